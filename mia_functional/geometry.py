@@ -1,0 +1,141 @@
+"""Where a voxel grid lies in the patient: shape, spacing, origin and direction, all in array order.
+
+Array order means that entry k belongs to array axis k, and that points of the world are written `(z, y, x)` as well, in
+millimetres. ITK and the image files write both the other way round; `mia_functional.images` turns them.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import chain
+
+from mia_functional import _check
+from mia_functional.typing import Shape, Spacing
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Geometry:
+    """A voxel grid in space: the point of an index is `origin + direction @ (spacing * index)`.
+
+    Args:
+        shape: Voxels along each array axis; 1 to 4 axes.
+        spacing: Millimetres between voxel centres along each array axis.
+        origin: World coordinates of the centre of voxel 0, in millimetres and array order; zeros where left out.
+        direction: Rows of the matrix whose column k is the unit vector of array axis k; the identity where left out.
+
+    Raises:
+        ValueError: An entry is missing, not finite or not positive, or the direction is singular.
+
+    Example:
+        >>> grid = Geometry(shape=(10, 20, 30), spacing=(3.0, 1.0, 1.0))
+        >>> grid.origin
+        (0.0, 0.0, 0.0)
+    """
+
+    shape: Shape
+    spacing: Spacing
+    origin: tuple[float, ...] = ()
+    direction: tuple[tuple[float, ...], ...] = ()
+
+    def __post_init__(self) -> None:
+        """Fill in what was left out, and refuse what no scanner writes."""
+        shape = _check.integers("Geometry", "shape", self.shape, minimum=1)
+        size = len(shape)
+        origin = _check.floats("Geometry", "origin", self.origin or (0.0,) * size)
+        rows = self.direction or tuple(tuple(float(i == j) for j in range(size)) for i in range(size))
+        direction = tuple(_check.floats("Geometry", "direction", row) for row in rows)
+        if len(origin) != size or not all(map(math.isfinite, origin)):
+            _check.invalid_value("Geometry", "origin", f"have {size} finite entries", origin)
+        if [len(row) for row in direction] != [size] * size or not all(map(math.isfinite, chain(*direction))):
+            _check.invalid_value("Geometry", "direction", f"be a finite {size} x {size} matrix", direction)
+        if abs(determinant(direction)) < 1e-6:
+            _check.invalid_value("Geometry", "direction", "be invertible", direction)
+        object.__setattr__(self, "shape", shape)
+        object.__setattr__(self, "spacing", _check.spacing("Geometry", self.spacing, size))
+        object.__setattr__(self, "origin", origin)
+        object.__setattr__(self, "direction", direction)
+
+
+def determinant(matrix: Sequence[Sequence[float]]) -> float:
+    """Return the determinant of a small square matrix, by expansion along its first row.
+
+    Example:
+        >>> determinant(((2.0, 0.0), (0.0, 3.0)))
+        6.0
+    """
+    if len(matrix) == 1:
+        return matrix[0][0]
+    total = 0.0
+    for column, entry in enumerate(matrix[0]):
+        minor = [[*row[:column], *row[column + 1 :]] for row in matrix[1:]]
+        total += (-1.0) ** column * entry * determinant(minor)
+    return total
+
+
+def index_to_world(geometry: Geometry, index: Sequence[float]) -> tuple[float, ...]:
+    """Return the world coordinates, in millimetres and array order, of a voxel index (fractions allowed).
+
+    Example:
+        >>> index_to_world(Geometry(shape=(4, 4), spacing=(2.0, 0.5), origin=(10.0, 0.0)), (1, 2))
+        (12.0, 1.0)
+    """
+    steps = [step * position for step, position in zip(geometry.spacing, index, strict=True)]
+    return tuple(
+        start + sum(entry * step for entry, step in zip(row, steps, strict=True))
+        for start, row in zip(geometry.origin, geometry.direction, strict=True)
+    )
+
+
+def world_to_index(geometry: Geometry, point: Sequence[float]) -> tuple[float, ...]:
+    """Return the (fractional) voxel index of a point given in millimetres and array order, by Cramer's rule.
+
+    Example:
+        >>> world_to_index(Geometry(shape=(4, 4), spacing=(2.0, 0.5), origin=(10.0, 0.0)), (12.0, 1.0))
+        (1.0, 2.0)
+    """
+    offset = [place - start for place, start in zip(point, geometry.origin, strict=True)]
+    whole = determinant(geometry.direction)
+    steps = []
+    for axis in range(len(offset)):
+        replaced = [
+            [*row[:axis], entry, *row[axis + 1 :]] for row, entry in zip(geometry.direction, offset, strict=True)
+        ]
+        steps.append(determinant(replaced) / whole)
+    return tuple(step / size for step, size in zip(steps, geometry.spacing, strict=True))
+
+
+def same_geometry(first: Geometry, second: Geometry, *, tolerance: float = 1e-3) -> bool:
+    """Tell whether two grids are the same: shapes equal, all else within `tolerance`.
+
+    Args:
+        first: A grid.
+        second: Another grid.
+        tolerance: Largest difference of a spacing or an origin in millimetres, and of an entry of the direction.
+
+    Example:
+        >>> grid = Geometry(shape=(2, 2), spacing=(1.0, 1.0))
+        >>> same_geometry(grid, Geometry(shape=(2, 2), spacing=(1.0, 1.01)))
+        False
+    """
+    return not differences(first, second, tolerance=tolerance)
+
+
+def differences(first: Geometry, second: Geometry, *, tolerance: float = 1e-3) -> tuple[str, ...]:
+    """Return the names of the fields in which two grids differ by more than `tolerance`, as `same_geometry` counts.
+
+    Example:
+        >>> differences(Geometry(shape=(2,), spacing=(1.0,)), Geometry(shape=(2,), spacing=(2.0,)))
+        ('spacing',)
+    """
+    if first.shape != second.shape:
+        return ("shape",)
+    pairs = {
+        "spacing": (first.spacing, second.spacing),
+        "origin": (first.origin, second.origin),
+        "direction": (tuple(chain(*first.direction)), tuple(chain(*second.direction))),
+    }
+    return tuple(
+        name
+        for name, (left, right) in pairs.items()
+        if any(abs(a - b) > tolerance for a, b in zip(left, right, strict=True))
+    )

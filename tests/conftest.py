@@ -1,0 +1,101 @@
+"""The array libraries that every numeric test runs on."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+import pytest
+
+
+class Backend(NamedTuple):
+    """An array library under test: `asarray` makes its arrays, `transform` is applied to the function under test."""
+
+    name: str
+    asarray: Callable[[Any], Any]
+    transform: Callable[[Callable[..., Any]], Callable[..., Any]]
+
+    def run(self, function: Callable[..., Any], *arrays: Any) -> Any:
+        """Call `function` with NumPy `arrays` moved to the library; return the result with NumPy arrays in it."""
+        return host(self.transform(function)(*map(self.asarray, arrays)))
+
+
+def host(result: Any) -> Any:
+    """Return a result with all its arrays as NumPy arrays; tuples and NamedTuples keep their kind."""
+    if isinstance(result, tuple):
+        entries = [host(entry) for entry in result]
+        return type(result)(*entries) if hasattr(result, "_fields") else tuple(entries)
+    if result is None or isinstance(result, (bool, int, float, str)):
+        return result
+    if hasattr(result, "detach"):
+        return result.detach().cpu().numpy()
+    return np.asarray(result.__array__() if hasattr(result, "__array__") else np.from_dlpack(result))
+
+
+def unchanged(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Return the function itself: an eager library."""
+    return function
+
+
+def read_only(array: Any) -> Any:
+    """Return a NumPy copy that refuses writing."""
+    copy = np.array(array)
+    copy.flags.writeable = False
+    return copy
+
+
+def strict(array: Any) -> Any:
+    """Return an array of the strict reference library of the standard."""
+    import array_api_strict
+
+    return array_api_strict.asarray(np.array(array))
+
+
+def jax_array(array: Any) -> Any:
+    """Return a JAX array."""
+    import jax.numpy as jnp
+
+    return jnp.asarray(np.asarray(array))
+
+
+def jitted(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Return the function compiled by JAX."""
+    import jax
+
+    return jax.jit(function)
+
+
+def torch_array(array: Any) -> Any:
+    """Return a PyTorch tensor."""
+    import torch
+
+    return torch.asarray(np.array(array))
+
+
+def without_dynamic_shapes(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a function that runs with data-dependent shapes and boolean indexing switched off."""
+
+    def call(*arrays: Any) -> Any:
+        import array_api_strict
+
+        with array_api_strict.ArrayAPIStrictFlags(data_dependent_shapes=False, boolean_indexing=False):
+            return function(*arrays)
+
+    return call
+
+
+BACKENDS = (
+    Backend("numpy", np.array, unchanged),
+    Backend("numpy-read-only", read_only, unchanged),
+    Backend("strict", strict, unchanged),
+    Backend("strict-static", strict, without_dynamic_shapes),
+    Backend("jax", jax_array, unchanged),
+    Backend("jax-jit", jax_array, jitted),
+    Backend("torch", torch_array, unchanged),
+)
+
+
+@pytest.fixture(params=BACKENDS, ids=lambda backend: backend.name)
+def xp(request: pytest.FixtureRequest) -> Backend:
+    """Every array library, eager, and JAX compiled as well."""
+    backend: Backend = request.param
+    return backend

@@ -1,0 +1,131 @@
+"""Assembly: extract then assemble is the identity; overlaps, gaps and mistakes by hand."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mia_functional import indexing
+from mia_functional.assembly import assemble, last, mean
+from mia_functional.extraction import extract
+
+COVERING = (indexing.clip, indexing.shift, indexing.even, indexing.overhang)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(st.integers(3, 8), min_size=1, max_size=4),
+    st.integers(1, 3),
+    st.integers(1, 3),
+    st.sampled_from(COVERING),
+    st.sampled_from((mean, last)),
+    st.integers(0, 2),
+)
+def test_extract_then_assemble_is_the_identity(shape, patch, step, rule, reduction, channels):
+    step = min(step, patch)
+    extra = (channels,) if channels else ()
+    volume = np.arange(np.prod((*shape, *extra)), dtype=np.float32).reshape(*shape, *extra)
+    indices = indexing.patches(tuple(shape), (patch,) * len(shape), step=step, boundary=rule)
+    parts = (extract(volume, index) for index in indices)
+    found = assemble(parts, indices, tuple(shape), reduction=reduction)
+    np.testing.assert_allclose(found, volume, rtol=1e-6)
+    assert found.dtype == volume.dtype
+    if reduction is last:
+        np.testing.assert_array_equal(found, volume)
+
+
+@pytest.mark.parametrize("reduction", [mean, last], ids=lambda reduction: reduction.name)
+def test_identity_on_every_library(xp, reduction):
+    volume = np.random.default_rng(0).integers(0, 100, (5, 6, 7, 2)).astype(np.float32)
+    indices = indexing.patches((5, 6, 7), (3, 4, 5), step=2)
+
+    def there_and_back(array):
+        parts = [extract(array, index) for index in indices]
+        return assemble(parts, indices, (5, 6, 7), reduction=reduction)
+
+    np.testing.assert_allclose(xp.run(there_and_back, volume), volume, rtol=1e-6)
+
+
+def test_overlap_by_hand_and_any_index_list_gives_the_same():
+    parts = np.array([[2.0, 4.0], [8.0, 6.0]])
+    indices = [(slice(0, 2),), (slice(1, 3),)]
+    assert assemble(parts, indices, (3,)).tolist() == [2.0, 6.0, 6.0]
+    assert assemble(parts, indices, (3,), reduction=last).tolist() == [2.0, 8.0, 6.0]
+    grid = indexing.patches((3,), (2,), step=1)
+    assert assemble(parts, grid, (3,)).tolist() == [2.0, 6.0, 6.0]
+
+
+def test_a_window_weighs_and_a_constant_stays_constant():
+    def triangle(size):
+        return 1.0 + np.minimum(np.arange(size), np.arange(size)[::-1])
+
+    parts = np.array([[1.0, 1.0, 1.0], [4.0, 4.0, 4.0]])
+    grid = indexing.patches((4,), (3,), step=1)
+    found = assemble(parts, grid, (4,), window=triangle)
+    np.testing.assert_allclose(found, [1.0, (2 * 1 + 1 * 4) / 3, (1 * 1 + 2 * 4) / 3, 4.0])
+    shape = (7, 9)
+    for rule in COVERING:
+        indices = indexing.patches(shape, (4, 5), step=3, boundary=rule)
+        ones = (np.ones([s.stop - s.start for s in index], dtype=np.float32) for index in indices)
+        np.testing.assert_allclose(assemble(ones, indices, shape, window=triangle), 1.0, atol=1e-6)
+
+
+def test_slices_of_one_axis_come_back_and_three_planes_average():
+    volume = np.random.default_rng(1).random((3, 4, 5))
+    for axis in range(3):
+        indices = indexing.slices(volume.shape, axis=axis)
+        np.testing.assert_array_equal(
+            assemble([volume[index] for index in indices], indices, volume.shape, reduction=last), volume
+        )
+    indices = indexing.slices(volume.shape, axis=(0, 1, 2))
+    offsets = [0.0] * 3 + [3.0] * 4 + [6.0] * 5
+    parts = [volume[index] + offset for index, offset in zip(indices, offsets, strict=True)]
+    np.testing.assert_allclose(assemble(parts, indices, volume.shape), volume + 3.0)
+
+
+def test_gaps_are_an_error_that_states_the_fraction_or_are_filled():
+    grid = indexing.patches((5, 4), (2, 2), boundary=indexing.drop)
+    parts = [np.ones((2, 2))] * len(grid)
+    for indices in (grid, list(grid)):
+        with pytest.raises(ValueError, match=r"20\.0000% is missing"):
+            assemble(parts, indices, (5, 4))
+        found = assemble(parts, indices, (5, 4), fill=-1)
+        assert (found[:4] == 1).all()
+        assert (found[4] == -1).all()
+
+
+def test_dtypes_are_kept_and_small_ones_are_summed_in_float32():
+    grid = indexing.patches((3,), (3,), step=1)
+    many = [*grid] * 2000
+    half = [np.full(3, 3001, dtype=np.float16)] * 2000
+    found = assemble(half, many, (3,))
+    assert found.dtype == np.float16
+    np.testing.assert_array_equal(found, np.float16(3001))
+    labels = np.array([[250, 251, 252]], dtype=np.uint8)
+    assert assemble(labels, grid, (3,), reduction=last).dtype == np.uint8
+    assert assemble(labels, grid, (3,)).dtype == np.float32
+
+
+def test_inputs_stay_as_they_are():
+    parts = np.ones((2, 2))
+    parts.flags.writeable = False
+    grid = indexing.patches((3,), (2,), step=1)
+    assert assemble(parts, grid, (3,)).tolist() == [1.0, 1.0, 1.0]
+
+
+@pytest.mark.parametrize(
+    ("call", "text"),
+    [
+        (
+            lambda: assemble([np.ones(3)], [(slice(0, 2),)], (2,)),
+            r"`patches` must match their index, \(2,\); got \(3,\)",
+        ),
+        (lambda: assemble([np.ones(2)], [(slice(0, 2),)] * 2, (2,)), "got fewer patches"),
+        (lambda: assemble([np.ones(2)] * 2, [(slice(0, 2),)], (2,)), "got fewer indices"),
+        (lambda: assemble([], [], (2,)), "hold at least one patch"),
+        (lambda: assemble([np.ones(2)], [(slice(0, 2),)], (2, 2)), "`indices` must have 2 entries"),
+    ],
+)
+def test_mistakes_are_one_sentence(call, text):
+    with pytest.raises(ValueError, match=text):
+        call()
