@@ -1,7 +1,7 @@
 """Validators of static facts (kinds, shapes, sizes) and the one template of every error message.
 
-A check never looks at the values of an array, so that the same code traces under `jit`. Checks of values are made by the
-functions that may look, and only outside a trace.
+A check never looks at the values of an array, so that the same code traces under `jit`. Checks of values are made by
+the functions that may look, and only outside a trace.
 """
 
 import math

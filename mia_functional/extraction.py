@@ -1,4 +1,4 @@
-"""An index out of anything that can be sliced, with context around it: arrays, h5py datasets, memory maps, zarr arrays."""
+"""An index out of anything that can be sliced, with context around it: arrays, h5py datasets, memory maps, zarr."""
 
 from collections.abc import Callable
 from typing import Any, TypeAlias
@@ -9,7 +9,7 @@ from mia_functional import _array, _check, indexing
 from mia_functional.typing import Array, Index, Shape, Sliceable
 
 PadMode: TypeAlias = Callable[[Any, int], Any]
-"""From positions along an axis (NumPy integers, some outside) and the axis' size: positions inside; -1 means `pad_value`."""
+"""From positions along an axis (NumPy integers, some outside) and its size: positions inside, or -1 for `pad_value`."""
 
 
 def constant(positions: Any, size: int) -> Any:
