@@ -106,14 +106,13 @@ def dtype_kind(array: Array) -> str:
 
 def widest_float(xp: Any, array: Array) -> Any:
     """Return the widest floating dtype that the library and the device of `array` offer: float64, else float32."""
-    return xp.asarray(0.0, dtype=xp.float64).dtype if has_float64(xp, array) else xp.float32
+    return xp.float64 if has_float64(xp, array) else xp.float32
 
 
 def has_float64(xp: Any, array: Array) -> bool:
-    """Tell whether double precision is there: JAX has it only with its x64 mode switched on."""
-    if compat.is_jax_namespace(xp):
-        return bool(sys.modules["jax"].config.jax_enable_x64)
-    return hasattr(xp, "float64")
+    """Tell whether double precision is there: JAX has it only with its x64 mode switched on, some devices never."""
+    device = None if is_traced(array) else compat.device(array)
+    return "float64" in xp.__array_namespace_info__().dtypes(device=device, kind="real floating")
 
 
 def ratio(numerator: Array, denominator: Array, *, zero_division: float = math.nan) -> Array:

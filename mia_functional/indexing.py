@@ -1,7 +1,8 @@
 """Which parts of a volume become samples: index tuples from shapes, without touching data.
 
-Every function takes the spatial shape and returns `Indices`: a lazy sequence of plain tuples of `int` and `slice`, usable
-as `array[index]` in every library. Trailing axes (channels) stay untouched. Order is that of the array, last axis fastest.
+Every function takes the spatial shape and returns `Indices`: a lazy sequence of plain tuples of `int` and `slice`,
+usable as `array[index]` in every library. Trailing axes (channels) stay untouched. The order is that of the array, last
+axis fastest.
 """
 
 import math
