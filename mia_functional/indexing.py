@@ -90,7 +90,7 @@ def clip(size: int, patch: int, step: int) -> tuple[tuple[int, int], ...]:
         >>> clip(10, 4, 4)
         ((0, 4), (4, 8), (8, 10))
     """
-    return tuple((start, min(start + patch, size)) for start in _covering(size, patch, step))
+    return tuple((start, min(start + patch, size)) for start in _covering(size, patch, step) if start < size)
 
 
 def shift(size: int, patch: int, step: int) -> tuple[tuple[int, int], ...]:
@@ -124,7 +124,7 @@ def overhang(size: int, patch: int, step: int) -> tuple[tuple[int, int], ...]:
         >>> overhang(10, 4, 4)
         ((0, 4), (4, 8), (8, 12))
     """
-    return tuple((start, start + patch) for start in _covering(size, patch, step))
+    return tuple((start, start + patch) for start in _covering(size, patch, step) if start < size)
 
 
 def _covering(size: int, patch: int, step: int) -> range:

@@ -56,6 +56,14 @@ def test_patches_are_whole_and_inside_as_the_rules_promise(grid):
 
 
 @given(grids)
+def test_every_patch_touches_the_image(grid):
+    size, patch, step = grid
+    for rule in RULES:
+        if patch <= size or rule in (indexing.clip, indexing.overhang):
+            assert all(0 <= start < size and start < stop for start, stop in rule(size, patch, step))
+
+
+@given(grids)
 def test_even_steps_are_at_most_the_step_asked_for(grid):
     size, patch, step = grid
     if patch <= size:
