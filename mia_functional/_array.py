@@ -5,6 +5,7 @@ Everything else is written against the array API standard with the namespace tha
 
 import math
 import sys
+from collections.abc import Callable
 from typing import Any
 
 import array_api_compat as compat
@@ -63,7 +64,7 @@ def one_device(function: str, **arrays: Array) -> None:
 
 def from_numpy(array: Any, xp: Any, model: Array) -> Array:
     """Return a NumPy array as an array of the library `xp`, on the device of `model`."""
-    native = np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("="))
+    native = np.asarray(array, dtype=array.dtype.newbyteorder("="), order="C")
     if compat.is_torch_array(model):
         native = native.copy()
     if is_traced(model):
@@ -162,3 +163,88 @@ def set_at(array: Array, index: Any, values: Array) -> Array:
         return array.at[index].set(values)
     array[index] = values
     return array
+
+
+def on_host(array: Array) -> bool:
+    """Tell whether an array is concrete and lies in the host's memory, so that NumPy can read it without a copy."""
+    if is_traced(array):
+        return False
+    if compat.is_jax_array(array):
+        return [device.platform for device in array.devices()] == ["cpu"]
+    return is_numpy(array) or (compat.is_torch_array(array) and array.device.type == "cpu")
+
+
+def loop(xp: Any, count: int, body: Callable[[Any, Any], Any], value: Any) -> Any:
+    """Return `value` after `value = body(step, value)` for each step below `count`; one compiled loop in JAX."""
+    if compat.is_jax_namespace(xp):
+        return sys.modules["jax"].lax.fori_loop(0, count, body, value, unroll=min(8, count))
+    for step in range(count):
+        value = body(step, value)
+    return value
+
+
+def library(*arrays: Array) -> Any:
+    """Return the array API namespace of arrays that were checked before."""
+    return compat.array_namespace(*arrays)
+
+
+def is_jax(array: Array) -> bool:
+    """Tell whether an array is JAX's, traced or not."""
+    return bool(compat.is_jax_array(array))
+
+
+def smallest_float(dtype: Any, reached: Callable[[Array], Array]) -> Array:
+    """Return the smallest float >= 0 that satisfies a monotone condition, else inf; JAX only, exact to the bit.
+
+    Floats that are not negative are ordered like the integers of the same bits, so halving the range of bits finds it.
+    """
+    jax = sys.modules["jax"]
+    whole = jax.numpy.int64 if dtype == jax.numpy.float64 else jax.numpy.int32
+    top = jax.lax.bitcast_convert_type(jax.numpy.asarray(math.inf, dtype=dtype), whole)
+
+    def halve(_: Any, bounds: tuple[Array, Array]) -> tuple[Array, Array]:
+        low, high = bounds
+        middle = low + (high - low) // 2
+        enough = reached(jax.lax.bitcast_convert_type(middle, dtype))
+        return jax.numpy.where(enough, low, middle + 1), jax.numpy.where(enough, middle, high)
+
+    steps = jax.numpy.iinfo(whole).bits
+    _, found = jax.lax.fori_loop(0, steps, halve, (jax.numpy.zeros_like(top), top))
+    return jax.lax.bitcast_convert_type(found, dtype)
+
+
+def maximum_at(array: Array, index: Any, values: Array) -> Array:
+    """Return `array` with the larger of its own and `values` at `index`; it may be changed in place."""
+    return set_at(array, index, library(array).maximum(array[index], values))
+
+
+def block(array: Array, start: Any, shape: tuple[int, ...]) -> Array:
+    """Return the block of `shape` along the leading axes that begins at `start`, which may be traced."""
+    if compat.is_jax_array(array):
+        lax = sys.modules["jax"].lax
+        rest = array.shape[len(shape) :]
+        return lax.dynamic_slice(array, (*start, *(0,) * len(rest)), (*shape, *rest))
+    return array[(*(slice(int(low), int(low) + size) for low, size in zip(start, shape, strict=True)), ...)]
+
+
+def add_block(array: Array, start: Any, values: Array) -> Array:
+    """Return `array` with `values` added to the block that begins at `start`, which may be traced.
+
+    The array is the caller's own: it is changed in place, or for JAX inside `jit` reused by the compiler. No scatter is
+    used, which is many times slower on the CPU.
+    """
+    shape = values.shape[: len(start)]
+    if compat.is_jax_array(array):
+        lax = sys.modules["jax"].lax
+        place = (*start, *(0,) * (array.ndim - len(shape)))
+        return lax.dynamic_update_slice(array, lax.dynamic_slice(array, place, values.shape) + values, place)
+    place = tuple(slice(int(low), int(low) + size) for low, size in zip(start, shape, strict=True))
+    array[(*place, ...)] += values
+    return array
+
+
+def result_like(function: Callable[[Array], Array], argument: Array) -> Any:
+    """Return something with the shape and dtype of `function(argument)`; JAX finds them without computing."""
+    if compat.is_jax_array(argument):
+        return sys.modules["jax"].eval_shape(function, argument)
+    return function(argument)

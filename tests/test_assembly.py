@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mia_functional import indexing
-from mia_functional.assembly import assemble, last, mean
+from mia_functional.assembly import assemble, gaussian, hann, last, maximum, mean, total, uniform, vote
 from mia_functional.extraction import extract
 
 COVERING = (indexing.clip, indexing.shift, indexing.even, indexing.overhang)
@@ -92,6 +92,55 @@ def test_gaps_are_an_error_that_states_the_fraction_or_are_filled():
         found = assemble(parts, indices, (5, 4), fill=-1)
         assert (found[:4] == 1).all()
         assert (found[4] == -1).all()
+
+
+def test_filled_voxels_hold_the_value_where_other_axes_overlap():
+    grid = indexing.patches((5, 4), (2, 2), step=(2, 1), boundary=indexing.drop)
+    found = assemble([np.ones((2, 2))] * len(grid), grid, (5, 4), fill=-1)
+    assert (found[:4] == 1).all()
+    assert (found[4] == -1).all()
+
+
+def test_total_maximum_and_vote_by_hand(xp):
+    parts = np.array([[1, 5, 2], [4, 4, 2], [5, 4, 3]], dtype=np.int32)
+    indices = [(slice(0, 3),), (slice(1, 4),), (slice(1, 4),)]
+
+    def reduce(reduction):
+        return xp.run(
+            lambda array: assemble([array[k, ...] for k in range(3)], indices, (4,), reduction=reduction), parts
+        )
+
+    assert reduce(total).tolist() == [1, 5 + 4 + 5, 2 + 4 + 4, 2 + 3]
+    assert reduce(maximum).tolist() == [1, 5, 4, 3]
+    if xp.name == "jax-jit":
+        with pytest.raises(TypeError, match="`patches` must be concrete"):
+            reduce(vote)
+    else:
+        found = reduce(vote)
+        assert found.tolist() == [1, 5, 4, 2]
+        assert found.dtype == np.int32
+
+
+def test_vote_refuses_what_is_no_label():
+    with pytest.raises(TypeError, match="vote: `patches` must hold integer labels; got dtype float64"):
+        assemble([np.ones(2)], [(slice(0, 2),)], (2,), reduction=vote)
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    st.tuples(st.integers(4, 9), st.integers(4, 9)),
+    st.integers(1, 4),
+    st.integers(1, 4),
+    st.sampled_from(COVERING),
+    st.sampled_from((uniform, hann, gaussian)),
+    st.sampled_from((np.float16, np.float32, np.float64)),
+)
+def test_a_constant_stays_constant_for_every_window_step_rule_and_dtype(shape, patch, step, rule, window, dtype):
+    indices = indexing.patches(shape, (patch, patch), step=min(step, patch), boundary=rule)
+    ones = (np.ones([s.stop - s.start for s in index], dtype=dtype) for index in indices)
+    found = assemble(ones, indices, shape, window=window)
+    assert found.dtype == dtype
+    np.testing.assert_allclose(found, 1.0, atol=1e-6)
 
 
 def test_dtypes_are_kept_and_small_ones_are_summed_in_float32():
