@@ -17,7 +17,7 @@ LAYERS = {
     0: ("typing", "_array", "_check", "_optional"),
     1: ("geometry",),
     2: ("indexing", "extraction", "selection", "assembly", "morphology", "transforms", "metrics", "phantoms"),
-    3: ("_headers", "_files", "images", "filters", "dataset"),
+    3: ("_headers", "_itk", "images", "filters", "dataset"),
     4: ("evaluation",),
     5: ("testing", "adapters", "demo", "cli", "__main__", "__init__"),
 }
@@ -29,11 +29,12 @@ CHAINS = (
     ("_optional",),
     ("indexing", "extraction", "assembly"),
     ("morphology", "metrics"),
-    ("_files", "_headers", "images", "dataset"),
+    ("_headers", "_itk", "images", "dataset"),
     ("images", "filters"),
     ("demo", "cli", "__main__"),
 )
 PACKAGE_CHAINS = {
+    "assembly": (("windows", "reductions", "volumes"),),
     "metrics": (
         ("derived", "labels", "confusion", "overlap", "agreement"),
         ("derived", "labels", "moments", "volume"),

@@ -1,0 +1,175 @@
+"""A SimpleITK image out of a file or into one, with every check that SimpleITK leaves out.
+
+SimpleITK fills up a NIfTI file that is cut off with zeros, reports success when the disk is full, lets twenty readers
+guess at a foreign file, and prefers NIfTI's qform where others take the sform. None of it happens silently here.
+"""
+
+import math
+import threading
+import zlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from itertools import product
+from pathlib import Path
+from typing import Any, BinaryIO, NoReturn
+
+import numpy as np
+import SimpleITK
+
+from mia_functional import _check
+from mia_functional._headers import BLOCK, GZIP, Header, parse, refuse, suffix
+
+sitk: Any = SimpleITK
+"""SimpleITK, whose functions carry no types."""
+
+READERS = dict.fromkeys((".nii", ".nii.gz"), "NiftiImageIO") | dict.fromkeys((".mha", ".mhd"), "MetaImageIO")
+READERS |= dict.fromkeys((".nrrd", ".nhdr"), "NrrdImageIO")
+"""The only readers of SimpleITK that are ever let at a file, by extension."""
+
+TOLERANCE = 0.01
+"""Voxels by which two ways of placing the corners of an image may differ: rounding, and not another place."""
+
+
+def load(path: Path, max_bytes: int) -> Any:
+    """Return a file as a SimpleITK image, after all checks."""
+    header = parse(path)
+    if header.nbytes > max_bytes:
+        refuse(path, f"the image takes {header.nbytes} bytes, and `max_bytes` is {max_bytes}")
+    verify(header)
+    image = execute(header)
+    if header.affine:
+        place_once(header, image)
+    return image
+
+
+def execute(header: Header) -> Any:
+    """Let SimpleITK read a file whose header is known and which was found complete."""
+    reader = sitk.ImageFileReader()
+    reader.SetImageIO(READERS[suffix(header.path)])
+    reader.SetFileName(header.path)
+    try:
+        with quiet():
+            reader.ReadImageInformation()
+            agree(header, reader)
+            return reader.Execute()
+    except RuntimeError as error:
+        refuse(header.path, last_line(error))
+
+
+def agree(header: Header, reader: Any) -> None:
+    """Refuse a file that SimpleITK takes for another image than we do, or for one that is no array of numbers."""
+    size, kind = reader.GetSize(), sitk.GetPixelIDValueAsString(reader.GetPixelID())
+    if math.prod(size) * reader.GetNumberOfComponents() != header.values:
+        refuse(header.path, f"it has {header.values} values, which its reader takes for the size {size}")
+    if len(size) not in (2, 3, 4) or "complex" in kind:
+        refuse(header.path, f"it holds {len(size)} axes of {kind}; 2 to 4 axes of integers or floats are read")
+
+
+def place_once(header: Header, image: Any) -> None:
+    """Refuse a NIfTI file whose sform, which is in use, is not where SimpleITK places the image."""
+    count = min(image.GetDimension(), 3)
+    stated = (np.array(header.affine) * [[-1.0], [-1.0], [1.0]])[:count, [*range(count), 3]]
+    if (gap := drift(affine(image, count), stated, image.GetSize())) > TOLERANCE:
+        refuse(header.path, f"its sform, qform and pixdim place it {gap:.3g} voxels apart")
+
+
+def affine(image: Any, count: int) -> Any:
+    """Return the matrix from an index to a point along the first `count` axes in ITK's order, the origin last."""
+    direction = np.reshape(image.GetDirection(), (image.GetDimension(),) * 2)
+    return np.column_stack([direction * image.GetSpacing(), image.GetOrigin()])[:count, [*range(count), -1]]
+
+
+def drift(first: Any, second: Any, size: Sequence[int]) -> float:
+    """Return how far apart two affine matrices place the corners of an image, in voxels of the first."""
+    count = len(first)
+    corners = np.array([(*corner, 1) for corner in product(*((0, entry - 1) for entry in size[:count]))])
+    gaps = np.linalg.norm(corners @ (first - second).T, axis=1)
+    return float(gaps.max() / np.linalg.norm(first[:, :count], axis=0).min())
+
+
+def written(image: Any, draft: Path, place: Path) -> Any:
+    """Write an image to `draft` and return what a reader finds there; `place` is for messages."""
+    try:
+        with quiet():
+            sitk.WriteImage(image, draft, imageIO=READERS[suffix(draft)])
+        header = parse(draft)
+        verify(header)
+    except (RuntimeError, ValueError) as error:
+        raise OSError(f"write: {place} could not be written completely: {last_line(error)}") from error
+    try:
+        return execute(header)
+    except ValueError:
+        unsuitable(image, place, "something else")
+
+
+def unsuitable(image: Any, place: Path, found: str) -> NoReturn:
+    """Raise the error of a format that cannot hold an image."""
+    voxels = sitk.GetArrayViewFromImage(image)
+    _check.invalid_value(
+        "write", "path", f"name a format for {voxels.dtype} {voxels.shape}", f"{place} ({found} came back)"
+    )
+
+
+def compare(place: Path, image: Any, again: Any) -> None:
+    """Refuse a format that changed the image."""
+    voxels, copy = sitk.GetArrayViewFromImage(image), sitk.GetArrayViewFromImage(again)
+    if voxels.dtype != copy.dtype or not np.array_equal(voxels, copy, equal_nan=True):
+        unsuitable(image, place, f"{copy.dtype} {copy.shape}")
+    count = image.GetDimension()
+    if (gap := drift(affine(image, count), affine(again, count), image.GetSize())) > TOLERANCE:
+        needed = "name a format that keeps the geometry (NIfTI: right angles only)"
+        _check.invalid_value("write", "path", needed, f"{place} (off by {gap:.3g} voxels)")
+
+
+def verify(header: Header) -> None:
+    """Refuse a file that is not complete to the byte; compressed pixels are decompressed and their checksum tested."""
+    size = header.data.stat().st_size - header.offset
+    if header.encoding:
+        with header.data.open("rb") as stream:
+            stream.seek(header.offset)
+            size = decoded_size(header, stream)
+    if size != header.length:
+        found = "more" if size > header.length else size
+        refuse(header.data, f"the header announces {header.length} bytes of pixels, and there are {found}")
+
+
+def decoded_size(header: Header, stream: BinaryIO) -> int:
+    """Return the decompressed size of the rest of a stream; where it is too long, stop soon after that shows."""
+    size = 0
+    decoder = zlib.decompressobj(header.encoding)
+    while size <= header.length and (block := stream.read(BLOCK)):
+        while block:
+            if decoder.eof and header.encoding != GZIP:
+                refuse(header.data, "something follows the compressed data")
+            decoder = zlib.decompressobj(header.encoding) if decoder.eof else decoder
+            try:
+                size += len(decoder.decompress(block))
+            except zlib.error as error:
+                refuse(header.data, f"the compressed data are damaged ({error})")
+            block = decoder.unused_data
+    if not decoder.eof and size <= header.length:
+        refuse(header.data, "the compressed data end too early")
+    return size
+
+
+def last_line(error: Exception) -> str:
+    """Return the line of an error that says what happened, without the C++ that leads to it."""
+    return str(error).strip().splitlines()[-1].removeprefix("ITK ERROR: ")
+
+
+_LOCK = threading.Lock()
+_SHOWN: list[bool] = []
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Keep ITK from printing its warnings; the last thread to leave restores what was set before the first came."""
+    with _LOCK:
+        _SHOWN.append(_SHOWN[0] if _SHOWN else sitk.ProcessObject.GetGlobalWarningDisplay())
+        sitk.ProcessObject.GlobalWarningDisplayOff()
+    try:
+        yield
+    finally:
+        with _LOCK:
+            if _SHOWN.pop() and not _SHOWN:
+                sitk.ProcessObject.GlobalWarningDisplayOn()
