@@ -1,0 +1,51 @@
+"""What kinds of numbers a library has, and the one helper for undefined quotients."""
+
+import math
+from typing import Any
+
+import array_api_compat as compat
+
+from mia_functional._array.libraries import is_traced
+from mia_functional.typing import Array
+
+
+def dtype_kind(array: Array) -> str:
+    """Return `bool`, `integer`, `float`, `complex` or `other` for the kind of an array's elements."""
+    xp = compat.array_namespace(array)
+    for kind, name in (("bool", "bool"), ("integral", "integer"), ("real floating", "float")):
+        if xp.isdtype(array.dtype, kind):
+            return name
+    if str(array.dtype).rsplit(".", maxsplit=1)[-1] in ("bfloat16", "float16", "half"):
+        return "float"
+    return "complex" if xp.isdtype(array.dtype, "complex floating") else "other"
+
+
+def widest_float(xp: Any, array: Array) -> Any:
+    """Return the widest floating dtype that the library and the device of `array` offer: float64, else float32."""
+    return xp.float64 if has_float64(xp, array) else xp.float32
+
+
+def has_float64(xp: Any, array: Array) -> bool:
+    """Tell whether double precision is there: JAX has it only with its x64 mode switched on, some devices never."""
+    device = None if is_traced(array) else compat.device(array)
+    return "float64" in xp.__array_namespace_info__().dtypes(device=device, kind="real floating")
+
+
+def accumulator_dtype(array: Array) -> Any:
+    """Return the dtype in which sums of an array are held: float64 for float64, else float32."""
+    xp = compat.array_namespace(array)
+    return array.dtype if has_float64(xp, array) and array.dtype == xp.float64 else xp.float32
+
+
+def ratio(numerator: Array, denominator: Array, *, zero_division: float = math.nan) -> Array:
+    """Return numerator / denominator, and `zero_division` where the denominator is zero.
+
+    Args:
+        numerator: Floating array or scalar array.
+        denominator: Floating array of the same shape.
+        zero_division: The value for an undefined quotient.
+    """
+    xp = compat.array_namespace(numerator, denominator)
+    undefined = denominator == 0
+    safe = xp.where(undefined, xp.ones_like(denominator), denominator)
+    return xp.where(undefined, xp.full_like(numerator, zero_division), numerator / safe)

@@ -1,0 +1,134 @@
+"""What a cohort consists of, before and after it became one file: frozen records without data."""
+
+import os
+from dataclasses import dataclass
+
+from mia_functional import _check
+from mia_functional.typing import Shape
+
+RESERVED = ("subject", "geometry", "index")
+"""Names in a sample that are not categories."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """One file or one value of a subject.
+
+    Args:
+        category: The group that it is stacked in: `images`, `labels`, `numerical`.
+        name: Which part of the group it is: `T1`, `T2`, `AGE`.
+        path: The file; none for a value.
+        value: The number or the text; none for a file.
+
+    Raises:
+        ValueError: A name cannot be one in a file, or there is not exactly one of path and value.
+    """
+
+    category: str
+    name: str
+    path: str | None = None
+    value: float | str | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse what would not be found again."""
+        check_name("Entry", "category", self.category)
+        check_name("Entry", "name", self.name)
+        if self.category in RESERVED:
+            _check.invalid_value("Entry", "category", f"be none of {', '.join(RESERVED)}", self.category)
+        if (self.path is None) == (self.value is None):
+            _check.invalid_value("Entry", "path", "be given, or a value, and not both", (self.path, self.value))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subject:
+    """A subject and all that belongs to it.
+
+    Args:
+        name: Identifier; unique in a cohort.
+        entries: Files and values; the order of categories and of entries within them is that of the dataset.
+
+    Raises:
+        ValueError: The name cannot be one in a file, there is no entry, or two entries have one name.
+    """
+
+    name: str
+    entries: tuple[Entry, ...]
+
+    def __post_init__(self) -> None:
+        """Refuse what would not be found again."""
+        check_name("Subject", "name", self.name)
+        places = [(entry.category, entry.name) for entry in self.entries]
+        if not places or len(set(places)) != len(places):
+            _check.invalid_value("Subject", "entries", "have at least one entry and no name twice", places)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Category:
+    """A category of a dataset file.
+
+    Args:
+        name: `images`, `labels`, `numerical`.
+        entries: Names of what is stacked on the last axis; empty where the file does not tell.
+        shapes: The shape of every subject's array, in the order of the subjects.
+    """
+
+    name: str
+    entries: tuple[str, ...]
+    shapes: tuple[Shape, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dataset:
+    """A dataset file: all that is small enough to know. Hashable and picklable; holds no open file.
+
+    Args:
+        path: Absolute path of the HDF5 file.
+        subjects: Identifiers in order.
+        categories: What every subject has.
+        grids: Spatial shape of every subject's images, in the order of the subjects; empty without images.
+    """
+
+    path: str
+    subjects: tuple[str, ...]
+    categories: tuple[Category, ...]
+    grids: tuple[Shape, ...]
+
+    def __len__(self) -> int:
+        """Return the number of subjects."""
+        return len(self.subjects)
+
+    def __repr__(self) -> str:
+        """Tell the file, how many subjects there are and what each has."""
+        parts = ", ".join(f"{c.name} ({' '.join(c.entries) or '?'})" for c in self.categories)
+        return f"Dataset({self.path!r}: {len(self.subjects)} subjects with {parts})"
+
+
+def check_name(function: str, argument: str, name: object) -> None:
+    """Refuse identifiers that could lead elsewhere in a file or a folder, or that cannot be displayed."""
+    if not isinstance(name, str):
+        _check.invalid_kind(function, argument, "be text", repr(name))
+    if not name.strip() or name in (".", "..") or any(mark in name for mark in "/\\\0"):
+        _check.invalid_value(function, argument, "be a name without slashes, not empty, not `.` or `..`", repr(name))
+    if not name.isprintable() or len(os.fsencode(name)) > 200:
+        _check.invalid_value(function, argument, "be printable and at most 200 bytes long", repr(name[:50]))
+
+
+def subject_number(function: str, dataset: Dataset, subject: str | int) -> int:
+    """Return the position of a subject that is given by its identifier or its position."""
+    if _check.is_integer(subject):
+        if not 0 <= int(subject) < len(dataset.subjects):
+            _check.invalid_value(function, "subject", f"lie within 0 and {len(dataset.subjects) - 1}", subject)
+        return int(subject)
+    if subject not in dataset.subjects:
+        known = ", ".join(dataset.subjects[:5]) + (", ..." if len(dataset.subjects) > 5 else "")
+        _check.invalid_value(function, "subject", f"be one of {known}", repr(subject))
+    return dataset.subjects.index(str(subject))
+
+
+def category_of(function: str, dataset: Dataset, name: str) -> Category:
+    """Return the category of a name."""
+    found = next((category for category in dataset.categories if category.name == name), None)
+    if found is None:
+        known = ", ".join(category.name for category in dataset.categories)
+        _check.invalid_value(function, "category", f"be one of {known}", repr(name))
+    return found

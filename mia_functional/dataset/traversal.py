@@ -1,0 +1,103 @@
+"""Subjects to samples in memory, one after the other: a generator, to be used in a `for` loop."""
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from mia_functional import _check, images
+from mia_functional.dataset.description import Entry, Subject
+from mia_functional.geometry import Geometry, differences
+
+Sample: TypeAlias = dict[str, Any]
+"""Arrays by category, `subject` (its identifier) and `geometry` (of its images; none without images)."""
+
+Load: TypeAlias = Callable[[str], tuple[Any, Geometry]]
+"""From a path: voxels `(*spatial,)` or `(*spatial, channels)`, and where they lie."""
+
+Transform: TypeAlias = Callable[[Sample], Sample]
+"""From a sample to a sample."""
+
+
+def traverse(
+    subjects: Iterable[Subject], *, load: Load = images.read, transform: Transform | None = None
+) -> Iterator[Sample]:
+    """Yield one sample per subject: its files loaded and stacked, category by category.
+
+    Args:
+        subjects: From `discover`, or built by hand.
+        load: Reads one file.
+        transform: Applied to every sample. One that changes sizes has to change `geometry` too.
+
+    Yields:
+        Dictionaries. An image category is an array `(*spatial, channels)`, with the entries in order on the last axis
+        and their dtype (the smallest that holds all); numbers are float64 `(entries,)`; texts are a tuple of str.
+        `subject` and `geometry` are there besides.
+
+    Raises:
+        ValueError: Images of a subject differ in shape or geometry, or a file cannot be read.
+
+    Example:
+        >>> someone = Subject(name="A", entries=(Entry(category="numerical", name="AGE", value=31.0),))
+        >>> next(traverse([someone]))["numerical"].tolist()
+        [31.0]
+    """
+    for subject in subjects:
+        sample = load_subject(subject, load)
+        yield sample if transform is None else checked(transform(sample))
+
+
+def load_subject(subject: Subject, load: Load) -> Sample:
+    """Return a subject's files and values as a sample."""
+    loaded = {entry: load(entry.path) for entry in subject.entries if entry.path is not None}
+    sample: Sample = {"subject": subject.name, "geometry": common_geometry(subject, loaded)}
+    for category in dict.fromkeys(entry.category for entry in subject.entries):
+        entries = [entry for entry in subject.entries if entry.category == category]
+        files = [loaded[entry] for entry in entries if entry in loaded]
+        if files and len(files) != len(entries):
+            _check.invalid_value("traverse", "subjects", "have files or values in a category, not both", category)
+        sample[category] = stacked(files) if files else row(entries)
+    return sample
+
+
+def common_geometry(subject: Subject, loaded: dict[Entry, tuple[Any, Geometry]]) -> Geometry | None:
+    """Return the geometry of all images of a subject; refuse images that do not lie on each other."""
+    pairs = iter(loaded.items())
+    entry, (_, geometry) = next(pairs, (None, (None, None)))
+    if entry is None or geometry is None:
+        return None
+    for other, (_, place) in pairs:
+        names = differences(place, geometry)
+        if names:
+            actual = "; ".join(f"{name} {getattr(place, name)} and {getattr(geometry, name)}" for name in names)
+            needed = f"lie on one grid ({other.path} and {entry.path} of {subject.name})"
+            _check.invalid_value("traverse", "images", needed, actual)
+    return geometry
+
+
+def stacked(files: list[tuple[Any, Geometry]]) -> Any:
+    """Return images side by side on the last axis."""
+    parts = [a[..., np.newaxis] if a.ndim == len(geometry.shape) else a for a, geometry in files]
+    return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=-1)
+
+
+def row(entries: list[Entry]) -> Any:
+    """Return values side by side: numbers as float64, texts as a tuple."""
+    cells = [entry.value for entry in entries]
+    if any(isinstance(cell, str) for cell in cells):
+        return tuple(map(str, cells))
+    return np.array(cells, dtype=np.float64)
+
+
+def checked(sample: Sample) -> Sample:
+    """Return a transformed sample; refuse one whose images left their geometry behind."""
+    if not isinstance(sample, dict) or "subject" not in sample:
+        _check.invalid_kind("traverse", "transform", "return the sample, a dictionary", type(sample).__name__)
+    geometry = sample.get("geometry")
+    if geometry is not None:
+        for name, array in sample.items():
+            shape = getattr(array, "shape", ())
+            if len(shape) == len(geometry.shape) + 1 and shape[:-1] != geometry.shape:
+                needed = "change `geometry` with the shape of the images"
+                _check.invalid_value("traverse", "transform", needed, f"{name} {shape} on {geometry.shape}")
+    return sample

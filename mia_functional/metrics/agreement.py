@@ -1,0 +1,260 @@
+"""Agreement of two masks beyond plain overlap: informedness, correlation, kappa and their kin.
+
+Each metric takes `ConfusionCounts`, or the pair `(prediction, reference)` and the options of `confusion_counts`. The
+formulas work on proportions of all voxels, TP / n and so on, so that no product of counts can overflow and float32 is
+enough. The result has the shape of the counts and is float64, or the widest float of the library.
+"""
+
+import math
+
+from mia_functional import _array
+from mia_functional.metrics.confusion import ConfusionCounts, confusion_counts, floats, from_counts, proportions, sum_of
+from mia_functional.metrics.derived import derived
+from mia_functional.metrics.moments import PairedMoments
+from mia_functional.typing import Array
+
+
+@from_counts
+def youden_index(counts: ConfusionCounts, *, zero_division: float = math.nan) -> Array:
+    """Return Youden's index (informedness): sensitivity and specificity together.
+
+    Formula: TP / (TP + FN) + TN / (TN + FP) - 1.
+
+    Args:
+        counts: Counts of any shape, or the pair with the options of `confusion_counts`.
+        zero_division: The value where the metric is undefined.
+
+    Returns:
+        Array of the shape of the counts, from -1 to 1, 0 for chance; higher is better.
+
+    Undefined:
+        Reference empty or full: NaN.
+
+    Example:
+        >>> import numpy as np
+        >>> round(float(youden_index(np.array([1, 1, 1, 0, 0, 0]), np.array([1, 1, 0, 1, 0, 0]))), 6)
+        0.333333
+
+    Source:
+        Youden 1950, doi 10.1002/1097-0142(1950)3:1<32::AID-CNCR2820030106>3.0.CO;2-3.
+
+    Agrees with:
+        scikit-learn's `balanced_accuracy_score` with `adjusted=True`.
+    """
+    tp, fp, fn, tn = floats(counts)
+    difference = _array.ratio(tp, tp + fn) - _array.ratio(fp, fp + tn)
+    return _filled(difference, ((tp + fn) == 0) | ((fp + tn) == 0), zero_division)
+
+
+@from_counts
+def balanced_accuracy(counts: ConfusionCounts, *, zero_division: float = math.nan) -> Array:
+    """Return the balanced accuracy: the mean of sensitivity and specificity.
+
+    Formula: (TP / (TP + FN) + TN / (TN + FP)) / 2.
+
+    Args:
+        counts: Counts of any shape, or the pair with the options of `confusion_counts`.
+        zero_division: The value where the metric is undefined.
+
+    Returns:
+        Array of the shape of the counts, from 0 to 1, 0.5 for chance; higher is better.
+
+    Undefined:
+        Reference empty or full: NaN.
+
+    Example:
+        >>> import numpy as np
+        >>> round(float(balanced_accuracy(np.array([1, 1, 1, 0, 0, 0]), np.array([1, 1, 0, 1, 0, 0]))), 6)
+        0.666667
+
+    Source:
+        Brodersen et al. 2010, doi 10.1109/ICPR.2010.764.
+
+    Agrees with:
+        scikit-learn's `balanced_accuracy_score`.
+    """
+    tp, fp, fn, tn = floats(counts)
+    mean = (_array.ratio(tp, tp + fn) + _array.ratio(tn, tn + fp)) / 2
+    return _filled(mean, ((tp + fn) == 0) | ((fp + tn) == 0), zero_division)
+
+
+@from_counts
+def area_under_curve(counts: ConfusionCounts, *, zero_division: float = math.nan) -> Array:
+    """Return the area under the ROC curve that a single operating point spans.
+
+    Formula: (TPR - FPR + 1) / 2, with the rates TPR = TP / (TP + FN) and FPR = FP / (FP + TN).
+
+    Args:
+        counts: Counts of any shape, or the pair with the options of `confusion_counts`.
+        zero_division: The value where the metric is undefined.
+
+    Returns:
+        Array of the shape of the counts, from 0 to 1, 0.5 for chance; higher is better.
+
+    Undefined:
+        Reference empty or full: NaN.
+
+    Example:
+        >>> import numpy as np
+        >>> round(float(area_under_curve(np.array([1, 1, 1, 0, 0, 0]), np.array([1, 1, 0, 1, 0, 0]))), 6)
+        0.666667
+
+    Source:
+        Taha and Hanbury 2015, doi 10.1186/s12880-015-0068-x.
+
+    Agrees with:
+        scikit-learn's `roc_auc_score` of the two masks; equal to `balanced_accuracy`.
+    """
+    tp, fp, fn, tn = floats(counts)
+    area = (_array.ratio(tp, tp + fn) + _array.ratio(tn, tn + fp)) / 2
+    return _filled(area, ((tp + fn) == 0) | ((fp + tn) == 0), zero_division)
+
+
+@from_counts
+def matthews_correlation(counts: ConfusionCounts, *, zero_division: float = math.nan) -> Array:
+    """Return the Matthews correlation coefficient (MCC, phi): the correlation of the two masks.
+
+    Formula: (TP TN - FP FN) / sqrt((TP + FP) (TP + FN) (TN + FP) (TN + FN)), on proportions.
+
+    Args:
+        counts: Counts of any shape, or the pair with the options of `confusion_counts`.
+        zero_division: The value where the metric is undefined.
+
+    Returns:
+        Array of the shape of the counts, from -1 to 1, 0 for chance; higher is better.
+
+    Undefined:
+        A mask empty or full: NaN.
+
+    Example:
+        >>> import numpy as np
+        >>> round(float(matthews_correlation(np.array([1, 1, 1, 0, 0, 0]), np.array([1, 1, 0, 1, 0, 0]))), 6)
+        0.333333
+
+    Source:
+        Matthews 1975, doi 10.1016/0005-2795(75)90109-9.
+
+    Agrees with:
+        scikit-learn's `matthews_corrcoef`, which gives 0 where ours is undefined.
+    """
+    tp, fp, fn, tn = proportions(counts)
+    sqrt = _array.library(tp).sqrt
+    spread = sqrt(tp + fp) * sqrt(fn + tn) * sqrt(tp + fn) * sqrt(fp + tn)
+    return _array.ratio(tp * tn - fp * fn, spread, zero_division=zero_division)
+
+
+@from_counts
+def cohen_kappa(counts: ConfusionCounts, *, zero_division: float = math.nan) -> Array:
+    """Return Cohen's kappa: the agreement beyond what chance alone would give.
+
+    Formula: (p_o - p_e) / (1 - p_e), with the observed and the expected share of equal voxels; computed as
+    2 (TP TN - FP FN) / ((TP + FP) (FP + TN) + (FN + TN) (TP + FN)) on proportions, which is the same and cannot cancel.
+
+    Args:
+        counts: Counts of any shape, or the pair with the options of `confusion_counts`.
+        zero_division: The value where the metric is undefined.
+
+    Returns:
+        Array of the shape of the counts, from -1 to 1, 0 for chance; higher is better.
+
+    Undefined:
+        Both masks empty, or both full: NaN.
+
+    Example:
+        >>> import numpy as np
+        >>> round(float(cohen_kappa(np.array([1, 1, 1, 0, 0, 0]), np.array([1, 1, 0, 1, 0, 0]))), 6)
+        0.333333
+
+    Source:
+        Cohen 1960, doi 10.1177/001316446002000104.
+
+    Agrees with:
+        scikit-learn's `cohen_kappa_score`.
+    """
+    tp, fp, fn, tn = proportions(counts)
+    chance = (tp + fp) * (fp + tn) + (fn + tn) * (tp + fn)
+    return _array.ratio(2 * (tp * tn - fp * fn), chance, zero_division=zero_division)
+
+
+@derived((ConfusionCounts, PairedMoments), confusion_counts)
+def interclass_correlation(counts: ConfusionCounts | PairedMoments, *, zero_division: float = math.nan) -> Array:
+    """Return the one-way intraclass correlation of the two images seen as raters.
+
+    Formula: (MSb - MSw) / (MSb + MSw), with m = (P + R) / 2 and mu its mean over the n voxels:
+    MSb = 2 / (n - 1) sum (m - mu)^2, MSw = 1 / n sum ((P - m)^2 + (R - m)^2).
+
+    Args:
+        counts: Counts of any shape, or the pair of masks with the options of `confusion_counts`. For real-valued
+            images, `paired_moments` of the pair.
+        zero_division: The value where the metric is undefined.
+
+    Returns:
+        Array of the shape of the counts, from -1 to 1; higher is better.
+
+    Undefined:
+        Both images constant and equal, or fewer than two voxels: NaN.
+
+    Example:
+        >>> import numpy as np
+        >>> round(float(interclass_correlation(np.array([1, 1, 1, 0, 0, 0]), np.array([1, 1, 0, 1, 0, 0]))), 6)
+        0.411765
+
+    Source:
+        Shrout and Fleiss 1979, doi 10.1037/0033-2909.86.2.420; Taha and Hanbury 2015, doi 10.1186/s12880-015-0068-x.
+    """
+    between, within, number = _image_variances(counts) if isinstance(counts, PairedMoments) else _mask_variances(counts)
+    between = 2 * between * _array.ratio(number, number - 1)
+    return _array.ratio(between - within, between + within, zero_division=zero_division)
+
+
+def _mask_variances(counts: ConfusionCounts) -> tuple[Array, Array, Array]:
+    """Return the variance of the mean mask, the mean square within voxels, and the number of voxels."""
+    tp, fp, fn, tn = proportions(counts)
+    single = fp + fn
+    mean = tp + single / 2
+    return tp * (1 - mean) ** 2 + single * (0.5 - mean) ** 2 + tn * mean**2, single / 2, sum_of(counts)
+
+
+def _image_variances(moments: PairedMoments) -> tuple[Array, Array, Array]:
+    """Return the same of two real-valued images."""
+    scatter = moments.prediction_scatter + moments.reference_scatter + 2 * moments.cross_scatter
+    count = moments.count
+    return _array.ratio(scatter / 4, count), _array.ratio(moments.squared_error / 2, count), count
+
+
+@from_counts
+def probabilistic_distance(counts: ConfusionCounts, *, zero_division: float = math.nan) -> Array:
+    """Return the probabilistic distance between two masks, which may be fuzzy.
+
+    Formula: sum |P - R| / (2 sum P R) = (FP + FN) / (2 TP).
+
+    Args:
+        counts: Counts of any shape, or the pair with the options of `confusion_counts`. For probabilities,
+            `soft_confusion_counts` of the pair.
+        zero_division: The value if both masks are empty.
+
+    Returns:
+        Array of the shape of the counts, at least 0; lower is better.
+
+    Undefined:
+        No overlap: inf. Both masks empty: NaN.
+
+    Example:
+        >>> import numpy as np
+        >>> round(float(probabilistic_distance(np.array([1, 1, 1, 0, 0, 0]), np.array([1, 1, 0, 1, 0, 0]))), 6)
+        0.5
+
+    Source:
+        Gerig et al. 2001, doi 10.1007/3-540-45468-3_62; Taha and Hanbury 2015, doi 10.1186/s12880-015-0068-x.
+    """
+    tp, fp, fn, _ = floats(counts)
+    xp = _array.library(tp)
+    apart = fp + fn
+    distance = _array.ratio(apart, 2 * tp, zero_division=math.inf)
+    return xp.where((apart == 0) & (tp == 0), xp.full_like(distance, zero_division), distance)
+
+
+def _filled(value: Array, undefined: Array, zero_division: float) -> Array:
+    """Return the value, and `zero_division` where it is undefined."""
+    xp = _array.library(value)
+    return xp.where(undefined, xp.full_like(value, zero_division), value)

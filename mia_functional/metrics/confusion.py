@@ -1,0 +1,261 @@
+"""Counts of agreement and disagreement between masks: the statistic of every overlap, rate and agreement metric.
+
+Axes: all axes of a case are spatial and all are counted over, unless `axis` names fewer; with labels, every field gains
+a last axis, one entry per label. Counts are exact integers: 64 bits, or 32 where the library has no more (JAX without
+x64).
+"""
+
+import math
+from collections.abc import Callable, Iterable
+from typing import Any, NamedTuple, Protocol, cast, overload
+
+import numpy as np
+
+from mia_functional import _array, _check
+from mia_functional.metrics import joint
+from mia_functional.metrics.derived import derived
+from mia_functional.metrics.labels import binary, label_map, label_sets, select
+from mia_functional.typing import Array, Label, Labels
+
+
+class ConfusionCounts(NamedTuple):
+    """How many voxels are true positive, false positive, false negative and true negative: four arrays of one shape."""
+
+    tp: Array
+    fp: Array
+    fn: Array
+    tn: Array
+
+
+def confusion_counts(
+    prediction: Array,
+    reference: Array,
+    *,
+    labels: Labels | Iterable[Label] | None = None,
+    axis: int | tuple[int, ...] | None = None,
+    mask: Array | None = None,
+) -> ConfusionCounts:
+    """Count true and false positives and negatives of a pair of masks, or of every label of a pair of label maps.
+
+    Args:
+        prediction: Mask (bool, or integers 0 and 1) of any shape; with `labels`, an integer label map.
+        reference: Array of the same shape.
+        labels: Mapping from labels to names, or a sequence of labels; a tuple of label values is merged into one.
+        axis: The axes to count over, all of them by default; the others are kept, in order.
+        mask: Mask of the same shape; only voxels inside of it count.
+
+    Returns:
+        Integer counts. Each field has the shape of the axes that are kept, and with `labels` a last axis of length L.
+
+    Raises:
+        TypeError: An argument is no array, or holds no masks or labels; the libraries or devices differ.
+        ValueError: The shapes differ or are empty; a mask holds other values than 0 and 1; a label is negative; the
+            library's integers cannot count so many voxels.
+
+    Example:
+        >>> import numpy as np
+        >>> counts = confusion_counts(np.array([1, 1, 0, 2]), np.array([1, 0, 0, 2]), labels=(1, 2, (1, 2)))
+        >>> counts.tp.tolist(), counts.fp.tolist(), counts.fn.tolist(), counts.tn.tolist()
+        ([1, 1, 2], [1, 0, 1], [0, 0, 0], [2, 3, 1])
+    """
+    name = "confusion_counts"
+    xp, prediction, reference, mask = paired(name, prediction, reference, mask)
+    sets = None if labels is None else label_sets(name, labels)
+    axes = reduced(name, axis, prediction.ndim)
+    _countable(name, xp, prediction.shape)
+    given = [array for array in (prediction, reference, mask) if array is not None]
+    sizes_of = _host_sizes if all(map(_array.on_host, given)) else _device_sizes
+    sizes, total = sizes_of(name, (prediction, reference, mask), sets, axes)
+    shared, predicted, referenced = sizes[..., 0], sizes[..., 1], sizes[..., 2]
+    counts = ConfusionCounts(shared, predicted - shared, referenced - shared, total - predicted - referenced + shared)
+    return counts if sets is not None else ConfusionCounts(*(field[..., 0] for field in counts))
+
+
+def soft_confusion_counts(
+    probabilities: Array,
+    reference: Array,
+    *,
+    labels: Labels | Iterable[Label] | None = None,
+    axis: int | tuple[int, ...] | None = None,
+    mask: Array | None = None,
+) -> ConfusionCounts:
+    """Count with probabilities in place of a mask: every voxel adds its share to two of the four counts.
+
+    With p the probability and r = 0 or 1 the reference: tp = sum p r, fp = sum p (1 - r), fn = sum (1 - p) r,
+    tn = sum (1 - p) (1 - r). The counts are differentiable in p, so `1 - dice(soft_confusion_counts(...))` is a loss.
+
+    Args:
+        probabilities: Floats from 0 to 1, of the shape of the reference; with `labels`, one last axis of length L more.
+        reference: Mask (bool, or integers 0 and 1); with `labels`, an integer label map.
+        labels: Mapping from labels to names, or a sequence of labels, in the order of the last axis of `probabilities`.
+        axis: The axes of the reference to count over, all of them by default.
+        mask: Mask of the reference's shape; only voxels inside of it count.
+
+    Returns:
+        Counts as floats, at least float32, with the shape that `confusion_counts` gives.
+
+    Raises:
+        TypeError: `probabilities` does not hold floats; the reference holds floats; the libraries or devices differ.
+        ValueError: The shapes do not fit.
+
+    Example:
+        >>> import numpy as np
+        >>> counts = soft_confusion_counts(np.array([0.75, 0.5, 0.0]), np.array([1, 0, 0]))
+        >>> [float(count) for count in counts]
+        [0.75, 0.5, 0.25, 1.5]
+
+    Source:
+        Milletari et al. 2016, V-Net, doi 10.1109/3DV.2016.79.
+    """
+    name = "soft_confusion_counts"
+    if _array.namespace(name, probabilities=probabilities) and _array.dtype_kind(probabilities) != "float":
+        _check.invalid_kind(name, "probabilities", "hold floats", f"dtype {probabilities.dtype}")
+    sets = None if labels is None else label_sets(name, labels)
+    xp, (probabilities, reference) = _array.together(name, probabilities=probabilities, reference=reference)
+    shape = tuple(reference.shape) if sets is None else (*reference.shape, len(sets))
+    _check.not_empty(name, "reference", reference.shape)
+    if tuple(probabilities.shape) != shape:
+        _check.invalid_value(name, "probabilities", f"have the shape {shape}", f"{tuple(probabilities.shape)}")
+    axes = reduced(name, axis, reference.ndim)
+    masks = _masks(name, "reference", reference, sets)
+    target = xp.stack(masks, axis=-1) if sets is not None else masks[0]
+    if mask is not None:
+        mask = paired(name, reference, reference, mask)[3]
+        mask = mask if sets is None or mask is None else mask[..., None]
+    share = xp.astype(probabilities, _array.accumulator_dtype(probabilities))
+    target = xp.astype(target, share.dtype)
+    terms = (share * target, share * (1 - target), (1 - share) * target, (1 - share) * (1 - target))
+    if mask is not None:
+        terms = tuple(xp.where(mask, term, xp.zeros_like(term)) for term in terms)
+    return ConfusionCounts(*(xp.sum(term, axis=axes) for term in terms))
+
+
+def paired(
+    function: str, prediction: Array, reference: Array, mask: Array | None
+) -> tuple[Any, Array, Array, Array | None]:
+    """Return the namespace and the arrays of one shape, library and device; the mask as booleans."""
+    arrays = {"prediction": prediction, "reference": reference}
+    if mask is not None:
+        arrays["mask"] = mask
+    xp, together = _array.together(function, **arrays)
+    _check.same_shape(function, together[0].shape, together[1].shape)
+    _check.not_empty(function, "prediction", together[0].shape)
+    if mask is None:
+        return xp, together[0], together[1], None
+    if together[2].shape != together[1].shape:
+        _check.invalid_value(
+            function, "mask", f"have the shape of the pair, {tuple(together[1].shape)}", f"{tuple(together[2].shape)}"
+        )
+    return xp, together[0], together[1], binary(function, "mask", together[2])
+
+
+def reduced(function: str, axis: int | tuple[int, ...] | None, ndim: int) -> tuple[int, ...]:
+    """Return the axes to reduce, counted from the front: all of them for None."""
+    if axis is None:
+        return tuple(range(ndim))
+    entries = axis if isinstance(axis, tuple) else (axis,)
+    axes = tuple(_check.axis(function, entry, ndim) for entry in entries)
+    if not axes or len(set(axes)) != len(axes):
+        _check.invalid_value(function, "axis", "name at least one axis, and none of them twice", axis)
+    return axes
+
+
+def _countable(function: str, xp: Any, shape: tuple[int, ...]) -> None:
+    """Refuse more voxels than the library's integers can count."""
+    default = xp.__array_namespace_info__().default_dtypes()["integral"]
+    limit = int(xp.iinfo(default).max)
+    if math.prod(shape) > limit:
+        _check.invalid_value(function, "prediction", f"have at most {limit} voxels without 64-bit integers", shape)
+
+
+def _masks(function: str, argument: str, array: Array, sets: tuple[tuple[int, ...], ...] | None) -> list[Array]:
+    """Return one boolean mask per label set, or the mask itself."""
+    if sets is None:
+        return [binary(function, argument, array)]
+    checked = label_map(function, argument, array)
+    return [select(checked, one) for one in sets]
+
+
+def _device_sizes(
+    function: str, arrays: tuple[Array, Array, Array | None], sets: Any, axes: tuple[int, ...]
+) -> tuple[Array, Array]:
+    """Return the sizes (*kept, L, 3) of intersection, prediction and reference, and the voxels (*kept, 1)."""
+    prediction, reference, mask = arrays
+    xp = _array.library(prediction)
+    inside = xp.ones_like(prediction, dtype=xp.bool) if mask is None else mask
+    rows = []
+    pairs = (_masks(function, "prediction", prediction, sets), _masks(function, "reference", reference, sets))
+    for predicted, referenced in zip(*pairs, strict=True):
+        first, second = predicted & inside, referenced & inside
+        rows.append(xp.stack([xp.count_nonzero(part, axis=axes) for part in (first & second, first, second)], axis=-1))
+    return xp.stack(rows, axis=-2), xp.count_nonzero(inside, axis=axes)[..., None]
+
+
+def _host_sizes(
+    function: str, arrays: tuple[Array, Array, Array | None], sets: Any, axes: tuple[int, ...]
+) -> tuple[Array, Array]:
+    """Return what `_device_sizes` returns, by the fast routes for arrays in the host's memory."""
+    kept = [axis for axis in range(arrays[0].ndim) if axis not in axes]
+    moved = [np.moveaxis(_array.to_numpy(array), kept, range(len(kept))) for array in arrays if array is not None]
+    shape = moved[0].shape[: len(kept)]
+    sizes = np.zeros((*shape, 1 if sets is None else len(sets), 3), np.int64)
+    total = np.zeros((*shape, 1), np.int64)
+    for index in np.ndindex(shape):
+        parts = [array[index] for array in moved]
+        sizes[index], total[index] = joint.overlap(function, parts[0], parts[1], [*parts, None][2], sets)
+    xp = _array.library(arrays[0])
+    return _array.from_numpy(sizes, xp, arrays[0]), _array.from_numpy(total, xp, arrays[0])
+
+
+def floats(counts: ConfusionCounts) -> tuple[Array, Array, Array, Array]:
+    """Return the counts as floating arrays: integers as the widest floats there are, Python numbers as NumPy's."""
+    model = next((field for field in counts if not isinstance(field, int | float)), np.zeros((), np.int64))
+    xp = _array.library(model)
+    arrays = [xp.asarray(field) if isinstance(field, int | float) else field for field in counts]
+    if _array.dtype_kind(model) != "float":
+        dtype = _array.widest_float(xp, model)
+        arrays = [xp.astype(array, dtype) for array in arrays]
+    tp, fp, fn, tn = arrays
+    return tp, fp, fn, tn
+
+
+def sum_of(counts: ConfusionCounts) -> Array:
+    """Return the number of voxels as floats."""
+    tp, fp, fn, tn = floats(counts)
+    return tp + fp + fn + tn
+
+
+def proportions(counts: ConfusionCounts) -> tuple[Array, Array, Array, Array]:
+    """Return the counts as parts of all voxels; NaN where there is no voxel."""
+    fields = floats(counts)
+    number = fields[0] + fields[1] + fields[2] + fields[3]
+    tp, fp, fn, tn = (_array.ratio(field, number) for field in fields)
+    return tp, fp, fn, tn
+
+
+class CountMetric(Protocol):
+    """A metric of counts, called with the counts or with the pair that they come from."""
+
+    @property
+    def __name__(self) -> str:
+        """The public name."""
+
+    @overload
+    def __call__(self, counts: ConfusionCounts, /, **options: float) -> Array: ...
+
+    @overload
+    def __call__(
+        self,
+        prediction: Array,
+        reference: Array,
+        *,
+        labels: Labels | Iterable[Label] | None = None,
+        axis: int | tuple[int, ...] | None = None,
+        mask: Array | None = None,
+        **options: float,
+    ) -> Array: ...
+
+
+def from_counts(formula: Callable[..., Any]) -> CountMetric:
+    """Return the metric that takes what `formula` takes, or the pair in place of the counts."""
+    return cast(CountMetric, derived(ConfusionCounts, confusion_counts)(formula))

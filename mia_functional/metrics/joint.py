@@ -1,0 +1,146 @@
+"""Joint counts of two label maps in the host's memory: the fast NumPy routes behind `confusion_counts`.
+
+The arrays are walked in chunks that stay in the cache, in the order in which they lie in memory, so that the extra
+memory is a few megabytes however large the volumes are. Arrays are NumPy's, of equal shape, boolean or integer;
+counts are 64-bit integers.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from mia_functional.metrics.labels import binary, label_map, select
+from mia_functional.typing import Array
+
+CHUNK = 2**18
+"""Voxels at a time."""
+
+COMPARED = 2
+"""Up to so many structures, comparing with each label is faster than a histogram."""
+
+MOST_VALUES = 1000
+"""Label values up to which a joint histogram stays small."""
+
+LARGEST_TABLE = 2**20
+"""Label values below which a table translates them into positions."""
+
+
+def overlap(
+    function: str, prediction: Array, reference: Array, mask: Array | None, sets: Sequence[tuple[int, ...]] | None
+) -> tuple[Any, int]:
+    """Return the sizes (L, 3) of intersection, prediction and reference of every label set, and the number of voxels.
+
+    Without label sets the pair are masks, and L is 1.
+    """
+    if sets is None:
+        return _mask_overlap(function, prediction, reference, mask)
+    maps = _labels(function, "prediction", prediction), _labels(function, "reference", reference)
+    return _label_overlap(*maps, mask, sets)
+
+
+def _labels(function: str, argument: str, array: Array) -> Any:
+    """Return a label map as integers; booleans are seen as bytes."""
+    return array.view(np.uint8) if array.dtype == np.bool_ else label_map(function, argument, array)
+
+
+def _mask_overlap(function: str, prediction: Array, reference: Array, mask: Array | None) -> tuple[Any, int]:
+    """Return the sizes (1, 3) of a pair of masks, and the number of voxels."""
+    sizes, total = np.zeros((1, 3), np.int64), 0
+    for first, second in _chunks(prediction, reference, mask):
+        sizes[0] += _sizes(binary(function, "prediction", first), binary(function, "reference", second))
+        total += first.size
+    return sizes, total
+
+
+def _label_overlap(
+    prediction: Array, reference: Array, mask: Array | None, sets: Sequence[tuple[int, ...]]
+) -> tuple[Any, int]:
+    """Return the sizes (L, 3) of a pair of label maps, and the number of voxels."""
+    values = sorted({value for one in sets for value in one})
+    if len(sets) <= COMPARED or len(values) > MOST_VALUES:
+        sizes, total = np.zeros((len(sets), 3), np.int64), 0
+        for first, second in _chunks(prediction, reference, mask):
+            sizes += [_sizes(select(first, one), select(second, one)) for one in sets]
+            total += first.size
+        return sizes, total
+    counts = joint_counts(prediction, reference, values, mask)
+    member = np.zeros((len(sets), len(counts)))
+    for row, one in zip(member, sets, strict=True):
+        row[np.searchsorted(values, one)] = 1
+    shared = np.sum((member @ counts.astype(np.float64)) * member, axis=1)
+    sizes = np.stack([shared, member @ counts.sum(axis=1), member @ counts.sum(axis=0)], axis=1)
+    return sizes.astype(np.int64), int(counts.sum())
+
+
+def joint_counts(prediction: Array, reference: Array, values: Sequence[int], mask: Array | None) -> Any:
+    """Return how often the sorted label values meet, (A + 1, A + 1); the last row and column are all other labels."""
+    top, size = int(max(prediction.max(), reference.max())), len(values) + 1
+    translate = _translation(values, top)
+    if top > 255:
+        codes = ((translate(first), translate(second)) for first, second in _chunks(prediction, reference, mask))
+        return _histogram(codes, size)
+    counts = _histogram(_chunks(prediction, reference, mask), top + 1)
+    order = translate(np.arange(top + 1))
+    merged = np.zeros((size, size), np.int64)
+    np.add.at(merged, (order[:, None], order), counts)
+    return merged
+
+
+def _translation(values: Sequence[int], top: int) -> Callable[[Any], Any]:
+    """Return a function from label values up to `top` to their positions; other labels go to the last position."""
+    ordered = np.asarray(values, np.int64)
+    if top < LARGEST_TABLE:
+        table = np.full(top + 1, len(values), np.intp)
+        known = ordered[ordered <= top]
+        table[known] = np.arange(known.size)
+        return lambda chunk: table[chunk]
+
+    def search(chunk: Any) -> Any:
+        nearest = np.searchsorted(ordered[:-1], chunk)
+        return np.where(ordered[nearest] == chunk, nearest, len(values))
+
+    return search
+
+
+def _histogram(codes: Iterable[tuple[Any, Any]], size: int) -> Any:
+    """Return the joint histogram (size, size) of chunks of codes below `size`."""
+    if size <= 16:
+        return _packed(codes, size)
+    kind = np.uint16 if size <= 256 else np.int64
+    counts = np.zeros(size * size, np.int64)
+    for first, second in codes:
+        pairs = first.astype(kind)
+        pairs *= kind(size)
+        np.add(pairs, second, out=pairs, casting="unsafe")
+        counts += np.bincount(pairs, minlength=size * size)
+    return counts.reshape(size, size)
+
+
+def _packed(codes: Iterable[tuple[Any, Any]], size: int) -> Any:
+    """Return the joint histogram of codes below `size` <= 16: a pair fits a byte, and two bytes are counted at once."""
+    square = size * size
+    counts = np.zeros((square, 2**8), np.int64)
+    odd = np.zeros(2**8, np.int64)
+    for first, second in codes:
+        pairs = first.astype(np.uint8)
+        pairs *= np.uint8(size)
+        np.add(pairs, second, out=pairs, casting="unsafe")
+        even = pairs.size // 2 * 2
+        counts += np.bincount(pairs[:even].view(np.uint16), minlength=counts.size).reshape(counts.shape)
+        odd += np.bincount(pairs[even:], minlength=2**8)
+    return (counts.sum(axis=0) + odd)[:square].reshape(size, size) + counts.sum(axis=1).reshape(size, size)
+
+
+def _sizes(first: Array, second: Array) -> tuple[int, int, int]:
+    """Return the sizes of the intersection and of each of two boolean masks."""
+    return int(np.count_nonzero(first & second)), int(np.count_nonzero(first)), int(np.count_nonzero(second))
+
+
+def _chunks(prediction: Array, reference: Array, mask: Array | None) -> Iterator[tuple[Any, Any]]:
+    """Yield flat pieces of a pair, in memory order; with a mask, only the voxels inside of it."""
+    arrays = [prediction, reference] if mask is None else [prediction, reference, mask]
+    native = [array.dtype.newbyteorder("=") for array in arrays]
+    access: Any = [["readonly"]] * len(arrays)
+    for piece in np.nditer(arrays, ["external_loop", "buffered"], access, native, buffersize=CHUNK):
+        yield (piece[0], piece[1]) if mask is None else (piece[0][piece[2]], piece[1][piece[2]])

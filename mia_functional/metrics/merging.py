@@ -1,0 +1,100 @@
+"""Statistics of parts joined into the statistic of the whole: patches, batches, devices."""
+
+import functools
+import operator
+from typing import Any, TypeVar, cast
+
+from mia_functional import _array, _check
+from mia_functional.metrics.confusion import ConfusionCounts
+from mia_functional.metrics.moments import PairedMoments
+from mia_functional.typing import Array
+
+Statistic = TypeVar("Statistic", ConfusionCounts, PairedMoments)
+
+
+def merge(statistic: Statistic, *others: Statistic) -> Statistic:
+    """Return the statistic of all voxels from the statistics of parts that share no voxel.
+
+    Merging is associative and commutative (counts exactly, moments up to rounding), and `identity` is its neutral
+    element, so it works in `lax.scan`, under `vmap`, and on the parts that `lax.all_gather` brings together; the counts
+    of a `shard_map` can also be added with `lax.psum`.
+
+    Args:
+        statistic: `ConfusionCounts` or `PairedMoments`, with fields of any shape.
+        others: Statistics of the same kind and shape.
+
+    Returns:
+        A statistic of the same kind and shape.
+
+    Raises:
+        TypeError: The statistics are not of one kind.
+        ValueError: The sum of counts is larger than the library's integers; NumPy's and Python's are large enough.
+
+    Example:
+        >>> merge(ConfusionCounts(1, 0, 2, 5), ConfusionCounts(3, 1, 0, 4))
+        ConfusionCounts(tp=4, fp=1, fn=2, tn=9)
+
+    Source:
+        Chan, Golub and LeVeque 1983, doi 10.1080/00031305.1983.10483115.
+    """
+    parts = (statistic, *others)
+    if any(type(part) is not type(statistic) for part in parts) or not isinstance(
+        statistic, ConfusionCounts | PairedMoments
+    ):
+        kinds = ", ".join(sorted({type(part).__name__ for part in parts}))
+        _check.invalid_kind("merge", "others", "be counts or moments of one kind", kinds)
+    combine = _add_counts if isinstance(statistic, ConfusionCounts) else _add_moments
+    return cast(Statistic, functools.reduce(cast(Any, combine), parts))
+
+
+def identity(statistic: Statistic) -> Statistic:
+    """Return the statistic of no voxels, with the shape and dtypes of `statistic`: the start of a loop that merges.
+
+    Args:
+        statistic: The statistic that it shall merge with.
+
+    Returns:
+        A statistic of the same kind.
+
+    Example:
+        >>> counts = ConfusionCounts(1, 0, 2, 5)
+        >>> merge(identity(counts), counts) == counts
+        True
+    """
+    empty: list[Array] = [field * 0 for field in statistic]
+    if isinstance(statistic, PairedMoments):
+        ends: tuple[Array, Array] = (empty[-2] + float("inf"), empty[-1] - float("inf"))
+        return PairedMoments._make((*empty[:-2], *ends))
+    return ConfusionCounts(*empty)
+
+
+def _add_counts(one: ConfusionCounts, other: ConfusionCounts) -> ConfusionCounts:
+    """Return the sums of the fields; refuse those that wrapped."""
+    total = ConfusionCounts(*map(operator.add, one, other))
+    for field in total:
+        if isinstance(field, int | float) or _array.is_traced(field) or _array.dtype_kind(field) == "float":
+            continue
+        if bool(_array.library(field).any(field < 0)):
+            _check.invalid_value("merge", "others", "sum to counts that the library's integers can hold", field.dtype)
+    return total
+
+
+def _add_moments(one: PairedMoments, other: PairedMoments) -> PairedMoments:
+    """Return the moments of two parts together; a part without voxels changes nothing."""
+    xp = _array.library(one.count)
+    count = one.count + other.count
+    share = _array.ratio(other.count, count, zero_division=0)
+    weight = one.count * share
+    p, r = other.prediction_mean - one.prediction_mean, other.reference_mean - one.reference_mean
+    return PairedMoments(
+        count,
+        one.prediction_mean + share * p,
+        one.reference_mean + share * r,
+        one.prediction_scatter + other.prediction_scatter + weight * p * p,
+        one.reference_scatter + other.reference_scatter + weight * r * r,
+        one.cross_scatter + other.cross_scatter + weight * p * r,
+        one.absolute_error + other.absolute_error,
+        one.squared_error + other.squared_error,
+        xp.minimum(one.reference_minimum, other.reference_minimum),
+        xp.maximum(one.reference_maximum, other.reference_maximum),
+    )

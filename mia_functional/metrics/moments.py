@@ -1,0 +1,160 @@
+"""Moments of a pair of images: the statistic of every error and correlation metric.
+
+Axes: all axes of a case are spatial and all are reduced, unless `axis` names fewer. Integers, booleans and half floats
+are promoted before any arithmetic. Sums are of differences from the first voxel, so that an offset of the images,
+however large, does not cancel.
+"""
+
+import math
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from mia_functional import _array, _check
+from mia_functional.metrics.confusion import paired, reduced
+from mia_functional.typing import Array
+
+CHUNK = 2**14
+"""Voxels at a time in the host's memory; three buffers of so many float64 stay in the cache."""
+
+
+class PairedMoments(NamedTuple):
+    """What two images have in common: ten floating arrays of one shape.
+
+    Attributes:
+        count: Number of voxels.
+        prediction_mean: Mean of the prediction.
+        reference_mean: Mean of the reference.
+        prediction_scatter: Sum of squared differences of the prediction from its mean.
+        reference_scatter: Sum of squared differences of the reference from its mean.
+        cross_scatter: Sum of the products of both differences.
+        absolute_error: Sum of |P - R|.
+        squared_error: Sum of (P - R)^2.
+        reference_minimum: Smallest value of the reference.
+        reference_maximum: Largest value of the reference.
+    """
+
+    count: Array
+    prediction_mean: Array
+    reference_mean: Array
+    prediction_scatter: Array
+    reference_scatter: Array
+    cross_scatter: Array
+    absolute_error: Array
+    squared_error: Array
+    reference_minimum: Array
+    reference_maximum: Array
+
+
+def paired_moments(prediction: Array, reference: Array, *, axis: int | tuple[int, ...] | None = None) -> PairedMoments:
+    """Return the moments of a pair of images, from which the errors and correlations follow.
+
+    Args:
+        prediction: Real numbers of any shape, any unit.
+        reference: Array of the same shape.
+        axis: The axes to reduce, all of them by default; the others are kept, in order.
+
+    Returns:
+        Floats, each field with the shape of the axes that are kept: float64 where the library has it and the arrays lie
+        in the host's memory, else the dtype of the images, at least float32.
+
+    Undefined:
+        A NaN in an image makes the moments NaN that it enters.
+
+    Raises:
+        TypeError: An argument is no array or holds complex numbers or objects; the libraries or devices differ.
+        ValueError: The shapes differ or are empty.
+
+    Example:
+        >>> import numpy as np
+        >>> moments = paired_moments(np.array([1, 2, 6]), np.array([0, 2, 4], dtype=np.uint8))
+        >>> float(moments.prediction_mean), float(moments.cross_scatter), float(moments.absolute_error)
+        (3.0, 10.0, 3.0)
+
+    Source:
+        Chan, Golub and LeVeque 1983, doi 10.1080/00031305.1983.10483115.
+    """
+    name = "paired_moments"
+    _, prediction, reference, _ = paired(name, prediction, reference, None)
+    for argument, array in (("prediction", prediction), ("reference", reference)):
+        real(name, argument, array)
+    axes = reduced(name, axis, prediction.ndim)
+    if _array.on_host(prediction) and _array.on_host(reference):
+        return _host_moments(prediction, reference, axes)
+    return _device_moments(prediction, reference, axes)
+
+
+def real(function: str, argument: str, array: Array) -> None:
+    """Refuse arrays that do not hold real numbers."""
+    if _array.dtype_kind(array) not in ("bool", "integer", "float"):
+        _check.invalid_kind(function, argument, "hold real numbers", f"dtype {array.dtype}")
+
+
+def _device_moments(prediction: Array, reference: Array, axes: tuple[int, ...]) -> PairedMoments:
+    """Return the moments in two passes, on any device and under `jit`."""
+    xp = _array.library(prediction, reference)
+    dtype = xp.result_type(*map(_array.accumulator_dtype, (prediction, reference)))
+    prediction, reference = xp.astype(prediction, dtype), xp.astype(reference, dtype)
+    prediction_mean, p = _centred(xp, prediction, axes)
+    reference_mean, r = _centred(xp, reference, axes)
+    error = prediction - reference
+    number = math.prod(prediction.shape[axis] for axis in axes)
+    sums = [xp.sum(term, axis=axes) for term in (p * p, r * r, p * r, xp.abs(error), error * error)]
+    extremes = xp.min(reference, axis=axes), xp.max(reference, axis=axes)
+    return PairedMoments._make(
+        (xp.full_like(prediction_mean, number), prediction_mean, reference_mean, *sums, *extremes)
+    )
+
+
+def _centred(xp: Any, image: Array, axes: tuple[int, ...]) -> tuple[Array, Array]:
+    """Return the mean, and the image less its mean; exactly 0 where the image is constant."""
+    first = image[tuple(slice(0, 1) if axis in axes else slice(None) for axis in range(image.ndim))]
+    shifted = image - first
+    near = xp.mean(shifted, axis=axes, keepdims=True)
+    rest = xp.mean(shifted - near, axis=axes, keepdims=True)
+    mean = near + rest
+    return xp.squeeze(first + mean, axis=axes), shifted - mean
+
+
+def _host_moments(prediction: Array, reference: Array, axes: tuple[int, ...]) -> PairedMoments:
+    """Return the moments in one pass over arrays in the host's memory, summed in float64."""
+    kept = [axis for axis in range(prediction.ndim) if axis not in axes]
+    moved = [np.moveaxis(_array.to_numpy(array), kept, range(len(kept))) for array in (prediction, reference)]
+    shape = moved[0].shape[: len(kept)]
+    rows = np.empty((*shape, len(PairedMoments._fields)))
+    with np.errstate(invalid="ignore", over="ignore"):
+        for index in np.ndindex(shape):
+            rows[index] = _one_pass(moved[0][index], moved[1][index])
+    xp = _array.library(prediction)
+    fields = _array.from_numpy(
+        rows.astype(np.float64 if _array.has_float64(xp, prediction) else np.float32), xp, prediction
+    )
+    return PairedMoments(*(fields[..., column] for column in range(len(PairedMoments._fields))))
+
+
+def _one_pass(prediction: Any, reference: Any) -> tuple[float, ...]:
+    """Return the fields of the moments of one pair of NumPy arrays."""
+    first = np.asarray([image[(0,) * image.ndim] for image in (prediction, reference)], np.float64)
+    sums, gram = np.zeros(2), np.zeros((2, 2))
+    absolute: Any = 0.0
+    squared: Any = 0.0
+    low: Any = math.inf
+    high: Any = -math.inf
+    buffer = np.empty((3, min(CHUNK, prediction.size)))
+    access: Any = [["readonly"]] * 2
+    native = [array.dtype.newbyteorder("=") for array in (prediction, reference)]
+    pieces = np.nditer((prediction, reference), ["external_loop", "buffered"], access, native, buffersize=CHUNK)
+    for p, r in pieces:
+        shifted, error = buffer[:2, : p.size], buffer[2, : p.size]
+        shifted[0], shifted[1] = p, r
+        np.subtract(shifted[0], shifted[1], out=error)
+        shifted -= first[:, None]
+        sums += shifted.sum(axis=1)
+        gram += shifted @ shifted.T
+        squared += error @ error
+        absolute += np.abs(error, out=error).sum()
+        low, high = np.minimum(low, r.min()), np.maximum(high, r.max())
+    mean = sums / prediction.size
+    scatter = gram - np.outer(sums, mean)
+    spread = max(scatter[0, 0], 0.0), max(scatter[1, 1], 0.0), scatter[0, 1]
+    return prediction.size, *(first + mean), *spread, absolute, squared, low, high

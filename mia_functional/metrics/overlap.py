@@ -1,0 +1,141 @@
+"""How far two structures overlap: Dice, Jaccard, F-measure, and the similarity of their volumes.
+
+Each metric takes `ConfusionCounts`, or the pair `(prediction, reference)` and the options of `confusion_counts`. The
+result has the shape of the counts and is float64, or the widest float of the library.
+"""
+
+import math
+
+from mia_functional import _array, _check
+from mia_functional.metrics.confusion import ConfusionCounts, floats, from_counts
+from mia_functional.typing import Array
+
+
+@from_counts
+def dice(counts: ConfusionCounts, *, zero_division: float = math.nan) -> Array:
+    """Return the Dice similarity coefficient (DSC, F1 score): twice the overlap over the sum of the sizes.
+
+    Formula: 2 TP / (2 TP + FP + FN).
+
+    Args:
+        counts: Counts of any shape, or the pair with the options of `confusion_counts`.
+        zero_division: The value if both masks are empty.
+
+    Returns:
+        Array of the shape of the counts, from 0 to 1; higher is better.
+
+    Undefined:
+        Both masks empty: NaN. One empty: 0.
+
+    Example:
+        >>> import numpy as np
+        >>> float(dice(np.array([1, 1, 1, 0]), np.array([1, 0, 0, 0])))
+        0.5
+
+    Source:
+        Dice 1945, doi 10.2307/1932409.
+
+    Agrees with:
+        scikit-learn's `f1_score`.
+    """
+    tp, fp, fn, _ = floats(counts)
+    return _array.ratio(2 * tp, 2 * tp + fp + fn, zero_division=zero_division)
+
+
+@from_counts
+def jaccard(counts: ConfusionCounts, *, zero_division: float = math.nan) -> Array:
+    """Return the Jaccard index (IoU): the intersection over the union.
+
+    Formula: TP / (TP + FP + FN).
+
+    Args:
+        counts: Counts of any shape, or the pair with the options of `confusion_counts`.
+        zero_division: The value if both masks are empty.
+
+    Returns:
+        Array of the shape of the counts, from 0 to 1; higher is better.
+
+    Undefined:
+        Both masks empty: NaN. One empty: 0.
+
+    Example:
+        >>> import numpy as np
+        >>> float(jaccard(np.array([1, 1, 1, 1]), np.array([1, 0, 0, 0])))
+        0.25
+
+    Source:
+        Jaccard 1912, doi 10.1111/j.1469-8137.1912.tb05611.x.
+
+    Agrees with:
+        scikit-learn's `jaccard_score`.
+    """
+    tp, fp, fn, _ = floats(counts)
+    return _array.ratio(tp, tp + fp + fn, zero_division=zero_division)
+
+
+@from_counts
+def f_measure(counts: ConfusionCounts, *, beta: float = 1.0, zero_division: float = math.nan) -> Array:
+    """Return the F-measure: the harmonic mean of precision and sensitivity, the latter weighted by beta squared.
+
+    Formula: (1 + b^2) TP / ((1 + b^2) TP + b^2 FN + FP), with b = `beta`.
+
+    Args:
+        counts: Counts of any shape, or the pair with the options of `confusion_counts`.
+        beta: How many times as important sensitivity is as precision; positive.
+        zero_division: The value if both masks are empty.
+
+    Returns:
+        Array of the shape of the counts, from 0 to 1; higher is better.
+
+    Undefined:
+        Both masks empty: NaN. One empty: 0.
+
+    Raises:
+        ValueError: `beta` is not positive and finite.
+
+    Example:
+        >>> import numpy as np
+        >>> float(f_measure(np.array([1, 1, 1, 1]), np.array([1, 0, 0, 0]), beta=2))
+        0.625
+
+    Source:
+        van Rijsbergen 1979, Information Retrieval, chapter 7.
+
+    Agrees with:
+        scikit-learn's `fbeta_score`.
+    """
+    if not 0 < beta < math.inf:
+        _check.invalid_value("f_measure", "beta", "be positive and finite", beta)
+    tp, fp, fn, _ = floats(counts)
+    weight = float(beta) ** 2
+    hits = (1 + weight) * tp
+    return _array.ratio(hits, hits + weight * fn + fp, zero_division=zero_division)
+
+
+@from_counts
+def volume_similarity(counts: ConfusionCounts, *, zero_division: float = math.nan) -> Array:
+    """Return the volume similarity: one minus the relative difference of the sizes, wherever the structures lie.
+
+    Formula: 1 - |FN - FP| / (2 TP + FP + FN), computed as 2 (TP + min(FN, FP)) / (2 TP + FP + FN), which cannot cancel.
+
+    Args:
+        counts: Counts of any shape, or the pair with the options of `confusion_counts`.
+        zero_division: The value if both masks are empty.
+
+    Returns:
+        Array of the shape of the counts, from 0 to 1; higher is better.
+
+    Undefined:
+        Both masks empty: NaN. One empty: 0.
+
+    Example:
+        >>> import numpy as np
+        >>> float(volume_similarity(np.array([0, 0, 0, 1]), np.array([1, 1, 1, 0])))
+        0.5
+
+    Source:
+        Taha and Hanbury 2015, doi 10.1186/s12880-015-0068-x.
+    """
+    tp, fp, fn, _ = floats(counts)
+    smaller = _array.library(fp).minimum(fp, fn)
+    return _array.ratio(2 * (tp + smaller), 2 * tp + fp + fn, zero_division=zero_division)

@@ -1,0 +1,200 @@
+"""Two masks compared as partitions of the voxels: pair counting and information.
+
+Each metric takes `ConfusionCounts`, or the pair `(prediction, reference)` and the options of `confusion_counts`. The
+formulas work on proportions of all voxels, so that no product of counts can overflow and float32 is enough. The result
+has the shape of the counts and is float64, or the widest float of the library.
+"""
+
+import math
+
+from mia_functional import _array
+from mia_functional.metrics.confusion import ConfusionCounts, from_counts, proportions, sum_of
+from mia_functional.typing import Array
+
+
+@from_counts
+def global_consistency_error(counts: ConfusionCounts) -> Array:
+    """Return the global consistency error (GCE): how far either partition is no refinement of the other.
+
+    Formula: 1 / n min(FN (FN + 2 TP) / (TP + FN) + FP (FP + 2 TN) / (TN + FP),
+    FP (FP + 2 TP) / (TP + FP) + FN (FN + 2 TN) / (TN + FN)); a term of an empty class is 0.
+
+    Args:
+        counts: Counts of any shape, or the pair with the options of `confusion_counts`.
+
+    Returns:
+        Array of the shape of the counts, from 0 to 1; lower is better.
+
+    Undefined:
+        No voxels: NaN.
+
+    Example:
+        >>> import numpy as np
+        >>> round(float(global_consistency_error(np.array([1, 1, 1, 0, 0, 0]), np.array([1, 1, 0, 1, 0, 0]))), 6)
+        0.555556
+
+    Source:
+        Martin et al. 2001, doi 10.1109/ICCV.2001.937655; Taha and Hanbury 2015, doi 10.1186/s12880-015-0068-x.
+    """
+    tp, fp, fn, tn = proportions(counts)
+    to_reference = _refinement(fn, tp) + _refinement(fp, tn)
+    to_prediction = _refinement(fp, tp) + _refinement(fn, tn)
+    return _array.library(tp).minimum(to_reference, to_prediction)
+
+
+def _refinement(stray: Array, common: Array) -> Array:
+    """Return the refinement error of one class that is split into two parts."""
+    return stray * _array.ratio(stray + 2 * common, stray + common, zero_division=0)
+
+
+@from_counts
+def rand_index(counts: ConfusionCounts) -> Array:
+    """Return the Rand index: the share of voxel pairs on which both partitions agree, together or apart.
+
+    Formula: (a + d) / (a + b + c + d) over all pairs of voxels; computed as (s (s - 1) + e (e - 1)) / (n (n - 1)) with
+    s = TP + TN and e = FP + FN.
+
+    Args:
+        counts: Counts of any shape, or the pair with the options of `confusion_counts`.
+
+    Returns:
+        Array of the shape of the counts, from 0 to 1; higher is better.
+
+    Undefined:
+        Fewer than two voxels: NaN.
+
+    Example:
+        >>> import numpy as np
+        >>> round(float(rand_index(np.array([1, 1, 1, 0, 0, 0]), np.array([1, 1, 0, 1, 0, 0]))), 6)
+        0.466667
+
+    Source:
+        Rand 1971, doi 10.1080/01621459.1971.10482356; Taha and Hanbury 2015, doi 10.1186/s12880-015-0068-x.
+
+    Agrees with:
+        scikit-learn's `rand_score`.
+    """
+    tp, fp, fn, tn = proportions(counts)
+    number = sum_of(counts)
+    right, wrong = tp + tn, fp + fn
+    return right * _array.ratio(right * number - 1, number - 1) + wrong * _array.ratio(wrong * number - 1, number - 1)
+
+
+@from_counts
+def adjusted_rand_index(counts: ConfusionCounts) -> Array:
+    """Return the adjusted Rand index (ARI): the Rand index, 0 for random partitions of the same sizes.
+
+    Formula: 2 (a d - b c) / ((a + b) (b + d) + (a + c) (c + d)) over all pairs of voxels, computed from proportions.
+
+    Args:
+        counts: Counts of any shape, or the pair with the options of `confusion_counts`.
+
+    Returns:
+        Array of the shape of the counts, at most 1; higher is better.
+
+    Undefined:
+        No voxels: NaN. A single class in both masks: 1.
+
+    Example:
+        >>> import numpy as np
+        >>> round(float(adjusted_rand_index(np.array([1, 1, 1, 0, 0, 0]), np.array([1, 1, 0, 1, 0, 0]))), 6)
+        -0.111111
+
+    Source:
+        Hubert and Arabie 1985, doi 10.1007/BF01908075; Steinley 2004, doi 10.1037/1082-989X.9.3.386.
+
+    Agrees with:
+        scikit-learn's `adjusted_rand_score`.
+    """
+    tp, fp, fn, tn = proportions(counts)
+    part = _array.ratio(tp * 0 + 1, sum_of(counts))
+    excess = (tp * tn - fp * fn) * (tp**2 + tn**2 - fp**2 - fn**2) - (tp * tn + fp * fn) * part
+    spread = _pairs(tp + fp, fn + tn, tp + fn, fp + tn, part) + _pairs(tp + fn, fp + tn, tp + fp, fn + tn, part)
+    return _array.ratio(2 * excess, spread, zero_division=1)
+
+
+def _pairs(inside: Array, outside: Array, other_inside: Array, other_outside: Array, part: Array) -> Array:
+    """Return the pairs together in one mask times the pairs apart in the other, as proportions."""
+    return (inside**2 + outside**2 - part) * other_inside * other_outside
+
+
+@from_counts
+def mutual_information(counts: ConfusionCounts) -> Array:
+    """Return the mutual information: how many bits one mask tells about the other.
+
+    Formula: H(P) + H(R) - H(P, R) = sum p_ij log2(p_ij / (p_i p_j)), with 0 log 0 = 0.
+
+    Args:
+        counts: Counts of any shape, or the pair with the options of `confusion_counts`.
+
+    Returns:
+        Array of the shape of the counts, from 0 to 1 bit; higher is better.
+
+    Undefined:
+        No voxels: NaN. A constant mask: 0.
+
+    Example:
+        >>> import numpy as np
+        >>> round(float(mutual_information(np.array([1, 1, 1, 0, 0, 0]), np.array([1, 1, 0, 1, 0, 0]))), 6)
+        0.081704
+
+    Source:
+        Taha and Hanbury 2015, doi 10.1186/s12880-015-0068-x.
+
+    Agrees with:
+        scikit-learn's `mutual_info_score`, which is in nats.
+    """
+    tp, fp, fn, tn = proportions(counts)
+    cross = tp * tn - fp * fn
+    cells = ((tp, fp, fn, 1), (fp, tp, tn, -1), (fn, tn, tp, -1), (tn, fn, fp, 1))
+    bits = sum(_information(cell, (cell + row) * (cell + column), sign * cross) for cell, row, column, sign in cells)
+    xp = _array.library(tp)
+    return xp.maximum(bits, xp.zeros_like(bits))
+
+
+def _information(joint: Array, expected: Array, surplus: Array) -> Array:
+    """Return joint log2(joint / expected), with surplus = joint - expected; precise where the two are close."""
+    xp = _array.library(joint)
+    filled = joint > 0
+    relative = _array.ratio(surplus, expected, zero_division=0)
+    near = abs(relative) < 0.5
+    quotient = _array.ratio(xp.where(filled, joint, expected), expected, zero_division=1)
+    logarithm = xp.where(near, xp.log1p(xp.where(near, relative, xp.zeros_like(relative))), xp.log(quotient))
+    return xp.where(filled, joint * logarithm / math.log(2), joint)
+
+
+@from_counts
+def variation_of_information(counts: ConfusionCounts) -> Array:
+    """Return the variation of information: how many bits each mask lacks to tell the other.
+
+    Formula: H(P) + H(R) - 2 MI = H(P | R) + H(R | P), base 2, with 0 log 0 = 0.
+
+    Args:
+        counts: Counts of any shape, or the pair with the options of `confusion_counts`.
+
+    Returns:
+        Array of the shape of the counts, from 0 to 2 bits; lower is better.
+
+    Undefined:
+        No voxels: NaN.
+
+    Example:
+        >>> import numpy as np
+        >>> round(float(variation_of_information(np.array([1, 1, 1, 0, 0, 0]), np.array([1, 1, 0, 1, 0, 0]))), 6)
+        1.836592
+
+    Source:
+        Meila 2003, doi 10.1007/978-3-540-45167-9_14; Taha and Hanbury 2015, doi 10.1186/s12880-015-0068-x.
+
+    Agrees with:
+        scikit-image's `variation_of_information`, the sum of its two entries.
+    """
+    tp, fp, fn, tn = proportions(counts)
+    splits = ((tp, fp), (fn, tn), (tp, fn), (fp, tn))
+    return sum(_surprise(one, other) + _surprise(other, one) for one, other in splits) / math.log(2)
+
+
+def _surprise(part: Array, rest: Array) -> Array:
+    """Return -part log(part / (part + rest)), and 0 where the part is 0."""
+    xp = _array.library(part)
+    return part * xp.log1p(_array.ratio(rest, part, zero_division=0))

@@ -1,0 +1,133 @@
+"""What the boundary metrics share: how they are called, and the few sums that they are made of."""
+
+import functools
+import math
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Literal, Protocol, TypeAlias, cast, overload
+
+import numpy as np
+
+from mia_functional import _array, _check
+from mia_functional.metrics.derived import derived
+from mia_functional.metrics.surface import Boundary, SurfaceDistances, surface_distances, surfels
+from mia_functional.typing import Array, Label, Labels, Spacing
+
+Direction: TypeAlias = Literal["prediction_to_reference", "reference_to_prediction"]
+"""From which surface to which: the names of the fields of `SurfaceDistances`."""
+
+Weighted: TypeAlias = tuple[Array, Array]
+"""Distances and their weights."""
+
+ROUNDING = 4
+"""How many machine epsilons above a tolerance a distance may lie."""
+
+
+class BoundaryMetric(Protocol):
+    """A metric of surface distances, called with the distances or with the pair that they come from."""
+
+    @property
+    def __name__(self) -> str:
+        """The public name."""
+
+    @overload
+    def __call__(self, distances: SurfaceDistances | tuple[SurfaceDistances, ...], /, **options: Any) -> Array: ...
+
+    @overload
+    def __call__(
+        self,
+        prediction: Array,
+        reference: Array,
+        *,
+        spacing: Spacing,
+        labels: Labels | Iterable[Label] | None = None,
+        boundary: Boundary = surfels,
+        **options: Any,
+    ) -> Array: ...
+
+
+def from_distances(formula: Callable[..., Any]) -> BoundaryMetric:
+    """Return the metric that takes the record of `formula`, or one record per label, or the pair instead."""
+
+    @functools.wraps(formula)
+    def metric(distances: Any, **options: Any) -> Array:
+        if isinstance(distances, SurfaceDistances):
+            return _apply(formula, distances, options)
+        values = [_apply(formula, record, options) for record in distances]
+        return _array.library(*values).stack(values)
+
+    return cast(BoundaryMetric, derived(tuple, surface_distances)(metric))
+
+
+def _apply(formula: Callable[..., Any], distances: SurfaceDistances, options: dict[str, Any]) -> Array:
+    """Return the value of a formula; arrays that lie in the host's memory are evaluated with NumPy."""
+    model = distances.prediction_to_reference
+    if not all(map(_array.on_host, distances)):
+        return formula(distances, **options)
+    value = np.asarray(formula(SurfaceDistances(*map(_array.to_numpy, distances)), **options))
+    return _array.from_numpy(value, _array.library(model), model)
+
+
+def directions(distances: SurfaceDistances) -> tuple[Weighted, Weighted]:
+    """Return distances and weights of both directions: from the prediction, from the reference."""
+    forward = distances.prediction_to_reference, distances.prediction_weights
+    backward = distances.reference_to_prediction, distances.reference_weights
+    return forward, backward
+
+
+def directed(function: str, distances: SurfaceDistances, direction: Direction) -> Weighted:
+    """Return distances and weights of one direction."""
+    names = ("prediction_to_reference", "reference_to_prediction")
+    if direction not in names:
+        _check.invalid_value(function, "direction", f"be one of {names}", repr(direction))
+    return directions(distances)[names.index(direction)]
+
+
+def pool(distances: SurfaceDistances) -> Weighted:
+    """Return distances and weights of both directions together."""
+    xp = _array.library(*distances)
+    columns = zip(*directions(distances), strict=True)
+    both = tuple(xp.concat([xp.reshape(field, (-1,)) for field in column]) for column in columns)
+    return both[0], both[1]
+
+
+def mean(weighted: Weighted) -> Array:
+    """Return the weighted mean distance; NaN without any weight."""
+    distances, weights = weighted
+    xp = _array.library(distances)
+    weights = xp.astype(weights, distances.dtype)
+    present = xp.where(weights > 0, distances, xp.zeros_like(distances))
+    return _array.ratio(xp.sum(present * weights), xp.sum(weights))
+
+
+def share_within(function: str, weighted: Weighted, tolerance: float | Sequence[float], zero_division: float) -> Array:
+    """Return the share of the weight at distances within a tolerance, or within each of several."""
+    distances, weights = weighted
+    xp = _array.library(distances)
+    weights = xp.astype(weights, distances.dtype)
+    whole = xp.sum(weights)
+    slack = 1 + ROUNDING * float(xp.finfo(distances.dtype).eps)
+
+    def share(limit: float) -> Array:
+        if not 0 <= limit < math.inf:
+            _check.invalid_value(function, "tolerance", "be finite and not negative", limit)
+        inside = xp.sum(xp.where(distances <= limit * slack, weights, xp.zeros_like(weights)))
+        return _array.ratio(inside, whole, zero_division=zero_division)
+
+    return each(tolerance, share)
+
+
+def defined(value: Array, distances: SurfaceDistances) -> Array:
+    """Return a value that is in millimetres, or inf if one surface is empty, or NaN if both are."""
+    xp = _array.library(value, *distances)
+    prediction = xp.any(distances.prediction_weights > 0)
+    reference = xp.any(distances.reference_weights > 0)
+    value = xp.where(prediction & reference, value, xp.full_like(value, math.inf))
+    return xp.where(prediction | reference, value, xp.full_like(value, math.nan))
+
+
+def each(options: float | Sequence[float], value: Callable[[float], Array]) -> Array:
+    """Return the value for a number, or the values for several numbers along a last axis."""
+    if isinstance(options, Sequence):
+        values = [value(option) for option in options]
+        return _array.library(*values).stack(values)
+    return value(options)

@@ -1,0 +1,168 @@
+"""What share of the boundaries of two structures agrees within a tolerance.
+
+The metrics of surfaces take `SurfaceDistances`, or the tuple of them that label maps give, or the pair `(prediction,
+reference)` with the options of `surface_distances`. The result is a scalar; with labels it has one entry per label, and
+several tolerances add a last axis. A distance is within a tolerance if `d <= tolerance * (1 + 4 eps)`.
+"""
+
+import math
+from collections.abc import Iterable, Sequence
+
+from mia_functional import _array, _check, morphology
+from mia_functional.metrics.labels import pairs
+from mia_functional.metrics.reductions import ROUNDING, Direction, directed, from_distances, pool, share_within
+from mia_functional.metrics.surface import SurfaceDistances
+from mia_functional.typing import Array, Label, Labels, Spacing
+
+
+@from_distances
+def surface_overlap(
+    distances: SurfaceDistances,
+    *,
+    tolerance: float | Sequence[float] = 1.0,
+    direction: Direction = "prediction_to_reference",
+    zero_division: float = math.nan,
+) -> Array:
+    """Return the share of one surface that lies within a tolerance of the other (surface overlap).
+
+    `overlap = sum w(x) [d(x) <= tolerance] / sum w(x)`, x on the surface that the direction starts from, weights w.
+
+    Args:
+        distances: Surface distances, or the pair with `spacing`.
+        tolerance: Millimetres, or several such; a rounding error is forgiven.
+        direction: From which surface to which.
+        zero_division: The value for a surface that is empty.
+
+    Returns:
+        0 to 1; higher is better. Several tolerances are the last axis.
+
+    Undefined:
+        The surface that the direction starts from is empty: `zero_division`.
+
+    Raises:
+        ValueError: A tolerance is negative or not finite, or the direction is unknown; see `surface_distances` for the
+            pair.
+
+    Example:
+        >>> import numpy as np
+        >>> one, other = np.array([1, 1, 0, 0, 0]), np.array([1, 1, 1, 1, 0])
+        >>> float(surface_overlap(one, other, spacing=(2.0,), tolerance=3.0))
+        0.5
+
+    Source:
+        S. Nikolov et al., 2018, arXiv 1809.04430.
+
+    Agrees with:
+        DeepMind's surface-distance.
+    """
+    name = "surface_overlap"
+    return share_within(name, directed(name, distances, direction), tolerance, zero_division)
+
+
+@from_distances
+def normalized_surface_dice(
+    distances: SurfaceDistances, *, tolerance: float | Sequence[float] = 1.0, zero_division: float = math.nan
+) -> Array:
+    """Return the share of both surfaces that lies within a tolerance of the other (NSD, surface Dice).
+
+    `NSD = (sum w(x) [d(x) <= tolerance] + sum w(y) [d(y) <= tolerance]) / (sum w(x) + sum w(y))`, x on the
+    prediction, y on the reference, weights w.
+
+    Args:
+        distances: Surface distances, or the pair with `spacing`.
+        tolerance: Millimetres, or several such; a rounding error is forgiven.
+        zero_division: The value where both structures are empty.
+
+    Returns:
+        0 to 1; higher is better. Several tolerances are the last axis.
+
+    Undefined:
+        Both structures empty: `zero_division`. One empty: 0.
+
+    Raises:
+        ValueError: A tolerance is negative or not finite; see `surface_distances` for the pair.
+
+    Example:
+        >>> import numpy as np
+        >>> square = np.zeros((9, 12), dtype=bool)
+        >>> square[2:7, 2:7] = True
+        >>> round(float(normalized_surface_dice(square, np.roll(square, 3, axis=1), spacing=(1.0, 1.0))), 6)
+        0.5
+
+    Source:
+        S. Nikolov et al., 2018, arXiv 1809.04430.
+
+    Agrees with:
+        DeepMind's surface-distance; with `boundary=voxels` MONAI and Metrics Reloaded.
+    """
+    return share_within("normalized_surface_dice", pool(distances), tolerance, zero_division)
+
+
+def boundary_iou(
+    prediction: Array,
+    reference: Array,
+    *,
+    spacing: Spacing,
+    width: float = 1.0,
+    labels: Labels | Iterable[Label] | None = None,
+    zero_division: float = math.nan,
+) -> Array:
+    """Return the boundary IoU: the Jaccard index of the two bands along the insides of the boundaries.
+
+    `BIoU = |B(P) and B(R)| / |B(P) or B(R)|`, where B(M) are the voxels of M whose centre is at most `width` from the
+    centre of a voxel outside of M. What lies beyond the image counts as outside.
+
+    Args:
+        prediction: Mask (bool, or integers 0 and 1) of one to three axes; with `labels`, an integer label map.
+        reference: Array of the same shape.
+        spacing: Millimetres between voxel centres along each axis.
+        width: Width of the band in millimetres; 1 with 1 mm spacing is the border of one voxel.
+        labels: Mapping from labels to names, or a sequence of labels; a tuple of label values is merged into one.
+        zero_division: The value where both bands are empty.
+
+    Returns:
+        0 to 1; higher is better. One entry per label.
+
+    Undefined:
+        Both bands empty: `zero_division`.
+
+    Raises:
+        TypeError: An array is no array or holds floats; the arrays belong to different libraries or devices.
+        ValueError: The shapes differ, are empty or have more than three axes; a spacing or the width is not positive; a
+            mask holds other values than 0 and 1; a label is negative.
+
+    Example:
+        >>> import numpy as np
+        >>> square = np.zeros((7, 8), dtype=bool)
+        >>> square[1:6, 1:6] = True
+        >>> round(float(boundary_iou(square, np.roll(square, 1, axis=1), spacing=(1.0, 1.0))), 6)
+        0.333333
+
+    Source:
+        B. Cheng et al., Boundary IoU: improving object-centric image segmentation evaluation, 2021, arXiv 2103.16562.
+    """
+    name = "boundary_iou"
+    if not 0 < width < math.inf:
+        _check.invalid_value(name, "width", "be positive and finite", width)
+    masks = pairs(name, prediction, reference, labels)
+    _check.dimensions(name, "prediction", prediction.shape, morphology.DIMENSIONS)
+    step = _check.spacing(name, spacing, prediction.ndim)
+    values = [_band_iou(*pair, step, width, zero_division) for pair in masks]
+    return values[0] if labels is None else _array.library(*values).stack(values)
+
+
+def _band_iou(prediction: Array, reference: Array, spacing: Spacing, width: float, zero_division: float) -> Array:
+    """Return the Jaccard index of the bands of two boolean masks."""
+    xp = _array.library(prediction)
+    dtype = _array.widest_float(xp, prediction)
+    bands = [_band(mask, spacing, width) for mask in (prediction, reference)]
+    both, either = (xp.count_nonzero(band) for band in (bands[0] & bands[1], bands[0] | bands[1]))
+    return _array.ratio(xp.astype(both, dtype), xp.astype(either, dtype), zero_division=zero_division)
+
+
+def _band(mask: Array, spacing: Spacing, width: float) -> Array:
+    """Return the voxels of a mask within `width` of the outside."""
+    xp = _array.library(mask)
+    depth = morphology.distance_transform(~morphology.with_margin(mask, 1), spacing=spacing, cap=2 * width)
+    inner = depth[(slice(1, -1),) * mask.ndim]
+    return mask & (inner <= width * (1 + ROUNDING * float(xp.finfo(inner.dtype).eps)))

@@ -1,0 +1,259 @@
+"""Shapes of masks: exact distances, borders, boxes and connected components.
+
+All axes of a mask are spatial, one to three of them; `spacing[k]` is the distance between voxel centres along array
+axis k in millimetres. A mask is boolean, or holds the integers 0 and 1.
+"""
+
+import math
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from mia_functional import _array, _check
+from mia_functional._masks import binary
+from mia_functional.typing import Array, Spacing
+
+DIMENSIONS = (1, 2, 3)
+"""Numbers of axes that a mask can have."""
+
+
+def distance_transform(mask: Array, *, spacing: Spacing, cap: float | None = None) -> Array:
+    """Return the distance of every voxel to the nearest voxel of a mask (exact Euclidean distance transform).
+
+    `d(x) = min over y in mask of |x - y|`, with centres of voxels in millimetres: 0 on the mask itself, positive
+    outside of it. The distance of the inside to the outside is that of the inverted mask.
+
+    Args:
+        mask: Mask of one to three axes (bool, or integers 0 and 1).
+        spacing: Millimetres between voxel centres along each axis.
+        cap: Distances above this many millimetres are given as inf; a cap saves time where a library computes under
+            `jit`.
+
+    Returns:
+        Distances in millimetres, of the shape of the mask, in the widest floating dtype of the library.
+
+    Undefined:
+        The mask is empty: inf everywhere.
+
+    Raises:
+        TypeError: The mask is no array or neither boolean nor integer.
+        ValueError: The mask has no or more than three axes, no voxel or values besides 0 and 1; a spacing or the cap
+            is not positive.
+
+    Example:
+        >>> import numpy as np
+        >>> distance_transform(np.array([[1, 0, 0], [0, 0, 0]]), spacing=(2.0, 1.5)).tolist()
+        [[0.0, 1.5, 3.0], [2.0, 2.5, 3.605551275463989]]
+
+    Source:
+        P. F. Felzenszwalb and D. P. Huttenlocher, Distance transforms of sampled functions, 2012,
+        doi 10.4086/toc.2012.v008a019.
+
+    Agrees with:
+        `scipy.ndimage.distance_transform_edt` of the inverted mask, which is wrong for an empty mask.
+    """
+    name = "distance_transform"
+    mask = _mask(name, mask)
+    step = _check.spacing(name, spacing, mask.ndim)
+    limit = math.inf if cap is None else float(cap)
+    if not limit > 0:
+        _check.invalid_value(name, "cap", "be positive", cap)
+    xp = _array.library(mask)
+    if _array.on_host(mask):
+        distances = host_distances(_array.to_numpy(mask), step)
+        distances[distances > limit] = np.inf
+        return _array.from_numpy(distances, xp, mask)
+    distances = xp.sqrt(squared_distances(mask, step))
+    return xp.where(distances > limit, math.inf, distances)
+
+
+def host_distances(mask: NDArray[np.bool_], spacing: Spacing) -> NDArray[np.float64]:
+    """Return the distance transform of a NumPy mask; inf everywhere where the mask is empty."""
+    if not mask.any():
+        return np.full(mask.shape, np.inf)
+    distances: NDArray[np.float64] = ndimage.distance_transform_edt(~mask, sampling=spacing)
+    return distances
+
+
+def squared_distances(mask: Array, spacing: Spacing) -> Array:
+    """Return squared distances to the nearest voxel of a mask, in any library and under `jit`, shapes fixed.
+
+    The minimum over all voxels splits into one minimum per axis: along each, every voxel is the source of a parabola.
+    """
+    xp = _array.library(mask)
+    dtype = _array.widest_float(xp, mask)
+    zero = _array.zeros(xp, mask.shape, dtype, mask)
+    squares = xp.where(mask, zero, xp.full_like(zero, math.inf))
+    for axis, step in enumerate(spacing):
+        squares = _lower_envelope(squares, step, axis)
+    return squares
+
+
+def _lower_envelope(values: Array, step: float, axis: int) -> Array:
+    """Return `min over j of values[j] + ((i - j) step)^2` for every i along an axis."""
+    xp = _array.library(values)
+    count = values.shape[axis]
+    host = np.arange(count, dtype=np.float64)
+    index = xp.astype(_array.along(xp, host, axis, values), values.dtype)
+    before = (slice(None),) * axis
+
+    def body(source: Any, lowest: Array) -> Array:
+        parabola = values[(*before, source, ...)]
+        distance = (index - source) * step
+        return xp.minimum(lowest, xp.expand_dims(parabola, axis=axis) + distance * distance)
+
+    return _array.loop(xp, count, body, xp.full_like(values, math.inf))
+
+
+def border(mask: Array) -> Array:
+    """Return the border voxels of a mask: those with a face neighbour outside of it (inner boundary).
+
+    `border = mask minus erosion(mask)`, with the erosion by 2, 4 or 6 face neighbours in one, two or three
+    dimensions. What lies beyond the image counts as outside.
+
+    Args:
+        mask: Mask of one to three axes (bool, or integers 0 and 1).
+
+    Returns:
+        Boolean array of the shape of the mask.
+
+    Raises:
+        TypeError: The mask is no array or neither boolean nor integer.
+        ValueError: The mask has no or more than three axes, no voxel or values besides 0 and 1.
+
+    Example:
+        >>> import numpy as np
+        >>> border(np.ones((3, 4), dtype=bool)).astype(int).tolist()
+        [[1, 1, 1, 1], [1, 0, 0, 1], [1, 1, 1, 1]]
+
+    Agrees with:
+        `mask & ~scipy.ndimage.binary_erosion(mask)`.
+    """
+    mask = _mask("border", mask)
+    xp = _array.library(mask)
+    inner = mask
+    for axis, size in enumerate(mask.shape):
+        before = (slice(None),) * axis
+        edge = xp.zeros_like(mask[(*before, slice(0, 1), ...)])
+        above = xp.concat([mask[(*before, slice(1, size), ...)], edge], axis=axis)
+        below = xp.concat([edge, mask[(*before, slice(0, size - 1), ...)]], axis=axis)
+        inner = inner & above & below
+    return mask & ~inner
+
+
+def with_margin(mask: Array, width: int) -> Array:
+    """Return a mask with `width` more voxels, all outside of it, at both ends of every axis."""
+    xp = _array.library(mask)
+    for axis in range(mask.ndim):
+        margin = _array.zeros(xp, (*mask.shape[:axis], width, *mask.shape[axis + 1 :]), mask.dtype, mask)
+        mask = xp.concat([margin, mask, margin], axis=axis)
+    return mask
+
+
+def bounding_box(mask: Array) -> tuple[slice, ...]:
+    """Return the smallest box around a mask, as slices. The values are read on the host, so it does not trace.
+
+    Args:
+        mask: Mask of one to three axes (bool, or integers 0 and 1).
+
+    Returns:
+        One slice per axis, for use as `array[box]`; `slice(0, 0)` on every axis for an empty mask.
+
+    Raises:
+        TypeError: The mask is no array or neither boolean nor integer.
+        ValueError: The mask has no or more than three axes, no voxel or values besides 0 and 1.
+
+    Example:
+        >>> import numpy as np
+        >>> bounding_box(np.array([[0, 0, 0, 0], [0, 1, 1, 0]]))
+        (slice(1, 2, None), slice(1, 3, None))
+    """
+    rest = _array.to_numpy(_mask("bounding_box", mask))
+    box: list[slice] = []
+    for _ in range(rest.ndim):
+        planes = np.flatnonzero(rest.reshape(rest.shape[0], -1).any(axis=1))
+        if not planes.size:
+            return tuple(slice(0, 0) for _ in mask.shape)
+        extent = slice(int(planes[0]), int(planes[-1]) + 1)
+        box.append(extent)
+        rest = np.logical_or.reduce(rest[extent], axis=0) if rest.ndim > 1 else rest
+    return tuple(box)
+
+
+def connected_components(mask: Array, *, connectivity: int = 1) -> Array:
+    """Return the connected components of a mask, numbered from 1 in array order (labelling). It runs on the host.
+
+    Args:
+        mask: Mask of one to three axes (bool, or integers 0 and 1).
+        connectivity: How many coordinates of neighbours may differ: 1 for faces, 2 for edges too, 3 for corners too.
+
+    Returns:
+        Int32 array of the shape of the mask; 0 outside of it. The maximum is the number of components.
+
+    Raises:
+        TypeError: The mask is no array or neither boolean nor integer.
+        ValueError: The mask has no or more than three axes, no voxel or values besides 0 and 1; the connectivity is not
+            between 1 and the number of axes.
+
+    Example:
+        >>> import numpy as np
+        >>> connected_components(np.array([1, 1, 0, 1])).tolist()
+        [1, 1, 0, 2]
+
+    Agrees with:
+        `scipy.ndimage.label`.
+    """
+    xp = _array.library(mask)
+    labels, _ = _components("connected_components", mask, connectivity)
+    return _array.from_numpy(labels, xp, mask)
+
+
+def largest_components(mask: Array, *, count: int = 1, connectivity: int = 1) -> Array:
+    """Return the `count` components of a mask with the most voxels; of equal ones, the first. It runs on the host.
+
+    Args:
+        mask: Mask of one to three axes (bool, or integers 0 and 1).
+        count: How many components to keep.
+        connectivity: As in `connected_components`.
+
+    Returns:
+        Boolean array of the shape of the mask.
+
+    Raises:
+        TypeError: The mask is no array or neither boolean nor integer.
+        ValueError: The mask has no or more than three axes, no voxel or values besides 0 and 1; `count` is less than
+            1; the connectivity is not between 1 and the number of axes.
+
+    Example:
+        >>> import numpy as np
+        >>> largest_components(np.array([1, 0, 1, 1])).tolist()
+        [False, False, True, True]
+    """
+    name = "largest_components"
+    keep = _check.integer(name, "count", count, minimum=1)
+    xp = _array.library(mask)
+    labels, total = _components(name, mask, connectivity)
+    volumes = np.bincount(labels.reshape(-1), minlength=total + 1)[1:]
+    chosen = np.zeros(total + 1, dtype=np.bool_)
+    chosen[np.argsort(-volumes, kind="stable")[:keep] + 1] = True
+    return _array.from_numpy(chosen[labels], xp, mask)
+
+
+def _components(name: str, mask: Array, connectivity: int) -> tuple[NDArray[np.int32], int]:
+    """Return numbered components and how many there are."""
+    mask = _mask(name, mask)
+    if _check.integer(name, "connectivity", connectivity, minimum=1) > mask.ndim:
+        _check.invalid_value(name, "connectivity", f"be at most {mask.ndim}, the number of axes", connectivity)
+    structure = ndimage.generate_binary_structure(mask.ndim, connectivity)
+    labels, total = ndimage.label(_array.to_numpy(mask), structure=structure, output=np.int32)
+    return labels, int(total)
+
+
+def _mask(name: str, mask: Array) -> Array:
+    """Return a mask of one to three axes as booleans."""
+    _array.namespace(name, mask=mask)
+    _check.dimensions(name, "mask", mask.shape, DIMENSIONS)
+    _check.not_empty(name, "mask", mask.shape)
+    return binary(name, "mask", mask)
