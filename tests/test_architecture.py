@@ -43,7 +43,10 @@ PACKAGE_CHAINS = {
         ("derived", "confusion", "moments", "continuous", "image_quality"),
         ("derived", "labels", "marching", "neighbours", "surface", "reductions", "ranks", "tolerance", "distance"),
     ),
-    "dataset": (("description", "discovery", "traversal", "storage", "creation", "reading", "samples"),),
+    "dataset": (
+        ("description", "discovery", "traversal", "parts", "storage", "creation"),
+        ("description", "traversal", "parts", "guard", "storage", "handles", "reading", "batches", "samples"),
+    ),
     "evaluation": (("results", "evaluate", "statistics", "reporting", "plotting"),),
 }
 BACKENDS = {"jax", "torch", "cupy", "tensorflow", "array_api_compat", "matplotlib", "pandas"}
@@ -135,10 +138,11 @@ def test_budgets(module):
             assert body[-1].end_lineno - body[0].lineno < BODY_LINES, function.name
         arguments = function.args
         count = len([*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs])
-        assert count <= PARAMETERS + (function.name in OVER_SIX), function.name
+        assert count <= PARAMETERS + OVER_SIX.get(function.name, 0), function.name
 
 
-OVER_SIX: frozenset[str] = frozenset()
+OVER_SIX = {"create": 2, "samples": 1}
+"""Functions that are a whole step of the paper each, and how many more parameters they may have."""
 
 
 @pytest.mark.parametrize("module", MODULES)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from mia_functional import _check
 from mia_functional.typing import Shape
 
-RESERVED = ("subject", "geometry", "index")
+RESERVED = ("subject", "index", "geometry", "shape", "names", "files", "rng")
 """Names in a sample that are not categories."""
 
 
@@ -70,11 +70,13 @@ class Category:
         name: `images`, `labels`, `numerical`.
         entries: Names of what is stacked on the last axis; empty where the file does not tell.
         shapes: The shape of every subject's array, in the order of the subjects.
+        spatial: Whether it lies on the grid of the images, so that an index applies; numbers and texts do not.
     """
 
     name: str
     entries: tuple[str, ...]
     shapes: tuple[Shape, ...]
+    spatial: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,12 +88,14 @@ class Dataset:
         subjects: Identifiers in order.
         categories: What every subject has.
         grids: Spatial shape of every subject's images, in the order of the subjects; empty without images.
+        digest: SHA-256 of the tables in the file, which tells it from one that took its place.
     """
 
     path: str
     subjects: tuple[str, ...]
     categories: tuple[Category, ...]
     grids: tuple[Shape, ...]
+    digest: str
 
     def __len__(self) -> int:
         """Return the number of subjects."""
