@@ -46,11 +46,12 @@ def percentile(distances: Array, weights: Array, percent: float) -> Array:
     distances, weights = xp.reshape(distances, (-1,)), xp.reshape(weights, (-1,))
     if distances.shape[0] == 0:
         return _array.zeros(xp, (), distances.dtype, distances)
+    counted = _array.dtype_kind(weights) == "bool"
     if percent == 100:
-        return xp.max(xp.where(weights > 0, distances, xp.zeros_like(distances)))
+        return xp.max(xp.where(weights if counted else weights > 0, distances, xp.zeros_like(distances)))
     if _array.is_numpy(distances) and (top := distances.max()) in (0.0, math.inf):
         return top
-    rule = _linear if _array.dtype_kind(weights) == "bool" else _covering
+    rule = _linear if counted else _covering
     return rule(distances, weights, Fraction(str(float(percent))) / 100)
 
 
@@ -88,8 +89,9 @@ def _rank(distances: Array, weights: Array, target: Array) -> Array:
 
         return _array.smallest_float(distances.dtype, reached)
     order = xp.argsort(distances)
-    mass = xp.cumulative_sum(xp.take(weights, order))
-    index = xp.count_nonzero((mass < target) | (mass <= 0))
+    sized = weights if _array.dtype_kind(weights) == "float" else xp.astype(weights, target.dtype)
+    mass = xp.cumulative_sum(xp.take(sized, order))
+    index = xp.count_nonzero(((mass < target) | (mass <= 0))[:-1])
     return xp.take(distances, xp.take(order, xp.reshape(index, (1,))))[0]
 
 

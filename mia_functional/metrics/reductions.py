@@ -94,9 +94,14 @@ def mean(weighted: Weighted) -> Array:
     """Return the weighted mean distance; NaN without any weight."""
     distances, weights = weighted
     xp = _array.library(distances)
+    known = xp.where(present(weights), distances, xp.zeros_like(distances))
     weights = xp.astype(weights, distances.dtype)
-    present = xp.where(weights > 0, distances, xp.zeros_like(distances))
-    return _array.ratio(xp.sum(present * weights), xp.sum(weights))
+    return _array.ratio(xp.sum(known * weights), xp.sum(weights))
+
+
+def present(weights: Array) -> Array:
+    """Return which entries are elements of a surface: those with a weight."""
+    return weights if _array.dtype_kind(weights) == "bool" else weights > 0
 
 
 def share_within(function: str, weighted: Weighted, tolerance: float | Sequence[float], zero_division: float) -> Array:
@@ -119,8 +124,8 @@ def share_within(function: str, weighted: Weighted, tolerance: float | Sequence[
 def defined(value: Array, distances: SurfaceDistances) -> Array:
     """Return a value that is in millimetres, or inf if one surface is empty, or NaN if both are."""
     xp = _array.library(value, *distances)
-    prediction = xp.any(distances.prediction_weights > 0)
-    reference = xp.any(distances.reference_weights > 0)
+    prediction = xp.any(present(distances.prediction_weights))
+    reference = xp.any(present(distances.reference_weights))
     value = xp.where(prediction & reference, value, xp.full_like(value, math.inf))
     return xp.where(prediction | reference, value, xp.full_like(value, math.nan))
 
