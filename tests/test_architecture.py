@@ -14,7 +14,7 @@ MODULES = {
 }
 
 LAYERS = {
-    0: ("typing", "_array", "_check", "_masks", "_optional"),
+    0: ("typing", "_array", "_check", "_masks", "_optional", "_parallel"),
     1: ("geometry",),
     2: ("indexing", "extraction", "selection", "assembly", "morphology", "transforms", "metrics", "phantoms"),
     3: ("_headers", "_itk", "images", "filters", "dataset"),
@@ -48,6 +48,7 @@ PACKAGE_CHAINS = {
         ("description", "traversal", "parts", "guard", "storage", "handles", "reading", "batches", "samples"),
     ),
     "evaluation": (("results", "evaluate", "statistics", "reporting", "plotting"),),
+    "demo": (("classifier", "cohort", "experiment"),),
 }
 BACKENDS = {"jax", "torch", "cupy", "tensorflow", "array_api_compat", "matplotlib", "pandas"}
 FILE_LINES, BODY_LINES, PARAMETERS = 330, 40, 6
