@@ -37,9 +37,9 @@ PACKAGE_CHAINS = {
     "_array": (("libraries", "numbers", "writing", "control"),),
     "assembly": (("windows", "reductions", "volumes"),),
     "metrics": (
-        ("derived", "labels", "joint", "confusion", "moments", "spatial", "merging"),
-        ("derived", "confusion", "moments", "overlap", "rates", "agreement", "partition", "matrix"),
-        ("labels", "spatial", "volume"),
+        ("derived", "labels", "joint", "confusion", "matrix", "moments", "spatial", "merging"),
+        ("derived", "labels", "confusion", "matrix", "moments", "overlap", "rates", "agreement", "partition"),
+        ("derived", "labels", "confusion", "volume"),
         ("derived", "confusion", "moments", "continuous", "image_quality"),
         ("derived", "labels", "marching", "neighbours", "surface", "reductions", "ranks", "tolerance", "distance"),
     ),
