@@ -29,6 +29,8 @@ CHAINS = (
     ("_optional",),
     ("indexing", "extraction", "assembly"),
     ("morphology", "metrics"),
+    ("indexing", "extraction", "transforms"),
+    ("metrics", "transforms"),
     ("_headers", "_itk", "images", "dataset"),
     ("images", "filters"),
     ("demo", "cli", "__main__"),
@@ -46,6 +48,12 @@ PACKAGE_CHAINS = {
     "dataset": (
         ("description", "discovery", "traversal", "parts", "storage", "creation"),
         ("description", "traversal", "parts", "guard", "storage", "handles", "reading", "batches", "samples"),
+    ),
+    "transforms": (
+        ("grid", "spatial", "interpolation", "warping"),
+        ("grid", "axes"),
+        ("intensity", "corruption"),
+        ("composition", "random"),
     ),
     "evaluation": (("results", "evaluate", "statistics", "reporting", "plotting"),),
     "demo": (("classifier", "cohort", "experiment"),),

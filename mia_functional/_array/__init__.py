@@ -13,7 +13,7 @@ from mia_functional._array.libraries import (
     to_numpy,
     together,
 )
-from mia_functional._array.numbers import accumulator_dtype, dtype_kind, has_float64, ratio, widest_float
+from mia_functional._array.numbers import accumulator_dtype, dtype_kind, has_float64, index_dtype, ratio, widest_float
 from mia_functional._array.writing import add_at, add_block, along, block, maximum_at, set_at, zeros
 
 __all__ = [
@@ -25,6 +25,7 @@ __all__ = [
     "dtype_kind",
     "from_numpy",
     "has_float64",
+    "index_dtype",
     "is_jax",
     "is_numpy",
     "is_traced",

@@ -31,6 +31,11 @@ def has_float64(xp: Any, array: Array) -> bool:
     return "float64" in xp.__array_namespace_info__().dtypes(device=device, kind="real floating")
 
 
+def index_dtype(xp: Any) -> Any:
+    """Return the integer dtype in which a library takes positions: 64 bits, or 32 in JAX without x64."""
+    return xp.__array_namespace_info__().default_dtypes()["indexing"]
+
+
 def accumulator_dtype(array: Array) -> Any:
     """Return the dtype in which sums of an array are held: float64 for float64, else float32."""
     xp = compat.array_namespace(array)

@@ -1,0 +1,103 @@
+"""Label maps: new labels for old ones, labels to channels and back.
+
+A label map is an integer or boolean array; with channels it is `(*spatial, 1)`. Labels are given, never discovered, so
+that everything traces under `jit`; what they may be is checked against the dtype.
+"""
+
+from collections.abc import Iterable, Mapping
+
+import numpy as np
+
+from mia_functional import _array, _check
+from mia_functional.metrics.labels import label_map, label_sets, select
+from mia_functional.typing import Array, Label, Labels
+
+
+def relabel(labels: Array, mapping: Mapping[Label, int]) -> Array:
+    """Replace labels by others, all at once, so that two can swap (remap, merge labels).
+
+    Args:
+        labels: Integer array of any shape.
+        mapping: From an old label, or a tuple of old labels, to the new label. Labels that are not named stay.
+
+    Returns:
+        Integer array of the same shape and dtype (uint8 for booleans).
+
+    Raises:
+        TypeError: The array holds no integers.
+        ValueError: The dtype cannot hold a new label; an old label is named twice or negative.
+
+    Example:
+        >>> relabel(np.array([0, 1, 2, 3]), {1: 2, 2: 1, 3: 0}).tolist()
+        [0, 2, 1, 0]
+        >>> relabel(np.array([0, 1, 2, 3]), {(1, 2, 3): 1}).tolist()
+        [0, 1, 1, 1]
+    """
+    xp = _array.namespace("relabel", labels=labels)
+    array = label_map("relabel", "labels", labels)
+    sets = label_sets("relabel", mapping)
+    old = [label for entry in sets for label in entry]
+    if len(set(old)) != len(old):
+        _check.invalid_value("relabel", "mapping", "name every old label once", old)
+    new = _check.integers("relabel", "mapping", list(mapping.values()), minimum=0)
+    largest = xp.iinfo(array.dtype).max
+    if max(new) > largest:
+        _check.invalid_value("relabel", "mapping", f"give labels up to {largest}, the most of {array.dtype}", max(new))
+    result = array
+    for entry, label in zip(sets, new, strict=True):
+        result = xp.where(select(array, entry), xp.full_like(array, label), result)
+    return result
+
+
+def one_hot(labels: Array, values: Labels | Iterable[Label]) -> Array:
+    """Turn a label map into one channel per label: 1 where the label is, else 0 (one-hot encoding).
+
+    Args:
+        labels: Integer array `(*spatial, 1)`.
+        values: The label of every channel, or a tuple of labels to merge; a mapping from labels to names will do.
+
+    Returns:
+        Float32 array `(*spatial, L)`.
+
+    Raises:
+        TypeError: The array holds no integers.
+        ValueError: The last axis is not one channel.
+
+    Example:
+        >>> one_hot(np.array([[0], [2], [5]]), (0, 2)).tolist()
+        [[1.0, 0.0], [0.0, 1.0], [0.0, 0.0]]
+    """
+    xp = _array.namespace("one_hot", labels=labels)
+    if labels.ndim < 1 or labels.shape[-1] != 1:
+        _check.invalid_value("one_hot", "labels", "have one channel as its last axis", f"shape {tuple(labels.shape)}")
+    array = label_map("one_hot", "labels", labels)
+    channels = [select(array, entry) for entry in label_sets("one_hot", values)]
+    return xp.astype(xp.concat(channels, axis=-1), xp.float32)
+
+
+def argmax(scores: Array, *, values: Iterable[int] | None = None) -> Array:
+    """Turn one channel per label into the label map of the highest: the inverse of `one_hot`.
+
+    Args:
+        scores: Array `(*spatial, L)`: probabilities, logits or votes.
+        values: The label of every channel; 0, 1, 2, ... where left out.
+
+    Returns:
+        Integer array `(*spatial, 1)`, uint8 if all labels are below 256, else int32. Of equal scores the first wins.
+
+    Raises:
+        ValueError: There are not as many labels as channels.
+
+    Example:
+        >>> argmax(np.array([[0.1, 0.9], [0.8, 0.2]]), values=(3, 7)).tolist()
+        [[7], [3]]
+    """
+    xp = _array.namespace("argmax", scores=scores)
+    _check.not_empty("argmax", "scores", scores.shape)
+    count = scores.shape[-1]
+    labels = _check.integers(
+        "argmax", "values", tuple(range(count) if values is None else values), length=count, minimum=0
+    )
+    table = _array.from_numpy(np.asarray(labels, dtype=np.uint8 if max(labels) < 256 else np.int32), xp, scores)
+    places = xp.argmax(scores, axis=-1, keepdims=True)
+    return xp.reshape(xp.take(table, xp.reshape(places, (-1,))), places.shape)

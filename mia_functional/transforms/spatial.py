@@ -1,0 +1,159 @@
+"""Which part of space a grid covers: crop, pad, and move the content.
+
+An array is `(*spatial, channel)`, and positions count its leading axes in array order `(z, y, x)`; the channels always
+stay whole. `crop`, `pad` and `crop_or_pad` take a `Geometry` in place of an array and give that of the result, so
+`on(("images", "labels", "geometry"), crop_or_pad, shape=...)` keeps world coordinates true. The dtype stays.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from mia_functional import _array, _check
+from mia_functional.extraction import PadMode, constant, extract
+from mia_functional.geometry import Geometry
+from mia_functional.transforms.grid import regrid
+from mia_functional.typing import Array, Shape
+
+
+def crop(target: Any, start: Any, shape: Shape) -> Any:
+    """Cut out the box of `shape` that begins at `start`.
+
+    Args:
+        target: Array of any library, or a `Geometry`.
+        start: First voxel along each axis: whole numbers, as a sequence or an array, which may be traced.
+        shape: Voxels along each axis; static.
+
+    Returns:
+        Array `(*shape, ...)`, for NumPy a view; or the geometry of the box.
+
+    Raises:
+        ValueError: The box reaches out of the image. A traced start cannot be checked: it is moved inside.
+
+    Example:
+        >>> crop(np.arange(5), (1,), (3,)).tolist()
+        [1, 2, 3]
+    """
+    size = _check.integers("crop", "shape", shape, minimum=1)
+    if _array.is_traced(start):
+        _, (target, start) = _array.together("crop", target=target, start=start)
+        return _array.block(target, [start[axis] for axis in range(len(size))], size)
+    first = _check.integers("crop", "start", _whole(start), length=len(size), minimum=0)
+    for axis, (low, length, full) in enumerate(zip(first, size, _spatial("crop", target, len(size)), strict=True)):
+        if low + length > full:
+            _check.invalid_value("crop", "start, shape", f"stay below {full} on axis {axis}", f"{low} + {length}")
+    return regrid(target, size, first) if isinstance(target, Geometry) else _array.block(target, first, size)
+
+
+def pad(
+    target: Any,
+    widths: int | Sequence[int | tuple[int, int]],
+    *,
+    pad_value: float = 0,
+    pad_mode: PadMode = constant,
+) -> Any:
+    """Add voxels around an image.
+
+    Args:
+        target: Array of any library, or a `Geometry`.
+        widths: Voxels on both sides of all spatial axes; or for every axis a number or (before, after).
+        pad_value: What to fill in, with `pad_mode=constant`; cast to the dtype of the array.
+        pad_mode: `constant`, `edge` or `reflect` of `mia_functional.extraction`.
+
+    Returns:
+        The larger array or geometry.
+
+    Raises:
+        ValueError: A width is negative.
+
+    Example:
+        >>> pad(np.arange(3), ((1, 2),), pad_value=7).tolist()
+        [7, 0, 1, 2, 7, 7]
+
+    Agrees with:
+        `numpy.pad`.
+    """
+    count = len(target.shape) - (not isinstance(target, Geometry))
+    each = (widths,) * count if isinstance(widths, int) else widths
+    pairs = [(entry, entry) if isinstance(entry, int) else entry for entry in each]
+    both = [_check.integers("pad", "widths", pair, length=2, minimum=0) for pair in pairs]
+    sizes = _spatial("pad", target, len(both))
+    shape = tuple(before + size + after for (before, after), size in zip(both, sizes, strict=True))
+    return _window(target, tuple(-before for before, _ in both), shape, pad_value, pad_mode)
+
+
+def crop_or_pad(target: Any, shape: Sequence[int | None], *, pad_value: float = 0, pad_mode: PadMode = constant) -> Any:
+    """Bring an image to a shape: cut off or fill up on both sides of every axis alike (size correction, resize).
+
+    Of an odd difference, one voxel more is cut off or filled up at the end.
+
+    Args:
+        target: Array of any library, or a `Geometry`.
+        shape: Voxels along each axis; None leaves an axis as it is.
+        pad_value: What to fill in, with `pad_mode=constant`; cast to the dtype of the array.
+        pad_mode: `constant`, `edge` or `reflect` of `mia_functional.extraction`.
+
+    Returns:
+        Array `(*shape, ...)`, or the geometry of that shape.
+
+    Example:
+        >>> crop_or_pad(np.arange(5), (2,)).tolist(), crop_or_pad(np.arange(2), (5,), pad_value=9).tolist()
+        ([1, 2], [9, 0, 1, 9, 9])
+    """
+    sizes = _spatial("crop_or_pad", target, len(shape))
+    wanted = tuple(size if entry is None else entry for entry, size in zip(shape, sizes, strict=True))
+    new = _check.integers("crop_or_pad", "shape", wanted, minimum=1)
+    start = tuple(int((size - length) / 2) for size, length in zip(sizes, new, strict=True))
+    return _window(target, start, new, pad_value, pad_mode)
+
+
+def shift(array: Array, offset: Any, *, fill: float = 0, wrap: bool = False) -> Array:
+    """Move the content of an image by whole voxels; the grid stays (translate, roll).
+
+    `y[i] = x[i - offset]`.
+
+    Args:
+        array: Array `(*spatial, ...)` of any dtype.
+        offset: Voxels along each leading axis: whole numbers, as a sequence or an array, which may be traced.
+        fill: What comes in at the border; cast to the dtype of the array.
+        wrap: Bring in what left at the opposite border instead.
+
+    Returns:
+        Array of the same shape and dtype.
+
+    Example:
+        >>> shift(np.arange(4), (1,), fill=9).tolist(), shift(np.arange(4), (1,), wrap=True).tolist()
+        ([9, 0, 1, 2], [3, 0, 1, 2])
+
+    Agrees with:
+        `numpy.roll` with `wrap`.
+    """
+    given = offset if _array.is_traced(offset) else np.asarray(_whole(offset))
+    xp, (array, steps) = _array.together("shift", array=array, offset=given)
+    for axis, size in enumerate(_spatial("shift", array, steps.shape[0])):
+        places = _array.along(xp, np.arange(size), 0, xp.empty_like(steps[:1])) - steps[axis]
+        moved = xp.take(array, places % size, axis=axis)
+        inside = xp.reshape((places >= 0) & (places < size), (-1, *(1,) * (array.ndim - axis - 1)))
+        array = moved if wrap else xp.where(inside, moved, xp.full_like(moved, fill))
+    return array
+
+
+def _window(target: Any, start: Shape, shape: Shape, pad_value: float, pad_mode: PadMode) -> Any:
+    """Return the box of a shape from a start on, which may reach outside; or its geometry."""
+    if isinstance(target, Geometry):
+        return regrid(target, shape, start)
+    index = tuple(slice(low, low + length) for low, length in zip(start, shape, strict=True))
+    return extract(target, index, pad_value=pad_value, pad_mode=pad_mode)
+
+
+def _spatial(function: str, target: Any, count: int) -> Shape:
+    """Return the first `count` sizes of an array or a geometry."""
+    if len(target.shape) < count or (isinstance(target, Geometry) and len(target.shape) != count):
+        _check.invalid_value(function, "target", f"have {count} spatial axes", f"shape {tuple(target.shape)}")
+    return tuple(target.shape[:count])
+
+
+def _whole(values: Any) -> tuple[Any, ...]:
+    """Return concrete numbers as a tuple; those of an array as Python's own."""
+    return tuple(_array.to_numpy(values).tolist()) if hasattr(values, "shape") else tuple(values)

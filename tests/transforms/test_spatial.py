@@ -1,0 +1,170 @@
+"""Grids and their content: against NumPy and SimpleITK; the world coordinates of every voxel stay."""
+
+import itertools
+
+import numpy as np
+import pytest
+import SimpleITK
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mia_functional.extraction import edge
+from mia_functional.geometry import Geometry, index_to_world
+from mia_functional.images import from_simpleitk, to_simpleitk
+from mia_functional.transforms import (
+    crop,
+    crop_or_pad,
+    flip,
+    pad,
+    permute,
+    reshape,
+    rot90,
+    shift,
+    squeeze,
+    unsqueeze,
+)
+
+VOLUME = np.arange(4 * 5 * 6 * 2, dtype=np.int16).reshape(4, 5, 6, 2)
+CUBE = np.arange(4 * 5 * 5 * 1, dtype=np.float32).reshape(4, 5, 5, 1)
+ROTATION, _ = np.linalg.qr(np.random.default_rng(3).normal(size=(3, 3)))
+GRID = Geometry(
+    shape=(4, 5, 6), spacing=(3.0, 0.5, 1.25), origin=(-7.0, 20.0, 3.5), direction=tuple(map(tuple, ROTATION))
+)
+
+
+def world(grid):
+    """Return the world coordinates of every voxel, `(*shape, 3)`."""
+    places = [index_to_world(grid, index) for index in itertools.product(*map(range, grid.shape))]
+    return np.array(places).reshape(*grid.shape, 3)
+
+
+CHANGES = {
+    "crop": lambda target: crop(target, (1, 0, 2), (2, 5, 3)),
+    "crop_or_pad": lambda target: crop_or_pad(target, (3, None, 6)),
+    "flip": lambda target: flip(target, (0, 2)),
+    "rot90": lambda target: rot90(target, 1, axes=(0, 2)),
+    "rot180": lambda target: rot90(target, 2),
+    "rot270": lambda target: rot90(target, -1, axes=(2, 1)),
+    "permute": lambda target: permute(target, (2, 0, 1)),
+}
+
+
+@pytest.mark.parametrize("name", CHANGES)
+def test_every_voxel_keeps_its_place_in_the_world(name):
+    change = CHANGES[name]
+    moved = change(world(GRID))
+    grid = change(GRID)
+    assert grid.shape == moved.shape[:-1]
+    np.testing.assert_allclose(world(grid), moved, atol=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("change", "oracle"),
+    [
+        (lambda t: flip(t, (0, 1)), lambda i: SimpleITK.Flip(i, (False, True, True))),
+        (lambda t: permute(t, (1, 2, 0)), lambda i: SimpleITK.PermuteAxes(i, (2, 0, 1))),
+        (lambda t: crop(t, (1, 2, 0), (2, 3, 4)), lambda i: SimpleITK.RegionOfInterest(i, (4, 3, 2), (0, 2, 1))),
+        (lambda t: pad(t, ((1, 2), 0, 3), pad_value=-1), lambda i: SimpleITK.ConstantPad(i, (3, 0, 1), (3, 0, 2), -1)),
+    ],
+    ids=["flip", "permute", "crop", "pad"],
+)
+def test_simpleitk_gives_the_same_image_and_geometry(change, oracle):
+    volume = VOLUME[..., 0]
+    expected, grid = from_simpleitk(oracle(to_simpleitk(volume, GRID)))
+    np.testing.assert_array_equal(change(volume), expected)
+    np.testing.assert_allclose(world(change(GRID)), world(grid), atol=1e-9)
+
+
+def test_crop_with_a_concrete_and_a_traced_start(xp):
+    found = xp.run(lambda volume, start: crop(volume, start, (2, 3, 4)), VOLUME, np.array([2, 1, 0]))
+    np.testing.assert_array_equal(found, VOLUME[2:4, 1:4, 0:4])
+    found = xp.run(lambda volume: crop(volume, (2, 1), (2, 3)), VOLUME)
+    np.testing.assert_array_equal(found, VOLUME[2:4, 1:4])
+
+
+def test_pad_and_crop_or_pad_equal_numpy(xp):
+    found = xp.run(lambda volume: pad(volume, ((1, 2), 0, 3), pad_value=-7), VOLUME)
+    np.testing.assert_array_equal(found, np.pad(VOLUME, ((1, 2), (0, 0), (3, 3), (0, 0)), constant_values=-7))
+    found = xp.run(lambda volume: pad(volume, 2, pad_mode=edge), VOLUME)
+    np.testing.assert_array_equal(found, np.pad(VOLUME, ((2, 2), (2, 2), (2, 2), (0, 0)), mode="edge"))
+    found = xp.run(lambda volume: crop_or_pad(volume, (7, 2, None)), VOLUME)
+    np.testing.assert_array_equal(found, np.pad(VOLUME, ((1, 2), (0, 0), (0, 0), (0, 0)))[:, 1:3])
+
+
+def test_the_predecessors_rule_for_odd_differences():
+    assert crop_or_pad(np.arange(5), (2,)).tolist() == [1, 2]
+    assert crop_or_pad(np.arange(1, 3), (5,)).tolist() == [0, 1, 2, 0, 0]
+
+
+@given(st.integers(1, 9), st.integers(1, 9))
+def test_crop_or_pad_there_and_back_keeps_the_middle(size, other):
+    line = np.arange(1, size + 1)
+    there = crop_or_pad(line, (other,))
+    assert there.shape == (other,)
+    back = crop_or_pad(there, (size,))
+    if other >= size:
+        np.testing.assert_array_equal(back, line)
+
+
+def test_flip_by_axes_and_by_flags(xp):
+    for axes in (0, (1,), (0, 2), ()):
+        expected = np.flip(VOLUME, axes) if axes != () else VOLUME
+        np.testing.assert_array_equal(xp.run(lambda volume, axes=axes: flip(volume, axes), VOLUME), expected)
+    for flags in itertools.product((False, True), repeat=3):
+        expected = np.flip(VOLUME, np.flatnonzero(flags).tolist())
+        np.testing.assert_array_equal(xp.run(flip, VOLUME, np.array(flags)), expected)
+
+
+def test_rot90_equals_numpy(xp):
+    for turns, axes in itertools.product((-1, 0, 1, 2, 3, 4), ((0, 1), (2, 0), (1, 2))):
+        found = xp.run(lambda volume, turns=turns, axes=axes: rot90(volume, turns, axes=axes), VOLUME)
+        np.testing.assert_array_equal(found, np.rot90(VOLUME, turns, axes))
+    for turns in range(4):
+        np.testing.assert_array_equal(xp.run(rot90, CUBE, np.array(turns)), np.rot90(CUBE, turns, (1, 2)))
+
+
+def test_shift_fills_or_wraps(xp):
+    offset = np.array([1, -2, 0])
+    expected = np.full_like(VOLUME, -9)
+    expected[1:, :3] = VOLUME[:-1, 2:]
+    np.testing.assert_array_equal(xp.run(lambda v, o: shift(v, o, fill=-9), VOLUME, offset), expected)
+    rolled = xp.run(lambda v, o: shift(v, o, wrap=True), VOLUME, offset)
+    np.testing.assert_array_equal(rolled, np.roll(VOLUME, offset, (0, 1, 2)))
+    assert rolled.dtype == np.int16
+    assert (xp.run(lambda v: shift(v, (4, 0, 0), fill=-9), VOLUME) == -9).all()
+
+
+def test_permute_reshape_squeeze_unsqueeze(xp):
+    np.testing.assert_array_equal(xp.run(lambda v: permute(v, (2, 0, 1)), VOLUME), VOLUME.transpose(2, 0, 1, 3))
+    np.testing.assert_array_equal(xp.run(lambda v: permute(v, (3, 0, 1, 2)), VOLUME), np.moveaxis(VOLUME, -1, 0))
+    np.testing.assert_array_equal(xp.run(lambda v: reshape(v, (20, -1)), VOLUME), VOLUME.reshape(20, 12))
+    assert xp.run(unsqueeze, VOLUME).shape == (4, 5, 6, 2, 1)
+    assert xp.run(lambda v: unsqueeze(v, axis=0), VOLUME).shape == (1, 4, 5, 6, 2)
+    np.testing.assert_array_equal(xp.run(squeeze, CUBE), CUBE[..., 0])
+
+
+@pytest.mark.parametrize(
+    ("call", "text"),
+    [
+        (lambda: crop(VOLUME, (3, 0, 0), (2, 2, 2)), "`start, shape` must stay below 4 on axis 0"),
+        (lambda: crop(GRID, (0, 0), (2, 2)), "`target` must have 2 spatial axes"),
+        (lambda: crop(VOLUME, (0, -1, 0), (2, 2, 2)), "`start` must be at least 0"),
+        (lambda: crop_or_pad(VOLUME, (0, 2, 2)), "`shape` must be at least 1"),
+        (lambda: pad(VOLUME, -1), "`widths` must be at least 0"),
+        (lambda: flip(VOLUME, 4), "`axes` must lie within 0 and 3"),
+        (lambda: flip(GRID, -1), "`axes` must be at least 0"),
+        (lambda: rot90(VOLUME, 1, axes=(1, 1)), "each once"),
+        (lambda: permute(GRID, (0, 1)), "`axes` must hold 0 to at most 2"),
+        (lambda: squeeze(VOLUME), "have length 1 along axis -1"),
+    ],
+)
+def test_bad_input(call, text):
+    with pytest.raises(ValueError, match=text):
+        call()
+
+
+def test_a_traced_turn_needs_a_square_plane():
+    import jax
+
+    with pytest.raises(ValueError, match="be square in the plane"):
+        jax.jit(rot90)(VOLUME, 1)
