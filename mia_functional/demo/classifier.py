@@ -55,7 +55,7 @@ def balanced(labels: Any, classes: int, rng: np.random.Generator) -> Any:
     chosen = []
     for label in range(classes):
         places = np.flatnonzero(labels == label)
-        chosen.append(rng.permutation(places)[: int(2.4 * len(places) ** 0.7)])
+        chosen.append(rng.permutation(places)[: int(1.2 * len(places) ** 0.7)])
     return np.concatenate(chosen)
 
 

@@ -99,8 +99,12 @@ def experiment(folder: Path, rng: np.random.Generator, progress: Bar) -> evaluat
     data = dataset.open(folder / "dataset.h5")
     (folder / "predictions").mkdir()
     cases = (held_out(data, subject, folder, rng) for subject in data.subjects)
+    training = progress("Training and predicting")
     return evaluation.evaluate_many(
-        cases, metrics=METRICS, labels=phantoms.LABELS, progress=progress("Training and predicting")
+        cases,
+        metrics=METRICS,
+        labels=phantoms.LABELS,
+        progress=lambda done, _, subject: training(done, len(data), subject),
     )
 
 

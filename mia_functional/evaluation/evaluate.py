@@ -107,7 +107,7 @@ def evaluate_many(
     for done, table in enumerate(_parallel.ordered(run, cases, executor=executor), start=1):
         tables.append(table)
         if progress is not None:
-            progress(done, max(total, done), subject_of(table))
+            progress(done, total, subject_of(table))
     return concatenate(tables)
 
 

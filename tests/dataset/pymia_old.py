@@ -1,6 +1,6 @@
 """pymia 0.3.4 on today's NumPy, in a process of its own: reads or writes a dataset as its examples do.
 
-    python pymia_old.py write PATH FOLDER    python pymia_old.py read PATH RESULT
+python pymia_old.py write PATH FOLDER    python pymia_old.py read PATH RESULT
 """
 
 import json
