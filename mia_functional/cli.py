@@ -8,6 +8,8 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 
 import mia_functional as mia
@@ -49,19 +51,18 @@ def parser() -> argparse.ArgumentParser:
     return root
 
 
-def bar(title: str) -> Progress:
-    """Return a progress function that draws a bar with a title on standard error."""
+def bar(open_bars: ExitStack, title: str) -> Progress:
+    """Return a progress function that draws a bar with a title on standard error, until the bars are closed."""
     from tqdm import tqdm
 
     style = "{desc:<26}{bar:24} {n_fmt}/{total_fmt} {postfix}"
-    drawn = tqdm(total=0, desc=title, file=sys.stderr, leave=True, bar_format=style)
+    drawn = open_bars.enter_context(tqdm(total=0, desc=title, file=sys.stderr, leave=True, bar_format=style))
 
     def progress(done: int, total: int, name: str) -> None:
         drawn.total = total
-        drawn.set_postfix_str(name, refresh=False)
+        drawn.set_postfix_str("" if done == total else name, refresh=False)
         drawn.update(done - drawn.n)
         if done == total:
-            drawn.set_postfix_str("", refresh=False)
             drawn.close()
 
     return progress
@@ -69,7 +70,9 @@ def bar(title: str) -> Progress:
 
 def run_demo(options: argparse.Namespace) -> int:
     """Run the demo, print its tables and say where its files are."""
-    outcome = mia.demo.run(options.output, seed=options.seed, force=options.force, progress=bar)
+    with ExitStack() as bars:
+        start = partial(bar, bars)
+        outcome = mia.demo.run(options.output, seed=options.seed, force=options.force, progress=start)
     print(outcome.table)
     print(f"\nEverything is in {outcome.folder}: {', '.join(outcome.files)}.")
     return DONE

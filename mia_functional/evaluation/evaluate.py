@@ -233,7 +233,7 @@ def _emptiness(case: Case, names: dict[Label, str] | None) -> dict[str, str]:
     words = {}
     tp, fp, fn, _ = (_array.to_numpy(field).reshape(-1) for field in counts)
     for label, predicted, referenced in zip(names.values() if names else [""], tp + fp, tp + fn, strict=True):
-        missing = ["prediction"] * (predicted == 0) + ["reference"] * (referenced == 0)
+        missing = [name for name, size in (("prediction", predicted), ("reference", referenced)) if size == 0]
         if missing:
             words[label] = f"empty in the {' and the '.join(missing)}"
     return words

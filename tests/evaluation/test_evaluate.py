@@ -53,6 +53,7 @@ def test_every_library_gives_the_same(xp):
 def test_a_statistic_is_computed_once_for_all_its_metrics():
     calls = []
 
+    @functools.wraps(m.confusion_counts)
     def counting(*arguments, **options):
         calls.append(options)
         return m.confusion_counts(*arguments, **options)
