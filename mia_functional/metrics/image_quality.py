@@ -136,7 +136,7 @@ def _mean_similarity(
         fields = _collapse(fields, weights, axis)
     p, r, squares, product = fields
     low, high = (LUMINANCE * limit) ** 2, (CONTRAST * limit) ** 2
-    luminance = (2 * p * r + low) / (p * p + r * r + low)
+    luminance = 1 - (p - r) ** 2 / (p * p + r * r + low)
     structure = (2 * factor * product + high) / (factor * squares + high)
     return _array.library(p).mean(luminance * structure)
 

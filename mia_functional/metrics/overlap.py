@@ -181,9 +181,10 @@ def generalized_dice(counts: ConfusionCounts, *, power: float = 2.0, zero_divisi
         _check.invalid_value(name, "counts", "have a last axis of labels", "no axis")
     xp = _array.library(tp)
     size = tp + fn
-    known = xp.where(size > 0, size, xp.full_like(size, math.inf))
-    smallest = xp.min(known, axis=-1, keepdims=True)
+    smallest = xp.min(xp.where(size > 0, size, xp.full_like(size, math.inf)), axis=-1, keepdims=True)
+    absent = xp.isinf(smallest)
+    smallest = xp.where(absent, xp.ones_like(smallest), smallest)
     weights = (smallest / xp.where(size > 0, size, smallest)) ** float(power)
     shared, whole = xp.sum(weights * tp, axis=-1), xp.sum(weights * (2 * tp + fp + fn), axis=-1)
-    whole = xp.where(xp.isinf(smallest[..., 0]), xp.zeros_like(whole), whole)
+    whole = xp.where(absent[..., 0], xp.zeros_like(whole), whole)
     return _array.ratio(2 * shared, whole, zero_division=zero_division)
