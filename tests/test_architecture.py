@@ -37,6 +37,7 @@ CHAINS = (
 )
 PACKAGE_CHAINS = {
     "_array": (("libraries", "numbers", "writing", "control"),),
+    "indexing": (("records", "boundaries", "margins", "grids", "random"),),
     "assembly": (("windows", "reductions", "volumes"),),
     "metrics": (
         ("derived", "labels", "joint", "confusion", "matrix", "moments", "spatial", "merging"),

@@ -14,7 +14,7 @@ from mia_functional._array.libraries import (
     together,
 )
 from mia_functional._array.numbers import accumulator_dtype, dtype_kind, has_float64, index_dtype, ratio, widest_float
-from mia_functional._array.writing import add_at, add_block, along, block, maximum_at, set_at, zeros
+from mia_functional._array.writing import add_at, add_block, along, block, clamp, maximum_at, set_at, stack, zeros
 
 __all__ = [
     "accumulator_dtype",
@@ -22,6 +22,7 @@ __all__ = [
     "add_block",
     "along",
     "block",
+    "clamp",
     "dtype_kind",
     "from_numpy",
     "has_float64",
@@ -39,6 +40,7 @@ __all__ = [
     "result_like",
     "set_at",
     "smallest_float",
+    "stack",
     "to_numpy",
     "together",
     "widest_float",

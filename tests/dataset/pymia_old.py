@@ -8,7 +8,7 @@ import sys
 
 import numpy as np
 
-np.object, np.float = object, float
+object, float = object, float
 
 import pymia.data as data  # noqa: E402
 import pymia.data.conversion as conversion  # noqa: E402
