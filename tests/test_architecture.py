@@ -44,8 +44,8 @@ PACKAGE_CHAINS = {
         ("derived", "labels", "marching", "neighbours", "surface", "reductions", "ranks", "tolerance", "distance"),
     ),
     "dataset": (
-        ("description", "discovery", "traversal", "parts", "storage", "creation"),
-        ("description", "traversal", "parts", "guard", "storage", "handles", "reading", "batches", "samples"),
+        ("description", "discovery", "traversal", "encoding", "parts", "tables", "storage", "handles", "creation"),
+        ("description", "traversal", "parts", "tables", "guard", "handles", "reading", "batches", "samples"),
     ),
     "evaluation": (("results", "evaluate", "statistics", "reporting", "plotting"),),
 }
@@ -141,7 +141,7 @@ def test_budgets(module):
         assert count <= PARAMETERS + OVER_SIX.get(function.name, 0), function.name
 
 
-OVER_SIX = {"create": 2, "samples": 1}
+OVER_SIX = {"create": 4, "samples": 1}
 """Functions that are a whole step of the paper each, and how many more parameters they may have."""
 
 

@@ -2,7 +2,7 @@
 
 from mia_functional.dataset.batches import collate, prefetch
 from mia_functional.dataset.creation import create
-from mia_functional.dataset.description import Category, Dataset, Entry, Subject
+from mia_functional.dataset.description import Category, Dataset, Entry, Storage, Subject
 from mia_functional.dataset.discovery import discover
 from mia_functional.dataset.reading import files, geometry, open, read
 from mia_functional.dataset.samples import Drawn, Extract, Samples, at_epoch, samples
@@ -16,6 +16,7 @@ __all__ = [
     "Extract",
     "Sample",
     "Samples",
+    "Storage",
     "Subject",
     "at_epoch",
     "collate",

@@ -63,6 +63,32 @@ class Subject:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Storage:
+    """How a dataset file is written.
+
+    Args:
+        compression: `gzip`, which every HDF5 reads, or `blosc` (LZ4; needs the extra of that name): voxels in chunks with
+            checksums, smaller and much slower to read than uncompressed ones, which are mapped into memory.
+        paths: Keep the names of the files, relative to a common folder.
+        file_digests: Keep the SHA-256 of every file.
+        durable: Flush everything to the disk, so that it survives a failure of power too.
+
+    Raises:
+        ValueError: The compression is another.
+    """
+
+    compression: str | None = None
+    paths: bool = True
+    file_digests: bool = False
+    durable: bool = True
+
+    def __post_init__(self) -> None:
+        """Refuse what is not known."""
+        if self.compression not in (None, "gzip", "blosc"):
+            _check.invalid_value("Storage", "compression", "be gzip, blosc or none", repr(self.compression))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Category:
     """A category of a dataset file.
 

@@ -11,7 +11,7 @@ import numpy as np
 from mia_functional import _check, images
 from mia_functional.dataset import guard, handles
 from mia_functional.dataset.description import Category, Dataset, category_of, check_name, subject_number
-from mia_functional.dataset.storage import CATEGORIES, FILE_ROOT, FILES, NAMES, PROPERTIES, SHAPES, SUBJECTS
+from mia_functional.dataset.tables import CATEGORIES, FILE_ROOT, FILES, NAMES, PROPERTIES, SHAPES, SUBJECTS
 from mia_functional.geometry import Geometry
 from mia_functional.typing import Array, Shape
 

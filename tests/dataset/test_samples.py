@@ -1,12 +1,10 @@
 """Samples: every index of every subject, in any loader, the same for any number of workers."""
 
-import pickle
 from functools import partial
 
 import numpy as np
-import pytest
 
-from mia_functional import assembly, dataset, extraction, indexing
+from mia_functional import assembly, dataset, indexing
 
 PATCHES = partial(indexing.patches, patch_shape=(4, 4, 4))
 
