@@ -3,14 +3,8 @@
 import importlib
 from typing import Any
 
-EXTRAS = {
-    "jax": "jax",
-    "torch": "torch",
-    "hdf5plugin": "blosc",
-    "matplotlib": "plot",
-    "pandas": "tables",
-    "hypothesis": "testing",
-}
+EXTRAS = {"jax": "jax", "torch": "torch", "matplotlib": "plot", "pandas": "tables", "hypothesis": "testing"}
+EXTRAS |= {"hdf5plugin": "blosc"}
 """Packages that are not part of the core, and the extra that installs each."""
 
 

@@ -67,8 +67,8 @@ class Storage:
     """How a dataset file is written.
 
     Args:
-        compression: `gzip`, which every HDF5 reads, or `blosc` (LZ4; needs the extra of that name): voxels in chunks with
-            checksums, smaller and much slower to read than uncompressed ones, which are mapped into memory.
+        compression: `gzip`, which every HDF5 reads, or `blosc` (LZ4; needs the extra of that name): chunks of voxels
+            with checksums, smaller and much slower to read than uncompressed voxels, which are mapped into memory.
         paths: Keep the names of the files, relative to a common folder.
         file_digests: Keep the SHA-256 of every file.
         durable: Flush everything to the disk, so that it survives a failure of power too.

@@ -13,9 +13,9 @@ from mia_functional.dataset.batches import collate
 from mia_functional.dataset.description import Dataset, category_of, subject_number
 from mia_functional.dataset.reading import channels, files, geometry, source
 from mia_functional.dataset.traversal import Sample, Transform
-from mia_functional.typing import Index, Shape
+from mia_functional.typing import Index, SampleSequence, Shape
 
-Indexing: TypeAlias = Callable[[Shape], Sequence[Index]]
+Indexing: TypeAlias = Callable[[Shape], SampleSequence]
 """From the spatial shape of a subject to its indices, as the functions of `mia_functional.indexing`."""
 
 Predicate: TypeAlias = Callable[[Sample], bool]
@@ -82,7 +82,7 @@ class Samples:
     epoch: int
     indexing: Indexing | Drawn
     numbers: tuple[int, ...]
-    indices: tuple[Sequence[Index], ...]
+    indices: tuple[SampleSequence, ...]
     kept: tuple[Any, ...]
     ends: tuple[int, ...]
 
@@ -198,7 +198,7 @@ def drawn(samples: Samples) -> Samples:
     """Return the samples with the indices of their epoch; those of subjects with one shape are shared."""
     grids = [samples.dataset.grids[number] if samples.dataset.grids else (1,) for number in samples.numbers]
     indexing = samples.indexing
-    indices: tuple[Sequence[Index], ...]
+    indices: tuple[SampleSequence, ...]
     if isinstance(indexing, Drawn):
         indices = tuple(draw(samples, indexing, *pair) for pair in zip(samples.numbers, grids, strict=True))
     else:

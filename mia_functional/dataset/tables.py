@@ -64,7 +64,7 @@ def tables_of(headers: Sequence[Part], subjects: Sequence[Subject]) -> Tables:
     return tables | properties([header.geometry for header in headers]) | file_digests(headers)
 
 
-def texts(values: Sequence[str]) -> Any:
+def texts(values: Sequence[Any]) -> Any:
     """Return texts as a table."""
     return np.array(values, dtype=object)
 
@@ -112,16 +112,11 @@ def files(path: Path, subjects: Sequence[Subject]) -> Tables:
 
 def file_digests(headers: Sequence[Part]) -> Tables:
     """Return the tables of the digests of files, if they were made."""
-    return {
-        FILE_DIGESTS.format(category): np.array(
-            [
-                [list(bytes.fromhex(value)) for name, value in header.file_digests if name == category]
-                for header in headers
-            ],
-            dtype=np.uint8,
-        )
-        for category in dict.fromkeys(name for name, _ in headers[0].file_digests)
-    }
+    tables = {}
+    for category in dict.fromkeys(name for name, _ in headers[0].file_digests):
+        rows = [[value for name, value in header.file_digests if name == category] for header in headers]
+        tables[FILE_DIGESTS.format(category)] = np.stack([digests(row) for row in rows])
+    return tables
 
 
 def digest_of_tables(tables: Mapping[str, Any]) -> str:
