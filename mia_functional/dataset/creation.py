@@ -16,11 +16,11 @@ import numpy as np
 
 from mia_functional import _check, images
 from mia_functional.dataset import handles
-from mia_functional.dataset.description import Storage, Subject
+from mia_functional.dataset.description import Load, Storage, Subject
 from mia_functional.dataset.parts import Part, build, read_part, usable, write_part
 from mia_functional.dataset.storage import write_file
 from mia_functional.dataset.tables import check_same_entries, files, tables_of
-from mia_functional.dataset.traversal import Load, Transform, checked, load_subject
+from mia_functional.dataset.traversal import Transform, checked, load_subject
 from mia_functional.typing import Progress
 
 SUFFIXES = (".h5", ".hdf5")

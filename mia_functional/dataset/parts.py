@@ -243,4 +243,4 @@ def intact(path: Path, block: Block) -> bool:
     if not block.nbytes:
         return True
     raw = np.memmap(path, np.uint8, "r", block.offset, (block.nbytes,))
-    return hashlib.sha256(memoryview(raw)).hexdigest() == block.stored
+    return digest(raw) == block.stored
