@@ -47,8 +47,23 @@ PACKAGE_CHAINS = {
         ("derived", "labels", "marching", "neighbours", "surface", "reductions", "ranks", "tolerance", "distance"),
     ),
     "dataset": (
-        ("description", "discovery", "traversal", "parts", "storage", "creation"),
-        ("description", "traversal", "parts", "guard", "storage", "handles", "reading", "batches", "samples"),
+        (
+            "description",
+            "discovery",
+            "traversal",
+            "encoding",
+            "parts",
+            "tables",
+            "storage",
+            "guard",
+            "handles",
+            "creation",
+        ),
+        ("description", "parts", "tables", "handles", "decoded", "reading", "verification", "opening"),
+        ("guard", "handles", "reading"),
+        ("guard", "verification", "opening"),
+        ("description", "traversal", "decoded"),
+        ("description", "traversal", "reading", "batches", "samples"),
     ),
     "transforms": (
         ("grid", "spatial", "interpolation", "warping"),
@@ -151,7 +166,7 @@ def test_budgets(module):
         assert count <= PARAMETERS + OVER_SIX.get(function.name, 0), function.name
 
 
-OVER_SIX = {"create": 2, "samples": 1}
+OVER_SIX = {"create": 4, "samples": 1}
 """Functions that are a whole step of the paper each, and how many more parameters they may have."""
 
 

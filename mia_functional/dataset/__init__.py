@@ -2,11 +2,13 @@
 
 from mia_functional.dataset.batches import collate, prefetch
 from mia_functional.dataset.creation import create
-from mia_functional.dataset.description import Category, Dataset, Entry, Subject
+from mia_functional.dataset.description import Category, Dataset, Entry, Storage, Subject
 from mia_functional.dataset.discovery import discover
-from mia_functional.dataset.reading import files, geometry, open, read
+from mia_functional.dataset.opening import open
+from mia_functional.dataset.reading import files, geometry, read
 from mia_functional.dataset.samples import Drawn, Extract, Samples, at_epoch, samples
 from mia_functional.dataset.traversal import Sample, traverse
+from mia_functional.dataset.verification import info, verify
 
 __all__ = [
     "Category",
@@ -16,6 +18,7 @@ __all__ = [
     "Extract",
     "Sample",
     "Samples",
+    "Storage",
     "Subject",
     "at_epoch",
     "collate",
@@ -23,9 +26,11 @@ __all__ = [
     "discover",
     "files",
     "geometry",
+    "info",
     "open",
     "prefetch",
     "read",
     "samples",
     "traverse",
+    "verify",
 ]

@@ -14,13 +14,10 @@ import numpy as np
 
 from mia_functional.dataset import guard
 from mia_functional.dataset.parts import KINDS
-from mia_functional.dataset.storage import DATA, SUBJECTS, digest_of_tables, number_name
+from mia_functional.dataset.tables import DATA, GROUPS, SUBJECTS, digest_of_tables, number_name
 
 OPEN_FILES = 16
 """Most files that are kept open; the one that was opened first is closed first."""
-
-TABLE_GROUPS = ("shapes", "names", "files", "image_props", "digests")
-"""The groups of tables in `meta`."""
 
 Stamp: TypeAlias = tuple[int, int, int]
 """What tells a file from one that took its place: number, size and time of the last change."""
@@ -111,7 +108,7 @@ def tables_in(file: Any) -> dict[str, Any]:
     if "subjects" not in meta:
         guard.refuse(file.filename, "it has no `meta/subjects`")
     tables = {f"meta/{name}": guard.table(meta, name) for name in ("subjects", "categories") if name in meta}
-    for name in TABLE_GROUPS:
+    for name in GROUPS:
         if name in meta:
             group = guard.group_at(meta, name)
             tables |= {f"meta/{name}/{key}": guard.table(group, key) for key in group}

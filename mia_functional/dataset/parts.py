@@ -1,22 +1,23 @@
 """One subject on the disk while a dataset is being made: a file of its own, complete under its name or absent.
 
-A part holds a line of JSON, the digest of that line, and the arrays as they are in memory, each aligned to the pages of
-the machine. It is built in memory, written with plain system calls, flushed to the disk and then given its name.
+A part holds a line of JSON, the digest of that line, and the arrays as they will be stored, each aligned to the pages
+of the machine. It is built in memory, written with plain system calls, flushed to the disk and then given its name.
 """
 
 import hashlib
 import json
-import math
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from itertools import chain
 from pathlib import Path
 from typing import Any, NoReturn
 
 import numpy as np
 
 from mia_functional import _check
+from mia_functional.dataset.description import Storage
+from mia_functional.dataset.encoding import Chunk, encoded
 from mia_functional.dataset.traversal import Sample, categories
 from mia_functional.geometry import Geometry
 from mia_functional.typing import Shape
@@ -30,13 +31,29 @@ KINDS = "biuf"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Block:
-    """One array of a part: what it is, where it begins in the file, and its SHA-256."""
+    """A category of a part.
+
+    Args:
+        category: Its name.
+        dtype: Of the array; empty for texts.
+        shape: Of the array, or the number of texts.
+        digest: SHA-256 of the array or the texts.
+        offset: Where the stored bytes begin.
+        nbytes: How many they are; 0 for texts, and where the files themselves remain the storage.
+        stored: SHA-256 of the stored bytes.
+        chunks: What the stored bytes consist of, if they are compressed.
+        texts: The texts themselves.
+    """
 
     category: str
     dtype: str
     shape: Shape
-    offset: int
     digest: str
+    offset: int = 0
+    nbytes: int = 0
+    stored: str = ""
+    chunks: tuple[Chunk, ...] = ()
+    texts: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,42 +64,55 @@ class Part:
         subject: Identifier.
         fingerprint: What the part was made from; a part of another fingerprint is of no use.
         geometry: The grid of the images; none without images.
-        blocks: The arrays.
-        texts: Categories of texts, and the texts.
-        order: The categories in order.
+        blocks: The categories in order.
+        file_digests: For every entry that is a file: category, and SHA-256.
     """
 
     subject: str
     fingerprint: str
     geometry: Geometry | None
     blocks: tuple[Block, ...]
-    texts: tuple[tuple[str, tuple[str, ...]], ...]
-    order: tuple[str, ...]
+    file_digests: tuple[tuple[str, str], ...] = ()
 
 
-def write_part(path: Path, sample: Sample, fingerprint: str) -> None:
-    """Write a sample as a part; once this returns, the subject survives a crash."""
-    order = categories(sample)
-    texts = tuple((name, sample[name]) for name in order if is_texts(sample[name]))
-    arrays = {name: storable(name, sample[name]) for name in order if name not in dict(texts)}
-    part = Part(
-        subject=sample["subject"],
-        fingerprint=fingerprint,
-        geometry=sample["geometry"],
-        blocks=laid_out(arrays),
-        texts=texts,
-        order=order,
-    )
-    head = header(part)
-    pieces = ((aligned(len(head)) + block.offset, arrays[block.category]) for block in part.blocks)
-    draft = path.with_name(f"{path.name}.draft")
-    try:
-        write_pieces(draft, chain([(0, head)], pieces))
-        draft.replace(path)
-        flush_folder(path.parent)
-    except OSError as error:
-        draft.unlink(missing_ok=True)
-        name_path(error, path)
+def build(sample: Sample, storage: Storage, *, voxels: bool) -> tuple[tuple[Block, ...], list[Any]]:
+    """Return the categories of a sample as blocks, and their bytes; offsets count from the end of the header.
+
+    Without `voxels`, arrays on the grid of the images are described and not stored.
+    """
+    blocks, pieces, offset = [], [], 0
+    for name in categories(sample):
+        if is_texts(sample[name]):
+            blocks.append(block_of_texts(name, sample[name]))
+            continue
+        array = storable(name, sample[name])
+        block = Block(category=name, dtype=array.dtype.str, shape=array.shape, digest=digest(array))
+        if voxels or not on_grid(array.shape, sample["geometry"]):
+            block, piece = stored(block, array, offset, storage.compression)
+            pieces.append(piece)
+            offset += aligned(block.nbytes)
+        blocks.append(block)
+    return tuple(blocks), pieces
+
+
+def on_grid(shape: Shape, geometry: Geometry | None) -> bool:
+    """Tell whether an array consists of images."""
+    return geometry is not None and shape[: len(geometry.shape)] == geometry.shape
+
+
+def block_of_texts(name: str, texts: tuple[str, ...]) -> Block:
+    """Return a category of texts as a block."""
+    return Block(category=name, dtype="", shape=(len(texts),), digest=digest_of_texts(texts), texts=texts)
+
+
+def stored(block: Block, array: Any, offset: int, compression: str | None) -> tuple[Block, Any]:
+    """Return a block with where and how it is stored, and its bytes; only images are worth compressing."""
+    fields = {name: getattr(block, name) for name in ("category", "dtype", "shape", "digest")}
+    if compression is None or array.ndim < 3:
+        return Block(**fields, offset=offset, nbytes=array.nbytes, stored=block.digest), array
+    chunks, raw = encoded(array, compression)
+    check = hashlib.sha256(raw).hexdigest()
+    return Block(**fields, offset=offset, nbytes=len(raw), stored=check, chunks=chunks), raw
 
 
 def storable(name: str, value: Any) -> Any:
@@ -100,25 +130,13 @@ def is_texts(value: Any) -> bool:
     return isinstance(value, tuple) and len(value) > 0 and all(isinstance(entry, str) for entry in value)
 
 
-def laid_out(arrays: Mapping[str, Any]) -> tuple[Block, ...]:
-    """Return the blocks of arrays, one after the other; offsets count from the end of the header."""
-    blocks = []
-    offset = 0
-    for name, array in arrays.items():
-        blocks.append(
-            Block(category=name, dtype=array.dtype.str, shape=array.shape, offset=offset, digest=digest(array))
-        )
-        offset += aligned(array.nbytes)
-    return tuple(blocks)
-
-
 def aligned(count: int) -> int:
     """Return the next multiple of the alignment."""
     return -(-count // ALIGNMENT) * ALIGNMENT
 
 
 def digest(array: Any) -> str:
-    """Return the SHA-256 of an array's bytes."""
+    """Return the SHA-256 of a contiguous array's bytes."""
     return hashlib.sha256(array.reshape(-1).view(np.uint8)).hexdigest()
 
 
@@ -127,19 +145,34 @@ def digest_of_texts(texts: Iterable[str]) -> str:
     return hashlib.sha256(json.dumps(list(texts)).encode()).hexdigest()
 
 
-def header(part: Part) -> bytes:
-    """Return the first bytes of a part: a line of JSON and a line with its digest."""
-    line = json.dumps(asdict(part)).encode()
-    return line + b"\n" + hashlib.sha256(line).hexdigest().encode() + b"\n"
-
-
-def write_pieces(path: Path, pieces: Iterable[tuple[int, Any]]) -> None:
-    """Write bytes at offsets of a new file and flush it to the disk."""
-    with path.open("wb", buffering=0) as stream:
-        for offset, piece in pieces:
+def write_part(path: Path, part: Part, pieces: Sequence[Any], *, durable: bool) -> None:
+    """Write a part; once this returns, the subject survives a crash."""
+    head = header(part)
+    start = aligned(len(head))
+    offsets = [start + block.offset for block in part.blocks if block.nbytes]
+    with published(path, durable=durable) as stream:
+        write_all(stream, head)
+        for offset, piece in zip(offsets, pieces, strict=True):
             stream.seek(offset)
             write_all(stream, piece)
-        os.fsync(stream.fileno())
+
+
+@contextmanager
+def published(path: Path, *, durable: bool) -> Iterator[Any]:
+    """Open a new file that takes its name only when all is written; what fails leaves nothing behind."""
+    draft = path.with_name(f".{path.name}.draft")
+    try:
+        with draft.open("w+b", buffering=0) as stream:
+            yield stream
+            if durable:
+                os.fsync(stream.fileno())
+        draft.replace(path)
+        if durable:
+            flush_folder(path.parent)
+    except OSError as error:
+        name_path(error, path)
+    finally:
+        draft.unlink(missing_ok=True)
 
 
 def write_all(stream: Any, piece: Any) -> None:
@@ -165,6 +198,12 @@ def name_path(error: OSError, path: Path) -> NoReturn:
     raise OSError(error.errno, f"create: {path} could not be written: {error.strerror or error}", str(path)) from error
 
 
+def header(part: Part) -> bytes:
+    """Return the first bytes of a part: a line of JSON and a line with its digest."""
+    line = json.dumps(asdict(part)).encode()
+    return line + b"\n" + hashlib.sha256(line).hexdigest().encode() + b"\n"
+
+
 def read_part(path: Path) -> Part:
     """Return what a part says, without a look at its arrays; offsets count from the beginning of the file.
 
@@ -177,34 +216,31 @@ def read_part(path: Path) -> Part:
     if hashlib.sha256(line[:-1]).hexdigest().encode() != check.strip():
         _check.invalid_value("create", "path", "lie beside whole parts", f"a damaged part, {path}")
     fields = json.loads(line)
-    grid = fields["geometry"]
-    return Part(
-        subject=fields["subject"],
-        fingerprint=fields["fingerprint"],
-        geometry=None if grid is None else Geometry(**grid),
-        blocks=tuple(
-            Block(**{**block, "shape": tuple(block["shape"]), "offset": start + block["offset"]})
-            for block in fields["blocks"]
-        ),
-        texts=tuple((name, tuple(values)) for name, values in fields["texts"]),
-        order=tuple(fields["order"]),
-    )
+    grid = fields.pop("geometry")
+    blocks = tuple(block_from(entry, start) for entry in fields.pop("blocks"))
+    digests = tuple(map(tuple, fields.pop("file_digests")))
+    return Part(**fields, geometry=None if grid is None else Geometry(**grid), blocks=blocks, file_digests=digests)
+
+
+def block_from(entry: dict[str, Any], start: int) -> Block:
+    """Return a block from what JSON made of it."""
+    chunks = tuple(Chunk(tuple(place), nbytes) for place, nbytes in entry["chunks"])
+    changed = {"shape": tuple(entry["shape"]), "texts": tuple(entry["texts"]), "chunks": chunks}
+    return Block(**{**entry, **changed, "offset": start + entry["offset"]})
 
 
 def usable(path: Path, fingerprint: str) -> bool:
     """Tell whether a part is there, whole to the bit, and made from what is wanted now."""
     try:
         part = read_part(path)
-        return part.fingerprint == fingerprint and all(digest(block_of(path, b)) == b.digest for b in part.blocks)
+        return part.fingerprint == fingerprint and all(intact(path, block) for block in part.blocks)
     except (OSError, ValueError):
         return False
 
 
-def block_of(path: Path, block: Block) -> Any:
-    """Return an array of a part, mapped."""
-    return np.memmap(path, block.dtype, "r", block.offset, block.shape)
-
-
-def size_of(block: Block) -> int:
-    """Return the bytes of a block."""
-    return math.prod(block.shape) * np.dtype(block.dtype).itemsize
+def intact(path: Path, block: Block) -> bool:
+    """Tell whether the stored bytes of a block are those that were written."""
+    if not block.nbytes:
+        return True
+    raw = np.memmap(path, np.uint8, "r", block.offset, (block.nbytes,))
+    return digest(raw) == block.stored

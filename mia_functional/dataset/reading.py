@@ -1,4 +1,4 @@
-"""A dataset file out: what is in it, and any part of any array at the speed of memory."""
+"""Any part of any array of a dataset, at the speed of memory."""
 
 import os
 from collections.abc import Sequence
@@ -9,68 +9,14 @@ import h5py
 import numpy as np
 
 from mia_functional import _check, images
-from mia_functional.dataset import guard, handles
-from mia_functional.dataset.description import Category, Dataset, category_of, check_name, subject_number
-from mia_functional.dataset.storage import CATEGORIES, FILE_ROOT, FILES, NAMES, PROPERTIES, SHAPES, SUBJECTS
+from mia_functional.dataset import decoded, guard, handles
+from mia_functional.dataset.description import Dataset, category_of, subject_number
+from mia_functional.dataset.tables import FILE_ROOT, FILES, PROPERTIES
 from mia_functional.geometry import Geometry
-from mia_functional.typing import Array, Shape
+from mia_functional.typing import Array
 
 Where: TypeAlias = "int | slice | EllipsisType | tuple[int | slice | EllipsisType, ...]"
 """What picks a part of an array, as in NumPy."""
-
-
-def open(path: str | os.PathLike[str]) -> Dataset:
-    """Open (describe) a dataset file: its subjects, its categories, their entries and shapes.
-
-    Nothing but the tables of the file is read. Files of pymia 0.3 can be opened too.
-
-    Args:
-        path: The file.
-
-    Returns:
-        A record that can be hashed, pickled and sent to other processes.
-
-    Raises:
-        FileNotFoundError: There is no such file.
-        ValueError: The file is no dataset, or damaged, or refers to other files.
-
-    Example:
-        >>> import tempfile
-        >>> from mia_functional.dataset import Entry, Subject, create
-        >>> someone = Subject(name="A", entries=(Entry(category="numerical", name="AGE", value=31.0),))
-        >>> with tempfile.TemporaryDirectory() as folder:
-        ...     create(f"{folder}/cohort.h5", [someone])
-        ...     open(f"{folder}/cohort.h5").subjects
-        ('A',)
-    """
-    place = os.path.abspath(path)
-    handle = handles.opened(place)
-    tables = handle.tables
-    subjects = tuple(map(str, tables[SUBJECTS].ravel()))
-    names = [key.split("/")[-1].removesuffix("_shapes") for key in tables if key.startswith("meta/shapes/")]
-    names = [str(name) for name in tables.get(CATEGORIES, np.array(sorted(names), dtype=object))]
-    shapes = {name: rows(tables.get(SHAPES.format(name))) for name in names}
-    images_shapes = [shape[:-1] for shape in shapes.get("images", ())]
-    grids = tuple(images_shapes) or tuple(shape[::-1] for shape in rows(tables.get(PROPERTIES.format("shapes"))))
-    for name in (*subjects, *names):
-        check_name("open", "path", name)
-    lengths = {len(entry) for entry in (*shapes.values(), *([grids] if grids else []))}
-    if len(set(subjects)) != len(subjects) or not lengths <= {len(subjects)}:
-        guard.refuse(place, "its tables contradict each other")
-    found = tuple(category_from(name, shapes[name], grids, tables) for name in names)
-    return Dataset(path=place, subjects=subjects, categories=found, grids=grids, digest=handle.digest)
-
-
-def rows(table: Any) -> tuple[Shape, ...]:
-    """Return a table of shapes as tuples; none where there is no table."""
-    return () if table is None else tuple(map(tuple, table.tolist()))
-
-
-def category_from(name: str, shapes: tuple[Shape, ...], grids: tuple[Shape, ...], tables: dict[str, Any]) -> Category:
-    """Return the record of a category."""
-    entries = tuple(map(str, tables.get(NAMES.format(name), ())))
-    spatial = bool(grids) and all(shape[: len(grid)] == grid for shape, grid in zip(shapes, grids, strict=True))
-    return Category(name=name, entries=entries, shapes=shapes, spatial=spatial)
 
 
 def read(
@@ -100,7 +46,7 @@ def read(
 
     Example:
         >>> import tempfile
-        >>> from mia_functional.dataset import Entry, Subject, create
+        >>> from mia_functional.dataset import Entry, Subject, create, open
         >>> someone = Subject(name="A", entries=(Entry(category="numerical", name="AGE", value=31.0),))
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     create(f"{folder}/cohort.h5", [someone])
@@ -129,7 +75,7 @@ def source(dataset: Dataset, subject: str | int, category: str) -> Any:
 
     Example:
         >>> import tempfile
-        >>> from mia_functional.dataset import Entry, Subject, create
+        >>> from mia_functional.dataset import Entry, Subject, create, open
         >>> someone = Subject(name="A", entries=(Entry(category="gender", name="GENDER", value="F"),))
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     create(f"{folder}/cohort.h5", [someone])
@@ -140,7 +86,11 @@ def source(dataset: Dataset, subject: str | int, category: str) -> Any:
     array = handles.VIEWS.get(key)
     if array is None:
         number = subject_number("read", dataset, subject)
-        shape = category_of("read", dataset, category).shapes[number]
+        found = category_of("read", dataset, category)
+        shape = found.shapes[number]
+        if not found.stored and dataset.files is not None:
+            names = paths(dataset, number, category)
+            return decoded.volume(dataset.files, (*key[:2], number, category), names, shape)
         array = handles.array_at(handles.expected(dataset.path, dataset.digest), number, category)
         if array.shape != shape:
             guard.refuse(dataset.path, f"{category} of {dataset.subjects[number]} is {array.shape} and not {shape}")
@@ -148,6 +98,14 @@ def source(dataset: Dataset, subject: str | int, category: str) -> Any:
             array = tuple(map(str, array.asstr()[()].ravel()))
         handles.VIEWS[key] = array
     return array
+
+
+def paths(dataset: Dataset, number: int, category: str) -> tuple[str, ...]:
+    """Return the files of a category of a subject, relative to the folder of the files."""
+    table = handles.expected(dataset.path, dataset.digest).tables.get(FILES.format(category))
+    if table is None:
+        guard.refuse(dataset.path, f"it holds neither arrays nor files of {category}")
+    return decoded.checked_names(dataset.path, tuple(map(str, table[number])))
 
 
 def from_hdf5(array: Any, index: Where) -> Any:
@@ -193,7 +151,7 @@ def geometry(dataset: Dataset, subject: str | int) -> Geometry:
 
     Example:
         >>> import tempfile
-        >>> from mia_functional.dataset import Entry, Subject, create
+        >>> from mia_functional.dataset import Entry, Subject, create, open
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     images.write(f"{folder}/A.mha", np.ones((3, 4)), Geometry(shape=(3, 4), spacing=(2.0, 1.0)))
         ...     someone = Subject(name="A", entries=(Entry(category="images", name="T1", path=f"{folder}/A.mha"),))

@@ -6,14 +6,11 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from mia_functional import _check, images
-from mia_functional.dataset.description import RESERVED, Entry, Subject, check_name
+from mia_functional.dataset.description import RESERVED, Entry, Load, Subject, check_name
 from mia_functional.geometry import Geometry, differences
 
 Sample: TypeAlias = dict[str, Any]
 """Arrays by category, `subject` (its identifier) and `geometry` (of its images; none without images)."""
-
-Load: TypeAlias = Callable[[str], tuple[Any, Geometry]]
-"""From a path: voxels `(*spatial,)` or `(*spatial, channels)`, and where they lie."""
 
 Transform: TypeAlias = Callable[[Sample], Sample]
 """From a sample to a sample."""

@@ -5,21 +5,21 @@ python pymia_old.py write PATH FOLDER    python pymia_old.py read PATH RESULT
 
 import json
 import sys
+from importlib import import_module
 
 import numpy as np
+import SimpleITK
 
-object, float = object, float
-
-import pymia.data as data  # noqa: E402
-import pymia.data.conversion as conversion  # noqa: E402
-import pymia.data.creation as creation  # noqa: E402
-import pymia.data.extraction as extraction  # noqa: E402
-import SimpleITK  # noqa: E402
+for name, kind in {"object": object, "float": float}.items():
+    setattr(np, name, kind)
+data, conversion, creation, extraction = (
+    import_module(f"pymia.data{part}") for part in ("", ".conversion", ".creation", ".extraction")
+)
 
 IMAGES = {"images": ("T1", "T2"), "labels": ("GT",)}
 
 
-def load(path, entry, category, subject):
+def load(path, entry, category, _):
     """Load as pymia's example does: images as they are, numbers and a text from a small file."""
     if category in IMAGES:
         image = SimpleITK.ReadImage(path)

@@ -20,7 +20,7 @@ def pymia(*arguments):
     assert result.returncode == 0, result.stderr
 
 
-def test_pymia_reads_our_file(cohort, subjects, folder, tmp_path):
+def test_pymia_reads_our_file(cohort, subjects, tmp_path):
     pymia("read", cohort.path, tmp_path / "result.npz")
     found = np.load(tmp_path / "result.npz")
     for number, sample in enumerate(dataset.traverse(subjects)):
