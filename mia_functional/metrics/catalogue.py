@@ -18,15 +18,19 @@ def table_markdown() -> str:
         A header, a rule and the rows, each with a line break at its end.
 
     Example:
-        >>> print(*table_markdown().splitlines()[:3], sep="\\n")
+        >>> for line in table_markdown().splitlines()[:3]:
+        ...     print(line)
         | Abbreviation | Name | Formula | Range | Best | Undefined |
         |---|---|---|---|---|---|
-        | DICE | `dice` | `2 TP / (2 TP + FP + FN)` | 0 to 1 | 1 | Both masks empty: NaN. One empty: 0. |
+        | DICE | `dice` or dsc | `2 TP / (2 TP + FP + FN)` | 0 to 1 | 1 | Both masks empty: NaN. One empty: 0. |
     """
     lines = ["| Abbreviation | Name | Formula | Range | Best | Undefined |", "|---|---|---|---|---|---|"]
     for metric in METRICS:
-        formula = re.split(r"; |, with |, where |, x on ", metric.formula)[0].replace("|", r"\|")
-        cells = (_pattern(metric), f"`{metric.name}`", f"`{formula}`", _range(metric), _best(metric), metric.undefined)
+        formula = re.split(r"; |, with |, where |, x on |, computed |, on proportions", metric.formula)[0].replace(
+            "|", r"\|"
+        )
+        name = " or ".join((f"`{metric.name}`", *metric.aliases))
+        cells = (_pattern(metric), name, f"`{formula}`", _range(metric), _best(metric), metric.undefined)
         lines.append("".join(f"| {cell} " for cell in cells) + "|")
     return "".join(line + "\n" for line in lines)
 
@@ -52,7 +56,8 @@ def describe(name: str) -> str:
         ValueError: No metric is called so; the message names the nearest ones.
 
     Example:
-        >>> print(*describe("jaccard").splitlines()[:3], sep="\\n")
+        >>> for line in describe("jaccard").splitlines()[:3]:
+        ...     print(line)
         JACRD
         Name       jaccard (iou)
         Meaning    Jaccard index (IoU): the intersection over the union
