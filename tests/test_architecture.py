@@ -44,6 +44,7 @@ PACKAGE_CHAINS = {
         ("derived", "labels", "confusion", "matrix", "moments", "overlap", "rates", "agreement", "partition"),
         ("derived", "labels", "confusion", "volume"),
         ("derived", "confusion", "moments", "continuous", "image_quality"),
+        ("table", "catalogue"),
         ("derived", "labels", "marching", "neighbours", "surface", "reductions", "ranks", "tolerance", "distance"),
     ),
     "dataset": (

@@ -30,6 +30,9 @@ def mean_absolute_error(moments: PairedMoments) -> Array:
         >>> float(mean_absolute_error(np.array([1, 2, 6], dtype=np.uint8), np.array([2, 2, 4], dtype=np.uint8)))
         1.0
 
+    Source:
+        Willmott and Matsuura 2005, doi 10.3354/cr030079.
+
     Agrees with:
         scikit-learn's `mean_absolute_error`.
     """
@@ -53,6 +56,9 @@ def mean_squared_error(moments: PairedMoments) -> Array:
         >>> float(mean_squared_error(np.array([1, 2, 7], dtype=np.uint8), np.array([3, 2, 4], dtype=np.uint8)))
         4.333333333333333
 
+    Source:
+        Hyndman and Koehler 2006, doi 10.1016/j.ijforecast.2006.03.001.
+
     Agrees with:
         scikit-learn's `mean_squared_error`.
     """
@@ -75,6 +81,9 @@ def root_mean_squared_error(moments: PairedMoments) -> Array:
         >>> import numpy as np
         >>> float(root_mean_squared_error(np.array([1.0, 2.0, 6.0, 4.0]), np.array([1.0, 2.0, 2.0, 4.0])))
         2.0
+
+    Source:
+        Hyndman and Koehler 2006, doi 10.1016/j.ijforecast.2006.03.001.
 
     Agrees with:
         scikit-learn's `root_mean_squared_error`.
@@ -123,6 +132,9 @@ def normalized_root_mean_squared_error(
         >>> import numpy as np
         >>> float(normalized_root_mean_squared_error(np.array([1.0, 2.0, 6.0, 4.0]), np.array([0.0, 3.0, 5.0, 5.0])))
         0.2
+
+    Source:
+        Fienup 1997, doi 10.1364/AO.36.008352.
 
     Agrees with:
         scikit-image's `normalized_root_mse`, whose default is `reference_norm`.

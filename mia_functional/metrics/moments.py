@@ -110,12 +110,12 @@ def _device_moments(prediction: Array, reference: Array, axes: tuple[int, ...]) 
 
 def _centred(xp: Any, image: Array, axes: tuple[int, ...]) -> tuple[Array, Array]:
     """Return the mean, and the image less its mean; exactly 0 where the image is constant."""
-    first = image[tuple(slice(0, 1) if axis in axes else slice(None) for axis in range(image.ndim))]
-    shifted = image - first
+    lowest = xp.min(image, axis=axes, keepdims=True)
+    shifted = image - lowest
     near = xp.mean(shifted, axis=axes, keepdims=True)
     rest = xp.mean(shifted - near, axis=axes, keepdims=True)
     mean = near + rest
-    return xp.squeeze(first + mean, axis=axes), shifted - mean
+    return xp.squeeze(lowest + mean, axis=axes), shifted - mean
 
 
 def _host_moments(prediction: Array, reference: Array, axes: tuple[int, ...]) -> PairedMoments:

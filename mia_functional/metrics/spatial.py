@@ -1,12 +1,12 @@
 """Where the voxels of a structure lie: their number, centroid and covariance in millimetres, and distances of these.
 
 All axes are spatial and `spacing[k]` is the distance between voxel centres along array axis k in millimetres; positions
-are measured from the centre of the first voxel.
+are measured from the centre of the first voxel, unless `origin` says where that is.
 """
 
 import itertools
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple, Protocol, cast, overload
 
 from mia_functional import _array, _check, morphology
@@ -24,7 +24,7 @@ class SpatialMoments(NamedTuple):
 
     Attributes:
         count: Number of voxels, as a float.
-        mean: Centroid in millimetres, shape (..., D); 0 if there is no voxel.
+        mean: Centroid in millimetres, shape (..., D); the origin if there is no voxel.
         covariance: Mean product of the differences from the centroid in square millimetres, shape (..., D, D); 0 if
             there is no voxel.
     """
@@ -41,13 +41,20 @@ class PairedSpatialMoments(NamedTuple):
     reference: SpatialMoments
 
 
-def spatial_moments(mask: Array, *, spacing: Spacing, labels: Labels | Iterable[Label] | None = None) -> SpatialMoments:
+def spatial_moments(
+    mask: Array,
+    *,
+    spacing: Spacing,
+    labels: Labels | Iterable[Label] | None = None,
+    origin: Sequence[float] | None = None,
+) -> SpatialMoments:
     """Measure where the voxels of a structure lie, from the exact counts of voxels per plane and line.
 
     Args:
         mask: Mask (bool, or integers 0 and 1) of one to three axes; with `labels`, an integer label map.
         spacing: Millimetres between voxel centres along each axis.
         labels: Mapping from labels to names, or a sequence of labels; a tuple of label values is merged into one.
+        origin: Position of the first voxel's centre in millimetres, 0 by default; for patches that are merged.
 
     Returns:
         Floats, the widest of the library.
@@ -67,7 +74,10 @@ def spatial_moments(mask: Array, *, spacing: Spacing, labels: Labels | Iterable[
     masks = structures(name, "mask", mask, labels)
     _check.dimensions(name, "mask", mask.shape, morphology.DIMENSIONS)
     step = _check.spacing(name, spacing, mask.ndim)
-    records = [_moments(one, step) for one in masks]
+    first = (0.0,) * mask.ndim if origin is None else _check.floats(name, "origin", origin)
+    if len(first) != mask.ndim:
+        _check.invalid_value(name, "origin", f"have {mask.ndim} entries, one per axis", first)
+    records = [_moments(one, step, first) for one in masks]
     if labels is None:
         return records[0]
     xp = _array.library(mask)
@@ -75,7 +85,12 @@ def spatial_moments(mask: Array, *, spacing: Spacing, labels: Labels | Iterable[
 
 
 def paired_spatial_moments(
-    prediction: Array, reference: Array, *, spacing: Spacing, labels: Labels | Iterable[Label] | None = None
+    prediction: Array,
+    reference: Array,
+    *,
+    spacing: Spacing,
+    labels: Labels | Iterable[Label] | None = None,
+    origin: Sequence[float] | None = None,
 ) -> PairedSpatialMoments:
     """Measure where the voxels of a structure lie in the prediction and in the reference.
 
@@ -84,6 +99,7 @@ def paired_spatial_moments(
         reference: Array of the same shape.
         spacing: Millimetres between voxel centres along each axis.
         labels: Mapping from labels to names, or a sequence of labels; a tuple of label values is merged into one.
+        origin: Position of the first voxel's centre in millimetres, 0 by default; for patches that are merged.
 
     Returns:
         The two records of `spatial_moments`.
@@ -99,24 +115,27 @@ def paired_spatial_moments(
         ([1.0], [3.0])
     """
     prediction, reference, _ = paired("paired_spatial_moments", prediction, reference)
-    one, other = (spatial_moments(array, spacing=spacing, labels=labels) for array in (prediction, reference))
+    one, other = (
+        spatial_moments(array, spacing=spacing, labels=labels, origin=origin) for array in (prediction, reference)
+    )
     return PairedSpatialMoments(one, other)
 
 
-def _moments(mask: Array, spacing: Spacing) -> SpatialMoments:
+def _moments(mask: Array, spacing: Spacing, origin: Spacing) -> SpatialMoments:
     """Return the moments of a boolean mask; of the box around it, if it lies in the host's memory."""
     if not _array.on_host(mask):
-        return _box_moments(mask, spacing, (0,) * mask.ndim)
+        return _box_moments(mask, spacing, origin)
     xp = _array.library(mask)
     dtype = _array.widest_float(xp, mask)
     native = _array.to_numpy(mask)
     box = morphology.bounding_box(native)
-    host = _box_moments(native[box], spacing, tuple(part.start for part in box))
+    corner = tuple(first + part.start * step for first, part, step in zip(origin, box, spacing, strict=True))
+    host = _box_moments(native[box], spacing, corner)
     return SpatialMoments(*(xp.astype(_array.from_numpy(field, xp, mask), dtype) for field in host))
 
 
-def _box_moments(mask: Array, spacing: Spacing, start: tuple[int, ...]) -> SpatialMoments:
-    """Return the moments of a boolean mask that begins at the index `start`."""
+def _box_moments(mask: Array, spacing: Spacing, origin: Spacing) -> SpatialMoments:
+    """Return the moments of a boolean mask whose first voxel lies at `origin`."""
     xp = _array.library(mask)
     dtype = _array.widest_float(xp, mask)
     axes = range(mask.ndim)
@@ -126,7 +145,7 @@ def _box_moments(mask: Array, spacing: Spacing, start: tuple[int, ...]) -> Spati
         return _array.ratio(xp.sum(weighted), count, zero_division=0)
 
     profiles = [xp.astype(_project(mask, (axis,)), dtype) for axis in axes]
-    places = [(xp.cumulative_sum(xp.ones_like(profiles[axis])) - 1 + start[axis]) * spacing[axis] for axis in axes]
+    places = [(xp.cumulative_sum(xp.ones_like(profiles[axis])) - 1) * spacing[axis] for axis in axes]
     means = [share(profile * place) for profile, place in zip(profiles, places, strict=True)]
     apart = [place - mean for place, mean in zip(places, means, strict=True)]
     entries = {(axis, axis): share(profiles[axis] * apart[axis] ** 2) for axis in axes}
@@ -134,7 +153,8 @@ def _box_moments(mask: Array, spacing: Spacing, start: tuple[int, ...]) -> Spati
         plane = xp.astype(_project(mask, (low, high)), dtype)
         entries[low, high] = entries[high, low] = share(plane * apart[low][:, None] * apart[high][None, :])
     rows = [xp.stack([entries[row, column] for column in axes]) for row in axes]
-    return SpatialMoments(count, xp.stack(means), xp.stack(rows))
+    centroid = xp.stack([mean + first for mean, first in zip(means, origin, strict=True)])
+    return SpatialMoments(count, centroid, xp.stack(rows))
 
 
 def _project(mask: Array, kept: tuple[int, ...]) -> Array:
@@ -162,6 +182,7 @@ class SpatialMetric(Protocol):
         *,
         spacing: Spacing,
         labels: Labels | Iterable[Label] | None = None,
+        origin: Sequence[float] | None = None,
     ) -> Array: ...
 
 

@@ -37,6 +37,9 @@ def volume(mask: Array, *, spacing: Spacing, labels: Labels | Iterable[Label] | 
         >>> import numpy as np
         >>> float(volume(np.ones((2, 3, 1), dtype=bool), spacing=(2.0, 1.0, 0.5)))
         6.0
+
+    Source:
+        Jungo et al. 2021, pymia, doi 10.1016/j.cmpb.2020.105796.
     """
     return _extent("volume", mask, spacing, labels)
 
@@ -73,6 +76,9 @@ def area(
         >>> import numpy as np
         >>> float(area(np.ones((2, 3, 1), dtype=bool), spacing=(2.0, 1.0, 0.5)))
         1.5
+
+    Source:
+        Jungo et al. 2021, pymia, doi 10.1016/j.cmpb.2020.105796.
     """
     name = "area"
     _array.namespace(name, mask=mask)
@@ -153,6 +159,9 @@ def prediction_volume(counts: ConfusionCounts, *, spacing: Spacing) -> Array:
         >>> import numpy as np
         >>> float(prediction_volume(np.array([1, 1, 0]), np.array([0, 1, 0]), spacing=(2.0,)))
         4.0
+
+    Source:
+        Jungo et al. 2021, pymia, doi 10.1016/j.cmpb.2020.105796.
     """
     tp, fp, _, _ = floats(counts)
     return (tp + fp) * _voxel("prediction_volume", spacing)
@@ -178,6 +187,9 @@ def reference_volume(counts: ConfusionCounts, *, spacing: Spacing) -> Array:
         >>> import numpy as np
         >>> float(reference_volume(np.array([1, 1, 0]), np.array([0, 1, 0]), spacing=(2.0,)))
         2.0
+
+    Source:
+        Jungo et al. 2021, pymia, doi 10.1016/j.cmpb.2020.105796.
     """
     tp, _, fn, _ = floats(counts)
     return (tp + fn) * _voxel("reference_volume", spacing)
@@ -221,6 +233,9 @@ def prediction_area(
         >>> import numpy as np
         >>> float(prediction_area(np.array([[1, 1, 0]]), np.array([[0, 1, 0]]), spacing=(1.0, 2.0)))
         4.0
+
+    Source:
+        Jungo et al. 2021, pymia, doi 10.1016/j.cmpb.2020.105796.
     """
     prediction, _, _ = paired("prediction_area", prediction, reference)
     return area(prediction, spacing=spacing, labels=labels, axis=axis, index=index)
@@ -258,6 +273,9 @@ def reference_area(
         >>> import numpy as np
         >>> float(reference_area(np.array([[1, 1, 0]]), np.array([[0, 1, 0]]), spacing=(1.0, 2.0)))
         2.0
+
+    Source:
+        Jungo et al. 2021, pymia, doi 10.1016/j.cmpb.2020.105796.
     """
     _, reference, _ = paired("reference_area", prediction, reference)
     return area(reference, spacing=spacing, labels=labels, axis=axis, index=index)

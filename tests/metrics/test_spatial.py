@@ -160,7 +160,7 @@ def test_bad_masks(metric, mask, spacing, error, words):
     [({"axis": 3}, ValueError), ({"index": 2}, ValueError), ({"index": -3}, ValueError), ({"index": 0.5}, TypeError)],
 )
 def test_bad_slices(options, error):
-    with pytest.raises(error, match="area: `(axis|index)`"):
+    with pytest.raises(error, match=r"area: `(axis|index)`"):
         metrics.area(MASK, spacing=(1, 1, 1), **options)
 
 
