@@ -1,11 +1,8 @@
-"""The same pairs through other packages: where they agree with us, and the faults of theirs that CORRECTNESS.md names."""
-
-import math
+"""The same pairs through other packages: where they agree with us, and their faults that CORRECTNESS.md names."""
 
 import numpy as np
 import pytest
 from medpy.metric import binary as medpy
-from scipy import ndimage
 
 from mia_functional.metrics.distance import (
     average_surface_distance,
