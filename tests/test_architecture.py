@@ -15,7 +15,7 @@ MODULES = {
 
 LAYERS = {
     0: ("typing", "_array", "_check", "_masks", "_optional", "_parallel"),
-    1: ("geometry",),
+    1: ("geometry", "_distances"),
     2: ("indexing", "extraction", "selection", "assembly", "morphology", "transforms", "metrics", "phantoms"),
     3: ("_headers", "_itk", "images", "filters", "dataset"),
     4: ("evaluation",),
@@ -36,7 +36,7 @@ CHAINS = (
     ("demo", "cli", "__main__"),
 )
 PACKAGE_CHAINS = {
-    "_array": (("libraries", "numbers", "writing", "control"),),
+    "_array": (("libraries", "numbers", "writing", "control", "planes", "sums"),),
     "indexing": (("records", "boundaries", "margins", "grids", "random"),),
     "assembly": (("windows", "reductions", "volumes"),),
     "metrics": (

@@ -1,4 +1,4 @@
-"""The same pairs through other packages: where they agree with us, and the faults of theirs that CORRECTNESS.md names."""
+"""The same pairs through other packages: where they agree with us, and their faults that CORRECTNESS.md names."""
 
 import numpy as np
 import pytest
