@@ -36,7 +36,7 @@ CHAINS = (
     ("demo", "cli", "__main__"),
 )
 PACKAGE_CHAINS = {
-    "_array": (("libraries", "numbers", "writing", "control"),),
+    "_array": (("libraries", "numbers", "writing", "control", "randomness"),),
     "assembly": (("windows", "reductions", "volumes"),),
     "metrics": (
         ("derived", "labels", "joint", "confusion", "moments", "spatial", "merging"),
@@ -46,10 +46,11 @@ PACKAGE_CHAINS = {
         ("derived", "labels", "marching", "neighbours", "surface", "reductions", "ranks", "tolerance", "distance"),
     ),
     "transforms": (
-        ("grid", "spatial", "interpolation", "warping"),
-        ("grid", "axes"),
-        ("intensity", "corruption"),
-        ("composition", "random"),
+        ("grid", "axes", "spatial", "corruption"),
+        ("grid", "parameters", "interpolation", "warping", "composition"),
+        ("channels", "intensity"),
+        ("channels", "parameters", "corruption", "random"),
+        ("draws", "random"),
     ),
     "dataset": (("description", "discovery", "traversal", "storage", "creation", "reading", "samples"),),
     "evaluation": (("results", "evaluate", "statistics", "reporting", "plotting"),),

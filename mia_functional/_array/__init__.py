@@ -14,6 +14,7 @@ from mia_functional._array.libraries import (
     together,
 )
 from mia_functional._array.numbers import accumulator_dtype, dtype_kind, has_float64, index_dtype, ratio, widest_float
+from mia_functional._array.randomness import integers, normal, split, uniform
 from mia_functional._array.writing import add_at, add_block, along, block, maximum_at, set_at, zeros
 
 __all__ = [
@@ -26,6 +27,7 @@ __all__ = [
     "from_numpy",
     "has_float64",
     "index_dtype",
+    "integers",
     "is_jax",
     "is_numpy",
     "is_traced",
@@ -33,14 +35,17 @@ __all__ = [
     "loop",
     "maximum_at",
     "namespace",
+    "normal",
     "on_host",
     "one_device",
     "ratio",
     "result_like",
     "set_at",
     "smallest_float",
+    "split",
     "to_numpy",
     "together",
+    "uniform",
     "widest_float",
     "zeros",
 ]
