@@ -36,7 +36,7 @@ CHAINS = (
     ("demo", "cli", "__main__"),
 )
 PACKAGE_CHAINS = {
-    "_array": (("libraries", "numbers", "writing", "control", "planes", "sums"),),
+    "_array": (("libraries", "numbers", "writing", "control", "planes", "sums", "randomness"),),
     "indexing": (("records", "boundaries", "margins", "grids", "random"),),
     "assembly": (("windows", "reductions", "volumes"),),
     "metrics": (
@@ -67,10 +67,11 @@ PACKAGE_CHAINS = {
         ("description", "traversal", "reading", "batches", "samples"),
     ),
     "transforms": (
-        ("grid", "spatial", "interpolation", "warping"),
-        ("grid", "axes"),
-        ("intensity", "corruption"),
-        ("composition", "random"),
+        ("grid", "axes", "spatial", "corruption"),
+        ("grid", "parameters", "interpolation", "warping", "composition"),
+        ("channels", "intensity"),
+        ("channels", "parameters", "corruption", "random"),
+        ("draws", "random"),
     ),
     "evaluation": (("results", "evaluate", "statistics", "reporting", "plotting"),),
     "demo": (("classifier", "cohort", "experiment"),),

@@ -16,6 +16,7 @@ from mia_functional._array.libraries import (
 )
 from mia_functional._array.numbers import accumulator_dtype, dtype_kind, has_float64, index_dtype, ratio, widest_float
 from mia_functional._array.planes import compiled, cupy_distances, host_call, in_slabs, replace_if, scan, window
+from mia_functional._array.randomness import integers, normal, split, uniform
 from mia_functional._array.sums import smallest_covering, totals
 from mia_functional._array.writing import add_at, add_block, along, block, clamp, maximum_at, set_at, stack, zeros
 
@@ -34,6 +35,7 @@ __all__ = [
     "host_call",
     "in_slabs",
     "index_dtype",
+    "integers",
     "is_cupy",
     "is_jax",
     "is_numpy",
@@ -42,6 +44,7 @@ __all__ = [
     "loop",
     "maximum_at",
     "namespace",
+    "normal",
     "on_host",
     "one_device",
     "ratio",
@@ -51,10 +54,12 @@ __all__ = [
     "set_at",
     "smallest_covering",
     "smallest_float",
+    "split",
     "stack",
     "to_numpy",
     "together",
     "totals",
+    "uniform",
     "widest_float",
     "window",
     "zeros",

@@ -2,31 +2,72 @@
 
 `on` lifts a function of one array to samples and `compose` joins them. A random transform is two functions: a sampler
 `random_*`, which draws a record of parameters from a generator, and the function that takes the record's entries:
-`affine(image, *draw)`. So an image and its labels share one draw, a draw can be stored and replayed, and the function
-traces under `jit`.
+`affine(image, *random_affine(rng, image.shape))`. So an image and its labels share one draw, a draw can be stored and
+replayed, and the function traces under `jit`; `randomly` lifts both to samples.
 """
 
+from mia_functional.extraction import constant, edge, reflect
 from mia_functional.transforms.axes import flip, permute, reshape, rot90, squeeze, unsqueeze
-from mia_functional.transforms.composition import Sample, Transform, compose, on
+from mia_functional.transforms.composition import Sample, Transform, compose, on, randomly, resample_to
+from mia_functional.transforms.corruption import bias_field, blur, gamma, noise
 from mia_functional.transforms.intensity import clip_percentile, mask_outside, rescale, standardize
+from mia_functional.transforms.interpolation import linear, nearest
 from mia_functional.transforms.labels import argmax, one_hot, relabel
+from mia_functional.transforms.random import (
+    random_affine,
+    random_bias_field,
+    random_blur,
+    random_crop,
+    random_elastic,
+    random_flip,
+    random_gamma,
+    random_noise,
+    random_rot90,
+    random_shift,
+)
 from mia_functional.transforms.spatial import crop, crop_or_pad, pad, shift
+from mia_functional.transforms.warping import affine, elastic, resample, resample_onto, warp
 
 __all__ = [
     "Sample",
     "Transform",
+    "affine",
     "argmax",
+    "bias_field",
+    "blur",
     "clip_percentile",
     "compose",
+    "constant",
     "crop",
     "crop_or_pad",
+    "edge",
+    "elastic",
     "flip",
+    "gamma",
+    "linear",
     "mask_outside",
+    "nearest",
+    "noise",
     "on",
     "one_hot",
     "pad",
     "permute",
+    "random_affine",
+    "random_bias_field",
+    "random_blur",
+    "random_crop",
+    "random_elastic",
+    "random_flip",
+    "random_gamma",
+    "random_noise",
+    "random_rot90",
+    "random_shift",
+    "randomly",
+    "reflect",
     "relabel",
+    "resample",
+    "resample_onto",
+    "resample_to",
     "rescale",
     "reshape",
     "rot90",
@@ -34,4 +75,5 @@ __all__ = [
     "squeeze",
     "standardize",
     "unsqueeze",
+    "warp",
 ]

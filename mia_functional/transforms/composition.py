@@ -8,7 +8,9 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, TypeAlias
 
-from mia_functional import _check
+from mia_functional import _array, _check
+from mia_functional.transforms.warping import resample
+from mia_functional.typing import Spacing
 
 Sample: TypeAlias = dict[str, Any]
 """Arrays by category, and what else belongs to them."""
@@ -80,14 +82,108 @@ def _apply(
     sample: Sample,
 ) -> Sample:
     """Return the sample with `function` applied to the categories `names`."""
-    present(sample, (*names, *given.values()))
+    present("on", sample, (*names, *given.values()))
     taken = {argument: sample[category] for argument, category in given.items()}
     chosen = [name for name in names if not (name == "geometry" and sample[name] is None)]
     return {**sample, **{name: function(sample[name], **taken, **options) for name in chosen}}
 
 
-def present(sample: Sample, names: tuple[str, ...]) -> None:
+def randomly(
+    categories: str | tuple[str, ...],
+    sampler: Callable[..., Any],
+    function: Callable[..., Any],
+    *,
+    probability: float = 1.0,
+    **options: Any,
+) -> Transform:
+    """Lift a random transform to samples: one draw from `sample["rng"]` is applied to all named categories.
+
+    Args:
+        categories: One category or several; the shape of the first goes to the sampler.
+        sampler: `random_affine`, `random_flip`, ... or any function of a source of randomness and a shape.
+        function: `affine`, `flip`, ... or any function of an array and the entries of the draw; `functools.partial`
+            gives it options.
+        probability: How often a sample is transformed at all, 0 to 1.
+        options: Keyword arguments of the sampler.
+
+    Returns:
+        A function from a sample to a new sample. A JAX key in `rng` is split, and the rest of it handed on.
+
+    Raises:
+        ValueError: The sample, when it comes, lacks a category or `rng`; the probability is not within 0 and 1.
+
+    Example:
+        >>> import numpy as np
+        >>> from mia_functional.transforms import flip, random_flip
+        >>> mirror = randomly(("images", "labels"), random_flip, flip, probability=0.5, chance=(0.0, 1.0))
+        >>> sample = {"images": np.ones((2, 2, 1)), "labels": np.ones((2, 2, 1)), "rng": np.random.default_rng(0)}
+        >>> sorted(mirror(sample))
+        ['images', 'labels', 'rng']
+    """
+    if not 0 <= probability <= 1:
+        _check.invalid_value("randomly", "probability", "lie within 0 and 1", probability)
+    names = (categories,) if isinstance(categories, str) else tuple(categories)
+    return partial(_draw_and_apply, names, partial(sampler, **options), function, probability)
+
+
+def _draw_and_apply(
+    names: tuple[str, ...],
+    sampler: Callable[..., Any],
+    function: Callable[..., Any],
+    probability: float,
+    sample: Sample,
+) -> Sample:
+    """Return the sample with one draw applied to the categories `names`, or, by chance, with none."""
+    present("randomly", sample, (*names, "rng"))
+    first, second, rest = _array.split("randomly", sample["rng"], 3)
+    chosen = _array.uniform(first, 0.0, 1.0, ()) < probability
+    if not _array.is_traced(chosen) and not chosen:
+        return {**sample, "rng": rest}
+    draw = sampler(second, tuple(sample[names[0]].shape))
+    changed = {name: function(sample[name], *draw) for name in names}
+    if _array.is_traced(chosen) and probability < 1:
+        where = _array.library(chosen).where
+        changed = {name: where(chosen, array, sample[name]) for name, array in changed.items()}
+    return {**sample, **changed, "rng": rest}
+
+
+def resample_to(categories: str | tuple[str, ...], spacing: Spacing) -> Transform:
+    """Resample the named categories of a sample, and its geometry, to a spacing; see `resample`.
+
+    Args:
+        categories: One category or several; images are interpolated linearly, labels taken from the nearest voxel.
+        spacing: Millimetres between voxel centres along each axis.
+
+    Returns:
+        A function from a sample to a new sample.
+
+    Raises:
+        ValueError: The sample, when it comes, lacks a category or has no geometry.
+
+    Example:
+        >>> import numpy as np
+        >>> from mia_functional.geometry import Geometry
+        >>> sample = {"images": np.zeros((4, 6, 1)), "geometry": Geometry(shape=(4, 6), spacing=(2.0, 1.0))}
+        >>> resample_to("images", (1.0, 1.0))(sample)["geometry"].shape
+        (8, 6)
+    """
+    names = (categories,) if isinstance(categories, str) else tuple(categories)
+    return partial(_resample_to, names, tuple(spacing))
+
+
+def _resample_to(names: tuple[str, ...], spacing: Spacing, sample: Sample) -> Sample:
+    """Return the sample with the categories `names` and the geometry at another spacing."""
+    present("resample_to", sample, (*names, "geometry"))
+    old = sample["geometry"]
+    if old is None:
+        _check.invalid_value("resample_to", "sample", "have a geometry", None)
+    new = _check.spacing("resample_to", spacing, len(old.spacing))
+    scale = tuple(after / before for after, before in zip(new, old.spacing, strict=True))
+    return {**sample, **{name: resample(sample[name], scale) for name in (*names, "geometry")}}
+
+
+def present(function: str, sample: Sample, names: tuple[str, ...]) -> None:
     """Refuse a sample that lacks one of the categories."""
     for name in names:
         if name not in sample:
-            _check.invalid_value("on", "categories", f"be in the sample ({', '.join(sample)})", repr(name))
+            _check.invalid_value(function, "categories", f"be in the sample ({', '.join(sample)})", repr(name))

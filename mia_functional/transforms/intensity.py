@@ -5,12 +5,8 @@ axes to take them over (`axis=(0, 1, 2)` for a volume without channels). Floats 
 float32 at least; integers and booleans become float32. Everything traces under `jit`.
 """
 
-import math
-from typing import Any
-
-import numpy as np
-
 from mia_functional import _array, _check
+from mia_functional.transforms.channels import axes_of, closed, extremes, inside_of, mean, opened, or_one, percentiles
 from mia_functional.typing import Array
 
 
@@ -41,15 +37,16 @@ def rescale(
         A constant channel has no contrast: `lower` everywhere. An empty mask: NaN.
 
     Example:
+        >>> import numpy as np
         >>> rescale(np.array([[2.0], [4.0], [6.0]]), upper=10.0)[:, 0].tolist()
         [0.0, 5.0, 10.0]
 
     Agrees with:
         `skimage.exposure.rescale_intensity`, channel by channel.
     """
-    values, inside = _opened("rescale", image, mask)
-    low, high = _extremes(values, inside, _axes("rescale", axis, values.ndim))
-    return _closed(lower + (upper - lower) * ((values - low) / _or_one(high - low)), image)
+    values, inside = opened("rescale", image, mask)
+    low, high = extremes(values, inside, axes_of("rescale", axis, values.ndim))
+    return closed(lower + (upper - lower) * ((values - low) / or_one(high - low)), image)
 
 
 def standardize(image: Array, *, mask: Array | None = None, axis: tuple[int, ...] | None = None) -> Array:
@@ -69,19 +66,19 @@ def standardize(image: Array, *, mask: Array | None = None, axis: tuple[int, ...
         A constant channel has no contrast: 0 everywhere. An empty mask: NaN.
 
     Example:
+        >>> import numpy as np
         >>> standardize(np.array([[1.0], [3.0]]))[:, 0].tolist()
         [-1.0, 1.0]
 
     Agrees with:
         `scipy.stats.zscore`.
     """
-    values, inside = _opened("standardize", image, mask)
-    axes = _axes("standardize", axis, values.ndim)
-    low, high = _extremes(values, inside, axes)
-    mean = _mean(values, inside, axes)
-    centred = values - mean
-    deviation = _mean(centred * centred, inside, axes) ** 0.5
-    return _closed(_array.library(values).where(low == high, 0.0, centred / _or_one(deviation)), image)
+    values, inside = opened("standardize", image, mask)
+    axes = axes_of("standardize", axis, values.ndim)
+    low, high = extremes(values, inside, axes)
+    centred = values - mean(values, inside, axes)
+    deviation = mean(centred * centred, inside, axes) ** 0.5
+    return closed(_array.library(values).where(low == high, 0.0, centred / or_one(deviation)), image)
 
 
 def clip_percentile(
@@ -111,6 +108,7 @@ def clip_percentile(
         ValueError: The percentiles are not in order within 0 and 100.
 
     Example:
+        >>> import numpy as np
         >>> clip_percentile(np.array([[0.0], [1.0], [2.0], [9.0]]), lower=0, upper=75)[:, 0].tolist()
         [0.0, 1.0, 2.0, 3.75]
 
@@ -119,10 +117,10 @@ def clip_percentile(
     """
     if not 0 <= lower <= upper <= 100:
         _check.invalid_value("clip_percentile", "lower, upper", "be in order within 0 and 100", (lower, upper))
-    values, inside = _opened("clip_percentile", image, mask)
-    low, high = _percentiles(values, inside, _axes("clip_percentile", axis, values.ndim), (lower, upper))
+    values, inside = opened("clip_percentile", image, mask)
+    low, high = percentiles(values, inside, axes_of("clip_percentile", axis, values.ndim), (lower, upper))
     xp = _array.library(values)
-    return _closed(xp.minimum(xp.maximum(values, low), high), image)
+    return closed(xp.minimum(xp.maximum(values, low), high), image)
 
 
 def mask_outside(image: Array, mask: Array, *, value: float = 0.0) -> Array:
@@ -140,119 +138,9 @@ def mask_outside(image: Array, mask: Array, *, value: float = 0.0) -> Array:
         ValueError: The mask has another shape.
 
     Example:
+        >>> import numpy as np
         >>> mask_outside(np.array([[5], [6]]), np.array([[True], [False]]), value=-1)[:, 0].tolist()
         [5, -1]
     """
     xp, (image, mask) = _array.together("mask_outside", image=image, mask=mask)
-    return xp.where(_inside("mask_outside", image, mask), image, xp.full_like(image, value))
-
-
-def _opened(function: str, image: Array, mask: Array | None) -> tuple[Array, Array | None]:
-    """Return the image in the dtype of sums, and the mask as booleans that broadcast against it."""
-    arrays = {"image": image} if mask is None else {"image": image, "mask": mask}
-    xp, (image, *rest) = _array.together(function, **arrays)
-    if _array.dtype_kind(image) not in ("bool", "integer", "float"):
-        _check.invalid_kind(function, "image", "hold real numbers", f"dtype {image.dtype}")
-    _check.not_empty(function, "image", image.shape)
-    values = xp.astype(image, _array.accumulator_dtype(image), copy=False)
-    return values, _inside(function, image, rest[0]) if rest else None
-
-
-def _inside(function: str, image: Array, mask: Array) -> Array:
-    """Return a mask as booleans; refuse one of another shape."""
-    allowed = (tuple(image.shape), (*image.shape[:-1], 1))
-    if tuple(mask.shape) not in allowed:
-        _check.invalid_value(function, "mask", f"have the shape {allowed[0]} or {allowed[1]}", tuple(mask.shape))
-    return mask if _array.dtype_kind(mask) == "bool" else mask != 0
-
-
-def _closed(values: Array, image: Array) -> Array:
-    """Return a result in the image's dtype; float32 where that is none of floats."""
-    kept = _array.dtype_kind(image) == "float"
-    return _array.library(values).astype(values, image.dtype if kept else _array.accumulator_dtype(image))
-
-
-def _axes(function: str, axis: tuple[int, ...] | None, ndim: int) -> tuple[int, ...]:
-    """Return the axes of statistics: all but the last where none are given."""
-    if axis is None:
-        if ndim < 2:
-            _check.invalid_value(function, "image", "have its channels on a last axis, or `axis` be given", "one axis")
-        return tuple(range(ndim - 1))
-    return tuple(_check.axis(function, entry, ndim) for entry in axis)
-
-
-def _or_one(divisor: Array) -> Array:
-    """Return a divisor with 1 in place of 0."""
-    return _array.library(divisor).where(divisor == 0, 1.0, divisor)
-
-
-def _outside(inside: Array | None, values: Array, replacement: float) -> Array:
-    """Return `values` with what is not inside of the mask replaced."""
-    return values if inside is None else _array.library(values).where(inside, values, replacement)
-
-
-def _extremes(values: Array, inside: Array | None, axes: tuple[int, ...]) -> tuple[Array, Array]:
-    """Return minimum and maximum inside of the mask, one axis at a time, which is far faster; NaN where it is empty."""
-    xp = _array.library(values)
-    low, high = _outside(inside, values, math.inf), _outside(inside, values, -math.inf)
-    for axis in axes:
-        low, high = xp.min(low, axis=axis, keepdims=True), xp.max(high, axis=axis, keepdims=True)
-    low = xp.where(low > high, math.nan, low)
-    return low, high
-
-
-def _mean(values: Array, inside: Array | None, axes: tuple[int, ...]) -> Array:
-    """Return the mean inside of the mask, summed in the widest dtype, one axis at a time; NaN where it is empty."""
-    xp = _array.library(values)
-    wide = _array.widest_float(xp, values)
-    total, count = _outside(inside, values, 0.0), inside
-    for axis in axes:
-        total = xp.sum(total, axis=axis, keepdims=True, dtype=wide)
-        if inside is not None:
-            count = xp.sum(xp.astype(count, wide, copy=False), axis=axis, keepdims=True)
-    if inside is None:
-        return xp.astype(total / math.prod(values.shape[axis] for axis in axes), values.dtype)
-    return xp.astype(_array.ratio(total, count), values.dtype)
-
-
-def _percentiles(
-    values: Array, inside: Array | None, axes: tuple[int, ...], percents: tuple[float, ...]
-) -> list[Array]:
-    """Return percentiles inside of the mask by NumPy's linear rule, with the axes kept; NaN where the mask is empty."""
-    xp = _array.library(values)
-    kept = tuple(axis for axis in range(values.ndim) if axis not in axes)
-    shape = tuple(1 if axis in axes else size for axis, size in enumerate(values.shape))
-    rows = math.prod(values.shape[axis] for axis in kept)
-
-    def lined(array: Array) -> Array:
-        return xp.reshape(xp.permute_dims(array, (*kept, *axes)), (rows, -1))
-
-    lines, chosen = lined(values), None if inside is None else lined(xp.broadcast_to(inside, values.shape))
-    if _array.on_host(values):
-        found = _host_percentiles(_array.to_numpy(lines), None if chosen is None else _array.to_numpy(chosen), percents)
-        return [xp.reshape(_array.from_numpy(row, xp, values), shape) for row in found]
-    size = lines.shape[1] if chosen is None else xp.count_nonzero(chosen, axis=-1, keepdims=True)
-    ordered = xp.sort(_outside(chosen, lines, float(xp.finfo(lines.dtype).max)), axis=-1)
-    return [xp.reshape(_rank(ordered, size, percent), shape) for percent in percents]
-
-
-def _host_percentiles(lines: Any, chosen: Any, percents: tuple[float, ...]) -> Any:
-    """Return the percentiles of NumPy lines, one row per percentile; NumPy selects without sorting."""
-    parts = lines if chosen is None else [line[inside] for line, inside in zip(lines, chosen, strict=True)]
-    columns = [np.percentile(part, percents) if part.size else np.full(len(percents), np.nan) for part in parts]
-    return np.stack(columns, axis=-1).astype(lines.dtype)
-
-
-def _rank(lines: Array, size: Any, percent: float) -> Array:
-    """Return the percentile of the first `size` values of sorted lines."""
-    xp = _array.library(lines)
-    wide = _array.widest_float(xp, lines)
-    last = (xp.astype(size, wide) if hasattr(size, "dtype") else xp.full_like(lines[:, :1], size, dtype=wide)) - 1
-    place = last * (percent / 100)
-    low = xp.floor(place)
-    part = xp.astype(place - low, lines.dtype)
-    below, above = (
-        xp.take_along_axis(lines, xp.astype(xp.clip(rank, 0, lines.shape[1] - 1), _array.index_dtype(xp)), axis=-1)
-        for rank in (low, xp.minimum(low + 1, last))
-    )
-    return xp.where(last < 0, math.nan, below + part * (above - below))
+    return xp.where(inside_of("mask_outside", image, mask), image, xp.full_like(image, value))

@@ -1,0 +1,186 @@
+"""What scanners do to intensities, for augmentation: noise, bias fields, contrast and blur.
+
+An image is `(*spatial, channel)`. Floats keep their dtype, integers become float32; everything traces under `jit` with
+traced parameters. The ranges of the intensities are free, unless a function says otherwise.
+"""
+
+import itertools
+from typing import Any
+
+import numpy as np
+
+from mia_functional import _array, _check
+from mia_functional.extraction import edge
+from mia_functional.transforms.channels import axes_of, closed, extremes, opened, or_one
+from mia_functional.transforms.parameters import has_shape, together
+from mia_functional.transforms.spatial import pad
+from mia_functional.typing import Array
+
+
+def noise(image: Array, field: Array) -> Array:
+    """Add noise that was drawn before.
+
+    Args:
+        image: Array `(*spatial, channel)`.
+        field: Noise of the image's shape, in units of its intensity; may be traced.
+
+    Returns:
+        Floats of the image's shape.
+
+    Raises:
+        ValueError: The shapes differ.
+
+    Example:
+        >>> noise(np.array([[1.0], [2.0]]), np.array([[0.5], [-0.5]]))[:, 0].tolist()
+        [1.5, 1.5]
+    """
+    _, image, (field,) = together("noise", image, field=field)
+    has_shape("noise", "field", field, tuple(image.shape))
+    values, _ = opened("noise", image, None)
+    return closed(values + field, image)
+
+
+def gamma(image: Array, exponent: Any) -> Array:
+    """Change the contrast of each channel and keep its range (gamma correction).
+
+    `y = low + (high - low) ((x - low) / (high - low))^exponent`, with low and high the extremes of the channel.
+
+    Args:
+        image: Array `(*spatial, channel)`.
+        exponent: One positive number, or one per channel; may be traced.
+
+    Returns:
+        Floats of the image's shape; a constant channel stays.
+
+    Raises:
+        ValueError: There are not as many exponents as channels.
+
+    Example:
+        >>> gamma(np.array([[0.0], [1.0], [4.0]]), 2.0)[:, 0].tolist()
+        [0.0, 0.25, 4.0]
+
+    Agrees with:
+        `skimage.exposure.adjust_gamma` for images from 0 to 1.
+    """
+    _, image, (power,) = together("gamma", image, exponent=exponent)
+    has_shape("gamma", "exponent", power, (), (1,), tuple(image.shape[-1:]))
+    values, _ = opened("gamma", image, None)
+    low, high = extremes(values, None, axes_of("gamma", None, image.ndim))
+    return closed(low + (high - low) * ((values - low) / or_one(high - low)) ** power, image)
+
+
+def bias_field(image: Array, coefficients: Any) -> Array:
+    """Brighten and darken an image smoothly, as the coils of a scanner do (intensity inhomogeneity).
+
+    `y = x exp(p)`, with p a polynomial without constant term in coordinates from -1 to 1 along each axis.
+
+    Args:
+        image: Array `(*spatial, channel)`.
+        coefficients: One per monomial, in the order of `monomials`; their number gives the degree: for three axes 3, 9
+            or 19 are of degree 1, 2 or 3. May be traced.
+
+    Returns:
+        Floats of the image's shape.
+
+    Raises:
+        ValueError: No polynomial has so many coefficients.
+
+    Example:
+        >>> bias_field(np.ones((3, 1)), [np.log(2.0)])[:, 0].tolist()
+        [0.5, 1.0, 2.0]
+
+    Source:
+        Van Leemput et al. 1999, Automated model-based bias field correction, doi 10.1109/42.811268.
+    """
+    xp, image, (factors,) = together("bias_field", image, coefficients=coefficients)
+    shape = tuple(image.shape[:-1])
+    sizes = [len(monomials(len(shape), degree)) for degree in range(1, 9)]
+    if factors.ndim != 1 or factors.shape[0] not in sizes:
+        needed = f"be as many as a polynomial has: {', '.join(map(str, sizes))}"
+        _check.invalid_value("bias_field", "coefficients", needed, f"shape {tuple(factors.shape)}")
+    values, _ = opened("bias_field", image, None)
+    lines = [
+        xp.astype(_array.along(xp, np.linspace(-1, 1, size) if size > 1 else np.zeros(1), axis, values), values.dtype)
+        for axis, size in enumerate(shape)
+    ]
+    logarithm = 0.0
+    for number, powers in enumerate(monomials(len(shape), sizes.index(factors.shape[0]) + 1)):
+        term = factors[number]
+        for line, power in zip(lines, powers, strict=True):
+            term = term * line**power if power else term
+        logarithm = logarithm + term
+    return closed(values * xp.exp(logarithm), image)
+
+
+def monomials(axes: int, degree: int) -> list[tuple[int, ...]]:
+    """Return the exponents of all monomials up to a degree but the constant one, lower degrees first.
+
+    Args:
+        axes: Number of variables.
+        degree: Largest sum of exponents.
+
+    Example:
+        >>> monomials(2, 2)
+        [(1, 0), (0, 1), (2, 0), (1, 1), (0, 2)]
+    """
+    powers = itertools.product(range(degree + 1), repeat=axes)
+    return sorted((p for p in powers if 0 < sum(p) <= degree), key=lambda p: (sum(p), [-entry for entry in p]))
+
+
+def blur(image: Array, sigma: Any, *, radius: int | None = None) -> Array:
+    """Smooth an image with a Gaussian (low-pass filter); the edge is repeated outside.
+
+    Args:
+        image: Array `(*spatial, channel)`.
+        sigma: Standard deviation in voxels, one number or one per spatial axis, not negative; may be traced.
+        radius: Voxels at which the Gaussian is cut off; 4 sigma where left out. Needed if `sigma` is traced.
+
+    Returns:
+        Floats of the image's shape.
+
+    Raises:
+        TypeError: `sigma` is traced and there is no radius.
+        ValueError: There are not as many deviations as spatial axes.
+
+    Example:
+        >>> blur(np.array([[0.0], [1.0], [0.0]]), 0.5, radius=1)[:, 0].round(3).tolist()
+        [0.107, 0.787, 0.107]
+
+    Agrees with:
+        `scipy.ndimage.gaussian_filter(mode="nearest")`.
+    """
+    if radius is None and _array.is_traced(sigma):
+        _check.invalid_kind("blur", "radius", "be given if `sigma` is traced", "None")
+    xp, image, (widths,) = together("blur", image, sigma=sigma)
+    spatial = image.ndim - 1
+    has_shape("blur", "sigma", widths, (), (spatial,))
+    widths = xp.broadcast_to(widths, (spatial,))
+    reaches = np.broadcast_to(_reach(sigma) if radius is None else radius, (spatial,))
+    values, _ = opened("blur", image, None)
+    for axis, reach in enumerate(reaches.tolist()):
+        values = _convolve(values, _gaussian(widths[axis], reach), axis)
+    return closed(values, image)
+
+
+def _reach(sigma: Any) -> Any:
+    """Return the radius of concrete deviations in voxels, as SciPy rounds it."""
+    numbers = _array.to_numpy(sigma) if hasattr(sigma, "shape") else np.asarray(sigma)
+    return (4 * numbers + 0.5).astype(int)
+
+
+def _gaussian(sigma: Array, radius: int) -> list[Array]:
+    """Return the weights of a Gaussian from -radius to radius, which sum to 1; a deviation of 0 keeps the middle."""
+    xp = _array.library(sigma)
+    narrow = xp.where(sigma > 0, sigma, 1.0)
+    falls = [xp.where(sigma > 0, xp.exp(-0.5 * (step / narrow) ** 2), float(step == 0)) for step in range(radius + 1)]
+    total = falls[0] + 2 * sum(falls[1:], xp.zeros_like(sigma))
+    return [falls[abs(step)] / total for step in range(-radius, radius + 1)]
+
+
+def _convolve(values: Array, weights: list[Array], axis: int) -> Array:
+    """Return a sum of shifted copies along an axis, each with its weight."""
+    radius, size = len(weights) // 2, values.shape[axis]
+    widths = [(radius, radius) if place == axis else (0, 0) for place in range(values.ndim - 1)]
+    wide = pad(values, widths, pad_mode=edge)
+    before = (slice(None),) * axis
+    return sum(weight * wide[(*before, slice(step, step + size), ...)] for step, weight in enumerate(weights))

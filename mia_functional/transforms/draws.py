@@ -1,0 +1,69 @@
+"""Records of what was drawn: the entries are the parameters of the transform of the same name, in its order.
+
+They are tuples of arrays, so JAX takes them as they are, and they can be stored and replayed.
+"""
+
+from typing import NamedTuple
+
+from mia_functional.typing import Array
+
+
+class Crop(NamedTuple):
+    """First voxel of a box along each axis."""
+
+    start: Array
+
+
+class Flip(NamedTuple):
+    """Whether each spatial axis is reversed."""
+
+    axes: Array
+
+
+class Rot90(NamedTuple):
+    """Quarter turns, 0 to 3."""
+
+    turns: Array
+
+
+class Shift(NamedTuple):
+    """Voxels by which the content moves along each axis."""
+
+    offset: Array
+
+
+class Affine(NamedTuple):
+    """Matrix and offset of a map about the centre, in voxels."""
+
+    matrix: Array
+    offset: Array
+
+
+class Elastic(NamedTuple):
+    """Displacements of the control points of a B-spline, in voxels."""
+
+    control: Array
+
+
+class Noise(NamedTuple):
+    """What is added to every voxel."""
+
+    field: Array
+
+
+class Gamma(NamedTuple):
+    """Exponent of every channel."""
+
+    exponent: Array
+
+
+class BiasField(NamedTuple):
+    """Coefficients of the logarithm of the field."""
+
+    coefficients: Array
+
+
+class Blur(NamedTuple):
+    """Standard deviations along each axis, in voxels."""
+
+    sigma: Array

@@ -1,0 +1,26 @@
+"""What a transform is given besides the image: numbers, sequences or arrays, brought to the library of the image."""
+
+from typing import Any
+
+import numpy as np
+
+from mia_functional import _array, _check
+from mia_functional.typing import Array
+
+
+def together(function: str, image: Array, **parameters: Any) -> tuple[Any, Array, list[Array]]:
+    """Return the namespace, the image, and parameters as floats of its library and device, in the dtype of its sums."""
+    given = {
+        name: value if hasattr(value, "shape") else np.asarray(value, dtype=np.float64)
+        for name, value in parameters.items()
+    }
+    xp, (array, *rest) = _array.together(function, array=image, **given)
+    kind = _array.accumulator_dtype(array)
+    return xp, array, [xp.astype(value, kind, copy=False) for value in rest]
+
+
+def has_shape(function: str, argument: str, array: Array, *shapes: tuple[int, ...]) -> None:
+    """Refuse a parameter of none of the given shapes."""
+    if tuple(array.shape) not in shapes:
+        wanted = " or ".join(map(str, shapes))
+        _check.invalid_value(function, argument, f"have the shape {wanted}", tuple(array.shape))

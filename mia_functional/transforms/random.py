@@ -1,0 +1,271 @@
+"""Samplers: from a source of randomness to the parameters of a transform.
+
+A sampler takes a `numpy.random.Generator` or a JAX key, and the shape `(*spatial, channel)` of the image. It returns a
+record whose entries are the parameters of the function of the same name: `flip(image, *random_flip(rng, shape))`. Draws
+are small (but for the noise), can be stored, and replayed on any array of the same spatial shape. With a key, samplers
+trace under `jit` and `vmap`.
+"""
+
+import itertools
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from mia_functional import _array, _check
+from mia_functional.transforms.corruption import monomials
+from mia_functional.transforms.draws import (
+    Affine,
+    BiasField,
+    Blur,
+    Crop,
+    Elastic,
+    Flip,
+    Gamma,
+    Noise,
+    Rot90,
+    Shift,
+)
+from mia_functional.typing import Array, Shape, Spacing
+
+
+def random_crop(rng: Any, shape: Shape, *, patch_shape: Shape) -> Crop:
+    """Draw the start of a box that lies inside of the image; every place is equally likely.
+
+    Args:
+        rng: Source of randomness.
+        shape: Shape of the image, `(*spatial, channel)`.
+        patch_shape: Voxels of the box along each leading axis; hand it to `crop` as its `shape`.
+
+    Raises:
+        ValueError: The box is larger than the image.
+
+    Example:
+        >>> random_crop(np.random.default_rng(0), (5, 4, 1), patch_shape=(5, 4)).start.tolist()
+        [0, 0]
+    """
+    size = _check.integers("random_crop", "patch_shape", patch_shape, minimum=1)
+    if len(size) > len(shape) or any(a > b for a, b in zip(size, shape, strict=False)):
+        _check.invalid_value("random_crop", "patch_shape", f"fit into {tuple(shape)}", size)
+    last = [full - length for full, length in zip(shape, size, strict=False)]
+    (source,) = _array.split("random_crop", rng, 1)
+    return Crop(_array.integers(source, 0, last, (len(size),)))
+
+
+def random_flip(rng: Any, shape: Shape, *, chance: float | Sequence[float] = 0.5) -> Flip:
+    """Draw which axes are reversed.
+
+    Args:
+        rng: Source of randomness.
+        shape: Shape of the image, `(*spatial, channel)`.
+        chance: How likely a flip is, for all spatial axes or each.
+
+    Example:
+        >>> random_flip(np.random.default_rng(0), (5, 5, 5, 1), chance=(0, 0, 1)).axes.tolist()
+        [False, False, True]
+    """
+    (source,) = _array.split("random_flip", rng, 1)
+    limit = _each("random_flip", "chance", chance, len(shape) - 1)
+    return Flip(_array.uniform(source, 0.0, 1.0, limit.shape) < limit)
+
+
+def random_rot90(rng: Any, shape: Shape) -> Rot90:
+    """Draw a number of quarter turns, 0 to 3, all equally likely.
+
+    Args:
+        rng: Source of randomness.
+        shape: Shape of the image, `(*spatial, channel)`.
+
+    Raises:
+        ValueError: There is no plane to turn in.
+
+    Example:
+        >>> int(random_rot90(np.random.default_rng(0), (5, 5, 1)).turns) in range(4)
+        True
+    """
+    if len(shape) < 3:
+        _check.invalid_value("random_rot90", "shape", "have two spatial axes and channels", tuple(shape))
+    (source,) = _array.split("random_rot90", rng, 1)
+    return Rot90(_array.integers(source, 0, 3, ()))
+
+
+def random_shift(rng: Any, shape: Shape, *, limit: int | Sequence[int]) -> Shift:
+    """Draw by how many voxels the content moves.
+
+    Args:
+        rng: Source of randomness.
+        shape: Shape of the image, `(*spatial, channel)`.
+        limit: Most voxels in either direction, both included, for all spatial axes or each.
+
+    Example:
+        >>> random_shift(np.random.default_rng(0), (9, 9, 1), limit=(0, 0)).offset.tolist()
+        [0, 0]
+    """
+    (source,) = _array.split("random_shift", rng, 1)
+    most = _each("random_shift", "limit", limit, len(shape) - 1).astype(int)
+    return Shift(_array.integers(source, -most, most, most.shape))
+
+
+def random_affine(
+    rng: Any,
+    shape: Shape,
+    *,
+    rotation: float | Sequence[float] = 10.0,
+    scale: float | Sequence[float] = 0.1,
+    translation: float | Sequence[float] = 0.0,
+    spacing: Spacing | None = None,
+) -> Affine:
+    """Draw a rotation about the centre, a scale along each axis and a translation.
+
+    Args:
+        rng: Source of randomness.
+        shape: Shape of the image, `(*spatial, channel)`.
+        rotation: Largest angle in degrees in either direction, for all planes or each; the planes are those of the axes
+            (0, 1), (0, 2), (1, 2).
+        scale: Largest change of size, for all axes or each: 0.1 lies between 1 / 1.1 and 1.1 times.
+        translation: Largest shift in voxels in either direction, for all axes or each.
+        spacing: Millimetres between voxel centres, so that rotations keep shapes where voxels are no cubes.
+
+    Example:
+        >>> random_affine(np.random.default_rng(0), (5, 5, 1), rotation=0.0, scale=0.0).matrix.tolist()
+        [[1.0, 0.0], [0.0, 1.0]]
+    """
+    size = len(shape) - 1
+    planes = list(itertools.combinations(range(size), 2))
+    turn, stretch, move = _array.split("random_affine", rng, 3)
+    most = np.deg2rad(_each("random_affine", "rotation", rotation, len(planes)))
+    change = np.log1p(_each("random_affine", "scale", scale, size))
+    way = _each("random_affine", "translation", translation, size)
+    angles = _array.uniform(turn, -most, most, most.shape)
+    xp = _array.library(angles)
+    matrix: Any = np.eye(size)
+    for number, plane in enumerate(planes):
+        matrix = matrix @ _rotation(xp.cos(angles[number]), xp.sin(angles[number]), plane, size)
+    steps = np.array(_check.spacing("random_affine", spacing or (1.0,) * size, size))
+    matrix = matrix * (steps[np.newaxis, :] / steps[:, np.newaxis])
+    matrix = matrix * xp.exp(_array.uniform(stretch, -change, change, change.shape))[np.newaxis, :]
+    return Affine(matrix, _array.uniform(move, -way, way, way.shape))
+
+
+def random_elastic(
+    rng: Any, shape: Shape, *, points: int | Sequence[int] = 7, deviation: float | Sequence[float] = 2.0
+) -> Elastic:
+    """Draw the displacements of control points from a normal distribution.
+
+    Args:
+        rng: Source of randomness.
+        shape: Shape of the image, `(*spatial, channel)`.
+        points: Control points along all spatial axes or each, at least 4; more of them bend more locally.
+        deviation: Standard deviation in voxels, for all spatial axes or each. Folds are unlikely while it stays below a
+            quarter of the distance between points.
+
+    Example:
+        >>> random_elastic(np.random.default_rng(0), (20, 20, 1), points=(4, 6)).control.shape
+        (2, 4, 6)
+    """
+    size = len(shape) - 1
+    counts = (points,) * size if isinstance(points, int) else tuple(points)
+    counts = _check.integers("random_elastic", "points", counts, length=size, minimum=4)
+    widths = _each("random_elastic", "deviation", deviation, size).astype(np.float32)
+    (source,) = _array.split("random_elastic", rng, 1)
+    return Elastic(_array.normal(source, (size, *counts)) * widths.reshape(size, *(1,) * size))
+
+
+def random_noise(rng: Any, shape: Shape, *, deviation: tuple[float, float] = (0.0, 0.1)) -> Noise:
+    """Draw normal noise whose standard deviation is drawn as well.
+
+    Args:
+        rng: Source of randomness.
+        shape: Shape of the image.
+        deviation: Smallest and largest standard deviation, in units of intensity.
+
+    Example:
+        >>> random_noise(np.random.default_rng(0), (2, 3, 1)).field.shape
+        (2, 3, 1)
+    """
+    low, high = _range("random_noise", "deviation", deviation)
+    strength, field = _array.split("random_noise", rng, 2)
+    width = _array.uniform(strength, low, high, ())
+    return Noise(_array.normal(field, tuple(shape)) * width.astype(np.float32))
+
+
+def random_gamma(rng: Any, shape: Shape, *, change: float = 0.3) -> Gamma:
+    """Draw an exponent for every channel; its logarithm is uniform.
+
+    Args:
+        rng: Source of randomness.
+        shape: Shape of the image, `(*spatial, channel)`.
+        change: Largest change: 0.3 lies between 1 / 1.3 and 1.3.
+
+    Example:
+        >>> random_gamma(np.random.default_rng(0), (8, 8, 2), change=0.0).exponent.tolist()
+        [1.0, 1.0]
+    """
+    most = math.log1p(float(_each("random_gamma", "change", change, 1)[0]))
+    (source,) = _array.split("random_gamma", rng, 1)
+    powers = _array.uniform(source, -most, most, tuple(shape[-1:]))
+    return Gamma(_array.library(powers).exp(powers))
+
+
+def random_bias_field(rng: Any, shape: Shape, *, degree: int = 3, strength: float = 0.3) -> BiasField:
+    """Draw the coefficients of a polynomial.
+
+    Args:
+        rng: Source of randomness.
+        shape: Shape of the image, `(*spatial, channel)`.
+        degree: Degree of the polynomial, 1 to 8.
+        strength: Largest coefficient in either direction.
+
+    Example:
+        >>> random_bias_field(np.random.default_rng(0), (8, 8, 8, 1)).coefficients.shape
+        (19,)
+    """
+    count = len(monomials(len(shape) - 1, _check.integer("random_bias_field", "degree", degree, minimum=1)))
+    most = float(_each("random_bias_field", "strength", strength, 1)[0])
+    (source,) = _array.split("random_bias_field", rng, 1)
+    return BiasField(_array.uniform(source, -most, most, (count,)))
+
+
+def random_blur(rng: Any, shape: Shape, *, sigma: tuple[float, float] = (0.0, 1.5)) -> Blur:
+    """Draw a standard deviation for every spatial axis.
+
+    Args:
+        rng: Source of randomness.
+        shape: Shape of the image, `(*spatial, channel)`.
+        sigma: Smallest and largest standard deviation in voxels.
+
+    Example:
+        >>> random_blur(np.random.default_rng(0), (8, 8, 1), sigma=(1.0, 1.0)).sigma.tolist()
+        [1.0, 1.0]
+    """
+    low, high = _range("random_blur", "sigma", sigma)
+    (source,) = _array.split("random_blur", rng, 1)
+    return Blur(_array.uniform(source, low, high, (len(shape) - 1,)))
+
+
+def _each(function: str, argument: str, value: Any, count: int) -> Any:
+    """Return one number, or one per axis, as `count` NumPy floats that are not negative."""
+    numbers = np.asarray(value, dtype=np.float64)
+    if numbers.shape not in ((), (count,)):
+        _check.invalid_value(function, argument, f"be one number or {count}", value)
+    if not (np.isfinite(numbers) & (numbers >= 0)).all():
+        _check.invalid_value(function, argument, "be finite and not negative", value)
+    return np.broadcast_to(numbers, (count,))
+
+
+def _range(function: str, argument: str, value: tuple[float, float]) -> tuple[float, float]:
+    """Return a range from a number that is not negative to one that is not smaller."""
+    low, high = _each(function, argument, value, 2).tolist()
+    if low > high:
+        _check.invalid_value(function, argument, "be in order", value)
+    return low, high
+
+
+def _rotation(cosine: Array, sine: Array, plane: tuple[int, int], size: int) -> Array:
+    """Return the matrix of a rotation in a plane of two axes."""
+    first, second = plane
+    both, turned = np.zeros((size, size)), np.zeros((size, size))
+    both[first, first] = both[second, second] = 1
+    turned[second, first], turned[first, second] = 1, -1
+    return np.eye(size) - both + cosine * both + sine * turned

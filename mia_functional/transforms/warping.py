@@ -1,0 +1,265 @@
+"""Images on another grid and images bent: resampling, affine maps and elastic deformation.
+
+An array is `(*spatial, ...)` with one or more leading spatial axes; channels go along. Floats are interpolated linearly
+and keep their dtype; integers and booleans are labels, taken from the nearest voxel. Everything traces under `jit` with
+traced parameters. Places and displacements are in voxels.
+"""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from mia_functional import _array, _check
+from mia_functional.geometry import Geometry, world_to_index
+from mia_functional.transforms.grid import regrid
+from mia_functional.transforms.interpolation import Interpolation, interpolation_of, outside, sample, sample_axis
+from mia_functional.transforms.parameters import has_shape, together
+from mia_functional.typing import Array, Shape
+
+
+def resample(
+    target: Any, scale: Sequence[float], *, shape: Shape | None = None, interpolation: Interpolation | None = None
+) -> Any:
+    """Resample to coarser or finer voxels (zoom, resize); the centre of the image stays where it is.
+
+    `y[i] = x((i - (m - 1) / 2) scale + (n - 1) / 2)` along each axis, from n to m voxels. Nothing is smoothed: `blur`
+    first where voxels become much coarser.
+
+    Args:
+        target: Array `(*spatial, ...)`, or a `Geometry`.
+        scale: Old voxels per new voxel along each leading axis: new spacing / old spacing.
+        shape: Voxels of the result along these axes; the same extent as before, rounded, where left out.
+        interpolation: `linear`, `nearest` or a function like them.
+
+    Returns:
+        Array `(*shape, ...)` of the same dtype, or the geometry of that grid.
+
+    Raises:
+        TypeError: An interpolation other than `nearest` is asked for integers or booleans.
+        ValueError: A scale is not positive.
+
+    Example:
+        >>> resample(np.array([0.0, 2.0, 4.0, 6.0]), (2.0,)).tolist(), resample(np.array([0, 6]), (0.5,)).tolist()
+        ([1.0, 5.0], [0, 0, 6, 6])
+
+    Agrees with:
+        `torch.nn.functional.interpolate(align_corners=False)` where the extents agree, and SimpleITK's `Resample`.
+    """
+    steps = _check.floats("resample", "scale", scale)
+    if len(steps) > len(target.shape) or not all(0 < step < math.inf for step in steps):
+        _check.invalid_value("resample", "scale", "have a positive entry for each spatial axis", steps)
+    old = tuple(target.shape[: len(steps)])
+    wanted = shape or tuple(max(1, round(size / step)) for size, step in zip(old, steps, strict=True))
+    new = _check.integers("resample", "shape", wanted, length=len(steps), minimum=1)
+    starts = [(n - 1) / 2 - (m - 1) / 2 * step for n, m, step in zip(old, new, steps, strict=True)]
+    if isinstance(target, Geometry):
+        return regrid(target, new, starts, factors=steps)
+    xp = _array.namespace("resample", target=target)
+    rule = interpolation_of("resample", target, interpolation)
+    result = _opened(target)
+    for axis, (start, step, size) in enumerate(zip(starts, steps, new, strict=True)):
+        line = (start + step * np.arange(size)).astype(np.float64 if result.dtype == xp.float64 else np.float32)
+        result = sample_axis(result, _array.from_numpy(line, xp, target), axis, rule)
+    return xp.astype(result, target.dtype, copy=False)
+
+
+def resample_onto(
+    array: Array,
+    geometry: Geometry,
+    onto: Geometry,
+    *,
+    interpolation: Interpolation | None = None,
+    fill: float = 0,
+) -> Array:
+    """Resample an image onto the grid of another one, each voxel from the same place in the world.
+
+    Args:
+        array: Array `(*spatial, ...)`.
+        geometry: Where the array lies.
+        onto: The grid of the result.
+        interpolation: `linear`, `nearest` or a function like them.
+        fill: Value of what lies outside of the array.
+
+    Returns:
+        Array `(*onto.shape, ...)` of the same dtype.
+
+    Raises:
+        ValueError: The shapes of array and geometry differ, or the grids have different numbers of axes.
+
+    Example:
+        >>> old, new = Geometry(shape=(3,), spacing=(1.0,)), Geometry(shape=(2,), spacing=(1.0,), origin=(0.5,))
+        >>> resample_onto(np.array([0.0, 2.0, 4.0]), old, new).tolist()
+        [1.0, 3.0]
+
+    Agrees with:
+        SimpleITK's `Resample`.
+    """
+    size = len(geometry.shape)
+    if tuple(array.shape[:size]) != geometry.shape or len(onto.shape) != size:
+        _check.invalid_value("resample_onto", "array", f"have the shape {geometry.shape}", tuple(array.shape))
+    origin = np.array(world_to_index(geometry, onto.origin))
+    ends = np.array(onto.origin) + (np.array(onto.direction) * onto.spacing).T
+    matrix = np.array([world_to_index(geometry, end) for end in ends]).T - origin[:, np.newaxis]
+    _, array, (columns, start) = together("resample_onto", array, matrix=matrix, origin=origin)
+    return _warp("resample_onto", array, _affine_places(columns, start, onto.shape), interpolation, fill)
+
+
+def warp(array: Array, places: Array, *, interpolation: Interpolation | None = None, fill: float = 0) -> Array:
+    """Take every voxel from another place: `y[i] = x(places[i])`.
+
+    Args:
+        array: Array `(*spatial, ...)` of d spatial axes.
+        places: Array `(d, *shape)`: for every voxel of the result its place in `array`, in voxels.
+        interpolation: `linear`, `nearest` or a function like them.
+        fill: Value of what lies outside of the array.
+
+    Returns:
+        Array `(*shape, ...)` of the same dtype.
+
+    Raises:
+        TypeError: An interpolation other than `nearest` is asked for integers or booleans.
+
+    Example:
+        >>> warp(np.array([0.0, 10.0, 20.0]), np.array([[0.5, 2.0, 7.0]]), fill=-1.0).tolist()
+        [5.0, 20.0, -1.0]
+
+    Agrees with:
+        `scipy.ndimage.map_coordinates(order=1)` inside of the image.
+    """
+    _, array, (places,) = together("warp", array, places=places)
+    if places.ndim < 2 or not 1 <= places.shape[0] <= array.ndim:
+        _check.invalid_value("warp", "places", "have the shape (spatial axes, *shape)", tuple(places.shape))
+    return _warp("warp", array, [places[axis, ...] for axis in range(places.shape[0])], interpolation, fill)
+
+
+def affine(
+    array: Array, matrix: Any, offset: Any, *, interpolation: Interpolation | None = None, fill: float = 0
+) -> Array:
+    """Rotate, scale, shear and move the content of an image about its centre; the grid stays (affine map).
+
+    `y[i] = x(c + matrix @ (i - c) + offset)` with c the centre of the image: the map is from the result to the source.
+
+    Args:
+        array: Array `(*spatial, ...)` of d spatial axes.
+        matrix: Floats `(d, d)`, in voxels; may be traced.
+        offset: Floats `(d,)`, in voxels; may be traced.
+        interpolation: `linear`, `nearest` or a function like them.
+        fill: Value of what lies outside of the array.
+
+    Returns:
+        Array of the same shape and dtype.
+
+    Raises:
+        TypeError: An interpolation other than `nearest` is asked for integers or booleans.
+        ValueError: The shapes of matrix and offset do not fit.
+
+    Example:
+        >>> affine(np.array([1.0, 2.0, 3.0]), [[-1.0]], [0.0]).tolist()
+        [3.0, 2.0, 1.0]
+
+    Agrees with:
+        SimpleITK's `Resample` with an `AffineTransform`.
+    """
+    xp, array, (matrix, offset) = together("affine", array, matrix=matrix, offset=offset)
+    size = offset.shape[0] if offset.ndim == 1 else 0
+    if not 1 <= size <= array.ndim:
+        _check.invalid_value("affine", "offset", "have one entry per spatial axis", tuple(offset.shape))
+    has_shape("affine", "matrix", matrix, (size, size))
+    shape = tuple(array.shape[:size])
+    centre = _array.from_numpy((np.array(shape, dtype=np.float32) - 1) / 2, xp, array)
+    centre = xp.astype(centre, matrix.dtype)
+    start = centre + offset - xp.sum(matrix * centre, axis=1)
+    return _warp("affine", array, _affine_places(matrix, start, shape), interpolation, fill)
+
+
+def elastic(array: Array, control: Array, *, interpolation: Interpolation | None = None, fill: float = 0) -> Array:
+    """Bend an image smoothly (elastic deformation): every voxel comes from a displaced place.
+
+    `y[i] = x(i + u(i))`, with u the uniform cubic B-spline of the control points. The outermost points lie one cell
+    beyond the edges of the image, so m points along an axis make m - 3 cells from its first edge to its last.
+
+    Args:
+        array: Array `(*spatial, ...)` of d spatial axes.
+        control: Displacements of the control points along each axis in voxels, `(d, *points)` with at least 4 points
+            along each axis; may be traced.
+        interpolation: `linear`, `nearest` or a function like them.
+        fill: Value of what lies outside of the array.
+
+    Returns:
+        Array of the same shape and dtype.
+
+    Raises:
+        TypeError: An interpolation other than `nearest` is asked for integers or booleans.
+        ValueError: The shape of `control` does not fit.
+
+    Example:
+        >>> elastic(np.array([1.0, 2.0, 3.0]), np.ones((1, 4)), fill=-1.0).tolist()
+        [2.0, 3.0, -1.0]
+
+    Source:
+        Rueckert et al. 1999, Nonrigid registration using free-form deformations, doi 10.1109/42.796284.
+
+    Agrees with:
+        SimpleITK's `Resample` with a `BSplineTransform`.
+    """
+    xp, array, (control,) = together("elastic", array, control=control)
+    size = control.ndim - 1
+    if not 1 <= size <= array.ndim or control.shape[0] != size or min(control.shape[1:]) < 4:
+        needed = "have the shape (spatial axes, *points), with at least 4 points along each"
+        _check.invalid_value("elastic", "control", needed, tuple(control.shape))
+    shape = tuple(array.shape[:size])
+    field = control
+    for length, points in zip(shape, control.shape[1:], strict=True):
+        weights = xp.astype(_array.from_numpy(spline_weights(length, points), xp, control), control.dtype)
+        field = xp.tensordot(field, weights, axes=((1,), (1,)))
+    lines = [
+        xp.astype(_array.along(xp, np.arange(n), axis, field[0, ...]), field.dtype) for axis, n in enumerate(shape)
+    ]
+    return _warp("elastic", array, [line + field[axis, ...] for axis, line in enumerate(lines)], interpolation, fill)
+
+
+def spline_weights(length: int, points: int) -> Any:
+    """Return how much each control point of a uniform cubic B-spline counts at each voxel, `(length, points)`.
+
+    Example:
+        >>> spline_weights(1, 4).round(3).tolist()
+        [[0.021, 0.479, 0.479, 0.021]]
+    """
+    cells = points - 3
+    place = (np.arange(length) + 0.5) / length * cells
+    cell = np.minimum(np.floor(place).astype(int), cells - 1)
+    t = place - cell
+    parts = ((1 - t) ** 3, 3 * t**3 - 6 * t**2 + 4, -3 * t**3 + 3 * t**2 + 3 * t + 1, t**3)
+    weights = np.zeros((length, points))
+    for step, part in enumerate(parts):
+        weights[np.arange(length), cell + step] = part / 6
+    return weights
+
+
+def _affine_places(matrix: Array, start: Array, shape: Shape) -> list[Array]:
+    """Return, for every axis, the places `start + matrix @ i` of all voxels i of a grid."""
+    xp = _array.library(matrix)
+    model = _array.zeros(xp, (1,) * len(shape), matrix.dtype, matrix)
+    lines = [xp.astype(_array.along(xp, np.arange(n), axis, model), matrix.dtype) for axis, n in enumerate(shape)]
+    return [sum((matrix[row, axis] * line for axis, line in enumerate(lines)), start[row]) for row in range(len(shape))]
+
+
+def _warp(
+    function: str, array: Array, places: Sequence[Array], interpolation: Interpolation | None, fill: float
+) -> Array:
+    """Return the values of an array at places, and `fill` outside; in the dtype of the array."""
+    xp = _array.library(array)
+    rule = interpolation_of(function, array, interpolation)
+    values = xp.astype(sample(_opened(array), places, rule), array.dtype, copy=False)
+    beyond = outside(places, array.shape[: len(places)])
+    beyond = xp.reshape(beyond, (*beyond.shape, *(1,) * (array.ndim - len(places))))
+    return xp.where(beyond, xp.full_like(values, fill), values)
+
+
+def _opened(array: Array) -> Array:
+    """Return floats in the dtype of sums, anything else as it is."""
+    if _array.dtype_kind(array) != "float":
+        return array
+    return _array.library(array).astype(array, _array.accumulator_dtype(array), copy=False)

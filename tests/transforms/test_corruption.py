@@ -1,0 +1,96 @@
+"""Noise, contrast, bias and blur: against SciPy, scikit-image and NumPy's polynomials, under `jit` too."""
+
+import numpy as np
+import pytest
+from scipy import ndimage
+from skimage import exposure
+
+from mia_functional.transforms import bias_field, blur, gamma, noise
+from mia_functional.transforms.corruption import monomials
+
+IMAGE = np.random.default_rng(0).random((7, 8, 9, 2)).astype(np.float32)
+
+
+def test_noise_is_added(xp):
+    field = np.random.default_rng(1).normal(size=IMAGE.shape).astype(np.float32)
+    np.testing.assert_allclose(xp.run(noise, IMAGE, field), IMAGE + field, atol=1e-6)
+    assert xp.run(noise, np.zeros((2, 2, 1), np.int16), np.full((2, 2, 1), 0.5)).tolist() == [[[0.5]] * 2] * 2
+
+
+def test_gamma_equals_scikit_image(xp):
+    whole = np.stack([(c - c.min()) / np.ptp(c) for c in np.moveaxis(IMAGE, -1, 0)], axis=-1)
+    found = xp.run(gamma, whole, np.array([0.7, 1.6]))
+    expected = [exposure.adjust_gamma(whole[..., channel], power) for channel, power in enumerate((0.7, 1.6))]
+    np.testing.assert_allclose(found, np.stack(expected, axis=-1), atol=2e-6)
+
+
+def test_gamma_keeps_the_range_and_constants(xp):
+    image = np.concatenate([IMAGE * 50 - 20, np.full_like(IMAGE[..., :1], 3)], axis=-1)
+    found = xp.run(lambda image: gamma(image, 0.5), image)
+    for extreme in (np.min, np.max):
+        np.testing.assert_allclose(extreme(found, axis=(0, 1, 2)), extreme(image, axis=(0, 1, 2)), rtol=1e-6)
+    assert (found[..., 2] == 3).all()
+
+
+@pytest.mark.parametrize("degree", [1, 2, 3])
+def test_bias_field_equals_numpys_polynomials(xp, degree):
+    powers = monomials(3, degree)
+    coefficients = np.random.default_rng(degree).uniform(-0.3, 0.3, len(powers))
+    grid = np.zeros((degree + 1,) * 3)
+    for power, value in zip(powers, coefficients, strict=True):
+        grid[power] = value
+    lines = [np.linspace(-1, 1, size) for size in IMAGE.shape[:3]]
+    expected = IMAGE * np.exp(np.polynomial.polynomial.polygrid3d(*lines, grid))[..., None]
+    np.testing.assert_allclose(xp.run(bias_field, IMAGE, coefficients), expected, rtol=2e-5)
+
+
+def test_monomials_of_degree_three_are_nineteen():
+    assert len(monomials(3, 3)) == 19
+    assert len({sum(power) for power in monomials(3, 3)}) == 3
+
+
+def test_blur_equals_scipy(xp):
+    sigma = np.array([0.8, 0.0, 1.7])
+    found = xp.run(lambda image, sigma: blur(image, sigma, radius=7), IMAGE, sigma)
+    for channel in range(2):
+        expected = ndimage.gaussian_filter(IMAGE[..., channel], sigma, mode="nearest", radius=(7, 7, 7))
+        np.testing.assert_allclose(found[..., channel], expected, atol=2e-6)
+
+
+def test_blur_reaches_four_deviations_where_no_radius_is_given(xp):
+    found = xp.run(lambda image: blur(image, 1.3), IMAGE)
+    expected = ndimage.gaussian_filter(IMAGE[..., 0], 1.3, mode="nearest")
+    np.testing.assert_allclose(found[..., 0], expected, atol=2e-6)
+
+
+@pytest.mark.parametrize(
+    "function", [lambda i: blur(i, 1.0), lambda i: gamma(i, 0.8), lambda i: bias_field(i, [0.1] * 3)]
+)
+@pytest.mark.parametrize("dtype", [np.uint8, np.float16, np.float64])
+def test_floats_keep_their_dtype_and_others_become_float32(function, dtype):
+    image = (IMAGE * 200).astype(dtype)
+    found = function(image)
+    assert found.dtype == (np.float32 if dtype == np.uint8 else dtype)
+    np.testing.assert_allclose(found, function(image.astype(np.float64)), rtol=2 * np.finfo(found.dtype).eps, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("call", "kind", "text"),
+    [
+        (lambda: noise(IMAGE, IMAGE[:3]), ValueError, "`field` must have the shape"),
+        (lambda: gamma(IMAGE, [1.0, 1.0, 1.0]), ValueError, "`exponent` must have the shape"),
+        (lambda: bias_field(IMAGE, [1.0] * 4), ValueError, "be as many as a polynomial has: 3, 9, 19"),
+        (lambda: blur(IMAGE, [1.0, 1.0]), ValueError, "`sigma` must have the shape"),
+        (lambda: blur([1.0], 1.0), TypeError, "be an array"),
+    ],
+)
+def test_bad_input(call, kind, text):
+    with pytest.raises(kind, match=text):
+        call()
+
+
+def test_a_traced_deviation_needs_a_radius():
+    import jax
+
+    with pytest.raises(TypeError, match="`radius` must be given"):
+        jax.jit(blur)(IMAGE, 1.0)

@@ -1,0 +1,179 @@
+"""Draws: within their ranges, the same for the same seed, shared by image and labels, replayed, and under `jit`."""
+
+import pickle
+from functools import partial
+
+import jax
+import numpy as np
+import pytest
+
+from mia_functional import transforms as t
+
+SHAPE = (8, 9, 10, 2)
+IMAGE = np.random.default_rng(0).random(SHAPE).astype(np.float32)
+LABELS = (IMAGE[..., :1] * 4).astype(np.uint8)
+PAIRS = {
+    "crop": (partial(t.random_crop, patch_shape=(4, 5, 6)), partial(t.crop, shape=(4, 5, 6))),
+    "flip": (t.random_flip, t.flip),
+    "shift": (partial(t.random_shift, limit=(2, 0, 3)), t.shift),
+    "affine": (partial(t.random_affine, translation=2.0, spacing=(2.0, 1.0, 1.0)), t.affine),
+    "elastic": (t.random_elastic, t.elastic),
+    "noise": (t.random_noise, t.noise),
+    "gamma": (t.random_gamma, t.gamma),
+    "bias_field": (t.random_bias_field, t.bias_field),
+    "blur": (t.random_blur, partial(t.blur, radius=6)),
+}
+
+
+def generator(seed=0):
+    """Return a NumPy generator."""
+    return np.random.default_rng(seed)
+
+
+@pytest.mark.parametrize("name", PAIRS)
+def test_draws_apply_in_every_library_and_replay_after_storage(xp, name):
+    sampler, function = PAIRS[name]
+    draw = sampler(generator(), SHAPE)
+    assert type(draw)._fields
+    stored = pickle.loads(pickle.dumps(draw))
+    expected = function(IMAGE, *stored)
+    assert name == "flip" or not np.array_equal(expected, IMAGE)
+    np.testing.assert_allclose(
+        xp.run(lambda image, *entries: function(image, *entries), IMAGE, *draw), expected, atol=5e-5
+    )
+
+
+@pytest.mark.parametrize("name", PAIRS)
+def test_the_same_seed_draws_the_same_and_another_seed_does_not(name):
+    sampler, _ = PAIRS[name]
+    first, again = sampler(generator(7), SHAPE), sampler(generator(7), SHAPE)
+    others = [sampler(generator(seed), SHAPE) for seed in range(20)]
+    for a, b in zip(first, again, strict=True):
+        np.testing.assert_array_equal(a, b)
+    assert any(not np.array_equal(first[0], other[0]) for other in others)
+
+
+@pytest.mark.parametrize("name", PAIRS)
+def test_keys_draw_under_jit_and_vmap(name):
+    sampler, function = PAIRS[name]
+
+    def augment(key, image):
+        return function(image, *sampler(key, SHAPE))
+
+    keys = jax.random.split(jax.random.key(0), 3)
+    eager = [augment(key, jax.numpy.asarray(IMAGE)) for key in keys]
+    together = jax.jit(jax.vmap(augment, (0, None)))(keys, IMAGE)
+    np.testing.assert_allclose(together, np.stack(eager), atol=5e-5)
+    assert len({np.asarray(result).tobytes() for result in eager}) > 1
+
+
+def test_every_anchor_of_a_crop_is_drawn_the_last_one_too():
+    rng = generator()
+    starts = {tuple(t.random_crop(rng, (5, 4, 1), patch_shape=(3, 4)).start.tolist()) for _ in range(100)}
+    assert starts == {(0, 0), (1, 0), (2, 0)}
+
+
+def test_shifts_reach_both_limits_and_turns_are_four():
+    rng = generator()
+    assert {int(t.random_shift(rng, (9, 1), limit=2).offset[0]) for _ in range(200)} == {-2, -1, 0, 1, 2}
+    assert {int(t.random_rot90(rng, (5, 5, 1)).turns) for _ in range(100)} == {0, 1, 2, 3}
+
+
+def test_a_rotation_keeps_lengths_in_millimetres_and_the_angle_stays_below_its_limit():
+    spacing = np.array([3.0, 1.0, 0.5])
+    for seed in range(50):
+        matrix, offset = t.random_affine(generator(seed), SHAPE, rotation=(0, 0, 20), scale=0.0, spacing=tuple(spacing))
+        turn = matrix * spacing[:, None] / spacing[None, :]
+        np.testing.assert_allclose(turn @ turn.T, np.eye(3), atol=1e-12)
+        assert np.degrees(np.arccos((np.trace(turn) - 1) / 2)) <= 20 + 1e-6
+        np.testing.assert_allclose(turn[0], [1, 0, 0], atol=1e-12)
+        assert (offset == 0).all()
+
+
+def test_scales_and_translations_stay_within_their_ranges():
+    draws = [t.random_affine(generator(s), SHAPE, rotation=0.0, scale=0.25, translation=(0, 1, 2)) for s in range(200)]
+    scales = np.array([np.diag(draw.matrix) for draw in draws])
+    moves = np.abs([draw.offset for draw in draws])
+    assert 0.8 <= scales.min() < 0.85
+    assert 1.2 < scales.max() <= 1.25
+    assert (moves <= [0, 1, 2]).all()
+    assert moves[:, 2].max() > 1.8
+
+
+def test_noise_has_the_deviation_that_was_asked_for():
+    field = t.random_noise(generator(), (60, 60, 60, 1), deviation=(0.2, 0.2)).field
+    assert field.dtype == np.float32
+    assert field.std() == pytest.approx(0.2, rel=0.02)
+    assert field.mean() == pytest.approx(0.0, abs=0.002)
+    control = t.random_elastic(generator(), (9, 9, 9, 1), points=20, deviation=(1.0, 2.0, 0.0)).control
+    np.testing.assert_allclose(control.std(axis=(1, 2, 3)), [1, 2, 0], rtol=0.05)
+
+
+def sample(rng):
+    """Return a sample with a source of randomness."""
+    return {"images": IMAGE, "labels": LABELS, "subject": "A", "rng": rng}
+
+
+def test_image_and_labels_share_one_draw():
+    augment = t.compose(
+        t.randomly(("labels", "images"), t.random_flip, t.flip),
+        t.randomly(("labels", "images"), t.random_crop, partial(t.crop, shape=(5, 5, 5)), patch_shape=(5, 5, 5)),
+    )
+    after = augment(sample(generator()))
+    np.testing.assert_array_equal(after["labels"], (after["images"][..., :1] * 4).astype(np.uint8))
+    assert after["images"].shape == (5, 5, 5, 2)
+    again = augment(sample(generator()))
+    np.testing.assert_array_equal(after["images"], again["images"])
+
+
+def test_probability_zero_never_and_one_always():
+    for probability, expected in ((0.0, 0), (1.0, 50), (0.5, None)):
+        add = t.randomly("images", t.random_noise, t.noise, probability=probability, deviation=(1.0, 1.0))
+        changed = sum(add(sample(generator(seed)))["images"] is not IMAGE for seed in range(50))
+        assert changed == expected if expected is not None else 15 < changed < 35
+    np.testing.assert_array_equal(IMAGE, generator().random(SHAPE).astype(np.float32))
+
+
+def test_a_chain_of_random_transforms_runs_in_one_jit():
+    augment = t.compose(
+        t.randomly(("images", "labels"), t.random_affine, t.affine, probability=0.5),
+        t.randomly("images", t.random_gamma, t.gamma),
+        t.randomly("images", t.random_noise, t.noise, probability=0.5),
+    )
+
+    def run(key, images, labels):
+        after = augment({"images": images, "labels": labels, "rng": key})
+        return after["images"], after["labels"]
+
+    for seed in range(4):
+        key = jax.random.key(seed)
+        eager = run(key, jax.numpy.asarray(IMAGE), jax.numpy.asarray(LABELS))
+        compiled = jax.jit(run)(key, IMAGE, LABELS)
+        np.testing.assert_allclose(compiled[0], eager[0], atol=1e-5)
+        assert (np.asarray(compiled[1]) == np.asarray(eager[1])).mean() > 0.999
+        assert compiled[1].dtype == np.uint8
+
+
+def test_lifted_transforms_pickle():
+    augment = t.randomly("images", t.random_gamma, t.gamma, probability=0.9)
+    copied = pickle.loads(pickle.dumps(augment))
+    np.testing.assert_array_equal(copied(sample(generator(3)))["images"], augment(sample(generator(3)))["images"])
+
+
+@pytest.mark.parametrize(
+    ("call", "kind", "text"),
+    [
+        (lambda: t.random_flip(0, SHAPE), TypeError, "`rng` must be a numpy.random.Generator or a JAX key; got int"),
+        (lambda: t.random_crop(generator(), (4, 4, 1), patch_shape=(5, 4)), ValueError, r"fit into \(4, 4, 1\)"),
+        (lambda: t.random_shift(generator(), SHAPE, limit=(1, 2)), ValueError, "`limit` must be one number or 3"),
+        (lambda: t.random_affine(generator(), SHAPE, rotation=-1.0), ValueError, "`rotation` must be finite and not"),
+        (lambda: t.random_elastic(generator(), SHAPE, points=3), ValueError, "`points` must be at least 4"),
+        (lambda: t.random_blur(generator(), SHAPE, sigma=(2.0, 1.0)), ValueError, "`sigma` must be in order"),
+        (lambda: t.random_rot90(generator(), (4, 1)), ValueError, "have two spatial axes"),
+        (lambda: t.randomly("images", t.random_flip, t.flip, probability=2), ValueError, "lie within 0 and 1"),
+        (lambda: t.randomly("images", t.random_flip, t.flip)({"images": IMAGE}), ValueError, "got 'rng'"),
+    ],
+)
+def test_bad_input(call, kind, text):
+    with pytest.raises(kind, match=text):
+        call()

@@ -1,0 +1,237 @@
+"""Other grids and bent images: against SimpleITK, SciPy and torch; labels stay labels; everything under `jit`."""
+
+import itertools
+
+import numpy as np
+import pytest
+import SimpleITK
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import ndimage
+
+from mia_functional.geometry import Geometry, index_to_world
+from mia_functional.images import from_simpleitk, to_itk, to_simpleitk
+from mia_functional.transforms import (
+    affine,
+    argmax,
+    elastic,
+    linear,
+    nearest,
+    on,
+    one_hot,
+    resample,
+    resample_onto,
+    resample_to,
+    warp,
+)
+
+RNG = np.random.default_rng(0)
+VOLUME = ndimage.gaussian_filter(RNG.normal(size=(9, 12, 10)), 1.0).astype(np.float32)
+IMAGE = np.stack([VOLUME, 5 - VOLUME], axis=-1)
+LABELS = RNG.integers(0, 4, (9, 12, 10, 1), dtype=np.uint8)
+ROTATION, _ = np.linalg.qr(np.random.default_rng(3).normal(size=(3, 3)))
+GRID = Geometry(
+    shape=(9, 12, 10), spacing=(3.0, 0.75, 1.25), origin=(-7.0, 20.0, 3.5), direction=tuple(map(tuple, ROTATION))
+)
+MATRIX = np.eye(3) + RNG.uniform(-0.2, 0.2, (3, 3))
+OFFSET = RNG.uniform(-1.5, 1.5, 3)
+
+
+def itk_resample(array, grid, onto, transform, *, order=SimpleITK.sitkLinear, fill=0.0):
+    """Return what SimpleITK makes of an array on another grid, through a transform of ITK's."""
+    size, spacing, origin, direction = to_itk(onto)
+    image = to_simpleitk(array, grid)
+    return SimpleITK.GetArrayFromImage(
+        SimpleITK.Resample(image, size, transform, order, origin, spacing, direction, fill, image.GetPixelID())
+    )
+
+
+def itk_affine(matrix, offset, shape):
+    """Return an affine map of voxels as a transform of ITK's, in its order of the axes."""
+    result = SimpleITK.AffineTransform(len(shape))
+    result.SetMatrix(np.asarray(matrix)[::-1, ::-1].ravel().tolist())
+    result.SetTranslation(np.asarray(offset)[::-1].tolist())
+    result.SetCenter([(size - 1) / 2 for size in shape[::-1]])
+    return result
+
+
+def test_affine_equals_simpleitk(xp):
+    found = xp.run(lambda image, matrix, offset: affine(image, matrix, offset, fill=-3.0), IMAGE, MATRIX, OFFSET)
+    grid = Geometry(shape=VOLUME.shape, spacing=(1.0,) * 3)
+    transform = itk_affine(MATRIX, OFFSET, VOLUME.shape)
+    for channel in range(2):
+        expected = itk_resample(IMAGE[..., channel], grid, grid, transform, fill=-3.0)
+        np.testing.assert_allclose(found[..., channel], expected, atol=2e-5)
+    assert found.dtype == np.float32
+
+
+def test_labels_are_taken_from_the_nearest_voxel_as_in_simpleitk(xp):
+    found = xp.run(lambda labels, matrix, offset: affine(labels, matrix, offset, fill=9), LABELS, MATRIX, OFFSET)
+    grid = Geometry(shape=VOLUME.shape, spacing=(1.0,) * 3)
+    transform = itk_affine(MATRIX, OFFSET, VOLUME.shape)
+    expected = itk_resample(LABELS[..., 0], grid, grid, transform, order=SimpleITK.sitkNearestNeighbor, fill=9)
+    np.testing.assert_array_equal(found[..., 0], expected)
+    assert found.dtype == np.uint8
+
+
+def test_elastic_equals_simpleitk(xp):
+    control = np.random.default_rng(1).normal(0, 1.5, (3, 5, 4, 6))
+    found = xp.run(lambda image, control: elastic(image, control, fill=-3.0), IMAGE, control)
+    spline = SimpleITK.BSplineTransform(3, 3)
+    spline.SetTransformDomainOrigin((-0.5,) * 3)
+    spline.SetTransformDomainPhysicalDimensions([float(size) for size in VOLUME.shape[::-1]])
+    spline.SetTransformDomainMeshSize([points - 3 for points in control.shape[:0:-1]])
+    spline.SetParameters(control[::-1].ravel().tolist())
+    grid = Geometry(shape=VOLUME.shape, spacing=(1.0,) * 3)
+    for channel in range(2):
+        expected = itk_resample(IMAGE[..., channel], grid, grid, spline, fill=-3.0)
+        np.testing.assert_allclose(found[..., channel], expected, atol=5e-5)
+
+
+def test_image_and_labels_bend_alike(xp):
+    control = np.random.default_rng(2).normal(0, 2.0, (3, 5, 5, 5))
+    both = np.stack([LABELS[..., 0].astype(np.float32)] * 2, axis=-1)
+    image = xp.run(lambda image, control: elastic(image, control, interpolation=nearest), both, control)
+    labels = xp.run(elastic, LABELS, control)
+    np.testing.assert_array_equal(image[..., :1], labels)
+
+
+def test_labels_through_channels_follow_the_largest_share():
+    control = np.random.default_rng(2).normal(0, 2.0, (3, 5, 5, 5))
+    soft = elastic(one_hot(LABELS, (0, 1, 2, 3)), control)
+    np.testing.assert_allclose(np.unique(soft.sum(axis=-1).round(5)), [0, 1])
+    smooth = argmax(soft)
+    assert set(np.unique(smooth)) <= {0, 1, 2, 3}
+    assert (smooth == elastic(LABELS, control)).mean() > 0.7
+
+
+def test_resample_equals_simpleitk_and_keeps_the_place_in_the_world(xp):
+    scale = (0.5, 1.5, 0.85)
+    onto = resample(GRID, scale)
+    assert onto.shape == (18, 8, 12)
+    assert onto.spacing == (1.5, 1.125, 1.0625)
+    middle = [(size - 1) / 2 for size in GRID.shape], [(size - 1) / 2 for size in onto.shape]
+    np.testing.assert_allclose(index_to_world(GRID, middle[0]), index_to_world(onto, middle[1]), atol=1e-9)
+    expected = itk_resample(VOLUME, GRID, onto, SimpleITK.Transform())
+    found = xp.run(lambda image: resample(image, scale), IMAGE)
+    np.testing.assert_allclose(found[..., 0], expected, atol=1e-5)
+    expected = itk_resample(LABELS[..., 0], GRID, onto, SimpleITK.Transform(), order=SimpleITK.sitkNearestNeighbor)
+    np.testing.assert_array_equal(xp.run(lambda labels: resample(labels, scale), LABELS)[..., 0], expected)
+
+
+def test_resample_equals_torch_where_extents_agree():
+    found = resample(VOLUME, (0.5, 2.0, 1.0))
+    expected = torch.nn.functional.interpolate(
+        torch.asarray(VOLUME)[None, None], size=(18, 6, 10), mode="trilinear", align_corners=False
+    )
+    np.testing.assert_allclose(found, expected[0, 0], atol=1e-6)
+
+
+def test_resample_onto_another_grid_equals_simpleitk(xp):
+    turned, _ = np.linalg.qr(ROTATION + 0.1 * np.random.default_rng(5).normal(size=(3, 3)))
+    onto = Geometry(
+        shape=(7, 8, 11), spacing=(2.0, 1.5, 1.0), origin=(-6.0, 18.0, 5.0), direction=tuple(map(tuple, turned))
+    )
+    found = xp.run(lambda image: resample_onto(image, GRID, onto, fill=-2.0), IMAGE)
+    for channel in range(2):
+        expected = itk_resample(IMAGE[..., channel], GRID, onto, SimpleITK.Transform(), fill=-2.0)
+        np.testing.assert_allclose(found[..., channel], expected, atol=5e-5)
+    assert (found != -2).any()
+    assert (found == -2).any()
+
+
+def test_a_sample_to_one_millimetre():
+    sample = {"images": IMAGE, "labels": LABELS, "geometry": GRID, "subject": "A"}
+    after = resample_to(("images", "labels"), (1.0, 1.0, 1.0))(sample)
+    assert after["geometry"].spacing == (1.0, 1.0, 1.0)
+    assert after["images"].shape == (*after["geometry"].shape, 2) == (27, 9, 12, 2)
+    assert after["labels"].shape == (27, 9, 12, 1)
+    back, grid = from_simpleitk(to_simpleitk(after["images"], after["geometry"]))
+    np.testing.assert_array_equal(back, after["images"])
+    assert grid == after["geometry"]
+    with pytest.raises(ValueError, match="resample_to: `sample` must have a geometry"):
+        resample_to("images", (1.0,) * 3)({**sample, "geometry": None})
+
+
+def test_warp_equals_scipy_inside(xp):
+    places = np.random.default_rng(4).uniform(0, [[8], [11], [9]], (3, 40)).astype(np.float32)
+    found = xp.run(warp, VOLUME, places)
+    np.testing.assert_allclose(found, ndimage.map_coordinates(VOLUME, places, order=1), atol=2e-6)
+
+
+def test_the_edge_reaches_half_a_voxel_and_the_fill_lies_beyond(xp):
+    places = np.array([[-0.51, -0.5, -0.2, 2.4, 2.5, 7.0]])
+    line = np.array([1.0, 2.0, 3.0], dtype=np.float32)
+    assert xp.run(lambda a, p: warp(a, p, fill=-1.0), line, places).tolist() == [-1, 1, 1, 3, -1, -1]
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float64, np.int16, np.bool_])
+def test_the_dtype_stays(dtype):
+    array = (VOLUME > 0).astype(dtype) if dtype == np.bool_ else (VOLUME * 10).astype(dtype)
+    for result in (
+        affine(array, np.eye(3), np.zeros(3)),
+        elastic(array, np.zeros((3, 4, 4, 4))),
+        resample(array, (1,) * 3),
+    ):
+        assert result.dtype == dtype
+        np.testing.assert_array_equal(result, array)
+
+
+@given(st.permutations(range(3)), st.tuples(*[st.sampled_from((-1.0, 1.0))] * 3))
+def test_signed_permutations_are_exact(axes, signs):
+    cube = IMAGE[:9, :9, :9]
+    matrix = np.zeros((3, 3))
+    matrix[axes, range(3)] = signs
+    expected = np.flip(cube.transpose(*axes, 3), [axis for axis in range(3) if signs[axis] < 0])
+    inverse = affine(cube, matrix, np.zeros(3))
+    found = inverse.transpose(0, 1, 2, 3)
+    np.testing.assert_allclose(found, expected, atol=1e-6)
+
+
+@given(st.integers(1, 12), st.floats(0.2, 5.0))
+def test_resampling_a_ramp_is_exact_inside_and_a_constant_stays(size, scale):
+    line = np.arange(size, dtype=np.float64)
+    found = resample(line, (scale,))
+    places = (size - 1) / 2 + (np.arange(found.size) - (found.size - 1) / 2) * scale
+    np.testing.assert_allclose(found, np.clip(places, 0, size - 1), atol=1e-9)
+    np.testing.assert_allclose(resample(np.full(size, 7.0), (scale,)), 7, rtol=1e-15)
+
+
+def test_one_voxel_thick_images_work(xp):
+    flat = IMAGE[:1]
+    np.testing.assert_array_equal(xp.run(lambda a: affine(a, np.eye(3), np.zeros(3)), flat), flat)
+    assert xp.run(lambda a: resample(a, (0.5, 1, 1)), flat).shape == (2, 12, 10, 2)
+
+
+def test_gradients_reach_the_parameters():
+    import jax
+
+    slope = jax.grad(lambda offset: affine(jax.numpy.asarray(VOLUME), np.eye(3), offset).sum())(
+        jax.numpy.zeros(3) + 0.3
+    )
+    step = 1e-3
+    for axis, part in itertools.product(range(3), [np.asarray(slope)]):
+        ends = [
+            affine(VOLUME.astype(np.float64), np.eye(3), 0.3 + sign * step * np.eye(3)[axis]).sum() for sign in (1, -1)
+        ]
+        assert part[axis] == pytest.approx((ends[0] - ends[1]) / (2 * step), abs=2e-2)
+
+
+@pytest.mark.parametrize(
+    ("call", "kind", "text"),
+    [
+        (lambda: affine(LABELS, MATRIX, OFFSET, interpolation=linear), TypeError, "interpolated by `nearest`"),
+        (lambda: resample(LABELS, (1, 1, 1), interpolation=linear), TypeError, "got dtype uint8"),
+        (lambda: resample(IMAGE, (1, 0, 1)), ValueError, "`scale` must have a positive entry"),
+        (lambda: affine(IMAGE, MATRIX[:2], OFFSET), ValueError, r"`matrix` must have the shape \(3, 3\)"),
+        (lambda: affine(IMAGE, MATRIX, OFFSET[:, None]), ValueError, "`offset` must have one entry per spatial axis"),
+        (lambda: elastic(IMAGE, np.zeros((3, 4, 4, 3))), ValueError, "at least 4 points along each"),
+        (lambda: warp(IMAGE, np.zeros(3)), ValueError, "`places` must have the shape"),
+        (lambda: resample_onto(IMAGE[:3], GRID, GRID), ValueError, r"`array` must have the shape \(9, 12, 10\)"),
+        (lambda: on("images", affine, matrix=MATRIX, offset=OFFSET)({}), ValueError, "be in the sample"),
+    ],
+)
+def test_bad_input(call, kind, text):
+    with pytest.raises(kind, match=text):
+        call()
