@@ -73,7 +73,7 @@ PACKAGE_CHAINS = {
         ("channels", "parameters", "corruption", "random"),
         ("draws", "random"),
     ),
-    "evaluation": (("results", "evaluate", "statistics", "reporting", "plotting"),),
+    "evaluation": (("results", "evaluate", "folders", "statistics", "reporting", "reading", "plotting"),),
     "demo": (("classifier", "cohort", "experiment"),),
 }
 BACKENDS = {"jax", "torch", "cupy", "tensorflow", "array_api_compat", "matplotlib", "pandas"}
