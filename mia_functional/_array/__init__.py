@@ -15,9 +15,9 @@ from mia_functional._array.libraries import (
     together,
 )
 from mia_functional._array.numbers import accumulator_dtype, dtype_kind, has_float64, index_dtype, ratio, widest_float
-from mia_functional._array.planes import compiled, cupy_distances, host_call, in_slabs, replace_if, scan, window
+from mia_functional._array.planes import compiled, cupy_distances, each, host_call, in_slabs, replace_if, scan, window
 from mia_functional._array.randomness import integers, normal, split, uniform
-from mia_functional._array.sums import smallest_covering, totals
+from mia_functional._array.sums import any_weight, largest, smallest_covering, totals
 from mia_functional._array.writing import add_at, add_block, along, block, clamp, maximum_at, set_at, stack, zeros
 
 __all__ = [
@@ -25,11 +25,13 @@ __all__ = [
     "add_at",
     "add_block",
     "along",
+    "any_weight",
     "block",
     "clamp",
     "compiled",
     "cupy_distances",
     "dtype_kind",
+    "each",
     "from_numpy",
     "has_float64",
     "host_call",
@@ -40,6 +42,7 @@ __all__ = [
     "is_jax",
     "is_numpy",
     "is_traced",
+    "largest",
     "library",
     "loop",
     "maximum_at",

@@ -47,7 +47,7 @@ def percentiles(distances: Array, weights: Array, percents: Sequence[float]) -> 
     if distances.shape[0] == 0:
         return _array.zeros(xp, (len(percents),), distances.dtype, distances)
     counted = _array.dtype_kind(weights) == "bool"
-    top = xp.max(xp.where(weights if counted else weights > 0, distances, xp.zeros_like(distances)))
+    top = _array.largest(distances, weights)
     shares = [Fraction(str(float(percent))) / 100 for percent in percents]
     inner = [share for share in shares if share < 1]
     if not inner or (_array.is_numpy(top) and top in (0.0, math.inf)):
