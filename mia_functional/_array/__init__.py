@@ -1,12 +1,13 @@
 """The one folder that knows array libraries: everything else is written against the standard, with what is here."""
 
-from mia_functional._array.control import loop, result_like, smallest_float
+from mia_functional._array.control import compiled_scan, loop, result_like, reuse, smallest_float
 from mia_functional._array.libraries import (
     from_numpy,
     is_jax,
     is_numpy,
     is_traced,
     library,
+    moved,
     namespace,
     on_host,
     one_device,
@@ -14,15 +15,14 @@ from mia_functional._array.libraries import (
     together,
 )
 from mia_functional._array.numbers import accumulator_dtype, dtype_kind, has_float64, ratio, widest_float
-from mia_functional._array.writing import add_at, add_block, along, block, clamp, maximum_at, set_at, stack, zeros
+from mia_functional._array.writing import along, block, clamp, set_block, spread, stack, update_block, zeros
 
 __all__ = [
     "accumulator_dtype",
-    "add_at",
-    "add_block",
     "along",
     "block",
     "clamp",
+    "compiled_scan",
     "dtype_kind",
     "from_numpy",
     "has_float64",
@@ -31,17 +31,20 @@ __all__ = [
     "is_traced",
     "library",
     "loop",
-    "maximum_at",
+    "moved",
     "namespace",
     "on_host",
     "one_device",
     "ratio",
     "result_like",
-    "set_at",
+    "reuse",
+    "set_block",
     "smallest_float",
+    "spread",
     "stack",
     "to_numpy",
     "together",
+    "update_block",
     "widest_float",
     "zeros",
 ]
