@@ -1,6 +1,6 @@
 """The one folder that knows array libraries: everything else is written against the standard, with what is here."""
 
-from mia_functional._array.control import loop, result_like
+from mia_functional._array.control import compiled_scan, loop, result_like, reuse
 from mia_functional._array.libraries import (
     from_numpy,
     is_cupy,
@@ -8,6 +8,7 @@ from mia_functional._array.libraries import (
     is_numpy,
     is_traced,
     library,
+    moved,
     namespace,
     on_host,
     one_device,
@@ -18,17 +19,16 @@ from mia_functional._array.numbers import accumulator_dtype, dtype_kind, has_flo
 from mia_functional._array.planes import compiled, cupy_distances, each, host_call, in_slabs, replace_if, scan, window
 from mia_functional._array.randomness import integers, normal, split, uniform
 from mia_functional._array.sums import any_weight, largest, smallest_covering, totals
-from mia_functional._array.writing import add_at, add_block, along, block, clamp, maximum_at, set_at, stack, zeros
+from mia_functional._array.writing import along, block, clamp, set_block, spread, stack, update_block, zeros
 
 __all__ = [
     "accumulator_dtype",
-    "add_at",
-    "add_block",
     "along",
     "any_weight",
     "block",
     "clamp",
     "compiled",
+    "compiled_scan",
     "cupy_distances",
     "dtype_kind",
     "each",
@@ -45,7 +45,7 @@ __all__ = [
     "largest",
     "library",
     "loop",
-    "maximum_at",
+    "moved",
     "namespace",
     "normal",
     "on_host",
@@ -53,15 +53,18 @@ __all__ = [
     "ratio",
     "replace_if",
     "result_like",
+    "reuse",
     "scan",
-    "set_at",
+    "set_block",
     "smallest_covering",
     "split",
+    "spread",
     "stack",
     "to_numpy",
     "together",
     "totals",
     "uniform",
+    "update_block",
     "widest_float",
     "window",
     "zeros",

@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 import array_api_compat as compat
@@ -23,3 +24,39 @@ def result_like(function: Callable[[Array], Array], argument: Array) -> Any:
     if compat.is_jax_array(argument):
         return sys.modules["jax"].eval_shape(function, argument)
     return function(argument)
+
+
+def reuse(function: Callable[..., Array], state: Array, *arguments: Any) -> Array:
+    """Return `function(state, *arguments)`; JAX compiles it once and gives the memory of `state` to the result.
+
+    Args:
+        function: A function at the top of a module, so that it is compiled once.
+        state: The caller's own array, not to be used afterwards.
+        arguments: Arrays, or tuples of them.
+    """
+    return _compiled(function)(state, *arguments) if compat.is_jax_array(state) else function(state, *arguments)
+
+
+@cache
+def _compiled(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a function compiled by JAX that may overwrite its first argument."""
+    compiled: Callable[..., Any] = sys.modules["jax"].jit(function, donate_argnums=0)
+    return compiled
+
+
+def compiled_scan(start: Callable[..., Any], step: Callable[..., Any], array: Array, table: Any) -> Any:
+    """Return the last state of `state = step(state, array, row)` over the rows of a table, in one program; JAX only.
+
+    Args:
+        start: From the array and the first row to the first state.
+        step: From a state, the array and a row to the next state.
+        array: What all steps read.
+        table: Arrays, or tuples of them, with one row per step.
+    """
+    jax = sys.modules["jax"]
+
+    def run(array: Array, table: Any) -> Any:
+        state = start(array, jax.tree.map(lambda column: column[0], table))
+        return jax.lax.scan(lambda state, row: (step(state, array, row), None), state, table)[0]
+
+    return jax.jit(run)(array, table)

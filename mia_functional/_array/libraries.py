@@ -67,6 +67,13 @@ def from_numpy(array: Any, xp: Any, model: Array) -> Array:
     return xp.asarray(native, device=compat.device(model))
 
 
+def moved(array: Array, model: Array) -> Array:
+    """Return an array, NumPy's or the model's, in the library, on the device and in the dtype of `model`."""
+    xp = compat.array_namespace(model)
+    own = from_numpy(array, xp, model) if compat.is_numpy_array(array) and not compat.is_numpy_array(model) else array
+    return xp.astype(own, model.dtype, copy=False)
+
+
 def to_numpy(array: Array) -> Any:
     """Return an array of any library as a NumPy array on the host."""
     if compat.is_numpy_array(array):

@@ -1,22 +1,26 @@
-"""Patches back into volumes: reductions, windows, and the function that assembles."""
+"""Patches back into volumes: reductions, windows, and the functions that assemble."""
 
+from mia_functional.assembly.places import Place, placements
 from mia_functional.assembly.reductions import Reduction, last, maximum, mean, total, vote
+from mia_functional.assembly.steps import add, finish, start
 from mia_functional.assembly.volumes import assemble
-from mia_functional.assembly.windows import Window, divide, gaussian, hann, outer, uniform, weight_sums
+from mia_functional.assembly.windows import Window, gaussian, hann, uniform
 
 __all__ = [
+    "Place",
     "Reduction",
     "Window",
+    "add",
     "assemble",
-    "divide",
+    "finish",
     "gaussian",
     "hann",
     "last",
     "maximum",
     "mean",
-    "outer",
+    "placements",
+    "start",
     "total",
     "uniform",
     "vote",
-    "weight_sums",
 ]
