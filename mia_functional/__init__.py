@@ -8,7 +8,20 @@ from types import ModuleType
 
 __version__ = "0.1.0"
 
-__all__ = ["assembly", "extraction", "geometry", "images", "indexing", "transforms"]
+__all__ = [
+    "assembly",
+    "dataset",
+    "demo",
+    "evaluation",
+    "extraction",
+    "geometry",
+    "images",
+    "indexing",
+    "metrics",
+    "morphology",
+    "phantoms",
+    "transforms",
+]
 
 
 def __getattr__(name: str) -> ModuleType:

@@ -104,6 +104,12 @@ def is_integer(value: Any) -> bool:
     return hasattr(value, "__index__") and not isinstance(value, bool)
 
 
+def choice(function: str, argument: str, value: object, options: Sequence[str]) -> None:
+    """Refuse what is not one of several words."""
+    if value not in options:
+        invalid_value(function, argument, f"be one of {', '.join(options)}", repr(value))
+
+
 def finite(function: str, argument: str, value: float) -> float:
     """Return one finite number."""
     if not math.isfinite(value):

@@ -4,6 +4,7 @@ import importlib
 from typing import Any
 
 EXTRAS = {"jax": "jax", "torch": "torch", "matplotlib": "plot", "pandas": "tables", "hypothesis": "testing"}
+EXTRAS |= {"hdf5plugin": "blosc"}
 """Packages that are not part of the core, and the extra that installs each."""
 
 

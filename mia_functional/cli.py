@@ -1,17 +1,21 @@
 """The command `mia`: results on standard output, progress on standard error.
 
-Exit status: 0 done, 1 some cases failed, 2 wrong usage or input.
+Exit status: 0 done, 1 some cases failed or something is not as it should be, 2 wrong usage or input,
+130 interrupted.
 """
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
+from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import mia_functional as mia
+from mia_functional.typing import Progress
 
-DONE, SOME_FAILED, WRONG_USAGE = 0, 1, 2
+DONE, FAILED, WRONG_USAGE, INTERRUPTED = 0, 1, 2, 130
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -19,20 +23,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser().parse_args(arguments)
     try:
         status: int = options.run(options)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return DONE
     except (ValueError, TypeError, OSError, ImportError) as error:
         print(f"mia {options.command}: {error}", file=sys.stderr)
         return WRONG_USAGE
     except KeyboardInterrupt:
-        print(f"mia {options.command}: interrupted", file=sys.stderr)
-        return WRONG_USAGE
+        print(f"\nmia {options.command}: interrupted; nothing was left under a final name.", file=sys.stderr)
+        return INTERRUPTED
     return status
 
 
 def parser() -> argparse.ArgumentParser:
     """Return the parser of the command line; the libraries are imported only when a command runs."""
     root = argparse.ArgumentParser(
-        prog="mia",
-        description="Medical images into networks, predictions back into volumes, and metrics in millimetres.",
+        prog="mia", description="Medical images into networks, predictions back into volumes, metrics in millimetres."
     )
     root.add_argument("--version", action="version", version=f"mia_functional {mia.__version__}")
     commands = root.add_subparsers(dest="command", required=True, metavar="COMMAND")
@@ -44,17 +51,16 @@ def parser() -> argparse.ArgumentParser:
     return root
 
 
-def bar(title: str) -> Any:
-    """Return a progress function that draws a bar with a title on standard error."""
+def bar(open_bars: ExitStack, title: str) -> Progress:
+    """Return a progress function that draws a bar with a title on standard error, until the bars are closed."""
     from tqdm import tqdm
 
-    drawn = tqdm(
-        total=0, desc=title, file=sys.stderr, leave=True, bar_format="{desc:<28}{bar:24} {n_fmt}/{total_fmt} {postfix}"
-    )
+    style = "{desc:<26}{bar:24} {n_fmt}/{total_fmt} {postfix}"
+    drawn = open_bars.enter_context(tqdm(total=0, desc=title, file=sys.stderr, leave=True, bar_format=style))
 
     def progress(done: int, total: int, name: str) -> None:
         drawn.total = total
-        drawn.set_postfix_str(name, refresh=False)
+        drawn.set_postfix_str("" if done == total else name, refresh=False)
         drawn.update(done - drawn.n)
         if done == total:
             drawn.close()
@@ -64,7 +70,9 @@ def bar(title: str) -> Any:
 
 def run_demo(options: argparse.Namespace) -> int:
     """Run the demo, print its tables and say where its files are."""
-    outcome = mia.demo.run(options.output, seed=options.seed, force=options.force, progress=bar)
+    with ExitStack() as bars:
+        start = partial(bar, bars)
+        outcome = mia.demo.run(options.output, seed=options.seed, force=options.force, progress=start)
     print(outcome.table)
     print(f"\nEverything is in {outcome.folder}: {', '.join(outcome.files)}.")
     return DONE

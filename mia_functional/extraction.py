@@ -1,12 +1,12 @@
 """An index out of anything that can be sliced, with context around it: arrays, h5py datasets, memory maps, zarr."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, TypeAlias
 
 import numpy as np
 
 from mia_functional import _array, _check, indexing
-from mia_functional.typing import Array, Index, Shape, Sliceable
+from mia_functional.typing import Array, Index, Margin, Shape, Sliceable
 
 PadMode: TypeAlias = Callable[[Any, int], Any]
 """From positions along an axis (NumPy integers, some outside) and its size: positions inside, or -1 for `pad_value`."""
@@ -48,41 +48,134 @@ def extract(
     source: Sliceable,
     index: Index,
     *,
-    margin: int | Shape = 0,
+    margin: Margin = 0,
     pad_value: float = 0,
     pad_mode: PadMode = constant,
+    channels: tuple[int, ...] | None = None,
 ) -> Array:
     """Return the part of `source` at `index`, with real context or padding around it.
 
     Args:
         source: An array of any library, or an h5py dataset, memory map or zarr array, `(*spatial, ...)`.
         index: One entry per leading axis, as `mia_functional.indexing` yields; it may reach outside of the source.
-        margin: Voxels of context to add on both sides, for all axes of the index or each; a plane becomes a slab.
+        margin: Voxels of context to add on both sides: a number for all axes of the index, or one entry per axis, a
+            number or `(before, after)`; a plane becomes a slab.
         pad_value: What lies outside of the source, with `pad_mode=constant`; cast to the dtype of the source.
         pad_mode: `constant`, `edge` or `reflect`, or any function of the same kind.
+        channels: Positions on the last axis to take, in this order; all where left out.
 
     Returns:
         An array of the source's library (NumPy for files) and dtype. Without margin and padding it is `source[index]`:
         for NumPy and memory maps a view.
 
     Raises:
-        ValueError: The index has more axes than the source, or the margin is negative.
+        ValueError: The index has more axes than the source, the margin is negative, or a channel is not there.
 
     Example:
         >>> extract(np.arange(4), (slice(2, 6),)).tolist()
         [2, 3, 0, 0]
-        >>> extract(np.arange(4), (slice(0, 1),), margin=1, pad_mode=edge).tolist()
-        [0, 0, 1]
+        >>> extract(np.arange(4), (slice(0, 1),), margin=((2, 1),), pad_mode=edge).tolist()
+        [0, 0, 0, 1]
     """
     if len(index) > len(source.shape):
         _check.invalid_value(
             "extract", "index", f"have at most {len(source.shape)} entries, one per axis of the source", len(index)
         )
     wanted = indexing.dilate(index, margin)
-    if _inside(wanted, source.shape):
+    chosen = None if channels is None else _channels(source.shape[len(index) :], channels)
+    if chosen is None and _inside(wanted, source.shape):
         return source[(*wanted, ...)]
     places = [_positions(entry, size, pad_mode) for entry, size in zip(wanted, source.shape, strict=False)]
-    return _gather(source, places, pad_value)
+    return _gather(source, places, chosen, pad_value)
+
+
+def extract_batch(
+    source: Sliceable,
+    indices: Iterable[Index],
+    *,
+    margin: Margin = 0,
+    pad_value: float = 0,
+    pad_mode: PadMode = constant,
+    channels: tuple[int, ...] | None = None,
+) -> Array:
+    """Return the parts of `source` at several indices as one batch, each read into its place (no list to be stacked).
+
+    Args:
+        source: As for `extract`.
+        indices: Indices whose parts have one shape: any but those of `clip`.
+        margin: As for `extract`, as are all that follow.
+        pad_value: What lies outside of the source.
+        pad_mode: `constant`, `edge` or `reflect`.
+        channels: Positions on the last axis.
+
+    Returns:
+        An array `(count, *part)` in the library and dtype of what `extract` returns.
+
+    Raises:
+        ValueError: There is no index, or the parts differ in shape.
+
+    Example:
+        >>> extract_batch(np.arange(4), [(slice(0, 2),), (slice(2, 4),)]).tolist()
+        [[0, 1], [2, 3]]
+    """
+    places = list(indices)
+    parts = (
+        extract(source, index, margin=margin, pad_value=pad_value, pad_mode=pad_mode, channels=channels)
+        for index in places
+    )
+    first = next(parts, None)
+    if first is None:
+        _check.invalid_value("extract_batch", "indices", "hold at least one index", "none")
+    return _array.stack(first, (_alike(first, part) for part in parts), len(places))
+
+
+def _alike(first: Array, part: Array) -> Array:
+    """Return a part; refuse one of another shape than the first."""
+    if part.shape != first.shape:
+        needed = f"give parts of one shape, {tuple(first.shape)}"
+        _check.invalid_value("extract_batch", "indices", needed, tuple(part.shape))
+    return part
+
+
+def dynamic_patch(array: Array, start: Any, patch_shape: Shape) -> Array:
+    """Return the patch of a fixed shape at a start that may be traced: for use within `jit`, `vmap` and `scan`.
+
+    Args:
+        array: `(*spatial, ...)`.
+        start: First voxel along each axis: integers, or an integer array `(axes,)`. Where the patch would cross the
+            border it is moved inside, as traced values cannot be refused.
+        patch_shape: Voxels of the patch along each axis, at most those of the array.
+
+    Returns:
+        An array `(*patch_shape, ...)`; under `vmap` over the starts a batch of them.
+
+    Raises:
+        ValueError: The patch does not fit into the array, or there is not one start per axis.
+
+    Example:
+        >>> dynamic_patch(np.arange(6), (3,), (2,)).tolist()
+        [3, 4]
+    """
+    _array.namespace("dynamic_patch", array=array)
+    patch = _check.integers("dynamic_patch", "patch_shape", patch_shape, minimum=1)
+    size = tuple(array.shape[: len(patch)])
+    if len(size) < len(patch) or any(voxels > room for voxels, room in zip(patch, size, strict=True)):
+        _check.invalid_value("dynamic_patch", "patch_shape", f"fit into the array, {tuple(array.shape)}", patch)
+    count = start.shape[0] if hasattr(start, "shape") else len(start)
+    if count != len(patch):
+        _check.invalid_value("dynamic_patch", "start", f"have {len(patch)} entries, one per axis", count)
+    room = [voxels - length for voxels, length in zip(size, patch, strict=True)]
+    return _array.block(array, [_array.clamp(start[axis], high) for axis, high in enumerate(room)], patch)
+
+
+def _channels(extra: Shape, channels: tuple[int, ...]) -> Any:
+    """Return positions on the last axis; refuse those that are not there."""
+    chosen = _check.integers("extract", "channels", channels, minimum=0)
+    if not extra:
+        _check.invalid_value("extract", "channels", "be left out where the index uses up all axes", channels)
+    if not chosen or max(chosen) >= extra[-1]:
+        _check.invalid_value("extract", "channels", f"be some of the {extra[-1]} on the last axis", channels)
+    return np.array(chosen)
 
 
 def _inside(index: Index, shape: Shape) -> bool:
@@ -100,19 +193,16 @@ def _positions(entry: int | slice, size: int, pad_mode: PadMode) -> Any:
     return pad_mode(np.arange(entry.start or 0, size if entry.stop is None else entry.stop), size)
 
 
-def _gather(source: Sliceable, places: list[Any], pad_value: float) -> Array:
+def _gather(source: Sliceable, places: list[Any], channels: Any, pad_value: float) -> Array:
     """Return the voxels at the product of `places`: one block is read, then rearranged and filled axis by axis."""
-    ranges = [place if isinstance(place, int) else _hull(place) for place in places]
-    block = source[(*ranges, ...)]
+    spans = [_hull(place) if isinstance(place, np.ndarray) else place for place in places]
+    last = () if channels is None else (_hull(channels),)
+    block = source[(*spans, ..., *last)]
     xp = _array.namespace("extract", source=block)
-    axis = 0
-    for place, span in zip(places, ranges, strict=True):
-        if isinstance(place, int):
-            continue
-        assert isinstance(span, slice)
-        block = _rearrange(xp, block, place, span.start, axis, pad_value)
-        axis += 1
-    return block
+    arrays = [place for place in places if isinstance(place, np.ndarray)]
+    for axis, positions in enumerate(arrays):
+        block = _rearrange(xp, block, positions, axis, pad_value)
+    return block if channels is None else _rearrange(xp, block, channels, block.ndim - 1, pad_value)
 
 
 def _hull(positions: Any) -> slice:
@@ -121,9 +211,12 @@ def _hull(positions: Any) -> slice:
     return slice(int(real.min()), int(real.max()) + 1) if real.size else slice(0, 1)
 
 
-def _rearrange(xp: Any, block: Array, positions: Any, start: int, axis: int, pad_value: float) -> Array:
-    """Return `block` with the given source positions along one axis and `pad_value` where they are -1."""
-    taken = xp.take(block, _array.from_numpy(np.maximum(positions - start, 0), xp, block), axis=axis)
+def _rearrange(xp: Any, block: Array, positions: Any, axis: int, pad_value: float) -> Array:
+    """Return `block`, read at the hull of `positions`, with these positions along an axis, `pad_value` where -1."""
+    inside = positions - _hull(positions).start
+    if np.array_equal(inside, np.arange(block.shape[axis])):
+        return block
+    taken = xp.take(block, _array.from_numpy(np.maximum(inside, 0), xp, block), axis=axis)
     if (positions >= 0).all():
         return taken
     shape = tuple(-1 if place == axis else 1 for place in range(taken.ndim))

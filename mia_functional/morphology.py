@@ -5,13 +5,13 @@ axis k in millimetres. A mask is boolean, or holds the integers 0 and 1.
 """
 
 import math
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
 from mia_functional import _array, _check
+from mia_functional._distances import METHODS, Method, distances
 from mia_functional._masks import binary
 from mia_functional.typing import Array, Spacing
 
@@ -19,7 +19,7 @@ DIMENSIONS = (1, 2, 3)
 """Numbers of axes that a mask can have."""
 
 
-def distance_transform(mask: Array, *, spacing: Spacing, cap: float | None = None) -> Array:
+def distance_transform(mask: Array, *, spacing: Spacing, cap: float | None = None, method: Method = "auto") -> Array:
     """Return the distance of every voxel to the nearest voxel of a mask (exact Euclidean distance transform).
 
     `d(x) = min over y in mask of |x - y|`, with centres of voxels in millimetres: 0 on the mask itself, positive
@@ -28,8 +28,9 @@ def distance_transform(mask: Array, *, spacing: Spacing, cap: float | None = Non
     Args:
         mask: Mask of one to three axes (bool, or integers 0 and 1).
         spacing: Millimetres between voxel centres along each axis.
-        cap: Distances above this many millimetres are given as inf; a cap saves time where a library computes under
-            `jit`.
+        cap: Distances above this many millimetres are given as inf; that saves time under `jit` and on a GPU.
+        method: "auto" takes the fastest exact code for the array; "host" computes with SciPy on the host, which a
+            program under `jit` on the CPU calls back.
 
     Returns:
         Distances in millimetres, of the shape of the mask, in the widest floating dtype of the library.
@@ -40,7 +41,7 @@ def distance_transform(mask: Array, *, spacing: Spacing, cap: float | None = Non
     Raises:
         TypeError: The mask is no array or neither boolean nor integer.
         ValueError: The mask has no or more than three axes, no voxel or values besides 0 and 1; a spacing or the cap
-            is not positive.
+            is not positive; the method is unknown.
 
     Example:
         >>> import numpy as np
@@ -60,51 +61,8 @@ def distance_transform(mask: Array, *, spacing: Spacing, cap: float | None = Non
     limit = math.inf if cap is None else float(cap)
     if not limit > 0:
         _check.invalid_value(name, "cap", "be positive", cap)
-    xp = _array.library(mask)
-    if _array.on_host(mask):
-        distances = host_distances(_array.to_numpy(mask), step)
-        distances[distances > limit] = np.inf
-        return _array.from_numpy(distances, xp, mask)
-    distances = xp.sqrt(squared_distances(mask, step))
-    return xp.where(distances > limit, math.inf, distances)
-
-
-def host_distances(mask: NDArray[np.bool_], spacing: Spacing) -> NDArray[np.float64]:
-    """Return the distance transform of a NumPy mask; inf everywhere where the mask is empty."""
-    if not mask.any():
-        return np.full(mask.shape, np.inf)
-    distances: NDArray[np.float64] = ndimage.distance_transform_edt(~mask, sampling=spacing)
-    return distances
-
-
-def squared_distances(mask: Array, spacing: Spacing) -> Array:
-    """Return squared distances to the nearest voxel of a mask, in any library and under `jit`, shapes fixed.
-
-    The minimum over all voxels splits into one minimum per axis: along each, every voxel is the source of a parabola.
-    """
-    xp = _array.library(mask)
-    dtype = _array.widest_float(xp, mask)
-    zero = _array.zeros(xp, mask.shape, dtype, mask)
-    squares = xp.where(mask, zero, xp.full_like(zero, math.inf))
-    for axis, step in enumerate(spacing):
-        squares = _lower_envelope(squares, step, axis)
-    return squares
-
-
-def _lower_envelope(values: Array, step: float, axis: int) -> Array:
-    """Return `min over j of values[j] + ((i - j) step)^2` for every i along an axis."""
-    xp = _array.library(values)
-    count = values.shape[axis]
-    host = np.arange(count, dtype=np.float64)
-    index = xp.astype(_array.along(xp, host, axis, values), values.dtype)
-    before = (slice(None),) * axis
-
-    def body(source: Any, lowest: Array) -> Array:
-        parabola = values[(*before, source, ...)]
-        distance = (index - source) * step
-        return xp.minimum(lowest, xp.expand_dims(parabola, axis=axis) + distance * distance)
-
-    return _array.loop(xp, count, body, xp.full_like(values, math.inf))
+    _check.choice(name, "method", method, METHODS)
+    return distances(mask, step, cap=limit, method=method)
 
 
 def border(mask: Array) -> Array:

@@ -19,6 +19,9 @@ Spacing: TypeAlias = tuple[float, ...]
 Index: TypeAlias = tuple[int | slice, ...]
 """One entry per indexed axis, usable as `array[index]` in every library."""
 
+Margin: TypeAlias = int | tuple[int | tuple[int, int], ...]
+"""Voxels around an index: one number, one per axis, or for some axes `(before, after)`."""
+
 Label: TypeAlias = int | tuple[int, ...]
 """A label value, or several that are merged into one structure."""
 

@@ -14,8 +14,8 @@ MODULES = {
 }
 
 LAYERS = {
-    0: ("typing", "_array", "_check", "_masks", "_optional"),
-    1: ("geometry",),
+    0: ("typing", "_array", "_check", "_masks", "_optional", "_parallel"),
+    1: ("geometry", "_distances"),
     2: ("indexing", "extraction", "selection", "assembly", "morphology", "transforms", "metrics", "phantoms"),
     3: ("_headers", "_itk", "images", "filters", "dataset"),
     4: ("evaluation",),
@@ -36,14 +36,35 @@ CHAINS = (
     ("demo", "cli", "__main__"),
 )
 PACKAGE_CHAINS = {
-    "_array": (("libraries", "numbers", "writing", "control", "randomness"),),
+    "_array": (("libraries", "numbers", "writing", "control", "planes", "sums", "randomness"),),
+    "indexing": (("records", "boundaries", "margins", "grids", "random"),),
     "assembly": (("windows", "reductions", "volumes"),),
     "metrics": (
-        ("derived", "labels", "joint", "confusion", "moments", "spatial", "merging"),
-        ("derived", "confusion", "moments", "overlap", "rates", "agreement", "partition", "matrix"),
-        ("labels", "spatial", "volume"),
+        ("derived", "labels", "joint", "confusion", "matrix", "moments", "spatial", "merging"),
+        ("derived", "labels", "confusion", "matrix", "moments", "overlap", "rates", "agreement", "partition"),
+        ("derived", "labels", "confusion", "volume"),
         ("derived", "confusion", "moments", "continuous", "image_quality"),
+        ("table", "catalogue"),
         ("derived", "labels", "marching", "neighbours", "surface", "reductions", "ranks", "tolerance", "distance"),
+    ),
+    "dataset": (
+        (
+            "description",
+            "discovery",
+            "traversal",
+            "encoding",
+            "parts",
+            "tables",
+            "storage",
+            "guard",
+            "handles",
+            "creation",
+        ),
+        ("description", "parts", "tables", "handles", "decoded", "reading", "verification", "opening"),
+        ("guard", "handles", "reading"),
+        ("guard", "verification", "opening"),
+        ("description", "traversal", "decoded"),
+        ("description", "traversal", "reading", "batches", "samples"),
     ),
     "transforms": (
         ("grid", "axes", "spatial", "corruption"),
@@ -52,8 +73,8 @@ PACKAGE_CHAINS = {
         ("channels", "parameters", "corruption", "random"),
         ("draws", "random"),
     ),
-    "dataset": (("description", "discovery", "traversal", "storage", "creation", "reading", "samples"),),
     "evaluation": (("results", "evaluate", "statistics", "reporting", "plotting"),),
+    "demo": (("classifier", "cohort", "experiment"),),
 }
 BACKENDS = {"jax", "torch", "cupy", "tensorflow", "array_api_compat", "matplotlib", "pandas"}
 FILE_LINES, BODY_LINES, PARAMETERS = 330, 40, 6
@@ -144,10 +165,11 @@ def test_budgets(module):
             assert body[-1].end_lineno - body[0].lineno < BODY_LINES, function.name
         arguments = function.args
         count = len([*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs])
-        assert count <= PARAMETERS + (function.name in OVER_SIX), function.name
+        assert count <= PARAMETERS + OVER_SIX.get(function.name, 0), function.name
 
 
-OVER_SIX: frozenset[str] = frozenset()
+OVER_SIX = {"create": 4, "samples": 1}
+"""Functions that are a whole step of the paper each, and how many more parameters they may have."""
 
 
 @pytest.mark.parametrize("module", MODULES)

@@ -1,13 +1,18 @@
 """Extraction: against NumPy's own padding, on every library and on files."""
 
+import tracemalloc
+from typing import Any, NamedTuple
+
 import h5py
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from mia_functional import indexing
-from mia_functional.extraction import constant, edge, extract, reflect
+from mia_functional.extraction import constant, dynamic_patch, edge, extract, extract_batch, reflect
 
 VOLUME = np.arange(4 * 5 * 6 * 2, dtype=np.float32).reshape(4, 5, 6, 2)
 NUMPY_MODE = {constant: "constant", edge: "edge", reflect: "reflect"}
@@ -70,6 +75,92 @@ def test_every_index_of_a_grid_is_extracted_with_equal_shape():
     assert {extract(VOLUME, index).shape for index in indices} == {(3, 3, 3, 2)}
 
 
+@pytest.mark.parametrize("mode", NUMPY_MODE)
+def test_a_margin_on_each_side_of_its_own_size(xp, mode):
+    padded = np.pad(VOLUME, ((3, 3), (3, 3), (3, 3), (0, 0)), mode=NUMPY_MODE[mode])
+    index = (slice(0, 2), 4, slice(2, 6))
+    found = xp.run(lambda volume: extract(volume, index, margin=((3, 0), (0, 2), 1), pad_mode=mode), VOLUME)
+    np.testing.assert_array_equal(found, padded[0:5, 7:10, 4:10])
+
+
+def test_chosen_channels_in_the_order_asked_for(xp):
+    volume = np.concatenate([VOLUME, VOLUME + 500], axis=-1)
+    index = (slice(1, 3), slice(0, 5), slice(4, 8))
+    padded = np.pad(volume, ((0, 0), (0, 0), (0, 2), (0, 0)))[1:3, :, 4:8]
+    for chosen in ((2, 0), (1, 2), (3,), (0, 0)):
+        found = xp.run(lambda array, chosen=chosen: extract(array, index, channels=chosen), volume)
+        np.testing.assert_array_equal(found, padded[..., list(chosen)])
+
+
+def test_neighbouring_channels_of_an_array_are_a_view():
+    assert np.shares_memory(extract(VOLUME, (slice(0, 2), 3), channels=(1,)), VOLUME)
+
+
+def test_a_batch_equals_its_parts_stacked(xp):
+    indices = indexing.patches((4, 5, 6), (3, 2, 4), boundary=indexing.overhang)
+    found = xp.run(lambda volume: extract_batch(volume, indices, margin=1, pad_mode=edge, channels=(1, 0)), VOLUME)
+    expected = np.stack([extract(VOLUME, index, margin=1, pad_mode=edge, channels=(1, 0)) for index in indices])
+    np.testing.assert_array_equal(found, expected)
+    assert found.dtype == np.float32
+
+
+def test_a_batch_is_one_allocation():
+    volume = np.zeros((80, 80, 80), dtype=np.float32)
+    tracemalloc.start()
+    batch = extract_batch(volume, indexing.patches((80, 80, 80), (40, 40, 40)))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert batch.shape == (8, 40, 40, 40)
+    assert peak < 1.02 * batch.nbytes
+
+
+def test_files_give_channels_and_batches_too(tmp_path):
+    indices = list(indexing.slices((4, 5, 6), axis=(0, 2)))[:4]
+    with h5py.File(tmp_path / "volume.h5", "w") as file:
+        file["volume"] = VOLUME
+        found = extract_batch(file["volume"], indices, margin=(1, 0, 0), channels=(1, 0))
+    np.testing.assert_array_equal(found, extract_batch(VOLUME, indices, margin=(1, 0, 0))[..., ::-1])
+    assert isinstance(found, np.ndarray)
+
+
+class Chunks(NamedTuple):
+    """A source that knows nothing but its shape and how to read one block, like an array in the cloud."""
+
+    array: Any
+
+    @property
+    def shape(self):
+        return self.array.shape
+
+    def __getitem__(self, index):
+        assert all(part is Ellipsis or isinstance(part, int) or part.step is None for part in index)
+        return np.array(self.array[index])
+
+
+def test_any_source_with_a_shape_and_blocks_will_do():
+    index = (slice(-1, 3), 2, slice(3, 8))
+    for mode in NUMPY_MODE:
+        found = extract(Chunks(VOLUME), index, pad_mode=mode, channels=(1,))
+        np.testing.assert_array_equal(found, extract(VOLUME, index, pad_mode=mode)[..., 1:])
+
+
+def test_a_dynamic_patch_is_the_slice_and_stays_inside(xp):
+    for start, inside in (((1, 2, 3), (1, 2, 3)), ((-4, 0, 9), (0, 0, 3)), ((9, 9, -1), (2, 2, 0))):
+        found = xp.run(lambda volume, start=start: dynamic_patch(volume, start, (2, 3, 3)), VOLUME)
+        z, y, x = inside
+        np.testing.assert_array_equal(found, VOLUME[z : z + 2, y : y + 3, x : x + 3])
+        assert found.shape == (2, 3, 3, 2)
+
+
+def test_a_dynamic_patch_takes_a_traced_start_and_maps_over_a_batch():
+    starts = np.array([[0, 0, 0], [2, 1, 3], [-5, 7, 1]], dtype=np.int32)
+    batch = jax.jit(jax.vmap(dynamic_patch, in_axes=(None, 0, None)), static_argnums=2)(
+        jnp.asarray(VOLUME), jnp.asarray(starts), (2, 3, 3)
+    )
+    expected = [dynamic_patch(VOLUME, start, (2, 3, 3)) for start in starts]
+    np.testing.assert_array_equal(batch, expected)
+
+
 def test_bad_input_is_one_sentence():
     with pytest.raises(ValueError, match="`index` must have at most 4 entries"):
         extract(VOLUME, (0,) * 5)
@@ -77,3 +168,21 @@ def test_bad_input_is_one_sentence():
         extract(VOLUME, (0,), margin=-1)
     with pytest.raises(ValueError, match="must lie within 0 and 3 where it is an integer; got 4"):
         extract(VOLUME, (4,))
+    with pytest.raises(ValueError, match="`margin` must be a number or have 1 entries"):
+        extract(VOLUME, (0,), margin=(1, 2))
+    with pytest.raises(ValueError, match="`channels` must be some of the 2 on the last axis"):
+        extract(VOLUME, (0,), channels=(0, 2))
+    with pytest.raises(ValueError, match="`channels` must be some of the 2 on the last axis"):
+        extract(VOLUME, (0,), channels=())
+    with pytest.raises(ValueError, match="`channels` must be left out where the index uses up all axes"):
+        extract(VOLUME[..., 0], (0, 0, 0), channels=(0,))
+    with pytest.raises(ValueError, match="`indices` must hold at least one index"):
+        extract_batch(VOLUME, [])
+    with pytest.raises(ValueError, match=r"`indices` must give parts of one shape, \(2, 5, 6, 2\)"):
+        extract_batch(VOLUME, [(slice(0, 2),), (slice(2, 3),)])
+    with pytest.raises(ValueError, match="`patch_shape` must fit into the array"):
+        dynamic_patch(VOLUME, (0, 0), (2, 6))
+    with pytest.raises(ValueError, match="`start` must have 2 entries, one per axis; got 1"):
+        dynamic_patch(VOLUME, (0,), (2, 2))
+    with pytest.raises(TypeError, match="`array` must be an array"):
+        dynamic_patch([1, 2], (0,), (1,))

@@ -99,6 +99,11 @@ def is_jax(array: Array) -> bool:
     return bool(compat.is_jax_array(array))
 
 
+def is_cupy(array: Array) -> bool:
+    """Tell whether an array is CuPy's."""
+    return bool(compat.is_cupy_array(array))
+
+
 def on_host(array: Array) -> bool:
     """Tell whether an array is concrete and lies in the host's memory, so that NumPy can read it without a copy."""
     if is_traced(array):

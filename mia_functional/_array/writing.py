@@ -1,6 +1,8 @@
 """New arrays beside given ones, and values written into the caller's own: in place, or by a functional update."""
 
 import sys
+from collections.abc import Iterable
+from itertools import chain
 from typing import Any
 
 import array_api_compat as compat
@@ -50,6 +52,25 @@ def block(array: Array, start: Any, shape: tuple[int, ...]) -> Array:
         rest = array.shape[len(shape) :]
         return lax.dynamic_slice(array, (*start, *(0,) * len(rest)), (*shape, *rest))
     return array[(*(slice(int(low), int(low) + size) for low, size in zip(start, shape, strict=True)), ...)]
+
+
+def clamp(number: Any, high: int) -> Any:
+    """Return a whole number, perhaps traced, moved into 0 and `high`."""
+    if compat.is_jax_array(number):
+        return sys.modules["jax"].numpy.clip(number, 0, high)
+    return min(max(int(number), 0), high)
+
+
+def stack(first: Array, others: Iterable[Array], count: int) -> Array:
+    """Return `count` arrays of one shape, the `first` and the `others`, as one: each is written as it comes."""
+    parts = chain([first], others)
+    xp = library(first)
+    if compat.is_jax_array(first):
+        return xp.stack(list(parts))
+    result = zeros(xp, (count, *first.shape), first.dtype, first)
+    for position, part in enumerate(parts):
+        result[position, ...] = part
+    return result
 
 
 def add_block(array: Array, start: Any, values: Array) -> Array:

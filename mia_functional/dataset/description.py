@@ -1,12 +1,18 @@
 """What a cohort consists of, before and after it became one file: frozen records without data."""
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any, TypeAlias
 
 from mia_functional import _check
+from mia_functional.geometry import Geometry
 from mia_functional.typing import Shape
 
-RESERVED = ("subject", "geometry", "index")
+Load: TypeAlias = Callable[[str], tuple[Any, Geometry]]
+"""From a path: voxels `(*spatial,)` or `(*spatial, channels)`, and where they lie."""
+
+RESERVED = ("subject", "index", "geometry", "shape", "names", "files", "rng")
 """Names in a sample that are not categories."""
 
 
@@ -63,6 +69,32 @@ class Subject:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Storage:
+    """How a dataset file is written.
+
+    Args:
+        compression: `gzip`, which every HDF5 reads, or `blosc` (LZ4; needs the extra of that name): chunks of voxels
+            with checksums, smaller and much slower to read than uncompressed voxels, which are mapped into memory.
+        paths: Keep the names of the files, relative to a common folder.
+        file_digests: Keep the SHA-256 of every file.
+        durable: Flush everything to the disk, so that it survives a failure of power too.
+
+    Raises:
+        ValueError: The compression is another.
+    """
+
+    compression: str | None = None
+    paths: bool = True
+    file_digests: bool = False
+    durable: bool = True
+
+    def __post_init__(self) -> None:
+        """Refuse what is not known."""
+        if self.compression not in (None, "gzip", "blosc"):
+            _check.invalid_value("Storage", "compression", "be gzip, blosc or none", repr(self.compression))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Category:
     """A category of a dataset file.
 
@@ -70,11 +102,30 @@ class Category:
         name: `images`, `labels`, `numerical`.
         entries: Names of what is stacked on the last axis; empty where the file does not tell.
         shapes: The shape of every subject's array, in the order of the subjects.
+        spatial: Whether it lies on the grid of the images, so that an index applies; numbers and texts do not.
+        stored: Whether the arrays are in the file; if not, they are read from the files they came from.
     """
 
     name: str
     entries: tuple[str, ...]
     shapes: tuple[Shape, ...]
+    spatial: bool
+    stored: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Files:
+    """Where a dataset that holds no voxels finds them.
+
+    Args:
+        root: The folder that the paths in the dataset start from; none where it is not known.
+        load: Reads one file.
+        cache_bytes: Most bytes of decoded volumes that a process keeps.
+    """
+
+    root: str | None
+    load: Load
+    cache_bytes: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,12 +137,16 @@ class Dataset:
         subjects: Identifiers in order.
         categories: What every subject has.
         grids: Spatial shape of every subject's images, in the order of the subjects; empty without images.
+        digest: SHA-256 of the tables in the file, which tells it from one that took its place.
+        files: Where the voxels are, if they are not in the file.
     """
 
     path: str
     subjects: tuple[str, ...]
     categories: tuple[Category, ...]
     grids: tuple[Shape, ...]
+    digest: str
+    files: Files | None = None
 
     def __len__(self) -> int:
         """Return the number of subjects."""

@@ -6,14 +6,11 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from mia_functional import _check, images
-from mia_functional.dataset.description import Entry, Subject
+from mia_functional.dataset.description import RESERVED, Entry, Load, Subject, check_name
 from mia_functional.geometry import Geometry, differences
 
 Sample: TypeAlias = dict[str, Any]
 """Arrays by category, `subject` (its identifier) and `geometry` (of its images; none without images)."""
-
-Load: TypeAlias = Callable[[str], tuple[Any, Geometry]]
-"""From a path: voxels `(*spatial,)` or `(*spatial, channels)`, and where they lie."""
 
 Transform: TypeAlias = Callable[[Sample], Sample]
 """From a sample to a sample."""
@@ -90,14 +87,25 @@ def row(entries: list[Entry]) -> Any:
 
 
 def checked(sample: Sample) -> Sample:
-    """Return a transformed sample; refuse one whose images left their geometry behind."""
-    if not isinstance(sample, dict) or "subject" not in sample:
+    """Return a transformed sample; refuse names that cannot be stored, and images that left their geometry behind."""
+    if not isinstance(sample, dict) or not {"subject", "geometry"} <= sample.keys():
         _check.invalid_kind("traverse", "transform", "return the sample, a dictionary", type(sample).__name__)
-    geometry = sample.get("geometry")
-    if geometry is not None:
-        for name, array in sample.items():
-            shape = getattr(array, "shape", ())
-            if len(shape) == len(geometry.shape) + 1 and shape[:-1] != geometry.shape:
-                needed = "change `geometry` with the shape of the images"
-                _check.invalid_value("traverse", "transform", needed, f"{name} {shape} on {geometry.shape}")
+    check_name("traverse", "subject", sample["subject"])
+    geometry = sample["geometry"]
+    for name, array in sample.items():
+        check_name("traverse", "transform", name)
+        shape = tuple(getattr(array, "shape", ()))
+        if geometry is not None and len(shape) == len(geometry.shape) + 1 and shape[:-1] != geometry.shape:
+            needed = "change `geometry` with the shape of the images"
+            _check.invalid_value("traverse", "transform", needed, f"{name} {shape} on {geometry.shape}")
     return sample
+
+
+def categories(sample: Sample) -> tuple[str, ...]:
+    """Return the names of the categories in a sample.
+
+    Example:
+        >>> categories({"subject": "A", "geometry": None, "numerical": np.zeros(2)})
+        ('numerical',)
+    """
+    return tuple(name for name in sample if name not in RESERVED)

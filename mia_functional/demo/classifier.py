@@ -50,12 +50,12 @@ def features(images: Any, start: tuple[int, ...], shape: tuple[int, ...]) -> Any
     return np.stack([part.reshape(-1) for part in maps], axis=-1).astype(np.float32)
 
 
-def balanced(labels: Any, classes: int, count: int, rng: np.random.Generator) -> Any:
-    """Return positions of at most `count` random voxels of every class."""
+def balanced(labels: Any, classes: int, rng: np.random.Generator) -> Any:
+    """Return positions of random voxels of every class: few of a common one, more than its share of a rare one."""
     chosen = []
     for label in range(classes):
         places = np.flatnonzero(labels == label)
-        chosen.append(rng.permutation(places)[:count])
+        chosen.append(rng.permutation(places)[: int(1.2 * len(places) ** 0.7)])
     return np.concatenate(chosen)
 
 

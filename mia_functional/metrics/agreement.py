@@ -6,12 +6,31 @@ enough. The result has the shape of the counts and is float64, or the widest flo
 """
 
 import math
+from collections.abc import Callable
+from typing import Any, TypeAlias, cast
 
 from mia_functional import _array
-from mia_functional.metrics.confusion import ConfusionCounts, confusion_counts, floats, from_counts, proportions, sum_of
+from mia_functional.metrics.confusion import (
+    ConfusionCounts,
+    CountMetric,
+    confusion_counts,
+    floats,
+    from_counts,
+    proportions,
+    sum_of,
+)
 from mia_functional.metrics.derived import derived
+from mia_functional.metrics.matrix import ConfusionMatrix, against_rest
 from mia_functional.metrics.moments import PairedMoments
 from mia_functional.typing import Array
+
+Table: TypeAlias = ConfusionCounts | ConfusionMatrix
+"""What the metrics of two or of several classes take."""
+
+
+def _from_tables(formula: Callable[..., Any]) -> CountMetric[Table]:
+    """Return the metric that takes what `formula` takes, or the pair in place of the counts."""
+    return cast(CountMetric[Table], derived((ConfusionCounts, ConfusionMatrix), confusion_counts)(formula))
 
 
 @from_counts
@@ -46,21 +65,22 @@ def youden_index(counts: ConfusionCounts, *, zero_division: float = math.nan) ->
     return _filled(difference, ((tp + fn) == 0) | ((fp + tn) == 0), zero_division)
 
 
-@from_counts
-def balanced_accuracy(counts: ConfusionCounts, *, zero_division: float = math.nan) -> Array:
-    """Return the balanced accuracy: the mean of sensitivity and specificity.
+@_from_tables
+def balanced_accuracy(counts: Table, *, zero_division: float = math.nan) -> Array:
+    """Return the balanced accuracy: the mean of sensitivity and specificity, or of the sensitivities of all classes.
 
-    Formula: (TP / (TP + FN) + TN / (TN + FP)) / 2.
+    Formula: (TP / (TP + FN) + TN / (TN + FP)) / 2; of a matrix, the mean of TP / (TP + FN) over its classes.
 
     Args:
-        counts: Counts of any shape, or the pair with the options of `confusion_counts`.
+        counts: Counts of any shape, or the pair with the options of `confusion_counts`, or a `ConfusionMatrix`.
         zero_division: The value where the metric is undefined.
 
     Returns:
-        Array of the shape of the counts, from 0 to 1, 0.5 for chance; higher is better.
+        Array of the shape of the counts, or one number per matrix, from 0 to 1; chance has 1 over the number of
+        classes; higher is better.
 
     Undefined:
-        Reference empty or full: NaN.
+        Reference empty or full, or a class of the matrix not in the reference: NaN.
 
     Example:
         >>> import numpy as np
@@ -73,6 +93,10 @@ def balanced_accuracy(counts: ConfusionCounts, *, zero_division: float = math.na
     Agrees with:
         scikit-learn's `balanced_accuracy_score`.
     """
+    if isinstance(counts, ConfusionMatrix):
+        tp, _, fn, _ = against_rest(counts)
+        xp = _array.library(tp)
+        return _filled(xp.mean(_array.ratio(tp, tp + fn), axis=-1), xp.any(tp + fn == 0, axis=-1), zero_division)
     tp, fp, fn, tn = floats(counts)
     mean = (_array.ratio(tp, tp + fn) + _array.ratio(tn, tn + fp)) / 2
     return _filled(mean, ((tp + fn) == 0) | ((fp + tn) == 0), zero_division)
@@ -110,21 +134,22 @@ def area_under_curve(counts: ConfusionCounts, *, zero_division: float = math.nan
     return _filled(area, ((tp + fn) == 0) | ((fp + tn) == 0), zero_division)
 
 
-@from_counts
-def matthews_correlation(counts: ConfusionCounts, *, zero_division: float = math.nan) -> Array:
+@_from_tables
+def matthews_correlation(counts: Table, *, zero_division: float = math.nan) -> Array:
     """Return the Matthews correlation coefficient (MCC, phi): the correlation of the two masks.
 
-    Formula: (TP TN - FP FN) / sqrt((TP + FP) (TP + FN) (TN + FP) (TN + FN)), on proportions.
+    Formula: (TP TN - FP FN) / sqrt((TP + FP) (TN + FN) (TP + FN) (TN + FP)), on proportions; of a matrix, each of the
+    three terms is summed over the classes against the rest, sum (TP TN - FP FN) and so on (Gorodkin's R_K).
 
     Args:
-        counts: Counts of any shape, or the pair with the options of `confusion_counts`.
+        counts: Counts of any shape, or the pair with the options of `confusion_counts`, or a `ConfusionMatrix`.
         zero_division: The value where the metric is undefined.
 
     Returns:
-        Array of the shape of the counts, from -1 to 1, 0 for chance; higher is better.
+        Array of the shape of the counts, or one number per matrix, from -1 to 1, 0 for chance; higher is better.
 
     Undefined:
-        A mask empty or full: NaN.
+        A mask empty or full, or a single class on one side of the matrix: NaN.
 
     Example:
         >>> import numpy as np
@@ -132,33 +157,37 @@ def matthews_correlation(counts: ConfusionCounts, *, zero_division: float = math
         0.333333
 
     Source:
-        Matthews 1975, doi 10.1016/0005-2795(75)90109-9.
+        Matthews 1975, doi 10.1016/0005-2795(75)90109-9; Gorodkin 2004, doi 10.1016/j.compbiolchem.2004.09.006.
 
     Agrees with:
         scikit-learn's `matthews_corrcoef`, which gives 0 where ours is undefined.
     """
-    tp, fp, fn, tn = proportions(counts)
-    sqrt = _array.library(tp).sqrt
-    spread = sqrt(tp + fp) * sqrt(fn + tn) * sqrt(tp + fn) * sqrt(fp + tn)
-    return _array.ratio(tp * tn - fp * fn, spread, zero_division=zero_division)
+    tp, fp, fn, tn = proportions(against_rest(counts))
+    xp = _array.library(tp)
+    predicted = xp.sqrt(_over_classes(counts, (tp + fp) * (fn + tn)))
+    referenced = xp.sqrt(_over_classes(counts, (tp + fn) * (fp + tn)))
+    shared = _over_classes(counts, tp * tn - fp * fn)
+    value = _array.ratio(shared, predicted * referenced)
+    return _filled(xp.clip(value, -1.0, 1.0), predicted * referenced == 0, zero_division)
 
 
-@from_counts
-def cohen_kappa(counts: ConfusionCounts, *, zero_division: float = math.nan) -> Array:
+@_from_tables
+def cohen_kappa(counts: Table, *, zero_division: float = math.nan) -> Array:
     """Return Cohen's kappa: the agreement beyond what chance alone would give.
 
     Formula: (p_o - p_e) / (1 - p_e), with the observed and the expected share of equal voxels; computed as
-    2 (TP TN - FP FN) / ((TP + FP) (FP + TN) + (FN + TN) (TP + FN)) on proportions, which is the same and cannot cancel.
+    2 (TP TN - FP FN) / ((TP + FP) (FP + TN) + (FN + TN) (TP + FN)) on proportions, which is the same and cannot cancel;
+    of a matrix, both terms are summed over the classes against the rest.
 
     Args:
-        counts: Counts of any shape, or the pair with the options of `confusion_counts`.
+        counts: Counts of any shape, or the pair with the options of `confusion_counts`, or a `ConfusionMatrix`.
         zero_division: The value where the metric is undefined.
 
     Returns:
-        Array of the shape of the counts, from -1 to 1, 0 for chance; higher is better.
+        Array of the shape of the counts, or one number per matrix, from -1 to 1, 0 for chance; higher is better.
 
     Undefined:
-        Both masks empty, or both full: NaN.
+        Both masks empty, or both full, or all voxels in one class on both sides of the matrix: NaN.
 
     Example:
         >>> import numpy as np
@@ -171,12 +200,19 @@ def cohen_kappa(counts: ConfusionCounts, *, zero_division: float = math.nan) -> 
     Agrees with:
         scikit-learn's `cohen_kappa_score`.
     """
-    tp, fp, fn, tn = proportions(counts)
-    chance = (tp + fp) * (fp + tn) + (fn + tn) * (tp + fn)
-    return _array.ratio(2 * (tp * tn - fp * fn), chance, zero_division=zero_division)
+    tp, fp, fn, tn = proportions(against_rest(counts))
+    chance = _over_classes(counts, (tp + fp) * (fp + tn) + (fn + tn) * (tp + fn))
+    shared = _over_classes(counts, tp * tn - fp * fn)
+    return _array.ratio(2 * shared, chance, zero_division=zero_division)
 
 
-@derived((ConfusionCounts, PairedMoments), confusion_counts)
+def _from_counts_or_moments(formula: Callable[..., Any]) -> CountMetric[ConfusionCounts | PairedMoments]:
+    """Return the metric that takes what `formula` takes, or the pair of masks in place of the counts."""
+    metric = derived((ConfusionCounts, PairedMoments), confusion_counts)(formula)
+    return cast(CountMetric[ConfusionCounts | PairedMoments], metric)
+
+
+@_from_counts_or_moments
 def interclass_correlation(counts: ConfusionCounts | PairedMoments, *, zero_division: float = math.nan) -> Array:
     """Return the one-way intraclass correlation of the two images seen as raters.
 
@@ -252,6 +288,13 @@ def probabilistic_distance(counts: ConfusionCounts, *, zero_division: float = ma
     apart = fp + fn
     distance = _array.ratio(apart, 2 * tp, zero_division=math.inf)
     return xp.where((apart == 0) & (tp == 0), xp.full_like(distance, zero_division), distance)
+
+
+def _over_classes(counts: Table, term: Array) -> Array:
+    """Return the sum of a term over the classes of a matrix; the term of counts as it is."""
+    if isinstance(counts, ConfusionMatrix):
+        return _array.library(term).sum(term, axis=-1)
+    return term
 
 
 def _filled(value: Array, undefined: Array, zero_division: float) -> Array:

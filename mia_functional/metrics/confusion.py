@@ -7,7 +7,7 @@ x64).
 
 import math
 from collections.abc import Callable, Iterable
-from typing import Any, NamedTuple, Protocol, cast, overload
+from typing import Any, NamedTuple, Protocol, TypeVar, cast, overload
 
 import numpy as np
 
@@ -59,10 +59,10 @@ def confusion_counts(
         ([1, 1, 2], [1, 0, 1], [0, 0, 0], [2, 3, 1])
     """
     name = "confusion_counts"
-    xp, prediction, reference, mask = paired(name, prediction, reference, mask)
+    prediction, reference, mask = paired(name, prediction, reference, mask=mask)
     sets = None if labels is None else label_sets(name, labels)
     axes = reduced(name, axis, prediction.ndim)
-    _countable(name, xp, prediction.shape)
+    countable(name, prediction)
     given = [array for array in (prediction, reference, mask) if array is not None]
     sizes_of = _host_sizes if all(map(_array.on_host, given)) else _device_sizes
     sizes, total = sizes_of(name, (prediction, reference, mask), sets, axes)
@@ -108,45 +108,40 @@ def soft_confusion_counts(
         Milletari et al. 2016, V-Net, doi 10.1109/3DV.2016.79.
     """
     name = "soft_confusion_counts"
-    if _array.namespace(name, probabilities=probabilities) and _array.dtype_kind(probabilities) != "float":
-        _check.invalid_kind(name, "probabilities", "hold floats", f"dtype {probabilities.dtype}")
     sets = None if labels is None else label_sets(name, labels)
     xp, (probabilities, reference) = _array.together(name, probabilities=probabilities, reference=reference)
-    shape = tuple(reference.shape) if sets is None else (*reference.shape, len(sets))
+    if _array.dtype_kind(probabilities) != "float":
+        _check.invalid_kind(name, "probabilities", "hold floats", f"dtype {probabilities.dtype}")
     _check.not_empty(name, "reference", reference.shape)
+    shape = tuple(reference.shape) if sets is None else (*reference.shape, len(sets))
     if tuple(probabilities.shape) != shape:
         _check.invalid_value(name, "probabilities", f"have the shape {shape}", f"{tuple(probabilities.shape)}")
-    axes = reduced(name, axis, reference.ndim)
     masks = _masks(name, "reference", reference, sets)
-    target = xp.stack(masks, axis=-1) if sets is not None else masks[0]
-    if mask is not None:
-        mask = paired(name, reference, reference, mask)[3]
-        mask = mask if sets is None or mask is None else mask[..., None]
     share = xp.astype(probabilities, _array.accumulator_dtype(probabilities))
-    target = xp.astype(target, share.dtype)
-    terms = (share * target, share * (1 - target), (1 - share) * target, (1 - share) * (1 - target))
+    target = xp.astype(masks[0] if sets is None else xp.stack(masks, axis=-1), share.dtype)
+    terms = [share * target, share * (1 - target), (1 - share) * target, (1 - share) * (1 - target)]
     if mask is not None:
-        terms = tuple(xp.where(mask, term, xp.zeros_like(term)) for term in terms)
+        _, _, inside = paired(name, reference, reference, mask=mask)
+        inside = inside if sets is None else xp.expand_dims(inside, axis=-1)
+        terms = [xp.where(inside, term, xp.zeros_like(term)) for term in terms]
+    axes = reduced(name, axis, reference.ndim)
     return ConfusionCounts(*(xp.sum(term, axis=axes) for term in terms))
 
 
 def paired(
-    function: str, prediction: Array, reference: Array, mask: Array | None
-) -> tuple[Any, Array, Array, Array | None]:
-    """Return the namespace and the arrays of one shape, library and device; the mask as booleans."""
-    arrays = {"prediction": prediction, "reference": reference}
-    if mask is not None:
-        arrays["mask"] = mask
-    xp, together = _array.together(function, **arrays)
-    _check.same_shape(function, together[0].shape, together[1].shape)
-    _check.not_empty(function, "prediction", together[0].shape)
-    if mask is None:
-        return xp, together[0], together[1], None
-    if together[2].shape != together[1].shape:
-        _check.invalid_value(
-            function, "mask", f"have the shape of the pair, {tuple(together[1].shape)}", f"{tuple(together[2].shape)}"
-        )
-    return xp, together[0], together[1], binary(function, "mask", together[2])
+    function: str, prediction: Array, reference: Array, *, mask: Array | None = None
+) -> tuple[Array, Array, Array | None]:
+    """Return a pair, and the mask as booleans: of one shape, in one library and on one device."""
+    arrays = {"prediction": prediction, "reference": reference} | ({} if mask is None else {"mask": mask})
+    _, (prediction, reference, *masks) = _array.together(function, **arrays)
+    _check.same_shape(function, prediction.shape, reference.shape)
+    _check.not_empty(function, "prediction", prediction.shape)
+    for given in masks:
+        if tuple(given.shape) != tuple(reference.shape):
+            requirement = f"have the shape of the pair, {tuple(reference.shape)}"
+            _check.invalid_value(function, "mask", requirement, tuple(given.shape))
+        return prediction, reference, binary(function, "mask", given)
+    return prediction, reference, None
 
 
 def reduced(function: str, axis: int | tuple[int, ...] | None, ndim: int) -> tuple[int, ...]:
@@ -160,12 +155,13 @@ def reduced(function: str, axis: int | tuple[int, ...] | None, ndim: int) -> tup
     return axes
 
 
-def _countable(function: str, xp: Any, shape: tuple[int, ...]) -> None:
+def countable(function: str, prediction: Array) -> None:
     """Refuse more voxels than the library's integers can count."""
-    default = xp.__array_namespace_info__().default_dtypes()["integral"]
-    limit = int(xp.iinfo(default).max)
-    if math.prod(shape) > limit:
-        _check.invalid_value(function, "prediction", f"have at most {limit} voxels without 64-bit integers", shape)
+    xp = _array.library(prediction)
+    limit = int(xp.iinfo(xp.__array_namespace_info__().default_dtypes()["integral"]).max)
+    if math.prod(prediction.shape) > limit:
+        requirement = f"have at most {limit} voxels without 64-bit integers"
+        _check.invalid_value(function, "prediction", requirement, tuple(prediction.shape))
 
 
 def _masks(function: str, argument: str, array: Array, sets: tuple[tuple[int, ...], ...] | None) -> list[Array]:
@@ -233,7 +229,10 @@ def proportions(counts: ConfusionCounts) -> tuple[Array, Array, Array, Array]:
     return tp, fp, fn, tn
 
 
-class CountMetric(Protocol):
+Record = TypeVar("Record", contravariant=True)
+
+
+class CountMetric(Protocol[Record]):
     """A metric of counts, called with the counts or with the pair that they come from."""
 
     @property
@@ -241,7 +240,7 @@ class CountMetric(Protocol):
         """The public name."""
 
     @overload
-    def __call__(self, counts: ConfusionCounts, /, **options: float) -> Array: ...
+    def __call__(self, counts: Record, /, **options: float) -> Array: ...
 
     @overload
     def __call__(
@@ -256,6 +255,6 @@ class CountMetric(Protocol):
     ) -> Array: ...
 
 
-def from_counts(formula: Callable[..., Any]) -> CountMetric:
+def from_counts(formula: Callable[..., Any]) -> CountMetric[ConfusionCounts]:
     """Return the metric that takes what `formula` takes, or the pair in place of the counts."""
-    return cast(CountMetric, derived(ConfusionCounts, confusion_counts)(formula))
+    return cast(CountMetric[ConfusionCounts], derived(ConfusionCounts, confusion_counts)(formula))

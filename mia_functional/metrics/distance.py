@@ -5,11 +5,22 @@ with the options of `surface_distances`. The result is a scalar; with labels it 
 percentiles add a last axis. If one structure is empty, every distance is inf; if both are, it is NaN.
 """
 
+import functools
 from collections.abc import Iterable, Sequence
 
 from mia_functional import _array, _check
-from mia_functional.metrics.ranks import percentile as weighted_percentile
-from mia_functional.metrics.reductions import Direction, defined, directed, directions, each, from_distances, mean, pool
+from mia_functional.metrics.ranks import percentiles
+from mia_functional.metrics.reductions import (
+    Direction,
+    defined,
+    directed,
+    directions,
+    from_distances,
+    mean,
+    one_or_all,
+    pool,
+    several,
+)
 from mia_functional.metrics.surface import SurfaceDistances, solid, surface_distances
 from mia_functional.typing import Array, Label, Labels, Spacing
 
@@ -51,17 +62,14 @@ def hausdorff_distance(
         DeepMind's surface-distance; with `boundary=voxels` MONAI and Metrics Reloaded, and medpy with `pooled=True`
         too.
     """
-    forward, backward = directions(distances)
-    xp = _array.library(*forward)
-
-    def value(percent: float) -> Array:
+    percents = several(percentile)
+    for percent in percents:
         if not 0 <= percent <= 100:
             _check.invalid_value("hausdorff_distance", "percentile", "lie within 0 and 100", percent)
-        if pooled:
-            return weighted_percentile(*pool(distances), percent)
-        return xp.maximum(weighted_percentile(*forward, percent), weighted_percentile(*backward, percent))
-
-    return each(percentile, lambda percent: defined(value(percent), distances))
+    samples = (pool(distances),) if pooled else directions(distances)
+    values = [percentiles(*sample, percents) for sample in samples]
+    larger = functools.reduce(_array.library(*values).maximum, values)
+    return one_or_all(percentile, defined(larger, distances))
 
 
 @from_distances

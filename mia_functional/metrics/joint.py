@@ -64,16 +64,32 @@ def _label_overlap(
             sizes += [_sizes(select(first, one), select(second, one)) for one in sets]
             total += first.size
         return sizes, total
-    counts = joint_counts(prediction, reference, values, mask)
-    member = np.zeros((len(sets), len(counts)))
+    counts = _joint_counts(prediction, reference, values, mask)
+    member = _members(values, sets)
+    shared = np.sum((member @ counts) * member, axis=1)
+    return np.stack([shared, member @ counts.sum(axis=1), member @ counts.sum(axis=0)], axis=1), int(counts.sum())
+
+
+def matrix(
+    function: str, prediction: Array, reference: Array, mask: Array | None, sets: Sequence[tuple[int, ...]]
+) -> tuple[Any, int]:
+    """Return how often the label sets meet, (L, L), and the number of voxels."""
+    maps = _labels(function, "prediction", prediction), _labels(function, "reference", reference)
+    values = sorted({value for one in sets for value in one})
+    counts = _joint_counts(*maps, values, mask)
+    member = _members(values, sets)
+    return member @ counts @ member.T, int(counts.sum())
+
+
+def _members(values: Sequence[int], sets: Sequence[tuple[int, ...]]) -> Any:
+    """Return a table (L, A + 1) with 1 where a set has a value; the last column is all other labels."""
+    member = np.zeros((len(sets), len(values) + 1), np.int64)
     for row, one in zip(member, sets, strict=True):
         row[np.searchsorted(values, one)] = 1
-    shared = np.sum((member @ counts.astype(np.float64)) * member, axis=1)
-    sizes = np.stack([shared, member @ counts.sum(axis=1), member @ counts.sum(axis=0)], axis=1)
-    return sizes.astype(np.int64), int(counts.sum())
+    return member
 
 
-def joint_counts(prediction: Array, reference: Array, values: Sequence[int], mask: Array | None) -> Any:
+def _joint_counts(prediction: Array, reference: Array, values: Sequence[int], mask: Array | None) -> Any:
     """Return how often the sorted label values meet, (A + 1, A + 1); the last row and column are all other labels."""
     top, size = int(max(prediction.max(), reference.max())), len(values) + 1
     translate = _translation(values, top)

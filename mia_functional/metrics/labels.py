@@ -7,7 +7,7 @@ from mia_functional import _array, _check
 from mia_functional._masks import binary, extremes, integral
 from mia_functional.typing import Array, Label, Labels
 
-__all__ = ["binary", "label_map", "label_sets", "pairs", "select"]
+__all__ = ["binary", "label_map", "label_sets", "pairs", "select", "structures"]
 
 
 def label_sets(function: str, labels: Labels | Iterable[Label]) -> tuple[tuple[int, ...], ...]:
@@ -127,3 +127,35 @@ def pairs(
     sets = label_sets(function, labels)
     maps = label_map(function, "prediction", prediction), label_map(function, "reference", reference)
     return tuple((select(maps[0], one), select(maps[1], one)) for one in sets)
+
+
+def structures(
+    function: str, argument: str, array: Array, labels: Labels | Iterable[Label] | None
+) -> tuple[Array, ...]:
+    """Return the boolean masks of one array: the array itself without labels, else one mask per label.
+
+    Args:
+        function: Name for messages.
+        argument: Name of the array in messages.
+        array: Mask, or with `labels` an integer label map.
+        labels: As in `label_sets`, or None for a mask.
+
+    Returns:
+        Boolean arrays of the same shape.
+
+    Raises:
+        TypeError: The array is no array or of the wrong kind.
+        ValueError: The array is empty or holds values that are not allowed.
+
+    Example:
+        >>> import numpy as np
+        >>> [one.tolist() for one in structures("volume", "mask", np.array([0, 1, 2]), (2, (1, 2)))]
+        [[False, False, True], [False, True, True]]
+    """
+    _array.namespace(function, **{argument: array})
+    _check.not_empty(function, argument, array.shape)
+    if labels is None:
+        return (binary(function, argument, array),)
+    sets = label_sets(function, labels)
+    checked = label_map(function, argument, array)
+    return tuple(select(checked, one) for one in sets)

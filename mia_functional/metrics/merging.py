@@ -2,14 +2,16 @@
 
 import functools
 import operator
+from collections.abc import Callable
 from typing import Any, TypeVar, cast
 
 from mia_functional import _array, _check
 from mia_functional.metrics.confusion import ConfusionCounts
+from mia_functional.metrics.matrix import ConfusionMatrix
 from mia_functional.metrics.moments import PairedMoments
-from mia_functional.typing import Array
+from mia_functional.metrics.spatial import PairedSpatialMoments, SpatialMoments
 
-Statistic = TypeVar("Statistic", ConfusionCounts, PairedMoments)
+Statistic = TypeVar("Statistic", ConfusionCounts, ConfusionMatrix, PairedMoments, SpatialMoments, PairedSpatialMoments)
 
 
 def merge(statistic: Statistic, *others: Statistic) -> Statistic:
@@ -20,7 +22,7 @@ def merge(statistic: Statistic, *others: Statistic) -> Statistic:
     of a `shard_map` can also be added with `lax.psum`.
 
     Args:
-        statistic: `ConfusionCounts` or `PairedMoments`, with fields of any shape.
+        statistic: Counts, a confusion matrix, or moments, with fields of any shape.
         others: Statistics of the same kind and shape.
 
     Returns:
@@ -38,13 +40,11 @@ def merge(statistic: Statistic, *others: Statistic) -> Statistic:
         Chan, Golub and LeVeque 1983, doi 10.1080/00031305.1983.10483115.
     """
     parts = (statistic, *others)
-    if any(type(part) is not type(statistic) for part in parts) or not isinstance(
-        statistic, ConfusionCounts | PairedMoments
-    ):
+    combine = _COMBINE.get(type(statistic))
+    if combine is None or any(type(part) is not type(statistic) for part in parts):
         kinds = ", ".join(sorted({type(part).__name__ for part in parts}))
         _check.invalid_kind("merge", "others", "be counts or moments of one kind", kinds)
-    combine = _add_counts if isinstance(statistic, ConfusionCounts) else _add_moments
-    return cast(Statistic, functools.reduce(cast(Any, combine), parts))
+    return cast(Statistic, functools.reduce(combine, parts))
 
 
 def identity(statistic: Statistic) -> Statistic:
@@ -61,16 +61,25 @@ def identity(statistic: Statistic) -> Statistic:
         >>> merge(identity(counts), counts) == counts
         True
     """
-    empty: list[Array] = [field * 0 for field in statistic]
-    if isinstance(statistic, PairedMoments):
-        ends: tuple[Array, Array] = (empty[-2] + float("inf"), empty[-1] - float("inf"))
-        return PairedMoments._make((*empty[:-2], *ends))
-    return ConfusionCounts(*empty)
+    empty: Any = type(statistic)(*map(_nothing, statistic))
+    if isinstance(empty, PairedMoments):
+        inf = float("inf")
+        empty = empty._replace(
+            reference_minimum=empty.reference_minimum + inf, reference_maximum=empty.reference_maximum - inf
+        )
+    return cast(Statistic, empty)
 
 
-def _add_counts(one: ConfusionCounts, other: ConfusionCounts) -> ConfusionCounts:
-    """Return the sums of the fields; refuse those that wrapped."""
-    total = ConfusionCounts(*map(operator.add, one, other))
+def _nothing(field: Any) -> Any:
+    """Return zeros like a field: a number, an array, or a statistic in a statistic."""
+    if isinstance(field, SpatialMoments):
+        return identity(field)
+    return 0 * field if isinstance(field, int | float) else _array.library(field).zeros_like(field)
+
+
+def _add(one: Any, other: Any) -> Any:
+    """Return the sums of the fields of two counts; refuse those that wrapped."""
+    total = type(one)(*map(operator.add, one, other))
     for field in total:
         if isinstance(field, int | float) or _array.is_traced(field) or _array.dtype_kind(field) == "float":
             continue
@@ -98,3 +107,28 @@ def _add_moments(one: PairedMoments, other: PairedMoments) -> PairedMoments:
         xp.minimum(one.reference_minimum, other.reference_minimum),
         xp.maximum(one.reference_maximum, other.reference_maximum),
     )
+
+
+def _add_places(one: SpatialMoments, other: SpatialMoments) -> SpatialMoments:
+    """Return the spatial moments of two parts together; a part without voxels changes nothing."""
+    count = one.count + other.count
+    share = _array.ratio(other.count, count, zero_division=0)[..., None]
+    apart = other.mean - one.mean
+    spread = (share * (1 - share) * apart)[..., None] * apart[..., None, :]
+    share_of_matrix = share[..., None]
+    covariance = (1 - share_of_matrix) * one.covariance + share_of_matrix * other.covariance + spread
+    return SpatialMoments(count, one.mean + share * apart, covariance)
+
+
+def _add_pairs(one: PairedSpatialMoments, other: PairedSpatialMoments) -> PairedSpatialMoments:
+    """Return the spatial moments of two parts together, on both sides."""
+    return PairedSpatialMoments(*map(_add_places, one, other))
+
+
+_COMBINE: dict[type, Callable[[Any, Any], Any]] = {
+    ConfusionCounts: _add,
+    ConfusionMatrix: _add,
+    PairedMoments: _add_moments,
+    SpatialMoments: _add_places,
+    PairedSpatialMoments: _add_pairs,
+}

@@ -1,17 +1,19 @@
 """Moments of a pair of images: the statistic of every error and correlation metric.
 
 Axes: all axes of a case are spatial and all are reduced, unless `axis` names fewer. Integers, booleans and half floats
-are promoted before any arithmetic. Sums are of differences from the first voxel, so that an offset of the images,
+are promoted before any arithmetic. Scatter is summed of differences from a mean, so that an offset of the images,
 however large, does not cancel.
 """
 
 import math
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple, Protocol, cast, overload
 
 import numpy as np
 
 from mia_functional import _array, _check
 from mia_functional.metrics.confusion import paired, reduced
+from mia_functional.metrics.derived import derived
 from mia_functional.typing import Array
 
 CHUNK = 2**14
@@ -75,7 +77,7 @@ def paired_moments(prediction: Array, reference: Array, *, axis: int | tuple[int
         Chan, Golub and LeVeque 1983, doi 10.1080/00031305.1983.10483115.
     """
     name = "paired_moments"
-    _, prediction, reference, _ = paired(name, prediction, reference, None)
+    prediction, reference, _ = paired(name, prediction, reference)
     for argument, array in (("prediction", prediction), ("reference", reference)):
         real(name, argument, array)
     axes = reduced(name, axis, prediction.ndim)
@@ -108,12 +110,12 @@ def _device_moments(prediction: Array, reference: Array, axes: tuple[int, ...]) 
 
 def _centred(xp: Any, image: Array, axes: tuple[int, ...]) -> tuple[Array, Array]:
     """Return the mean, and the image less its mean; exactly 0 where the image is constant."""
-    first = image[tuple(slice(0, 1) if axis in axes else slice(None) for axis in range(image.ndim))]
-    shifted = image - first
+    lowest = xp.min(image, axis=axes, keepdims=True)
+    shifted = image - lowest
     near = xp.mean(shifted, axis=axes, keepdims=True)
     rest = xp.mean(shifted - near, axis=axes, keepdims=True)
     mean = near + rest
-    return xp.squeeze(first + mean, axis=axes), shifted - mean
+    return xp.squeeze(lowest + mean, axis=axes), shifted - mean
 
 
 def _host_moments(prediction: Array, reference: Array, axes: tuple[int, ...]) -> PairedMoments:
@@ -133,28 +135,47 @@ def _host_moments(prediction: Array, reference: Array, axes: tuple[int, ...]) ->
 
 
 def _one_pass(prediction: Any, reference: Any) -> tuple[float, ...]:
-    """Return the fields of the moments of one pair of NumPy arrays."""
-    first = np.asarray([image[(0,) * image.ndim] for image in (prediction, reference)], np.float64)
-    sums, gram = np.zeros(2), np.zeros((2, 2))
-    absolute: Any = 0.0
-    squared: Any = 0.0
-    low: Any = math.inf
-    high: Any = -math.inf
-    buffer = np.empty((3, min(CHUNK, prediction.size)))
+    """Return the fields of the moments of one pair of NumPy arrays, each chunk centred on its own mean."""
     access: Any = [["readonly"]] * 2
     native = [array.dtype.newbyteorder("=") for array in (prediction, reference)]
-    pieces = np.nditer((prediction, reference), ["external_loop", "buffered"], access, native, buffersize=CHUNK)
-    for p, r in pieces:
-        shifted, error = buffer[:2, : p.size], buffer[2, : p.size]
-        shifted[0], shifted[1] = p, r
-        np.subtract(shifted[0], shifted[1], out=error)
-        shifted -= first[:, None]
-        sums += shifted.sum(axis=1)
-        gram += shifted @ shifted.T
-        squared += error @ error
-        absolute += np.abs(error, out=error).sum()
-        low, high = np.minimum(low, r.min()), np.maximum(high, r.max())
-    mean = sums / prediction.size
-    scatter = gram - np.outer(sums, mean)
-    spread = max(scatter[0, 0], 0.0), max(scatter[1, 1], 0.0), scatter[0, 1]
-    return prediction.size, *(first + mean), *spread, absolute, squared, low, high
+    buffer = np.empty((3, min(CHUNK, prediction.size)))
+    counts, means, grams, errors, extremes = [], [], [], [], []
+    for p, r in np.nditer((prediction, reference), ["external_loop", "buffered"], access, native, buffersize=CHUNK):
+        pair, error = buffer[:2, : p.size], buffer[2, : p.size]
+        pair[0], pair[1] = p, r
+        np.subtract(pair[0], pair[1], out=error)
+        mean = pair.mean(axis=1)
+        pair -= mean[:, None]
+        counts.append(p.size)
+        means.append(mean)
+        grams.append(pair @ pair.T)
+        errors.append((np.abs(error).sum(), error @ error))
+        extremes.append((r.min(), r.max()))
+    weights, centres = np.array(counts)[:, None], np.array(means)
+    mean = np.sum(weights * centres, axis=0) / prediction.size
+    apart = centres - mean
+    scatter = np.sum(grams, axis=0) + (weights * apart).T @ apart
+    absolute, squared = np.sum(errors, axis=0)
+    low, high = np.min(extremes, axis=0)[0], np.max(extremes, axis=0)[1]
+    return prediction.size, *mean, scatter[0, 0], scatter[1, 1], scatter[0, 1], absolute, squared, low, high
+
+
+class MomentMetric(Protocol):
+    """A metric of moments, called with the moments or with the pair that they come from."""
+
+    @property
+    def __name__(self) -> str:
+        """The public name."""
+
+    @overload
+    def __call__(self, moments: PairedMoments, /, **options: Any) -> Array: ...
+
+    @overload
+    def __call__(
+        self, prediction: Array, reference: Array, *, axis: int | tuple[int, ...] | None = None, **options: Any
+    ) -> Array: ...
+
+
+def from_moments(formula: Callable[..., Any]) -> MomentMetric:
+    """Return the metric that takes what `formula` takes, or the pair in place of the moments."""
+    return cast(MomentMetric, derived(PairedMoments, paired_moments)(formula))

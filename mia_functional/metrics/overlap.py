@@ -139,3 +139,52 @@ def volume_similarity(counts: ConfusionCounts, *, zero_division: float = math.na
     tp, fp, fn, _ = floats(counts)
     smaller = _array.library(fp).minimum(fp, fn)
     return _array.ratio(2 * (tp + smaller), 2 * tp + fp + fn, zero_division=zero_division)
+
+
+@from_counts
+def generalized_dice(counts: ConfusionCounts, *, power: float = 2.0, zero_division: float = math.nan) -> Array:
+    """Return the generalized Dice coefficient (GDS): one Dice of all labels, in which small structures weigh more.
+
+    Formula: 2 sum w_l TP_l / sum w_l (2 TP_l + FP_l + FN_l), with the weights w_l = 1 / (TP_l + FN_l)^power; a label
+    that is not in the reference has the largest weight of the others.
+
+    Args:
+        counts: Counts whose last axis is the labels, or the pair with `labels` and the options of `confusion_counts`.
+        power: 2 for the inverse squared volume, 1 for the inverse volume, 0 for equal weights; not negative.
+        zero_division: The value where the metric is undefined.
+
+    Returns:
+        Array of the shape of the counts without the last axis, from 0 to 1; higher is better.
+
+    Undefined:
+        No label in the reference: NaN.
+
+    Raises:
+        ValueError: `power` is negative or not finite, or the counts have no axis of labels.
+
+    Example:
+        >>> import numpy as np
+        >>> round(float(generalized_dice(np.array([1, 1, 2, 2, 2]), np.array([1, 2, 2, 2, 2]), labels=(1, 2))), 6)
+        0.690909
+
+    Source:
+        Crum et al. 2006, doi 10.1109/TMI.2006.880587; Sudre et al. 2017, doi 10.1007/978-3-319-67558-9_28.
+
+    Agrees with:
+        MONAI's `GeneralizedDiceScore`.
+    """
+    name = "generalized_dice"
+    if not 0 <= power < math.inf:
+        _check.invalid_value(name, "power", "be finite and not negative", power)
+    tp, fp, fn, _ = floats(counts)
+    if tp.ndim == 0:
+        _check.invalid_value(name, "counts", "have a last axis of labels", "no axis")
+    xp = _array.library(tp)
+    size = tp + fn
+    smallest = xp.min(xp.where(size > 0, size, xp.full_like(size, math.inf)), axis=-1, keepdims=True)
+    absent = xp.isinf(smallest)
+    smallest = xp.where(absent, xp.ones_like(smallest), smallest)
+    weights = (smallest / xp.where(size > 0, size, smallest)) ** float(power)
+    shared, whole = xp.sum(weights * tp, axis=-1), xp.sum(weights * (2 * tp + fp + fn), axis=-1)
+    whole = xp.where(absent[..., 0], xp.zeros_like(whole), whole)
+    return _array.ratio(2 * shared, whole, zero_division=zero_division)

@@ -35,6 +35,10 @@ def global_consistency_error(counts: ConfusionCounts) -> Array:
 
     Source:
         Martin et al. 2001, doi 10.1109/ICCV.2001.937655; Taha and Hanbury 2015, doi 10.1186/s12880-015-0068-x.
+
+    Differs from:
+        Martin's error of a voxel that only one mask has, which is the share of its region in one mask that its region
+        in the other lacks; here, as in Taha and Hanbury, it is 1.
     """
     tp, fp, fn, tn = proportions(counts)
     to_reference = _refinement(fn, tp) + _refinement(fp, tn)

@@ -62,9 +62,15 @@ def _apply(formula: Callable[..., Any], distances: SurfaceDistances, options: di
     """Return the value of a formula; arrays that lie in the host's memory are evaluated with NumPy."""
     model = distances.prediction_to_reference
     if not all(map(_array.on_host, distances)):
-        return formula(distances, **options)
+        hashable = {name: tuple(value) if isinstance(value, list) else value for name, value in options.items()}
+        return _array.compiled(_of_fields, *distances, formula=formula, **hashable)
     value = np.asarray(formula(SurfaceDistances(*map(_array.to_numpy, distances)), **options))
     return _array.from_numpy(value, _array.library(model), model)
+
+
+def _of_fields(*fields: Array, formula: Callable[..., Any], **options: Any) -> Array:
+    """Return the value of a formula for the fields of a record."""
+    return formula(SurfaceDistances(*fields), **options)
 
 
 def directions(distances: SurfaceDistances) -> tuple[Weighted, Weighted]:
@@ -85,49 +91,67 @@ def directed(function: str, distances: SurfaceDistances, direction: Direction) -
 def pool(distances: SurfaceDistances) -> Weighted:
     """Return distances and weights of both directions together."""
     xp = _array.library(*distances)
-    columns = zip(*directions(distances), strict=True)
-    both = tuple(xp.concat([xp.reshape(field, (-1,)) for field in column]) for column in columns)
-    return both[0], both[1]
+    columns = tuple(zip(*map(flat, directions(distances)), strict=True))
+    return xp.concat(columns[0]), xp.concat(columns[1])
 
 
 def mean(weighted: Weighted) -> Array:
     """Return the weighted mean distance; NaN without any weight."""
-    distances, weights = weighted
-    xp = _array.library(distances)
-    weights = xp.astype(weights, distances.dtype)
-    present = xp.where(weights > 0, distances, xp.zeros_like(distances))
-    return _array.ratio(xp.sum(present * weights), xp.sum(weights))
+    xp = _array.library(*weighted)
+
+    def sums(distances: Array, weights: Array) -> Array:
+        known = xp.where(present(weights), distances, xp.zeros_like(distances))
+        weights = xp.astype(weights, distances.dtype)
+        return xp.stack([xp.sum(known * weights), xp.sum(weights)])
+
+    parts = _array.totals(sums, *flat(weighted))
+    return _array.ratio(parts[0], parts[1])
+
+
+def flat(weighted: Weighted) -> Weighted:
+    """Return distances and weights with one axis."""
+    xp = _array.library(*weighted)
+    return xp.reshape(weighted[0], (-1,)), xp.reshape(weighted[1], (-1,))
+
+
+def present(weights: Array) -> Array:
+    """Return which entries are elements of a surface: those with a weight."""
+    return weights if _array.dtype_kind(weights) == "bool" else weights > 0
 
 
 def share_within(function: str, weighted: Weighted, tolerance: float | Sequence[float], zero_division: float) -> Array:
     """Return the share of the weight at distances within a tolerance, or within each of several."""
-    distances, weights = weighted
-    xp = _array.library(distances)
-    weights = xp.astype(weights, distances.dtype)
-    whole = xp.sum(weights)
-    slack = 1 + ROUNDING * float(xp.finfo(distances.dtype).eps)
-
-    def share(limit: float) -> Array:
+    xp = _array.library(*weighted)
+    limits = several(tolerance)
+    for limit in limits:
         if not 0 <= limit < math.inf:
             _check.invalid_value(function, "tolerance", "be finite and not negative", limit)
-        inside = xp.sum(xp.where(distances <= limit * slack, weights, xp.zeros_like(weights)))
-        return _array.ratio(inside, whole, zero_division=zero_division)
+    slack = 1 + ROUNDING * float(xp.finfo(weighted[0].dtype).eps)
 
-    return each(tolerance, share)
+    def sums(distances: Array, weights: Array) -> Array:
+        weights = xp.astype(weights, distances.dtype)
+        inside = [xp.where(distances <= limit * slack, weights, xp.zeros_like(weights)) for limit in limits]
+        return xp.stack([xp.sum(part) for part in (*inside, weights)])
+
+    parts = _array.totals(sums, *flat(weighted))
+    shares = _array.ratio(parts[:-1], xp.broadcast_to(parts[-1], (len(limits),)), zero_division=zero_division)
+    return one_or_all(tolerance, shares)
 
 
 def defined(value: Array, distances: SurfaceDistances) -> Array:
     """Return a value that is in millimetres, or inf if one surface is empty, or NaN if both are."""
     xp = _array.library(value, *distances)
-    prediction = xp.any(distances.prediction_weights > 0)
-    reference = xp.any(distances.reference_weights > 0)
-    value = xp.where(prediction & reference, value, xp.full_like(value, math.inf))
-    return xp.where(prediction | reference, value, xp.full_like(value, math.nan))
+    prediction = xp.any(present(distances.prediction_weights))
+    reference = xp.any(present(distances.reference_weights))
+    value = xp.where(prediction & reference, value, math.inf)
+    return xp.where(prediction | reference, value, math.nan)
 
 
-def each(options: float | Sequence[float], value: Callable[[float], Array]) -> Array:
-    """Return the value for a number, or the values for several numbers along a last axis."""
-    if isinstance(options, Sequence):
-        values = [value(option) for option in options]
-        return _array.library(*values).stack(values)
-    return value(options)
+def several(option: float | Sequence[float]) -> tuple[float, ...]:
+    """Return one number or several as a tuple."""
+    return tuple(option) if isinstance(option, Sequence) else (option,)
+
+
+def one_or_all(option: float | Sequence[float], values: Array) -> Array:
+    """Return the values of several options, or the only one of a number."""
+    return values if isinstance(option, Sequence) else values[0]

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mia_functional import _array, _check, morphology
+from mia_functional._distances import nearest_squares
 from mia_functional.metrics import marching, neighbours
 from mia_functional.metrics.labels import pairs
 from mia_functional.typing import Array, Label, Labels, Spacing
@@ -209,7 +210,8 @@ def _on_device(prediction: Array, reference: Array, spacing: Spacing, boundary: 
     """Return one distance and one weight per grid point; nothing depends on the values of the masks."""
     xp = _array.library(prediction)
     elements = [boundary(mask, spacing=spacing) for mask in (prediction, reference)]
-    squares = [morphology.squared_distances(codes != 0, spacing) for codes, _ in elements]
+    surfaces = [codes != 0 for codes, _ in elements]
+    squares = [nearest_squares(one, other, spacing=spacing) for one, other in (surfaces, surfaces[::-1])]
     weights = []
     for codes, table in elements:
         known = _array.from_numpy(table, xp, codes)

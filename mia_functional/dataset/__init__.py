@@ -1,0 +1,36 @@
+"""From files to a dataset to samples: discover subjects, create an HDF5 file, open it, read any part of it."""
+
+from mia_functional.dataset.batches import collate, prefetch
+from mia_functional.dataset.creation import create
+from mia_functional.dataset.description import Category, Dataset, Entry, Storage, Subject
+from mia_functional.dataset.discovery import discover
+from mia_functional.dataset.opening import open
+from mia_functional.dataset.reading import files, geometry, read
+from mia_functional.dataset.samples import Drawn, Extract, Samples, at_epoch, samples
+from mia_functional.dataset.traversal import Sample, traverse
+from mia_functional.dataset.verification import info, verify
+
+__all__ = [
+    "Category",
+    "Dataset",
+    "Drawn",
+    "Entry",
+    "Extract",
+    "Sample",
+    "Samples",
+    "Storage",
+    "Subject",
+    "at_epoch",
+    "collate",
+    "create",
+    "discover",
+    "files",
+    "geometry",
+    "info",
+    "open",
+    "prefetch",
+    "read",
+    "samples",
+    "traverse",
+    "verify",
+]

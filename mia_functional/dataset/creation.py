@@ -1,0 +1,198 @@
+"""A cohort into one HDF5 file: every subject becomes a part, and the parts become the file when all are there."""
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Executor, as_completed, wait
+from dataclasses import asdict
+from functools import partial
+from pathlib import Path
+from typing import TypeAlias
+
+import h5py
+import numpy as np
+
+from mia_functional import _check, images
+from mia_functional.dataset import handles
+from mia_functional.dataset.description import Load, Storage, Subject
+from mia_functional.dataset.parts import Part, build, read_part, usable, write_part
+from mia_functional.dataset.storage import write_file
+from mia_functional.dataset.tables import check_same_entries, files, tables_of
+from mia_functional.dataset.traversal import Transform, checked, load_subject
+from mia_functional.typing import Progress
+
+SUFFIXES = (".h5", ".hdf5")
+"""Extensions of a dataset; pymia knows these two."""
+
+DEFAULT = Storage()
+"""Uncompressed, with relative paths, and flushed to the disk."""
+
+Make: TypeAlias = Callable[[Subject, Path], str]
+"""Makes a subject's part at a path and returns the identifier."""
+
+
+def create(
+    path: str | os.PathLike[str],
+    subjects: Sequence[Subject],
+    *,
+    load: Load = images.read,
+    transform: Transform | None = None,
+    metadata_only: bool = False,
+    executor: Executor | None = None,
+    progress: Progress | None = None,
+    overwrite: bool = False,
+    resume: bool = False,
+    storage: Storage = DEFAULT,
+) -> None:
+    """Create a dataset file from subjects (convert a cohort to HDF5).
+
+    Every subject is loaded, transformed and written to a part, a file in the folder `.NAME.parts` beside the dataset;
+    once it is there, it survives a crash of the process and of the machine. When all are there, they are joined, and
+    the file takes its name. Until then nothing is at `path`, or what was there before.
+
+    Args:
+        path: Where to; ends in `.h5` or `.hdf5`. The folder must exist.
+        subjects: From `discover`, or built by hand; all with the same entries in the same order.
+        load: Reads one file, as in `traverse`.
+        transform: From a sample to a sample, as in `traverse`; it may add categories, leave some out, or give the
+            subject another identifier.
+        metadata_only: Store shapes, geometry, digests and paths, and leave the images in their files, from which they
+            are read later. There is no `transform` then.
+        executor: Where subjects are loaded and transformed: any `concurrent.futures.Executor` (threads, processes with
+            `spawn`, dask, MPI); one after the other in this process where left out. The file is the same to the byte.
+            With processes, `load` and `transform` have to be picklable, and the folder must be common to all.
+        progress: Called with the number of subjects done, of all, and the identifier of the one just done.
+        overwrite: Replace a dataset that is there, and parts that an interrupted run left behind.
+        resume: Go on where an interrupted run stopped: parts that are whole and made from the same, unchanged files are
+            kept. `load` and `transform` have to be those of that run.
+        storage: Compression, what is kept of the files, and whether all is flushed to the disk.
+
+    Raises:
+        FileExistsError: A dataset is there, or parts of an interrupted run, and neither `overwrite` nor `resume` says
+            what is to become of them.
+        FileNotFoundError: There is no such folder, or a subject's file is missing.
+        OSError: Something could not be written; the text names the path.
+        ValueError: The extension is another; there are no subjects, two have one identifier, or their entries differ;
+            a file cannot be read, or images of one subject do not lie on each other.
+
+    Example:
+        >>> import tempfile
+        >>> from mia_functional.dataset import Entry, open, read
+        >>> someone = Subject(name="A", entries=(Entry(category="numerical", name="AGE", value=31.0),))
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     create(f"{folder}/cohort.h5", [someone])
+        ...     read(open(f"{folder}/cohort.h5"), "A", "numerical").tolist()
+        [31.0]
+
+    Differs from:
+        pymia, which writes into the final file: it cannot be opened any more after a crash.
+    """
+    if metadata_only and (transform is not None or not storage.paths):
+        _check.invalid_value("create", "metadata_only", "be without `transform`, and with paths", storage)
+    check_same_entries(subjects)
+    place = checked_place(Path(path), overwrite=overwrite)
+    folder = parts_folder(place, overwrite=overwrite, resume=resume)
+    parts = [folder / f"{subject.name}.part" for subject in subjects]
+    make = partial(make_part, load=load, transform=transform, storage=storage, voxels=not metadata_only)
+    for done, name in enumerate(finished(make, subjects, parts, executor), start=1):
+        if progress is not None:
+            progress(done, len(subjects), name)
+    join(place, parts, subjects, storage)
+    shutil.rmtree(folder)
+
+
+def join(place: Path, parts: Sequence[Path], subjects: Sequence[Subject], storage: Storage) -> None:
+    """Write the parts of all subjects into the dataset file."""
+    headers = [read_part(part) for part in parts]
+    tables = tables_of(headers, subjects) | (files(place, subjects) if storage.paths else {})
+    versions = {"numpy": np.__version__, "h5py": h5py.__version__, "hdf5": h5py.version.hdf5_version}
+    handles.release(str(place))
+    write_file(
+        place,
+        list(zip(parts, headers, strict=True)),
+        tables,
+        attributes={**versions, "storage": json.dumps(asdict(storage))},
+        compression=storage.compression,
+        durable=storage.durable,
+    )
+
+
+def checked_place(path: Path, *, overwrite: bool) -> Path:
+    """Return where the dataset goes, as an absolute path; refuse what must not be touched."""
+    if path.suffix not in SUFFIXES:
+        _check.invalid_value("create", "path", f"end in {' or '.join(SUFFIXES)}", path)
+    if not path.absolute().parent.is_dir():
+        raise FileNotFoundError(f"create: the folder {path.absolute().parent} does not exist.")
+    if path.exists() and not overwrite:
+        raise FileExistsError(f"create: {path} exists already; `overwrite=True` replaces it.")
+    return path.absolute()
+
+
+def parts_folder(place: Path, *, overwrite: bool, resume: bool) -> Path:
+    """Return the folder for parts, empty unless those of an interrupted run are to be used."""
+    folder = place.with_name(f".{place.name}.parts")
+    if folder.exists() and not resume:
+        if not overwrite:
+            choice = "`resume=True` goes on, `overwrite=True` starts anew"
+            raise FileExistsError(f"create: {folder} holds parts of an interrupted run; {choice}.")
+        shutil.rmtree(folder)
+    folder.mkdir(exist_ok=True)
+    return folder
+
+
+def finished(
+    make: Make, subjects: Sequence[Subject], parts: Sequence[Path], executor: Executor | None
+) -> Iterator[str]:
+    """Make the parts of all subjects and yield the identifier of each that is done."""
+    if executor is None:
+        yield from map(make, subjects, parts)
+        return
+    futures = [executor.submit(make, subject, part) for subject, part in zip(subjects, parts, strict=True)]
+    try:
+        for future in as_completed(futures):
+            yield future.result()
+    finally:
+        for future in futures:
+            future.cancel()
+        wait(futures)
+
+
+def make_part(
+    subject: Subject, path: Path, *, load: Load, transform: Transform | None, storage: Storage, voxels: bool
+) -> str:
+    """Load and transform a subject and write its part, unless a usable one is there; return the identifier."""
+    stamp = fingerprint(subject, storage, voxels=voxels)
+    if not usable(path, stamp):
+        try:
+            sample = load_subject(subject, load)
+            sample = checked(sample if transform is None else transform(sample))
+            blocks, pieces = build(sample, storage, voxels=voxels)
+            part = Part(
+                subject=sample["subject"], fingerprint=stamp, geometry=sample["geometry"], blocks=blocks,
+                file_digests=digests_of_files(subject) if storage.file_digests else (),
+            )  # fmt: skip
+            write_part(path, part, pieces, durable=storage.durable)
+        except Exception as error:
+            error.add_note(f"create: this happened with the subject {subject.name}.")
+            raise
+    return subject.name
+
+
+def fingerprint(subject: Subject, storage: Storage, *, voxels: bool) -> str:
+    """Return the SHA-256 of what a part is made from: values, names, sizes and times of files, and options."""
+    states = [os.stat(entry.path) for entry in subject.entries if entry.path is not None]
+    times = [(state.st_size, state.st_mtime_ns) for state in states]
+    facts = json.dumps([asdict(subject), times, asdict(storage), voxels])
+    return hashlib.sha256(facts.encode()).hexdigest()
+
+
+def digests_of_files(subject: Subject) -> tuple[tuple[str, str], ...]:
+    """Return the category and the SHA-256 of every file of a subject."""
+    found = []
+    for entry in subject.entries:
+        if entry.path is not None:
+            with Path(entry.path).open("rb") as stream:
+                found.append((entry.category, hashlib.file_digest(stream, "sha256").hexdigest()))
+    return tuple(found)

@@ -1,0 +1,154 @@
+"""Open dataset files of this process: one handle and one read-only memory map per file, opened when first needed.
+
+Nothing here travels: records hold paths, and a process that was forked or spawned opens its own handles.
+"""
+
+import mmap
+import os
+import threading
+from pathlib import Path
+from typing import Any, NamedTuple, TypeAlias
+
+import h5py
+import numpy as np
+
+from mia_functional.dataset import guard
+from mia_functional.dataset.parts import KINDS
+from mia_functional.dataset.tables import DATA, GROUPS, SUBJECTS, digest_of_tables, number_name
+
+OPEN_FILES = 16
+"""Most files that are kept open; the one that was opened first is closed first."""
+
+Stamp: TypeAlias = tuple[int, int, int]
+"""What tells a file from one that took its place: number, size and time of the last change."""
+
+
+class Handle(NamedTuple):
+    """An open file: its tables, and the map of its bytes (none where the system has no maps)."""
+
+    file: Any
+    stamp: Stamp
+    tables: dict[str, Any]
+    digest: str
+    bytes: Any
+
+
+HANDLES: dict[str, Handle] = {}
+"""By path."""
+
+VIEWS: dict[tuple[str, str, str | int, str], Any] = {}
+"""By path, digest, subject and category: the memory of an array."""
+
+ABANDONED: list[Handle] = []
+"""Handles of the process that this one was forked from: they must be neither used nor closed."""
+
+LOCK = threading.RLock()
+
+
+def opened(path: str) -> Handle:
+    """Return the handle of a file; a new one if the file is another than before.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ValueError: The file is no dataset, damaged or hostile.
+    """
+    with LOCK:
+        handle = HANDLES.get(path)
+        if handle is not None and handle.stamp == stamp_of(path):
+            return handle
+        release(path)
+        while len(HANDLES) >= OPEN_FILES:
+            release(next(iter(HANDLES)))
+        HANDLES[path] = fresh(path)
+        return HANDLES[path]
+
+
+def expected(path: str, digest: str) -> Handle:
+    """Return the handle of a file that was described before; refuse another file that took its place."""
+    handle = HANDLES.get(path) or opened(path)
+    if handle.digest != digest:
+        guard.refuse(path, "it is another file than the one that was opened; open it again")
+    return handle
+
+
+def stamp_of(path: str) -> Stamp:
+    """Return what tells a file from another."""
+    state = os.stat(path)
+    return state.st_ino, state.st_size, state.st_mtime_ns
+
+
+def fresh(path: str) -> Handle:
+    """Open a file, read its tables and map it."""
+    stamp = stamp_of(path)
+    try:
+        file = h5py.File(path, "r", locking=False)
+    except OSError as error:
+        guard.refuse(path, f"HDF5 cannot open it ({str(error).splitlines()[0]})")
+    try:
+        tables = tables_in(file)
+        digest = digest_of_tables(tables)
+        if file.attrs.get("digest", digest) != digest:
+            guard.refuse(path, "its tables are damaged")
+        with Path(path).open("rb") as stream:
+            mapped = mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)
+    except (OSError, KeyError, RuntimeError) as error:
+        file.close()
+        guard.refuse(path, f"its tables cannot be read ({error})")
+    except BaseException:
+        file.close()
+        raise
+    return Handle(file, stamp, tables, digest, mapped)
+
+
+def tables_in(file: Any) -> dict[str, Any]:
+    """Return the tables of a file by location."""
+    if "meta" not in file:
+        guard.refuse(file.filename, "it has no group `meta`")
+    meta = guard.group_at(file, "meta")
+    if "subjects" not in meta:
+        guard.refuse(file.filename, "it has no `meta/subjects`")
+    tables = {f"meta/{name}": guard.table(meta, name) for name in ("subjects", "categories") if name in meta}
+    for name in GROUPS:
+        if name in meta:
+            group = guard.group_at(meta, name)
+            tables |= {f"meta/{name}/{key}": guard.table(group, key) for key in group}
+    return tables
+
+
+def release(path: str) -> None:
+    """Close a file, if it is open; arrays that were read from it stay valid."""
+    with LOCK:
+        handle = HANDLES.pop(path, None)
+        for key in [key for key in VIEWS if key[0] == path]:
+            del VIEWS[key]
+        if handle is not None:
+            handle.file.close()
+
+
+def array_at(handle: Handle, number: int, category: str) -> Any:
+    """Return a subject's array: the memory it is mapped to where it can be mapped, and an HDF5 dataset otherwise."""
+    with LOCK:
+        _, group, name = DATA.format(category, number_name(number, len(handle.tables[SUBJECTS]))).split("/")
+        found = guard.dataset_at(guard.group_at(guard.group_at(handle.file, "data"), group), name)
+        if not mappable(found):
+            return found
+        return np.ndarray(found.shape, found.dtype, handle.bytes, found.id.get_offset())
+
+
+def mappable(found: Any) -> bool:
+    """Tell whether the bytes of an HDF5 dataset lie in the file as they do in memory."""
+    contiguous = found.id.get_create_plist().get_layout() == h5py.h5d.CONTIGUOUS
+    return contiguous and found.size > 0 and found.dtype.kind in KINDS and found.dtype.metadata is None
+
+
+def abandon() -> None:
+    """Forget the handles of the parent in a process that was forked, without closing them."""
+    global LOCK
+    LOCK = threading.RLock()
+    ABANDONED.extend(HANDLES.values())
+    HANDLES.clear()
+    VIEWS.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=abandon)

@@ -1,0 +1,246 @@
+"""One subject on the disk while a dataset is being made: a file of its own, complete under its name or absent.
+
+A part holds a line of JSON, the digest of that line, and the arrays as they will be stored, each aligned to the pages
+of the machine. It is built in memory, written with plain system calls, flushed to the disk and then given its name.
+"""
+
+import hashlib
+import json
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, NoReturn
+
+import numpy as np
+
+from mia_functional import _check
+from mia_functional.dataset.description import Storage
+from mia_functional.dataset.encoding import Chunk, encoded
+from mia_functional.dataset.traversal import Sample, categories
+from mia_functional.geometry import Geometry
+from mia_functional.typing import Shape
+
+ALIGNMENT = 4096
+"""Bytes that every array is aligned to, in parts and in datasets: pages that can be mapped, shared and cloned."""
+
+KINDS = "biuf"
+"""NumPy's kinds of dtypes that are stored."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Block:
+    """A category of a part.
+
+    Args:
+        category: Its name.
+        dtype: Of the array; empty for texts.
+        shape: Of the array, or the number of texts.
+        digest: SHA-256 of the array or the texts.
+        offset: Where the stored bytes begin.
+        nbytes: How many they are; 0 for texts, and where the files themselves remain the storage.
+        stored: SHA-256 of the stored bytes.
+        chunks: What the stored bytes consist of, if they are compressed.
+        texts: The texts themselves.
+    """
+
+    category: str
+    dtype: str
+    shape: Shape
+    digest: str
+    offset: int = 0
+    nbytes: int = 0
+    stored: str = ""
+    chunks: tuple[Chunk, ...] = ()
+    texts: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """All that a part file says.
+
+    Args:
+        subject: Identifier.
+        fingerprint: What the part was made from; a part of another fingerprint is of no use.
+        geometry: The grid of the images; none without images.
+        blocks: The categories in order.
+        file_digests: For every entry that is a file: category, and SHA-256.
+    """
+
+    subject: str
+    fingerprint: str
+    geometry: Geometry | None
+    blocks: tuple[Block, ...]
+    file_digests: tuple[tuple[str, str], ...] = ()
+
+
+def build(sample: Sample, storage: Storage, *, voxels: bool) -> tuple[tuple[Block, ...], list[Any]]:
+    """Return the categories of a sample as blocks, and their bytes; offsets count from the end of the header.
+
+    Without `voxels`, arrays on the grid of the images are described and not stored.
+    """
+    blocks, pieces, offset = [], [], 0
+    for name in categories(sample):
+        if is_texts(sample[name]):
+            blocks.append(block_of_texts(name, sample[name]))
+            continue
+        array = storable(name, sample[name])
+        block = Block(category=name, dtype=array.dtype.str, shape=array.shape, digest=digest(array))
+        if voxels or not on_grid(array.shape, sample["geometry"]):
+            block, piece = stored(block, array, offset, storage.compression)
+            pieces.append(piece)
+            offset += aligned(block.nbytes)
+        blocks.append(block)
+    return tuple(blocks), pieces
+
+
+def on_grid(shape: Shape, geometry: Geometry | None) -> bool:
+    """Tell whether an array consists of images."""
+    return geometry is not None and shape[: len(geometry.shape)] == geometry.shape
+
+
+def block_of_texts(name: str, texts: tuple[str, ...]) -> Block:
+    """Return a category of texts as a block."""
+    return Block(category=name, dtype="", shape=(len(texts),), digest=digest_of_texts(texts), texts=texts)
+
+
+def stored(block: Block, array: Any, offset: int, compression: str | None) -> tuple[Block, Any]:
+    """Return a block with where and how it is stored, and its bytes; only images are worth compressing."""
+    fields = {name: getattr(block, name) for name in ("category", "dtype", "shape", "digest")}
+    if compression is None or array.ndim < 3:
+        return Block(**fields, offset=offset, nbytes=array.nbytes, stored=block.digest), array
+    chunks, raw = encoded(array, compression)
+    check = hashlib.sha256(raw).hexdigest()
+    return Block(**fields, offset=offset, nbytes=len(raw), stored=check, chunks=chunks), raw
+
+
+def storable(name: str, value: Any) -> Any:
+    """Return an array as it is stored: contiguous, in the byte order of most machines; refuse what is no number."""
+    array = np.asarray(value)
+    if array.dtype.kind not in KINDS or array.dtype.itemsize > 8 or array.ndim == 0 or array.size == 0:
+        needed = "hold arrays of integers, floats or booleans with at least one axis and element"
+        _check.invalid_value("create", "subjects", needed, f"{array.dtype} {array.shape} in {name}")
+    array = array.astype(np.uint8) if array.dtype.kind == "b" else array
+    return np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("<"))
+
+
+def is_texts(value: Any) -> bool:
+    """Tell whether a value of a sample is a category of texts."""
+    return isinstance(value, tuple) and len(value) > 0 and all(isinstance(entry, str) for entry in value)
+
+
+def aligned(count: int) -> int:
+    """Return the next multiple of the alignment."""
+    return -(-count // ALIGNMENT) * ALIGNMENT
+
+
+def digest(array: Any) -> str:
+    """Return the SHA-256 of a contiguous array's bytes."""
+    return hashlib.sha256(array.reshape(-1).view(np.uint8)).hexdigest()
+
+
+def digest_of_texts(texts: Iterable[str]) -> str:
+    """Return the SHA-256 of texts."""
+    return hashlib.sha256(json.dumps(list(texts)).encode()).hexdigest()
+
+
+def write_part(path: Path, part: Part, pieces: Sequence[Any], *, durable: bool) -> None:
+    """Write a part; once this returns, the subject survives a crash."""
+    head = header(part)
+    start = aligned(len(head))
+    offsets = [start + block.offset for block in part.blocks if block.nbytes]
+    with published(path, durable=durable) as stream:
+        write_all(stream, head)
+        for offset, piece in zip(offsets, pieces, strict=True):
+            stream.seek(offset)
+            write_all(stream, piece)
+
+
+@contextmanager
+def published(path: Path, *, durable: bool) -> Iterator[Any]:
+    """Open a new file that takes its name only when all is written; what fails leaves nothing behind."""
+    draft = path.with_name(f".{path.name}.draft")
+    try:
+        with draft.open("w+b", buffering=0) as stream:
+            yield stream
+            if durable:
+                os.fsync(stream.fileno())
+        draft.replace(path)
+        if durable:
+            flush_folder(path.parent)
+    except OSError as error:
+        name_path(error, path)
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+def write_all(stream: Any, piece: Any) -> None:
+    """Write all bytes of a buffer; a system call may take fewer than it is given."""
+    rest = memoryview(piece).cast("B")
+    while len(rest):
+        rest = rest[stream.write(rest) :]
+
+
+def flush_folder(folder: Path) -> None:
+    """Flush the names in a folder to the disk, where the system can."""
+    if os.name == "nt":
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def name_path(error: OSError, path: Path) -> NoReturn:
+    """Raise a system error again with the path in it."""
+    raise OSError(error.errno, f"create: {path} could not be written: {error.strerror or error}", str(path)) from error
+
+
+def header(part: Part) -> bytes:
+    """Return the first bytes of a part: a line of JSON and a line with its digest."""
+    line = json.dumps(asdict(part)).encode()
+    return line + b"\n" + hashlib.sha256(line).hexdigest().encode() + b"\n"
+
+
+def read_part(path: Path) -> Part:
+    """Return what a part says, without a look at its arrays; offsets count from the beginning of the file.
+
+    Raises:
+        ValueError: The file is no part, or its header is damaged.
+    """
+    with path.open("rb") as stream:
+        line, check = stream.readline(), stream.readline()
+        start = aligned(stream.tell())
+    if hashlib.sha256(line[:-1]).hexdigest().encode() != check.strip():
+        _check.invalid_value("create", "path", "lie beside whole parts", f"a damaged part, {path}")
+    fields = json.loads(line)
+    grid = fields.pop("geometry")
+    blocks = tuple(block_from(entry, start) for entry in fields.pop("blocks"))
+    digests = tuple(map(tuple, fields.pop("file_digests")))
+    return Part(**fields, geometry=None if grid is None else Geometry(**grid), blocks=blocks, file_digests=digests)
+
+
+def block_from(entry: dict[str, Any], start: int) -> Block:
+    """Return a block from what JSON made of it."""
+    chunks = tuple(Chunk(tuple(place), nbytes) for place, nbytes in entry["chunks"])
+    changed = {"shape": tuple(entry["shape"]), "texts": tuple(entry["texts"]), "chunks": chunks}
+    return Block(**{**entry, **changed, "offset": start + entry["offset"]})
+
+
+def usable(path: Path, fingerprint: str) -> bool:
+    """Tell whether a part is there, whole to the bit, and made from what is wanted now."""
+    try:
+        part = read_part(path)
+        return part.fingerprint == fingerprint and all(intact(path, block) for block in part.blocks)
+    except (OSError, ValueError):
+        return False
+
+
+def intact(path: Path, block: Block) -> bool:
+    """Tell whether the stored bytes of a block are those that were written."""
+    if not block.nbytes:
+        return True
+    raw = np.memmap(path, np.uint8, "r", block.offset, (block.nbytes,))
+    return digest(raw) == block.stored

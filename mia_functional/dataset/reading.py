@@ -1,0 +1,181 @@
+"""Any part of any array of a dataset, at the speed of memory."""
+
+import os
+from collections.abc import Sequence
+from types import EllipsisType
+from typing import Any, TypeAlias
+
+import h5py
+import numpy as np
+
+from mia_functional import _check, images
+from mia_functional.dataset import decoded, guard, handles
+from mia_functional.dataset.description import Dataset, category_of, subject_number
+from mia_functional.dataset.tables import FILE_ROOT, FILES, PROPERTIES
+from mia_functional.geometry import Geometry
+from mia_functional.typing import Array
+
+Where: TypeAlias = "int | slice | EllipsisType | tuple[int | slice | EllipsisType, ...]"
+"""What picks a part of an array, as in NumPy."""
+
+
+def read(
+    dataset: Dataset,
+    subject: str | int,
+    category: str,
+    *,
+    index: Where = ...,
+    entries: str | Sequence[str] | None = None,
+    out: Array | None = None,
+) -> Array:
+    """Read (load) an array of a subject, or a part of it.
+
+    Args:
+        dataset: From `open`.
+        subject: The identifier, or the position.
+        category: `images`, `labels`, `numerical`, ...
+        index: Which part, as NumPy would take it: `mia_functional.indexing` yields such tuples. All where left out.
+        entries: Names of the entries (channels) to read: one, whose axis is left out, or several, in that order.
+        out: A NumPy array that the part is written to, of its shape; it saves the allocation.
+
+    Returns:
+        A new NumPy array of the dtype in the file, or `out`. Texts are a tuple of str.
+
+    Raises:
+        ValueError: There is no such subject, category or entry, the index does not fit, or the file is damaged.
+
+    Example:
+        >>> import tempfile
+        >>> from mia_functional.dataset import Entry, Subject, create, open
+        >>> someone = Subject(name="A", entries=(Entry(category="numerical", name="AGE", value=31.0),))
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     create(f"{folder}/cohort.h5", [someone])
+        ...     float(read(open(f"{folder}/cohort.h5"), "A", "numerical", entries="AGE"))
+        31.0
+    """
+    array = source(dataset, subject, category)
+    if isinstance(array, tuple):
+        return array
+    part = array[index] if isinstance(array, np.ndarray) else from_hdf5(array, index)
+    if entries is not None:
+        part = part[..., channels(dataset, category, entries)]
+    if out is None:
+        return np.array(part)
+    np.copyto(out, part, casting="same_kind")
+    return out
+
+
+def source(dataset: Dataset, subject: str | int, category: str) -> Any:
+    """Return a subject's array without copying it: read-only memory, an HDF5 dataset if it cannot be mapped, or texts.
+
+    Args:
+        dataset: From `open`.
+        subject: The identifier, or the position.
+        category: `images`, `labels`, `numerical`, ...
+
+    Example:
+        >>> import tempfile
+        >>> from mia_functional.dataset import Entry, Subject, create, open
+        >>> someone = Subject(name="A", entries=(Entry(category="gender", name="GENDER", value="F"),))
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     create(f"{folder}/cohort.h5", [someone])
+        ...     source(open(f"{folder}/cohort.h5"), "A", "gender")
+        ('F',)
+    """
+    key = (dataset.path, dataset.digest, subject, category)
+    array = handles.VIEWS.get(key)
+    if array is None:
+        number = subject_number("read", dataset, subject)
+        found = category_of("read", dataset, category)
+        shape = found.shapes[number]
+        if not found.stored and dataset.files is not None:
+            names = paths(dataset, number, category)
+            return decoded.volume(dataset.files, (*key[:2], number, category), names, shape)
+        array = handles.array_at(handles.expected(dataset.path, dataset.digest), number, category)
+        if array.shape != shape:
+            guard.refuse(dataset.path, f"{category} of {dataset.subjects[number]} is {array.shape} and not {shape}")
+        if h5py.check_string_dtype(array.dtype) is not None:
+            array = tuple(map(str, array.asstr()[()].ravel()))
+        handles.VIEWS[key] = array
+    return array
+
+
+def paths(dataset: Dataset, number: int, category: str) -> tuple[str, ...]:
+    """Return the files of a category of a subject, relative to the folder of the files."""
+    table = handles.expected(dataset.path, dataset.digest).tables.get(FILES.format(category))
+    if table is None:
+        guard.refuse(dataset.path, f"it holds neither arrays nor files of {category}")
+    return decoded.checked_names(dataset.path, tuple(map(str, table[number])))
+
+
+def from_hdf5(array: Any, index: Where) -> Any:
+    """Return a part of an HDF5 dataset that cannot be mapped, with the rules of NumPy."""
+    wanted = index if isinstance(index, tuple) else (index,)
+    if ... in wanted:
+        place = wanted.index(...)
+        wanted = (*wanted[:place], *[slice(None)] * (array.ndim - len(wanted) + 1), *wanted[place + 1 :])
+    if len(wanted) > array.ndim:
+        raise IndexError(f"read: `index` must have at most {array.ndim} entries; got {len(wanted)}.")
+    spans = [np.arange(size)[entry] for entry, size in zip(wanted, array.shape, strict=False)]
+    hull = tuple(slice(int(np.min(s)), int(np.max(s)) + 1) if np.size(s) else slice(0, 0) for s in spans)
+    inner = tuple(s - h.start for s, h in zip(spans, hull, strict=True))
+    part = array[hull]
+    for axis in range(len(inner) - 1, -1, -1):
+        part = np.take(part, inner[axis], axis=axis)
+    return part
+
+
+def channels(dataset: Dataset, category: str, entries: str | Sequence[str]) -> Any:
+    """Return the positions of entries on the last axis: a number for one, a slice where they are side by side."""
+    known = category_of("read", dataset, category).entries
+    names = [entries] if isinstance(entries, str) else list(entries)
+    unknown = [name for name in names if name not in known]
+    if unknown or not names:
+        _check.invalid_value("read", "entries", f"be of {', '.join(known) or 'a file that names them'}", entries)
+    places = [known.index(name) for name in names]
+    if isinstance(entries, str):
+        return places[0]
+    straight = places == list(range(places[0], places[0] + len(places)))
+    return slice(places[0], places[0] + len(places)) if straight else places
+
+
+def geometry(dataset: Dataset, subject: str | int) -> Geometry:
+    """Return where the images of a subject lie.
+
+    Args:
+        dataset: From `open`.
+        subject: The identifier, or the position.
+
+    Raises:
+        ValueError: There is no such subject, or the dataset has no images.
+
+    Example:
+        >>> import tempfile
+        >>> from mia_functional.dataset import Entry, Subject, create, open
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     images.write(f"{folder}/A.mha", np.ones((3, 4)), Geometry(shape=(3, 4), spacing=(2.0, 1.0)))
+        ...     someone = Subject(name="A", entries=(Entry(category="images", name="T1", path=f"{folder}/A.mha"),))
+        ...     create(f"{folder}/cohort.h5", [someone])
+        ...     geometry(open(f"{folder}/cohort.h5"), "A").spacing
+        (2.0, 1.0)
+    """
+    number = subject_number("geometry", dataset, subject)
+    tables = handles.expected(dataset.path, dataset.digest).tables
+    fields = [tables.get(PROPERTIES.format(name)) for name in ("shapes", "spacing", "origins", "directions")]
+    if any(field is None for field in fields):
+        _check.invalid_value("geometry", "dataset", "have images", dataset)
+    return images.from_itk(*(field[number].tolist() for field in fields if field is not None))
+
+
+def files(dataset: Dataset, subject: str | int) -> dict[str, tuple[str, ...]]:
+    """Return the paths of the files that a subject was made from, by category; relative to the folder of the dataset.
+
+    Args:
+        dataset: From `open`.
+        subject: The identifier, or the position.
+    """
+    number = subject_number("files", dataset, subject)
+    tables = handles.expected(dataset.path, dataset.digest).tables
+    root = str(tables.get(FILE_ROOT, np.array(".", dtype=object)))
+    found = {c.name: tables[FILES.format(c.name)] for c in dataset.categories if FILES.format(c.name) in tables}
+    return {name: tuple(os.path.join(root, str(entry)) for entry in table[number]) for name, table in found.items()}

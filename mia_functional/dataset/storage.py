@@ -1,0 +1,142 @@
+"""Parts into one HDF5 file.
+
+The HDF5 library never touches the disk by itself: when a disk is full it ends the process. It is given a file object
+that never fails, arrays are copied from the parts by the system, and what went wrong is raised afterwards.
+"""
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, BinaryIO
+
+import h5py
+import numpy as np
+
+from mia_functional.dataset.encoding import chunked
+from mia_functional.dataset.parts import ALIGNMENT, Block, Part, published, write_all
+from mia_functional.dataset.tables import DATA, Tables, digest_of_tables, number_name, texts
+
+FORMAT = "mia_functional 1"
+"""What the attribute `format` of a file says."""
+
+COPIED = 1 << 24
+"""Bytes that are copied at a time where the system has no call for it."""
+
+
+def write_file(
+    path: Path,
+    parts: Sequence[tuple[Path, Part]],
+    tables: Tables,
+    *,
+    attributes: Mapping[str, str],
+    compression: str | None,
+    durable: bool,
+) -> None:
+    """Write the parts of all subjects into one file, flush it, and give it its name."""
+    failures: list[OSError] = []
+    options = {"alignment_threshold": ALIGNMENT, "alignment_interval": ALIGNMENT, "meta_block_size": 1 << 16}
+    with published(path, durable=durable) as stream:
+        with h5py.File(sink(stream, failures), "w", libver=("v108", "v110"), **options) as file:
+            for name, value in {"format": FORMAT, **attributes, "digest": digest_of_tables(tables)}.items():
+                file.attrs[name] = value
+            for location, table in tables.items():
+                write_table(file, location, table)
+            for number, (part, header) in enumerate(parts):
+                with part.open("rb", buffering=0) as source:
+                    for block in header.blocks:
+                        location = DATA.format(block.category, number_name(number, len(parts)))
+                        write_block(file, location, block, source, stream, compression)
+                raise_first(failures)
+        raise_first(failures)
+
+
+def sink(stream: BinaryIO, failures: list[OSError]) -> Any:
+    """Return a file object over a stream whose writing never fails; what went wrong is appended to `failures`."""
+
+    def write(data: Any) -> int:
+        try:
+            write_all(stream, data)
+        except OSError as error:
+            failures.append(error)
+        return len(data)
+
+    def truncate(size: int) -> int:
+        try:
+            stream.truncate(size)
+        except OSError as error:
+            failures.append(error)
+        return size
+
+    def flush() -> None:
+        """Leave flushing to the one call at the end."""
+
+    others = {name: getattr(stream, name) for name in ("read", "readinto", "seek", "tell")}
+    return SimpleNamespace(write=write, truncate=truncate, flush=flush, **others)
+
+
+def raise_first(failures: Sequence[OSError]) -> None:
+    """Raise what went wrong first, if anything did."""
+    if failures:
+        raise failures[0]
+
+
+def write_table(file: Any, location: str, table: Any) -> None:
+    """Write a small array of numbers or texts."""
+    kind = h5py.string_dtype() if table.dtype == object else table.dtype
+    file.create_dataset(location, data=table, dtype=kind, track_times=False)
+
+
+def write_block(
+    file: Any, location: str, block: Block, source: BinaryIO, target: BinaryIO, compression: str | None
+) -> None:
+    """Write a category of a part to its location: texts, compressed chunks, or bytes that are copied by the system."""
+    if block.texts:
+        write_table(file, location, texts(block.texts))
+    elif block.chunks and compression is not None:
+        found = new_dataset(file, location, block, chunked(block.shape, block.dtype, compression))
+        source.seek(block.offset)
+        for chunk in block.chunks:
+            found.write_direct_chunk(chunk.start, source.read(chunk.nbytes))
+    elif block.nbytes:
+        creation = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+        creation.set_alloc_time(h5py.h5d.ALLOC_TIME_EARLY)
+        creation.set_fill_time(h5py.h5d.FILL_TIME_NEVER)
+        creation.set_obj_track_times(False)
+        place = new_dataset(file, location, block, creation).get_offset()
+        copy(source, block.offset, target, place, block.nbytes)
+
+
+def new_dataset(file: Any, location: str, block: Block, creation: Any) -> Any:
+    """Return a new HDF5 dataset for a block."""
+    links = h5py.h5p.create(h5py.h5p.LINK_CREATE)
+    links.set_create_intermediate_group(True)
+    space, kind = h5py.h5s.create_simple(block.shape), h5py.h5t.py_create(np.dtype(block.dtype))
+    return h5py.h5d.create(file.id, location.encode(), kind, space, creation, links)
+
+
+def copy(source: BinaryIO, start: int, target: BinaryIO, place: int, count: int) -> None:
+    """Copy bytes from one file to another; where the system can, it does so without moving them."""
+    done = cloned(source.fileno(), start, target.fileno(), place, count)
+    source.seek(start + done)
+    target.seek(place + done)
+    while done < count:
+        piece = source.read(min(COPIED, count - done))
+        if not piece:
+            raise OSError(f"{source.name} ends too early")
+        write_all(target, piece)
+        done += len(piece)
+
+
+def cloned(source: int, start: int, target: int, place: int, count: int) -> int:
+    """Let the system copy between two files and return how many bytes it did."""
+    done = 0
+    try:
+        while done < count:
+            step = os.copy_file_range(source, target, count - done, start + done, place + done)
+            if step == 0:
+                break
+            done += step
+    except (OSError, AttributeError):
+        pass
+    return done

@@ -1,0 +1,155 @@
+"""What a dataset file says of all subjects: small tables, and where everything is.
+
+The places and kinds are those of pymia 0.3, so that each library reads the other's files: `data/{category}/{number}`,
+`meta/subjects`, `meta/shapes`, `meta/image_props` (in ITK's order), `meta/names`, `meta/files`. `meta/categories`,
+`meta/digests` and `meta/file_digests` are ours.
+"""
+
+import hashlib
+import os
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from mia_functional import _check, images
+from mia_functional.dataset.description import Subject
+from mia_functional.dataset.parts import Part, digest_of_texts
+from mia_functional.geometry import Geometry
+
+SUBJECTS, CATEGORIES = "meta/subjects", "meta/categories"
+SHAPES, NAMES, PROPERTIES = "meta/shapes/{}_shapes", "meta/names/{}_names", "meta/image_props/{}"
+FILES, FILE_ROOT = "meta/files/{}_files", "meta/files/file_root"
+DIGESTS, FILE_DIGESTS = "meta/digests/{}", "meta/file_digests/{}"
+DATA = "data/{}/{}"
+"""Where things are."""
+
+GROUPS = ("shapes", "names", "files", "image_props", "digests", "file_digests")
+"""The groups of tables in `meta`."""
+
+Tables: TypeAlias = dict[str, Any]
+"""By location: small arrays of numbers, or of str objects."""
+
+
+def number_name(number: int, count: int) -> str:
+    """Return the name of a subject's arrays: its position, with leading zeros.
+
+    Example:
+        >>> number_name(7, 25)
+        '07'
+    """
+    return f"{number:0{len(str(count))}}"
+
+
+def tables_of(headers: Sequence[Part], subjects: Sequence[Subject]) -> Tables:
+    """Return the tables of a cohort: what is known of all subjects."""
+    names = [header.subject for header in headers]
+    if len(set(names)) != len(names):
+        _check.invalid_value("create", "subjects", "have identifiers of their own", f"{twice(names)} more than once")
+    order = [block.category for block in headers[0].blocks]
+    tables: Tables = {SUBJECTS: texts(names), CATEGORIES: texts(order)}
+    for category in order:
+        blocks = [block for header in headers for block in header.blocks if block.category == category]
+        if len(blocks) != len(headers) or len({(len(block.shape), not block.dtype) for block in blocks}) != 1:
+            shapes = sorted({str(block.shape) for block in blocks})
+            needed = f"all have {category}, with one number of axes"
+            _check.invalid_value("create", "subjects", needed, f"{len(blocks)} of {len(headers)}: {', '.join(shapes)}")
+        tables[SHAPES.format(category)] = compact([block.shape for block in blocks])
+        tables[DIGESTS.format(category)] = digests([block.digest for block in blocks])
+        entries = [entry.name for entry in subjects[0].entries if entry.category == category]
+        if len(entries) == blocks[0].shape[-1]:
+            tables[NAMES.format(category)] = texts(entries)
+    return tables | properties([header.geometry for header in headers]) | file_digests(headers)
+
+
+def texts(values: Sequence[Any]) -> Any:
+    """Return texts as a table."""
+    return np.array(values, dtype=object)
+
+
+def digests(values: Sequence[str]) -> Any:
+    """Return digests as a table of bytes."""
+    return np.array([list(bytes.fromhex(value)) for value in values], dtype=np.uint8)
+
+
+def compact(shapes: Sequence[tuple[int, ...]]) -> Any:
+    """Return shapes as a table, in pymia's uint16, or in int64 if one does not fit."""
+    table = np.array(shapes)
+    return table.astype(np.uint16 if table.max() < 1 << 16 else np.int64)
+
+
+def properties(grids: Sequence[Geometry | None]) -> Tables:
+    """Return the tables of geometries, in ITK's order as pymia has them; none where a subject has no images."""
+    known = [images.to_itk(grid) for grid in grids if grid is not None]
+    if not known:
+        return {}
+    if len(known) != len(grids) or len({len(grid.size) for grid in known}) != 1:
+        _check.invalid_value("create", "subjects", "all have images with one number of axes", "some that have not")
+    return {
+        PROPERTIES.format("shapes"): compact([grid.size for grid in known]),
+        PROPERTIES.format("origins"): np.array([grid.origin for grid in known]),
+        PROPERTIES.format("directions"): np.array([grid.direction for grid in known]),
+        PROPERTIES.format("spacing"): np.array([grid.spacing for grid in known]),
+    }
+
+
+def files(path: Path, subjects: Sequence[Subject]) -> Tables:
+    """Return the tables of file names, relative to a common root that is relative to the folder of the dataset."""
+    paths = [os.path.abspath(entry.path) for subject in subjects for entry in subject.entries if entry.path is not None]
+    if not paths:
+        return {}
+    root = os.path.commonpath([os.path.dirname(name) for name in paths])
+    tables: Tables = {FILE_ROOT: texts(Path(os.path.relpath(root, path.parent)).as_posix())}
+    for category in dict.fromkeys(entry.category for entry in subjects[0].entries):
+        rows = [[entry.path for entry in subject.entries if entry.category == category] for subject in subjects]
+        names = [[Path(os.path.relpath(name, root)).as_posix() for name in row if name is not None] for row in rows]
+        if names[0]:
+            tables[FILES.format(category)] = texts(names)
+    return tables
+
+
+def file_digests(headers: Sequence[Part]) -> Tables:
+    """Return the tables of the digests of files, if they were made."""
+    tables = {}
+    for category in dict.fromkeys(name for name, _ in headers[0].file_digests):
+        rows = [[value for name, value in header.file_digests if name == category] for header in headers]
+        tables[FILE_DIGESTS.format(category)] = np.stack([digests(row) for row in rows])
+    return tables
+
+
+def digest_of_tables(tables: Mapping[str, Any]) -> str:
+    """Return the SHA-256 over all tables: their places, shapes and contents."""
+    total = hashlib.sha256()
+    for location in sorted(tables):
+        table = np.asarray(tables[location])
+        text = table.dtype == object
+        raw = digest_of_texts(map(str, table.ravel())).encode() if text else table.tobytes()
+        total.update(f"{location} {'text' if text else table.dtype.str} {table.shape}\n".encode() + raw)
+    return total.hexdigest()
+
+
+def check_same_entries(subjects: Sequence[Subject]) -> None:
+    """Refuse no subjects, subjects with different entries, or with one identifier."""
+    if not subjects:
+        _check.invalid_value("create", "subjects", "be at least one", "none")
+    expected = [(entry.category, entry.name, entry.path is None) for entry in subjects[0].entries]
+    for subject in subjects:
+        found = [(entry.category, entry.name, entry.path is None) for entry in subject.entries]
+        if found != expected:
+            needed = f"have the same entries in the same order, {listed(subjects[0])} as {subjects[0].name} has"
+            _check.invalid_value("create", "subjects", needed, f"{listed(subject)} of {subject.name}")
+    names = [subject.name for subject in subjects]
+    if len(set(names)) != len(names):
+        _check.invalid_value("create", "subjects", "have identifiers of their own", f"{twice(names)} more than once")
+
+
+def twice(names: Sequence[str]) -> str:
+    """Return the names that are there more than once."""
+    return ", ".join(name for name, count in Counter(names).items() if count > 1)
+
+
+def listed(subject: Subject) -> str:
+    """Return the entries of a subject as text."""
+    return ", ".join(f"{entry.category}/{entry.name}" for entry in subject.entries)

@@ -1,0 +1,126 @@
+"""What a dataset file is and whether it is still what was written: text for people, and every bit checked."""
+
+import os
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from mia_functional.dataset import guard, handles
+from mia_functional.dataset.description import Category, Dataset
+from mia_functional.dataset.parts import digest, digest_of_texts
+from mia_functional.dataset.reading import geometry, read, source
+from mia_functional.dataset.tables import DIGESTS, number_name
+from mia_functional.typing import Progress
+
+
+def verify(dataset: Dataset, *, progress: Progress | None = None) -> tuple[str, ...]:
+    """Check every array of a dataset: it can be read, has its shape, and is to the bit what was written.
+
+    The tables of the file were checked when it was opened. Files of pymia have no digests: of them, that everything is
+    there and can be read is all that can be known.
+
+    Args:
+        dataset: From `open`.
+        progress: Called with the number of subjects done, of all, and the identifier of the one just done.
+
+    Returns:
+        What is wrong, a sentence each; nothing where all is well.
+
+    Example:
+        >>> import tempfile
+        >>> from mia_functional.dataset import Entry, Subject, create, open
+        >>> someone = Subject(name="A", entries=(Entry(category="numerical", name="AGE", value=31.0),))
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     create(f"{folder}/cohort.h5", [someone])
+        ...     verify(open(f"{folder}/cohort.h5"))
+        ()
+    """
+    faults = list(strangers(dataset))
+    for number, name in enumerate(dataset.subjects):
+        faults += [fault for category in dataset.categories if (fault := fault_of(dataset, number, category))]
+        if progress is not None:
+            progress(number + 1, len(dataset), name)
+    return tuple(faults)
+
+
+def fault_of(dataset: Dataset, number: int, category: Category) -> str | None:
+    """Return what is wrong with an array, or none."""
+    where = f"{category.name} of {dataset.subjects[number]}"
+    try:
+        found = read(dataset, number, category.name)
+    except (OSError, ValueError, KeyError, RuntimeError) as error:
+        return f"{where} cannot be read: {error}"
+    table = handles.expected(dataset.path, dataset.digest).tables.get(DIGESTS.format(category.name))
+    actual = digest_of_texts(found) if isinstance(found, tuple) else digest(np.ascontiguousarray(found))
+    if table is not None and bytes(table[number]).hex() != actual:
+        return f"{where} is not what was written."
+    return None
+
+
+def strangers(dataset: Dataset) -> Iterator[str]:
+    """Yield what is in the file and in no table."""
+    file = handles.expected(dataset.path, dataset.digest).file
+    known = {category.name for category in dataset.categories}
+    names = {number_name(number, len(dataset)) for number in range(len(dataset))}
+    data = guard.group_at(file, "data") if "data" in file else {}
+    for category in data:
+        if category not in known:
+            yield f"The file has data/{category}, of which its tables say nothing."
+        elif extra := sorted(set(guard.group_at(data, category)) - names):
+            yield f"The file has {', '.join(extra)} in data/{category}, of which its tables say nothing."
+
+
+def info(dataset: Dataset) -> str:
+    """Return what is in a dataset, as text of a few lines.
+
+    Args:
+        dataset: From `open`.
+
+    Example:
+        >>> import tempfile
+        >>> from mia_functional.dataset import Entry, Subject, create, open
+        >>> someone = Subject(name="A", entries=(Entry(category="numerical", name="AGE", value=31.0),))
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     create(f"{folder}/cohort.h5", [someone])
+        ...     print(info(open(f"{folder}/cohort.h5")).splitlines()[2])
+        numerical  1  float64  AGE
+    """
+    state = os.stat(dataset.path)
+    writer = handles.expected(dataset.path, dataset.digest).file.attrs.get("format", "pymia or another library")
+    lines = [
+        f"{dataset.path}: {state.st_size / 1e6:.1f} MB, written by {writer}",
+        f"{len(dataset)} subjects: {shortened(dataset.subjects)}",
+    ]
+    table = [
+        (category.name, extent(category.shapes), kind_of(dataset, category), " ".join(category.entries) or "?")
+        for category in dataset.categories
+    ]
+    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+    lines += ["  ".join(map(str.ljust, row, widths)).rstrip() for row in table]
+    if any(category.spatial for category in dataset.categories):
+        lines.append(f"spacing in mm: {extent([geometry(dataset, k).spacing for k in range(len(dataset))])}")
+    return "\n".join(lines)
+
+
+def kind_of(dataset: Dataset, category: Category) -> str:
+    """Return the dtype of a category in the first subject."""
+    if not category.stored:
+        return "in files"
+    array = source(dataset, 0, category.name)
+    return "text" if isinstance(array, tuple) else str(array.dtype)
+
+
+def extent(rows: Sequence[tuple[float, ...]]) -> str:
+    """Return the smallest and the largest number on every axis, as text.
+
+    Example:
+        >>> extent([(3, 1.25), (4, 1.25)])
+        '3..4 x 1.25'
+    """
+    pairs = [(min(column), max(column)) for column in zip(*rows, strict=True)]
+    return " x ".join(f"{low:g}" if low == high else f"{low:g}..{high:g}" for low, high in pairs)
+
+
+def shortened(names: Sequence[str]) -> str:
+    """Return the first names, and that there are more."""
+    return ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")

@@ -1,0 +1,5 @@
+"""The main job from end to end on a synthetic cohort: files, dataset, patches, network, volumes, metrics, tables."""
+
+from mia_functional.demo.experiment import Outcome, run
+
+__all__ = ["Outcome", "run"]

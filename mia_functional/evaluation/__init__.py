@@ -1,0 +1,40 @@
+"""From predictions and references to tables: values per subject and label, statistics over subjects, reports."""
+
+from mia_functional.evaluation.evaluate import Case, evaluate, evaluate_many
+from mia_functional.evaluation.plotting import plot_overlay
+from mia_functional.evaluation.reporting import (
+    long,
+    render_console,
+    render_csv,
+    render_markdown,
+    statistics,
+    summary,
+    wide,
+    write_csv,
+    write_statistics_csv,
+)
+from mia_functional.evaluation.results import Failure, Result, Results, concatenate, select
+from mia_functional.evaluation.statistics import Statistic, summarize
+
+__all__ = [
+    "Case",
+    "Failure",
+    "Result",
+    "Results",
+    "Statistic",
+    "concatenate",
+    "evaluate",
+    "evaluate_many",
+    "long",
+    "plot_overlay",
+    "render_console",
+    "render_csv",
+    "render_markdown",
+    "select",
+    "statistics",
+    "summarize",
+    "summary",
+    "wide",
+    "write_csv",
+    "write_statistics_csv",
+]

@@ -1,0 +1,34 @@
+"""Which parts of a volume become samples: index tuples from shapes, without touching data.
+
+Every function takes the spatial shape and returns a lazy sequence (`Indices`, `Boxes`) of plain tuples of `int` and
+`slice`, usable as `array[index]` in every library. Trailing axes (channels) stay untouched. The order is that of the
+array, last axis fastest.
+"""
+
+from mia_functional.indexing.boundaries import Boundary, clip, drop, even, overhang, shift
+from mia_functional.indexing.grids import patches, slabs, slices, voxels, whole
+from mia_functional.indexing.margins import dilate, sides
+from mia_functional.indexing.random import random_patches, random_patches_at
+from mia_functional.indexing.records import Boxes, Indices, patches_at, starts
+
+__all__ = [
+    "Boundary",
+    "Boxes",
+    "Indices",
+    "clip",
+    "dilate",
+    "drop",
+    "even",
+    "overhang",
+    "patches",
+    "patches_at",
+    "random_patches",
+    "random_patches_at",
+    "shift",
+    "sides",
+    "slabs",
+    "slices",
+    "starts",
+    "voxels",
+    "whole",
+]

@@ -1,0 +1,112 @@
+"""Regular indices of a volume: all of it, its slices, slabs, patches and voxels."""
+
+from mia_functional import _check
+from mia_functional.indexing.boundaries import Boundary, shift
+from mia_functional.indexing.records import Axis, Indices
+from mia_functional.typing import Shape
+
+
+def whole(shape: Shape) -> Indices:
+    """Return the one index of the entire volume.
+
+    Args:
+        shape: Spatial shape.
+
+    Example:
+        >>> list(whole((2, 3)))
+        [(slice(0, 2, None), slice(0, 3, None))]
+    """
+    return Indices(grids=(_full(_spatial("whole", shape)),))
+
+
+def slices(shape: Shape, *, axis: int | tuple[int, ...] = 0) -> Indices:
+    """Return one index per 2-D slice; with several axes all slices of the first, then of the next (2.5-D).
+
+    Args:
+        shape: Spatial shape.
+        axis: The axis across which to slice, or several; the sliced axis is dropped by indexing.
+
+    Example:
+        >>> list(slices((2, 3)))
+        [(0, slice(0, 3, None)), (1, slice(0, 3, None))]
+    """
+    size = _spatial("slices", shape)
+    axes = axis if isinstance(axis, tuple) else (axis,)
+    places = [_check.axis("slices", entry, len(size)) for entry in axes]
+    return Indices(grids=tuple(_replace(_full(size), place, range(size[place])) for place in places))
+
+
+def slabs(shape: Shape, thickness: int, *, axis: int = 0, step: int | None = None) -> Indices:
+    """Return indices of slabs of consecutive slices, full in the other axes; the last slab ends at the border.
+
+    Args:
+        shape: Spatial shape.
+        thickness: Slices per slab, at most the size of the axis.
+        axis: The axis across which the slabs lie.
+        step: Slices from one slab to the next; `thickness` where left out.
+
+    Example:
+        >>> [index[0] for index in slabs((5, 4), 2)]
+        [slice(0, 2, None), slice(2, 4, None), slice(3, 5, None)]
+    """
+    size = _spatial("slabs", shape)
+    place = _check.axis("slabs", axis, len(size))
+    thick = _check.integer("slabs", "thickness", thickness, minimum=1)
+    stride = thick if step is None else _check.integer("slabs", "step", step, minimum=1)
+    return Indices(grids=(_replace(_full(size), place, shift(size[place], thick, stride)),))
+
+
+def patches(
+    shape: Shape, patch_shape: Shape, *, step: int | Shape | None = None, boundary: Boundary = shift
+) -> Indices:
+    """Return the indices of a regular grid of patches.
+
+    Args:
+        shape: Spatial shape, any number of axes.
+        patch_shape: Voxels of a patch along each axis.
+        step: Voxels from one patch to the next, for all axes or each; `patch_shape` (no overlap) where left out.
+        boundary: What happens where the grid does not fit: `drop`, `clip`, `shift` (default), `even` or `overhang`,
+            or any function of the same kind.
+
+    Raises:
+        ValueError: A size or a step is smaller than 1, or a patch does not fit with `shift` or `even`.
+
+    Example:
+        >>> [index[0] for index in patches((5,), (2,))]
+        [slice(0, 2, None), slice(2, 4, None), slice(3, 5, None)]
+    """
+    size = _spatial("patches", shape)
+    patch = _check.integers("patches", "patch_shape", patch_shape, length=len(size), minimum=1)
+    strides = (step,) * len(size) if _check.is_integer(step) else patch if step is None else step
+    stride = _check.integers("patches", "step", strides, length=len(size), minimum=1)
+    return Indices(grids=(tuple(map(boundary, size, patch, stride)),))
+
+
+def voxels(shape: Shape) -> Indices:
+    """Return one index per voxel.
+
+    Args:
+        shape: Spatial shape.
+
+    Example:
+        >>> list(voxels((1, 2)))
+        [(0, 0), (0, 1)]
+    """
+    return Indices(grids=(tuple(map(range, _spatial("voxels", shape))),))
+
+
+def _spatial(function: str, shape: Shape) -> Shape:
+    """Return a checked spatial shape."""
+    size = _check.integers(function, "shape", shape, minimum=1)
+    _check.not_empty(function, "shape", size)
+    return size
+
+
+def _full(shape: Shape) -> tuple[Axis, ...]:
+    """Return the grid with one full range on every axis."""
+    return tuple(((0, size),) for size in shape)
+
+
+def _replace(grid: tuple[Axis, ...], place: int, axis: Axis) -> tuple[Axis, ...]:
+    """Return a grid with another axis at `place`."""
+    return (*grid[:place], axis, *grid[place + 1 :])

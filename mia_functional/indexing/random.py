@@ -1,0 +1,156 @@
+"""Random patches: anywhere in a volume, or around voxels that are drawn from a mask, weights or labels."""
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from mia_functional import _array, _check
+from mia_functional.indexing.records import Boxes, patches_at
+from mia_functional.typing import Shape, Sliceable
+
+Weigh: TypeAlias = Callable[[int], Any]
+"""From the position of a plane: the weights of its voxels, flat."""
+
+
+def random_patches(rng: np.random.Generator, shape: Shape, patch_shape: Shape, *, count: int) -> Boxes:
+    """Return the indices of patches anywhere in a volume, all positions equally likely (random crops).
+
+    Args:
+        rng: Source of randomness; the same state gives the same patches.
+        shape: Spatial shape of the volume.
+        patch_shape: Voxels of a patch along each axis, at most those of the volume.
+        count: Number of patches.
+
+    Raises:
+        TypeError: `rng` is no NumPy generator.
+        ValueError: The patch does not fit into the volume.
+
+    Example:
+        >>> [index[0] for index in random_patches(np.random.default_rng(0), (9,), (9,), count=2)]
+        [slice(0, 9, None), slice(0, 9, None)]
+    """
+    size = _check.integers("random_patches", "shape", shape, minimum=1)
+    patch = _checked("random_patches", rng, size, patch_shape)
+    number = _check.integer("random_patches", "count", count, minimum=0)
+    room = np.subtract(size, patch)
+    return patches_at(rng.integers(0, room, size=(number, len(size)), endpoint=True), patch)
+
+
+def random_patches_at(
+    rng: np.random.Generator,
+    mask_or_weights: Sliceable,
+    patch_shape: Shape,
+    *,
+    count: int,
+    shares: Mapping[int, float] | None = None,
+) -> Boxes:
+    """Return the indices of patches around voxels drawn from a mask, weights or labels (foreground, class-balanced).
+
+    A voxel is drawn with a probability in proportion to its weight, and becomes the middle (`size // 2`) of the patch,
+    which is moved inside where it would cross the border. With `shares` the label is drawn first and then one of its
+    voxels, all equally likely, so that rare structures are seen as often as asked for. The volume is read plane by
+    plane: an h5py dataset need not fit into memory, and there is no volume of probabilities.
+
+    Args:
+        rng: Source of randomness; the same state gives the same patches.
+        mask_or_weights: `(*spatial,)` or `(*spatial, 1)`: a mask, weights >= 0, or, with `shares`, labels.
+        patch_shape: Voxels of a patch along each axis, at most those of the volume.
+        count: Number of patches.
+        shares: Labels, and how often each is drawn relative to the others; a label that is absent from this volume
+            leaves its share to the rest.
+
+    Raises:
+        TypeError: `rng` is no NumPy generator.
+        ValueError: The patch does not fit, no voxel has weight (no label is present), or weights are negative or NaN.
+
+    Example:
+        >>> mask = np.arange(9) % 4 == 0
+        >>> sorted({index[0].start for index in random_patches_at(np.random.default_rng(0), mask, (3,), count=50)})
+        [0, 3, 6]
+    """
+    size = tuple(mask_or_weights.shape[: len(patch_shape)])
+    patch = _checked("random_patches_at", rng, size, patch_shape)
+    if tuple(mask_or_weights.shape[len(size) :]) not in ((), (1,)):
+        needed = f"have {len(patch)} axes, or one channel besides"
+        _check.invalid_value("random_patches_at", "mask_or_weights", needed, f"shape {tuple(mask_or_weights.shape)}")
+    number = _check.integer("random_patches_at", "count", count, minimum=0)
+    plane = partial(_plane, mask_or_weights, len(size))
+    centres = _at_weights(rng, plane, size, number) if shares is None else _at_labels(rng, plane, size, number, shares)
+    corners = np.clip(centres - np.floor_divide(patch, 2), 0, np.subtract(size, patch))
+    return patches_at(corners, patch)
+
+
+def _checked(function: str, rng: np.random.Generator, size: Shape, patch_shape: Shape) -> Shape:
+    """Return the patch shape; refuse one that does not fit, and what is no source of randomness."""
+    if not isinstance(rng, np.random.Generator):
+        _check.invalid_kind(function, "rng", "be a numpy.random.Generator", type(rng).__name__)
+    patch = _check.integers(function, "patch_shape", patch_shape, length=len(size), minimum=1)
+    if any(voxels > room for voxels, room in zip(patch, size, strict=True)):
+        _check.invalid_value(function, "patch_shape", f"fit into the volume, {size}", patch)
+    return patch
+
+
+def _plane(source: Sliceable, axes: int, position: int) -> Any:
+    """Return one plane of a volume as flat NumPy array; of a line all."""
+    return _array.to_numpy(source[...] if axes == 1 else source[position, ...]).reshape(-1)
+
+
+def _at_weights(rng: np.random.Generator, plane: Weigh, size: Shape, count: int) -> Any:
+    """Return voxels drawn in proportion to their weights."""
+    totals = _totals(plane, size)
+    if not totals.sum() > 0:
+        _check.invalid_value("random_patches_at", "mask_or_weights", "hold a voxel with weight", "none")
+    return _draw(rng, plane, size, totals, count)
+
+
+def _at_labels(rng: np.random.Generator, plane: Weigh, size: Shape, count: int, shares: Mapping[int, float]) -> Any:
+    """Return voxels drawn label by label."""
+    masks: list[Weigh] = [partial(_is_label, plane, label) for label in shares]
+    totals = [_totals(mask, size) for mask in masks]
+    wanted = np.array(list(shares.values()), dtype=np.float64)
+    chances = np.where([total.sum() > 0 for total in totals], wanted, 0.0)
+    if not (np.isfinite(wanted).all() and (wanted >= 0).all() and chances.sum() > 0):
+        needed = "be finite, not negative, and positive for a label that is present"
+        _check.invalid_value("random_patches_at", "shares", needed, dict(shares))
+    labels = rng.choice(len(masks), size=count, p=chances / chances.sum())
+    voxels = np.empty((count, len(size)), dtype=np.int64)
+    for place, (mask, total) in enumerate(zip(masks, totals, strict=True)):
+        mine = labels == place
+        voxels[mine] = _draw(rng, mask, size, total, int(mine.sum()))
+    return voxels
+
+
+def _is_label(plane: Weigh, label: int, position: int) -> Any:
+    """Return where a plane holds a label."""
+    return plane(position) == label
+
+
+def _totals(weigh: Weigh, size: Shape) -> Any:
+    """Return the weight of every plane along the first axis; refuse what is no weight."""
+    totals = np.zeros(1 if len(size) == 1 else size[0])
+    for position in range(len(totals)):
+        weights = weigh(position)
+        totals[position] = weights.sum(dtype=np.float64)
+        if not (np.isfinite(totals[position]) and weights.min() >= 0):
+            _check.invalid_value("random_patches_at", "mask_or_weights", "be finite and not negative", "other weights")
+    return totals
+
+
+def _draw(rng: np.random.Generator, weigh: Weigh, size: Shape, totals: Any, count: int) -> Any:
+    """Return voxels drawn in proportion to their weights: first the plane, then the voxel within it."""
+    flat = np.empty(count, dtype=np.int64)
+    planes = _pick(rng, totals, count)
+    for plane in np.unique(planes).tolist():
+        mine = planes == plane
+        flat[mine] = _pick(rng, weigh(plane), int(mine.sum()))
+    if len(size) == 1:
+        return flat[:, np.newaxis]
+    return np.stack([planes, *np.unravel_index(flat, size[1:])], axis=1)
+
+
+def _pick(rng: np.random.Generator, weights: Any, count: int) -> Any:
+    """Return positions drawn in proportion to their weights, never one without weight."""
+    sums = np.cumsum(weights, dtype=np.float64)
+    return np.searchsorted(sums, rng.random(count) * sums[-1], side="right") if count else np.zeros(0, dtype=np.int64)

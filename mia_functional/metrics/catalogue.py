@@ -1,0 +1,111 @@
+"""The metric table as text: Markdown for the README, and what the command `mia metrics` prints."""
+
+import inspect
+import math
+import re
+import textwrap
+
+from mia_functional.metrics.table import LENGTHS, METRICS, Metric, find
+
+WIDTH = 100
+"""Characters to a line."""
+
+
+def table_markdown() -> str:
+    """Return the metric table in Markdown, one line per metric in the order of the catalogue.
+
+    Returns:
+        A header, a rule and the rows, each with a line break at its end.
+
+    Example:
+        >>> for line in table_markdown().splitlines()[:3]:
+        ...     print(line)
+        | Abbreviation | Name | Formula | Range | Best | Undefined |
+        |---|---|---|---|---|---|
+        | DICE | `dice` or dsc | `2 TP / (2 TP + FP + FN)` | 0 to 1 | 1 | Both masks empty: NaN. One empty: 0. |
+    """
+    lines = ["| Abbreviation | Name | Formula | Range | Best | Undefined |", "|---|---|---|---|---|---|"]
+    for metric in METRICS:
+        formula = re.split(r"; |, with |, where |, x on |, computed |, on proportions", metric.formula)[0].replace(
+            "|", r"\|"
+        )
+        name = " or ".join((f"`{metric.name}`", *metric.aliases))
+        cells = (_pattern(metric), name, f"`{formula}`", _range(metric), _best(metric), metric.undefined)
+        lines.append("".join(f"| {cell} " for cell in cells) + "|")
+    return "".join(line + "\n" for line in lines)
+
+
+def listing() -> str:
+    """Return one line per metric: abbreviation, name, and what it is.
+
+    Example:
+        >>> listing().splitlines()[0][:79]
+        'DICE          dice                                Dice similarity coefficient ('
+    """
+    return "".join(f"{_pattern(metric):<13} {metric.name:<35} {_summary(metric)}\n" for metric in METRICS)
+
+
+def describe(name: str) -> str:
+    """Return what is known about a metric, in lines of text.
+
+    Args:
+        name: Abbreviation with or without a parameter, name or alias.
+
+    Raises:
+        TypeError: The name is no text.
+        ValueError: No metric is called so; the message names the nearest ones.
+
+    Example:
+        >>> for line in describe("jaccard").splitlines()[:3]:
+        ...     print(line)
+        JACRD
+        Name       jaccard (iou)
+        Meaning    Jaccard index (IoU): the intersection over the union
+    """
+    metric = find(name)
+    aliases = f" ({', '.join(metric.aliases)})" if metric.aliases else ""
+    facts = {
+        "Name": metric.name + aliases,
+        "Meaning": _summary(metric),
+        "Formula": metric.formula,
+        "Range": _range(metric),
+        "Best": _best(metric),
+        "Undefined": metric.undefined or "never",
+        "Symmetric": "yes" if metric.symmetric else "no",
+        "Options": ", ".join(f"{key}={value}" for key, value in metric.options),
+        "Parameter": f"{metric.parameter}, as in {_pattern(metric)}" if metric.parameter else "",
+        "Groups": ", ".join(metric.groups),
+        "Source": metric.source,
+    }
+    lines = [metric.abbreviation]
+    for title, text in facts.items():
+        if text:
+            lines += textwrap.wrap(f"{title:<10} {text}", WIDTH, subsequent_indent=" " * 11)
+    return "".join(line + "\n" for line in lines)
+
+
+def _summary(metric: Metric) -> str:
+    """Return what a metric is: the first line of its docstring."""
+    return (inspect.getdoc(metric.function) or "").split("\n")[0].removeprefix("Return the ").rstrip(".")
+
+
+def _pattern(metric: Metric) -> str:
+    """Return the abbreviation, and how a parameter is written after it."""
+    if not metric.parameter or dict(metric.options).get(metric.parameter):
+        return metric.abbreviation
+    return metric.abbreviation + ("[@2mm]" if metric.parameter in LENGTHS else _EXAMPLES[metric.parameter])
+
+
+_EXAMPLES = {"percentile": "[95]", "beta": "[2]"}
+"""Numbers after an abbreviation, for parameters without unit."""
+
+
+def _range(metric: Metric) -> str:
+    """Return the range of the values with their unit."""
+    unit = f" {metric.unit}" if metric.unit else ""
+    return f"{metric.lowest:g} to {metric.highest:g}{unit}"
+
+
+def _best(metric: Metric) -> str:
+    """Return the best value."""
+    return "" if math.isnan(metric.best) else f"{metric.best:g}"

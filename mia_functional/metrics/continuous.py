@@ -1,0 +1,279 @@
+"""Errors and correlations of images: how far the values of the prediction are from those of the reference.
+
+Each metric takes `PairedMoments`, or the pair `(prediction, reference)` and the options of `paired_moments`. Integers
+are promoted before they are subtracted. The result has the shape and dtype of the moments. P and R are the values of
+the two images, n is the number of voxels.
+"""
+
+import math
+from collections.abc import Callable
+
+from mia_functional import _array
+from mia_functional.metrics.moments import PairedMoments, from_moments
+from mia_functional.typing import Array
+
+
+@from_moments
+def mean_absolute_error(moments: PairedMoments) -> Array:
+    """Return the mean absolute error (MAE).
+
+    Formula: sum |P - R| / n.
+
+    Args:
+        moments: Moments of any shape, or the pair with the options of `paired_moments`.
+
+    Returns:
+        Array of the shape of the moments, at least 0, in the unit of the images; lower is better.
+
+    Example:
+        >>> import numpy as np
+        >>> float(mean_absolute_error(np.array([1, 2, 6], dtype=np.uint8), np.array([2, 2, 4], dtype=np.uint8)))
+        1.0
+
+    Source:
+        Willmott and Matsuura 2005, doi 10.3354/cr030079.
+
+    Agrees with:
+        scikit-learn's `mean_absolute_error`.
+    """
+    return _array.ratio(moments.absolute_error, moments.count)
+
+
+@from_moments
+def mean_squared_error(moments: PairedMoments) -> Array:
+    """Return the mean squared error (MSE).
+
+    Formula: sum (P - R)^2 / n.
+
+    Args:
+        moments: Moments of any shape, or the pair with the options of `paired_moments`.
+
+    Returns:
+        Array of the shape of the moments, at least 0, in the squared unit of the images; lower is better.
+
+    Example:
+        >>> import numpy as np
+        >>> float(mean_squared_error(np.array([1, 2, 7], dtype=np.uint8), np.array([3, 2, 4], dtype=np.uint8)))
+        4.333333333333333
+
+    Source:
+        Hyndman and Koehler 2006, doi 10.1016/j.ijforecast.2006.03.001.
+
+    Agrees with:
+        scikit-learn's `mean_squared_error`.
+    """
+    return _array.ratio(moments.squared_error, moments.count)
+
+
+@from_moments
+def root_mean_squared_error(moments: PairedMoments) -> Array:
+    """Return the root mean squared error (RMSE).
+
+    Formula: sqrt(sum (P - R)^2 / n).
+
+    Args:
+        moments: Moments of any shape, or the pair with the options of `paired_moments`.
+
+    Returns:
+        Array of the shape of the moments, at least 0, in the unit of the images; lower is better.
+
+    Example:
+        >>> import numpy as np
+        >>> float(root_mean_squared_error(np.array([1.0, 2.0, 6.0, 4.0]), np.array([1.0, 2.0, 2.0, 4.0])))
+        2.0
+
+    Source:
+        Hyndman and Koehler 2006, doi 10.1016/j.ijforecast.2006.03.001.
+
+    Agrees with:
+        scikit-learn's `root_mean_squared_error`.
+    """
+    return _root(_array.ratio(moments.squared_error, moments.count))
+
+
+def reference_range(moments: PairedMoments) -> Array:
+    """Return the range of the reference, its largest less its smallest value: for `normalization`."""
+    return moments.reference_maximum - moments.reference_minimum
+
+
+def reference_mean(moments: PairedMoments) -> Array:
+    """Return the mean of the reference: for `normalization`."""
+    return moments.reference_mean
+
+
+def reference_norm(moments: PairedMoments) -> Array:
+    """Return the root mean square of the reference, its Euclidean norm over sqrt(n): for `normalization`."""
+    return _root(_array.ratio(_energy(moments), moments.count))
+
+
+@from_moments
+def normalized_root_mean_squared_error(
+    moments: PairedMoments,
+    *,
+    normalization: Callable[[PairedMoments], Array] = reference_range,
+    zero_division: float = math.nan,
+) -> Array:
+    """Return the normalized root mean squared error (NRMSE): the error in terms of the reference.
+
+    Formula: sqrt(sum (P - R)^2 / n) / N, with N the range of the reference or what `normalization` gives.
+
+    Args:
+        moments: Moments of any shape, or the pair with the options of `paired_moments`.
+        normalization: `reference_range`, `reference_mean`, `reference_norm`, or a function of the moments like these.
+        zero_division: The value where N is 0.
+
+    Returns:
+        Array of the shape of the moments, at least 0 for a positive N; lower is better.
+
+    Undefined:
+        N is 0 (for the range: the reference is constant): NaN.
+
+    Example:
+        >>> import numpy as np
+        >>> float(normalized_root_mean_squared_error(np.array([1.0, 2.0, 6.0, 4.0]), np.array([0.0, 3.0, 5.0, 5.0])))
+        0.2
+
+    Source:
+        Fienup 1997, doi 10.1364/AO.36.008352.
+
+    Agrees with:
+        scikit-image's `normalized_root_mse`, whose default is `reference_norm`.
+    """
+    error = _root(_array.ratio(moments.squared_error, moments.count))
+    return _array.ratio(error, normalization(moments), zero_division=zero_division)
+
+
+@from_moments
+def normalized_mean_squared_error(moments: PairedMoments, *, zero_division: float = math.nan) -> Array:
+    """Return the normalized mean squared error (NMSE) of image reconstruction.
+
+    Formula: sum (P - R)^2 / sum R^2.
+
+    Args:
+        moments: Moments of any shape, or the pair with the options of `paired_moments`.
+        zero_division: The value where the reference is 0 everywhere.
+
+    Returns:
+        Array of the shape of the moments, at least 0; lower is better.
+
+    Undefined:
+        Reference 0 everywhere: NaN.
+
+    Example:
+        >>> import numpy as np
+        >>> float(normalized_mean_squared_error(np.array([1.0, 2.0]), np.array([0.0, 2.0])))
+        0.25
+
+    Source:
+        Zbontar et al. 2018, fastMRI, arXiv 1811.08839.
+    """
+    return _array.ratio(moments.squared_error, _energy(moments), zero_division=zero_division)
+
+
+@from_moments
+def r_squared(moments: PairedMoments, *, zero_division: float = math.nan) -> Array:
+    """Return the coefficient of determination (R2, R squared).
+
+    Formula: 1 - sum (P - R)^2 / sum (R - mean R)^2.
+
+    Args:
+        moments: Moments of any shape, or the pair with the options of `paired_moments`.
+        zero_division: The value where the reference is constant.
+
+    Returns:
+        Array of the shape of the moments, at most 1, 0 for the mean as prediction; higher is better.
+
+    Undefined:
+        Reference constant: NaN.
+
+    Example:
+        >>> import numpy as np
+        >>> float(r_squared(np.array([1.0, 2.0, 4.0]), np.array([1.0, 3.0, 5.0])))
+        0.75
+
+    Source:
+        Wright 1921, Correlation and causation.
+
+    Agrees with:
+        scikit-learn's `r2_score`.
+    """
+    explained = moments.reference_scatter - moments.squared_error
+    return _array.ratio(explained, moments.reference_scatter, zero_division=zero_division)
+
+
+@from_moments
+def pearson_correlation(moments: PairedMoments, *, zero_division: float = math.nan) -> Array:
+    """Return the Pearson correlation coefficient (PCC, normalized cross-correlation).
+
+    Formula: sum p r / sqrt(sum p^2 sum r^2), with the differences from the mean p = P - mean P and r = R - mean R.
+
+    Args:
+        moments: Moments of any shape, or the pair with the options of `paired_moments`.
+        zero_division: The value where an image is constant.
+
+    Returns:
+        Array of the shape of the moments, from -1 to 1; higher is better.
+
+    Undefined:
+        An image constant: NaN.
+
+    Example:
+        >>> import numpy as np
+        >>> round(float(pearson_correlation(np.array([1.0, 2.0, 3.0]), np.array([1.0, 3.0, 2.0]))), 6)
+        0.5
+
+    Source:
+        Pearson 1895, doi 10.1098/rspl.1895.0041.
+
+    Agrees with:
+        scipy's `pearsonr`.
+    """
+    xp = _array.library(moments.cross_scatter)
+    spread = _root(moments.prediction_scatter) * _root(moments.reference_scatter)
+    value = _array.ratio(moments.cross_scatter, spread, zero_division=zero_division)
+    return xp.where(spread == 0, value, xp.clip(value, -1.0, 1.0))
+
+
+@from_moments
+def concordance_correlation(moments: PairedMoments, *, zero_division: float = math.nan) -> Array:
+    """Return Lin's concordance correlation coefficient (CCC): correlation that a shift or a scale lowers.
+
+    Formula: 2 cov(P, R) / (var P + var R + (mean P - mean R)^2), with moments over n; computed as 2 c / (e + 2 c) with
+    the sums c = sum (P - mean P) (R - mean R) and e = sum (P - R)^2, which is the same and needs no means.
+
+    Args:
+        moments: Moments of any shape, or the pair with the options of `paired_moments`.
+        zero_division: The value where the metric is undefined.
+
+    Returns:
+        Array of the shape of the moments, from -1 to 1; higher is better.
+
+    Undefined:
+        An image constant: NaN.
+
+    Example:
+        >>> import numpy as np
+        >>> round(float(concordance_correlation(np.array([1.0, 2.0, 3.0]), np.array([2.0, 3.0, 4.0]))), 6)
+        0.571429
+
+    Source:
+        Lin 1989, doi 10.2307/2532051.
+
+    Differs from:
+        torchmetrics' `concordance_corrcoef`, whose moments are over n - 1.
+    """
+    xp = _array.library(moments.cross_scatter)
+    shared = 2 * moments.cross_scatter
+    value = xp.clip(_array.ratio(shared, moments.squared_error + shared), -1.0, 1.0)
+    constant = (moments.prediction_scatter == 0) | (moments.reference_scatter == 0)
+    return xp.where(constant, xp.full_like(value, zero_division), value)
+
+
+def _energy(moments: PairedMoments) -> Array:
+    """Return the sum of the squared values of the reference."""
+    return moments.reference_scatter + moments.count * moments.reference_mean**2
+
+
+def _root(value: Array) -> Array:
+    """Return the square root."""
+    return _array.library(value).sqrt(value)

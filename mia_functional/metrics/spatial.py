@@ -1,0 +1,279 @@
+"""Where the voxels of a structure lie: their number, centroid and covariance in millimetres, and distances of these.
+
+All axes are spatial and `spacing[k]` is the distance between voxel centres along array axis k in millimetres; positions
+are measured from the centre of the first voxel, unless `origin` says where that is.
+"""
+
+import itertools
+import math
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, NamedTuple, Protocol, cast, overload
+
+from mia_functional import _array, _check, morphology
+from mia_functional.metrics.confusion import paired
+from mia_functional.metrics.derived import derived
+from mia_functional.metrics.labels import structures
+from mia_functional.typing import Array, Label, Labels, Spacing
+
+FLAT = 16
+"""How many machine epsilons of the variance along an axis a direction may have and still count as flat."""
+
+
+class SpatialMoments(NamedTuple):
+    """Moments of the positions of a structure's voxels; with labels, every field has a first axis of length L.
+
+    Attributes:
+        count: Number of voxels, as a float.
+        mean: Centroid in millimetres, shape (..., D); the origin if there is no voxel.
+        covariance: Mean product of the differences from the centroid in square millimetres, shape (..., D, D); 0 if
+            there is no voxel.
+    """
+
+    count: Array
+    mean: Array
+    covariance: Array
+
+
+class PairedSpatialMoments(NamedTuple):
+    """The spatial moments of the prediction and of the reference."""
+
+    prediction: SpatialMoments
+    reference: SpatialMoments
+
+
+def spatial_moments(
+    mask: Array,
+    *,
+    spacing: Spacing,
+    labels: Labels | Iterable[Label] | None = None,
+    origin: Sequence[float] | None = None,
+) -> SpatialMoments:
+    """Measure where the voxels of a structure lie, from the exact counts of voxels per plane and line.
+
+    Args:
+        mask: Mask (bool, or integers 0 and 1) of one to three axes; with `labels`, an integer label map.
+        spacing: Millimetres between voxel centres along each axis.
+        labels: Mapping from labels to names, or a sequence of labels; a tuple of label values is merged into one.
+        origin: Position of the first voxel's centre in millimetres, 0 by default; for patches that are merged.
+
+    Returns:
+        Floats, the widest of the library.
+
+    Raises:
+        TypeError: The mask is no array or holds floats.
+        ValueError: The array is empty or has more than three axes; a spacing is not positive; a mask holds other values
+            than 0 and 1; a label is negative.
+
+    Example:
+        >>> import numpy as np
+        >>> moments = spatial_moments(np.array([[0, 1, 1], [0, 0, 0]]), spacing=(3.0, 2.0))
+        >>> float(moments.count), moments.mean.tolist(), moments.covariance.tolist()
+        (2.0, [0.0, 3.0], [[0.0, 0.0], [0.0, 1.0]])
+    """
+    name = "spatial_moments"
+    masks = structures(name, "mask", mask, labels)
+    _check.dimensions(name, "mask", mask.shape, morphology.DIMENSIONS)
+    step = _check.spacing(name, spacing, mask.ndim)
+    first = (0.0,) * mask.ndim if origin is None else _check.floats(name, "origin", origin)
+    if len(first) != mask.ndim:
+        _check.invalid_value(name, "origin", f"have {mask.ndim} entries, one per axis", first)
+    records = [_moments(one, step, first) for one in masks]
+    if labels is None:
+        return records[0]
+    xp = _array.library(mask)
+    return SpatialMoments(*(xp.stack(fields) for fields in zip(*records, strict=True)))
+
+
+def paired_spatial_moments(
+    prediction: Array,
+    reference: Array,
+    *,
+    spacing: Spacing,
+    labels: Labels | Iterable[Label] | None = None,
+    origin: Sequence[float] | None = None,
+) -> PairedSpatialMoments:
+    """Measure where the voxels of a structure lie in the prediction and in the reference.
+
+    Args:
+        prediction: Mask (bool, or integers 0 and 1) of one to three axes; with `labels`, an integer label map.
+        reference: Array of the same shape.
+        spacing: Millimetres between voxel centres along each axis.
+        labels: Mapping from labels to names, or a sequence of labels; a tuple of label values is merged into one.
+        origin: Position of the first voxel's centre in millimetres, 0 by default; for patches that are merged.
+
+    Returns:
+        The two records of `spatial_moments`.
+
+    Raises:
+        TypeError: An argument is no array, or holds no masks or labels; the libraries or devices differ.
+        ValueError: The shapes differ; else as `spatial_moments`.
+
+    Example:
+        >>> import numpy as np
+        >>> moments = paired_spatial_moments(np.array([1, 1, 0]), np.array([0, 1, 1]), spacing=(2.0,))
+        >>> moments.prediction.mean.tolist(), moments.reference.mean.tolist()
+        ([1.0], [3.0])
+    """
+    prediction, reference, _ = paired("paired_spatial_moments", prediction, reference)
+    one, other = (
+        spatial_moments(array, spacing=spacing, labels=labels, origin=origin) for array in (prediction, reference)
+    )
+    return PairedSpatialMoments(one, other)
+
+
+def _moments(mask: Array, spacing: Spacing, origin: Spacing) -> SpatialMoments:
+    """Return the moments of a boolean mask; of the box around it, if it lies in the host's memory."""
+    if not _array.on_host(mask):
+        return _box_moments(mask, spacing, origin)
+    xp = _array.library(mask)
+    dtype = _array.widest_float(xp, mask)
+    native = _array.to_numpy(mask)
+    box = morphology.bounding_box(native)
+    corner = tuple(first + part.start * step for first, part, step in zip(origin, box, spacing, strict=True))
+    host = _box_moments(native[box], spacing, corner)
+    return SpatialMoments(*(xp.astype(_array.from_numpy(field, xp, mask), dtype) for field in host))
+
+
+def _box_moments(mask: Array, spacing: Spacing, origin: Spacing) -> SpatialMoments:
+    """Return the moments of a boolean mask whose first voxel lies at `origin`."""
+    xp = _array.library(mask)
+    dtype = _array.widest_float(xp, mask)
+    axes = range(mask.ndim)
+    count = xp.astype(xp.count_nonzero(mask), dtype)
+
+    def share(weighted: Array) -> Array:
+        return _array.ratio(xp.sum(weighted), count, zero_division=0)
+
+    profiles = [xp.astype(_project(mask, (axis,)), dtype) for axis in axes]
+    places = [(xp.cumulative_sum(xp.ones_like(profiles[axis])) - 1) * spacing[axis] for axis in axes]
+    means = [share(profile * place) for profile, place in zip(profiles, places, strict=True)]
+    apart = [place - mean for place, mean in zip(places, means, strict=True)]
+    entries = {(axis, axis): share(profiles[axis] * apart[axis] ** 2) for axis in axes}
+    for low, high in itertools.combinations(axes, 2):
+        plane = xp.astype(_project(mask, (low, high)), dtype)
+        entries[low, high] = entries[high, low] = share(plane * apart[low][:, None] * apart[high][None, :])
+    rows = [xp.stack([entries[row, column] for column in axes]) for row in axes]
+    centroid = xp.stack([mean + first for mean, first in zip(means, origin, strict=True)])
+    return SpatialMoments(count, centroid, xp.stack(rows))
+
+
+def _project(mask: Array, kept: tuple[int, ...]) -> Array:
+    """Return the number of voxels along all axes but those that are kept."""
+    xp = _array.library(mask)
+    others = tuple(axis for axis in range(mask.ndim) if axis not in kept)
+    return xp.count_nonzero(mask, axis=others) if others else xp.astype(mask, xp.uint8)
+
+
+class SpatialMetric(Protocol):
+    """A metric of spatial moments, called with the moments or with the pair that they come from."""
+
+    @property
+    def __name__(self) -> str:
+        """The public name."""
+
+    @overload
+    def __call__(self, moments: PairedSpatialMoments, /) -> Array: ...
+
+    @overload
+    def __call__(
+        self,
+        prediction: Array,
+        reference: Array,
+        *,
+        spacing: Spacing,
+        labels: Labels | Iterable[Label] | None = None,
+        origin: Sequence[float] | None = None,
+    ) -> Array: ...
+
+
+def _from_moments(formula: Callable[..., Any]) -> SpatialMetric:
+    """Return the metric that takes what `formula` takes, or the pair in place of the moments."""
+    return cast(SpatialMetric, derived(PairedSpatialMoments, paired_spatial_moments)(formula))
+
+
+@_from_moments
+def centroid_distance(moments: PairedSpatialMoments) -> Array:
+    """Return the Euclidean distance between the centroids of two structures (centre of mass distance).
+
+    Formula: |mean_P - mean_R|.
+
+    Args:
+        moments: Spatial moments, or the pair with the options of `paired_spatial_moments`.
+
+    Returns:
+        Millimetres, at least 0; lower is better. One entry per label.
+
+    Undefined:
+        One mask empty: inf. Both empty: NaN.
+
+    Example:
+        >>> import numpy as np
+        >>> float(centroid_distance(np.array([1, 1, 0, 0]), np.array([0, 0, 1, 1]), spacing=(2.0,)))
+        4.0
+
+    Source:
+        Maier-Hein et al. 2024, doi 10.1038/s41592-023-02151-z.
+    """
+    one, other = moments
+    xp = _array.library(one.mean)
+    return _defined(xp.sqrt(xp.sum((one.mean - other.mean) ** 2, axis=-1)), moments)
+
+
+@_from_moments
+def mahalanobis_distance(moments: PairedSpatialMoments) -> Array:
+    """Return the Mahalanobis distance between the centroids of two structures, with their pooled covariance.
+
+    Formula: sqrt(d^T S^-1 d) with d = mean_P - mean_R and S = (n_P S_P + n_R S_R) / (n_P + n_R), where the n are the
+    numbers of voxels and the S their sample covariances.
+
+    Args:
+        moments: Spatial moments, or the pair with the options of `paired_spatial_moments`.
+
+    Returns:
+        Number without unit, at least 0, the same for every spacing; lower is better. One entry per label.
+
+    Undefined:
+        One mask empty: inf. Both empty, or a structure of one voxel, or both structures flat along one direction: NaN.
+
+    Example:
+        >>> import numpy as np
+        >>> one = np.array([[1, 1, 0, 0], [1, 1, 0, 0]])
+        >>> round(float(mahalanobis_distance(one, one[:, ::-1], spacing=(1.0, 1.0))), 6)
+        3.464102
+
+    Source:
+        Mahalanobis 1936; Taha and Hanbury 2015, doi 10.1186/s12880-015-0068-x.
+    """
+    one, other = moments
+    xp = _array.library(one.count)
+    scatters = [
+        (record.count * _array.ratio(record.count, record.count - 1))[..., None, None] * record.covariance
+        for record in moments
+    ]
+    pooled = _array.ratio(sum(scatters), (one.count + other.count)[..., None, None] + 0 * scatters[0])
+    return _defined(xp.sqrt(_inverse_form(pooled, one.mean - other.mean)), moments)
+
+
+def _inverse_form(matrix: Array, vector: Array) -> Array:
+    """Return v^T M^-1 v of a covariance by elimination; NaN where a direction has no variance of its own."""
+    xp = _array.library(matrix)
+    size = vector.shape[-1]
+    limit = FLAT * float(xp.finfo(matrix.dtype).eps)
+    rows = [[matrix[..., row, column] for column in range(size)] + [vector[..., row]] for row in range(size)]
+    total = 0.0 * rows[0][-1]
+    for step in range(size):
+        pivot = rows[step][step]
+        pivot = xp.where(pivot > limit * matrix[..., step, step], pivot, xp.full_like(pivot, math.nan))
+        for row in range(step + 1, size):
+            factor = rows[row][step] / pivot
+            rows[row] = [entry - factor * above for entry, above in zip(rows[row], rows[step], strict=True)]
+        total = total + rows[step][-1] ** 2 / pivot
+    return total
+
+
+def _defined(distance: Array, moments: PairedSpatialMoments) -> Array:
+    """Return a distance, or inf where one structure is empty, or NaN where both are."""
+    xp = _array.library(distance)
+    prediction, reference = (record.count > 0 for record in moments)
+    distance = xp.where(prediction & reference, distance, xp.full_like(distance, math.inf))
+    return xp.where(prediction | reference, distance, xp.full_like(distance, math.nan))

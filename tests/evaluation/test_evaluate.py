@@ -1,0 +1,169 @@
+"""Evaluation of pairs: values by hand, statistics computed once, reasons, failures, executors, bad input."""
+
+import dataclasses
+import functools
+import math
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from multiprocessing import get_context
+
+import numpy as np
+import pytest
+
+from mia_functional import metrics as m
+from mia_functional.evaluation import Case, evaluate, evaluate_many
+
+REFERENCE = np.zeros((6, 7, 8), dtype=np.uint8)
+REFERENCE[1:4, 1:4, 1:4] = 1
+REFERENCE[4:6, 4:7, 4:8] = 2
+PREDICTION = np.roll(REFERENCE, 1, axis=2)
+LABELS = {1: "cube", 2: "box", (1, 2): "both"}
+SPACING = (2.0, 1.0, 0.5)
+
+
+def values(results):
+    return {(row.label, row.metric): row.value for row in results}
+
+
+def test_values_by_hand():
+    results = evaluate(
+        PREDICTION, REFERENCE, metrics=("DICE", "HDRFDST", "VOLSMTY"), labels=LABELS, spacing=SPACING, subject="A"
+    )
+    found = values(results)
+    assert found["cube", "DICE"] == pytest.approx(2 * 18 / 54)
+    assert found["cube", "HDRFDST"] == pytest.approx(0.5)
+    assert found["cube", "VOLSMTY"] == 1
+    shared = np.count_nonzero((PREDICTION > 0) & (REFERENCE > 0))
+    assert found["both", "DICE"] == pytest.approx(2 * shared / (27 + 24 + 27 + 24))
+    assert [row.label for row in results] == ["cube"] * 3 + ["box"] * 3 + ["both"] * 3
+    assert {row.subject for row in results} == {"A"}
+
+
+def test_every_library_gives_the_same(xp):
+    found = evaluate(
+        xp.asarray(PREDICTION), xp.asarray(REFERENCE), metrics=("DICE", "HDRFDST95", "SURFDICE@0.4mm"),
+        labels=LABELS, spacing=SPACING,
+    )  # fmt: skip
+    expected = evaluate(
+        PREDICTION, REFERENCE, metrics=("DICE", "HDRFDST95", "SURFDICE@0.4mm"), labels=LABELS, spacing=SPACING
+    )
+    assert [row.metric for row in found] == [row.metric for row in expected]
+    np.testing.assert_allclose([row.value for row in found], [row.value for row in expected], rtol=2e-6)
+
+
+def test_a_statistic_is_computed_once_for_all_its_metrics():
+    calls = []
+
+    @functools.wraps(m.confusion_counts)
+    def counting(*arguments, **options):
+        calls.append(options)
+        return m.confusion_counts(*arguments, **options)
+
+    rows = [dataclasses.replace(m.find(name), statistic=counting) for name in ("DICE", "JACRD", "VOLSMTY")]
+    evaluate(PREDICTION, REFERENCE, metrics=rows, labels=LABELS)
+    assert len(calls) == 1
+
+
+def test_units_and_conventions_are_named():
+    surfels, voxels = m.find("HDRFDST"), m.find("HDRFDST95")
+    voxels = dataclasses.replace(voxels, statistic=functools.partial(m.surface_distances, boundary=m.voxels))
+    rows = evaluate(PREDICTION, REFERENCE, metrics=[surfels, voxels, "DICE"], labels=(1,), spacing=SPACING)
+    assert [(row.unit, row.convention) for row in rows] == [("mm", "surfels"), ("mm", "voxels"), ("", "")]
+
+
+def test_what_is_undefined_has_a_reason():
+    missed = np.where(PREDICTION == 1, 0, PREDICTION)
+    rows = evaluate(missed, REFERENCE, metrics=("DICE", "HDRFDST"), labels={1: "cube", 9: "none"}, spacing=SPACING)
+    found = {(row.label, row.metric): row for row in rows}
+    assert found["cube", "DICE"].value == 0
+    assert found["cube", "DICE"].reason == ""
+    assert math.isinf(found["cube", "HDRFDST"].value)
+    assert found["cube", "HDRFDST"].reason == "empty in the prediction"
+    assert math.isnan(found["none", "DICE"].value)
+    assert found["none", "HDRFDST"].reason == "empty in the prediction and the reference"
+
+
+def test_masks_and_images_need_no_labels():
+    mask = REFERENCE == 1
+    assert evaluate(mask, mask, metrics=["DICE"])[0].value == 1
+    image = np.random.default_rng(0).normal(size=(8, 9, 10))
+    found = values(evaluate(image + 0.5, image, metrics=("MAE", "PSNR")))
+    assert found["", "MAE"] == pytest.approx(0.5)
+    assert found["", "PSNR"] == pytest.approx(10 * np.log10(image.max() ** 2 / 0.25))
+    row = evaluate(image, image, metrics=["PSNR"])[0]
+    assert math.isinf(row.value)
+    assert row.reason == m.find("PSNR").undefined
+
+
+CASES = [Case(f"Subject_{number}", np.roll(REFERENCE, number, axis=1), REFERENCE, SPACING) for number in range(12)]
+
+
+@pytest.mark.parametrize("pool", [None, ThreadPoolExecutor, ProcessPoolExecutor])
+def test_any_executor_gives_the_same_rows_in_order(pool):
+    seen = []
+    options = {"metrics": ("DICE", "HDRFDST95"), "labels": LABELS, "progress": lambda *step: seen.append(step)}
+    if pool is None:
+        results = evaluate_many(iter(CASES), **options)
+    else:
+        context = {"mp_context": get_context("spawn")} if pool is ProcessPoolExecutor else {}
+        with pool(2, **context) as executor:
+            results = evaluate_many(CASES, executor=executor, **options)
+    single = [
+        row
+        for case in CASES
+        for row in evaluate(
+            case.prediction, case.reference, metrics=options["metrics"], labels=LABELS, spacing=SPACING,
+            subject=case.subject,
+        )
+    ]  # fmt: skip
+    assert list(results) == single
+    assert seen == [(number, len(CASES), case.subject) for number, case in enumerate(CASES, start=1)]
+
+
+def test_a_generator_is_read_only_a_few_cases_ahead():
+    alive = []
+
+    def cases():
+        for number, case in enumerate(CASES):
+            alive.append(number)
+            yield case
+
+    lag = []
+    with ThreadPoolExecutor(2) as executor:
+        evaluate_many(
+            cases(), metrics=["DICE"], labels=LABELS, executor=executor,
+            progress=lambda done, _total, _name: lag.append(len(alive) - done),
+        )  # fmt: skip
+    assert max(lag) <= 3
+    assert len(alive) == len(CASES)
+
+
+def test_a_case_that_fails_does_not_stop_the_others():
+    cases = [CASES[0], Case("short", PREDICTION[1:], REFERENCE, SPACING), Case("free", PREDICTION, REFERENCE), CASES[1]]
+    results = evaluate_many(cases, metrics=("DICE", "HDRFDST"), labels=(1, 2))
+    assert [failure.subject for failure in results.failures] == ["short", "free"]
+    assert "must have the shape of the reference, (6, 7, 8); got (5, 7, 8)" in results.failures[0].message
+    assert "`spacing` must be given in millimetres for HDRFDST; got none" in results.failures[1].message
+    assert {row.subject for row in results} == {"Subject_0", "Subject_1"}
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "words"),
+    [
+        ({"metrics": ["HDRFDTS95"]}, ValueError, "HDRFDST"),
+        ({"metrics": "DICE"}, TypeError, "`metrics` must be a sequence of metrics; got 'DICE'"),
+        ({"metrics": []}, ValueError, "at least one metric"),
+        ({"metrics": ["DICE", "dsc"]}, ValueError, "none of them twice"),
+        ({"metrics": ["HDRFDST"]}, ValueError, "`spacing` must be given in millimetres for HDRFDST"),
+        ({"metrics": ["HDRFDST"], "spacing": (1.0, 1.0)}, ValueError, "spacing has 2 entries, array has 3 axes"),
+        ({"metrics": ["MSE"]}, ValueError, "`labels` must be left out for MSE"),
+        ({"metrics": ["DICE"], "labels": {"liver": 1}}, TypeError, "labels"),
+    ],
+)
+def test_mistakes_are_one_sentence(options, error, words):
+    with pytest.raises(error, match=words):
+        evaluate(PREDICTION, REFERENCE, **{"labels": LABELS, **options})
+
+
+def test_a_subject_that_occurs_twice_is_refused():
+    with pytest.raises(ValueError, match="every subject, label and metric once"):
+        evaluate_many([CASES[0], CASES[0]], metrics=["DICE"], labels=(1,))

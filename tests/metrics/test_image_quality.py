@@ -1,0 +1,144 @@
+"""Structural similarity against scikit-image and by hand."""
+
+import math
+from functools import partial
+
+import numpy as np
+import pytest
+from scipy.ndimage import gaussian_filter
+from skimage.metrics import structural_similarity as scikit_image
+
+from mia_functional.metrics import gaussian_window, structural_similarity
+
+RNG = np.random.default_rng(41)
+
+
+def images(shape, *, offset=0.0, dtype=np.float64):
+    """Return a noisy and a smooth image of range 1, shifted by an offset."""
+    reference = gaussian_filter(RNG.random(shape), 1.5)
+    reference = (reference - reference.min()) / np.ptp(reference)
+    prediction = reference + 0.1 * RNG.standard_normal(shape)
+    return (prediction + offset).astype(dtype), (reference + offset).astype(dtype)
+
+
+def oracle(prediction, reference, **options):
+    """Return scikit-image's value in double precision."""
+    return scikit_image(prediction.astype(np.float64), reference.astype(np.float64), **options)
+
+
+KINDS = [
+    ({}, {}),
+    ({"sample_covariance": False}, {"use_sample_covariance": False}),
+    ({"window": 3}, {"win_size": 3}),
+    ({"window": gaussian_window()}, {"gaussian_weights": True}),
+    (
+        {"window": gaussian_window(sigma=1.0), "sample_covariance": False},
+        {"gaussian_weights": True, "sigma": 1.0, "use_sample_covariance": False},
+    ),
+]
+
+
+@pytest.mark.parametrize(("ours", "theirs"), KINDS)
+@pytest.mark.parametrize("shape", [(13, 17), (13, 17, 15)])
+def test_scikit_image_agrees(xp, shape, ours, theirs):
+    for offset in (0, 300):
+        prediction, reference = images(shape, offset=offset, dtype=np.float32)
+        value = xp.run(partial(structural_similarity, data_range=1, **ours), prediction, reference)
+        np.testing.assert_allclose(value, oracle(prediction, reference, data_range=1, **theirs), atol=1e-5)
+
+
+@pytest.mark.parametrize(("ours", "theirs"), KINDS)
+@pytest.mark.parametrize("shape", [(40, 31), (14, 20, 33), (11, 12, 90)])
+def test_double_precision(shape, ours, theirs):
+    prediction, reference = images(shape)
+    value = structural_similarity(prediction, reference, data_range=2.5, **ours)
+    assert math.isclose(value, scikit_image(prediction, reference, data_range=2.5, **theirs), abs_tol=1e-12)
+
+
+def test_default_range_is_the_largest_value_of_the_reference(xp):
+    prediction, reference = images((9, 10), dtype=np.float32)
+    value = xp.run(structural_similarity, prediction, 3 * reference)
+    np.testing.assert_allclose(value, oracle(prediction, 3 * reference, data_range=3.0), atol=1e-6)
+
+
+@pytest.mark.parametrize("axis", [0, 1, -1])
+def test_slices_are_compared_one_by_one(xp, axis):
+    prediction, reference = images((8, 9, 10), dtype=np.float32)
+    value = xp.run(partial(structural_similarity, slice_axis=axis), prediction, reference)
+    limit = reference.max()
+    pairs = zip(np.moveaxis(prediction, axis, 0), np.moveaxis(reference, axis, 0), strict=True)
+    np.testing.assert_allclose(value, np.mean([oracle(p, r, data_range=limit) for p, r in pairs]), atol=1e-6)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.int16, bool, np.float16])
+def test_every_kind_of_number_is_promoted(xp, dtype):
+    if dtype is np.float16 and xp.name.startswith(("strict", "torch")):
+        dtype = np.int32
+    prediction, reference = RNG.integers(0, 2 if dtype is bool else 120, (2, 9, 9)).astype(dtype)
+    value = xp.run(partial(structural_similarity, data_range=255), prediction, reference)
+    np.testing.assert_allclose(value, oracle(prediction, reference, data_range=255), atol=1e-5)
+
+
+def test_one_window_by_hand(xp):
+    prediction, reference = np.array([[1.0, 2.0, 3.0]] * 3), np.array([[2.0, 2.0, 5.0]] * 3)
+    p, r = prediction.mean(), reference.mean()
+    covariance = np.cov(prediction.ravel(), reference.ravel())
+    low, high = (0.01 * 4) ** 2, (0.03 * 4) ** 2
+    expected = (2 * p * r + low) * (2 * covariance[0, 1] + high)
+    expected /= (p * p + r * r + low) * (covariance[0, 0] + covariance[1, 1] + high)
+    value = xp.run(partial(structural_similarity, data_range=4, window=3), prediction, reference)
+    np.testing.assert_allclose(value, expected, rtol=2e-6)
+
+
+def test_a_window_is_an_average_however_its_weights_are_scaled():
+    prediction, reference = images((12, 13))
+    for weights in ((1, 1, 1), (3.0, 3.0, 3.0), 3):
+        value = structural_similarity(prediction, reference, window=weights)
+        assert math.isclose(value, structural_similarity(prediction, reference, window=3), rel_tol=1e-13)
+    assert math.isclose(math.fsum(gaussian_window(sigma=2.0)), 1)
+    assert len(gaussian_window()) == 11
+
+
+def test_identity_and_undefined(xp):
+    prediction, reference = images((8, 8), dtype=np.float32)
+    np.testing.assert_allclose(xp.run(structural_similarity, reference, reference), 1, rtol=1e-6)
+    assert np.isnan(xp.run(structural_similarity, prediction, 0 * reference))
+    assert np.isnan(xp.run(structural_similarity, prediction, -1 - reference))
+    spoiled = prediction.copy()
+    spoiled[4, 4] = math.nan
+    assert np.isnan(xp.run(structural_similarity, spoiled, reference))
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "words"),
+    [
+        ({"window": 4}, ValueError, "odd size"),
+        ({"window": 0}, ValueError, "at least 1"),
+        ({"window": 2.5}, TypeError, "whole number"),
+        ({"window": "uniform"}, TypeError, "numbers"),
+        ({"window": (1, -1, 1)}, ValueError, "no negative weights"),
+        ({"window": (0, 0, 0)}, ValueError, "window"),
+        ({"window": 9}, ValueError, r"at least 9 voxels along every axis of the window; got shape \(8, 9\)"),
+        ({"slice_axis": 2}, ValueError, "axis"),
+    ],
+)
+def test_bad_options(options, error, words):
+    with pytest.raises(error, match=words):
+        structural_similarity(np.ones((8, 9)), np.ones((8, 9)), **options)
+
+
+def test_bad_sigma():
+    with pytest.raises(ValueError, match="gaussian_window: `sigma` must be positive"):
+        gaussian_window(sigma=0)
+
+
+def test_it_is_a_loss_with_a_gradient():
+    import jax
+
+    prediction, reference = images((9, 9), dtype=np.float32)
+    gradient = jax.grad(lambda p: structural_similarity(p, reference, data_range=1.0))(jax.numpy.asarray(prediction))
+    step = np.zeros((9, 9))
+    step[4, 5] = 1e-6
+    double = prediction.astype(np.float64), reference.astype(np.float64)
+    high, low = (structural_similarity(double[0] + sign * step, double[1], data_range=1.0) for sign in (1, -1))
+    np.testing.assert_allclose(gradient[4, 5], (high - low) / 2e-6, atol=1e-6)

@@ -1,0 +1,179 @@
+"""The demo and the command: the files that are promised, numbers that are computed, one sentence for every mistake."""
+
+import csv
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import SimpleITK
+
+import mia_functional as mia
+from mia_functional import phantoms
+
+COMMAND = [sys.executable, "-m", "mia_functional"]
+
+
+def run(*arguments, **options):
+    """Run the command in a process of its own."""
+    return subprocess.run([*COMMAND, *map(str, arguments)], capture_output=True, text=True, check=False, **options)
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory):
+    """A finished demo: what the command printed, and its folder."""
+    folder = tmp_path_factory.mktemp("demo") / "out"
+    return run("demo", "--output", folder), folder
+
+
+def rows(folder, name):
+    with open(folder / name, newline="") as stream:
+        return list(csv.DictReader(stream, delimiter=";"))
+
+
+def test_it_runs_to_the_end_and_says_where_everything_is(demo):
+    outcome, folder = demo
+    assert outcome.returncode == 0, outcome.stderr
+    lines = outcome.stdout.splitlines()
+    assert lines[0].split() == ["SUBJECT", "LABEL", "DICE", "HDRFDST95", "VOLSMTY"]
+    assert lines[-1].startswith(f"Everything is in {folder}: ")
+    assert {"results.csv", "statistics.csv", "overlay.png", "dataset.h5"} <= set(os.listdir(folder))
+    assert "Training and predicting" in outcome.stderr
+    assert "Training" not in outcome.stdout
+
+
+def test_the_tables_hold_four_subjects_by_all_labels_and_their_statistics(demo):
+    _, folder = demo
+    table = rows(folder, "results.csv")
+    names = [f"Subject_{number}" for number in (1, 2, 3, 4)]
+    assert [(row["SUBJECT"], row["LABEL"]) for row in table] == [
+        (name, label) for name in names for label in phantoms.LABELS.values()
+    ]
+    for row in rows(folder, "statistics.csv"):
+        values = [float(entry[row["METRIC"]]) for entry in table if entry["LABEL"] == row["LABEL"]]
+        expected = {"MEAN": np.mean, "STD": np.std}[row["STATISTIC"]](values)
+        assert float(row["VALUE"]) == pytest.approx(expected, rel=1e-12)
+
+
+def test_the_predictions_lie_on_the_images_and_give_the_numbers(demo):
+    _, folder = demo
+    table = rows(folder, "results.csv")
+    assert len(list((folder / "predictions").iterdir())) == 4
+    for path in (folder / "predictions").iterdir():
+        name = path.name.removesuffix(".nii.gz")
+        prediction, t1, truth = (
+            SimpleITK.ReadImage(str(file))
+            for file in (path, folder / "images" / f"{name}_T1.nii.gz", folder / "images" / f"{name}_GT.mha")
+        )
+        for image in (t1, truth):
+            assert prediction.GetSize() == image.GetSize()
+            np.testing.assert_allclose(prediction.GetOrigin(), image.GetOrigin(), atol=1e-5)
+            np.testing.assert_allclose(prediction.GetSpacing(), image.GetSpacing(), atol=1e-6)
+            np.testing.assert_allclose(prediction.GetDirection(), image.GetDirection(), atol=1e-6)
+        overlap = SimpleITK.LabelOverlapMeasuresImageFilter()
+        overlap.Execute(truth, prediction)
+        for label, words in phantoms.LABELS.items():
+            found = next(row for row in table if (row["SUBJECT"], row["LABEL"]) == (name, words))
+            assert float(found["DICE"]) == pytest.approx(overlap.GetDiceCoefficient(label), abs=1e-12)
+            assert 0.5 < float(found["DICE"]) < 1
+
+
+def test_the_dataset_is_that_of_the_paper(demo):
+    _, folder = demo
+    data = mia.dataset.open(folder / "dataset.h5")
+    entries = {category.name: category.entries for category in data.categories}
+    assert entries == {
+        "images": ("T1", "T2"), "labels": ("GT",), "mask": ("MASK",), "numerical": ("AGE", "GPA"),
+        "gender": ("GENDER",),
+    }  # fmt: skip
+    assert mia.dataset.read(data, "Subject_2", "images").shape == (*data.grids[1], 2)
+    assert mia.dataset.read(data, "Subject_2", "gender")[0] in ("female", "male")
+
+
+def test_another_seed_gives_other_numbers_and_the_same_one_the_same(demo, tmp_path):
+    _, folder = demo
+    assert run("demo", "--output", tmp_path / "again").returncode == 0
+    assert (tmp_path / "again" / "results.csv").read_bytes() == (folder / "results.csv").read_bytes()
+    assert run("demo", "--output", tmp_path / "other", "--seed", 1).returncode == 0
+    first, second = (
+        [row[name] for row in rows(place, "results.csv") for name in ("DICE", "VOLSMTY")]
+        for place in (folder, tmp_path / "other")
+    )
+    assert sum(one == other for one, other in zip(first, second, strict=True)) <= 2
+
+
+def test_an_output_that_exists_is_kept_unless_forced(demo, tmp_path):
+    _, folder = demo
+    before = (folder / "results.csv").stat().st_mtime_ns
+    refused = run("demo", "--output", folder)
+    assert refused.returncode == 2
+    assert refused.stderr == (
+        f"mia demo: demo: {folder} exists already; choose another --output, or --force to replace it.\n"
+    )
+    assert (folder / "results.csv").stat().st_mtime_ns == before
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.txt").write_text("years of work")
+    refused = run("demo", "--output", tmp_path / "mine", "--force")
+    assert refused.returncode == 2
+    assert "holds other things than a demo writes" in refused.stderr
+    assert (tmp_path / "mine" / "thesis.txt").read_text() == "years of work"
+
+
+def test_an_earlier_demo_is_replaced_with_force(tmp_path):
+    place = tmp_path / "out"
+    (place / "predictions").mkdir(parents=True)
+    (place / "results.csv").write_text("old")
+    assert run("demo", "--output", place, "--force", "--seed", 3).returncode == 0
+    assert len(rows(place, "results.csv")) == 20
+    assert os.listdir(tmp_path) == ["out"]
+
+
+def test_without_matplotlib_there_is_no_picture_and_no_error(tmp_path):
+    (tmp_path / "matplotlib").mkdir()
+    hide = (
+        "import importlib.util, sys; find = importlib.util.find_spec;"
+        "importlib.util.find_spec = lambda name, *rest: None if name == 'matplotlib' else find(name, *rest);"
+        f"from mia_functional.cli import main; sys.exit(main(['demo', '--output', {str(tmp_path / 'out')!r}]))"
+    )
+    outcome = subprocess.run([sys.executable, "-c", hide], capture_output=True, text=True, check=False)
+    assert outcome.returncode == 0, outcome.stderr
+    assert "overlay.png" not in os.listdir(tmp_path / "out")
+    assert "overlay" not in outcome.stdout
+
+
+def test_a_full_disk_is_one_sentence_and_leaves_nothing(tmp_path):
+    limited = (
+        "import resource, signal, sys; signal.signal(signal.SIGXFSZ, signal.SIG_IGN);"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (300000, 300000));"
+        f"from mia_functional.cli import main; sys.exit(main(['demo', '--output', {str(tmp_path / 'out')!r}]))"
+    )
+    outcome = subprocess.run([sys.executable, "-c", limited], capture_output=True, text=True, check=False)
+    assert outcome.returncode == 2
+    assert outcome.stderr.splitlines()[-1].startswith("mia demo: ")
+    assert "Traceback" not in outcome.stderr
+    assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("demo", "--output", "/nowhere/at/all"), "the folder /nowhere/at does not exist"),
+        (("demo", "--seed", "-1"), "`seed` must be at least 0; got -1"),
+        (("demo", "--seed", "x"), "invalid int value: 'x'"),
+        (("demonstrate",), "invalid choice: 'demonstrate'"),
+        ((), "required: COMMAND"),
+    ],
+)
+def test_mistakes_are_wrong_usage(arguments, words, tmp_path):
+    outcome = run(*arguments, cwd=tmp_path)
+    assert outcome.returncode == 2
+    assert words in outcome.stderr
+    assert "Traceback" not in outcome.stderr
+    assert os.listdir(tmp_path) == []
+
+
+def test_the_version_is_the_packages():
+    assert run("--version").stdout == f"mia_functional {mia.__version__}\n"
+    assert Path(mia.__file__).parent.name == "mia_functional"
