@@ -1,6 +1,6 @@
 """The one folder that knows array libraries: everything else is written against the standard, with what is here."""
 
-from mia_functional._array.control import loop, result_like, smallest_float
+from mia_functional._array.control import loop, result_like
 from mia_functional._array.libraries import (
     from_numpy,
     is_cupy,
@@ -53,7 +53,6 @@ __all__ = [
     "scan",
     "set_at",
     "smallest_covering",
-    "smallest_float",
     "split",
     "stack",
     "to_numpy",
