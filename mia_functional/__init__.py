@@ -14,12 +14,14 @@ __all__ = [
     "demo",
     "evaluation",
     "extraction",
+    "filters",
     "geometry",
     "images",
     "indexing",
     "metrics",
     "morphology",
     "phantoms",
+    "testing",
     "transforms",
 ]
 

@@ -4,7 +4,8 @@ import importlib
 from typing import Any
 
 EXTRAS = {"jax": "jax", "torch": "torch", "matplotlib": "plot", "pandas": "tables", "hypothesis": "testing"}
-EXTRAS |= {"hdf5plugin": "blosc"}
+EXTRAS |= {"hdf5plugin": "blosc", "tensorboard": "tensorboard", "tensorflow": "tensorflow"}
+EXTRAS |= {"grain": "grain", "torchio": "torchio"}
 """Packages that are not part of the core, and the extra that installs each."""
 
 

@@ -32,7 +32,7 @@ CHAINS = (
     ("indexing", "extraction", "transforms"),
     ("metrics", "transforms"),
     ("_headers", "_itk", "images", "dataset"),
-    ("images", "filters"),
+    ("_itk", "images", "filters"),
     ("demo", "cli", "__main__"),
 )
 PACKAGE_CHAINS = {

@@ -1,0 +1,47 @@
+"""Batches for JAX, and so for Flax: on the device before they are asked for, with nothing that `jit` refuses."""
+
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+from mia_functional import _check, _optional
+
+
+def arrays(batch: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the arrays of a batch without its texts, indices and geometries, so that `jit` takes it.
+
+    Args:
+        batch: As `dataset.collate` makes it.
+
+    Example:
+        >>> arrays({"images": np.zeros(1), "subject": ("A",)})
+        {'images': array([0.])}
+    """
+    return {name: value for name, value in batch.items() if isinstance(value, np.ndarray)}
+
+
+def to_device(batches: Iterable[Mapping[str, Any]], *, ahead: int = 2, device: Any = None) -> Iterator[dict[str, Any]]:
+    """Yield batches whose arrays lie on the device; the next ones are on their way meanwhile.
+
+    Args:
+        batches: From `dataset.prefetch`, or any dictionaries with NumPy arrays.
+        ahead: Batches that are sent before they are asked for.
+        device: A device or a sharding of JAX; its default where left out.
+
+    Yields:
+        Dictionaries of JAX arrays alone.
+
+    Example:
+        >>> [batch["x"].tolist() for batch in to_device([{"x": np.array([1])}, {"x": np.array([2])}], ahead=1)]
+        [[1], [2]]
+    """
+    limit = _check.integer("to_device", "ahead", ahead, minimum=1)
+    jax = _optional.require("jax")
+    waiting: deque[dict[str, Any]] = deque()
+    for batch in batches:
+        waiting.append(jax.device_put(arrays(batch), device))
+        if len(waiting) > limit:
+            yield waiting.popleft()
+    yield from waiting

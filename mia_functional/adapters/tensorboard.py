@@ -1,0 +1,41 @@
+"""Numbers for TensorBoard: event files of scalars, without TensorFlow or PyTorch."""
+
+import os
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, TypeAlias
+
+from mia_functional import _optional
+
+Log: TypeAlias = Callable[[int, Mapping[str, float]], None]
+"""A function of a step and of scalars by name."""
+
+
+@contextmanager
+def event_file(folder: str | os.PathLike[str]) -> Iterator[Log]:
+    """Open an event file in a folder and give a function that writes scalars to it; it is closed at the end.
+
+    Args:
+        folder: Where TensorBoard will look; made if it is not there.
+
+    Yields:
+        `log(step, {"loss": 0.5, "dice/white matter": 0.9})`.
+
+    Example:
+        >>> import tempfile, pathlib
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     with event_file(folder) as log:
+        ...         log(0, {"loss": 0.5})
+        ...     len(list(pathlib.Path(folder).glob("events.out.tfevents.*")))
+        1
+    """
+    writer: Any = _optional.require("tensorboard.summary").Writer(os.fspath(folder))
+
+    def log(step: int, scalars: Mapping[str, float]) -> None:
+        for name, value in scalars.items():
+            writer.add_scalar(name, float(value), step)
+
+    try:
+        yield log
+    finally:
+        writer.close()

@@ -1,0 +1,40 @@
+"""Samples for TensorFlow: a generator of dictionaries, and the `tf.data.Dataset` around it."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from mia_functional import _optional
+from mia_functional.typing import SampleSequence
+
+
+def generate(samples: SampleSequence) -> Iterator[dict[str, Any]]:
+    """Yield the arrays and the texts of every sample, which is what TensorFlow takes; everything else is left out.
+
+    Args:
+        samples: From `dataset.samples`, or any sequence of dictionaries.
+
+    Example:
+        >>> next(generate([{"images": np.zeros(2), "subject": "A", "geometry": None}]))
+        {'images': array([0., 0.]), 'subject': 'A'}
+    """
+    for sample in samples:
+        yield {name: value for name, value in sample.items() if isinstance(value, np.ndarray | str)}
+
+
+def dataset(samples: SampleSequence) -> Any:
+    """Return a `tf.data.Dataset` of the samples, one element each; batch, shuffle and prefetch it as any other.
+
+    Args:
+        samples: From `dataset.samples`; all must have the shapes of the first.
+    """
+    tensorflow = _optional.require("tensorflow")
+    first = next(generate(samples))
+    signature = {
+        name: tensorflow.TensorSpec(value.shape, value.dtype)
+        if isinstance(value, np.ndarray)
+        else tensorflow.TensorSpec((), tensorflow.string)
+        for name, value in first.items()
+    }
+    return tensorflow.data.Dataset.from_generator(lambda: generate(samples), output_signature=signature)

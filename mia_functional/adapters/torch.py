@@ -1,0 +1,62 @@
+"""Samples for PyTorch: batches as tensors, and a `DataLoader` that makes them."""
+
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from mia_functional import _optional
+from mia_functional.dataset import Samples, collate
+
+torch: Any = _optional.require("torch")
+
+
+def tensors(batch: Mapping[str, Any], *, channels_first: bool = True, device: Any = None) -> dict[str, Any]:
+    """Return a sample or a batch with its arrays as tensors; everything else stays as it is.
+
+    Args:
+        batch: Arrays by category, as `dataset.samples` and `dataset.collate` make them.
+        channels_first: Move the last axis of a batch's arrays behind the first, as convolutions of PyTorch take it:
+            `(batch, channel, *spatial)`. It concerns arrays of three and more axes.
+        device: Where to put the tensors; the CPU where left out.
+
+    Returns:
+        A new dictionary. Tensors are contiguous and share no memory with the arrays.
+
+    Example:
+        >>> tensors({"images": np.zeros((2, 4, 5, 3), np.float32), "subject": ("A", "B")})["images"].shape
+        torch.Size([2, 3, 4, 5])
+    """
+    arrays = {name: value for name, value in batch.items() if isinstance(value, np.ndarray)}
+    if channels_first:
+        arrays = {name: np.moveaxis(value, -1, 1) if value.ndim > 2 else value for name, value in arrays.items()}
+    return {**batch, **{name: torch.tensor(np.ascontiguousarray(a), device=device) for name, a in arrays.items()}}
+
+
+def loader(
+    samples: Samples, *, batch_size: int, shuffle: bool = False, workers: int = 0, channels_first: bool = True
+) -> Any:
+    """Return a `torch.utils.data.DataLoader` of batches as `tensors` makes them.
+
+    Args:
+        samples: From `dataset.samples`.
+        batch_size: Samples in a batch.
+        shuffle: Take the samples in a random order (from PyTorch's seed).
+        workers: Processes that load; they are spawned, never forked, since JAX may be loaded. In the process itself
+            where 0, which is often faster: see `dataset.prefetch` for threads.
+        channels_first: As in `tensors`.
+    """
+    return torch.utils.data.DataLoader(
+        samples,
+        batch_size=batch_size,
+        shuffle=shuffle,
+        num_workers=workers,
+        collate_fn=partial(_batch, channels_first=channels_first),
+        multiprocessing_context="spawn" if workers else None,
+    )
+
+
+def _batch(samples: Any, *, channels_first: bool) -> dict[str, Any]:
+    """Return samples as a batch of tensors."""
+    return tensors(collate(samples), channels_first=channels_first)

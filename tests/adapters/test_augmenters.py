@@ -1,0 +1,97 @@
+"""TorchIO and batchgenerators: the real packages on our samples; geometry and labels stay true, seeds count."""
+
+import pickle
+
+import numpy as np
+import pytest
+import torchio
+from batchgenerators.transforms.color_transforms import GammaTransform
+from batchgenerators.transforms.spatial_transforms import MirrorTransform, SpatialTransform
+
+from mia_functional import phantoms
+from mia_functional.adapters import batchgenerators
+from mia_functional.adapters import torchio as torchio_adapter
+from mia_functional.geometry import Geometry, same_geometry
+from mia_functional.transforms import compose, crop_or_pad, flip, on
+
+ROTATION, _ = np.linalg.qr(np.random.default_rng(3).normal(size=(3, 3)))
+
+
+def sample(seed=0):
+    """Return a sample of a head that lies obliquely, with a source of randomness."""
+    head = phantoms.head((12, 14, 16), spacing=(2.0, 1.0, 1.5), rng=np.random.default_rng(1))
+    place = Geometry(
+        shape=(12, 14, 16), spacing=(2.0, 1.0, 1.5), origin=(4.0, -5.0, 6.0), direction=tuple(map(tuple, ROTATION))
+    )
+    images = np.stack([head.t1, head.t2], axis=-1)
+    images.flags.writeable = False
+    return {
+        "images": images,
+        "labels": head.labels[..., None],
+        "geometry": place,
+        "subject": "A",
+        "rng": np.random.default_rng(seed),
+    }
+
+
+@pytest.mark.parametrize(
+    ("theirs", "ours"),
+    [
+        (torchio.Flip(axes=(0, 2)), on(("images", "labels"), flip, axes=(0, 2))),
+        (torchio.CropOrPad((10, 14, 16)), on(("images", "labels", "geometry"), crop_or_pad, shape=(16, 14, 10))),
+        (torchio.Lambda(lambda tensor: tensor), compose()),
+    ],
+    ids=["flip", "crop_or_pad", "nothing"],
+)
+def test_torchio_agrees_with_our_own(theirs, ours):
+    found, expected = torchio_adapter.lift(theirs)(sample()), ours(sample())
+    for name in ("images", "labels"):
+        np.testing.assert_array_equal(found[name], expected[name])
+        assert found[name].dtype == expected[name].dtype
+    assert same_geometry(found["geometry"], expected["geometry"], tolerance=1e-9)
+    assert found["subject"] == "A"
+
+
+def test_torchio_resampling_changes_the_geometry():
+    found = torchio_adapter.lift(torchio.Resample(2.0))(sample())
+    assert found["geometry"].spacing == pytest.approx((2.0, 2.0, 2.0))
+    assert found["images"].shape == (*found["geometry"].shape, 2)
+    assert set(np.unique(found["labels"])) <= set(range(6))
+
+
+@pytest.mark.parametrize(
+    "lifted",
+    [
+        torchio_adapter.lift(torchio.RandomAffine()),
+        batchgenerators.lift(
+            SpatialTransform((12, 14, 16), do_elastic_deform=False, random_crop=False, p_rot_per_sample=1)
+        ),
+    ],
+    ids=["torchio", "batchgenerators"],
+)
+def test_the_sample_decides_what_is_drawn(lifted):
+    first, again, other = (lifted(sample(seed)) for seed in (0, 0, 1))
+    np.testing.assert_array_equal(first["images"], again["images"])
+    assert not np.array_equal(first["images"], other["images"])
+    assert first["labels"].dtype == np.uint8
+    assert set(np.unique(first["labels"])) <= set(range(6))
+    np.testing.assert_array_equal(pickle.loads(pickle.dumps(lifted))(sample())["images"], first["images"])
+
+
+def test_batchgenerators_mirrors_image_and_labels_alike():
+    mirror = batchgenerators.lift(MirrorTransform(axes=(0, 1, 2)))
+    for seed in range(5):
+        found = mirror(sample(seed))
+        flips = [axes for axes in ((), 0, 1, 2, (0, 1), (0, 2), (1, 2), (0, 1, 2))
+                 if np.array_equal(found["images"], flip(sample()["images"], axes))]  # fmt: skip
+        assert len(flips) == 1
+        np.testing.assert_array_equal(found["labels"], flip(sample()["labels"], flips[0]))
+
+
+def test_batchgenerators_leaves_numpys_global_numbers_alone():
+    before = np.random.get_state()[1].copy()
+    gamma = batchgenerators.lift(GammaTransform(p_per_sample=1.0), labels=None)
+    found = gamma(sample())
+    assert not np.array_equal(found["images"], sample()["images"])
+    np.testing.assert_array_equal(found["labels"], sample()["labels"])
+    np.testing.assert_array_equal(np.random.get_state()[1], before)
