@@ -60,3 +60,10 @@ def compiled_scan(start: Callable[..., Any], step: Callable[..., Any], array: Ar
         return jax.lax.scan(lambda state, row: (step(state, array, row), None), state, table)[0]
 
     return jax.jit(run)(array, table)
+
+
+def settled(*arrays: Array) -> tuple[Array, ...]:
+    """Return the arrays; JAX computes each once and reads it, and does not compute it again wherever it is used."""
+    if all(map(compat.is_jax_array, arrays)):
+        return tuple(sys.modules["jax"].lax.optimization_barrier(arrays))
+    return arrays
