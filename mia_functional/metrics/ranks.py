@@ -61,7 +61,7 @@ def _covering(distances: Array, weights: Array, shares: Sequence[Fraction]) -> A
     """Return for each share the smallest distance within which this share of the weight lies."""
     xp = _array.library(distances)
     forgiven = float(xp.finfo(distances.dtype).eps) ** SLACK
-    whole = xp.sum(weights)
+    whole = _array.totals(lambda _, masses: _array.add_up(masses), distances, weights)
     return _ranks(distances, weights, xp.stack([whole * (float(share) * (1 - forgiven)) for share in shares]))
 
 
