@@ -222,17 +222,25 @@ def metrics_reloaded(maps: Maps, spacing: tuple[float, ...], labels: tuple[int, 
     ]
 
 
+def maurer(image: Any) -> Any:
+    """Return SimpleITK's exact distance map in millimetres."""
+    import SimpleITK
+
+    options = {"insideIsPositive": False, "squaredDistance": False, "useImageSpacing": True}
+    return SimpleITK.SignedMaurerDistanceMap(image, **options)
+
+
 def simpleitk_hd95(maps: Maps, spacing: tuple[float, ...], labels: tuple[int, ...]) -> Any:
     """HD95 of the label contours by Maurer's distance maps."""
-    import SimpleITK as sitk
+    import SimpleITK
 
     values = []
     for label in labels:
-        images = [sitk.GetImageFromArray((one == label).astype(np.uint8)) for one in maps]
+        images = [SimpleITK.GetImageFromArray((one == label).astype(np.uint8)) for one in maps]
         for image in images:
             image.SetSpacing(spacing[::-1])
-        fields = [sitk.GetArrayViewFromImage(sitk.SignedMaurerDistanceMap(i, False, False, True)) for i in images]
-        edges = [sitk.GetArrayViewFromImage(sitk.LabelContour(image)) != 0 for image in images]
+        fields = [SimpleITK.GetArrayFromImage(maurer(image)) for image in images]
+        edges = [SimpleITK.GetArrayFromImage(SimpleITK.LabelContour(image)) != 0 for image in images]
         values.append(max(np.percentile(abs(fields[1 - k][edges[k]]), 95) for k in range(2)))
     return values
 
@@ -315,11 +323,11 @@ def transform_peers(mask: np.ndarray, spacing: tuple[float, ...]) -> dict[str, C
     """Return the transforms of the peers that are installed."""
     calls: dict[str, Callable[[], Any]] = {}
     if has("SimpleITK"):
-        import SimpleITK as sitk
+        import SimpleITK
 
-        image = sitk.GetImageFromArray(mask.astype(np.uint8))
+        image = SimpleITK.GetImageFromArray(mask.astype(np.uint8))
         image.SetSpacing(spacing[::-1])
-        calls["SimpleITK"] = partial(sitk.SignedMaurerDistanceMap, image, False, False, True)
+        calls["SimpleITK"] = partial(maurer, image)
     if has("edt"):
         import edt
 

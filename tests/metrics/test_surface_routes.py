@@ -213,7 +213,7 @@ print("equal")
 def test_shards_on_four_devices_and_double_precision():
     """One process for all of it, as the number of devices is set before JAX starts."""
     environment = {"XLA_FLAGS": "--xla_force_host_platform_device_count=4", "JAX_PLATFORMS": "cpu", "PATH": ""}
-    environment["PYTHONPATH"] = ":".join(sys.path)
+    environment |= {"PYTHONPATH": ":".join(sys.path), "JAX_CPU_ENABLE_ASYNC_DISPATCH": "false"}
     result = subprocess.run(
         [sys.executable, "-W", "error", "-c", PROGRAM], capture_output=True, text=True, env=environment
     )
