@@ -13,6 +13,9 @@ from mia_functional.typing import Array
 CHUNK = 2**13
 """How many entries a JAX program for the CPU takes at once, so that they stay in its cache."""
 
+TERMS = 32
+"""How many numbers a JAX program adds one after the other."""
+
 
 def totals(function: Callable[[Array, Array], Array], distances: Array, weights: Array) -> Array:
     """Return `function(distances, weights)`, sums over flat arrays to which entries of weight zero add nothing.
@@ -23,9 +26,20 @@ def totals(function: Callable[[Array, Array], Array], distances: Array, weights:
         return function(distances, weights)
 
     def in_chunks(lengths: Array, masses: Array) -> Array:
-        return _parts(function, lengths, masses, _present(masses)).sum(axis=0)
+        return add_up(_parts(function, lengths, masses, _present(masses)))
 
     return sys.modules["jax"].lax.platform_dependent(distances, weights, cpu=in_chunks, default=function)
+
+
+def add_up(array: Array) -> Array:
+    """Return the sum over the first axis; in JAX by few levels of short sums, which keep single precision exact."""
+    if not compat.is_jax_array(array):
+        return library(array).sum(array, axis=0)
+    xp = sys.modules["jax"].numpy
+    while array.shape[0] > TERMS:
+        rest = xp.zeros((-array.shape[0] % TERMS, *array.shape[1:]), array.dtype)
+        array = xp.concatenate([array, rest]).reshape(TERMS, -1, *array.shape[1:]).sum(axis=0)
+    return array.sum(axis=0)
 
 
 def largest(distances: Array, weights: Array) -> Array:
@@ -66,7 +80,9 @@ def _parts(function: Callable[[Array, Array], Array], distances: Array, weights:
     if not done:
         return function(distances, weights)[None]
     order = jax.numpy.argsort(~present)
-    last = function(distances[-CHUNK:], weights[-CHUNK:].at[: CHUNK - (weights.shape[0] - done)].set(0))
+    known = CHUNK - (weights.shape[0] - done)
+    ends = jax.numpy.where(jax.numpy.arange(CHUNK) < known, jax.numpy.zeros_like(weights[:1]), weights[-CHUNK:])
+    last = function(distances[-CHUNK:], ends)
 
     def fill(position: Any, parts: Array) -> Array:
         chunk = order[position]
@@ -96,11 +112,11 @@ def smallest_covering(distances: Array, weights: Array, targets: Array) -> Array
         limits = lax.bitcast_convert_type(xp.minimum(bounds, top), distances.dtype)
 
         def within(lengths: Array, masses: Array) -> Array:
-            inside = [xp.sum(xp.where(lengths <= limit, masses, 0)) for limit in limits.reshape(-1)]
+            inside = [add_up(xp.where(lengths <= limit, masses, 0)) for limit in limits.reshape(-1)]
             return xp.stack(inside).reshape(limits.shape)
 
         mass = lax.platform_dependent(
-            distances, weights, cpu=lambda d, w: _parts(within, d, w, present).sum(axis=0), default=within
+            distances, weights, cpu=lambda d, w: add_up(_parts(within, d, w, present)), default=within
         )
         missed = (mass < targets[:, None]) | (mass <= 0)
         return low + size * xp.count_nonzero(missed, axis=1).astype(whole)

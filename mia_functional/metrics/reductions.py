@@ -105,7 +105,7 @@ def mean(*samples: Weighted) -> Array:
     def sums(distances: Array, weights: Array) -> Array:
         known = xp.where(present(weights), distances, xp.zeros_like(distances))
         weights = xp.astype(weights, distances.dtype)
-        return xp.stack([xp.sum(known * weights), xp.sum(weights)])
+        return xp.stack([_array.add_up(known * weights), _array.add_up(weights)])
 
     parts = total(sums, samples)
     return _array.ratio(parts[0], parts[1])
@@ -142,7 +142,7 @@ def share_within(
     def sums(distances: Array, weights: Array) -> Array:
         weights = xp.astype(weights, distances.dtype)
         inside = [xp.where(distances <= limit * slack, weights, xp.zeros_like(weights)) for limit in limits]
-        return xp.stack([xp.sum(part) for part in (*inside, weights)])
+        return xp.stack([_array.add_up(part) for part in (*inside, weights)])
 
     parts = total(sums, samples)
     shares = _array.ratio(parts[:-1], xp.broadcast_to(parts[-1], (len(limits),)), zero_division=zero_division)

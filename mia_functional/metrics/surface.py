@@ -72,11 +72,18 @@ def surfels(mask: Array, *, spacing: Spacing) -> Elements:
         radiotherapy, 2018, arXiv 1809.04430.
     """
     xp = _array.library(mask)
+    full = 2 ** (2**mask.ndim) - 1
+    codes = _codes_on_host(mask) if _array.is_numpy(mask) else _codes(mask)
+    return Elements(codes * xp.astype(codes != full, xp.uint8), marching.sizes(tuple(spacing)))
+
+
+def _codes(mask: Array) -> Array:
+    """Return the code of the neighbourhood of every corner."""
+    xp = _array.library(mask)
     codes = xp.astype(mask, xp.uint8)
     for axis in range(mask.ndim):
         codes = _join_neighbours(codes, axis)
-    full = 2 ** (2**mask.ndim) - 1
-    return Elements(xp.where(codes == full, xp.zeros_like(codes), codes), marching.sizes(tuple(spacing)))
+    return codes
 
 
 def _join_neighbours(codes: Array, axis: int) -> Array:
@@ -86,6 +93,18 @@ def _join_neighbours(codes: Array, axis: int) -> Array:
     before = xp.concat([edge, codes], axis=axis)
     after = xp.concat([codes, edge], axis=axis)
     return before | (after * 2 ** (2**axis))
+
+
+def _codes_on_host(mask: NDArray[np.bool_]) -> NDArray[np.uint8]:
+    """Return what `_codes` does; zeros end every line, so that a shift of all lines is one slice."""
+    codes = np.zeros(tuple(size + 1 for size in mask.shape), dtype=np.uint8)
+    codes[(slice(-1),) * mask.ndim] = mask
+    flat, higher = codes.reshape(-1), np.empty(codes.size, dtype=np.uint8)
+    for axis, stride in enumerate(codes.strides):
+        np.left_shift(flat, 2**axis, out=higher)
+        higher[stride:] |= flat[:-stride]
+        flat, higher = higher, flat
+    return flat.reshape(codes.shape)
 
 
 def voxels(mask: Array, *, spacing: Spacing) -> Elements:
