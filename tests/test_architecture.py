@@ -56,6 +56,7 @@ PACKAGE_CHAINS = {
             "handles",
             "creation",
         ),
+        ("heap", "guard", "storage"),
         ("description", "parts", "tables", "handles", "decoded", "reading", "verification", "opening"),
         ("guard", "handles", "reading"),
         ("guard", "verification", "opening"),

@@ -1,11 +1,11 @@
 """Any part of any array of a dataset, at the speed of memory."""
 
+import math
 import os
 from collections.abc import Sequence
 from types import EllipsisType
 from typing import Any, TypeAlias
 
-import h5py
 import numpy as np
 
 from mia_functional import _check, images
@@ -92,10 +92,11 @@ def source(dataset: Dataset, subject: str | int, category: str) -> Any:
             names = paths(dataset, number, category)
             return decoded.volume(dataset.files, (*key[:2], number, category), names, shape)
         array = handles.array_at(handles.expected(dataset.path, dataset.digest), number, category)
-        if array.shape != shape:
-            guard.refuse(dataset.path, f"{category} of {dataset.subjects[number]} is {array.shape} and not {shape}")
-        if h5py.check_string_dtype(array.dtype) is not None:
-            array = tuple(map(str, array.asstr()[()].ravel()))
+        texts = isinstance(array, tuple)
+        texts = isinstance(array, tuple)
+        actual = (len(array),) if texts else array.shape
+        if math.prod(actual) != math.prod(shape) if texts else actual != shape:
+            guard.refuse(dataset.path, f"{category} of {dataset.subjects[number]} is {actual} and not {shape}")
         handles.VIEWS[key] = array
     return array
 
@@ -119,7 +120,10 @@ def from_hdf5(array: Any, index: Where) -> Any:
     spans = [np.arange(size)[entry] for entry, size in zip(wanted, array.shape, strict=False)]
     hull = tuple(slice(int(np.min(s)), int(np.max(s)) + 1) if np.size(s) else slice(0, 0) for s in spans)
     inner = tuple(s - h.start for s, h in zip(spans, hull, strict=True))
-    part = array[hull]
+    try:
+        part = array[hull]
+    except (OSError, RuntimeError) as error:
+        guard.refuse(array.file.filename, f"{array.name} cannot be read ({error})")
     for axis in range(len(inner) - 1, -1, -1):
         part = np.take(part, inner[axis], axis=axis)
     return part
