@@ -93,7 +93,6 @@ def source(dataset: Dataset, subject: str | int, category: str) -> Any:
             return decoded.volume(dataset.files, (*key[:2], number, category), names, shape)
         array = handles.array_at(handles.expected(dataset.path, dataset.digest), number, category)
         texts = isinstance(array, tuple)
-        texts = isinstance(array, tuple)
         actual = (len(array),) if texts else array.shape
         if math.prod(actual) != math.prod(shape) if texts else actual != shape:
             guard.refuse(dataset.path, f"{category} of {dataset.subjects[number]} is {actual} and not {shape}")

@@ -1,4 +1,4 @@
-"""Kills a process while it creates a dataset, again and again, and says what was left: `python killed.py FOLDER TRIALS`.
+"""Kills a process while it creates a dataset, again and again: `python killed.py FOLDER TRIALS`.
 
 Each trial forks a process that creates a dataset of eight subjects and reports every one that is done; it is killed at
 a random moment, with the signal that cannot be caught. Then the creation is resumed. What it prints as JSON is, per

@@ -263,14 +263,14 @@ def test_wrong_wishes_are_refused_before_anything_is_written(subjects, tmp_path)
     other = dataset.Subject(name="X", entries=subjects[0].entries[:2])
     for people, message in (
         ([], "must be at least one; got none"),
-        ([subjects[0], other], "have the same entries in the same order, .* as A has; got images/T1, images/T2 of X"),
+        ([subjects[0], other], r"have the same entries in the same order, .* as A has; got images/T1, images/T2 of X"),
         ([subjects[0], subjects[0]], "must have identifiers of their own; got A more than once"),
     ):
         with pytest.raises(ValueError, match=message):
             dataset.create(tmp_path / "x.h5", people)
     with pytest.raises(ValueError, match=r"must end in \.h5 or \.hdf5"):
         dataset.create(tmp_path / "x.hdf", subjects)
-    with pytest.raises(FileNotFoundError, match="the folder .*nowhere does not exist"):
+    with pytest.raises(FileNotFoundError, match=r"the folder .*nowhere does not exist"):
         dataset.create(tmp_path / "nowhere" / "x.h5", subjects)
     with pytest.raises(ValueError, match="be without `transform`"):
         dataset.create(tmp_path / "x.h5", subjects, metadata_only=True, transform=double)

@@ -26,6 +26,14 @@ def everything(found):
     return [found.subjects, found.categories, found.grids, [getattr(a, "tobytes", lambda a=a: a)() for a in arrays]]
 
 
+def opened(path):
+    """All that a file says and holds, or none if it is refused."""
+    try:
+        return everything(dataset.open(path, verify=True))
+    except ValueError:
+        return None
+
+
 # Killed, and full
 
 
@@ -93,13 +101,9 @@ def test_no_damage_is_silent(subjects, tmp_path, options):
             damaged[place - place % 512 : place - place % 512 + 512] = bytes(512)
         path = tmp_path / f"{number}.h5"
         path.write_bytes(damaged)
-        try:
-            found = everything(dataset.open(path, verify=True))
-        except ValueError as error:
-            assert str(error).startswith("open: `path` must name a complete, well-formed dataset; got ")
-            noticed[kind] += 1
-        else:
-            assert found == expected
+        found = opened(path)
+        noticed[kind] += found is None
+        assert found in (None, expected)
         path.unlink()
     assert noticed["cut"] == 100
     assert noticed["flipped"] > 50
@@ -119,7 +123,7 @@ def test_verify_names_what_is_damaged(subjects, tmp_path):
     assert faults[1] == "The file has data/other, of which its tables say nothing."
     assert faults[2].startswith("numerical of A cannot be read: ")
     assert faults[3:] == ("images of B is not what was written.", "gender of C is not what was written.")
-    with pytest.raises(ValueError, match="well-formed dataset; got .*The file has 7"):
+    with pytest.raises(ValueError, match=r"well-formed dataset; got .*The file has 7"):
         dataset.open(tmp_path / "x.h5", verify=True)
 
 
@@ -174,7 +178,8 @@ def unknown_filter(file, location, _):
 
 IMAGE = "data/images/1"
 SHAPES = "meta/shapes/images_shapes"
-HUGE = (1 << 20, 1 << 10, 1 << 10, 2)
+HUGE, CHUNK = (1 << 20, 1 << 10, 1 << 10, 2), (1 << 9, 1 << 9, 1 << 9, 1)
+TEXT = h5py.string_dtype()
 OBJECTS = {
     "reference": h5py.ref_dtype,
     "region": h5py.regionref_dtype,
@@ -228,10 +233,15 @@ ATTACKS = {
     "numbers for subjects": lambda f, _: replaced(f, "meta/subjects", data=np.zeros((3, 0))),
     "texts for shapes": lambda f, _: replaced(f, SHAPES, data=["1", "2", "3"]),
     "array as digest": lambda f, _: f.attrs.create("digest", np.zeros(1000)),
-} | {
-    f"{name} for an image": lambda f, _, k=kind: replaced(f, IMAGE, shape=(10, 12, 14, 2), dtype=k)
-    for name, kind in OBJECTS.items()
 }
+
+
+def of_kind(kind):
+    """An attack that puts an array of a dtype in the place of an image."""
+    return lambda file, _: replaced(file, IMAGE, shape=(10, 12, 14, 2), dtype=kind)
+
+
+ATTACKS |= {f"{name} for an image": of_kind(kind) for name, kind in OBJECTS.items()}
 
 
 @pytest.fixture
