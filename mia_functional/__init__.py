@@ -8,7 +8,7 @@ from types import ModuleType
 
 __version__ = "0.1.0"
 
-__all__ = ["assembly", "dataset", "extraction", "geometry", "images", "indexing"]
+__all__ = ["assembly", "dataset", "extraction", "geometry", "images", "indexing", "selection"]
 
 
 def __getattr__(name: str) -> ModuleType:

@@ -12,7 +12,8 @@ from typing import Any, NamedTuple, TypeAlias
 import h5py
 import numpy as np
 
-from mia_functional.dataset import guard
+from mia_functional.dataset import guard, hints
+from mia_functional.dataset.hints import Cold
 from mia_functional.dataset.parts import KINDS
 from mia_functional.dataset.tables import DATA, GROUPS, SUBJECTS, digest_of_tables, number_name
 
@@ -36,8 +37,8 @@ class Handle(NamedTuple):
 HANDLES: dict[str, Handle] = {}
 """By path."""
 
-VIEWS: dict[tuple[str, str, str | int, str], Any] = {}
-"""By path, digest, subject and category: the memory of an array."""
+VIEWS: dict[tuple[str, str, str | int, str], tuple[Any, Cold | None]] = {}
+"""By path, digest, subject and category: an array, and its record until it was touched everywhere."""
 
 ABANDONED: list[Handle] = []
 """Handles of the process that this one was forked from: they must be neither used nor closed."""
@@ -135,16 +136,20 @@ def release(path: str) -> None:
             handle.file.close()
 
 
-def array_at(handle: Handle, number: int, category: str) -> Any:
-    """Return a subject's array: memory where it can be mapped, an HDF5 dataset where not, or a tuple of texts."""
+def array_at(handle: Handle, number: int, category: str) -> tuple[Any, Cold | None]:
+    """Return a subject's array: memory where it can be mapped, an HDF5 dataset where not, or a tuple of texts.
+
+    Mapped memory comes with the record of its first touch.
+    """
     with LOCK:
         _, group, name = DATA.format(category, number_name(number, len(handle.tables[SUBJECTS]))).split("/")
         found = guard.dataset_at(guard.group_at(guard.group_at(handle.file, "data"), group), name)
         if h5py.check_string_dtype(found.dtype) is not None:
-            return tuple(guard.texts_of(found, handle.memory).ravel().tolist())
+            return tuple(guard.texts_of(found, handle.memory).ravel().tolist()), None
         if not mappable(found):
-            return found
-        return np.ndarray(found.shape, found.dtype, handle.memory, found.id.get_offset())
+            return found, None
+        array = np.ndarray(found.shape, found.dtype, handle.memory, found.id.get_offset())
+        return array, hints.cold(found, handle.memory)
 
 
 def mappable(found: Any) -> bool:
