@@ -1,6 +1,6 @@
 """The one folder that knows array libraries: everything else is written against the standard, with what is here."""
 
-from mia_functional._array.control import compiled_scan, loop, result_like, reuse, smallest_float
+from mia_functional._array.control import compiled, loop, result_like, reuse, scan, smallest_float
 from mia_functional._array.libraries import (
     from_numpy,
     is_jax,
@@ -22,7 +22,7 @@ __all__ = [
     "along",
     "block",
     "clamp",
-    "compiled_scan",
+    "compiled",
     "dtype_kind",
     "from_numpy",
     "has_float64",
@@ -38,6 +38,7 @@ __all__ = [
     "ratio",
     "result_like",
     "reuse",
+    "scan",
     "set_block",
     "smallest_float",
     "spread",
