@@ -214,12 +214,17 @@ def test_mistakes_are_one_sentence(predictions, text):
             "`indices` must be in order along the first axis; got start 0",
         ),
         (lambda: list(assemble_planes([], indexing.slices((2, 2)), (2, 2))), "got fewer patches"),
-        (lambda: list(assemble_planes([], [], (2, 2))), "hold at least one patch"),
+        (lambda: list(assemble_planes([], [], (2, 2), fill=0)), "hold at least one patch"),
     ],
 )
 def test_mistakes_with_planes_are_one_sentence(call, text):
     with pytest.raises(ValueError, match=text):
         call()
+
+
+def test_planes_cannot_be_voted_on():
+    with pytest.raises(TypeError, match="`reduction` must keep its state in one array; got vote"):
+        list(assemble_planes([], [], (2,), reduction=vote))
 
 
 def test_planes_without_a_patch_are_filled_or_missed():

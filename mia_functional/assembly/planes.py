@@ -1,14 +1,13 @@
 """Assembly of volumes that need not exist: planes are handed out as soon as no patch will touch them again."""
 
 from collections.abc import Iterable, Iterator
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
 from mia_functional import _array, _check
 from mia_functional.assembly.places import Place, fit, walk
-from mia_functional.assembly.reductions import Reduction, mean
+from mia_functional.assembly.reductions import Reduction, mean, vote
 from mia_functional.assembly.steps import add, start
 from mia_functional.assembly.volumes import filled, paired, typed
 from mia_functional.assembly.windows import Window, uniform
@@ -36,7 +35,7 @@ def assemble_planes(
         patches: As for `assemble`, as are all that follow.
         indices: In the order of their starts along the first axis, as those of `patches` are.
         shape: Spatial shape of the volume.
-        reduction: `mean`, `total`, `maximum`, `last` or `vote`.
+        reduction: `mean`, `total`, `maximum`, `last`, or any whose state is one array (not `vote`).
         window: Weights along one axis of a patch.
         fill: Value of voxels that no patch covers.
         margin: Context that the patches still have.
@@ -46,6 +45,7 @@ def assemble_planes(
         The position of a plane along the first axis, and the plane, `(*shape[1:], ...)`; in order.
 
     Raises:
+        TypeError: The reduction is `vote`.
         ValueError: As for `assemble`; or an index starts before the one ahead of it.
 
     Example:
@@ -55,62 +55,74 @@ def assemble_planes(
         [(0, 1.0), (1, 2.0), (2, 3.0)]
     """
     size = _check.integers("assemble_planes", "shape", shape, minimum=1)
+    if reduction is vote:
+        _check.invalid_kind("assemble_planes", "reduction", "keep its state in one array", reduction.name)
     known = indices if isinstance(indices, Indices) else list(indices)
     walked, covered = walk("assemble_planes", known, size, window if reduction.weighted else uniform, fill)
     parts = (
         (fit("assemble_planes", patch, index, size, margin), place)
         for patch, (index, place) in paired("assemble_planes", patches, walked)
     )
-    for (low, high), state, patch in _finished(parts, _slabs(known, size[0]), size[1:], reduction):
-        slab = reduction.finish(state)
-        for position in range(low, high):
-            plane = filled("assemble_planes", slab[position - low, ...], _on_plane(covered, position), fill)
-            yield position, _array.library(plane).asarray(typed(plane, patch, dtype), copy=True)
-        del state, slab, plane
+    for position, values, patch in _finished(parts, _depth(known, size[0]), size, reduction):
+        plane = filled("assemble_planes", reduction.finish(values), _on_plane(covered, position), fill)
+        yield position, typed(plane, patch, dtype)
 
 
 def _finished(
-    parts: Iterator[tuple[Array, Place]], slabs: list[tuple[int, int]], rest: Shape, reduction: Reduction
-) -> Iterator[tuple[tuple[int, int], Any, Array]]:
-    """Yield the slabs of a volume with their states, and the patch at hand, as soon as no patch touches them again."""
-    states: dict[tuple[int, int], Any] = dict.fromkeys(slabs)
+    parts: Iterator[tuple[Array, Place]], depth: int, shape: Shape, reduction: Reduction
+) -> Iterator[tuple[int, Array, Array]]:
+    """Yield the state of every plane as soon as no patch touches it again, with the patch at hand.
+
+    The states lie in a ring of `depth` planes: the plane at position k has row `k % depth`.
+    """
     part: Any = None
+    ring: Any = None
+    blank: Any = None
+    done = 0
     for part, place in parts:
+        if ring is None:
+            ring, blank = (start(part[:1, ...], (rows, *shape[1:]), reduction=reduction) for rows in (depth, 1))
         begin = int(place.start[0])
-        if begin < next(iter(states))[0]:
+        if begin < done:
             _check.invalid_value("assemble_planes", "indices", "be in order along the first axis", f"start {begin}")
-        for slab in [slab for slab in states if slab[1] <= begin]:
-            yield slab, _started(states.pop(slab), part, slab, rest, reduction), part
-        for slab in states:
-            if slab[0] < begin + part.shape[0]:
-                piece, where = _piece(part, place, slab)
-                states[slab] = add(
-                    _started(states[slab], part, slab, rest, reduction), piece, where, reduction=reduction
-                )
-    if part is None:
+        for position in range(done, begin):
+            yield position, _row(ring, position % depth), part
+            ring = _array.reuse(_array.set_block, ring, (position % depth,), blank)
+        done = begin
+        for piece, where in _pieces(part, place, depth):
+            ring = add(ring, piece, where, reduction=reduction)
+    if ring is None:
         _check.invalid_value("assemble_planes", "patches", "hold at least one patch", "none")
-    for slab in list(states):
-        yield slab, _started(states.pop(slab), part, slab, rest, reduction), part
+    for position in range(done, shape[0]):
+        yield position, _row(ring, position % depth), part
+        ring = _array.reuse(_array.set_block, ring, (position % depth,), blank)
 
 
-def _started(state: Any, part: Array, slab: tuple[int, int], rest: Shape, reduction: Reduction) -> Any:
-    """Return the state of a slab; a new one where no patch has touched it."""
-    return start(part[:1, ...], (slab[1] - slab[0], *rest), reduction=reduction) if state is None else state
+def _row(ring: Array, row: int) -> Array:
+    """Return a copy of one plane of a ring."""
+    return _array.library(ring).asarray(ring[row, ...], copy=True)
 
 
-def _piece(part: Array, place: Place, slab: tuple[int, int]) -> tuple[Array, Place]:
-    """Return what of a patch lies in a slab, and where."""
-    cut = slice(slab[0] - int(place.start[0]), slab[1] - int(place.start[0]))
-    lines = tuple(line[:, cut] if axis == 0 else line for axis, line in enumerate(place.lines))
-    divisor = None if place.divisor is None else place.divisor[cut]
-    return part[cut, ...], Place(np.concatenate([[0], place.start[1:]]), lines, divisor)
+def _pieces(part: Array, place: Place, depth: int) -> Iterator[tuple[Array, Place]]:
+    """Yield a patch and its place in a ring; in two pieces where it goes beyond the last row."""
+    row, size = int(place.start[0]) % depth, part.shape[0]
+    first = min(size, depth - row)
+    for low, high, begin in ((0, first, row), (first, size, 0)):
+        if low < high:
+            lines = tuple(line[:, low:high] if axis == 0 else line for axis, line in enumerate(place.lines))
+            divisor = None if place.divisor is None else place.divisor[low:high]
+            where = Place(np.concatenate([[begin], place.start[1:]]).astype(np.int32), lines, divisor)
+            yield (part if size == high - low else part[low:high, ...]), where
 
 
-def _slabs(indices: Iterable[Index], size: int) -> list[tuple[int, int]]:
-    """Return the ranges between all starts and stops along the first axis: no patch takes part of one."""
-    spans = [(entry.start, entry.stop) if isinstance(entry, slice) else (entry, entry + 1) for entry, *_ in indices]
-    edges = {min(max(edge, 0), size) for span in spans for edge in span}
-    return list(pairwise(sorted(edges | {0, size})))
+def _depth(indices: Iterable[Index], size: int) -> int:
+    """Return how many planes are unfinished at most: from an index' start to the farthest stop so far."""
+    spans = ((entry.start, entry.stop) if isinstance(entry, slice) else (entry, entry + 1) for entry, *_ in indices)
+    depth = stop = 0
+    for low, high in spans:
+        stop = max(stop, min(high, size))
+        depth = max(depth, stop - max(low, 0))
+    return depth
 
 
 def _on_plane(covered: list[Any], position: int) -> list[Any]:
