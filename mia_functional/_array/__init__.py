@@ -1,6 +1,6 @@
 """The one folder that knows array libraries: everything else is written against the standard, with what is here."""
 
-from mia_functional._array.control import compiled_scan, loop, result_like, reuse, settled
+from mia_functional._array.control import fold, loop, program, result_like, reuse, settled
 from mia_functional._array.libraries import (
     from_numpy,
     is_cupy,
@@ -29,10 +29,10 @@ __all__ = [
     "block",
     "clamp",
     "compiled",
-    "compiled_scan",
     "cupy_distances",
     "dtype_kind",
     "each",
+    "fold",
     "from_numpy",
     "has_float64",
     "host_call",
@@ -51,6 +51,7 @@ __all__ = [
     "normal",
     "on_host",
     "one_device",
+    "program",
     "ratio",
     "replace_if",
     "result_like",

@@ -34,32 +34,19 @@ def reuse(function: Callable[..., Array], state: Array, *arguments: Any) -> Arra
         state: The caller's own array, not to be used afterwards.
         arguments: Arrays, or tuples of them.
     """
-    return _compiled(function)(state, *arguments) if compat.is_jax_array(state) else function(state, *arguments)
+    return _reusing(function)(state, *arguments) if compat.is_jax_array(state) else function(state, *arguments)
 
 
 @cache
-def _compiled(function: Callable[..., Any]) -> Callable[..., Any]:
+def _reusing(function: Callable[..., Any]) -> Callable[..., Any]:
     """Return a function compiled by JAX that may overwrite its first argument."""
-    compiled: Callable[..., Any] = sys.modules["jax"].jit(function, donate_argnums=0)
-    return compiled
+    result: Callable[..., Any] = sys.modules["jax"].jit(function, donate_argnums=0)
+    return result
 
 
-def compiled_scan(start: Callable[..., Any], step: Callable[..., Any], array: Array, table: Any) -> Any:
-    """Return the last state of `state = step(state, array, row)` over the rows of a table, in one program; JAX only.
-
-    Args:
-        start: From the array and the first row to the first state.
-        step: From a state, the array and a row to the next state.
-        array: What all steps read.
-        table: Arrays, or tuples of them, with one row per step.
-    """
-    jax = sys.modules["jax"]
-
-    def run(array: Array, table: Any) -> Any:
-        state = start(array, jax.tree.map(lambda column: column[0], table))
-        return jax.lax.scan(lambda state, row: (step(state, array, row), None), state, table)[0]
-
-    return jax.jit(run)(array, table)
+def fold(step: Callable[[Any, Any], Any], state: Any, table: Any, *, unroll: int = 1) -> Any:
+    """Return the last state of `state = step(state, row)` over the rows of a table, as one compiled loop; JAX only."""
+    return sys.modules["jax"].lax.scan(lambda state, row: (step(state, row), None), state, table, unroll=unroll)[0]
 
 
 def settled(*arrays: Array) -> tuple[Array, ...]:
@@ -67,3 +54,8 @@ def settled(*arrays: Array) -> tuple[Array, ...]:
     if all(map(compat.is_jax_array, arrays)):
         return tuple(sys.modules["jax"].lax.optimization_barrier(arrays))
     return arrays
+
+
+def program(function: Callable[..., Any], *arguments: Any) -> Any:
+    """Return `function(*arguments)`, compiled for this call; JAX only."""
+    return sys.modules["jax"].jit(function)(*arguments)
