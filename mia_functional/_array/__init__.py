@@ -1,6 +1,6 @@
 """The one folder that knows array libraries: everything else is written against the standard, with what is here."""
 
-from mia_functional._array.control import loop, result_like, settled, smallest_float
+from mia_functional._array.control import loop, result_like, smallest_float
 from mia_functional._array.libraries import (
     from_numpy,
     is_jax,
@@ -37,7 +37,6 @@ __all__ = [
     "ratio",
     "result_like",
     "set_at",
-    "settled",
     "smallest_float",
     "to_numpy",
     "together",

@@ -44,10 +44,3 @@ def result_like(function: Callable[[Array], Array], argument: Array) -> Any:
     if compat.is_jax_array(argument):
         return sys.modules["jax"].eval_shape(function, argument)
     return function(argument)
-
-
-def settled(*arrays: Array) -> tuple[Array, ...]:
-    """Return the arrays; JAX computes each once and reads it, and does not compute it again wherever it is used."""
-    if all(map(compat.is_jax_array, arrays)):
-        return tuple(sys.modules["jax"].lax.optimization_barrier(arrays))
-    return arrays

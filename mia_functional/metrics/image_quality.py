@@ -6,7 +6,7 @@ Images are promoted before any arithmetic; all axes are spatial.
 import functools
 import math
 import operator
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import product
 from typing import Any
 
@@ -135,7 +135,7 @@ def structural_similarity(
         return xp.astype(_array.from_numpy(np.asarray(value), xp, prediction), _array.widest_float(xp, prediction))
     dtype = xp.result_type(*map(_array.accumulator_dtype, (prediction, reference)))
     images = xp.astype(prediction, dtype), xp.astype(reference, dtype)
-    similar = xp.mean(_similarity(images, weights, axes, (peak, factor)))
+    similar = xp.mean(_similarity(images, weights, axes, (peak, factor), _smooth_together))
     return similar if data_range is not None else xp.where(peak > 0, similar, xp.full_like(similar, math.nan))
 
 
@@ -154,11 +154,17 @@ def _host_similarity(
         stops = [min(low + step, place) for low, step, place in zip(start, steps, places, strict=True)]
         tile = tuple(slice(low, stop + more) for low, stop, more in zip(start, stops, reach, strict=True))
         pair = [image[tile].astype(np.float32 if single else np.float64) for image in images]
-        total += float(np.sum(_similarity(pair, weights, axes, scales), dtype=np.float64))
+        total += float(np.sum(_similarity(pair, weights, axes, scales, _smooth_each), dtype=np.float64))
     return float(total / math.prod(places))
 
 
-def _similarity(images: Any, weights: tuple[float, ...], axes: tuple[int, ...], scales: tuple[Any, float]) -> Array:
+def _similarity(
+    images: Any,
+    weights: tuple[float, ...],
+    axes: tuple[int, ...],
+    scales: tuple[Any, float],
+    smooth: Callable[..., Any],
+) -> Array:
     """Return the similarity in every window.
 
     With the difference d and the sum s of the images, it is (1 - 2 mu_d^2 / (mu_d^2 + mu_s^2 + 2 C1)) (1 - 2 v_d / (v_d
@@ -168,11 +174,8 @@ def _similarity(images: Any, weights: tuple[float, ...], axes: tuple[int, ...], 
     xp = _array.library(p)
     middle = xp.mean(r)
     d, s = p - r, (p - middle) + (r - middle)
-    fields = _array.settled(d, s, d * d, s * s)
-    for axis in axes:
-        fields = _array.settled(*(_smooth(field, weights, axis) for field in fields))
     scale = weights[0] ** len(axes) if _uniform(weights) else 1.0
-    d, s, squared_d, squared_s = (field * scale for field in fields)
+    d, s, squared_d, squared_s = (field * scale for field in smooth([d, s, d * d, s * s], weights, axes))
     apart = d * d
     squared_d -= apart
     squared_s -= s * s
@@ -180,6 +183,22 @@ def _similarity(images: Any, weights: tuple[float, ...], axes: tuple[int, ...], 
     s += 2 * middle
     luminance = 1 - 2 * apart / (apart + s * s + low)
     return luminance * (1 - 2 * squared_d / (squared_d + squared_s + high))
+
+
+def _smooth_each(fields: list[Array], weights: tuple[float, ...], axes: tuple[int, ...]) -> list[Array]:
+    """Return the fields, smoothed along axes one after the other, so that each stays in the cache."""
+    for axis in axes:
+        fields = [_smooth(field, weights, axis) for field in fields]
+    return fields
+
+
+def _smooth_together(fields: list[Array], weights: tuple[float, ...], axes: tuple[int, ...]) -> list[Array]:
+    """Return the fields, smoothed as one array: compilers then compute each step once, and not for every use."""
+    xp = _array.library(*fields)
+    stack = xp.stack(fields)
+    for axis in axes:
+        stack = _smooth(stack, weights, axis + 1)
+    return [stack[position, ...] for position in range(len(fields))]
 
 
 def _uniform(weights: tuple[float, ...]) -> bool:
