@@ -167,8 +167,8 @@ def _similarity(
 ) -> Array:
     """Return the similarity in every window.
 
-    With the difference d and the sum s of the images, it is (1 - 2 mu_d^2 / (mu_d^2 + mu_s^2 + 2 C1)) (1 - 2 v_d / (v_d
-    + v_s + 2 C2)), means mu and variances v: no small number is the difference of large ones, and s may be shifted.
+    With the difference d and the sum s of the images it is (a - 2 mu_d^2) (b - 2 v_d) / (a b), a = mu_d^2 + mu_s^2 +
+    2 C1, b = v_d + v_s + 2 C2, means mu and variances v: what large offsets would spoil is never subtracted.
     """
     (p, r), (limit, factor) = images, scales
     xp = _array.library(p)
@@ -181,8 +181,8 @@ def _similarity(
     squared_s -= s * s
     low, high = 2 * (LUMINANCE * limit) ** 2, 2 * (CONTRAST * limit) ** 2 / factor
     s += 2 * middle
-    luminance = 1 - 2 * apart / (apart + s * s + low)
-    return luminance * (1 - 2 * squared_d / (squared_d + squared_s + high))
+    luminance, structure = apart + s * s + low, squared_d + squared_s + high
+    return (luminance - 2 * apart) * (structure - 2 * squared_d) / (luminance * structure)
 
 
 def _smooth_each(fields: list[Array], weights: tuple[float, ...], axes: tuple[int, ...]) -> list[Array]:
