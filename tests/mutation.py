@@ -108,10 +108,11 @@ MUTANTS = {
     "image_quality": [
         ("size / (size - 1) if", "(size + 1) / size if"),
         ("2 * (CONTRAST * limit) ** 2 / factor", "2 * (CONTRAST * limit) ** 2"),
-        ("s += 2 * middle", "s += middle"),
+        ("(s + 2 * middle)", "(s + middle)"),
         ("20 * xp.log10", "10 * xp.log10"),
         ("int(3.5 *", "int(4 *"),
-        ("squared_s -= s * s", "squared_s -= apart"),
+        ("(squared_s - s * s)", "(squared_s - apart)"),
+        ("(p - middle) + (r - middle)", "p + r - 2 * middle"),
     ],
     "table": [
         (

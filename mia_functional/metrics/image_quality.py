@@ -88,8 +88,8 @@ def structural_similarity(
         prediction: Real numbers of any shape.
         reference: Array of the same shape.
         data_range: L, positive, in the unit of the images; the largest value of the reference by default.
-        window: Size of a uniform window, odd; or an odd number of weights, those of a separable window along every
-            axis, as `gaussian_window` gives them.
+        window: Size of a uniform window, odd; or an odd number of symmetric weights, those of a separable window along
+            every axis, as `gaussian_window` gives them.
         sample_covariance: Whether the covariances are multiplied by N / (N - 1), with N the voxels of the window, as
             scikit-image does by default; Wang et al. do not.
         slice_axis: The images are compared slice by slice along this axis, as 2-D ones; none by default.
@@ -103,7 +103,7 @@ def structural_similarity(
 
     Raises:
         TypeError: An argument is no array or holds complex numbers or objects; the libraries or devices differ.
-        ValueError: The shapes differ or are empty; the window is larger than the image, even or not positive; the data
+        ValueError: The shapes differ or are empty; the window is larger than the image, even or not symmetric; the data
             range is not positive and finite.
 
     Example:
@@ -176,13 +176,12 @@ def _similarity(
     d, s = p - r, (p - middle) + (r - middle)
     scale = weights[0] ** len(axes) if _uniform(weights) else 1.0
     d, s, squared_d, squared_s = (field * scale for field in smooth([d, s, d * d, s * s], weights, axes))
-    apart = d * d
-    squared_d -= apart
-    squared_s -= s * s
     low, high = 2 * (LUMINANCE * limit) ** 2, 2 * (CONTRAST * limit) ** 2 / factor
-    s += 2 * middle
-    luminance, structure = apart + s * s + low, squared_d + squared_s + high
-    return (luminance - 2 * apart) * (structure - 2 * squared_d) / (luminance * structure)
+    apart = d * d
+    spread = squared_d - apart
+    luminance = apart + (s + 2 * middle) ** 2 + low
+    structure = spread + (squared_s - s * s) + high
+    return (luminance - 2 * apart) * (structure - 2 * spread) / (luminance * structure)
 
 
 def _smooth_each(fields: list[Array], weights: tuple[float, ...], axes: tuple[int, ...]) -> list[Array]:
@@ -214,11 +213,8 @@ def _smooth(field: Array, weights: tuple[float, ...], axis: int) -> Array:
     length = field.shape[axis] - size + 1
     total = _part(field, axis, middle, length) * weights[middle]
     for step in range(middle):
-        one, other = (_part(field, axis, place, length) for place in (step, size - 1 - step))
-        if weights[step] == weights[size - 1 - step]:
-            total += (one + other) * weights[step]
-        else:
-            total += one * weights[step] + other * weights[size - 1 - step]
+        beside = _part(field, axis, step, length) + _part(field, axis, size - 1 - step, length)
+        total += beside * weights[step]
     return total
 
 
@@ -248,8 +244,9 @@ def _window(
     """Return the axes along which the window extends, and its weights along each."""
     sizes = window if isinstance(window, Sequence) else (1.0,) * _check.integer(function, "window", window, minimum=1)
     total = math.fsum(weights := _check.floats(function, "window", sizes))
-    if len(weights) % 2 == 0 or min(weights) < 0 or not 0 < total < math.inf:
-        _check.invalid_value(function, "window", "have an odd size and no negative weights", window)
+    if len(weights) % 2 == 0 or weights != weights[::-1] or min(weights) < 0 or not 0 < total < math.inf:
+        requirement = "have an odd size and symmetric weights that are not negative"
+        _check.invalid_value(function, "window", requirement, window)
     across = None if slice_axis is None else _check.axis(function, slice_axis, len(shape))
     axes = tuple(axis for axis in range(len(shape)) if axis != across)
     if not axes or min(shape[axis] for axis in axes) < len(weights):
