@@ -1,6 +1,6 @@
 """The one folder that knows array libraries: everything else is written against the standard, with what is here."""
 
-from mia_functional._array.control import fold, loop, program, result_like, reuse, settled
+from mia_functional._array.control import fold, loop, program, result_like, reuse
 from mia_functional._array.libraries import (
     from_numpy,
     is_cupy,
@@ -58,7 +58,6 @@ __all__ = [
     "reuse",
     "scan",
     "set_block",
-    "settled",
     "smallest_covering",
     "split",
     "spread",
