@@ -16,7 +16,7 @@ from mia_functional._array.libraries import (
 )
 from mia_functional._array.numbers import accumulator_dtype, dtype_kind, has_float64, ratio, widest_float
 from mia_functional._array.planes import compiled, cupy_distances, each, host_call, in_slabs, replace_if, scan, window
-from mia_functional._array.sums import add_up, any_weight, largest, smallest_covering, totals
+from mia_functional._array.sums import add_up, any_weight, largest, smallest_covering, totals, weighted_sum
 from mia_functional._array.writing import add_at, add_block, along, block, maximum_at, set_at, zeros
 
 __all__ = [
@@ -55,6 +55,7 @@ __all__ = [
     "to_numpy",
     "together",
     "totals",
+    "weighted_sum",
     "widest_float",
     "window",
     "zeros",

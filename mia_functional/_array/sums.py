@@ -42,6 +42,14 @@ def add_up(array: Array) -> Array:
     return array.sum(axis=0)
 
 
+def weighted_sum(values: Array, weights: Array) -> Array:
+    """Return the sum of `values * weights` over flat arrays; entries of weight zero add nothing, be they infinite."""
+    xp = library(values)
+    if not compat.is_jax_array(values) and bool(xp.all(weights)):
+        return xp.sum(values * weights)
+    return add_up(xp.where(xp.astype(weights, xp.bool), values, xp.zeros_like(values)) * weights)
+
+
 def largest(distances: Array, weights: Array) -> Array:
     """Return the largest entry of a flat array whose weight is not zero; 0 if there is none."""
     xp = library(distances)
@@ -50,7 +58,7 @@ def largest(distances: Array, weights: Array) -> Array:
         return xp.max(xp.where(xp.astype(masses, xp.bool), lengths, xp.zeros_like(lengths)))
 
     if not compat.is_jax_array(distances):
-        return whole(distances, weights)
+        return xp.max(distances) if bool(xp.all(weights)) else whole(distances, weights)
 
     def in_chunks(lengths: Array, masses: Array) -> Array:
         return _parts(whole, lengths, masses, _present(masses)).max(axis=0)
@@ -61,8 +69,7 @@ def largest(distances: Array, weights: Array) -> Array:
 def any_weight(weights: Array) -> Array:
     """Tell whether a flat array has an entry that is not zero."""
     if not compat.is_jax_array(weights):
-        xp = library(weights)
-        return xp.any(xp.astype(weights, xp.bool))
+        return library(weights).any(weights)
     present = _present(weights)
     return present.any() | (weights[present.shape[0] * CHUNK :] > 0).any()
 

@@ -103,9 +103,8 @@ def mean(*samples: Weighted) -> Array:
     xp = _array.library(*samples[0])
 
     def sums(distances: Array, weights: Array) -> Array:
-        known = xp.where(present(weights), distances, xp.zeros_like(distances))
-        weights = xp.astype(weights, distances.dtype)
-        return xp.stack([_array.add_up(known * weights), _array.add_up(weights)])
+        weights = xp.astype(weights, distances.dtype, copy=False)
+        return xp.stack([_array.weighted_sum(distances, weights), _array.add_up(weights)])
 
     parts = total(sums, samples)
     return _array.ratio(parts[0], parts[1])
@@ -123,11 +122,6 @@ def flat(weighted: Weighted) -> Weighted:
     return xp.reshape(weighted[0], (-1,)), xp.reshape(weighted[1], (-1,))
 
 
-def present(weights: Array) -> Array:
-    """Return which entries are elements of a surface: those with a weight."""
-    return weights if _array.dtype_kind(weights) == "bool" else weights > 0
-
-
 def share_within(
     function: str, samples: Sequence[Weighted], tolerance: float | Sequence[float], zero_division: float
 ) -> Array:
@@ -140,7 +134,7 @@ def share_within(
     slack = 1 + ROUNDING * float(xp.finfo(samples[0][0].dtype).eps)
 
     def sums(distances: Array, weights: Array) -> Array:
-        weights = xp.astype(weights, distances.dtype)
+        weights = xp.astype(weights, distances.dtype, copy=False)
         inside = [xp.where(distances <= limit * slack, weights, xp.zeros_like(weights)) for limit in limits]
         return xp.stack([_array.add_up(part) for part in (*inside, weights)])
 

@@ -101,7 +101,7 @@ def _codes_on_host(mask: NDArray[np.bool_]) -> NDArray[np.uint8]:
     codes[(slice(-1),) * mask.ndim] = mask
     flat, higher = codes.reshape(-1), np.empty(codes.size, dtype=np.uint8)
     for axis, stride in enumerate(codes.strides):
-        np.left_shift(flat, 2**axis, out=higher)
+        np.multiply(flat, 2 ** (2**axis), out=higher)
         higher[stride:] |= flat[:-stride]
         flat, higher = higher, flat
     return flat.reshape(codes.shape)
