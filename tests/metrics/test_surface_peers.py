@@ -12,9 +12,10 @@ from mia_functional.metrics.distance import (
     average_surface_distance,
     average_symmetric_surface_distance,
     hausdorff_distance,
+    mean_average_surface_distance,
 )
 from mia_functional.metrics.surface import solid, surface_distances, surfels, voxels
-from mia_functional.metrics.tolerance import normalized_surface_dice, surface_overlap
+from mia_functional.metrics.tolerance import boundary_iou, normalized_surface_dice, surface_overlap
 from mia_functional.morphology import distance_transform
 
 from .brute_force import blobs
@@ -119,15 +120,29 @@ def square(shift=0):
 
 
 def test_one_pair_under_each_convention():
-    """The table of CORRECTNESS.md: a square of 5 x 5 pixels of 1 mm, and the same 3 pixels on."""
-    one, other = square(), square(3)
-    areas, counts = (surface_distances(one, other, spacing=(1.0, 1.0), boundary=b) for b in (surfels, voxels))
-    shares = [float(normalized_surface_dice(record)) for record in (areas, counts)]
-    averages = [float(average_symmetric_surface_distance(record)) for record in (areas, counts)]
-    assert shares == pytest.approx([0.5, 0.5625])
-    assert averages == pytest.approx([1.421, 1.3125], abs=5e-4)
-    assert medpy.assd(one, other) == pytest.approx(averages[1])
-    assert float(average_distance(one, other, spacing=(1.0, 1.0))) == pytest.approx(1.2)
+    """The table of CORRECTNESS.md: a square of 5 x 5 pixels of 1 mm; grown by three columns, with a spike of two."""
+    one = square()
+    other = one | square(3)
+    other[5, 11:13] = True
+    table = {}
+    for boundary in (surfels, voxels):
+        record = surface_distances(one, other, spacing=(1.0, 1.0), boundary=boundary)
+        table[boundary] = [
+            float(value)
+            for value in (
+                hausdorff_distance(record),
+                hausdorff_distance(record, percentile=95),
+                hausdorff_distance(record, percentile=95, pooled=True),
+                average_symmetric_surface_distance(record),
+                mean_average_surface_distance(record),
+                normalized_surface_dice(record),
+            )
+        ]
+    assert table[surfels] == pytest.approx([5.0, 5.0, 4.0, 0.894, 0.802, 0.737], abs=5e-4)
+    assert table[voxels] == pytest.approx([5.0, 3.9, 3.1, 0.795, 0.712, 0.769], abs=5e-4)
+    assert medpy.hd95(one, other) == pytest.approx(table[voxels][2])
+    assert float(average_distance(one, other, spacing=(1.0, 1.0))) == pytest.approx(0.929, abs=5e-4)
+    assert float(boundary_iou(one, other, spacing=(1.0, 1.0))) == 0.5
 
 
 def test_deepmind_loses_a_distance_that_is_the_tolerance():
@@ -200,5 +215,5 @@ def test_transforms_of_others_find_a_phantom_where_there_is_no_background():
     full = np.ones((2, 3), dtype=bool)
     assert np.all(ndimage.distance_transform_edt(full) > 0)
     image = SimpleITK.GetImageFromArray(full.astype(np.uint8))
-    assert np.all(SimpleITK.GetArrayFromImage(SimpleITK.SignedMaurerDistanceMap(image)) < -1e18)
+    assert np.all(abs(SimpleITK.GetArrayFromImage(SimpleITK.SignedMaurerDistanceMap(image))) > 1e18)
     assert np.all(np.isinf(distance_transform(~full, spacing=(1.0, 1.0))))
