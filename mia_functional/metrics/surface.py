@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from mia_functional import _array, _check, morphology
 from mia_functional._distances import METHODS, Method, nearest_squares
 from mia_functional.metrics import marching, neighbours
-from mia_functional.metrics.labels import pairs
+from mia_functional.metrics.labels import label_sets, pairs
 from mia_functional.typing import Array, Label, Labels, Spacing
 
 
@@ -220,12 +220,26 @@ def surface_distances(
         DeepMind's surface-distance (`surfels`); the borders of medpy and MONAI (`voxels`).
     """
     name = "surface_distances"
+    if labels is not None:
+        labels = label_sets(name, labels)
+        prediction, reference = _foreground(prediction, reference, labels)
     masks = pairs(name, prediction, reference, labels)
     _check.dimensions(name, "prediction", prediction.shape, morphology.DIMENSIONS)
     step = _check.spacing(name, spacing, prediction.ndim)
     _check.choice(name, "method", method, METHODS)
     records = _measure(masks, step, boundary, method)
     return records[0] if labels is None else records
+
+
+def _foreground(prediction: Array, reference: Array, labels: tuple[tuple[int, ...], ...]) -> tuple[Array, Array]:
+    """Return the part of two label maps of NumPy that holds all labels; other arrays as they are."""
+    maps = prediction, reference
+    plain = all(_array.is_numpy(array) and _array.dtype_kind(array) == "integer" for array in maps)
+    measurable = plain and prediction.shape == reference.shape and prediction.size and prediction.ndim
+    if not measurable or any(0 in label for label in labels):
+        return maps
+    box = _common_box(*maps)
+    return prediction[box], reference[box]
 
 
 def _measure(
@@ -296,9 +310,9 @@ def _on_host(
     return SurfaceDistances(forward, backward, *weights)
 
 
-def _common_box(prediction: NDArray[np.bool_], reference: NDArray[np.bool_]) -> tuple[slice, ...]:
-    """Return the box around two masks; one voxel if both are empty."""
-    boxes = [box for box in map(morphology.bounding_box, (prediction, reference)) if box[0].stop > 0]
+def _common_box(prediction: NDArray[Any], reference: NDArray[Any]) -> tuple[slice, ...]:
+    """Return the box around the nonzero entries of two arrays; one entry if there are none."""
+    boxes = [box for box in map(morphology.box_on_host, (prediction, reference)) if box[0].stop > 0]
     if not boxes:
         return (slice(0, 1),) * prediction.ndim
     return tuple(slice(min(s.start for s in axis), max(s.stop for s in axis)) for axis in zip(*boxes, strict=True))
