@@ -9,7 +9,6 @@ from typing import Any, Literal, Protocol, TypeAlias, cast, overload
 import numpy as np
 
 from mia_functional import _array, _check
-from mia_functional._distances import Method
 from mia_functional.metrics.derived import derived
 from mia_functional.metrics.surface import Boundary, SurfaceDistances, surface_distances, surfels
 from mia_functional.typing import Array, Label, Labels, Spacing
@@ -43,7 +42,6 @@ class BoundaryMetric(Protocol):
         spacing: Spacing,
         labels: Labels | Iterable[Label] | None = None,
         boundary: Boundary = surfels,
-        method: Method = "auto",
         **options: Any,
     ) -> Array: ...
 
