@@ -18,6 +18,9 @@ from mia_functional.metrics import marching, neighbours
 from mia_functional.metrics.labels import label_sets, pairs
 from mia_functional.typing import Array, Label, Labels, Spacing
 
+NAME = "surface_distances"
+"""The function that messages name."""
+
 
 class SurfaceDistances(NamedTuple):
     """How far each element of one surface is from the other surface, in millimetres, and how much the element weighs.
@@ -219,16 +222,15 @@ def surface_distances(
     Agrees with:
         DeepMind's surface-distance (`surfels`); the borders of medpy and MONAI (`voxels`).
     """
-    name = "surface_distances"
-    if labels is not None:
-        labels = label_sets(name, labels)
-        prediction, reference = _foreground(prediction, reference, labels)
-    masks = pairs(name, prediction, reference, labels)
-    _check.dimensions(name, "prediction", prediction.shape, morphology.DIMENSIONS)
-    step = _check.spacing(name, spacing, prediction.ndim)
-    _check.choice(name, "method", method, METHODS)
-    records = _measure(masks, step, boundary, method)
-    return records[0] if labels is None else records
+    _check.choice(NAME, "method", method, METHODS)
+    measure = partial(_measure, spacing=spacing, boundary=boundary, method=method)
+    if labels is None:
+        return measure(pairs(NAME, prediction, reference, None))[0]
+    sets = label_sets(NAME, labels)
+    prediction, reference = _foreground(prediction, reference, sets)
+    if _array.on_host(prediction) and _array.on_host(reference):
+        return tuple(measure(pairs(NAME, prediction, reference, [one]))[0] for one in sets)
+    return measure(pairs(NAME, prediction, reference, sets))
 
 
 def _foreground(prediction: Array, reference: Array, labels: tuple[tuple[int, ...], ...]) -> tuple[Array, Array]:
@@ -243,15 +245,17 @@ def _foreground(prediction: Array, reference: Array, labels: tuple[tuple[int, ..
 
 
 def _measure(
-    masks: tuple[tuple[Array, Array], ...], spacing: Spacing, boundary: Boundary, method: Method
+    masks: tuple[tuple[Array, Array], ...], *, spacing: Spacing, boundary: Boundary, method: Method
 ) -> tuple[SurfaceDistances, ...]:
     """Return the distances between the surfaces of each pair of boolean masks."""
     arrays = [mask for pair in masks for mask in pair]
+    _check.dimensions(NAME, "prediction", arrays[0].shape, morphology.DIMENSIONS)
+    step = _check.spacing(NAME, spacing, arrays[0].ndim)
     if method == "auto" and not all(map(_array.on_host, arrays)):
         records: tuple[SurfaceDistances, ...]
-        records = _array.compiled(_all_on_device, *arrays, spacing=spacing, boundary=boundary)
+        records = _array.compiled(_all_on_device, *arrays, spacing=step, boundary=boundary)
         return records
-    return tuple(_call_host(*pair, spacing, boundary) for pair in masks)
+    return tuple(_call_host(*pair, step, boundary) for pair in masks)
 
 
 def _call_host(prediction: Array, reference: Array, spacing: Spacing, boundary: Boundary) -> SurfaceDistances:
