@@ -17,7 +17,7 @@ LAYERS = {
     0: ("typing", "_array", "_check", "_masks", "_optional"),
     1: ("geometry",),
     2: ("indexing", "extraction", "selection", "assembly", "morphology", "transforms", "metrics", "phantoms"),
-    3: ("_headers", "_itk", "images", "filters", "dataset"),
+    3: ("_headers", "_itk", "_dicom", "_npy", "images", "filters", "dataset"),
     4: ("evaluation",),
     5: ("testing", "adapters", "demo", "cli", "__main__", "__init__"),
 }
@@ -29,7 +29,8 @@ CHAINS = (
     ("_optional",),
     ("indexing", "extraction", "assembly"),
     ("morphology", "metrics"),
-    ("_headers", "_itk", "images", "dataset"),
+    ("_headers", "_itk", "_dicom", "images", "dataset"),
+    ("_headers", "_npy", "images"),
     ("images", "filters"),
     ("demo", "cli", "__main__"),
 )
@@ -60,6 +61,7 @@ PACKAGE_CHAINS = {
         ("description", "parts", "tables", "handles", "decoded", "reading", "verification", "opening"),
         ("hints", "handles", "reading"),
         ("guard", "verification", "opening"),
+        ("description", "discovery", "layouts"),
         ("description", "traversal", "decoded"),
         ("description", "traversal", "reading", "batches", "samples"),
     ),

@@ -4,6 +4,7 @@ from mia_functional.dataset.batches import collate, prefetch
 from mia_functional.dataset.creation import create
 from mia_functional.dataset.description import Category, Dataset, Entry, Storage, Subject
 from mia_functional.dataset.discovery import discover
+from mia_functional.dataset.layouts import discover_bids, discover_decathlon, discover_nnunet, discover_table
 from mia_functional.dataset.opening import open
 from mia_functional.dataset.reading import files, geometry, read
 from mia_functional.dataset.samples import Drawn, Extract, Samples, at_epoch, samples
@@ -24,6 +25,10 @@ __all__ = [
     "collate",
     "create",
     "discover",
+    "discover_bids",
+    "discover_decathlon",
+    "discover_nnunet",
+    "discover_table",
     "files",
     "geometry",
     "info",

@@ -182,7 +182,8 @@ def make_part(
 
 def fingerprint(subject: Subject, storage: Storage, *, voxels: bool) -> str:
     """Return the SHA-256 of what a part is made from: values, names, sizes and times of files, and options."""
-    states = [os.stat(entry.path) for entry in subject.entries if entry.path is not None]
+    places = [Path(entry.path) for entry in subject.entries if entry.path is not None]
+    states = [inner.stat() for place in places for inner in (place, *sorted(place.glob("*")))]
     times = [(state.st_size, state.st_mtime_ns) for state in states]
     facts = json.dumps([asdict(subject), times, asdict(storage), voxels])
     return hashlib.sha256(facts.encode()).hexdigest()
@@ -190,9 +191,14 @@ def fingerprint(subject: Subject, storage: Storage, *, voxels: bool) -> str:
 
 def digests_of_files(subject: Subject) -> tuple[tuple[str, str], ...]:
     """Return the category and the SHA-256 of every file of a subject."""
-    found = []
-    for entry in subject.entries:
-        if entry.path is not None:
-            with Path(entry.path).open("rb") as stream:
-                found.append((entry.category, hashlib.file_digest(stream, "sha256").hexdigest()))
-    return tuple(found)
+    files = [(entry.category, entry.path) for entry in subject.entries if entry.path is not None]
+    return tuple((category, digest_of_files(Path(path))) for category, path in files)
+
+
+def digest_of_files(path: Path) -> str:
+    """Return the SHA-256 of a file, or of the digests of all files in a folder (a DICOM series), in order of names."""
+    if path.is_dir():
+        parts = "".join(digest_of_files(inner) for inner in sorted(path.iterdir()))
+        return hashlib.sha256(parts.encode()).hexdigest()
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
