@@ -174,6 +174,7 @@ def test_hostile_numpy_files_are_refused(tmp_path):
     wrong = {
         "empty": b"", "magic": b"x" + good[1:], "cut": good[:-1], "long": good + b"\0", "header": good[:30],
         "huge": good.replace(b"(4, 4, 4)", b"(4444444,)"), "version": good[:6] + b"\7" + good[7:],
+        "unclosed": good.replace(b"(4, 4, 4)", b"(4, 4, 4 "),
         "code": good.replace(b"False, 'shape'", b"exit(), 'shape'"),
     }  # fmt: skip
     for name, raw in wrong.items():
