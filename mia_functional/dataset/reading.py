@@ -127,7 +127,7 @@ def looked_up(dataset: Dataset, subject: str | int, category: str) -> tuple[Any,
 
 
 def close(dataset: Dataset) -> None:
-    """Close the file of a dataset in this process, so that it can be changed; arrays stay valid, reading opens it again.
+    """Close the file of a dataset in this process, so that it can be changed; arrays stay valid.
 
     Args:
         dataset: From `open`.
