@@ -57,7 +57,7 @@ PACKAGE_CHAINS = {
             "handles",
             "creation",
         ),
-        ("heap", "hints", "guard", "handles", "reading"),
+        ("encoding", "heap", "hints", "guard", "handles", "reading"),
         ("description", "parts", "tables", "handles", "decoded", "reading", "verification", "opening"),
         ("hints", "handles", "reading"),
         ("guard", "verification", "opening"),

@@ -224,7 +224,7 @@ def read_part(path: Path) -> Part:
 
 def block_from(entry: dict[str, Any], start: int) -> Block:
     """Return a block from what JSON made of it."""
-    chunks = tuple(Chunk(tuple(place), nbytes) for place, nbytes in entry["chunks"])
+    chunks = tuple(Chunk(tuple(place), *rest) for place, *rest in entry["chunks"])
     changed = {"shape": tuple(entry["shape"]), "texts": tuple(entry["texts"]), "chunks": chunks}
     return Block(**{**entry, **changed, "offset": start + entry["offset"]})
 

@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from mia_functional import _check, extraction
+from mia_functional import _check, extraction, indexing
 from mia_functional.dataset.batches import collate
 from mia_functional.dataset.description import Dataset, category_of, subject_number
 from mia_functional.dataset.reading import channels, chosen, files, geometry, source, taken
@@ -245,10 +245,11 @@ def viewed(samples: Samples, position: int) -> Sample:
 
 def extracted(dataset: Dataset, number: int, index: Index, part: Extract) -> Any:
     """Return the part of an array at an index, with its margin."""
+    wanted = indexing.dilate(index, part.margin) if part.margin else index
     if part.whole:
         found = taken(dataset, number, part.category, ...)
-    elif part.margin == 0 and inside(index, dataset.grids[number]):
-        found = taken(dataset, number, part.category, index)
+    elif inside(wanted, dataset.grids[number]):
+        found = taken(dataset, number, part.category, wanted)
     else:
         array = source(dataset, number, part.category)
         found = extraction.extract(array, index, margin=part.margin, pad_value=part.pad_value, pad_mode=part.pad_mode)

@@ -66,7 +66,7 @@ def test_arrays_are_mapped_and_aligned(cohort):
     assert all(offset % 4096 == 0 for offset in offsets)
 
 
-@pytest.mark.parametrize("options", [Storage(), Storage(compression="gzip")])
+@pytest.mark.parametrize("options", [Storage(), Storage(compression="gzip"), Storage(compression="blosc")])
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_every_dtype_is_kept(tmp_path, dtype, options):
     rng = np.random.default_rng(DTYPES.index(dtype))
