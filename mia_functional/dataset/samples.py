@@ -107,7 +107,8 @@ class Samples:
     def __repr__(self) -> str:
         """Tell how many samples there are, of what."""
         names = ", ".join(part if isinstance(part, str) else part.name for part in self.extract)
-        return f"Samples({len(self)} of {names} from {len(self.numbers)} subjects of {self.dataset.path!r})"
+        chance = f", seed {self.seed}, epoch {self.epoch}"
+        return f"Samples({len(self)} of {names} from {len(self.numbers)} subjects of {self.dataset.path!r}{chance})"
 
 
 def samples(

@@ -89,7 +89,7 @@ def test_positions_are_those_of_a_sequence(cohort):
         with pytest.raises(IndexError, match="`position` must lie within"):
             samples[position]
     assert len(list(samples)) == len(samples)
-    assert repr(samples) == f"Samples({len(samples)} of images from 3 subjects of {cohort.path!r})"
+    assert repr(samples) == f"Samples({len(samples)} of images from 3 subjects of {cohort.path!r}, seed 0, epoch 0)"
 
 
 def test_batches_are_samples_side_by_side(cohort):
