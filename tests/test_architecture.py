@@ -62,6 +62,7 @@ PACKAGE_CHAINS = {
         ("hints", "handles", "reading"),
         ("guard", "verification", "opening"),
         ("description", "discovery", "layouts"),
+        ("description", "traversal", "orientation"),
         ("description", "traversal", "decoded"),
         ("description", "traversal", "reading", "batches", "samples"),
     ),

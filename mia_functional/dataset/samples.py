@@ -152,6 +152,9 @@ def samples(
         [31.0]
     """
     parts = tuple(checked_part(dataset, part) for part in extract)
+    keys = [part if isinstance(part, str) else part.name for part in parts]
+    if len(set(keys)) != len(keys):
+        _check.invalid_value("samples", "extract", "have a `name` of its own for each part", ", ".join(keys))
     chosen = dataset.subjects if subjects is None else subjects
     numbers = tuple(subject_number("samples", dataset, name) for name in chosen)
     made = drawn(
