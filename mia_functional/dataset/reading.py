@@ -126,6 +126,15 @@ def looked_up(dataset: Dataset, subject: str | int, category: str) -> tuple[Any,
     return pair
 
 
+def close(dataset: Dataset) -> None:
+    """Close the file of a dataset in this process, so that it can be changed; arrays stay valid.
+
+    Args:
+        dataset: From `open`.
+    """
+    handles.release(dataset.path)
+
+
 def paths(dataset: Dataset, number: int, category: str) -> tuple[str, ...]:
     """Return the files of a category of a subject, relative to the folder of the files."""
     table = handles.expected(dataset.path, dataset.digest).tables.get(FILES.format(category))

@@ -94,10 +94,10 @@ def write_block(
     if block.texts:
         write_table(file, location, texts(block.texts))
     elif block.chunks and compression is not None:
-        found = new_dataset(file, location, block, chunked(block.shape, block.dtype, compression))
+        found = new_dataset(file, location, block, chunked(block.shape, compression))
         source.seek(block.offset)
         for chunk in block.chunks:
-            found.write_direct_chunk(chunk.start, source.read(chunk.nbytes))
+            found.write_direct_chunk(chunk.start, source.read(chunk.nbytes), chunk.mask)
     elif block.nbytes:
         creation = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
         creation.set_alloc_time(h5py.h5d.ALLOC_TIME_EARLY)

@@ -1,6 +1,7 @@
 """Subjects to samples in memory, one after the other: a generator, to be used in a `for` loop."""
 
 from collections.abc import Callable, Iterable, Iterator
+from itertools import accumulate
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -75,7 +76,13 @@ def common_geometry(subject: Subject, loaded: dict[Entry, tuple[Any, Geometry]])
 def stacked(files: list[tuple[Any, Geometry]]) -> Any:
     """Return images side by side on the last axis."""
     parts = [a[..., np.newaxis] if a.ndim == len(geometry.shape) else a for a, geometry in files]
-    return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=-1)
+    if len(parts) == 1:
+        return parts[0]
+    ends = list(accumulate(part.shape[-1] for part in parts))
+    whole = np.empty((*parts[0].shape[:-1], ends[-1]), dtype=np.result_type(*parts))
+    for part, end in zip(parts, ends, strict=True):
+        whole[..., end - part.shape[-1] : end] = part
+    return whole
 
 
 def row(entries: list[Entry]) -> Any:
