@@ -21,6 +21,7 @@ __all__ = [
     "metrics",
     "morphology",
     "phantoms",
+    "selection",
     "testing",
     "transforms",
 ]

@@ -31,9 +31,9 @@ def distances(mask: Array, spacing: Spacing, *, cap: float, method: Method) -> A
     """Return the distance of every voxel to the nearest voxel of a boolean mask; inf above the cap."""
     xp = _array.library(mask)
     if method == "host" or _array.on_host(mask):
-        dtype = _array.widest_float(xp, mask)
         host = partial(_host_distances, spacing=spacing, cap=cap)
-        return _array.host_call(host, mask, results=((mask.shape, dtype),))[0]
+        like = _array.result_like(lambda array: xp.astype(array, _array.widest_float(xp, mask)), mask)
+        return _array.host_call(host, mask, results=(like,))[0]
     if _array.is_cupy(mask) and mask.ndim > 1:
         found = xp.where(xp.any(mask), _array.cupy_distances(~mask, spacing), math.inf)
     else:

@@ -1,6 +1,6 @@
 """The one folder that knows array libraries: everything else is written against the standard, with what is here."""
 
-from mia_functional._array.control import loop, result_like
+from mia_functional._array.control import fold, loop, program, result_like, reuse, settled
 from mia_functional._array.libraries import (
     from_numpy,
     is_cupy,
@@ -8,6 +8,7 @@ from mia_functional._array.libraries import (
     is_numpy,
     is_traced,
     library,
+    moved,
     namespace,
     on_host,
     one_device,
@@ -15,21 +16,23 @@ from mia_functional._array.libraries import (
     together,
 )
 from mia_functional._array.numbers import accumulator_dtype, dtype_kind, has_float64, index_dtype, ratio, widest_float
-from mia_functional._array.planes import compiled, cupy_distances, host_call, in_slabs, replace_if, scan, window
+from mia_functional._array.planes import compiled, cupy_distances, each, host_call, in_slabs, replace_if, scan, window
 from mia_functional._array.randomness import integers, normal, split, uniform
-from mia_functional._array.sums import smallest_covering, totals
-from mia_functional._array.writing import add_at, add_block, along, block, clamp, maximum_at, set_at, stack, zeros
+from mia_functional._array.sums import add_up, any_weight, largest, smallest_covering, totals
+from mia_functional._array.writing import along, block, clamp, set_block, spread, stack, update_block, zeros
 
 __all__ = [
     "accumulator_dtype",
-    "add_at",
-    "add_block",
+    "add_up",
     "along",
+    "any_weight",
     "block",
     "clamp",
     "compiled",
     "cupy_distances",
     "dtype_kind",
+    "each",
+    "fold",
     "from_numpy",
     "has_float64",
     "host_call",
@@ -40,25 +43,31 @@ __all__ = [
     "is_jax",
     "is_numpy",
     "is_traced",
+    "largest",
     "library",
     "loop",
-    "maximum_at",
+    "moved",
     "namespace",
     "normal",
     "on_host",
     "one_device",
+    "program",
     "ratio",
     "replace_if",
     "result_like",
+    "reuse",
     "scan",
-    "set_at",
+    "set_block",
+    "settled",
     "smallest_covering",
     "split",
+    "spread",
     "stack",
     "to_numpy",
     "together",
     "totals",
     "uniform",
+    "update_block",
     "widest_float",
     "window",
     "zeros",

@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 import array_api_compat as compat
@@ -23,3 +24,38 @@ def result_like(function: Callable[[Array], Array], argument: Array) -> Any:
     if compat.is_jax_array(argument):
         return sys.modules["jax"].eval_shape(function, argument)
     return function(argument)
+
+
+def reuse(function: Callable[..., Array], state: Array, *arguments: Any) -> Array:
+    """Return `function(state, *arguments)`; JAX compiles it once and gives the memory of `state` to the result.
+
+    Args:
+        function: A function at the top of a module, so that it is compiled once.
+        state: The caller's own array, not to be used afterwards.
+        arguments: Arrays, or tuples of them.
+    """
+    return _reusing(function)(state, *arguments) if compat.is_jax_array(state) else function(state, *arguments)
+
+
+@cache
+def _reusing(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a function compiled by JAX that may overwrite its first argument."""
+    result: Callable[..., Any] = sys.modules["jax"].jit(function, donate_argnums=0)
+    return result
+
+
+def fold(step: Callable[[Any, Any], Any], state: Any, table: Any, *, unroll: int = 1) -> Any:
+    """Return the last state of `state = step(state, row)` over the rows of a table, as one compiled loop; JAX only."""
+    return sys.modules["jax"].lax.scan(lambda state, row: (step(state, row), None), state, table, unroll=unroll)[0]
+
+
+def settled(*arrays: Array) -> tuple[Array, ...]:
+    """Return the arrays; JAX computes each once and reads it, and does not compute it again wherever it is used."""
+    if all(map(compat.is_jax_array, arrays)):
+        return tuple(sys.modules["jax"].lax.optimization_barrier(arrays))
+    return arrays
+
+
+def program(function: Callable[..., Any], *arguments: Any) -> Any:
+    """Return `function(*arguments)`, compiled for this call; JAX only."""
+    return sys.modules["jax"].jit(function)(*arguments)

@@ -58,13 +58,29 @@ def one_device(function: str, **arrays: Array) -> None:
 
 
 def from_numpy(array: Any, xp: Any, model: Array) -> Array:
-    """Return a NumPy array as an array of the library `xp`, on the device of `model`."""
+    """Return a NumPy array as an array of the library `xp`, on the device of `model`.
+
+    Raises:
+        OverflowError: The array holds integers that the library would wrap around.
+    """
     native = np.asarray(array, dtype=array.dtype.newbyteorder("="), order="C")
+    if native.dtype.kind in "iu" and native.dtype.itemsize == 8 and native.size:
+        kind = xp.__array_namespace_info__().default_dtypes()["integral"]
+        low, high = int(xp.iinfo(kind).min), int(xp.iinfo(kind).max)
+        if not low <= int(native.min()) <= int(native.max()) <= high:
+            raise OverflowError(f"{xp.__name__} holds integers from {low} to {high} here; remap the labels first.")
     if compat.is_torch_array(model):
         native = native.copy()
     if is_traced(model):
         return xp.asarray(native)
     return xp.asarray(native, device=compat.device(model))
+
+
+def moved(array: Array, model: Array) -> Array:
+    """Return an array, NumPy's or the model's, in the library, on the device and in the dtype of `model`."""
+    xp = compat.array_namespace(model)
+    own = from_numpy(array, xp, model) if compat.is_numpy_array(array) and not compat.is_numpy_array(model) else array
+    return xp.astype(own, model.dtype, copy=False)
 
 
 def to_numpy(array: Array) -> Any:

@@ -61,6 +61,16 @@ def replace_if(needed: Array, replacement: Callable[[], Array], value: Array) ->
     return jax.lax.while_loop(lambda state: state[0], replaced, (needed, value))[1]
 
 
+def each(function: Callable[..., Any], rows: tuple[tuple[Array, ...], ...]) -> tuple[Any, ...]:
+    """Return `function(*row)` for each row of arrays of one shape; in JAX the code of the function is compiled once."""
+    if len(rows) == 1 or not compat.is_jax_array(rows[0][0]):
+        return tuple(function(*row) for row in rows)
+    jax = sys.modules["jax"]
+    columns = tuple(map(jax.numpy.stack, zip(*rows, strict=True)))
+    values = jax.lax.map(lambda row: function(*row), columns)
+    return tuple(jax.tree.map(lambda value, row=row: value[row], values) for row in range(len(rows)))
+
+
 def compiled(function: Callable[..., Any], *arrays: Array, **options: Any) -> Any:
     """Return `function(*arrays, **options)`, computed by one JAX program if the arrays are JAX's.
 

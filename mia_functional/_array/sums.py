@@ -7,10 +7,14 @@ from typing import Any
 
 import array_api_compat as compat
 
+from mia_functional._array.libraries import library
 from mia_functional.typing import Array
 
-CHUNK = 2**15
+CHUNK = 2**13
 """How many entries a JAX program for the CPU takes at once, so that they stay in its cache."""
+
+TERMS = 32
+"""How many numbers a JAX program adds one after the other."""
 
 
 def totals(function: Callable[[Array, Array], Array], distances: Array, weights: Array) -> Array:
@@ -20,10 +24,47 @@ def totals(function: Callable[[Array, Array], Array], distances: Array, weights:
     """
     if not compat.is_jax_array(distances):
         return function(distances, weights)
-    lax = sys.modules["jax"].lax
-    return lax.platform_dependent(
-        distances, weights, cpu=lambda d, w: _in_chunks(function, d, w, _present(w)), default=function
-    )
+
+    def in_chunks(lengths: Array, masses: Array) -> Array:
+        return add_up(_parts(function, lengths, masses, _present(masses)))
+
+    return sys.modules["jax"].lax.platform_dependent(distances, weights, cpu=in_chunks, default=function)
+
+
+def add_up(array: Array) -> Array:
+    """Return the sum over the first axis; in JAX by few levels of short sums, which keep single precision exact."""
+    if not compat.is_jax_array(array):
+        return library(array).sum(array, axis=0)
+    xp = sys.modules["jax"].numpy
+    while array.shape[0] > TERMS:
+        rest = xp.zeros((-array.shape[0] % TERMS, *array.shape[1:]), array.dtype)
+        array = xp.concatenate([array, rest]).reshape(TERMS, -1, *array.shape[1:]).sum(axis=0)
+    return array.sum(axis=0)
+
+
+def largest(distances: Array, weights: Array) -> Array:
+    """Return the largest entry of a flat array whose weight is not zero; 0 if there is none."""
+    xp = library(distances)
+
+    def whole(lengths: Array, masses: Array) -> Array:
+        return xp.max(xp.where(xp.astype(masses, xp.bool), lengths, xp.zeros_like(lengths)))
+
+    if not compat.is_jax_array(distances):
+        return whole(distances, weights)
+
+    def in_chunks(lengths: Array, masses: Array) -> Array:
+        return _parts(whole, lengths, masses, _present(masses)).max(axis=0)
+
+    return sys.modules["jax"].lax.platform_dependent(distances, weights, cpu=in_chunks, default=whole)
+
+
+def any_weight(weights: Array) -> Array:
+    """Tell whether a flat array has an entry that is not zero."""
+    if not compat.is_jax_array(weights):
+        xp = library(weights)
+        return xp.any(xp.astype(weights, xp.bool))
+    present = _present(weights)
+    return present.any() | (weights[present.shape[0] * CHUNK :] > 0).any()
 
 
 def _present(weights: Array) -> Array:
@@ -32,22 +73,24 @@ def _present(weights: Array) -> Array:
     return (weights[: count * CHUNK] > 0).reshape(count, CHUNK).any(axis=1)
 
 
-def _in_chunks(function: Callable[[Array, Array], Array], distances: Array, weights: Array, present: Array) -> Array:
-    """Return the sum of `function` over the chunks that are present, and the entries after the last whole chunk."""
+def _parts(function: Callable[[Array, Array], Array], distances: Array, weights: Array, present: Array) -> Array:
+    """Return `function` of each chunk, and of the entries after the last whole one; zeros for a chunk not present."""
     jax = sys.modules["jax"]
-    if not present.shape[0]:
-        return function(distances, weights)
     done = present.shape[0] * CHUNK
-    rest = function(distances[done:], weights[done:])
+    if not done:
+        return function(distances, weights)[None]
     order = jax.numpy.argsort(~present)
+    known = CHUNK - (weights.shape[0] - done)
+    ends = jax.numpy.where(jax.numpy.arange(CHUNK) < known, jax.numpy.zeros_like(weights[:1]), weights[-CHUNK:])
+    last = function(distances[-CHUNK:], ends)
 
-    def add(position: Any, parts: Array) -> Array:
+    def fill(position: Any, parts: Array) -> Array:
         chunk = order[position]
         pieces = (jax.lax.dynamic_slice_in_dim(array, chunk * CHUNK, CHUNK) for array in (distances, weights))
         return parts.at[chunk].set(function(*pieces))
 
-    parts = jax.numpy.zeros((present.shape[0], *rest.shape), rest.dtype)
-    return jax.lax.fori_loop(0, jax.numpy.count_nonzero(present), add, parts).sum(axis=0) + rest
+    parts = jax.numpy.zeros((present.shape[0] + 1, *last.shape), last.dtype).at[-1].set(last)
+    return jax.lax.fori_loop(0, jax.numpy.count_nonzero(present), fill, parts)
 
 
 def smallest_covering(distances: Array, weights: Array, targets: Array) -> Array:
@@ -69,11 +112,11 @@ def smallest_covering(distances: Array, weights: Array, targets: Array) -> Array
         limits = lax.bitcast_convert_type(xp.minimum(bounds, top), distances.dtype)
 
         def within(lengths: Array, masses: Array) -> Array:
-            inside = [xp.sum(xp.where(lengths <= limit, masses, 0)) for limit in limits.reshape(-1)]
+            inside = [add_up(xp.where(lengths <= limit, masses, 0)) for limit in limits.reshape(-1)]
             return xp.stack(inside).reshape(limits.shape)
 
         mass = lax.platform_dependent(
-            distances, weights, cpu=lambda d, w: _in_chunks(within, d, w, present), default=within
+            distances, weights, cpu=lambda d, w: add_up(_parts(within, d, w, present)), default=within
         )
         missed = (mass < targets[:, None]) | (mass <= 0)
         return low + size * xp.count_nonzero(missed, axis=1).astype(whole)

@@ -1,7 +1,8 @@
-"""New arrays beside given ones, and values written into the caller's own: in place, or by a functional update."""
+"""New arrays beside given ones, and blocks written into the caller's own: in place, or by a functional update."""
 
+import math
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from itertools import chain
 from typing import Any
 
@@ -9,6 +10,9 @@ import array_api_compat as compat
 
 from mia_functional._array.libraries import from_numpy, is_traced, library
 from mia_functional.typing import Array
+
+CACHED = 2**15
+"""Elements that `update_block` works on at a time: a plane of a patch, a fraction of a processor's cache."""
 
 
 def zeros(xp: Any, shape: tuple[int, ...], dtype: Any, model: Array) -> Array:
@@ -22,27 +26,6 @@ def along(xp: Any, values: Any, axis: int, model: Array) -> Array:
     """Return NumPy `values` as an array of the library that broadcasts against `model` from `axis` on."""
     shape = (1,) * axis + values.shape + (1,) * (model.ndim - axis - values.ndim)
     return from_numpy(values.reshape(shape), xp, model)
-
-
-def add_at(array: Array, index: Any, values: Array) -> Array:
-    """Return `array` with `values` added at `index`; the array is the caller's own and may be changed in place."""
-    if compat.is_jax_array(array):
-        return array.at[index].add(values)
-    array[index] += values
-    return array
-
-
-def set_at(array: Array, index: Any, values: Array) -> Array:
-    """Return `array` with `values` written at `index`; the array is the caller's own and may be changed in place."""
-    if compat.is_jax_array(array):
-        return array.at[index].set(values)
-    array[index] = values
-    return array
-
-
-def maximum_at(array: Array, index: Any, values: Array) -> Array:
-    """Return `array` with the larger of its own and `values` at `index`; it may be changed in place."""
-    return set_at(array, index, library(array).maximum(array[index], values))
 
 
 def block(array: Array, start: Any, shape: tuple[int, ...]) -> Array:
@@ -73,17 +56,44 @@ def stack(first: Array, others: Iterable[Array], count: int) -> Array:
     return result
 
 
-def add_block(array: Array, start: Any, values: Array) -> Array:
-    """Return `array` with `values` added to the block that begins at `start`, which may be traced.
+def set_block(array: Array, start: Any, values: Array) -> Array:
+    """Return `array` with `values` written into the block that begins at `start`, as `update_block` does."""
+    place = (*start, *(0,) * (array.ndim - len(start)))
+    if compat.is_jax_array(array):
+        return sys.modules["jax"].lax.dynamic_update_slice(array, values, place)
+    array[tuple(slice(int(low), int(low) + size) for low, size in zip(place, values.shape, strict=True))] = values
+    return array
 
-    The array is the caller's own: it is changed in place, or for JAX inside `jit` reused by the compiler. No scatter is
-    used, which is many times slower on the CPU.
+
+def update_block(array: Array, start: Any, function: Callable[..., Array], *operands: Array) -> Array:
+    """Return `array` with the block at `start`, which may be traced, replaced by `function(block, *operands)`.
+
+    The array is the caller's own: it is changed in place, or for JAX inside `jit` reused by the compiler. The function
+    works elementwise: in place it gets a copy of some planes at a time, so that all it makes lies in rows and in the
+    processor's cache; in JAX there is no scatter, which is many times slower on the CPU.
+
+    Args:
+        array: `(*spatial, ...)`.
+        start: First voxel of the block along the leading axes; on the others it begins at 0.
+        function: From the block and operands to the new block.
+        operands: Arrays of the block's rank; the first has its shape, the others fit along the first axis.
     """
-    shape = values.shape[: len(start)]
+    shape = operands[0].shape
+    place = (*start, *(0,) * (array.ndim - len(start)))
     if compat.is_jax_array(array):
         lax = sys.modules["jax"].lax
-        place = (*start, *(0,) * (array.ndim - len(shape)))
-        return lax.dynamic_update_slice(array, lax.dynamic_slice(array, place, values.shape) + values, place)
-    place = tuple(slice(int(low), int(low) + size) for low, size in zip(start, shape, strict=True))
-    array[(*place, ...)] += values
+        return lax.dynamic_update_slice(array, function(lax.dynamic_slice(array, place, shape), *operands), place)
+    xp = library(array)
+    first, *rest = (slice(int(low), int(low) + size) for low, size in zip(place, shape, strict=True))
+    rows = max(1, CACHED // max(1, math.prod(shape[1:])))
+    for low in range(0, shape[0], rows):
+        high = min(low + rows, shape[0])
+        part = (slice(first.start + low, first.start + high), *rest)
+        block = xp.asarray(array[part], copy=True)
+        array[part] = function(block, *(operand[low:high, ...] for operand in operands))
     return array
+
+
+def spread(values: Array, model: Array) -> Array:
+    """Return values that broadcast against `model` in its shape: written out where operations are not fused."""
+    return values if compat.is_jax_array(values) else library(model).zeros_like(model, dtype=values.dtype) + values

@@ -1,22 +1,33 @@
-"""Patches back into volumes: reductions, windows, and the function that assembles."""
+"""Patches back into volumes: reductions, windows, and the functions that assemble."""
 
+from mia_functional.assembly.places import Place, placements
+from mia_functional.assembly.planes import assemble_planes
 from mia_functional.assembly.reductions import Reduction, last, maximum, mean, total, vote
+from mia_functional.assembly.sliding import sliding_window
+from mia_functional.assembly.steps import add, finish, start
+from mia_functional.assembly.subjects import assemble_subjects, merge_planes
 from mia_functional.assembly.volumes import assemble
-from mia_functional.assembly.windows import Window, divide, gaussian, hann, outer, uniform, weight_sums
+from mia_functional.assembly.windows import Window, gaussian, hann, uniform
 
 __all__ = [
+    "Place",
     "Reduction",
     "Window",
+    "add",
     "assemble",
-    "divide",
+    "assemble_planes",
+    "assemble_subjects",
+    "finish",
     "gaussian",
     "hann",
     "last",
     "maximum",
     "mean",
-    "outer",
+    "merge_planes",
+    "placements",
+    "sliding_window",
+    "start",
     "total",
     "uniform",
     "vote",
-    "weight_sums",
 ]

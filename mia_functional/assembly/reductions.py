@@ -3,11 +3,13 @@
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from functools import partial
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from mia_functional import _array, _check
+from mia_functional.assembly.places import Place
 from mia_functional.typing import Array, Shape
 
 
@@ -18,20 +20,23 @@ class Reduction:
     Args:
         name: For messages and displays.
         start: `start(patch, shape) -> state`, from the first patch and the shape of the volume, channels included.
-        add: `add(state, index, patch) -> state` brings one patch in; the state is its own to change.
+        add: `add(state, patch, place) -> state` brings one patch in, at `place.start`; the patch has an axis for each
+            of the volume; the state is its own to change.
         finish: `finish(state) -> volume`.
-        weighted: Whether patches come multiplied by the window, and the volume is divided by the sum of the weights.
+        weighted: Whether the window matters.
     """
 
     name: str
     start: Callable[[Array, Shape], Any]
-    add: Callable[[Any, Any, Array], Any]
+    add: Callable[[Any, Array, Place], Any]
     finish: Callable[[Any], Array]
     weighted: bool = False
 
 
-def sums(patch: Array, shape: Shape) -> Array:
+def _sums(patch: Array, shape: Shape) -> Array:
     """Return zeros in the dtype of sums."""
+    if _array.dtype_kind(patch) in ("complex", "other"):
+        _check.invalid_kind("assembly", "patches", "hold real numbers", f"dtype {patch.dtype}")
     return _array.zeros(_array.library(patch), shape, _array.accumulator_dtype(patch), patch)
 
 
@@ -42,9 +47,13 @@ def _zeros(patch: Array, shape: Shape) -> Array:
 
 def _lowest(patch: Array, shape: Shape) -> Array:
     """Return the smallest value of the dtype everywhere."""
-    xp = _array.library(patch)
-    low = -math.inf if _array.dtype_kind(patch) == "float" else xp.iinfo(patch.dtype).min
-    return xp.full_like(_zeros(patch, shape), low)
+    kind = _array.dtype_kind(patch)
+    if kind not in ("float", "integer"):
+        _check.invalid_kind("maximum", "patches", "hold real numbers", f"dtype {patch.dtype}")
+    low = -math.inf if kind == "float" else _array.library(patch).iinfo(patch.dtype).min
+    volume = _zeros(patch, shape)
+    volume += low
+    return volume
 
 
 def _itself(state: Array) -> Array:
@@ -52,13 +61,64 @@ def _itself(state: Array) -> Array:
     return state
 
 
-def _add(state: Array, index: Any, patch: Array) -> Array:
+def _blend(state: Array, patch: Array, place: Place) -> Array:
+    """Return means with a patch brought in: each changes by its distance to the patch over `d` (see `places`)."""
+    xp = _array.library(state)
+    if place.divisor is not None:
+        divisor = _array.moved(place.divisor, state)
+        divisor = xp.reshape(divisor, (*divisor.shape, *(1,) * (patch.ndim - divisor.ndim)))
+        return _array.update_block(state, place.start, _toward, patch, divisor)
+    lines = [_array.moved(line, state) for line in place.lines]
+    slope, base = _planes(xp, lines[1:], patch[0, ...])
+    rise = xp.reshape(lines[0][0, ...], (-1, *(1,) * (patch.ndim - 1)))
+    return _array.update_block(
+        state, place.start, lambda block, part, line: _toward(block, part, line * slope + base), patch, rise
+    )
+
+
+def _planes(xp: Any, lines: list[Array], plane: Array) -> tuple[Any, Any]:
+    """Return slope and base of `d`, a linear function of the first axis' line, for the voxels of every plane."""
+    base: Any = 0.0
+    slope: Any = 1.0
+    for axis, line in enumerate(lines):
+        shape = (*(1,) * axis, -1, *(1,) * (plane.ndim - axis - 1))
+        before, everything = xp.reshape(line[0, ...], shape), xp.reshape(line[1, ...], shape)
+        base, slope = before + everything * base, everything * slope
+    return (_array.spread(slope, plane), _array.spread(1 + base, plane)) if lines else (slope, 1 + base)
+
+
+def _toward(block: Array, part: Array, divisor: Array) -> Array:
+    """Return means, moved towards new values."""
+    step = _array.library(block).astype(part, block.dtype, copy=False) - block
+    step /= divisor
+    step += block
+    return step
+
+
+def _sum(state: Array, patch: Array, place: Place) -> Array:
     """Return sums with a patch added, promoted first."""
-    return _array.add_at(state, index, _array.library(patch).astype(patch, state.dtype))
+    xp = _array.library(state)
+    return _array.update_block(
+        state, place.start, lambda block, part: block + xp.astype(part, block.dtype, copy=False), patch
+    )
 
 
-Votes: TypeAlias = tuple[Shape, dict[int, Array]]
-"""The shape of a volume, and per label the number of patches that predicted it."""
+def _write(state: Array, patch: Array, place: Place) -> Array:
+    """Return a volume with a patch written over what was there."""
+    return _array.set_block(state, place.start, patch)
+
+
+def _raise(state: Array, patch: Array, place: Place) -> Array:
+    """Return a volume with the larger of its own values and those of a patch."""
+    return _array.update_block(state, place.start, _array.library(state).maximum, patch)
+
+
+class Votes(NamedTuple):
+    """For every label that was predicted, the number of patches that did; the shape and a patch, for more of them."""
+
+    ballots: dict[int, Array]
+    shape: Shape
+    patch: Array
 
 
 def _no_votes(patch: Array, shape: Shape) -> Votes:
@@ -67,42 +127,41 @@ def _no_votes(patch: Array, shape: Shape) -> Votes:
         _check.invalid_kind("vote", "patches", "hold integer labels", f"dtype {patch.dtype}")
     if _array.is_traced(patch):
         _check.invalid_kind("vote", "patches", "be concrete; reduce one-hot labels with `total` under jit", "a tracer")
-    return shape, {}
+    return Votes({}, shape, patch)
 
 
-def _cast(state: Votes, index: Any, patch: Array) -> Votes:
+def _cast(state: Votes, patch: Array, place: Place) -> Votes:
     """Return votes with those of a patch."""
-    shape, votes = state
     xp = _array.library(patch)
+    ballots = dict(state.ballots)
     for label in np.unique(_array.to_numpy(patch)).tolist():
-        ballots = votes[label] if label in votes else _array.zeros(xp, shape, xp.int32, patch)
-        votes = {**votes, label: _array.add_at(ballots, index, xp.astype(patch == label, xp.int32))}
-    return shape, votes
+        count = ballots[label] if label in ballots else _array.zeros(xp, state.shape, xp.int32, patch)
+        ballots[label] = _array.reuse(_sum, count, patch == label, place)
+    return state._replace(ballots=ballots)
 
 
 def _elect(state: Votes) -> Array:
     """Return the label with the most votes; of equal ones the smallest."""
-    _, votes = state
-    labels = sorted(votes)
-    best, winner = votes[labels[0]], None
+    labels = sorted(state.ballots)
+    best = state.ballots[labels[0]]
     xp = _array.library(best)
-    winner = xp.full_like(best, labels[0])
+    winner = _zeros(state.patch, state.shape) + labels[0]
     for label in labels[1:]:
-        winner = xp.where(votes[label] > best, xp.full_like(winner, label), winner)
-        best = xp.maximum(best, votes[label])
+        winner = xp.where(state.ballots[label] > best, xp.full_like(winner, label), winner)
+        best = xp.maximum(best, state.ballots[label])
     return winner
 
 
-mean = Reduction(name="mean", start=sums, add=_add, finish=_itself, weighted=True)
-"""The mean of all predictions of a voxel, weighted by the window."""
+mean = Reduction(name="mean", start=_sums, add=partial(_array.reuse, _blend), finish=_itself, weighted=True)
+"""The mean of all predictions of a voxel, weighted by the window; not a number where infinite ones meet."""
 
-total = Reduction(name="total", start=sums, add=_add, finish=_itself)
+total = Reduction(name="total", start=_sums, add=partial(_array.reuse, _sum), finish=_itself)
 """The sum of all predictions of a voxel."""
 
-last = Reduction(name="last", start=_zeros, add=_array.set_at, finish=_itself)
+last = Reduction(name="last", start=_zeros, add=partial(_array.reuse, _write), finish=_itself)
 """The prediction that came last."""
 
-maximum = Reduction(name="maximum", start=_lowest, add=_array.maximum_at, finish=_itself)
+maximum = Reduction(name="maximum", start=_lowest, add=partial(_array.reuse, _raise), finish=_itself)
 """The largest prediction of a voxel."""
 
 vote = Reduction(name="vote", start=_no_votes, add=_cast, finish=_elect)

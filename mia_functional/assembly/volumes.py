@@ -1,16 +1,14 @@
 """Patches back into volumes: every prediction goes to its index, and overlaps are resolved by a reduction."""
 
-import math
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-import numpy as np
-
 from mia_functional import _array, _check
-from mia_functional.assembly.reductions import Reduction, mean, sums
-from mia_functional.assembly.windows import Window, divide, outer, uniform, weight_sums
-from mia_functional.indexing import Indices
-from mia_functional.typing import Array, Index, Shape
+from mia_functional.assembly.places import fit, refuse_gaps, walk
+from mia_functional.assembly.reductions import Reduction, mean
+from mia_functional.assembly.steps import add, start
+from mia_functional.assembly.windows import Window, uniform
+from mia_functional.typing import Array, Index, Margin, Shape
 
 
 def assemble(
@@ -21,11 +19,14 @@ def assemble(
     reduction: Reduction = mean,
     window: Window = uniform,
     fill: float | None = None,
+    margin: Margin = 0,
+    dtype: Any = None,
 ) -> Array:
-    """Return the volume whose parts at `indices` are `patches`.
+    """Return the volume whose parts at `indices` are `patches` (aggregation, stitching, sliding-window inference).
 
     A voxel x that patches k cover gets `sum_k w_k(x) p_k(x) / sum_k w_k(x)` with `mean`, and the sum, the maximum, the
     last or the most frequent of the p_k(x) with the others. What a patch holds outside of the volume is cut off.
+    Where all patches agree on a voxel, all but `total` give exactly what they agree on, with any window.
 
     Args:
         patches: An array `(count, *patch, ...)`, or any iterable of arrays `(*patch, ...)` of one library: the
@@ -36,98 +37,65 @@ def assemble(
         window: Weights along one axis of a patch: `uniform`, `hann`, `gaussian` or any function like them; the weight
             of a voxel is the product over the axes. Only `mean` uses it.
         fill: Value of voxels that no patch covers; where left out, such voxels are an error.
+        margin: Context that the patches still have, as it was given to `extract`; it is cut off.
+        dtype: That of the volume; where left out, the one of the patches.
 
     Returns:
         An array `(*shape, ...)` in the library and on the device of the patches, of their dtype; `mean` and `total` of
-        integers or booleans are float32. Sums are held in float32 at least.
+        integers or booleans are float32. Sums are held in float32 at least. Besides the volume it needs memory for
+        some planes of a patch; for a mean over indices that are no grid, for one channel of weights too.
 
     Raises:
-        TypeError: `vote` gets anything but concrete integers.
-        ValueError: A patch does not match its index, the numbers of patches and indices differ, there are none, or
-            voxels remain uncovered (the text states their fraction).
+        TypeError: `vote` gets anything but concrete integers, or the patches are no arrays of real numbers.
+        ValueError: A patch does not match its index or has other channels than the first, the numbers of patches and
+            indices differ, there are none, or voxels remain uncovered (the text states their fraction).
 
     Example:
+        >>> import numpy as np
         >>> parts = [np.array([1.0, 1.0]), np.array([3.0, 3.0])]
         >>> assemble(parts, [(slice(0, 2),), (slice(1, 3),)], (3,)).tolist()
         [1.0, 2.0, 3.0]
     """
     size = _check.integers("assemble", "shape", shape, minimum=1)
-    places = indices if isinstance(indices, Indices) else list(indices)
-    profile = window if reduction.weighted else uniform
+    walked, covered = walk("assemble", indices, size, window if reduction.weighted else uniform, fill)
     state: Any = None
-    kind: Any = None
-    for patch, index in _pairs(patches, places):
-        if state is None:
-            state, kind = _start(patch, index, size, reduction)
-        inner, part = _inner(patch, index, size)
-        state = reduction.add(state, (*inner, ...), _weigh(part, index, inner, profile))
+    patch: Any = None
+    for patch, (index, place) in paired("assemble", patches, walked):
+        part = fit("assemble", patch, index, size, margin)
+        state = start(part, size, reduction=reduction) if state is None else state
+        state = add(state, part, place, reduction=reduction)
     if state is None:
         _check.invalid_value("assemble", "patches", "hold at least one patch", "none")
-    weights = weight_sums(places, size, window=profile)
     volume = reduction.finish(state)
-    if reduction.weighted:
-        volume = divide(volume, weights)
-    return _array.library(volume).astype(_covered(volume, weights, fill), kind)
+    return typed(filled("assemble", volume, covered, fill), patch, dtype)
 
 
-def _pairs(patches: Iterable[Array], indices: Any) -> Iterator[tuple[Array, Index]]:
-    """Yield every patch with its index; refuse different numbers of them."""
-    places = iter(indices)
-    for patch in patches:
-        index = next(places, None)
-        if index is None:
-            raise ValueError("assemble: `patches` must be as many as `indices`; got fewer indices.")
-        yield patch, index
-    if next(places, None) is not None:
-        raise ValueError("assemble: `patches` must be as many as `indices`; got fewer patches.")
+def paired(function: str, patches: Any, walked: Iterator[Any]) -> Iterator[tuple[Array, Any]]:
+    """Yield every patch with what belongs to it; refuse different numbers of them."""
+    rows = (patches[k, ...] for k in range(patches.shape[0])) if hasattr(patches, "shape") else patches
+    for patch in rows:
+        place = next(walked, None)
+        if place is None:
+            raise ValueError(f"{function}: `patches` must be as many as `indices`; got fewer indices.")
+        _array.namespace(function, patches=patch)
+        yield patch, place
+    if next(walked, None) is not None:
+        raise ValueError(f"{function}: `patches` must be as many as `indices`; got fewer patches.")
 
 
-def _start(patch: Array, index: Index, shape: Shape, reduction: Reduction) -> tuple[Any, Any]:
-    """Return the first state of a reduction and the dtype of the result, from the first patch."""
-    _array.namespace("assemble", patches=patch)
-    if len(index) != len(shape):
-        _check.invalid_value("assemble", "indices", f"have {len(shape)} entries, one per axis", len(index))
-    extra = patch.shape[sum(isinstance(entry, slice) for entry in index) :]
-    promoted = reduction.start is sums and _array.dtype_kind(patch) != "float"
-    kind = _array.accumulator_dtype(patch) if promoted else patch.dtype
-    return reduction.start(patch, (*shape, *extra)), kind
-
-
-def _inner(patch: Array, index: Index, shape: Shape) -> tuple[Index, Array]:
-    """Return the part of an index that lies in the volume, and the part of the patch that belongs there."""
-    expected = tuple(entry.stop - entry.start for entry in index if isinstance(entry, slice))
-    if tuple(patch.shape[: len(expected)]) != expected:
-        _check.invalid_value("assemble", "patches", f"match their index, {expected}", tuple(patch.shape))
-    inner: list[int | slice] = []
-    cut = []
-    for entry, size in zip(index, shape, strict=True):
-        if isinstance(entry, slice):
-            start, stop = max(entry.start, 0), min(entry.stop, size)
-            cut.append(slice(start - entry.start, stop - entry.start))
-            inner.append(slice(start, stop))
-        else:
-            inner.append(entry)
-    return tuple(inner), patch[(*cut, ...)]
-
-
-def _weigh(part: Array, index: Index, inner: Index, window: Window) -> Array:
-    """Return a patch times its window, in the dtype of the sums; with the uniform window, as it is."""
-    if window is uniform:
-        return part
-    result = _array.library(part).astype(part, _array.accumulator_dtype(part))
-    spans = [(e, k) for e, k in zip(index, inner, strict=True) if isinstance(e, slice) and isinstance(k, slice)]
-    lines = [window(e.stop - e.start)[k.start - e.start : k.stop - e.start] for e, k in spans]
-    return result * _array.along(_array.library(result), outer(lines).astype(np.float32), 0, result)
-
-
-def _covered(volume: Array, weights: list[Any], fill: float | None) -> Array:
+def filled(function: str, volume: Array, covered: list[Any], fill: float | None) -> Array:
     """Return the volume with uncovered voxels filled; refuse it where they are not to be."""
-    missing = 1.0 - math.prod(float(np.mean(part > 0)) for part in weights)
-    if missing <= 0:
+    if all((part > 0).all() for part in covered):
         return volume
     if fill is None:
-        raise ValueError(f"assemble: `indices` must cover the volume, or `fill` be given; {missing:.4%} is missing.")
+        refuse_gaps(function, covered)
     xp = _array.library(volume)
-    for axis, part in enumerate(weights):
+    for axis, part in enumerate(covered):
         volume = xp.where(_array.along(xp, part > 0, axis, volume), volume, xp.full_like(volume, fill))
     return volume
+
+
+def typed(volume: Array, patch: Array, dtype: Any) -> Array:
+    """Return a volume in the dtype asked for, else in that of floating patches, else as it is."""
+    own = patch.dtype if _array.dtype_kind(patch) == "float" else volume.dtype
+    return _array.library(volume).astype(volume, own if dtype is None else dtype, copy=False)

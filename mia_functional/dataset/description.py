@@ -1,6 +1,5 @@
 """What a cohort consists of, before and after it became one file: frozen records without data."""
 
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -162,10 +161,20 @@ def check_name(function: str, argument: str, name: object) -> None:
     """Refuse identifiers that could lead elsewhere in a file or a folder, or that cannot be displayed."""
     if not isinstance(name, str):
         _check.invalid_kind(function, argument, "be text", repr(name))
-    if not name.strip() or name in (".", "..") or any(mark in name for mark in "/\\\0"):
-        _check.invalid_value(function, argument, "be a name without slashes, not empty, not `.` or `..`", repr(name))
-    if not name.isprintable() or len(os.fsencode(name)) > 200:
-        _check.invalid_value(function, argument, "be printable and at most 200 bytes long", repr(name[:50]))
+    if not is_name(name):
+        needed = "be a printable name of at most 200 bytes, without slashes, not empty, not `.` or `..`"
+        _check.invalid_value(function, argument, needed, repr(name[:50]))
+
+
+def is_name(name: str) -> bool:
+    """Tell whether a text can be an identifier in a file and in a folder.
+
+    Example:
+        >>> is_name("Subject 1"), is_name("../secret")
+        (True, False)
+    """
+    plain = bool(name.strip()) and name not in (".", "..") and not set(name) & set("/\\\0")
+    return plain and name.isprintable() and len(name.encode(errors="surrogatepass")) <= 200
 
 
 def subject_number(function: str, dataset: Dataset, subject: str | int) -> int:

@@ -12,6 +12,7 @@ import h5py
 import numpy as np
 
 from mia_functional import _check
+from mia_functional.dataset import heap
 from mia_functional.dataset.parts import KINDS
 from mia_functional.images import MAX_BYTES
 
@@ -35,10 +36,14 @@ def refuse(path: str | Path, reason: str) -> NoReturn:
 
 def child(group: Any, name: str) -> Any:
     """Return what is in a group under a name; refuse links that lead elsewhere."""
-    kind = group.get(name, getlink=True)
-    if not isinstance(kind, h5py.HardLink):
-        refuse(group.file.filename, f"{group.name}/{name} is {type(kind).__name__} and no part of the file")
-    return group[name]
+    try:
+        kind = group.get(name, getlink=True)
+        if isinstance(kind, h5py.HardLink):
+            return group[name]
+    except (KeyError, OSError, RuntimeError) as error:
+        refuse(group.file.filename, f"{group.name}/{name} is damaged ({error})")
+    found = "is missing" if kind is None else f"is {type(kind).__name__} and no part of the file"
+    refuse(group.file.filename, f"{group.name}/{name} {found}")
 
 
 def group_at(group: Any, name: str) -> Any:
@@ -68,7 +73,7 @@ def fault(found: Any, max_bytes: int) -> str | None:
     text = h5py.check_string_dtype(kind) is not None
     if layout not in (h5py.h5d.CONTIGUOUS, h5py.h5d.CHUNKED, h5py.h5d.COMPACT) or creation.get_external_count():
         return "has its data in other files"
-    if found.shape is None or not (text or kind.kind in KINDS):
+    if found.shape is None or not (text or (kind.kind in KINDS and kind.itemsize <= 8)):
         return f"holds {kind} and no numbers or texts"
     nbytes = math.prod(found.shape) * kind.itemsize
     if nbytes > max_bytes:
@@ -95,12 +100,30 @@ def chunk_fault(found: Any, creation: Any, nbytes: int) -> str | None:
     return None
 
 
-def table(group: Any, name: str) -> Any:
-    """Return a small array: numbers, or an object array of str."""
+def attribute(file: Any, name: str) -> str | None:
+    """Return a text that is attached to the file, or none where there is none."""
+    if name not in file.attrs:
+        return None
+    found = file.attrs.get_id(name)
+    if found.shape != () or found.dtype.kind != "S":
+        refuse(file.filename, f"its attribute {name} is no text of fixed length")
+    return str(file.attrs[name].decode(errors="replace"))
+
+
+def table(group: Any, name: str, memory: Any) -> Any:
+    """Return a small array: numbers, or an object array of str; `memory` holds the bytes of the file."""
     found = dataset_at(group, name, max_bytes=TABLE_BYTES)
-    if h5py.check_string_dtype(found.dtype) is not None:
-        try:
+    return found[()] if h5py.check_string_dtype(found.dtype) is None else texts_of(found, memory)
+
+
+def texts_of(found: Any, memory: Any) -> Any:
+    """Return an HDF5 dataset of texts as an object array of str."""
+    try:
+        if h5py.check_string_dtype(found.dtype).length is not None:
             return np.asarray(found.asstr()[()], dtype=object)
-        except UnicodeDecodeError:
-            refuse(group.file.filename, f"{group.name}/{name} holds no readable text")
-    return found[()]
+        if found.id.get_create_plist().get_layout() != h5py.h5d.CONTIGUOUS:
+            raise ValueError("texts in chunks are not read")
+        values = heap.texts(memory, found.id.get_offset(), found.size, found.file.userblock_size)
+    except ValueError as error:
+        refuse(found.file.filename, f"{found.name} holds no readable texts ({error})")
+    return np.array(values, dtype=object).reshape(found.shape)

@@ -12,7 +12,8 @@ from typing import Any, NamedTuple, TypeAlias
 import h5py
 import numpy as np
 
-from mia_functional.dataset import guard
+from mia_functional.dataset import guard, hints
+from mia_functional.dataset.hints import Cold
 from mia_functional.dataset.parts import KINDS
 from mia_functional.dataset.tables import DATA, GROUPS, SUBJECTS, digest_of_tables, number_name
 
@@ -24,20 +25,20 @@ Stamp: TypeAlias = tuple[int, int, int]
 
 
 class Handle(NamedTuple):
-    """An open file: its tables, and the map of its bytes (none where the system has no maps)."""
+    """An open file: its tables, and the map of its bytes."""
 
     file: Any
     stamp: Stamp
     tables: dict[str, Any]
     digest: str
-    bytes: Any
+    memory: Any
 
 
 HANDLES: dict[str, Handle] = {}
 """By path."""
 
-VIEWS: dict[tuple[str, str, str | int, str], Any] = {}
-"""By path, digest, subject and category: the memory of an array."""
+VIEWS: dict[tuple[str, str, str | int, str], tuple[Any, Cold | None]] = {}
+"""By path, digest, subject and category: an array, and its record until it was touched everywhere."""
 
 ABANDONED: list[Handle] = []
 """Handles of the process that this one was forked from: they must be neither used nor closed."""
@@ -80,38 +81,48 @@ def stamp_of(path: str) -> Stamp:
 def fresh(path: str) -> Handle:
     """Open a file, read its tables and map it."""
     stamp = stamp_of(path)
+    file = opened_by_hdf5(path)
     try:
-        file = h5py.File(path, "r", locking=False)
-    except OSError as error:
-        guard.refuse(path, f"HDF5 cannot open it ({str(error).splitlines()[0]})")
-    try:
-        tables = tables_in(file)
-        digest = digest_of_tables(tables)
-        if file.attrs.get("digest", digest) != digest:
-            guard.refuse(path, "its tables are damaged")
         with Path(path).open("rb") as stream:
-            mapped = mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)
+            memory = mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)
+        tables = tables_in(file, memory)
+        digest = digest_of_tables(tables)
+        if guard.attribute(file, "digest") not in (None, digest):
+            guard.refuse(path, "its tables are damaged")
     except (OSError, KeyError, RuntimeError) as error:
         file.close()
         guard.refuse(path, f"its tables cannot be read ({error})")
     except BaseException:
         file.close()
         raise
-    return Handle(file, stamp, tables, digest, mapped)
+    return Handle(file, stamp, tables, digest, memory)
 
 
-def tables_in(file: Any) -> dict[str, Any]:
+def opened_by_hdf5(path: str) -> Any:
+    """Let HDF5 open a file: with its usual locks, and without where there are none (on network drives)."""
+    try:
+        try:
+            return h5py.File(path, "r")
+        except OSError as error:
+            if "lock" not in str(error):
+                raise
+            return h5py.File(path, "r", locking=False)
+    except OSError as error:
+        guard.refuse(path, f"HDF5 cannot open it ({str(error).splitlines()[0]})")
+
+
+def tables_in(file: Any, memory: Any) -> dict[str, Any]:
     """Return the tables of a file by location."""
     if "meta" not in file:
         guard.refuse(file.filename, "it has no group `meta`")
     meta = guard.group_at(file, "meta")
     if "subjects" not in meta:
         guard.refuse(file.filename, "it has no `meta/subjects`")
-    tables = {f"meta/{name}": guard.table(meta, name) for name in ("subjects", "categories") if name in meta}
+    tables = {f"meta/{name}": guard.table(meta, name, memory) for name in ("subjects", "categories") if name in meta}
     for name in GROUPS:
         if name in meta:
             group = guard.group_at(meta, name)
-            tables |= {f"meta/{name}/{key}": guard.table(group, key) for key in group}
+            tables |= {f"meta/{name}/{key}": guard.table(group, key, memory) for key in group}
     return tables
 
 
@@ -125,14 +136,20 @@ def release(path: str) -> None:
             handle.file.close()
 
 
-def array_at(handle: Handle, number: int, category: str) -> Any:
-    """Return a subject's array: the memory it is mapped to where it can be mapped, and an HDF5 dataset otherwise."""
+def array_at(handle: Handle, number: int, category: str) -> tuple[Any, Cold | None]:
+    """Return a subject's array: memory where it can be mapped, an HDF5 dataset where not, or a tuple of texts.
+
+    Mapped memory comes with the record of its first touch.
+    """
     with LOCK:
         _, group, name = DATA.format(category, number_name(number, len(handle.tables[SUBJECTS]))).split("/")
         found = guard.dataset_at(guard.group_at(guard.group_at(handle.file, "data"), group), name)
+        if h5py.check_string_dtype(found.dtype) is not None:
+            return tuple(guard.texts_of(found, handle.memory).ravel().tolist()), None
         if not mappable(found):
-            return found
-        return np.ndarray(found.shape, found.dtype, handle.bytes, found.id.get_offset())
+            return found, None
+        array = np.ndarray(found.shape, found.dtype, handle.memory, found.id.get_offset())
+        return array, hints.cold(found, handle.memory)
 
 
 def mappable(found: Any) -> bool:

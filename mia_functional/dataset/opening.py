@@ -5,7 +5,7 @@ from typing import Any
 
 from mia_functional import images
 from mia_functional.dataset import guard, handles, verification
-from mia_functional.dataset.description import Category, Dataset, Files, Load, check_name
+from mia_functional.dataset.description import Category, Dataset, Files, Load, is_name
 from mia_functional.dataset.tables import CATEGORIES, FILE_ROOT, NAMES, PROPERTIES, SHAPES, SUBJECTS, Tables
 from mia_functional.typing import Shape
 
@@ -65,13 +65,12 @@ def described(path: str, handle: handles.Handle, files: Files) -> Dataset:
     subjects = tuple(map(str, tables[SUBJECTS].ravel()))
     names = [key.split("/")[-1].removesuffix("_shapes") for key in tables if key.startswith("meta/shapes/")]
     names = [str(name) for name in tables.get(CATEGORIES, sorted(names))]
-    for name in (*subjects, *names):
-        check_name("open", "path", name)
     shapes = {name: rows(tables.get(SHAPES.format(name))) for name in names}
     known = tuple(shape[:-1] for shape in shapes.get("images", ()))
     grids = known or tuple(shape[::-1] for shape in rows(tables.get(PROPERTIES.format("shapes"))))
     lengths = {len(entry) for entry in (*shapes.values(), *([grids] if grids else []))}
-    if len(set(subjects)) != len(subjects) or not lengths <= {len(subjects)}:
+    unfit = [name for name in (*subjects, *names) if not is_name(name)]
+    if unfit or len(set(subjects)) != len(subjects) or not lengths <= {len(subjects)}:
         guard.refuse(path, "its tables contradict each other")
     stored = set(guard.group_at(handle.file, "data")) if "data" in handle.file else set()
     found = tuple(category_from(name, shapes[name], grids, tables, stored) for name in names)

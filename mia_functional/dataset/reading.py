@@ -1,15 +1,15 @@
 """Any part of any array of a dataset, at the speed of memory."""
 
+import math
 import os
 from collections.abc import Sequence
 from types import EllipsisType
 from typing import Any, TypeAlias
 
-import h5py
 import numpy as np
 
 from mia_functional import _check, images
-from mia_functional.dataset import decoded, guard, handles
+from mia_functional.dataset import decoded, guard, handles, hints
 from mia_functional.dataset.description import Dataset, category_of, subject_number
 from mia_functional.dataset.tables import FILE_ROOT, FILES, PROPERTIES
 from mia_functional.geometry import Geometry
@@ -53,16 +53,34 @@ def read(
         ...     float(read(open(f"{folder}/cohort.h5"), "A", "numerical", entries="AGE"))
         31.0
     """
-    array = source(dataset, subject, category)
-    if isinstance(array, tuple):
-        return array
-    part = array[index] if isinstance(array, np.ndarray) else from_hdf5(array, index)
+    part = taken(dataset, subject, category, index)
     if entries is not None:
-        part = part[..., channels(dataset, category, entries)]
+        part = chosen(part, channels(dataset, category, entries))
+    if isinstance(part, tuple | str):
+        return part
     if out is None:
         return np.array(part)
     np.copyto(out, part, casting="same_kind")
     return out
+
+
+def taken(dataset: Dataset, subject: str | int, category: str, index: Where) -> Any:
+    """Return a part of an array, as a read-only view of the file where that can be; texts are always whole."""
+    array, record = located(dataset, subject, category)
+    if record is not None:
+        return first_taken((dataset.path, dataset.digest, subject, category), array, record, index)
+    if isinstance(array, np.ndarray):
+        return array[index]
+    return array if isinstance(array, tuple) else from_hdf5(array, index)
+
+
+def first_taken(key: Any, array: Any, record: hints.Cold, index: Where) -> Any:
+    """Return a part of an array that was not touched everywhere yet, after a word to the system."""
+    with handles.LOCK:
+        through = hints.touch(record, index)
+        if 0 not in record.touched:
+            handles.VIEWS[key] = (array, None)
+    return from_hdf5(record.found, index) if through else array[index]
 
 
 def source(dataset: Dataset, subject: str | int, category: str) -> Any:
@@ -82,22 +100,30 @@ def source(dataset: Dataset, subject: str | int, category: str) -> Any:
         ...     source(open(f"{folder}/cohort.h5"), "A", "gender")
         ('F',)
     """
+    return located(dataset, subject, category)[0]
+
+
+def located(dataset: Dataset, subject: str | int, category: str) -> tuple[Any, hints.Cold | None]:
+    """Return a subject's array, and its record as long as it was not touched everywhere."""
     key = (dataset.path, dataset.digest, subject, category)
-    array = handles.VIEWS.get(key)
-    if array is None:
-        number = subject_number("read", dataset, subject)
-        found = category_of("read", dataset, category)
-        shape = found.shapes[number]
-        if not found.stored and dataset.files is not None:
-            names = paths(dataset, number, category)
-            return decoded.volume(dataset.files, (*key[:2], number, category), names, shape)
-        array = handles.array_at(handles.expected(dataset.path, dataset.digest), number, category)
-        if array.shape != shape:
-            guard.refuse(dataset.path, f"{category} of {dataset.subjects[number]} is {array.shape} and not {shape}")
-        if h5py.check_string_dtype(array.dtype) is not None:
-            array = tuple(map(str, array.asstr()[()].ravel()))
-        handles.VIEWS[key] = array
-    return array
+    return handles.VIEWS.get(key) or looked_up(dataset, subject, category)
+
+
+def looked_up(dataset: Dataset, subject: str | int, category: str) -> tuple[Any, hints.Cold | None]:
+    """Find a subject's array in the file, check it and remember where it is; decode it where it is in other files."""
+    number = subject_number("read", dataset, subject)
+    found = category_of("read", dataset, category)
+    shape, name = found.shapes[number], f"{category} of {dataset.subjects[number]}"
+    key = (dataset.path, dataset.digest, number, category)
+    if not found.stored and dataset.files is not None:
+        return decoded.volume(dataset.files, key, paths(dataset, number, category), shape), None
+    pair = handles.VIEWS.get(key) or handles.array_at(handles.expected(*key[:2]), number, category)
+    texts = isinstance(pair[0], tuple)
+    actual = (len(pair[0]),) if texts else pair[0].shape
+    if math.prod(actual) != math.prod(shape) if texts else actual != shape:
+        guard.refuse(dataset.path, f"{name} is {actual} and not {shape}")
+    handles.VIEWS[key] = handles.VIEWS[(*key[:2], subject, category)] = pair
+    return pair
 
 
 def paths(dataset: Dataset, number: int, category: str) -> tuple[str, ...]:
@@ -119,10 +145,20 @@ def from_hdf5(array: Any, index: Where) -> Any:
     spans = [np.arange(size)[entry] for entry, size in zip(wanted, array.shape, strict=False)]
     hull = tuple(slice(int(np.min(s)), int(np.max(s)) + 1) if np.size(s) else slice(0, 0) for s in spans)
     inner = tuple(s - h.start for s, h in zip(spans, hull, strict=True))
-    part = array[hull]
+    try:
+        part = array[hull]
+    except (OSError, RuntimeError) as error:
+        guard.refuse(array.file.filename, f"{array.name} cannot be read ({error})")
     for axis in range(len(inner) - 1, -1, -1):
         part = np.take(part, inner[axis], axis=axis)
     return part
+
+
+def chosen(part: Any, places: Any) -> Any:
+    """Return the entries at places on the last axis of an array, or of texts."""
+    if not isinstance(part, tuple):
+        return part[..., places]
+    return tuple(part[place] for place in places) if isinstance(places, list) else part[places]
 
 
 def channels(dataset: Dataset, category: str, entries: str | Sequence[str]) -> Any:

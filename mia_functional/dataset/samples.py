@@ -11,7 +11,7 @@ import numpy as np
 from mia_functional import _check, extraction
 from mia_functional.dataset.batches import collate
 from mia_functional.dataset.description import Dataset, category_of, subject_number
-from mia_functional.dataset.reading import channels, files, geometry, source
+from mia_functional.dataset.reading import channels, chosen, files, geometry, source, taken
 from mia_functional.dataset.traversal import Sample, Transform
 from mia_functional.typing import Index, SampleSequence, Shape
 
@@ -239,20 +239,29 @@ def viewed(samples: Samples, position: int) -> Sample:
         if isinstance(part, str):
             sample[part] = EXTRAS[part](samples.dataset, number)
         else:
-            sample[part.name] = taken(samples.dataset, number, index, part)
+            sample[part.name] = extracted(samples.dataset, number, index, part)
     return sample
 
 
-def taken(dataset: Dataset, number: int, index: Index, part: Extract) -> Any:
+def extracted(dataset: Dataset, number: int, index: Index, part: Extract) -> Any:
     """Return the part of an array at an index, with its margin."""
-    array = source(dataset, number, part.category)
-    if isinstance(array, tuple):
-        return array
     if part.whole:
-        found = array[...]
+        found = taken(dataset, number, part.category, ...)
+    elif part.margin == 0 and inside(index, dataset.grids[number]):
+        found = taken(dataset, number, part.category, index)
     else:
+        array = source(dataset, number, part.category)
         found = extraction.extract(array, index, margin=part.margin, pad_value=part.pad_value, pad_mode=part.pad_mode)
-    return found if part.entries is None else found[..., channels(dataset, part.category, part.entries)]
+    return found if part.entries is None else chosen(found, channels(dataset, part.category, part.entries))
+
+
+def inside(index: Index, grid: Shape) -> bool:
+    """Tell whether an index lies inside a grid, so that nothing has to be padded."""
+    for entry, size in zip(index, grid, strict=False):
+        start, stop = (entry.start, entry.stop) if isinstance(entry, slice) else (entry, entry + 1)
+        if start is None or stop is None or start < 0 or stop > size:
+            return False
+    return True
 
 
 def finished(samples: Samples, position: int, sample: Sample) -> Sample:

@@ -39,7 +39,7 @@ def write_file(
     with published(path, durable=durable) as stream:
         with h5py.File(sink(stream, failures), "w", libver=("v108", "v110"), **options) as file:
             for name, value in {"format": FORMAT, **attributes, "digest": digest_of_tables(tables)}.items():
-                file.attrs[name] = value
+                file.attrs[name] = np.bytes_(value)
             for location, table in tables.items():
                 write_table(file, location, table)
             for number, (part, header) in enumerate(parts):

@@ -86,7 +86,8 @@ def info(dataset: Dataset) -> str:
         numerical  1  float64  AGE
     """
     state = os.stat(dataset.path)
-    writer = handles.expected(dataset.path, dataset.digest).file.attrs.get("format", "pymia or another library")
+    file = handles.expected(dataset.path, dataset.digest).file
+    writer = guard.attribute(file, "format") or "another library"
     lines = [
         f"{dataset.path}: {state.st_size / 1e6:.1f} MB, written by {writer}",
         f"{len(dataset)} subjects: {shortened(dataset.subjects)}",

@@ -1,7 +1,9 @@
 """From predictions and references to tables: values per subject and label, statistics over subjects, reports."""
 
 from mia_functional.evaluation.evaluate import Case, evaluate, evaluate_many
+from mia_functional.evaluation.folders import evaluate_folders
 from mia_functional.evaluation.plotting import plot_overlay
+from mia_functional.evaluation.reading import read_csv
 from mia_functional.evaluation.reporting import (
     long,
     render_console,
@@ -24,9 +26,11 @@ __all__ = [
     "Statistic",
     "concatenate",
     "evaluate",
+    "evaluate_folders",
     "evaluate_many",
     "long",
     "plot_overlay",
+    "read_csv",
     "render_console",
     "render_csv",
     "render_markdown",

@@ -6,12 +6,15 @@ import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Executor
 from operator import length_hint
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 from mia_functional import _array, _check, _parallel
 from mia_functional.evaluation.results import Failure, Result, Results, concatenate
 from mia_functional.metrics import Metric, confusion_counts, find
 from mia_functional.typing import Array, Label, Labels, Progress, Spacing
+
+Names: TypeAlias = dict[Label, str] | None
+"""Labels and the names that they are reported under; None where masks or images are compared."""
 
 
 class Case(NamedTuple):
@@ -65,7 +68,9 @@ def evaluate(
         A liver DICE 0.667
         A tumour DICE 0.667
     """
-    return _evaluate(Case(subject, prediction, reference, spacing), metrics=resolve(metrics), names=_names(labels))
+    return evaluate_case(
+        Case(subject, prediction, reference, spacing), metrics=resolve(metrics), names=label_names(labels)
+    )
 
 
 def evaluate_many(
@@ -101,7 +106,7 @@ def evaluate_many(
         >>> table[0].value, table.failures[0].subject
         (1.0, 'B')
     """
-    run = functools.partial(_guarded, metrics=resolve(metrics), names=_names(labels))
+    run = functools.partial(_guarded, metrics=resolve(metrics), names=label_names(labels))
     total = length_hint(cases)
     tables = []
     for done, table in enumerate(_parallel.ordered(run, cases, executor=executor), start=1):
@@ -127,22 +132,22 @@ def subject_of(table: Results) -> str:
     return table.rows[0].subject if table.rows else table.failures[0].subject
 
 
-def _names(labels: Labels | Iterable[Label] | None) -> dict[Label, str] | None:
+def label_names(labels: Labels | Iterable[Label] | None) -> Names:
     """Return labels with the names under which they are reported; merged ones are joined by a plus sign."""
     if labels is None or isinstance(labels, Mapping):
         return None if labels is None else dict(labels)
     return {key: "+".join(map(str, key)) if isinstance(key, tuple) else str(key) for key in labels}
 
 
-def _guarded(case: Case, *, metrics: tuple[Metric, ...], names: dict[Label, str] | None) -> Results:
+def _guarded(case: Case, *, metrics: tuple[Metric, ...], names: Names) -> Results:
     """Return the results of a case, or why there are none."""
     try:
-        return _evaluate(case, metrics=metrics, names=names)
+        return evaluate_case(case, metrics=metrics, names=names)
     except (ValueError, TypeError, OSError) as error:
         return Results(failures=(Failure(subject=case.subject, message=str(error)),))
 
 
-def _evaluate(case: Case, *, metrics: tuple[Metric, ...], names: dict[Label, str] | None) -> Results:
+def evaluate_case(case: Case, *, metrics: tuple[Metric, ...], names: Names) -> Results:
     """Return the results of a case for every label and metric."""
     statistics: dict[Callable[..., Any], Any] = {}
     columns = [_values(metric, case, names, statistics) for metric in metrics]
@@ -157,9 +162,7 @@ def _evaluate(case: Case, *, metrics: tuple[Metric, ...], names: dict[Label, str
     return Results(rows=tuple(_explained(rows, metrics, _emptiness(case, names))))
 
 
-def _values(
-    metric: Metric, case: Case, names: dict[Label, str] | None, statistics: dict[Callable[..., Any], Any]
-) -> list[float]:
+def _values(metric: Metric, case: Case, names: Names, statistics: dict[Callable[..., Any], Any]) -> list[float]:
     """Return the values of a metric, one per label; statistics that were computed before are taken again."""
     options = dict(metric.options)
     if metric.statistic is None:
@@ -180,9 +183,7 @@ def _needed(metric: Metric, case: Case) -> dict[str, Any]:
     return {"spacing": _spacing(metric, case)} if "spacing" in metric.needs else {}
 
 
-def _arguments(
-    function: Callable[..., Any], metric: Metric, case: Case, names: dict[Label, str] | None
-) -> dict[str, Any]:
+def _arguments(function: Callable[..., Any], metric: Metric, case: Case, names: Names) -> dict[str, Any]:
     """Return the labels and the spacing for a function of a pair, as far as it takes them."""
     known = inspect.signature(function).parameters
     given: dict[str, Any] = {}
@@ -222,7 +223,7 @@ def _convention(metric: Metric) -> str:
     return "" if parameter is None else str(parameter.default.__name__)
 
 
-def _emptiness(case: Case, names: dict[Label, str] | None) -> dict[str, str]:
+def _emptiness(case: Case, names: Names) -> dict[str, str]:
     """Return which labels are missing in which array, in words."""
     if names is None and not all(_array.dtype_kind(array) in ("bool", "integer") for array in case[1:3]):
         return {}

@@ -9,6 +9,7 @@ from mia_functional.metrics.agreement import (
     probabilistic_distance,
     youden_index,
 )
+from mia_functional.metrics.catalogue import describe, listing, table_markdown
 from mia_functional.metrics.confusion import ConfusionCounts, confusion_counts, soft_confusion_counts
 from mia_functional.metrics.continuous import (
     concordance_correlation,
@@ -98,6 +99,7 @@ __all__ = [
     "concordance_correlation",
     "confusion_counts",
     "confusion_matrix",
+    "describe",
     "dice",
     "expected_cost",
     "f_measure",
@@ -114,6 +116,7 @@ __all__ = [
     "identity",
     "interclass_correlation",
     "jaccard",
+    "listing",
     "mahalanobis_distance",
     "matthews_correlation",
     "mean_absolute_error",
@@ -150,6 +153,7 @@ __all__ = [
     "surface_distances",
     "surface_overlap",
     "surfels",
+    "table_markdown",
     "true_negatives",
     "true_positives",
     "variation_of_information",

@@ -183,8 +183,18 @@ def _device_sizes(
     pairs = (_masks(function, "prediction", prediction, sets), _masks(function, "reference", reference, sets))
     for predicted, referenced in zip(*pairs, strict=True):
         first, second = predicted & inside, referenced & inside
-        rows.append(xp.stack([xp.count_nonzero(part, axis=axes) for part in (first & second, first, second)], axis=-1))
-    return xp.stack(rows, axis=-2), xp.count_nonzero(inside, axis=axes)[..., None]
+        rows.append(xp.stack([count(part, axes) for part in (first & second, first, second)], axis=-1))
+    return xp.stack(rows, axis=-2), xp.expand_dims(count(inside, axes), axis=-1)
+
+
+def count(mask: Array, axes: tuple[int, ...]) -> Array:
+    """Return the number of True values along axes: the first of them in small integers, which compilers vectorize."""
+    xp = _array.library(mask)
+    length = mask.shape[axes[0]]
+    small = xp.uint8 if length < 2**8 else xp.int16 if length < 2**15 else xp.int32
+    lines = xp.sum(xp.astype(mask, small), axis=axes[0], keepdims=True, dtype=small)
+    whole = xp.__array_namespace_info__().default_dtypes()["integral"]
+    return xp.sum(lines, axis=axes, dtype=whole)
 
 
 def _host_sizes(

@@ -101,7 +101,7 @@ def average_symmetric_surface_distance(distances: SurfaceDistances) -> Array:
     Agrees with:
         With `boundary=voxels` medpy, MONAI and Metrics Reloaded.
     """
-    return defined(mean(pool(distances)), distances)
+    return defined(mean(*directions(distances)), distances)
 
 
 @from_distances

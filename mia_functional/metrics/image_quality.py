@@ -3,14 +3,22 @@
 Images are promoted before any arithmetic; all axes are spatial.
 """
 
+import functools
 import math
+import operator
 from collections.abc import Sequence
+from itertools import product
 from typing import Any
+
+import numpy as np
 
 from mia_functional import _array, _check
 from mia_functional.metrics.confusion import paired
 from mia_functional.metrics.moments import PairedMoments, from_moments, real
 from mia_functional.typing import Array
+
+TILE = 16
+"""Windows along every axis but the last that are computed at a time in the host's memory."""
 
 LUMINANCE, CONTRAST = 0.01, 0.03
 """K1 and K2 of Wang et al.: means and variances that are small in parts of the data range count less."""
@@ -91,7 +99,7 @@ def structural_similarity(
         memory, else the dtype of the images, at least float32.
 
     Undefined:
-        The largest value of the reference is not positive and no `data_range` is given: NaN. NaN in an image: NaN.
+        The largest value of the reference is not positive and no `data_range` is given: NaN.
 
     Raises:
         TypeError: An argument is no array or holds complex numbers or objects; the libraries or devices differ.
@@ -115,52 +123,104 @@ def structural_similarity(
     prediction, reference, _ = paired(name, prediction, reference)
     for argument, array in (("prediction", prediction), ("reference", reference)):
         real(name, argument, array)
+    data_range = None if data_range is None else _positive(name, data_range)
     axes, weights = _window(name, window, prediction.shape, slice_axis)
-    peak = None if data_range is None else _positive(name, data_range)
     size = len(weights) ** len(axes)
     factor = size / (size - 1) if sample_covariance and size > 1 else 1.0
     xp = _array.library(prediction)
+    peak = xp.astype(xp.max(reference), _array.accumulator_dtype(reference)) if data_range is None else data_range
+    if _array.on_host(prediction) and _array.on_host(reference):
+        native = _array.to_numpy(prediction), _array.to_numpy(reference)
+        value = _host_similarity(native, weights, axes, (float(peak), factor))
+        return xp.astype(_array.from_numpy(np.asarray(value), xp, prediction), _array.widest_float(xp, prediction))
     dtype = xp.result_type(*map(_array.accumulator_dtype, (prediction, reference)))
-    fields = xp.astype(prediction, dtype), xp.astype(reference, dtype)
-    limit = xp.max(fields[1]) if peak is None else xp.full_like(fields[1][(0,) * reference.ndim], peak)
-    return xp.where(limit > 0, _mean_similarity(fields, weights, axes, limit, factor), xp.full_like(limit, math.nan))
+    images = xp.astype(prediction, dtype), xp.astype(reference, dtype)
+    similar = xp.mean(_similarity(images, weights, axes, (peak, factor)))
+    return similar if data_range is not None else xp.where(peak > 0, similar, xp.full_like(similar, math.nan))
 
 
-def _mean_similarity(
-    images: tuple[Array, Array], weights: tuple[float, ...], axes: tuple[int, ...], limit: Array, factor: float
-) -> Array:
-    """Return the mean over all windows."""
-    zero = 0 * images[0]
-    fields = (*images, zero, zero)
-    for axis in axes:
-        fields = _collapse(fields, weights, axis)
-    p, r, squares, product = fields
-    low, high = (LUMINANCE * limit) ** 2, (CONTRAST * limit) ** 2
-    luminance = 1 - (p - r) ** 2 / (p * p + r * r + low)
-    structure = (2 * factor * product + high) / (factor * squares + high)
-    return _array.library(p).mean(luminance * structure)
+def _host_similarity(
+    images: tuple[Any, Any], weights: tuple[float, ...], axes: tuple[int, ...], scales: tuple[float, float]
+) -> float:
+    """Return the mean similarity of NumPy images, from tiles that stay in the cache."""
+    if not scales[0] > 0:
+        return math.nan
+    single = all(np.can_cast(image.dtype, np.float32) for image in images)
+    reach = [len(weights) - 1 if axis in axes else 0 for axis in range(images[0].ndim)]
+    places = [size - more for size, more in zip(images[0].shape, reach, strict=True)]
+    steps = [TILE] * (len(places) - 1) + places[-1:]
+    total: float = 0.0
+    for start in product(*(range(0, place, step) for place, step in zip(places, steps, strict=True))):
+        stops = [min(low + step, place) for low, step, place in zip(start, steps, places, strict=True)]
+        tile = tuple(slice(low, stop + more) for low, stop, more in zip(start, stops, reach, strict=True))
+        pair = [image[tile].astype(np.float32 if single else np.float64) for image in images]
+        total += float(np.sum(_similarity(pair, weights, axes, scales), dtype=np.float64))
+    return float(total / math.prod(places))
 
 
-def _collapse(fields: Any, weights: tuple[float, ...], axis: int) -> Any:
-    """Return means, sum of variances and covariance in windows that also extend along `axis`.
+def _similarity(images: Any, weights: tuple[float, ...], axes: tuple[int, ...], scales: tuple[Any, float]) -> Array:
+    """Return the similarity in every window.
 
-    Variance within the lines and variance between their means add up, so nothing large is ever subtracted.
+    With the difference d and the sum s of the images, it is (1 - 2 mu_d^2 / (mu_d^2 + mu_s^2 + 2 C1)) (1 - 2 v_d / (v_d
+    + v_s + 2 C2)), means mu and variances v: no small number is the difference of large ones, and s may be shifted.
     """
-    middle = len(weights) // 2
-    length = fields[0].shape[axis] - len(weights) + 1
+    (p, r), (limit, factor) = images, scales
+    xp = _array.library(p)
+    middle = xp.mean(r)
+    d, s = p - r, (p - middle) + (r - middle)
+    fields = _array.settled(d, s, d * d, s * s)
+    for axis in axes:
+        fields = _array.settled(*(_smooth(field, weights, axis) for field in fields))
+    scale = weights[0] ** len(axes) if _uniform(weights) else 1.0
+    d, s, squared_d, squared_s = (field * scale for field in fields)
+    apart = d * d
+    squared_d -= apart
+    squared_s -= s * s
+    low, high = 2 * (LUMINANCE * limit) ** 2, 2 * (CONTRAST * limit) ** 2 / factor
+    s += 2 * middle
+    luminance = 1 - 2 * apart / (apart + s * s + low)
+    return luminance * (1 - 2 * squared_d / (squared_d + squared_s + high))
 
-    def part(field: Array, step: int) -> Array:
-        return field[(*(slice(None),) * axis, slice(step, step + length), ...)]
 
-    centre = [part(field, middle) for field in fields[:2]]
-    sums = [0 * centre[0]] * 4
-    for step, weight in enumerate(weights):
-        p, r, squares, product = (part(field, step) for field in fields)
-        p, r = p - centre[0], r - centre[1]
-        terms = (p, r, squares + p * p + r * r, product + p * r)
-        sums = [total + weight * term for total, term in zip(sums, terms, strict=True)]
-    p, r, squares, product = sums
-    return centre[0] + p, centre[1] + r, squares - p * p - r * r, product - p * r
+def _uniform(weights: tuple[float, ...]) -> bool:
+    """Tell whether all weights are equal."""
+    return len(set(weights)) == 1
+
+
+def _smooth(field: Array, weights: tuple[float, ...], axis: int) -> Array:
+    """Return the weighted means of neighbours along an axis; for equal weights, the sums."""
+    if _uniform(weights):
+        return _sliding_sum(field, len(weights), axis)
+    size, middle = len(weights), len(weights) // 2
+    length = field.shape[axis] - size + 1
+    total = _part(field, axis, middle, length) * weights[middle]
+    for step in range(middle):
+        one, other = (_part(field, axis, place, length) for place in (step, size - 1 - step))
+        if weights[step] == weights[size - 1 - step]:
+            total += (one + other) * weights[step]
+        else:
+            total += one * weights[step] + other * weights[size - 1 - step]
+    return total
+
+
+def _sliding_sum(field: Array, size: int, axis: int) -> Array:
+    """Return the sums of `size` neighbours along an axis, joined from sums of 1, 2, 4 and so on."""
+    length = field.shape[axis] - size + 1
+    parts, done, width = [], 0, 1
+    while width <= size:
+        if size & width:
+            parts.append(_part(field, axis, done, length))
+            done += width
+        shorter = field.shape[axis] - width
+        if 2 * width <= size:
+            field = _part(field, axis, 0, shorter) + _part(field, axis, width, shorter)
+        width *= 2
+    return functools.reduce(operator.add, parts)
+
+
+def _part(field: Array, axis: int, start: int, length: int) -> Array:
+    """Return the part of a field from `start` along an axis."""
+    return field[(*(slice(None),) * axis, slice(start, start + length), ...)]
 
 
 def _window(

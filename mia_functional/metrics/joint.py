@@ -6,6 +6,7 @@ counts are 64-bit integers.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,9 @@ CHUNK = 2**18
 
 COMPARED = 2
 """Up to so many structures, comparing with each label is faster than a histogram."""
+
+LARGEST_CODE = 255
+"""Label values up to which the labels themselves are counted."""
 
 MOST_VALUES = 1000
 """Label values up to which a joint histogram stays small."""
@@ -57,17 +61,24 @@ def _label_overlap(
     prediction: Array, reference: Array, mask: Array | None, sets: Sequence[tuple[int, ...]]
 ) -> tuple[Any, int]:
     """Return the sizes (L, 3) of a pair of label maps, and the number of voxels."""
-    values = sorted({value for one in sets for value in one})
-    if len(sets) <= COMPARED or len(values) > MOST_VALUES:
+    if len(sets) <= COMPARED or sum(map(len, sets)) > MOST_VALUES:
         sizes, total = np.zeros((len(sets), 3), np.int64), 0
         for first, second in _chunks(prediction, reference, mask):
             sizes += [_sizes(select(first, one), select(second, one)) for one in sets]
             total += first.size
         return sizes, total
-    counts = _joint_counts(prediction, reference, values, mask)
-    member = _members(values, sets)
-    shared = np.sum((member @ counts) * member, axis=1)
-    return np.stack([shared, member @ counts.sum(axis=1), member @ counts.sum(axis=0)], axis=1), int(counts.sum())
+    counts, codes = _joint_counts(prediction, reference, mask, sets)
+    known = [[codes[value] for value in one if value in codes] for one in sets]
+    singles = np.array([(row, code) for row, one in enumerate(known) for code in one], np.intp).reshape(-1, 2).T
+    couples = np.array([(row, *two) for row, one in enumerate(known) for two in product(one, one)], np.intp)
+    row, first, second = couples.reshape(-1, 3).T
+    columns = (
+        (row, counts[first, second]),
+        (singles[0], counts.sum(axis=1)[singles[1]]),
+        (singles[0], counts.sum(axis=0)[singles[1]]),
+    )
+    found = [np.bincount(owner, weights=values, minlength=len(sets)) for owner, values in columns]
+    return np.stack(found, axis=1).astype(np.int64), int(counts.sum())
 
 
 def matrix(
@@ -75,32 +86,31 @@ def matrix(
 ) -> tuple[Any, int]:
     """Return how often the label sets meet, (L, L), and the number of voxels."""
     maps = _labels(function, "prediction", prediction), _labels(function, "reference", reference)
-    values = sorted({value for one in sets for value in one})
-    counts = _joint_counts(*maps, values, mask)
-    member = _members(values, sets)
-    return member @ counts @ member.T, int(counts.sum())
+    counts, codes = _joint_counts(*maps, mask, sets)
+    place = np.full(len(counts), len(sets))
+    for position, one in enumerate(sets):
+        place[[codes[value] for value in one if value in codes]] = position
+    merged = np.zeros((len(sets) + 1,) * 2, np.int64)
+    np.add.at(merged, (place[:, None], place), counts)
+    return merged[:-1, :-1], int(counts.sum())
 
 
-def _members(values: Sequence[int], sets: Sequence[tuple[int, ...]]) -> Any:
-    """Return a table (L, A + 1) with 1 where a set has a value; the last column is all other labels."""
-    member = np.zeros((len(sets), len(values) + 1), np.int64)
-    for row, one in zip(member, sets, strict=True):
-        row[np.searchsorted(values, one)] = 1
-    return member
+def _joint_counts(
+    prediction: Array, reference: Array, mask: Array | None, sets: Sequence[tuple[int, ...]]
+) -> tuple[Any, dict[int, int]]:
+    """Return how often codes of labels meet, (A, A), and the codes of labels.
 
-
-def _joint_counts(prediction: Array, reference: Array, values: Sequence[int], mask: Array | None) -> Any:
-    """Return how often the sorted label values meet, (A + 1, A + 1); the last row and column are all other labels."""
-    top, size = int(max(prediction.max(), reference.max())), len(values) + 1
-    translate = _translation(values, top)
-    if top > 255:
-        codes = ((translate(first), translate(second)) for first, second in _chunks(prediction, reference, mask))
-        return _histogram(codes, size)
-    counts = _histogram(_chunks(prediction, reference, mask), top + 1)
-    order = translate(np.arange(top + 1))
-    merged = np.zeros((size, size), np.int64)
-    np.add.at(merged, (order[:, None], order), counts)
-    return merged
+    The code of a label is the label itself if all are small, else its position among the labels of the sets.
+    """
+    top = int(max(prediction.max(), reference.max()))
+    pieces = _chunks(prediction, reference, mask)
+    values: Sequence[int] = range(top + 1)
+    size = len(values)
+    if top > LARGEST_CODE:
+        values = sorted({value for one in sets for value in one})
+        translate, size = _translation(values, top), len(values) + 1
+        pieces = ((translate(first), translate(second)) for first, second in pieces)
+    return _histogram(pieces, size), {value: code for code, value in enumerate(values)}
 
 
 def _translation(values: Sequence[int], top: int) -> Callable[[Any], Any]:

@@ -28,14 +28,15 @@ def label_sets(function: str, labels: Labels | Iterable[Label]) -> tuple[tuple[i
         >>> label_sets("dice", {1: "liver", 2: "tumour", (1, 2): "whole"})
         ((1,), (2,), (1, 2))
     """
-    if isinstance(labels, str | bytes) or not isinstance(labels, Iterable):
+    if isinstance(labels, str | bytes) or not isinstance(labels, Iterable) or _array.is_traced(labels):
         _check.invalid_kind(function, "labels", "be a mapping or a sequence of labels", repr(labels))
-    keys: tuple[Any, ...] = tuple(labels.keys() if isinstance(labels, Mapping) else labels)
-    sets = tuple(
-        _check.integers(function, "labels", key if isinstance(key, tuple) else (key,), minimum=0) for key in keys
-    )
+    given: tuple[Any, ...] = tuple(labels.keys() if isinstance(labels, Mapping) else labels)
+    keys = tuple(key if isinstance(key, tuple) else (key,) for key in given)
+    if any(_array.is_traced(value) for key in keys for value in key):
+        _check.invalid_kind(function, "labels", "hold whole numbers that are known before tracing", repr(given))
+    sets = tuple(_check.integers(function, "labels", key, minimum=0) for key in keys)
     if not sets or () in sets or len(set(map(frozenset, sets))) != len(sets):
-        _check.invalid_value(function, "labels", "name at least one structure, and none of them twice", repr(keys))
+        _check.invalid_value(function, "labels", "name at least one structure, and none of them twice", repr(given))
     return sets
 
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from mia_functional import _array, _check
 from mia_functional.metrics import joint
-from mia_functional.metrics.confusion import ConfusionCounts, countable, paired, reduced
+from mia_functional.metrics.confusion import ConfusionCounts, count, countable, paired, reduced
 from mia_functional.metrics.derived import derived
 from mia_functional.metrics.labels import label_map, label_sets, select
 from mia_functional.typing import Array, Label, Labels
@@ -72,8 +72,8 @@ def confusion_matrix(
     axes = reduced(name, axis, prediction.ndim)
     countable(name, prediction)
     given = [array for array in (prediction, reference, mask) if array is not None]
-    count = _host_matrix if all(map(_array.on_host, given)) else _device_matrix
-    matrix = count(name, (prediction, reference, mask), sets, axes)
+    matrix_of = _host_matrix if all(map(_array.on_host, given)) else _device_matrix
+    matrix = matrix_of(name, (prediction, reference, mask), sets, axes)
     if not _array.is_traced(matrix.outside) and bool(_array.library(matrix.outside).any(matrix.outside > 0)):
         _check.invalid_value(name, "labels", "name every label that occurs", f"{sets} and voxels of other labels")
     return matrix
@@ -90,10 +90,10 @@ def _device_matrix(
     rows = []
     for one in sets:
         predicted = select(maps[0], one) & inside
-        meet = [xp.count_nonzero(predicted & select(maps[1], other), axis=axes) for other in sets]
+        meet = [count(predicted & select(maps[1], other), axes) for other in sets]
         rows.append(xp.stack(meet, axis=-1))
     counts = xp.stack(rows, axis=-2)
-    return ConfusionMatrix(counts, xp.count_nonzero(inside, axis=axes) - xp.sum(counts, axis=(-2, -1)))
+    return ConfusionMatrix(counts, count(inside, axes) - xp.sum(counts, axis=(-2, -1)))
 
 
 def _host_matrix(

@@ -16,8 +16,8 @@ from mia_functional.metrics.confusion import paired, reduced
 from mia_functional.metrics.derived import derived
 from mia_functional.typing import Array
 
-CHUNK = 2**14
-"""Voxels at a time in the host's memory; three buffers of so many float64 stay in the cache."""
+CHUNK = 2**13
+"""Voxels at a time in the host's memory; buffers stay in the cache, and BLAS starts no threads for so few."""
 
 
 class PairedMoments(NamedTuple):
@@ -119,7 +119,7 @@ def _centred(xp: Any, image: Array, axes: tuple[int, ...]) -> tuple[Array, Array
 
 
 def _host_moments(prediction: Array, reference: Array, axes: tuple[int, ...]) -> PairedMoments:
-    """Return the moments in one pass over arrays in the host's memory, summed in float64."""
+    """Return the moments in one pass over arrays in the host's memory."""
     kept = [axis for axis in range(prediction.ndim) if axis not in axes]
     moved = [np.moveaxis(_array.to_numpy(array), kept, range(len(kept))) for array in (prediction, reference)]
     shape = moved[0].shape[: len(kept)]
@@ -135,29 +135,35 @@ def _host_moments(prediction: Array, reference: Array, axes: tuple[int, ...]) ->
 
 
 def _one_pass(prediction: Any, reference: Any) -> tuple[float, ...]:
-    """Return the fields of the moments of one pair of NumPy arrays, each chunk centred on its own mean."""
+    """Return the fields of the moments of one pair of NumPy arrays, from chunks that are centred on their own means."""
+    single = all(np.can_cast(image.dtype, np.float32) and image.dtype.kind == "f" for image in (prediction, reference))
+    kind = np.float32 if single else np.float64
     access: Any = [["readonly"]] * 2
-    native = [array.dtype.newbyteorder("=") for array in (prediction, reference)]
-    buffer = np.empty((3, min(CHUNK, prediction.size)))
-    counts, means, grams, errors, extremes = [], [], [], [], []
-    for p, r in np.nditer((prediction, reference), ["external_loop", "buffered"], access, native, buffersize=CHUNK):
-        pair, error = buffer[:2, : p.size], buffer[2, : p.size]
-        pair[0], pair[1] = p, r
-        np.subtract(pair[0], pair[1], out=error)
-        mean = pair.mean(axis=1)
-        pair -= mean[:, None]
-        counts.append(p.size)
-        means.append(mean)
-        grams.append(pair @ pair.T)
-        errors.append((np.abs(error).sum(), error @ error))
-        extremes.append((r.min(), r.max()))
-    weights, centres = np.array(counts)[:, None], np.array(means)
-    mean = np.sum(weights * centres, axis=0) / prediction.size
-    apart = centres - mean
-    scatter = np.sum(grams, axis=0) + (weights * apart).T @ apart
-    absolute, squared = np.sum(errors, axis=0)
-    low, high = np.min(extremes, axis=0)[0], np.max(extremes, axis=0)[1]
-    return prediction.size, *mean, scatter[0, 0], scatter[1, 1], scatter[0, 1], absolute, squared, low, high
+    flags: Any = ["external_loop", "buffered"]
+    chunks = np.nditer((prediction, reference), flags, access, [kind] * 2, casting="same_kind", buffersize=CHUNK)
+    parts = np.array([_chunk_moments(p, r) for p, r in chunks]).T
+    count, means, (p, r, cross, absolute, squared) = parts[0], parts[1:3], parts[3:8].sum(axis=1)
+    mean = means @ count / prediction.size
+    apart = means - mean[:, None]
+    spread = (count * apart) @ apart.T + ((p, cross), (cross, r))
+    low, high = parts[8].min(), parts[9].max()
+    return prediction.size, *mean, spread[0, 0], spread[1, 1], spread[0, 1], absolute, squared, low, high
+
+
+def _chunk_moments(prediction: Any, reference: Any) -> tuple[float, ...]:
+    """Return the fields of the moments of two flat arrays; what their means miss by rounding is corrected."""
+    ones = np.ones_like(prediction)
+    number = prediction.size
+    error = prediction - reference
+    squared = error @ error
+    absolute = np.abs(error, out=error) @ ones
+    near = (prediction @ ones) / number, (reference @ ones) / number
+    p, r = prediction - near[0], reference - near[1]
+    rest = float(p @ ones) / number, float(r @ ones) / number
+    spread = float(p @ p) - number * rest[0] ** 2, float(r @ r) - number * rest[1] ** 2
+    cross = float(p @ r) - number * rest[0] * rest[1]
+    mean = float(near[0]) + rest[0], float(near[1]) + rest[1]
+    return number, *mean, *spread, cross, absolute, squared, reference.min(), reference.max()
 
 
 class MomentMetric(Protocol):

@@ -17,11 +17,17 @@ from scipy import ndimage, spatial
 
 from mia_functional.typing import Spacing
 
-OFFSETS = {1: 41, 2: 317, 3: 515}
-"""About how many offsets are tried, by the number of axes."""
+NEAR = {1: 41, 2: 317, 3: 515}
+"""About how many offsets all points try, by the number of axes."""
 
-FAR = 0.25
-"""The share of points that is too many for a tree."""
+FURTHER = {1: 401, 2: 1257, 3: 4169}
+"""About how many offsets the last few points try."""
+
+LOOKUP, QUERY, GROW, SWEEP = 3.0, 2000.0, 130.0, 60.0
+"""Nanoseconds, about: one look into the grid, one query of a tree, one target of it, one voxel of a transform."""
+
+BLOCK = 2**18
+"""How many looks of the last few points are made at once."""
 
 
 class Shells(NamedTuple):
@@ -33,18 +39,19 @@ class Shells(NamedTuple):
 
 
 @functools.lru_cache(maxsize=64)
-def shells(spacing: Spacing) -> Shells:
-    """Return all offsets within a ball that holds about `OFFSETS` voxels, grouped by their exact length."""
+def shells(spacing: Spacing, count: int) -> Shells:
+    """Return all offsets within a ball that holds about `count` voxels, grouped by their exact length."""
     ndim = len(spacing)
     ball = math.pi ** (ndim / 2) / math.gamma(ndim / 2 + 1)
-    radius = (OFFSETS[ndim] * math.prod(spacing) / ball) ** (1 / ndim)
+    radius = (count * math.prod(spacing) / ball) ** (1 / ndim)
     reach = tuple(int(radius / step) for step in spacing)
     steps = np.array(list(itertools.product(*(range(-r, r + 1) for r in reach))), dtype=np.intp)
     lengths = length(steps, spacing)
     inside = lengths <= radius
     distinct, group = np.unique(lengths[inside], return_inverse=True)
-    offsets = tuple(steps[inside][group == number] for number in range(len(distinct)))
-    return Shells(reach, tuple(distinct.tolist()), offsets)
+    order = np.argsort(group, kind="stable")
+    offsets = np.split(steps[inside][order], np.cumsum(np.bincount(group))[:-1])
+    return Shells(reach, tuple(distinct.tolist()), tuple(offsets))
 
 
 def length(steps: NDArray[Any], spacing: Spacing) -> NDArray[np.float64]:
@@ -55,8 +62,12 @@ def length(steps: NDArray[Any], spacing: Spacing) -> NDArray[np.float64]:
 
 
 def pad(grid: NDArray[Any], spacing: Spacing) -> NDArray[Any]:
-    """Return a grid with a margin of zeros as wide as the longest offset."""
-    reach = shells(spacing).reach
+    """Return a grid with a margin of zeros as wide as the offsets that all points try."""
+    return _with_margin(grid, shells(spacing, NEAR[grid.ndim]).reach)
+
+
+def _with_margin(grid: NDArray[Any], reach: tuple[int, ...]) -> NDArray[Any]:
+    """Return a grid with a margin of zeros."""
     padded = np.zeros(tuple(size + 2 * r for size, r in zip(grid.shape, reach, strict=True)), dtype=grid.dtype)
     padded[tuple(slice(r, r + size) for size, r in zip(grid.shape, reach, strict=True))] = grid
     return padded
@@ -74,35 +85,65 @@ def nearest(points: NDArray[np.intp], targets: NDArray[np.bool_], spacing: Spaci
         Float64 distances in the order of `points`; inf if there is no target.
     """
     distances = np.full(points.shape, np.inf)
-    if not targets.any():
+    count = np.count_nonzero(targets)
+    if not count:
         return distances
     left = _search(points, targets, spacing, distances)
-    if left.size > FAR * points.size:
-        distances[left] = _transform(points[left], targets, spacing)
-    elif left.size:
-        distances[left] = _tree(points[left], targets, spacing)
+    tree, sweep = GROW * count, SWEEP * targets.size
+    if left.size and LOOKUP * left.size * FURTHER[targets.ndim] < tree:
+        distances[left] = _search_further(points[left], targets, spacing)
+        left = left[np.isinf(distances[left])]
+    if left.size:
+        rest = _tree if tree + QUERY * left.size < sweep else _transform
+        distances[left] = rest(points[left], targets, spacing)
     return distances
 
 
 def _search(
     points: NDArray[np.intp], targets: NDArray[np.bool_], spacing: Spacing, distances: NDArray[np.float64]
 ) -> NDArray[np.intp]:
-    """Fill in the distances of points with a target within the offsets; return the positions of those without."""
-    table = shells(spacing)
+    """Fill in the distances of points with a target nearby; return the positions of those without.
+
+    It is given up when it has cost a good part of what a distance transform would.
+    """
+    table = shells(spacing, NEAR[targets.ndim])
     strides = np.array(targets.strides, dtype=np.intp)
     base = int(strides @ np.array(table.reach))
     flat = targets.reshape(-1)
     left, places = np.arange(points.size), points - base
+    budget = SWEEP / 4 * targets.size
     for distance, offsets in zip(table.lengths, table.offsets, strict=True):
+        budget -= left.size * len(offsets)
+        if not left.size or budget < 0:
+            break
         starts = (offsets @ strides + base).tolist()
         hit = flat[starts[0] :].take(places)
         for start in starts[1:]:
             hit |= flat[start:].take(places)
         distances[left[hit]] = distance
-        left, places = left[~hit], places[~hit]
-        if not left.size:
-            break
+        missed = ~hit
+        left, places = left[missed], places[missed]
     return left
+
+
+def _search_further(points: NDArray[np.intp], targets: NDArray[np.bool_], spacing: Spacing) -> NDArray[np.float64]:
+    """Return the distances of few points, inf for those with no target within the longer offsets."""
+    table, near = (shells(spacing, counts[targets.ndim]) for counts in (FURTHER, NEAR))
+    extra = tuple(far - close for far, close in zip(table.reach, near.reach, strict=True))
+    grid = _with_margin(targets, extra)
+    ends = [place + more for place, more in zip(np.unravel_index(points, targets.shape), extra, strict=True)]
+    places = np.ravel_multi_index(ends, grid.shape)
+    offsets = np.concatenate(table.offsets) @ np.array(grid.strides)
+    lengths = np.repeat(table.lengths, [len(group) for group in table.offsets])
+    distances, left, start = np.full(points.shape, np.inf), np.arange(points.size), 0
+    while left.size and start < offsets.size:
+        stop = start + max(BLOCK // left.size, 1)
+        hits = grid.reshape(-1).take(places[left, None] + offsets[start:stop])
+        first = hits.argmax(axis=1)
+        found = hits[np.arange(left.size), first]
+        distances[left[found]] = lengths[start + first[found]]
+        left, start = left[~found], stop
+    return distances
 
 
 def _tree(points: NDArray[np.intp], targets: NDArray[np.bool_], spacing: Spacing) -> NDArray[np.float64]:

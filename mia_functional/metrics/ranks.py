@@ -47,7 +47,7 @@ def percentiles(distances: Array, weights: Array, percents: Sequence[float]) -> 
     if distances.shape[0] == 0:
         return _array.zeros(xp, (len(percents),), distances.dtype, distances)
     counted = _array.dtype_kind(weights) == "bool"
-    top = xp.max(xp.where(weights if counted else weights > 0, distances, xp.zeros_like(distances)))
+    top = _array.largest(distances, weights)
     shares = [Fraction(str(float(percent))) / 100 for percent in percents]
     inner = [share for share in shares if share < 1]
     if not inner or (_array.is_numpy(top) and top in (0.0, math.inf)):
@@ -61,7 +61,7 @@ def _covering(distances: Array, weights: Array, shares: Sequence[Fraction]) -> A
     """Return for each share the smallest distance within which this share of the weight lies."""
     xp = _array.library(distances)
     forgiven = float(xp.finfo(distances.dtype).eps) ** SLACK
-    whole = xp.sum(weights)
+    whole = _array.totals(lambda _, masses: _array.add_up(masses), distances, weights)
     return _ranks(distances, weights, xp.stack([whole * (float(share) * (1 - forgiven)) for share in shares]))
 
 
@@ -74,7 +74,7 @@ def _linear(distances: Array, weights: Array, shares: Sequence[Fraction]) -> Arr
     between = xp.stack([xp.astype(part, distances.dtype) / base for _, (part, base) in positions])
     found = _ranks(distances, weights, xp.concat([below + 1, xp.minimum(below + 2, last + 1)]))
     low, high = found[: len(shares)], found[len(shares) :]
-    gap = xp.where(high == low, xp.zeros_like(low), high - low)
+    gap = xp.where(high < math.inf, high, 0.0) - xp.where(high < math.inf, low, 0.0)
     return xp.where(between < 0.5, low + gap * between, high - gap * (1 - between))
 
 

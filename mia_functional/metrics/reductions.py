@@ -2,12 +2,14 @@
 
 import functools
 import math
+import operator
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Literal, Protocol, TypeAlias, cast, overload
 
 import numpy as np
 
 from mia_functional import _array, _check
+from mia_functional._distances import Method
 from mia_functional.metrics.derived import derived
 from mia_functional.metrics.surface import Boundary, SurfaceDistances, surface_distances, surfels
 from mia_functional.typing import Array, Label, Labels, Spacing
@@ -41,6 +43,7 @@ class BoundaryMetric(Protocol):
         spacing: Spacing,
         labels: Labels | Iterable[Label] | None = None,
         boundary: Boundary = surfels,
+        method: Method = "auto",
         **options: Any,
     ) -> Array: ...
 
@@ -95,17 +98,23 @@ def pool(distances: SurfaceDistances) -> Weighted:
     return xp.concat(columns[0]), xp.concat(columns[1])
 
 
-def mean(weighted: Weighted) -> Array:
-    """Return the weighted mean distance; NaN without any weight."""
-    xp = _array.library(*weighted)
+def mean(*samples: Weighted) -> Array:
+    """Return the weighted mean distance of all samples together; NaN without any weight."""
+    xp = _array.library(*samples[0])
 
     def sums(distances: Array, weights: Array) -> Array:
         known = xp.where(present(weights), distances, xp.zeros_like(distances))
         weights = xp.astype(weights, distances.dtype)
-        return xp.stack([xp.sum(known * weights), xp.sum(weights)])
+        return xp.stack([_array.add_up(known * weights), _array.add_up(weights)])
 
-    parts = _array.totals(sums, *flat(weighted))
+    parts = total(sums, samples)
     return _array.ratio(parts[0], parts[1])
+
+
+def total(sums: Callable[[Array, Array], Array], samples: Sequence[Weighted]) -> Array:
+    """Return a vector of sums over all samples together."""
+    parts = [_array.totals(sums, *flat(sample)) for sample in samples]
+    return functools.reduce(operator.add, parts)
 
 
 def flat(weighted: Weighted) -> Weighted:
@@ -119,21 +128,23 @@ def present(weights: Array) -> Array:
     return weights if _array.dtype_kind(weights) == "bool" else weights > 0
 
 
-def share_within(function: str, weighted: Weighted, tolerance: float | Sequence[float], zero_division: float) -> Array:
-    """Return the share of the weight at distances within a tolerance, or within each of several."""
-    xp = _array.library(*weighted)
+def share_within(
+    function: str, samples: Sequence[Weighted], tolerance: float | Sequence[float], zero_division: float
+) -> Array:
+    """Return the share of the weight at distances within a tolerance, or within each of several, in all samples."""
+    xp = _array.library(*samples[0])
     limits = several(tolerance)
     for limit in limits:
         if not 0 <= limit < math.inf:
             _check.invalid_value(function, "tolerance", "be finite and not negative", limit)
-    slack = 1 + ROUNDING * float(xp.finfo(weighted[0].dtype).eps)
+    slack = 1 + ROUNDING * float(xp.finfo(samples[0][0].dtype).eps)
 
     def sums(distances: Array, weights: Array) -> Array:
         weights = xp.astype(weights, distances.dtype)
         inside = [xp.where(distances <= limit * slack, weights, xp.zeros_like(weights)) for limit in limits]
-        return xp.stack([xp.sum(part) for part in (*inside, weights)])
+        return xp.stack([_array.add_up(part) for part in (*inside, weights)])
 
-    parts = _array.totals(sums, *flat(weighted))
+    parts = total(sums, samples)
     shares = _array.ratio(parts[:-1], xp.broadcast_to(parts[-1], (len(limits),)), zero_division=zero_division)
     return one_or_all(tolerance, shares)
 
@@ -141,8 +152,7 @@ def share_within(function: str, weighted: Weighted, tolerance: float | Sequence[
 def defined(value: Array, distances: SurfaceDistances) -> Array:
     """Return a value that is in millimetres, or inf if one surface is empty, or NaN if both are."""
     xp = _array.library(value, *distances)
-    prediction = xp.any(present(distances.prediction_weights))
-    reference = xp.any(present(distances.reference_weights))
+    prediction, reference = (_array.any_weight(flat(sample)[1]) for sample in directions(distances))
     value = xp.where(prediction & reference, value, math.inf)
     return xp.where(prediction | reference, value, math.nan)
 

@@ -6,13 +6,14 @@ in millimetres. What the surface of a mask consists of is a convention, chosen b
 """
 
 from collections.abc import Iterable
+from functools import partial
 from typing import Any, NamedTuple, Protocol, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mia_functional import _array, _check, morphology
-from mia_functional._distances import nearest_squares
+from mia_functional._distances import METHODS, Method, nearest_squares
 from mia_functional.metrics import marching, neighbours
 from mia_functional.metrics.labels import pairs
 from mia_functional.typing import Array, Label, Labels, Spacing
@@ -71,11 +72,18 @@ def surfels(mask: Array, *, spacing: Spacing) -> Elements:
         radiotherapy, 2018, arXiv 1809.04430.
     """
     xp = _array.library(mask)
+    full = 2 ** (2**mask.ndim) - 1
+    codes = _codes_on_host(mask) if _array.is_numpy(mask) else _codes(mask)
+    return Elements(codes * xp.astype(codes != full, xp.uint8), marching.sizes(tuple(spacing)))
+
+
+def _codes(mask: Array) -> Array:
+    """Return the code of the neighbourhood of every corner."""
+    xp = _array.library(mask)
     codes = xp.astype(mask, xp.uint8)
     for axis in range(mask.ndim):
         codes = _join_neighbours(codes, axis)
-    full = 2 ** (2**mask.ndim) - 1
-    return Elements(xp.where(codes == full, xp.zeros_like(codes), codes), marching.sizes(tuple(spacing)))
+    return codes
 
 
 def _join_neighbours(codes: Array, axis: int) -> Array:
@@ -85,6 +93,18 @@ def _join_neighbours(codes: Array, axis: int) -> Array:
     before = xp.concat([edge, codes], axis=axis)
     after = xp.concat([codes, edge], axis=axis)
     return before | (after * 2 ** (2**axis))
+
+
+def _codes_on_host(mask: NDArray[np.bool_]) -> NDArray[np.uint8]:
+    """Return what `_codes` does; zeros end every line, so that a shift of all lines is one slice."""
+    codes = np.zeros(tuple(size + 1 for size in mask.shape), dtype=np.uint8)
+    codes[(slice(-1),) * mask.ndim] = mask
+    flat, higher = codes.reshape(-1), np.empty(codes.size, dtype=np.uint8)
+    for axis, stride in enumerate(codes.strides):
+        np.left_shift(flat, 2**axis, out=higher)
+        higher[stride:] |= flat[:-stride]
+        flat, higher = higher, flat
+    return flat.reshape(codes.shape)
 
 
 def voxels(mask: Array, *, spacing: Spacing) -> Elements:
@@ -135,7 +155,13 @@ def solid(mask: Array, *, spacing: Spacing) -> Elements:
 
 @overload
 def surface_distances(
-    prediction: Array, reference: Array, *, spacing: Spacing, labels: None = None, boundary: Boundary = surfels
+    prediction: Array,
+    reference: Array,
+    *,
+    spacing: Spacing,
+    labels: None = None,
+    boundary: Boundary = surfels,
+    method: Method = "auto",
 ) -> SurfaceDistances: ...
 
 
@@ -147,6 +173,7 @@ def surface_distances(
     spacing: Spacing,
     labels: Labels | Iterable[Label],
     boundary: Boundary = surfels,
+    method: Method = "auto",
 ) -> tuple[SurfaceDistances, ...]: ...
 
 
@@ -157,6 +184,7 @@ def surface_distances(
     spacing: Spacing,
     labels: Labels | Iterable[Label] | None = None,
     boundary: Boundary = surfels,
+    method: Method = "auto",
 ) -> SurfaceDistances | tuple[SurfaceDistances, ...]:
     """Measure how far each element of either surface is from the other surface.
 
@@ -168,6 +196,8 @@ def surface_distances(
         spacing: Millimetres between voxel centres along each axis.
         labels: Mapping from labels to names, or a sequence of labels; a tuple of label values is merged into one.
         boundary: What the surface is: `surfels`, `voxels`, `solid`, or a function that returns `Elements` like them.
+        method: "auto" takes the fastest exact code for the arrays; "host" computes on the host, which a program under
+            `jit` on the CPU calls back.
 
     Returns:
         Distances in millimetres and weights; with `labels`, a tuple of such records, one per label.
@@ -178,7 +208,7 @@ def surface_distances(
     Raises:
         TypeError: An array is no array or holds floats; the arrays belong to different libraries or devices.
         ValueError: The shapes differ, are empty or have more than three axes; a spacing is not positive; a mask holds
-            other values than 0 and 1; a label is negative.
+            other values than 0 and 1; a label is negative; the method is unknown.
 
     Example:
         >>> import numpy as np
@@ -193,17 +223,44 @@ def surface_distances(
     masks = pairs(name, prediction, reference, labels)
     _check.dimensions(name, "prediction", prediction.shape, morphology.DIMENSIONS)
     step = _check.spacing(name, spacing, prediction.ndim)
-    records = tuple(_measure(*pair, step, boundary) for pair in masks)
+    _check.choice(name, "method", method, METHODS)
+    records = _measure(masks, step, boundary, method)
     return records[0] if labels is None else records
 
 
-def _measure(prediction: Array, reference: Array, spacing: Spacing, boundary: Boundary) -> SurfaceDistances:
-    """Return the distances between the surfaces of two boolean masks."""
-    if not (_array.on_host(prediction) and _array.on_host(reference)):
-        return _on_device(prediction, reference, spacing, boundary)
-    xp = _array.library(prediction)
-    record = _on_host(_array.to_numpy(prediction), _array.to_numpy(reference), spacing, boundary)
-    return SurfaceDistances(*(_array.from_numpy(field, xp, prediction) for field in record))
+def _measure(
+    masks: tuple[tuple[Array, Array], ...], spacing: Spacing, boundary: Boundary, method: Method
+) -> tuple[SurfaceDistances, ...]:
+    """Return the distances between the surfaces of each pair of boolean masks."""
+    arrays = [mask for pair in masks for mask in pair]
+    if method == "auto" and not all(map(_array.on_host, arrays)):
+        records: tuple[SurfaceDistances, ...]
+        records = _array.compiled(_all_on_device, *arrays, spacing=spacing, boundary=boundary)
+        return records
+    return tuple(_call_host(*pair, spacing, boundary) for pair in masks)
+
+
+def _call_host(prediction: Array, reference: Array, spacing: Spacing, boundary: Boundary) -> SurfaceDistances:
+    """Return the distances that the host finds; for a traced pair they fill the front of arrays of a fixed shape."""
+    if not _array.is_traced(prediction) and not _array.is_traced(reference):
+        find = partial(_on_host, spacing=spacing, boundary=boundary)
+        return SurfaceDistances(*_array.host_call(find, prediction, reference, results=()))
+    fixed = _array.result_like(lambda mask: _on_device(mask, mask, spacing, boundary), prediction)
+
+    def find_fixed(prediction: NDArray[np.bool_], reference: NDArray[np.bool_]) -> tuple[NDArray[Any], ...]:
+        found = _on_host(prediction, reference, spacing=spacing, boundary=boundary)
+        filled = tuple(np.zeros(field.shape, field.dtype) for field in fixed)
+        for array, field in zip(filled, found, strict=True):
+            array.reshape(-1)[: field.size] = field
+        return filled
+
+    return SurfaceDistances(*_array.host_call(find_fixed, prediction, reference, results=fixed))
+
+
+def _all_on_device(*masks: Array, spacing: Spacing, boundary: Boundary) -> tuple[SurfaceDistances, ...]:
+    """Return the distances between the surfaces of masks that follow each other in pairs."""
+    pairs_of_masks = tuple(zip(masks[::2], masks[1::2], strict=True))
+    return _array.each(lambda one, other: _on_device(one, other, spacing, boundary), pairs_of_masks)
 
 
 def _on_device(prediction: Array, reference: Array, spacing: Spacing, boundary: Boundary) -> SurfaceDistances:
@@ -222,7 +279,7 @@ def _on_device(prediction: Array, reference: Array, spacing: Spacing, boundary: 
 
 
 def _on_host(
-    prediction: NDArray[np.bool_], reference: NDArray[np.bool_], spacing: Spacing, boundary: Boundary
+    prediction: NDArray[np.bool_], reference: NDArray[np.bool_], *, spacing: Spacing, boundary: Boundary
 ) -> SurfaceDistances:
     """Return one distance and one weight per element, from the box around both masks."""
     box = _common_box(prediction, reference)

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 
 from mia_functional import _array, _check, morphology
 from mia_functional.metrics.labels import pairs
-from mia_functional.metrics.reductions import ROUNDING, Direction, directed, from_distances, pool, share_within
+from mia_functional.metrics.reductions import ROUNDING, Direction, directed, directions, from_distances, share_within
 from mia_functional.metrics.surface import SurfaceDistances
 from mia_functional.typing import Array, Label, Labels, Spacing
 
@@ -56,7 +56,7 @@ def surface_overlap(
         DeepMind's surface-distance.
     """
     name = "surface_overlap"
-    return share_within(name, directed(name, distances, direction), tolerance, zero_division)
+    return share_within(name, [directed(name, distances, direction)], tolerance, zero_division)
 
 
 @from_distances
@@ -95,7 +95,7 @@ def normalized_surface_dice(
     Agrees with:
         DeepMind's surface-distance; with `boundary=voxels` MONAI and Metrics Reloaded.
     """
-    return share_within("normalized_surface_dice", pool(distances), tolerance, zero_division)
+    return share_within("normalized_surface_dice", directions(distances), tolerance, zero_division)
 
 
 def boundary_iou(

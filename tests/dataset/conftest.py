@@ -9,7 +9,7 @@ from mia_functional import dataset, images
 from mia_functional.geometry import Geometry
 
 NAMES = ("A", "B", "C")
-SHAPE = (6, 7, 8)
+SHAPE = (10, 12, 14)
 PATTERNS = {
     "images": {"T1": "{subject}_T1.mha", "T2": "{subject}_T2.mha"},
     "labels": {"GT": "{subject}_GT.mha"},

@@ -36,7 +36,7 @@ def test_pymia_reads_our_file(cohort, subjects, tmp_path):
         assert (texts["numerical_names"], texts["gender_names"]) == (["AGE", "GPA"], ["GENDER"])
         assert texts["images_files"] == [f"{sample['subject']}_{entry}.mha" for entry in ("T1", "T2")]
     whole = np.stack([dataset.read(cohort, name, "images") for name in cohort.subjects])
-    np.testing.assert_array_equal(found["slices"], np.moveaxis(whole, 2, 1).reshape(-1, 6, 8, 2))
+    np.testing.assert_array_equal(found["slices"], np.moveaxis(whole, 2, 1).reshape(-1, 10, 14, 2))
 
 
 def test_we_read_the_file_of_pymia(subjects, folder, tmp_path):
@@ -52,8 +52,8 @@ def test_we_read_the_file_of_pymia(subjects, folder, tmp_path):
         assert dataset.read(old, name, "numerical").ravel().tolist() == sample["numerical"].tolist()
         assert dataset.read(old, name, "gender") == sample["gender"]
         assert dataset.geometry(old, name) == sample["geometry"]
-        assert dataset.read(old, name, "images", index=(2, slice(1, 5)), entries="T2").shape == (4, 8)
+        assert dataset.read(old, name, "images", index=(2, slice(1, 5)), entries="T2").shape == (4, 14)
         paths = [os.path.relpath(path, folder) for path in dataset.files(old, name)["images"]]
         assert paths == [f"{name}_T1.mha", f"{name}_T2.mha"]
     samples = dataset.samples(old, indexing=lambda shape: [(k,) for k in range(shape[0])], extract=["images"])
-    assert len(samples) == 18
+    assert len(samples) == 30

@@ -1,19 +1,239 @@
 """Samples: every index of every subject, in any loader, the same for any number of workers."""
 
+import pickle
+import threading
 from functools import partial
 
 import numpy as np
+import pytest
 
-from mia_functional import assembly, dataset, indexing
+from mia_functional import assembly, dataset, extraction, indexing, selection
+from mia_functional.dataset import Drawn, Extract
+from mia_functional.geometry import Geometry
 
 PATCHES = partial(indexing.patches, patch_shape=(4, 4, 4))
+CUTS = {
+    "whole": indexing.whole,
+    "slices": indexing.slices,
+    "planes": partial(indexing.slices, axis=(0, 1, 2)),
+    "slabs": partial(indexing.slabs, thickness=3),
+    "patches": PATCHES,
+    "overhang": partial(indexing.patches, patch_shape=(4, 4, 4), boundary=indexing.overhang),
+}
 
 
-def test_predictions_go_back_to_volumes(cohort):
-    for cut in (indexing.whole, indexing.slices, partial(indexing.slices, axis=(0, 1, 2)), PATCHES):
-        samples = dataset.samples(cohort, indexing=cut, extract=["images", "shape"])
-        for name in cohort.subjects:
-            mine = [sample for sample in samples if sample["subject"] == name]
-            patches, places = [s["images"] * 2 for s in mine], [s["index"] for s in mine]
-            volume = assembly.assemble(patches, places, mine[0]["shape"])
-            np.testing.assert_allclose(volume, dataset.read(cohort, name, "images") * 2, rtol=1e-6)
+def corners(rng, shape):
+    """Four random patches."""
+    starts = rng.integers(0, np.array(shape) - 3, (4, 3))
+    return [tuple(slice(int(s), int(s) + 3) for s in start) for start in starts]
+
+
+def brightened(sample):
+    """Add a random number."""
+    return {**sample, "images": sample["images"] + sample["rng"].normal()}
+
+
+def same(first, second):
+    """Whether two samples or batches are equal, array by array."""
+    assert first.keys() == second.keys()
+    for name in first:
+        if isinstance(first[name], np.ndarray):
+            np.testing.assert_array_equal(first[name], second[name])
+        else:
+            assert first[name] == second[name]
+    return True
+
+
+@pytest.mark.parametrize("name", CUTS)
+def test_predictions_go_back_to_volumes(cohort, name):
+    samples = dataset.samples(cohort, indexing=CUTS[name], extract=["images", "shape"])
+    assert len(samples) == 3 * len(CUTS[name]((10, 12, 14)))
+    for subject in cohort.subjects:
+        mine = [sample for sample in samples if sample["subject"] == subject]
+        volume = assembly.assemble([s["images"] * 2 for s in mine], [s["index"] for s in mine], mine[0]["shape"])
+        np.testing.assert_allclose(volume, dataset.read(cohort, subject, "images") * 2, rtol=1e-6)
+
+
+def test_a_sample_holds_what_was_asked_for(cohort, subjects):
+    wishes = [
+        Extract(category="images", name="t2", entries="T2"),
+        Extract(category="images", name="swapped", entries=("T2", "T1")),
+        Extract(category="images", name="context", margin=(1, 2, 0), pad_mode=extraction.edge),
+        Extract(category="labels", whole=True),
+        Extract(category="numerical", name="age", entries="AGE"),
+        Extract(category="gender", name="sex", entries="GENDER"),
+        *("numerical", "gender", "geometry", "shape", "names", "files"),
+    ]
+    samples = dataset.samples(cohort, indexing=PATCHES, extract=wishes)
+    index = (slice(0, 4), slice(4, 8), slice(10, 14))
+    sample = next(sample for sample in samples if sample["subject"] == "B" and sample["index"] == index)
+    whole = next(iter(dataset.traverse(subjects[1:2])))
+    np.testing.assert_array_equal(sample["t2"], whole["images"][(*index, 1)])
+    np.testing.assert_array_equal(sample["swapped"], whole["images"][(*index, slice(None, None, -1))])
+    expected = extraction.extract(whole["images"], index, margin=(1, 2, 0), pad_mode=extraction.edge)
+    np.testing.assert_array_equal(sample["context"], expected)
+    np.testing.assert_array_equal(sample["labels"], whole["labels"])
+    assert sample["numerical"].tolist() == whole["numerical"].tolist()
+    assert (float(sample["age"]), sample["sex"], sample["gender"]) == (21.0, "F", ("F",))
+    assert (sample["geometry"], sample["shape"]) == (whole["geometry"], (10, 12, 14))
+    assert sample["names"]["images"] == ("T1", "T2")
+    assert [path.split("/")[-1] for path in sample["files"]["images"]] == ["B_T1.mha", "B_T2.mha"]
+    assert all(value.flags.writeable for value in sample.values() if isinstance(value, np.ndarray) and value.ndim)
+
+
+def test_positions_are_those_of_a_sequence(cohort):
+    samples = dataset.samples(cohort, indexing=PATCHES, extract=["images"])
+    same(samples[-1], samples[len(samples) - 1])
+    same(samples[np.int64(5)], samples[5])
+    for position in (len(samples), -len(samples) - 1):
+        with pytest.raises(IndexError, match="`position` must lie within"):
+            samples[position]
+    assert len(list(samples)) == len(samples)
+    assert repr(samples) == f"Samples({len(samples)} of images from 3 subjects of {cohort.path!r})"
+
+
+def test_batches_are_samples_side_by_side(cohort):
+    samples = dataset.samples(cohort, indexing=PATCHES, extract=["images", "gender", "numerical"])
+    batch = samples.__getitems__([3, 0, 40])
+    alone = [samples[position] for position in (3, 0, 40)]
+    assert same(batch, dataset.collate(alone))
+    assert batch["images"].shape == (3, 4, 4, 4, 2)
+    assert batch["subject"] == tuple(sample["subject"] for sample in alone)
+    assert dataset.collate(batch) is batch
+    clipped = partial(indexing.patches, patch_shape=(7, 7, 7), boundary=indexing.clip)
+    ragged = dataset.samples(cohort, indexing=clipped, extract=["images"], subjects=["A"])
+    assert [array.shape for array in ragged.__getitems__([0, len(ragged) - 1])["images"]] == [
+        (7, 7, 7, 2),
+        (3, 5, 7, 2),
+    ]
+
+
+def test_selection_and_subsets(cohort):
+    cut = indexing.slices
+    chosen = dataset.samples(
+        cohort, indexing=cut, extract=["labels"], select=partial(selection.has_foreground, at_least=140)
+    )
+    counts = [int(np.count_nonzero(s["labels"])) for s in dataset.samples(cohort, indexing=cut, extract=["labels"])]
+    assert 0 < len(chosen) < len(counts)
+    assert len(chosen) == sum(count >= 140 for count in counts)
+    assert all(np.count_nonzero(sample["labels"]) >= 140 for sample in chosen)
+    assert pickle.loads(pickle.dumps(chosen)).kept[0].dtype == np.uint32
+    subset = dataset.samples(cohort, indexing=cut, extract=["labels"], subjects=["C", "A"])
+    assert [sample["subject"] for sample in subset] == ["C"] * 10 + ["A"] * 10
+    by_name = dataset.samples(cohort, indexing=cut, extract=["labels"], select=selection.of_subjects(["C"]))
+    assert {sample["subject"] for sample in by_name} == {"C"}
+
+
+def test_randomness_is_a_function_of_seed_epoch_and_position(cohort):
+    make = partial(dataset.samples, cohort, indexing=Drawn(function=corners), extract=["images"], transform=brightened)
+    samples = make(seed=3)
+    assert all(same(a, b) for a, b in zip(samples, pickle.loads(pickle.dumps(samples)), strict=True))
+    backwards = [samples[position] for position in reversed(range(len(samples)))][::-1]
+    assert all(same(a, b) for a, b in zip(samples, backwards, strict=True))
+    for other in (make(seed=4), dataset.at_epoch(samples, 1)):
+        assert [sample["index"] for sample in other] != [sample["index"] for sample in samples]
+    again = dataset.at_epoch(dataset.at_epoch(samples, 1), 0)
+    assert all(same(a, b) for a, b in zip(samples, again, strict=True))
+    assert len({float(sample["images"].sum()) for sample in samples}) == 12
+
+
+def test_indices_are_drawn_where_something_is(cohort):
+    def at_labels(rng, labels):
+        places = np.argwhere(labels[..., 0] == 4)
+        return [tuple(map(int, place)) for place in places[rng.integers(0, len(places), 5)]]
+
+    samples = dataset.samples(cohort, indexing=Drawn(function=at_labels, at="labels"), extract=["labels"])
+    assert [sample["labels"].tolist() for sample in samples] == [[4]] * 15
+
+
+@pytest.mark.parametrize("threads", [1, 2, 5])
+def test_prefetching_changes_nothing(cohort, threads):
+    samples = dataset.samples(cohort, indexing=PATCHES, extract=["images"], transform=brightened, seed=1)
+    expected = [
+        dataset.collate([samples[p] for p in range(s, min(s + 5, len(samples)))]) for s in range(0, len(samples), 5)
+    ]
+    found = list(dataset.prefetch(samples, batch_size=5, threads=threads))
+    assert len(found) == len(expected)
+    assert all(same(a, b) for a, b in zip(found, expected, strict=True))
+    shuffled = [
+        list(dataset.prefetch(samples, batch_size=5, threads=threads, rng=np.random.default_rng(7))) for _ in "12"
+    ]
+    assert all(same(a, b) for a, b in zip(*shuffled, strict=True))
+    places = [(s, str(i)) for batch in shuffled[0] for s, i in zip(batch["subject"], batch["index"], strict=True)]
+    assert len(set(places)) == len(samples)
+    assert places != [(sample["subject"], str(sample["index"])) for sample in samples]
+    assert len(list(dataset.prefetch(samples, batch_size=50, drop_last=True))) == len(samples) // 50
+
+
+def test_prefetching_ends_with_the_loop_and_passes_errors_on(cohort):
+    before = threading.active_count()
+    batches = dataset.prefetch(dataset.samples(cohort, indexing=PATCHES, extract=["images"]), batch_size=2)
+    next(batches)
+    batches.close()
+    assert threading.active_count() == before
+
+    def failing(_):
+        raise RuntimeError("no good")
+
+    bad = dataset.samples(cohort, indexing=PATCHES, extract=["images"], transform=failing)
+    with pytest.raises(RuntimeError, match="no good"):
+        list(dataset.prefetch(bad, batch_size=2))
+
+
+def test_threads_read_the_same(cohort):
+    samples = dataset.samples(cohort, indexing=PATCHES, extract=["images", "labels", "gender"])
+    expected, wrong = list(samples), []
+
+    def work():
+        wrong.extend(k for k in range(len(samples)) if not same(samples[k], expected[k]))
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert wrong == []
+
+
+@pytest.mark.parametrize(("workers", "context"), [(0, None), (2, "fork"), (1, "spawn")])
+def test_samples_go_into_torch(cohort, workers, context):
+    data = pytest.importorskip("torch.utils.data")
+    samples = dataset.samples(cohort, indexing=PATCHES, extract=["images"], transform=brightened, subjects=["A"])
+    samples[0]
+    loader = data.DataLoader(
+        samples, batch_size=5, collate_fn=dataset.collate, num_workers=workers, multiprocessing_context=context
+    )
+    assert all(same(a, b) for a, b in zip(loader, dataset.prefetch(samples, batch_size=5), strict=True))
+
+
+def test_samples_go_into_grain(cohort):
+    grain = pytest.importorskip("grain")
+    samples = dataset.samples(cohort, indexing=PATCHES, extract=["images"])
+    source = grain.MapDataset.source(samples)
+    assert len(source) == len(samples)
+    assert same(source[7], samples[7])
+    images = grain.MapDataset.source(samples).shuffle(seed=1).map(lambda sample: sample["images"]).batch(4)
+    assert images[0].shape == (4, 4, 4, 4, 2)
+    assert len(list(grain.MapDataset.source(samples).to_iter_dataset())) == len(samples)
+
+
+def test_the_table_of_voxels_is_small(tmp_path):
+    someone = dataset.Subject(name="A", entries=(dataset.Entry(category="n", name="x", value=1.0),))
+    volume = np.zeros((41, 47, 41, 1), np.uint8)
+    grid = Geometry(shape=volume.shape[:3], spacing=(1, 1, 1))
+    dataset.create(tmp_path / "x.h5", [someone], transform=lambda s: {**s, "images": volume, "geometry": grid})
+    samples = dataset.samples(dataset.open(tmp_path / "x.h5"), indexing=indexing.voxels, extract=["images"])
+    assert len(samples) == volume.size
+    assert len(pickle.dumps(samples)) < 4096
+    assert samples[-1]["index"] == (40, 46, 40)
+
+
+def test_wishes_that_cannot_be_met(cohort):
+    for change, message in (
+        ({"extract": ["nothing"]}, "`category` must be one of images, labels, numerical, gender; got 'nothing'"),
+        ({"extract": [Extract(category="images", entries="T9")]}, "`entries` must be of T1, T2; got T9"),
+        ({"subjects": ["Z"]}, "`subject` must be one of A, B, C; got 'Z'"),
+        ({"select": lambda _: False}, "lead to samples"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            dataset.samples(cohort, **{"indexing": PATCHES, "extract": ["images"], **change})

@@ -1,0 +1,172 @@
+"""Where patches go in a volume, and how much each counts against those that came before it.
+
+The mean of a voxel is kept up to date: patch k changes it by `(p_k - mean) / d_k`, with
+`d_k = 1 + (w_1 + ... + w_(k-1)) / w_k`. What all patches agree on stays as it is to the last bit, nothing is left to be
+divided at the end, and there is no volume of weights: for a grid, whose windows are products over the axes, `d_k` is
+made of two lines per axis.
+"""
+
+import math
+from collections.abc import Iterable, Iterator
+from itertools import product
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from mia_functional import _check
+from mia_functional.assembly.windows import Window, outer, profile, uniform
+from mia_functional.indexing import Indices, sides
+from mia_functional.indexing.records import Axis
+from mia_functional.typing import Array, Index, Margin, Shape
+
+
+class Place(NamedTuple):
+    """Where one patch goes; with one more leading axis, where several do. A pytree, for `jit` and `scan`.
+
+    Args:
+        start: First voxel of the patch, integers `(axes,)`.
+        lines: For every axis `(2, size)`: the weight of the patches before it, and of all patches, along this axis,
+            each divided by the patch's own. With `s` and `t` of the axes in order,
+            `d = 1 + s_n + t_n (s_(n-1) + t_(n-1) (... s_1))`. Empty where `divisor` is given.
+        divisor: `d` itself, `(*patch,)`, where the patches are no grid.
+    """
+
+    start: Array
+    lines: tuple[Array, ...]
+    divisor: Array | None = None
+
+
+class Ends(NamedTuple):
+    """The lines of one axis: where each of its steps starts, its two lines, and which voxels are covered."""
+
+    starts: list[int]
+    lines: list[Any]
+    covered: Any
+
+
+def placements(indices: Indices, shape: Shape, *, window: Window = uniform) -> Place:
+    """Return the places of all patches of a grid as one table, for loops under `jit`: `add` takes one row of it.
+
+    Args:
+        indices: A grid of whole patches that lie inside of the volume, as `patches` gives with `shift` or `even`.
+        shape: Spatial shape of the volume.
+        window: Weights along one axis of a patch; only `mean` uses them.
+
+    Returns:
+        A `Place` of NumPy arrays with one leading axis, the patches in order; `lax.scan` takes it as it is.
+
+    Raises:
+        ValueError: The indices are no grid of one size inside of the volume, or leave voxels uncovered.
+
+    Example:
+        >>> from mia_functional.indexing import patches
+        >>> placements(patches((5,), (3,)), (5,)).start.tolist()
+        [[0], [2]]
+    """
+    size = _check.integers("placements", "shape", shape, minimum=1)
+    grid = one_grid(indices)
+    steps = [] if grid is None else [[_span(step) for step in axis] for axis in grid]
+    inside = all(low >= 0 and high <= voxels for axis, voxels in zip(steps, size, strict=False) for low, high in axis)
+    if len(steps) != len(size) or not inside or any(len({high - low for low, high in axis}) != 1 for axis in steps):
+        needed = f"be one grid of equal patches inside of {size}"
+        _check.invalid_value("placements", "indices", needed, "others")
+    ends = [_ends(axis, voxels, window) for axis, voxels in zip(grid or (), size, strict=True)]
+    refuse_gaps("placements", [end.covered for end in ends])
+    order = np.indices([len(end.starts) for end in ends]).reshape(len(ends), -1)
+    start = np.stack([np.array(end.starts, dtype=np.int32)[row] for end, row in zip(ends, order, strict=True)], axis=1)
+    return Place(start, tuple(np.stack(end.lines)[row] for end, row in zip(ends, order, strict=True)))
+
+
+def one_grid(indices: Iterable[Index]) -> tuple[Axis, ...] | None:
+    """Return the axes of indices that are one grid; None for others."""
+    return indices.grids[0] if isinstance(indices, Indices) and len(indices.grids) == 1 else None
+
+
+def walk(
+    function: str, indices: Iterable[Index], shape: Shape, window: Window, fill: float | None
+) -> tuple[Iterator[tuple[Index, Place]], list[Any]]:
+    """Return all indices with their places, and the weights that say which voxels are covered, once all are through.
+
+    Gaps of a grid are refused before the first patch. The weights are one array per axis of a grid, else one volume.
+    """
+    grid = one_grid(indices)
+    if grid is None:
+        seen = np.zeros(shape, dtype=np.float32)
+        return ((index, place_in(function, seen, index, window)) for index in indices), [seen]
+    if len(grid) != len(shape):
+        _check.invalid_value(function, "indices", f"have {len(shape)} entries, one per axis", len(grid))
+    ends = [_ends(axis, size, window) for axis, size in zip(grid, shape, strict=True)]
+    covered = [end.covered for end in ends]
+    if fill is None:
+        refuse_gaps(function, covered)
+    steps = product(*(zip(end.starts, end.lines, strict=True) for end in ends))
+    places = (Place(np.array([s for s, _ in step], dtype=np.int32), tuple(line for _, line in step)) for step in steps)
+    return zip(indices, places, strict=True), covered
+
+
+def place_in(function: str, seen: Any, index: Index, window: Window) -> Place:
+    """Return the place of a patch after those whose weights were `seen`, a volume, which gets this one's too."""
+    spans = _spans(function, index, seen.shape)
+    lines = [profile(window, *span, size) for span, size in zip(spans, seen.shape, strict=True)]
+    start = [max(low, 0) for low, _ in spans]
+    box = tuple(slice(low, low + line.size) for low, line in zip(start, lines, strict=True))
+    own = outer(lines).astype(seen.dtype)
+    divisor = 1 + seen[box] / own
+    seen[box] += own
+    return Place(np.array(start, dtype=np.int32), (), divisor)
+
+
+def fit(function: str, patch: Array, index: Index, shape: Shape, margin: Margin) -> Array:
+    """Return the part of a patch that lies in the volume, without its margin, and with an axis for every plane."""
+    spans = _spans(function, index, shape)
+    expected: list[int] = []
+    cut: list[slice | None] = []
+    sizes = zip(index, spans, shape, sides(function, margin, len(index)), strict=True)
+    for entry, (low, high), size, (before, after) in sizes:
+        if isinstance(entry, slice) or before or after:
+            expected.append(before + high - low + after)
+            cut.append(slice(before + max(-low, 0), before + min(high, size) - low))
+        else:
+            cut.append(None)
+    if tuple(patch.shape[: len(expected)]) != tuple(expected):
+        _check.invalid_value(function, "patches", f"match their index, {tuple(expected)}", tuple(patch.shape))
+    return patch if cut == [slice(0, length) for length in patch.shape[: len(cut)]] else patch[(*cut, ...)]
+
+
+def refuse_gaps(function: str, covered: list[Any]) -> None:
+    """Refuse volumes with voxels that no patch covers, by weights as `walk` gives them."""
+    missing = 1.0 - math.prod(float(np.mean(part > 0)) for part in covered)
+    if missing > 0:
+        raise ValueError(f"{function}: `indices` must cover the volume, or `fill` be given; {missing:.4%} is missing.")
+
+
+def _spans(function: str, index: Index, shape: Shape) -> list[tuple[int, int]]:
+    """Return the start and the stop along each axis; refuse an index that does not belong to the volume."""
+    if len(index) != len(shape):
+        _check.invalid_value(function, "indices", f"have {len(shape)} entries, one per axis", len(index))
+    spans = [_span(entry) for entry in index]
+    if any(high <= max(low, 0) or low >= size for (low, high), size in zip(spans, shape, strict=True)):
+        _check.invalid_value(function, "indices", f"touch the volume, {shape}", index)
+    return spans
+
+
+def _ends(axis: Axis, size: int, window: Window) -> Ends:
+    """Return the lines of all steps along one axis."""
+    spans = [_span(step) for step in axis]
+    own = [profile(window, low, high, size) for low, high in spans]
+    boxes = [slice(max(low, 0), max(low, 0) + line.size) for (low, _), line in zip(spans, own, strict=True)]
+    everything, before = np.zeros(size), np.zeros(size)
+    for box, line in zip(boxes, own, strict=True):
+        everything[box] += line
+    lines = []
+    for box, line in zip(boxes, own, strict=True):
+        lines.append(np.stack([before[box] / line, everything[box] / line]))
+        before[box] += line
+    return Ends([box.start for box in boxes], lines, everything > 0)
+
+
+def _span(step: Any) -> tuple[int, int]:
+    """Return the start and the stop of an entry of an index or of a step along an axis."""
+    if isinstance(step, slice):
+        return step.start, step.stop
+    return step if isinstance(step, tuple) else (step, step + 1)

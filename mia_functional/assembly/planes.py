@@ -1,0 +1,131 @@
+"""Assembly of volumes that need not exist: planes are handed out as soon as no patch will touch them again."""
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import numpy as np
+
+from mia_functional import _array, _check
+from mia_functional.assembly.places import Place, fit, walk
+from mia_functional.assembly.reductions import Reduction, mean, vote
+from mia_functional.assembly.steps import add, start
+from mia_functional.assembly.volumes import filled, paired, typed
+from mia_functional.assembly.windows import Window, uniform
+from mia_functional.indexing import Indices
+from mia_functional.typing import Array, Index, Margin, Shape
+
+
+def assemble_planes(
+    patches: Iterable[Array],
+    indices: Iterable[Index],
+    shape: Shape,
+    *,
+    reduction: Reduction = mean,
+    window: Window = uniform,
+    fill: float | None = None,
+    margin: Margin = 0,
+    dtype: Any = None,
+) -> Iterator[tuple[int, Array]]:
+    """Yield the planes of the volume that `assemble` would return, each as soon as it is finished (streaming).
+
+    Only the planes that the patches at hand reach are kept, about as many as a patch has: the label map of many classes
+    (`labels[k] = plane.argmax(-1)`) never needs the probabilities of the whole volume.
+
+    Args:
+        patches: As for `assemble`, as are all that follow.
+        indices: In the order of their starts along the first axis, as those of `patches` are.
+        shape: Spatial shape of the volume.
+        reduction: `mean`, `total`, `maximum`, `last`, or any whose state is one array (not `vote`).
+        window: Weights along one axis of a patch.
+        fill: Value of voxels that no patch covers.
+        margin: Context that the patches still have.
+        dtype: That of the planes.
+
+    Yields:
+        The position of a plane along the first axis, and the plane, `(*shape[1:], ...)`; in order.
+
+    Raises:
+        TypeError: The reduction is `vote`.
+        ValueError: As for `assemble`; or an index starts before the one ahead of it.
+
+    Example:
+        >>> import numpy as np
+        >>> parts = [np.array([1.0, 1.0]), np.array([3.0, 3.0])]
+        >>> [(k, float(plane)) for k, plane in assemble_planes(parts, [(slice(0, 2),), (slice(1, 3),)], (3,))]
+        [(0, 1.0), (1, 2.0), (2, 3.0)]
+    """
+    size = _check.integers("assemble_planes", "shape", shape, minimum=1)
+    if reduction is vote:
+        _check.invalid_kind("assemble_planes", "reduction", "keep its state in one array", reduction.name)
+    known = indices if isinstance(indices, Indices) else list(indices)
+    walked, covered = walk("assemble_planes", known, size, window if reduction.weighted else uniform, fill)
+    parts = (
+        (fit("assemble_planes", patch, index, size, margin), place)
+        for patch, (index, place) in paired("assemble_planes", patches, walked)
+    )
+    for position, values, patch in _finished(parts, _depth(known, size[0]), size, reduction):
+        plane = filled("assemble_planes", reduction.finish(values), _on_plane(covered, position), fill)
+        yield position, typed(plane, patch, dtype)
+
+
+def _finished(
+    parts: Iterator[tuple[Array, Place]], depth: int, shape: Shape, reduction: Reduction
+) -> Iterator[tuple[int, Array, Array]]:
+    """Yield the state of every plane as soon as no patch touches it again, with the patch at hand.
+
+    The states lie in a ring of `depth` planes: the plane at position k has row `k % depth`.
+    """
+    part: Any = None
+    ring: Any = None
+    blank: Any = None
+    done = 0
+    for part, place in parts:
+        if ring is None:
+            ring, blank = (start(part[:1, ...], (rows, *shape[1:]), reduction=reduction) for rows in (depth, 1))
+        begin = int(place.start[0])
+        if begin < done:
+            _check.invalid_value("assemble_planes", "indices", "be in order along the first axis", f"start {begin}")
+        for position in range(done, begin):
+            yield position, _row(ring, position % depth), part
+            ring = _array.reuse(_array.set_block, ring, (position % depth,), blank)
+        done = begin
+        for piece, where in _pieces(part, place, depth):
+            ring = add(ring, piece, where, reduction=reduction)
+    if ring is None:
+        _check.invalid_value("assemble_planes", "patches", "hold at least one patch", "none")
+    for position in range(done, shape[0]):
+        yield position, _row(ring, position % depth), part
+        ring = _array.reuse(_array.set_block, ring, (position % depth,), blank)
+
+
+def _row(ring: Array, row: int) -> Array:
+    """Return a copy of one plane of a ring."""
+    return _array.library(ring).asarray(ring[row, ...], copy=True)
+
+
+def _pieces(part: Array, place: Place, depth: int) -> Iterator[tuple[Array, Place]]:
+    """Yield a patch and its place in a ring; in two pieces where it goes beyond the last row."""
+    row, size = int(place.start[0]) % depth, part.shape[0]
+    first = min(size, depth - row)
+    for low, high, begin in ((0, first, row), (first, size, 0)):
+        if low < high:
+            lines = tuple(line[:, low:high] if axis == 0 else line for axis, line in enumerate(place.lines))
+            divisor = None if place.divisor is None else place.divisor[low:high]
+            where = Place(np.concatenate([[begin], place.start[1:]]).astype(np.int32), lines, divisor)
+            yield (part if size == high - low else part[low:high, ...]), where
+
+
+def _depth(indices: Iterable[Index], size: int) -> int:
+    """Return how many planes are unfinished at most: from an index' start to the farthest stop so far."""
+    spans = ((entry.start, entry.stop) if isinstance(entry, slice) else (entry, entry + 1) for entry, *_ in indices)
+    depth = stop = 0
+    for low, high in spans:
+        stop = max(stop, min(high, size))
+        depth = max(depth, stop - max(low, 0))
+    return depth
+
+
+def _on_plane(covered: list[Any], position: int) -> list[Any]:
+    """Return the weights of a plane, from those of the volume."""
+    first, *others = covered
+    return [first[position] * others[0], *others[1:]] if others else [first[position]]

@@ -1,0 +1,71 @@
+"""Assembly patch by patch, for loops of your own: `start`, `add` and `finish` trace under `jit` and `scan`."""
+
+from typing import Any
+
+from mia_functional import _array, _check
+from mia_functional.assembly.places import Place
+from mia_functional.assembly.reductions import Reduction, mean
+from mia_functional.typing import Array, Shape
+
+
+def start(patch: Array, shape: Shape, *, reduction: Reduction = mean) -> Any:
+    """Return the state of an assembly before its first patch.
+
+    Args:
+        patch: Any patch, `(*patch, ...)`: it tells the library, the device, the dtype and the channels.
+        shape: Spatial shape of the volume.
+        reduction: As for `assemble`.
+
+    Returns:
+        What `add` takes; for all reductions but `vote` an array `(*shape, ...)`.
+
+    Example:
+        >>> import jax
+        >>> from mia_functional.assembly.places import placements
+        >>> from mia_functional.indexing import patches
+        >>> places = placements(patches((3,), (2,), step=1), (3,))
+        >>> parts = jax.numpy.asarray([[1.0, 1.0], [3.0, 3.0]])
+        >>> state = start(parts[0], (3,))
+        >>> state, _ = jax.lax.scan(lambda state, row: (add(state, *row), None), state, (parts, places))
+        >>> finish(state).tolist()
+        [1.0, 2.0, 3.0]
+    """
+    _array.namespace("start", patch=patch)
+    size = _check.integers("start", "shape", shape, minimum=1)
+    if any(part > room for part, room in zip(patch.shape, size, strict=False)) or patch.ndim < len(size):
+        _check.invalid_value("start", "patch", f"fit into the volume, {size}", tuple(patch.shape))
+    return reduction.start(patch, (*size, *patch.shape[len(size) :]))
+
+
+def add(state: Any, patch: Array, place: Place, *, reduction: Reduction = mean) -> Any:
+    """Return the state with one patch brought in; the state given is used up (donate it: `donate_argnums=0`).
+
+    Under `jit`, `scan` and `vmap` the place may be traced; in NumPy and PyTorch the state is changed in place.
+
+    Args:
+        state: From `start` or `add`.
+        patch: `(*patch, ...)`, with one axis for each of the volume: of size 1 where the index is an integer.
+        place: One row of `placements`, of the reduction's indices; it lies in the volume.
+        reduction: As for `start`.
+
+    Raises:
+        ValueError: The patch has another shape than its place, or other channels than the volume.
+    """
+    expected = tuple(line.shape[-1] for line in place.lines) if place.divisor is None else tuple(place.divisor.shape)
+    if tuple(patch.shape[: len(expected)]) != expected:
+        _check.invalid_value("add", "patch", f"match its place, {expected}", tuple(patch.shape))
+    extra = getattr(state, "shape", patch.shape)[len(expected) :]
+    if tuple(patch.shape[len(expected) :]) != tuple(extra):
+        needed = f"have the channels of the volume, {tuple(extra)}"
+        _check.invalid_value("add", "patch", needed, tuple(patch.shape[len(expected) :]))
+    return reduction.add(state, patch, place)
+
+
+def finish(state: Any, *, reduction: Reduction = mean) -> Array:
+    """Return the volume of a state, in the dtype of its sums (float32 for smaller ones).
+
+    Args:
+        state: From `add`.
+        reduction: As for `start`.
+    """
+    return reduction.finish(state)

@@ -1,0 +1,129 @@
+"""Which samples are wanted: predicates on samples, for `select=` of `mia_functional.dataset.samples`.
+
+A sample is a dictionary of arrays of any library. Options are bound with `functools.partial`, which travels to other
+processes: `partial(has_foreground, at_least=100)`.
+"""
+
+from collections.abc import Callable, Collection, Mapping
+from functools import partial
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from mia_functional import _array, _check
+
+Sample: TypeAlias = Mapping[str, Any]
+"""Arrays by category, and `subject`."""
+
+Predicate: TypeAlias = Callable[[Sample], bool]
+"""Whether a sample is wanted."""
+
+
+def non_constant(sample: Sample, *, category: str = "images") -> bool:
+    """Tell whether an image has more than one intensity, in any channel.
+
+    Args:
+        sample: Has the category as an array `(*spatial, channels)`.
+        category: The one that is looked at.
+
+    Example:
+        >>> non_constant({"images": np.array([[1.0, 2.0], [1.0, 2.0]])})
+        False
+    """
+    array = _voxels("non_constant", sample, category)
+    return bool((array != array[(0,) * (array.ndim - 1)]).any())
+
+
+def non_black(sample: Sample, *, category: str = "images", black: float = 0) -> bool:
+    """Tell whether an image has any voxel brighter than black.
+
+    Args:
+        sample: Has the category as an array.
+        category: The one that is looked at.
+        black: Intensity of the background.
+
+    Example:
+        >>> non_black({"images": np.zeros((4, 4, 1))})
+        False
+    """
+    return bool((_voxels("non_black", sample, category) > black).any())
+
+
+def above_percentile(sample: Sample, *, value: float, percentile: float = 50, category: str = "images") -> bool:
+    """Tell whether a percentile of an image's intensities lies above a value: enough of it is bright enough.
+
+    Args:
+        sample: Has the category as an array.
+        value: The intensity.
+        percentile: Which one, within 0 and 100; 75 asks that more than a quarter of the voxels be brighter.
+        category: The one that is looked at.
+
+    Raises:
+        ValueError: The percentile is out of range, or the sample lacks the category.
+
+    Example:
+        >>> above_percentile({"images": np.array([[0.0], [0.0], [0.0], [9.0]])}, value=1, percentile=50)
+        False
+
+    Differs from:
+        pymia's `PercentileSelection`, which asks that no voxel lie below the percentile of its own image: true only of
+        images whose darkest voxels are so many that they are the percentile.
+    """
+    if not 0 <= percentile <= 100:
+        _check.invalid_value("above_percentile", "percentile", "lie within 0 and 100", percentile)
+    return bool(np.percentile(_voxels("above_percentile", sample, category), percentile) > value)
+
+
+def has_foreground(sample: Sample, *, category: str = "labels", at_least: int = 1) -> bool:
+    """Tell whether labels are not all background.
+
+    Args:
+        sample: Has the category as an array.
+        category: The one that is looked at.
+        at_least: Voxels of any label but 0 that there must be.
+
+    Example:
+        >>> has_foreground({"labels": np.array([[0], [3]])}, at_least=2)
+        False
+    """
+    return int(np.count_nonzero(_voxels("has_foreground", sample, category))) >= at_least
+
+
+def of_subjects(names: Collection[str]) -> Predicate:
+    """Return the predicate of samples of some subjects; `samples(subjects=...)` does it without reading the others.
+
+    Args:
+        names: Identifiers.
+
+    Example:
+        >>> of_subjects(["A", "B"])({"subject": "C"})
+        False
+    """
+    return partial(_of_subjects, frozenset(names))
+
+
+def all_of(*predicates: Predicate) -> Predicate:
+    """Return the predicate that is true where all of several are; the first false one ends the search.
+
+    Example:
+        >>> all_of(non_black, non_constant)({"images": np.ones((4, 1))})
+        False
+    """
+    return partial(_all_of, predicates)
+
+
+def _of_subjects(names: frozenset[str], sample: Sample) -> bool:
+    """Tell whether a sample is of one of the subjects."""
+    return sample["subject"] in names
+
+
+def _all_of(predicates: tuple[Predicate, ...], sample: Sample) -> bool:
+    """Tell whether all predicates are true."""
+    return all(predicate(sample) for predicate in predicates)
+
+
+def _voxels(function: str, sample: Sample, category: str) -> Any:
+    """Return a category of a sample as a NumPy array."""
+    if category not in sample:
+        _check.invalid_value(function, "sample", f"hold {category}", ", ".join(sample))
+    return _array.to_numpy(sample[category])

@@ -1,0 +1,101 @@
+"""Kills a process while it creates a dataset, again and again: `python killed.py FOLDER TRIALS`.
+
+Each trial forks a process that creates a dataset of eight subjects and reports every one that is done; it is killed at
+a random moment, with the signal that cannot be caught. Then the creation is resumed. What it prints as JSON is, per
+trial: whether the file was there, and how many subjects were done, lost and made again.
+"""
+
+import json
+import os
+import random
+import signal
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+
+from mia_functional import dataset
+from mia_functional.geometry import Geometry
+
+COUNT = 8
+
+
+def subjects(folder):
+    """Subjects whose files hold only the seed of what is in them."""
+    people = []
+    for number in range(COUNT):
+        path = folder / f"{number}.seed"
+        path.write_text(str(number))
+        people.append(
+            dataset.Subject(name=f"S{number}", entries=(dataset.Entry(category="images", name="T1", path=str(path)),))
+        )
+    return people
+
+
+def load(path):
+    """Make a small volume of noise."""
+    rng = np.random.default_rng(int(Path(path).read_text()))
+    return rng.normal(size=(24, 24, 24)).astype(np.float32), Geometry(shape=(24, 24, 24), spacing=(1, 1, 1))
+
+
+def create_and_report(path, people, descriptor):
+    """Create, and write the position of every subject that is done to a pipe."""
+    dataset.create(path, people, load=load, progress=lambda done, *_: os.write(descriptor, bytes([done])))
+
+
+def killed_after(delay, path, people):
+    """Create in a new process, kill it after a while, and return how many subjects it had reported."""
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            create_and_report(path, people, writing)
+        finally:
+            os._exit(0)
+    os.close(writing)
+    time.sleep(delay)
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    with os.fdopen(reading, "rb") as stream:
+        return len(stream.read())
+
+
+def trial(folder, people, expected, longest):
+    """Kill once, look at what is there, resume, and compare."""
+    path = folder / "cohort.h5"
+    done = killed_after(random.uniform(0, longest), path, people)
+    there = path.exists()
+    whole = not there or path.read_bytes() == expected
+    again = []
+
+    def counted(name):
+        again.append(Path(name).stem)
+        return load(name)
+
+    if not there:
+        dataset.create(path, people, load=counted, resume=True)
+    lost = sorted(set(again) & {str(number) for number in range(done)})
+    outcome = {"done": done, "there": there, "whole": whole, "lost": lost, "same": path.read_bytes() == expected}
+    left = [name for name in os.listdir(folder) if name.startswith(".")]
+    for name in left:
+        for entry in [*(folder / name).glob("*"), folder / name]:
+            entry.rmdir() if entry.is_dir() else entry.unlink()
+    path.unlink()
+    return outcome
+
+
+def main(folder, trials):
+    """Run the trials and print what happened."""
+    random.seed(0)
+    people = subjects(folder)
+    start = time.perf_counter()
+    dataset.create(folder / "cohort.h5", people, load=load)
+    longest = 1.1 * (time.perf_counter() - start)
+    expected = (folder / "cohort.h5").read_bytes()
+    (folder / "cohort.h5").unlink()
+    print(json.dumps([trial(folder, people, expected, longest) for _ in range(trials)]))
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), int(sys.argv[2]))

@@ -1,0 +1,203 @@
+"""Assembly inside compiled loops: scans with traced positions, donated buffers, sliding windows."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from mia_functional import indexing
+from mia_functional.assembly import (
+    Place,
+    add,
+    assemble,
+    finish,
+    gaussian,
+    hann,
+    last,
+    maximum,
+    mean,
+    placements,
+    sliding_window,
+    start,
+    total,
+    uniform,
+)
+from mia_functional.extraction import dynamic_patch, extract
+
+SHAPE = (7, 8, 6)
+GRID = indexing.patches(SHAPE, (3, 4, 3), step=(2, 3, 2))
+VOLUME = np.random.default_rng(0).normal(size=(*SHAPE, 2)).astype(np.float32)
+REDUCTIONS = (mean, last, maximum, total)
+
+
+def doubted(patch, seed):
+    """Return a patch with noise, so that overlapping ones disagree."""
+    return patch + np.random.default_rng(seed).normal(size=patch.shape).astype(np.float32)
+
+
+PARTS = np.stack([doubted(extract(VOLUME, index), seed) for seed, index in enumerate(GRID)])
+
+
+def scanned(parts, places, reduction):
+    """Assemble in one scan."""
+    state = start(parts[0], SHAPE, reduction=reduction)
+    state, _ = jax.lax.scan(lambda state, row: (add(state, *row, reduction=reduction), None), state, (parts, places))
+    return finish(state, reduction=reduction)
+
+
+@pytest.mark.parametrize("reduction", REDUCTIONS, ids=lambda reduction: reduction.name)
+@pytest.mark.parametrize("window", [uniform, hann, gaussian])
+def test_a_compiled_scan_equals_assemble(reduction, window):
+    places = placements(GRID, SHAPE, window=window)
+    found = jax.jit(scanned, static_argnums=2)(jnp.asarray(PARTS), places, reduction)
+    expected = assemble(PARTS, GRID, SHAPE, reduction=reduction, window=window)
+    np.testing.assert_allclose(found, expected, rtol=2e-6, atol=2e-6)
+
+
+@pytest.mark.parametrize("window", [uniform, hann, gaussian])
+def test_a_compiled_scan_of_what_was_extracted_is_exactly_the_identity(window):
+    places = placements(GRID, SHAPE, window=window)
+
+    @jax.jit
+    def there_and_back(volume, places):
+        def step(state, place):
+            return add(state, dynamic_patch(volume, place.start, (3, 4, 3)), place), None
+
+        state = start(volume[:3, :4, :3], SHAPE)
+        return finish(jax.lax.scan(step, state, places)[0])
+
+    np.testing.assert_array_equal(there_and_back(jnp.asarray(VOLUME), places), VOLUME)
+
+
+@pytest.mark.parametrize("reduction", REDUCTIONS, ids=lambda reduction: reduction.name)
+def test_a_donated_state_is_reused(reduction):
+    places = placements(GRID, SHAPE)
+    bring = jax.jit(add, donate_argnums=0, static_argnames="reduction")
+    state = start(jnp.asarray(PARTS[0]), SHAPE, reduction=reduction)
+    compiled = bring.lower(state, PARTS[0], row(places, 0), reduction=reduction).compile()
+    assert compiled.memory_analysis().alias_size_in_bytes == state.nbytes
+    for k, part in enumerate(PARTS):
+        before = state
+        state = bring(state, jnp.asarray(part), row(places, k), reduction=reduction)
+        assert before.is_deleted()
+    expected = assemble(PARTS, GRID, SHAPE, reduction=reduction)
+    np.testing.assert_allclose(finish(state, reduction=reduction), expected, rtol=2e-6, atol=2e-6)
+
+
+def row(places, k):
+    """Return one row of a table of places."""
+    return Place(places.start[k], tuple(line[k] for line in places.lines))
+
+
+@pytest.mark.parametrize("reduction", REDUCTIONS, ids=lambda reduction: reduction.name)
+def test_a_loop_of_your_own_equals_assemble_in_every_library(xp, reduction):
+    places = placements(GRID, SHAPE, window=hann)
+
+    def loop(parts):
+        state = start(parts[0, ...], SHAPE, reduction=reduction)
+        for k in range(len(GRID)):
+            state = add(state, parts[k, ...], row(places, k), reduction=reduction)
+        return finish(state, reduction=reduction)
+
+    expected = assemble(PARTS, GRID, SHAPE, reduction=reduction, window=hann)
+    np.testing.assert_allclose(xp.run(loop, PARTS), expected, rtol=2e-6, atol=2e-6)
+
+
+def test_placements_are_starts_and_small_lines():
+    places = placements(GRID, SHAPE, window=gaussian)
+    np.testing.assert_array_equal(places.start, indexing.starts(GRID))
+    assert [line.shape for line in places.lines] == [(len(GRID), 2, 3), (len(GRID), 2, 4), (len(GRID), 2, 3)]
+
+
+@pytest.mark.parametrize("window", [uniform, hann, gaussian])
+@pytest.mark.parametrize("batch_size", [1, 20])
+def test_a_sliding_window_equals_extract_network_assemble(xp, window, batch_size):
+    def network(batch):
+        return batch[..., :1] * 2.0 - batch[..., 1:] ** 2 + batch[:, :1, :1, :1, :1]
+
+    found = xp.run(
+        lambda volume: sliding_window(network, volume, (3, 4, 3), step=(2, 3, 2), window=window, batch_size=batch_size),
+        VOLUME,
+    )
+    parts = [network(extract(VOLUME, index)[np.newaxis])[0] for index in GRID]
+    np.testing.assert_allclose(found, assemble(parts, GRID, SHAPE, window=window), rtol=2e-6, atol=5e-6)
+
+
+@pytest.mark.parametrize("shape", [(5,), (4, 5), (2, 6, 3), (2, 3, 2, 3)])
+def test_a_sliding_window_that_changes_nothing_is_the_identity_and_may_be_larger_than_the_volume(xp, shape):
+    volume = np.random.default_rng(1).normal(size=(*shape, 2)).astype(np.float32)
+    found = xp.run(lambda array: sliding_window(lambda batch: batch, array, (3,) * len(shape), window=hann), volume)
+    np.testing.assert_array_equal(found, volume)
+
+
+def test_a_sliding_window_keeps_dtypes_and_sees_batches():
+    sizes = []
+
+    def count(batch):
+        sizes.append(batch.shape[0])
+        return (batch > 0).astype(np.uint8)
+
+    found = sliding_window(count, np.ones((9, 2)), (3, 2), step=2, batch_size=3)
+    assert sizes == [3, 1]
+    assert found.dtype == np.float32
+    assert (found == 1).all()
+    assert sliding_window(lambda batch: batch.astype(np.float16), np.ones(4), (2,)).dtype == np.float16
+
+
+def test_a_sliding_window_in_jax_is_one_program_with_the_network_once():
+    calls = []
+
+    def network(batch):
+        calls.append(batch.shape)
+        return batch * 2
+
+    volume = jnp.asarray(VOLUME)
+    run = jax.jit(lambda volume: sliding_window(network, volume, (3, 4, 3), step=(2, 3, 2), batch_size=3))
+    np.testing.assert_array_equal(run(volume), VOLUME * 2)
+    assert len(calls) <= 3
+    text = run.lower(volume).as_text()
+    assert "while" in text
+
+
+def test_a_sliding_window_may_not_change_the_volume_through_its_patches():
+    def careless(batch):
+        batch += 1
+        return batch
+
+    volume = np.zeros((4, 4))
+    assert (sliding_window(careless, volume, (2, 2)) == 1).all()
+    assert (volume == 0).all()
+
+
+@pytest.mark.parametrize(
+    ("call", "text"),
+    [
+        (lambda: placements(GRID, (7, 8)), "`indices` must be one grid of equal patches inside of"),
+        (lambda: placements(indexing.slices((3, 3), axis=(0, 1)), (3, 3)), "must be one grid of equal patches"),
+        (
+            lambda: placements(indexing.patches((5,), (2,), boundary=indexing.overhang), (5,)),
+            "must be one grid of equal patches",
+        ),
+        (
+            lambda: placements(indexing.patches((5,), (2,), boundary=indexing.clip), (5,)),
+            "must be one grid of equal patches",
+        ),
+        (lambda: placements(indexing.patches((5,), (2,), step=3), (6,)), r"33\.3333% is missing"),
+        (lambda: start(np.ones((2, 9)), (3, 3)), r"`patch` must fit into the volume, \(3, 3\); got \(2, 9\)"),
+        (
+            lambda: add(start(PARTS[0], SHAPE), PARTS[0][:2], row(placements(GRID, SHAPE), 0)),
+            r"`patch` must match its place, \(3, 4, 3\)",
+        ),
+        (
+            lambda: add(start(PARTS[0], SHAPE), PARTS[0][..., :1], row(placements(GRID, SHAPE), 0)),
+            r"`patch` must have the channels of the volume, \(2,\); got \(1,\)",
+        ),
+        (lambda: sliding_window(lambda b: b[:, 1:], np.ones(5), (3,)), r"`function` must return predictions \(1, 3\)"),
+        (lambda: sliding_window(lambda b: b, np.ones(5), (3, 3)), "`patch_shape` must have at most 1 entries"),
+        (lambda: sliding_window(lambda b: b, np.ones(9), (3,), step=4), "is missing"),
+        (lambda: sliding_window(lambda b: b, np.ones(9), (3,), batch_size=0), "`batch_size` must be at least 1"),
+    ],
+)
+def test_mistakes_are_one_sentence(call, text):
+    with pytest.raises(ValueError, match=text):
+        call()

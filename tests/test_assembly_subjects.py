@@ -1,0 +1,250 @@
+"""Predictions of many subjects: any order, batches, dictionaries, and mistakes."""
+
+import tracemalloc
+from typing import Any, NamedTuple
+
+import numpy as np
+import pytest
+
+from mia_functional import indexing
+from mia_functional.assembly import (
+    assemble,
+    assemble_planes,
+    assemble_subjects,
+    gaussian,
+    last,
+    maximum,
+    mean,
+    merge_planes,
+    vote,
+)
+from mia_functional.extraction import extract
+
+
+class Cohort(NamedTuple):
+    """Subjects and the shapes of their images."""
+
+    subjects: tuple[str, ...] = ("A", "B", "C")
+    grids: tuple[tuple[int, ...], ...] = ((6, 5, 4), (7, 5, 6), (4, 4, 4))
+
+
+class Table(NamedTuple):
+    """Samples of them."""
+
+    dataset: Cohort
+    numbers: tuple[int, ...]
+    indices: tuple[Any, ...]
+    kept: tuple[Any, ...] = ()
+
+
+COHORT = Cohort()
+VOLUMES = {
+    name: np.random.default_rng(k).normal(size=(*grid, 2)).astype(np.float32)
+    for k, (name, grid) in enumerate(zip(*COHORT, strict=True))
+}
+TABLE = Table(COHORT, (0, 1, 2), tuple(indexing.patches(grid, (3, 3, 3), step=2) for grid in COHORT.grids))
+
+
+def listed(table):
+    """Return all samples with the part of the volume that they are."""
+    return [
+        ({"subject": COHORT.subjects[number], "index": index}, extract(VOLUMES[COHORT.subjects[number]], index))
+        for number, indices in zip(table.numbers, table.indices, strict=True)
+        for index in indices
+    ]
+
+
+def batched(pairs, size):
+    """Return pairs of samples and predictions side by side in batches."""
+    for low in range(0, len(pairs), size):
+        samples, parts = zip(*pairs[low : low + size], strict=True)
+        names = tuple(sample["subject"] for sample in samples)
+        yield {"subject": names, "index": tuple(s["index"] for s in samples)}, np.stack(parts)
+
+
+@pytest.mark.parametrize("seed", [None, 0, 1])
+@pytest.mark.parametrize("window", [None, gaussian])
+def test_every_subject_comes_back_exactly_in_any_order(seed, window):
+    pairs = listed(TABLE)
+    if seed is not None:
+        order = np.random.default_rng(seed).permutation(len(pairs))
+        pairs = [pairs[k] for k in order]
+    options = {} if window is None else {"window": window}
+    for predictions in (pairs, batched(pairs, 7)):
+        found = dict(assemble_subjects(TABLE, predictions, **options))
+        assert found.keys() == VOLUMES.keys()
+        for name, volume in found.items():
+            np.testing.assert_array_equal(volume, VOLUMES[name])
+
+
+@pytest.mark.parametrize("reduction", [mean, maximum])
+def test_a_shuffled_order_gives_the_same_volumes_where_patches_disagree(reduction):
+    rng = np.random.default_rng(0)
+    pairs = [(sample, part + rng.normal(size=part.shape).astype(np.float32)) for sample, part in listed(TABLE)]
+    shuffled = [pairs[k] for k in rng.permutation(len(pairs))]
+    options = {"window": gaussian, "reduction": reduction}
+    found, other = (dict(assemble_subjects(TABLE, predictions, **options)) for predictions in (pairs, shuffled))
+    for number, name in enumerate(COHORT.subjects):
+        parts = [part for sample, part in pairs if sample["subject"] == name]
+        expected = assemble(parts, TABLE.indices[number], COHORT.grids[number], **options)
+        np.testing.assert_allclose(found[name], expected, rtol=2e-6, atol=2e-6)
+        np.testing.assert_allclose(other[name], expected, rtol=2e-6, atol=2e-6)
+
+
+def test_a_subject_is_there_when_its_last_sample_is_and_no_earlier():
+    pairs = listed(TABLE)
+    counts = [len(indices) for indices in TABLE.indices]
+    order = [*range(counts[0], sum(counts[:2])), *range(sum(counts[:2]), sum(counts)), *range(counts[0])]
+    used = []
+
+    def predictions():
+        for k in order:
+            used.append(k)
+            yield pairs[k]
+
+    found = [(name, len(used)) for name, _ in assemble_subjects(TABLE, predictions())]
+    assert found == [("B", counts[1]), ("C", counts[1] + counts[2]), ("A", sum(counts))]
+
+
+def test_only_unfinished_subjects_are_held():
+    count = 20
+    cohort = Cohort(tuple(f"S{k}" for k in range(count)), ((32, 32, 32),) * count)
+    grid = indexing.slices((32, 32, 32))
+    table = Table(cohort, tuple(range(count)), (grid,) * count)
+    plane = np.ones((32, 32, 4), dtype=np.float32)
+    predictions = (({"subject": name, "index": index}, plane) for name in cohort.subjects for index in grid)
+    tracemalloc.start()
+    for _, volume in assemble_subjects(table, predictions):
+        assert (volume == 1).all()
+        size = volume.nbytes
+        del volume
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 2.5 * size
+
+
+def test_dictionaries_of_outputs_become_dictionaries_of_volumes():
+    pairs = [(sample, {"image": part, "first": part[..., 0]}) for sample, part in listed(TABLE)]
+    for predictions in (pairs, [(sample, part) for sample, part in pairs[::-1]]):
+        for name, volumes in assemble_subjects(TABLE, predictions):
+            np.testing.assert_array_equal(volumes["image"], VOLUMES[name])
+            np.testing.assert_array_equal(volumes["first"], VOLUMES[name][..., 0])
+    (sample, _), *_ = pairs
+    several = {name: np.stack([part] * 2) for name, part in pairs[0][1].items()}
+    batch = {"subject": ("A", "A"), "index": (sample["index"], sample["index"])}
+    with pytest.raises(ValueError, match="must hold every sample once; got one more of 'A'"):
+        list(assemble_subjects(TABLE, [(batch, several)]))
+
+
+def test_every_library_and_labels_by_vote(xp):
+    if xp.name == "jax-jit":
+        return
+    labels = {name: (volume[..., 0] > 0).astype(np.int32) + 3 for name, volume in VOLUMES.items()}
+    pairs = [
+        (sample, xp.asarray(extract(labels[sample["subject"]], sample["index"]))) for sample, _ in listed(TABLE)[::-1]
+    ]
+    for name, volume in assemble_subjects(TABLE, pairs, reduction=vote):
+        assert type(volume) is type(pairs[0][1])
+        np.testing.assert_array_equal(np.asarray(volume), labels[name])
+
+
+def test_a_part_of_the_subjects_and_selected_samples_leave_gaps_that_are_filled():
+    table = Table(COHORT, (2, 0), (indexing.slices((4, 4, 4)), indexing.slices((6, 5, 4))), ((1, 3), (0, 5)))
+    predictions = [
+        ({"subject": name, "index": (k, slice(0, 5), slice(0, 4))}, np.full((5, 4), k, dtype=np.float32))
+        for name, k in (("A", 5), ("A", 0))
+    ] + [
+        ({"subject": "C", "index": (k, slice(0, 4), slice(0, 4))}, np.full((4, 4), k, dtype=np.float32)) for k in (1, 3)
+    ]
+    found = dict(assemble_subjects(table, predictions, fill=-1.0))
+    assert list(found) == ["A", "C"]
+    assert found["A"][:, 0, 0].tolist() == [0, -1, -1, -1, -1, 5]
+    assert found["C"][:, 0, 0].tolist() == [-1, 1, -1, 3]
+    with pytest.raises(ValueError, match=r"must cover the volume, or `fill` be given; 66\.6667% is missing"):
+        list(assemble_subjects(table, predictions))
+
+
+def test_margins_and_last_and_dtype():
+    pairs = [
+        (sample, extract(VOLUMES[sample["subject"]], sample["index"], margin=((1, 2), 0, 1)))
+        for sample, _ in listed(TABLE)
+    ]
+    options = {"margin": ((1, 2), 0, 1), "reduction": last, "dtype": np.float64}
+    for name, volume in assemble_subjects(TABLE, pairs, **options):
+        np.testing.assert_array_equal(volume, VOLUMES[name])
+        assert volume.dtype == np.float64
+
+
+PAIRS = listed(TABLE)
+
+
+@pytest.mark.parametrize(
+    ("predictions", "text"),
+    [
+        (PAIRS[:1] + PAIRS[:1], r"`predictions` must hold every sample once; got one more of 'A' at \(slice\(0, 3"),
+        (PAIRS + PAIRS[:1], "must hold every sample once; got one more of 'A'"),
+        ([({"subject": "D", "index": (0,)}, PAIRS[0][1])], "must hold every sample once; got one more of 'D'"),
+        ([({"subject": "A", "index": (slice(0, 2),) * 3}, PAIRS[0][1])], "got one more of 'A'"),
+        (PAIRS[:-1], "must hold every sample once; got none for 1 of 'C'"),
+        ([], "must hold every sample once; got none for 12 of 'A'"),
+        ([(PAIRS[0][0], PAIRS[0][1][:2])], r"`patches` must match their index, \(3, 3, 3\); got \(2, 3, 3, 2\)"),
+        (
+            [PAIRS[0], (PAIRS[1][0], PAIRS[1][1][..., :1])],
+            r"`patch` must have the channels of the volume, \(2,\); got \(1,\)",
+        ),
+        ([({"subject": ("A",), "index": (PAIRS[0][0]["index"],)}, np.ones((2, 3)))], "must have one entry per sample"),
+        (
+            [(PAIRS[0][0], {"a": PAIRS[0][1]}), (PAIRS[1][0], {"b": PAIRS[1][1]})],
+            r"`predictions` must have the outputs \['a'\]; got \['b'\]",
+        ),
+    ],
+)
+def test_mistakes_are_one_sentence(predictions, text):
+    with pytest.raises(ValueError, match=text):
+        list(assemble_subjects(TABLE, predictions))
+
+
+@pytest.mark.parametrize(
+    ("call", "text"),
+    [
+        (lambda: merge_planes([]), "`volumes` must hold at least one volume"),
+        (lambda: merge_planes([np.ones(2), np.ones(3)]), r"`volumes` must have one shape, \(2,\); got \(3,\)"),
+        (
+            lambda: list(assemble_planes([np.ones(2)] * 3, [(slice(k, k + 2),) for k in (0, 2, 0)], (4,))),
+            "`indices` must be in order along the first axis; got start 0",
+        ),
+        (lambda: list(assemble_planes([], indexing.slices((2, 2)), (2, 2))), "got fewer patches"),
+        (lambda: list(assemble_planes([], [], (2, 2), fill=0)), "hold at least one patch"),
+    ],
+)
+def test_mistakes_with_planes_are_one_sentence(call, text):
+    with pytest.raises(ValueError, match=text):
+        call()
+
+
+def test_planes_cannot_be_voted_on():
+    with pytest.raises(TypeError, match="`reduction` must keep its state in one array; got vote"):
+        list(assemble_planes([], [], (2,), reduction=vote))
+
+
+def test_planes_without_a_patch_are_filled_or_missed():
+    indices = [(slice(1, 2), slice(0, 2)), (slice(3, 4), slice(0, 1))]
+    parts = [np.ones((1, 2)), np.full((1, 1), 2.0)]
+    found = np.stack([plane for _, plane in assemble_planes(parts, indices, (5, 2), fill=-1)])
+    assert found.tolist() == [[-1, -1], [1, 1], [-1, -1], [2, -1], [-1, -1]]
+    with pytest.raises(ValueError, match=r"100\.0000% is missing"):
+        list(assemble_planes(parts, indices, (5, 2)))
+
+
+def test_planes_never_hold_the_whole_volume():
+    shape = (120, 40, 40)
+    grid = indexing.patches(shape, (12, 20, 20), step=6)
+    volume_bytes = 120 * 40 * 40 * 8 * 4
+    patches = (np.ones((12, 20, 20, 8), dtype=np.float32) for _ in grid)
+    labels = np.zeros(shape, dtype=np.uint8)
+    tracemalloc.start()
+    for position, plane in assemble_planes(patches, grid, shape, window=gaussian):
+        labels[position] = plane.argmax(axis=-1)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 0.3 * volume_bytes

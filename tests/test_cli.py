@@ -1,0 +1,165 @@
+"""The command `mia`: what each subcommand prints, its exit status, and one sentence for every mistake."""
+
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+import mia_functional as mia
+from mia_functional import cli
+from mia_functional.geometry import Geometry
+
+GRID = Geometry(shape=(6, 7, 8), spacing=(2.0, 1.0, 0.5))
+REFERENCE = np.zeros(GRID.shape, dtype=np.uint8)
+REFERENCE[1:4, 1:4, 1:4], REFERENCE[4:6, 4:7, 4:8] = 1, 2
+
+
+@pytest.fixture
+def cohort(tmp_path):
+    """A folder with predictions, references, a table, and one prediction that is missing."""
+    for number in (1, 2, 10):
+        (tmp_path / "truth" / f"case{number}").mkdir(parents=True)
+        mia.images.write(tmp_path / "truth" / f"case{number}" / "GT.mha", REFERENCE, GRID)
+    (tmp_path / "found").mkdir()
+    for number, shift in ((1, 0), (2, 1)):
+        mia.images.write(tmp_path / "found" / f"case{number}.nii.gz", np.roll(REFERENCE, shift, axis=2), GRID)
+    (tmp_path / "table.csv").write_text("subject,age\ncase1,31\ncase2,42\ncase10,53\n")
+    return tmp_path
+
+
+def run(capsys, *arguments):
+    """Run the command in this process; return the exit status, standard output and standard error."""
+    status = cli.main(list(map(str, arguments)))
+    captured = capsys.readouterr()
+    return status, captured.out, captured.err
+
+
+def test_evaluate_prints_tables_names_the_failed_and_writes_the_values(cohort, capsys):
+    arguments = ("evaluate", cohort / "found", cohort / "truth/{subject}/GT.mha", "--labels", "1=cube", "2", "1+2=all")
+    status, out, err = run(capsys, *arguments, "--metrics", "dice", "hd95", "--output", cohort / "x.csv", "--jobs", 2)
+    assert status == 1
+    assert err.splitlines()[-1] == "case10: evaluate: there is no prediction for case10."
+    lines = [line.split() for line in out.splitlines()]
+    assert lines[0] == ["SUBJECT", "LABEL", "DICE", "HDRFDST95"]
+    assert lines[2:5] == [["case1", name, "1.000", "0.000"] for name in ("cube", "2", "all")]
+    assert lines[5] == ["case2", "cube", f"{36 / 54:.3f}", "0.500"]
+    assert ["cube", "HDRFDST95", "0.250", "0.250", "2"] in lines
+    assert mia.evaluation.read_csv(cohort / "x.csv")[0].value == 1
+    status, out, _ = run(capsys, "summarize", cohort / "x.csv")
+    assert status == 0
+    assert ["cube", "HDRFDST95", "0.250", "0.250", "2"] in [line.split() for line in out.splitlines()]
+    (cohort / "truth" / "case10" / "GT.mha").unlink()
+    assert run(capsys, *arguments)[0] == 0
+
+
+def test_a_prediction_on_another_grid_fails_alone(cohort, capsys):
+    other = Geometry(shape=GRID.shape, spacing=(2.0, 1.0, 1.0))
+    mia.images.write(cohort / "found" / "case2.nii.gz", REFERENCE, other, overwrite=True)
+    status, _, err = run(capsys, "evaluate", cohort / "found", cohort / "truth/{subject}/GT.mha", "--labels", 1)
+    assert status == 1
+    assert "case2: evaluate: `predictions` must lie on the grid of the reference" in err
+    assert "spacing (2.0, 1.0, 1.0) and (2.0, 1.0, 0.5)" in err
+
+
+def test_a_label_that_is_in_neither_image_is_explained(cohort, capsys):
+    _, out, _ = run(capsys, "evaluate", cohort / "found", cohort / "truth/{subject}/GT.mha", "--labels", 9)
+    line = next(line for line in out.splitlines() if line.startswith("case1"))
+    assert line.split()[:5] == ["case1", "9", "nan", "nan", "nan"]
+    assert line.endswith("empty in the prediction and the reference")
+
+
+def test_create_info_and_verify(cohort, capsys):
+    path = cohort / "cohort.h5"
+    arguments = ("create", path, cohort / "truth", "labels/GT={subject}/GT.mha", "--table", cohort / "table.csv")
+    status, out, _ = run(capsys, *arguments, "--column", "numerical/AGE=age", "--jobs", 2)
+    assert status == 0
+    assert "3 subjects: case1, case2, case10" in out
+    assert run(capsys, "info", path)[1] == out
+    assert mia.dataset.read(mia.dataset.open(path), "case10", "numerical").tolist() == [53.0]
+    assert run(capsys, "verify", path)[:2] == (0, f"{path}: all 3 subjects are what was written.\n")
+    status, _, err = run(capsys, *arguments)
+    assert status == 2
+    assert f"{path} exists already" in err
+
+
+def test_verify_finds_a_flipped_bit(cohort, capsys):
+    path = cohort / "cohort.h5"
+    run(capsys, "create", path, cohort / "truth", "labels/GT={subject}/GT.mha")
+    raw = bytearray(path.read_bytes())
+    place = raw.find(REFERENCE.tobytes())
+    raw[place + 100] ^= 1
+    path.write_bytes(raw)
+    status, out, _ = run(capsys, "verify", path)
+    assert status == 1
+    assert out == "labels of case1 is not what was written.\n"
+
+
+def test_metrics_are_listed_and_described(capsys):
+    status, out, _ = run(capsys, "metrics")
+    assert status == 0
+    assert len(out.splitlines()) >= len(mia.metrics.METRICS)
+    _, out, _ = run(capsys, "metrics", "hd95")
+    for words in ("hausdorff_distance", "mm", "inf", "arXiv 1809.04430"):
+        assert words in out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("evaluate", "found", "truth/{subject}/GT.mha", "--metrics", "DICEE"), "nearest are DICE"),
+        (("evaluate", "nowhere", "truth"), "`predictions` must be a folder; got nowhere"),
+        (("evaluate", "found", "truth"), "hold files that match {subject}.*"),
+        (("evaluate", "found", "truth", "--labels", "liver"), "'liver' is not of the form LABEL or LABEL=NAME"),
+        (("evaluate", "found", "truth", "--output", "table.csv"), "table.csv exists already"),
+        (("summarize", "table.csv"), "a table with SUBJECT, LABEL and metrics"),
+        (("summarize", "nothing.csv"), "nothing.csv"),
+        (("create", "x.h5", "truth", "GT={subject}/GT.mha"), "is not of the form CATEGORY/ENTRY=VALUE"),
+        (("create", "x.h5", "found", "labels/GT={subject}/GT.mha"), "hold files that match {subject}/GT.mha"),
+        (("info", "table.csv"), "table.csv"),
+        (("verify", "nothing.h5"), "nothing.h5"),
+        (("metrics", "hausdorf"), "nearest are HDRFDST"),
+        (("demo", "--output", "/nowhere/at/all"), "the folder /nowhere/at does not exist"),
+        (("demo", "--seed", "-1"), "`seed` must be at least 0; got -1"),
+        (("demo", "--seed", "x"), "invalid int value: 'x'"),
+        (("demonstrate",), "invalid choice: 'demonstrate'"),
+        ((), "required: COMMAND"),
+    ],
+)
+def test_mistakes_are_one_sentence_and_wrong_usage(cohort, arguments, words, monkeypatch, capsys):
+    monkeypatch.chdir(cohort)
+    before = sorted(os.listdir(cohort))
+    try:
+        status = cli.main(list(arguments))
+    except SystemExit as stop:
+        status = stop.code
+    err = capsys.readouterr().err
+    assert status == 2
+    assert words in err.splitlines()[-1]
+    assert sorted(os.listdir(cohort)) == before
+
+
+def command(*arguments, **options):
+    """Run the installed command in a process of its own."""
+    return subprocess.run(
+        [sys.executable, "-m", "mia_functional", *arguments], capture_output=True, text=True, check=False, **options
+    )
+
+
+def test_the_module_is_the_command_and_tells_its_version():
+    assert command("--version").stdout == f"mia_functional {mia.__version__}\n"
+
+
+def test_a_reader_that_stops_early_is_no_error():
+    code = f"{sys.executable} -m mia_functional metrics | head -n 1"
+    outcome = subprocess.run(["bash", "-o", "pipefail", "-c", code], capture_output=True, text=True, check=False)
+    assert outcome.returncode == 0
+    assert outcome.stderr == ""
+
+
+def test_help_needs_none_of_the_heavy_packages():
+    code = "import sys; sys.argv = ['mia', '--help']\ntry:\n    from mia_functional.cli import main; main()\nfinally:\n"
+    code += "    print(*{name.split('.')[0] for name in sys.modules}, file=sys.stderr)"
+    names = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False).stderr.split()
+    assert set(names).isdisjoint({"jax", "torch", "scipy", "h5py", "SimpleITK", "matplotlib", "pandas", "numpy"})
