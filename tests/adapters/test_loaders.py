@@ -1,6 +1,5 @@
 """Loaders of other libraries: the same samples come out of each, with the augmentation that the seed says."""
 
-import sys
 from functools import partial
 
 import grain
@@ -94,9 +93,3 @@ def test_tensorflow_gets_arrays_and_texts_alone(samples):
     assert len(parts) == 16
     assert set(parts[0]) == {"images", "labels", "subject"}
     np.testing.assert_array_equal(parts[5]["images"], samples[5]["images"])
-
-
-def test_tensorflow_is_asked_for_where_it_is_missing(samples, monkeypatch):
-    monkeypatch.setitem(sys.modules, "tensorflow", None)
-    with pytest.raises(ImportError, match=r"pip install 'mia_functional\[tensorflow\]'"):
-        tensorflow.dataset(samples)

@@ -1,0 +1,55 @@
+"""TensorFlow: the dataset says what its elements are; run against TensorFlow itself where that is installed."""
+
+import importlib.util
+import sys
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from mia_functional.adapters import tensorflow
+
+SAMPLES = [
+    {
+        "images": np.full((4, 5, 2), number, np.float32),
+        "labels": np.full((4, 5, 1), number, np.uint8),
+        "subject": f"case{number}",
+        "index": (slice(0, 4), 2),
+        "geometry": None,
+    }
+    for number in range(6)
+]
+
+
+def test_the_signature_is_that_of_the_first_sample(monkeypatch):
+    def from_generator(generator, *, output_signature):
+        return list(generator()), output_signature
+
+    stand_in = SimpleNamespace(
+        TensorSpec=lambda shape, dtype: (shape, dtype),
+        string="string",
+        data=SimpleNamespace(Dataset=SimpleNamespace(from_generator=from_generator)),
+    )
+    monkeypatch.setitem(sys.modules, "tensorflow", stand_in)
+    elements, signature = tensorflow.dataset(SAMPLES)
+    assert signature == {
+        "images": ((4, 5, 2), np.float32),
+        "labels": ((4, 5, 1), np.uint8),
+        "subject": ((), "string"),
+    }
+    assert [element["subject"] for element in elements] == [sample["subject"] for sample in SAMPLES]
+
+
+def test_tensorflow_is_asked_for_where_it_is_missing(monkeypatch):
+    monkeypatch.setitem(sys.modules, "tensorflow", None)
+    with pytest.raises(ImportError, match=r"pip install 'mia_functional\[tensorflow\]'"):
+        tensorflow.dataset(SAMPLES)
+
+
+if importlib.util.find_spec("tensorflow"):
+
+    def test_batches_of_tensorflow():
+        batches = list(tensorflow.dataset(SAMPLES).batch(4))
+        assert [tuple(batch["images"].shape) for batch in batches] == [(4, 4, 5, 2), (2, 4, 5, 2)]
+        assert batches[1]["subject"].numpy().tolist() == [b"case4", b"case5"]
+        np.testing.assert_array_equal(batches[0]["labels"][:, 0, 0, 0], range(4))
