@@ -156,7 +156,7 @@ def cold(data: dataset.Dataset) -> dict[str, dict[str, float]]:
             dataset.close(data)
             with h5py.File(data.path) as file:
                 found = file[f"data/images/{subject}"]
-                dataset.reading.source(data, subject, "images")
+                dataset.view(data, subject, "images")
                 drop(data.path)
                 for name in times if turn % 2 else reversed(times):
                     start = time.perf_counter()
@@ -167,7 +167,7 @@ def cold(data: dataset.Dataset) -> dict[str, dict[str, float]]:
                     times[name].append((time.perf_counter() - start) * 1e3)
                     dataset.close(data)
                     drop(data.path)
-                    dataset.reading.source(data, subject, "images")
+                    dataset.view(data, subject, "images")
         result[strategy] = {name: float(np.median(values)) for name, values in times.items()}
     return result
 
@@ -241,14 +241,17 @@ def creating(folder: Path, subjects: list[Any]) -> dict[str, float]:
 
 
 MEMORY = """
-import pickle, resource, sys
+import pickle, sys
 from concurrent.futures import ThreadPoolExecutor
 from mia_functional import dataset
+def most():
+    lines = open("/proc/self/status").read().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM"))
 subjects = pickle.load(open(sys.argv[1], "rb"))
-before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+before = most()
 with ThreadPoolExecutor(2) as pool:
     dataset.create(sys.argv[2], subjects, executor=pool)
-print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024)
+print((most() - before) * 1024)
 """
 
 

@@ -13,6 +13,7 @@ import tempfile
 from collections.abc import Sequence
 from itertools import chain
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -111,9 +112,17 @@ def from_simpleitk(image: Any) -> tuple[Any, Geometry]:
         _check.invalid_kind("from_simpleitk", "image", "be a SimpleITK image", type(image).__name__)
     if image.GetDimension() not in (2, 3, 4):
         _check.invalid_kind("from_simpleitk", "image", "have 2, 3 or 4 axes", image.GetDimension())
-    array = sitk.GetArrayFromImage(image)
-    if array.dtype.name not in DTYPES:
+    array, geometry = voxels_and_geometry(image)
+    return array.copy(), geometry
+
+
+def voxels_and_geometry(image: Any) -> tuple[Any, Geometry]:
+    """Return the memory of a SimpleITK image, which lives as long as the array does, and the geometry."""
+    seen = sitk.GetArrayViewFromImage(image)
+    if seen.dtype.name not in DTYPES:
         _check.invalid_kind("from_simpleitk", "image", "hold integers or floats", image.GetPixelIDTypeAsString())
+    facts = {**seen.__array_interface__, "data": (seen.__array_interface__["data"][0], False)}
+    array = np.asarray(SimpleNamespace(__array_interface__=facts, owner=image))
     return array, from_itk(image.GetSize(), image.GetSpacing(), image.GetOrigin(), image.GetDirection())
 
 
@@ -187,7 +196,7 @@ def read(path: str | os.PathLike[str], *, max_bytes: int = MAX_BYTES) -> tuple[A
         that is cut off as zeros, and takes NIfTI's qform where nibabel takes the sform: here, the two must agree.
     """
     place = Path(path)
-    if place.is_dir():
+    if place.is_dir() and not place.name.lower().endswith(tuple(_headers.PARSERS)):
         series = _dicom.load_series(place, max_bytes)
         return series.voxels, from_itk(*series[1:])
     if place.suffix.lower() == ".npy":
@@ -196,7 +205,7 @@ def read(path: str | os.PathLike[str], *, max_bytes: int = MAX_BYTES) -> tuple[A
         return array, Geometry(shape=shape, spacing=(1.0,) * len(shape))
     image = load(place, max_bytes)
     try:
-        return from_simpleitk(image)
+        return voxels_and_geometry(image)
     except ValueError as error:
         _headers.refuse(place, str(error))
 

@@ -129,11 +129,14 @@ def copy(source: BinaryIO, start: int, target: BinaryIO, place: int, count: int)
 
 
 def cloned(source: int, start: int, target: int, place: int, count: int) -> int:
-    """Let the system copy between two files and return how many bytes it did."""
-    done = 0
+    """Let the system copy between two files and return how many bytes it did.
+
+    Only whole pages: some file systems then share them, and copy nothing at all.
+    """
+    done, whole = 0, count - count % ALIGNMENT
     try:
-        while done < count:
-            step = os.copy_file_range(source, target, count - done, start + done, place + done)
+        while done < whole:
+            step = os.copy_file_range(source, target, whole - done, start + done, place + done)
             if step == 0:
                 break
             done += step

@@ -4,6 +4,8 @@ import multiprocessing
 import os
 import pickle
 import shutil
+import subprocess
+import sys
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
@@ -53,7 +55,7 @@ def test_every_index_is_that_of_numpy(large, data):
         np.testing.assert_array_equal(found, VOLUME[index])
     if found.ndim:
         assert found.flags.writeable
-        assert found.flags.owndata
+        assert found.flags.c_contiguous or found.flags.owndata
 
 
 def test_reading_into_an_array(large):
@@ -87,7 +89,7 @@ def test_what_is_not_there_is_named(large, cohort):
 
 
 def test_the_system_is_told_of_the_first_touch_only(large, monkeypatch):
-    mapped = isinstance(dataset.reading.source(large, 0, "images"), np.ndarray)
+    mapped = isinstance(dataset.view(large, 0, "images"), np.ndarray)
     told, through = [], []
     monkeypatch.setattr(hints, "tell", lambda _, start, stop: told.append(stop - start))
     monkeypatch.setattr(dataset.reading, "from_hdf5", lambda found, index: through.append(index) or found[index])
@@ -127,17 +129,44 @@ def total(found):
     return float(dataset.read(found, "B", "images").sum())
 
 
-@pytest.mark.parametrize("method", ["spawn", "fork"])
-def test_other_processes_open_their_own_handles(cohort, method):
-    with ProcessPoolExecutor(2, mp_context=multiprocessing.get_context(method)) as pool:
+def test_other_processes_open_their_own_handles(cohort):
+    with ProcessPoolExecutor(2, mp_context=multiprocessing.get_context("spawn")) as pool:
         assert list(pool.map(total, [cohort] * 4)) == [total(cohort)] * 4
-    assert total(cohort) == total(dataset.open(cohort.path))
+
+
+FORKED = """
+import multiprocessing, sys
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
+import torch
+from mia_functional import dataset, indexing
+
+def total(found):
+    return float(dataset.read(found, "B", "images").sum())
+
+found = dataset.open(sys.argv[1])
+expected = total(found)
+with ProcessPoolExecutor(2, mp_context=multiprocessing.get_context("fork")) as pool:
+    assert list(pool.map(total, [found] * 4)) == [expected] * 4
+samples = dataset.samples(found, indexing=indexing.slices, extract=["images"])
+options = {"collate_fn": dataset.collate, "num_workers": 2, "multiprocessing_context": "fork"}
+loader = torch.utils.data.DataLoader(samples, 5, **options)
+for batch, again in zip(loader, dataset.prefetch(samples, batch_size=5), strict=True):
+    assert (batch["images"] == again["images"]).all() and batch["subject"] == again["subject"]
+assert total(found) == expected
+"""
+
+
+def test_forked_processes_do_not_inherit_handles(cohort):
+    command = [sys.executable, "-W", "error", "-c", FORKED, cohort.path]
+    result = subprocess.run(command, capture_output=True, text=True, timeout=120, cwd=Path(__file__).parents[2])
+    assert result.returncode == 0, result.stderr
 
 
 def test_arrays_outlive_their_file(subjects, tmp_path):
     dataset.create(tmp_path / "x.h5", subjects)
     found = dataset.open(tmp_path / "x.h5")
-    view = dataset.reading.source(found, 0, "images")
+    view = dataset.view(found, 0, "images")
     expected = np.array(view)
     handles.release(found.path)
     (tmp_path / "x.h5").unlink()
@@ -206,7 +235,7 @@ def test_a_dataset_of_metadata_reads_like_any_other(elsewhere, cohort):
         np.testing.assert_array_equal(one["images"], other["images"])
     assert dataset.verify(found) == ()
     assert dataset.info(found).splitlines()[2] == "images     10 x 12 x 14 x 2  in files  T1 T2"
-    assert not dataset.reading.source(found, "A", "images").flags.writeable
+    assert not dataset.view(found, "A", "images").flags.writeable
     assert os.path.getsize(elsewhere / "meta.h5") < os.path.getsize(cohort.path) / 2
 
 
@@ -262,3 +291,13 @@ def test_the_last_volumes_are_kept(elsewhere):
         dataset.read(found, name, "images", index=(0,))
     assert [name[0] for name in loaded[::2]] == ["A", "B", "C", "A"]
     assert sum(kept.nbytes for kept in decoded.CACHE.values()) <= 2 * size
+
+
+def test_whole_arrays_go_to_jax_without_a_copy(subjects, tmp_path):
+    jax = pytest.importorskip("jax")
+    dataset.create(tmp_path / "x.h5", subjects)
+    found = dataset.open(tmp_path / "x.h5")
+    memory = dataset.view(found, "B", "images")
+    assert jax.device_put(memory).unsafe_buffer_pointer() == memory.ctypes.data
+    with pytest.raises(ValueError, match="read-only"):
+        memory[0] = 1

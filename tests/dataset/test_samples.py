@@ -195,7 +195,7 @@ def test_threads_read_the_same(cohort):
     assert wrong == []
 
 
-@pytest.mark.parametrize(("workers", "context"), [(0, None), (2, "fork"), (1, "spawn")])
+@pytest.mark.parametrize(("workers", "context"), [(0, None), (1, "spawn")])
 def test_samples_go_into_torch(cohort, workers, context):
     data = pytest.importorskip("torch.utils.data")
     samples = dataset.samples(cohort, indexing=PATCHES, extract=["images"], transform=brightened, subjects=["A"])
