@@ -64,8 +64,9 @@ def test_reading_into_an_array(large):
     np.testing.assert_array_equal(out, VOLUME[3:7])
     wide = dataset.read(large, "A", "images", index=(2,), out=np.empty((50, 60, 3)))
     np.testing.assert_array_equal(wide, VOLUME[2])
-    with pytest.raises(ValueError, match="broadcast"):
-        dataset.read(large, "A", "images", out=np.empty((4, 4)))
+    for shape in ((4, 4), (40, 50, 60, 3)):
+        with pytest.raises(ValueError, match=r"`out` must have the shape of the part, \(1, 50, 60, 3\); got shape"):
+            dataset.read(large, "A", "images", index=slice(0, 1), out=np.empty(shape))
     with pytest.raises(TypeError, match="same_kind"):
         dataset.read(large, "A", "images", out=np.empty(LARGE, np.int32))
 
