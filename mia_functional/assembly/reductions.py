@@ -83,17 +83,15 @@ def _blend(state: Array, patch: Array, place: Place) -> Array:
 
 def _planes(xp: Any, count: int, lines: list[Array], plane: Array) -> tuple[Any, list[Any]]:
     """Return `d` on every plane as a base, and slopes for `count` lines of the first axis."""
-    base: Any = 1.0
-    slopes: list[Any] = [1.0] * count
     below: Any = 0.0
+    slopes: list[Any] = [1.0] * count
     for axis, line in enumerate(lines):
         shape = (*(1,) * axis, -1, *(1,) * (plane.ndim - axis - 1))
         before, *rows = (xp.reshape(line[row, ...], shape) for row in range(line.shape[0]))
         below = before + rows[0] * below
         slopes = [row * slope for row, slope in zip(rows, slopes, strict=True)]
-    if lines:
-        base, slopes = _array.spread(1 + below, plane), [_array.spread(slope, plane) for slope in slopes]
-    return base, slopes
+    base = 1 + below
+    return (_array.spread(base, plane), [_array.spread(slope, plane) for slope in slopes]) if lines else (base, slopes)
 
 
 def _toward(xp: Any, block: Array, part: Array, divisor: Array) -> Array:
