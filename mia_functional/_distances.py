@@ -35,10 +35,16 @@ def distances(mask: Array, spacing: Spacing, *, cap: float, method: Method) -> A
         like = _array.result_like(lambda array: xp.astype(array, _array.widest_float(xp, mask)), mask)
         return _array.host_call(host, mask, results=(like,))[0]
     if _array.is_cupy(mask) and mask.ndim > 1:
-        found = xp.where(xp.any(mask), _array.cupy_distances(~mask, spacing), math.inf)
+        found = _by_cupy(mask, spacing)
     else:
         found = xp.sqrt(_array.compiled(squared_distances, mask, spacing=spacing, cap=cap))
     return found if cap == math.inf else xp.where(found > cap, math.inf, found)
+
+
+def _by_cupy(mask: Array, spacing: Spacing) -> Array:
+    """Return the distances by CuPy, for two or three axes."""
+    xp = _array.library(mask)
+    return xp.where(xp.any(mask), _array.cupy_distances(~mask, spacing), math.inf)
 
 
 def _host_distances(mask: NDArray[np.bool_], *, spacing: Spacing, cap: float) -> tuple[NDArray[np.float64]]:
@@ -58,6 +64,8 @@ def nearest_squares(targets: Array, wanted: Array, *, spacing: Spacing) -> Array
     computed.
     """
     xp = _array.library(targets)
+    if _array.is_cupy(targets) and targets.ndim > 1:
+        return _by_cupy(targets, spacing) ** 2
     cap = REACH * min(spacing)
     near = squared_distances(targets, spacing=spacing, cap=cap)
     missed = xp.any(wanted & (near > cap * cap)) & xp.any(targets)

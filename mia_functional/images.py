@@ -1,4 +1,4 @@
-"""One image file in or out: NIfTI, MetaImage and NRRD, through SimpleITK.
+"""One image file in or out: NIfTI, MetaImage and NRRD, through SimpleITK; DICOM series and `.npy` in.
 
 ITK writes sizes, points and matrices in the order `(x, y, z)`, everything else here in array order `(z, y, x)`. The
 reversal happens in this module and nowhere else. World coordinates keep ITK's signs (x to the patient's left, y to the
@@ -13,11 +13,12 @@ import tempfile
 from collections.abc import Sequence
 from itertools import chain
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from mia_functional import _array, _check, _headers
+from mia_functional import _array, _check, _dicom, _headers, _npy
 from mia_functional._itk import compare, load, sitk, written
 from mia_functional.geometry import Geometry
 from mia_functional.typing import Array
@@ -111,9 +112,17 @@ def from_simpleitk(image: Any) -> tuple[Any, Geometry]:
         _check.invalid_kind("from_simpleitk", "image", "be a SimpleITK image", type(image).__name__)
     if image.GetDimension() not in (2, 3, 4):
         _check.invalid_kind("from_simpleitk", "image", "have 2, 3 or 4 axes", image.GetDimension())
-    array = sitk.GetArrayFromImage(image)
-    if array.dtype.name not in DTYPES:
+    array, geometry = voxels_and_geometry(image)
+    return array.copy(), geometry
+
+
+def voxels_and_geometry(image: Any) -> tuple[Any, Geometry]:
+    """Return the memory of a SimpleITK image, which lives as long as the array does, and the geometry."""
+    seen = sitk.GetArrayViewFromImage(image)
+    if seen.dtype.name not in DTYPES:
         _check.invalid_kind("from_simpleitk", "image", "hold integers or floats", image.GetPixelIDTypeAsString())
+    facts = {**seen.__array_interface__, "data": (seen.__array_interface__["data"][0], False)}
+    array = np.asarray(SimpleNamespace(__array_interface__=facts, owner=image))
     return array, from_itk(image.GetSize(), image.GetSpacing(), image.GetOrigin(), image.GetDirection())
 
 
@@ -159,7 +168,9 @@ def read(path: str | os.PathLike[str], *, max_bytes: int = MAX_BYTES) -> tuple[A
     """Read (load) one image file: its voxels and where they lie.
 
     Args:
-        path: A NIfTI (`.nii`, `.nii.gz`), MetaImage (`.mha`, `.mhd`) or NRRD (`.nrrd`, `.nhdr`) file.
+        path: A NIfTI (`.nii`, `.nii.gz`), MetaImage (`.mha`, `.mhd`) or NRRD (`.nrrd`, `.nhdr`) file; a folder with the
+            slices of one DICOM series; or a `.npy` file, which says nothing of its place: spacing 1, and up to three
+            axes are spatial, the one behind them is that of channels.
         max_bytes: Largest image in bytes of memory.
 
     Returns:
@@ -169,7 +180,8 @@ def read(path: str | os.PathLike[str], *, max_bytes: int = MAX_BYTES) -> tuple[A
     Raises:
         FileNotFoundError: There is no such file.
         ValueError: The extension is unknown, the file is damaged, cut off, larger than `max_bytes`, leads out of its
-            folder or contradicts itself, or `x.nii` lies beside `x.nii.gz`.
+            folder or contradicts itself, or `x.nii` lies beside `x.nii.gz`. Of DICOM: there is another series or file
+            in the folder, slices are missing, there twice, not above each other, or hold several frames.
 
     Example:
         >>> grid = Geometry(shape=(2, 3, 4), spacing=(3.0, 1.0, 1.0), origin=(-10.0, 0.0, 5.0))
@@ -183,11 +195,47 @@ def read(path: str | os.PathLike[str], *, max_bytes: int = MAX_BYTES) -> tuple[A
         nibabel's affine for NIfTI, whose world axes are (R, A, S). Differs from SimpleITK alone, which reads a file
         that is cut off as zeros, and takes NIfTI's qform where nibabel takes the sform: here, the two must agree.
     """
-    image = load(Path(path), max_bytes)
+    place = Path(path)
+    if place.is_dir() and not place.name.lower().endswith(tuple(_headers.PARSERS)):
+        series = _dicom.load_series(place, max_bytes)
+        return series.voxels, from_itk(*series[1:])
+    if place.suffix.lower() == ".npy":
+        array = _npy.load_npy(place, max_bytes)
+        shape = array.shape[:3]
+        return array, Geometry(shape=shape, spacing=(1.0,) * len(shape))
+    image = load(place, max_bytes)
     try:
-        return from_simpleitk(image)
+        return voxels_and_geometry(image)
     except ValueError as error:
-        _headers.refuse(Path(path), str(error))
+        _headers.refuse(place, str(error))
+
+
+def read_channels(path: str | os.PathLike[str], *, max_bytes: int = MAX_BYTES) -> tuple[Any, Geometry]:
+    """Read an image file whose channels are on a fourth axis, as in the Medical Segmentation Decathlon.
+
+    Args:
+        path: As in `read`.
+        max_bytes: Largest image in bytes of memory.
+
+    Returns:
+        As from `read`, but of an image of four axes the slowest one becomes the last: `(z, y, x, channels)`, and the
+        geometry is that of the other three.
+
+    Example:
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     grid = Geometry(shape=(5, 2, 3, 4), spacing=(1.0, 3.0, 2.0, 1.0))
+        ...     write(f"{folder}/image.nii.gz", np.zeros((5, 2, 3, 4)), grid)
+        ...     read_channels(f"{folder}/image.nii.gz")[0].shape
+        (2, 3, 4, 5)
+    """
+    array, grid = read(path, max_bytes=max_bytes)
+    if len(grid.shape) != 4:
+        return array, grid
+    space = Geometry(
+        shape=grid.shape[1:], spacing=grid.spacing[1:], origin=grid.origin[1:],
+        direction=tuple(row[1:] for row in grid.direction[1:]),
+    )  # fmt: skip
+    return np.moveaxis(array, 0, 3), space
 
 
 def write(path: str | os.PathLike[str], array: Array, geometry: Geometry, *, overwrite: bool = False) -> None:

@@ -5,6 +5,7 @@ axis k in millimetres. A mask is boolean, or holds the integers 0 and 1.
 """
 
 import math
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -141,15 +142,18 @@ def bounding_box(mask: Array) -> tuple[slice, ...]:
         >>> bounding_box(np.array([[0, 0, 0, 0], [0, 1, 1, 0]]))
         (slice(1, 2, None), slice(1, 3, None))
     """
-    rest = _array.to_numpy(_mask("bounding_box", mask))
-    box: list[slice] = []
-    for _ in range(rest.ndim):
-        planes = np.flatnonzero(rest.reshape(rest.shape[0], -1).any(axis=1))
+    return box_on_host(_array.to_numpy(_mask("bounding_box", mask)))
+
+
+def box_on_host(array: NDArray[Any]) -> tuple[slice, ...]:
+    """Return the smallest box around the nonzero entries of a NumPy array of booleans or integers."""
+    rest, box = array, []
+    for _ in range(array.ndim):
+        planes = np.flatnonzero(np.bitwise_or.reduce(rest.reshape(rest.shape[0], -1), axis=1))
         if not planes.size:
-            return tuple(slice(0, 0) for _ in mask.shape)
-        extent = slice(int(planes[0]), int(planes[-1]) + 1)
-        box.append(extent)
-        rest = np.logical_or.reduce(rest[extent], axis=0) if rest.ndim > 1 else rest
+            return (slice(0, 0),) * array.ndim
+        box.append(slice(int(planes[0]), int(planes[-1]) + 1))
+        rest = np.bitwise_or.reduce(rest[box[-1]], axis=0)
     return tuple(box)
 
 

@@ -224,3 +224,22 @@ def test_inputs_are_not_changed():
     border(mask)
     largest_components(mask)
     np.testing.assert_array_equal(mask, copy)
+
+
+def test_where_the_library_has_a_transform_of_its_own_it_is_asked(monkeypatch):
+    """CuPy's part is played by SciPy, which has the same interface, on strict arrays, which are not on the host."""
+    import array_api_strict
+
+    def scipys(mask, spacing):
+        return array_api_strict.asarray(ndimage.distance_transform_edt(np.asarray(mask), sampling=spacing))
+
+    monkeypatch.setattr(_distances._array, "is_cupy", lambda _: True)
+    monkeypatch.setattr(_distances._array, "cupy_distances", scipys)
+    mask, spacing = noise(8, (6, 7, 8)), SPACINGS[1]
+    expected = ndimage.distance_transform_edt(~mask, sampling=spacing)
+    array = array_api_strict.asarray(mask)
+    np.testing.assert_array_equal(np.asarray(distance_transform(array, spacing=spacing)), expected)
+    squares = _distances.nearest_squares(array, array, spacing=spacing)
+    np.testing.assert_allclose(np.asarray(squares), expected**2, rtol=1e-15)
+    empty = distance_transform(array_api_strict.zeros((2, 3), dtype=array_api_strict.bool), spacing=(1.0, 1.0))
+    assert np.all(np.isinf(np.asarray(empty)))

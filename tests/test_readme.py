@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mia_functional import images, phantoms
+from mia_functional import images, metrics, phantoms
 
 README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
@@ -39,3 +39,8 @@ def test_the_code_of_the_readme_runs(folder, monkeypatch, capsys):
     assert table[0].split() == ["SUBJECT", "LABEL", "DICE", "HDRFDST95", "SURFDICE@2mm"]
     assert [line.split()[0] for line in table[2:]] == ["case1"] * 3
     assert (folder / "results.csv").read_text().count("\n") == 4
+
+
+def test_the_table_of_metrics_is_the_table():
+    _, table, _ = re.split("<!-- /?metrics -->", README)
+    assert table.strip() == metrics.table_markdown().strip()

@@ -1,6 +1,6 @@
 """The one folder that knows array libraries: everything else is written against the standard, with what is here."""
 
-from mia_functional._array.control import fold, loop, program, result_like, reuse, settled
+from mia_functional._array.control import fold, loop, program, result_like, reuse
 from mia_functional._array.libraries import (
     from_numpy,
     is_cupy,
@@ -18,7 +18,7 @@ from mia_functional._array.libraries import (
 from mia_functional._array.numbers import accumulator_dtype, dtype_kind, has_float64, index_dtype, ratio, widest_float
 from mia_functional._array.planes import compiled, cupy_distances, each, host_call, in_slabs, replace_if, scan, window
 from mia_functional._array.randomness import integers, normal, split, uniform
-from mia_functional._array.sums import add_up, any_weight, largest, smallest_covering, totals
+from mia_functional._array.sums import add_up, any_weight, largest, smallest_covering, totals, weighted_sum
 from mia_functional._array.writing import along, block, clamp, set_block, spread, stack, update_block, zeros
 
 __all__ = [
@@ -58,7 +58,6 @@ __all__ = [
     "reuse",
     "scan",
     "set_block",
-    "settled",
     "smallest_covering",
     "split",
     "spread",
@@ -68,6 +67,7 @@ __all__ = [
     "totals",
     "uniform",
     "update_block",
+    "weighted_sum",
     "widest_float",
     "window",
     "zeros",

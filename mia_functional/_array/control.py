@@ -49,13 +49,6 @@ def fold(step: Callable[[Any, Any], Any], state: Any, table: Any, *, unroll: int
     return sys.modules["jax"].lax.scan(lambda state, row: (step(state, row), None), state, table, unroll=unroll)[0]
 
 
-def settled(*arrays: Array) -> tuple[Array, ...]:
-    """Return the arrays; JAX computes each once and reads it, and does not compute it again wherever it is used."""
-    if all(map(compat.is_jax_array, arrays)):
-        return tuple(sys.modules["jax"].lax.optimization_barrier(arrays))
-    return arrays
-
-
 def program(function: Callable[..., Any], *arguments: Any) -> Any:
     """Return `function(*arguments)`, compiled for this call; JAX only."""
     return sys.modules["jax"].jit(function)(*arguments)

@@ -4,6 +4,7 @@ import math
 from typing import Any
 
 import array_api_compat as compat
+import numpy as np
 
 from mia_functional._array.libraries import is_traced
 from mia_functional.typing import Array
@@ -50,6 +51,9 @@ def ratio(numerator: Array, denominator: Array, *, zero_division: float = math.n
         denominator: Floating array of the same shape.
         zero_division: The value for an undefined quotient.
     """
+    if compat.is_numpy_array(denominator):
+        unknown = np.full(np.shape(denominator), zero_division, np.result_type(numerator, denominator))
+        return np.divide(numerator, denominator, out=unknown, where=denominator != 0)
     xp = compat.array_namespace(numerator, denominator)
     undefined = denominator == 0
     safe = xp.where(undefined, xp.ones_like(denominator), denominator)

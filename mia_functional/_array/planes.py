@@ -86,10 +86,11 @@ def compiled(function: Callable[..., Any], *arrays: Array, **options: Any) -> An
     if not any(map(is_traced, arrays)):
         return _program(function, tuple(options.items()))(*arrays)
     sharding = sys.modules["jax"].sharding
-    meshes = [sys.modules["jax"].typeof(array).sharding.mesh for array in arrays]
-    if any(sharding.AxisType.Explicit in mesh.axis_types for mesh in meshes):
-        gathered = sharding.auto_axes(functools.partial(function, **options), out_sharding=sharding.PartitionSpec())
-        return gathered(*arrays)
+    for mesh in (sys.modules["jax"].typeof(array).sharding.mesh for array in arrays):
+        if sharding.AxisType.Explicit in mesh.axis_types:
+            gathered = sharding.auto_axes(functools.partial(function, **options), out_sharding=sharding.PartitionSpec())
+            with sharding.use_abstract_mesh(mesh):
+                return gathered(*arrays)
     return function(*arrays, **options)
 
 

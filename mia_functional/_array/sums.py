@@ -42,6 +42,14 @@ def add_up(array: Array) -> Array:
     return array.sum(axis=0)
 
 
+def weighted_sum(values: Array, weights: Array) -> Array:
+    """Return the sum of `values * weights` over flat arrays; entries of weight zero add nothing, be they infinite."""
+    xp = library(values)
+    if not compat.is_jax_array(values) and bool(xp.all(weights)):
+        return xp.sum(values * weights)
+    return add_up(xp.where(xp.astype(weights, xp.bool), values, xp.zeros_like(values)) * weights)
+
+
 def largest(distances: Array, weights: Array) -> Array:
     """Return the largest entry of a flat array whose weight is not zero; 0 if there is none."""
     xp = library(distances)
@@ -50,7 +58,7 @@ def largest(distances: Array, weights: Array) -> Array:
         return xp.max(xp.where(xp.astype(masses, xp.bool), lengths, xp.zeros_like(lengths)))
 
     if not compat.is_jax_array(distances):
-        return whole(distances, weights)
+        return xp.max(distances) if bool(xp.all(weights)) else whole(distances, weights)
 
     def in_chunks(lengths: Array, masses: Array) -> Array:
         return _parts(whole, lengths, masses, _present(masses)).max(axis=0)
@@ -61,36 +69,37 @@ def largest(distances: Array, weights: Array) -> Array:
 def any_weight(weights: Array) -> Array:
     """Tell whether a flat array has an entry that is not zero."""
     if not compat.is_jax_array(weights):
-        xp = library(weights)
-        return xp.any(xp.astype(weights, xp.bool))
-    present = _present(weights)
-    return present.any() | (weights[present.shape[0] * CHUNK :] > 0).any()
+        return library(weights).any(weights)
+    return _present(weights).any()
 
 
 def _present(weights: Array) -> Array:
-    """Return for every whole chunk whether it holds any weight."""
-    count = weights.shape[0] // CHUNK
-    return (weights[: count * CHUNK] > 0).reshape(count, CHUNK).any(axis=1)
+    """Return for every chunk, the shorter one at the end too, whether it holds any weight."""
+    done = weights.shape[0] // CHUNK * CHUNK
+    whole = (weights[:done] > 0).reshape(-1, CHUNK).any(axis=1)
+    rest = (weights[done:] > 0).any(keepdims=True)
+    return sys.modules["jax"].numpy.concatenate([whole, rest]) if done < weights.shape[0] else whole
 
 
 def _parts(function: Callable[[Array, Array], Array], distances: Array, weights: Array, present: Array) -> Array:
-    """Return `function` of each chunk, and of the entries after the last whole one; zeros for a chunk not present."""
+    """Return `function` of each chunk; zeros for a chunk that is not present."""
     jax = sys.modules["jax"]
-    done = present.shape[0] * CHUNK
-    if not done:
+    size = weights.shape[0]
+    if size <= CHUNK:
         return function(distances, weights)[None]
+
+    def part(chunk: Array) -> Array:
+        first = chunk * CHUNK
+        start = jax.numpy.minimum(first, size - CHUNK)
+        lengths, masses = (jax.lax.dynamic_slice_in_dim(array, start, CHUNK) for array in (distances, weights))
+        unused = start + jax.numpy.arange(CHUNK) < first
+        return function(lengths, jax.numpy.where(unused, jax.numpy.zeros_like(masses), masses))
+
     order = jax.numpy.argsort(~present)
-    known = CHUNK - (weights.shape[0] - done)
-    ends = jax.numpy.where(jax.numpy.arange(CHUNK) < known, jax.numpy.zeros_like(weights[:1]), weights[-CHUNK:])
-    last = function(distances[-CHUNK:], ends)
-
-    def fill(position: Any, parts: Array) -> Array:
-        chunk = order[position]
-        pieces = (jax.lax.dynamic_slice_in_dim(array, chunk * CHUNK, CHUNK) for array in (distances, weights))
-        return parts.at[chunk].set(function(*pieces))
-
-    parts = jax.numpy.zeros((present.shape[0] + 1, *last.shape), last.dtype).at[-1].set(last)
-    return jax.lax.fori_loop(0, jax.numpy.count_nonzero(present), fill, parts)
+    like = jax.eval_shape(part, order[0])
+    parts = jax.numpy.zeros((present.shape[0], *like.shape), like.dtype)
+    count = jax.numpy.count_nonzero(present)
+    return jax.lax.fori_loop(0, count, lambda turn, parts: parts.at[order[turn]].set(part(order[turn])), parts)
 
 
 def smallest_covering(distances: Array, weights: Array, targets: Array) -> Array:

@@ -8,7 +8,7 @@ from typing import Any
 
 import array_api_compat as compat
 
-from mia_functional._array.libraries import from_numpy, is_traced, library
+from mia_functional._array.libraries import from_numpy, is_traced, library, on_host
 from mia_functional.typing import Array
 
 CACHED = 2**15
@@ -69,8 +69,8 @@ def update_block(array: Array, start: Any, function: Callable[..., Array], *oper
     """Return `array` with the block at `start`, which may be traced, replaced by `function(block, *operands)`.
 
     The array is the caller's own: it is changed in place, or for JAX inside `jit` reused by the compiler. The function
-    works elementwise: in place it gets a copy of some planes at a time, so that all it makes lies in rows and in the
-    processor's cache; in JAX there is no scatter, which is many times slower on the CPU.
+    works elementwise: on the host it gets a copy of some planes at a time, so that all it makes lies in rows and in
+    the processor's cache; in JAX there is no scatter, which is many times slower on the CPU.
 
     Args:
         array: `(*spatial, ...)`.
@@ -85,7 +85,7 @@ def update_block(array: Array, start: Any, function: Callable[..., Array], *oper
         return lax.dynamic_update_slice(array, function(lax.dynamic_slice(array, place, shape), *operands), place)
     xp = library(array)
     first, *rest = (slice(int(low), int(low) + size) for low, size in zip(place, shape, strict=True))
-    rows = max(1, CACHED // max(1, math.prod(shape[1:])))
+    rows = max(1, CACHED // max(1, math.prod(shape[1:]))) if on_host(array) else shape[0]
     for low in range(0, shape[0], rows):
         high = min(low + rows, shape[0])
         part = (slice(first.start + low, first.start + high), *rest)

@@ -67,13 +67,17 @@ def _blend(state: Array, patch: Array, place: Place) -> Array:
     if place.divisor is not None:
         divisor = _array.moved(place.divisor, state)
         divisor = xp.reshape(divisor, (*divisor.shape, *(1,) * (patch.ndim - divisor.ndim)))
-        return _array.update_block(state, place.start, _toward, patch, divisor)
+        return _array.update_block(state, place.start, partial(_toward, xp), patch, divisor)
     lines = [_array.moved(line, state) for line in place.lines]
     slope, base = _planes(xp, lines[1:], patch[0, ...])
     rise = xp.reshape(lines[0][0, ...], (-1, *(1,) * (patch.ndim - 1)))
-    return _array.update_block(
-        state, place.start, lambda block, part, line: _toward(block, part, line * slope + base), patch, rise
-    )
+
+    def bring(block: Array, part: Array, line: Array) -> Array:
+        divisor = line * slope
+        divisor += base
+        return _toward(xp, block, part, divisor)
+
+    return _array.update_block(state, place.start, bring, patch, rise)
 
 
 def _planes(xp: Any, lines: list[Array], plane: Array) -> tuple[Any, Any]:
@@ -87,9 +91,9 @@ def _planes(xp: Any, lines: list[Array], plane: Array) -> tuple[Any, Any]:
     return (_array.spread(slope, plane), _array.spread(1 + base, plane)) if lines else (slope, 1 + base)
 
 
-def _toward(block: Array, part: Array, divisor: Array) -> Array:
+def _toward(xp: Any, block: Array, part: Array, divisor: Array) -> Array:
     """Return means, moved towards new values."""
-    step = _array.library(block).astype(part, block.dtype, copy=False) - block
+    step = xp.astype(part, block.dtype, copy=False) - block
     step /= divisor
     step += block
     return step

@@ -4,8 +4,10 @@ from mia_functional.dataset.batches import collate, prefetch
 from mia_functional.dataset.creation import create
 from mia_functional.dataset.description import Category, Dataset, Entry, Storage, Subject
 from mia_functional.dataset.discovery import discover
+from mia_functional.dataset.layouts import discover_bids, discover_decathlon, discover_nnunet, discover_table
 from mia_functional.dataset.opening import open
-from mia_functional.dataset.reading import files, geometry, read
+from mia_functional.dataset.orientation import canonical
+from mia_functional.dataset.reading import close, files, geometry, read, view
 from mia_functional.dataset.samples import Drawn, Extract, Samples, at_epoch, samples
 from mia_functional.dataset.traversal import Sample, traverse
 from mia_functional.dataset.verification import info, verify
@@ -21,9 +23,15 @@ __all__ = [
     "Storage",
     "Subject",
     "at_epoch",
+    "canonical",
+    "close",
     "collate",
     "create",
     "discover",
+    "discover_bids",
+    "discover_decathlon",
+    "discover_nnunet",
+    "discover_table",
     "files",
     "geometry",
     "info",
@@ -33,4 +41,5 @@ __all__ = [
     "samples",
     "traverse",
     "verify",
+    "view",
 ]

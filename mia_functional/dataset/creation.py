@@ -93,8 +93,9 @@ def create(
         _check.invalid_value("create", "metadata_only", "be without `transform`, and with paths", storage)
     check_same_entries(subjects)
     place = checked_place(Path(path), overwrite=overwrite)
+    stamps = [fingerprint(subject, storage, voxels=not metadata_only) for subject in subjects]
     folder = parts_folder(place, overwrite=overwrite, resume=resume)
-    parts = [folder / f"{subject.name}.part" for subject in subjects]
+    parts = [folder / f"{stamp}.part" for stamp in stamps]
     make = partial(make_part, load=load, transform=transform, storage=storage, voxels=not metadata_only)
     for done, name in enumerate(finished(make, subjects, parts, executor), start=1):
         if progress is not None:
@@ -134,11 +135,11 @@ def parts_folder(place: Path, *, overwrite: bool, resume: bool) -> Path:
     """Return the folder for parts, empty unless those of an interrupted run are to be used."""
     folder = place.with_name(f".{place.name}.parts")
     if folder.exists() and not resume:
-        if not overwrite:
+        if any(folder.glob("*.part")) and not overwrite:
             choice = "`resume=True` goes on, `overwrite=True` starts anew"
             raise FileExistsError(f"create: {folder} holds parts of an interrupted run; {choice}.")
         shutil.rmtree(folder)
-    folder.mkdir(exist_ok=True)
+    folder.mkdir(exist_ok=resume)
     return folder
 
 
@@ -163,14 +164,13 @@ def make_part(
     subject: Subject, path: Path, *, load: Load, transform: Transform | None, storage: Storage, voxels: bool
 ) -> str:
     """Load and transform a subject and write its part, unless a usable one is there; return the identifier."""
-    stamp = fingerprint(subject, storage, voxels=voxels)
-    if not usable(path, stamp):
+    if not usable(path):
         try:
             sample = load_subject(subject, load)
             sample = checked(sample if transform is None else transform(sample))
             blocks, pieces = build(sample, storage, voxels=voxels)
             part = Part(
-                subject=sample["subject"], fingerprint=stamp, geometry=sample["geometry"], blocks=blocks,
+                subject=sample["subject"], fingerprint=path.stem, geometry=sample["geometry"], blocks=blocks,
                 file_digests=digests_of_files(subject) if storage.file_digests else (),
             )  # fmt: skip
             write_part(path, part, pieces, durable=storage.durable)
@@ -182,7 +182,8 @@ def make_part(
 
 def fingerprint(subject: Subject, storage: Storage, *, voxels: bool) -> str:
     """Return the SHA-256 of what a part is made from: values, names, sizes and times of files, and options."""
-    states = [os.stat(entry.path) for entry in subject.entries if entry.path is not None]
+    places = [Path(entry.path) for entry in subject.entries if entry.path is not None]
+    states = [inner.stat() for place in places for inner in (place, *sorted(place.glob("*")))]
     times = [(state.st_size, state.st_mtime_ns) for state in states]
     facts = json.dumps([asdict(subject), times, asdict(storage), voxels])
     return hashlib.sha256(facts.encode()).hexdigest()
@@ -190,9 +191,14 @@ def fingerprint(subject: Subject, storage: Storage, *, voxels: bool) -> str:
 
 def digests_of_files(subject: Subject) -> tuple[tuple[str, str], ...]:
     """Return the category and the SHA-256 of every file of a subject."""
-    found = []
-    for entry in subject.entries:
-        if entry.path is not None:
-            with Path(entry.path).open("rb") as stream:
-                found.append((entry.category, hashlib.file_digest(stream, "sha256").hexdigest()))
-    return tuple(found)
+    files = [(entry.category, entry.path) for entry in subject.entries if entry.path is not None]
+    return tuple((category, digest_of_files(Path(path))) for category, path in files)
+
+
+def digest_of_files(path: Path) -> str:
+    """Return the SHA-256 of a file, or of the digests of all files in a folder (a DICOM series), in order of names."""
+    if path.is_dir():
+        parts = "".join(digest_of_files(inner) for inner in sorted(path.iterdir()))
+        return hashlib.sha256(parts.encode()).hexdigest()
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -7,7 +7,7 @@ from typing import Any
 
 from mia_functional import _check
 from mia_functional.dataset.description import Files
-from mia_functional.dataset.traversal import stacked
+from mia_functional.dataset.traversal import stacked, with_channels
 from mia_functional.typing import Shape
 
 CACHE: OrderedDict[tuple[Any, ...], Any] = OrderedDict()
@@ -30,7 +30,8 @@ def volume(files: Files, key: tuple[Any, ...], names: tuple[str, ...], shape: Sh
     if files.root is None:
         needed = "be opened with `root=`, as its files lie outside of its folder"
         _check.invalid_value("read", "dataset", needed, ", ".join(names))
-    array = stacked([files.load(str(PurePosixPath(files.root, name))) for name in names])
+    images = (with_channels(*files.load(str(PurePosixPath(files.root, name)))) for name in names)
+    array = stacked(images, len(names))
     if array.shape != shape:
         needed = f"hold the files that the dataset was made from, {', '.join(names)} of shape {shape}"
         _check.invalid_value("read", "root", needed, array.shape)

@@ -3,10 +3,11 @@
 import csv
 import os
 import re
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 
-from mia_functional import _check
+from mia_functional import _check, _headers
 from mia_functional.dataset.description import Entry, Subject
 
 FIELD = "{subject}"
@@ -53,18 +54,16 @@ def discover(
     folder = Path(root)
     if not folder.is_dir():
         raise FileNotFoundError(f"discover: the folder {folder} does not exist.")
-    places = [(category, name) for category, entries in patterns.items() for name in entries]
-    if not places:
-        _check.invalid_value("discover", "patterns", "have at least one entry", dict(patterns))
-    found = {place: matches(folder, patterns[place[0]][place[1]]) for place in places}
+    places = places_of(patterns)
+    found = {(category, name): matches(folder, pattern) for category, name, pattern in places}
     names = sorted({name for files in found.values() for name in files}, key=natural)
     if not names:
-        searched = ", ".join(sorted({patterns[category][name] for category, name in places}))
+        searched = ", ".join(sorted({pattern for _, _, pattern in places}))
         _check.invalid_value("discover", "root", f"hold files that match {searched}", f"none in {folder}")
     rows = values(Path(table), columns or {}, names) if table is not None else {}
     subjects = []
     for name in names:
-        files = [Entry(category=c, name=e, path=_one(found[c, e], name, f"{c} {e}")) for c, e in places]
+        files = [Entry(category=c, name=e, path=_one(found[c, e], name, f"{c} {e}")) for c, e, _ in places]
         subjects.append(Subject(name=name, entries=(*files, *rows.get(name, ()))))
     return tuple(subjects)
 
@@ -77,7 +76,8 @@ def matches(folder: Path, pattern: str) -> dict[str, list[str]]:
     result: dict[str, list[str]] = {}
     for path in sorted(folder.glob(pattern.replace(FIELD, "*"))):
         match = expression.fullmatch(path.relative_to(folder).as_posix())
-        if match is not None and path.is_file() and not path.name.startswith("."):
+        hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
+        if match is not None and path.exists() and not hidden:
             result.setdefault(match["subject"], []).append(str(path))
     return result
 
@@ -96,8 +96,32 @@ def expression_of(pattern: str) -> re.Pattern[str]:
 
 
 def natural(name: str) -> tuple[object, ...]:
-    """Return a sorting key that takes the numbers in a name for numbers: `case2` before `case10`."""
-    return tuple((int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"([0-9]+)", name)), name
+    """Return a sorting key that takes the numbers in a name for numbers: `case2` before `case10`.
+
+    Example:
+        >>> sorted(["case10", "case2", "case02"], key=natural)
+        ['case02', 'case2', 'case10']
+    """
+    parts = re.split(r"([0-9]+)", name)
+    return tuple((int(part), "") if place % 2 else (-1, part) for place, part in enumerate(parts)), name
+
+
+def places_of(wishes: Mapping[str, Mapping[str, str]]) -> list[tuple[str, str, str]]:
+    """Return category, entry and what is looked for, one after the other; refuse no wishes at all."""
+    places = [(category, name, wish) for category, entries in wishes.items() for name, wish in entries.items()]
+    if not places:
+        _check.invalid_value("discover", "patterns", "have at least one entry", dict(wishes))
+    return places
+
+
+def checked_file(path: Path) -> Path:
+    """Return the path of a file; refuse an image that readers would mistake for the one beside it."""
+    known = any(path.name.lower().endswith(suffix) for suffix in _headers.PARSERS)
+    other = _headers.rival(path) if known else None
+    if other is not None:
+        needed = "match files without a double of another extension"
+        _check.invalid_value("discover", "patterns", needed, f"{path} beside {other.name}")
+    return path
 
 
 def _one(found: dict[str, list[str]], subject: str, entry: str) -> str:
@@ -106,31 +130,40 @@ def _one(found: dict[str, list[str]], subject: str, entry: str) -> str:
     if len(files) != 1:
         actual = f"{len(files)} for {entry} of {subject}" + (f": {', '.join(files)}" if files else "")
         _check.invalid_value("discover", "patterns", "match one file of every subject", actual)
-    return files[0]
+    return str(checked_file(Path(files[0])))
 
 
-def values(table: Path, columns: Columns, names: list[str]) -> dict[str, list[Entry]]:
-    """Return the entries of every subject that come from a table."""
+def values(table: Path, columns: Columns, names: list[str], *, text: bool = False) -> dict[str, list[Entry]]:
+    """Return the entries of every subject that come from a table: numbers where they look so, unless `text`."""
+    rows = table_rows(table)
+    missing = [name for name in names if name not in rows]
+    if missing:
+        _check.invalid_value("discover", "table", f"have a row for {', '.join(missing[:5])}", f"none in {table}")
+    places = [(category, name, column) for category, entries in columns.items() for name, column in entries.items()]
+    return {
+        subject: [
+            Entry(category=category, name=name, value=_cell(table, rows[subject], column, subject, text=text))
+            for category, name, column in places
+        ]
+        for subject in names
+    }
+
+
+def table_rows(table: Path) -> dict[str, dict[str, str]]:
+    """Return the rows of a CSV or TSV file by their first column."""
     if not table.is_file():
         raise FileNotFoundError(f"discover: the table {table} does not exist.")
     with table.open(newline="", encoding="utf-8-sig") as stream:
         delimiter = delimiter_of(stream.readline())
         stream.seek(0)
         rows = list(csv.DictReader(stream, delimiter=delimiter))
-    header = list(rows[0]) if rows else []
-    by_name = {row[header[0]].strip(): row for row in rows}
-    if len(by_name) != len(rows) or not rows:
-        _check.invalid_value("discover", "table", "name every subject once in its first column", table)
-    result = {}
-    for name in names:
-        if name not in by_name:
-            _check.invalid_value("discover", "table", f"have a row for {name}", f"none in {table}")
-        places = [(c, e, column) for c, entries in columns.items() for e, column in entries.items()]
-        result[name] = [
-            Entry(category=category, name=entry, value=_cell(table, by_name[name], column, name))
-            for category, entry, column in places
-        ]
-    return result
+    if not rows:
+        _check.invalid_value("discover", "table", "have a header and rows", table)
+    names = [(row[next(iter(row))] or "").strip() for row in rows]
+    twice = [name for name, count in Counter(names).items() if count > 1]
+    if twice:
+        _check.invalid_value("discover", "table", "name every subject once in its first column", f"{twice} in {table}")
+    return dict(zip(names, rows, strict=True))
 
 
 def delimiter_of(line: str) -> str:
@@ -138,14 +171,18 @@ def delimiter_of(line: str) -> str:
     return max("\t;,", key=line.count)
 
 
-def _cell(table: Path, row: Mapping[str, str], column: str, subject: str) -> float | str:
+NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
+"""What is a number in a table; everything else is text."""
+
+MISSING = ("", "n/a", "na", "nan", "null", "none")
+"""How tables spell that there is no value, in any case."""
+
+
+def _cell(table: Path, row: Mapping[str, str], column: str, subject: str, *, text: bool) -> float | str:
     """Return a cell of a table as a number, or as text if it is none."""
     if column not in row:
         _check.invalid_value("discover", "columns", f"name columns of {table} ({', '.join(row)})", repr(column))
-    text = (row[column] or "").strip()
-    if not text:
+    content = (row[column] or "").strip()
+    if content.lower() in MISSING:
         _check.invalid_value("discover", "table", f"have a value of {column} for {subject}", f"none in {table}")
-    try:
-        return float(text)
-    except ValueError:
-        return text
+    return float(content) if NUMBER.fullmatch(content) and not text else content

@@ -1,10 +1,8 @@
 """Arrays to the bytes that are stored: as they are, or in compressed chunks with checksums."""
 
-import math
 from typing import Any, NamedTuple
 
 import h5py
-import numpy as np
 
 from mia_functional import _optional
 from mia_functional.typing import Shape
@@ -20,10 +18,11 @@ LEVEL = 4
 
 
 class Chunk(NamedTuple):
-    """A piece of an array: where it begins, and how many bytes it takes when stored."""
+    """A piece of an array: where it begins, how many bytes it takes when stored, and which filters it did without."""
 
     start: Shape
     nbytes: int
+    mask: int
 
 
 def chunk_shape(shape: Shape) -> Shape:
@@ -41,24 +40,23 @@ def encoded(array: Any, compression: str) -> tuple[tuple[Chunk, ...], bytes]:
     with h5py.File("encoded", "w", driver="core", backing_store=False) as file:
         kind = h5py.h5t.py_create(array.dtype)
         space = h5py.h5s.create_simple(array.shape)
-        found = h5py.h5d.create(file.id, b"array", kind, space, chunked(array.shape, array.dtype, compression))
+        found = h5py.h5d.create(file.id, b"array", kind, space, chunked(array.shape, compression))
         found.write(h5py.h5s.ALL, h5py.h5s.ALL, array)
         file.flush()
         starts = [tuple(found.get_chunk_info(k).chunk_offset) for k in range(found.get_num_chunks())]
-        pieces = [found.read_direct_chunk(start)[1] for start in starts]
-    chunks = tuple(Chunk(start, len(piece)) for start, piece in zip(starts, pieces, strict=True))
-    return chunks, b"".join(pieces)
+        pieces = [found.read_direct_chunk(start) for start in starts]
+    chunks = tuple(Chunk(start, len(raw), mask) for start, (mask, raw) in zip(starts, pieces, strict=True))
+    return chunks, b"".join(raw for _, raw in pieces)
 
 
-def chunked(shape: Shape, dtype: Any, compression: str) -> Any:
+def chunked(shape: Shape, compression: str) -> Any:
     """Return how HDF5 is to store an array in chunks: compressed, and with a checksum of each."""
     creation = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
     creation.set_obj_track_times(False)
     creation.set_chunk(chunk_shape(shape))
     if compression == "blosc":
         _optional.require("hdf5plugin")
-        nbytes = math.prod(chunk_shape(shape)) * np.dtype(dtype).itemsize
-        creation.set_filter(BLOSC, h5py.h5z.FLAG_MANDATORY, (2, 2, np.dtype(dtype).itemsize, nbytes, 5, 1, 1))
+        creation.set_filter(BLOSC, h5py.h5z.FLAG_OPTIONAL, (0, 0, 0, 0, 5, 1, 1))
     else:
         creation.set_shuffle()
         creation.set_deflate(LEVEL)

@@ -11,13 +11,14 @@ from typing import Any, NoReturn
 import h5py
 import numpy as np
 
-from mia_functional import _check
+from mia_functional import _check, _optional
 from mia_functional.dataset import heap
+from mia_functional.dataset.encoding import BLOSC
 from mia_functional.dataset.parts import KINDS
 from mia_functional.images import MAX_BYTES
 
-FILTERS = {1: "gzip", 2: "shuffle", 3: "fletcher32", 32000: "lzf"}
-"""Filters that HDF5 and h5py have built in."""
+FILTERS = {1: "gzip", 2: "shuffle", 3: "fletcher32", 32000: "lzf", BLOSC: "blosc"}
+"""Filters that HDF5 and h5py have built in, and the one of an extra."""
 
 TABLE_BYTES = 1 << 28
 """Most bytes of one table in `meta`."""
@@ -93,6 +94,8 @@ def chunk_fault(found: Any, creation: Any, nbytes: int) -> str | None:
     unknown = sorted(set(codes) - FILTERS.keys())
     if unknown:
         return f"needs the filters {unknown}; {', '.join(FILTERS.values())} are known"
+    if BLOSC in codes:
+        _optional.require("hdf5plugin")
     if math.prod(found.chunks) * found.dtype.itemsize > CHUNK_BYTES:
         return f"has chunks of {found.chunks}"
     if nbytes > EXPANSION * found.id.get_storage_size():

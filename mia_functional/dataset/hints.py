@@ -80,7 +80,7 @@ def spans(index: Any, shape: tuple[int, ...]) -> tuple[range, range]:
 
 def span(entry: Any, size: int) -> range:
     """Return the positions from the first to the last that one entry of an index needs."""
-    picked = range(size)[entry] if isinstance(entry, slice) else range(size)[entry : entry + 1 or None]
+    picked = range(size)[entry] if isinstance(entry, slice) else (range(size)[entry],)
     return range(min(picked), max(picked) + 1) if picked else range(0)
 
 

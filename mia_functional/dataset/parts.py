@@ -62,7 +62,7 @@ class Part:
 
     Args:
         subject: Identifier.
-        fingerprint: What the part was made from; a part of another fingerprint is of no use.
+        fingerprint: What the part was made from; it is the name of the file too.
         geometry: The grid of the images; none without images.
         blocks: The categories in order.
         file_digests: For every entry that is a file: category, and SHA-256.
@@ -224,16 +224,16 @@ def read_part(path: Path) -> Part:
 
 def block_from(entry: dict[str, Any], start: int) -> Block:
     """Return a block from what JSON made of it."""
-    chunks = tuple(Chunk(tuple(place), nbytes) for place, nbytes in entry["chunks"])
+    chunks = tuple(Chunk(tuple(place), *rest) for place, *rest in entry["chunks"])
     changed = {"shape": tuple(entry["shape"]), "texts": tuple(entry["texts"]), "chunks": chunks}
     return Block(**{**entry, **changed, "offset": start + entry["offset"]})
 
 
-def usable(path: Path, fingerprint: str) -> bool:
-    """Tell whether a part is there, whole to the bit, and made from what is wanted now."""
+def usable(path: Path) -> bool:
+    """Tell whether a part is there, whole to the bit, and made from what its name says."""
     try:
         part = read_part(path)
-        return part.fingerprint == fingerprint and all(intact(path, block) for block in part.blocks)
+        return part.fingerprint == path.stem and all(intact(path, block) for block in part.blocks)
     except (OSError, ValueError):
         return False
 

@@ -59,9 +59,14 @@ def read(
     if isinstance(part, tuple | str):
         return part
     if out is None:
-        return np.array(part)
+        return own(part)
     np.copyto(out, part, casting="same_kind")
     return out
+
+
+def own(part: Any) -> Any:
+    """Return an array that may be written to: itself if it was read, a copy if it is a view of what others see."""
+    return part if part.flags.writeable and part.flags.c_contiguous else np.array(part)
 
 
 def taken(dataset: Dataset, subject: str | int, category: str, index: Where) -> Any:
@@ -83,7 +88,7 @@ def first_taken(key: Any, array: Any, record: hints.Cold, index: Where) -> Any:
     return from_hdf5(record.found, index) if through else array[index]
 
 
-def source(dataset: Dataset, subject: str | int, category: str) -> Any:
+def view(dataset: Dataset, subject: str | int, category: str) -> Any:
     """Return a subject's array without copying it: read-only memory, an HDF5 dataset if it cannot be mapped, or texts.
 
     Args:
@@ -97,7 +102,7 @@ def source(dataset: Dataset, subject: str | int, category: str) -> Any:
         >>> someone = Subject(name="A", entries=(Entry(category="gender", name="GENDER", value="F"),))
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     create(f"{folder}/cohort.h5", [someone])
-        ...     source(open(f"{folder}/cohort.h5"), "A", "gender")
+        ...     view(open(f"{folder}/cohort.h5"), "A", "gender")
         ('F',)
     """
     return located(dataset, subject, category)[0]
@@ -126,6 +131,15 @@ def looked_up(dataset: Dataset, subject: str | int, category: str) -> tuple[Any,
     return pair
 
 
+def close(dataset: Dataset) -> None:
+    """Close the file of a dataset in this process, so that it can be changed; arrays stay valid.
+
+    Args:
+        dataset: From `open`.
+    """
+    handles.release(dataset.path)
+
+
 def paths(dataset: Dataset, number: int, category: str) -> tuple[str, ...]:
     """Return the files of a category of a subject, relative to the folder of the files."""
     table = handles.expected(dataset.path, dataset.digest).tables.get(FILES.format(category))
@@ -135,23 +149,19 @@ def paths(dataset: Dataset, number: int, category: str) -> tuple[str, ...]:
 
 
 def from_hdf5(array: Any, index: Where) -> Any:
-    """Return a part of an HDF5 dataset that cannot be mapped, with the rules of NumPy."""
+    """Return a part of an HDF5 dataset that is read and not mapped, with the rules of NumPy."""
     wanted = index if isinstance(index, tuple) else (index,)
     if ... in wanted:
         place = wanted.index(...)
         wanted = (*wanted[:place], *[slice(None)] * (array.ndim - len(wanted) + 1), *wanted[place + 1 :])
     if len(wanted) > array.ndim:
         raise IndexError(f"read: `index` must have at most {array.ndim} entries; got {len(wanted)}.")
-    spans = [np.arange(size)[entry] for entry, size in zip(wanted, array.shape, strict=False)]
-    hull = tuple(slice(int(np.min(s)), int(np.max(s)) + 1) if np.size(s) else slice(0, 0) for s in spans)
-    inner = tuple(s - h.start for s, h in zip(spans, hull, strict=True))
+    spans = [hints.span(entry, size) for entry, size in zip(wanted, array.shape, strict=False)]
     try:
-        part = array[hull]
+        block = array[tuple(slice(span.start, span.stop) for span in spans)]
     except (OSError, RuntimeError) as error:
         guard.refuse(array.file.filename, f"{array.name} cannot be read ({error})")
-    for axis in range(len(inner) - 1, -1, -1):
-        part = np.take(part, inner[axis], axis=axis)
-    return part
+    return block[tuple(slice(None, None, e.step) if isinstance(e, slice) else 0 for e in wanted)]
 
 
 def chosen(part: Any, places: Any) -> Any:

@@ -8,10 +8,10 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from mia_functional import _check, extraction
+from mia_functional import _check, extraction, indexing
 from mia_functional.dataset.batches import collate
 from mia_functional.dataset.description import Dataset, category_of, subject_number
-from mia_functional.dataset.reading import channels, chosen, files, geometry, source, taken
+from mia_functional.dataset.reading import channels, chosen, files, geometry, own, taken, view
 from mia_functional.dataset.traversal import Sample, Transform
 from mia_functional.typing import Index, SampleSequence, Shape
 
@@ -107,7 +107,8 @@ class Samples:
     def __repr__(self) -> str:
         """Tell how many samples there are, of what."""
         names = ", ".join(part if isinstance(part, str) else part.name for part in self.extract)
-        return f"Samples({len(self)} of {names} from {len(self.numbers)} subjects of {self.dataset.path!r})"
+        chance = f", seed {self.seed}, epoch {self.epoch}"
+        return f"Samples({len(self)} of {names} from {len(self.numbers)} subjects of {self.dataset.path!r}{chance})"
 
 
 def samples(
@@ -151,6 +152,9 @@ def samples(
         [31.0]
     """
     parts = tuple(checked_part(dataset, part) for part in extract)
+    keys = [part if isinstance(part, str) else part.name for part in parts]
+    if len(set(keys)) != len(keys):
+        _check.invalid_value("samples", "extract", "have a `name` of its own for each part", ", ".join(keys))
     chosen = dataset.subjects if subjects is None else subjects
     numbers = tuple(subject_number("samples", dataset, name) for name in chosen)
     made = drawn(
@@ -210,7 +214,7 @@ def drawn(samples: Samples) -> Samples:
 def draw(samples: Samples, indexing: Drawn, number: int, grid: Shape) -> tuple[Index, ...]:
     """Return the random indices of a subject: they depend on the seed, the epoch and the subject alone."""
     rng = np.random.default_rng((samples.seed, samples.epoch, 0, number))
-    given = grid if indexing.at is None else np.asarray(source(samples.dataset, number, indexing.at)[...])
+    given = grid if indexing.at is None else np.asarray(view(samples.dataset, number, indexing.at)[...])
     return tuple(indexing.function(rng, given))
 
 
@@ -245,12 +249,13 @@ def viewed(samples: Samples, position: int) -> Sample:
 
 def extracted(dataset: Dataset, number: int, index: Index, part: Extract) -> Any:
     """Return the part of an array at an index, with its margin."""
+    wanted = indexing.dilate(index, part.margin) if part.margin else index
     if part.whole:
         found = taken(dataset, number, part.category, ...)
-    elif part.margin == 0 and inside(index, dataset.grids[number]):
-        found = taken(dataset, number, part.category, index)
+    elif inside(wanted, dataset.grids[number]):
+        found = taken(dataset, number, part.category, wanted)
     else:
-        array = source(dataset, number, part.category)
+        array = view(dataset, number, part.category)
         found = extraction.extract(array, index, margin=part.margin, pad_value=part.pad_value, pad_mode=part.pad_mode)
     return found if part.entries is None else chosen(found, channels(dataset, part.category, part.entries))
 
@@ -266,7 +271,7 @@ def inside(index: Index, grid: Shape) -> bool:
 
 def finished(samples: Samples, position: int, sample: Sample) -> Sample:
     """Return a sample with arrays of its own, transformed."""
-    whole = {name: np.array(value) if isinstance(value, np.ndarray) else value for name, value in sample.items()}
+    whole = {name: own(value) if isinstance(value, np.ndarray) else value for name, value in sample.items()}
     if samples.transform is None:
         return whole
     place = int(position) % len(samples)

@@ -94,10 +94,10 @@ def write_block(
     if block.texts:
         write_table(file, location, texts(block.texts))
     elif block.chunks and compression is not None:
-        found = new_dataset(file, location, block, chunked(block.shape, block.dtype, compression))
+        found = new_dataset(file, location, block, chunked(block.shape, compression))
         source.seek(block.offset)
         for chunk in block.chunks:
-            found.write_direct_chunk(chunk.start, source.read(chunk.nbytes))
+            found.write_direct_chunk(chunk.start, source.read(chunk.nbytes), chunk.mask)
     elif block.nbytes:
         creation = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
         creation.set_alloc_time(h5py.h5d.ALLOC_TIME_EARLY)
@@ -129,11 +129,14 @@ def copy(source: BinaryIO, start: int, target: BinaryIO, place: int, count: int)
 
 
 def cloned(source: int, start: int, target: int, place: int, count: int) -> int:
-    """Let the system copy between two files and return how many bytes it did."""
-    done = 0
+    """Let the system copy between two files and return how many bytes it did.
+
+    Only whole pages: some file systems then share them, and copy nothing at all.
+    """
+    done, whole = 0, count - count % ALIGNMENT
     try:
-        while done < count:
-            step = os.copy_file_range(source, target, count - done, start + done, place + done)
+        while done < whole:
+            step = os.copy_file_range(source, target, whole - done, start + done, place + done)
             if step == 0:
                 break
             done += step

@@ -45,37 +45,56 @@ def traverse(
 
 
 def load_subject(subject: Subject, load: Load) -> Sample:
-    """Return a subject's files and values as a sample."""
-    loaded = {entry: load(entry.path) for entry in subject.entries if entry.path is not None}
-    sample: Sample = {"subject": subject.name, "geometry": common_geometry(subject, loaded)}
+    """Return a subject's files and values as a sample; of the files, one at a time is in memory besides."""
+    sample: Sample = {"subject": subject.name, "geometry": None}
+    places: list[tuple[Entry, Geometry]] = []
     for category in dict.fromkeys(entry.category for entry in subject.entries):
         entries = [entry for entry in subject.entries if entry.category == category]
-        files = [loaded[entry] for entry in entries if entry in loaded]
+        files = [entry for entry in entries if entry.path is not None]
         if files and len(files) != len(entries):
             _check.invalid_value("traverse", "subjects", "have files or values in a category, not both", category)
-        sample[category] = stacked(files) if files else row(entries)
+        images = (load_entry(subject, entry, load, places) for entry in files)
+        sample[category] = stacked(images, len(files)) if files else row(entries)
+    if places:
+        sample["geometry"] = places[0][1]
     return sample
 
 
-def common_geometry(subject: Subject, loaded: dict[Entry, tuple[Any, Geometry]]) -> Geometry | None:
-    """Return the geometry of all images of a subject; refuse images that do not lie on each other."""
-    pairs = iter(loaded.items())
-    entry, (_, geometry) = next(pairs, (None, (None, None)))
-    if entry is None or geometry is None:
-        return None
-    for other, (_, place) in pairs:
-        names = differences(place, geometry)
-        if names:
-            actual = "; ".join(f"{name} {getattr(place, name)} and {getattr(geometry, name)}" for name in names)
-            needed = f"lie on one grid ({other.path} and {entry.path} of {subject.name})"
-            _check.invalid_value("traverse", "images", needed, actual)
-    return geometry
+def load_entry(subject: Subject, entry: Entry, load: Load, places: list[tuple[Entry, Geometry]]) -> Any:
+    """Return the voxels of a file, with an axis of channels; refuse one that does not lie on those before it."""
+    array, geometry = load(str(entry.path))
+    places.append((entry, geometry))
+    first, grid = places[0]
+    names = differences(geometry, grid)
+    if names:
+        actual = "; ".join(f"{name} {getattr(geometry, name)} and {getattr(grid, name)}" for name in names)
+        needed = f"lie on one grid ({entry.path} and {first.path} of {subject.name})"
+        _check.invalid_value("traverse", "images", needed, actual)
+    return with_channels(array, geometry)
 
 
-def stacked(files: list[tuple[Any, Geometry]]) -> Any:
-    """Return images side by side on the last axis."""
-    parts = [a[..., np.newaxis] if a.ndim == len(geometry.shape) else a for a, geometry in files]
-    return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=-1)
+def with_channels(array: Any, geometry: Geometry) -> Any:
+    """Return voxels with an axis of channels."""
+    return array[..., np.newaxis] if array.ndim == len(geometry.shape) else array
+
+
+def stacked(images: Iterable[Any], count: int) -> Any:
+    """Return images side by side on the last axis, in the smallest dtype that holds all."""
+    whole, end = np.empty(0), 0
+    for image in images:
+        stop = end + image.shape[-1]
+        if count == 1:
+            return image
+        if end == 0:
+            whole = np.empty((*image.shape[:-1], count * stop), dtype=image.dtype)
+        kind = np.result_type(whole, image)
+        if stop > whole.shape[-1] or kind != whole.dtype:
+            before, whole = whole, np.empty((*whole.shape[:-1], max(stop, whole.shape[-1])), dtype=kind)
+            whole[..., :end] = before[..., :end]
+        whole[..., end:stop] = image
+        end = stop
+        del image
+    return whole[..., :end]
 
 
 def row(entries: list[Entry]) -> Any:

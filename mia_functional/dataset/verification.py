@@ -8,7 +8,7 @@ import numpy as np
 from mia_functional.dataset import guard, handles
 from mia_functional.dataset.description import Category, Dataset
 from mia_functional.dataset.parts import digest, digest_of_texts
-from mia_functional.dataset.reading import geometry, read, source
+from mia_functional.dataset.reading import geometry, read, view
 from mia_functional.dataset.tables import DIGESTS, number_name
 from mia_functional.typing import Progress
 
@@ -107,7 +107,7 @@ def kind_of(dataset: Dataset, category: Category) -> str:
     """Return the dtype of a category in the first subject."""
     if not category.stored:
         return "in files"
-    array = source(dataset, 0, category.name)
+    array = view(dataset, 0, category.name)
     return "text" if isinstance(array, tuple) else str(array.dtype)
 
 

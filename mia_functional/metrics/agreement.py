@@ -240,7 +240,8 @@ def interclass_correlation(counts: ConfusionCounts | PairedMoments, *, zero_divi
     """
     between, within, number = _image_variances(counts) if isinstance(counts, PairedMoments) else _mask_variances(counts)
     between = 2 * between * _array.ratio(number, number - 1)
-    return _array.ratio(between - within, between + within, zero_division=zero_division)
+    value = _array.ratio(between - within, between + within)
+    return _filled(value, (number < 2) | (between + within == 0), zero_division)
 
 
 def _mask_variances(counts: ConfusionCounts) -> tuple[Array, Array, Array]:

@@ -17,6 +17,9 @@ from mia_functional.metrics.derived import derived
 from mia_functional.metrics.labels import binary, label_map, label_sets, select
 from mia_functional.typing import Array, Label, Labels
 
+FEW_CELLS, LARGE_CELL = 64, 2**12
+"""So few numbers, or each of so many voxels, are computed one after the other with NumPy rather than all at once."""
+
 
 class ConfusionCounts(NamedTuple):
     """How many voxels are true positive, false positive, false negative and true negative: four arrays of one shape."""
@@ -63,8 +66,7 @@ def confusion_counts(
     sets = None if labels is None else label_sets(name, labels)
     axes = reduced(name, axis, prediction.ndim)
     countable(name, prediction)
-    given = [array for array in (prediction, reference, mask) if array is not None]
-    sizes_of = _host_sizes if all(map(_array.on_host, given)) else _device_sizes
+    sizes_of = _host_sizes if walkable((prediction, reference, mask), axes) else _device_sizes
     sizes, total = sizes_of(name, (prediction, reference, mask), sets, axes)
     shared, predicted, referenced = sizes[..., 0], sizes[..., 1], sizes[..., 2]
     counts = ConfusionCounts(shared, predicted - shared, referenced - shared, total - predicted - referenced + shared)
@@ -153,6 +155,14 @@ def reduced(function: str, axis: int | tuple[int, ...] | None, ndim: int) -> tup
     if not axes or len(set(axes)) != len(axes):
         _check.invalid_value(function, "axis", "name at least one axis, and none of them twice", axis)
     return axes
+
+
+def walkable(arrays: tuple[Array | None, ...], axes: tuple[int, ...]) -> bool:
+    """Tell whether arrays lie in the host's memory and what is reduced to one number is large, or such are few."""
+    shape = next(array.shape for array in arrays if array is not None)
+    cell = math.prod(shape[axis] for axis in axes)
+    few = math.prod(shape) <= FEW_CELLS * cell
+    return (few or cell >= LARGE_CELL) and all(_array.on_host(array) for array in arrays if array is not None)
 
 
 def countable(function: str, prediction: Array) -> None:

@@ -206,8 +206,8 @@ def average_distance(
     Source:
         A. A. Taha and A. Hanbury, 2015, doi 10.1186/s12880-015-0068-x.
 
-    Agrees with:
-        ITK's `HausdorffDistanceImageFilter`, its average.
+    Differs from:
+        ITK's `HausdorffDistanceImageFilter`, whose average is the mean of the two and not the larger.
     """
     return _larger_mean(surface_distances(prediction, reference, spacing=spacing, labels=labels, boundary=solid))
 

@@ -6,7 +6,7 @@ Images are promoted before any arithmetic; all axes are spatial.
 import functools
 import math
 import operator
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import product
 from typing import Any
 
@@ -88,8 +88,8 @@ def structural_similarity(
         prediction: Real numbers of any shape.
         reference: Array of the same shape.
         data_range: L, positive, in the unit of the images; the largest value of the reference by default.
-        window: Size of a uniform window, odd; or an odd number of weights, those of a separable window along every
-            axis, as `gaussian_window` gives them.
+        window: Size of a uniform window, odd; or an odd number of symmetric weights, those of a separable window along
+            every axis, as `gaussian_window` gives them.
         sample_covariance: Whether the covariances are multiplied by N / (N - 1), with N the voxels of the window, as
             scikit-image does by default; Wang et al. do not.
         slice_axis: The images are compared slice by slice along this axis, as 2-D ones; none by default.
@@ -103,7 +103,7 @@ def structural_similarity(
 
     Raises:
         TypeError: An argument is no array or holds complex numbers or objects; the libraries or devices differ.
-        ValueError: The shapes differ or are empty; the window is larger than the image, even or not positive; the data
+        ValueError: The shapes differ or are empty; the window is larger than the image, even or not symmetric; the data
             range is not positive and finite.
 
     Example:
@@ -135,7 +135,7 @@ def structural_similarity(
         return xp.astype(_array.from_numpy(np.asarray(value), xp, prediction), _array.widest_float(xp, prediction))
     dtype = xp.result_type(*map(_array.accumulator_dtype, (prediction, reference)))
     images = xp.astype(prediction, dtype), xp.astype(reference, dtype)
-    similar = xp.mean(_similarity(images, weights, axes, (peak, factor)))
+    similar = xp.mean(_similarity(images, weights, axes, (peak, factor), _smooth_together))
     return similar if data_range is not None else xp.where(peak > 0, similar, xp.full_like(similar, math.nan))
 
 
@@ -154,32 +154,50 @@ def _host_similarity(
         stops = [min(low + step, place) for low, step, place in zip(start, steps, places, strict=True)]
         tile = tuple(slice(low, stop + more) for low, stop, more in zip(start, stops, reach, strict=True))
         pair = [image[tile].astype(np.float32 if single else np.float64) for image in images]
-        total += float(np.sum(_similarity(pair, weights, axes, scales), dtype=np.float64))
+        total += float(np.sum(_similarity(pair, weights, axes, scales, _smooth_each), dtype=np.float64))
     return float(total / math.prod(places))
 
 
-def _similarity(images: Any, weights: tuple[float, ...], axes: tuple[int, ...], scales: tuple[Any, float]) -> Array:
+def _similarity(
+    images: Any,
+    weights: tuple[float, ...],
+    axes: tuple[int, ...],
+    scales: tuple[Any, float],
+    smooth: Callable[..., Any],
+) -> Array:
     """Return the similarity in every window.
 
-    With the difference d and the sum s of the images, it is (1 - 2 mu_d^2 / (mu_d^2 + mu_s^2 + 2 C1)) (1 - 2 v_d / (v_d
-    + v_s + 2 C2)), means mu and variances v: no small number is the difference of large ones, and s may be shifted.
+    With the difference d and the sum s of the images it is (a - 2 mu_d^2) (b - 2 v_d) / (a b), a = mu_d^2 + mu_s^2 +
+    2 C1, b = v_d + v_s + 2 C2, means mu and variances v: what large offsets would spoil is never subtracted.
     """
     (p, r), (limit, factor) = images, scales
     xp = _array.library(p)
     middle = xp.mean(r)
     d, s = p - r, (p - middle) + (r - middle)
-    fields = _array.settled(d, s, d * d, s * s)
-    for axis in axes:
-        fields = _array.settled(*(_smooth(field, weights, axis) for field in fields))
     scale = weights[0] ** len(axes) if _uniform(weights) else 1.0
-    d, s, squared_d, squared_s = (field * scale for field in fields)
-    apart = d * d
-    squared_d -= apart
-    squared_s -= s * s
+    d, s, squared_d, squared_s = (field * scale for field in smooth([d, s, d * d, s * s], weights, axes))
     low, high = 2 * (LUMINANCE * limit) ** 2, 2 * (CONTRAST * limit) ** 2 / factor
-    s += 2 * middle
-    luminance = 1 - 2 * apart / (apart + s * s + low)
-    return luminance * (1 - 2 * squared_d / (squared_d + squared_s + high))
+    apart = d * d
+    spread = squared_d - apart
+    luminance = apart + (s + 2 * middle) ** 2 + low
+    structure = spread + (squared_s - s * s) + high
+    return (luminance - 2 * apart) * (structure - 2 * spread) / (luminance * structure)
+
+
+def _smooth_each(fields: list[Array], weights: tuple[float, ...], axes: tuple[int, ...]) -> list[Array]:
+    """Return the fields, smoothed along axes one after the other, so that each stays in the cache."""
+    for axis in axes:
+        fields = [_smooth(field, weights, axis) for field in fields]
+    return fields
+
+
+def _smooth_together(fields: list[Array], weights: tuple[float, ...], axes: tuple[int, ...]) -> list[Array]:
+    """Return the fields, smoothed as one array: compilers then compute each step once, and not for every use."""
+    xp = _array.library(*fields)
+    stack = xp.stack(fields)
+    for axis in axes:
+        stack = _smooth(stack, weights, axis + 1)
+    return [stack[position, ...] for position in range(len(fields))]
 
 
 def _uniform(weights: tuple[float, ...]) -> bool:
@@ -195,11 +213,8 @@ def _smooth(field: Array, weights: tuple[float, ...], axis: int) -> Array:
     length = field.shape[axis] - size + 1
     total = _part(field, axis, middle, length) * weights[middle]
     for step in range(middle):
-        one, other = (_part(field, axis, place, length) for place in (step, size - 1 - step))
-        if weights[step] == weights[size - 1 - step]:
-            total += (one + other) * weights[step]
-        else:
-            total += one * weights[step] + other * weights[size - 1 - step]
+        beside = _part(field, axis, step, length) + _part(field, axis, size - 1 - step, length)
+        total += beside * weights[step]
     return total
 
 
@@ -229,8 +244,9 @@ def _window(
     """Return the axes along which the window extends, and its weights along each."""
     sizes = window if isinstance(window, Sequence) else (1.0,) * _check.integer(function, "window", window, minimum=1)
     total = math.fsum(weights := _check.floats(function, "window", sizes))
-    if len(weights) % 2 == 0 or min(weights) < 0 or not 0 < total < math.inf:
-        _check.invalid_value(function, "window", "have an odd size and no negative weights", window)
+    if len(weights) % 2 == 0 or weights != weights[::-1] or min(weights) < 0 or not 0 < total < math.inf:
+        requirement = "have an odd size and symmetric weights that are not negative"
+        _check.invalid_value(function, "window", requirement, window)
     across = None if slice_axis is None else _check.axis(function, slice_axis, len(shape))
     axes = tuple(axis for axis in range(len(shape)) if axis != across)
     if not axes or min(shape[axis] for axis in axes) < len(weights):

@@ -11,7 +11,7 @@ import numpy as np
 
 from mia_functional import _array, _check
 from mia_functional.metrics import joint
-from mia_functional.metrics.confusion import ConfusionCounts, count, countable, paired, reduced
+from mia_functional.metrics.confusion import ConfusionCounts, count, countable, paired, reduced, walkable
 from mia_functional.metrics.derived import derived
 from mia_functional.metrics.labels import label_map, label_sets, select
 from mia_functional.typing import Array, Label, Labels
@@ -71,8 +71,7 @@ def confusion_matrix(
         _check.invalid_value(name, "labels", "put no label into two classes", sets)
     axes = reduced(name, axis, prediction.ndim)
     countable(name, prediction)
-    given = [array for array in (prediction, reference, mask) if array is not None]
-    matrix_of = _host_matrix if all(map(_array.on_host, given)) else _device_matrix
+    matrix_of = _host_matrix if walkable((prediction, reference, mask), axes) else _device_matrix
     matrix = matrix_of(name, (prediction, reference, mask), sets, axes)
     if not _array.is_traced(matrix.outside) and bool(_array.library(matrix.outside).any(matrix.outside > 0)):
         _check.invalid_value(name, "labels", "name every label that occurs", f"{sets} and voxels of other labels")

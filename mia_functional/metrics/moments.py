@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, Protocol, cast, overload
 import numpy as np
 
 from mia_functional import _array, _check
-from mia_functional.metrics.confusion import paired, reduced
+from mia_functional.metrics.confusion import paired, reduced, walkable
 from mia_functional.metrics.derived import derived
 from mia_functional.typing import Array
 
@@ -81,9 +81,9 @@ def paired_moments(prediction: Array, reference: Array, *, axis: int | tuple[int
     for argument, array in (("prediction", prediction), ("reference", reference)):
         real(name, argument, array)
     axes = reduced(name, axis, prediction.ndim)
-    if _array.on_host(prediction) and _array.on_host(reference):
-        return _host_moments(prediction, reference, axes)
-    return _device_moments(prediction, reference, axes)
+    moments_of = _host_moments if walkable((prediction, reference), axes) else _device_moments
+    with np.errstate(invalid="ignore", over="ignore"):
+        return moments_of(prediction, reference, axes)
 
 
 def real(function: str, argument: str, array: Array) -> None:
@@ -124,9 +124,8 @@ def _host_moments(prediction: Array, reference: Array, axes: tuple[int, ...]) ->
     moved = [np.moveaxis(_array.to_numpy(array), kept, range(len(kept))) for array in (prediction, reference)]
     shape = moved[0].shape[: len(kept)]
     rows = np.empty((*shape, len(PairedMoments._fields)))
-    with np.errstate(invalid="ignore", over="ignore"):
-        for index in np.ndindex(shape):
-            rows[index] = _one_pass(moved[0][index], moved[1][index])
+    for index in np.ndindex(shape):
+        rows[index] = _one_pass(moved[0][index], moved[1][index])
     xp = _array.library(prediction)
     fields = _array.from_numpy(
         rows.astype(np.float64 if _array.has_float64(xp, prediction) else np.float32), xp, prediction

@@ -84,11 +84,10 @@ def nearest(points: NDArray[np.intp], targets: NDArray[np.bool_], spacing: Spaci
     Returns:
         Float64 distances in the order of `points`; inf if there is no target.
     """
-    distances = np.full(points.shape, np.inf)
     count = np.count_nonzero(targets)
     if not count:
-        return distances
-    left = _search(points, targets, spacing, distances)
+        return np.full(points.shape, np.inf)
+    distances, left = _search(points, targets, spacing)
     tree, sweep = GROW * count, SWEEP * targets.size
     if left.size and LOOKUP * left.size * FURTHER[targets.ndim] < tree:
         distances[left] = _search_further(points[left], targets, spacing)
@@ -100,16 +99,16 @@ def nearest(points: NDArray[np.intp], targets: NDArray[np.bool_], spacing: Spaci
 
 
 def _search(
-    points: NDArray[np.intp], targets: NDArray[np.bool_], spacing: Spacing, distances: NDArray[np.float64]
-) -> NDArray[np.intp]:
-    """Fill in the distances of points with a target nearby; return the positions of those without.
+    points: NDArray[np.intp], targets: NDArray[np.bool_], spacing: Spacing
+) -> tuple[NDArray[np.float64], NDArray[np.intp]]:
+    """Return the distances to targets nearby, inf where there is none, and the positions of those.
 
     It is given up when it has cost a good part of what a distance transform would.
     """
     table = shells(spacing, NEAR[targets.ndim])
     strides = np.array(targets.strides, dtype=np.intp)
     base = int(strides @ np.array(table.reach))
-    flat = targets.reshape(-1)
+    flat, distances = targets.reshape(-1), np.empty(points.shape)
     left, places = np.arange(points.size), points - base
     budget = SWEEP / 4 * targets.size
     for distance, offsets in zip(table.lengths, table.offsets, strict=True):
@@ -120,10 +119,11 @@ def _search(
         hit = flat[starts[0] :].take(places)
         for start in starts[1:]:
             hit |= flat[start:].take(places)
-        distances[left[hit]] = distance
-        missed = ~hit
-        left, places = left[missed], places[missed]
-    return left
+        distances[left] = distance
+        missed = np.flatnonzero(~hit)
+        left, places = left.take(missed), places.take(missed)
+    distances[left] = np.inf
+    return distances, left
 
 
 def _search_further(points: NDArray[np.intp], targets: NDArray[np.bool_], spacing: Spacing) -> NDArray[np.float64]:

@@ -89,7 +89,8 @@ def _ranks(distances: Array, weights: Array, targets: Array) -> Array:
     """Return for each target the smallest distance within which the weight reaches it; zero asks for any weight."""
     xp = _array.library(distances)
     if _array.is_numpy(distances):
-        return _binned_ranks(distances, weights, targets)
+        rule = _counted_ranks if weights.dtype == np.bool_ else _binned_ranks
+        return rule(distances, weights, targets)
     if _array.is_jax(distances):
         return _array.smallest_covering(distances, weights, targets)
     order = xp.argsort(distances)
@@ -97,6 +98,13 @@ def _ranks(distances: Array, weights: Array, targets: Array) -> Array:
     mass = xp.cumulative_sum(xp.take(sized, order))[:-1]
     missed = (mass < xp.expand_dims(targets, axis=1)) | (mass <= 0)
     return xp.take(distances, xp.take(order, xp.count_nonzero(missed, axis=1)))
+
+
+def _counted_ranks(distances: NDArray[Any], weights: NDArray[np.bool_], targets: NDArray[Any]) -> NDArray[Any]:
+    """Return what `_ranks` does for counted distances: those in certain places of their order."""
+    places = np.maximum(targets, 1) - 1
+    ranked: NDArray[Any] = np.partition(distances if weights.all() else distances[weights], places)[places]
+    return ranked
 
 
 def _binned_ranks(distances: NDArray[Any], weights: NDArray[Any], targets: NDArray[Any]) -> NDArray[Any]:

@@ -9,7 +9,6 @@ from typing import Any, Literal, Protocol, TypeAlias, cast, overload
 import numpy as np
 
 from mia_functional import _array, _check
-from mia_functional._distances import Method
 from mia_functional.metrics.derived import derived
 from mia_functional.metrics.surface import Boundary, SurfaceDistances, surface_distances, surfels
 from mia_functional.typing import Array, Label, Labels, Spacing
@@ -43,7 +42,6 @@ class BoundaryMetric(Protocol):
         spacing: Spacing,
         labels: Labels | Iterable[Label] | None = None,
         boundary: Boundary = surfels,
-        method: Method = "auto",
         **options: Any,
     ) -> Array: ...
 
@@ -103,9 +101,8 @@ def mean(*samples: Weighted) -> Array:
     xp = _array.library(*samples[0])
 
     def sums(distances: Array, weights: Array) -> Array:
-        known = xp.where(present(weights), distances, xp.zeros_like(distances))
-        weights = xp.astype(weights, distances.dtype)
-        return xp.stack([_array.add_up(known * weights), _array.add_up(weights)])
+        weights = xp.astype(weights, distances.dtype, copy=False)
+        return xp.stack([_array.weighted_sum(distances, weights), _array.add_up(weights)])
 
     parts = total(sums, samples)
     return _array.ratio(parts[0], parts[1])
@@ -123,11 +120,6 @@ def flat(weighted: Weighted) -> Weighted:
     return xp.reshape(weighted[0], (-1,)), xp.reshape(weighted[1], (-1,))
 
 
-def present(weights: Array) -> Array:
-    """Return which entries are elements of a surface: those with a weight."""
-    return weights if _array.dtype_kind(weights) == "bool" else weights > 0
-
-
 def share_within(
     function: str, samples: Sequence[Weighted], tolerance: float | Sequence[float], zero_division: float
 ) -> Array:
@@ -140,7 +132,7 @@ def share_within(
     slack = 1 + ROUNDING * float(xp.finfo(samples[0][0].dtype).eps)
 
     def sums(distances: Array, weights: Array) -> Array:
-        weights = xp.astype(weights, distances.dtype)
+        weights = xp.astype(weights, distances.dtype, copy=False)
         inside = [xp.where(distances <= limit * slack, weights, xp.zeros_like(weights)) for limit in limits]
         return xp.stack([_array.add_up(part) for part in (*inside, weights)])
 

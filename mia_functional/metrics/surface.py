@@ -15,8 +15,11 @@ from numpy.typing import NDArray
 from mia_functional import _array, _check, morphology
 from mia_functional._distances import METHODS, Method, nearest_squares
 from mia_functional.metrics import marching, neighbours
-from mia_functional.metrics.labels import pairs
+from mia_functional.metrics.labels import label_sets, pairs
 from mia_functional.typing import Array, Label, Labels, Spacing
+
+NAME = "surface_distances"
+"""The function that messages name."""
 
 
 class SurfaceDistances(NamedTuple):
@@ -101,7 +104,7 @@ def _codes_on_host(mask: NDArray[np.bool_]) -> NDArray[np.uint8]:
     codes[(slice(-1),) * mask.ndim] = mask
     flat, higher = codes.reshape(-1), np.empty(codes.size, dtype=np.uint8)
     for axis, stride in enumerate(codes.strides):
-        np.left_shift(flat, 2**axis, out=higher)
+        np.multiply(flat, 2 ** (2**axis), out=higher)
         higher[stride:] |= flat[:-stride]
         flat, higher = higher, flat
     return flat.reshape(codes.shape)
@@ -219,25 +222,40 @@ def surface_distances(
     Agrees with:
         DeepMind's surface-distance (`surfels`); the borders of medpy and MONAI (`voxels`).
     """
-    name = "surface_distances"
-    masks = pairs(name, prediction, reference, labels)
-    _check.dimensions(name, "prediction", prediction.shape, morphology.DIMENSIONS)
-    step = _check.spacing(name, spacing, prediction.ndim)
-    _check.choice(name, "method", method, METHODS)
-    records = _measure(masks, step, boundary, method)
-    return records[0] if labels is None else records
+    _check.choice(NAME, "method", method, METHODS)
+    measure = partial(_measure, spacing=spacing, boundary=boundary, method=method)
+    if labels is None:
+        return measure(pairs(NAME, prediction, reference, None))[0]
+    sets = label_sets(NAME, labels)
+    prediction, reference = _foreground(prediction, reference, sets)
+    if _array.on_host(prediction) and _array.on_host(reference):
+        return tuple(measure(pairs(NAME, prediction, reference, [one]))[0] for one in sets)
+    return measure(pairs(NAME, prediction, reference, sets))
+
+
+def _foreground(prediction: Array, reference: Array, labels: tuple[tuple[int, ...], ...]) -> tuple[Array, Array]:
+    """Return the part of two label maps of NumPy that holds all labels; other arrays as they are."""
+    maps = prediction, reference
+    plain = all(_array.is_numpy(array) and _array.dtype_kind(array) == "integer" for array in maps)
+    measurable = plain and prediction.shape == reference.shape and prediction.size and prediction.ndim
+    if not measurable or any(0 in label for label in labels):
+        return maps
+    box = _common_box(*maps)
+    return prediction[box], reference[box]
 
 
 def _measure(
-    masks: tuple[tuple[Array, Array], ...], spacing: Spacing, boundary: Boundary, method: Method
+    masks: tuple[tuple[Array, Array], ...], *, spacing: Spacing, boundary: Boundary, method: Method
 ) -> tuple[SurfaceDistances, ...]:
     """Return the distances between the surfaces of each pair of boolean masks."""
     arrays = [mask for pair in masks for mask in pair]
+    _check.dimensions(NAME, "prediction", arrays[0].shape, morphology.DIMENSIONS)
+    step = _check.spacing(NAME, spacing, arrays[0].ndim)
     if method == "auto" and not all(map(_array.on_host, arrays)):
         records: tuple[SurfaceDistances, ...]
-        records = _array.compiled(_all_on_device, *arrays, spacing=spacing, boundary=boundary)
+        records = _array.compiled(_all_on_device, *arrays, spacing=step, boundary=boundary)
         return records
-    return tuple(_call_host(*pair, spacing, boundary) for pair in masks)
+    return tuple(_call_host(*pair, step, boundary) for pair in masks)
 
 
 def _call_host(prediction: Array, reference: Array, spacing: Spacing, boundary: Boundary) -> SurfaceDistances:
@@ -296,9 +314,9 @@ def _on_host(
     return SurfaceDistances(forward, backward, *weights)
 
 
-def _common_box(prediction: NDArray[np.bool_], reference: NDArray[np.bool_]) -> tuple[slice, ...]:
-    """Return the box around two masks; one voxel if both are empty."""
-    boxes = [box for box in map(morphology.bounding_box, (prediction, reference)) if box[0].stop > 0]
+def _common_box(prediction: NDArray[Any], reference: NDArray[Any]) -> tuple[slice, ...]:
+    """Return the box around the nonzero entries of two arrays; one entry if there are none."""
+    boxes = [box for box in map(morphology.box_on_host, (prediction, reference)) if box[0].stop > 0]
     if not boxes:
         return (slice(0, 1),) * prediction.ndim
     return tuple(slice(min(s.start for s in axis), max(s.stop for s in axis)) for axis in zip(*boxes, strict=True))

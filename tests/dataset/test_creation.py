@@ -12,6 +12,7 @@ from types import SimpleNamespace
 import h5py
 import numpy as np
 import pytest
+import SimpleITK
 
 from mia_functional import dataset, images
 from mia_functional.dataset import parts, storage
@@ -66,7 +67,7 @@ def test_arrays_are_mapped_and_aligned(cohort):
     assert all(offset % 4096 == 0 for offset in offsets)
 
 
-@pytest.mark.parametrize("options", [Storage(), Storage(compression="gzip")])
+@pytest.mark.parametrize("options", [Storage(), Storage(compression="gzip"), Storage(compression="blosc")])
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_every_dtype_is_kept(tmp_path, dtype, options):
     rng = np.random.default_rng(DTYPES.index(dtype))
@@ -129,6 +130,33 @@ def test_transform_must_not_name_two_subjects_alike(subjects, tmp_path):
     with pytest.raises(ValueError, match="identifiers of their own; got same more than once"):
         dataset.create(tmp_path / "x.h5", subjects, transform=lambda sample: {**sample, "subject": "same"})
     assert not (tmp_path / "x.h5").exists()
+
+
+def test_a_run_that_made_nothing_is_not_in_the_way(subjects, tmp_path):
+    with pytest.raises(RuntimeError, match="no good"):
+        dataset.create(tmp_path / "x.h5", subjects, transform=partial(fail_at, "ABC"))
+    dataset.create(tmp_path / "x.h5", subjects)
+    assert os.listdir(tmp_path) == ["x.h5"]
+
+
+def test_a_folder_of_slices_is_a_file_like_any_other(tmp_path):
+    for number, place in enumerate(("A", "B")):
+        (tmp_path / place / "ct").mkdir(parents=True)
+        for slice_number in range(3):
+            image = SimpleITK.GetImageFromArray(np.full((1, 4, 5), 10 * number + slice_number, np.int16))
+            image.SetOrigin((0.0, 0.0, 2.0 * slice_number))
+            image.SetMetaData("0020|000e", f"1.2.{number + 1}")
+            image.SetMetaData("0020|0032", f"0\\0\\{2 * slice_number}")
+            image.SetMetaData("0020|0037", "1\\0\\0\\0\\1\\0")
+            writer = SimpleITK.ImageFileWriter()
+            writer.KeepOriginalImageUIDOn()
+            writer.SetFileName(tmp_path / place / "ct" / f"{slice_number}.dcm")
+            writer.Execute(image)
+    people = dataset.discover(tmp_path, {"images": {"CT": "{subject}/ct"}})
+    dataset.create(tmp_path / "x.h5", people, storage=Storage(file_digests=True))
+    found = dataset.open(tmp_path / "x.h5", verify=True)
+    assert dataset.read(found, "B", "images", index=(slice(None), 0, 0, 0)).tolist() == [10, 11, 12]
+    assert dataset.geometry(found, "A").spacing == (2.0, 1.0, 1.0)
 
 
 def test_no_absolute_path_is_stored(cohort, folder):
@@ -212,7 +240,7 @@ def test_a_failure_names_the_subject_and_resuming_keeps_the_rest(subjects, tmp_p
     assert not path.exists()
     with pytest.raises(FileExistsError, match="holds parts of an interrupted run"):
         dataset.create(path, subjects)
-    kept = (tmp_path / ".x.h5.parts" / "A.part").stat()
+    assert len(list(tmp_path.glob(".x.h5.parts/*.part"))) == (1 if executor is None else 2)
     loaded = []
 
     def load(path):
@@ -222,7 +250,6 @@ def test_a_failure_names_the_subject_and_resuming_keeps_the_rest(subjects, tmp_p
     dataset.create(path, subjects, load=load, resume=True)
     assert "A_T1.mha" not in loaded
     assert "B_T1.mha" in loaded
-    assert kept.st_size > 0
     dataset.create(tmp_path / "whole.h5", subjects)
     assert path.read_bytes() == (tmp_path / "whole.h5").read_bytes()
     assert sorted(os.listdir(tmp_path)) == ["whole.h5", "x.h5"]
@@ -249,7 +276,7 @@ def test_damaged_and_stale_parts_are_made_again(tmp_path):
     path = tmp_path / "x.h5"
     with pytest.raises(KeyboardInterrupt):
         dataset.create(path, people, load=load)
-    part = tmp_path / ".x.h5.parts" / "0.part"
+    part = next(p for p in tmp_path.glob(".x.h5.parts/*.part") if parts.read_part(p).subject == "0")
     raw = bytearray(part.read_bytes())
     raw[-1] ^= 1
     part.write_bytes(raw)

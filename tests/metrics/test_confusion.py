@@ -112,6 +112,26 @@ def test_axes_that_are_kept(xp, axis, labels):
     assert counts.tp.shape == shape + (() if labels is None else (3,))
 
 
+def test_many_small_cells_are_counted_at_once_to_the_same():
+    prediction, reference, mask = maps(9, 3, shape=(9, 10, 11))
+    counts = confusion_counts(prediction, reference, labels=(1, (2, 3)), axis=1, mask=mask)
+    for index in ((0, 0), (8, 10), (4, 5)):
+        cell = index[0], slice(None), index[1]
+        expected = brute(prediction[cell], reference[cell], [(1,), (2, 3)], mask[cell])
+        np.testing.assert_array_equal([field[index] for field in counts], expected)
+
+
+@pytest.mark.parametrize("length", [255, 256, 300, 40_000])
+def test_long_axes_do_not_overflow_small_integers(length):
+    import jax
+
+    full = np.ones((length, 2), bool)
+    for axis in (0, (0, 1), 1):
+        counts = jax.jit(partial(confusion_counts, axis=axis))(full, full)
+        np.testing.assert_array_equal(counts.tp, full.sum(axis=axis))
+        np.testing.assert_array_equal(counts.tn, 0 * full.sum(axis=axis))
+
+
 def test_soft_counts_of_a_mask_are_its_counts(xp):
     prediction, reference, mask = maps(6, 3)
     labels = (1, (2, 3))

@@ -62,6 +62,16 @@ def test_every_kind_of_number_is_promoted_before_it_is_subtracted(xp, dtype):
     assert value.squared_error.dtype in (np.float32, np.float64)
 
 
+def test_many_small_cells_are_reduced_at_once_to_the_same():
+    prediction, reference = images((9, 10, 11))
+    prediction[0, 0] = math.inf
+    value = paired_moments(prediction, reference, axis=2)
+    for index in ((1, 0), (8, 9), (4, 4)):
+        expected = exact_moments(prediction[index], reference[index])
+        np.testing.assert_allclose([field[index] for field in value], expected, rtol=1e-12)
+    assert np.isnan(value.prediction_scatter[0, 0])
+
+
 def test_uint8_never_wraps():
     zero, one = np.zeros(4, np.uint8), np.ones(4, np.uint8)
     assert metrics.mean_absolute_error(zero, one) == 1

@@ -1,6 +1,7 @@
 """Surface elements and their distances: against a brute force over all pairs, on every library."""
 
 import itertools
+import math
 from functools import partial
 
 import numpy as np
@@ -8,7 +9,7 @@ import pytest
 from surface_distance import lookup_tables
 
 from mia_functional.metrics import marching
-from mia_functional.metrics.surface import SurfaceDistances, solid, surface_distances, surfels, voxels
+from mia_functional.metrics.surface import Elements, SurfaceDistances, solid, surface_distances, surfels, voxels
 
 from . import brute_force
 from .brute_force import SHAPES, SPACINGS, blobs, surface_pairs
@@ -66,3 +67,64 @@ def test_areas_of_all_codes_are_those_of_deepmind(spacing):
     for code, bits in enumerate(itertools.product(range(2), repeat=8)):
         ours = sum(bit << sum(o << k for k, o in enumerate(offset)) for bit, offset in zip(bits, offsets, strict=True))
         assert marching.sizes(spacing)[ours] == pytest.approx(theirs[code], rel=1e-12)
+
+
+@pytest.mark.parametrize("labels", [(1,), (3, 1), (0, 2), ((1, 3), 2), {2: "two", 9: "nowhere"}])
+@pytest.mark.parametrize("dtype", [np.uint8, np.int16])
+def test_labels_equal_the_masks(labels, dtype):
+    rng = np.random.default_rng(3)
+    maps = [np.pad(rng.integers(0, 4, (4, 5)), ((3, 1), (0, 2))).astype(dtype) for _ in range(2)]
+    records = surface_distances(*maps, spacing=(1.0, 2.0), labels=iter(labels) if dtype == np.int16 else labels)
+    for record, label in zip(records, labels, strict=True):
+        masks = [np.isin(one, label) for one in maps]
+        assert sorted_pairs(record) == sorted_pairs(surface_distances(*masks, spacing=(1.0, 2.0)))
+
+
+def test_a_convention_of_ones_own():
+    """Elements at every other voxel, of weight 2."""
+
+    def sparse(mask, *, spacing):
+        del spacing
+        codes = mask.astype(np.uint8)
+        codes[..., ::2] = 0
+        return Elements(codes, np.array([0.0, 2.0]))
+
+    one = np.array([[True, True, True, True, False]])
+    record = surface_distances(one, np.roll(one, 1, axis=1), spacing=(1.0, 3.0), boundary=sparse)
+    assert sorted_pairs(record) == ([(0.0, 2.0), (0.0, 2.0)], [(0.0, 2.0), (0.0, 2.0)])
+
+
+MASK = np.ones((2, 3), dtype=bool)
+
+
+@pytest.mark.parametrize(
+    ("prediction", "reference", "options", "error", "words"),
+    [
+        (MASK, MASK[:1], {"spacing": (1, 1)}, ValueError, r"shape of the reference, \(1, 3\)"),
+        (MASK, MASK.astype(float), {"spacing": (1, 1)}, TypeError, "threshold or cast first"),
+        (MASK, MASK * 2, {"spacing": (1, 1)}, ValueError, "contains 2; pass labels="),
+        (MASK, MASK, {"spacing": (1, 1, 1)}, ValueError, "spacing has 3 entries, array has 2 axes"),
+        (MASK, MASK, {"spacing": (1, -1)}, ValueError, "`spacing` must lie within"),
+        (MASK, MASK, {"spacing": (1, math.inf)}, ValueError, "`spacing`"),
+        (MASK, MASK, {"spacing": None}, TypeError, "`spacing` must be a sequence of numbers"),
+        (MASK, MASK, {"spacing": (1, 1), "method": "cuda"}, ValueError, "`method` must be one of auto, host"),
+        (MASK * 1, MASK * -1, {"spacing": (1, 1), "labels": (1,)}, ValueError, "the label -1"),
+        (MASK * 1, MASK * 1, {"spacing": (1, 1), "labels": ()}, ValueError, "labels"),
+        (MASK * 1, MASK[:1] * 1, {"spacing": (1, 1), "labels": (1,)}, ValueError, "shape of the reference"),
+        (MASK[:0] * 1, MASK[:0] * 1, {"spacing": (1, 1), "labels": (1,)}, ValueError, "one element"),
+        (np.array(1), np.array(1), {"spacing": (), "labels": (1,)}, ValueError, "at least one axis"),
+        (np.ones((1,) * 4, bool), np.ones((1,) * 4, bool), {"spacing": (1,) * 4}, ValueError, "1 or 2 or 3 axes"),
+        ([[True]], MASK, {"spacing": (1, 1)}, TypeError, "must be an array; got list"),
+    ],
+)
+def test_bad_input(prediction, reference, options, error, words):
+    with pytest.raises(error, match=words):
+        surface_distances(prediction, reference, **options)
+
+
+def test_static_facts_are_checked_in_a_program():
+    import jax
+
+    for options, words in (({"spacing": (1.0,)}, "2 axes"), ({"spacing": (1.0, 0.0)}, "`spacing`")):
+        with pytest.raises(ValueError, match=words):
+            jax.jit(partial(surface_distances, **options))(MASK, MASK)

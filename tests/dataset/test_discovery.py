@@ -1,0 +1,221 @@
+"""Discovery: which file belongs to whom, in a fixed order, or an error that names the files."""
+
+import json
+import random
+
+import pytest
+
+from mia_functional import dataset
+
+TWO = {"images": {"T1": "{subject}/T1.nii.gz"}, "labels": {"GT": "{subject}/seg*.nii.gz"}}
+
+
+def touch(folder, *names):
+    """Make empty files, in a random order."""
+    for name in random.Random(0).sample(names, len(names)):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).touch()
+    return folder
+
+
+def listed(subjects, folder):
+    """Subjects as plain data, with paths below the folder."""
+    return {
+        s.name: [(e.category, e.name, str(e.path).removeprefix(f"{folder}/") if e.path else e.value) for e in s.entries]
+        for s in subjects
+    }
+
+
+def test_patterns_find_the_files_of_every_subject_in_order(tmp_path):
+    names = [f"case{k}/{file}" for k in (10, 2, 1) for file in ("T1.nii.gz", "seg_x.nii.gz", "other.txt")]
+    touch(tmp_path, *names, ".hidden/T1.nii.gz")
+    found = dataset.discover(tmp_path, TWO)
+    assert [subject.name for subject in found] == ["case1", "case2", "case10"]
+    assert listed(found, tmp_path)["case2"] == [
+        ("images", "T1", "case2/T1.nii.gz"),
+        ("labels", "GT", "case2/seg_x.nii.gz"),
+    ]
+
+
+def test_the_identifier_may_stand_twice_and_beside_other_signs(tmp_path):
+    touch(tmp_path, "a.b/a.b_T1.mha", "a.b/other_T1.mha", "x/x_T1.mha")
+    found = dataset.discover(tmp_path, {"images": {"T1": "{subject}/{subject}_T1.mha"}})
+    assert [subject.name for subject in found] == ["a.b", "x"]
+
+
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [
+        (["a/T1.nii.gz", "b/T1.nii.gz", "b/seg.nii.gz"], r"one file of every subject; got 0 for labels GT of a"),
+        (
+            ["a/T1.nii.gz", "a/seg1.nii.gz", "a/seg2.nii.gz"],
+            r"got 2 for labels GT of a: .*seg1\.nii\.gz, .*seg2\.nii\.gz",
+        ),
+        (
+            ["a/T1.nii.gz", "a/T1.nii", "a/seg.nii.gz"],
+            r"without a double of another extension; got .*T1\.nii\.gz beside T1\.nii",
+        ),
+        (["readme.txt"], r"hold files that match \{subject\}/T1\.nii\.gz, \{subject\}/seg\*\.nii\.gz; got none in"),
+    ],
+)
+def test_what_is_missing_or_ambiguous_is_named(tmp_path, names, message):
+    with pytest.raises(ValueError, match=message):
+        dataset.discover(touch(tmp_path, *names), TWO)
+
+
+@pytest.mark.parametrize("pattern", ["T1.nii.gz", "/{subject}.nii", "../{subject}.nii", "{subject}/../../x.nii"])
+def test_patterns_stay_below_the_root(tmp_path, pattern):
+    with pytest.raises(ValueError, match="be paths below the root with"):
+        dataset.discover(tmp_path, {"images": {"T1": pattern}})
+
+
+def test_numbers_and_texts_come_from_a_table(tmp_path):
+    touch(tmp_path, "a.mha", "b.mha")
+    columns = {"numerical": {"AGE": "age", "GPA": "gpa"}, "gender": {"GENDER": "sex"}}
+    for delimiter in ",;\t":
+        text = "\ufeffid,age,gpa,sex\nb,31,3.5,M\nunused,1,1,F\na,1e1,-.5,F\n".replace(",", delimiter)
+        (tmp_path / "table").write_text(text, encoding="utf-8")
+        found = dataset.discover(
+            tmp_path, {"images": {"T1": "{subject}.mha"}}, table=tmp_path / "table", columns=columns
+        )
+        assert [[entry.value for entry in subject.entries[1:]] for subject in found] == [
+            [10.0, -0.5, "F"],
+            [31.0, 3.5, "M"],
+        ]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("id,age\nb,3", "have a row for a; got none"),
+        ("id,age\na,3\na,4", r"name every subject once in its first column; got \['a'\] in"),
+        ("id,years\na,3", r"name columns of .* \(id, years\); got 'age'"),
+        ("id,age\na,", "have a value of age for a"),
+        ("id,age\na,n/a", "have a value of age for a"),
+        ("id,age\na", "have a value of age for a"),
+        ("id,age\n", "have a header and rows"),
+        ("", "have a header and rows"),
+    ],
+)
+def test_tables_that_do_not_tell_are_refused(tmp_path, text, message):
+    touch(tmp_path, "a.mha")
+    (tmp_path / "t.csv").write_text(text)
+    with pytest.raises(ValueError, match=message):
+        dataset.discover(
+            tmp_path,
+            {"images": {"T1": "{subject}.mha"}},
+            table=tmp_path / "t.csv",
+            columns={"numerical": {"AGE": "age"}},
+        )
+
+
+def test_folders_and_tables_that_are_not_there(tmp_path):
+    touch(tmp_path, "a.mha")
+    with pytest.raises(FileNotFoundError, match=r"the folder .*nowhere does not exist"):
+        dataset.discover(tmp_path / "nowhere", TWO)
+    with pytest.raises(FileNotFoundError, match=r"the table .*none\.csv does not exist"):
+        dataset.discover(tmp_path, {"images": {"T1": "{subject}.mha"}}, table=tmp_path / "none.csv")
+    with pytest.raises(ValueError, match="have at least one entry"):
+        dataset.discover(tmp_path, {})
+
+
+def test_a_table_of_paths(tmp_path):
+    touch(tmp_path, "x/1.mha", "x/2.mha")
+    (tmp_path / "cohort.tsv").write_text("id\tt1\tage\nB\tx/2.mha\t7\nA\tx/1.mha\t8\n")
+    wishes = {"paths": {"images": {"T1": "t1"}}, "columns": {"numerical": {"AGE": "age"}}}
+    found = dataset.discover_table(tmp_path / "cohort.tsv", **wishes)
+    assert listed(found, tmp_path) == {
+        "B": [("images", "T1", "x/2.mha"), ("numerical", "AGE", 7.0)],
+        "A": [("images", "T1", "x/1.mha"), ("numerical", "AGE", 8.0)],
+    }
+    assert dataset.discover_table(tmp_path / "cohort.tsv", root=tmp_path, **wishes) == found
+    (tmp_path / "x" / "1.mha").unlink()
+    with pytest.raises(FileNotFoundError, match=r"x/1\.mha, which is images T1, does not exist"):
+        dataset.discover_table(tmp_path / "cohort.tsv", **wishes)
+
+
+def test_bids_with_and_without_sessions(tmp_path):
+    touch(
+        tmp_path, "sub-02/anat/sub-02_T1w.nii.gz", "sub-02/anat/sub-02_T2w.nii", "sub-02/func/sub-02_bold.nii.gz",
+        *(f"sub-01/ses-{k}/anat/sub-01_ses-{k}_T{t}w.nii.gz" for k in (2, 10) for t in (1, 2)),
+    )  # fmt: skip
+    (tmp_path / "participants.tsv").write_text("participant_id\tage\nsub-01\t41\nsub-02\t52\n")
+    found = dataset.discover_bids(
+        tmp_path, {"images": {"T1": "T1w", "T2": "T2w"}}, columns={"numerical": {"AGE": "age"}}
+    )
+    table = listed(found, tmp_path)
+    assert list(table) == ["sub-01_ses-2", "sub-01_ses-10", "sub-02"]
+    assert table["sub-01_ses-10"][1] == ("images", "T2", "sub-01/ses-10/anat/sub-01_ses-10_T2w.nii.gz")
+    assert table["sub-02"][1:] == [("images", "T2", "sub-02/anat/sub-02_T2w.nii"), ("numerical", "AGE", 52.0)]
+    touch(tmp_path, "sub-02/anat/sub-02_run-2_T1w.nii.gz")
+    with pytest.raises(ValueError, match=r"got 2 for T1w in .*sub-02: .*sub-02_T1w\.nii\.gz, .*run-2_T1w\.nii\.gz"):
+        dataset.discover_bids(tmp_path, {"images": {"T1": "T1w"}})
+    with pytest.raises(ValueError, match="got 0 for FLAIR"):
+        dataset.discover_bids(tmp_path, {"images": {"F": "FLAIR"}})
+    with pytest.raises(ValueError, match="hold folders `sub-"):
+        dataset.discover_bids(tmp_path / "sub-02" / "anat", {"images": {"T1": "T1w"}})
+
+
+def test_decathlon(tmp_path):
+    touch(tmp_path, "imagesTr/la_007.nii.gz", "labelsTr/la_007.nii.gz", "imagesTs/la_001.nii.gz")
+    facts = {
+        "modality": {"0": "MRI"},
+        "training": [{"image": "./imagesTr/la_007.nii.gz", "label": "./labelsTr/la_007.nii.gz"}],
+        "test": ["./imagesTs/la_001.nii.gz"],
+    }
+    (tmp_path / "dataset.json").write_text(json.dumps(facts))
+    found = listed(dataset.discover_decathlon(tmp_path), tmp_path)
+    expected = [("images", "IMAGE", "imagesTr/la_007.nii.gz"), ("labels", "GT", "labelsTr/la_007.nii.gz")]
+    assert found == {"la_007": expected}
+    found = listed(dataset.discover_decathlon(tmp_path, part="test"), tmp_path)
+    assert found == {"la_001": [("images", "IMAGE", "imagesTs/la_001.nii.gz")]}
+    for name in ("/etc/passwd", "../secret.nii"):
+        (tmp_path / "dataset.json").write_text(json.dumps({"training": [{"image": name}]}))
+        with pytest.raises(ValueError, match="names files below it"):
+            dataset.discover_decathlon(tmp_path)
+
+
+def test_nnunet(tmp_path):
+    touch(tmp_path, *(f"imagesTr/case_{c}_000{k}.nrrd" for c in "12" for k in (0, 1)), "imagesTs/new_0000.nrrd")
+    touch(tmp_path, "labelsTr/case_1.nrrd", "labelsTr/case_2.nrrd", "imagesTs/new_0001.nrrd")
+    facts = {"channel_names": {"0": "T2", "1": "ADC"}, "labels": {"background": 0}, "file_ending": ".nrrd"}
+    (tmp_path / "dataset.json").write_text(json.dumps(facts))
+    found = listed(dataset.discover_nnunet(tmp_path), tmp_path)
+    assert list(found) == ["case_1", "case_2"]
+    assert found["case_2"] == [
+        ("images", "T2", "imagesTr/case_2_0000.nrrd"),
+        ("images", "ADC", "imagesTr/case_2_0001.nrrd"),
+        ("labels", "GT", "labelsTr/case_2.nrrd"),
+    ]
+    assert [entry[1] for entry in listed(dataset.discover_nnunet(tmp_path, part="Ts"), tmp_path)["new"]] == [
+        "T2",
+        "ADC",
+    ]
+    (tmp_path / "labelsTr" / "case_1.nrrd").unlink()
+    with pytest.raises(FileNotFoundError, match=r"case_1\.nrrd, which is labels GT, does not exist"):
+        dataset.discover_nnunet(tmp_path)
+    (tmp_path / "dataset.json").write_text("{")
+    with pytest.raises(ValueError, match="that is JSON"):
+        dataset.discover_nnunet(tmp_path)
+    (tmp_path / "dataset.json").unlink()
+    with pytest.raises(FileNotFoundError, match=r"dataset\.json does not exist"):
+        dataset.discover_nnunet(tmp_path)
+
+
+def test_records_refuse_what_cannot_be_found_again():
+    for wrong in (
+        {"category": "a/b"},
+        {"category": "index"},
+        {"name": ""},
+        {"path": None},
+        {"value": 1.0},
+        {"name": "a\nb"},
+    ):
+        with pytest.raises(ValueError, match="Entry: `"):
+            dataset.Entry(**{"category": "images", "name": "T1", "path": "x.mha", **wrong})
+    entry = dataset.Entry(category="images", name="T1", path="x.mha")
+    for name, entries in (("..", (entry,)), ("A", ()), ("A", (entry, entry))):
+        with pytest.raises(ValueError, match="Subject: `"):
+            dataset.Subject(name=name, entries=entries)
+    with pytest.raises(TypeError, match="be text; got 3"):
+        dataset.Subject(name=3, entries=(entry,))

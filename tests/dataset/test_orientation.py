@@ -1,0 +1,52 @@
+"""Reorientation: every voxel stays where it is in the world."""
+
+import itertools
+
+import nibabel
+import numpy as np
+import pytest
+
+from mia_functional import dataset
+from mia_functional.geometry import Geometry, index_to_world, same_geometry, world_to_index
+
+
+def tilted(order, signs, angle=0.2):
+    """A grid whose axes are exchanged, reversed and a little tilted."""
+    c, s = np.cos(angle), np.sin(angle)
+    direction = np.array([[c, -s, 0], [s, c, 0], [0, 0, 1]]) @ (np.eye(3)[:, list(order)] * signs)
+    return Geometry(
+        shape=(3, 4, 5), spacing=(1.0, 2.0, 3.0), origin=(7.0, -8.0, 9.0), direction=tuple(map(tuple, direction))
+    )
+
+
+@pytest.mark.parametrize("order", list(itertools.permutations(range(3))))
+@pytest.mark.parametrize("signs", list(itertools.product((1, -1), repeat=3)))
+def test_voxels_keep_their_place(order, signs):
+    grid = tilted(order, signs)
+    voxels = np.arange(120).reshape(3, 4, 5, 2)
+    sample = {"subject": "A", "geometry": grid, "images": voxels, "numerical": np.array([3.0])}
+    turned = dataset.canonical(sample)
+    place = turned["geometry"]
+    assert turned["images"].shape[:3] == place.shape
+    for index in itertools.product(*map(range, place.shape)):
+        there = np.round(world_to_index(grid, index_to_world(place, index)), 6)
+        assert turned["images"][index].tolist() == voxels[tuple(there.astype(int))].tolist()
+    direction = np.array(place.direction)
+    assert (np.diag(direction) > 0.9).all()
+    again = dataset.canonical(turned)
+    np.testing.assert_array_equal(again["images"], turned["images"])
+    assert same_geometry(again["geometry"], place, tolerance=1e-12)
+    assert turned["numerical"] is sample["numerical"]
+    affine = np.array(grid.direction)[::-1, ::-1] * [[-1], [-1], [1]] * np.array(grid.spacing)[::-1]
+    image = nibabel.Nifti1Image(voxels[..., 0].T.astype(np.int16), nibabel.affines.from_matvec(affine))
+    as_lps = nibabel.as_closest_canonical(image).get_fdata()[::-1, ::-1].T
+    np.testing.assert_array_equal(turned["images"][..., 0], as_lps)
+
+
+def test_it_is_a_transform_of_creation(subjects, tmp_path):
+    dataset.create(tmp_path / "x.h5", subjects, transform=dataset.canonical)
+    found = dataset.open(tmp_path / "x.h5")
+    assert all((np.diag(dataset.geometry(found, k).direction) > 0).all() for k in range(3))
+    values = dataset.Subject(name="A", entries=(dataset.Entry(category="n", name="x", value=1.0),))
+    dataset.create(tmp_path / "y.h5", [values], transform=dataset.canonical)
+    assert dataset.open(tmp_path / "y.h5").grids == ()

@@ -1,0 +1,303 @@
+"""Reading: any part of any array, from the file, from other files, in any process."""
+
+import multiprocessing
+import os
+import pickle
+import shutil
+import subprocess
+import sys
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mia_functional import dataset, images
+from mia_functional.dataset import decoded, handles, hints
+from mia_functional.dataset.description import Storage
+from mia_functional.geometry import Geometry
+
+LARGE = (40, 50, 60, 3)
+VOLUME = np.random.default_rng(0).normal(size=LARGE).astype(np.float32)
+
+
+@pytest.fixture(scope="module", params=[None, "gzip"])
+def large(request, tmp_path_factory):
+    """A dataset whose arrays are large enough for hints, mapped or in chunks."""
+    path = tmp_path_factory.mktemp("large") / "x.h5"
+    someone = dataset.Subject(name="A", entries=(dataset.Entry(category="n", name="x", value=1.0),))
+    grid = Geometry(shape=LARGE[:3], spacing=(1, 1, 1))
+    dataset.create(
+        path, [someone], transform=lambda s: {**s, "images": VOLUME, "geometry": grid},
+        storage=Storage(compression=request.param),
+    )  # fmt: skip
+    return dataset.open(path)
+
+
+@st.composite
+def entries(draw, size):
+    """One entry of an index: a position or a slice, from any end, in any direction."""
+    if draw(st.booleans()):
+        return draw(st.integers(-size, size - 1))
+    return draw(st.slices(size))
+
+
+@settings(max_examples=100, deadline=None)
+@given(data=st.data())
+def test_every_index_is_that_of_numpy(large, data):
+    index = tuple(data.draw(entries(size)) for size in LARGE[: data.draw(st.integers(0, 4))])
+    handles.release(large.path)
+    for _ in "12":
+        found = dataset.read(large, "A", "images", index=index)
+        np.testing.assert_array_equal(found, VOLUME[index])
+    if found.ndim:
+        assert found.flags.writeable
+        assert found.flags.c_contiguous or found.flags.owndata
+
+
+def test_reading_into_an_array(large):
+    out = np.full((4, 50, 60, 3), np.nan, np.float32)
+    assert dataset.read(large, "A", "images", index=slice(3, 7), out=out) is out
+    np.testing.assert_array_equal(out, VOLUME[3:7])
+    wide = dataset.read(large, "A", "images", index=(2,), out=np.empty((50, 60, 3)))
+    np.testing.assert_array_equal(wide, VOLUME[2])
+    with pytest.raises(ValueError, match="broadcast"):
+        dataset.read(large, "A", "images", out=np.empty((4, 4)))
+    with pytest.raises(TypeError, match="same_kind"):
+        dataset.read(large, "A", "images", out=np.empty(LARGE, np.int32))
+
+
+def test_what_is_not_there_is_named(large, cohort):
+    for arguments, message in (
+        (("B", "images"), "`subject` must be one of A; got 'B'"),
+        ((1, "images"), "`subject` must lie within 0 and 0; got 1"),
+        (("A", "labels"), "`category` must be one of n, images; got 'labels'"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            dataset.read(large, *arguments)
+    with pytest.raises(IndexError):
+        dataset.read(large, "A", "images", index=(40,))
+    with pytest.raises(IndexError):
+        dataset.read(large, "A", "images", index=(0, 0, 0, 0, 0))
+    with pytest.raises(ValueError, match="`entries` must be of T1, T2; got T3"):
+        dataset.read(cohort, "A", "images", entries="T3")
+    with pytest.raises(ValueError, match="a file that names them"):
+        dataset.read(large, "A", "images", entries="T1")
+
+
+def test_the_system_is_told_of_the_first_touch_only(large, monkeypatch):
+    mapped = isinstance(dataset.view(large, 0, "images"), np.ndarray)
+    told, through = [], []
+    monkeypatch.setattr(hints, "tell", lambda _, start, stop: told.append(stop - start))
+    monkeypatch.setattr(dataset.reading, "from_hdf5", lambda found, index: through.append(index) or found[index])
+    for index, calls in (
+        ((slice(3, 6), slice(20, 30)), 3), ((slice(3, 6), slice(20, 30)), 0), ((4, 18), 0), ((4, 1), 1), ((9,), 1),
+        ((slice(0, 40), 49), 40 - 1), ((slice(0, 40), 49, 5), 0),
+    ):  # fmt: skip
+        told.clear()
+        handles.release(large.path) if index == (slice(3, 6), slice(20, 30)) and calls else None
+        np.testing.assert_array_equal(dataset.read(large, 0, "images", index=index), VOLUME[index])
+        assert len(told) == (calls if mapped else 0)
+    handles.release(large.path)
+    through.clear()
+    for _ in "12":
+        np.testing.assert_array_equal(dataset.read(large, 0, "images", index=(..., 5, 0)), VOLUME[..., 5, 0])
+        np.testing.assert_array_equal(dataset.read(large, 0, "images"), VOLUME)
+    assert len(through) == (1 if mapped else 4)
+
+
+def test_datasets_are_records(cohort, large):
+    assert pickle.loads(pickle.dumps(cohort)) == cohort
+    assert len({cohort, dataset.open(cohort.path), large}) == 2
+    assert len(cohort) == 3
+    assert repr(cohort).endswith("3 subjects with images (T1 T2), labels (GT), numerical (AGE GPA), gender (GENDER))")
+    assert dataset.info(cohort).splitlines()[1:] == [
+        "3 subjects: A, B, C",
+        "images     10 x 12 x 14 x 2  float32  T1 T2",
+        "labels     10 x 12 x 14 x 1  uint8    GT",
+        "numerical  2                 float64  AGE GPA",
+        "gender     1                 text     GENDER",
+        "spacing in mm: 3 x 1..3 x 0.7",
+    ]
+
+
+def total(found):
+    """A sum that another process computes."""
+    return float(dataset.read(found, "B", "images").sum())
+
+
+def test_other_processes_open_their_own_handles(cohort):
+    with ProcessPoolExecutor(2, mp_context=multiprocessing.get_context("spawn")) as pool:
+        assert list(pool.map(total, [cohort] * 4)) == [total(cohort)] * 4
+
+
+FORKED = """
+import multiprocessing, sys
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
+import torch
+from mia_functional import dataset, indexing
+
+def total(found):
+    return float(dataset.read(found, "B", "images").sum())
+
+found = dataset.open(sys.argv[1])
+expected = total(found)
+with ProcessPoolExecutor(2, mp_context=multiprocessing.get_context("fork")) as pool:
+    assert list(pool.map(total, [found] * 4)) == [expected] * 4
+samples = dataset.samples(found, indexing=indexing.slices, extract=["images"])
+options = {"collate_fn": dataset.collate, "num_workers": 2, "multiprocessing_context": "fork"}
+loader = torch.utils.data.DataLoader(samples, 5, **options)
+for batch, again in zip(loader, dataset.prefetch(samples, batch_size=5), strict=True):
+    assert (batch["images"] == again["images"]).all() and batch["subject"] == again["subject"]
+assert total(found) == expected
+"""
+
+
+def test_forked_processes_do_not_inherit_handles(cohort):
+    command = [sys.executable, "-W", "error", "-c", FORKED, cohort.path]
+    result = subprocess.run(command, capture_output=True, text=True, timeout=120, cwd=Path(__file__).parents[2])
+    assert result.returncode == 0, result.stderr
+
+
+def test_arrays_outlive_their_file(subjects, tmp_path):
+    dataset.create(tmp_path / "x.h5", subjects)
+    found = dataset.open(tmp_path / "x.h5")
+    view = dataset.view(found, 0, "images")
+    expected = np.array(view)
+    handles.release(found.path)
+    (tmp_path / "x.h5").unlink()
+    np.testing.assert_array_equal(view, expected)
+    with pytest.raises(FileNotFoundError, match=r"x\.h5"):
+        dataset.read(found, 0, "images")
+
+
+def test_only_so_many_files_stay_open(subjects, tmp_path, monkeypatch):
+    monkeypatch.setattr(handles, "OPEN_FILES", 3)
+    found = []
+    for number in range(5):
+        dataset.create(tmp_path / f"{number}.h5", subjects)
+        found.append(dataset.open(tmp_path / f"{number}.h5"))
+    assert len(handles.HANDLES) == 3
+    assert len({total(one) for one in found}) == 1
+
+
+def test_a_user_block_moves_everything(cohort, tmp_path):
+    with h5py.File(tmp_path / "x.h5", "w", userblock_size=1024) as file, h5py.File(cohort.path) as old:
+        for name in ("data", "meta"):
+            old.copy(name, file)
+    moved = dataset.open(tmp_path / "x.h5", verify=True)
+    assert (moved.subjects, total(moved)) == (cohort.subjects, total(cohort))
+
+
+# Datasets that leave the images in their files
+
+
+@pytest.fixture
+def elsewhere(folder, subjects, tmp_path):
+    """A dataset of metadata, beside copies of the files."""
+    for path in folder.iterdir():
+        shutil.copy(path, tmp_path)
+    moved = [
+        dataset.Subject(
+            name=s.name,
+            entries=tuple(
+                e if e.path is None else dataset.Entry(
+                    category=e.category, name=e.name, path=str(tmp_path / os.path.basename(e.path))
+                )
+                for e in s.entries
+            ),
+        )
+        for s in subjects
+    ]  # fmt: skip
+    dataset.create(tmp_path / "meta.h5", moved, metadata_only=True)
+    return tmp_path
+
+
+def test_a_dataset_of_metadata_reads_like_any_other(elsewhere, cohort):
+    found = dataset.open(elsewhere / "meta.h5")
+    assert found.grids == cohort.grids
+    assert [category.stored for category in found.categories] == [False, False, True, True]
+    for name in cohort.subjects:
+        assert dataset.geometry(found, name) == dataset.geometry(cohort, name)
+        for category in ("images", "labels", "numerical"):
+            for index in (..., 0) if category == "numerical" else (..., (3,), (slice(2, 5), slice(None, None, 2))):
+                expected = dataset.read(cohort, name, category, index=index)
+                np.testing.assert_array_equal(dataset.read(found, name, category, index=index), expected)
+        assert dataset.read(found, name, "gender") == dataset.read(cohort, name, "gender")
+    samples = [
+        dataset.samples(one, indexing=lambda s: [(0,), (s[0] - 1,)], extract=["images"]) for one in (found, cohort)
+    ]
+    for one, other in zip(*samples, strict=True):
+        np.testing.assert_array_equal(one["images"], other["images"])
+    assert dataset.verify(found) == ()
+    assert dataset.info(found).splitlines()[2] == "images     10 x 12 x 14 x 2  in files  T1 T2"
+    assert not dataset.view(found, "A", "images").flags.writeable
+    assert os.path.getsize(elsewhere / "meta.h5") < os.path.getsize(cohort.path) / 2
+
+
+def test_files_may_move_with_a_root(elsewhere, tmp_path_factory):
+    other = tmp_path_factory.mktemp("other")
+    shutil.copy(elsewhere / "meta.h5", other)
+    found = dataset.open(other / "meta.h5")
+    with pytest.raises(FileNotFoundError, match=r"A_T1\.mha"):
+        dataset.read(found, "A", "images")
+    moved = dataset.open(other / "meta.h5", root=elsewhere)
+    assert total(moved) == total(dataset.open(elsewhere / "meta.h5"))
+
+
+def test_files_outside_of_the_folder_need_a_root(subjects, folder, tmp_path):
+    dataset.create(tmp_path / "x.h5", subjects, metadata_only=True)
+    with pytest.raises(ValueError, match="be opened with `root=`, as its files lie outside of its folder"):
+        dataset.read(dataset.open(tmp_path / "x.h5"), "A", "images")
+    assert dataset.read(dataset.open(tmp_path / "x.h5", root=folder), "A", "images").shape == (10, 12, 14, 2)
+    for name in ("/etc/hostname", "../x.mha", "..\\x.mha", "c:x.mha"):
+        dataset.close(dataset.open(tmp_path / "x.h5"))
+        with h5py.File(tmp_path / "x.h5", "r+") as file:
+            del file.attrs["digest"]
+            file["meta/files/images_files"][0, 0] = name
+        with pytest.raises(ValueError, match="name a dataset whose files lie in one folder"):
+            dataset.read(dataset.open(tmp_path / "x.h5", root=folder), "A", "images")
+        dataset.create(tmp_path / "x.h5", subjects, metadata_only=True, overwrite=True)
+
+
+def test_changed_files_are_noticed(elsewhere):
+    found = dataset.open(elsewhere / "meta.h5")
+    array, grid = images.read(elsewhere / "B_T1.mha")
+    images.write(elsewhere / "B_T1.mha", array + 1, grid, overwrite=True)
+    assert dataset.verify(found) == ("images of B is not what was written.",)
+    small = Geometry(shape=(2, 3, 4), spacing=(1, 1, 1))
+    for entry in ("T1", "T2"):
+        images.write(elsewhere / f"C_{entry}.mha", np.zeros((2, 3, 4), np.float32), small, overwrite=True)
+    decoded.CACHE.clear()
+    with pytest.raises(ValueError, match=r"C_T1\.mha, C_T2\.mha of shape \(10, 12, 14, 2\); got \(2, 3, 4, 2\)"):
+        dataset.read(found, "C", "images")
+
+
+def test_the_last_volumes_are_kept(elsewhere):
+    loaded = []
+
+    def load(path):
+        loaded.append(Path(path).name)
+        return images.read(path)
+
+    decoded.CACHE.clear()
+    size = 10 * 12 * 14 * 2 * 4
+    found = dataset.open(elsewhere / "meta.h5", load=load, cache_bytes=2 * size)
+    for name in "AABABCCA":
+        dataset.read(found, name, "images", index=(0,))
+    assert [name[0] for name in loaded[::2]] == ["A", "B", "C", "A"]
+    assert sum(kept.nbytes for kept in decoded.CACHE.values()) <= 2 * size
+
+
+def test_whole_arrays_go_to_jax_without_a_copy(subjects, tmp_path):
+    jax = pytest.importorskip("jax")
+    dataset.create(tmp_path / "x.h5", subjects)
+    found = dataset.open(tmp_path / "x.h5")
+    memory = dataset.view(found, "B", "images")
+    assert jax.device_put(memory).unsafe_buffer_pointer() == memory.ctypes.data
+    with pytest.raises(ValueError, match="read-only"):
+        memory[0] = 1

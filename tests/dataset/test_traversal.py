@@ -1,0 +1,105 @@
+"""Traversal: subjects to samples in memory, with every image on one grid."""
+
+import numpy as np
+import pytest
+
+from mia_functional import dataset, images
+from mia_functional.geometry import Geometry
+
+GRID = Geometry(shape=(4, 3, 5), spacing=(2.0, 1.0, 1.0), origin=(1.0, 2.0, 3.0))
+
+
+def subject(folder, **arrays):
+    """A subject whose images are written as files; a pair is an array and its own geometry."""
+    entries = []
+    for name, value in arrays.items():
+        array, grid = value if isinstance(value, tuple) else (value, GRID)
+        images.write(folder / f"{name}.nrrd", array, grid)
+        entries.append(dataset.Entry(category="images", name=name, path=str(folder / f"{name}.nrrd")))
+    return dataset.Subject(name="A", entries=tuple(entries))
+
+
+def test_images_are_stacked_in_order_and_keep_their_kind(tmp_path):
+    rng = np.random.default_rng(0)
+    one, many = rng.integers(0, 9, GRID.shape).astype(np.int16), rng.integers(0, 9, (*GRID.shape, 3)).astype(np.int16)
+    sample = next(iter(dataset.traverse([subject(tmp_path, a=one, b=many, c=one)])))
+    np.testing.assert_array_equal(sample["images"], np.concatenate([one[..., None], many, one[..., None]], axis=-1))
+    assert sample["images"].dtype == np.int16
+    assert sample["geometry"] == GRID
+
+
+@pytest.mark.parametrize(
+    ("kinds", "expected"),
+    [
+        (("uint8", "uint8"), "uint8"),
+        (("uint8", "int16"), "int16"),
+        (("int16", "float32"), "float32"),
+        (("int8",), "int8"),
+    ],
+)
+def test_the_smallest_kind_that_holds_all_is_taken(tmp_path, kinds, expected):
+    arrays = {f"x{k}": np.ones(GRID.shape, kind) for k, kind in enumerate(kinds)}
+    assert next(iter(dataset.traverse([subject(tmp_path, **arrays)])))["images"].dtype == expected
+
+
+@pytest.mark.parametrize(
+    ("other", "message"),
+    [
+        (
+            Geometry(shape=(4, 3, 5), spacing=(2.0, 1.0, 1.1), origin=(1.0, 2.0, 3.0)),
+            r"spacing \(2\.0, 1\.0, 1\.1\) and",
+        ),
+        (Geometry(shape=(4, 3, 5), spacing=(2.0, 1.0, 1.0)), r"origin \(0\.0, 0\.0, 0\.0\) and \(1\.0, 2\.0, 3\.0\)"),
+        (Geometry(shape=(4, 5, 3), spacing=(2.0, 1.0, 1.0)), r"shape \(4, 5, 3\) and \(4, 3, 5\)"),
+    ],
+)
+def test_images_must_lie_on_each_other(tmp_path, other, message):
+    pair = {"a": np.zeros(GRID.shape), "b": (np.zeros(other.shape), other)}
+    with pytest.raises(ValueError, match=rf"lie on one grid \(.*b\.nrrd and .*a\.nrrd of A\); got {message}"):
+        next(iter(dataset.traverse([subject(tmp_path, **pair)])))
+
+
+def test_files_and_values_are_not_mixed(tmp_path):
+    someone = subject(tmp_path, a=np.zeros(GRID.shape))
+    value = dataset.Entry(category="images", name="b", value=1.0)
+    with pytest.raises(ValueError, match="have files or values in a category, not both; got images"):
+        next(iter(dataset.traverse([dataset.Subject(name="A", entries=(*someone.entries, value))])))
+
+
+def test_values_become_arrays_or_texts():
+    values = {"n": 1.5, "m": 2}
+    entries = [dataset.Entry(category="numbers", name=name, value=value) for name, value in values.items()]
+    entries += [dataset.Entry(category="mixed", name=name, value=value) for name, value in {"a": "x", "b": 2.0}.items()]
+    sample = next(iter(dataset.traverse([dataset.Subject(name="A", entries=tuple(entries))])))
+    assert sample["numbers"].tolist() == [1.5, 2.0]
+    assert sample["mixed"] == ("x", "2.0")
+    assert sample["geometry"] is None
+
+
+def test_it_is_lazy_and_transforms(tmp_path):
+    seen = []
+
+    def transform(sample):
+        seen.append(sample["subject"])
+        return {**sample, "images": sample["images"] + 1}
+
+    one = subject(tmp_path, a=np.zeros(GRID.shape))
+    samples = dataset.traverse([one, one], transform=transform)
+    assert seen == []
+    assert next(samples)["images"].min() == 1
+    assert seen == ["A"]
+    for wrong in (lambda _: None, lambda sample: {"images": sample["images"]}):
+        with pytest.raises(TypeError, match="return the sample, a dictionary"):
+            next(dataset.traverse([one], transform=wrong))
+
+
+def test_any_loader_and_numpy_files_and_channels(tmp_path):
+    np.save(tmp_path / "a.npy", np.arange(24, dtype=np.uint8).reshape(2, 3, 4))
+    grid = Geometry(shape=(5, 2, 3, 4), spacing=(1.0, 3.0, 2.0, 1.0))
+    images.write(tmp_path / "b.nii.gz", np.random.default_rng(0).normal(size=grid.shape), grid)
+    for name, load, shape in (("a.npy", images.read, (2, 3, 4, 1)), ("b.nii.gz", images.read_channels, (2, 3, 4, 5))):
+        entry = dataset.Entry(category="images", name="x", path=str(tmp_path / name))
+        dataset.create(tmp_path / "x.h5", [dataset.Subject(name="A", entries=(entry,))], load=load, overwrite=True)
+        found = dataset.open(tmp_path / "x.h5", verify=True)
+        assert found.categories[0].shapes == (shape,)
+        assert dataset.geometry(found, 0).shape == (2, 3, 4)
