@@ -72,6 +72,7 @@ PACKAGE_CHAINS = {
     ),
     "transforms": (
         ("grid", "axes", "spatial", "corruption"),
+        ("axes", "composition", "orientation"),
         ("grid", "parameters", "interpolation", "warping", "composition"),
         ("channels", "intensity"),
         ("channels", "parameters", "corruption", "random"),

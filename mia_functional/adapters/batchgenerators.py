@@ -1,12 +1,17 @@
 """Transforms of batchgenerators for samples: they see a batch of one, with the channels first."""
 
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
 import numpy as np
 
 from mia_functional.transforms import Sample, Transform
+
+LOCK = threading.Lock()
+"""They draw from NumPy's global numbers: one thread at a time, so that draws do not depend on the others."""
 
 
 def lift(transform: Callable[..., Any], *, image: str = "images", labels: str | None = "labels") -> Transform:
@@ -28,12 +33,21 @@ def lift(transform: Callable[..., Any], *, image: str = "images", labels: str | 
 def _apply(transform: Callable[..., Any], names: dict[str, str], sample: Sample) -> Sample:
     """Return the sample after a transform of batchgenerators."""
     batch = {key: np.moveaxis(sample[name], -1, 0)[np.newaxis].copy() for key, name in names.items()}
-    state = np.random.get_state()
-    try:
-        if "rng" in sample:
-            np.random.seed(int(sample["rng"].integers(2**32)))
+    with LOCK, seeded(sample.get("rng")):
         after = transform(**batch)
-    finally:
-        np.random.set_state(state)
     changed = {name: np.ascontiguousarray(np.moveaxis(after[key][0], 0, -1)) for key, name in names.items()}
     return {**sample, **{name: array.astype(sample[name].dtype, copy=False) for name, array in changed.items()}}
+
+
+@contextmanager
+def seeded(rng: np.random.Generator | None) -> Iterator[None]:
+    """Seed NumPy's global numbers from a generator for a while, and put them back; leave them alone without one."""
+    if rng is None:
+        yield
+        return
+    state = np.random.get_state()
+    np.random.seed(int(rng.integers(2**32)))
+    try:
+        yield
+    finally:
+        np.random.set_state(state)

@@ -1,5 +1,6 @@
 """Transforms of TorchIO for samples: they see images and label maps as TorchIO's own, in their place in the world."""
 
+import threading
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -13,6 +14,9 @@ from mia_functional.transforms import Sample, Transform
 
 torch: Any = _optional.require("torch")
 torchio: Any = _optional.require("torchio")
+
+LOCK = threading.Lock()
+"""TorchIO draws from PyTorch's global numbers: one thread at a time, so that draws do not depend on the others."""
 
 
 def lift(
@@ -43,7 +47,7 @@ def _apply(transform: Callable[[Any], Any], images: tuple[str, ...], labels: tup
             for name, kind in kinds.items()
         }
     )
-    with torch.random.fork_rng(devices=[]):
+    with LOCK, torch.random.fork_rng(devices=[]):
         if "rng" in sample:
             torch.manual_seed(int(sample["rng"].integers(2**31)))
         after = transform(subject)

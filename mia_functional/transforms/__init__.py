@@ -13,6 +13,7 @@ from mia_functional.transforms.corruption import bias_field, blur, gamma, noise
 from mia_functional.transforms.intensity import clip_percentile, mask_outside, rescale, standardize
 from mia_functional.transforms.interpolation import linear, nearest
 from mia_functional.transforms.labels import argmax, one_hot, relabel
+from mia_functional.transforms.orientation import to_canonical
 from mia_functional.transforms.random import (
     random_affine,
     random_bias_field,
@@ -74,6 +75,7 @@ __all__ = [
     "shift",
     "squeeze",
     "standardize",
+    "to_canonical",
     "unsqueeze",
     "warp",
 ]

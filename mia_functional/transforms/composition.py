@@ -103,7 +103,8 @@ def randomly(
         sampler: `random_affine`, `random_flip`, ... or any function of a source of randomness and a shape.
         function: `affine`, `flip`, ... or any function of an array and the entries of the draw; `functools.partial`
             gives it options.
-        probability: How often a sample is transformed at all, 0 to 1.
+        probability: How often a sample is transformed at all, 0 to 1. Below 1 and under `jit`, the function has to
+            keep the shape.
         options: Keyword arguments of the sampler.
 
     Returns:

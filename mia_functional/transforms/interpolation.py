@@ -4,6 +4,7 @@ Places are given in voxels: 0 is the centre of the first voxel. Within half a vo
 repeated, since a voxel reaches that far; what lies farther out is outside. That is ITK's rule.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
 
@@ -70,13 +71,17 @@ def sample(array: Array, places: Sequence[Array], interpolation: Interpolation) 
     count = len(places)
     shape = array.shape[:count]
     flat = xp.reshape(array, (-1, *array.shape[count:]))
-    taps = [interpolation(place, size) for place, size in zip(places, shape, strict=True)]
+    steps = [math.prod(shape[axis + 1 :]) for axis in range(count)]
+    taps = [
+        tuple((voxel * step, weight) for voxel, weight in interpolation(place, size))
+        for place, size, step in zip(places, shape, steps, strict=True)
+    ]
 
     def gather(axis: int, position: Any) -> Array:
         if axis == count:
             taken = xp.take(flat, xp.reshape(position, (-1,)), axis=0)
             return xp.reshape(taken, (*position.shape, *array.shape[count:]))
-        return combine(taps[axis], lambda voxel: gather(axis + 1, position * shape[axis] + voxel), array.ndim - count)
+        return combine(taps[axis], lambda voxel: gather(axis + 1, position + voxel), array.ndim - count)
 
     return gather(0, _array.zeros(xp, (1,) * places[0].ndim, _array.index_dtype(xp), array))
 

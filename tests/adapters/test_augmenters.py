@@ -1,6 +1,7 @@
 """TorchIO and batchgenerators: the real packages on our samples; geometry and labels stay true, seeds count."""
 
 import pickle
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -76,6 +77,21 @@ def test_the_sample_decides_what_is_drawn(lifted):
     assert first["labels"].dtype == np.uint8
     assert set(np.unique(first["labels"])) <= set(range(6))
     np.testing.assert_array_equal(pickle.loads(pickle.dumps(lifted))(sample())["images"], first["images"])
+
+
+@pytest.mark.parametrize(
+    "lifted",
+    [
+        torchio_adapter.lift(torchio.Compose([torchio.RandomFlip(axes=(0, 1, 2)), torchio.RandomNoise()])),
+        batchgenerators.lift(SpatialTransform((12, 14, 16), random_crop=False)),
+    ],
+    ids=["torchio", "batchgenerators"],
+)
+def test_threads_draw_what_one_thread_draws(lifted):
+    alone = [lifted(sample(seed))["images"] for seed in range(12)]
+    with ThreadPoolExecutor(4) as pool:
+        together = list(pool.map(lambda seed: lifted(sample(seed))["images"], range(12)))
+    np.testing.assert_array_equal(together, alone)
 
 
 def test_batchgenerators_mirrors_image_and_labels_alike():

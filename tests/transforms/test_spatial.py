@@ -21,6 +21,7 @@ from mia_functional.transforms import (
     rot90,
     shift,
     squeeze,
+    to_canonical,
     unsqueeze,
 )
 
@@ -73,6 +74,22 @@ def test_simpleitk_gives_the_same_image_and_geometry(change, oracle):
     expected, grid = from_simpleitk(oracle(to_simpleitk(volume, GRID)))
     np.testing.assert_array_equal(change(volume), expected)
     np.testing.assert_allclose(world(change(GRID)), world(grid), atol=1e-9)
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_canonical_orientation_equals_simpleitk(seed):
+    turned, _ = np.linalg.qr(np.random.default_rng(seed).normal(size=(3, 3)))
+    grid = Geometry(shape=(4, 5, 6), spacing=(3.0, 0.5, 1.25), origin=(1, 2, 3), direction=tuple(map(tuple, turned)))
+    after = to_canonical(("images", "world"))({"images": VOLUME, "world": world(grid), "geometry": grid})
+    np.testing.assert_allclose(world(after["geometry"]), after["world"], atol=1e-9)
+    expected, place = from_simpleitk(SimpleITK.DICOMOrient(to_simpleitk(VOLUME[..., 0], grid), "LPS"))
+    np.testing.assert_array_equal(after["images"][..., 0], expected)
+    np.testing.assert_allclose(world(after["geometry"]), world(place), atol=1e-9)
+
+
+def test_canonical_orientation_needs_a_geometry():
+    with pytest.raises(ValueError, match="to_canonical: `sample` must have a geometry"):
+        to_canonical("images")({"images": VOLUME, "geometry": None})
 
 
 def test_crop_with_a_concrete_and_a_traced_start(xp):
