@@ -8,7 +8,7 @@ made of two lines per axis.
 
 import math
 from collections.abc import Iterable, Iterator
-from itertools import product
+from itertools import chain, product
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -25,9 +25,10 @@ class Place(NamedTuple):
 
     Args:
         start: First voxel of the patch, integers `(axes,)`.
-        lines: For every axis `(2, size)`: the weight of the patches before it, and of all patches, along this axis,
-            each divided by the patch's own. With `s` and `t` of the axes in order,
-            `d = 1 + s_n + t_n (s_(n-1) + t_(n-1) (... s_1))`. Empty where `divisor` is given.
+        lines: For every axis `(2 + grids before, size)`: the weight of the patches before it in its grid, of all of
+            its grid, and of each grid before, along this axis, divided by the patch's own. With `s`, `t`, `u`, ... of
+            the axes in order, `d = 1 + s_n + t_n (s_(n-1) + t_(n-1) (... s_1)) + u_1 ... u_n + ...`. Empty where
+            `divisor` is given.
         divisor: `d` itself, `(*patch,)`, where the patches are no grid.
     """
 
@@ -37,11 +38,11 @@ class Place(NamedTuple):
 
 
 class Ends(NamedTuple):
-    """The lines of one axis: where each of its steps starts, its two lines, and which voxels are covered."""
+    """The lines of one axis: where each of its steps starts, its lines, and the weight of all on every voxel."""
 
     starts: list[int]
     lines: list[Any]
-    covered: Any
+    weights: Any
 
 
 def placements(indices: Indices, shape: Shape, *, window: Window = uniform) -> Place:
@@ -64,22 +65,17 @@ def placements(indices: Indices, shape: Shape, *, window: Window = uniform) -> P
         [[0], [2]]
     """
     size = _check.integers("placements", "shape", shape, minimum=1)
-    grid = one_grid(indices)
-    steps = [] if grid is None else [[_span(step) for step in axis] for axis in grid]
+    grid = indices.grids[0] if isinstance(indices, Indices) and len(indices.grids) == 1 else ()
+    steps = [[_span(step) for step in axis] for axis in grid]
     inside = all(low >= 0 and high <= voxels for axis, voxels in zip(steps, size, strict=False) for low, high in axis)
     if len(steps) != len(size) or not inside or any(len({high - low for low, high in axis}) != 1 for axis in steps):
         needed = f"be one grid of equal patches inside of {size}"
         _check.invalid_value("placements", "indices", needed, "others")
-    ends = [_ends(axis, voxels, window) for axis, voxels in zip(grid or (), size, strict=True)]
-    refuse_gaps("placements", [end.covered for end in ends])
+    ends = _ends(grid, size, window, [])
+    refuse_gaps("placements", [end.weights for end in ends])
     order = np.indices([len(end.starts) for end in ends]).reshape(len(ends), -1)
     start = np.stack([np.array(end.starts, dtype=np.int32)[row] for end, row in zip(ends, order, strict=True)], axis=1)
     return Place(start, tuple(np.stack(end.lines)[row] for end, row in zip(ends, order, strict=True)))
-
-
-def one_grid(indices: Iterable[Index]) -> tuple[Axis, ...] | None:
-    """Return the axes of indices that are one grid; None for others."""
-    return indices.grids[0] if isinstance(indices, Indices) and len(indices.grids) == 1 else None
 
 
 def walk(
@@ -89,19 +85,27 @@ def walk(
 
     Gaps of a grid are refused before the first patch. The weights are one array per axis of a grid, else one volume.
     """
-    grid = one_grid(indices)
-    if grid is None:
+    grids = indices.grids if isinstance(indices, Indices) else ()
+    if any(len(grid) != len(shape) for grid in grids):
+        _check.invalid_value(function, "indices", f"have {len(shape)} entries, one per axis", len(grids[0]))
+    ends: list[list[Ends]] = []
+    for grid in grids:
+        ends.append(_ends(grid, shape, window, ends))
+    covered = [[end.weights for end in axes] for axes in ends]
+    complete = [weights for weights in covered if all((line > 0).all() for line in weights)]
+    if len(grids) != 1 and not complete:
         seen = np.zeros(shape, dtype=np.float32)
         return ((index, place_in(function, seen, index, window)) for index in indices), [seen]
-    if len(grid) != len(shape):
-        _check.invalid_value(function, "indices", f"have {len(shape)} entries, one per axis", len(grid))
-    ends = [_ends(axis, size, window) for axis, size in zip(grid, shape, strict=True)]
-    covered = [end.covered for end in ends]
+    weights = (complete or covered)[0]
     if fill is None:
-        refuse_gaps(function, covered)
-    steps = product(*(zip(end.starts, end.lines, strict=True) for end in ends))
-    places = (Place(np.array([s for s, _ in step], dtype=np.int32), tuple(line for _, line in step)) for step in steps)
-    return zip(indices, places, strict=True), covered
+        refuse_gaps(function, weights)
+    return zip(indices, chain.from_iterable(map(_places, ends)), strict=True), weights
+
+
+def _places(ends: list[Ends]) -> Iterator[Place]:
+    """Yield the places of the patches of a grid in order."""
+    for step in product(*(zip(end.starts, end.lines, strict=True) for end in ends)):
+        yield Place(np.array([start for start, _ in step], dtype=np.int32), tuple(line for _, line in step))
 
 
 def place_in(function: str, seen: Any, index: Index, window: Window) -> Place:
@@ -150,7 +154,16 @@ def _spans(function: str, index: Index, shape: Shape) -> list[tuple[int, int]]:
     return spans
 
 
-def _ends(axis: Axis, size: int, window: Window) -> Ends:
+def _ends(grid: tuple[Axis, ...], shape: Shape, window: Window, earlier: list[list[Ends]]) -> list[Ends]:
+    """Return the lines of all steps along each axis of a grid that comes after others."""
+    rows = zip(grid, shape, strict=True)
+    return [
+        _axis_ends(axis, size, window, [ends[place].weights for ends in earlier])
+        for place, (axis, size) in enumerate(rows)
+    ]
+
+
+def _axis_ends(axis: Axis, size: int, window: Window, earlier: list[Any]) -> Ends:
     """Return the lines of all steps along one axis."""
     spans = [_span(step) for step in axis]
     own = [profile(window, low, high, size) for low, high in spans]
@@ -160,9 +173,9 @@ def _ends(axis: Axis, size: int, window: Window) -> Ends:
         everything[box] += line
     lines = []
     for box, line in zip(boxes, own, strict=True):
-        lines.append(np.stack([before[box] / line, everything[box] / line]))
+        lines.append(np.stack([part[box] / line for part in (before, everything, *earlier)]))
         before[box] += line
-    return Ends([box.start for box in boxes], lines, everything > 0)
+    return Ends([box.start for box in boxes], lines, everything)
 
 
 def _span(step: Any) -> tuple[int, int]:

@@ -68,27 +68,30 @@ def _blend(state: Array, patch: Array, place: Place) -> Array:
         divisor = _array.moved(place.divisor, state)
         divisor = xp.reshape(divisor, (*divisor.shape, *(1,) * (patch.ndim - divisor.ndim)))
         return _array.update_block(state, place.start, partial(_toward, xp), patch, divisor)
-    lines = [_array.moved(line, state) for line in place.lines]
-    slope, base = _planes(xp, lines[1:], patch[0, ...])
-    rise = xp.reshape(lines[0][0, ...], (-1, *(1,) * (patch.ndim - 1)))
+    first, *others = [_array.moved(line, state) for line in place.lines]
+    base, slopes = _planes(xp, first.shape[0] - 1, others, patch[0, ...])
+    rises = [xp.reshape(first[row, ...], (-1, *(1,) * (patch.ndim - 1))) for row in (0, *range(2, first.shape[0]))]
 
-    def bring(block: Array, part: Array, line: Array) -> Array:
-        divisor = line * slope
-        divisor += base
+    def bring(block: Array, part: Array, *rises: Array) -> Array:
+        divisor = base + rises[0] * slopes[0]
+        for rise, slope in zip(rises[1:], slopes[1:], strict=True):
+            divisor += rise * slope
         return _toward(xp, block, part, divisor)
 
-    return _array.update_block(state, place.start, bring, patch, rise)
+    return _array.update_block(state, place.start, bring, patch, *rises)
 
 
-def _planes(xp: Any, lines: list[Array], plane: Array) -> tuple[Any, Any]:
-    """Return slope and base of `d`, a linear function of the first axis' line, for the voxels of every plane."""
-    base: Any = 0.0
-    slope: Any = 1.0
+def _planes(xp: Any, count: int, lines: list[Array], plane: Array) -> tuple[Any, list[Any]]:
+    """Return `d` on every plane as a base, and slopes for `count` lines of the first axis."""
+    below: Any = 0.0
+    slopes: list[Any] = [1.0] * count
     for axis, line in enumerate(lines):
         shape = (*(1,) * axis, -1, *(1,) * (plane.ndim - axis - 1))
-        before, everything = xp.reshape(line[0, ...], shape), xp.reshape(line[1, ...], shape)
-        base, slope = before + everything * base, everything * slope
-    return (_array.spread(slope, plane), _array.spread(1 + base, plane)) if lines else (slope, 1 + base)
+        before, *rows = (xp.reshape(line[row, ...], shape) for row in range(line.shape[0]))
+        below = before + rows[0] * below
+        slopes = [row * slope for row, slope in zip(rows, slopes, strict=True)]
+    base = 1 + below
+    return (_array.spread(base, plane), [_array.spread(slope, plane) for slope in slopes]) if lines else (base, slopes)
 
 
 def _toward(xp: Any, block: Array, part: Array, divisor: Array) -> Array:

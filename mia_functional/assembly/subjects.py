@@ -12,7 +12,7 @@ from mia_functional.assembly.reductions import Reduction, mean
 from mia_functional.assembly.steps import add, start
 from mia_functional.assembly.volumes import filled, typed
 from mia_functional.assembly.windows import Window, uniform
-from mia_functional.typing import Array, Index, Margin, Shape
+from mia_functional.typing import Array, Index, Margin, SampleSequence, Shape
 
 
 class Cohort(Protocol):
@@ -39,7 +39,7 @@ class SampleTable(Protocol):
         """Positions of the subjects in the dataset."""
 
     @property
-    def indices(self) -> Sequence[Sequence[Index]]:
+    def indices(self) -> Sequence[SampleSequence]:
         """The indices of each of them."""
 
     @property
@@ -95,11 +95,11 @@ def assemble_subjects(
     for subject, index, outputs in _each(predictions):
         if subject in waiting:
             begun[subject] = _begin(*waiting.pop(subject))
-        if subject not in begun or begun[subject].missing[_key(index)] == 0:
+        if subject not in begun or _key(index) not in begun[subject].missing:
             needed = "hold every sample once"
             _check.invalid_value("assemble_subjects", "predictions", needed, f"one more of {subject!r} at {index}")
         _bring(begun[subject], index, outputs, reduction, window, margin)
-        if not begun[subject].missing.total():
+        if not begun[subject].missing:
             yield subject, _finished(begun.pop(subject), reduction, fill, dtype)
     rest = {name: part.missing.total() for name, part in begun.items()} | {
         name: len(indices) for name, (_, indices) in waiting.items()
@@ -150,10 +150,10 @@ def _again(position: int, shape: Shape) -> Place:
     return Place(np.zeros(len(shape), dtype=np.int32), tuple(lines))
 
 
-def _waiting(samples: SampleTable) -> Iterator[tuple[str, tuple[Shape, Sequence[Index]]]]:
+def _waiting(samples: SampleTable) -> Iterator[tuple[str, tuple[Shape, SampleSequence]]]:
     """Yield every subject with the shape of its volume and the indices of its samples."""
     for place, number in enumerate(samples.numbers):
-        indices = samples.indices[place]
+        indices: Any = samples.indices[place]
         if samples.kept:
             indices = [indices[int(position)] for position in samples.kept[place]]
         yield samples.dataset.subjects[number], (samples.dataset.grids[number], indices)
@@ -174,7 +174,7 @@ def _each(predictions: Iterable[tuple[Mapping[str, Any], Any]]) -> Iterator[tupl
             yield subject, index, {name: output[row, ...] for name, output in outputs.items()}
 
 
-def _begin(shape: Shape, indices: Sequence[Index]) -> Begun:
+def _begin(shape: Shape, indices: SampleSequence) -> Begun:
     """Return a subject before its first prediction."""
     return Begun(Counter(map(_key, indices)), np.zeros(shape, dtype=np.float32), {}, {})
 
@@ -201,7 +201,9 @@ def _bring(
             subject.states[name] = start(part, shape, reduction=reduction)
             subject.patches[name] = part
         subject.states[name] = add(subject.states[name], part, place, reduction=reduction)
-    subject.missing[_key(index)] -= 1
+    subject.missing.subtract([_key(index)])
+    if not subject.missing[_key(index)]:
+        del subject.missing[_key(index)]
 
 
 def _finished(subject: Begun, reduction: Reduction, fill: float | None, dtype: Any) -> Any:

@@ -42,7 +42,9 @@ def read(
         A new NumPy array of the dtype in the file, or `out`. Texts are a tuple of str.
 
     Raises:
-        ValueError: There is no such subject, category or entry, the index does not fit, or the file is damaged.
+        IndexError: The index lies outside of the array.
+        TypeError: `out` cannot hold the dtype in the file.
+        ValueError: There is no such subject, category or entry, the shape of `out` is another, or the file is damaged.
 
     Example:
         >>> import tempfile
@@ -60,6 +62,8 @@ def read(
         return part
     if out is None:
         return own(part)
+    if out.shape != part.shape:
+        _check.invalid_value("read", "out", f"have the shape of the part, {part.shape}", f"shape {out.shape}")
     np.copyto(out, part, casting="same_kind")
     return out
 

