@@ -74,7 +74,7 @@ def mean(values: Array, inside: Array | None, axes: tuple[int, ...]) -> Array:
             count = xp.sum(xp.astype(count, wide, copy=False), axis=axis, keepdims=True)
     if inside is None:
         return xp.astype(total / math.prod(values.shape[axis] for axis in axes), values.dtype)
-    return xp.astype(_array.ratio(total, count), values.dtype)
+    return xp.astype(_array.ratio(total, xp.broadcast_to(count, total.shape)), values.dtype)
 
 
 def percentiles(values: Array, inside: Array | None, axes: tuple[int, ...], percents: tuple[float, ...]) -> list[Array]:
