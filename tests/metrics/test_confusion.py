@@ -47,6 +47,7 @@ def test_label_counts_equal_brute_force(xp, labels, masked):
 )
 def test_every_route_of_the_host_counts_the_same(top, dtype):
     prediction, reference, mask = maps(2, top, dtype=dtype)
+    prediction[:2, 0], reference[1:3, 0], mask[:2] = top, top, True
     labels = (0, top, (1, 2), 3, (top, 1))
     sets = [one if isinstance(one, tuple) else (one,) for one in labels]
     counts = confusion_counts(prediction, reference, labels=labels, mask=mask)
