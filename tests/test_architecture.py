@@ -66,7 +66,6 @@ PACKAGE_CHAINS = {
         ("hints", "handles", "reading"),
         ("guard", "verification", "opening"),
         ("description", "discovery", "layouts"),
-        ("description", "traversal", "orientation"),
         ("description", "traversal", "decoded"),
         ("description", "traversal", "reading", "batches", "samples"),
     ),

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mia_functional import images, metrics, phantoms
+from mia_functional import dataset, images, indexing, metrics, phantoms
 
 README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
@@ -39,6 +39,13 @@ def test_the_code_of_the_readme_runs(folder, monkeypatch, capsys):
     assert table[0].split() == ["SUBJECT", "LABEL", "DICE", "HDRFDST95", "SURFDICE@2mm"]
     assert [line.split()[0] for line in table[2:]] == ["case1"] * 3
     assert (folder / "results.csv").read_text().count("\n") == 4
+    sample = {**dataset.samples(names["data"], indexing=indexing.whole, extract=("images", "labels", "geometry"))[0]}
+    prepared = names["prepare"](sample)
+    assert prepared["images"].shape == (96, 96, 96, 2)
+    assert prepared["geometry"].shape == (96, 96, 96)
+    augmented = names["augment"]({**prepared, "rng": np.random.default_rng(0)})
+    assert augmented["labels"].dtype == sample["labels"].dtype
+    assert not np.array_equal(augmented["images"], prepared["images"])
 
 
 def test_the_table_of_metrics_is_the_table():

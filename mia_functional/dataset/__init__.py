@@ -6,7 +6,6 @@ from mia_functional.dataset.description import Category, Dataset, Entry, Storage
 from mia_functional.dataset.discovery import discover
 from mia_functional.dataset.layouts import discover_bids, discover_decathlon, discover_nnunet, discover_table
 from mia_functional.dataset.opening import open
-from mia_functional.dataset.orientation import canonical
 from mia_functional.dataset.reading import close, files, geometry, read, view
 from mia_functional.dataset.samples import Drawn, Extract, Samples, at_epoch, samples
 from mia_functional.dataset.traversal import Sample, traverse
@@ -23,7 +22,6 @@ __all__ = [
     "Storage",
     "Subject",
     "at_epoch",
-    "canonical",
     "close",
     "collate",
     "create",

@@ -6,8 +6,9 @@ import nibabel
 import numpy as np
 import pytest
 
-from mia_functional import dataset
+from mia_functional import dataset, images
 from mia_functional.geometry import Geometry, index_to_world, same_geometry, world_to_index
+from mia_functional.transforms import to_canonical
 
 
 def tilted(order, signs, angle=0.2):
@@ -25,7 +26,7 @@ def test_voxels_keep_their_place(order, signs):
     grid = tilted(order, signs)
     voxels = np.arange(120).reshape(3, 4, 5, 2)
     sample = {"subject": "A", "geometry": grid, "images": voxels, "numerical": np.array([3.0])}
-    turned = dataset.canonical(sample)
+    turned = to_canonical("images")(sample)
     place = turned["geometry"]
     assert turned["images"].shape[:3] == place.shape
     for index in itertools.product(*map(range, place.shape)):
@@ -33,7 +34,7 @@ def test_voxels_keep_their_place(order, signs):
         assert turned["images"][index].tolist() == voxels[tuple(there.astype(int))].tolist()
     direction = np.array(place.direction)
     assert (np.diag(direction) > 0.9).all()
-    again = dataset.canonical(turned)
+    again = to_canonical("images")(turned)
     np.testing.assert_array_equal(again["images"], turned["images"])
     assert same_geometry(again["geometry"], place, tolerance=1e-12)
     assert turned["numerical"] is sample["numerical"]
@@ -43,10 +44,12 @@ def test_voxels_keep_their_place(order, signs):
     np.testing.assert_array_equal(turned["images"][..., 0], as_lps)
 
 
-def test_it_is_a_transform_of_creation(subjects, tmp_path):
-    dataset.create(tmp_path / "x.h5", subjects, transform=dataset.canonical)
-    found = dataset.open(tmp_path / "x.h5")
-    assert all((np.diag(dataset.geometry(found, k).direction) > 0).all() for k in range(3))
-    values = dataset.Subject(name="A", entries=(dataset.Entry(category="n", name="x", value=1.0),))
-    dataset.create(tmp_path / "y.h5", [values], transform=dataset.canonical)
-    assert dataset.open(tmp_path / "y.h5").grids == ()
+def test_it_is_a_transform_of_creation(tmp_path):
+    grid = tilted((2, 0, 1), (1, -1, 1))
+    array = np.arange(60, dtype=np.int16).reshape(grid.shape)
+    images.write(tmp_path / "A.mha", array, grid)
+    subjects = dataset.discover(tmp_path, {"images": {"T1": "{subject}.mha"}})
+    dataset.create(tmp_path / "x.h5", subjects, transform=to_canonical("images"))
+    place = dataset.geometry(dataset.open(tmp_path / "x.h5"), "A")
+    assert (np.diag(place.direction) > 0.9).all()
+    assert place.shape == dataset.read(dataset.open(tmp_path / "x.h5"), "A", "images").shape[:3]
