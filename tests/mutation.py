@@ -55,7 +55,7 @@ MUTANTS = {
         ("weight = one.count * share", "weight = other.count * share"),
         ("xp.maximum(one.reference_maximum", "xp.minimum(one.reference_maximum"),
         ("share * (1 - share) * apart", "share * apart"),
-        ("any(field < 0)", "any(field < -1)"),
+        ("any(field < 0)", "any(field > 0)"),
     ],
     "overlap": [
         ("weight * fn + fp", "fn + weight * fp"),
@@ -125,7 +125,9 @@ MUTANTS = {
     "derived": [("own & options.keys()", "own - own & options.keys()")],
 }
 
-SURVIVORS: dict[tuple[str, str], str] = {}
+SURVIVORS: dict[tuple[str, str], str] = {
+    ("moments", "mean = near - rest"): "the first mean of a few hundred voxels has no rounding error left to correct",
+}
 """Mutants that no test can kill, as (module, new text), and why."""
 
 

@@ -88,6 +88,12 @@ def test_chunks_of_any_size_and_memory_order_add_up(monkeypatch, labels):
             np.testing.assert_array_equal(np.stack(confusion_counts(p, r, labels=labels, mask=mask)), np.stack(whole))
 
 
+def test_the_largest_label_of_a_dtype_is_found_and_larger_ones_are_nowhere(xp):
+    prediction, reference = np.array([255, 0, 255], np.uint8), np.array([255, 255, 0], np.uint8)
+    counts = xp.run(partial(confusion_counts, labels=(255, 256)), prediction, reference)
+    np.testing.assert_array_equal(np.stack(counts), [[1, 0], [1, 0], [1, 0], [0, 3]])
+
+
 def test_masks_of_zeros_and_ones(xp):
     prediction, reference = np.array([[1, 1, 0], [0, 1, 0]]), np.array([[1, 0, 0], [1, 1, 0]])
     for kind in (bool, np.uint8, np.int32):
