@@ -1,9 +1,10 @@
 """How the predictions of a voxel become one value: reductions are records of three functions."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -70,15 +71,39 @@ def _blend(state: Array, patch: Array, place: Place) -> Array:
         return _array.update_block(state, place.start, partial(_toward, xp), patch, divisor)
     first, *others = [_array.moved(line, state) for line in place.lines]
     base, slopes = _planes(xp, first.shape[0] - 1, others, patch[0, ...])
+    for low, high, rises in _steps(place.lines[0], state):
+        bring = partial(_toward, xp, divisor=_divisor(base, slopes, rises))
+        state = _array.update_block(state, (place.start[0] + low, *place.start[1:]), bring, patch[low:high, ...])
+        if high == patch.shape[0]:
+            return state
     rises = [xp.reshape(first[row, ...], (-1, *(1,) * (patch.ndim - 1))) for row in (0, *range(2, first.shape[0]))]
 
-    def bring(block: Array, part: Array, *rises: Array) -> Array:
-        divisor = base + rises[0] * slopes[0]
-        for rise, slope in zip(rises[1:], slopes[1:], strict=True):
-            divisor += rise * slope
-        return _toward(xp, block, part, divisor)
+    def vary(block: Array, part: Array, *rises: Array) -> Array:
+        return _toward(xp, block, part, _divisor(base, slopes, rises))
 
-    return _array.update_block(state, place.start, bring, patch, *rises)
+    return _array.update_block(state, place.start, vary, patch, *rises)
+
+
+def _steps(line: Array, state: Array) -> list[tuple[int, int, list[float]]]:
+    """Return the ranges over which the first axis' lines are constant and their values; none where those are many.
+
+    They are few without a window; `d` is then computed once for many planes that are worked on in turn.
+    """
+    if not (_array.is_numpy(line) and _array.on_host(state)):
+        return []
+    size = line.shape[1]
+    cuts = [0, *(np.flatnonzero((np.diff(line) != 0).any(axis=0)) + 1).tolist(), size]
+    if len(cuts) > 1 + max(1, size // 8):
+        return []
+    return [(low, high, [float(line[row, low]) for row in (0, *range(2, len(line)))]) for low, high in pairwise(cuts)]
+
+
+def _divisor(base: Any, slopes: list[Any], rises: Sequence[Any]) -> Any:
+    """Return `d` of planes."""
+    divisor = base + rises[0] * slopes[0]
+    for rise, slope in zip(rises[1:], slopes[1:], strict=True):
+        divisor += rise * slope
+    return divisor
 
 
 def _planes(xp: Any, count: int, lines: list[Array], plane: Array) -> tuple[Any, list[Any]]:
