@@ -20,7 +20,7 @@ from scipy import ndimage
 
 import mia_functional as mia
 from mia_functional import morphology
-from mia_functional.metrics import distance, surface, tolerance
+from mia_functional.metrics import boundaries, distance, surface, tolerance
 from mia_functional.metrics.overlap import dice
 
 PEERS = {"surface_distance": "DeepMind", "monai": "MONAI", "panoptica": "panoptica", "medpy": "medpy",
@@ -256,7 +256,8 @@ def compare_scenes() -> None:
         first = title.startswith("real pair, 1 mm")
         for what, mine, peers in (("everything", ours, EVERYTHING), ("HD95", our_hd95, HD95)):
             calls = {
-                f"ours, {b.__name__}": partial(mine, *scene, boundary=b) for b in (surface.surfels, surface.voxels)
+                f"ours, {b.__name__}": partial(mine, *scene, boundary=b)
+                for b in (boundaries.surfels, boundaries.voxels)
             }
             chosen = {PEERS[name]: partial(peer, *scene) for name, peer in peers.items() if has(name)}
             if not first:

@@ -69,6 +69,8 @@ def spacing(function: str, value: object, ndim: int) -> Spacing:
 
 def floats(function: str, argument: str, value: object) -> tuple[float, ...]:
     """Return a sequence of numbers as a tuple of Python floats."""
+    if isinstance(value, str | bytes):
+        invalid_kind(function, argument, "be a sequence of numbers", repr(value))
     try:
         return tuple(float(entry) for entry in value)  # type: ignore[attr-defined]
     except (TypeError, ValueError):

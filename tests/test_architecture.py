@@ -46,7 +46,18 @@ PACKAGE_CHAINS = {
         ("derived", "labels", "confusion", "volume"),
         ("derived", "confusion", "moments", "continuous", "image_quality"),
         ("table", "catalogue"),
-        ("derived", "labels", "marching", "neighbours", "surface", "reductions", "ranks", "tolerance", "distance"),
+        (
+            "derived",
+            "labels",
+            "marching",
+            "neighbours",
+            "boundaries",
+            "surface",
+            "reductions",
+            "ranks",
+            "tolerance",
+            "distance",
+        ),
     ),
     "dataset": (
         (

@@ -1,24 +1,15 @@
-"""Every use case of the paper's table 1: the lines of our table run, and give the volume back."""
+"""Every use case of the paper's table 1: the lines of the README's table run, and give the volume back."""
+
+import re
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from mia_functional import assembly, extraction, indexing
 
-TABLE = """\
-| use case | `indices =` | a sample is | the volume is |
-|---|---|---|---|
-| 2-D: slices | `slices(shape)` | `extract(image, index)` | `assemble(predictions, indices, shape)` |
-| 2-D: slices with their neighbours | `slices(shape)` | `extract(image, index, margin=(1, 0, 0))` | `assemble(predictions, indices, shape)` |
-| 2.5-D: slices in three planes | `slices(shape, axis=(0, 1, 2))` | `extract(image, index)` | `assemble(predictions, indices, shape)` |
-| slabs of slices | `slabs(shape, 5, step=2)` | `extract(image, index)` | `assemble(predictions, indices, shape)` |
-| 3-D patches, equal | `patches(shape, (8, 8, 8), step=4)` | `extract(image, index)` | `assemble(predictions, indices, shape, window=gaussian)` |
-| 3-D patches, padded, output smaller than input | `patches(shape, (8, 8, 8))` | `extract(image, index, margin=4)` | `assemble(predictions, indices, shape)` |
-| 3-D patches, padded, output as large as input | `patches(shape, (8, 8, 8))` | `extract(image, index, margin=4, pad_mode=reflect)` | `assemble(predictions, indices, shape, margin=4)` |
-| 3-D: the whole image | `whole(shape)` | `extract(image, index)` | `assemble(predictions, indices, shape)` |
-| a 2-D image | `whole(shape)` | `extract(image, index)` | `assemble(predictions, indices, shape)` |
-"""  # noqa: E501
-
+README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
+_, TABLE, _ = re.split("<!-- /?use cases -->\n", README)
 ROWS = [[cell.strip() for cell in line.strip("|").split("|")] for line in TABLE.splitlines()[2:]]
 NAMES = {**vars(indexing), **vars(extraction), **vars(assembly)}
 NETWORKS = {

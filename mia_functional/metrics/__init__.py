@@ -9,6 +9,7 @@ from mia_functional.metrics.agreement import (
     probabilistic_distance,
     youden_index,
 )
+from mia_functional.metrics.boundaries import solid, surfels, voxels
 from mia_functional.metrics.catalogue import describe, listing, table_markdown
 from mia_functional.metrics.confusion import ConfusionCounts, confusion_counts, soft_confusion_counts
 from mia_functional.metrics.continuous import (
@@ -64,7 +65,7 @@ from mia_functional.metrics.spatial import (
     paired_spatial_moments,
     spatial_moments,
 )
-from mia_functional.metrics.surface import SurfaceDistances, solid, surface_distances, surfels, voxels
+from mia_functional.metrics.surface import SurfaceDistances, surface_distances
 from mia_functional.metrics.table import METRICS, Metric, find, group
 from mia_functional.metrics.tolerance import boundary_iou, normalized_surface_dice, surface_overlap
 from mia_functional.metrics.volume import (

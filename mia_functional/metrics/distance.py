@@ -9,6 +9,7 @@ import functools
 from collections.abc import Iterable, Sequence
 
 from mia_functional import _array, _check
+from mia_functional.metrics.boundaries import solid
 from mia_functional.metrics.ranks import percentiles
 from mia_functional.metrics.reductions import (
     Direction,
@@ -21,7 +22,7 @@ from mia_functional.metrics.reductions import (
     pool,
     several,
 )
-from mia_functional.metrics.surface import SurfaceDistances, solid, surface_distances
+from mia_functional.metrics.surface import SurfaceDistances, surface_distances
 from mia_functional.typing import Array, Label, Labels, Spacing
 
 

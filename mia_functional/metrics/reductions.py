@@ -9,8 +9,9 @@ from typing import Any, Literal, Protocol, TypeAlias, cast, overload
 import numpy as np
 
 from mia_functional import _array, _check
+from mia_functional.metrics.boundaries import Boundary, surfels
 from mia_functional.metrics.derived import derived
-from mia_functional.metrics.surface import Boundary, SurfaceDistances, surface_distances, surfels
+from mia_functional.metrics.surface import SurfaceDistances, surface_distances
 from mia_functional.typing import Array, Label, Labels, Spacing
 
 Direction: TypeAlias = Literal["prediction_to_reference", "reference_to_prediction"]

@@ -7,14 +7,15 @@ in millimetres. What the surface of a mask consists of is a convention, chosen b
 
 from collections.abc import Iterable
 from functools import partial
-from typing import Any, NamedTuple, Protocol, overload
+from typing import Any, NamedTuple, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mia_functional import _array, _check, morphology
 from mia_functional._distances import METHODS, Method, nearest_squares
-from mia_functional.metrics import marching, neighbours
+from mia_functional.metrics import neighbours
+from mia_functional.metrics.boundaries import Boundary, surfels
 from mia_functional.metrics.labels import label_sets, pairs
 from mia_functional.typing import Array, Label, Labels, Spacing
 
@@ -34,126 +35,6 @@ class SurfaceDistances(NamedTuple):
     reference_to_prediction: Array
     prediction_weights: Array
     reference_weights: Array
-
-
-class Elements(NamedTuple):
-    """The surface of a mask: a grid of uint8 codes, 0 where there is no surface, and the weight of each code."""
-
-    codes: Array
-    weights: NDArray[Any]
-
-
-class Boundary(Protocol):
-    """A convention of what the surface of a boolean mask is."""
-
-    def __call__(self, mask: Array, *, spacing: Spacing) -> Elements:
-        """Return the elements of the surface."""
-
-
-def surfels(mask: Array, *, spacing: Spacing) -> Elements:
-    """Return the surface as surface elements at the corners of the voxels, weighted by their area (marching cubes).
-
-    Every corner is the middle of 2 x 2 x 2 voxels; an element lies where they are neither all inside nor all outside.
-    What lies beyond the image counts as outside.
-
-    Args:
-        mask: Boolean array of one to three axes.
-        spacing: Millimetres between voxel centres along each axis.
-
-    Returns:
-        Codes on the grid of corners, one longer than the mask along every axis, and areas in square millimetres
-        (contour lengths in millimetres for two axes, 1 per end point for one axis).
-
-    Example:
-        >>> import numpy as np
-        >>> codes, weights = surfels(np.array([[True]]), spacing=(1.0, 1.0))
-        >>> codes.tolist(), float(weights[codes].sum())
-        ([[8, 2], [4, 1]], 2.8284271247461903)
-
-    Source:
-        S. Nikolov et al., Deep learning to achieve clinically applicable segmentation of head and neck anatomy for
-        radiotherapy, 2018, arXiv 1809.04430.
-    """
-    xp = _array.library(mask)
-    full = 2 ** (2**mask.ndim) - 1
-    codes = _codes_on_host(mask) if _array.is_numpy(mask) else _codes(mask)
-    return Elements(codes * xp.astype(codes != full, xp.uint8), marching.sizes(tuple(spacing)))
-
-
-def _codes(mask: Array) -> Array:
-    """Return the code of the neighbourhood of every corner."""
-    xp = _array.library(mask)
-    codes = xp.astype(mask, xp.uint8)
-    for axis in range(mask.ndim):
-        codes = _join_neighbours(codes, axis)
-    return codes
-
-
-def _join_neighbours(codes: Array, axis: int) -> Array:
-    """Return codes one longer along an axis: the code before each gap, and that after it in the higher bits."""
-    xp = _array.library(codes)
-    edge = xp.zeros_like(codes[(*(slice(None),) * axis, slice(0, 1), ...)])
-    before = xp.concat([edge, codes], axis=axis)
-    after = xp.concat([codes, edge], axis=axis)
-    return before | (after * 2 ** (2**axis))
-
-
-def _codes_on_host(mask: NDArray[np.bool_]) -> NDArray[np.uint8]:
-    """Return what `_codes` does; zeros end every line, so that a shift of all lines is one slice."""
-    codes = np.zeros(tuple(size + 1 for size in mask.shape), dtype=np.uint8)
-    codes[(slice(-1),) * mask.ndim] = mask
-    flat, higher = codes.reshape(-1), np.empty(codes.size, dtype=np.uint8)
-    for axis, stride in enumerate(codes.strides):
-        np.multiply(flat, 2 ** (2**axis), out=higher)
-        higher[stride:] |= flat[:-stride]
-        flat, higher = higher, flat
-    return flat.reshape(codes.shape)
-
-
-def voxels(mask: Array, *, spacing: Spacing) -> Elements:
-    """Return the surface as the border voxels of the mask, all of the same weight: the mask minus its erosion.
-
-    Args:
-        mask: Boolean array of one to three axes.
-        spacing: Not used; every convention is called with it.
-
-    Returns:
-        Codes on the grid of voxels, and the weights False and True.
-
-    Example:
-        >>> import numpy as np
-        >>> voxels(np.ones((3, 3), dtype=bool), spacing=(1.0, 1.0)).codes.tolist()
-        [[1, 1, 1], [1, 0, 1], [1, 1, 1]]
-
-    Agrees with:
-        The borders of medpy, MONAI and Metrics Reloaded.
-    """
-    del spacing
-    xp = _array.library(mask)
-    return Elements(xp.astype(morphology.border(mask), xp.uint8), np.array([False, True]))
-
-
-def solid(mask: Array, *, spacing: Spacing) -> Elements:
-    """Return all voxels of the mask, inner ones too, all of the same weight.
-
-    Args:
-        mask: Boolean array of one to three axes.
-        spacing: Not used; every convention is called with it.
-
-    Returns:
-        Codes on the grid of voxels, and the weights False and True.
-
-    Example:
-        >>> import numpy as np
-        >>> solid(np.ones((1, 3), dtype=bool), spacing=(1.0, 1.0)).codes.tolist()
-        [[1, 1, 1]]
-
-    Agrees with:
-        The point sets of ITK's Hausdorff filters.
-    """
-    del spacing
-    xp = _array.library(mask)
-    return Elements(xp.astype(mask, xp.uint8), np.array([False, True]))
 
 
 @overload

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
+from mia_functional.metrics.boundaries import solid, surfels, voxels
 from mia_functional.metrics.distance import (
     average_distance,
     average_surface_distance,
@@ -16,7 +17,7 @@ from mia_functional.metrics.distance import (
     hausdorff_distance,
     mean_average_surface_distance,
 )
-from mia_functional.metrics.surface import solid, surface_distances, surfels, voxels
+from mia_functional.metrics.surface import surface_distances
 from mia_functional.metrics.tolerance import boundary_iou, normalized_surface_dice, surface_overlap
 
 from . import brute_force

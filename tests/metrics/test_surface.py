@@ -9,7 +9,8 @@ import pytest
 from surface_distance import lookup_tables
 
 from mia_functional.metrics import marching
-from mia_functional.metrics.surface import Elements, SurfaceDistances, solid, surface_distances, surfels, voxels
+from mia_functional.metrics.boundaries import Elements, solid, surfels, voxels
+from mia_functional.metrics.surface import SurfaceDistances, surface_distances
 
 from . import brute_force
 from .brute_force import SHAPES, SPACINGS, blobs, surface_pairs

@@ -7,6 +7,7 @@ import pytest
 from medpy.metric import binary as medpy
 from scipy import ndimage
 
+from mia_functional.metrics.boundaries import solid, surfels, voxels
 from mia_functional.metrics.distance import (
     average_distance,
     average_surface_distance,
@@ -14,7 +15,7 @@ from mia_functional.metrics.distance import (
     hausdorff_distance,
     mean_average_surface_distance,
 )
-from mia_functional.metrics.surface import solid, surface_distances, surfels, voxels
+from mia_functional.metrics.surface import surface_distances
 from mia_functional.metrics.tolerance import boundary_iou, normalized_surface_dice, surface_overlap
 from mia_functional.morphology import distance_transform
 

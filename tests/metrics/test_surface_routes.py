@@ -9,12 +9,13 @@ import pytest
 from scipy import ndimage
 
 from mia_functional.metrics import neighbours
+from mia_functional.metrics.boundaries import surfels, voxels
 from mia_functional.metrics.distance import (
     average_surface_distance,
     average_symmetric_surface_distance,
     hausdorff_distance,
 )
-from mia_functional.metrics.surface import SurfaceDistances, surface_distances, surfels, voxels
+from mia_functional.metrics.surface import SurfaceDistances, surface_distances
 from mia_functional.metrics.tolerance import normalized_surface_dice
 
 from .brute_force import SPACINGS
