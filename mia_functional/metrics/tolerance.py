@@ -37,7 +37,7 @@ def surface_overlap(
         0 to 1; higher is better. Several tolerances are the last axis.
 
     Undefined:
-        The surface that the direction starts from is empty: `zero_division`.
+        The surface that the direction starts from is empty: NaN, or `zero_division`.
 
     Raises:
         ValueError: A tolerance is negative or not finite, or the direction is unknown; see `surface_distances` for the
@@ -77,7 +77,7 @@ def normalized_surface_dice(
         0 to 1; higher is better. Several tolerances are the last axis.
 
     Undefined:
-        Both structures empty: `zero_division`. One empty: 0.
+        Both structures empty: NaN, or `zero_division`. One empty: 0.
 
     Raises:
         ValueError: A tolerance is negative or not finite; see `surface_distances` for the pair.
@@ -124,7 +124,7 @@ def boundary_iou(
         0 to 1; higher is better. One entry per label.
 
     Undefined:
-        Both bands empty: `zero_division`.
+        Both bands empty: NaN, or `zero_division`.
 
     Raises:
         TypeError: An array is no array or holds floats; the arrays belong to different libraries or devices.
