@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from mia_functional import _array, _check, _dicom, _headers, _npy
+from mia_functional import _array, _check, _dicom, _files, _headers, _npy
 from mia_functional._itk import compare, load, sitk, written
 from mia_functional.geometry import Geometry
 from mia_functional.typing import Array
@@ -288,20 +288,9 @@ def publish(folder: Path, place: Path) -> None:
     """Flush the files of a folder and give them their final names, the one at `place` last."""
     drafts = sorted(folder.iterdir(), key=lambda draft: draft.name == place.name)
     for draft in drafts:
-        flush(draft)
+        _files.flush(draft)
     if len(drafts) > 1:
         place.unlink(missing_ok=True)
     for draft in drafts:
         draft.replace(place.with_name(draft.name))
-    flush(place.parent)
-
-
-def flush(path: Path) -> None:
-    """Force a file, or where the system can a folder, to the disk."""
-    if path.is_dir() and os.name == "nt":
-        return
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    _files.flush(place.parent)

@@ -14,7 +14,7 @@ MODULES = {
 }
 
 LAYERS = {
-    0: ("typing", "_array", "_check", "_masks", "_optional", "_parallel"),
+    0: ("typing", "_array", "_check", "_masks", "_optional", "_parallel", "_files"),
     1: ("geometry", "_distances"),
     2: ("indexing", "extraction", "selection", "assembly", "morphology", "transforms", "metrics", "phantoms"),
     3: ("_headers", "_itk", "_dicom", "_npy", "images", "filters", "dataset"),

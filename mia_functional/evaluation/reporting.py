@@ -9,12 +9,11 @@ import csv
 import io
 import math
 import os
-import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
 
-from mia_functional import _check
+from mia_functional import _check, _files
 from mia_functional.evaluation.results import Results
 from mia_functional.evaluation.statistics import Statistic
 
@@ -201,13 +200,15 @@ def write_csv(
 
     Example:
         >>> from mia_functional.evaluation import Result
+        >>> import tempfile
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     rows = (Result(subject="A", label="liver", metric="DICE", value=0.5),)
         ...     write_csv(f"{folder}/results.csv", Results(rows=rows))
         ...     Path(folder, "results.csv").read_text()
         'SUBJECT;LABEL;DICE\nA;liver;0.5\n'
     """
-    _write("write_csv", Path(path), render_csv(results, delimiter=delimiter, layout=layout), overwrite=overwrite)
+    text = render_csv(results, delimiter=delimiter, layout=layout)
+    _files.write_text("write_csv", Path(path), text, overwrite=overwrite)
 
 
 def write_statistics_csv(
@@ -226,13 +227,15 @@ def write_statistics_csv(
         OSError: The file could not be written.
 
     Example:
+        >>> import tempfile
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     entry = Statistic(label="liver", metric="DICE", statistic="MEAN", value=0.5, count=3)
         ...     write_statistics_csv(f"{folder}/statistics.csv", (entry,))
         ...     len(Path(folder, "statistics.csv").read_text().splitlines())
         2
     """
-    _write("write_statistics_csv", Path(path), render_csv(data, delimiter=delimiter), overwrite=overwrite)
+    text = render_csv(data, delimiter=delimiter)
+    _files.write_text("write_statistics_csv", Path(path), text, overwrite=overwrite)
 
 
 def _texts(table: Table, digits: int) -> list[list[str]]:
@@ -271,22 +274,3 @@ def _safe(cell: str | float) -> str | float:
     if any(not (character.isprintable() or character == "\u00a0") for character in cell):
         _check.invalid_value("render_csv", "data", "hold printable text", repr(cell))
     return f"'{cell}" if cell.lstrip(" \u00a0\ufeff").startswith(FORMULA) else cell
-
-
-def _write(function: str, path: Path, text: str, *, overwrite: bool) -> None:
-    """Write a text file in one step: beside its place, flushed, then renamed."""
-    if not overwrite and os.path.lexists(path):
-        raise FileExistsError(f"{function}: {path} exists already.")
-    if not path.parent.is_dir():
-        raise FileNotFoundError(f"{function}: the folder {path.parent} does not exist.")
-    descriptor, draft = tempfile.mkstemp(prefix=".mia-", suffix=path.suffix, dir=path.parent)
-    try:
-        with open(descriptor, "w", encoding="utf-8", newline="") as stream:
-            stream.write(text)
-            stream.flush()
-            os.fsync(stream.fileno())
-        os.chmod(draft, 0o644)
-        os.replace(draft, path)
-    except BaseException:
-        os.unlink(draft)
-        raise
