@@ -18,7 +18,16 @@ from mia_functional._array.libraries import (
 from mia_functional._array.numbers import accumulator_dtype, dtype_kind, has_float64, index_dtype, ratio, widest_float
 from mia_functional._array.planes import compiled, cupy_distances, each, host_call, in_slabs, replace_if, scan, window
 from mia_functional._array.randomness import integers, normal, split, uniform
-from mia_functional._array.sums import add_up, any_weight, largest, smallest_covering, totals, weighted_sum
+from mia_functional._array.sums import (
+    add_up,
+    any_weight,
+    largest,
+    sliding_sum,
+    smallest_covering,
+    sum_in_slabs,
+    totals,
+    weighted_sum,
+)
 from mia_functional._array.writing import along, block, clamp, set_block, spread, stack, update_block, zeros
 
 __all__ = [
@@ -58,10 +67,12 @@ __all__ = [
     "reuse",
     "scan",
     "set_block",
+    "sliding_sum",
     "smallest_covering",
     "split",
     "spread",
     "stack",
+    "sum_in_slabs",
     "to_numpy",
     "together",
     "totals",

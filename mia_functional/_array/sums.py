@@ -1,5 +1,6 @@
 """Sums over the entries of weighted distances, and their ranks: in one pass, or in few passes of one JAX program."""
 
+import functools
 import math
 import sys
 from collections.abc import Callable
@@ -8,6 +9,7 @@ from typing import Any
 import array_api_compat as compat
 
 from mia_functional._array.libraries import library
+from mia_functional._array.planes import SLAB
 from mia_functional.typing import Array
 
 CHUNK = 2**13
@@ -40,6 +42,57 @@ def add_up(array: Array) -> Array:
         rest = xp.zeros((-array.shape[0] % TERMS, *array.shape[1:]), array.dtype)
         array = xp.concatenate([array, rest]).reshape(TERMS, -1, *array.shape[1:]).sum(axis=0)
     return array.sum(axis=0)
+
+
+def sum_in_slabs(function: Callable[..., Array], arrays: tuple[Array, ...], reach: int) -> Array:
+    """Return the sum over `function(*arrays)`, each plane of which is made from one of the arrays and `reach` more.
+
+    A JAX program for the CPU takes few planes at a time, so that what the function makes stays in the cache.
+    """
+
+    def whole(*parts: Array) -> Array:
+        return add_up(library(parts[0]).reshape(function(*parts), (-1,)))
+
+    count = arrays[0].shape[0] - reach
+    if not compat.is_jax_array(arrays[0]) or count <= SLAB:
+        return whole(*arrays)
+    jax = sys.modules["jax"]
+    numbers = jax.numpy.arange(SLAB)
+
+    def new_ones(start: Array, *parts: Array) -> Array:
+        first = jax.numpy.minimum(start, count - SLAB)
+        values = function(*(jax.lax.dynamic_slice_in_dim(part, first, SLAB + reach) for part in parts))
+        new = (first + numbers >= start).reshape(-1, *(1,) * (values.ndim - 1))
+        return add_up(jax.numpy.where(new, values, jax.numpy.zeros_like(values)).reshape(-1))
+
+    def slabs(*parts: Array) -> Array:
+        starts = jax.numpy.arange(0, count, SLAB)
+        return add_up(jax.lax.map(lambda start: new_ones(start, *parts), starts))
+
+    return jax.lax.platform_dependent(*arrays, cpu=slabs, default=whole)
+
+
+def sliding_sum(array: Array, weights: tuple[float, ...], axis: int) -> Array:
+    """Return the weighted sums of neighbours along an axis, the plain sums for equal weights; JAX only.
+
+    Args:
+        array: Floating array.
+        weights: An odd number of symmetric weights.
+        axis: The axis, counted from the front, which gets shorter.
+    """
+    jax = sys.modules["jax"]
+    lax, size = jax.lax, len(weights)
+    if len(set(weights)) == 1:
+        shape = [size if position == axis else 1 for position in range(array.ndim)]
+        return lax.reduce_window(array, array.dtype.type(0), lax.add, shape, (1,) * array.ndim, "VALID")
+    taps = jax.numpy.asarray(weights, array.dtype)
+    part = functools.partial(lax.dynamic_slice_in_dim, array, slice_size=array.shape[axis] - size + 1, axis=axis)
+
+    def add_pair(step: Array, total: Array) -> Array:
+        return total + (part(step) + part(size - 1 - step)) * taps[step]
+
+    middle = size // 2
+    return lax.fori_loop(0, middle, add_pair, part(middle) * taps[middle], unroll=2)
 
 
 def weighted_sum(values: Array, weights: Array) -> Array:

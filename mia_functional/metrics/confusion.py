@@ -189,12 +189,29 @@ def _device_sizes(
     prediction, reference, mask = arrays
     xp = _array.library(prediction)
     inside = xp.ones_like(prediction, dtype=xp.bool) if mask is None else mask
-    rows = []
-    pairs = (_masks(function, "prediction", prediction, sets), _masks(function, "reference", reference, sets))
-    for predicted, referenced in zip(*pairs, strict=True):
+
+    def sizes(predicted: Array, referenced: Array) -> Array:
         first, second = predicted & inside, referenced & inside
-        rows.append(xp.stack([count(part, axes) for part in (first & second, first, second)], axis=-1))
+        return xp.stack([count(part, axes) for part in (first & second, first, second)], axis=-1)
+
+    if sets is None:
+        rows = [sizes(binary(function, "prediction", prediction), binary(function, "reference", reference))]
+    else:
+        maps = label_map(function, "prediction", prediction), label_map(function, "reference", reference)
+        rows = _of_sets(sizes, maps, sets)
     return xp.stack(rows, axis=-2), xp.expand_dims(count(inside, axes), axis=-1)
+
+
+def _of_sets(
+    sizes: Callable[[Array, Array], Array], maps: tuple[Array, Array], sets: tuple[tuple[int, ...], ...]
+) -> list[Array]:
+    """Return the sizes of every label set; by one loop in a JAX program if every set is one label."""
+    xp = _array.library(*maps)
+    limit = min(xp.iinfo(array.dtype).max for array in maps)
+    if any(map(_array.is_traced, maps)) and all(len(one) == 1 and one[0] <= limit for one in sets):
+        rows = tuple(tuple(xp.asarray(one[0], dtype=array.dtype) for array in maps) for one in sets)
+        return list(_array.each(lambda first, second: sizes(maps[0] == first, maps[1] == second), rows))
+    return [sizes(*(select(array, one) for array in maps)) for one in sets]
 
 
 def count(mask: Array, axes: tuple[int, ...]) -> Array:

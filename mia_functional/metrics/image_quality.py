@@ -3,10 +3,10 @@
 Images are promoted before any arithmetic; all axes are spatial.
 """
 
-import functools
 import math
 import operator
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from functools import partial, reduce
 from itertools import product
 from typing import Any
 
@@ -135,7 +135,9 @@ def structural_similarity(
         return xp.astype(_array.from_numpy(np.asarray(value), xp, prediction), _array.widest_float(xp, prediction))
     dtype = xp.result_type(*map(_array.accumulator_dtype, (prediction, reference)))
     images = xp.astype(prediction, dtype), xp.astype(reference, dtype)
-    similar = xp.mean(_similarity(images, weights, axes, (peak, factor), _smooth_together))
+    reach = _reach(weights, axes, prediction.ndim)
+    total = _array.sum_in_slabs(partial(_similarity, weights, axes, (peak, factor)), images, reach[0])
+    similar = total / math.prod(_places(prediction.shape, reach))
     return similar if data_range is not None else xp.where(peak > 0, similar, xp.full_like(similar, math.nan))
 
 
@@ -146,58 +148,51 @@ def _host_similarity(
     if not scales[0] > 0:
         return math.nan
     single = all(np.can_cast(image.dtype, np.float32) for image in images)
-    reach = [len(weights) - 1 if axis in axes else 0 for axis in range(images[0].ndim)]
-    places = [size - more for size, more in zip(images[0].shape, reach, strict=True)]
+    reach = _reach(weights, axes, images[0].ndim)
+    places = _places(images[0].shape, reach)
     steps = [TILE] * (len(places) - 1) + places[-1:]
     total: float = 0.0
     for start in product(*(range(0, place, step) for place, step in zip(places, steps, strict=True))):
         stops = [min(low + step, place) for low, step, place in zip(start, steps, places, strict=True)]
         tile = tuple(slice(low, stop + more) for low, stop, more in zip(start, stops, reach, strict=True))
         pair = [image[tile].astype(np.float32 if single else np.float64) for image in images]
-        total += float(np.sum(_similarity(pair, weights, axes, scales, _smooth_each), dtype=np.float64))
+        total += float(np.sum(_similarity(weights, axes, scales, *pair), dtype=np.float64))
     return float(total / math.prod(places))
 
 
+def _reach(weights: tuple[float, ...], axes: tuple[int, ...], ndim: int) -> list[int]:
+    """Return by how many voxels every axis is longer than that of the windows."""
+    return [len(weights) - 1 if axis in axes else 0 for axis in range(ndim)]
+
+
+def _places(shape: tuple[int, ...], reach: list[int]) -> list[int]:
+    """Return the number of windows along every axis."""
+    return [size - more for size, more in zip(shape, reach, strict=True)]
+
+
 def _similarity(
-    images: Any,
-    weights: tuple[float, ...],
-    axes: tuple[int, ...],
-    scales: tuple[Any, float],
-    smooth: Callable[..., Any],
+    weights: tuple[float, ...], axes: tuple[int, ...], scales: tuple[Any, float], p: Array, r: Array
 ) -> Array:
     """Return the similarity in every window.
 
     With the difference d and the sum s of the images it is (a - 2 mu_d^2) (b - 2 v_d) / (a b), a = mu_d^2 + mu_s^2 +
     2 C1, b = v_d + v_s + 2 C2, means mu and variances v: what large offsets would spoil is never subtracted.
     """
-    (p, r), (limit, factor) = images, scales
+    limit, factor = scales
     xp = _array.library(p)
     middle = xp.mean(r)
     d, s = p - r, (p - middle) + (r - middle)
+    fields = [d, s, d * d, s * s]
+    for axis in axes:
+        fields = [_smooth(field, weights, axis) for field in fields]
     scale = weights[0] ** len(axes) if _uniform(weights) else 1.0
-    d, s, squared_d, squared_s = (field * scale for field in smooth([d, s, d * d, s * s], weights, axes))
+    d, s, squared_d, squared_s = (field * scale for field in fields)
     low, high = 2 * (LUMINANCE * limit) ** 2, 2 * (CONTRAST * limit) ** 2 / factor
     apart = d * d
     spread = squared_d - apart
     luminance = apart + (s + 2 * middle) ** 2 + low
     structure = spread + (squared_s - s * s) + high
     return (luminance - 2 * apart) * (structure - 2 * spread) / (luminance * structure)
-
-
-def _smooth_each(fields: list[Array], weights: tuple[float, ...], axes: tuple[int, ...]) -> list[Array]:
-    """Return the fields, smoothed along axes one after the other, so that each stays in the cache."""
-    for axis in axes:
-        fields = [_smooth(field, weights, axis) for field in fields]
-    return fields
-
-
-def _smooth_together(fields: list[Array], weights: tuple[float, ...], axes: tuple[int, ...]) -> list[Array]:
-    """Return the fields, smoothed as one array: compilers then compute each step once, and not for every use."""
-    xp = _array.library(*fields)
-    stack = xp.stack(fields)
-    for axis in axes:
-        stack = _smooth(stack, weights, axis + 1)
-    return [stack[position, ...] for position in range(len(fields))]
 
 
 def _uniform(weights: tuple[float, ...]) -> bool:
@@ -207,6 +202,8 @@ def _uniform(weights: tuple[float, ...]) -> bool:
 
 def _smooth(field: Array, weights: tuple[float, ...], axis: int) -> Array:
     """Return the weighted means of neighbours along an axis; for equal weights, the sums."""
+    if _array.is_jax(field):
+        return _array.sliding_sum(field, weights, axis)
     if _uniform(weights):
         return _sliding_sum(field, len(weights), axis)
     size, middle = len(weights), len(weights) // 2
@@ -230,7 +227,7 @@ def _sliding_sum(field: Array, size: int, axis: int) -> Array:
         if 2 * width <= size:
             field = _part(field, axis, 0, shorter) + _part(field, axis, width, shorter)
         width *= 2
-    return functools.reduce(operator.add, parts)
+    return reduce(operator.add, parts)
 
 
 def _part(field: Array, axis: int, start: int, length: int) -> Array:

@@ -14,7 +14,7 @@ import numpy as np
 from mia_functional.metrics.labels import binary, label_map, select
 from mia_functional.typing import Array
 
-CHUNK = 2**18
+CHUNK = 2**17
 """Voxels at a time."""
 
 COMPARED = 2

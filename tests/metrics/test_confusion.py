@@ -128,6 +128,18 @@ def test_many_small_cells_are_counted_at_once_to_the_same():
         np.testing.assert_array_equal([field[index] for field in counts], expected)
 
 
+@pytest.mark.parametrize("labels", [(1, 3, 200), (1, 300), (2, (1, 3))])
+def test_compiled_counts_take_labels_of_each_dtype(labels):
+    import jax
+
+    rng = np.random.default_rng(8)
+    prediction = rng.choice(np.array([0, 1, 2, 3, 200], np.uint8), (8, 9))
+    reference = rng.choice(np.array([0, 1, 2, 3, 200, 300], np.int32), (8, 9))
+    counts = jax.jit(partial(confusion_counts, labels=labels))(prediction, reference)
+    sets = [one if isinstance(one, tuple) else (one,) for one in labels]
+    np.testing.assert_array_equal(counts, brute(prediction, reference, sets))
+
+
 @pytest.mark.parametrize("length", [255, 256, 300, 40_000])
 def test_long_axes_do_not_overflow_small_integers(length):
     import jax

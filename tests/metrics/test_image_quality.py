@@ -133,6 +133,33 @@ def test_bad_sigma():
         gaussian_window(sigma=0)
 
 
+@pytest.mark.parametrize("window", [7, gaussian_window()])
+@pytest.mark.parametrize("planes", [24, 29])
+def test_compiled_programs_take_few_planes_at_a_time(planes, window):
+    import jax
+
+    theirs = {} if window == 7 else {"gaussian_weights": True}
+    function = partial(structural_similarity, data_range=1.0, window=window)
+    for offset in (0, 300):
+        prediction, reference = images((2, planes, 12, 13), offset=offset, dtype=np.float32)
+        values = jax.jit(jax.vmap(function))(prediction, reference)
+        expected = [oracle(p, r, data_range=1.0, **theirs) for p, r in zip(prediction, reference, strict=True)]
+        np.testing.assert_allclose(values, expected, atol=1e-5)
+    prediction, reference = images((planes, 12, 13), dtype=np.float32)
+    gradient = jax.jit(jax.grad(function))(prediction, reference)
+    ahead = RNG.standard_normal(prediction.shape)
+    high, low = (function(prediction + sign * 1e-6 * ahead, reference.astype(np.float64)) for sign in (1, -1))
+    np.testing.assert_allclose(np.sum(gradient * ahead), (high - low) / 2e-6, rtol=1e-4)
+
+
+def test_many_equal_similarities_keep_single_precision():
+    import jax
+
+    reference = np.full((40, 200, 200), 0.5, np.float32)
+    value = jax.jit(partial(structural_similarity, data_range=1.0))(reference + np.float32(0.1), reference)
+    np.testing.assert_allclose(value, (2 * 0.6 * 0.5 + 1e-4) / (0.36 + 0.25 + 1e-4), rtol=2e-6)
+
+
 def test_it_is_a_loss_with_a_gradient():
     import jax
     import torch
