@@ -36,7 +36,7 @@ class Copy(NamedTuple):
     part: Path
     start: int
     place: int
-    count: int
+    nbytes: int
 
 
 def write_file(
