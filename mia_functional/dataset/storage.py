@@ -1,14 +1,17 @@
 """Parts into one HDF5 file.
 
 The HDF5 library never touches the disk by itself: when a disk is full it ends the process. It is given a file object
-that never fails, arrays are copied from the parts by the system, and what went wrong is raised afterwards.
+that never fails, and what went wrong is raised afterwards. It only finds places for the arrays; once it is done, the
+system copies them from the parts.
 """
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, NamedTuple
 
 import h5py
 import numpy as np
@@ -21,7 +24,19 @@ FORMAT = "mia_functional 1"
 """What the attribute `format` of a file says."""
 
 COPIED = 1 << 24
-"""Bytes that are copied at a time where the system has no call for it."""
+"""Bytes that are copied at a time where the system has no call for it; as many are worth a flush of their own."""
+
+COPIERS = 2
+"""Threads that copy: one does while the other waits for the disk."""
+
+
+class Copy(NamedTuple):
+    """Bytes of a part, and their place in the file."""
+
+    part: Path
+    start: int
+    place: int
+    nbytes: int
 
 
 def write_file(
@@ -42,13 +57,10 @@ def write_file(
                 file.attrs[name] = np.bytes_(value)
             for location, table in tables.items():
                 write_table(file, location, table)
-            for number, (part, header) in enumerate(parts):
-                with part.open("rb", buffering=0) as source:
-                    for block in header.blocks:
-                        location = DATA.format(block.category, number_name(number, len(parts)))
-                        write_block(file, location, block, source, stream, compression)
-                raise_first(failures)
+            copies = list(write_blocks(file, parts, failures, compression))
         raise_first(failures)
+        with ThreadPoolExecutor(COPIERS) as pool:
+            list(pool.map(partial(copy, Path(stream.name), durable=durable), copies))
 
 
 def sink(stream: BinaryIO, failures: list[OSError]) -> Any:
@@ -87,24 +99,38 @@ def write_table(file: Any, location: str, table: Any) -> None:
     file.create_dataset(location, data=table, dtype=kind, track_times=False)
 
 
-def write_block(
-    file: Any, location: str, block: Block, source: BinaryIO, target: BinaryIO, compression: str | None
-) -> None:
-    """Write a category of a part to its location: texts, compressed chunks, or bytes that are copied by the system."""
-    if block.texts:
-        write_table(file, location, texts(block.texts))
-    elif block.chunks and compression is not None:
-        found = new_dataset(file, location, block, chunked(block.shape, compression))
+def write_blocks(
+    file: Any, parts: Sequence[tuple[Path, Part]], failures: Sequence[OSError], compression: str | None
+) -> Iterator[Copy]:
+    """Write the categories of all parts, and yield what remains to be copied."""
+    for number, (part, header) in enumerate(parts):
+        for block in header.blocks:
+            location = DATA.format(block.category, number_name(number, len(parts)))
+            if block.texts:
+                write_table(file, location, texts(block.texts))
+            elif block.chunks and compression is not None:
+                write_chunks(new_dataset(file, location, block, chunked(block.shape, compression)), block, part)
+            elif block.nbytes:
+                place = new_dataset(file, location, block, contiguous()).get_offset()
+                yield Copy(part, block.offset, place, block.nbytes)
+            raise_first(failures)
+
+
+def write_chunks(found: Any, block: Block, part: Path) -> None:
+    """Write the compressed chunks of a block."""
+    with part.open("rb", buffering=0) as source:
         source.seek(block.offset)
         for chunk in block.chunks:
             found.write_direct_chunk(chunk.start, source.read(chunk.nbytes), chunk.mask)
-    elif block.nbytes:
-        creation = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
-        creation.set_alloc_time(h5py.h5d.ALLOC_TIME_EARLY)
-        creation.set_fill_time(h5py.h5d.FILL_TIME_NEVER)
-        creation.set_obj_track_times(False)
-        place = new_dataset(file, location, block, creation).get_offset()
-        copy(source, block.offset, target, place, block.nbytes)
+
+
+def contiguous() -> Any:
+    """Return how HDF5 is to make room for an array that is copied later."""
+    creation = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+    creation.set_alloc_time(h5py.h5d.ALLOC_TIME_EARLY)
+    creation.set_fill_time(h5py.h5d.FILL_TIME_NEVER)
+    creation.set_obj_track_times(False)
+    return creation
 
 
 def new_dataset(file: Any, location: str, block: Block, creation: Any) -> Any:
@@ -115,17 +141,21 @@ def new_dataset(file: Any, location: str, block: Block, creation: Any) -> Any:
     return h5py.h5d.create(file.id, location.encode(), kind, space, creation, links)
 
 
-def copy(source: BinaryIO, start: int, target: BinaryIO, place: int, count: int) -> None:
-    """Copy bytes from one file to another; where the system can, it does so without moving them."""
-    done = cloned(source.fileno(), start, target.fileno(), place, count)
-    source.seek(start + done)
-    target.seek(place + done)
-    while done < count:
-        piece = source.read(min(COPIED, count - done))
-        if not piece:
-            raise OSError(f"{source.name} ends too early")
-        write_all(target, piece)
-        done += len(piece)
+def copy(path: Path, task: Copy, *, durable: bool) -> None:
+    """Copy bytes from a part into the file at a path; where the system can, it does so without moving them."""
+    _, start, place, count = task
+    with task.part.open("rb", buffering=0) as source, path.open("r+b", buffering=0) as target:
+        done = cloned(source.fileno(), start, target.fileno(), place, count)
+        source.seek(start + done)
+        target.seek(place + done)
+        while done < count:
+            piece = source.read(min(COPIED, count - done))
+            if not piece:
+                raise OSError(f"{source.name} ends too early")
+            write_all(target, piece)
+            done += len(piece)
+        if durable and count >= COPIED:
+            os.fsync(target.fileno())
 
 
 def cloned(source: int, start: int, target: int, place: int, count: int) -> int:
