@@ -15,7 +15,7 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from mia_functional import _check
+from mia_functional import _check, _files
 from mia_functional.dataset.description import Storage
 from mia_functional.dataset.encoding import Chunk, encoded
 from mia_functional.dataset.traversal import Sample, categories
@@ -168,7 +168,7 @@ def published(path: Path, *, durable: bool) -> Iterator[Any]:
                 os.fsync(stream.fileno())
         draft.replace(path)
         if durable:
-            flush_folder(path.parent)
+            _files.flush(path.parent)
     except OSError as error:
         name_path(error, path)
     finally:
@@ -180,17 +180,6 @@ def write_all(stream: Any, piece: Any) -> None:
     rest = memoryview(piece).cast("B")
     while len(rest):
         rest = rest[stream.write(rest) :]
-
-
-def flush_folder(folder: Path) -> None:
-    """Flush the names in a folder to the disk, where the system can."""
-    if os.name == "nt":
-        return
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def name_path(error: OSError, path: Path) -> NoReturn:
