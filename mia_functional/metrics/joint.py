@@ -63,8 +63,9 @@ def _label_overlap(
     """Return the sizes (L, 3) of a pair of label maps, and the number of voxels."""
     if len(sets) <= COMPARED or sum(map(len, sets)) > MOST_VALUES:
         sizes, total = np.zeros((len(sets), 3), np.int64), 0
+        buffers = np.empty((2, min(CHUNK, prediction.size)), np.bool_)
         for first, second in _chunks(prediction, reference, mask):
-            sizes += [_sizes(select(first, one), select(second, one)) for one in sets]
+            sizes += [_sizes_of(first, second, one, buffers[:, : first.size]) for one in sets]
             total += first.size
         return sizes, total
     counts, codes = _joint_counts(prediction, reference, mask, sets)
@@ -161,6 +162,15 @@ def _packed(codes: Iterable[tuple[Any, Any]], size: int) -> Any:
 def _sizes(first: Array, second: Array) -> tuple[int, int, int]:
     """Return the sizes of the intersection and of each of two boolean masks."""
     return int(np.count_nonzero(first & second)), int(np.count_nonzero(first)), int(np.count_nonzero(second))
+
+
+def _sizes_of(first: Array, second: Array, labels: tuple[int, ...], buffers: Any) -> tuple[int, int, int]:
+    """Return what `_sizes` does of merged labels in two chunks; a single label needs no memory but the buffers."""
+    if len(labels) > 1 or labels[0] > min(np.iinfo(first.dtype).max, np.iinfo(second.dtype).max):
+        return _sizes(select(first, labels), select(second, labels))
+    one, other = np.equal(first, labels[0], out=buffers[0]), np.equal(second, labels[0], out=buffers[1])
+    sizes = int(np.count_nonzero(one)), int(np.count_nonzero(other))
+    return int(np.count_nonzero(np.logical_and(one, other, out=one))), *sizes
 
 
 def _chunks(prediction: Array, reference: Array, mask: Array | None) -> Iterator[tuple[Any, Any]]:
