@@ -252,7 +252,7 @@ def test_public_names_have_docstrings_with_what_users_need(module):
 def loaded(statement):
     """Return the top-level packages that are loaded after a statement, in a new interpreter."""
     code = f"import sys; {statement}; print(' '.join({{name.split('.')[0] for name in sys.modules}}))"
-    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, encoding="utf-8", check=True)
     return set(result.stdout.split())
 
 

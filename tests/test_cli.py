@@ -143,7 +143,11 @@ def test_mistakes_are_one_sentence_and_wrong_usage(cohort, arguments, words, mon
 def command(*arguments, **options):
     """Run the installed command in a process of its own."""
     return subprocess.run(
-        [sys.executable, "-m", "mia_functional", *arguments], capture_output=True, text=True, check=False, **options
+        [sys.executable, "-m", "mia_functional", *arguments],
+        capture_output=True,
+        encoding="utf-8",
+        check=False,
+        **options,
     )
 
 
@@ -153,7 +157,7 @@ def test_the_module_is_the_command_and_tells_its_version():
 
 def test_a_reader_that_stops_early_is_no_error():
     code = f"{sys.executable} -m mia_functional metrics | head -n 1"
-    outcome = subprocess.run(["bash", "-o", "pipefail", "-c", code], capture_output=True, text=True, check=False)
+    outcome = subprocess.run(["bash", "-o", "pipefail", "-c", code], capture_output=True, encoding="utf-8", check=False)
     assert outcome.returncode == 0
     assert outcome.stderr == ""
 
@@ -161,5 +165,7 @@ def test_a_reader_that_stops_early_is_no_error():
 def test_help_needs_none_of_the_heavy_packages():
     code = "import sys; sys.argv = ['mia', '--help']\ntry:\n    from mia_functional.cli import main; main()\nfinally:\n"
     code += "    print(*{name.split('.')[0] for name in sys.modules}, file=sys.stderr)"
-    names = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False).stderr.split()
+    names = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, encoding="utf-8", check=False
+    ).stderr.split()
     assert set(names).isdisjoint({"jax", "torch", "scipy", "h5py", "SimpleITK", "matplotlib", "pandas", "numpy"})

@@ -17,7 +17,9 @@ COMMAND = [sys.executable, "-m", "mia_functional"]
 
 def run(*arguments, **options):
     """Run the command in a process of its own."""
-    return subprocess.run([*COMMAND, *map(str, arguments)], capture_output=True, text=True, check=False, **options)
+    return subprocess.run(
+        [*COMMAND, *map(str, arguments)], capture_output=True, encoding="utf-8", check=False, **options
+    )
 
 
 @pytest.fixture(scope="module")
@@ -98,7 +100,7 @@ def test_the_same_seed_gives_the_same_numbers_and_without_matplotlib_there_is_no
         "importlib.util.find_spec = lambda name, *rest: None if name == 'matplotlib' else find(name, *rest);"
         f"from mia_functional.cli import main; sys.exit(main(['demo', '--output', {str(tmp_path / 'out')!r}]))"
     )
-    outcome = subprocess.run([sys.executable, "-c", hide], capture_output=True, text=True, check=False)
+    outcome = subprocess.run([sys.executable, "-c", hide], capture_output=True, encoding="utf-8", check=False)
     assert outcome.returncode == 0, outcome.stderr
     assert set(os.listdir(folder)) - set(os.listdir(tmp_path / "out")) == {"overlay.png"}
     assert "overlay" not in outcome.stdout
@@ -140,7 +142,7 @@ def test_a_full_disk_is_one_sentence_and_leaves_nothing(tmp_path):
         "resource.setrlimit(resource.RLIMIT_FSIZE, (300000, 300000));"
         f"from mia_functional.cli import main; sys.exit(main(['demo', '--output', {str(tmp_path / 'out')!r}]))"
     )
-    outcome = subprocess.run([sys.executable, "-c", limited], capture_output=True, text=True, check=False)
+    outcome = subprocess.run([sys.executable, "-c", limited], capture_output=True, encoding="utf-8", check=False)
     assert outcome.returncode == 2
     assert outcome.stderr.splitlines()[-1].startswith("mia: ")
     assert "Traceback" not in outcome.stderr

@@ -591,7 +591,9 @@ def test_a_full_disk_leaves_nothing(tmp_path, suffix):
     for limit in (100, 20000):
         path = tmp_path / f"x{suffix}"
         command = [sys.executable, "-c", FULL_DISK, str(path), str(limit)]
-        result = subprocess.run(command, capture_output=True, text=True, timeout=60, cwd=Path(__file__).parents[1])
+        result = subprocess.run(
+            command, capture_output=True, encoding="utf-8", timeout=60, cwd=Path(__file__).parents[1]
+        )
         assert result.returncode == 0
         assert result.stdout.startswith(f"OSError write: {path} could not be written completely: ")
         assert result.stdout.count("\n") == 1

@@ -39,7 +39,7 @@ def opened(path):
 
 def test_thirty_kills_lose_nothing(tmp_path):
     command = [sys.executable, str(Path(__file__).with_name("killed.py")), str(tmp_path), "30"]
-    result = subprocess.run(command, capture_output=True, text=True, timeout=300, cwd=ROOT)
+    result = subprocess.run(command, capture_output=True, encoding="utf-8", timeout=300, cwd=ROOT)
     assert result.returncode == 0, result.stderr
     trials = json.loads(result.stdout)
     assert len(trials) == 30
@@ -73,7 +73,7 @@ for limit in (1000, 30000, 100000):
 @pytest.mark.parametrize("options", [{}, {"compression": "gzip"}])
 def test_a_full_disk_is_an_error(tmp_path, options):
     command = [sys.executable, "-c", FULL_DISK, str(tmp_path / "x.h5"), json.dumps(options)]
-    result = subprocess.run(command, capture_output=True, text=True, timeout=60, cwd=ROOT)
+    result = subprocess.run(command, capture_output=True, encoding="utf-8", timeout=60, cwd=ROOT)
     assert result.returncode == 0, result.stderr
     assert len(re.findall(f"create: {tmp_path}/.* could not be written: File too large", result.stdout)) == 3
     assert os.listdir(tmp_path) == [".x.h5.parts"]

@@ -16,7 +16,7 @@ OLD = Path(__file__).with_name("pymia_old.py")
 def pymia(*arguments):
     """Run pymia in a process of its own."""
     command = [sys.executable, "-W", "ignore", str(OLD), *map(str, arguments)]
-    result = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    result = subprocess.run(command, capture_output=True, encoding="utf-8", timeout=120)
     assert result.returncode == 0, result.stderr
 
 

@@ -161,7 +161,7 @@ assert total(found) == expected
 
 def test_forked_processes_do_not_inherit_handles(cohort):
     command = [sys.executable, "-W", "error", "-c", FORKED, cohort.path]
-    result = subprocess.run(command, capture_output=True, text=True, timeout=120, cwd=Path(__file__).parents[2])
+    result = subprocess.run(command, capture_output=True, encoding="utf-8", timeout=120, cwd=Path(__file__).parents[2])
     assert result.returncode == 0, result.stderr
 
 

@@ -168,7 +168,7 @@ def test_a_full_disk_is_an_error_and_leaves_nothing(tmp_path):
         f"write_csv({str(tmp_path / 'results.csv')!r}, Results(rows=rows))"
     )
     assert hasattr(resource, "RLIMIT_FSIZE")
-    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, encoding="utf-8", check=False)
     assert run.returncode == 1
     assert "OSError" in run.stderr
     assert os.listdir(tmp_path) == []

@@ -204,7 +204,7 @@ def test_statistics_of_volumes_on_four_devices_need_no_gathering():
         "PYTHONPATH": str(root),
     }
     result = subprocess.run(
-        [sys.executable, "-c", SHARDED], capture_output=True, text=True, env=environment, check=False
+        [sys.executable, "-c", SHARDED], capture_output=True, encoding="utf-8", env=environment, check=False
     )
     assert result.returncode == 0, result.stderr[-3000:]
     assert result.stdout.split() == ["agree"]

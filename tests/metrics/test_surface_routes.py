@@ -200,6 +200,6 @@ def test_shards_on_four_devices_and_double_precision():
     environment = {"XLA_FLAGS": "--xla_force_host_platform_device_count=4", "JAX_PLATFORMS": "cpu", "PATH": ""}
     environment |= {"PYTHONPATH": ":".join(sys.path), "JAX_CPU_ENABLE_ASYNC_DISPATCH": "false"}
     result = subprocess.run(
-        [sys.executable, "-W", "error", "-c", PROGRAM], capture_output=True, text=True, env=environment
+        [sys.executable, "-W", "error", "-c", PROGRAM], capture_output=True, encoding="utf-8", env=environment
     )
     assert result.stdout == "equal\n", result.stderr[-4000:]
