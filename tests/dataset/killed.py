@@ -1,8 +1,9 @@
 """Kills a process while it creates a dataset, again and again: `python killed.py FOLDER TRIALS`.
 
-Each trial forks a process that creates a dataset of eight subjects and reports every one that is done; it is killed at
-a random moment, with the signal that cannot be caught. Then the creation is resumed. What it prints as JSON is, per
-trial: whether the file was there, and how many subjects were done, lost and made again.
+Each trial forks a process that creates a dataset of eight subjects and reports every one that is done; it is killed a
+random while after none, one, ... or all of them are done, with the signal that cannot be caught. Then the creation is
+resumed. What it prints as JSON is, per trial: whether the file was there, and how many subjects were done, lost and made
+again.
 """
 
 import json
@@ -44,8 +45,8 @@ def create_and_report(path, people, descriptor):
     dataset.create(path, people, load=load, progress=lambda done, *_: os.write(descriptor, bytes([done])))
 
 
-def killed_after(delay, path, people):
-    """Create in a new process, kill it after a while, and return how many subjects it had reported."""
+def killed_after(count, delay, path, people):
+    """Create in a new process, kill it a while after `count` subjects are done, and return how many it had reported."""
     reading, writing = os.pipe()
     child = os.fork()
     if child == 0:
@@ -54,17 +55,20 @@ def killed_after(delay, path, people):
         finally:
             os._exit(0)
     os.close(writing)
-    time.sleep(delay)
-    os.kill(child, signal.SIGKILL)
-    os.waitpid(child, 0)
-    with os.fdopen(reading, "rb") as stream:
-        return len(stream.read())
+    with os.fdopen(reading, "rb", buffering=0) as stream:
+        done = 0
+        while done < count and stream.read(1):
+            done += 1
+        time.sleep(delay)
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+        return done + len(stream.readall())
 
 
-def trial(folder, people, expected, longest):
-    """Kill once, look at what is there, resume, and compare."""
+def trial(folder, people, expected, longest, count):
+    """Kill once after `count` subjects, look at what is there, resume, and compare."""
     path = folder / "cohort.h5"
-    done = killed_after(random.uniform(0, longest), path, people)
+    done = killed_after(count, random.uniform(0, longest / (1 if count == COUNT else COUNT)), path, people)
     there = path.exists()
     whole = not there or path.read_bytes() == expected
     again = []
@@ -94,7 +98,8 @@ def main(folder, trials):
     longest = 1.6 * (time.perf_counter() - start)
     expected = (folder / "cohort.h5").read_bytes()
     (folder / "cohort.h5").unlink()
-    print(json.dumps([trial(folder, people, expected, longest) for _ in range(trials)]))
+    counts = (number % (COUNT + 1) for number in range(trials))
+    print(json.dumps([trial(folder, people, expected, longest, count) for count in counts]))
 
 
 if __name__ == "__main__":

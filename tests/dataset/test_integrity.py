@@ -43,7 +43,7 @@ def test_thirty_kills_lose_nothing(tmp_path):
     assert result.returncode == 0, result.stderr
     trials = json.loads(result.stdout)
     assert len(trials) == 30
-    assert len({trial["done"] for trial in trials}) >= 5
+    assert len({trial["done"] for trial in trials}) >= 3
     for trial in trials:
         assert trial["whole"]
         assert trial["same"]
