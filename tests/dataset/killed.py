@@ -2,8 +2,8 @@
 
 Each trial forks a process that creates a dataset of eight subjects and reports every one that is done; it is killed a
 random while after none, one, ... or all of them are done, with the signal that cannot be caught. Then the creation is
-resumed. What it prints as JSON is, per trial: whether the file was there, and how many subjects were done, lost and made
-again.
+resumed. What it prints as JSON is, per trial: whether the file was there, and how many subjects were done, lost and
+made again.
 """
 
 import json
