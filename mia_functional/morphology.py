@@ -146,15 +146,24 @@ def bounding_box(mask: Array) -> tuple[slice, ...]:
 
 
 def box_on_host(array: NDArray[Any]) -> tuple[slice, ...]:
-    """Return the smallest box around the nonzero entries of a NumPy array of booleans or integers."""
-    rest, box = array, []
-    for _ in range(array.ndim):
+    """Return the smallest box around the nonzero entries of a NumPy array of booleans or integers, in any order."""
+    order = np.argsort(array.strides, stable=True)[::-1].tolist()
+    rest, box = array.transpose(order), [slice(0, 0)] * array.ndim
+    for axis in order:
         planes = np.flatnonzero(np.bitwise_or.reduce(rest.reshape(rest.shape[0], -1), axis=1))
         if not planes.size:
             return (slice(0, 0),) * array.ndim
-        box.append(slice(int(planes[0]), int(planes[-1]) + 1))
-        rest = np.bitwise_or.reduce(rest[box[-1]], axis=0)
+        box[axis] = slice(int(planes[0]), int(planes[-1]) + 1)
+        rest = np.bitwise_or.reduce(rest[box[axis]], axis=0)
     return tuple(box)
+
+
+def common_box(*arrays: NDArray[Any]) -> tuple[slice, ...]:
+    """Return the smallest box around the nonzero entries of NumPy arrays of one shape; one entry if there are none."""
+    boxes = [box for box in map(box_on_host, arrays) if box[0].stop > 0]
+    if not boxes:
+        return (slice(0, 1),) * arrays[0].ndim
+    return tuple(slice(min(s.start for s in axis), max(s.stop for s in axis)) for axis in zip(*boxes, strict=True))
 
 
 def connected_components(mask: Array, *, connectivity: int = 1) -> Array:

@@ -135,6 +135,8 @@ def test_boxes_are_the_smallest_around_a_mask(xp):
     mask = np.zeros((6, 7, 8), dtype=bool)
     mask[2, 3:5, 1] = mask[4, 6, 7] = True
     assert bounding_box(xp.asarray(mask)) == (slice(2, 5), slice(3, 7), slice(1, 8))
+    assert bounding_box(np.asfortranarray(mask)) == (slice(2, 5), slice(3, 7), slice(1, 8))
+    assert bounding_box(mask[::-1].transpose(1, 2, 0)[:, ::-1])[0] == slice(3, 7)
     assert bounding_box(xp.asarray(np.zeros((2, 3), dtype=bool))) == (slice(0, 0), slice(0, 0))
 
 

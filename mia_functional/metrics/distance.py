@@ -7,9 +7,16 @@ percentiles add a last axis. If one structure is empty, every distance is inf; i
 
 import functools
 from collections.abc import Iterable, Sequence
+from functools import partial
+from typing import Any
 
-from mia_functional import _array, _check
+import numpy as np
+from numpy.typing import NDArray
+
+from mia_functional import _array, _check, morphology
+from mia_functional.metrics import neighbours
 from mia_functional.metrics.boundaries import solid
+from mia_functional.metrics.labels import pairs_in_turn
 from mia_functional.metrics.ranks import percentiles
 from mia_functional.metrics.reductions import (
     Direction,
@@ -210,7 +217,28 @@ def average_distance(
     Differs from:
         ITK's `HausdorffDistanceImageFilter`, whose average is the mean of the two and not the larger.
     """
-    return _larger_mean(surface_distances(prediction, reference, spacing=spacing, labels=labels, boundary=solid))
+    name = "average_distance"
+    if not (_array.on_host(prediction) and _array.on_host(reference)):
+        return _larger_mean(surface_distances(prediction, reference, spacing=spacing, labels=labels, boundary=solid))
+    groups = pairs_in_turn(name, prediction, reference, labels)
+    _check.dimensions(name, "prediction", prediction.shape, morphology.DIMENSIONS)
+    find = partial(_outside_each_other, spacing=_check.spacing(name, spacing, prediction.ndim))
+    calls = (_array.host_call(find, *pair, results=()) for group in groups for pair in group)
+    records = tuple(SurfaceDistances(*call) for call in calls)
+    return _larger_mean(records[0] if labels is None else records)
+
+
+def _outside_each_other(
+    prediction: NDArray[np.bool_], reference: NDArray[np.bool_], *, spacing: Spacing
+) -> tuple[NDArray[Any], ...]:
+    """Return the fields of `SurfaceDistances` between voxels; what they share is one heavy element."""
+    box = morphology.common_box(prediction, reference)
+    masks = [neighbours.pad(mask[box], spacing) for mask in (prediction, reference)]
+    shared = np.count_nonzero(masks[0] & masks[1])
+    points = [np.flatnonzero(one & ~other) for one, other in (masks, masks[::-1])]
+    distances = (neighbours.nearest(*pair, spacing) for pair in zip(points, masks[::-1], strict=True))
+    weights = (np.ones(found.size) for found in points)
+    return *(np.append(found, 0.0) for found in distances), *(np.append(mass, shared) for mass in weights)
 
 
 @from_distances

@@ -1,13 +1,15 @@
 """From what users hold, masks and label maps, to boolean masks: the one door of every metric on structures."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from mia_functional import _array, _check
+import numpy as np
+
+from mia_functional import _array, _check, morphology
 from mia_functional._masks import binary, extremes, integral
 from mia_functional.typing import Array, Label, Labels
 
-__all__ = ["binary", "label_map", "label_sets", "pairs", "select", "structures"]
+__all__ = ["binary", "label_map", "label_sets", "pairs", "pairs_in_turn", "select", "structures"]
 
 
 def label_sets(function: str, labels: Labels | Iterable[Label]) -> tuple[tuple[int, ...], ...]:
@@ -120,14 +122,59 @@ def pairs(
         >>> [(one.tolist(), other.tolist()) for one, other in pairs("dice", np.array([0, 2]), np.array([2, 2]), (2,))]
         [([False, True], [True, True])]
     """
+    return _selected(*_checked(function, prediction, reference, labels))
+
+
+def pairs_in_turn(
+    function: str, prediction: Array, reference: Array, labels: Labels | Iterable[Label] | None
+) -> Iterator[tuple[tuple[Array, Array], ...]]:
+    """Return the pairs of `pairs` in groups: one by one in the host's memory, to hold few of them, else all together.
+
+    Pairs of NumPy label maps are cropped to the box around all labels, and lie in C order.
+
+    Args:
+        function: Name for messages.
+        prediction: Mask, or with `labels` an integer label map.
+        reference: Array of the same shape.
+        labels: As in `label_sets`, or None for masks.
+
+    Returns:
+        Groups of pairs of boolean arrays.
+
+    Raises:
+        TypeError: As `pairs`.
+        ValueError: As `pairs`.
+
+    Example:
+        >>> import numpy as np
+        >>> for group in pairs_in_turn("dice", np.array([0, 0, 2, 1]), np.array([0, 0, 2, 2]), (1, 2)):
+        ...     print([(one.tolist(), other.tolist()) for one, other in group])
+        [([False, True], [False, False])]
+        [([True, False], [True, True])]
+    """
+    maps, sets = _checked(function, prediction, reference, labels)
+    if not all(map(_array.on_host, maps)):
+        return iter((_selected(maps, sets),))
+    if all(map(_array.is_numpy, maps)) and not any(0 in one for one in sets):
+        box = morphology.common_box(*maps)
+        maps = np.ascontiguousarray(maps[0][box]), np.ascontiguousarray(maps[1][box])
+    return (_selected(maps, sets[index : index + 1]) for index in range(max(len(sets), 1)))
+
+
+def _checked(
+    function: str, prediction: Array, reference: Array, labels: Labels | Iterable[Label] | None
+) -> tuple[tuple[Array, Array], tuple[tuple[int, ...], ...]]:
+    """Return a pair as masks and no labels, or as label maps and the values of each label."""
     _, (prediction, reference) = _array.together(function, prediction=prediction, reference=reference)
     _check.same_shape(function, prediction.shape, reference.shape)
     _check.not_empty(function, "prediction", prediction.shape)
-    if labels is None:
-        return ((binary(function, "prediction", prediction), binary(function, "reference", reference)),)
-    sets = label_sets(function, labels)
-    maps = label_map(function, "prediction", prediction), label_map(function, "reference", reference)
-    return tuple((select(maps[0], one), select(maps[1], one)) for one in sets)
+    door, sets = (binary, ()) if labels is None else (label_map, label_sets(function, labels))
+    return (door(function, "prediction", prediction), door(function, "reference", reference)), sets
+
+
+def _selected(maps: tuple[Array, Array], sets: tuple[tuple[int, ...], ...]) -> tuple[tuple[Array, Array], ...]:
+    """Return the pair of masks of each label; the pair itself without labels."""
+    return tuple((select(maps[0], one), select(maps[1], one)) for one in sets) or (maps,)
 
 
 def structures(

@@ -41,17 +41,25 @@ class Shells(NamedTuple):
 @functools.lru_cache(maxsize=64)
 def shells(spacing: Spacing, count: int) -> Shells:
     """Return all offsets within a ball that holds about `count` voxels, grouped by their exact length."""
-    ndim = len(spacing)
-    ball = math.pi ** (ndim / 2) / math.gamma(ndim / 2 + 1)
-    radius = (count * math.prod(spacing) / ball) ** (1 / ndim)
-    reach = tuple(int(radius / step) for step in spacing)
-    steps = np.array(list(itertools.product(*(range(-r, r + 1) for r in reach))), dtype=np.intp)
-    lengths = length(steps, spacing)
-    inside = lengths <= radius
-    distinct, group = np.unique(lengths[inside], return_inverse=True)
+    radius = (count / ball_size(spacing, 1.0)) ** (1 / len(spacing))
+    steps = ball_offsets(spacing, radius)
+    distinct, group = np.unique(length(steps, spacing), return_inverse=True)
     order = np.argsort(group, kind="stable")
-    offsets = np.split(steps[inside][order], np.cumsum(np.bincount(group))[:-1])
-    return Shells(reach, tuple(distinct.tolist()), tuple(offsets))
+    offsets = np.split(steps[order], np.cumsum(np.bincount(group))[:-1])
+    return Shells(tuple(np.max(steps, axis=0).tolist()), tuple(distinct.tolist()), tuple(offsets))
+
+
+def ball_size(spacing: Spacing, radius: float) -> float:
+    """Return about how many voxels a ball holds."""
+    ndim = len(spacing)
+    return float(math.pi ** (ndim / 2) / math.gamma(ndim / 2 + 1) * radius**ndim / math.prod(spacing))
+
+
+def ball_offsets(spacing: Spacing, radius: float) -> NDArray[np.intp]:
+    """Return all whole steps along the axes that are at most `radius` millimetres long, one in each row."""
+    reach = (int(radius / step) for step in spacing)
+    steps = np.array(list(itertools.product(*(range(-r, r + 1) for r in reach))), dtype=np.intp)
+    return steps[length(steps, spacing) <= radius]
 
 
 def length(steps: NDArray[Any], spacing: Spacing) -> NDArray[np.float64]:
@@ -63,10 +71,10 @@ def length(steps: NDArray[Any], spacing: Spacing) -> NDArray[np.float64]:
 
 def pad(grid: NDArray[Any], spacing: Spacing) -> NDArray[Any]:
     """Return a grid with a margin of zeros as wide as the offsets that all points try."""
-    return _with_margin(grid, shells(spacing, NEAR[grid.ndim]).reach)
+    return with_margin(grid, shells(spacing, NEAR[grid.ndim]).reach)
 
 
-def _with_margin(grid: NDArray[Any], reach: tuple[int, ...]) -> NDArray[Any]:
+def with_margin(grid: NDArray[Any], reach: tuple[int, ...]) -> NDArray[Any]:
     """Return a grid with a margin of zeros."""
     padded = np.zeros(tuple(size + 2 * r for size, r in zip(grid.shape, reach, strict=True)), dtype=grid.dtype)
     padded[tuple(slice(r, r + size) for size, r in zip(grid.shape, reach, strict=True))] = grid
@@ -130,7 +138,7 @@ def _search_further(points: NDArray[np.intp], targets: NDArray[np.bool_], spacin
     """Return the distances of few points, inf for those with no target within the longer offsets."""
     table, near = (shells(spacing, counts[targets.ndim]) for counts in (FURTHER, NEAR))
     extra = tuple(far - close for far, close in zip(table.reach, near.reach, strict=True))
-    grid = _with_margin(targets, extra)
+    grid = with_margin(targets, extra)
     ends = [place + more for place, more in zip(np.unravel_index(points, targets.shape), extra, strict=True)]
     places = np.ravel_multi_index(ends, grid.shape)
     offsets = np.concatenate(table.offsets) @ np.array(grid.strides)

@@ -16,7 +16,7 @@ from mia_functional import _array, _check, morphology
 from mia_functional._distances import METHODS, Method, nearest_squares
 from mia_functional.metrics import neighbours
 from mia_functional.metrics.boundaries import Boundary, surfels
-from mia_functional.metrics.labels import label_sets, pairs
+from mia_functional.metrics.labels import pairs_in_turn
 from mia_functional.typing import Array, Label, Labels, Spacing
 
 NAME = "surface_distances"
@@ -105,24 +105,9 @@ def surface_distances(
     """
     _check.choice(NAME, "method", method, METHODS)
     measure = partial(_measure, spacing=spacing, boundary=boundary, method=method)
-    if labels is None:
-        return measure(pairs(NAME, prediction, reference, None))[0]
-    sets = label_sets(NAME, labels)
-    prediction, reference = _foreground(prediction, reference, sets)
-    if _array.on_host(prediction) and _array.on_host(reference):
-        return tuple(measure(pairs(NAME, prediction, reference, [one]))[0] for one in sets)
-    return measure(pairs(NAME, prediction, reference, sets))
-
-
-def _foreground(prediction: Array, reference: Array, labels: tuple[tuple[int, ...], ...]) -> tuple[Array, Array]:
-    """Return the part of two label maps of NumPy that holds all labels; other arrays as they are."""
-    maps = prediction, reference
-    plain = all(_array.is_numpy(array) and _array.dtype_kind(array) == "integer" for array in maps)
-    measurable = plain and prediction.shape == reference.shape and prediction.size and prediction.ndim
-    if not measurable or any(0 in label for label in labels):
-        return maps
-    box = _common_box(*maps)
-    return prediction[box], reference[box]
+    groups = pairs_in_turn(NAME, prediction, reference, labels)
+    records = tuple(record for group in groups for record in measure(group))
+    return records[0] if labels is None else records
 
 
 def _measure(
@@ -181,10 +166,10 @@ def _on_host(
     prediction: NDArray[np.bool_], reference: NDArray[np.bool_], *, spacing: Spacing, boundary: Boundary
 ) -> SurfaceDistances:
     """Return one distance and one weight per element, from the box around both masks."""
-    box = _common_box(prediction, reference)
+    box = morphology.common_box(prediction, reference)
     points, surfaces, weights = [], [], []
     for mask in (prediction, reference):
-        codes, table = boundary(mask[box], spacing=spacing)
+        codes, table = boundary(np.ascontiguousarray(mask[box]), spacing=spacing)
         codes = neighbours.pad(codes, spacing)
         surface = codes != 0
         points.append(np.flatnonzero(surface))
@@ -193,11 +178,3 @@ def _on_host(
     forward = neighbours.nearest(points[0], surfaces[1], spacing)
     backward = neighbours.nearest(points[1], surfaces[0], spacing)
     return SurfaceDistances(forward, backward, *weights)
-
-
-def _common_box(prediction: NDArray[Any], reference: NDArray[Any]) -> tuple[slice, ...]:
-    """Return the box around the nonzero entries of two arrays; one entry if there are none."""
-    boxes = [box for box in map(morphology.box_on_host, (prediction, reference)) if box[0].stop > 0]
-    if not boxes:
-        return (slice(0, 1),) * prediction.ndim
-    return tuple(slice(min(s.start for s in axis), max(s.stop for s in axis)) for axis in zip(*boxes, strict=True))

@@ -6,13 +6,23 @@ several tolerances add a last axis. A distance is within a tolerance if `d <= to
 """
 
 import math
+import sys
 from collections.abc import Iterable, Sequence
+from functools import partial
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from mia_functional import _array, _check, morphology
-from mia_functional.metrics.labels import pairs
+from mia_functional.metrics import neighbours
+from mia_functional.metrics.labels import pairs_in_turn
 from mia_functional.metrics.reductions import ROUNDING, Direction, directed, directions, from_distances, share_within
 from mia_functional.metrics.surface import SurfaceDistances
 from mia_functional.typing import Array, Label, Labels, Spacing
+
+SHIFTS = 200
+"""The largest number of shifts of a mask that are faster than a distance transform of it, about."""
 
 
 @from_distances
@@ -144,25 +154,59 @@ def boundary_iou(
     name = "boundary_iou"
     if not 0 < width < math.inf:
         _check.invalid_value(name, "width", "be positive and finite", width)
-    masks = pairs(name, prediction, reference, labels)
+    groups = pairs_in_turn(name, prediction, reference, labels)
     _check.dimensions(name, "prediction", prediction.shape, morphology.DIMENSIONS)
-    step = _check.spacing(name, spacing, prediction.ndim)
-    values = [_band_iou(*pair, step, width, zero_division) for pair in masks]
+    measure = partial(_overlap_of_bands, spacing=_check.spacing(name, spacing, prediction.ndim), width=width)
+    values = [_array.ratio(*measure(*pair), zero_division=zero_division) for group in groups for pair in group]
     return values[0] if labels is None else _array.library(*values).stack(values)
 
 
-def _band_iou(prediction: Array, reference: Array, spacing: Spacing, width: float, zero_division: float) -> Array:
-    """Return the Jaccard index of the bands of two boolean masks."""
+def _overlap_of_bands(prediction: Array, reference: Array, *, spacing: Spacing, width: float) -> tuple[Array, Array]:
+    """Return how many voxels the bands of two boolean masks share, and how many they have together."""
     xp = _array.library(prediction)
     dtype = _array.widest_float(xp, prediction)
-    bands = [_band(mask, spacing, width) for mask in (prediction, reference)]
-    both, either = (xp.count_nonzero(band) for band in (bands[0] & bands[1], bands[0] | bands[1]))
-    return _array.ratio(xp.astype(both, dtype), xp.astype(either, dtype), zero_division=zero_division)
+    if _array.on_host(prediction) and _array.on_host(reference):
+        sizes = _array.host_call(
+            partial(_sizes_on_host, spacing=spacing, width=width), prediction, reference, results=()
+        )
+    else:
+        sizes = _sizes(*(_band(mask, spacing, width) for mask in (prediction, reference)))
+    return tuple(xp.astype(size, dtype) for size in sizes)
+
+
+def _sizes(one: Array, other: Array) -> tuple[Array, Array]:
+    """Return the numbers of voxels in both and in either of two masks."""
+    xp = _array.library(one)
+    return xp.count_nonzero(one & other), xp.count_nonzero(one | other)
 
 
 def _band(mask: Array, spacing: Spacing, width: float) -> Array:
-    """Return the voxels of a mask within `width` of the outside."""
-    xp = _array.library(mask)
-    depth = morphology.distance_transform(~morphology.with_margin(mask, 1), spacing=spacing, cap=2 * width)
-    inner = depth[(slice(1, -1),) * mask.ndim]
-    return mask & (inner <= width * (1 + ROUNDING * float(xp.finfo(inner.dtype).eps)))
+    """Return the voxels of a mask within `width` of the outside, with a margin around them."""
+    wider = morphology.with_margin(mask, 1)
+    depth = morphology.distance_transform(~wider, spacing=spacing, cap=2 * width)
+    return wider & (depth <= width * (1 + ROUNDING * float(_array.library(mask).finfo(depth.dtype).eps)))
+
+
+def _sizes_on_host(
+    prediction: NDArray[np.bool_], reference: NDArray[np.bool_], *, spacing: Spacing, width: float
+) -> tuple[Any, Any]:
+    """Return what `_sizes` does of the bands, from the box around both masks; narrow bands by shifts of the masks."""
+    box = morphology.common_box(prediction, reference)
+    cropped = (np.ascontiguousarray(mask[box]) for mask in (prediction, reference))
+    limit = width * (1 + ROUNDING * sys.float_info.epsilon)
+    if neighbours.ball_size(spacing, limit) > SHIFTS:
+        return _sizes(*(_band(mask, spacing, width) for mask in cropped))
+    offsets = neighbours.ball_offsets(spacing, limit)
+    return _sizes(*(_eroded_away(mask, offsets) for mask in cropped))
+
+
+def _eroded_away(mask: NDArray[np.bool_], offsets: NDArray[np.intp]) -> NDArray[np.bool_]:
+    """Return the voxels of a mask that some offset leads out of, with a margin around them."""
+    padded = neighbours.with_margin(mask, tuple(np.max(offsets, axis=0).tolist()))
+    inner: NDArray[np.bool_] = padded.copy()
+    for shift in (offsets @ np.array(padded.strides)).tolist():
+        if shift > 0:
+            inner.reshape(-1)[:-shift] &= padded.reshape(-1)[shift:]
+            inner.reshape(-1)[shift:] &= padded.reshape(-1)[:-shift]
+    inner ^= padded
+    return inner

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
+from scipy import ndimage
 
 from mia_functional.metrics.boundaries import solid, surfels, voxels
 from mia_functional.metrics.distance import (
@@ -114,6 +115,27 @@ def test_metrics_of_voxel_sets_equal_their_definitions_on_every_library(xp, shap
             assert np.isnan(got)
         else:
             np.testing.assert_allclose(got, brute_boundary_iou(*masks, spacing, width), rtol=1e-6)
+
+
+@pytest.mark.parametrize("width", [1.0, 2.5, 4.0, 6.0])
+def test_bands_of_any_width_equal_a_distance_transform(width):
+    """Wide bands come from a transform and narrow ones from shifts, so both sides of the limit are looked at."""
+    masks, spacing = blobs(5, (24, 17, 20)), (0.9, 1.1, 0.7)
+    depths = [ndimage.distance_transform_edt(np.pad(mask, 1), sampling=spacing) for mask in masks]
+    bands = [(depth > 0) & (depth <= width) for depth in depths]
+    expected = np.count_nonzero(bands[0] & bands[1]) / np.count_nonzero(bands[0] | bands[1])
+    assert float(boundary_iou(*masks, spacing=spacing, width=width)) == pytest.approx(expected, rel=1e-12)
+
+
+@pytest.mark.parametrize("labels", [None, (1, 2)])
+def test_the_order_of_voxels_in_memory_does_not_matter(labels):
+    rng = np.random.default_rng(6)
+    maps = [array.astype(np.uint8) for array in rng.integers(0, 2 if labels is None else 3, (2, 9, 8, 7))]
+    options = {"spacing": (1.0, 0.8, 2.5), "labels": labels}
+    for metric in (hausdorff_distance, normalized_surface_dice, average_distance, boundary_iou):
+        expected = metric(*maps, **options)
+        for turned in (np.asfortranarray, lambda array: np.repeat(array, 2, axis=1)[:, ::2]):
+            np.testing.assert_array_equal(metric(*map(turned, maps), **options), expected)
 
 
 def square(shift=0):

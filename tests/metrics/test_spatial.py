@@ -34,6 +34,16 @@ def test_moments_are_those_of_the_positions(xp, shape):
     np.testing.assert_allclose(value.covariance, np.atleast_2d(np.cov(points[0].T, bias=True)), rtol=2e-6, atol=1e-6)
 
 
+def test_long_lines_of_voxels_are_counted_in_full():
+    """More voxels than a byte can count, along every axis in turn."""
+    for axis in range(3):
+        mask = np.zeros([600 if axis == one else 2 for one in range(3)], dtype=bool)
+        np.moveaxis(mask, axis, 0)[: 255 * 2 + 7, :, 0] = True
+        moments = spatial_moments(mask, spacing=(1.0, 1.0, 1.0))
+        assert float(moments.count) == 2 * 517
+        assert float(moments.mean[axis]) == pytest.approx(258.0, rel=1e-15)
+
+
 def test_an_empty_mask_has_zero_moments(xp):
     value = xp.run(partial(spatial_moments, spacing=SPACING), np.zeros((2, 3, 4), bool))
     assert value.count == 0
