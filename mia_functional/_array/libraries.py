@@ -73,7 +73,20 @@ def from_numpy(array: Any, xp: Any, model: Array) -> Array:
         native = native.copy()
     if is_traced(model):
         return xp.asarray(native)
-    return xp.asarray(native, device=compat.device(model))
+    device = place(model, native.shape)
+    if compat.is_jax_array(model):
+        return sys.modules["jax"].device_put(native, device)
+    return xp.asarray(native, device=device)
+
+
+def place(model: Array, shape: tuple[int, ...]) -> Any:
+    """Return the device for an array of a shape beside a concrete `model`; only one of the same shape is sharded."""
+    device = compat.device(model)
+    mesh = getattr(device, "mesh", None)
+    if mesh is None or shape == model.shape:
+        return device
+    sharding = sys.modules["jax"].sharding
+    return sharding.NamedSharding(mesh, sharding.PartitionSpec())
 
 
 def moved(array: Array, model: Array) -> Array:

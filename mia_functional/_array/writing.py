@@ -8,7 +8,7 @@ from typing import Any
 
 import array_api_compat as compat
 
-from mia_functional._array.libraries import from_numpy, is_traced, library, on_host
+from mia_functional._array.libraries import from_numpy, is_traced, library, on_host, place
 from mia_functional.typing import Array
 
 CACHED = 2**15
@@ -17,9 +17,7 @@ CACHED = 2**15
 
 def zeros(xp: Any, shape: tuple[int, ...], dtype: Any, model: Array) -> Array:
     """Return zeros on the device of `model`."""
-    return (
-        xp.zeros(shape, dtype=dtype) if is_traced(model) else xp.zeros(shape, dtype=dtype, device=compat.device(model))
-    )
+    return xp.zeros(shape, dtype=dtype, device=None if is_traced(model) else place(model, shape))
 
 
 def along(xp: Any, values: Any, axis: int, model: Array) -> Array:

@@ -134,8 +134,8 @@ def share_within(
 
     def sums(distances: Array, weights: Array) -> Array:
         weights = xp.astype(weights, distances.dtype, copy=False)
-        inside = [xp.where(distances <= limit * slack, weights, xp.zeros_like(weights)) for limit in limits]
-        return xp.stack([_array.add_up(part) for part in (*inside, weights)])
+        inside = [xp.astype(distances <= limit * slack, distances.dtype) for limit in limits]
+        return xp.stack([_array.weighted_sum(part, weights) for part in (*inside, xp.ones_like(distances))])
 
     parts = total(sums, samples)
     shares = _array.ratio(parts[:-1], xp.broadcast_to(parts[-1], (len(limits),)), zero_division=zero_division)

@@ -127,17 +127,17 @@ def paired_spatial_moments(
 def _moments(mask: Array, spacing: Spacing, origin: Spacing) -> SpatialMoments:
     """Return the moments of a boolean mask; of the box around it, if it lies in the host's memory."""
     if not _array.on_host(mask):
-        return _box_moments(mask, spacing, origin)
+        return SpatialMoments(*_array.compiled(_box_moments, mask, spacing=spacing, origin=origin))
     xp = _array.library(mask)
     dtype = _array.widest_float(xp, mask)
     native = _array.to_numpy(mask)
     box = morphology.bounding_box(native)
     corner = tuple(first + part.start * step for first, part, step in zip(origin, box, spacing, strict=True))
-    host = _box_moments(native[box], spacing, corner)
+    host = _box_moments(native[box], spacing=spacing, origin=corner)
     return SpatialMoments(*(xp.astype(_array.from_numpy(field, xp, mask), dtype) for field in host))
 
 
-def _box_moments(mask: Array, spacing: Spacing, origin: Spacing) -> SpatialMoments:
+def _box_moments(mask: Array, *, spacing: Spacing, origin: Spacing) -> SpatialMoments:
     """Return the moments of a boolean mask whose first voxel lies at `origin`."""
     xp = _array.library(mask)
     dtype = _array.widest_float(xp, mask)

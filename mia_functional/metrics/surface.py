@@ -125,10 +125,15 @@ def _measure(
 
 
 def _call_host(prediction: Array, reference: Array, spacing: Spacing, boundary: Boundary) -> SurfaceDistances:
-    """Return the distances that the host finds; for a traced pair they fill the front of arrays of a fixed shape."""
-    if not _array.is_traced(prediction) and not _array.is_traced(reference):
-        find = partial(_on_host, spacing=spacing, boundary=boundary)
-        return SurfaceDistances(*_array.host_call(find, prediction, reference, results=()))
+    """Return the distances that the host finds."""
+    options: dict[str, Any] = {"spacing": spacing, "boundary": boundary}
+    if _array.is_traced(prediction) or _array.is_traced(reference):
+        return SurfaceDistances(*_array.compiled(_call_back, prediction, reference, **options))
+    return SurfaceDistances(*_array.host_call(partial(_on_host, **options), prediction, reference, results=()))
+
+
+def _call_back(prediction: Array, reference: Array, *, spacing: Spacing, boundary: Boundary) -> tuple[Array, ...]:
+    """Return the distances that the host finds for a traced pair; they fill the front of arrays of a fixed shape."""
     fixed = _array.result_like(lambda mask: _on_device(mask, mask, spacing, boundary), prediction)
 
     def find_fixed(prediction: NDArray[np.bool_], reference: NDArray[np.bool_]) -> tuple[NDArray[Any], ...]:
@@ -138,7 +143,7 @@ def _call_host(prediction: Array, reference: Array, spacing: Spacing, boundary: 
             array.reshape(-1)[: field.size] = field
         return filled
 
-    return SurfaceDistances(*_array.host_call(find_fixed, prediction, reference, results=fixed))
+    return _array.host_call(find_fixed, prediction, reference, results=fixed)
 
 
 def _all_on_device(*masks: Array, spacing: Spacing, boundary: Boundary) -> tuple[SurfaceDistances, ...]:

@@ -165,13 +165,17 @@ def _overlap_of_bands(prediction: Array, reference: Array, *, spacing: Spacing, 
     """Return how many voxels the bands of two boolean masks share, and how many they have together."""
     xp = _array.library(prediction)
     dtype = _array.widest_float(xp, prediction)
+    options: dict[str, Any] = {"spacing": spacing, "width": width}
     if _array.on_host(prediction) and _array.on_host(reference):
-        sizes = _array.host_call(
-            partial(_sizes_on_host, spacing=spacing, width=width), prediction, reference, results=()
-        )
+        sizes = _array.host_call(partial(_sizes_on_host, **options), prediction, reference, results=())
     else:
-        sizes = _sizes(*(_band(mask, spacing, width) for mask in (prediction, reference)))
-    return tuple(xp.astype(size, dtype) for size in sizes)
+        sizes = _array.compiled(_sizes_on_device, prediction, reference, **options)
+    return xp.astype(sizes[0], dtype), xp.astype(sizes[1], dtype)
+
+
+def _sizes_on_device(prediction: Array, reference: Array, *, spacing: Spacing, width: float) -> tuple[Array, Array]:
+    """Return the sizes of the intersection and the union of the bands of two masks."""
+    return _sizes(*(_band(mask, spacing, width) for mask in (prediction, reference)))
 
 
 def _sizes(one: Array, other: Array) -> tuple[Array, Array]:
