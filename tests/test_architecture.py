@@ -30,7 +30,6 @@ CHAINS = (
     ("indexing", "extraction", "assembly"),
     ("morphology", "metrics"),
     ("indexing", "extraction", "transforms"),
-    ("metrics", "transforms"),
     ("_headers", "_itk", "_dicom", "images", "dataset"),
     ("_headers", "_npy", "images"),
     ("_itk", "images", "filters"),

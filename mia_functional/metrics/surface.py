@@ -14,9 +14,10 @@ from numpy.typing import NDArray
 
 from mia_functional import _array, _check, morphology
 from mia_functional._distances import METHODS, Method, nearest_squares
+from mia_functional._masks import label_sets
 from mia_functional.metrics import neighbours
 from mia_functional.metrics.boundaries import Boundary, surfels
-from mia_functional.metrics.labels import label_sets, pairs
+from mia_functional.metrics.labels import pairs
 from mia_functional.typing import Array, Label, Labels, Spacing
 
 NAME = "surface_distances"
