@@ -1,4 +1,4 @@
-"""An index out of anything that can be sliced, with context around it: arrays, h5py datasets, memory maps, zarr."""
+"""An index out of anything that can be sliced, with context around it: arrays, HDF5, memory maps, Zarr, TensorStore."""
 
 from collections.abc import Callable, Iterable
 from typing import Any, TypeAlias
@@ -56,7 +56,8 @@ def extract(
     """Return the part of `source` at `index`, with real context or padding around it.
 
     Args:
-        source: An array of any library, or an h5py dataset, memory map or zarr array, `(*spatial, ...)`.
+        source: An array of any library (Dask's stay lazy), a dataset of h5py, a memory map, or an array of Zarr or
+            TensorStore: `(*spatial, ...)`.
         index: One entry per leading axis, as `mia_functional.indexing` yields; it may reach outside of the source.
         margin: Voxels of context to add on both sides: a number for all axes of the index, or one entry per axis, a
             number or `(before, after)`; a plane becomes a slab.
@@ -84,7 +85,7 @@ def extract(
     wanted = indexing.dilate(index, margin)
     chosen = None if channels is None else _channels(source.shape[len(index) :], channels)
     if chosen is None and _inside(wanted, source.shape):
-        return source[(*wanted, ...)]
+        return _array.read(source, (*wanted, ...))
     places = [_positions(entry, size, pad_mode) for entry, size in zip(wanted, source.shape, strict=False)]
     return _gather(source, places, chosen, pad_value)
 
@@ -197,7 +198,7 @@ def _gather(source: Sliceable, places: list[Any], channels: Any, pad_value: floa
     """Return the voxels at the product of `places`: one block is read, then rearranged and filled axis by axis."""
     spans = [_hull(place) if isinstance(place, np.ndarray) else place for place in places]
     last = () if channels is None else (_hull(channels),)
-    block = source[(*spans, ..., *last)]
+    block = _array.read(source, (*spans, ..., *last))
     xp = _array.namespace("extract", source=block)
     arrays = [place for place in places if isinstance(place, np.ndarray)]
     for axis, positions in enumerate(arrays):

@@ -37,7 +37,7 @@ MUTANTS = {
         ("np.searchsorted(ordered[:-1], chunk)", "np.searchsorted(ordered[:-1], chunk, side='right')"),
         ("(piece[0][piece[2]], piece[1][piece[2]])", "(piece[0][piece[2]], piece[1][~piece[2]])"),
     ],
-    "labels": [
+    "../_masks": [
         ("if label <= largest]", "if label < largest]"),
         ("chosen = chosen | mask", "chosen = chosen ^ ~mask"),
     ],
@@ -132,7 +132,7 @@ SURVIVORS: dict[tuple[str, str], str] = {
 
 
 FIRST = {
-    "confusion": "confusion", "joint": "confusion", "labels": "confusion", "moments": "continuous",
+    "confusion": "confusion", "joint": "confusion", "../_masks": "confusion", "moments": "continuous",
     "merging": "merging", "overlap": "counting", "rates": "counting", "agreement": "counting", "partition": "counting",
     "matrix": "matrix", "spatial": "spatial", "volume": "spatial", "continuous": "continuous",
     "image_quality": "image_quality", "table": "table", "derived": "counting",

@@ -3,11 +3,14 @@
 import tracemalloc
 from typing import Any, NamedTuple
 
+import dask.array
 import h5py
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import tensorstore
+import zarr
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -42,17 +45,61 @@ def test_inside_it_is_plain_indexing_and_for_numpy_a_view():
     assert np.shares_memory(found, VOLUME)
 
 
-def test_files_and_arrays_give_the_same(tmp_path):
-    path = tmp_path / "volume.h5"
-    with h5py.File(path, "w") as file:
+def hdf5(folder):
+    """Return the volume as a dataset of h5py."""
+    with h5py.File(folder / "volume.h5", "w") as file:
         file["volume"] = VOLUME
-    np.save(tmp_path / "volume.npy", VOLUME)
-    mapped = np.load(tmp_path / "volume.npy", mmap_mode="r")
-    index = (slice(2, 6), slice(-1, 2), 3)
-    expected = extract(VOLUME, index, margin=(1, 1, 0), pad_mode=edge)
-    with h5py.File(path) as file:
-        np.testing.assert_array_equal(extract(file["volume"], index, margin=(1, 1, 0), pad_mode=edge), expected)
-    np.testing.assert_array_equal(extract(mapped, index, margin=(1, 1, 0), pad_mode=edge), expected)
+    return h5py.File(folder / "volume.h5")["volume"]
+
+
+def memory_map(folder):
+    """Return the volume as a memory map."""
+    np.save(folder / "volume.npy", VOLUME)
+    return np.load(folder / "volume.npy", mmap_mode="r")
+
+
+def zarr_array(folder):
+    """Return the volume as a Zarr array on disk, of several chunks."""
+    array = zarr.create_array(folder / "volume.zarr", shape=VOLUME.shape, chunks=(2, 3, 4, 1), dtype=VOLUME.dtype)
+    array[...] = VOLUME
+    return zarr.open_array(folder / "volume.zarr", mode="r")
+
+
+def tensor_store(folder):
+    """Return the same Zarr array, opened by TensorStore."""
+    zarr_array(folder)
+    place = {"driver": "file", "path": str(folder / "volume.zarr")}
+    return tensorstore.open({"driver": "zarr3", "kvstore": place}, open=True).result()
+
+
+def dask_array(_):
+    """Return the volume as a Dask array of several chunks."""
+    return dask.array.from_array(VOLUME, chunks=(2, 3, 4, 1))
+
+
+SOURCES = (hdf5, memory_map, zarr_array, tensor_store, dask_array)
+"""What else than an array can be extracted from, by the real packages."""
+
+
+@pytest.mark.parametrize("source", SOURCES)
+def test_files_and_arrays_give_the_same(source, tmp_path):
+    volume = source(tmp_path)
+    for index, options in (
+        ((slice(1, 3), 2, slice(0, 6)), {}),
+        ((slice(2, 6), slice(-1, 2), 3), {"margin": (1, 1, 0), "pad_mode": edge}),
+        ((slice(-9, -5), slice(0, 5), slice(0, 6)), {"pad_value": 7}),
+        ((slice(0, 2), slice(3, 7)), {"channels": (1, 0), "pad_mode": reflect}),
+    ):
+        found, expected = extract(volume, index, **options), extract(VOLUME, index, **options)
+        assert isinstance(found, dask.array.Array if source is dask_array else np.ndarray)
+        np.testing.assert_array_equal(found, expected)
+    indices = indexing.patches((4, 5, 6), (3, 2, 4), boundary=indexing.overhang)
+    found = extract_batch(volume, indices, margin=1)
+    np.testing.assert_array_equal(found, extract_batch(VOLUME, indices, margin=1))
+    draws = [
+        indexing.random_patches_at(np.random.default_rng(0), a[..., :1], (2, 2, 2), count=9) for a in (volume, VOLUME)
+    ]
+    np.testing.assert_array_equal(indexing.starts(draws[0]), indexing.starts(draws[1]))
 
 
 @given(st.integers(1, 9), st.integers(-20, 20), st.integers(1, 12), st.sampled_from(tuple(NUMPY_MODE)))

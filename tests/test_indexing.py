@@ -2,8 +2,10 @@
 
 import math
 import pickle
+import re
 import sys
 import tracemalloc
+from functools import partial
 from itertools import pairwise, product
 
 import h5py
@@ -218,6 +220,35 @@ def test_random_patches_lie_inside_and_reach_every_position():
     assert list(again) == list(boxes)
 
 
+@pytest.mark.parametrize("rule", RULES)
+def test_random_patches_are_those_of_the_grid_of_every_position(rule):
+    """So a patch larger than the volume is cut, reaches over or is refused as in a regular grid."""
+    for shape, patch in (((5, 4), (3, 4)), ((5, 4), (7, 2)), ((3, 2), (3, 5))):
+        draws = [
+            partial(indexing.random_patches, np.random.default_rng(0), shape),
+            partial(indexing.random_patches_at, np.random.default_rng(0), np.ones(shape)),
+        ]
+        fits = rule in (indexing.clip, indexing.overhang) or all(np.less_equal(patch, shape))
+        for draw in draws:
+            if fits:
+                found = {str(index) for index in draw(patch, count=200, boundary=rule)}
+                assert found == {str(index) for index in indexing.patches(shape, patch, step=1, boundary=rule)}
+            else:
+                with pytest.raises(ValueError, match=re.escape(f"fit into the volume, {shape}, or `boundary` be")):
+                    draw(patch, count=200, boundary=rule)
+
+
+def test_no_patch_is_larger_than_the_volume_unless_the_rule_says_so():
+    assert len(indexing.patches((4, 9), (5, 3), boundary=indexing.drop)) == 0
+    assert list(indexing.patches((4, 9), (5, 9), boundary=indexing.clip)) == [(slice(0, 4), slice(0, 9))]
+    assert list(indexing.patches((4, 9), (5, 9), boundary=indexing.overhang)) == [(slice(0, 5), slice(0, 9))]
+    for rule in (indexing.shift, indexing.even, lambda *_: ()):
+        with pytest.raises(
+            ValueError, match=re.escape("`patch_shape` must fit into the volume, (4, 9), or `boundary`")
+        ):
+            indexing.patches((4, 9), (5, 3), boundary=rule)
+
+
 def test_weights_decide_how_often_a_voxel_is_the_centre():
     weights = np.array([[0.0, 1.0, 0.0], [3.0, 0.0, 6.0]])
     boxes = indexing.random_patches_at(np.random.default_rng(0), weights, (1, 1), count=20_000)
@@ -291,27 +322,32 @@ def test_whole_reads_everything():
     assert np.arange(12).reshape(2, 3, 2)[index].shape == (2, 3, 2)
 
 
-def at(array, **options):
-    """Draw one patch of one voxel."""
-    return indexing.random_patches_at(RNG, array, (1,), count=1, **options)
+def at(array, *, patch_shape=(1,), **options):
+    """Draw one patch, of one voxel where nothing else is said."""
+    return indexing.random_patches_at(RNG, array, patch_shape, count=1, **options)
 
 
 @pytest.mark.parametrize(
     ("call", "kind", "text"),
     [
-        (lambda: indexing.patches((4, 4), (5, 2)), ValueError, "`patch_shape` must fit into the image, 4 voxels"),
+        (
+            lambda: indexing.patches((4, 4), (5, 2)),
+            ValueError,
+            "patches: `patch_shape` must fit into the volume, (4, 4)",
+        ),
         (lambda: indexing.patches((4, 4), (2,)), ValueError, "`patch_shape` must have 2 entries, one per axis"),
         (lambda: indexing.patches((4,), (2,), step=0), ValueError, "`step` must be at least 1"),
         (lambda: indexing.patches((4,), (2.5,)), TypeError, "`patch_shape` must be a sequence of whole numbers"),
         (lambda: indexing.slices((4,), axis=1), ValueError, "`axis` must lie within -1 and 0; got 1"),
         (lambda: indexing.whole(()), ValueError, "`shape` must have at least one axis"),
-        (lambda: indexing.slabs((4, 4), 5), ValueError, "must fit into the image"),
+        (lambda: indexing.slabs((9, 4), 5, axis=1), ValueError, "slabs: `thickness` must be at most 4, the slices"),
         (lambda: indexing.dilate((slice(0, 1),), -1), ValueError, "`margin` must be at least 0"),
         (lambda: indexing.dilate((slice(0, 1),), (1, 2)), ValueError, "`margin` must be a number or have 1 entries"),
         (lambda: indexing.dilate((slice(0, 1),), ((1, 2, 3),)), ValueError, "`margin` must have 2 entries"),
         (lambda: indexing.dilate((slice(0, 1),), 0.5), ValueError, "`margin` must be a number or have 1 entries"),
         (lambda: indexing.random_patches(0, (4,), (2,), count=1), TypeError, "`rng` must be a numpy.random.Generator"),
         (lambda: indexing.random_patches(RNG, (4,), (5,), count=1), ValueError, "`patch_shape` must fit into"),
+        (lambda: at(np.ones((4, 4)), patch_shape=(5, 1)), ValueError, "`patch_shape` must fit into the volume, (4, 4)"),
         (lambda: indexing.random_patches(RNG, (4,), (2,), count=-1), ValueError, "`count` must be at least 0"),
         (lambda: at(np.zeros(4)), ValueError, "`mask_or_weights` must hold a voxel with weight; got none"),
         (lambda: at(np.array([1.0, -1.0, 3.0])), ValueError, "`mask_or_weights` must be finite and not negative"),
@@ -325,5 +361,5 @@ def at(array, **options):
     ],
 )
 def test_bad_input_is_one_sentence(call, kind, text):
-    with pytest.raises(kind, match=text.replace("(", r"\(")):
+    with pytest.raises(kind, match=re.escape(text)):
         call()

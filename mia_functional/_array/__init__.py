@@ -12,6 +12,7 @@ from mia_functional._array.libraries import (
     namespace,
     on_host,
     one_device,
+    read,
     to_numpy,
     together,
 )
@@ -62,6 +63,7 @@ __all__ = [
     "one_device",
     "program",
     "ratio",
+    "read",
     "replace_if",
     "result_like",
     "reuse",

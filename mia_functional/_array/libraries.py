@@ -107,6 +107,12 @@ def to_numpy(array: Array) -> Any:
     return np.asarray(array)
 
 
+def read(source: Any, index: Any) -> Array:
+    """Return `source[index]`, read from where it lies if that is no array yet (TensorStore)."""
+    part = source[index]
+    return part if type(part) is np.ndarray or compat.is_array_api_obj(part) else np.asarray(part)
+
+
 def library(*arrays: Array) -> Any:
     """Return the array API namespace of arrays that were checked before."""
     return compat.array_namespace(*arrays)

@@ -4,10 +4,14 @@ import math
 from collections.abc import Callable
 from typing import TypeAlias
 
-from mia_functional import _check
-
 Boundary: TypeAlias = Callable[[int, int, int], tuple[tuple[int, int], ...]]
-"""From an axis' size, the patch's size and the step: the (start, stop) of every patch along that axis."""
+"""From an axis' size, the patch's size and the step: the (start, stop) of every patch along that axis.
+
+Rules whose patches lie inside give none where the patch is larger than the axis.
+"""
+
+LARGER = "`clip` or `overhang`"
+"""The rules that place a patch larger than the axis, for messages."""
 
 
 def drop(size: int, patch: int, step: int) -> tuple[tuple[int, int], ...]:
@@ -37,7 +41,8 @@ def shift(size: int, patch: int, step: int) -> tuple[tuple[int, int], ...]:
         >>> shift(10, 4, 4)
         ((0, 4), (4, 8), (6, 10))
     """
-    _fits(size, patch)
+    if patch > size:
+        return ()
     return tuple((min(start, size - patch), min(start + patch, size)) for start in _covering(size, patch, step))
 
 
@@ -48,7 +53,8 @@ def even(size: int, patch: int, step: int) -> tuple[tuple[int, int], ...]:
         >>> even(10, 4, 4)
         ((0, 4), (3, 7), (6, 10))
     """
-    _fits(size, patch)
+    if patch > size:
+        return ()
     gaps = math.ceil((size - patch) / step)
     starts = [round(position * (size - patch) / gaps) for position in range(gaps + 1)] if gaps else [0]
     return tuple((start, start + patch) for start in starts)
@@ -67,11 +73,3 @@ def overhang(size: int, patch: int, step: int) -> tuple[tuple[int, int], ...]:
 def _covering(size: int, patch: int, step: int) -> range:
     """Return the starts, `step` apart from 0, up to the first patch that reaches the end of the axis."""
     return range(0, step * math.ceil(max(size - patch, 0) / step) + 1, step)
-
-
-def _fits(size: int, patch: int) -> None:
-    """Refuse a patch that is larger than the axis where it has to lie inside."""
-    if patch > size:
-        _check.invalid_value(
-            "patches", "patch_shape", f"fit into the image, {size} voxels (or use `clip` or `overhang`)", patch
-        )

@@ -1,7 +1,7 @@
 """Regular indices of a volume: all of it, its slices, slabs, patches and voxels."""
 
 from mia_functional import _check
-from mia_functional.indexing.boundaries import Boundary, shift
+from mia_functional.indexing.boundaries import LARGER, Boundary, drop, shift
 from mia_functional.indexing.records import Axis, Indices
 from mia_functional.typing import Shape
 
@@ -52,6 +52,8 @@ def slabs(shape: Shape, thickness: int, *, axis: int = 0, step: int | None = Non
     size = _spatial("slabs", shape)
     place = _check.axis("slabs", axis, len(size))
     thick = _check.integer("slabs", "thickness", thickness, minimum=1)
+    if thick > size[place]:
+        _check.invalid_value("slabs", "thickness", f"be at most {size[place]}, the slices along axis {place}", thick)
     stride = thick if step is None else _check.integer("slabs", "step", step, minimum=1)
     return Indices(grids=(_replace(_full(size), place, shift(size[place], thick, stride)),))
 
@@ -66,10 +68,11 @@ def patches(
         patch_shape: Voxels of a patch along each axis.
         step: Voxels from one patch to the next, for all axes or each; `patch_shape` (no overlap) where left out.
         boundary: What happens where the grid does not fit: `drop`, `clip`, `shift` (default), `even` or `overhang`,
-            or any function of the same kind.
+            or any function of the same kind. A patch that is larger than the volume is refused, unless `clip` cuts it
+            to the volume or `overhang` lets it reach over; with `drop` there is none.
 
     Raises:
-        ValueError: A size or a step is smaller than 1, or a patch does not fit with `shift` or `even`.
+        ValueError: A size or a step is smaller than 1, or the patch does not fit into the volume.
 
     Example:
         >>> [index[0] for index in patches((5,), (2,))]
@@ -79,7 +82,10 @@ def patches(
     patch = _check.integers("patches", "patch_shape", patch_shape, length=len(size), minimum=1)
     strides = (step,) * len(size) if _check.is_integer(step) else patch if step is None else step
     stride = _check.integers("patches", "step", strides, length=len(size), minimum=1)
-    return Indices(grids=(tuple(map(boundary, size, patch, stride)),))
+    axes = tuple(map(boundary, size, patch, stride))
+    if () in axes and boundary is not drop:
+        _check.invalid_value("patches", "patch_shape", f"fit into the volume, {size}, or `boundary` be {LARGER}", patch)
+    return Indices(grids=(axes,))
 
 
 def voxels(shape: Shape) -> Indices:

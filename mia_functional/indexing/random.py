@@ -7,6 +7,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from mia_functional import _array, _check
+from mia_functional.indexing.boundaries import LARGER, Boundary, shift
 from mia_functional.indexing.records import Boxes, patches_at
 from mia_functional.typing import Shape, Sliceable
 
@@ -14,14 +15,18 @@ Weigh: TypeAlias = Callable[[int], Any]
 """From the position of a plane: the weights of its voxels, flat."""
 
 
-def random_patches(rng: np.random.Generator, shape: Shape, patch_shape: Shape, *, count: int) -> Boxes:
+def random_patches(
+    rng: np.random.Generator, shape: Shape, patch_shape: Shape, *, count: int, boundary: Boundary = shift
+) -> Boxes:
     """Return the indices of patches anywhere in a volume, all positions equally likely (random crops).
 
     Args:
         rng: Source of randomness; the same state gives the same patches.
         shape: Spatial shape of the volume.
-        patch_shape: Voxels of a patch along each axis, at most those of the volume.
+        patch_shape: Voxels of a patch along each axis.
         count: Number of patches.
+        boundary: What happens where the patch is larger than the volume, as for `patches`: `shift` refuses it, `clip`
+            cuts it to the volume, `overhang` lets it reach over the end, for `extraction.extract` to pad.
 
     Raises:
         TypeError: `rng` is no NumPy generator.
@@ -30,12 +35,14 @@ def random_patches(rng: np.random.Generator, shape: Shape, patch_shape: Shape, *
     Example:
         >>> [index[0] for index in random_patches(np.random.default_rng(0), (9,), (9,), count=2)]
         [slice(0, 9, None), slice(0, 9, None)]
+        >>> from mia_functional.indexing import overhang
+        >>> list(random_patches(np.random.default_rng(0), (9,), (12,), count=1, boundary=overhang))
+        [(slice(0, 12, None),)]
     """
     size = _check.integers("random_patches", "shape", shape, minimum=1)
-    patch = _checked("random_patches", rng, size, patch_shape)
+    first, last, extent = _room("random_patches", rng, size, patch_shape, boundary)
     number = _check.integer("random_patches", "count", count, minimum=0)
-    room = np.subtract(size, patch)
-    return patches_at(rng.integers(0, room, size=(number, len(size)), endpoint=True), patch)
+    return patches_at(rng.integers(first, last, size=(number, len(size)), endpoint=True), extent)
 
 
 def random_patches_at(
@@ -45,6 +52,7 @@ def random_patches_at(
     *,
     count: int,
     shares: Mapping[int, float] | None = None,
+    boundary: Boundary = shift,
 ) -> Boxes:
     """Return the indices of patches around voxels drawn from a mask, weights or labels (foreground, class-balanced).
 
@@ -56,10 +64,11 @@ def random_patches_at(
     Args:
         rng: Source of randomness; the same state gives the same patches.
         mask_or_weights: `(*spatial,)` or `(*spatial, 1)`: a mask, weights >= 0, or, with `shares`, labels.
-        patch_shape: Voxels of a patch along each axis, at most those of the volume.
+        patch_shape: Voxels of a patch along each axis.
         count: Number of patches.
         shares: Labels, and how often each is drawn relative to the others; a label that is absent from this volume
             leaves its share to the rest.
+        boundary: What happens where the patch is larger than the volume, as for `random_patches`.
 
     Raises:
         TypeError: `rng` is no NumPy generator.
@@ -71,25 +80,28 @@ def random_patches_at(
         [0, 3, 6]
     """
     size = tuple(mask_or_weights.shape[: len(patch_shape)])
-    patch = _checked("random_patches_at", rng, size, patch_shape)
+    first, last, extent = _room("random_patches_at", rng, size, patch_shape, boundary)
     if tuple(mask_or_weights.shape[len(size) :]) not in ((), (1,)):
-        needed = f"have {len(patch)} axes, or one channel besides"
+        needed = f"have {len(size)} axes, or one channel besides"
         _check.invalid_value("random_patches_at", "mask_or_weights", needed, f"shape {tuple(mask_or_weights.shape)}")
     number = _check.integer("random_patches_at", "count", count, minimum=0)
     plane = partial(_plane, mask_or_weights, len(size))
     centres = _at_weights(rng, plane, size, number) if shares is None else _at_labels(rng, plane, size, number, shares)
-    corners = np.clip(centres - np.floor_divide(patch, 2), 0, np.subtract(size, patch))
-    return patches_at(corners, patch)
+    return patches_at(np.clip(centres - np.floor_divide(extent, 2), first, last), extent)
 
 
-def _checked(function: str, rng: np.random.Generator, size: Shape, patch_shape: Shape) -> Shape:
-    """Return the patch shape; refuse one that does not fit, and what is no source of randomness."""
+def _room(
+    function: str, rng: np.random.Generator, size: Shape, patch_shape: Shape, boundary: Boundary
+) -> tuple[Shape, Shape, Shape]:
+    """Return the first and the last start of patches along each axis, and their voxels; refuse what does not fit."""
     if not isinstance(rng, np.random.Generator):
         _check.invalid_kind(function, "rng", "be a numpy.random.Generator", type(rng).__name__)
     patch = _check.integers(function, "patch_shape", patch_shape, length=len(size), minimum=1)
-    if any(voxels > room for voxels, room in zip(patch, size, strict=True)):
-        _check.invalid_value(function, "patch_shape", f"fit into the volume, {size}", patch)
-    return patch
+    axes = [boundary(room, voxels, 1) for room, voxels in zip(size, patch, strict=True)]
+    if () in axes:
+        _check.invalid_value(function, "patch_shape", f"fit into the volume, {size}, or `boundary` be {LARGER}", patch)
+    extent = tuple(stop - start for (start, stop), *_ in axes)
+    return tuple(axis[0][0] for axis in axes), tuple(axis[-1][0] for axis in axes), extent
 
 
 def _plane(source: Sliceable, axes: int, position: int) -> Any:

@@ -12,9 +12,9 @@ from typing import Any, NamedTuple, Protocol, TypeVar, cast, overload
 import numpy as np
 
 from mia_functional import _array, _check
+from mia_functional._masks import binary, label_map, label_sets, select
 from mia_functional.metrics import joint
 from mia_functional.metrics.derived import derived
-from mia_functional.metrics.labels import binary, label_map, label_sets, select
 from mia_functional.typing import Array, Label, Labels
 
 FEW_CELLS, LARGE_CELL = 64, 2**12

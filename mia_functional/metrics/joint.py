@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from mia_functional.metrics.labels import binary, label_map, select
+from mia_functional._masks import binary, label_map, select
 from mia_functional.typing import Array
 
 CHUNK = 2**17

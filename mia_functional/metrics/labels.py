@@ -1,102 +1,12 @@
 """From what users hold, masks and label maps, to boolean masks: the one door of every metric on structures."""
 
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 
 from mia_functional import _array, _check, morphology
-from mia_functional._masks import binary, extremes, integral
+from mia_functional._masks import binary, label_map, label_sets, select
 from mia_functional.typing import Array, Label, Labels
-
-__all__ = ["binary", "label_map", "label_sets", "pairs", "pairs_in_turn", "select", "structures"]
-
-
-def label_sets(function: str, labels: Labels | Iterable[Label]) -> tuple[tuple[int, ...], ...]:
-    """Return one tuple of label values per structure; a merged structure has several.
-
-    Args:
-        function: Name for messages.
-        labels: Mapping from labels to names, or a sequence of labels; a label is an int or a tuple of ints to merge.
-
-    Returns:
-        The label values in the order given.
-
-    Raises:
-        TypeError: A label is neither a whole number nor a tuple of them.
-        ValueError: There is no label, one is negative, or one is given twice.
-
-    Example:
-        >>> label_sets("dice", {1: "liver", 2: "tumour", (1, 2): "whole"})
-        ((1,), (2,), (1, 2))
-    """
-    if isinstance(labels, str | bytes) or not isinstance(labels, Iterable) or _array.is_traced(labels):
-        _check.invalid_kind(function, "labels", "be a mapping or a sequence of labels", repr(labels))
-    given: tuple[Any, ...] = tuple(labels.keys() if isinstance(labels, Mapping) else labels)
-    keys = tuple(key if isinstance(key, tuple) else (key,) for key in given)
-    if any(_array.is_traced(value) for key in keys for value in key):
-        _check.invalid_kind(function, "labels", "hold whole numbers that are known before tracing", repr(given))
-    sets = tuple(_check.integers(function, "labels", key, minimum=0) for key in keys)
-    if not sets or () in sets or len(set(map(frozenset, sets))) != len(sets):
-        _check.invalid_value(function, "labels", "name at least one structure, and none of them twice", repr(given))
-    return sets
-
-
-def label_map(function: str, argument: str, array: Array) -> Array:
-    """Return a label map as integers, booleans promoted.
-
-    Args:
-        function: Name for messages.
-        argument: Name of the label map in messages.
-        array: Integer or boolean array.
-
-    Returns:
-        Integer array of the same shape.
-
-    Raises:
-        TypeError: The array is neither boolean nor integer.
-        ValueError: The array holds a negative label.
-
-    Example:
-        >>> import numpy as np
-        >>> label_map("dice", "prediction", np.array([0, 2])).tolist()
-        [0, 2]
-    """
-    xp = _array.library(array)
-    if _array.dtype_kind(array) == "bool":
-        return xp.astype(array, xp.uint8)
-    integral(function, argument, array, "an integer label map")
-    if not xp.isdtype(array.dtype, "unsigned integer"):
-        for value in extremes(array)[:1]:
-            if value < 0:
-                _check.invalid_value(function, argument, "hold labels from 0 on", f"the label {value}")
-    return array
-
-
-def select(array: Array, label_set: tuple[int, ...]) -> Array:
-    """Return where a label map has one of the values of `label_set`, which merges them into one structure.
-
-    Args:
-        array: Integer array, as `label_map` returns it.
-        label_set: The values; those that the dtype cannot hold are nowhere.
-
-    Returns:
-        Boolean array of the same shape.
-
-    Example:
-        >>> import numpy as np
-        >>> select(np.array([0, 1, 2, 3]), (1, 3)).tolist()
-        [False, True, False, True]
-    """
-    xp = _array.library(array)
-    largest = xp.iinfo(array.dtype).max
-    masks = [array == label for label in label_set if label <= largest]
-    if not masks:
-        return xp.zeros_like(array, dtype=xp.bool)
-    chosen = masks[0]
-    for mask in masks[1:]:
-        chosen = chosen | mask
-    return chosen
 
 
 def pairs(

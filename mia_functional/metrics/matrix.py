@@ -10,10 +10,10 @@ from typing import Any, NamedTuple, Protocol, cast, overload
 import numpy as np
 
 from mia_functional import _array, _check
+from mia_functional._masks import label_map, label_sets, select
 from mia_functional.metrics import joint
 from mia_functional.metrics.confusion import ConfusionCounts, count, countable, paired, reduced, walkable
 from mia_functional.metrics.derived import derived
-from mia_functional.metrics.labels import label_map, label_sets, select
 from mia_functional.typing import Array, Label, Labels
 
 

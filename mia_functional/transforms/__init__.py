@@ -9,7 +9,7 @@ replayed, and the function traces under `jit`; `randomly` lifts both to samples.
 from mia_functional.extraction import constant, edge, reflect
 from mia_functional.transforms.axes import flip, permute, reshape, rot90, squeeze, unsqueeze
 from mia_functional.transforms.composition import Sample, Transform, compose, on, randomly, resample_to
-from mia_functional.transforms.corruption import bias_field, blur, gamma, noise
+from mia_functional.transforms.corruption import bias_field, blur, gamma, noise, rician_noise
 from mia_functional.transforms.intensity import clip_percentile, mask_outside, rescale, standardize
 from mia_functional.transforms.interpolation import linear, nearest
 from mia_functional.transforms.labels import argmax, one_hot, relabel
@@ -23,6 +23,7 @@ from mia_functional.transforms.random import (
     random_flip,
     random_gamma,
     random_noise,
+    random_rician_noise,
     random_rot90,
     random_shift,
 )
@@ -61,6 +62,7 @@ __all__ = [
     "random_flip",
     "random_gamma",
     "random_noise",
+    "random_rician_noise",
     "random_rot90",
     "random_shift",
     "randomly",
@@ -71,6 +73,7 @@ __all__ = [
     "resample_to",
     "rescale",
     "reshape",
+    "rician_noise",
     "rot90",
     "shift",
     "squeeze",

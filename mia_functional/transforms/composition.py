@@ -148,12 +148,13 @@ def _draw_and_apply(
     return {**sample, **changed, "rng": rest}
 
 
-def resample_to(categories: str | tuple[str, ...], spacing: Spacing) -> Transform:
+def resample_to(categories: str | tuple[str, ...], spacing: Spacing, *, antialias: bool = False) -> Transform:
     """Resample the named categories of a sample, and its geometry, to a spacing; see `resample`.
 
     Args:
         categories: One category or several; images are interpolated linearly, labels taken from the nearest voxel.
         spacing: Millimetres between voxel centres along each axis.
+        antialias: Smooth images first where voxels become coarser, as `resample` does; labels never.
 
     Returns:
         A function from a sample to a new sample.
@@ -169,10 +170,10 @@ def resample_to(categories: str | tuple[str, ...], spacing: Spacing) -> Transfor
         (8, 6)
     """
     names = (categories,) if isinstance(categories, str) else tuple(categories)
-    return partial(_resample_to, names, tuple(spacing))
+    return partial(_resample_to, names, tuple(spacing), antialias=antialias)
 
 
-def _resample_to(names: tuple[str, ...], spacing: Spacing, sample: Sample) -> Sample:
+def _resample_to(names: tuple[str, ...], spacing: Spacing, sample: Sample, *, antialias: bool) -> Sample:
     """Return the sample with the categories `names` and the geometry at another spacing."""
     present("resample_to", sample, (*names, "geometry"))
     old = sample["geometry"]
@@ -180,7 +181,7 @@ def _resample_to(names: tuple[str, ...], spacing: Spacing, sample: Sample) -> Sa
         _check.invalid_value("resample_to", "sample", "have a geometry", None)
     new = _check.spacing("resample_to", spacing, len(old.spacing))
     scale = tuple(after / before for after, before in zip(new, old.spacing, strict=True))
-    return {**sample, **{name: resample(sample[name], scale) for name in (*names, "geometry")}}
+    return {**sample, **{name: resample(sample[name], scale, antialias=antialias) for name in (*names, "geometry")}}
 
 
 def present(function: str, sample: Sample, names: tuple[str, ...]) -> None:

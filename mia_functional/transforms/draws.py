@@ -51,6 +51,13 @@ class Noise(NamedTuple):
     field: Array
 
 
+class RicianNoise(NamedTuple):
+    """What is added to the real and to the imaginary part of every voxel."""
+
+    real: Array
+    imaginary: Array
+
+
 class Gamma(NamedTuple):
     """Exponent of every channel."""
 

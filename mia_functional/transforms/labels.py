@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 
 from mia_functional import _array, _check
-from mia_functional.metrics.labels import label_map, label_sets, select
+from mia_functional._masks import label_map, label_sets, select
 from mia_functional.typing import Array, Label, Labels
 
 

@@ -24,6 +24,7 @@ from mia_functional.transforms.draws import (
     Flip,
     Gamma,
     Noise,
+    RicianNoise,
     Rot90,
     Shift,
 )
@@ -113,10 +114,13 @@ def random_affine(
     *,
     rotation: float | Sequence[float] = 10.0,
     scale: float | Sequence[float] = 0.1,
+    shear: float | Sequence[float] = 0.0,
     translation: float | Sequence[float] = 0.0,
     spacing: Spacing | None = None,
 ) -> Affine:
-    """Draw a rotation about the centre, a scale along each axis and a translation.
+    """Draw a rotation about the centre, a shear, a scale along each axis and a translation.
+
+    The matrix is `rotation @ shear @ scale` in millimetres, so that every affine map is among them.
 
     Args:
         rng: Source of randomness.
@@ -124,8 +128,12 @@ def random_affine(
         rotation: Largest angle in degrees in either direction, for all planes or each; the planes are those of the axes
             (0, 1), (0, 2), (1, 2).
         scale: Largest change of size, for all axes or each: 0.1 lies between 1 / 1.1 and 1.1 times.
+        shear: Largest angle in degrees, below 90, by which an axis leans in either direction, for all planes or each.
         translation: Largest shift in voxels in either direction, for all axes or each.
         spacing: Millimetres between voxel centres, so that rotations keep shapes where voxels are no cubes.
+
+    Raises:
+        ValueError: An option is negative, has not one entry per plane or axis, or is no angle below 90 degrees.
 
     Example:
         >>> random_affine(np.random.default_rng(0), (5, 5, 1), rotation=0.0, scale=0.0).matrix.tolist()
@@ -133,8 +141,11 @@ def random_affine(
     """
     size = len(shape) - 1
     planes = list(itertools.combinations(range(size), 2))
-    turn, stretch, move = _array.split("random_affine", rng, 3)
+    turn, stretch, lean, move = _array.split("random_affine", rng, 4)
     most = np.deg2rad(_each("random_affine", "rotation", rotation, len(planes)))
+    slope = np.deg2rad(_each("random_affine", "shear", shear, len(planes)))
+    if (slope >= np.pi / 2).any():
+        _check.invalid_value("random_affine", "shear", "be below 90 degrees", shear)
     change = np.log1p(_each("random_affine", "scale", scale, size))
     way = _each("random_affine", "translation", translation, size)
     angles = _array.uniform(turn, -most, most, most.shape)
@@ -142,6 +153,8 @@ def random_affine(
     matrix: Any = np.eye(size)
     for number, plane in enumerate(planes):
         matrix = matrix @ _rotation(xp.cos(angles[number]), xp.sin(angles[number]), plane, size)
+    leans = xp.tan(_array.uniform(lean, -slope, slope, slope.shape))
+    matrix = matrix @ sum((leans[number] * _unit(plane, size) for number, plane in enumerate(planes)), np.eye(size))
     steps = np.array(_check.spacing("random_affine", spacing or (1.0,) * size, size))
     matrix = matrix * (steps[np.newaxis, :] / steps[:, np.newaxis])
     matrix = matrix * xp.exp(_array.uniform(stretch, -change, change, change.shape))[np.newaxis, :]
@@ -188,6 +201,24 @@ def random_noise(rng: Any, shape: Shape, *, deviation: tuple[float, float] = (0.
     strength, field = _array.split("random_noise", rng, 2)
     width = _array.uniform(strength, low, high, ())
     return Noise(_array.normal(field, tuple(shape)) * width.astype(np.float32))
+
+
+def random_rician_noise(rng: Any, shape: Shape, *, deviation: tuple[float, float] = (0.0, 0.1)) -> RicianNoise:
+    """Draw the normal noise of both channels of a magnetic resonance receiver, whose deviation is drawn as well.
+
+    Args:
+        rng: Source of randomness.
+        shape: Shape of the image.
+        deviation: Smallest and largest standard deviation, in units of intensity.
+
+    Example:
+        >>> random_rician_noise(np.random.default_rng(0), (2, 3, 1)).imaginary.shape
+        (2, 3, 1)
+    """
+    low, high = _range("random_rician_noise", "deviation", deviation)
+    strength, *fields = _array.split("random_rician_noise", rng, 3)
+    width = _array.uniform(strength, low, high, ()).astype(np.float32)
+    return RicianNoise(*(_array.normal(field, tuple(shape)) * width for field in fields))
 
 
 def random_gamma(rng: Any, shape: Shape, *, change: float = 0.3) -> Gamma:
@@ -265,7 +296,13 @@ def _range(function: str, argument: str, value: tuple[float, float]) -> tuple[fl
 def _rotation(cosine: Array, sine: Array, plane: tuple[int, int], size: int) -> Array:
     """Return the matrix of a rotation in a plane of two axes."""
     first, second = plane
-    both, turned = np.zeros((size, size)), np.zeros((size, size))
-    both[first, first] = both[second, second] = 1
-    turned[second, first], turned[first, second] = 1, -1
+    both = _unit((first, first), size) + _unit((second, second), size)
+    turned = _unit((second, first), size) - _unit(plane, size)
     return np.eye(size) - both + cosine * both + sine * turned
+
+
+def _unit(place: tuple[int, int], size: int) -> Any:
+    """Return the matrix of zeros with a one at a place."""
+    matrix = np.zeros((size, size))
+    matrix[place] = 1
+    return matrix

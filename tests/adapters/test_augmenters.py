@@ -13,7 +13,7 @@ from mia_functional import phantoms
 from mia_functional.adapters import batchgenerators
 from mia_functional.adapters import torchio as torchio_adapter
 from mia_functional.geometry import Geometry, same_geometry
-from mia_functional.transforms import compose, crop_or_pad, flip, on
+from mia_functional.transforms import compose, crop_or_pad, flip, on, resample_to
 
 ROTATION, _ = np.linalg.qr(np.random.default_rng(3).normal(size=(3, 3)))
 
@@ -51,6 +51,16 @@ def test_torchio_agrees_with_our_own(theirs, ours):
         assert found[name].dtype == expected[name].dtype
     assert same_geometry(found["geometry"], expected["geometry"], tolerance=1e-9)
     assert found["subject"] == "A"
+
+
+def test_torchio_smooths_as_we_do_before_voxels_become_coarser():
+    smooth = phantoms.head((24, 28, 32), spacing=(2.0, 1.0, 1.5), rng=np.random.default_rng(1), noise=0.0)
+    given = {"images": smooth.t1[..., None], "labels": smooth.labels[..., None], "geometry": smooth.geometry}
+    found = torchio_adapter.lift(torchio.Resample((3.0, 4.0, 4.0), antialias=True))(given)
+    expected = resample_to(("images", "labels"), (4.0, 4.0, 3.0), antialias=True)(given)
+    assert same_geometry(found["geometry"], expected["geometry"], tolerance=1e-9)
+    np.testing.assert_allclose(found["images"], expected["images"], atol=0.01 * np.ptp(smooth.t1))
+    np.testing.assert_array_equal(found["labels"], expected["labels"])
 
 
 def test_torchio_resampling_changes_the_geometry():

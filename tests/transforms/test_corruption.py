@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
-from scipy import ndimage
+from scipy import ndimage, stats
 from skimage import exposure
 
-from mia_functional.transforms import bias_field, blur, gamma, noise
+from mia_functional.transforms import bias_field, blur, gamma, noise, random_rician_noise, rician_noise
 from mia_functional.transforms.corruption import monomials
 
 IMAGE = np.random.default_rng(0).random((7, 8, 9, 2)).astype(np.float32)
@@ -15,6 +15,25 @@ def test_noise_is_added(xp):
     field = np.random.default_rng(1).normal(size=IMAGE.shape).astype(np.float32)
     np.testing.assert_allclose(xp.run(noise, IMAGE, field), IMAGE + field, atol=1e-6)
     assert xp.run(noise, np.zeros((2, 2, 1), np.int16), np.full((2, 2, 1), 0.5)).tolist() == [[[0.5]] * 2] * 2
+
+
+def test_rician_noise_is_the_magnitude_of_a_noisy_complex_signal(xp):
+    rng = np.random.default_rng(1)
+    real, imaginary = (rng.normal(size=IMAGE.shape).astype(np.float32) for _ in range(2))
+    expected = np.abs(IMAGE + real + 1j * imaginary)
+    np.testing.assert_allclose(xp.run(rician_noise, IMAGE, real, imaginary), expected, rtol=1e-6)
+    whole = np.array([[3], [0]], np.int16)
+    assert xp.run(rician_noise, whole, np.array([[0.0], [6.0]]), np.array([[4.0], [8.0]])).tolist() == [[5.0], [10.0]]
+
+
+@pytest.mark.parametrize("signal", [0.0, 0.5, 1.0, 8.0])
+def test_noisy_magnitudes_follow_rices_distribution(signal):
+    image = np.full((50, 50, 40, 1), signal)
+    draw = random_rician_noise(np.random.default_rng(2), image.shape, deviation=(0.5, 0.5))
+    found = rician_noise(image, *draw).ravel()
+    assert stats.kstest(found, stats.rice(signal / 0.5, scale=0.5).cdf).pvalue > 0.01
+    if signal == 0:
+        assert found.mean() == pytest.approx(0.5 * np.sqrt(np.pi / 2), rel=0.01)
 
 
 def test_gamma_equals_scikit_image(xp):
@@ -64,7 +83,13 @@ def test_blur_reaches_four_deviations_where_no_radius_is_given(xp):
 
 
 @pytest.mark.parametrize(
-    "function", [lambda i: blur(i, 1.0), lambda i: gamma(i, 0.8), lambda i: bias_field(i, [0.1] * 3)]
+    "function",
+    [
+        lambda i: blur(i, 1.0),
+        lambda i: gamma(i, 0.8),
+        lambda i: bias_field(i, [0.1] * 3),
+        lambda i: rician_noise(i, np.ones(i.shape), np.ones(i.shape)),
+    ],
 )
 @pytest.mark.parametrize("dtype", [np.uint8, np.float16, np.float64])
 def test_floats_keep_their_dtype_and_others_become_float32(function, dtype):
@@ -78,6 +103,13 @@ def test_floats_keep_their_dtype_and_others_become_float32(function, dtype):
     ("call", "kind", "text"),
     [
         (lambda: noise(IMAGE, IMAGE[:3]), ValueError, "`field` must have the shape"),
+        (lambda: rician_noise(IMAGE, IMAGE[:3], IMAGE), ValueError, "`real` must have the shape"),
+        (lambda: rician_noise(IMAGE, IMAGE, IMAGE[:3]), ValueError, "`imaginary` must have the shape"),
+        (
+            lambda: rician_noise(IMAGE - 1, IMAGE, IMAGE),
+            ValueError,
+            "`image` must hold magnitudes, from 0 on; got -",
+        ),
         (lambda: gamma(IMAGE, [1.0, 1.0, 1.0]), ValueError, "`exponent` must have the shape"),
         (lambda: bias_field(IMAGE, [1.0] * 4), ValueError, "be as many as a polynomial has: 3, 9, 19"),
         (lambda: blur(IMAGE, [1.0, 1.0]), ValueError, "`sigma` must have the shape"),

@@ -16,9 +16,10 @@ PAIRS = {
     "crop": (partial(t.random_crop, patch_shape=(4, 5, 6)), partial(t.crop, shape=(4, 5, 6))),
     "flip": (t.random_flip, t.flip),
     "shift": (partial(t.random_shift, limit=(2, 0, 3)), t.shift),
-    "affine": (partial(t.random_affine, translation=2.0, spacing=(2.0, 1.0, 1.0)), t.affine),
+    "affine": (partial(t.random_affine, shear=15.0, translation=2.0, spacing=(2.0, 1.0, 1.0)), t.affine),
     "elastic": (t.random_elastic, t.elastic),
     "noise": (t.random_noise, t.noise),
+    "rician_noise": (t.random_rician_noise, t.rician_noise),
     "gamma": (t.random_gamma, t.gamma),
     "bias_field": (t.random_bias_field, t.bias_field),
     "blur": (t.random_blur, partial(t.blur, radius=6)),
@@ -90,6 +91,34 @@ def test_a_rotation_keeps_lengths_in_millimetres_and_the_angle_stays_below_its_l
         assert (offset == 0).all()
 
 
+def test_a_shear_leans_each_axis_by_an_angle_in_millimetres_and_keeps_the_volume():
+    spacing = np.array([3.0, 1.0, 0.5])
+    limits = np.array([30.0, 0.0, 60.0])
+    leans = []
+    for seed in range(200):
+        matrix, _ = t.random_affine(
+            generator(seed), SHAPE, rotation=0.0, scale=0.0, shear=tuple(limits), spacing=tuple(spacing)
+        )
+        world = matrix * spacing[:, None] / spacing[None, :]
+        np.testing.assert_allclose(np.tril(world), np.eye(3), atol=1e-12)
+        leans.append(np.degrees(np.arctan(world[np.triu_indices(3, 1)])))
+    assert (np.abs(leans) <= limits + 1e-9).all()
+    np.testing.assert_allclose(np.min(leans, axis=0), -limits, atol=2)
+    np.testing.assert_allclose(np.max(leans, axis=0), limits, atol=2)
+
+
+def test_rotation_shear_and_scale_are_the_factors_of_the_matrix():
+    """Any matrix is a rotation times a triangle with the scales on its diagonal: QR gives back what was drawn."""
+    for seed in range(50):
+        matrix, _ = t.random_affine(generator(seed), SHAPE, rotation=20.0, scale=0.2, shear=25.0)
+        turn, triangle = np.linalg.qr(matrix)
+        turn, triangle = turn * np.sign(np.diag(triangle)), triangle * np.sign(np.diag(triangle))[:, None]
+        scales = np.diag(triangle)
+        assert np.linalg.det(turn) == pytest.approx(1.0)
+        assert (np.abs(np.log(scales)) <= np.log(1.2)).all()
+        assert (np.abs(np.degrees(np.arctan((triangle / scales)[np.triu_indices(3, 1)]))) <= 25).all()
+
+
 def test_scales_and_translations_stay_within_their_ranges():
     draws = [t.random_affine(generator(s), SHAPE, rotation=0.0, scale=0.25, translation=(0, 1, 2)) for s in range(200)]
     scales = np.array([np.diag(draw.matrix) for draw in draws])
@@ -105,6 +134,11 @@ def test_noise_has_the_deviation_that_was_asked_for():
     assert field.dtype == np.float32
     assert field.std() == pytest.approx(0.2, rel=0.02)
     assert field.mean() == pytest.approx(0.0, abs=0.002)
+    real, imaginary = t.random_rician_noise(generator(), (60, 60, 60, 1), deviation=(0.2, 0.2))
+    assert real.dtype == imaginary.dtype == np.float32
+    assert real.std() == pytest.approx(0.2, rel=0.02)
+    assert imaginary.std() == pytest.approx(0.2, rel=0.02)
+    assert np.corrcoef(real.ravel(), imaginary.ravel())[0, 1] == pytest.approx(0.0, abs=0.01)
     control = t.random_elastic(generator(), (9, 9, 9, 1), points=20, deviation=(1.0, 2.0, 0.0)).control
     np.testing.assert_allclose(control.std(axis=(1, 2, 3)), [1, 2, 0], rtol=0.05)
 
@@ -167,6 +201,13 @@ def test_lifted_transforms_pickle():
         (lambda: t.random_crop(generator(), (4, 4, 1), patch_shape=(5, 4)), ValueError, r"fit into \(4, 4, 1\)"),
         (lambda: t.random_shift(generator(), SHAPE, limit=(1, 2)), ValueError, "`limit` must be one number or 3"),
         (lambda: t.random_affine(generator(), SHAPE, rotation=-1.0), ValueError, "`rotation` must be finite and not"),
+        (lambda: t.random_affine(generator(), SHAPE, shear=90), ValueError, "`shear` must be below 90 degrees; got 90"),
+        (lambda: t.random_affine(generator(), SHAPE, shear=(1, 2)), ValueError, "`shear` must be one number or 3"),
+        (
+            lambda: t.random_rician_noise(generator(), SHAPE, deviation=(1, 0)),
+            ValueError,
+            "`deviation` must be in order",
+        ),
         (lambda: t.random_elastic(generator(), SHAPE, points=3), ValueError, "`points` must be at least 4"),
         (lambda: t.random_blur(generator(), SHAPE, sigma=(2.0, 1.0)), ValueError, "`sigma` must be in order"),
         (lambda: t.random_rot90(generator(), (4, 1)), ValueError, "have two spatial axes"),

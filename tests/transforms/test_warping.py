@@ -128,6 +128,55 @@ def test_resample_equals_torch_where_extents_agree():
     np.testing.assert_allclose(found, expected[0, 0], atol=1e-6)
 
 
+def test_antialias_matches_the_point_spread_of_the_new_voxels(xp):
+    """The deviation is Cardoso's: variances of Gaussians add, and full widths at half maximum are the voxel sizes."""
+    scale = (3.0, 0.5, 1.25)
+    width = 2 * np.sqrt(2 * np.log(2))
+    sigma = [np.sqrt(max(step**2 - 1, 0)) / width for step in scale]
+    smooth = np.stack([ndimage.gaussian_filter(IMAGE[..., c], sigma, mode="nearest") for c in range(2)], axis=-1)
+    found = xp.run(lambda image: resample(image, scale, antialias=True), IMAGE)
+    np.testing.assert_allclose(found, resample(smooth, scale), atol=2e-6)
+    assert found.dtype == np.float32
+
+
+def test_antialias_changes_neither_labels_nor_what_becomes_finer_nor_the_grid(xp):
+    scale = (3.0, 2.0, 2.0)
+    found = xp.run(lambda labels: resample(labels, scale, antialias=True), LABELS)
+    np.testing.assert_array_equal(found, resample(LABELS, scale))
+    image = xp.run(lambda image: resample(image, scale, interpolation=nearest, antialias=True), IMAGE)
+    np.testing.assert_array_equal(image, resample(IMAGE, scale, interpolation=nearest))
+    finer = xp.run(lambda image: resample(image, (0.5, 1.0, 0.9), antialias=True), IMAGE)
+    np.testing.assert_allclose(finer, resample(IMAGE, (0.5, 1.0, 0.9)), atol=1e-6)
+    assert resample(GRID, scale, antialias=True) == resample(GRID, scale)
+
+
+def test_antialias_removes_what_is_finer_than_the_new_voxels_and_keeps_constants():
+    stripes = np.tile([0.0, 1.0, 1.0], 40)
+    assert np.ptp(resample(stripes, (4.0,))) > 0.4
+    np.testing.assert_allclose(resample(stripes, (4.0,), antialias=True)[2:-2], 2 / 3, atol=0.005)
+    np.testing.assert_allclose(resample(np.full((9, 9, 2), 7.0), (3.0, 2.0), antialias=True), 7, rtol=1e-12)
+
+
+def test_a_sample_is_smoothed_on_its_way_to_coarser_voxels_and_its_labels_are_not():
+    sample = {"images": IMAGE, "labels": LABELS, "geometry": GRID}
+    spacing = (6.0, 1.5, 2.5)
+    after = resample_to(("images", "labels"), spacing, antialias=True)(sample)
+    np.testing.assert_array_equal(after["images"], resample(IMAGE, (2.0,) * 3, antialias=True))
+    np.testing.assert_array_equal(after["labels"], resample(LABELS, (2.0,) * 3))
+    plain = resample_to(("images", "labels"), spacing)(sample)
+    np.testing.assert_array_equal(plain["images"], resample(IMAGE, (2.0,) * 3))
+    assert not np.array_equal(plain["images"], after["images"])
+
+
+def test_a_shear_moves_every_row_by_its_distance_from_the_centre(xp):
+    rows = np.zeros((5, 9), dtype=np.float32)
+    rows[:, 4] = 1
+    found = xp.run(affine, rows, np.array([[1.0, 0.0], [1.0, 1.0]]), np.zeros(2))
+    expected = np.zeros((5, 9))
+    expected[range(5), [6, 5, 4, 3, 2]] = 1
+    np.testing.assert_allclose(found, expected, atol=1e-6)
+
+
 def test_resample_onto_another_grid_equals_simpleitk(xp):
     turned, _ = np.linalg.qr(ROTATION + 0.1 * np.random.default_rng(5).normal(size=(3, 3)))
     onto = Geometry(
