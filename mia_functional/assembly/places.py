@@ -30,11 +30,13 @@ class Place(NamedTuple):
             the axes in order, `d = 1 + s_n + t_n (s_(n-1) + t_(n-1) (... s_1)) + u_1 ... u_n + ...`. Empty where
             `divisor` is given.
         divisor: `d` itself, `(*patch,)`, where the patches are no grid.
+        newest: Where no later patch was before, `(*patch,)`, if patches come in another order than their indices.
     """
 
     start: Array
     lines: tuple[Array, ...]
     divisor: Array | None = None
+    newest: Array | None = None
 
 
 class Ends(NamedTuple):
@@ -110,14 +112,36 @@ def _places(ends: list[Ends]) -> Iterator[Place]:
 
 def place_in(function: str, seen: Any, index: Index, window: Window) -> Place:
     """Return the place of a patch after those whose weights were `seen`, a volume, which gets this one's too."""
-    spans = _spans(function, index, seen.shape)
-    lines = [profile(window, *span, size) for span, size in zip(spans, seen.shape, strict=True)]
-    start = [max(low, 0) for low, _ in spans]
-    box = tuple(slice(low, low + line.size) for low, line in zip(start, lines, strict=True))
+    start, lines, box = _box(function, seen.shape, index, window)
     own = outer(lines).astype(seen.dtype)
     divisor = 1 + seen[box] / own
     seen[box] += own
-    return Place(np.array(start, dtype=np.int32), (), divisor)
+    return Place(start, (), divisor)
+
+
+def place_at(function: str, seen: Any, index: Index, rank: int) -> Place:
+    """Return the place of the patch that is number `rank` > 0; `seen` holds the last one on every voxel so far."""
+    start, _, box = _box(function, seen.shape, index, uniform)
+    newest = seen[box] < rank
+    np.maximum(seen[box], rank, out=seen[box])
+    return Place(start, (), newest=newest)
+
+
+def extent(place: Place) -> Shape:
+    """Return the shape of the patch of a place."""
+    if place.lines:
+        return tuple(line.shape[-1] for line in place.lines)
+    values: Array = place.newest if place.divisor is None else place.divisor
+    return tuple(values.shape)
+
+
+def _box(function: str, shape: Shape, index: Index, window: Window) -> tuple[Any, list[Any], tuple[slice, ...]]:
+    """Return the first voxel of an index within a volume, its weights along each axis, and the part as slices."""
+    spans = _spans(function, index, shape)
+    lines = [profile(window, *span, size) for span, size in zip(spans, shape, strict=True)]
+    start = [max(low, 0) for low, _ in spans]
+    box = tuple(slice(low, low + line.size) for low, line in zip(start, lines, strict=True))
+    return np.array(start, dtype=np.int32), lines, box
 
 
 def fit(function: str, patch: Array, index: Index, shape: Shape, margin: Margin) -> Array:

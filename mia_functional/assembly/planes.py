@@ -7,7 +7,7 @@ import numpy as np
 
 from mia_functional import _array, _check
 from mia_functional.assembly.places import Place, fit, walk
-from mia_functional.assembly.reductions import Reduction, mean, vote
+from mia_functional.assembly.reductions import Reduction, mean
 from mia_functional.assembly.steps import add, start
 from mia_functional.assembly.volumes import filled, paired, typed
 from mia_functional.assembly.windows import Window, uniform
@@ -35,7 +35,7 @@ def assemble_planes(
         patches: As for `assemble`, as are all that follow.
         indices: In the order of their starts along the first axis, as those of `patches` are.
         shape: Spatial shape of the volume.
-        reduction: `mean`, `total`, `maximum`, `last`, or any whose state is one array (not `vote`).
+        reduction: `mean`, `total`, `maximum`, `last`, `vote(labels)`, or any whose state is one array.
         window: Weights along one axis of a patch.
         fill: Value of voxels that no patch covers.
         margin: Context that the patches still have.
@@ -45,7 +45,7 @@ def assemble_planes(
         The position of a plane along the first axis, and the plane, `(*shape[1:], ...)`; in order.
 
     Raises:
-        TypeError: The reduction is `vote`.
+        TypeError: As for `assemble`.
         ValueError: As for `assemble`; or an index starts before the one ahead of it.
 
     Example:
@@ -55,8 +55,6 @@ def assemble_planes(
         [(0, 1.0), (1, 2.0), (2, 3.0)]
     """
     size = _check.integers("assemble_planes", "shape", shape, minimum=1)
-    if reduction is vote:
-        _check.invalid_kind("assemble_planes", "reduction", "keep its state in one array", reduction.name)
     known = indices if isinstance(indices, Indices) else list(indices)
     walked, covered = walk("assemble_planes", known, size, window if reduction.weighted else uniform, fill)
     parts = (

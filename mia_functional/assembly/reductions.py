@@ -3,15 +3,18 @@
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from itertools import pairwise
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from mia_functional import _array, _check
 from mia_functional.assembly.places import Place
 from mia_functional.typing import Array, Shape
+
+VOTES = 2**15 - 1
+"""Votes that are counted for a label; further ones change nothing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,6 +28,8 @@ class Reduction:
             of the volume; the state is its own to change.
         finish: `finish(state) -> volume`.
         weighted: Whether the window matters.
+        ordered: Whether the order of the patches matters; `place.newest` then says where a patch is the latest.
+        extra_axes: Axes of the state behind those of the volume.
     """
 
     name: str
@@ -32,6 +37,8 @@ class Reduction:
     add: Callable[[Any, Array, Place], Any]
     finish: Callable[[Any], Array]
     weighted: bool = False
+    ordered: bool = False
+    extra_axes: int = 0
 
 
 def _sums(patch: Array, shape: Shape) -> Array:
@@ -66,9 +73,9 @@ def _blend(state: Array, patch: Array, place: Place) -> Array:
     """Return means with a patch brought in: each changes by its distance to the patch over `d` (see `places`)."""
     xp = _array.library(state)
     if place.divisor is not None:
-        divisor = _array.moved(place.divisor, state)
-        divisor = xp.reshape(divisor, (*divisor.shape, *(1,) * (patch.ndim - divisor.ndim)))
-        return _array.update_block(state, place.start, partial(_toward, xp), patch, divisor)
+        return _array.update_block(
+            state, place.start, partial(_toward, xp), patch, _beside(place.divisor, patch, state)
+        )
     first, *others = [_array.moved(line, state) for line in place.lines]
     base, slopes = _planes(xp, first.shape[0] - 1, others, patch[0, ...])
     for low, high, rises in _steps(place.lines[0], state):
@@ -82,6 +89,12 @@ def _blend(state: Array, patch: Array, place: Place) -> Array:
         return _toward(xp, block, part, _divisor(base, slopes, rises))
 
     return _array.update_block(state, place.start, vary, patch, *rises)
+
+
+def _beside(values: Array, patch: Array, state: Array) -> Array:
+    """Return a value for every voxel in the library and dtype of a state, with all axes of a patch."""
+    own = _array.moved(values, state)
+    return _array.library(state).reshape(own, (*own.shape, *(1,) * (patch.ndim - own.ndim)))
 
 
 def _steps(line: Array, state: Array) -> list[tuple[int, int, list[float]]]:
@@ -136,8 +149,14 @@ def _sum(state: Array, patch: Array, place: Place) -> Array:
 
 
 def _write(state: Array, patch: Array, place: Place) -> Array:
-    """Return a volume with a patch written over what was there."""
-    return _array.set_block(state, place.start, patch)
+    """Return a volume with a patch written over what was there, except where that comes later."""
+    if place.newest is None:
+        return _array.set_block(state, place.start, patch)
+    xp = _array.library(state)
+    newest = xp.astype(_beside(place.newest, patch, state), xp.bool)
+    return _array.update_block(
+        state, place.start, lambda block, part, newest: xp.where(newest, part, block), patch, newest
+    )
 
 
 def _raise(state: Array, patch: Array, place: Place) -> Array:
@@ -145,42 +164,43 @@ def _raise(state: Array, patch: Array, place: Place) -> Array:
     return _array.update_block(state, place.start, _array.library(state).maximum, patch)
 
 
-class Votes(NamedTuple):
-    """For every label that was predicted, the number of patches that did; the shape and a patch, for more of them."""
-
-    ballots: dict[int, Array]
-    shape: Shape
-    patch: Array
-
-
-def _no_votes(patch: Array, shape: Shape) -> Votes:
-    """Return the state of a vote before the first patch."""
+def _no_votes(labels: tuple[int, ...], patch: Array, shape: Shape) -> Array:
+    """Return a count of zero for every voxel and label."""
+    xp = _array.library(patch)
     if _array.dtype_kind(patch) != "integer":
         _check.invalid_kind("vote", "patches", "hold integer labels", f"dtype {patch.dtype}")
-    if _array.is_traced(patch):
-        _check.invalid_kind("vote", "patches", "be concrete; reduce one-hot labels with `total` under jit", "a tracer")
-    return Votes({}, shape, patch)
+    if any(not xp.iinfo(patch.dtype).min <= label <= xp.iinfo(patch.dtype).max for label in labels):
+        _check.invalid_value("vote", "labels", f"be numbers that patches of {patch.dtype} can hold", labels)
+    return _array.zeros(xp, (*shape, len(labels)), xp.int16, patch)
 
 
-def _cast(state: Votes, patch: Array, place: Place) -> Votes:
-    """Return votes with those of a patch."""
+def _cast(labels: tuple[int, ...], state: Array, patch: Array, place: Place) -> Array:
+    """Return counts with the votes of a patch; refuse other labels where they can be seen."""
     xp = _array.library(patch)
-    ballots = dict(state.ballots)
-    for label in np.unique(_array.to_numpy(patch)).tolist():
-        count = ballots[label] if label in ballots else _array.zeros(xp, state.shape, xp.int32, patch)
-        ballots[label] = _array.reuse(_sum, count, patch == label, place)
-    return state._replace(ballots=ballots)
+    votes = xp.stack([patch == label for label in labels], axis=-1)
+    if not _array.is_traced(patch) and not bool(xp.all(xp.any(votes, axis=-1))):
+        others = sorted(set(np.unique(_array.to_numpy(patch)).tolist()).difference(labels))
+        _check.invalid_value("vote", "patches", f"hold only the labels {labels}", others)
+    return _array.reuse(_count, state, votes, place)
 
 
-def _elect(state: Votes) -> Array:
-    """Return the label with the most votes; of equal ones the smallest."""
-    labels = sorted(state.ballots)
-    best = state.ballots[labels[0]]
-    xp = _array.library(best)
-    winner = _zeros(state.patch, state.shape) + labels[0]
-    for label in labels[1:]:
-        winner = xp.where(state.ballots[label] > best, xp.full_like(winner, label), winner)
-        best = xp.maximum(best, state.ballots[label])
+def _count(state: Array, votes: Array, place: Place) -> Array:
+    """Return counts with votes added."""
+    xp = _array.library(state)
+    return _array.update_block(
+        state, place.start, lambda block, part: block + xp.astype(part & (block < VOTES), block.dtype), votes
+    )
+
+
+def _elect(labels: tuple[int, ...], state: Array) -> Array:
+    """Return the label with the most votes; of equal ones the first."""
+    xp = _array.library(state)
+    best = state[..., 0]
+    winner = xp.full_like(best, labels[0], dtype=xp.int32)
+    for place, label in enumerate(labels[1:], start=1):
+        count = state[..., place]
+        winner = xp.where(count > best, xp.full_like(winner, label), winner)
+        best = xp.maximum(best, count)
     return winner
 
 
@@ -190,11 +210,46 @@ mean = Reduction(name="mean", start=_sums, add=partial(_array.reuse, _blend), fi
 total = Reduction(name="total", start=_sums, add=partial(_array.reuse, _sum), finish=_itself)
 """The sum of all predictions of a voxel."""
 
-last = Reduction(name="last", start=_zeros, add=partial(_array.reuse, _write), finish=_itself)
-"""The prediction that came last."""
+last = Reduction(name="last", start=_zeros, add=partial(_array.reuse, _write), finish=_itself, ordered=True)
+"""The prediction that comes last in the order of the indices."""
 
 maximum = Reduction(name="maximum", start=_lowest, add=partial(_array.reuse, _raise), finish=_itself)
 """The largest prediction of a voxel."""
 
-vote = Reduction(name="vote", start=_no_votes, add=_cast, finish=_elect)
-"""The integer label that most predictions of a voxel have; of equally frequent ones the smallest."""
+
+def vote(labels: Sequence[int]) -> Reduction:
+    """Return the reduction to the label that most predictions of a voxel have (majority vote).
+
+    It counts in 2 bytes per voxel and label, up to 32,767 votes each.
+
+    Args:
+        labels: All labels that occur, different whole numbers of at most 32 bits; of equally frequent ones the first
+            in this order wins. Under `jit`, where values cannot be looked at, other labels do not count.
+
+    Returns:
+        A reduction of integer patches, the same record for the same labels. Its volume has the dtype of the patches
+        (from `finish` int32).
+
+    Raises:
+        ValueError: The labels are none, not different, too large, or others come.
+
+    Example:
+        >>> vote((0, 1)).name
+        'vote'
+    """
+    chosen = _check.integers("vote", "labels", labels, minimum=-(2**31))
+    if not chosen or len(set(chosen)) < len(chosen) or max(chosen) >= 2**31:
+        _check.invalid_value("vote", "labels", "be different whole numbers of at most 32 bits", chosen)
+    return _vote(chosen)
+
+
+@lru_cache(maxsize=32)
+def _vote(labels: tuple[int, ...]) -> Reduction:
+    """Return the reduction for some labels; the same again, so that programs made with it are found again."""
+    return Reduction(
+        name="vote",
+        start=partial(_no_votes, labels),
+        add=partial(_cast, labels),
+        finish=partial(_elect, labels),
+        extra_axes=1,
+    )

@@ -3,7 +3,7 @@
 from typing import Any
 
 from mia_functional import _array, _check
-from mia_functional.assembly.places import Place
+from mia_functional.assembly.places import Place, extent
 from mia_functional.assembly.reductions import Reduction, mean
 from mia_functional.typing import Array, Shape
 
@@ -17,7 +17,7 @@ def start(patch: Array, shape: Shape, *, reduction: Reduction = mean) -> Any:
         reduction: As for `assemble`.
 
     Returns:
-        What `add` takes; for all reductions but `vote` an array `(*shape, ...)`.
+        What `add` takes; for all reductions here an array `(*shape, ...)`, for `vote` with one more axis.
 
     Example:
         >>> import jax
@@ -51,10 +51,11 @@ def add(state: Any, patch: Array, place: Place, *, reduction: Reduction = mean) 
     Raises:
         ValueError: The patch has another shape than its place, or other channels than the volume.
     """
-    expected = tuple(line.shape[-1] for line in place.lines) if place.divisor is None else tuple(place.divisor.shape)
+    expected = extent(place)
     if tuple(patch.shape[: len(expected)]) != expected:
         _check.invalid_value("add", "patch", f"match its place, {expected}", tuple(patch.shape))
-    extra = getattr(state, "shape", patch.shape)[len(expected) :]
+    shape = getattr(state, "shape", (*patch.shape, *(0,) * reduction.extra_axes))
+    extra = shape[len(expected) : len(shape) - reduction.extra_axes]
     if tuple(patch.shape[len(expected) :]) != tuple(extra):
         needed = f"have the channels of the volume, {tuple(extra)}"
         _check.invalid_value("add", "patch", needed, tuple(patch.shape[len(expected) :]))

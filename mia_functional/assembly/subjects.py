@@ -1,13 +1,13 @@
 """Predictions of many subjects, in any order, into one volume per subject; volumes of several planes into one."""
 
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
 from mia_functional import _array, _check
-from mia_functional.assembly.places import Place, fit, place_in
+from mia_functional.assembly.places import Place, fit, place_at, place_in
 from mia_functional.assembly.reductions import Reduction, mean
 from mia_functional.assembly.steps import add, start
 from mia_functional.assembly.volumes import filled, typed
@@ -48,9 +48,16 @@ class SampleTable(Protocol):
 
 
 class Begun(NamedTuple):
-    """A subject that is not complete: what it still waits for, its weights so far, a state and a patch per output."""
+    """A subject that is not complete.
 
-    missing: Counter[Any]
+    Args:
+        missing: For every index that it still waits for, the positions of its samples, counted from 1.
+        seen: On every voxel the weight of all patches so far, or the last position where the order matters.
+        states: A state per output.
+        patches: A patch per output.
+    """
+
+    missing: dict[Any, list[int]]
     seen: Any
     states: dict[Any, Any]
     patches: dict[Any, Array]
@@ -68,8 +75,10 @@ def assemble_subjects(
 ) -> Iterator[tuple[str, Any]]:
     """Yield the volume of every subject as soon as the prediction of its last sample is there, in whatever order.
 
-    Only subjects that have begun and are not complete are held in memory. With `last`, the prediction that came last
-    is the one that stays, so it depends on the order where patches overlap; nothing else does.
+    Only subjects that have begun and are not complete are held in memory. Another order of the predictions gives the
+    same volumes: exactly with `last` (the last in the order of the samples stays, not the one that came last; samples
+    of one and the same index are taken in the order of their predictions), `maximum` and `vote`; up to the rounding of
+    sums with `mean` and `total`, and exactly with these too where patches do not overlap or, for `mean`, all agree.
 
     Args:
         samples: What was predicted, from `dataset.samples`.
@@ -94,14 +103,14 @@ def assemble_subjects(
     begun: dict[str, Begun] = {}
     for subject, index, outputs in _each(predictions):
         if subject in waiting:
-            begun[subject] = _begin(*waiting.pop(subject))
+            begun[subject] = _begin(*waiting.pop(subject), np.int32 if reduction.ordered else np.float32)
         if subject not in begun or _key(index) not in begun[subject].missing:
             needed = "hold every sample once"
             _check.invalid_value("assemble_subjects", "predictions", needed, f"one more of {subject!r} at {index}")
         _bring(begun[subject], index, outputs, reduction, window, margin)
         if not begun[subject].missing:
             yield subject, _finished(begun.pop(subject), reduction, fill, dtype)
-    rest = {name: part.missing.total() for name, part in begun.items()} | {
+    rest = {name: sum(map(len, part.missing.values())) for name, part in begun.items()} | {
         name: len(indices) for name, (_, indices) in waiting.items()
     }
     for subject, count in rest.items():
@@ -174,9 +183,12 @@ def _each(predictions: Iterable[tuple[Mapping[str, Any], Any]]) -> Iterator[tupl
             yield subject, index, {name: output[row, ...] for name, output in outputs.items()}
 
 
-def _begin(shape: Shape, indices: SampleSequence) -> Begun:
+def _begin(shape: Shape, indices: SampleSequence, dtype: Any) -> Begun:
     """Return a subject before its first prediction."""
-    return Begun(Counter(map(_key, indices)), np.zeros(shape, dtype=np.float32), {}, {})
+    missing = defaultdict(list)
+    for position, index in enumerate(indices, start=1):
+        missing[_key(index)].append(position)
+    return Begun(dict(missing), np.zeros(shape, dtype=dtype), {}, {})
 
 
 def _key(index: Index) -> Any:
@@ -192,8 +204,12 @@ def _bring(
     if subject.patches and outputs.keys() != subject.patches.keys():
         needed = f"have the outputs {sorted(subject.patches)}"
         _check.invalid_value(function, "predictions", needed, sorted(outputs))
-    shape = subject.seen.shape
-    place = place_in(function, subject.seen, index, window if reduction.weighted else uniform)
+    positions, seen, shape = subject.missing[_key(index)], subject.seen, subject.seen.shape
+    rank = positions.pop(0)
+    if not positions:
+        del subject.missing[_key(index)]
+    weights = window if reduction.weighted else uniform
+    place = place_at(function, seen, index, rank) if reduction.ordered else place_in(function, seen, index, weights)
     for name, patch in outputs.items():
         _array.namespace(function, predictions=patch)
         part = fit(function, patch, index, shape, margin)
@@ -201,9 +217,6 @@ def _bring(
             subject.states[name] = start(part, shape, reduction=reduction)
             subject.patches[name] = part
         subject.states[name] = add(subject.states[name], part, place, reduction=reduction)
-    subject.missing.subtract([_key(index)])
-    if not subject.missing[_key(index)]:
-        del subject.missing[_key(index)]
 
 
 def _finished(subject: Begun, reduction: Reduction, fill: float | None, dtype: Any) -> Any:

@@ -33,7 +33,7 @@ def assemble(
             predictions, in the order of `indices`. Trailing axes (channels) are free, but the same for all.
         indices: The indices that the patches were extracted at, from `mia_functional.indexing`.
         shape: Spatial shape of the volume.
-        reduction: `mean`, `total`, `maximum`, `last`, `vote` (integer labels), or any record like them.
+        reduction: `mean`, `total`, `maximum`, `last`, `vote(labels)` (integer labels), or any record like them.
         window: Weights along one axis of a patch: `uniform`, `hann`, `gaussian` or any function like them; the weight
             of a voxel is the product over the axes. Only `mean` uses it.
         fill: Value of voxels that no patch covers; where left out, such voxels are an error.
@@ -46,7 +46,7 @@ def assemble(
         some planes of a patch; for a mean over indices that are no grid, for one channel of weights too.
 
     Raises:
-        TypeError: `vote` gets anything but concrete integers, or the patches are no arrays of real numbers.
+        TypeError: `vote` gets anything but integers, or the patches are no arrays of real numbers.
         ValueError: A patch does not match its index or has other channels than the first, the numbers of patches and
             indices differ, there are none, or voxels remain uncovered (the text states their fraction).
 
@@ -96,6 +96,6 @@ def filled(function: str, volume: Array, covered: list[Any], fill: float | None)
 
 
 def typed(volume: Array, patch: Array, dtype: Any) -> Array:
-    """Return a volume in the dtype asked for, else in that of floating patches, else as it is."""
-    own = patch.dtype if _array.dtype_kind(patch) == "float" else volume.dtype
+    """Return a volume in the dtype asked for, else in that of patches of its kind, else as it is."""
+    own = patch.dtype if _array.dtype_kind(patch) == _array.dtype_kind(volume) else volume.dtype
     return _array.library(volume).astype(volume, own if dtype is None else dtype, copy=False)
