@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Callable
-from functools import cache
+from functools import lru_cache
 from typing import Any
 
 import array_api_compat as compat
@@ -30,14 +30,14 @@ def reuse(function: Callable[..., Array], state: Array, *arguments: Any) -> Arra
     """Return `function(state, *arguments)`; JAX compiles it once and gives the memory of `state` to the result.
 
     Args:
-        function: A function at the top of a module, so that it is compiled once.
+        function: A function at the top of a module, or another that stays the same, so that it is compiled once.
         state: The caller's own array, not to be used afterwards.
         arguments: Arrays, or tuples of them.
     """
     return _reusing(function)(state, *arguments) if compat.is_jax_array(state) else function(state, *arguments)
 
 
-@cache
+@lru_cache(maxsize=256)
 def _reusing(function: Callable[..., Any]) -> Callable[..., Any]:
     """Return a function compiled by JAX that may overwrite its first argument."""
     result: Callable[..., Any] = sys.modules["jax"].jit(function, donate_argnums=0)

@@ -94,6 +94,32 @@ def update_block(array: Array, start: Any, function: Callable[..., Array], *oper
     return array
 
 
+def update_points(array: Array, places: Array, function: Callable[[Array], Array]) -> Array:
+    """Return `array` with the entries at some places, all different, replaced by `function(entries)`, at once.
+
+    The array is the caller's own, as for `update_block`.
+
+    Args:
+        array: `(*spatial, ...)`.
+        places: Integers `(count, axes)`, positions along the leading axes; they may be traced.
+        function: From a copy of the entries, `(count, ...)`, to the new ones.
+    """
+    if compat.is_jax_array(array):
+        index = tuple(places[:, axis] for axis in range(places.shape[1]))
+        return array.at[index].set(function(array[index]), unique_indices=True)
+    if compat.is_numpy_array(array) or compat.is_torch_array(array) or compat.is_cupy_array(array):
+        index = tuple(
+            from_numpy(places[:, axis].astype("int64"), library(array), array) for axis in range(places.shape[1])
+        )
+        array[index] = function(array[index])
+        return array
+    rows = [(*map(int, row), ...) for row in places]
+    entries = function(library(array).stack([array[row] for row in rows]))
+    for position, row in enumerate(rows):
+        array[row] = entries[position, ...]
+    return array
+
+
 def spread(values: Array, model: Array) -> Array:
     """Return values that broadcast against `model` in its shape: written out where operations are not fused."""
     return values if compat.is_jax_array(values) else library(model).zeros_like(model, dtype=values.dtype) + values

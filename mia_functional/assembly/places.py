@@ -7,7 +7,7 @@ made of two lines per axis.
 """
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import chain, product
 from typing import Any, NamedTuple
 
@@ -132,7 +132,19 @@ def extent(place: Place) -> Shape:
     if place.lines:
         return tuple(line.shape[-1] for line in place.lines)
     values: Array = place.newest if place.divisor is None else place.divisor
-    return tuple(values.shape)
+    return tuple(values.shape[place.start.ndim - 1 :])
+
+
+def each_column(places: Place, function: Callable[[Array], Any]) -> Place:
+    """Return places with all their columns changed alike: some rows of them, or one.
+
+    Example:
+        >>> each_column(Place(np.array([[0], [2]]), (), np.ones((2, 3))), lambda column: column[1]).start.tolist()
+        [2]
+    """
+    start, *lines = map(function, (places.start, *places.lines))
+    divisor, newest = (None if part is None else function(part) for part in (places.divisor, places.newest))
+    return Place(start, tuple(lines), divisor, newest)
 
 
 def _box(function: str, shape: Shape, index: Index, window: Window) -> tuple[Any, list[Any], tuple[slice, ...]]:

@@ -1,4 +1,4 @@
-"""Assembly of volumes that need not exist: planes are handed out as soon as no patch will touch them again."""
+"""Planes handed out one by one, as soon as no patch will touch them again; volumes of several planes into one."""
 
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -66,6 +66,40 @@ def assemble_planes(
         yield position, typed(plane, patch, dtype)
 
 
+def merge_planes(volumes: Iterable[Array], *, reduction: Reduction = mean) -> Array:
+    """Return one volume of several that were assembled from slices in different planes (2.5-D), one after the other.
+
+    Args:
+        volumes: Arrays of one shape and library; a generator needs memory for one of them at a time.
+        reduction: `mean`, `total`, `maximum`, `last` or `vote`.
+
+    Returns:
+        An array of their shape; of their dtype, sums and means of integers are float32.
+
+    Raises:
+        ValueError: There is none, or they differ in shape.
+
+    Example:
+        >>> import numpy as np
+        >>> merge_planes([np.array([1.0, 2.0]), np.array([3.0, 2.0])]).tolist()
+        [2.0, 2.0]
+    """
+    state: Any = None
+    volume = first = None
+    for position, volume in enumerate(volumes):
+        _array.namespace("merge_planes", volumes=volume)
+        first = volume if first is None else first
+        if volume.shape != first.shape:
+            _check.invalid_value(
+                "merge_planes", "volumes", f"have one shape, {tuple(first.shape)}", tuple(volume.shape)
+            )
+        state = start(volume, tuple(volume.shape), reduction=reduction) if state is None else state
+        state = add(state, volume, _again(position, volume.shape), reduction=reduction)
+    if volume is None:
+        _check.invalid_value("merge_planes", "volumes", "hold at least one volume", "none")
+    return typed(reduction.finish(state), volume, None)
+
+
 def _finished(
     parts: Iterator[tuple[Array, Place]], depth: int, shape: Shape, reduction: Reduction
 ) -> Iterator[tuple[int, Array, Array]]:
@@ -127,3 +161,10 @@ def _on_plane(covered: list[Any], position: int) -> list[Any]:
     """Return the weights of a plane, from those of the volume."""
     first, *others = covered
     return [first[position] * others[0], *others[1:]] if others else [first[position]]
+
+
+def _again(position: int, shape: Shape) -> Place:
+    """Return the place of a whole volume after `position` others."""
+    before = [position] + [0] * (len(shape) - 1)
+    lines = [np.stack([np.full(size, count), np.ones(size)]) for count, size in zip(before, shape, strict=True)]
+    return Place(np.zeros(len(shape), dtype=np.int32), tuple(lines))

@@ -6,7 +6,7 @@ from operator import itemgetter
 from typing import Any, TypeAlias
 
 from mia_functional import _array, _check
-from mia_functional.assembly.places import Place, placements
+from mia_functional.assembly.places import Place, each_column, placements
 from mia_functional.assembly.steps import add, finish, start
 from mia_functional.assembly.volumes import typed
 from mia_functional.assembly.windows import Window, uniform
@@ -87,11 +87,11 @@ def _looped(predict: Predict, volume: Array, places: Place, shape: Shape, number
     state: Any = None
     outputs: Any = None
     for low in range(0, len(places.start), number):
-        rows = _each(places, itemgetter(slice(low, low + number)))
+        rows = each_column(places, itemgetter(slice(low, low + number)))
         outputs = predict(volume, rows.start)
         state = start(outputs[0, ...], shape) if state is None else state
         for row in range(outputs.shape[0]):
-            state = add(state, outputs[row, ...], _each(rows, itemgetter(row)))
+            state = add(state, outputs[row, ...], each_column(rows, itemgetter(row)))
     return typed(finish(state), outputs, None)
 
 
@@ -99,7 +99,7 @@ def _compiled(predict: Predict, volume: Array, places: Place, shape: Shape, numb
     """Return the assembled predictions of all windows, by one compiled loop; what is left of a batch comes last."""
     count = len(places.start)
     whole = count - count % number
-    batches = _each(places, lambda column: column[:whole].reshape(-1, number, *column.shape[1:]))
+    batches = each_column(places, lambda column: column[:whole].reshape(-1, number, *column.shape[1:]))
 
     def run(volume: Array) -> Array:
         def bring(state: Array, rows: Place) -> Array:
@@ -110,12 +110,7 @@ def _compiled(predict: Predict, volume: Array, places: Place, shape: Shape, numb
         model = _array.zeros(_array.library(volume), like.shape[1:], like.dtype, volume)
         state = _array.fold(bring, start(model, shape), batches) if whole else start(model, shape)
         if whole < count:
-            state = bring(state, _each(places, itemgetter(slice(whole, None))))
+            state = bring(state, each_column(places, itemgetter(slice(whole, None))))
         return typed(finish(state), model, None)
 
     return _array.program(run, volume)
-
-
-def _each(places: Place, function: Callable[[Any], Any]) -> Place:
-    """Return places with all their columns changed alike."""
-    return Place(function(places.start), tuple(map(function, places.lines)))

@@ -5,6 +5,7 @@ from typing import Any
 from mia_functional import _array, _check
 from mia_functional.assembly.places import Place, extent
 from mia_functional.assembly.reductions import Reduction, mean
+from mia_functional.assembly.voxels import bring
 from mia_functional.typing import Array, Shape
 
 
@@ -38,28 +39,31 @@ def start(patch: Array, shape: Shape, *, reduction: Reduction = mean) -> Any:
 
 
 def add(state: Any, patch: Array, place: Place, *, reduction: Reduction = mean) -> Any:
-    """Return the state with one patch brought in; the state given is used up (donate it: `donate_argnums=0`).
+    """Return the state with a patch brought in, or several; the state given is used up (donate it: `donate_argnums=0`).
 
-    Under `jit`, `scan` and `vmap` the place may be traced; in NumPy and PyTorch the state is changed in place.
+    Under `jit`, `scan` and `vmap` the place may be traced; in NumPy and PyTorch the state is changed in place. Several
+    patches with several places come one after the other; single voxels at once, so that they must be different ones.
 
     Args:
         state: From `start` or `add`.
-        patch: `(*patch, ...)`, with one axis for each of the volume: of size 1 where the index is an integer.
-        place: One row of `placements`, of the reduction's indices; it lies in the volume.
+        patch: `(*patch, ...)`, with one axis for each of the volume: of size 1 where the index is an integer; or
+            `(count, *patch, ...)`.
+        place: One row of `placements`, of the reduction's indices, or `count` of them; it lies in the volume.
         reduction: As for `start`.
 
     Raises:
         ValueError: The patch has another shape than its place, or other channels than the volume.
     """
-    expected = extent(place)
+    rows = tuple(place.start.shape[:-1])
+    expected = rows + extent(place)
     if tuple(patch.shape[: len(expected)]) != expected:
         _check.invalid_value("add", "patch", f"match its place, {expected}", tuple(patch.shape))
-    shape = getattr(state, "shape", (*patch.shape, *(0,) * reduction.extra_axes))
-    extra = shape[len(expected) : len(shape) - reduction.extra_axes]
-    if tuple(patch.shape[len(expected) :]) != tuple(extra):
-        needed = f"have the channels of the volume, {tuple(extra)}"
-        _check.invalid_value("add", "patch", needed, tuple(patch.shape[len(expected) :]))
-    return reduction.add(state, patch, place)
+    channels = tuple(patch.shape[len(expected) :])
+    shape = getattr(state, "shape", (*expected[len(rows) :], *channels, *(0,) * reduction.extra_axes))
+    extra = tuple(shape[len(expected) - len(rows) : len(shape) - reduction.extra_axes])
+    if channels != extra:
+        _check.invalid_value("add", "patch", f"have the channels of the volume, {extra}", channels)
+    return bring(state, patch, place, reduction) if rows else reduction.add(state, patch, place)
 
 
 def finish(state: Any, *, reduction: Reduction = mean) -> Array:

@@ -7,7 +7,9 @@ from mia_functional import _array, _check
 from mia_functional.assembly.places import fit, refuse_gaps, walk
 from mia_functional.assembly.reductions import Reduction, mean
 from mia_functional.assembly.steps import add, start
+from mia_functional.assembly.voxels import joined, of_table, table_of
 from mia_functional.assembly.windows import Window, uniform
+from mia_functional.indexing import Boxes
 from mia_functional.typing import Array, Index, Margin, Shape
 
 
@@ -57,9 +59,13 @@ def assemble(
         [1.0, 2.0, 3.0]
     """
     size = _check.integers("assemble", "shape", shape, minimum=1)
+    table = table_of("assemble", indices, size) if isinstance(indices, Boxes) and hasattr(patches, "shape") else None
+    if table is not None and margin == 0:
+        state, seen = of_table("assemble", patches, table, size, reduction)
+        return typed(filled("assemble", reduction.finish(state), [seen], fill), patches, dtype)
+    patches, indices = joined(patches, indices, margin)
     walked, covered = walk("assemble", indices, size, window if reduction.weighted else uniform, fill)
-    state: Any = None
-    patch: Any = None
+    state = patch = None
     for patch, (index, place) in paired("assemble", patches, walked):
         part = fit("assemble", patch, index, size, margin)
         state = start(part, size, reduction=reduction) if state is None else state
