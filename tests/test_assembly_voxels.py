@@ -141,7 +141,7 @@ def test_several_places_at_once_equal_one_after_the_other(xp, reduction, size):
     ):
         parts = values(rng, (len(indices), *patch, 2), reduction)
         parts = parts if reduction.name == "vote" else parts.astype(np.float32)
-        places = placements(indices, shape, window=hann)
+        (places,) = placements(indices, shape, window=hann)
         found = xp.run(lambda array, places=places: stepwise(array, places, shape, reduction, size), parts)
         expected = stepwise(parts, places, shape, reduction, 1)
         np.testing.assert_allclose(found, expected, rtol=2e-6, atol=2e-6)
@@ -150,7 +150,7 @@ def test_several_places_at_once_equal_one_after_the_other(xp, reduction, size):
 def test_batches_of_voxels_are_scanned_with_traced_places():
     shape = (4, 5, 6)
     order = np.random.default_rng(0).permutation(120)
-    places = placements(indexing.voxels(shape), shape)
+    (places,) = placements(indexing.voxels(shape), shape)
     parts = np.random.default_rng(1).normal(size=(120, 1, 1, 1, 3)).astype(np.float32)
     batches = Place(*(jax.tree.map(lambda column: column[order].reshape(6, 20, *column.shape[1:]), places)))
 
@@ -171,7 +171,7 @@ def test_a_reduction_of_your_own_with_several_states_takes_several_places():
         return total.add(state[0], patch, place), total.add(state[1], patch**2, place)
 
     spread = Reduction(name="variance", start=begin, add=bring, finish=lambda state: state[1] - state[0] ** 2)
-    places = placements(indexing.voxels((2, 2)), (2, 2))
+    (places,) = placements(indexing.voxels((2, 2)), (2, 2))
     parts = np.array([1.0, 2.0, 3.0, 4.0]).reshape(4, 1, 1)
     state = add(start(parts[0], (2, 2), reduction=spread), parts, places, reduction=spread)
     assert state[1].tolist() == [[1, 4], [9, 16]]
@@ -274,11 +274,11 @@ def test_voxels_that_belong_to_no_sample_are_refused(indices, text):
         (lambda: assemble(np.ones((4, 2)), indexing.slices((3, 2)), (3, 2)), "got fewer indices"),
         (lambda: assemble(np.ones((3, 3)), indexing.slices((3, 2)), (3, 2)), r"must match their index, \(2,\)"),
         (
-            lambda: add(start(np.ones((1, 2)), (3,)), np.ones((3, 1, 1)), placements(indexing.voxels((3,)), (3,))),
+            lambda: add(start(np.ones((1, 2)), (3,)), np.ones((3, 1, 1)), *placements(indexing.voxels((3,)), (3,))),
             r"`patch` must have the channels of the volume, \(2,\); got \(1,\)",
         ),
         (
-            lambda: add(start(np.ones(1), (3,)), np.ones((2, 1)), placements(indexing.voxels((3,)), (3,))),
+            lambda: add(start(np.ones(1), (3,)), np.ones((2, 1)), *placements(indexing.voxels((3,)), (3,))),
             r"`patch` must match its place, \(3, 1\); got \(2, 1\)",
         ),
     ],

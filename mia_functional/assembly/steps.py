@@ -24,7 +24,7 @@ def start(patch: Array, shape: Shape, *, reduction: Reduction = mean) -> Any:
         >>> import jax
         >>> from mia_functional.assembly.places import placements
         >>> from mia_functional.indexing import patches
-        >>> places = placements(patches((3,), (2,), step=1), (3,))
+        >>> (places,) = placements(patches((3,), (2,), step=1), (3,))
         >>> parts = jax.numpy.asarray([[1.0, 1.0], [3.0, 3.0]])
         >>> state = start(parts[0], (3,))
         >>> state, _ = jax.lax.scan(lambda state, row: (add(state, *row), None), state, (parts, places))
