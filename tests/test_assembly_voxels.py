@@ -26,6 +26,7 @@ from mia_functional.assembly import (
     start,
     total,
     vote,
+    voxels,
 )
 
 REDUCTIONS = (mean, last, maximum, total, vote(range(4)))
@@ -100,6 +101,19 @@ def test_an_array_of_slices_or_voxels_becomes_the_volume(xp, axis, reduction):
             lambda array, indices=indices: assemble(array, indices, (3, 4, 5), reduction=reduction), parts.copy()
         )
         np.testing.assert_array_equal(found, volume[..., 0] if parts.ndim == 1 else volume)
+
+
+@pytest.mark.parametrize("reduction", REDUCTIONS, ids=name_of)
+def test_listed_slices_that_follow_each_other_are_taken_together(xp, reduction, monkeypatch):
+    monkeypatch.setattr(voxels, "ROWS", 8)
+    shape = (5, 4, 70)
+    indices = indexing.slices(shape, axis=(1, 2))
+    rng = np.random.default_rng(0)
+    parts = [values(rng, [shape[k] for k in range(3) if isinstance(i[k], slice)], reduction) for i in indices]
+    parts = [part.astype(np.int32 if reduction.name == "vote" else np.float32) for part in parts]
+    found = xp.run(lambda *arrays: assemble(list(arrays), indices, shape, reduction=reduction), *parts)
+    expected = assemble(iter(parts), indices, shape, reduction=reduction)
+    np.testing.assert_allclose(found, expected, rtol=2e-6, atol=2e-6)
 
 
 def test_slices_with_a_margin_come_back_too():

@@ -157,6 +157,19 @@ def extent(place: Place) -> Shape:
     return tuple(values.shape[place.start.ndim - 1 :])
 
 
+def rows_of(place: Place, low: int, high: int) -> Place:
+    """Return the place of some planes of a patch, along the first axis.
+
+    Example:
+        >>> rows_of(Place(np.array([3]), (), np.ones(5)), 1, 3)
+        Place(start=array([4], dtype=int32), lines=(), divisor=array([1., 1.]), newest=None)
+    """
+    start = np.concatenate([place.start[:1] + low, place.start[1:]]).astype(np.int32)
+    lines = tuple(line[:, low:high] if axis == 0 else line for axis, line in enumerate(place.lines))
+    divisor, newest = (None if part is None else part[low:high] for part in (place.divisor, place.newest))
+    return Place(start, lines, divisor, newest)
+
+
 def each_column(places: Place, function: Callable[[Array], Any]) -> Place:
     """Return places with all their columns changed alike: some rows of them, or one.
 

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from mia_functional import _array, _check
-from mia_functional.assembly.places import Place, fit, walk
+from mia_functional.assembly.places import Place, fit, rows_of, walk
 from mia_functional.assembly.reductions import Reduction, mean
 from mia_functional.assembly.steps import add, start
 from mia_functional.assembly.volumes import filled, paired, typed
@@ -141,9 +141,8 @@ def _pieces(part: Array, place: Place, depth: int) -> Iterator[tuple[Array, Plac
     first = min(size, depth - row)
     for low, high, begin in ((0, first, row), (first, size, 0)):
         if low < high:
-            lines = tuple(line[:, low:high] if axis == 0 else line for axis, line in enumerate(place.lines))
-            divisor = None if place.divisor is None else place.divisor[low:high]
-            where = Place(np.concatenate([[begin], place.start[1:]]).astype(np.int32), lines, divisor)
+            start = np.array([begin, *place.start[1:]], dtype=np.int32)
+            where = rows_of(place, low, high)._replace(start=start)
             yield (part if size == high - low else part[low:high, ...]), where
 
 

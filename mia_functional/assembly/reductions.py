@@ -76,19 +76,37 @@ def _blend(state: Array, patch: Array, place: Place) -> Array:
         return _array.update_block(
             state, place.start, partial(_toward, xp), patch, _beside(place.divisor, patch, state)
         )
+    even = _even(place.lines)
+    if even == 1:
+        return _array.set_block(state, place.start, xp.astype(patch, state.dtype, copy=False))
+    if even:
+        return _array.update_block(state, place.start, partial(_toward, xp, divisor=even), patch)
     first, *others = [_array.moved(line, state) for line in place.lines]
-    base, slopes = _planes(xp, first.shape[0] - 1, others, patch[0, ...])
+    nothing = _array.zeros(xp, (1,) * patch.ndim, state.dtype, state)
+    base, *slopes = (_array.spread(part, patch[:1, ...]) for part in _planes(nothing, others, first.shape[0] - 1))
     for low, high, rises in _steps(place.lines[0], state):
-        bring = partial(_toward, xp, divisor=_divisor(base, slopes, rises))
-        state = _array.update_block(state, (place.start[0] + low, *place.start[1:]), bring, patch[low:high, ...])
+        part, begin = patch[low:high, ...], (place.start[0] + low, *place.start[1:])
+        state = _array.update_block(state, begin, partial(_toward, xp), part, _divisor(base, slopes, rises))
         if high == patch.shape[0]:
             return state
     rises = [xp.reshape(first[row, ...], (-1, *(1,) * (patch.ndim - 1))) for row in (0, *range(2, first.shape[0]))]
+    count = len(rises)
 
-    def vary(block: Array, part: Array, *rises: Array) -> Array:
-        return _toward(xp, block, part, _divisor(base, slopes, rises))
+    def vary(block: Array, part: Array, base: Array, *lines: Array) -> Array:
+        return _toward(xp, block, part, _divisor(base, lines[count:], lines[:count]))
 
-    return _array.update_block(state, place.start, vary, patch, *rises)
+    return _array.update_block(state, place.start, vary, patch, base, *rises, *slopes)
+
+
+def _even(lines: tuple[Array, ...]) -> float:
+    """Return `d` if it is known to be the same for the whole patch, as it is for slices; else 0."""
+    if not all(_array.is_numpy(line) and (line == line[:, :1]).all() for line in lines):
+        return 0.0
+    below, others = 0.0, 1.0
+    for line in lines:
+        below = line[0, 0] + line[1, 0] * below
+        others = others * line[2:, 0]
+    return float(1 + below + np.sum(others))
 
 
 def _beside(values: Array, patch: Array, state: Array) -> Array:
@@ -111,7 +129,7 @@ def _steps(line: Array, state: Array) -> list[tuple[int, int, list[float]]]:
     return [(low, high, [float(line[row, low]) for row in (0, *range(2, len(line)))]) for low, high in pairwise(cuts)]
 
 
-def _divisor(base: Any, slopes: list[Any], rises: Sequence[Any]) -> Any:
+def _divisor(base: Array, slopes: Sequence[Array], rises: Sequence[Any]) -> Array:
     """Return `d` of planes."""
     divisor = base + rises[0] * slopes[0]
     for rise, slope in zip(rises[1:], slopes[1:], strict=True):
@@ -119,33 +137,35 @@ def _divisor(base: Any, slopes: list[Any], rises: Sequence[Any]) -> Any:
     return divisor
 
 
-def _planes(xp: Any, count: int, lines: list[Array], plane: Array) -> tuple[Any, list[Any]]:
-    """Return `d` on every plane as a base, and slopes for `count` lines of the first axis."""
-    below: Any = 0.0
-    slopes: list[Any] = [1.0] * count
-    for axis, line in enumerate(lines):
-        shape = (*(1,) * axis, -1, *(1,) * (plane.ndim - axis - 1))
+def _planes(nothing: Array, lines: list[Array], count: int) -> list[Array]:
+    """Return `d` on a plane as a base, and slopes for `count` lines of the first axis."""
+    xp = _array.library(nothing)
+    below, slopes = nothing, [nothing + 1] * count
+    for axis, line in enumerate(lines, start=1):
+        shape = (*(1,) * axis, -1, *(1,) * (nothing.ndim - axis - 1))
         before, *rows = (xp.reshape(line[row, ...], shape) for row in range(line.shape[0]))
         below = before + rows[0] * below
         slopes = [row * slope for row, slope in zip(rows, slopes, strict=True)]
-    base = 1 + below
-    return (_array.spread(base, plane), [_array.spread(slope, plane) for slope in slopes]) if lines else (base, slopes)
+    return [1 + below, *slopes]
 
 
 def _toward(xp: Any, block: Array, part: Array, divisor: Array) -> Array:
     """Return means, moved towards new values."""
     step = xp.astype(part, block.dtype, copy=False) - block
     step /= divisor
-    step += block
-    return step
+    block += step
+    return block
 
 
 def _sum(state: Array, patch: Array, place: Place) -> Array:
     """Return sums with a patch added, promoted first."""
-    xp = _array.library(state)
-    return _array.update_block(
-        state, place.start, lambda block, part: block + xp.astype(part, block.dtype, copy=False), patch
-    )
+    return _array.update_block(state, place.start, partial(_plus, _array.library(state)), patch)
+
+
+def _plus(xp: Any, block: Array, part: Array) -> Array:
+    """Return a block with a part added."""
+    block += xp.astype(part, block.dtype, copy=False)
+    return block
 
 
 def _write(state: Array, patch: Array, place: Place) -> Array:
@@ -187,9 +207,7 @@ def _cast(labels: tuple[int, ...], state: Array, patch: Array, place: Place) -> 
 def _count(state: Array, votes: Array, place: Place) -> Array:
     """Return counts with votes added."""
     xp = _array.library(state)
-    return _array.update_block(
-        state, place.start, lambda block, part: block + xp.astype(part & (block < VOTES), block.dtype), votes
-    )
+    return _array.update_block(state, place.start, lambda block, part: _plus(xp, block, part & (block < VOTES)), votes)
 
 
 def _elect(labels: tuple[int, ...], state: Array) -> Array:

@@ -1,13 +1,13 @@
 """Patches back into volumes: every prediction goes to its index, and overlaps are resolved by a reduction."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from mia_functional import _array, _check
 from mia_functional.assembly.places import fit, refuse_gaps, walk
 from mia_functional.assembly.reductions import Reduction, mean
 from mia_functional.assembly.steps import add, start
-from mia_functional.assembly.voxels import joined, of_table, table_of
+from mia_functional.assembly.voxels import joined, of_table, table_of, thickened
 from mia_functional.assembly.windows import Window, uniform
 from mia_functional.indexing import Boxes
 from mia_functional.typing import Array, Index, Margin, Shape
@@ -65,15 +65,18 @@ def assemble(
         return typed(filled("assemble", reduction.finish(state), [seen], fill), patches, dtype)
     patches, indices = joined(patches, indices, margin)
     walked, covered = walk("assemble", indices, size, window if reduction.weighted else uniform, fill)
-    state = patch = None
-    for patch, (index, place) in paired("assemble", patches, walked):
-        part = fit("assemble", patch, index, size, margin)
+    state = part = None
+    fitted = (
+        (fit("assemble", patch, index, size, margin), place)
+        for patch, (index, place) in paired("assemble", patches, walked)
+    )
+    for part, place in thickened(fitted) if isinstance(patches, Sequence) else fitted:
         state = start(part, size, reduction=reduction) if state is None else state
         state = add(state, part, place, reduction=reduction)
     if state is None:
         _check.invalid_value("assemble", "patches", "hold at least one patch", "none")
     volume = reduction.finish(state)
-    return typed(filled("assemble", volume, covered, fill), patch, dtype)
+    return typed(filled("assemble", volume, covered, fill), part, dtype)
 
 
 def paired(function: str, patches: Any, walked: Iterator[Any]) -> Iterator[tuple[Array, Any]]:

@@ -9,13 +9,16 @@ from typing import Any
 import numpy as np
 
 from mia_functional import _array, _check
-from mia_functional.assembly.places import Place, each_column, extent
+from mia_functional.assembly.places import Place, each_column, extent, rows_of
 from mia_functional.assembly.reductions import Reduction
 from mia_functional.indexing import Boxes, Indices, starts
 from mia_functional.typing import Array, Index, Margin, Shape
 
 CHUNK = 2**16
 """Voxels of an array that are brought in at a time."""
+
+THICK, ROWS = 32, 2**13
+"""How many planes are joined, and the elements of each that are taken at a time."""
 
 
 def joined(patches: Any, indices: Iterable[Index], margin: Margin) -> tuple[Any, Iterable[Index]]:
@@ -35,6 +38,44 @@ def joined(patches: Any, indices: Iterable[Index], margin: Margin) -> tuple[Any,
     order = [(lines + planes).index(place) for place in range(len(grid))]
     whole = xp.permute_dims(apart, (*order, *range(len(grid), apart.ndim)))
     return whole[None, ...], Indices(grids=(tuple((span,) for span in spans),))
+
+
+def thickened(parts: Iterator[tuple[Array, Place]]) -> Iterator[tuple[Array, Place]]:
+    """Yield patches and places; planes of a grid that follow each other along the last axis are joined, few at a time.
+
+    One by one they would touch all memory of the volume every time. Those that are joined have few rows, so that they
+    stay in the processor's cache.
+    """
+    held: list[tuple[Array, Place]] = []
+    for part, place in parts:
+        if len(held) == THICK or (held and not _follows(held[-1][1], place)):
+            yield from _together(held)
+            held = []
+        held.append((part, place))
+    yield from _together(held)
+
+
+def _follows(one: Place, other: Place) -> bool:
+    """Tell whether places are those of planes that follow each other along the last axis."""
+    if not one.lines or one.lines[-1].shape[1] > 1 or other.lines[-1].shape[1] > 1 or len(one.lines) == 1:
+        return False
+    same = all(line is beside for line, beside in zip(one.lines[:-1], other.lines[:-1], strict=True))
+    return same and (other.start - one.start).tolist() == [0] * (len(one.lines) - 1) + [1]
+
+
+def _together(held: list[tuple[Array, Place]]) -> Iterator[tuple[Array, Place]]:
+    """Yield planes as thicker patches of few rows; one alone as it is."""
+    if len(held) < 2:
+        yield from held
+        return
+    (part, place), *_ = held
+    axis, size = len(place.lines) - 1, part.shape[0]
+    lines = (*place.lines[:-1], np.concatenate([place.lines[-1] for _, place in held], axis=1))
+    rows = max(1, ROWS // math.prod(part.shape[1:])) if _array.on_host(part) and not _array.is_jax(part) else size
+    for low in range(0, size, rows):
+        high = min(low + rows, size)
+        some = [part[low:high, ...] for part, _ in held]
+        yield _array.library(part).concat(some, axis=axis), rows_of(place._replace(lines=lines), low, high)
 
 
 def table_of(function: str, indices: Iterable[Index], shape: Shape) -> Any:
