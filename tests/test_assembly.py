@@ -112,18 +112,39 @@ def test_total_maximum_and_vote_by_hand(xp):
 
     assert reduce(total).tolist() == [1, 5 + 4 + 5, 2 + 4 + 4, 2 + 3]
     assert reduce(maximum).tolist() == [1, 5, 4, 3]
-    if xp.name == "jax-jit":
-        with pytest.raises(TypeError, match="`patches` must be concrete"):
-            reduce(vote)
-    else:
-        found = reduce(vote)
-        assert found.tolist() == [1, 5, 4, 2]
-        assert found.dtype == np.int32
+    found = reduce(vote(range(1, 6)))
+    assert found.tolist() == [1, 5, 4, 2]
+    assert found.dtype == np.int32
+    assert reduce(vote((5, 4, 3, 2, 1))).tolist() == [1, 5, 4, 3]
 
 
-def test_vote_refuses_what_is_no_label():
-    with pytest.raises(TypeError, match="vote: `patches` must hold integer labels; got dtype float64"):
-        assemble([np.ones(2)], [(slice(0, 2),)], (2,), reduction=vote)
+def test_votes_are_counted_up_to_a_limit_and_never_wrap():
+    parts = np.array([[0, 1, 1]] * 40000 + [[1, 0, 1]] * 3, dtype=np.uint8)
+    found = assemble(parts, [(slice(0, 3),)] * len(parts), (3,), reduction=vote((0, 1)))
+    assert found.tolist() == [0, 1, 1]
+    assert found.dtype == np.uint8
+
+
+def test_a_vote_is_the_same_record_for_the_same_labels():
+    assert vote([0, 1]) is vote((0, 1))
+    assert hash(vote((0, 1))) != hash(vote((1, 0)))
+
+
+@pytest.mark.parametrize(
+    ("parts", "labels", "kind", "text"),
+    [
+        (np.ones(2), (0, 1), TypeError, "vote: `patches` must hold integer labels; got dtype float64"),
+        (np.array([2, 7, 1]), (1,), ValueError, r"`patches` must hold only the labels \(1,\); got \[2, 7\]"),
+        (np.array([2], np.uint8), (2, 300), ValueError, "`labels` must be numbers that patches of uint8 can hold"),
+        (np.array([2]), (2, 2), ValueError, r"`labels` must be different whole numbers of at most 32 bits; got \(2, 2"),
+        (np.array([2]), (), ValueError, "`labels` must be different"),
+        (np.array([2]), (2, 2**31), ValueError, "`labels` must be different whole numbers of at most 32 bits"),
+        (np.array([2]), 2, TypeError, "`labels` must be a sequence of whole numbers"),
+    ],
+)
+def test_vote_refuses_what_is_no_label(parts, labels, kind, text):
+    with pytest.raises(kind, match=text):
+        assemble([parts], [(slice(0, len(parts)),)], parts.shape, reduction=vote(labels))
 
 
 @settings(max_examples=40, deadline=None)

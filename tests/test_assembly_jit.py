@@ -1,5 +1,9 @@
 """Assembly inside compiled loops: scans with traced positions, donated buffers, sliding windows."""
 
+import gc
+import weakref
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -48,7 +52,7 @@ def scanned(parts, places, reduction):
 @pytest.mark.parametrize("reduction", REDUCTIONS, ids=lambda reduction: reduction.name)
 @pytest.mark.parametrize("window", [uniform, hann, gaussian])
 def test_a_compiled_scan_equals_assemble(reduction, window):
-    places = placements(GRID, SHAPE, window=window)
+    (places,) = placements(GRID, SHAPE, window=window)
     found = jax.jit(scanned, static_argnums=2)(jnp.asarray(PARTS), places, reduction)
     expected = assemble(PARTS, GRID, SHAPE, reduction=reduction, window=window)
     np.testing.assert_allclose(found, expected, rtol=2e-6, atol=2e-6)
@@ -56,7 +60,7 @@ def test_a_compiled_scan_equals_assemble(reduction, window):
 
 @pytest.mark.parametrize("window", [uniform, hann, gaussian])
 def test_a_compiled_scan_of_what_was_extracted_is_exactly_the_identity(window):
-    places = placements(GRID, SHAPE, window=window)
+    (places,) = placements(GRID, SHAPE, window=window)
 
     @jax.jit
     def there_and_back(volume, places):
@@ -71,7 +75,7 @@ def test_a_compiled_scan_of_what_was_extracted_is_exactly_the_identity(window):
 
 @pytest.mark.parametrize("reduction", REDUCTIONS, ids=lambda reduction: reduction.name)
 def test_a_donated_state_is_reused(reduction):
-    places = placements(GRID, SHAPE)
+    (places,) = placements(GRID, SHAPE)
     bring = jax.jit(add, donate_argnums=0, static_argnames="reduction")
     state = start(jnp.asarray(PARTS[0]), SHAPE, reduction=reduction)
     compiled = bring.lower(state, PARTS[0], row(places, 0), reduction=reduction).compile()
@@ -91,7 +95,7 @@ def row(places, k):
 
 @pytest.mark.parametrize("reduction", REDUCTIONS, ids=lambda reduction: reduction.name)
 def test_a_loop_of_your_own_equals_assemble_in_every_library(xp, reduction):
-    places = placements(GRID, SHAPE, window=hann)
+    (places,) = placements(GRID, SHAPE, window=hann)
 
     def loop(parts):
         state = start(parts[0, ...], SHAPE, reduction=reduction)
@@ -104,7 +108,7 @@ def test_a_loop_of_your_own_equals_assemble_in_every_library(xp, reduction):
 
 
 def test_placements_are_starts_and_small_lines():
-    places = placements(GRID, SHAPE, window=gaussian)
+    (places,) = placements(GRID, SHAPE, window=gaussian)
     np.testing.assert_array_equal(places.start, indexing.starts(GRID))
     assert [line.shape for line in places.lines] == [(len(GRID), 2, 3), (len(GRID), 2, 4), (len(GRID), 2, 3)]
 
@@ -159,6 +163,61 @@ def test_a_sliding_window_in_jax_is_one_program_with_the_network_once():
     assert "while" in text
 
 
+def test_a_network_that_is_compiled_already_is_compiled_into_a_loop_once_and_not_kept():
+    calls = []
+
+    @jax.jit
+    def network(batch):
+        calls.append(batch.shape)
+        return batch * 2
+
+    volume = jnp.asarray(VOLUME)
+    slide = partial(sliding_window, network, patch_shape=(3, 4, 3), step=(2, 3, 2), batch_size=5)
+    np.testing.assert_array_equal(slide(volume), VOLUME * 2)
+    traced = len(calls)
+    np.testing.assert_array_equal(slide(volume + 1), (VOLUME + 1) * 2)
+    np.testing.assert_allclose(slide(volume, window=hann), VOLUME * 2)
+    assert len(calls) == traced
+    assert (slide(volume[:5]) == VOLUME[:5] * 2).all()
+    alive = weakref.ref(network)
+    del network, slide
+    gc.collect()
+    assert alive() is None
+
+
+def test_a_network_that_is_not_compiled_may_change_between_calls():
+    weights = {"factor": 2.0}
+
+    def network(batch):
+        return batch * weights["factor"]
+
+    volume = jnp.asarray(VOLUME)
+    np.testing.assert_array_equal(sliding_window(network, volume, (3, 4, 3)), VOLUME * 2)
+    weights["factor"] = 3.0
+    np.testing.assert_array_equal(sliding_window(network, volume, (3, 4, 3)), VOLUME * 3)
+
+
+@pytest.mark.parametrize("reduction", REDUCTIONS, ids=lambda reduction: reduction.name)
+def test_slices_in_three_planes_are_scanned_one_table_after_the_other(reduction):
+    indices = indexing.slices(SHAPE, axis=(0, 1, 2))
+    parts = [doubted(VOLUME[index], seed) for seed, index in enumerate(indices)]
+    tables = placements(indices, SHAPE, window=hann)
+    ends = np.cumsum((0, *SHAPE))
+    planes = tuple(
+        np.stack([np.expand_dims(part, axis) for part in parts[ends[axis] : ends[axis + 1]]]) for axis in range(3)
+    )
+
+    @jax.jit
+    def run(planes):
+        state = start(planes[0][0], SHAPE, reduction=reduction)
+        for table in zip(planes, tables, strict=True):
+            state, _ = jax.lax.scan(lambda state, row: (add(state, *row, reduction=reduction), None), state, table)
+        return finish(state, reduction=reduction)
+
+    expected = assemble(parts, indices, SHAPE, reduction=reduction, window=hann)
+    np.testing.assert_allclose(run(planes), expected, rtol=2e-6, atol=2e-6)
+
+
 def test_a_sliding_window_may_not_change_the_volume_through_its_patches():
     def careless(batch):
         batch += 1
@@ -172,24 +231,24 @@ def test_a_sliding_window_may_not_change_the_volume_through_its_patches():
 @pytest.mark.parametrize(
     ("call", "text"),
     [
-        (lambda: placements(GRID, (7, 8)), "`indices` must be one grid of equal patches inside of"),
-        (lambda: placements(indexing.slices((3, 3), axis=(0, 1)), (3, 3)), "must be one grid of equal patches"),
+        (lambda: placements(GRID, (7, 8)), "`indices` must be grids of equal patches inside of"),
+        (lambda: placements([(slice(0, 3),)], (3,)), "must be grids of equal patches"),
         (
             lambda: placements(indexing.patches((5,), (2,), boundary=indexing.overhang), (5,)),
-            "must be one grid of equal patches",
+            "must be grids of equal patches",
         ),
         (
             lambda: placements(indexing.patches((5,), (2,), boundary=indexing.clip), (5,)),
-            "must be one grid of equal patches",
+            "must be grids of equal patches",
         ),
         (lambda: placements(indexing.patches((5,), (2,), step=3), (6,)), r"33\.3333% is missing"),
         (lambda: start(np.ones((2, 9)), (3, 3)), r"`patch` must fit into the volume, \(3, 3\); got \(2, 9\)"),
         (
-            lambda: add(start(PARTS[0], SHAPE), PARTS[0][:2], row(placements(GRID, SHAPE), 0)),
+            lambda: add(start(PARTS[0], SHAPE), PARTS[0][:2], row(placements(GRID, SHAPE)[0], 0)),
             r"`patch` must match its place, \(3, 4, 3\)",
         ),
         (
-            lambda: add(start(PARTS[0], SHAPE), PARTS[0][..., :1], row(placements(GRID, SHAPE), 0)),
+            lambda: add(start(PARTS[0], SHAPE), PARTS[0][..., :1], row(placements(GRID, SHAPE)[0], 0)),
             r"`patch` must have the channels of the volume, \(2,\); got \(1,\)",
         ),
         (lambda: sliding_window(lambda b: b[:, 1:], np.ones(5), (3,)), r"`function` must return predictions \(1, 3\)"),

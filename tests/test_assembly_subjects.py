@@ -1,10 +1,13 @@
 """Predictions of many subjects: any order, batches, dictionaries, and mistakes."""
 
 import tracemalloc
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from mia_functional import indexing
 from mia_functional.assembly import (
@@ -16,6 +19,7 @@ from mia_functional.assembly import (
     maximum,
     mean,
     merge_planes,
+    total,
     vote,
 )
 from mia_functional.extraction import extract
@@ -91,6 +95,72 @@ def test_a_shuffled_order_gives_the_same_volumes_where_patches_disagree(reductio
         np.testing.assert_allclose(other[name], expected, rtol=2e-6, atol=2e-6)
 
 
+@settings(deadline=None, max_examples=80)
+@given(st.data(), st.sampled_from((last, maximum, vote(range(4)), mean, total)))
+def test_a_shuffled_order_gives_the_volumes_of_the_order_of_the_samples(data, reduction):
+    grids = tuple(data.draw(st.lists(st.tuples(*[st.integers(2, 6)] * 2), min_size=1, max_size=3)))
+    cohort = Cohort(tuple("ABC"[: len(grids)]), grids)
+    indices = tuple(data.draw(overlapping(grid)) for grid in grids)
+    rng = np.random.default_rng(data.draw(st.integers(0, 2**32 - 1)))
+    dtype = np.uint8 if reduction.name == "vote" else data.draw(st.sampled_from((np.uint8, np.float32)))
+    parts = [[random_part(rng, index, dtype) for index in rows] for rows in indices]
+    pairs = [
+        ({"subject": name, "index": index}, part)
+        for name, rows, predictions in zip(cohort.subjects, indices, parts, strict=True)
+        for index, part in zip(rows, predictions, strict=True)
+    ]
+    table = Table(cohort, tuple(range(len(grids))), indices)
+    found = dict(assemble_subjects(table, data.draw(st.permutations(pairs)), reduction=reduction))
+    for place, name in enumerate(cohort.subjects):
+        expected = assemble(parts[place], indices[place], grids[place], reduction=reduction)
+        rounding = 2e-6 if reduction in (mean, total) and dtype == np.float32 else 1e-6 if reduction is mean else 0
+        np.testing.assert_allclose(found[name], expected, rtol=rounding, atol=rounding)
+        assert found[name].dtype == expected.dtype
+
+
+def overlapping(shape):
+    """Indices that overlap and differ in size, none twice."""
+    steps = [st.integers(0, size - 1).flatmap(partial(range_from, size)) for size in shape]
+    rows = st.lists(st.tuples(*steps), max_size=6, unique_by=str)
+    return rows.map(lambda rows: [*indexing.whole(shape), *(row for row in rows if row not in indexing.whole(shape))])
+
+
+def range_from(size, low):
+    """A plane or a range of an axis that begins there."""
+    return st.one_of(st.just(low), st.integers(low + 1, size).map(lambda high: slice(low, high)))
+
+
+def random_part(rng, index, dtype):
+    """Return a prediction that agrees with no other."""
+    shape = [entry.stop - entry.start for entry in index if isinstance(entry, slice)]
+    return rng.integers(0, 4, shape).astype(dtype) if dtype == np.uint8 else rng.normal(size=shape).astype(dtype)
+
+
+def test_the_last_of_the_samples_stays_in_every_library(xp):
+    shape = (5, 4)
+    indices = indexing.patches(shape, (3, 2), step=1)
+    order = np.random.default_rng(0).permutation(len(indices))
+    parts = np.random.default_rng(1).normal(size=(len(indices), 3, 2, 2)).astype(np.float32)
+    table = Table(Cohort(("A",), (shape,)), (0,), (indices,))
+
+    def shuffled(arrays):
+        pairs = (({"subject": "A", "index": indices[k]}, arrays[k, ...]) for k in order.tolist())
+        ((_, volume),) = assemble_subjects(table, pairs, reduction=last)
+        return volume
+
+    np.testing.assert_array_equal(xp.run(shuffled, parts), assemble(parts, indices, shape, reduction=last))
+
+
+def test_samples_of_one_index_are_taken_in_the_order_of_their_predictions():
+    one, two = (slice(0, 2),), (slice(1, 3),)
+    table = Table(Cohort(("A",), ((3,),)), (0,), ([one, two, one],))
+    pairs = [({"subject": "A", "index": index}, np.full(2, value)) for index, value in ((one, 1), (one, 2), (two, 3))]
+    ((_, volume),) = assemble_subjects(table, pairs, reduction=last)
+    assert volume.tolist() == [2, 2, 3]
+    with pytest.raises(ValueError, match="got one more of 'A'"):
+        list(assemble_subjects(table, [*pairs[:2], pairs[0]]))
+
+
 def test_a_subject_is_there_when_its_last_sample_is_and_no_earlier():
     pairs = listed(TABLE)
     counts = [len(indices) for indices in TABLE.indices]
@@ -143,7 +213,7 @@ def test_every_library_and_labels_by_vote(xp):
     pairs = [
         (sample, xp.asarray(extract(labels[sample["subject"]], sample["index"]))) for sample, _ in listed(TABLE)[::-1]
     ]
-    for name, volume in assemble_subjects(TABLE, pairs, reduction=vote):
+    for name, volume in assemble_subjects(TABLE, pairs, reduction=vote((3, 4))):
         assert type(volume) is type(pairs[0][1])
         np.testing.assert_array_equal(np.asarray(volume), labels[name])
 
@@ -220,11 +290,6 @@ def test_mistakes_are_one_sentence(predictions, text):
 def test_mistakes_with_planes_are_one_sentence(call, text):
     with pytest.raises(ValueError, match=text):
         call()
-
-
-def test_planes_cannot_be_voted_on():
-    with pytest.raises(TypeError, match="`reduction` must keep its state in one array; got vote"):
-        list(assemble_planes([], [], (2,), reduction=vote))
 
 
 def test_planes_without_a_patch_are_filled_or_missed():

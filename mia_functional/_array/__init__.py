@@ -29,7 +29,17 @@ from mia_functional._array.sums import (
     totals,
     weighted_sum,
 )
-from mia_functional._array.writing import along, block, clamp, set_block, spread, stack, update_block, zeros
+from mia_functional._array.writing import (
+    along,
+    block,
+    clamp,
+    set_block,
+    spread,
+    stack,
+    update_block,
+    update_points,
+    zeros,
+)
 
 __all__ = [
     "accumulator_dtype",
@@ -80,6 +90,7 @@ __all__ = [
     "totals",
     "uniform",
     "update_block",
+    "update_points",
     "weighted_sum",
     "widest_float",
     "window",

@@ -1,8 +1,9 @@
 """Loops that become one compiled program in JAX."""
 
+import functools
 import sys
+import weakref
 from collections.abc import Callable
-from functools import cache
 from typing import Any
 
 import array_api_compat as compat
@@ -30,14 +31,14 @@ def reuse(function: Callable[..., Array], state: Array, *arguments: Any) -> Arra
     """Return `function(state, *arguments)`; JAX compiles it once and gives the memory of `state` to the result.
 
     Args:
-        function: A function at the top of a module, so that it is compiled once.
+        function: A function at the top of a module, or another that stays the same, so that it is compiled once.
         state: The caller's own array, not to be used afterwards.
         arguments: Arrays, or tuples of them.
     """
     return _reusing(function)(state, *arguments) if compat.is_jax_array(state) else function(state, *arguments)
 
 
-@cache
+@functools.lru_cache(maxsize=256)
 def _reusing(function: Callable[..., Any]) -> Callable[..., Any]:
     """Return a function compiled by JAX that may overwrite its first argument."""
     result: Callable[..., Any] = sys.modules["jax"].jit(function, donate_argnums=0)
@@ -49,6 +50,28 @@ def fold(step: Callable[[Any, Any], Any], state: Any, table: Any, *, unroll: int
     return sys.modules["jax"].lax.scan(lambda state, row: (step(state, row), None), state, table, unroll=unroll)[0]
 
 
-def program(function: Callable[..., Any], *arguments: Any) -> Any:
-    """Return `function(*arguments)`, compiled for this call; JAX only."""
-    return sys.modules["jax"].jit(function)(*arguments)
+def program(function: Callable[..., Any], network: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
+    """Return `function(network, *arguments, **options)`, compiled; JAX only.
+
+    The program of a network that `jax.jit` made is found again by the next call, and is dropped together with the
+    network. Any other network is traced anew by every call: it may hold weights that have changed.
+
+    Args:
+        function: A function at the top of a module.
+        network: What is traced as a part of it.
+        arguments: Arrays, or tuples of them.
+        options: Hashable keyword arguments.
+    """
+    jax, static = sys.modules["jax"], tuple(options.items())
+    if not isinstance(network, jax.stages.Wrapped):
+        return jax.jit(functools.partial(function, network, **options))(*arguments)
+    if network not in PROGRAMS:
+        alive = weakref.ref(network)
+        PROGRAMS[network] = jax.jit(
+            lambda function, options, *arguments: function(alive(), *arguments, **dict(options)), static_argnums=(0, 1)
+        )
+    return PROGRAMS[network](function, static, *arguments)
+
+
+PROGRAMS: weakref.WeakKeyDictionary[Any, Any] = weakref.WeakKeyDictionary()
+"""Programs of functions that `jax.jit` made."""

@@ -2,8 +2,8 @@
 
 import math
 import sys
-from collections.abc import Callable, Iterable
-from itertools import chain
+from collections.abc import Callable, Iterable, Iterator
+from itertools import chain, product
 from typing import Any
 
 import array_api_compat as compat
@@ -67,28 +67,66 @@ def update_block(array: Array, start: Any, function: Callable[..., Array], *oper
     """Return `array` with the block at `start`, which may be traced, replaced by `function(block, *operands)`.
 
     The array is the caller's own: it is changed in place, or for JAX inside `jit` reused by the compiler. The function
-    works elementwise: on the host it gets a copy of some planes at a time, so that all it makes lies in rows and in
+    works elementwise and may change the block: on the host it gets some planes at a time, so that all it makes lies in
     the processor's cache; in JAX there is no scatter, which is many times slower on the CPU.
 
     Args:
         array: `(*spatial, ...)`.
         start: First voxel of the block along the leading axes; on the others it begins at 0.
         function: From the block and operands to the new block.
-        operands: Arrays of the block's rank; the first has its shape, the others fit along the first axis.
+        operands: Arrays of the block's rank; the first has its shape, the others broadcast against it.
     """
     shape = operands[0].shape
     place = (*start, *(0,) * (array.ndim - len(start)))
     if compat.is_jax_array(array):
         lax = sys.modules["jax"].lax
         return lax.dynamic_update_slice(array, function(lax.dynamic_slice(array, place, shape), *operands), place)
-    xp = library(array)
-    first, *rest = (slice(int(low), int(low) + size) for low, size in zip(place, shape, strict=True))
-    rows = max(1, CACHED // max(1, math.prod(shape[1:]))) if on_host(array) else shape[0]
-    for low in range(0, shape[0], rows):
-        high = min(low + rows, shape[0])
-        part = (slice(first.start + low, first.start + high), *rest)
-        block = xp.asarray(array[part], copy=True)
-        array[part] = function(block, *(operand[low:high, ...] for operand in operands))
+    target = array[tuple(slice(int(low), int(low) + size) for low, size in zip(place, shape, strict=True))]
+    for part in _parts(shape) if on_host(array) else [(...,)]:
+        block = target[part]
+        values = function(block, *(_broadcast_part(operand, part) for operand in operands))
+        if values is not block:
+            target[part] = values
+    return array
+
+
+def _parts(shape: tuple[int, ...]) -> Iterator[tuple[Any, ...]]:
+    """Yield the parts of an array of some shape, each few planes or rows."""
+    steps = [max(1, CACHED // max(1, math.prod(shape[axis + 1 :]))) for axis in range(min(2, len(shape)))]
+    for lows in product(*(range(0, size, step) for size, step in zip(shape, steps, strict=False))):
+        ranges = zip(lows, shape, steps, strict=False)
+        yield (*(slice(low, min(low + step, size)) for low, size, step in ranges), ...)
+
+
+def _broadcast_part(operand: Array, part: tuple[Any, ...]) -> Array:
+    """Return a part of an array that broadcasts against others: all of an axis of size 1."""
+    sizes = operand.shape[: len(part) - 1]
+    return operand[(*(slice(None) if size == 1 else piece for size, piece in zip(sizes, part, strict=False)), ...)]
+
+
+def update_points(array: Array, places: Array, function: Callable[[Array], Array]) -> Array:
+    """Return `array` with the entries at some places, all different, replaced by `function(entries)`, at once.
+
+    The array is the caller's own, as for `update_block`.
+
+    Args:
+        array: `(*spatial, ...)`.
+        places: Integers `(count, axes)`, positions along the leading axes; they may be traced.
+        function: From a copy of the entries, `(count, ...)`, to the new ones.
+    """
+    if compat.is_jax_array(array):
+        index = tuple(places[:, axis] for axis in range(places.shape[1]))
+        return array.at[index].set(function(array[index]), unique_indices=True)
+    if compat.is_numpy_array(array) or compat.is_torch_array(array) or compat.is_cupy_array(array):
+        index = tuple(
+            from_numpy(places[:, axis].astype("int64"), library(array), array) for axis in range(places.shape[1])
+        )
+        array[index] = function(array[index])
+        return array
+    rows = [(*map(int, row), ...) for row in places]
+    entries = function(library(array).stack([array[row] for row in rows]))
+    for position, row in enumerate(rows):
+        array[row] = entries[position, ...]
     return array
 
 

@@ -7,7 +7,7 @@ made of two lines per axis.
 """
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import chain, product
 from typing import Any, NamedTuple
 
@@ -30,11 +30,13 @@ class Place(NamedTuple):
             the axes in order, `d = 1 + s_n + t_n (s_(n-1) + t_(n-1) (... s_1)) + u_1 ... u_n + ...`. Empty where
             `divisor` is given.
         divisor: `d` itself, `(*patch,)`, where the patches are no grid.
+        newest: Where no later patch was before, `(*patch,)`, if patches come in another order than their indices.
     """
 
     start: Array
     lines: tuple[Array, ...]
     divisor: Array | None = None
+    newest: Array | None = None
 
 
 class Ends(NamedTuple):
@@ -45,37 +47,61 @@ class Ends(NamedTuple):
     weights: Any
 
 
-def placements(indices: Indices, shape: Shape, *, window: Window = uniform) -> Place:
-    """Return the places of all patches of a grid as one table, for loops under `jit`: `add` takes one row of it.
+def placements(indices: Indices, shape: Shape, *, window: Window = uniform) -> tuple[Place, ...]:
+    """Return the places of all patches as one table per grid, for loops under `jit`: `add` takes rows of them.
 
     Args:
-        indices: A grid of whole patches that lie inside of the volume, as `patches` gives with `shift` or `even`.
+        indices: Whole patches that lie inside of the volume, of one size per grid: those of `patches` with `shift` or
+            `even`, `slabs`, `voxels`, `slices` (of several axes too: a table for each).
         shape: Spatial shape of the volume.
         window: Weights along one axis of a patch; only `mean` uses them.
 
     Returns:
-        A `Place` of NumPy arrays with one leading axis, the patches in order; `lax.scan` takes it as it is.
+        For every grid a `Place` of NumPy arrays with one leading axis, its patches in order; `lax.scan` takes it as it
+        is. The tables belong together, in this order: a mean counts on the patches of those before.
 
     Raises:
-        ValueError: The indices are no grid of one size inside of the volume, or leave voxels uncovered.
+        ValueError: The indices are no grids of one size inside of the volume, or none of them covers it.
 
     Example:
         >>> from mia_functional.indexing import patches
-        >>> placements(patches((5,), (3,)), (5,)).start.tolist()
+        >>> (places,) = placements(patches((5,), (3,)), (5,))
+        >>> places.start.tolist()
         [[0], [2]]
     """
     size = _check.integers("placements", "shape", shape, minimum=1)
-    grid = indices.grids[0] if isinstance(indices, Indices) and len(indices.grids) == 1 else ()
-    steps = [[_span(step) for step in axis] for axis in grid]
-    inside = all(low >= 0 and high <= voxels for axis, voxels in zip(steps, size, strict=False) for low, high in axis)
-    if len(steps) != len(size) or not inside or any(len({high - low for low, high in axis}) != 1 for axis in steps):
-        needed = f"be one grid of equal patches inside of {size}"
+    grids = indices.grids if isinstance(indices, Indices) else ()
+    if not grids or not all(_is_inside(grid, size) for grid in grids):
+        needed = f"be grids of equal patches inside of {size}"
         _check.invalid_value("placements", "indices", needed, "others")
-    ends = _ends(grid, size, window, [])
-    refuse_gaps("placements", [end.weights for end in ends])
-    order = np.indices([len(end.starts) for end in ends]).reshape(len(ends), -1)
+    ends = _all_ends(grids, size, window)
+    covered = [[end.weights for end in axes] for axes in ends]
+    refuse_gaps("placements", min(covered, key=_missing))
+    return tuple(map(_table, ends))
+
+
+def _is_inside(grid: tuple[Axis, ...], shape: Shape) -> bool:
+    """Tell whether a grid has patches of one size that lie inside of a volume."""
+    steps = [[_span(step) for step in axis] for axis in grid]
+    return len(steps) == len(shape) and all(
+        low >= 0 and high <= size and high - low == axis[0][1] - axis[0][0]
+        for axis, size in zip(steps, shape, strict=True)
+        for low, high in axis
+    )
+
+
+def _table(ends: list[Ends]) -> Place:
+    """Return the places of all patches of a grid as one."""
+    order = np.indices([len(end.starts) for end in ends], dtype=np.int32).reshape(len(ends), -1)
     start = np.stack([np.array(end.starts, dtype=np.int32)[row] for end, row in zip(ends, order, strict=True)], axis=1)
-    return Place(start, tuple(np.stack(end.lines)[row] for end, row in zip(ends, order, strict=True)))
+    return Place(start, tuple(_rows(end.lines, row) for end, row in zip(ends, order, strict=True)))
+
+
+def _rows(lines: list[Any], order: Any) -> Any:
+    """Return lines in an order; equal ones are held once."""
+    if all(np.array_equal(line, lines[0]) for line in lines):
+        return np.broadcast_to(lines[0], (len(order), *lines[0].shape))
+    return np.stack(lines)[order]
 
 
 def walk(
@@ -88,9 +114,7 @@ def walk(
     grids = indices.grids if isinstance(indices, Indices) else ()
     if any(len(grid) != len(shape) for grid in grids):
         _check.invalid_value(function, "indices", f"have {len(shape)} entries, one per axis", len(grids[0]))
-    ends: list[list[Ends]] = []
-    for grid in grids:
-        ends.append(_ends(grid, shape, window, ends))
+    ends = _all_ends(grids, shape, window)
     covered = [[end.weights for end in axes] for axes in ends]
     complete = [weights for weights in covered if all((line > 0).all() for line in weights)]
     if len(grids) != 1 and not complete:
@@ -110,14 +134,61 @@ def _places(ends: list[Ends]) -> Iterator[Place]:
 
 def place_in(function: str, seen: Any, index: Index, window: Window) -> Place:
     """Return the place of a patch after those whose weights were `seen`, a volume, which gets this one's too."""
-    spans = _spans(function, index, seen.shape)
-    lines = [profile(window, *span, size) for span, size in zip(spans, seen.shape, strict=True)]
-    start = [max(low, 0) for low, _ in spans]
-    box = tuple(slice(low, low + line.size) for low, line in zip(start, lines, strict=True))
+    start, lines, box = _box(function, seen.shape, index, window)
     own = outer(lines).astype(seen.dtype)
     divisor = 1 + seen[box] / own
     seen[box] += own
-    return Place(np.array(start, dtype=np.int32), (), divisor)
+    return Place(start, (), divisor)
+
+
+def place_at(function: str, seen: Any, index: Index, rank: int) -> Place:
+    """Return the place of the patch that is number `rank` > 0; `seen` holds the last one on every voxel so far."""
+    start, _, box = _box(function, seen.shape, index, uniform)
+    newest = seen[box] < rank
+    np.maximum(seen[box], rank, out=seen[box])
+    return Place(start, (), newest=newest)
+
+
+def extent(place: Place) -> Shape:
+    """Return the shape of the patch of a place."""
+    if place.lines:
+        return tuple(line.shape[-1] for line in place.lines)
+    values: Array = place.newest if place.divisor is None else place.divisor
+    return tuple(values.shape[place.start.ndim - 1 :])
+
+
+def rows_of(place: Place, low: int, high: int) -> Place:
+    """Return the place of some planes of a patch, along the first axis.
+
+    Example:
+        >>> rows_of(Place(np.array([3]), (), np.ones(5)), 1, 3)
+        Place(start=array([4], dtype=int32), lines=(), divisor=array([1., 1.]), newest=None)
+    """
+    start = np.concatenate([place.start[:1] + low, place.start[1:]]).astype(np.int32)
+    lines = tuple(line[:, low:high] if axis == 0 else line for axis, line in enumerate(place.lines))
+    divisor, newest = (None if part is None else part[low:high] for part in (place.divisor, place.newest))
+    return Place(start, lines, divisor, newest)
+
+
+def each_column(places: Place, function: Callable[[Array], Any]) -> Place:
+    """Return places with all their columns changed alike: some rows of them, or one.
+
+    Example:
+        >>> each_column(Place(np.array([[0], [2]]), (), np.ones((2, 3))), lambda column: column[1]).start.tolist()
+        [2]
+    """
+    start, *lines = map(function, (places.start, *places.lines))
+    divisor, newest = (None if part is None else function(part) for part in (places.divisor, places.newest))
+    return Place(start, tuple(lines), divisor, newest)
+
+
+def _box(function: str, shape: Shape, index: Index, window: Window) -> tuple[Any, list[Any], tuple[slice, ...]]:
+    """Return the first voxel of an index within a volume, its weights along each axis, and the part as slices."""
+    spans = _spans(function, index, shape)
+    lines = [profile(window, *span, size) for span, size in zip(spans, shape, strict=True)]
+    start = [max(low, 0) for low, _ in spans]
+    box = tuple(slice(low, low + line.size) for low, line in zip(start, lines, strict=True))
+    return np.array(start, dtype=np.int32), lines, box
 
 
 def fit(function: str, patch: Array, index: Index, shape: Shape, margin: Margin) -> Array:
@@ -139,9 +210,14 @@ def fit(function: str, patch: Array, index: Index, shape: Shape, margin: Margin)
 
 def refuse_gaps(function: str, covered: list[Any]) -> None:
     """Refuse volumes with voxels that no patch covers, by weights as `walk` gives them."""
-    missing = 1.0 - math.prod(float(np.mean(part > 0)) for part in covered)
+    missing = _missing(covered)
     if missing > 0:
         raise ValueError(f"{function}: `indices` must cover the volume, or `fill` be given; {missing:.4%} is missing.")
+
+
+def _missing(covered: list[Any]) -> float:
+    """Return the fraction of voxels without weight."""
+    return 1.0 - math.prod(float(np.mean(part > 0)) for part in covered)
 
 
 def _spans(function: str, index: Index, shape: Shape) -> list[tuple[int, int]]:
@@ -154,13 +230,14 @@ def _spans(function: str, index: Index, shape: Shape) -> list[tuple[int, int]]:
     return spans
 
 
-def _ends(grid: tuple[Axis, ...], shape: Shape, window: Window, earlier: list[list[Ends]]) -> list[Ends]:
-    """Return the lines of all steps along each axis of a grid that comes after others."""
-    rows = zip(grid, shape, strict=True)
-    return [
-        _axis_ends(axis, size, window, [ends[place].weights for ends in earlier])
-        for place, (axis, size) in enumerate(rows)
-    ]
+def _all_ends(grids: tuple[tuple[Axis, ...], ...], shape: Shape, window: Window) -> list[list[Ends]]:
+    """Return the lines of all steps along each axis of each grid, which comes after those before it."""
+    ends: list[list[Ends]] = []
+    for grid in grids:
+        earlier = [[others[place].weights for others in ends] for place in range(len(grid))]
+        rows = zip(grid, shape, earlier, strict=True)
+        ends.append([_axis_ends(axis, size, window, weights) for axis, size, weights in rows])
+    return ends
 
 
 def _axis_ends(axis: Axis, size: int, window: Window, earlier: list[Any]) -> Ends:

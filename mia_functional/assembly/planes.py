@@ -1,4 +1,4 @@
-"""Assembly of volumes that need not exist: planes are handed out as soon as no patch will touch them again."""
+"""Planes handed out one by one, as soon as no patch will touch them again; volumes of several planes into one."""
 
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 
 from mia_functional import _array, _check
-from mia_functional.assembly.places import Place, fit, walk
-from mia_functional.assembly.reductions import Reduction, mean, vote
+from mia_functional.assembly.places import Place, fit, rows_of, walk
+from mia_functional.assembly.reductions import Reduction, mean
 from mia_functional.assembly.steps import add, start
 from mia_functional.assembly.volumes import filled, paired, typed
 from mia_functional.assembly.windows import Window, uniform
@@ -35,7 +35,7 @@ def assemble_planes(
         patches: As for `assemble`, as are all that follow.
         indices: In the order of their starts along the first axis, as those of `patches` are.
         shape: Spatial shape of the volume.
-        reduction: `mean`, `total`, `maximum`, `last`, or any whose state is one array (not `vote`).
+        reduction: `mean`, `total`, `maximum`, `last`, `vote(labels)`, or any whose state is one array.
         window: Weights along one axis of a patch.
         fill: Value of voxels that no patch covers.
         margin: Context that the patches still have.
@@ -45,7 +45,7 @@ def assemble_planes(
         The position of a plane along the first axis, and the plane, `(*shape[1:], ...)`; in order.
 
     Raises:
-        TypeError: The reduction is `vote`.
+        TypeError: As for `assemble`.
         ValueError: As for `assemble`; or an index starts before the one ahead of it.
 
     Example:
@@ -55,8 +55,6 @@ def assemble_planes(
         [(0, 1.0), (1, 2.0), (2, 3.0)]
     """
     size = _check.integers("assemble_planes", "shape", shape, minimum=1)
-    if reduction is vote:
-        _check.invalid_kind("assemble_planes", "reduction", "keep its state in one array", reduction.name)
     known = indices if isinstance(indices, Indices) else list(indices)
     walked, covered = walk("assemble_planes", known, size, window if reduction.weighted else uniform, fill)
     parts = (
@@ -66,6 +64,40 @@ def assemble_planes(
     for position, values, patch in _finished(parts, _depth(known, size[0]), size, reduction):
         plane = filled("assemble_planes", reduction.finish(values), _on_plane(covered, position), fill)
         yield position, typed(plane, patch, dtype)
+
+
+def merge_planes(volumes: Iterable[Array], *, reduction: Reduction = mean) -> Array:
+    """Return one volume of several that were assembled from slices in different planes (2.5-D), one after the other.
+
+    Args:
+        volumes: Arrays of one shape and library; a generator needs memory for one of them at a time.
+        reduction: `mean`, `total`, `maximum`, `last` or `vote`.
+
+    Returns:
+        An array of their shape; of their dtype, sums and means of integers are float32.
+
+    Raises:
+        ValueError: There is none, or they differ in shape.
+
+    Example:
+        >>> import numpy as np
+        >>> merge_planes([np.array([1.0, 2.0]), np.array([3.0, 2.0])]).tolist()
+        [2.0, 2.0]
+    """
+    state: Any = None
+    volume = first = None
+    for position, volume in enumerate(volumes):
+        _array.namespace("merge_planes", volumes=volume)
+        first = volume if first is None else first
+        if volume.shape != first.shape:
+            _check.invalid_value(
+                "merge_planes", "volumes", f"have one shape, {tuple(first.shape)}", tuple(volume.shape)
+            )
+        state = start(volume, tuple(volume.shape), reduction=reduction) if state is None else state
+        state = add(state, volume, _again(position, volume.shape), reduction=reduction)
+    if volume is None:
+        _check.invalid_value("merge_planes", "volumes", "hold at least one volume", "none")
+    return typed(reduction.finish(state), volume, None)
 
 
 def _finished(
@@ -109,9 +141,8 @@ def _pieces(part: Array, place: Place, depth: int) -> Iterator[tuple[Array, Plac
     first = min(size, depth - row)
     for low, high, begin in ((0, first, row), (first, size, 0)):
         if low < high:
-            lines = tuple(line[:, low:high] if axis == 0 else line for axis, line in enumerate(place.lines))
-            divisor = None if place.divisor is None else place.divisor[low:high]
-            where = Place(np.concatenate([[begin], place.start[1:]]).astype(np.int32), lines, divisor)
+            start = np.array([begin, *place.start[1:]], dtype=np.int32)
+            where = rows_of(place, low, high)._replace(start=start)
             yield (part if size == high - low else part[low:high, ...]), where
 
 
@@ -129,3 +160,10 @@ def _on_plane(covered: list[Any], position: int) -> list[Any]:
     """Return the weights of a plane, from those of the volume."""
     first, *others = covered
     return [first[position] * others[0], *others[1:]] if others else [first[position]]
+
+
+def _again(position: int, shape: Shape) -> Place:
+    """Return the place of a whole volume after `position` others."""
+    before = [position] + [0] * (len(shape) - 1)
+    lines = [np.stack([np.full(size, count), np.ones(size)]) for count, size in zip(before, shape, strict=True)]
+    return Place(np.zeros(len(shape), dtype=np.int32), tuple(lines))

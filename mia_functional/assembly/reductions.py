@@ -3,15 +3,18 @@
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from itertools import pairwise
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from mia_functional import _array, _check
 from mia_functional.assembly.places import Place
 from mia_functional.typing import Array, Shape
+
+VOTES = 2**15 - 1
+"""Votes that are counted for a label; further ones change nothing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,6 +28,8 @@ class Reduction:
             of the volume; the state is its own to change.
         finish: `finish(state) -> volume`.
         weighted: Whether the window matters.
+        ordered: Whether the order of the patches matters; `place.newest` then says where a patch is the latest.
+        extra_axes: Axes of the state behind those of the volume.
     """
 
     name: str
@@ -32,6 +37,8 @@ class Reduction:
     add: Callable[[Any, Array, Place], Any]
     finish: Callable[[Any], Array]
     weighted: bool = False
+    ordered: bool = False
+    extra_axes: int = 0
 
 
 def _sums(patch: Array, shape: Shape) -> Array:
@@ -66,22 +73,46 @@ def _blend(state: Array, patch: Array, place: Place) -> Array:
     """Return means with a patch brought in: each changes by its distance to the patch over `d` (see `places`)."""
     xp = _array.library(state)
     if place.divisor is not None:
-        divisor = _array.moved(place.divisor, state)
-        divisor = xp.reshape(divisor, (*divisor.shape, *(1,) * (patch.ndim - divisor.ndim)))
-        return _array.update_block(state, place.start, partial(_toward, xp), patch, divisor)
+        return _array.update_block(
+            state, place.start, partial(_toward, xp), patch, _beside(place.divisor, patch, state)
+        )
+    even = _even(place.lines)
+    if even == 1:
+        return _array.set_block(state, place.start, xp.astype(patch, state.dtype, copy=False))
+    if even:
+        return _array.update_block(state, place.start, partial(_toward, xp, divisor=even), patch)
     first, *others = [_array.moved(line, state) for line in place.lines]
-    base, slopes = _planes(xp, first.shape[0] - 1, others, patch[0, ...])
+    nothing = _array.zeros(xp, (1,) * patch.ndim, state.dtype, state)
+    base, *slopes = (_array.spread(part, patch[:1, ...]) for part in _planes(nothing, others, first.shape[0] - 1))
     for low, high, rises in _steps(place.lines[0], state):
-        bring = partial(_toward, xp, divisor=_divisor(base, slopes, rises))
-        state = _array.update_block(state, (place.start[0] + low, *place.start[1:]), bring, patch[low:high, ...])
+        part, begin = patch[low:high, ...], (place.start[0] + low, *place.start[1:])
+        state = _array.update_block(state, begin, partial(_toward, xp), part, _divisor(base, slopes, rises))
         if high == patch.shape[0]:
             return state
     rises = [xp.reshape(first[row, ...], (-1, *(1,) * (patch.ndim - 1))) for row in (0, *range(2, first.shape[0]))]
+    count = len(rises)
 
-    def vary(block: Array, part: Array, *rises: Array) -> Array:
-        return _toward(xp, block, part, _divisor(base, slopes, rises))
+    def vary(block: Array, part: Array, base: Array, *lines: Array) -> Array:
+        return _toward(xp, block, part, _divisor(base, lines[count:], lines[:count]))
 
-    return _array.update_block(state, place.start, vary, patch, *rises)
+    return _array.update_block(state, place.start, vary, patch, base, *rises, *slopes)
+
+
+def _even(lines: tuple[Array, ...]) -> float:
+    """Return `d` if it is known to be the same for the whole patch, as it is for slices; else 0."""
+    if not all(_array.is_numpy(line) and (line == line[:, :1]).all() for line in lines):
+        return 0.0
+    below, others = 0.0, 1.0
+    for line in lines:
+        below = line[0, 0] + line[1, 0] * below
+        others = others * line[2:, 0]
+    return float(1 + below + np.sum(others))
+
+
+def _beside(values: Array, patch: Array, state: Array) -> Array:
+    """Return a value for every voxel in the library and dtype of a state, with all axes of a patch."""
+    own = _array.moved(values, state)
+    return _array.library(state).reshape(own, (*own.shape, *(1,) * (patch.ndim - own.ndim)))
 
 
 def _steps(line: Array, state: Array) -> list[tuple[int, int, list[float]]]:
@@ -98,7 +129,7 @@ def _steps(line: Array, state: Array) -> list[tuple[int, int, list[float]]]:
     return [(low, high, [float(line[row, low]) for row in (0, *range(2, len(line)))]) for low, high in pairwise(cuts)]
 
 
-def _divisor(base: Any, slopes: list[Any], rises: Sequence[Any]) -> Any:
+def _divisor(base: Array, slopes: Sequence[Array], rises: Sequence[Any]) -> Array:
     """Return `d` of planes."""
     divisor = base + rises[0] * slopes[0]
     for rise, slope in zip(rises[1:], slopes[1:], strict=True):
@@ -106,38 +137,46 @@ def _divisor(base: Any, slopes: list[Any], rises: Sequence[Any]) -> Any:
     return divisor
 
 
-def _planes(xp: Any, count: int, lines: list[Array], plane: Array) -> tuple[Any, list[Any]]:
-    """Return `d` on every plane as a base, and slopes for `count` lines of the first axis."""
-    below: Any = 0.0
-    slopes: list[Any] = [1.0] * count
-    for axis, line in enumerate(lines):
-        shape = (*(1,) * axis, -1, *(1,) * (plane.ndim - axis - 1))
+def _planes(nothing: Array, lines: list[Array], count: int) -> list[Array]:
+    """Return `d` on a plane as a base, and slopes for `count` lines of the first axis."""
+    xp = _array.library(nothing)
+    below, slopes = nothing, [nothing + 1] * count
+    for axis, line in enumerate(lines, start=1):
+        shape = (*(1,) * axis, -1, *(1,) * (nothing.ndim - axis - 1))
         before, *rows = (xp.reshape(line[row, ...], shape) for row in range(line.shape[0]))
         below = before + rows[0] * below
         slopes = [row * slope for row, slope in zip(rows, slopes, strict=True)]
-    base = 1 + below
-    return (_array.spread(base, plane), [_array.spread(slope, plane) for slope in slopes]) if lines else (base, slopes)
+    return [1 + below, *slopes]
 
 
 def _toward(xp: Any, block: Array, part: Array, divisor: Array) -> Array:
     """Return means, moved towards new values."""
     step = xp.astype(part, block.dtype, copy=False) - block
     step /= divisor
-    step += block
-    return step
+    block += step
+    return block
 
 
 def _sum(state: Array, patch: Array, place: Place) -> Array:
     """Return sums with a patch added, promoted first."""
-    xp = _array.library(state)
-    return _array.update_block(
-        state, place.start, lambda block, part: block + xp.astype(part, block.dtype, copy=False), patch
-    )
+    return _array.update_block(state, place.start, partial(_plus, _array.library(state)), patch)
+
+
+def _plus(xp: Any, block: Array, part: Array) -> Array:
+    """Return a block with a part added."""
+    block += xp.astype(part, block.dtype, copy=False)
+    return block
 
 
 def _write(state: Array, patch: Array, place: Place) -> Array:
-    """Return a volume with a patch written over what was there."""
-    return _array.set_block(state, place.start, patch)
+    """Return a volume with a patch written over what was there, except where that comes later."""
+    if place.newest is None:
+        return _array.set_block(state, place.start, patch)
+    xp = _array.library(state)
+    newest = xp.astype(_beside(place.newest, patch, state), xp.bool)
+    return _array.update_block(
+        state, place.start, lambda block, part, newest: xp.where(newest, part, block), patch, newest
+    )
 
 
 def _raise(state: Array, patch: Array, place: Place) -> Array:
@@ -145,42 +184,41 @@ def _raise(state: Array, patch: Array, place: Place) -> Array:
     return _array.update_block(state, place.start, _array.library(state).maximum, patch)
 
 
-class Votes(NamedTuple):
-    """For every label that was predicted, the number of patches that did; the shape and a patch, for more of them."""
-
-    ballots: dict[int, Array]
-    shape: Shape
-    patch: Array
-
-
-def _no_votes(patch: Array, shape: Shape) -> Votes:
-    """Return the state of a vote before the first patch."""
+def _no_votes(labels: tuple[int, ...], patch: Array, shape: Shape) -> Array:
+    """Return a count of zero for every voxel and label."""
+    xp = _array.library(patch)
     if _array.dtype_kind(patch) != "integer":
         _check.invalid_kind("vote", "patches", "hold integer labels", f"dtype {patch.dtype}")
-    if _array.is_traced(patch):
-        _check.invalid_kind("vote", "patches", "be concrete; reduce one-hot labels with `total` under jit", "a tracer")
-    return Votes({}, shape, patch)
+    if any(not xp.iinfo(patch.dtype).min <= label <= xp.iinfo(patch.dtype).max for label in labels):
+        _check.invalid_value("vote", "labels", f"be numbers that patches of {patch.dtype} can hold", labels)
+    return _array.zeros(xp, (*shape, len(labels)), xp.int16, patch)
 
 
-def _cast(state: Votes, patch: Array, place: Place) -> Votes:
-    """Return votes with those of a patch."""
+def _cast(labels: tuple[int, ...], state: Array, patch: Array, place: Place) -> Array:
+    """Return counts with the votes of a patch; refuse other labels where they can be seen."""
     xp = _array.library(patch)
-    ballots = dict(state.ballots)
-    for label in np.unique(_array.to_numpy(patch)).tolist():
-        count = ballots[label] if label in ballots else _array.zeros(xp, state.shape, xp.int32, patch)
-        ballots[label] = _array.reuse(_sum, count, patch == label, place)
-    return state._replace(ballots=ballots)
+    votes = xp.stack([patch == label for label in labels], axis=-1)
+    if not _array.is_traced(patch) and not bool(xp.all(xp.any(votes, axis=-1))):
+        others = sorted(set(np.unique(_array.to_numpy(patch)).tolist()).difference(labels))
+        _check.invalid_value("vote", "patches", f"hold only the labels {labels}", others)
+    return _array.reuse(_count, state, votes, place)
 
 
-def _elect(state: Votes) -> Array:
-    """Return the label with the most votes; of equal ones the smallest."""
-    labels = sorted(state.ballots)
-    best = state.ballots[labels[0]]
-    xp = _array.library(best)
-    winner = _zeros(state.patch, state.shape) + labels[0]
-    for label in labels[1:]:
-        winner = xp.where(state.ballots[label] > best, xp.full_like(winner, label), winner)
-        best = xp.maximum(best, state.ballots[label])
+def _count(state: Array, votes: Array, place: Place) -> Array:
+    """Return counts with votes added."""
+    xp = _array.library(state)
+    return _array.update_block(state, place.start, lambda block, part: _plus(xp, block, part & (block < VOTES)), votes)
+
+
+def _elect(labels: tuple[int, ...], state: Array) -> Array:
+    """Return the label with the most votes; of equal ones the first."""
+    xp = _array.library(state)
+    best = state[..., 0]
+    winner = xp.full_like(best, labels[0], dtype=xp.int32)
+    for place, label in enumerate(labels[1:], start=1):
+        count = state[..., place]
+        winner = xp.where(count > best, xp.full_like(winner, label), winner)
+        best = xp.maximum(best, count)
     return winner
 
 
@@ -190,11 +228,46 @@ mean = Reduction(name="mean", start=_sums, add=partial(_array.reuse, _blend), fi
 total = Reduction(name="total", start=_sums, add=partial(_array.reuse, _sum), finish=_itself)
 """The sum of all predictions of a voxel."""
 
-last = Reduction(name="last", start=_zeros, add=partial(_array.reuse, _write), finish=_itself)
-"""The prediction that came last."""
+last = Reduction(name="last", start=_zeros, add=partial(_array.reuse, _write), finish=_itself, ordered=True)
+"""The prediction that comes last in the order of the indices."""
 
 maximum = Reduction(name="maximum", start=_lowest, add=partial(_array.reuse, _raise), finish=_itself)
 """The largest prediction of a voxel."""
 
-vote = Reduction(name="vote", start=_no_votes, add=_cast, finish=_elect)
-"""The integer label that most predictions of a voxel have; of equally frequent ones the smallest."""
+
+def vote(labels: Sequence[int]) -> Reduction:
+    """Return the reduction to the label that most predictions of a voxel have (majority vote).
+
+    It counts in 2 bytes per voxel and label, up to 32,767 votes each.
+
+    Args:
+        labels: All labels that occur, different whole numbers of at most 32 bits; of equally frequent ones the first
+            in this order wins. Under `jit`, where values cannot be looked at, other labels do not count.
+
+    Returns:
+        A reduction of integer patches, the same record for the same labels. Its volume has the dtype of the patches
+        (from `finish` int32).
+
+    Raises:
+        ValueError: The labels are none, not different, too large, or others come.
+
+    Example:
+        >>> vote((0, 1)).name
+        'vote'
+    """
+    chosen = _check.integers("vote", "labels", labels, minimum=-(2**31))
+    if not chosen or len(set(chosen)) < len(chosen) or max(chosen) >= 2**31:
+        _check.invalid_value("vote", "labels", "be different whole numbers of at most 32 bits", chosen)
+    return _vote(chosen)
+
+
+@lru_cache(maxsize=32)
+def _vote(labels: tuple[int, ...]) -> Reduction:
+    """Return the reduction for some labels; the same again, so that programs made with it are found again."""
+    return Reduction(
+        name="vote",
+        start=partial(_no_votes, labels),
+        add=partial(_cast, labels),
+        finish=partial(_elect, labels),
+        extra_axes=1,
+    )

@@ -3,19 +3,16 @@
 from collections.abc import Callable
 from functools import partial
 from operator import itemgetter
-from typing import Any, TypeAlias
+from typing import Any
 
 from mia_functional import _array, _check
-from mia_functional.assembly.places import Place, placements
+from mia_functional.assembly.places import Place, each_column, extent, placements
 from mia_functional.assembly.steps import add, finish, start
 from mia_functional.assembly.volumes import typed
 from mia_functional.assembly.windows import Window, uniform
 from mia_functional.extraction import extract
 from mia_functional.indexing import patches
 from mia_functional.typing import Array, Shape
-
-Predict: TypeAlias = Callable[[Array, Any], Array]
-"""From a volume and the starts of some windows, `(count, axes)`, to their predictions."""
 
 UNROLLED = 8
 """Predictions of a batch that a compiled loop takes in at once, so that they are fused with what is around them."""
@@ -32,9 +29,10 @@ def sliding_window(
 ) -> Array:
     """Return what a network predicts for a volume: extraction, network and assembly in one (sliding-window inference).
 
-    The result is that of `assemble` over `patches(..., boundary=shift)`, with `mean`. In JAX it is one compiled loop,
-    made anew by every call; within a `jit` of your own it is part of that program. Elsewhere it is a loop. Where the
-    patch is larger than the volume, zeros are put behind the volume and cut off again.
+    The result is that of `assemble` over `patches(..., boundary=shift)`, with `mean`. In JAX it is one compiled loop.
+    For a function that `jax.jit` made it is compiled once and kept as long as that function is; any other function may
+    hold weights that have changed and is compiled anew by every call. Within a `jit` of your own the loop is part of
+    that program. Where the patch is larger than the volume, zeros are put behind the volume and cut off again.
 
     Args:
         function: From a batch `(batch_size, *patch_shape, ...)` to predictions `(batch_size, *patch_shape, ...)` with
@@ -65,57 +63,53 @@ def sliding_window(
         _check.invalid_value("sliding_window", "patch_shape", f"have at most {volume.ndim} entries", patch)
     padded = tuple(map(max, size, patch))
     stride = tuple(max(voxels // 2, 1) for voxels in patch) if step is None else step
-    places = placements(patches(padded, patch, step=stride), padded, window=window)
+    (places,) = placements(patches(padded, patch, step=stride), padded, window=window)
     whole = extract(volume, tuple(slice(0, voxels) for voxels in padded)) if padded != size else volume
-    run = _compiled if _array.is_jax(volume) else _looped
-    return run(partial(_predictions, function, patch), whole, places, padded, number)[(*map(slice, size), ...)]
+    run = partial(_array.program, _scanned) if _array.is_jax(volume) else _looped
+    return run(function, whole, places, shape=padded, number=number)[(*map(slice, size), ...)]
 
 
-def _predictions(function: Callable[[Array], Array], patch: Shape, volume: Array, starts: Any) -> Array:
+def _predictions(function: Callable[[Array], Array], volume: Array, windows: Place) -> Array:
     """Return the predictions of some windows of a volume; refuse those that do not match them."""
-    windows = [_array.block(volume, starts[row], patch) for row in range(starts.shape[0])]
-    outputs = function(_array.stack(windows[0], windows[1:], len(windows)))
-    expected = (len(windows), *patch)
+    patch, count = extent(windows), windows.start.shape[0]
+    parts = [_array.block(volume, windows.start[row], patch) for row in range(count)]
+    outputs = function(_array.stack(parts[0], parts[1:], count))
+    expected = (count, *patch)
     if tuple(outputs.shape[: len(expected)]) != expected:
         needed = f"return predictions {expected}, channels aside"
         _check.invalid_value("sliding_window", "function", needed, tuple(outputs.shape))
     return outputs
 
 
-def _looped(predict: Predict, volume: Array, places: Place, shape: Shape, number: int) -> Array:
+def _looped(function: Callable[[Array], Array], volume: Array, places: Place, *, shape: Shape, number: int) -> Array:
     """Return the assembled predictions of all windows, batch by batch."""
     state: Any = None
     outputs: Any = None
     for low in range(0, len(places.start), number):
-        rows = _each(places, itemgetter(slice(low, low + number)))
-        outputs = predict(volume, rows.start)
+        rows = each_column(places, itemgetter(slice(low, low + number)))
+        outputs = _predictions(function, volume, rows)
         state = start(outputs[0, ...], shape) if state is None else state
-        for row in range(outputs.shape[0]):
-            state = add(state, outputs[row, ...], _each(rows, itemgetter(row)))
+        state = add(state, outputs, rows)
     return typed(finish(state), outputs, None)
 
 
-def _compiled(predict: Predict, volume: Array, places: Place, shape: Shape, number: int) -> Array:
-    """Return the assembled predictions of all windows, by one compiled loop; what is left of a batch comes last."""
-    count = len(places.start)
+def _scanned(function: Callable[[Array], Array], volume: Array, places: Place, *, shape: Shape, number: int) -> Array:
+    """Return the assembled predictions of all windows, by one loop in JAX; what is left of a batch comes last."""
+    count = places.start.shape[0]
     whole = count - count % number
-    batches = _each(places, lambda column: column[:whole].reshape(-1, number, *column.shape[1:]))
+    predict = partial(_predictions, function)
 
-    def run(volume: Array) -> Array:
-        def bring(state: Array, rows: Place) -> Array:
-            table = (predict(volume, rows.start), rows)
-            return _array.fold(lambda state, row: add(state, *row), state, table, unroll=UNROLLED)
+    def bring(state: Array, rows: Place) -> Array:
+        table = (predict(volume, rows), rows)
+        return _array.fold(lambda state, row: add(state, *row), state, table, unroll=UNROLLED)
 
-        like = _array.result_like(lambda volume: predict(volume, places.start[:number]), volume)
-        model = _array.zeros(_array.library(volume), like.shape[1:], like.dtype, volume)
-        state = _array.fold(bring, start(model, shape), batches) if whole else start(model, shape)
-        if whole < count:
-            state = bring(state, _each(places, itemgetter(slice(whole, None))))
-        return typed(finish(state), model, None)
-
-    return _array.program(run, volume)
-
-
-def _each(places: Place, function: Callable[[Any], Any]) -> Place:
-    """Return places with all their columns changed alike."""
-    return Place(function(places.start), tuple(map(function, places.lines)))
+    some = each_column(places, itemgetter(slice(0, number)))
+    like = _array.result_like(lambda volume: predict(volume, some), volume)
+    model = _array.zeros(_array.library(volume), like.shape[1:], like.dtype, volume)
+    state = start(model, shape)
+    if whole:
+        batches = each_column(places, lambda column: column[:whole].reshape(-1, number, *column.shape[1:]))
+        state = _array.fold(bring, state, batches)
+    if whole < count:
+        state = bring(state, each_column(places, itemgetter(slice(whole, None))))
+    return typed(finish(state), model, None)

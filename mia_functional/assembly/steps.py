@@ -3,8 +3,9 @@
 from typing import Any
 
 from mia_functional import _array, _check
-from mia_functional.assembly.places import Place
+from mia_functional.assembly.places import Place, extent
 from mia_functional.assembly.reductions import Reduction, mean
+from mia_functional.assembly.voxels import bring
 from mia_functional.typing import Array, Shape
 
 
@@ -17,13 +18,13 @@ def start(patch: Array, shape: Shape, *, reduction: Reduction = mean) -> Any:
         reduction: As for `assemble`.
 
     Returns:
-        What `add` takes; for all reductions but `vote` an array `(*shape, ...)`.
+        What `add` takes; for all reductions here an array `(*shape, ...)`, for `vote` with one more axis.
 
     Example:
         >>> import jax
         >>> from mia_functional.assembly.places import placements
         >>> from mia_functional.indexing import patches
-        >>> places = placements(patches((3,), (2,), step=1), (3,))
+        >>> (places,) = placements(patches((3,), (2,), step=1), (3,))
         >>> parts = jax.numpy.asarray([[1.0, 1.0], [3.0, 3.0]])
         >>> state = start(parts[0], (3,))
         >>> state, _ = jax.lax.scan(lambda state, row: (add(state, *row), None), state, (parts, places))
@@ -38,27 +39,31 @@ def start(patch: Array, shape: Shape, *, reduction: Reduction = mean) -> Any:
 
 
 def add(state: Any, patch: Array, place: Place, *, reduction: Reduction = mean) -> Any:
-    """Return the state with one patch brought in; the state given is used up (donate it: `donate_argnums=0`).
+    """Return the state with a patch brought in, or several; the state given is used up (donate it: `donate_argnums=0`).
 
-    Under `jit`, `scan` and `vmap` the place may be traced; in NumPy and PyTorch the state is changed in place.
+    Under `jit`, `scan` and `vmap` the place may be traced; in NumPy and PyTorch the state is changed in place. Several
+    patches with several places come one after the other; single voxels at once, so that they must be different ones.
 
     Args:
         state: From `start` or `add`.
-        patch: `(*patch, ...)`, with one axis for each of the volume: of size 1 where the index is an integer.
-        place: One row of `placements`, of the reduction's indices; it lies in the volume.
+        patch: `(*patch, ...)`, with one axis for each of the volume: of size 1 where the index is an integer; or
+            `(count, *patch, ...)`.
+        place: One row of `placements`, of the reduction's indices, or `count` of them; it lies in the volume.
         reduction: As for `start`.
 
     Raises:
         ValueError: The patch has another shape than its place, or other channels than the volume.
     """
-    expected = tuple(line.shape[-1] for line in place.lines) if place.divisor is None else tuple(place.divisor.shape)
+    rows = tuple(place.start.shape[:-1])
+    expected = rows + extent(place)
     if tuple(patch.shape[: len(expected)]) != expected:
         _check.invalid_value("add", "patch", f"match its place, {expected}", tuple(patch.shape))
-    extra = getattr(state, "shape", patch.shape)[len(expected) :]
-    if tuple(patch.shape[len(expected) :]) != tuple(extra):
-        needed = f"have the channels of the volume, {tuple(extra)}"
-        _check.invalid_value("add", "patch", needed, tuple(patch.shape[len(expected) :]))
-    return reduction.add(state, patch, place)
+    channels = tuple(patch.shape[len(expected) :])
+    shape = getattr(state, "shape", (*expected[len(rows) :], *channels, *(0,) * reduction.extra_axes))
+    extra = tuple(shape[len(expected) - len(rows) : len(shape) - reduction.extra_axes])
+    if channels != extra:
+        _check.invalid_value("add", "patch", f"have the channels of the volume, {extra}", channels)
+    return bring(state, patch, place, reduction) if rows else reduction.add(state, patch, place)
 
 
 def finish(state: Any, *, reduction: Reduction = mean) -> Array:

@@ -1,16 +1,18 @@
-"""Predictions of many subjects, in any order, into one volume per subject; volumes of several planes into one."""
+"""Predictions of many subjects, in any order, into one volume per subject."""
 
-from collections import Counter
+import math
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, NoReturn, Protocol
 
 import numpy as np
 
 from mia_functional import _array, _check
-from mia_functional.assembly.places import Place, fit, place_in
+from mia_functional.assembly.places import Place, fit, place_at, place_in
 from mia_functional.assembly.reductions import Reduction, mean
 from mia_functional.assembly.steps import add, start
 from mia_functional.assembly.volumes import filled, typed
+from mia_functional.assembly.voxels import chosen, table_of, turns
 from mia_functional.assembly.windows import Window, uniform
 from mia_functional.typing import Array, Index, Margin, SampleSequence, Shape
 
@@ -48,12 +50,31 @@ class SampleTable(Protocol):
 
 
 class Begun(NamedTuple):
-    """A subject that is not complete: what it still waits for, its weights so far, a state and a patch per output."""
+    """A subject that is not complete.
 
-    missing: Counter[Any]
+    Args:
+        left: Number of samples that it still waits for.
+        missing: For every index that it waits for, the positions of its samples, counted from 1; where all are single
+            voxels, a volume that counts the samples of each.
+        seen: On every voxel the weight of all patches so far, or the last position where the order matters.
+        states: A state per output.
+        patches: A patch per output.
+    """
+
+    left: int
+    missing: Any
     seen: Any
     states: dict[Any, Any]
     patches: dict[Any, Array]
+
+
+class Batch(NamedTuple):
+    """Predictions of one subject: who it is, the rows of a batch that are its own, all indices and all outputs."""
+
+    subject: str
+    rows: list[int]
+    indices: Sequence[Index]
+    outputs: dict[Any, Array]
 
 
 def assemble_subjects(
@@ -68,8 +89,10 @@ def assemble_subjects(
 ) -> Iterator[tuple[str, Any]]:
     """Yield the volume of every subject as soon as the prediction of its last sample is there, in whatever order.
 
-    Only subjects that have begun and are not complete are held in memory. With `last`, the prediction that came last
-    is the one that stays, so it depends on the order where patches overlap; nothing else does.
+    Only subjects that have begun and are not complete are held in memory. Another order of the predictions gives the
+    same volumes: exactly with `last` (the last in the order of the samples stays, not the one that came last; samples
+    of one and the same index are taken in the order of their predictions), `maximum` and `vote`; up to the rounding of
+    sums with `mean` and `total`, and exactly with these too where patches do not overlap or, for `mean`, all agree.
 
     Args:
         samples: What was predicted, from `dataset.samples`.
@@ -90,93 +113,76 @@ def assemble_subjects(
         ValueError: A prediction does not match its index, belongs to no sample, or comes twice; some are missing; or
             voxels remain uncovered.
     """
-    waiting = dict(_waiting(samples))
+    waiting = dict(_waiting(samples, margin))
     begun: dict[str, Begun] = {}
-    for subject, index, outputs in _each(predictions):
-        if subject in waiting:
-            begun[subject] = _begin(*waiting.pop(subject))
-        if subject not in begun or _key(index) not in begun[subject].missing:
-            needed = "hold every sample once"
-            _check.invalid_value("assemble_subjects", "predictions", needed, f"one more of {subject!r} at {index}")
-        _bring(begun[subject], index, outputs, reduction, window, margin)
-        if not begun[subject].missing:
-            yield subject, _finished(begun.pop(subject), reduction, fill, dtype)
-    rest = {name: part.missing.total() for name, part in begun.items()} | {
-        name: len(indices) for name, (_, indices) in waiting.items()
-    }
-    for subject, count in rest.items():
-        actual = f"none for {count} of {subject!r}"
+    for batch in _each(predictions):
+        name = batch.subject
+        if name in waiting:
+            begun[name] = _begin(*waiting.pop(name), np.int32 if reduction.ordered else np.float32)
+        if name not in begun:
+            _refuse(name, batch.indices[batch.rows[0]])
+        if isinstance(begun[name].missing, dict):
+            begun[name] = _bring(begun[name], batch, reduction, window, margin)
+        else:
+            begun[name] = _bring_voxels(begun[name], batch, reduction)
+        if not begun[name].left:
+            yield name, _finished(begun.pop(name), reduction, fill, dtype)
+    rest = {name: part.left for name, part in begun.items()}
+    for name, count in (rest | {name: len(indices) for name, (_, indices, _) in waiting.items()}).items():
+        actual = f"none for {count} of {name!r}"
         _check.invalid_value("assemble_subjects", "predictions", "hold every sample once", actual)
 
 
-def merge_planes(volumes: Iterable[Array], *, reduction: Reduction = mean) -> Array:
-    """Return one volume of several that were assembled from slices in different planes (2.5-D), one after the other.
-
-    Args:
-        volumes: Arrays of one shape and library; a generator needs memory for one of them at a time.
-        reduction: `mean`, `total`, `maximum`, `last` or `vote`.
-
-    Returns:
-        An array of their shape; of their dtype, sums and means of integers are float32.
-
-    Raises:
-        ValueError: There is none, or they differ in shape.
-
-    Example:
-        >>> import numpy as np
-        >>> merge_planes([np.array([1.0, 2.0]), np.array([3.0, 2.0])]).tolist()
-        [2.0, 2.0]
-    """
-    state: Any = None
-    volume = first = None
-    for position, volume in enumerate(volumes):
-        _array.namespace("merge_planes", volumes=volume)
-        first = volume if first is None else first
-        if volume.shape != first.shape:
-            _check.invalid_value(
-                "merge_planes", "volumes", f"have one shape, {tuple(first.shape)}", tuple(volume.shape)
-            )
-        state = start(volume, tuple(volume.shape), reduction=reduction) if state is None else state
-        state = add(state, volume, _again(position, volume.shape), reduction=reduction)
-    if volume is None:
-        _check.invalid_value("merge_planes", "volumes", "hold at least one volume", "none")
-    return typed(reduction.finish(state), volume, None)
-
-
-def _again(position: int, shape: Shape) -> Place:
-    """Return the place of a whole volume after `position` others."""
-    before = [position] + [0] * (len(shape) - 1)
-    lines = [np.stack([np.full(size, count), np.ones(size)]) for count, size in zip(before, shape, strict=True)]
-    return Place(np.zeros(len(shape), dtype=np.int32), tuple(lines))
-
-
-def _waiting(samples: SampleTable) -> Iterator[tuple[str, tuple[Shape, SampleSequence]]]:
-    """Yield every subject with the shape of its volume and the indices of its samples."""
+def _waiting(samples: SampleTable, margin: Margin) -> Iterator[tuple[str, tuple[Shape, Any, Any]]]:
+    """Yield every subject with the shape of its volume, the indices of its samples, and those as a table of voxels."""
     for place, number in enumerate(samples.numbers):
-        indices: Any = samples.indices[place]
-        if samples.kept:
+        shape, indices = samples.dataset.grids[number], samples.indices[place]
+        table = table_of("assemble_subjects", indices, shape) if margin == 0 else None
+        if samples.kept and table is not None:
+            indices = table = table[np.array(samples.kept[place], dtype=np.int64)]
+        elif samples.kept:
             indices = [indices[int(position)] for position in samples.kept[place]]
-        yield samples.dataset.subjects[number], (samples.dataset.grids[number], indices)
+        yield samples.dataset.subjects[number], (shape, indices, table)
 
 
-def _each(predictions: Iterable[tuple[Mapping[str, Any], Any]]) -> Iterator[tuple[str, Index, dict[Any, Array]]]:
-    """Yield the subject, the index and the outputs of every sample, batches taken apart."""
+def _each(predictions: Iterable[tuple[Mapping[str, Any], Any]]) -> Iterator[Batch]:
+    """Yield the predictions subject by subject."""
     for sample, prediction in predictions:
         outputs = dict(prediction) if isinstance(prediction, Mapping) else {None: prediction}
+        for output in outputs.values():
+            _array.namespace("assemble_subjects", predictions=output)
         if isinstance(sample["subject"], str):
-            yield sample["subject"], sample["index"], outputs
+            alone = {name: output[None, ...] for name, output in outputs.items()}
+            yield Batch(sample["subject"], [0], [sample["index"]], alone)
             continue
-        counts = {len(sample["subject"]), *(output.shape[0] for output in outputs.values())}
+        names = sample["subject"]
+        counts = {len(names), *(output.shape[0] for output in outputs.values())}
         if len(counts) != 1:
-            needed = f"have one entry per sample of a batch, {len(sample['subject'])}"
+            needed = f"have one entry per sample of a batch, {len(names)}"
             _check.invalid_value("assemble_subjects", "predictions", needed, sorted(counts))
-        for row, (subject, index) in enumerate(zip(sample["subject"], sample["index"], strict=True)):
-            yield subject, index, {name: output[row, ...] for name, output in outputs.items()}
+        rows = defaultdict(list)
+        for row, name in enumerate(names):
+            rows[name].append(row)
+        for name, own in rows.items():
+            yield Batch(name, own, sample["index"], outputs)
 
 
-def _begin(shape: Shape, indices: SampleSequence) -> Begun:
+def _begin(shape: Shape, indices: Any, table: Any, dtype: Any) -> Begun:
     """Return a subject before its first prediction."""
-    return Begun(Counter(map(_key, indices)), np.zeros(shape, dtype=np.float32), {}, {})
+    if table is not None:
+        flat = np.ravel_multi_index(tuple(table.T), shape)
+        due = np.bincount(flat, minlength=math.prod(shape)).astype(np.int32).reshape(shape)
+        return Begun(len(table), due, np.zeros(shape, dtype=np.float32), {}, {})
+    missing = defaultdict(list)
+    for position, index in enumerate(indices, start=1):
+        missing[_key(index)].append(position)
+    return Begun(len(indices), dict(missing), np.zeros(shape, dtype=dtype), {}, {})
+
+
+def _refuse(subject: str, index: Index) -> NoReturn:
+    """Refuse a prediction that no sample waits for."""
+    actual = f"one more of {subject!r} at {index}"
+    _check.invalid_value("assemble_subjects", "predictions", "hold every sample once", actual)
 
 
 def _key(index: Index) -> Any:
@@ -184,26 +190,59 @@ def _key(index: Index) -> Any:
     return tuple((entry.start, entry.stop) if isinstance(entry, slice) else entry for entry in index)
 
 
-def _bring(
-    subject: Begun, index: Index, outputs: dict[Any, Array], reduction: Reduction, window: Window, margin: Margin
-) -> None:
-    """Bring the outputs of one sample into the states of its subject."""
-    function = "assemble_subjects"
-    if subject.patches and outputs.keys() != subject.patches.keys():
+def _bring(subject: Begun, batch: Batch, reduction: Reduction, window: Window, margin: Margin) -> Begun:
+    """Return a subject with the predictions of a batch brought in, one after the other."""
+    function, seen, shape = "assemble_subjects", subject.seen, subject.seen.shape
+    _same_outputs(subject, batch)
+    for row in batch.rows:
+        index = batch.indices[row]
+        positions = subject.missing.get(_key(index)) or _refuse(batch.subject, index)
+        rank = positions.pop(0)
+        weights = window if reduction.weighted else uniform
+        place = place_at(function, seen, index, rank) if reduction.ordered else place_in(function, seen, index, weights)
+        for name, output in batch.outputs.items():
+            part = fit(function, output[row, ...], index, shape, margin)
+            _add(subject, name, part, place, reduction)
+    return subject._replace(left=subject.left - len(batch.rows))
+
+
+def _bring_voxels(subject: Begun, batch: Batch, reduction: Reduction) -> Begun:
+    """Return a subject with single voxels brought in, all at once; of equal ones the last is the last to come."""
+    _same_outputs(subject, batch)
+    rows, shape = np.array(batch.rows), subject.seen.shape
+    mine = [batch.indices[row] for row in batch.rows]
+    for index in mine:
+        if len(index) != len(shape) or not all(map(_is_on, index, shape)):
+            _refuse(batch.subject, index)
+    table = np.array(mine, dtype=np.int32)
+    for now, places in turns(table, subject.seen):
+        voxels = tuple(table[now].T)
+        if not (subject.missing[voxels] > 0).all():
+            _refuse(batch.subject, mine[now[int(np.argmin(subject.missing[voxels]))]])
+        subject.missing[voxels] -= 1
+        for name, output in batch.outputs.items():
+            _add(subject, name, *chosen(output, rows[now], places), reduction)
+    return subject._replace(left=subject.left - len(rows))
+
+
+def _is_on(entry: int | slice, size: int) -> bool:
+    """Tell whether an entry of an index is a position on an axis."""
+    return not isinstance(entry, slice) and 0 <= entry < size
+
+
+def _same_outputs(subject: Begun, batch: Batch) -> None:
+    """Refuse predictions with other outputs than those before."""
+    if subject.patches and batch.outputs.keys() != subject.patches.keys():
         needed = f"have the outputs {sorted(subject.patches)}"
-        _check.invalid_value(function, "predictions", needed, sorted(outputs))
-    shape = subject.seen.shape
-    place = place_in(function, subject.seen, index, window if reduction.weighted else uniform)
-    for name, patch in outputs.items():
-        _array.namespace(function, predictions=patch)
-        part = fit(function, patch, index, shape, margin)
-        if name not in subject.states:
-            subject.states[name] = start(part, shape, reduction=reduction)
-            subject.patches[name] = part
-        subject.states[name] = add(subject.states[name], part, place, reduction=reduction)
-    subject.missing.subtract([_key(index)])
-    if not subject.missing[_key(index)]:
-        del subject.missing[_key(index)]
+        _check.invalid_value("assemble_subjects", "predictions", needed, sorted(batch.outputs))
+
+
+def _add(subject: Begun, name: Any, patch: Array, place: Place, reduction: Reduction) -> None:
+    """Bring a patch, or several, into the state of one output."""
+    if name not in subject.states:
+        subject.patches[name] = first = patch[0, ...] if place.start.ndim > 1 else patch
+        subject.states[name] = start(first, subject.seen.shape, reduction=reduction)
+    subject.states[name] = add(subject.states[name], patch, place, reduction=reduction)
 
 
 def _finished(subject: Begun, reduction: Reduction, fill: float | None, dtype: Any) -> Any:

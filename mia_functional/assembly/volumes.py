@@ -1,13 +1,15 @@
 """Patches back into volumes: every prediction goes to its index, and overlaps are resolved by a reduction."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from mia_functional import _array, _check
 from mia_functional.assembly.places import fit, refuse_gaps, walk
 from mia_functional.assembly.reductions import Reduction, mean
 from mia_functional.assembly.steps import add, start
+from mia_functional.assembly.voxels import joined, of_table, table_of, thickened
 from mia_functional.assembly.windows import Window, uniform
+from mia_functional.indexing import Boxes
 from mia_functional.typing import Array, Index, Margin, Shape
 
 
@@ -33,7 +35,7 @@ def assemble(
             predictions, in the order of `indices`. Trailing axes (channels) are free, but the same for all.
         indices: The indices that the patches were extracted at, from `mia_functional.indexing`.
         shape: Spatial shape of the volume.
-        reduction: `mean`, `total`, `maximum`, `last`, `vote` (integer labels), or any record like them.
+        reduction: `mean`, `total`, `maximum`, `last`, `vote(labels)` (integer labels), or any record like them.
         window: Weights along one axis of a patch: `uniform`, `hann`, `gaussian` or any function like them; the weight
             of a voxel is the product over the axes. Only `mean` uses it.
         fill: Value of voxels that no patch covers; where left out, such voxels are an error.
@@ -46,7 +48,7 @@ def assemble(
         some planes of a patch; for a mean over indices that are no grid, for one channel of weights too.
 
     Raises:
-        TypeError: `vote` gets anything but concrete integers, or the patches are no arrays of real numbers.
+        TypeError: `vote` gets anything but integers, or the patches are no arrays of real numbers.
         ValueError: A patch does not match its index or has other channels than the first, the numbers of patches and
             indices differ, there are none, or voxels remain uncovered (the text states their fraction).
 
@@ -57,17 +59,24 @@ def assemble(
         [1.0, 2.0, 3.0]
     """
     size = _check.integers("assemble", "shape", shape, minimum=1)
+    table = table_of("assemble", indices, size) if isinstance(indices, Boxes) and hasattr(patches, "shape") else None
+    if table is not None and margin == 0:
+        state, seen = of_table("assemble", patches, table, size, reduction)
+        return typed(filled("assemble", reduction.finish(state), [seen], fill), patches, dtype)
+    patches, indices = joined(patches, indices, margin)
     walked, covered = walk("assemble", indices, size, window if reduction.weighted else uniform, fill)
-    state: Any = None
-    patch: Any = None
-    for patch, (index, place) in paired("assemble", patches, walked):
-        part = fit("assemble", patch, index, size, margin)
+    state = part = None
+    fitted = (
+        (fit("assemble", patch, index, size, margin), place)
+        for patch, (index, place) in paired("assemble", patches, walked)
+    )
+    for part, place in thickened(fitted) if isinstance(patches, Sequence) else fitted:
         state = start(part, size, reduction=reduction) if state is None else state
         state = add(state, part, place, reduction=reduction)
     if state is None:
         _check.invalid_value("assemble", "patches", "hold at least one patch", "none")
     volume = reduction.finish(state)
-    return typed(filled("assemble", volume, covered, fill), patch, dtype)
+    return typed(filled("assemble", volume, covered, fill), part, dtype)
 
 
 def paired(function: str, patches: Any, walked: Iterator[Any]) -> Iterator[tuple[Array, Any]]:
@@ -96,6 +105,6 @@ def filled(function: str, volume: Array, covered: list[Any], fill: float | None)
 
 
 def typed(volume: Array, patch: Array, dtype: Any) -> Array:
-    """Return a volume in the dtype asked for, else in that of floating patches, else as it is."""
-    own = patch.dtype if _array.dtype_kind(patch) == "float" else volume.dtype
+    """Return a volume in the dtype asked for, else in that of patches of its kind, else as it is."""
+    own = patch.dtype if _array.dtype_kind(patch) == _array.dtype_kind(volume) else volume.dtype
     return _array.library(volume).astype(volume, own if dtype is None else dtype, copy=False)
