@@ -68,6 +68,7 @@ PACKAGE_CHAINS = {
             "parts",
             "tables",
             "storage",
+            "places",
             "guard",
             "handles",
             "creation",

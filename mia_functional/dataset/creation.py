@@ -1,15 +1,17 @@
 """A cohort into one HDF5 file: every subject becomes a part, and the parts become the file when all are there."""
 
 import hashlib
+import itertools
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Executor, as_completed, wait
+from collections.abc import Callable, Generator, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor, as_completed, wait
+from contextlib import closing, nullcontext
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import h5py
 import numpy as np
@@ -18,6 +20,7 @@ from mia_functional import _check, images
 from mia_functional.dataset import handles
 from mia_functional.dataset.description import Load, Storage, Subject
 from mia_functional.dataset.parts import Part, build, read_part, usable, write_part
+from mia_functional.dataset.places import Plan, give_up, moved, planned, reserve
 from mia_functional.dataset.storage import write_file
 from mia_functional.dataset.tables import check_same_entries, files, tables_of
 from mia_functional.dataset.traversal import Transform, checked, load_subject
@@ -29,8 +32,20 @@ SUFFIXES = (".h5", ".hdf5")
 DEFAULT = Storage()
 """Uncompressed, with relative paths, and flushed to the disk."""
 
-Make: TypeAlias = Callable[[Subject, Path], str]
-"""Makes a subject's part at a path and returns the identifier."""
+NOTE = "create: this happened with the subject"
+"""What is added to an error, before the identifier."""
+
+Make: TypeAlias = Callable[[int, Subject, Path], str]
+"""Makes the part of a subject (its position comes first) at a path and returns the identifier."""
+
+
+class Recipe(NamedTuple):
+    """How parts are made: loading, a transform, storage, and whether images are stored at all."""
+
+    load: Load
+    transform: Transform | None
+    storage: Storage
+    voxels: bool
 
 
 def create(
@@ -96,10 +111,14 @@ def create(
     stamps = [fingerprint(subject, storage, voxels=not metadata_only) for subject in subjects]
     folder = parts_folder(place, overwrite=overwrite, resume=resume)
     parts = [folder / f"{stamp}.part" for stamp in stamps]
-    make = partial(make_part, load=load, transform=transform, storage=storage, voxels=not metadata_only)
-    for done, name in enumerate(finished(make, subjects, parts, executor), start=1):
-        if progress is not None:
-            progress(done, len(subjects), name)
+    recipe = Recipe(load, transform, storage, not metadata_only)
+    here = (executor is None or type(executor) is ThreadPoolExecutor) and storage.compression is None
+    with planned(folder, len(subjects)) if here else nullcontext() as plan:
+        make = partial(make_part, recipe=recipe, plan=plan)
+        with closing(finished(make, subjects, parts, executor)) as names:
+            for done, name in enumerate(names, start=1):
+                if progress is not None:
+                    progress(done, len(subjects), name)
     join(place, parts, subjects, storage)
     shutil.rmtree(folder)
 
@@ -145,12 +164,13 @@ def parts_folder(place: Path, *, overwrite: bool, resume: bool) -> Path:
 
 def finished(
     make: Make, subjects: Sequence[Subject], parts: Sequence[Path], executor: Executor | None
-) -> Iterator[str]:
+) -> Generator[str, None, None]:
     """Make the parts of all subjects and yield the identifier of each that is done."""
+    tasks = [(number, *pair) for number, pair in enumerate(zip(subjects, parts, strict=True))]
     if executor is None:
-        yield from map(make, subjects, parts)
+        yield from itertools.starmap(make, tasks)
         return
-    futures = [executor.submit(make, subject, part) for subject, part in zip(subjects, parts, strict=True)]
+    futures = [executor.submit(make, *task) for task in tasks]
     try:
         for future in as_completed(futures):
             yield future.result()
@@ -160,24 +180,35 @@ def finished(
         wait(futures)
 
 
-def make_part(
-    subject: Subject, path: Path, *, load: Load, transform: Transform | None, storage: Storage, voxels: bool
-) -> str:
-    """Load and transform a subject and write its part, unless a usable one is there; return the identifier."""
-    if not usable(path):
-        try:
-            sample = load_subject(subject, load)
-            sample = checked(sample if transform is None else transform(sample))
-            blocks, pieces = build(sample, storage, voxels=voxels)
-            part = Part(
-                subject=sample["subject"], fingerprint=path.stem, geometry=sample["geometry"], blocks=blocks,
-                file_digests=digests_of_files(subject) if storage.file_digests else (),
-            )  # fmt: skip
-            write_part(path, part, pieces, durable=storage.durable)
-        except Exception as error:
-            error.add_note(f"create: this happened with the subject {subject.name}.")
-            raise
+def make_part(number: int, subject: Subject, path: Path, *, recipe: Recipe, plan: Plan | None) -> str:
+    """Make a subject's part, unless a usable one is there; with a plan, at its place. Return the identifier."""
+    try:
+        part = usable(path)
+        places = None if part is None or plan is None else reserve(plan, number, part.blocks)
+        if part is None or (part.placed and places is not None and part != moved(part, places)):
+            fresh, pieces = made(subject, path.stem, recipe)
+            if part is None and plan is not None:
+                fresh = moved(fresh, reserve(plan, number, fresh.blocks))
+            write_part(path, fresh, pieces, durable=recipe.storage.durable)
+    except BaseException as error:
+        if plan is not None:
+            give_up(plan, number, error)
+        if not any(note.startswith(NOTE) for note in getattr(error, "__notes__", ())):
+            error.add_note(f"{NOTE} {subject.name}.")
+        raise
     return subject.name
+
+
+def made(subject: Subject, stamp: str, recipe: Recipe) -> tuple[Part, list[Any]]:
+    """Load and transform a subject; return its part and the bytes of its arrays."""
+    sample = load_subject(subject, recipe.load)
+    sample = checked(sample if recipe.transform is None else recipe.transform(sample))
+    blocks, pieces = build(sample, recipe.storage, voxels=recipe.voxels)
+    digests = digests_of_files(subject) if recipe.storage.file_digests else ()
+    part = Part(
+        subject=sample["subject"], fingerprint=stamp, geometry=sample["geometry"], blocks=blocks, file_digests=digests
+    )
+    return part, pieces
 
 
 def fingerprint(subject: Subject, storage: Storage, *, voxels: bool) -> str:

@@ -4,6 +4,8 @@ import errno
 import hashlib
 import multiprocessing
 import os
+import threading
+import time
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -178,6 +180,10 @@ def double(sample):
     return {**sample, "images": sample["images"] * np.float32(2)}
 
 
+class Inline(ThreadPoolExecutor):
+    """An executor that could be any: to `create`, its workers might be other processes."""
+
+
 def test_the_file_is_the_same_for_any_workers(subjects, tmp_path):
     make = partial(dataset.create, subjects=subjects, transform=double)
     make(tmp_path / "serial.h5")
@@ -255,35 +261,106 @@ def test_a_failure_names_the_subject_and_resuming_keeps_the_rest(subjects, tmp_p
     assert sorted(os.listdir(tmp_path)) == ["whole.h5", "x.h5"]
 
 
-def test_damaged_and_stale_parts_are_made_again(tmp_path):
-    for number in range(3):
-        np.save(tmp_path / f"{number}.npy", np.full((4, 4, 4), number))
-    people = [
-        dataset.Subject(
-            name=str(k), entries=(dataset.Entry(category="images", name="T1", path=str(tmp_path / f"{k}.npy")),)
-        )
-        for k in range(3)
-    ]
-    loaded = []
+@pytest.mark.parametrize("kind", [RuntimeError, SystemExit])
+def test_those_that_wait_for_a_subject_that_fails_fail_too(subjects, tmp_path, kind):
+    others = threading.Barrier(3)
 
-    def load(path):
-        loaded.append(Path(path).stem)
-        if len(loaded) == 3:
+    def transform(sample):
+        others.wait()
+        if sample["subject"] == "A":
+            time.sleep(0.1)
+            raise kind("no good")
+        return sample
+
+    with ThreadPoolExecutor(3) as pool, pytest.raises(kind, match="no good") as caught:
+        dataset.create(tmp_path / "x.h5", subjects, transform=transform, executor=pool)
+    assert caught.value.__notes__ == ["create: this happened with the subject A."]
+    assert not list(tmp_path.glob(".x.h5.parts/*.part"))
+
+
+def numbered(folder, shapes):
+    """Subjects with a NumPy file each, full of their number."""
+    people = []
+    for number, shape in enumerate(shapes):
+        np.save(folder / f"{number}.npy", np.full(shape, number))
+        entry = dataset.Entry(category="images", name="T1", path=str(folder / f"{number}.npy"))
+        people.append(dataset.Subject(name=str(number), entries=(entry,)))
+    return people
+
+
+def interrupted(loaded, *, after):
+    """Return a loader that notes what it loads, and is interrupted at some file."""
+
+    def load(name):
+        loaded.append(Path(name).stem)
+        if len(loaded) == after:
             raise KeyboardInterrupt
-        array = np.load(path)
-        return array, Geometry(shape=array.shape, spacing=(1, 1, 1))
+        return images.read(name)
 
+    return load
+
+
+@pytest.mark.parametrize("executor", [None, ThreadPoolExecutor(1)])
+@pytest.mark.parametrize("victim", ["part", "arrays"])
+def test_damaged_and_stale_parts_are_made_again(tmp_path, victim, executor):
+    people = numbered(tmp_path, [(4, 4, 4)] * 3)
+    loaded = []
     path = tmp_path / "x.h5"
+    load = interrupted(loaded, after=3)
     with pytest.raises(KeyboardInterrupt):
-        dataset.create(path, people, load=load)
+        dataset.create(path, people, load=load, executor=executor)
     part = next(p for p in tmp_path.glob(".x.h5.parts/*.part") if parts.read_part(p).subject == "0")
-    raw = bytearray(part.read_bytes())
-    raw[-1] ^= 1
-    part.write_bytes(raw)
+    spoiled, where = (
+        (part, 10) if victim == "part" else (part.with_name("arrays"), parts.read_part(part).blocks[0].offset)
+    )
+    raw = bytearray(spoiled.read_bytes())
+    raw[where] ^= 1
+    spoiled.write_bytes(raw)
     np.save(tmp_path / "1.npy", np.full((4, 4, 4), 7))
-    dataset.create(path, people, load=load, resume=True)
+    dataset.create(path, people, load=load, executor=executor, resume=True)
     assert loaded == ["0", "1", "2", "0", "1", "2"]
     assert [int(dataset.read(dataset.open(path), k, "images").max()) for k in range(3)] == [0, 7, 2]
+    dataset.create(tmp_path / "whole.h5", people)
+    assert path.read_bytes() == (tmp_path / "whole.h5").read_bytes()
+
+
+def test_arrays_are_written_once(subjects, tmp_path, monkeypatch):
+    copied = []
+    monkeypatch.setattr(storage, "copy", lambda target, task, copy=storage.copy, **options: (
+        copied.append(task), copy(target, task, **options)
+    ))  # fmt: skip
+    for executor in (None, ThreadPoolExecutor(2)):
+        dataset.create(tmp_path / "x.h5", subjects, executor=executor, overwrite=True)
+        assert {task.source.name for task in copied} == {"frame"}
+        data = [dataset.view(dataset.open(tmp_path / "x.h5"), k, "images") for k in range(3)]
+        assert sum(task.nbytes for task in copied) < (tmp_path / "x.h5").stat().st_size - sum(a.nbytes for a in data)
+        copied.clear()
+
+
+def test_what_comes_after_a_subject_of_another_size_moves(tmp_path):
+    people = numbered(tmp_path, [(40, 5, 5), (30, 5, 5), (30, 5, 5), (20, 5, 5)])
+    path, loaded = tmp_path / "x.h5", []
+    with pytest.raises(KeyboardInterrupt):
+        dataset.create(path, people, load=interrupted(loaded, after=4))
+    np.save(tmp_path / "0.npy", np.full((70, 5, 5), 9))
+    dataset.create(path, people, load=interrupted(loaded, after=0), resume=True)
+    assert loaded == ["0", "1", "2", "3", "0", "1", "2", "3"]
+    dataset.create(tmp_path / "whole.h5", people)
+    assert path.read_bytes() == (tmp_path / "whole.h5").read_bytes()
+
+
+@pytest.mark.parametrize("first", ["here", "elsewhere"])
+def test_another_executor_resumes(tmp_path, first):
+    people = numbered(tmp_path, [(40, 5, 5), (30, 5, 5), (30, 5, 5), (20, 5, 5)])
+    path, loaded, pool = tmp_path / "x.h5", [], Inline(max_workers=1)
+    executors = (None, pool) if first == "here" else (pool, None)
+    with pytest.raises(KeyboardInterrupt):
+        dataset.create(path, people, load=interrupted(loaded, after=3), executor=executors[0])
+    dataset.create(path, people, load=interrupted(loaded, after=0), executor=executors[1], resume=True)
+    assert [loaded.count(name) for name in "012"] == [1, 1, 2]
+    dataset.create(tmp_path / "whole.h5", people)
+    assert path.read_bytes() == (tmp_path / "whole.h5").read_bytes()
+    assert sorted(name for name in os.listdir(tmp_path) if "h5" in name) == ["whole.h5", "x.h5"]
 
 
 def test_wrong_wishes_are_refused_before_anything_is_written(subjects, tmp_path):
