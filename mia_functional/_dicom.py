@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from mia_functional._headers import refuse
-from mia_functional._itk import last_line, quiet, sitk
+from mia_functional._itk import Stack, last_line, quiet, sitk
 
 SERIES, POSITION, ORIENTATION = "0020|000e", "0020|0032", "0020|0037"
 """The tags that place a slice."""
@@ -35,16 +35,6 @@ class Slice(NamedTuple):
     size: tuple[int, ...]
     spacing: tuple[float, ...]
     nbytes: int
-
-
-class Stack(NamedTuple):
-    """A volume, and its grid in ITK's order."""
-
-    voxels: Any
-    size: tuple[int, ...]
-    spacing: tuple[float, ...]
-    origin: tuple[float, ...]
-    direction: tuple[float, ...]
 
 
 def load_series(folder: Path, max_bytes: int) -> Stack:

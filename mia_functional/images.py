@@ -13,13 +13,12 @@ import tempfile
 from collections.abc import Sequence
 from itertools import chain
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from mia_functional import _array, _check, _dicom, _files, _headers, _npy
-from mia_functional._itk import compare, load, sitk, written
+from mia_functional._itk import compare, load, memory, sitk, written
 from mia_functional.geometry import Geometry
 from mia_functional.typing import Array
 
@@ -112,18 +111,10 @@ def from_simpleitk(image: Any) -> tuple[Any, Geometry]:
         _check.invalid_kind("from_simpleitk", "image", "be a SimpleITK image", type(image).__name__)
     if image.GetDimension() not in (2, 3, 4):
         _check.invalid_kind("from_simpleitk", "image", "have 2, 3 or 4 axes", image.GetDimension())
-    array, geometry = voxels_and_geometry(image)
-    return array.copy(), geometry
-
-
-def voxels_and_geometry(image: Any) -> tuple[Any, Geometry]:
-    """Return the memory of a SimpleITK image, which lives as long as the array does, and the geometry."""
-    seen = sitk.GetArrayViewFromImage(image)
-    if seen.dtype.name not in DTYPES:
+    array = memory(image)
+    if array.dtype.name not in DTYPES:
         _check.invalid_kind("from_simpleitk", "image", "hold integers or floats", image.GetPixelIDTypeAsString())
-    facts = {**seen.__array_interface__, "data": (seen.__array_interface__["data"][0], False)}
-    array = np.asarray(SimpleNamespace(__array_interface__=facts, owner=image))
-    return array, from_itk(image.GetSize(), image.GetSpacing(), image.GetOrigin(), image.GetDirection())
+    return array.copy(), from_itk(image.GetSize(), image.GetSpacing(), image.GetOrigin(), image.GetDirection())
 
 
 def to_simpleitk(array: Array, geometry: Geometry) -> Any:
@@ -197,15 +188,15 @@ def read(path: str | os.PathLike[str], *, max_bytes: int = MAX_BYTES) -> tuple[A
     """
     place = Path(path)
     if place.is_dir() and not place.name.lower().endswith(tuple(_headers.PARSERS)):
-        series = _dicom.load_series(place, max_bytes)
-        return series.voxels, from_itk(*series[1:])
+        stack = _dicom.load_series(place, max_bytes)
+        return stack.voxels, from_itk(*stack[1:])
     if place.suffix.lower() == ".npy":
         array = _npy.load_npy(place, max_bytes)
         shape = array.shape[:3]
         return array, Geometry(shape=shape, spacing=(1.0,) * len(shape))
-    image = load(place, max_bytes)
+    stack = load(place, max_bytes)
     try:
-        return voxels_and_geometry(image)
+        return stack.voxels, from_itk(*stack[1:])
     except ValueError as error:
         _headers.refuse(place, str(error))
 

@@ -186,6 +186,70 @@ def test_compressed_metaimage_and_nrrd_of_others(tmp_path):
         np.testing.assert_array_equal(images.read(tmp_path / f"x{suffix}")[0], SimpleITK.GetArrayFromImage(image))
 
 
+META = """ObjectType = Image
+NDims = 3
+BinaryData = True
+{}TransformMatrix = 1 0 0 0 1 0 0 0 1
+Offset = 1 2 3
+ElementSpacing = {}
+DimSize = 2 3 4
+{}ElementType = {}
+ElementDataFile = LOCAL
+"""
+NRRD = """NRRD0004
+type: {}
+dimension: 3
+space: {}
+sizes: 2 3 4
+space directions: {}
+kinds: domain domain domain
+{}encoding: raw
+space origin: (1,2,3)
+
+"""
+PLAIN, MIRRORED = "(2,0,0) (0,1,0) (0,0,1)", "(0,-2,0) (1,0,0) (0,0,-1)"
+
+
+@pytest.mark.parametrize(
+    ("name", "header", "dtype"),
+    [
+        ("x.mha", META.format("BinaryDataByteOrderMSB = True\n", "1 1 1", "", "MET_SHORT"), ">i2"),
+        ("x.mha", META.format("ElementByteOrderMSB = False\n", "1 1 1", "", "MET_LONG_LONG"), "<i8"),
+        ("x.mha", META.format("ElementByteOrderMSB = T\nBinaryDataByteOrderMSB = T\n", "1 1 1", "", "MET_LONG"), ">i4"),
+        ("x.mha", META.format("", "1 1 1", "", "MET_USHORT"), "<u2"),
+        ("x.mha", META.format("", "1 1 1", "", "MET_UCHAR"), "<u1"),
+        ("x.mha", META.format("BinaryDataByteOrderMSB = False\n", "1 -2 1", "", "MET_FLOAT"), "<f4"),
+        ("x.mha", META.format("", "1 1 1", "ElementToIntensityFunctionSlope = 2\n", "MET_SHORT"), "<i2"),
+        ("x.nrrd", NRRD.format("short", "left-posterior-superior", PLAIN, "endian: big\n"), ">i2"),
+        ("x.nrrd", NRRD.format("unsigned int", "right-anterior-superior", MIRRORED, "endian: little\n"), "<u4"),
+        ("x.nrrd", NRRD.format("double", "left-posterior-superior", MIRRORED, "endian: little\n"), "<f8"),
+        ("x.nrrd", NRRD.format("uchar", "left-posterior-superior", PLAIN, ""), "<u1"),
+    ],
+)  # fmt: skip
+def test_headers_of_others_mean_what_simpleitk_says(tmp_path, name, header, dtype):
+    raw = np.random.default_rng(0).integers(0, 100, (4, 3, 2)).astype(dtype)
+    (tmp_path / name).write_bytes(header.encode() + raw.tobytes())
+    image = SimpleITK.ReadImage(tmp_path / name)
+    array, geometry = images.read(tmp_path / name)
+    expected, grid = images.from_simpleitk(image)
+    np.testing.assert_array_equal(array, expected)
+    assert (array.dtype, geometry) == (expected.dtype, grid)
+    assert array.dtype.isnative
+    assert array.flags.writeable
+
+
+def test_pixels_behind_an_odd_offset_are_aligned(tmp_path):
+    array = np.arange(24, dtype=np.float32).reshape(4, 3, 2)
+    images.write(tmp_path / "x.nii", array, Geometry(shape=(4, 3, 2), spacing=(1, 1, 1)))
+    raw = (tmp_path / "x.nii").read_bytes()
+    raw = raw[:108] + struct.pack("<f", 357) + raw[112:352] + b"\0" * 5 + raw[352:]
+    (tmp_path / "x.nii").unlink()
+    (tmp_path / "x.nii.gz").write_bytes(gzip.compress(raw))
+    found, _ = images.read(tmp_path / "x.nii.gz")
+    np.testing.assert_array_equal(found, array)
+    assert found.flags.aligned
+
+
 def test_itk_order_is_the_reverse_of_array_order():
     geometry = oblique((5, 4, 3))
     size, spacing, origin, direction = images.to_itk(geometry)
