@@ -23,7 +23,7 @@ from mia_functional.dataset.parts import Part, build, read_part, usable, write_p
 from mia_functional.dataset.places import Plan, give_up, moved, planned, reserve
 from mia_functional.dataset.storage import write_file
 from mia_functional.dataset.tables import check_same_entries, files, tables_of
-from mia_functional.dataset.traversal import Transform, checked, load_subject
+from mia_functional.dataset.traversal import Transform, checked, sample_of
 from mia_functional.typing import Progress
 
 SUFFIXES = (".h5", ".hdf5")
@@ -201,8 +201,7 @@ def make_part(number: int, subject: Subject, path: Path, *, recipe: Recipe, plan
 
 def made(subject: Subject, stamp: str, recipe: Recipe) -> tuple[Part, list[Any]]:
     """Load and transform a subject; return its part and the bytes of its arrays."""
-    sample = load_subject(subject, recipe.load)
-    sample = checked(sample if recipe.transform is None else recipe.transform(sample))
+    sample = checked(sample_of(subject, load=recipe.load, transform=recipe.transform))
     blocks, pieces = build(sample, recipe.storage, voxels=recipe.voxels)
     digests = digests_of_files(subject) if recipe.storage.file_digests else ()
     part = Part(

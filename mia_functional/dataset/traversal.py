@@ -1,11 +1,13 @@
 """Subjects to samples in memory, one after the other: a generator, to be used in a `for` loop."""
 
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Executor
+from functools import partial
 from typing import Any, TypeAlias
 
 import numpy as np
 
-from mia_functional import _check, images
+from mia_functional import _check, _parallel, images
 from mia_functional.dataset.description import RESERVED, Entry, Load, Subject, check_name
 from mia_functional.geometry import Geometry, differences
 
@@ -17,14 +19,22 @@ Transform: TypeAlias = Callable[[Sample], Sample]
 
 
 def traverse(
-    subjects: Iterable[Subject], *, load: Load = images.read, transform: Transform | None = None
+    subjects: Iterable[Subject],
+    *,
+    load: Load = images.read,
+    transform: Transform | None = None,
+    executor: Executor | None = None,
 ) -> Iterator[Sample]:
     """Yield one sample per subject: its files loaded and stacked, category by category.
 
     Args:
-        subjects: From `discover`, or built by hand.
+        subjects: From `discover`, or built by hand; read only a few ahead.
         load: Reads one file.
         transform: Applied to every sample. One that changes sizes has to change `geometry` too.
+        executor: Where subjects are loaded and transformed: any `concurrent.futures.Executor` (threads, processes with
+            `spawn`, dask, MPI); one after the other in this process where left out. Order and samples are the same, and
+            about as many samples as there are workers wait in memory. Arrays have to travel from other processes, which
+            takes longer than to read them: threads are faster, unless transforms hold Python's lock.
 
     Yields:
         Dictionaries. An image category is an array `(*spatial, channels)`, with the entries in order on the last axis
@@ -39,9 +49,13 @@ def traverse(
         >>> next(traverse([someone]))["numerical"].tolist()
         [31.0]
     """
-    for subject in subjects:
-        sample = load_subject(subject, load)
-        yield sample if transform is None else checked(transform(sample))
+    yield from _parallel.ordered(partial(sample_of, load=load, transform=transform), subjects, executor=executor)
+
+
+def sample_of(subject: Subject, *, load: Load, transform: Transform | None) -> Sample:
+    """Load and transform a subject."""
+    sample = load_subject(subject, load)
+    return sample if transform is None else checked(transform(sample))
 
 
 def load_subject(subject: Subject, load: Load) -> Sample:
