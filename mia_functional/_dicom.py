@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from mia_functional import _check
 from mia_functional._headers import refuse
 from mia_functional._itk import Stack, last_line, quiet, sitk
 
@@ -81,6 +82,7 @@ def slice_of(path: Path) -> Slice:
 
 def reader_of(path: Path) -> Any:
     """Return a reader of one file, after a look at its first bytes."""
+    _check.unicode_text("images", "path", str(path))
     if not path.is_file():
         refuse(path, "it is no file")
     with path.open("rb") as stream:

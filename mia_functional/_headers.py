@@ -59,6 +59,7 @@ def refuse(path: Path, reason: str) -> NoReturn:
 
 def suffix(path: Path) -> str:
     """Return the extension that decides the format of an image file, in lower case."""
+    _check.unicode_text("images", "path", str(path))
     for known in PARSERS:
         if path.name.lower().endswith(known):
             return known

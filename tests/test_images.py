@@ -539,6 +539,19 @@ def test_nii_beside_nii_gz_is_refused_and_never_made(tmp_path):
             images.read(tmp_path / one)
 
 
+@pytest.mark.parametrize("suffix", [*SUFFIXES, ".npy"])
+def test_names_that_are_no_text_and_files_that_are_none_are_refused(tmp_path, suffix):
+    grid = Geometry(shape=(2, 2), spacing=(1, 1))
+    name = tmp_path / os.fsdecode(b"x\xff" + suffix.encode())
+    name.touch()
+    for call in (images.read, lambda path: images.write(path, np.zeros((2, 2)), grid)):
+        with pytest.raises(ValueError, match=r"must be text of Unicode|must end in|it is no NumPy file"):
+            call(name)
+    os.mkfifo(tmp_path / f"pipe{suffix}")
+    with pytest.raises(ValueError, match="it is no regular file"):
+        images.read(tmp_path / f"pipe{suffix}")
+
+
 def test_what_is_no_image_file_is_named(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"nothing\.nii\.gz"):
         images.read(tmp_path / "nothing.nii.gz")

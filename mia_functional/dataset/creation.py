@@ -63,9 +63,9 @@ def create(
 ) -> None:
     """Create a dataset file from subjects (convert a cohort to HDF5).
 
-    Every subject is loaded, transformed and written to a part, a file in the folder `.NAME.parts` beside the dataset;
-    once it is there, it survives a crash of the process and of the machine. When all are there, they are joined, and
-    the file takes its name. Until then nothing is at `path`, or what was there before.
+    Every subject is loaded, transformed and written to the folder `.NAME.parts` beside the dataset; once it is there,
+    it survives a crash of the process and of the machine. When all are there, they become one file, and that takes its
+    name. Until then nothing is at `path`, or what was there before.
 
     Args:
         path: Where to; ends in `.h5` or `.hdf5`. The folder must exist.
@@ -75,9 +75,12 @@ def create(
             subject another identifier.
         metadata_only: Store shapes, geometry, digests and paths, and leave the images in their files, from which they
             are read later. There is no `transform` then.
-        executor: Where subjects are loaded and transformed: any `concurrent.futures.Executor` (threads, processes with
-            `spawn`, dask, MPI); one after the other in this process where left out. The file is the same to the byte.
-            With processes, `load` and `transform` have to be picklable, and the folder must be common to all.
+        executor: Where subjects are loaded and transformed: any `concurrent.futures.Executor` (a `ThreadPoolExecutor`;
+            processes with `spawn`; `dask.distributed.Client.get_executor()`; `mpi4py.futures.MPIPoolExecutor()` in a
+            script that is run by `mpiexec -n 3 python -m mpi4py.futures script.py`); one after the other in this
+            process where left out. The file is the same to the byte. Threads write every array once, to its place in
+            the file; other workers write it on its own, and it is copied. Then `load` and `transform` have to be
+            picklable, and the folder must be common to all.
         progress: Called with the number of subjects done, of all, and the identifier of the one just done.
         overwrite: Replace a dataset that is there, and parts that an interrupted run left behind.
         resume: Go on where an interrupted run stopped: parts that are whole and made from the same, unchanged files are
@@ -145,7 +148,9 @@ def checked_place(path: Path, *, overwrite: bool) -> Path:
         _check.invalid_value("create", "path", f"end in {' or '.join(SUFFIXES)}", path)
     if not path.absolute().parent.is_dir():
         raise FileNotFoundError(f"create: the folder {path.absolute().parent} does not exist.")
-    if path.exists() and not overwrite:
+    if path.is_dir():
+        raise IsADirectoryError(f"create: {path} is a folder.")
+    if os.path.lexists(path) and not overwrite:
         raise FileExistsError(f"create: {path} exists already; `overwrite=True` replaces it.")
     return path.absolute()
 
@@ -153,6 +158,8 @@ def checked_place(path: Path, *, overwrite: bool) -> Path:
 def parts_folder(place: Path, *, overwrite: bool, resume: bool) -> Path:
     """Return the folder for parts, empty unless those of an interrupted run are to be used."""
     folder = place.with_name(f".{place.name}.parts")
+    if folder.exists() and not folder.is_dir():
+        raise FileExistsError(f"create: {folder} is a file, and parts need a folder of this name.")
     if folder.exists() and not resume:
         if any(folder.glob("*.part")) and not overwrite:
             choice = "`resume=True` goes on, `overwrite=True` starts anew"

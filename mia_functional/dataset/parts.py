@@ -107,7 +107,9 @@ def on_grid(shape: Shape, geometry: Geometry | None) -> bool:
 
 
 def block_of_texts(name: str, texts: tuple[str, ...]) -> Block:
-    """Return a category of texts as a block."""
+    """Return a category of texts as a block; refuse what HDF5 does not hold."""
+    for text in texts:
+        _check.unicode_text("create", name, text)
     return Block(category=name, dtype="", shape=(len(texts),), digest=digest_of_texts(texts), texts=texts)
 
 

@@ -76,7 +76,7 @@ def load_subject(subject: Subject, load: Load) -> Sample:
 
 def load_entry(subject: Subject, entry: Entry, load: Load, places: list[tuple[Entry, Geometry]]) -> Any:
     """Return the voxels of a file, with an axis of channels; refuse one that does not lie on those before it."""
-    array, geometry = load(str(entry.path))
+    array, geometry = checked_pair(load(str(entry.path)), entry)
     places.append((entry, geometry))
     first, grid = places[0]
     names = differences(geometry, grid)
@@ -85,6 +85,18 @@ def load_entry(subject: Subject, entry: Entry, load: Load, places: list[tuple[En
         needed = f"lie on one grid ({entry.path} and {first.path} of {subject.name})"
         _check.invalid_value("traverse", "images", needed, actual)
     return with_channels(array, geometry)
+
+
+def checked_pair(pair: Any, entry: Entry) -> tuple[Any, Geometry]:
+    """Return what a loader returned for a file; refuse what is no array with its geometry."""
+    needed = "return an array and its Geometry"
+    if not isinstance(pair, tuple) or len(pair) != 2 or not isinstance(pair[1], Geometry):
+        _check.invalid_kind("traverse", "load", needed, f"{type(pair).__name__} for {entry.path}")
+    shape, grid = tuple(getattr(pair[0], "shape", ())), pair[1].shape
+    if shape[: len(grid)] != grid or len(shape) > len(grid) + 1:
+        needed = f"{needed}, whose shape is that of the array, with or without channels"
+        _check.invalid_value("traverse", "load", needed, f"{shape} and {grid} for {entry.path}")
+    return pair
 
 
 def with_channels(array: Any, geometry: Geometry) -> Any:

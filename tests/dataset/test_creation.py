@@ -128,7 +128,7 @@ def test_transforms_run_and_may_rename(subjects, tmp_path):
 
 
 def test_transform_must_not_name_two_subjects_alike(subjects, tmp_path):
-    with pytest.raises(ValueError, match="identifiers of their own; got same more than once"):
+    with pytest.raises(ValueError, match=r"identifiers of their own, .*; got 'same', 'same', 'same'"):
         dataset.create(tmp_path / "x.h5", subjects, transform=lambda sample: {**sample, "subject": "same"})
     assert not (tmp_path / "x.h5").exists()
 
@@ -189,6 +189,13 @@ def test_the_file_is_the_same_for_any_workers(subjects, tmp_path, executor):
     make(tmp_path / "parallel.h5", executor=executor)
     assert (tmp_path / "parallel.h5").read_bytes() == (tmp_path / "serial.h5").read_bytes()
     assert sorted(os.listdir(tmp_path)) == ["parallel.h5", "serial.h5"]
+
+
+def test_threads_compress_at_the_same_time(subjects, tmp_path):
+    with ThreadPoolExecutor(3) as pool:
+        dataset.create(tmp_path / "threads.h5", subjects, executor=pool, storage=Storage(compression="gzip"))
+    dataset.create(tmp_path / "serial.h5", subjects, storage=Storage(compression="gzip"))
+    assert (tmp_path / "threads.h5").read_bytes() == (tmp_path / "serial.h5").read_bytes()
 
 
 def test_progress_counts_subjects(subjects, tmp_path):
@@ -352,9 +359,17 @@ def test_wrong_wishes_are_refused_before_anything_is_written(subjects, tmp_path)
     for people, message in (
         ([], "must be at least one; got none"),
         ([subjects[0], other], r"have the same entries in the same order, .* as A has; got images/T1, images/T2 of X"),
-        ([subjects[0], subjects[0]], "must have identifiers of their own; got A more than once"),
+        ([subjects[0], subjects[0]], "must have identifiers of their own, that differ by more than case; got 'A', 'A'"),
+        ([someone("Zo\u00eb"), someone("b"), someone("ZOE\u0308")], "by more than case; got 'Zo\u00eb', 'ZOE\u0308'"),
     ):
         with pytest.raises(ValueError, match=message):
+            dataset.create(tmp_path / "x.h5", people)
+    for people, message in (
+        ((subject for subject in subjects), "be a sequence of `Subject`; got generator"),
+        (subjects[0], "be a sequence of `Subject`; got Subject"),
+        ([someone(AGE=b"31")], r"have numbers and texts as values; got b'31', which is numerical AGE of A"),
+    ):
+        with pytest.raises(TypeError, match=message):
             dataset.create(tmp_path / "x.h5", people)
     with pytest.raises(ValueError, match=r"must end in \.h5 or \.hdf5"):
         dataset.create(tmp_path / "x.hdf", subjects)
@@ -365,6 +380,25 @@ def test_wrong_wishes_are_refused_before_anything_is_written(subjects, tmp_path)
     with pytest.raises(ValueError, match="be gzip, blosc or none"):
         Storage(compression="lzma")
     assert os.listdir(tmp_path) == []
+
+
+def test_places_that_are_taken_are_named(tmp_path):
+    (tmp_path / "folder.h5").mkdir()
+    with pytest.raises(IsADirectoryError, match=r"folder\.h5 is a folder"):
+        dataset.create(tmp_path / "folder.h5", [someone()], overwrite=True)
+    (tmp_path / "link.h5").symlink_to(tmp_path / "nowhere")
+    with pytest.raises(FileExistsError, match=r"link\.h5 exists already"):
+        dataset.create(tmp_path / "link.h5", [someone()])
+    (tmp_path / ".x.h5.parts").touch()
+    for options in ({}, {"overwrite": True}, {"resume": True}):
+        with pytest.raises(FileExistsError, match=r"\.x\.h5\.parts is a file"):
+            dataset.create(tmp_path / "x.h5", [someone()], **options)
+
+
+@pytest.mark.parametrize("text", ["a\0b", "\udc80"])
+def test_texts_that_hdf5_does_not_hold_are_refused(tmp_path, text):
+    with pytest.raises(ValueError, match="create: `numerical` must be text of Unicode without null characters"):
+        dataset.create(tmp_path / "x.h5", [someone(WORD=text)])
 
 
 @pytest.mark.parametrize(

@@ -95,6 +95,22 @@ def test_it_is_lazy_and_transforms(tmp_path):
             next(dataset.traverse([one], transform=wrong))
 
 
+@pytest.mark.parametrize(
+    ("pair", "kind", "message"),
+    [
+        (np.zeros(GRID.shape), TypeError, "got ndarray for .*a.nrrd"),
+        ((np.zeros(GRID.shape), None), TypeError, "got tuple for .*a.nrrd"),
+        (([[0]], GRID), ValueError, r"got \(\) and \(4, 3, 5\) for .*a.nrrd"),
+        ((np.zeros((4, 3, 6)), GRID), ValueError, r"got \(4, 3, 6\) and \(4, 3, 5\) for .*a.nrrd"),
+        ((np.zeros((4, 3, 5, 1, 1)), GRID), ValueError, "with or without channels"),
+    ],
+)
+def test_a_loader_returns_an_array_on_its_grid(tmp_path, pair, kind, message):
+    one = subject(tmp_path, a=np.zeros(GRID.shape))
+    with pytest.raises(kind, match=f"`load` must return an array and its Geometry.*{message}"):
+        next(dataset.traverse([one], load=lambda _: pair))
+
+
 def test_any_loader_and_numpy_files_and_channels(tmp_path):
     np.save(tmp_path / "a.npy", np.arange(24, dtype=np.uint8).reshape(2, 3, 4))
     grid = Geometry(shape=(5, 2, 3, 4), spacing=(1.0, 3.0, 2.0, 1.0))
