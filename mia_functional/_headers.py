@@ -38,7 +38,8 @@ class Header:
         values: Numbers in the image: voxels times channels.
         nbytes: Bytes of the image in memory.
         affine: NIfTI's sform in millimetres, if it is in use: three rows of four, world axes (R, A, S).
-        dtype: NumPy's name of the numbers, if they are stored one per voxel and just as they are meant; empty if not.
+        dtype: NumPy's name of the stored numbers; empty if there are several per voxel, or their order is not known.
+        scale: NIfTI's slope and intercept, by which stored numbers become those that are meant.
     """
 
     path: Path
@@ -50,6 +51,7 @@ class Header:
     nbytes: int
     affine: tuple[tuple[float, ...], ...] = ()
     dtype: str = ""
+    scale: tuple[float, float] = (1.0, 0.0)
 
 
 def refuse(path: Path, reason: str) -> NoReturn:
@@ -127,14 +129,14 @@ def parse_nifti(path: Path) -> Header:
     used = math.isfinite(slope) and slope != 0
     if not (math.isfinite(inter) if used else inter == 0 or math.isnan(inter)):
         refuse(path, f"scl_slope is {slope} and scl_inter is {inter}")
-    kind, scaled = NIFTI_TYPES.get(code, "u1"), used and (slope, inter) != (1, 0)
+    kind, scale = NIFTI_TYPES.get(code, "u1"), (slope, inter) if used else (1.0, 0.0)
     width, values = int(kind[1]), math.prod(shape) * NIFTI_COLOURS.get(code, 1)
     offset = 0 if encoding else int(start)
     length = values * width + int(start) - offset
     return Header(
         path=path, data=path, offset=offset, length=length, encoding=encoding,
-        values=values, nbytes=values * (max(width, 4) if scaled else width), affine=sform(path, raw, order),
-        dtype=order + kind if code in NIFTI_TYPES and not scaled else "",
+        values=values, nbytes=values * (width if scale == (1, 0) else max(width, 4)), affine=sform(path, raw, order),
+        dtype=order + kind if code in NIFTI_TYPES else "", scale=scale,
     )  # fmt: skip
 
 

@@ -47,32 +47,32 @@ class Stack(NamedTuple):
     direction: tuple[float, ...]
 
 
-def load(path: Path, max_bytes: int) -> Stack:
+def load(path: Path, max_bytes: int, *, scaled: bool) -> Stack:
     """Return the volume of a file, after all checks.
 
     SimpleITK says where it lies. Plain numbers are taken from the file without its help, as that is faster, and
-    compressed ones have to be decoded for the checks anyway.
+    compressed ones have to be decoded for the checks anyway. SimpleITK reads what has to be scaled.
     """
     header = parse(path)
     if header.nbytes > max_bytes:
         refuse(path, f"the image takes {header.nbytes} bytes, and `max_bytes` is {max_bytes}")
-    numbers = plain(header)
+    meant = not scaled or header.scale == (1, 0)
+    numbers = plain(header) if header.dtype and meant else verified(header)
     source = informed(header)
-    if suits(numbers, source):
+    if suits(numbers, source, header):
         voxels = numbers.reshape(source.GetSize()[::-1])
-    else:
+    elif scaled or header.scale == (1, 0):
         source = execute(header)
         voxels = memory(source)
+    else:
+        refuse(path, "it has a scale, and its numbers cannot be read without it")
     if header.affine:
         place_once(header, source)
     return Stack(voxels, source.GetSize(), source.GetSpacing(), source.GetOrigin(), source.GetDirection())
 
 
 def plain(header: Header) -> Any:
-    """Return the plain numbers of a file that is complete to the byte, or none of them if they are not plain."""
-    if not header.dtype:
-        verify(header)
-        return np.empty(0)
+    """Return the stored numbers of a file that is complete to the byte, in the order of this machine."""
     if header.encoding:
         raw = bytearray(header.length)
         end = 0
@@ -80,7 +80,8 @@ def plain(header: Header) -> Any:
             raw[end : end + len(piece)] = piece
             end += len(piece)
         check_length(header, end)
-        array = np.frombuffer(raw, header.dtype, header.values, header.length - header.nbytes)
+        width = np.dtype(header.dtype).itemsize
+        array = np.frombuffer(raw, header.dtype, header.values, header.length - header.values * width)
     else:
         verify(header)
         array = np.fromfile(header.data, header.dtype, header.values, offset=header.offset)
@@ -88,10 +89,17 @@ def plain(header: Header) -> Any:
     return array.astype(array.dtype.newbyteorder("="), copy=not array.flags.aligned)
 
 
-def suits(numbers: Any, reader: Any) -> bool:
-    """Tell whether numbers are what SimpleITK would read: one per voxel, of the same type, on no mirrored axis."""
-    known = DTYPES.get(reader.GetPixelID()) == numbers.dtype.name and math.prod(reader.GetSize()) == numbers.size
-    return bool(known and min(reader.GetSpacing()) > 0)
+def verified(header: Header) -> Any:
+    """Return no numbers of a file that is complete to the byte."""
+    verify(header)
+    return np.empty(0)
+
+
+def suits(numbers: Any, reader: Any, header: Header) -> bool:
+    """Tell whether numbers are what SimpleITK would scale: one per voxel, of the same type, on no mirrored axis."""
+    kind = DTYPES.get(reader.GetPixelID())
+    known = kind is not None if header.scale != (1, 0) else kind == numbers.dtype.name
+    return bool(known and math.prod(reader.GetSize()) == numbers.size and min(reader.GetSpacing()) > 0)
 
 
 def memory(image: Any) -> Any:

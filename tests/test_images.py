@@ -179,6 +179,39 @@ def test_big_endian_nifti_and_scaled_nifti(tmp_path):
     np.testing.assert_array_equal(scaled, array * 0.5 + 3.0)
 
 
+@pytest.mark.parametrize("suffix", [".nii", ".nii.gz"])
+@pytest.mark.parametrize("dtype", ["uint8", "int16", "uint16", "int32", "float32"])
+def test_stored_numbers_and_their_scale(tmp_path, suffix, dtype):
+    array, path = random_array((4, 3, 2), dtype), tmp_path / f"x{suffix}"
+    images.write(tmp_path / "x.nii", array, Geometry(shape=(4, 3, 2), spacing=(4, 3, 2)))
+    assert images.scale(tmp_path / "x.nii") == (1.0, 0.0)
+    patched(tmp_path / "x.nii", 112, struct.pack("<ff", 0.25, -3.0))
+    if suffix == ".nii.gz":
+        path.write_bytes(gzip.compress((tmp_path / "x.nii").read_bytes()))
+        (tmp_path / "x.nii").unlink()
+    numbers, geometry = images.read_stored(path)
+    np.testing.assert_array_equal(numbers, array)
+    assert numbers.dtype == dtype
+    assert images.scale(path) == (0.25, -3.0)
+    values, same = images.read(path)
+    assert geometry == same
+    assert values.dtype == np.float32
+    np.testing.assert_array_max_ulp(values, np.float32(0.25 * array.astype(np.float64) - 3.0), maxulp=2)
+
+
+def test_files_of_other_kinds_have_no_scale(tmp_path):
+    for suffix in (".mha", ".nrrd", ".nii.gz"):
+        images.write(tmp_path / f"x{suffix}", np.ones((2, 3), np.int16), Geometry(shape=(2, 3), spacing=(1, 1)))
+        assert images.scale(tmp_path / f"x{suffix}") == (1.0, 0.0)
+        assert images.read_stored(tmp_path / f"x{suffix}")[0].dtype == np.int16
+    colours = np.ones((2, 3, 4, 3), np.uint8)
+    images.write(tmp_path / "rgb.nii", colours, Geometry(shape=(2, 3, 4), spacing=(1, 1, 1)))
+    np.testing.assert_array_equal(images.read_stored(tmp_path / "rgb.nii")[0], colours)
+    patched(tmp_path / "rgb.nii", 112, struct.pack("<ff", 0.25, -3.0))
+    with pytest.raises(ValueError, match="it has a scale, and its numbers cannot be read without it"):
+        images.read_stored(tmp_path / "rgb.nii")
+
+
 def test_compressed_metaimage_and_nrrd_of_others(tmp_path):
     image = SimpleITK.GetImageFromArray(random_array((9, 8, 7), "int16"))
     for suffix in (".mha", ".mhd", ".nrrd", ".nhdr"):

@@ -70,7 +70,8 @@ def create(
     Args:
         path: Where to; ends in `.h5` or `.hdf5`. The folder must exist.
         subjects: From `discover`, or built by hand; all with the same entries in the same order.
-        load: Reads one file, as in `traverse`.
+        load: Reads one file, as in `traverse`. With `images.read_stored`, NIfTI's integers stay what they are in the
+            file, and `scales` tells by what they are to be multiplied; with `images.read` they are scaled already.
         transform: From a sample to a sample, as in `traverse`; it may add categories, leave some out, or give the
             subject another identifier.
         metadata_only: Store shapes, geometry, digests and paths, and leave the images in their files, from which they
@@ -210,11 +211,22 @@ def made(subject: Subject, stamp: str, recipe: Recipe) -> tuple[Part, list[Any]]
     """Load and transform a subject; return its part and the bytes of its arrays."""
     sample = checked(sample_of(subject, load=recipe.load, transform=recipe.transform))
     blocks, pieces = build(sample, recipe.storage, voxels=recipe.voxels)
-    digests = digests_of_files(subject) if recipe.storage.file_digests else ()
+    files = [(entry.category, Path(entry.path)) for entry in subject.entries if entry.path is not None]
+    hashed = files if recipe.storage.file_digests else []
     part = Part(
-        subject=sample["subject"], fingerprint=stamp, geometry=sample["geometry"], blocks=blocks, file_digests=digests
-    )
+        subject=sample["subject"], fingerprint=stamp, geometry=sample["geometry"], blocks=blocks,
+        file_digests=tuple((category, digest_of_files(path)) for category, path in hashed),
+        scales=tuple((category, *scale_of(path)) for category, path in files),
+    )  # fmt: skip
     return part, pieces
+
+
+def scale_of(path: Path) -> tuple[float, float]:
+    """Return slope and intercept of a file; those of one that only the user's loader can read are not known."""
+    try:
+        return images.scale(path)
+    except ValueError:
+        return 1.0, 0.0
 
 
 def fingerprint(subject: Subject, storage: Storage, *, voxels: bool) -> str:
@@ -224,12 +236,6 @@ def fingerprint(subject: Subject, storage: Storage, *, voxels: bool) -> str:
     times = [(state.st_size, state.st_mtime_ns) for state in states]
     facts = json.dumps([asdict(subject), times, asdict(storage), voxels])
     return hashlib.sha256(facts.encode()).hexdigest()
-
-
-def digests_of_files(subject: Subject) -> tuple[tuple[str, str], ...]:
-    """Return the category and the SHA-256 of every file of a subject."""
-    files = [(entry.category, entry.path) for entry in subject.entries if entry.path is not None]
-    return tuple((category, digest_of_files(Path(path))) for category, path in files)
 
 
 def digest_of_files(path: Path) -> str:

@@ -70,6 +70,7 @@ class Part:
         geometry: The grid of the images; none without images.
         blocks: The categories in order.
         file_digests: For every entry that is a file: category, and SHA-256.
+        scales: For every entry that is a file: category, slope and intercept.
         placed: Whether the arrays are in the common file.
     """
 
@@ -78,6 +79,7 @@ class Part:
     geometry: Geometry | None
     blocks: tuple[Block, ...]
     file_digests: tuple[tuple[str, str], ...] = ()
+    scales: tuple[tuple[str, float, float], ...] = ()
     placed: bool = False
 
 
@@ -230,8 +232,8 @@ def read_part(path: Path) -> Part:
     fields = json.loads(line)
     grid = fields.pop("geometry")
     blocks = tuple(block_from(entry, 0 if fields["placed"] else start) for entry in fields.pop("blocks"))
-    digests = tuple(map(tuple, fields.pop("file_digests")))
-    return Part(**fields, geometry=None if grid is None else Geometry(**grid), blocks=blocks, file_digests=digests)
+    fields |= {name: tuple(map(tuple, fields[name])) for name in ("file_digests", "scales")}
+    return Part(**fields, geometry=None if grid is None else Geometry(**grid), blocks=blocks)
 
 
 def block_from(entry: dict[str, Any], start: int) -> Block:

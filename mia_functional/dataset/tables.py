@@ -2,7 +2,7 @@
 
 The places and kinds are those of pymia 0.3, so that each library reads the other's files: `data/{category}/{number}`,
 `meta/subjects`, `meta/shapes`, `meta/image_props` (in ITK's order), `meta/names`, `meta/files`. `meta/categories`,
-`meta/digests` and `meta/file_digests` are ours.
+`meta/digests`, `meta/file_digests` and `meta/scales` are ours.
 """
 
 import hashlib
@@ -24,11 +24,11 @@ from mia_functional.geometry import Geometry
 SUBJECTS, CATEGORIES = "meta/subjects", "meta/categories"
 SHAPES, NAMES, PROPERTIES = "meta/shapes/{}_shapes", "meta/names/{}_names", "meta/image_props/{}"
 FILES, FILE_ROOT = "meta/files/{}_files", "meta/files/file_root"
-DIGESTS, FILE_DIGESTS = "meta/digests/{}", "meta/file_digests/{}"
+DIGESTS, FILE_DIGESTS, SCALES = "meta/digests/{}", "meta/file_digests/{}", "meta/scales/{}"
 DATA = "data/{}/{}"
 """Where things are."""
 
-GROUPS = ("shapes", "names", "files", "image_props", "digests", "file_digests")
+GROUPS = ("shapes", "names", "files", "image_props", "digests", "file_digests", "scales")
 """The groups of tables in `meta`."""
 
 Tables: TypeAlias = dict[str, Any]
@@ -62,7 +62,7 @@ def tables_of(headers: Sequence[Part], subjects: Sequence[Subject]) -> Tables:
         entries = [entry.name for entry in subjects[0].entries if entry.category == category]
         if len(entries) == blocks[0].shape[-1]:
             tables[NAMES.format(category)] = texts(entries)
-    return tables | properties([header.geometry for header in headers]) | file_digests(headers)
+    return tables | properties([header.geometry for header in headers]) | file_digests(headers) | scales(headers)
 
 
 def texts(values: Sequence[Any]) -> Any:
@@ -117,6 +117,16 @@ def file_digests(headers: Sequence[Part]) -> Tables:
     for category in dict.fromkeys(name for name, _ in headers[0].file_digests):
         rows = [[value for name, value in header.file_digests if name == category] for header in headers]
         tables[FILE_DIGESTS.format(category)] = np.stack([digests(row) for row in rows])
+    return tables
+
+
+def scales(headers: Sequence[Part]) -> Tables:
+    """Return the tables of slopes and intercepts of files, of categories where a file has one."""
+    tables = {}
+    for category in dict.fromkeys(name for name, *_ in headers[0].scales):
+        table = np.array([[pair for name, *pair in header.scales if name == category] for header in headers])
+        if (table != (1.0, 0.0)).any():
+            tables[SCALES.format(category)] = table
     return tables
 
 

@@ -3,6 +3,7 @@
 import errno
 import hashlib
 import os
+import struct
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -105,6 +106,34 @@ def test_every_rank_of_image_and_its_geometry(tmp_path, ndim):
     assert dataset.geometry(found, 0) == grid
     assert found.grids == (grid.shape,)
     assert dataset.read(found, 0, "images", entries="T1").ravel().tolist() == list(range(int(np.prod(grid.shape))))
+
+
+def test_stored_integers_and_their_scales_are_kept_on_request(tmp_path):
+    grid, rng = Geometry(shape=(4, 3, 5), spacing=(1, 1, 1)), np.random.default_rng(0)
+    arrays = {name: rng.integers(-999, 999, (4, 3, 5)).astype(np.int16) for name in ("A_T1", "A_T2", "B_T1", "B_T2")}
+    for name, array in arrays.items():
+        images.write(tmp_path / f"{name}.nii", array, grid)
+        images.write(tmp_path / f"{name[0]}_GT.nii", (array > 0).astype(np.uint8), grid, overwrite=True)
+    with (tmp_path / "B_T2.nii").open("r+b") as stream:
+        stream.seek(112)
+        stream.write(struct.pack("<ff", 0.5, -3.0))
+    patterns = {
+        "images": {name: f"{{subject}}_{name}.nii" for name in ("T1", "T2")},
+        "labels": {"GT": "{subject}_GT.nii"},
+    }
+    people = dataset.discover(tmp_path, patterns)
+    expected = {"images": ((1.0, 0.0), (0.5, -3.0))}
+    for options in ({"load": images.read_stored}, {}, {"metadata_only": True}):
+        dataset.create(tmp_path / "x.h5", people, overwrite=True, **options)
+        found = dataset.open(tmp_path / "x.h5", verify=True)
+        assert dataset.scales(found, "B") == expected
+        assert dataset.scales(found, 0) == {"images": ((1.0, 0.0), (1.0, 0.0))}
+        numbers = dataset.read(found, "B", "images")
+        assert numbers.dtype == (np.int16 if "load" in options else np.float32)
+        slope, intercept = np.array(expected["images"]).T if "load" in options else (1.0, 0.0)
+        np.testing.assert_array_equal(numbers[..., 0], arrays["B_T1"])
+        np.testing.assert_array_equal((numbers * slope + intercept)[..., 1], arrays["B_T2"] * 0.5 - 3.0)
+        assert dataset.read(found, "B", "labels").dtype == np.uint8
 
 
 def test_transforms_run_and_may_rename(subjects, tmp_path):
