@@ -112,6 +112,12 @@ def choice(function: str, argument: str, value: object, options: Sequence[str]) 
         invalid_value(function, argument, f"be one of {', '.join(options)}", repr(value))
 
 
+def unicode_text(function: str, argument: str, value: str) -> None:
+    """Refuse text that is no Unicode, as names of files may be, and text with null characters: C++ ends there."""
+    if "\0" in value or value != value.encode(errors="replace").decode():
+        invalid_value(function, argument, "be text of Unicode without null characters", ascii(value))
+
+
 def finite(function: str, argument: str, value: float) -> float:
     """Return one finite number."""
     if not math.isfinite(value):

@@ -12,8 +12,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from mia_functional import _check
 from mia_functional._headers import refuse
-from mia_functional._itk import last_line, quiet, sitk
+from mia_functional._itk import Stack, last_line, quiet, sitk
 
 SERIES, POSITION, ORIENTATION = "0020|000e", "0020|0032", "0020|0037"
 """The tags that place a slice."""
@@ -35,16 +36,6 @@ class Slice(NamedTuple):
     size: tuple[int, ...]
     spacing: tuple[float, ...]
     nbytes: int
-
-
-class Stack(NamedTuple):
-    """A volume, and its grid in ITK's order."""
-
-    voxels: Any
-    size: tuple[int, ...]
-    spacing: tuple[float, ...]
-    origin: tuple[float, ...]
-    direction: tuple[float, ...]
 
 
 def load_series(folder: Path, max_bytes: int) -> Stack:
@@ -91,6 +82,7 @@ def slice_of(path: Path) -> Slice:
 
 def reader_of(path: Path) -> Any:
     """Return a reader of one file, after a look at its first bytes."""
+    _check.unicode_text("images", "path", str(path))
     if not path.is_file():
         refuse(path, "it is no file")
     with path.open("rb") as stream:

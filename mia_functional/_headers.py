@@ -38,6 +38,8 @@ class Header:
         values: Numbers in the image: voxels times channels.
         nbytes: Bytes of the image in memory.
         affine: NIfTI's sform in millimetres, if it is in use: three rows of four, world axes (R, A, S).
+        dtype: NumPy's name of the stored numbers; empty if there are several per voxel, or their order is not known.
+        scale: NIfTI's slope and intercept, by which stored numbers become those that are meant.
     """
 
     path: Path
@@ -48,6 +50,8 @@ class Header:
     values: int
     nbytes: int
     affine: tuple[tuple[float, ...], ...] = ()
+    dtype: str = ""
+    scale: tuple[float, float] = (1.0, 0.0)
 
 
 def refuse(path: Path, reason: str) -> NoReturn:
@@ -57,6 +61,7 @@ def refuse(path: Path, reason: str) -> NoReturn:
 
 def suffix(path: Path) -> str:
     """Return the extension that decides the format of an image file, in lower case."""
+    _check.unicode_text("images", "path", str(path))
     for known in PARSERS:
         if path.name.lower().endswith(known):
             return known
@@ -91,9 +96,11 @@ def parse(path: Path) -> Header:
     return parser(path)
 
 
-NIFTI_TYPES = dict.fromkeys((2, 256), (1, 1)) | dict.fromkeys((4, 512), (2, 1)) | dict.fromkeys((8, 16, 768), (4, 1))
-NIFTI_TYPES |= dict.fromkeys((64, 1024, 1280), (8, 1)) | {128: (1, 3), 2304: (1, 4)}
-"""Bytes per number and numbers per voxel of each NIfTI datatype that is read: integers, floats and colours."""
+NIFTI_TYPES = {2: "u1", 4: "i2", 8: "i4", 16: "f4", 64: "f8", 256: "i1", 512: "u2", 768: "u4", 1024: "i8", 1280: "u8"}
+"""The numbers of each NIfTI datatype that is read."""
+
+NIFTI_COLOURS = {128: 3, 2304: 4}
+"""Numbers per voxel, of one byte each, of the colours of NIfTI."""
 
 NIFTI_UNITS = {1: 1000.0, 3: 0.001}
 """Millimetres in NIfTI's metre and micrometre."""
@@ -113,7 +120,7 @@ def parse_nifti(path: Path) -> Header:
     shape = dims[1 : 1 + dims[0]] if 1 <= dims[0] <= 7 else ()
     if not shape or min(shape) < 1:
         refuse(path, f"dim is {dims}")
-    if code not in NIFTI_TYPES:
+    if code not in NIFTI_TYPES | NIFTI_COLOURS:
         refuse(path, f"datatype is {code}, which is none of the integers, floats and colours")
     if not all(math.isfinite(step) and step > 0 for step in pixdim[1 : 1 + min(dims[0], 3)]):
         refuse(path, f"pixdim is {pixdim}")
@@ -122,14 +129,14 @@ def parse_nifti(path: Path) -> Header:
     used = math.isfinite(slope) and slope != 0
     if not (math.isfinite(inter) if used else inter == 0 or math.isnan(inter)):
         refuse(path, f"scl_slope is {slope} and scl_inter is {inter}")
-    width, channels = NIFTI_TYPES[code]
-    values = math.prod(shape) * channels
-    memory = max(width, 4) if used and (slope, inter) != (1, 0) else width
+    kind, scale = NIFTI_TYPES.get(code, "u1"), (slope, inter) if used else (1.0, 0.0)
+    width, values = int(kind[1]), math.prod(shape) * NIFTI_COLOURS.get(code, 1)
     offset = 0 if encoding else int(start)
     length = values * width + int(start) - offset
     return Header(
         path=path, data=path, offset=offset, length=length, encoding=encoding,
-        values=values, nbytes=values * memory, affine=sform(path, raw, order),
+        values=values, nbytes=values * (width if scale == (1, 0) else max(width, 4)), affine=sform(path, raw, order),
+        dtype=order + kind if code in NIFTI_TYPES else "", scale=scale,
     )  # fmt: skip
 
 
@@ -156,9 +163,15 @@ def first_bytes(path: Path, encoding: int) -> bytes:
     return raw[:352]
 
 
-META_SIZES = {"CHAR": 1, "UCHAR": 1, "SHORT": 2, "USHORT": 2, "INT": 4, "UINT": 4, "LONG": 4, "ULONG": 4}
-META_SIZES |= {"LONG_LONG": 8, "ULONG_LONG": 8, "FLOAT": 4, "DOUBLE": 8}
-"""Bytes per number of each MetaImage element type."""
+META_TYPES = {"CHAR": "i1", "UCHAR": "u1", "SHORT": "i2", "USHORT": "u2", "INT": "i4", "UINT": "u4", "LONG": "i4"}
+META_TYPES |= {"ULONG": "u4", "LONG_LONG": "i8", "ULONG_LONG": "u8", "FLOAT": "f4", "DOUBLE": "f8"}
+"""The numbers of each MetaImage element type."""
+
+META_ORDERS = ("binarydatabyteordermsb", "elementbyteordermsb")
+"""MetaImage fields with the order of bytes."""
+
+META_SCALES = ("elementtointensityfunctionslope", "elementtointensityfunctionoffset")
+"""MetaImage fields that give numbers another meaning."""
 
 META_PER_AXIS = dict.fromkeys(("offset", "position", "origin", "centerofrotation", "elementspacing", "elementsize"), 1)
 META_PER_AXIS |= dict.fromkeys(("transformmatrix", "orientation", "rotation"), 2)
@@ -184,8 +197,10 @@ def parse_meta(path: Path) -> Header:
         if fields.get("ndims") != str(len(sizes)) or count != len(sizes) ** power:
             refuse(path, f"NDims is {fields.get('ndims')}, DimSize {sizes} and {key} {fields.get(key, 'missing')}")
     sizes += whole_numbers(path, fields.get("elementnumberofchannels", "1"))
-    width = META_SIZES.get(fields.get("elementtype", "").removeprefix("MET_"), 0)
-    return text_header(path, data=data, offset=offset, width=width, sizes=sizes, encoding=encoding)
+    kind = META_TYPES.get(fields.get("elementtype", "").removeprefix("MET_"), "")
+    orders = {"<>"[true(fields[name])] for name in META_ORDERS if name in fields}
+    order = orders.pop() if len(orders) == 1 and not fields.keys() & META_SCALES else ""
+    return text_header(path, data=data, offset=offset, kind=kind and order + kind, sizes=sizes, encoding=encoding)
 
 
 def meta_fields(path: Path) -> tuple[dict[str, str], int]:
@@ -206,19 +221,26 @@ def true(text: str) -> bool:
     return text[:1] in ("T", "t", "1")
 
 
-NRRD_SIZES = {
-    name.strip(): size
-    for size, names in {
-        1: "signed char, int8, int8_t, uchar, unsigned char, uint8, uint8_t",
-        2: "short, short int, signed short, signed short int, int16, int16_t, "
-        "ushort, unsigned short, unsigned short int, uint16, uint16_t",
-        4: "int, signed int, int32, int32_t, uint, unsigned int, uint32, uint32_t, float",
-        8: "longlong, long long, long long int, signed long long, signed long long int, int64, int64_t, "
-        "ulonglong, unsigned long long, unsigned long long int, uint64, uint64_t, double",
+NRRD_TYPES = {
+    name.strip(): kind
+    for kind, names in {
+        "i1": "signed char, int8, int8_t",
+        "u1": "uchar, unsigned char, uint8, uint8_t",
+        "i2": "short, short int, signed short, signed short int, int16, int16_t",
+        "u2": "ushort, unsigned short, unsigned short int, uint16, uint16_t",
+        "i4": "int, signed int, int32, int32_t",
+        "u4": "uint, unsigned int, uint32, uint32_t",
+        "i8": "longlong, long long, long long int, signed long long, signed long long int, int64, int64_t",
+        "u8": "ulonglong, unsigned long long, unsigned long long int, uint64, uint64_t",
+        "f4": "float",
+        "f8": "double",
     }.items()
     for name in names.split(",")
 }
-"""Bytes per number of each NRRD type."""
+"""The numbers of each NRRD type."""
+
+NRRD_ORDERS = {"little": "<", "big": ">"}
+"""The order of bytes by NRRD's word for it."""
 
 
 def parse_nrrd(path: Path) -> Header:
@@ -231,8 +253,8 @@ def parse_nrrd(path: Path) -> Header:
         refuse(path, "data with a header of their own are not read")
     data, offset = (beside(path, fields["datafile"]), 0) if "datafile" in fields else (path, end)
     sizes = whole_numbers(path, fields.get("sizes", ""))
-    width = NRRD_SIZES.get(fields.get("type", ""), 0)
-    return text_header(path, data=data, offset=offset, width=width, sizes=sizes, encoding=encoding)
+    kind, order = NRRD_TYPES.get(fields.get("type", ""), ""), NRRD_ORDERS.get(fields.get("endian", ""), "")
+    return text_header(path, data=data, offset=offset, kind=kind and order + kind, sizes=sizes, encoding=encoding)
 
 
 def nrrd_fields(path: Path) -> tuple[dict[str, str], int]:
@@ -256,13 +278,16 @@ def nrrd_fields(path: Path) -> tuple[dict[str, str], int]:
     return fields, end
 
 
-def text_header(path: Path, *, data: Path, offset: int, width: int, sizes: list[int], encoding: int) -> Header:
-    """Return the record of a text header."""
-    if width == 0 or min(sizes) < 1:
-        refuse(path, f"{width} bytes per number and the sizes {sizes} are no image of integers or floats")
+def text_header(path: Path, *, data: Path, offset: int, kind: str, sizes: list[int], encoding: int) -> Header:
+    """Return the record of a text header; where the order of bytes is not known, `kind` is without it."""
+    if not kind or min(sizes) < 1:
+        refuse(path, f"its type of numbers and the sizes {sizes} are no image of integers or floats")
     values = math.prod(sizes)
-    count = values * width
-    return Header(path=path, data=data, offset=offset, length=count, encoding=encoding, values=values, nbytes=count)
+    count = values * int(kind[-1])
+    return Header(
+        path=path, data=data, offset=offset, length=count, encoding=encoding,
+        values=values, nbytes=count, dtype=kind if len(kind) == 3 else "",
+    )  # fmt: skip
 
 
 def lines(path: Path) -> Iterator[tuple[str, int]]:

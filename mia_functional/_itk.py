@@ -11,7 +11,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import product
 from pathlib import Path
-from typing import Any, BinaryIO, NoReturn
+from types import SimpleNamespace
+from typing import Any, NamedTuple, NoReturn
 
 import numpy as np
 import SimpleITK
@@ -26,31 +27,107 @@ READERS = dict.fromkeys((".nii", ".nii.gz"), "NiftiImageIO") | dict.fromkeys((".
 READERS |= dict.fromkeys((".nrrd", ".nhdr"), "NrrdImageIO")
 """The only readers of SimpleITK that are ever let at a file, by extension."""
 
+DTYPES = {
+    getattr(sitk, f"sitk{sign}Int{bits}"): f"{sign}int{bits}".lower() for sign in ("", "U") for bits in (8, 16, 32, 64)
+}
+DTYPES |= {sitk.sitkFloat32: "float32", sitk.sitkFloat64: "float64"}
+"""NumPy's name for each of SimpleITK's types of pixels that is one number."""
+
 TOLERANCE = 0.01
 """Voxels by which two ways of placing the corners of an image may differ: rounding, and not another place."""
 
 
-def load(path: Path, max_bytes: int) -> Any:
-    """Return a file as a SimpleITK image, after all checks."""
+class Stack(NamedTuple):
+    """A volume, and its grid in ITK's order."""
+
+    voxels: Any
+    size: tuple[int, ...]
+    spacing: tuple[float, ...]
+    origin: tuple[float, ...]
+    direction: tuple[float, ...]
+
+
+def load(path: Path, max_bytes: int, *, scaled: bool) -> Stack:
+    """Return the volume of a file, after all checks.
+
+    SimpleITK says where it lies. Plain numbers are taken from the file without its help, as that is faster, and
+    compressed ones have to be decoded for the checks anyway. SimpleITK reads what has to be scaled.
+    """
     header = parse(path)
     if header.nbytes > max_bytes:
         refuse(path, f"the image takes {header.nbytes} bytes, and `max_bytes` is {max_bytes}")
-    verify(header)
-    image = execute(header)
+    meant = not scaled or header.scale == (1, 0)
+    numbers = plain(header) if header.dtype and meant else verified(header)
+    source = informed(header)
+    if suits(numbers, source, header):
+        voxels = numbers.reshape(source.GetSize()[::-1])
+    elif scaled or header.scale == (1, 0):
+        source = execute(header)
+        voxels = memory(source)
+    else:
+        refuse(path, "it has a scale, and its numbers cannot be read without it")
     if header.affine:
-        place_once(header, image)
-    return image
+        place_once(header, source)
+    return Stack(voxels, source.GetSize(), source.GetSpacing(), source.GetOrigin(), source.GetDirection())
 
 
-def execute(header: Header) -> Any:
-    """Let SimpleITK read a file whose header is known and which was found complete."""
+def plain(header: Header) -> Any:
+    """Return the stored numbers of a file that is complete to the byte, in the order of this machine."""
+    if header.encoding:
+        raw = bytearray(header.length)
+        end = 0
+        for piece in decoded(header):
+            raw[end : end + len(piece)] = piece
+            end += len(piece)
+        check_length(header, end)
+        width = np.dtype(header.dtype).itemsize
+        array = np.frombuffer(raw, header.dtype, header.values, header.length - header.values * width)
+    else:
+        verify(header)
+        array = np.fromfile(header.data, header.dtype, header.values, offset=header.offset)
+        check_length(header, array.nbytes)
+    return array.astype(array.dtype.newbyteorder("="), copy=not array.flags.aligned)
+
+
+def verified(header: Header) -> Any:
+    """Return no numbers of a file that is complete to the byte."""
+    verify(header)
+    return np.empty(0)
+
+
+def suits(numbers: Any, reader: Any, header: Header) -> bool:
+    """Tell whether numbers are what SimpleITK would scale: one per voxel, of the same type, on no mirrored axis."""
+    kind = DTYPES.get(reader.GetPixelID())
+    known = kind is not None if header.scale != (1, 0) else kind == numbers.dtype.name
+    return bool(known and math.prod(reader.GetSize()) == numbers.size and min(reader.GetSpacing()) > 0)
+
+
+def memory(image: Any) -> Any:
+    """Return the memory of a SimpleITK image as an array; it lives as long as the array does."""
+    seen = sitk.GetArrayViewFromImage(image)
+    facts = {**seen.__array_interface__, "data": (seen.__array_interface__["data"][0], False)}
+    return np.asarray(SimpleNamespace(__array_interface__=facts, owner=image))
+
+
+def informed(header: Header) -> Any:
+    """Return a reader of SimpleITK that has seen the header of a file, and takes it for what we do."""
     reader = sitk.ImageFileReader()
     reader.SetImageIO(READERS[suffix(header.path)])
     reader.SetFileName(header.path)
     try:
         with quiet():
             reader.ReadImageInformation()
-            agree(header, reader)
+    except RuntimeError as error:
+        refuse(header.path, last_line(error))
+    agree(header, reader)
+    return reader
+
+
+def execute(header: Header) -> Any:
+    """Let SimpleITK read a file whose header is known and which was found complete."""
+    reader = informed(header)
+    try:
+        with quiet():
             return reader.Execute()
     except RuntimeError as error:
         refuse(header.path, last_line(error))
@@ -123,33 +200,39 @@ def compare(place: Path, image: Any, again: Any) -> None:
 
 def verify(header: Header) -> None:
     """Refuse a file that is not complete to the byte; compressed pixels are decompressed and their checksum tested."""
-    size = header.data.stat().st_size - header.offset
     if header.encoding:
-        with header.data.open("rb") as stream:
-            stream.seek(header.offset)
-            size = decoded_size(header, stream)
+        check_length(header, sum(map(len, decoded(header))))
+    else:
+        check_length(header, header.data.stat().st_size - header.offset)
+
+
+def check_length(header: Header, size: int) -> None:
+    """Refuse a file that holds more or fewer bytes of pixels than its header announces."""
     if size != header.length:
         found = "more" if size > header.length else size
         refuse(header.data, f"the header announces {header.length} bytes of pixels, and there are {found}")
 
 
-def decoded_size(header: Header, stream: BinaryIO) -> int:
-    """Return the decompressed size of the rest of a stream; where it is too long, stop soon after that shows."""
+def decoded(header: Header) -> Iterator[bytes]:
+    """Yield the decompressed bytes of a file; where they are too many, stop soon after that shows."""
     size = 0
     decoder = zlib.decompressobj(header.encoding)
-    while size <= header.length and (block := stream.read(BLOCK)):
-        while block:
-            if decoder.eof and header.encoding != GZIP:
-                refuse(header.data, "something follows the compressed data")
-            decoder = zlib.decompressobj(header.encoding) if decoder.eof else decoder
-            try:
-                size += len(decoder.decompress(block))
-            except zlib.error as error:
-                refuse(header.data, f"the compressed data are damaged ({error})")
-            block = decoder.unused_data
+    with header.data.open("rb") as stream:
+        stream.seek(header.offset)
+        while size <= header.length and (block := stream.read(BLOCK)):
+            while block:
+                if decoder.eof and header.encoding != GZIP:
+                    refuse(header.data, "something follows the compressed data")
+                decoder = zlib.decompressobj(header.encoding) if decoder.eof else decoder
+                try:
+                    piece = decoder.decompress(block)
+                except zlib.error as error:
+                    refuse(header.data, f"the compressed data are damaged ({error})")
+                size += len(piece)
+                yield piece
+                block = decoder.unused_data
     if not decoder.eof and size <= header.length:
         refuse(header.data, "the compressed data end too early")
-    return size
 
 
 def last_line(error: Exception) -> str:

@@ -15,6 +15,8 @@ KINDS = "biuf"
 
 def load_npy(path: Path, max_bytes: int) -> Any:
     """Return the array of a `.npy` file that is complete to the byte."""
+    if path.exists() and not path.is_file():
+        refuse(path, "it is no regular file")
     with path.open("rb") as stream:
         try:
             version = np.lib.format.read_magic(stream)

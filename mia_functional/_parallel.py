@@ -20,7 +20,8 @@ def ordered(
     Args:
         function: Called once per item; with a process pool it and the items must pickle.
         items: Any iterable; it is read only a few items ahead.
-        executor: Any pool of `concurrent.futures`; without one, items are handled one after the other, here.
+        executor: Any pool of `concurrent.futures`; without one, items are handled one after the other, here. Where one
+            fails, or the iterator is closed, those that wait are cancelled.
 
     Example:
         >>> list(ordered(abs, [-1, 2, -3]))
@@ -31,9 +32,13 @@ def ordered(
         return
     ahead = getattr(executor, "_max_workers", AHEAD)
     pending: deque[Future[Outcome]] = deque()
-    for item in items:
-        pending.append(executor.submit(function, item))
-        if len(pending) > ahead:
+    try:
+        for item in items:
+            pending.append(executor.submit(function, item))
+            if len(pending) > ahead:
+                yield pending.popleft().result()
+        while pending:
             yield pending.popleft().result()
-    while pending:
-        yield pending.popleft().result()
+    finally:
+        for future in pending:
+            future.cancel()

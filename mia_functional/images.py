@@ -13,13 +13,12 @@ import tempfile
 from collections.abc import Sequence
 from itertools import chain
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from mia_functional import _array, _check, _dicom, _files, _headers, _npy
-from mia_functional._itk import compare, load, sitk, written
+from mia_functional._itk import compare, load, memory, sitk, written
 from mia_functional.geometry import Geometry
 from mia_functional.typing import Array
 
@@ -112,18 +111,10 @@ def from_simpleitk(image: Any) -> tuple[Any, Geometry]:
         _check.invalid_kind("from_simpleitk", "image", "be a SimpleITK image", type(image).__name__)
     if image.GetDimension() not in (2, 3, 4):
         _check.invalid_kind("from_simpleitk", "image", "have 2, 3 or 4 axes", image.GetDimension())
-    array, geometry = voxels_and_geometry(image)
-    return array.copy(), geometry
-
-
-def voxels_and_geometry(image: Any) -> tuple[Any, Geometry]:
-    """Return the memory of a SimpleITK image, which lives as long as the array does, and the geometry."""
-    seen = sitk.GetArrayViewFromImage(image)
-    if seen.dtype.name not in DTYPES:
+    array = memory(image)
+    if array.dtype.name not in DTYPES:
         _check.invalid_kind("from_simpleitk", "image", "hold integers or floats", image.GetPixelIDTypeAsString())
-    facts = {**seen.__array_interface__, "data": (seen.__array_interface__["data"][0], False)}
-    array = np.asarray(SimpleNamespace(__array_interface__=facts, owner=image))
-    return array, from_itk(image.GetSize(), image.GetSpacing(), image.GetOrigin(), image.GetDirection())
+    return array.copy(), from_itk(image.GetSize(), image.GetSpacing(), image.GetOrigin(), image.GetDirection())
 
 
 def to_simpleitk(array: Array, geometry: Geometry) -> Any:
@@ -175,7 +166,8 @@ def read(path: str | os.PathLike[str], *, max_bytes: int = MAX_BYTES) -> tuple[A
 
     Returns:
         A NumPy array of shape `(*spatial,)` or `(*spatial, channels)`, spatial axes in the order `(z, y, x)`, with the
-        dtype of the file (NIfTI files with a scale are float32, or float64 if the file is), and the geometry.
+        dtype of the file (NIfTI files with a scale are float32, or float64 if the file is: `read_stored` leaves them as
+        they are), and the geometry.
 
     Raises:
         FileNotFoundError: There is no such file.
@@ -195,17 +187,58 @@ def read(path: str | os.PathLike[str], *, max_bytes: int = MAX_BYTES) -> tuple[A
         nibabel's affine for NIfTI, whose world axes are (R, A, S). Differs from SimpleITK alone, which reads a file
         that is cut off as zeros, and takes NIfTI's qform where nibabel takes the sform: here, the two must agree.
     """
+    return loaded(Path(path), max_bytes, scaled=True)
+
+
+def read_stored(path: str | os.PathLike[str], *, max_bytes: int = MAX_BYTES) -> tuple[Any, Geometry]:
+    """Read an image file without NIfTI's scaling (raw): the stored integers, half as large as what they stand for.
+
+    Args:
+        path: As in `read`.
+        max_bytes: Largest image in bytes of memory.
+
+    Returns:
+        As from `read`, but numbers of NIfTI files are as they are stored: what `read` returns is `slope * number +
+        intercept`, and `scale` tells the two.
+
+    Raises:
+        ValueError: As in `read`, or a file with a scale has several numbers per voxel.
+
+    Example:
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     write(f"{folder}/image.nii", np.ones((3, 4), np.int16), Geometry(shape=(3, 4), spacing=(1.0, 1.0)))
+        ...     read_stored(f"{folder}/image.nii")[0].dtype.name, scale(f"{folder}/image.nii")
+        ('int16', (1.0, 0.0))
+    """
+    return loaded(Path(path), max_bytes, scaled=False)
+
+
+def scale(path: str | os.PathLike[str]) -> tuple[float, float]:
+    """Return slope and intercept of an image file: `scl_slope` and `scl_inter` of NIfTI, 1 and 0 of all others.
+
+    Args:
+        path: As in `read`.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ValueError: It is a NIfTI file with a damaged header.
+    """
     place = Path(path)
+    return _headers.parse(place).scale if place.name.lower().endswith((".nii", ".nii.gz")) else (1.0, 0.0)
+
+
+def loaded(place: Path, max_bytes: int, *, scaled: bool) -> tuple[Any, Geometry]:
+    """Return voxels and geometry of any file or folder that is read."""
     if place.is_dir() and not place.name.lower().endswith(tuple(_headers.PARSERS)):
-        series = _dicom.load_series(place, max_bytes)
-        return series.voxels, from_itk(*series[1:])
+        stack = _dicom.load_series(place, max_bytes)
+        return stack.voxels, from_itk(*stack[1:])
     if place.suffix.lower() == ".npy":
         array = _npy.load_npy(place, max_bytes)
         shape = array.shape[:3]
         return array, Geometry(shape=shape, spacing=(1.0,) * len(shape))
-    image = load(place, max_bytes)
+    stack = load(place, max_bytes, scaled=scaled)
     try:
-        return voxels_and_geometry(image)
+        return stack.voxels, from_itk(*stack[1:])
     except ValueError as error:
         _headers.refuse(place, str(error))
 

@@ -67,6 +67,7 @@ PACKAGE_CHAINS = {
             "parts",
             "tables",
             "storage",
+            "places",
             "guard",
             "handles",
             "creation",

@@ -179,11 +179,108 @@ def test_big_endian_nifti_and_scaled_nifti(tmp_path):
     np.testing.assert_array_equal(scaled, array * 0.5 + 3.0)
 
 
+@pytest.mark.parametrize("suffix", [".nii", ".nii.gz"])
+@pytest.mark.parametrize("dtype", ["uint8", "int16", "uint16", "int32", "float32"])
+def test_stored_numbers_and_their_scale(tmp_path, suffix, dtype):
+    array, path = random_array((4, 3, 2), dtype), tmp_path / f"x{suffix}"
+    images.write(tmp_path / "x.nii", array, Geometry(shape=(4, 3, 2), spacing=(4, 3, 2)))
+    assert images.scale(tmp_path / "x.nii") == (1.0, 0.0)
+    patched(tmp_path / "x.nii", 112, struct.pack("<ff", 0.25, -3.0))
+    if suffix == ".nii.gz":
+        path.write_bytes(gzip.compress((tmp_path / "x.nii").read_bytes()))
+        (tmp_path / "x.nii").unlink()
+    numbers, geometry = images.read_stored(path)
+    np.testing.assert_array_equal(numbers, array)
+    assert numbers.dtype == dtype
+    assert images.scale(path) == (0.25, -3.0)
+    values, same = images.read(path)
+    assert geometry == same
+    assert values.dtype == np.float32
+    np.testing.assert_array_max_ulp(values, np.float32(0.25 * array.astype(np.float64) - 3.0), maxulp=2)
+
+
+def test_files_of_other_kinds_have_no_scale(tmp_path):
+    for suffix in (".mha", ".nrrd", ".nii.gz"):
+        images.write(tmp_path / f"x{suffix}", np.ones((2, 3), np.int16), Geometry(shape=(2, 3), spacing=(1, 1)))
+        assert images.scale(tmp_path / f"x{suffix}") == (1.0, 0.0)
+        assert images.read_stored(tmp_path / f"x{suffix}")[0].dtype == np.int16
+    colours = np.ones((2, 3, 4, 3), np.uint8)
+    images.write(tmp_path / "rgb.nii", colours, Geometry(shape=(2, 3, 4), spacing=(1, 1, 1)))
+    np.testing.assert_array_equal(images.read_stored(tmp_path / "rgb.nii")[0], colours)
+    patched(tmp_path / "rgb.nii", 112, struct.pack("<ff", 0.25, -3.0))
+    with pytest.raises(ValueError, match="it has a scale, and its numbers cannot be read without it"):
+        images.read_stored(tmp_path / "rgb.nii")
+
+
 def test_compressed_metaimage_and_nrrd_of_others(tmp_path):
     image = SimpleITK.GetImageFromArray(random_array((9, 8, 7), "int16"))
     for suffix in (".mha", ".mhd", ".nrrd", ".nhdr"):
         SimpleITK.WriteImage(image, tmp_path / f"x{suffix}", useCompression=True)
         np.testing.assert_array_equal(images.read(tmp_path / f"x{suffix}")[0], SimpleITK.GetArrayFromImage(image))
+
+
+META = """ObjectType = Image
+NDims = 3
+BinaryData = True
+{}TransformMatrix = 1 0 0 0 1 0 0 0 1
+Offset = 1 2 3
+ElementSpacing = {}
+DimSize = 2 3 4
+{}ElementType = {}
+ElementDataFile = LOCAL
+"""
+NRRD = """NRRD0004
+type: {}
+dimension: 3
+space: {}
+sizes: 2 3 4
+space directions: {}
+kinds: domain domain domain
+{}encoding: raw
+space origin: (1,2,3)
+
+"""
+PLAIN, MIRRORED = "(2,0,0) (0,1,0) (0,0,1)", "(0,-2,0) (1,0,0) (0,0,-1)"
+
+
+@pytest.mark.parametrize(
+    ("name", "header", "dtype"),
+    [
+        ("x.mha", META.format("BinaryDataByteOrderMSB = True\n", "1 1 1", "", "MET_SHORT"), ">i2"),
+        ("x.mha", META.format("ElementByteOrderMSB = False\n", "1 1 1", "", "MET_LONG_LONG"), "<i8"),
+        ("x.mha", META.format("ElementByteOrderMSB = T\nBinaryDataByteOrderMSB = T\n", "1 1 1", "", "MET_LONG"), ">i4"),
+        ("x.mha", META.format("", "1 1 1", "", "MET_USHORT"), "<u2"),
+        ("x.mha", META.format("", "1 1 1", "", "MET_UCHAR"), "<u1"),
+        ("x.mha", META.format("BinaryDataByteOrderMSB = False\n", "1 -2 1", "", "MET_FLOAT"), "<f4"),
+        ("x.mha", META.format("", "1 1 1", "ElementToIntensityFunctionSlope = 2\n", "MET_SHORT"), "<i2"),
+        ("x.nrrd", NRRD.format("short", "left-posterior-superior", PLAIN, "endian: big\n"), ">i2"),
+        ("x.nrrd", NRRD.format("unsigned int", "right-anterior-superior", MIRRORED, "endian: little\n"), "<u4"),
+        ("x.nrrd", NRRD.format("double", "left-posterior-superior", MIRRORED, "endian: little\n"), "<f8"),
+        ("x.nrrd", NRRD.format("uchar", "left-posterior-superior", PLAIN, ""), "<u1"),
+    ],
+)  # fmt: skip
+def test_headers_of_others_mean_what_simpleitk_says(tmp_path, name, header, dtype):
+    raw = np.random.default_rng(0).integers(0, 100, (4, 3, 2)).astype(dtype)
+    (tmp_path / name).write_bytes(header.encode() + raw.tobytes())
+    image = SimpleITK.ReadImage(tmp_path / name)
+    array, geometry = images.read(tmp_path / name)
+    expected, grid = images.from_simpleitk(image)
+    np.testing.assert_array_equal(array, expected)
+    assert (array.dtype, geometry) == (expected.dtype, grid)
+    assert array.dtype.isnative
+    assert array.flags.writeable
+
+
+def test_pixels_behind_an_odd_offset_are_aligned(tmp_path):
+    array = np.arange(24, dtype=np.float32).reshape(4, 3, 2)
+    images.write(tmp_path / "x.nii", array, Geometry(shape=(4, 3, 2), spacing=(1, 1, 1)))
+    raw = (tmp_path / "x.nii").read_bytes()
+    raw = raw[:108] + struct.pack("<f", 357) + raw[112:352] + b"\0" * 5 + raw[352:]
+    (tmp_path / "x.nii").unlink()
+    (tmp_path / "x.nii.gz").write_bytes(gzip.compress(raw))
+    found, _ = images.read(tmp_path / "x.nii.gz")
+    np.testing.assert_array_equal(found, array)
+    assert found.flags.aligned
 
 
 def test_itk_order_is_the_reverse_of_array_order():
@@ -473,6 +570,19 @@ def test_nii_beside_nii_gz_is_refused_and_never_made(tmp_path):
     for one, other in (("x.nii", "x.nii.gz"), ("x.nii.gz", "x.nii")):
         with pytest.raises(ValueError, match=f"/{one}: {other} lies beside it"):
             images.read(tmp_path / one)
+
+
+@pytest.mark.parametrize("suffix", [*SUFFIXES, ".npy"])
+def test_names_that_are_no_text_and_files_that_are_none_are_refused(tmp_path, suffix):
+    grid = Geometry(shape=(2, 2), spacing=(1, 1))
+    name = tmp_path / os.fsdecode(b"x\xff" + suffix.encode())
+    name.touch()
+    for call in (images.read, lambda path: images.write(path, np.zeros((2, 2)), grid)):
+        with pytest.raises(ValueError, match=r"must be text of Unicode|must end in|it is no NumPy file"):
+            call(name)
+    os.mkfifo(tmp_path / f"pipe{suffix}")
+    with pytest.raises(ValueError, match="it is no regular file"):
+        images.read(tmp_path / f"pipe{suffix}")
 
 
 def test_what_is_no_image_file_is_named(tmp_path):

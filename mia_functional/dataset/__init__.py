@@ -9,7 +9,7 @@ from mia_functional.dataset.opening import open
 from mia_functional.dataset.reading import close, files, geometry, read, view
 from mia_functional.dataset.samples import Drawn, Extract, Samples, at_epoch, samples
 from mia_functional.dataset.traversal import Sample, traverse
-from mia_functional.dataset.verification import info, verify
+from mia_functional.dataset.verification import info, scales, verify
 
 __all__ = [
     "Category",
@@ -37,6 +37,7 @@ __all__ = [
     "prefetch",
     "read",
     "samples",
+    "scales",
     "traverse",
     "verify",
     "view",

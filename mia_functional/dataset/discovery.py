@@ -5,6 +5,7 @@ import os
 import re
 from collections import Counter
 from collections.abc import Mapping
+from itertools import zip_longest
 from pathlib import Path
 
 from mia_functional import _check, _headers
@@ -41,6 +42,7 @@ def discover(
 
     Raises:
         FileNotFoundError: The folder or the table does not exist.
+        PermissionError: The folder must not be looked into.
         ValueError: A pattern has no `{subject}`; nothing matches; an entry of a subject is missing or matches twice;
             the table lacks a subject or a column.
 
@@ -54,6 +56,7 @@ def discover(
     folder = Path(root)
     if not folder.is_dir():
         raise FileNotFoundError(f"discover: the folder {folder} does not exist.")
+    os.scandir(folder).close()
     places = places_of(patterns)
     found = {(category, name): matches(folder, pattern) for category, name, pattern in places}
     names = sorted({name for files in found.values() for name in files}, key=natural)
@@ -108,6 +111,10 @@ def natural(name: str) -> tuple[object, ...]:
 
 def places_of(wishes: Mapping[str, Mapping[str, str]]) -> list[tuple[str, str, str]]:
     """Return category, entry and what is looked for, one after the other; refuse no wishes at all."""
+    if not all(isinstance(entries, Mapping) for entries in wishes.values()):
+        _check.invalid_kind(
+            "discover", "patterns", "map categories to entries, and these to what is found", dict(wishes)
+        )
     places = [(category, name, wish) for category, entries in wishes.items() for name, wish in entries.items()]
     if not places:
         _check.invalid_value("discover", "patterns", "have at least one entry", dict(wishes))
@@ -151,19 +158,34 @@ def values(table: Path, columns: Columns, names: list[str], *, text: bool = Fals
 
 def table_rows(table: Path) -> dict[str, dict[str, str]]:
     """Return the rows of a CSV or TSV file by their first column."""
-    if not table.is_file():
-        raise FileNotFoundError(f"discover: the table {table} does not exist.")
-    with table.open(newline="", encoding="utf-8-sig") as stream:
-        delimiter = delimiter_of(stream.readline())
-        stream.seek(0)
-        rows = list(csv.DictReader(stream, delimiter=delimiter))
+    header, *rows = cells_of(table) or [[]]
     if not rows:
         _check.invalid_value("discover", "table", "have a header and rows", table)
-    names = [(row[next(iter(row))] or "").strip() for row in rows]
+    columns = [name for name in header if name]
+    if len(set(columns)) != len(columns):
+        _check.invalid_value("discover", "table", "name every column once", f"{', '.join(columns)} in {table}")
+    long = [row[0] for row in rows if len(row) > len(header)]
+    if long:
+        needed = f"have {len(header)} cells in a row, as in the header"
+        _check.invalid_value("discover", "table", needed, f"more for {', '.join(long[:5])} in {table}")
+    names = [row[0].strip() for row in rows]
     twice = [name for name, count in Counter(names).items() if count > 1]
     if twice:
         _check.invalid_value("discover", "table", "name every subject once in its first column", f"{twice} in {table}")
-    return dict(zip(names, rows, strict=True))
+    return {name: dict(zip_longest(header, row, fillvalue="")) for name, row in zip(names, rows, strict=True)}
+
+
+def cells_of(table: Path) -> list[list[str]]:
+    """Return the cells of a CSV or TSV file, the header among them; lines without any are left out."""
+    if not table.is_file():
+        raise FileNotFoundError(f"discover: the table {table} does not exist.")
+    try:
+        with table.open(newline="", encoding="utf-8-sig") as stream:
+            delimiter = delimiter_of(stream.readline())
+            stream.seek(0)
+            return [row for row in csv.reader(stream, delimiter=delimiter) if any(map(str.strip, row))]
+    except (UnicodeDecodeError, csv.Error) as error:
+        _check.invalid_value("discover", "table", "be a CSV or TSV file in UTF-8", f"{table} ({error})")
 
 
 def delimiter_of(line: str) -> str:
@@ -171,8 +193,8 @@ def delimiter_of(line: str) -> str:
     return max("\t;,", key=line.count)
 
 
-NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
-"""What is a number in a table; everything else is text."""
+NUMBER = re.compile(r"[+-]?([0-9]+[.,]?[0-9]*|[.,][0-9]+)([eE][+-]?[0-9]+)?")
+"""What is a number in a table, or would be one elsewhere; everything else is text."""
 
 MISSING = ("", "n/a", "na", "nan", "null", "none")
 """How tables spell that there is no value, in any case."""
@@ -182,7 +204,12 @@ def _cell(table: Path, row: Mapping[str, str], column: str, subject: str, *, tex
     """Return a cell of a table as a number, or as text if it is none."""
     if column not in row:
         _check.invalid_value("discover", "columns", f"name columns of {table} ({', '.join(row)})", repr(column))
-    content = (row[column] or "").strip()
+    content = row[column].strip()
     if content.lower() in MISSING:
         _check.invalid_value("discover", "table", f"have a value of {column} for {subject}", f"none in {table}")
-    return float(content) if NUMBER.fullmatch(content) and not text else content
+    if text or not NUMBER.fullmatch(content):
+        return content
+    if "," in content:
+        needed = f"write numbers with a point ({column} of {subject})"
+        _check.invalid_value("discover", "table", needed, f"{content} in {table}")
+    return float(content)

@@ -1,5 +1,6 @@
 """Arrays to the bytes that are stored: as they are, or in compressed chunks with checksums."""
 
+import threading
 from typing import Any, NamedTuple
 
 import h5py
@@ -37,7 +38,7 @@ def chunk_shape(shape: Shape) -> Shape:
 
 def encoded(array: Any, compression: str) -> tuple[tuple[Chunk, ...], bytes]:
     """Return an array in compressed chunks: where each belongs, and their bytes side by side."""
-    with h5py.File("encoded", "w", driver="core", backing_store=False) as file:
+    with h5py.File(f"encoded {threading.get_ident()}", "w", driver="core", backing_store=False) as file:
         kind = h5py.h5t.py_create(array.dtype)
         space = h5py.h5s.create_simple(array.shape)
         found = h5py.h5d.create(file.id, b"array", kind, space, chunked(array.shape, compression))

@@ -134,6 +134,10 @@ def discover_decathlon(root: str | os.PathLike[str], *, part: str = "training") 
     subjects = []
     for case in cases:
         files = {"image": case} if isinstance(case, str) else case
+        if not isinstance(files, dict) or "image" not in files or not all(isinstance(f, str) for f in files.values()):
+            _check.invalid_value(
+                "discover_decathlon", "root", "hold a dataset.json that names the files of cases", case
+            )
         entries = [file_entry("images", "IMAGE", inner(folder, files["image"]))]
         if "label" in files:
             entries.append(file_entry("labels", "GT", inner(folder, files["label"])))
@@ -159,8 +163,8 @@ def discover_nnunet(root: str | os.PathLike[str], *, part: str = "Tr") -> tuple[
     facts = description_of(folder)
     channels = facts.get("channel_names", facts.get("modality"))
     ending = str(facts.get("file_ending", ".nii.gz"))
-    if not isinstance(channels, dict) or not channels:
-        _check.invalid_value("discover_nnunet", "root", "hold a dataset.json with channel_names", folder)
+    if not isinstance(channels, dict) or not channels or not all(key.isdecimal() for key in channels):
+        _check.invalid_value("discover_nnunet", "root", "hold a dataset.json with numbered channel_names", folder)
     known = re.compile(rf"(.+)_[0-9]{{4}}{re.escape(ending)}")
     found = [known.fullmatch(path.name) for path in folder.glob(f"images{part}/*{ending}")]
     cases = sorted({match[1] for match in found if match is not None}, key=natural)
@@ -203,7 +207,7 @@ def description_of(folder: Path) -> dict[str, Any]:
         raise FileNotFoundError(f"discover: {path} does not exist.")
     try:
         facts = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         _check.invalid_value("discover", "root", "hold a dataset.json that is JSON", f"{path} ({error})")
     if not isinstance(facts, dict):
         _check.invalid_value("discover", "root", "hold a dataset.json with one object", path)

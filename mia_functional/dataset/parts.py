@@ -1,7 +1,8 @@
 """One subject on the disk while a dataset is being made: a file of its own, complete under its name or absent.
 
 A part holds a line of JSON, the digest of that line, and the arrays as they will be stored, each aligned to the pages
-of the machine. It is built in memory, written with plain system calls, flushed to the disk and then given its name.
+of the machine; or the arrays lie at their final places in a file that is common to all, and will become the dataset.
+All is built in memory, written with plain system calls and flushed to the disk before the part gets its name.
 """
 
 import hashlib
@@ -11,7 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import numpy as np
 
@@ -24,6 +25,9 @@ from mia_functional.typing import Shape
 
 ALIGNMENT = 4096
 """Bytes that every array is aligned to, in parts and in datasets: pages that can be mapped, shared and cloned."""
+
+ARRAYS = "arrays"
+"""Name of the common file, beside the parts."""
 
 KINDS = "biuf"
 """NumPy's kinds of dtypes that are stored."""
@@ -66,6 +70,8 @@ class Part:
         geometry: The grid of the images; none without images.
         blocks: The categories in order.
         file_digests: For every entry that is a file: category, and SHA-256.
+        scales: For every entry that is a file: category, slope and intercept.
+        placed: Whether the arrays are in the common file.
     """
 
     subject: str
@@ -73,6 +79,8 @@ class Part:
     geometry: Geometry | None
     blocks: tuple[Block, ...]
     file_digests: tuple[tuple[str, str], ...] = ()
+    scales: tuple[tuple[str, float, float], ...] = ()
+    placed: bool = False
 
 
 def build(sample: Sample, storage: Storage, *, voxels: bool) -> tuple[tuple[Block, ...], list[Any]]:
@@ -101,7 +109,9 @@ def on_grid(shape: Shape, geometry: Geometry | None) -> bool:
 
 
 def block_of_texts(name: str, texts: tuple[str, ...]) -> Block:
-    """Return a category of texts as a block."""
+    """Return a category of texts as a block; refuse what HDF5 does not hold."""
+    for text in texts:
+        _check.unicode_text("create", name, text)
     return Block(category=name, dtype="", shape=(len(texts),), digest=digest_of_texts(texts), texts=texts)
 
 
@@ -147,14 +157,25 @@ def digest_of_texts(texts: Iterable[str]) -> str:
 
 def write_part(path: Path, part: Part, pieces: Sequence[Any], *, durable: bool) -> None:
     """Write a part; once this returns, the subject survives a crash."""
-    head = header(part)
-    start = aligned(len(head))
-    offsets = [start + block.offset for block in part.blocks if block.nbytes]
+    if part.placed:
+        common = path.with_name(ARRAYS)
+        with named(common), common.open("r+b", buffering=0) as stream:
+            write_pieces(stream, part, pieces, 0)
+            if durable:
+                os.fsync(stream.fileno())
     with published(path, durable=durable) as stream:
+        head = header(part)
         write_all(stream, head)
-        for offset, piece in zip(offsets, pieces, strict=True):
-            stream.seek(offset)
-            write_all(stream, piece)
+        if not part.placed:
+            write_pieces(stream, part, pieces, aligned(len(head)))
+
+
+def write_pieces(stream: Any, part: Part, pieces: Sequence[Any], start: int) -> None:
+    """Write the bytes of a part's blocks, whose offsets count from `start`."""
+    offsets = [start + block.offset for block in part.blocks if block.nbytes]
+    for offset, piece in zip(offsets, pieces, strict=True):
+        stream.seek(offset)
+        write_all(stream, piece)
 
 
 @contextmanager
@@ -162,17 +183,26 @@ def published(path: Path, *, durable: bool) -> Iterator[Any]:
     """Open a new file that takes its name only when all is written; what fails leaves nothing behind."""
     draft = path.with_name(f".{path.name}.draft")
     try:
-        with draft.open("w+b", buffering=0) as stream:
-            yield stream
+        with named(path):
+            with draft.open("w+b", buffering=0) as stream:
+                yield stream
+                if durable:
+                    os.fsync(stream.fileno())
+            draft.replace(path)
             if durable:
-                os.fsync(stream.fileno())
-        draft.replace(path)
-        if durable:
-            _files.flush(path.parent)
-    except OSError as error:
-        name_path(error, path)
+                _files.flush(path.parent)
     finally:
         draft.unlink(missing_ok=True)
+
+
+@contextmanager
+def named(path: Path) -> Iterator[None]:
+    """Raise system errors again with the path in them."""
+    try:
+        yield
+    except OSError as error:
+        text = f"create: {path} could not be written: {error.strerror or error}"
+        raise OSError(error.errno, text, str(path)) from error
 
 
 def write_all(stream: Any, piece: Any) -> None:
@@ -180,11 +210,6 @@ def write_all(stream: Any, piece: Any) -> None:
     rest = memoryview(piece).cast("B")
     while len(rest):
         rest = rest[stream.write(rest) :]
-
-
-def name_path(error: OSError, path: Path) -> NoReturn:
-    """Raise a system error again with the path in it."""
-    raise OSError(error.errno, f"create: {path} could not be written: {error.strerror or error}", str(path)) from error
 
 
 def header(part: Part) -> bytes:
@@ -206,9 +231,9 @@ def read_part(path: Path) -> Part:
         _check.invalid_value("create", "path", "lie beside whole parts", f"a damaged part, {path}")
     fields = json.loads(line)
     grid = fields.pop("geometry")
-    blocks = tuple(block_from(entry, start) for entry in fields.pop("blocks"))
-    digests = tuple(map(tuple, fields.pop("file_digests")))
-    return Part(**fields, geometry=None if grid is None else Geometry(**grid), blocks=blocks, file_digests=digests)
+    blocks = tuple(block_from(entry, 0 if fields["placed"] else start) for entry in fields.pop("blocks"))
+    fields |= {name: tuple(map(tuple, fields[name])) for name in ("file_digests", "scales")}
+    return Part(**fields, geometry=None if grid is None else Geometry(**grid), blocks=blocks)
 
 
 def block_from(entry: dict[str, Any], start: int) -> Block:
@@ -218,13 +243,19 @@ def block_from(entry: dict[str, Any], start: int) -> Block:
     return Block(**{**entry, **changed, "offset": start + entry["offset"]})
 
 
-def usable(path: Path) -> bool:
-    """Tell whether a part is there, whole to the bit, and made from what its name says."""
+def source_of(path: Path, part: Part) -> Path:
+    """Return the file that holds the arrays of a part."""
+    return path.with_name(ARRAYS) if part.placed else path
+
+
+def usable(path: Path) -> Part | None:
+    """Return a part that is there, whole to the bit, and made from what its name says; none if it is not."""
     try:
         part = read_part(path)
-        return part.fingerprint == path.stem and all(intact(path, block) for block in part.blocks)
+        whole = part.fingerprint == path.stem and all(intact(source_of(path, part), block) for block in part.blocks)
     except (OSError, ValueError):
-        return False
+        return None
+    return part if whole else None
 
 
 def intact(path: Path, block: Block) -> bool:

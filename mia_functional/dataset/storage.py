@@ -1,8 +1,8 @@
 """Parts into one HDF5 file.
 
 The HDF5 library never touches the disk by itself: when a disk is full it ends the process. It is given a file object
-that never fails, and what went wrong is raised afterwards. It only finds places for the arrays; once it is done, the
-system copies them from the parts.
+that never fails, and what went wrong is raised afterwards. It only finds places for the arrays. Once it is done, the
+system copies them from the parts; or, where they lie at their places already, all else comes to them.
 """
 
 import os
@@ -16,8 +16,9 @@ from typing import Any, BinaryIO, NamedTuple
 import h5py
 import numpy as np
 
+from mia_functional import _files
 from mia_functional.dataset.encoding import chunked
-from mia_functional.dataset.parts import ALIGNMENT, Block, Part, published, write_all
+from mia_functional.dataset.parts import ALIGNMENT, ARRAYS, Block, Part, named, source_of, write_all
 from mia_functional.dataset.tables import DATA, Tables, digest_of_tables, number_name, texts
 
 FORMAT = "mia_functional 1"
@@ -31,9 +32,9 @@ COPIERS = 2
 
 
 class Copy(NamedTuple):
-    """Bytes of a part, and their place in the file."""
+    """Bytes of one file, and their place in another."""
 
-    part: Path
+    source: Path
     start: int
     place: int
     nbytes: int
@@ -49,18 +50,84 @@ def write_file(
     durable: bool,
 ) -> None:
     """Write the parts of all subjects into one file, flush it, and give it its name."""
+    frame, common = (parts[0][0].with_name(name) for name in ("frame", ARRAYS))
+    try:
+        with named(path):
+            copies = write_frame(frame, parts, tables, attributes=attributes, compression=compression)
+            inside = [task for task in copies if task.source == common]
+            target = common if inside and all(task.start == task.place for task in inside) else frame
+            if target == common:
+                copies = [*(task for task in copies if task.source != common), *gaps(frame, copies)]
+            with ThreadPoolExecutor(COPIERS) as pool:
+                list(pool.map(partial(copy, target, durable=durable), copies))
+            os.truncate(target, frame.stat().st_size)
+            if durable:
+                _files.flush(target)
+            target.replace(path)
+            if durable:
+                _files.flush(path.parent)
+    finally:
+        frame.unlink(missing_ok=True)
+
+
+def write_frame(
+    frame: Path,
+    parts: Sequence[tuple[Path, Part]],
+    tables: Tables,
+    *,
+    attributes: Mapping[str, str],
+    compression: str | None,
+) -> list[Copy]:
+    """Write a dataset in which only the uncompressed arrays are missing; return where they are and belong."""
     failures: list[OSError] = []
-    options = {"alignment_threshold": ALIGNMENT, "alignment_interval": ALIGNMENT, "meta_block_size": 1 << 16}
-    with published(path, durable=durable) as stream:
-        with h5py.File(sink(stream, failures), "w", libver=("v108", "v110"), **options) as file:
+    copies = []
+    with frame.open("w+b", buffering=0) as stream:
+        with new_file(stream, failures) as file:
+            for number, (path, part) in enumerate(parts):
+                places = make_room(file, number, len(parts), part.blocks)
+                source, blocks = source_of(path, part), [block for block in part.blocks if block.category in places]
+                copies += [Copy(source, block.offset, places[block.category], block.nbytes) for block in blocks]
+                raise_first(failures)
+            for number, (path, part) in enumerate(parts):
+                for block in part.blocks:
+                    location = DATA.format(block.category, number_name(number, len(parts)))
+                    write_other(file, location, block, path, compression)
+                    raise_first(failures)
             for name, value in {"format": FORMAT, **attributes, "digest": digest_of_tables(tables)}.items():
                 file.attrs[name] = np.bytes_(value)
             for location, table in tables.items():
                 write_table(file, location, table)
-            copies = list(write_blocks(file, parts, failures, compression))
         raise_first(failures)
-        with ThreadPoolExecutor(COPIERS) as pool:
-            list(pool.map(partial(copy, Path(stream.name), durable=durable), copies))
+    return copies
+
+
+def new_file(stream: BinaryIO, failures: list[OSError]) -> Any:
+    """Return a new HDF5 file over a stream; what goes wrong with the stream is appended to `failures`."""
+    options = {"alignment_threshold": ALIGNMENT, "alignment_interval": ALIGNMENT, "meta_block_size": 1 << 16}
+    return h5py.File(sink(stream, failures), "w", libver=("v108", "v110"), **options)
+
+
+def make_room(file: Any, number: int, count: int, blocks: Sequence[Block]) -> dict[str, int]:
+    """Make room for the uncompressed arrays of a subject and return where it is, by category.
+
+    The places depend on the blocks of this subject and of those before, and on nothing else.
+    """
+    places = {}
+    for block in blocks:
+        if block.nbytes and not block.chunks:
+            location = DATA.format(block.category, number_name(number, count))
+            places[block.category] = new_dataset(file, location, block, contiguous()).get_offset()
+    return places
+
+
+def gaps(frame: Path, copies: Sequence[Copy]) -> Iterator[Copy]:
+    """Yield all that lies between the arrays: the bytes that HDF5 wrote itself."""
+    end = 0
+    for task in sorted(copies, key=lambda task: task.place):
+        if task.place > end:
+            yield Copy(frame, end, end, task.place - end)
+        end = task.place + task.nbytes
+    yield Copy(frame, end, end, frame.stat().st_size - end)
 
 
 def sink(stream: BinaryIO, failures: list[OSError]) -> Any:
@@ -99,21 +166,12 @@ def write_table(file: Any, location: str, table: Any) -> None:
     file.create_dataset(location, data=table, dtype=kind, track_times=False)
 
 
-def write_blocks(
-    file: Any, parts: Sequence[tuple[Path, Part]], failures: Sequence[OSError], compression: str | None
-) -> Iterator[Copy]:
-    """Write the categories of all parts, and yield what remains to be copied."""
-    for number, (part, header) in enumerate(parts):
-        for block in header.blocks:
-            location = DATA.format(block.category, number_name(number, len(parts)))
-            if block.texts:
-                write_table(file, location, texts(block.texts))
-            elif block.chunks and compression is not None:
-                write_chunks(new_dataset(file, location, block, chunked(block.shape, compression)), block, part)
-            elif block.nbytes:
-                place = new_dataset(file, location, block, contiguous()).get_offset()
-                yield Copy(part, block.offset, place, block.nbytes)
-            raise_first(failures)
+def write_other(file: Any, location: str, block: Block, part: Path, compression: str | None) -> None:
+    """Write a category of a part that is no uncompressed array: texts, or compressed chunks."""
+    if block.texts:
+        write_table(file, location, texts(block.texts))
+    elif block.chunks and compression is not None:
+        write_chunks(new_dataset(file, location, block, chunked(block.shape, compression)), block, part)
 
 
 def write_chunks(found: Any, block: Block, part: Path) -> None:
@@ -141,21 +199,21 @@ def new_dataset(file: Any, location: str, block: Block, creation: Any) -> Any:
     return h5py.h5d.create(file.id, location.encode(), kind, space, creation, links)
 
 
-def copy(path: Path, task: Copy, *, durable: bool) -> None:
-    """Copy bytes from a part into the file at a path; where the system can, it does so without moving them."""
-    _, start, place, count = task
-    with task.part.open("rb", buffering=0) as source, path.open("r+b", buffering=0) as target:
-        done = cloned(source.fileno(), start, target.fileno(), place, count)
+def copy(target: Path, task: Copy, *, durable: bool) -> None:
+    """Copy bytes from one file into another; where the system can, it does so without moving them."""
+    origin, start, place, count = task
+    with origin.open("rb", buffering=0) as source, target.open("r+b", buffering=0) as stream:
+        done = cloned(source.fileno(), start, stream.fileno(), place, count)
         source.seek(start + done)
-        target.seek(place + done)
+        stream.seek(place + done)
         while done < count:
             piece = source.read(min(COPIED, count - done))
             if not piece:
-                raise OSError(f"{source.name} ends too early")
-            write_all(target, piece)
+                raise OSError(f"{origin} ends too early")
+            write_all(stream, piece)
             done += len(piece)
         if durable and count >= COPIED:
-            os.fsync(target.fileno())
+            os.fsync(stream.fileno())
 
 
 def cloned(source: int, start: int, target: int, place: int, count: int) -> int:

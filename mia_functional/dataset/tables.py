@@ -2,13 +2,15 @@
 
 The places and kinds are those of pymia 0.3, so that each library reads the other's files: `data/{category}/{number}`,
 `meta/subjects`, `meta/shapes`, `meta/image_props` (in ITK's order), `meta/names`, `meta/files`. `meta/categories`,
-`meta/digests` and `meta/file_digests` are ours.
+`meta/digests`, `meta/file_digests` and `meta/scales` are ours.
 """
 
 import hashlib
 import os
+import unicodedata
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from numbers import Real
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -22,11 +24,11 @@ from mia_functional.geometry import Geometry
 SUBJECTS, CATEGORIES = "meta/subjects", "meta/categories"
 SHAPES, NAMES, PROPERTIES = "meta/shapes/{}_shapes", "meta/names/{}_names", "meta/image_props/{}"
 FILES, FILE_ROOT = "meta/files/{}_files", "meta/files/file_root"
-DIGESTS, FILE_DIGESTS = "meta/digests/{}", "meta/file_digests/{}"
+DIGESTS, FILE_DIGESTS, SCALES = "meta/digests/{}", "meta/file_digests/{}", "meta/scales/{}"
 DATA = "data/{}/{}"
 """Where things are."""
 
-GROUPS = ("shapes", "names", "files", "image_props", "digests", "file_digests")
+GROUPS = ("shapes", "names", "files", "image_props", "digests", "file_digests", "scales")
 """The groups of tables in `meta`."""
 
 Tables: TypeAlias = dict[str, Any]
@@ -46,8 +48,7 @@ def number_name(number: int, count: int) -> str:
 def tables_of(headers: Sequence[Part], subjects: Sequence[Subject]) -> Tables:
     """Return the tables of a cohort: what is known of all subjects."""
     names = [header.subject for header in headers]
-    if len(set(names)) != len(names):
-        _check.invalid_value("create", "subjects", "have identifiers of their own", f"{twice(names)} more than once")
+    check_identifiers(names)
     order = [block.category for block in headers[0].blocks]
     tables: Tables = {SUBJECTS: texts(names), CATEGORIES: texts(order)}
     for category in order:
@@ -61,7 +62,7 @@ def tables_of(headers: Sequence[Part], subjects: Sequence[Subject]) -> Tables:
         entries = [entry.name for entry in subjects[0].entries if entry.category == category]
         if len(entries) == blocks[0].shape[-1]:
             tables[NAMES.format(category)] = texts(entries)
-    return tables | properties([header.geometry for header in headers]) | file_digests(headers)
+    return tables | properties([header.geometry for header in headers]) | file_digests(headers) | scales(headers)
 
 
 def texts(values: Sequence[Any]) -> Any:
@@ -119,6 +120,16 @@ def file_digests(headers: Sequence[Part]) -> Tables:
     return tables
 
 
+def scales(headers: Sequence[Part]) -> Tables:
+    """Return the tables of slopes and intercepts of files, of categories where a file has one."""
+    tables = {}
+    for category in dict.fromkeys(name for name, *_ in headers[0].scales):
+        table = np.array([[pair for name, *pair in header.scales if name == category] for header in headers])
+        if (table != (1.0, 0.0)).any():
+            tables[SCALES.format(category)] = table
+    return tables
+
+
 def digest_of_tables(tables: Mapping[str, Any]) -> str:
     """Return the SHA-256 over all tables: their places, shapes and contents."""
     total = hashlib.sha256()
@@ -131,7 +142,9 @@ def digest_of_tables(tables: Mapping[str, Any]) -> str:
 
 
 def check_same_entries(subjects: Sequence[Subject]) -> None:
-    """Refuse no subjects, subjects with different entries, or with one identifier."""
+    """Refuse no subjects, what is none, subjects with different entries, or with identifiers that look the same."""
+    if not isinstance(subjects, Sequence) or not all(isinstance(subject, Subject) for subject in subjects):
+        _check.invalid_kind("create", "subjects", "be a sequence of `Subject`", type(subjects).__name__)
     if not subjects:
         _check.invalid_value("create", "subjects", "be at least one", "none")
     expected = [(entry.category, entry.name, entry.path is None) for entry in subjects[0].entries]
@@ -140,14 +153,24 @@ def check_same_entries(subjects: Sequence[Subject]) -> None:
         if found != expected:
             needed = f"have the same entries in the same order, {listed(subjects[0])} as {subjects[0].name} has"
             _check.invalid_value("create", "subjects", needed, f"{listed(subject)} of {subject.name}")
-    names = [subject.name for subject in subjects]
-    if len(set(names)) != len(names):
-        _check.invalid_value("create", "subjects", "have identifiers of their own", f"{twice(names)} more than once")
+        for entry in subject.entries:
+            if not isinstance(entry.value, str | Real | None):
+                actual = f"{entry.value!r}, which is {entry.category} {entry.name} of {subject.name}"
+                _check.invalid_kind("create", "subjects", "have numbers and texts as values", actual)
+    check_identifiers([subject.name for subject in subjects])
 
 
-def twice(names: Sequence[str]) -> str:
-    """Return the names that are there more than once."""
-    return ", ".join(name for name, count in Counter(names).items() if count > 1)
+def check_identifiers(names: Sequence[str]) -> None:
+    """Refuse identifiers that are there twice, or that differ only by case or in how accents are written.
+
+    Files with such names would be one file on some systems.
+    """
+    plain = [unicodedata.normalize("NFC", name).casefold() for name in names]
+    count = Counter(plain)
+    same = [name for name, key in zip(names, plain, strict=True) if count[key] > 1]
+    if same:
+        needed = "have identifiers of their own, that differ by more than case"
+        _check.invalid_value("create", "subjects", needed, ", ".join(map(repr, same[:5])))
 
 
 def listed(subject: Subject) -> str:

@@ -1,11 +1,13 @@
 """Subjects to samples in memory, one after the other: a generator, to be used in a `for` loop."""
 
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Executor
+from functools import partial
 from typing import Any, TypeAlias
 
 import numpy as np
 
-from mia_functional import _check, images
+from mia_functional import _check, _parallel, images
 from mia_functional.dataset.description import RESERVED, Entry, Load, Subject, check_name
 from mia_functional.geometry import Geometry, differences
 
@@ -17,14 +19,22 @@ Transform: TypeAlias = Callable[[Sample], Sample]
 
 
 def traverse(
-    subjects: Iterable[Subject], *, load: Load = images.read, transform: Transform | None = None
+    subjects: Iterable[Subject],
+    *,
+    load: Load = images.read,
+    transform: Transform | None = None,
+    executor: Executor | None = None,
 ) -> Iterator[Sample]:
     """Yield one sample per subject: its files loaded and stacked, category by category.
 
     Args:
-        subjects: From `discover`, or built by hand.
+        subjects: From `discover`, or built by hand; read only a few ahead.
         load: Reads one file.
         transform: Applied to every sample. One that changes sizes has to change `geometry` too.
+        executor: Where subjects are loaded and transformed: any `concurrent.futures.Executor` (threads, processes with
+            `spawn`, dask, MPI); one after the other in this process where left out. Order and samples are the same, and
+            about as many samples as there are workers wait in memory. Arrays have to travel from other processes, which
+            takes longer than to read them: threads are faster, unless transforms hold Python's lock.
 
     Yields:
         Dictionaries. An image category is an array `(*spatial, channels)`, with the entries in order on the last axis
@@ -39,9 +49,13 @@ def traverse(
         >>> next(traverse([someone]))["numerical"].tolist()
         [31.0]
     """
-    for subject in subjects:
-        sample = load_subject(subject, load)
-        yield sample if transform is None else checked(transform(sample))
+    yield from _parallel.ordered(partial(sample_of, load=load, transform=transform), subjects, executor=executor)
+
+
+def sample_of(subject: Subject, *, load: Load, transform: Transform | None) -> Sample:
+    """Load and transform a subject."""
+    sample = load_subject(subject, load)
+    return sample if transform is None else checked(transform(sample))
 
 
 def load_subject(subject: Subject, load: Load) -> Sample:
@@ -62,7 +76,7 @@ def load_subject(subject: Subject, load: Load) -> Sample:
 
 def load_entry(subject: Subject, entry: Entry, load: Load, places: list[tuple[Entry, Geometry]]) -> Any:
     """Return the voxels of a file, with an axis of channels; refuse one that does not lie on those before it."""
-    array, geometry = load(str(entry.path))
+    array, geometry = checked_pair(load(str(entry.path)), entry)
     places.append((entry, geometry))
     first, grid = places[0]
     names = differences(geometry, grid)
@@ -71,6 +85,18 @@ def load_entry(subject: Subject, entry: Entry, load: Load, places: list[tuple[En
         needed = f"lie on one grid ({entry.path} and {first.path} of {subject.name})"
         _check.invalid_value("traverse", "images", needed, actual)
     return with_channels(array, geometry)
+
+
+def checked_pair(pair: Any, entry: Entry) -> tuple[Any, Geometry]:
+    """Return what a loader returned for a file; refuse what is no array with its geometry."""
+    needed = "return an array and its Geometry"
+    if not isinstance(pair, tuple) or len(pair) != 2 or not isinstance(pair[1], Geometry):
+        _check.invalid_kind("traverse", "load", needed, f"{type(pair).__name__} for {entry.path}")
+    shape, grid = tuple(getattr(pair[0], "shape", ())), pair[1].shape
+    if shape[: len(grid)] != grid or len(shape) > len(grid) + 1:
+        needed = f"{needed}, whose shape is that of the array, with or without channels"
+        _check.invalid_value("traverse", "load", needed, f"{shape} and {grid} for {entry.path}")
+    return pair
 
 
 def with_channels(array: Any, geometry: Geometry) -> Any:

@@ -6,10 +6,10 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from mia_functional.dataset import guard, handles
-from mia_functional.dataset.description import Category, Dataset
+from mia_functional.dataset.description import Category, Dataset, subject_number
 from mia_functional.dataset.parts import digest, digest_of_texts
 from mia_functional.dataset.reading import geometry, read, view
-from mia_functional.dataset.tables import DIGESTS, number_name
+from mia_functional.dataset.tables import DIGESTS, SCALES, number_name
 from mia_functional.typing import Progress
 
 
@@ -101,6 +101,34 @@ def info(dataset: Dataset) -> str:
     if any(category.spatial for category in dataset.categories):
         lines.append(f"spacing in mm: {extent([geometry(dataset, k).spacing for k in range(len(dataset))])}")
     return "\n".join(lines)
+
+
+def scales(dataset: Dataset, subject: str | int) -> dict[str, tuple[tuple[float, float], ...]]:
+    """Return by what the files of a subject scale their numbers (`scl_slope`, `scl_inter`, rescale).
+
+    What `images.read` returns is `slope * number + intercept` of the numbers in the file. A dataset that was made with
+    it holds the scaled values, float32 as a rule; one that was made with `images.read_stored` holds the numbers.
+
+    Args:
+        dataset: From `open`.
+        subject: The identifier, or the position.
+
+    Returns:
+        By category, slope and intercept of every entry; only categories in which a file of any subject has a scale.
+
+    Example:
+        >>> import tempfile
+        >>> from mia_functional.dataset import Entry, Subject, create, open
+        >>> someone = Subject(name="A", entries=(Entry(category="numerical", name="AGE", value=31.0),))
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     create(f"{folder}/cohort.h5", [someone])
+        ...     scales(open(f"{folder}/cohort.h5"), "A")
+        {}
+    """
+    number = subject_number("scales", dataset, subject)
+    tables = handles.expected(dataset.path, dataset.digest).tables
+    found = {category.name: tables.get(SCALES.format(category.name)) for category in dataset.categories}
+    return {name: tuple(map(tuple, table[number].tolist())) for name, table in found.items() if table is not None}
 
 
 def kind_of(dataset: Dataset, category: Category) -> str:

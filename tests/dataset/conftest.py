@@ -1,7 +1,10 @@
 """A small cohort of image files with numbers and texts."""
 
 import json
+import multiprocessing
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 
+import distributed
 import numpy as np
 import pytest
 
@@ -61,3 +64,20 @@ def cohort(subjects, tmp_path_factory):
     path = tmp_path_factory.mktemp("dataset") / "cohort.h5"
     dataset.create(path, subjects)
     return dataset.open(path)
+
+
+@pytest.fixture(scope="session", params=["threads", "processes", "dask"])
+def executor(request):
+    """Two workers: threads, processes that are spawned, or a local cluster of dask."""
+    if request.param == "threads":
+        with ThreadPoolExecutor(2) as pool:
+            yield pool
+    elif request.param == "processes":
+        with ProcessPoolExecutor(2, mp_context=multiprocessing.get_context("spawn")) as pool:
+            yield pool
+    else:
+        with (
+            distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster,
+            distributed.Client(cluster) as client,
+        ):
+            yield client.get_executor()

@@ -2,9 +2,11 @@
 
 import errno
 import hashlib
-import multiprocessing
 import os
-from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+import struct
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
@@ -106,6 +108,34 @@ def test_every_rank_of_image_and_its_geometry(tmp_path, ndim):
     assert dataset.read(found, 0, "images", entries="T1").ravel().tolist() == list(range(int(np.prod(grid.shape))))
 
 
+def test_stored_integers_and_their_scales_are_kept_on_request(tmp_path):
+    grid, rng = Geometry(shape=(4, 3, 5), spacing=(1, 1, 1)), np.random.default_rng(0)
+    arrays = {name: rng.integers(-999, 999, (4, 3, 5)).astype(np.int16) for name in ("A_T1", "A_T2", "B_T1", "B_T2")}
+    for name, array in arrays.items():
+        images.write(tmp_path / f"{name}.nii", array, grid)
+        images.write(tmp_path / f"{name[0]}_GT.nii", (array > 0).astype(np.uint8), grid, overwrite=True)
+    with (tmp_path / "B_T2.nii").open("r+b") as stream:
+        stream.seek(112)
+        stream.write(struct.pack("<ff", 0.5, -3.0))
+    patterns = {
+        "images": {name: f"{{subject}}_{name}.nii" for name in ("T1", "T2")},
+        "labels": {"GT": "{subject}_GT.nii"},
+    }
+    people = dataset.discover(tmp_path, patterns)
+    expected = {"images": ((1.0, 0.0), (0.5, -3.0))}
+    for options in ({"load": images.read_stored}, {}, {"metadata_only": True}):
+        dataset.create(tmp_path / "x.h5", people, overwrite=True, **options)
+        found = dataset.open(tmp_path / "x.h5", verify=True)
+        assert dataset.scales(found, "B") == expected
+        assert dataset.scales(found, 0) == {"images": ((1.0, 0.0), (1.0, 0.0))}
+        numbers = dataset.read(found, "B", "images")
+        assert numbers.dtype == (np.int16 if "load" in options else np.float32)
+        slope, intercept = np.array(expected["images"]).T if "load" in options else (1.0, 0.0)
+        np.testing.assert_array_equal(numbers[..., 0], arrays["B_T1"])
+        np.testing.assert_array_equal((numbers * slope + intercept)[..., 1], arrays["B_T2"] * 0.5 - 3.0)
+        assert dataset.read(found, "B", "labels").dtype == np.uint8
+
+
 def test_transforms_run_and_may_rename(subjects, tmp_path):
     def transform(sample):
         number = "ABC".index(sample["subject"])
@@ -127,7 +157,7 @@ def test_transforms_run_and_may_rename(subjects, tmp_path):
 
 
 def test_transform_must_not_name_two_subjects_alike(subjects, tmp_path):
-    with pytest.raises(ValueError, match="identifiers of their own; got same more than once"):
+    with pytest.raises(ValueError, match=r"identifiers of their own, .*; got 'same', 'same', 'same'"):
         dataset.create(tmp_path / "x.h5", subjects, transform=lambda sample: {**sample, "subject": "same"})
     assert not (tmp_path / "x.h5").exists()
 
@@ -178,27 +208,23 @@ def double(sample):
     return {**sample, "images": sample["images"] * np.float32(2)}
 
 
-def test_the_file_is_the_same_for_any_workers(subjects, tmp_path):
+class Inline(ThreadPoolExecutor):
+    """An executor that could be any: to `create`, its workers might be other processes."""
+
+
+def test_the_file_is_the_same_for_any_workers(subjects, tmp_path, executor):
     make = partial(dataset.create, subjects=subjects, transform=double)
     make(tmp_path / "serial.h5")
+    make(tmp_path / "parallel.h5", executor=executor)
+    assert (tmp_path / "parallel.h5").read_bytes() == (tmp_path / "serial.h5").read_bytes()
+    assert sorted(os.listdir(tmp_path)) == ["parallel.h5", "serial.h5"]
+
+
+def test_threads_compress_at_the_same_time(subjects, tmp_path):
     with ThreadPoolExecutor(3) as pool:
-        make(tmp_path / "threads.h5", executor=pool)
-    with ProcessPoolExecutor(2, mp_context=multiprocessing.get_context("spawn")) as pool:
-        make(tmp_path / "processes.h5", executor=pool)
-    contents = {path.read_bytes() for path in tmp_path.glob("*.h5")}
-    assert len(list(tmp_path.iterdir())) == 3
-    assert len(contents) == 1
-
-
-def test_dask_makes_the_same_file(subjects, tmp_path):
-    distributed = pytest.importorskip("distributed")
-    dataset.create(tmp_path / "serial.h5", subjects, transform=double)
-    with (
-        distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster,
-        distributed.Client(cluster) as client,
-    ):
-        dataset.create(tmp_path / "dask.h5", subjects, transform=double, executor=client.get_executor())
-    assert (tmp_path / "dask.h5").read_bytes() == (tmp_path / "serial.h5").read_bytes()
+        dataset.create(tmp_path / "threads.h5", subjects, executor=pool, storage=Storage(compression="gzip"))
+    dataset.create(tmp_path / "serial.h5", subjects, storage=Storage(compression="gzip"))
+    assert (tmp_path / "threads.h5").read_bytes() == (tmp_path / "serial.h5").read_bytes()
 
 
 def test_progress_counts_subjects(subjects, tmp_path):
@@ -255,35 +281,106 @@ def test_a_failure_names_the_subject_and_resuming_keeps_the_rest(subjects, tmp_p
     assert sorted(os.listdir(tmp_path)) == ["whole.h5", "x.h5"]
 
 
-def test_damaged_and_stale_parts_are_made_again(tmp_path):
-    for number in range(3):
-        np.save(tmp_path / f"{number}.npy", np.full((4, 4, 4), number))
-    people = [
-        dataset.Subject(
-            name=str(k), entries=(dataset.Entry(category="images", name="T1", path=str(tmp_path / f"{k}.npy")),)
-        )
-        for k in range(3)
-    ]
-    loaded = []
+@pytest.mark.parametrize("kind", [RuntimeError, SystemExit])
+def test_those_that_wait_for_a_subject_that_fails_fail_too(subjects, tmp_path, kind):
+    others = threading.Barrier(3)
 
-    def load(path):
-        loaded.append(Path(path).stem)
-        if len(loaded) == 3:
+    def transform(sample):
+        others.wait()
+        if sample["subject"] == "A":
+            time.sleep(0.1)
+            raise kind("no good")
+        return sample
+
+    with ThreadPoolExecutor(3) as pool, pytest.raises(kind, match="no good") as caught:
+        dataset.create(tmp_path / "x.h5", subjects, transform=transform, executor=pool)
+    assert caught.value.__notes__ == ["create: this happened with the subject A."]
+    assert not list(tmp_path.glob(".x.h5.parts/*.part"))
+
+
+def numbered(folder, shapes):
+    """Subjects with a NumPy file each, full of their number."""
+    people = []
+    for number, shape in enumerate(shapes):
+        np.save(folder / f"{number}.npy", np.full(shape, number))
+        entry = dataset.Entry(category="images", name="T1", path=str(folder / f"{number}.npy"))
+        people.append(dataset.Subject(name=str(number), entries=(entry,)))
+    return people
+
+
+def interrupted(loaded, *, after):
+    """Return a loader that notes what it loads, and is interrupted at some file."""
+
+    def load(name):
+        loaded.append(Path(name).stem)
+        if len(loaded) == after:
             raise KeyboardInterrupt
-        array = np.load(path)
-        return array, Geometry(shape=array.shape, spacing=(1, 1, 1))
+        return images.read(name)
 
+    return load
+
+
+@pytest.mark.parametrize("executor", [None, ThreadPoolExecutor(1)])
+@pytest.mark.parametrize("victim", ["part", "arrays"])
+def test_damaged_and_stale_parts_are_made_again(tmp_path, victim, executor):
+    people = numbered(tmp_path, [(4, 4, 4)] * 3)
+    loaded = []
     path = tmp_path / "x.h5"
+    load = interrupted(loaded, after=3)
     with pytest.raises(KeyboardInterrupt):
-        dataset.create(path, people, load=load)
+        dataset.create(path, people, load=load, executor=executor)
     part = next(p for p in tmp_path.glob(".x.h5.parts/*.part") if parts.read_part(p).subject == "0")
-    raw = bytearray(part.read_bytes())
-    raw[-1] ^= 1
-    part.write_bytes(raw)
+    spoiled, where = (
+        (part, 10) if victim == "part" else (part.with_name("arrays"), parts.read_part(part).blocks[0].offset)
+    )
+    raw = bytearray(spoiled.read_bytes())
+    raw[where] ^= 1
+    spoiled.write_bytes(raw)
     np.save(tmp_path / "1.npy", np.full((4, 4, 4), 7))
-    dataset.create(path, people, load=load, resume=True)
+    dataset.create(path, people, load=load, executor=executor, resume=True)
     assert loaded == ["0", "1", "2", "0", "1", "2"]
     assert [int(dataset.read(dataset.open(path), k, "images").max()) for k in range(3)] == [0, 7, 2]
+    dataset.create(tmp_path / "whole.h5", people)
+    assert path.read_bytes() == (tmp_path / "whole.h5").read_bytes()
+
+
+def test_arrays_are_written_once(subjects, tmp_path, monkeypatch):
+    copied = []
+    monkeypatch.setattr(storage, "copy", lambda target, task, copy=storage.copy, **options: (
+        copied.append(task), copy(target, task, **options)
+    ))  # fmt: skip
+    for executor in (None, ThreadPoolExecutor(2)):
+        dataset.create(tmp_path / "x.h5", subjects, executor=executor, overwrite=True)
+        assert {task.source.name for task in copied} == {"frame"}
+        data = [dataset.view(dataset.open(tmp_path / "x.h5"), k, "images") for k in range(3)]
+        assert sum(task.nbytes for task in copied) < (tmp_path / "x.h5").stat().st_size - sum(a.nbytes for a in data)
+        copied.clear()
+
+
+def test_what_comes_after_a_subject_of_another_size_moves(tmp_path):
+    people = numbered(tmp_path, [(40, 5, 5), (30, 5, 5), (30, 5, 5), (20, 5, 5)])
+    path, loaded = tmp_path / "x.h5", []
+    with pytest.raises(KeyboardInterrupt):
+        dataset.create(path, people, load=interrupted(loaded, after=4))
+    np.save(tmp_path / "0.npy", np.full((70, 5, 5), 9))
+    dataset.create(path, people, load=interrupted(loaded, after=0), resume=True)
+    assert loaded == ["0", "1", "2", "3", "0", "1", "2", "3"]
+    dataset.create(tmp_path / "whole.h5", people)
+    assert path.read_bytes() == (tmp_path / "whole.h5").read_bytes()
+
+
+@pytest.mark.parametrize("first", ["here", "elsewhere"])
+def test_another_executor_resumes(tmp_path, first):
+    people = numbered(tmp_path, [(40, 5, 5), (30, 5, 5), (30, 5, 5), (20, 5, 5)])
+    path, loaded, pool = tmp_path / "x.h5", [], Inline(max_workers=1)
+    executors = (None, pool) if first == "here" else (pool, None)
+    with pytest.raises(KeyboardInterrupt):
+        dataset.create(path, people, load=interrupted(loaded, after=3), executor=executors[0])
+    dataset.create(path, people, load=interrupted(loaded, after=0), executor=executors[1], resume=True)
+    assert [loaded.count(name) for name in "012"] == [1, 1, 2]
+    dataset.create(tmp_path / "whole.h5", people)
+    assert path.read_bytes() == (tmp_path / "whole.h5").read_bytes()
+    assert sorted(name for name in os.listdir(tmp_path) if "h5" in name) == ["whole.h5", "x.h5"]
 
 
 def test_wrong_wishes_are_refused_before_anything_is_written(subjects, tmp_path):
@@ -291,9 +388,17 @@ def test_wrong_wishes_are_refused_before_anything_is_written(subjects, tmp_path)
     for people, message in (
         ([], "must be at least one; got none"),
         ([subjects[0], other], r"have the same entries in the same order, .* as A has; got images/T1, images/T2 of X"),
-        ([subjects[0], subjects[0]], "must have identifiers of their own; got A more than once"),
+        ([subjects[0], subjects[0]], "must have identifiers of their own, that differ by more than case; got 'A', 'A'"),
+        ([someone("Zo\u00eb"), someone("b"), someone("ZOE\u0308")], "by more than case; got 'Zo\u00eb', 'ZOE\u0308'"),
     ):
         with pytest.raises(ValueError, match=message):
+            dataset.create(tmp_path / "x.h5", people)
+    for people, message in (
+        ((subject for subject in subjects), "be a sequence of `Subject`; got generator"),
+        (subjects[0], "be a sequence of `Subject`; got Subject"),
+        ([someone(AGE=b"31")], r"have numbers and texts as values; got b'31', which is numerical AGE of A"),
+    ):
+        with pytest.raises(TypeError, match=message):
             dataset.create(tmp_path / "x.h5", people)
     with pytest.raises(ValueError, match=r"must end in \.h5 or \.hdf5"):
         dataset.create(tmp_path / "x.hdf", subjects)
@@ -304,6 +409,25 @@ def test_wrong_wishes_are_refused_before_anything_is_written(subjects, tmp_path)
     with pytest.raises(ValueError, match="be gzip, blosc or none"):
         Storage(compression="lzma")
     assert os.listdir(tmp_path) == []
+
+
+def test_places_that_are_taken_are_named(tmp_path):
+    (tmp_path / "folder.h5").mkdir()
+    with pytest.raises(IsADirectoryError, match=r"folder\.h5 is a folder"):
+        dataset.create(tmp_path / "folder.h5", [someone()], overwrite=True)
+    (tmp_path / "link.h5").symlink_to(tmp_path / "nowhere")
+    with pytest.raises(FileExistsError, match=r"link\.h5 exists already"):
+        dataset.create(tmp_path / "link.h5", [someone()])
+    (tmp_path / ".x.h5.parts").touch()
+    for options in ({}, {"overwrite": True}, {"resume": True}):
+        with pytest.raises(FileExistsError, match=r"\.x\.h5\.parts is a file"):
+            dataset.create(tmp_path / "x.h5", [someone()], **options)
+
+
+@pytest.mark.parametrize("text", ["a\0b", "\udc80"])
+def test_texts_that_hdf5_does_not_hold_are_refused(tmp_path, text):
+    with pytest.raises(ValueError, match="create: `numerical` must be text of Unicode without null characters"):
+        dataset.create(tmp_path / "x.h5", [someone(WORD=text)])
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """Discovery: which file belongs to whom, in a fixed order, or an error that names the files."""
 
 import json
+import os
 import random
 
 import pytest
@@ -134,6 +135,55 @@ def test_a_table_of_paths(tmp_path):
         dataset.discover_table(tmp_path / "cohort.tsv", **wishes)
 
 
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"\xef\xbb\xbfid,t1,age\nA,1.mha,8\n",
+        b"id,t1,age\r\nA,1.mha,8\r\n",
+        b"id;t1;age\nA;1.mha;8\n",
+        b"id\tt1\tage\nA\t1.mha\t8\n",
+        b'"id","t1","age"\n\n"A","1.mha","8"\n\n',
+        b"id,t1,age,,\nA,1.mha,8,,\n,,,,\n",
+        b"id,t1,age,note\nA,1.mha,8\n",
+    ],
+)
+def test_every_table_of_this_kind_is_read(tmp_path, raw):
+    touch(tmp_path, "1.mha")
+    (tmp_path / "t.csv").write_bytes(raw)
+    found = dataset.discover_table(
+        tmp_path / "t.csv", paths={"images": {"T1": "t1"}}, columns={"numerical": {"AGE": "age"}}
+    )
+    assert listed(found, tmp_path) == {"A": [("images", "T1", "1.mha"), ("numerical", "AGE", 8.0)]}
+
+
+@pytest.mark.parametrize(
+    ("raw", "message"),
+    [
+        ("id,age\nA,8\n".encode("utf-16"), "be a CSV or TSV file in UTF-8"),
+        (b"id,age\nJ\xf6rg,8\n", "be a CSV or TSV file in UTF-8"),
+        (b"id,age\nA," + b"x" * 200_000, "be a CSV or TSV file in UTF-8"),
+        (b"", "have a header and rows"),
+        (b"id,age\n", "have a header and rows"),
+        (b"id,age\nA,8,5\n", "have 2 cells in a row, as in the header; got more for A"),
+        (b"id;age\nA;8,5\n", r"write numbers with a point \(age of A\); got 8,5"),
+        (b"id,age,age\nA,8,9\n", "name every column once; got id, age, age"),
+        (b"id,age\nA,8\nA,9\n", "name every subject once"),
+    ],
+)
+def test_other_tables_are_refused_by_name(tmp_path, raw, message):
+    (tmp_path / "t.csv").write_bytes(raw)
+    with pytest.raises(ValueError, match=rf"discover: `table` must {message}.*{tmp_path}/t\.csv"):
+        dataset.discover_table(tmp_path / "t.csv", paths={"numerical": {}}, columns={"numerical": {"AGE": "age"}})
+
+
+def test_flat_patterns_and_locked_folders_are_refused(tmp_path, monkeypatch):
+    with pytest.raises(TypeError, match="map categories to entries"):
+        dataset.discover(tmp_path, {"T1": "{subject}.mha"})
+    monkeypatch.setattr(os, "scandir", lambda folder: (_ for _ in ()).throw(PermissionError(13, "denied", str(folder))))
+    with pytest.raises(PermissionError, match=str(tmp_path)):
+        dataset.discover(tmp_path, {"images": {"T1": "{subject}.mha"}})
+
+
 def test_bids_with_and_without_sessions(tmp_path):
     touch(
         tmp_path, "sub-02/anat/sub-02_T1w.nii.gz", "sub-02/anat/sub-02_T2w.nii", "sub-02/func/sub-02_bold.nii.gz",
@@ -173,6 +223,10 @@ def test_decathlon(tmp_path):
         (tmp_path / "dataset.json").write_text(json.dumps({"training": [{"image": name}]}))
         with pytest.raises(ValueError, match="names files below it"):
             dataset.discover_decathlon(tmp_path)
+    for case in (5, {"x": "y"}, {"image": 1}):
+        (tmp_path / "dataset.json").write_text(json.dumps({"training": [case]}))
+        with pytest.raises(ValueError, match="names the files of cases"):
+            dataset.discover_decathlon(tmp_path)
 
 
 def test_nnunet(tmp_path):
@@ -194,9 +248,13 @@ def test_nnunet(tmp_path):
     (tmp_path / "labelsTr" / "case_1.nrrd").unlink()
     with pytest.raises(FileNotFoundError, match=r"case_1\.nrrd, which is labels GT, does not exist"):
         dataset.discover_nnunet(tmp_path)
-    (tmp_path / "dataset.json").write_text("{")
-    with pytest.raises(ValueError, match="that is JSON"):
+    (tmp_path / "dataset.json").write_text('{"channel_names": {"T2": "0"}}')
+    with pytest.raises(ValueError, match="numbered channel_names"):
         dataset.discover_nnunet(tmp_path)
+    for wrong in ("{", "[" * 100_000):
+        (tmp_path / "dataset.json").write_text(wrong)
+        with pytest.raises(ValueError, match="that is JSON"):
+            dataset.discover_nnunet(tmp_path)
     (tmp_path / "dataset.json").unlink()
     with pytest.raises(FileNotFoundError, match=r"dataset\.json does not exist"):
         dataset.discover_nnunet(tmp_path)

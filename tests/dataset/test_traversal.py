@@ -1,5 +1,7 @@
 """Traversal: subjects to samples in memory, with every image on one grid."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 
@@ -93,6 +95,22 @@ def test_it_is_lazy_and_transforms(tmp_path):
             next(dataset.traverse([one], transform=wrong))
 
 
+@pytest.mark.parametrize(
+    ("pair", "kind", "message"),
+    [
+        (np.zeros(GRID.shape), TypeError, "got ndarray for .*a.nrrd"),
+        ((np.zeros(GRID.shape), None), TypeError, "got tuple for .*a.nrrd"),
+        (([[0]], GRID), ValueError, r"got \(\) and \(4, 3, 5\) for .*a.nrrd"),
+        ((np.zeros((4, 3, 6)), GRID), ValueError, r"got \(4, 3, 6\) and \(4, 3, 5\) for .*a.nrrd"),
+        ((np.zeros((4, 3, 5, 1, 1)), GRID), ValueError, "with or without channels"),
+    ],
+)
+def test_a_loader_returns_an_array_on_its_grid(tmp_path, pair, kind, message):
+    one = subject(tmp_path, a=np.zeros(GRID.shape))
+    with pytest.raises(kind, match=f"`load` must return an array and its Geometry.*{message}"):
+        next(dataset.traverse([one], load=lambda _: pair))
+
+
 def test_any_loader_and_numpy_files_and_channels(tmp_path):
     np.save(tmp_path / "a.npy", np.arange(24, dtype=np.uint8).reshape(2, 3, 4))
     grid = Geometry(shape=(5, 2, 3, 4), spacing=(1.0, 3.0, 2.0, 1.0))
@@ -103,3 +121,41 @@ def test_any_loader_and_numpy_files_and_channels(tmp_path):
         found = dataset.open(tmp_path / "x.h5", verify=True)
         assert found.categories[0].shapes == (shape,)
         assert dataset.geometry(found, 0).shape == (2, 3, 4)
+
+
+def double(sample):
+    """A transform that processes can import, and that one subject fails."""
+    if sample["numerical"][0] == 22:
+        raise RuntimeError("no good")
+    return {**sample, "images": sample["images"] * np.float32(2)}
+
+
+def test_samples_are_the_same_for_any_workers(subjects, executor):
+    expected = list(dataset.traverse([*subjects, *subjects]))
+    found = list(dataset.traverse(iter([*subjects, *subjects]), executor=executor))
+    for sample, other in zip(found, expected, strict=True):
+        assert sample.keys() == other.keys()
+        for name in sample.keys() - {"subject", "geometry", "gender"}:
+            np.testing.assert_array_equal(sample[name], other[name])
+            assert sample[name].dtype == other[name].dtype
+        assert [sample[name] for name in ("subject", "geometry", "gender")] == [
+            other[name] for name in ("subject", "geometry", "gender")
+        ]
+
+
+def test_a_failure_comes_in_its_turn(subjects, executor):
+    samples = dataset.traverse(subjects, transform=double, executor=executor)
+    assert [next(samples)["subject"], next(samples)["subject"]] == ["A", "B"]
+    with pytest.raises(RuntimeError, match="no good"):
+        next(samples)
+
+
+def test_only_a_few_samples_wait(subjects):
+    done = []
+    with ThreadPoolExecutor(2) as pool:
+        samples = dataset.traverse(subjects * 7, transform=lambda sample: done.append(1) or sample, executor=pool)
+        next(samples)
+        pool.submit(int).result()
+        assert len(done) <= 3
+        samples.close()
+    assert len(done) <= 3
