@@ -107,12 +107,24 @@ MUTANTS = {
     ],
     "image_quality": [
         ("size / (size - 1) if", "(size + 1) / size if"),
-        ("2 * (CONTRAST * limit) ** 2 / factor", "2 * (CONTRAST * limit) ** 2"),
-        ("(s + 2 * middle)", "(s + middle)"),
+        ("2 * (CONTRAST * peak) ** 2 / factor", "2 * (CONTRAST * peak) ** 2"),
+        ("s / number + 2 * middle", "s / number + middle"),
         ("20 * xp.log10", "10 * xp.log10"),
         ("int(3.5 *", "int(4 *"),
-        ("(squared_s - s * s)", "(squared_s - apart)"),
+        ("(squared_s * number - s * s)", "(squared_s * number - d * d)"),
         ("(p - middle) + (r - middle)", "p + r - 2 * middle"),
+        ("(squared_d * number - d * d)", "(squared_d * number - s * s)"),
+        ("if len(set(weights)) == 1", "if len(set(weights)) == 0"),
+    ],
+    "windowed": [
+        ("np.float32 if single else np.float64", "np.float32"),
+        ("min(low + step, size)", "min(low + step, size - 1)"),
+        ("np.rint(", "("),
+        ("pair[1][::4]", "0 * pair[1][::4]"),
+        ("fields[0] = squares[0]", "fields[0] = squares[1]"),
+        ("fields[1] += 2 * middle", "fields[1] += middle"),
+        ("fields, current, spare = means, spare, current", "fields = means"),
+        ("PLACES - 1 - place", "PLACES - place"),
     ],
     "table": [
         (
@@ -135,7 +147,7 @@ FIRST = {
     "confusion": "confusion", "joint": "confusion", "../_masks": "confusion", "moments": "continuous",
     "merging": "merging", "overlap": "counting", "rates": "counting", "agreement": "counting", "partition": "counting",
     "matrix": "matrix", "spatial": "spatial", "volume": "spatial", "continuous": "continuous",
-    "image_quality": "image_quality", "table": "table", "derived": "counting",
+    "image_quality": "image_quality", "windowed": "image_quality", "table": "table", "derived": "counting",
 }  # fmt: skip
 """The tests that most likely kill the mutants of a module; the others run only if these pass."""
 

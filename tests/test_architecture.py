@@ -43,7 +43,7 @@ PACKAGE_CHAINS = {
         ("derived", "labels", "joint", "confusion", "matrix", "moments", "spatial", "merging"),
         ("derived", "labels", "confusion", "matrix", "moments", "overlap", "rates", "agreement", "partition"),
         ("derived", "labels", "confusion", "volume"),
-        ("derived", "confusion", "moments", "continuous", "image_quality"),
+        ("derived", "confusion", "moments", "continuous", "windowed", "image_quality"),
         ("table", "catalogue"),
         (
             "derived",

@@ -40,7 +40,8 @@ def index_dtype(xp: Any) -> Any:
 def accumulator_dtype(array: Array) -> Any:
     """Return the dtype in which sums of an array are held: float64 for float64, else float32."""
     xp = compat.array_namespace(array)
-    return array.dtype if has_float64(xp, array) and array.dtype == xp.float64 else xp.float32
+    dtype = array.dtype.newbyteorder("=") if compat.is_numpy_array(array) else array.dtype
+    return xp.float64 if has_float64(xp, array) and dtype == xp.float64 else xp.float32
 
 
 def ratio(numerator: Array, denominator: Array, *, zero_division: float = math.nan) -> Array:

@@ -4,21 +4,17 @@ Images are promoted before any arithmetic; all axes are spatial.
 """
 
 import math
-import operator
 from collections.abc import Sequence
-from functools import partial, reduce
-from itertools import product
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from mia_functional import _array, _check
+from mia_functional.metrics import windowed
 from mia_functional.metrics.confusion import paired
 from mia_functional.metrics.moments import PairedMoments, from_moments, real
 from mia_functional.typing import Array
-
-TILE = 16
-"""Windows along every axis but the last that are computed at a time in the host's memory."""
 
 LUMINANCE, CONTRAST = 0.01, 0.03
 """K1 and K2 of Wang et al.: means and variances that are small in parts of the data range count less."""
@@ -129,83 +125,62 @@ def structural_similarity(
     factor = size / (size - 1) if sample_covariance and size > 1 else 1.0
     xp = _array.library(prediction)
     peak = xp.astype(xp.max(reference), _array.accumulator_dtype(reference)) if data_range is None else data_range
-    if _array.on_host(prediction) and _array.on_host(reference):
-        native = _array.to_numpy(prediction), _array.to_numpy(reference)
-        value = _host_similarity(native, weights, axes, (float(peak), factor))
-        return xp.astype(_array.from_numpy(np.asarray(value), xp, prediction), _array.widest_float(xp, prediction))
-    dtype = xp.result_type(*map(_array.accumulator_dtype, (prediction, reference)))
-    images = xp.astype(prediction, dtype), xp.astype(reference, dtype)
-    reach = _reach(weights, axes, prediction.ndim)
-    total = _array.sum_in_slabs(partial(_similarity, weights, axes, (peak, factor)), images, reach[0])
-    similar = total / math.prod(_places(prediction.shape, reach))
+    constants = 2 * (LUMINANCE * peak) ** 2, 2 * (CONTRAST * peak) ** 2 / factor
+    mean_of = _host_mean if _array.on_host(prediction) and _array.on_host(reference) else _device_mean
+    with np.errstate(all="ignore"):
+        similar = mean_of((prediction, reference), weights, axes, constants)
     return similar if data_range is not None else xp.where(peak > 0, similar, xp.full_like(similar, math.nan))
 
 
-def _host_similarity(
-    images: tuple[Any, Any], weights: tuple[float, ...], axes: tuple[int, ...], scales: tuple[float, float]
-) -> float:
-    """Return the mean similarity of NumPy images, from tiles that stay in the cache."""
-    if not scales[0] > 0:
-        return math.nan
-    single = all(np.can_cast(image.dtype, np.float32) for image in images)
-    reach = _reach(weights, axes, images[0].ndim)
-    places = _places(images[0].shape, reach)
-    steps = [TILE] * (len(places) - 1) + places[-1:]
-    total: float = 0.0
-    for start in product(*(range(0, place, step) for place, step in zip(places, steps, strict=True))):
-        stops = [min(low + step, place) for low, step, place in zip(start, steps, places, strict=True)]
-        tile = tuple(slice(low, stop + more) for low, stop, more in zip(start, stops, reach, strict=True))
-        pair = [image[tile].astype(np.float32 if single else np.float64) for image in images]
-        total += float(np.sum(_similarity(weights, axes, scales, *pair), dtype=np.float64))
-    return float(total / math.prod(places))
+def _host_mean(
+    images: tuple[Array, Array], weights: tuple[float, ...], axes: tuple[int, ...], constants: tuple[Any, Any]
+) -> Array:
+    """Return the mean similarity of images in the host's memory."""
+    xp = _array.library(images[0])
+    native = _array.to_numpy(images[0]), _array.to_numpy(images[1])
+    value = windowed.mean_similarity(native, weights, axes, (float(constants[0]), float(constants[1])))
+    return xp.astype(_array.from_numpy(np.asarray(value), xp, images[0]), _array.widest_float(xp, images[0]))
 
 
-def _reach(weights: tuple[float, ...], axes: tuple[int, ...], ndim: int) -> list[int]:
-    """Return by how many voxels every axis is longer than that of the windows."""
-    return [len(weights) - 1 if axis in axes else 0 for axis in range(ndim)]
-
-
-def _places(shape: tuple[int, ...], reach: list[int]) -> list[int]:
-    """Return the number of windows along every axis."""
-    return [size - more for size, more in zip(shape, reach, strict=True)]
+def _device_mean(
+    images: tuple[Array, Array], weights: tuple[float, ...], axes: tuple[int, ...], constants: tuple[Any, Any]
+) -> Array:
+    """Return the mean similarity of images on any device and under `jit`."""
+    xp = _array.library(images[0])
+    dtype = xp.result_type(*map(_array.accumulator_dtype, images))
+    pair = xp.astype(images[0], dtype), xp.astype(images[1], dtype)
+    reach = windowed.reach(weights, axes, pair[0].ndim)
+    total = _array.sum_in_slabs(partial(_similarity, weights, axes, constants), pair, reach[0])
+    return total / math.prod(windowed.places(pair[0].shape, reach))
 
 
 def _similarity(
-    weights: tuple[float, ...], axes: tuple[int, ...], scales: tuple[Any, float], p: Array, r: Array
+    weights: tuple[float, ...], axes: tuple[int, ...], constants: tuple[Any, Any], p: Array, r: Array
 ) -> Array:
     """Return the similarity in every window.
 
-    With the difference d and the sum s of the images it is (a - 2 mu_d^2) (b - 2 v_d) / (a b), a = mu_d^2 + mu_s^2 +
-    2 C1, b = v_d + v_s + 2 C2, means mu and variances v: what large offsets would spoil is never subtracted.
+    With the difference d and the sum s of the images it is (a - mu_d^2) (b - v_d) / ((a + mu_d^2) (b + v_d)),
+    a = mu_s^2 + 2 C1, b = v_s + 2 C2, means mu and variances v: what large offsets would spoil is never subtracted.
     """
-    limit, factor = scales
     xp = _array.library(p)
     middle = xp.mean(r)
     d, s = p - r, (p - middle) + (r - middle)
     fields = [d, s, d * d, s * s]
     for axis in axes:
         fields = [_smooth(field, weights, axis) for field in fields]
-    scale = weights[0] ** len(axes) if _uniform(weights) else 1.0
-    d, s, squared_d, squared_s = (field * scale for field in fields)
-    low, high = 2 * (LUMINANCE * limit) ** 2, 2 * (CONTRAST * limit) ** 2 / factor
-    apart = d * d
-    spread = squared_d - apart
-    luminance = apart + (s + 2 * middle) ** 2 + low
-    structure = spread + (squared_s - s * s) + high
-    return (luminance - 2 * apart) * (structure - 2 * spread) / (luminance * structure)
-
-
-def _uniform(weights: tuple[float, ...]) -> bool:
-    """Tell whether all weights are equal."""
-    return len(set(weights)) == 1
+    d, s, squared_d, squared_s = fields
+    number = math.fsum(weights) ** len(axes)
+    apart = (d / number) ** 2
+    luminance = (s / number + 2 * middle) ** 2 + constants[0]
+    spread = (squared_d * number - d * d) / number**2
+    structure = (squared_s * number - s * s) / number**2 + constants[1]
+    return (luminance - apart) * (structure - spread) / ((luminance + apart) * (structure + spread))
 
 
 def _smooth(field: Array, weights: tuple[float, ...], axis: int) -> Array:
-    """Return the weighted means of neighbours along an axis; for equal weights, the sums."""
+    """Return the weighted sums of neighbours along an axis."""
     if _array.is_jax(field):
         return _array.sliding_sum(field, weights, axis)
-    if _uniform(weights):
-        return _sliding_sum(field, len(weights), axis)
     size, middle = len(weights), len(weights) // 2
     length = field.shape[axis] - size + 1
     total = _part(field, axis, middle, length) * weights[middle]
@@ -213,21 +188,6 @@ def _smooth(field: Array, weights: tuple[float, ...], axis: int) -> Array:
         beside = _part(field, axis, step, length) + _part(field, axis, size - 1 - step, length)
         total += beside * weights[step]
     return total
-
-
-def _sliding_sum(field: Array, size: int, axis: int) -> Array:
-    """Return the sums of `size` neighbours along an axis, joined from sums of 1, 2, 4 and so on."""
-    length = field.shape[axis] - size + 1
-    parts, done, width = [], 0, 1
-    while width <= size:
-        if size & width:
-            parts.append(_part(field, axis, done, length))
-            done += width
-        shorter = field.shape[axis] - width
-        if 2 * width <= size:
-            field = _part(field, axis, 0, shorter) + _part(field, axis, width, shorter)
-        width *= 2
-    return reduce(operator.add, parts)
 
 
 def _part(field: Array, axis: int, start: int, length: int) -> Array:
@@ -238,7 +198,7 @@ def _part(field: Array, axis: int, start: int, length: int) -> Array:
 def _window(
     function: str, window: int | Sequence[float], shape: tuple[int, ...], slice_axis: int | None
 ) -> tuple[tuple[int, ...], tuple[float, ...]]:
-    """Return the axes along which the window extends, and its weights along each."""
+    """Return the axes along which the window extends, and its weights along each: ones if they are equal."""
     sizes = window if isinstance(window, Sequence) else (1.0,) * _check.integer(function, "window", window, minimum=1)
     total = math.fsum(weights := _check.floats(function, "window", sizes))
     if len(weights) % 2 == 0 or weights != weights[::-1] or min(weights) < 0 or not 0 < total < math.inf:
@@ -249,7 +209,7 @@ def _window(
     if not axes or min(shape[axis] for axis in axes) < len(weights):
         requirement = f"have at least {len(weights)} voxels along every axis of the window"
         _check.invalid_value(function, "prediction", requirement, f"shape {tuple(shape)}")
-    return axes, tuple(weight / total for weight in weights)
+    return axes, (1.0,) * len(weights) if len(set(weights)) == 1 else tuple(weight / total for weight in weights)
 
 
 def _positive(function: str, value: float, *, argument: str = "data_range") -> float:

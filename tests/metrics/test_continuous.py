@@ -106,6 +106,13 @@ def test_chunks_of_any_size_and_memory_order_give_the_same(monkeypatch):
             np.testing.assert_allclose(np.stack(paired_moments(p, r)), expected, rtol=1e-12)
 
 
+def test_many_small_cells_of_either_byte_order_keep_double_precision():
+    prediction, reference = images((90, 5), offset=1000)
+    fields = paired_moments(prediction.astype(">f8"), reference.astype(">f8"), axis=1)
+    expected = [exact_moments(p, r) for p, r in zip(prediction, reference, strict=True)]
+    np.testing.assert_allclose(np.stack(fields, axis=1), expected, rtol=1e-12)
+
+
 @pytest.mark.parametrize("axis", [(1, 2), 0, (0, -1)])
 def test_axes_that_are_kept(xp, axis):
     prediction, reference = images((3, 4, 5), dtype=np.float32)
