@@ -1,4 +1,4 @@
-"""Wrong arguments of transforms, indexing and extraction: one sentence that names the function and the argument."""
+"""Wrong arguments of transforms, indexing, extraction, selection, phantoms: one sentence with function and argument."""
 
 import re
 
@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from mia_functional import extraction, indexing
+from mia_functional import extraction, indexing, phantoms, selection
 from mia_functional import transforms as t
 from mia_functional.geometry import Geometry
 
@@ -17,6 +17,7 @@ GRID = Geometry(shape=(6, 7, 8), spacing=(1.0, 1.0, 1.0))
 RNG = np.random.default_rng(0)
 NAMES = {"extraction": extraction, "indexing": indexing, "t": t, "Geometry": Geometry, "torch": torch, "np": np}
 NAMES |= {"IMAGE": IMAGE, "LABELS": LABELS, "GRID": GRID, "RNG": RNG, "jnp": jnp}
+NAMES |= {"phantoms": phantoms, "selection": selection}
 
 CALLS = """
 t.affine([1, 2], np.eye(3), np.zeros(3))
@@ -273,12 +274,28 @@ extraction.dynamic_patch(IMAGE, 0, (3, 3, 3))
 extraction.dynamic_patch(IMAGE, (0, 0, 0), 3)
 extraction.dynamic_patch(IMAGE, (0.5, 0, 0), (3, 3, 3))
 extraction.dynamic_patch([1], (0,), (1,))
+phantoms.head((4, 4))
+phantoms.head((4, 4, 4), spacing=(1, 1))
+phantoms.head((4, 4, 4), rng=3)
+phantoms.head((4, 4, 4), noise="a")
+phantoms.head((4, 4, 4), bias=1)
+list(phantoms.cohort(3, 1, (4, 4, 4)))
+list(phantoms.cohort(RNG, 0, (4, 4, 4)))
+phantoms.degrade(3, LABELS)
+phantoms.degrade(RNG, [1])
+phantoms.degrade(RNG, LABELS, width=-1)
+phantoms.degrade(RNG, LABELS, displacement="a")
+selection.non_constant(IMAGE)
+selection.non_black({"labels": LABELS})
+selection.of_subjects("A")
+selection.of_subjects(3)
+selection.all_of("non_black")
 """
 
 
 @pytest.mark.parametrize("call", CALLS.strip().splitlines())
 def test_a_wrong_argument_is_one_sentence(call):
-    function = re.match(r"(?:t|indexing|extraction)\.(\w+)\(", call)[1]
+    function = re.match(r"(?:list\()?\w+\.(\w+)\(", call)[1]
     with pytest.raises((TypeError, ValueError)) as caught:
         eval(call, dict(NAMES))
     assert re.fullmatch(rf"{function}: .+\.", str(caught.value)), caught.value
@@ -286,7 +303,7 @@ def test_a_wrong_argument_is_one_sentence(call):
 
 
 def test_every_public_function_is_among_them():
-    called = {re.match(r"(\w+\.\w+)\(", call)[1] for call in CALLS.strip().splitlines()}
+    called = {re.match(r"(?:list\()?(\w+\.\w+)\(", call)[1] for call in CALLS.strip().splitlines()}
     rules = {"constant", "edge", "reflect", "linear", "nearest", "Sample", "Transform", "Boundary", "Boxes", "Indices"}
     rules |= {"clip", "drop", "even", "overhang", "shift", "sides"}
     assert {f"t.{name}" for name in t.__all__ if name not in rules - {"shift"}} <= called
