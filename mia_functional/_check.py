@@ -82,7 +82,7 @@ def integers(
 ) -> tuple[int, ...]:
     """Return a sequence of whole numbers, each at least `minimum`, as a tuple of Python ints."""
     if not isinstance(value, Sequence) or isinstance(value, str) or not all(is_integer(entry) for entry in value):
-        invalid_kind(function, argument, "be a sequence of whole numbers", repr(value))
+        invalid_kind(function, argument, "be a sequence of whole numbers", described(value))
     entries = tuple(int(entry) for entry in value)
     if length is not None and len(entries) != length:
         invalid_value(function, argument, f"have {length} entries, one per axis", entries)
@@ -133,3 +133,28 @@ def axis(function: str, value: object, ndim: int) -> int:
     if not -ndim <= number < ndim:
         invalid_value(function, "axis", f"lie within {-ndim} and {ndim - 1}", number)
     return int(number % ndim)
+
+
+def number(function: str, argument: str, value: object) -> float:
+    """Return one number as a Python float."""
+    try:
+        return float(value)  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        invalid_kind(function, argument, "be a number", described(value))
+
+
+def shaped(function: str, argument: str, value: object) -> None:
+    """Refuse what has no shape, as lists have none."""
+    if not hasattr(value, "shape"):
+        invalid_kind(function, argument, "be an array", type(value).__name__)
+
+
+def call(function: str, argument: str, value: object, examples: str) -> None:
+    """Refuse what cannot be called where a function is wanted."""
+    if not callable(value):
+        invalid_kind(function, argument, f"be a function such as {examples}", described(value))
+
+
+def described(value: object) -> str:
+    """Return how a value looks in a message: arrays by their shape."""
+    return f"an array of shape {tuple(value.shape)}" if hasattr(value, "shape") else repr(value)

@@ -242,6 +242,7 @@ def last_line(error: Exception) -> str:
 
 _LOCK = threading.Lock()
 _SHOWN: list[bool] = []
+_THREADS: list[int] = []
 
 
 @contextmanager
@@ -256,3 +257,18 @@ def quiet() -> Iterator[None]:
         with _LOCK:
             if _SHOWN.pop() and not _SHOWN:
                 sitk.ProcessObject.GlobalWarningDisplayOn()
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Let filters that ITK makes within add up in one order; the last thread to leave restores what was set before."""
+    with _LOCK:
+        _THREADS.append(_THREADS[0] if _THREADS else sitk.ProcessObject.GetGlobalDefaultNumberOfThreads())
+        sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(1)
+    try:
+        yield
+    finally:
+        with _LOCK:
+            before = _THREADS.pop()
+            if not _THREADS:
+                sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(before)

@@ -1,15 +1,19 @@
 """An index out of anything that can be sliced, with context around it: arrays, HDF5, memory maps, Zarr, TensorStore."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
 
-from mia_functional import _array, _check, indexing
+from mia_functional import _array, _check
+from mia_functional.indexing.margins import widened
 from mia_functional.typing import Array, Index, Margin, Shape, Sliceable
 
 PadMode: TypeAlias = Callable[[Any, int], Any]
 """From positions along an axis (NumPy integers, some outside) and its size: positions inside, or -1 for `pad_value`."""
+
+PAD_MODES = "`constant`, `edge` or `reflect`"
+"""The modes there are, for messages."""
 
 
 def constant(positions: Any, size: int) -> Any:
@@ -78,16 +82,20 @@ def extract(
         >>> extract(np.arange(4), (slice(0, 1),), margin=((2, 1),), pad_mode=edge).tolist()
         [0, 0, 0, 1]
     """
+    _check.shaped("extract", "source", source)
+    if not isinstance(index, tuple):
+        _check.invalid_kind("extract", "index", "be a tuple of whole numbers and slices", _check.described(index))
     if len(index) > len(source.shape):
         _check.invalid_value(
             "extract", "index", f"have at most {len(source.shape)} entries, one per axis of the source", len(index)
         )
-    wanted = indexing.dilate(index, margin)
+    wanted = widened("extract", index, margin)
     chosen = None if channels is None else _channels(source.shape[len(index) :], channels)
     if chosen is None and _inside(wanted, source.shape):
         return _array.read(source, (*wanted, ...))
+    _check.call("extract", "pad_mode", pad_mode, PAD_MODES)
     places = [_positions(entry, size, pad_mode) for entry, size in zip(wanted, source.shape, strict=False)]
-    return _gather(source, places, chosen, pad_value)
+    return _gather(source, places, chosen, _check.number("extract", "pad_value", pad_value))
 
 
 def extract_batch(
@@ -119,6 +127,8 @@ def extract_batch(
         >>> extract_batch(np.arange(4), [(slice(0, 2),), (slice(2, 4),)]).tolist()
         [[0, 1], [2, 3]]
     """
+    if not isinstance(indices, Iterable):
+        _check.invalid_kind("extract_batch", "indices", "be indices of `mia_functional.indexing`", repr(indices))
     places = list(indices)
     parts = (
         extract(source, index, margin=margin, pad_value=pad_value, pad_mode=pad_mode, channels=channels)
@@ -162,6 +172,8 @@ def dynamic_patch(array: Array, start: Any, patch_shape: Shape) -> Array:
     size = tuple(array.shape[: len(patch)])
     if len(size) < len(patch) or any(voxels > room for voxels, room in zip(patch, size, strict=True)):
         _check.invalid_value("dynamic_patch", "patch_shape", f"fit into the array, {tuple(array.shape)}", patch)
+    if not hasattr(start, "shape") and not (isinstance(start, Sequence) and all(map(_check.is_integer, start))):
+        _check.invalid_kind("dynamic_patch", "start", "hold whole numbers, one per axis", repr(start))
     count = start.shape[0] if hasattr(start, "shape") else len(start)
     if count != len(patch):
         _check.invalid_value("dynamic_patch", "start", f"have {len(patch)} entries, one per axis", count)

@@ -5,6 +5,7 @@ filtered on its own; it is copied to the host, where SimpleITK does the work. No
 SimpleITK is elsewhere: z-scores, rescaling and relabelling in `transforms`, connected components in `morphology`.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -12,6 +13,7 @@ import numpy as np
 
 from mia_functional import _array, _check
 from mia_functional._itk import sitk
+from mia_functional._registration import aligned, moved
 from mia_functional.geometry import Geometry
 from mia_functional.images import to_simpleitk
 from mia_functional.typing import Array
@@ -30,7 +32,7 @@ def correct_bias(
     The image is divided by a field that is the exponential of a cubic B-spline, fitted from coarse to fine.
 
     Args:
-        image: Positive intensities.
+        image: Intensities, not negative: correct them before they are standardised.
         geometry: Where the image lies.
         mask: Voxels that the field is fitted to, `(*spatial,)` or `(*spatial, 1)`; Otsu's foreground where left out.
         iterations: Most iterations on every level of the fit.
@@ -42,7 +44,8 @@ def correct_bias(
 
     Raises:
         TypeError: The image holds no real numbers.
-        ValueError: The shapes of image, mask and geometry differ.
+        ValueError: The shapes of image, mask and geometry differ, an intensity is negative, or the mask is empty, also
+            when `shrink` leaves too few voxels of it.
 
     Example:
         >>> ramp = np.linspace(90, 110, 16)[:, None, None] + np.random.default_rng(0).normal(0, 1, (16, 16, 16))
@@ -57,12 +60,22 @@ def correct_bias(
         SimpleITK's `N4BiasFieldCorrectionImageFilter`.
     """
     factor = _check.integer("correct_bias", "shrink", shrink, minimum=1)
+    _on_grid("correct_bias", image, geometry)
+    if factor > 1 and min(geometry.shape) < 4 * factor:
+        _check.invalid_value("correct_bias", "shrink", f"leave at least 4 voxels of {geometry.shape}", factor)
     rounds = _check.integers("correct_bias", "iterations", iterations, minimum=1)
+    if not rounds:
+        _check.invalid_value("correct_bias", "iterations", "hold a number for each level", rounds)
     given = None if mask is None else _mask(mask, geometry)
 
     def correct(whole: Any) -> Any:
+        lowest = sitk.GetArrayViewFromImage(whole).min()
+        if not lowest >= 0:
+            _check.invalid_value("correct_bias", "image", "not be negative", f"{lowest:g}")
         inside = sitk.OtsuThreshold(whole, 0, 1, 200) if given is None else given
         small = [sitk.Shrink(part, [factor] * whole.GetDimension()) for part in (whole, inside)]
+        if not sitk.GetArrayViewFromImage(small[1]).any():
+            _check.invalid_value("correct_bias", "mask", f"hold voxels after shrinking by {factor}", "none")
         n4 = sitk.N4BiasFieldCorrectionImageFilter()
         n4.SetMaximumNumberOfIterations(rounds)
         n4.Execute(*small)
@@ -85,14 +98,14 @@ def diffuse(
         image: Intensities.
         geometry: Where the image lies; voxel sizes count.
         iterations: Steps of diffusion.
-        conductance: How steep an edge may be and still be smoothed; lower keeps more edges.
+        conductance: How steep an edge may be and still be smoothed; 0.5 to 1 keep structures of a few voxels.
         time_step: Size of a step; the largest that is stable where left out: smallest spacing / 2^(axes + 1).
 
     Returns:
         Float32 array of the image's shape.
 
     Raises:
-        ValueError: The step is not positive or not stable.
+        ValueError: The step is not positive or not stable, or the conductance is not positive.
 
     Example:
         >>> noisy = np.random.default_rng(0).normal(100, 5, (8, 8, 8))
@@ -105,11 +118,14 @@ def diffuse(
     Agrees with:
         SimpleITK's `GradientAnisotropicDiffusion`.
     """
+    _on_grid("diffuse", image, geometry)
     stable = min(geometry.spacing) / 2 ** (len(geometry.shape) + 1)
-    step = stable if time_step is None else float(time_step)
+    step = stable if time_step is None else _check.number("diffuse", "time_step", time_step)
     if not 0 < step <= stable * (1 + 1e-6):
         _check.invalid_value("diffuse", "time_step", f"be positive and at most {stable:g}", time_step)
     rounds = _check.integer("diffuse", "iterations", iterations, minimum=1)
+    if not 0 < _check.number("diffuse", "conductance", conductance) < math.inf:
+        _check.invalid_value("diffuse", "conductance", "be positive and finite", conductance)
 
     def smooth(whole: Any) -> Any:
         return sitk.GradientAnisotropicDiffusion(
@@ -135,7 +151,7 @@ def match_histogram(
         Float32 array of the image's shape.
 
     Raises:
-        ValueError: The numbers of axes differ.
+        ValueError: The numbers of axes differ, or an image holds NaN.
 
     Example:
         >>> image = np.arange(64.0).reshape(4, 4, 4)
@@ -150,6 +166,7 @@ def match_histogram(
         SimpleITK's `HistogramMatching`.
     """
     _array.namespace("match_histogram", image=image, reference=reference)
+    _check.dimensions("match_histogram", "image", image.shape, (2, 3, 4))
     if image.ndim != reference.ndim or (image.ndim == 4 and image.shape[-1] != reference.shape[-1]):
         needed = f"have as many axes and channels as the image, {tuple(image.shape)}"
         _check.invalid_value("match_histogram", "reference", needed, tuple(reference.shape))
@@ -159,7 +176,9 @@ def match_histogram(
     count = _check.integer("match_histogram", "points", points, minimum=1)
 
     def match(whole: Any) -> Any:
-        return sitk.HistogramMatching(whole, next(targets), bins, count, threshold_at_mean)
+        target = next(targets)
+        _finite("match_histogram", whole, target)
+        return sitk.HistogramMatching(whole, target, bins, count, threshold_at_mean)
 
     return _filtered("match_histogram", image, place, match)
 
@@ -174,6 +193,10 @@ def threshold(image: Array, *, above: float | None = None) -> Array:
     Returns:
         Boolean array of the image's shape.
 
+    Raises:
+        TypeError: The image holds no real numbers.
+        ValueError: There is no voxel to find a threshold from, or one is NaN or infinite.
+
     Example:
         >>> threshold(np.array([-3.0, 1.0, 2.0]), above=1).tolist()
         [False, False, True]
@@ -187,11 +210,14 @@ def threshold(image: Array, *, above: float | None = None) -> Array:
         SimpleITK's `BinaryThreshold` and `OtsuThreshold` with 256 bins.
     """
     _array.namespace("threshold", image=image)
+    _real("threshold", image)
     if above is not None:
-        return image > above
+        return image > _check.number("threshold", "above", above)
+    _check.not_empty("threshold", "image", image.shape)
     line = sitk.GetImageFromArray(_array.to_numpy(image).astype(np.float32).reshape(1, -1))
     otsu = sitk.OtsuThresholdImageFilter()
     otsu.SetNumberOfHistogramBins(256)
+    _finite("threshold", line)
     otsu.Execute(line)
     return image > otsu.GetThreshold()
 
@@ -236,61 +262,19 @@ def register(
     Source:
         Mattes et al. 2003, PET-CT image registration using free-form deformations, doi 10.1109/TMI.2003.809072.
     """
+    for name, pair in (("moving", moving), ("fixed", fixed)):
+        if not (isinstance(pair, tuple) and len(pair) == 2 and isinstance(pair[1], Geometry)):
+            _check.invalid_kind("register", name, "be an image and its Geometry", _check.described(pair))
     if len(moving[1].shape) != len(fixed[1].shape):
         _check.invalid_value("register", "moving", f"have {len(fixed[1].shape)} axes", len(moving[1].shape))
     if not 0 < sampling <= 1:
         _check.invalid_value("register", "sampling", "lie above 0 and be at most 1", sampling)
     factors = _check.integers("register", "shrink", shrink, minimum=1)
+    if not factors:
+        _check.invalid_value("register", "shrink", "hold a factor for each level", factors)
     source, target = (_only("register", array, geometry) for array, geometry in (moving, fixed))
-    method = _method(sampling, _check.integer("register", "seed", seed, minimum=0), factors)
-    axes = target.GetDimension()
-    rigid = sitk.Euler3DTransform() if axes == 3 else sitk.Euler2DTransform()
-    centred = sitk.CenteredTransformInitializer(target, source, rigid, sitk.CenteredTransformInitializerFilter.GEOMETRY)
-    result = _climbed(method, type(rigid)(centred), target, source)
-    if affine:
-        matrix, translation, centre = result.GetMatrix(), result.GetTranslation(), result.GetCenter()
-        result = _climbed(method, sitk.AffineTransform(matrix, translation, centre), target, source)
-    return _moved(moving[1], result)
-
-
-def _method(sampling: float, seed: int, factors: Sequence[int]) -> Any:
-    """Return ITK's registration method with all its settings."""
-    method = sitk.ImageRegistrationMethod()
-    method.SetNumberOfThreads(1)
-    method.SetMetricAsMattesMutualInformation(50)
-    method.SetMetricSamplingStrategy(method.RANDOM)
-    method.SetMetricSamplingPercentage(sampling, seed + 1)
-    method.SetInterpolator(sitk.sitkLinear)
-    method.SetOptimizerAsRegularStepGradientDescent(1.0, 1e-3, 200, 0.8, 1e-8)
-    method.SetOptimizerScalesFromPhysicalShift()
-    method.SetShrinkFactorsPerLevel(factors)
-    method.SetSmoothingSigmasPerLevel([factor / 2 if factor > 1 else 0 for factor in factors])
-    return method
-
-
-def _climbed(method: Any, transform: Any, fixed: Any, moving: Any) -> Any:
-    """Return a transform of ITK's after the registration that begins with it."""
-    method.SetInitialTransform(transform, inPlace=True)
-    method.Execute(fixed, moving)
-    return transform
-
-
-def _moved(geometry: Geometry, transform: Any) -> Geometry:
-    """Return a geometry whose points are those that a transform of ITK's maps to the given one.
-
-    It is rounded to nine digits, since ITK's threads add up in an order that differs from run to run.
-    """
-    matrix = np.array(transform.GetMatrix()).reshape((len(geometry.shape),) * 2)[::-1, ::-1]
-    centre, translation = (np.array(part)[::-1] for part in (transform.GetCenter(), transform.GetTranslation()))
-    offset = centre + translation - matrix @ centre
-    steps = np.linalg.solve(matrix, np.array(geometry.direction) * geometry.spacing)
-    spacing = np.linalg.norm(steps, axis=0)
-    return Geometry(
-        shape=geometry.shape,
-        spacing=tuple(spacing.round(9).tolist()),
-        origin=tuple(np.linalg.solve(matrix, np.array(geometry.origin) - offset).round(9).tolist()),
-        direction=tuple(map(tuple, (steps / spacing).round(9).tolist())),
-    )
+    chance = _check.integer("register", "seed", seed, minimum=0)
+    return moved(moving[1], aligned(source, target, affine=affine, seed=chance, sampling=sampling, factors=factors))
 
 
 def _filtered(function: str, image: Array, geometry: Geometry, change: Callable[[Any], Any]) -> Array:
@@ -302,16 +286,35 @@ def _filtered(function: str, image: Array, geometry: Geometry, change: Callable[
 
 def _channels(function: str, image: Array, geometry: Geometry) -> list[Any]:
     """Return every channel of an image as a SimpleITK image of float32."""
+    _on_grid(function, image, geometry)
+    _real(function, image)
+    voxels = _array.to_numpy(image).reshape((*geometry.shape, -1))
+    return [to_simpleitk(voxels[..., channel].astype(np.float32), geometry) for channel in range(voxels.shape[-1])]
+
+
+def _on_grid(function: str, image: Array, geometry: Geometry) -> None:
+    """Refuse what is no geometry of two or three axes, and an image of another shape."""
     _array.namespace(function, image=image)
-    if _array.dtype_kind(image) not in ("bool", "integer", "float"):
-        _check.invalid_kind(function, "image", "hold real numbers", f"dtype {image.dtype}")
+    if not isinstance(geometry, Geometry):
+        _check.invalid_kind(function, "geometry", "be a Geometry", type(geometry).__name__)
     spatial = geometry.shape
+    _check.dimensions(function, "geometry", spatial, (2, 3))
     if tuple(image.shape[: len(spatial)]) != spatial or image.ndim > len(spatial) + 1:
         _check.invalid_value(
             function, "image", f"have the shape {spatial}, with or without channels", tuple(image.shape)
         )
-    voxels = _array.to_numpy(image).reshape((*spatial, -1))
-    return [to_simpleitk(voxels[..., channel].astype(np.float32), geometry) for channel in range(voxels.shape[-1])]
+
+
+def _real(function: str, image: Array) -> None:
+    """Refuse an image of complex numbers and the like."""
+    if _array.dtype_kind(image) not in ("bool", "integer", "float"):
+        _check.invalid_kind(function, "image", "hold real numbers", f"dtype {image.dtype}")
+
+
+def _finite(function: str, *images: Any) -> None:
+    """Refuse images of SimpleITK's with NaN or infinite voxels."""
+    if not all(np.isfinite(sitk.GetArrayViewFromImage(image)).all() for image in images):
+        _check.invalid_value(function, "image", "be finite", "NaN or infinite voxels")
 
 
 def _only(function: str, image: Array, geometry: Geometry) -> Any:

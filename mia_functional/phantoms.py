@@ -109,8 +109,10 @@ def head(
     """
     size = _check.integers("head", "shape", shape, length=3, minimum=1)
     step = _check.spacing("head", spacing, 3)
-    if not (0 <= noise <= 1 and 0 <= bias < 1):
+    if not (0 <= _check.number("head", "noise", noise) <= 1 and 0 <= _check.number("head", "bias", bias) < 1):
         _check.invalid_value("head", "noise, bias", "lie within 0 and 1", (noise, bias))
+    if rng is not None:
+        _generator("head", rng)
     parts = ANATOMY if rng is None else tuple(_vary(part, rng) for part in ANATOMY)
     labels, mask, t1, t2 = _paint(parts, _places(size, np.eye(3) if rng is None else _tilt(rng)))
     images = [ndimage.gaussian_filter(image * np.float32(SCALE), 0.5) for image in (t1, t2)]
@@ -135,6 +137,7 @@ def cohort(
         >>> [someone.subject for someone in cohort(np.random.default_rng(0), 2, (16, 16, 16))]
         ['Subject_1', 'Subject_2']
     """
+    _generator("cohort", rng)
     total = _check.integer("cohort", "count", count, minimum=1)
     for number, own in enumerate(rng.spawn(total), start=1):
         age, gpa = round(float(own.uniform(22, 36)), 1), round(float(own.uniform(2.0, 4.0)), 2)
@@ -160,12 +163,22 @@ def degrade(rng: np.random.Generator, labels: Array, *, displacement: float = 1.
         >>> wrong.shape == truth.shape, bool((wrong != truth).any())
         (True, True)
     """
+    _generator("degrade", rng)
+    _check.shaped("degrade", "labels", labels)
+    if _check.number("degrade", "displacement", displacement) < 0 or _check.number("degrade", "width", width) < 0:
+        _check.invalid_value("degrade", "displacement, width", "not be negative", (displacement, width))
     places = np.indices(labels.shape, dtype=np.float32)
     for axis, size in enumerate(labels.shape):
         field = ndimage.gaussian_filter(rng.standard_normal(labels.shape, dtype=np.float32), width)
         places[axis] += displacement * field / max(float(field.std()), 1e-12)
         np.clip(np.rint(places[axis], out=places[axis]), 0, size - 1, out=places[axis])
     return labels[tuple(places.astype(np.intp))]
+
+
+def _generator(function: str, rng: object) -> None:
+    """Refuse what is no source of randomness."""
+    if not isinstance(rng, np.random.Generator):
+        _check.invalid_kind(function, "rng", "be a numpy.random.Generator", type(rng).__name__)
 
 
 def _vary(part: Ellipsoid, rng: np.random.Generator) -> Ellipsoid:

@@ -99,6 +99,8 @@ def of_subjects(names: Collection[str]) -> Predicate:
         >>> of_subjects(["A", "B"])({"subject": "C"})
         False
     """
+    if isinstance(names, str) or not isinstance(names, Collection):
+        _check.invalid_kind("of_subjects", "names", "be a collection of identifiers", repr(names))
     return partial(_of_subjects, frozenset(names))
 
 
@@ -109,6 +111,8 @@ def all_of(*predicates: Predicate) -> Predicate:
         >>> all_of(non_black, non_constant)({"images": np.ones((4, 1))})
         False
     """
+    for predicate in predicates:
+        _check.call("all_of", "predicates", predicate, "`non_black`")
     return partial(_all_of, predicates)
 
 
@@ -124,6 +128,8 @@ def _all_of(predicates: tuple[Predicate, ...], sample: Sample) -> bool:
 
 def _voxels(function: str, sample: Sample, category: str) -> Any:
     """Return a category of a sample as a NumPy array."""
+    if not isinstance(sample, Mapping):
+        _check.invalid_kind(function, "sample", "be a dictionary of arrays by category", _check.described(sample))
     if category not in sample:
         _check.invalid_value(function, "sample", f"hold {category}", ", ".join(sample))
     return _array.to_numpy(sample[category])

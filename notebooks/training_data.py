@@ -15,8 +15,11 @@ SHAPE, SPACING = (32, 48, 40), (4.0, 3.0, 3.0)
 RATE = 1e-2
 """The highest learning rate."""
 
-WEIGHTS = (1.0, 5.0, 5.0, 110.0, 160.0, 80.0)
-"""How much a voxel of each class counts in the cross-entropy: (background voxels / voxels of the class)^(3/4)."""
+SHARES = dict.fromkeys((0, *phantoms.LABELS), 1.0)
+"""How often a slice through a voxel of each class is drawn: all alike, so that the rare ones are in every batch."""
+
+WEIGHTS = (1.0, 2.5, 3.0, 20.0, 30.0, 25.0)
+"""How much a voxel of each class counts in the cross-entropy: (background voxels / voxels of the class)^(2/3)."""
 
 AUGMENT = transforms.compose(
     transforms.randomly(("images", "labels"), transforms.random_flip, transforms.flip, chance=(0.0, 0.5)),
@@ -42,10 +45,17 @@ def make(folder: Path, subjects: int) -> dataset.Dataset:
     return dataset.open(folder / "cohort.h5")
 
 
+def balanced(rng: np.random.Generator, labels: Any) -> indexing.Boxes:
+    """Return axial slices through voxels that are drawn from a label map, as many as it has."""
+    count, *size = labels.shape[:3]
+    boxes = indexing.random_patches_at(rng, labels, (1, *size), count=count, shares=SHARES)
+    return indexing.patches_at(indexing.starts(boxes), (None, *size))
+
+
 def slices(data: dataset.Dataset, subjects: tuple[str, ...], *, transform: Any = None) -> dataset.Samples:
-    """Return the axial slices of subjects, two channels and a label map each."""
-    cut = partial(indexing.slices, axis=0)
-    return dataset.samples(data, indexing=cut, extract=("images", "labels"), subjects=subjects, transform=transform)
+    """Return axial slices of subjects to train on, drawn anew in every epoch: two channels and a label map each."""
+    drawn = dataset.Drawn(function=balanced, at="labels")
+    return dataset.samples(data, indexing=drawn, extract=("images", "labels"), subjects=subjects, transform=transform)
 
 
 def batches(samples: dataset.Samples, *, batch_size: int, steps: int) -> Iterator[dict[str, Any]]:
@@ -62,14 +72,15 @@ def batches(samples: dataset.Samples, *, batch_size: int, steps: int) -> Iterato
 
 
 def segment(predict: Callable[[Any], Any], data: dataset.Dataset, subject: str) -> Any:
-    """Return the label map of a subject: its slices are predicted in batches and put together.
+    """Return the label map of a subject: all its slices are predicted in batches and put together.
 
     Args:
         predict: From images `(batch, y, x, channel)` to probabilities `(batch, y, x, class)`, both NumPy arrays.
         data: The dataset.
         subject: Whom to segment.
     """
-    given = dataset.prefetch(slices(data, (subject,)), batch_size=16)
+    whole = dataset.samples(data, indexing=partial(indexing.slices, axis=0), extract=("images",), subjects=(subject,))
+    given = dataset.prefetch(whole, batch_size=16)
     probabilities = np.concatenate([predict(batch["images"]) for batch in given])
     volume = assembly.assemble(probabilities, indexing.slices(SHAPE, axis=0), SHAPE)
     return transforms.argmax(volume)[..., 0]

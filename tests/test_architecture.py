@@ -17,7 +17,7 @@ LAYERS = {
     0: ("typing", "_array", "_check", "_masks", "_optional", "_parallel", "_files"),
     1: ("geometry", "_distances"),
     2: ("indexing", "extraction", "selection", "assembly", "morphology", "transforms", "metrics", "phantoms"),
-    3: ("_headers", "_itk", "_dicom", "_npy", "images", "filters", "dataset"),
+    3: ("_headers", "_itk", "_registration", "_dicom", "_npy", "images", "filters", "dataset"),
     4: ("evaluation",),
     5: ("testing", "adapters", "demo", "cli", "__main__", "__init__"),
 }
@@ -33,6 +33,7 @@ CHAINS = (
     ("_headers", "_itk", "_dicom", "images", "dataset"),
     ("_headers", "_npy", "images"),
     ("_itk", "images", "filters"),
+    ("_itk", "_registration", "filters"),
     ("demo", "cli", "__main__"),
 )
 PACKAGE_CHAINS = {

@@ -97,11 +97,17 @@ def test_register_undoes_a_motion_across_modalities(whole):
         assert np.linalg.norm(away) == pytest.approx(np.linalg.norm([2.0, 3.0, 3.0]), abs=0.8)
 
 
-def test_register_repeats_itself_with_the_same_seed():
+@pytest.mark.parametrize("whole", [False, True], ids=["rigid", "affine"])
+def test_register_repeats_itself_to_the_bit_with_the_same_seed_however_many_threads_there_are(whole):
     moving = moved(CLEAN.t1, GRID, 3.0, (0.0, 1.0, 0.0))
-    first, again, other = (filters.register((moving, GRID), (CLEAN.t1, GRID), seed=seed) for seed in (0, 0, 1))
-    assert first == again
-    assert first != other
+    before = SimpleITK.ProcessObject.GetGlobalDefaultNumberOfThreads()
+    found = []
+    for seed, threads in ((0, 1), (0, 2), (0, 4), (1, 2)):
+        SimpleITK.ProcessObject.SetGlobalDefaultNumberOfThreads(threads)
+        found.append(filters.register((moving, GRID), (CLEAN.t1, GRID), affine=whole, seed=seed))
+        assert SimpleITK.ProcessObject.GetGlobalDefaultNumberOfThreads() == threads
+    SimpleITK.ProcessObject.SetGlobalDefaultNumberOfThreads(before)
+    assert found[0] == found[1] == found[2] != found[3]
 
 
 def test_register_in_two_dimensions():
@@ -144,6 +150,19 @@ def test_other_libraries_get_their_own_arrays_back_and_samples_work():
         (lambda: filters.diffuse(HEAD.t1 * 1j, GRID), TypeError, "hold real numbers"),
         (lambda: filters.correct_bias(HEAD.t1, GRID, shrink=0), ValueError, "`shrink` must be at least 1"),
         (lambda: filters.match_histogram(HEAD.t1, HEAD.t1[0]), ValueError, "as many axes and channels"),
+        (lambda: filters.match_histogram(HEAD.t1 * np.nan, HEAD.t1), ValueError, "`image` must be finite"),
+        (lambda: filters.correct_bias(HEAD.t1 - 900, GRID), ValueError, "`image` must not be negative; got -"),
+        (lambda: filters.correct_bias(HEAD.t1, GRID, mask=HEAD.mask * 0), ValueError, "`mask` must hold voxels"),
+        (lambda: filters.correct_bias(HEAD.t1, GRID, shrink=9), ValueError, "`shrink` must leave at least 4 voxels"),
+        (lambda: filters.correct_bias(HEAD.t1, GRID, iterations=()), ValueError, "`iterations` must hold a number"),
+        (lambda: filters.correct_bias(HEAD.t1, GRID.spacing), TypeError, "`geometry` must be a Geometry; got tuple"),
+        (lambda: filters.diffuse(HEAD.t1, GRID, conductance=0), ValueError, "`conductance` must be positive"),
+        (lambda: filters.threshold(HEAD.t1, above="x"), TypeError, "`above` must be a number; got 'x'"),
+        (lambda: filters.threshold(HEAD.t1 * np.nan), ValueError, "`image` must be finite"),
+        (lambda: filters.threshold(HEAD.t1 * 1j), TypeError, "hold real numbers"),
+        (lambda: filters.register(HEAD.t1, (HEAD.t1, GRID)), TypeError, "`moving` must be an image and its Geometry"),
+        (lambda: filters.register((HEAD.t1 * 0, GRID), (HEAD.t1, GRID)), ValueError, "`moving` must be finite and not"),
+        (lambda: filters.register((HEAD.t1, GRID), (HEAD.t1, GRID), shrink=()), ValueError, "`shrink` must hold a"),
         (lambda: filters.register((HEAD.t1, GRID), (HEAD.t1, GRID), sampling=0), ValueError, "`sampling` must lie"),
     ],
 )

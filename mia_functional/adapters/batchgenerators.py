@@ -8,7 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from mia_functional import _check
 from mia_functional.transforms import Sample, Transform
+from mia_functional.transforms.composition import present
 
 LOCK = threading.Lock()
 """They draw from NumPy's global numbers: one thread at a time, so that draws do not depend on the others."""
@@ -26,12 +28,14 @@ def lift(transform: Callable[..., Any], *, image: str = "images", labels: str | 
         A function from a sample to a new sample; dtypes stay. These transforms draw from NumPy's global numbers: where
         the sample has `rng`, they are seeded from it, and put back afterwards.
     """
+    _check.call("lift", "transform", transform, "`MirrorTransform()`")
     names = {"data": image} if labels is None else {"data": image, "seg": labels}
     return partial(_apply, transform, names)
 
 
 def _apply(transform: Callable[..., Any], names: dict[str, str], sample: Sample) -> Sample:
     """Return the sample after a transform of batchgenerators."""
+    present("lift", sample, tuple(names.values()))
     batch = {key: np.moveaxis(sample[name], -1, 0)[np.newaxis].copy() for key, name in names.items()}
     with LOCK, seeded(sample.get("rng")):
         after = transform(**batch)

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from mia_functional import _optional
+from mia_functional import _check, _optional
 from mia_functional.dataset import Samples, collate
 
 torch: Any = _optional.require("torch")
@@ -28,6 +28,8 @@ def tensors(batch: Mapping[str, Any], *, channels_first: bool = True, device: An
         >>> tensors({"images": np.zeros((2, 4, 5, 3), np.float32), "subject": ("A", "B")})["images"].shape
         torch.Size([2, 3, 4, 5])
     """
+    if not isinstance(batch, Mapping):
+        _check.invalid_kind("tensors", "batch", "be a dictionary of arrays by category", _check.described(batch))
     arrays = {name: value for name, value in batch.items() if isinstance(value, np.ndarray)}
     if channels_first:
         arrays = {name: np.moveaxis(value, -1, 1) if value.ndim > 2 else value for name, value in arrays.items()}

@@ -7,10 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from mia_functional import _optional
+from mia_functional import _check, _optional
 from mia_functional.geometry import Geometry
 from mia_functional.images import from_itk, to_itk
 from mia_functional.transforms import Sample, Transform
+from mia_functional.transforms.composition import present
 
 torch: Any = _optional.require("torch")
 torchio: Any = _optional.require("torchio")
@@ -33,13 +34,17 @@ def lift(
         A function from a sample to a new sample. Where the sample has a `geometry`, TorchIO sees it, and the new
         sample has the geometry that TorchIO gives; where it has `rng`, TorchIO's seed is drawn from it.
     """
+    _check.call("lift", "transform", transform, "`torchio.RandomAffine()`")
     return partial(_apply, transform, images, labels)
 
 
 def _apply(transform: Callable[[Any], Any], images: tuple[str, ...], labels: tuple[str, ...], sample: Sample) -> Sample:
     """Return the sample after a transform of TorchIO."""
+    present("lift", sample, (*images, *labels))
     geometry = sample.get("geometry")
     affine = np.eye(4) if geometry is None else _to_affine(geometry)
+    for name in (*images, *labels):
+        _check.dimensions("lift", name, sample[name].shape, (4,))
     kinds = {**dict.fromkeys(images, torchio.ScalarImage), **dict.fromkeys(labels, torchio.LabelMap)}
     subject = torchio.Subject(
         {

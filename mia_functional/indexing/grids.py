@@ -33,6 +33,8 @@ def slices(shape: Shape, *, axis: int | tuple[int, ...] = 0) -> Indices:
     size = _spatial("slices", shape)
     axes = axis if isinstance(axis, tuple) else (axis,)
     places = [_check.axis("slices", entry, len(size)) for entry in axes]
+    if not places or len(set(places)) != len(places):
+        _check.invalid_value("slices", "axis", "name at least one axis, and none of them twice", axis)
     return Indices(grids=tuple(_replace(_full(size), place, range(size[place])) for place in places))
 
 
@@ -82,6 +84,7 @@ def patches(
     patch = _check.integers("patches", "patch_shape", patch_shape, length=len(size), minimum=1)
     strides = (step,) * len(size) if _check.is_integer(step) else patch if step is None else step
     stride = _check.integers("patches", "step", strides, length=len(size), minimum=1)
+    _check.call("patches", "boundary", boundary, "`shift`")
     axes = tuple(map(boundary, size, patch, stride))
     if () in axes and boundary is not drop:
         _check.invalid_value("patches", "patch_shape", f"fit into the volume, {size}, or `boundary` be {LARGER}", patch)

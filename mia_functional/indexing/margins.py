@@ -21,8 +21,15 @@ def dilate(index: Index, margin: Margin) -> Index:
         >>> dilate((slice(0, 4), 7), (2, (1, 0)))
         (slice(-2, 6, None), slice(6, 8, None))
     """
-    widths = sides("dilate", margin, len(index))
-    return tuple(entry if width == (0, 0) else _widen(entry, width) for entry, width in zip(index, widths, strict=True))
+    if not isinstance(index, tuple):
+        _check.invalid_kind("dilate", "index", "be a tuple of whole numbers and slices", repr(index))
+    return widened("dilate", index, margin)
+
+
+def widened(function: str, index: Index, margin: Margin) -> Index:
+    """Return what `dilate` does; messages name the function that was called."""
+    widths = sides(function, margin, len(index))
+    return tuple(_widen(function, entry, width) for entry, width in zip(index, widths, strict=True))
 
 
 def sides(function: str, margin: Margin, axes: int) -> tuple[tuple[int, int], ...]:
@@ -40,7 +47,13 @@ def sides(function: str, margin: Margin, axes: int) -> tuple[tuple[int, int], ..
     return tuple((before, after) for before, after in checked)
 
 
-def _widen(entry: int | slice, width: tuple[int, int]) -> slice:
-    """Return one entry of an index with voxels more on its sides."""
+def _widen(function: str, entry: int | slice, width: tuple[int, int]) -> int | slice:
+    """Return one entry of an index with voxels more on its sides; refuse steps, and what is no whole number."""
+    if entry.step not in (None, 1) if isinstance(entry, slice) else not _check.is_integer(entry):
+        _check.invalid_kind(function, "index", "hold whole numbers, and slices without a step", repr(entry))
+    if width == (0, 0):
+        return entry
     start, stop = (entry.start, entry.stop) if isinstance(entry, slice) else (entry, entry + 1)
+    if start is None or stop is None:
+        _check.invalid_kind(function, "index", "have a start and a stop where there is a margin", repr(entry))
     return slice(start - width[0], stop + width[1])

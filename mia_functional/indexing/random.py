@@ -79,7 +79,9 @@ def random_patches_at(
         >>> sorted({index[0].start for index in random_patches_at(np.random.default_rng(0), mask, (3,), count=50)})
         [0, 3, 6]
     """
-    size = tuple(mask_or_weights.shape[: len(patch_shape)])
+    _check.shaped("random_patches_at", "mask_or_weights", mask_or_weights)
+    patch = _check.integers("random_patches_at", "patch_shape", patch_shape, minimum=1)
+    size = tuple(mask_or_weights.shape[: len(patch)])
     first, last, extent = _room("random_patches_at", rng, size, patch_shape, boundary)
     if tuple(mask_or_weights.shape[len(size) :]) not in ((), (1,)):
         needed = f"have {len(size)} axes, or one channel besides"
@@ -96,6 +98,7 @@ def _room(
     """Return the first and the last start of patches along each axis, and their voxels; refuse what does not fit."""
     if not isinstance(rng, np.random.Generator):
         _check.invalid_kind(function, "rng", "be a numpy.random.Generator", type(rng).__name__)
+    _check.call(function, "boundary", boundary, "`shift`")
     patch = _check.integers(function, "patch_shape", patch_shape, length=len(size), minimum=1)
     axes = [boundary(room, voxels, 1) for room, voxels in zip(size, patch, strict=True)]
     if () in axes:
@@ -119,9 +122,11 @@ def _at_weights(rng: np.random.Generator, plane: Weigh, size: Shape, count: int)
 
 def _at_labels(rng: np.random.Generator, plane: Weigh, size: Shape, count: int, shares: Mapping[int, float]) -> Any:
     """Return voxels drawn label by label."""
+    if not isinstance(shares, Mapping):
+        _check.invalid_kind("random_patches_at", "shares", "be a mapping from labels to numbers", repr(shares))
     masks: list[Weigh] = [partial(_is_label, plane, label) for label in shares]
     totals = [_totals(mask, size) for mask in masks]
-    wanted = np.array(list(shares.values()), dtype=np.float64)
+    wanted = np.array([_check.number("random_patches_at", "shares", share) for share in shares.values()])
     chances = np.where([total.sum() > 0 for total in totals], wanted, 0.0)
     if not (np.isfinite(wanted).all() and (wanted >= 0).all() and chances.sum() > 0):
         needed = "be finite, not negative, and positive for a label that is present"

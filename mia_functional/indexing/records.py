@@ -95,7 +95,11 @@ def starts(indices: Iterable[Index]) -> Any:
         return indices.corners
     if isinstance(indices, Indices):
         return _corners(indices)
+    if not isinstance(indices, Iterable):
+        _check.invalid_kind("starts", "indices", "be indices of `mia_functional.indexing`", repr(indices))
     rows = [[entry.start if isinstance(entry, slice) else entry for entry in index] for index in indices]
+    if len(set(map(len, rows))) > 1 or not all(map(_check.is_integer, chain.from_iterable(rows))):
+        _check.invalid_value("starts", "indices", "have as many entries each, with explicit starts", rows[:2])
     return np.array(rows, dtype=np.int32)
 
 
@@ -114,6 +118,8 @@ def patches_at(corners: Any, patch_shape: tuple[int | None, ...]) -> Boxes:
         >>> list(patches_at([[3, 7]], (2, None)))
         [(slice(3, 5, None), 7)]
     """
+    if not isinstance(patch_shape, tuple | list):
+        _check.invalid_kind("patches_at", "patch_shape", "be a tuple with an entry per axis", repr(patch_shape))
     table = np.array(corners)
     if table.ndim != 2 or table.shape[1] != len(patch_shape):
         _check.invalid_value(

@@ -4,6 +4,7 @@ An array is `(*spatial, channel)`, and axes count from the front. `flip`, `rot90
 place of an array and give that of the result; flips and turns of a patch for training need none. The dtype stays.
 """
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -37,6 +38,7 @@ def flip(target: Any, axes: Any) -> Any:
     Agrees with:
         `numpy.flip`.
     """
+    _check.shaped("flip", "target", target)
     if _array.is_traced(axes):
         return _flip_traced(target, axes)
     chosen = _axes("flip", axes, len(target.shape))
@@ -69,12 +71,14 @@ def rot90(target: Any, turns: Any, *, axes: tuple[int, int] | None = None) -> An
     Agrees with:
         `numpy.rot90`.
     """
+    _check.shaped("rot90", "target", target)
     spatial = len(target.shape) - (not isinstance(target, Geometry))
     plane = _axes("rot90", (spatial - 2, spatial - 1) if axes is None else axes, len(target.shape))
     if len(plane) != 2:
         _check.invalid_value("rot90", "axes", "be two axes", axes)
     if not _array.is_traced(turns):
-        return _rot90(target, int(turns) % 4, plane)
+        quarters = _array.to_numpy(turns).item() if getattr(turns, "shape", None) == () else turns
+        return _rot90(target, _check.integer("rot90", "turns", quarters, minimum=-(2**31)) % 4, plane)
     if target.shape[plane[0]] != target.shape[plane[1]]:
         _check.invalid_value("rot90", "target", "be square in the plane if `turns` is traced", tuple(target.shape))
     xp, (array, quarters) = _array.together("rot90", target=target, turns=turns)
@@ -102,6 +106,8 @@ def permute(target: Any, axes: Sequence[int]) -> Any:
         >>> permute(np.zeros((2, 3, 4, 1)), (2, 1, 0)).shape
         (4, 3, 2, 1)
     """
+    _check.shaped("permute", "target", target)
+    _check.integers("permute", "axes", axes, minimum=0)
     count, ndim = len(axes), len(target.shape)
     if sorted(axes) != list(range(count)) or not 0 < count <= ndim or (isinstance(target, Geometry) and count < ndim):
         _check.invalid_value("permute", "axes", f"hold 0 to at most {ndim - 1}, each once", tuple(axes))
@@ -118,11 +124,19 @@ def reshape(array: Array, shape: Shape) -> Array:
         array: Array of any library.
         shape: The new sizes.
 
+    Raises:
+        ValueError: The shape does not hold as many elements.
+
     Example:
         >>> reshape(np.arange(4), (2, -1)).tolist()
         [[0, 1], [2, 3]]
     """
-    return _array.namespace("reshape", array=array).reshape(array, tuple(shape))
+    xp = _array.namespace("reshape", array=array)
+    size, count = _check.integers("reshape", "shape", shape, minimum=-1), math.prod(array.shape)
+    known = math.prod(entry for entry in size if entry != -1)
+    if size.count(-1) > 1 or (known != count if -1 not in size else known == 0 or count % known):
+        _check.invalid_value("reshape", "shape", f"hold the {count} elements of the array", size)
+    return xp.reshape(array, size)
 
 
 def squeeze(array: Array, *, axis: int = -1) -> Array:
@@ -139,6 +153,7 @@ def squeeze(array: Array, *, axis: int = -1) -> Array:
         >>> squeeze(np.zeros((2, 3, 1))).shape
         (2, 3)
     """
+    _check.shaped("squeeze", "array", array)
     place = _check.axis("squeeze", axis, array.ndim)
     if array.shape[place] != 1:
         _check.invalid_value("squeeze", "array", f"have length 1 along axis {axis}", f"shape {tuple(array.shape)}")
@@ -156,6 +171,7 @@ def unsqueeze(array: Array, *, axis: int = -1) -> Array:
         >>> unsqueeze(np.zeros((2, 3))).shape
         (2, 3, 1)
     """
+    _check.shaped("unsqueeze", "array", array)
     place = _check.axis("unsqueeze", axis, array.ndim + 1)
     return _array.namespace("unsqueeze", array=array).expand_dims(array, axis=place)
 
@@ -167,7 +183,7 @@ def _axes(function: str, axes: Any, ndim: int) -> tuple[int, ...]:
     if hasattr(axes, "shape"):
         flags = _array.to_numpy(axes)
         axes = np.flatnonzero(flags).tolist() if flags.dtype == bool else flags.tolist()
-    chosen = _check.integers(function, "axes", tuple(axes), minimum=0)
+    chosen = _check.integers(function, "axes", axes, minimum=0)
     if len(set(chosen)) != len(chosen) or any(axis >= ndim for axis in chosen):
         _check.invalid_value(function, "axes", f"lie within 0 and {ndim - 1}, each once", chosen)
     return chosen

@@ -34,13 +34,13 @@ def closed(values: Array, image: Array) -> Array:
     return _array.library(values).astype(values, image.dtype if kept else _array.accumulator_dtype(image))
 
 
-def axes_of(function: str, axis: tuple[int, ...] | None, ndim: int) -> tuple[int, ...]:
+def axes_of(function: str, axis: int | tuple[int, ...] | None, ndim: int) -> tuple[int, ...]:
     """Return the axes of statistics: all but the last where none are given."""
     if axis is None:
         if ndim < 2:
             _check.invalid_value(function, "image", "have its channels on a last axis, or `axis` be given", "one axis")
         return tuple(range(ndim - 1))
-    return tuple(_check.axis(function, entry, ndim) for entry in axis)
+    return tuple(_check.axis(function, entry, ndim) for entry in (axis if isinstance(axis, tuple) else (axis,)))
 
 
 def or_one(divisor: Array) -> Array:

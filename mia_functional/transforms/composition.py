@@ -32,6 +32,8 @@ def compose(*functions: Callable[[Any], Any]) -> Callable[[Any], Any]:
         >>> compose(abs, float)(-2)
         2.0
     """
+    for function in functions:
+        _check.call("compose", "functions", function, "`on(...)`")
     return partial(_chain, functions)
 
 
@@ -70,8 +72,8 @@ def on(
         >>> double({"images": [1, 2], "subject": "A"})
         {'images': [2, 4], 'subject': 'A'}
     """
-    names = (categories,) if isinstance(categories, str) else tuple(categories)
-    return partial(_apply, names, function, dict(given or {}), options)
+    _check.call("on", "function", function, "`standardize`")
+    return partial(_apply, named("on", categories), function, dict(given or {}), options)
 
 
 def _apply(
@@ -121,9 +123,11 @@ def randomly(
         >>> sorted(mirror(sample))
         ['images', 'labels', 'rng']
     """
-    if not 0 <= probability <= 1:
+    if not 0 <= _check.number("randomly", "probability", probability) <= 1:
         _check.invalid_value("randomly", "probability", "lie within 0 and 1", probability)
-    names = (categories,) if isinstance(categories, str) else tuple(categories)
+    _check.call("randomly", "sampler", sampler, "`random_flip`")
+    _check.call("randomly", "function", function, "`flip`")
+    names = named("randomly", categories)
     return partial(_draw_and_apply, names, partial(sampler, **options), function, probability)
 
 
@@ -169,8 +173,8 @@ def resample_to(categories: str | tuple[str, ...], spacing: Spacing, *, antialia
         >>> resample_to("images", (1.0, 1.0))(sample)["geometry"].shape
         (8, 6)
     """
-    names = (categories,) if isinstance(categories, str) else tuple(categories)
-    return partial(_resample_to, names, tuple(spacing), antialias=antialias)
+    steps = _check.floats("resample_to", "spacing", spacing)
+    return partial(_resample_to, named("resample_to", categories), steps, antialias=antialias)
 
 
 def _resample_to(names: tuple[str, ...], spacing: Spacing, sample: Sample, *, antialias: bool) -> Sample:
@@ -184,8 +188,18 @@ def _resample_to(names: tuple[str, ...], spacing: Spacing, sample: Sample, *, an
     return {**sample, **{name: resample(sample[name], scale, antialias=antialias) for name in (*names, "geometry")}}
 
 
+def named(function: str, categories: str | tuple[str, ...]) -> tuple[str, ...]:
+    """Return one category or several as a tuple."""
+    names = (categories,) if isinstance(categories, str) else categories
+    if not isinstance(names, tuple | list) or not all(isinstance(name, str) for name in names):
+        _check.invalid_kind(function, "categories", "be a name or a tuple of names", _check.described(categories))
+    return tuple(names)
+
+
 def present(function: str, sample: Sample, names: tuple[str, ...]) -> None:
-    """Refuse a sample that lacks one of the categories."""
+    """Refuse what is no sample, and a sample that lacks one of the categories."""
+    if not isinstance(sample, Mapping):
+        _check.invalid_kind(function, "sample", "be a dictionary of arrays by category", _check.described(sample))
     for name in names:
         if name not in sample:
             _check.invalid_value(function, "categories", f"be in the sample ({', '.join(sample)})", repr(name))

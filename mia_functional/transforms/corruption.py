@@ -16,6 +16,9 @@ from mia_functional.transforms.parameters import has_shape, together
 from mia_functional.transforms.spatial import pad
 from mia_functional.typing import Array
 
+DEGREES = 8
+"""The highest degree of a polynomial."""
+
 
 def noise(image: Array, field: Array) -> Array:
     """Add noise that was drawn before; see `rician_noise` for that of magnitude images.
@@ -86,7 +89,7 @@ def gamma(image: Array, exponent: Any) -> Array:
         Floats of the image's shape; a constant channel stays.
 
     Raises:
-        ValueError: There are not as many exponents as channels.
+        ValueError: There are not as many exponents as channels, or one is not positive.
 
     Example:
         >>> gamma(np.array([[0.0], [1.0], [4.0]]), 2.0)[:, 0].tolist()
@@ -97,6 +100,8 @@ def gamma(image: Array, exponent: Any) -> Array:
     """
     _, image, (power,) = together("gamma", image, exponent=exponent)
     has_shape("gamma", "exponent", power, (), (1,), tuple(image.shape[-1:]))
+    if not _array.is_traced(power) and not bool(_array.library(power).all(power > 0)):
+        _check.invalid_value("gamma", "exponent", "be positive", exponent)
     values, _ = opened("gamma", image, None)
     low, high = extremes(values, None, axes_of("gamma", None, image.ndim))
     return closed(low + (high - low) * ((values - low) / or_one(high - low)) ** power, image)
@@ -127,7 +132,7 @@ def bias_field(image: Array, coefficients: Any) -> Array:
     """
     xp, image, (factors,) = together("bias_field", image, coefficients=coefficients)
     shape = tuple(image.shape[:-1])
-    sizes = [len(monomials(len(shape), degree)) for degree in range(1, 9)]
+    sizes = [len(monomials(len(shape), degree)) for degree in range(1, DEGREES + 1)]
     if factors.ndim != 1 or factors.shape[0] not in sizes:
         needed = f"be as many as a polynomial has: {', '.join(map(str, sizes))}"
         _check.invalid_value("bias_field", "coefficients", needed, f"shape {tuple(factors.shape)}")
@@ -173,7 +178,7 @@ def blur(image: Array, sigma: Any, *, radius: int | None = None) -> Array:
 
     Raises:
         TypeError: `sigma` is traced and there is no radius.
-        ValueError: There are not as many deviations as spatial axes.
+        ValueError: There are not as many deviations as spatial axes, or one is negative.
 
     Example:
         >>> blur(np.array([[0.0], [1.0], [0.0]]), 0.5, radius=1)[:, 0].round(3).tolist()
@@ -182,11 +187,15 @@ def blur(image: Array, sigma: Any, *, radius: int | None = None) -> Array:
     Agrees with:
         `scipy.ndimage.gaussian_filter(mode="nearest")`.
     """
-    if radius is None and _array.is_traced(sigma):
+    if radius is not None:
+        _check.integer("blur", "radius", radius, minimum=0)
+    elif _array.is_traced(sigma):
         _check.invalid_kind("blur", "radius", "be given if `sigma` is traced", "None")
     xp, image, (widths,) = together("blur", image, sigma=sigma)
     spatial = image.ndim - 1
     has_shape("blur", "sigma", widths, (), (spatial,))
+    if not _array.is_traced(widths) and not bool(xp.all(xp.isfinite(widths) & (widths >= 0))):
+        _check.invalid_value("blur", "sigma", "be finite and not negative", sigma)
     widths = xp.broadcast_to(widths, (spatial,))
     reaches = np.broadcast_to(reach(sigma) if radius is None else radius, (spatial,))
     values, _ = opened("blur", image, None)

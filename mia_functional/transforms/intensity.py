@@ -5,6 +5,8 @@ axes to take them over (`axis=(0, 1, 2)` for a volume without channels). Floats 
 float32 at least; integers and booleans become float32. Everything traces under `jit`.
 """
 
+import math
+
 from mia_functional import _array, _check
 from mia_functional.transforms.channels import axes_of, closed, extremes, inside_of, mean, opened, or_one, percentiles
 from mia_functional.typing import Array
@@ -16,7 +18,7 @@ def rescale(
     lower: float = 0.0,
     upper: float = 1.0,
     mask: Array | None = None,
-    axis: tuple[int, ...] | None = None,
+    axis: int | tuple[int, ...] | None = None,
 ) -> Array:
     """Rescale intensities linearly from their range to `lower` and `upper` (min-max normalisation).
 
@@ -28,13 +30,16 @@ def rescale(
         upper: New largest value.
         mask: Mask `(*spatial, 1)` or of the image's shape: minimum and maximum are those inside of it. The rest is
             mapped along, and may leave the range.
-        axis: Axes to take the extremes over.
+        axis: Axis or axes to take the extremes over; all but the last where left out.
 
     Returns:
         Floats of the image's shape.
 
     Undefined:
         A constant channel has no contrast: `lower` everywhere. An empty mask: NaN.
+
+    Raises:
+        ValueError: `lower` is not below `upper`.
 
     Example:
         >>> import numpy as np
@@ -44,12 +49,14 @@ def rescale(
     Agrees with:
         `skimage.exposure.rescale_intensity`, channel by channel.
     """
+    if not -math.inf < _check.number("rescale", "lower", lower) < _check.number("rescale", "upper", upper) < math.inf:
+        _check.invalid_value("rescale", "lower, upper", "be finite and in order", (lower, upper))
     values, inside = opened("rescale", image, mask)
     low, high = extremes(values, inside, axes_of("rescale", axis, values.ndim))
     return closed(lower + (upper - lower) * ((values - low) / or_one(high - low)), image)
 
 
-def standardize(image: Array, *, mask: Array | None = None, axis: tuple[int, ...] | None = None) -> Array:
+def standardize(image: Array, *, mask: Array | None = None, axis: int | tuple[int, ...] | None = None) -> Array:
     """Shift and scale intensities to mean 0 and standard deviation 1 (z-score normalisation).
 
     `y = (x - mean x) / std x`, with the standard deviation of all voxels (divided by n).
@@ -57,7 +64,7 @@ def standardize(image: Array, *, mask: Array | None = None, axis: tuple[int, ...
     Args:
         image: Array `(*spatial, channel)`.
         mask: Mask `(*spatial, 1)` or of the image's shape: mean and deviation are those inside of it.
-        axis: Axes to take the statistics over.
+        axis: Axis or axes to take the statistics over; all but the last where left out.
 
     Returns:
         Floats of the image's shape.
@@ -87,7 +94,7 @@ def clip_percentile(
     lower: float = 1.0,
     upper: float = 99.0,
     mask: Array | None = None,
-    axis: tuple[int, ...] | None = None,
+    axis: int | tuple[int, ...] | None = None,
 ) -> Array:
     """Clip intensities at two percentiles of the image, both taken before clipping (winsorise).
 
@@ -96,7 +103,7 @@ def clip_percentile(
         lower: Percentile, 0 to 100, below which values are raised to it.
         upper: Percentile, 0 to 100, above which values are lowered to it.
         mask: Mask `(*spatial, 1)` or of the image's shape: the percentiles are those inside of it.
-        axis: Axes to take the percentiles over.
+        axis: Axis or axes to take the percentiles over; all but the last where left out.
 
     Returns:
         Floats of the image's shape.
@@ -143,4 +150,5 @@ def mask_outside(image: Array, mask: Array, *, value: float = 0.0) -> Array:
         [5, -1]
     """
     xp, (image, mask) = _array.together("mask_outside", image=image, mask=mask)
-    return xp.where(inside_of("mask_outside", image, mask), image, xp.full_like(image, value))
+    outer = _check.number("mask_outside", "value", value)
+    return xp.where(inside_of("mask_outside", image, mask), image, xp.full_like(image, outer))

@@ -59,6 +59,7 @@ def interpolation_of(function: str, array: Array, interpolation: Interpolation |
     floating = _array.dtype_kind(array) == "float"
     if interpolation is None:
         return linear if floating else nearest
+    _check.call(function, "interpolation", interpolation, "`linear` or `nearest`")
     if not floating and interpolation is not nearest:
         needed = "hold floats, or be interpolated by `nearest` (cast an image first; take `one_hot` of labels)"
         _check.invalid_kind(function, "array", needed, f"dtype {array.dtype}")

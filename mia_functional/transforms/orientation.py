@@ -8,7 +8,7 @@ from typing import Any
 from mia_functional import _check
 from mia_functional.geometry import Geometry
 from mia_functional.transforms.axes import flip, permute
-from mia_functional.transforms.composition import Sample, Transform, present
+from mia_functional.transforms.composition import Sample, Transform, named, present
 
 
 def to_canonical(categories: str | tuple[str, ...]) -> Transform:
@@ -36,8 +36,7 @@ def to_canonical(categories: str | tuple[str, ...]) -> Transform:
     Agrees with:
         SimpleITK's `DICOMOrient(image, "LPS")`.
     """
-    names = (categories,) if isinstance(categories, str) else tuple(categories)
-    return partial(_to_canonical, names)
+    return partial(_to_canonical, named("to_canonical", categories))
 
 
 def _to_canonical(names: tuple[str, ...], sample: Sample) -> Sample:

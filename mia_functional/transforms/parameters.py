@@ -10,13 +10,20 @@ from mia_functional.typing import Array
 
 def together(function: str, image: Array, **parameters: Any) -> tuple[Any, Array, list[Array]]:
     """Return the namespace, the image, and parameters as floats of its library and device, in the dtype of its sums."""
-    given = {
-        name: value if hasattr(value, "shape") else np.asarray(value, dtype=np.float64)
-        for name, value in parameters.items()
-    }
+    given = {name: numbers(function, name, value) for name, value in parameters.items()}
     xp, (array, *rest) = _array.together(function, array=image, **given)
     kind = _array.accumulator_dtype(array)
     return xp, array, [xp.astype(value, kind, copy=False) for value in rest]
+
+
+def numbers(function: str, argument: str, value: Any) -> Array:
+    """Return an array as it is, and numbers or sequences of them as NumPy floats."""
+    if hasattr(value, "shape"):
+        return value
+    try:
+        return np.asarray(value, dtype=np.float64)
+    except (TypeError, ValueError):
+        _check.invalid_kind(function, argument, "be a number, or an array or a sequence of numbers", repr(value))
 
 
 def has_shape(function: str, argument: str, array: Array, *shapes: tuple[int, ...]) -> None:

@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 
 from mia_functional import _array, _check
-from mia_functional.transforms.corruption import monomials
+from mia_functional.transforms import parameters
+from mia_functional.transforms.corruption import DEGREES, monomials
 from mia_functional.transforms.draws import (
     Affine,
     BiasField,
@@ -68,6 +69,8 @@ def random_flip(rng: Any, shape: Shape, *, chance: float | Sequence[float] = 0.5
     """
     (source,) = _array.split("random_flip", rng, 1)
     limit = _each("random_flip", "chance", chance, len(shape) - 1)
+    if (limit > 1).any():
+        _check.invalid_value("random_flip", "chance", "lie within 0 and 1", chance)
     return Flip(_array.uniform(source, 0.0, 1.0, limit.shape) < limit)
 
 
@@ -104,7 +107,10 @@ def random_shift(rng: Any, shape: Shape, *, limit: int | Sequence[int]) -> Shift
         [0, 0]
     """
     (source,) = _array.split("random_shift", rng, 1)
-    most = _each("random_shift", "limit", limit, len(shape) - 1).astype(int)
+    most = _each("random_shift", "limit", limit, len(shape) - 1)
+    if (most % 1 != 0).any():
+        _check.invalid_value("random_shift", "limit", "be whole numbers", limit)
+    most = most.astype(int)
     return Shift(_array.integers(source, -most, most, most.shape))
 
 
@@ -178,8 +184,8 @@ def random_elastic(
         (2, 4, 6)
     """
     size = len(shape) - 1
-    counts = (points,) * size if isinstance(points, int) else tuple(points)
-    counts = _check.integers("random_elastic", "points", counts, length=size, minimum=4)
+    given = points if isinstance(points, Sequence) else (points,) * size
+    counts = _check.integers("random_elastic", "points", given, length=size, minimum=4)
     widths = _each("random_elastic", "deviation", deviation, size).astype(np.float32)
     (source,) = _array.split("random_elastic", rng, 1)
     return Elastic(_array.normal(source, (size, *counts)) * widths.reshape(size, *(1,) * size))
@@ -252,7 +258,10 @@ def random_bias_field(rng: Any, shape: Shape, *, degree: int = 3, strength: floa
         >>> random_bias_field(np.random.default_rng(0), (8, 8, 8, 1)).coefficients.shape
         (19,)
     """
-    count = len(monomials(len(shape) - 1, _check.integer("random_bias_field", "degree", degree, minimum=1)))
+    highest = _check.integer("random_bias_field", "degree", degree, minimum=1)
+    if highest > DEGREES:
+        _check.invalid_value("random_bias_field", "degree", f"be at most {DEGREES}", degree)
+    count = len(monomials(len(shape) - 1, highest))
     most = float(_each("random_bias_field", "strength", strength, 1)[0])
     (source,) = _array.split("random_bias_field", rng, 1)
     return BiasField(_array.uniform(source, -most, most, (count,)))
@@ -277,7 +286,7 @@ def random_blur(rng: Any, shape: Shape, *, sigma: tuple[float, float] = (0.0, 1.
 
 def _each(function: str, argument: str, value: Any, count: int) -> Any:
     """Return one number, or one per axis, as `count` NumPy floats that are not negative."""
-    numbers = np.asarray(value, dtype=np.float64)
+    numbers = _array.to_numpy(parameters.numbers(function, argument, value))
     if numbers.shape not in ((), (count,)):
         _check.invalid_value(function, argument, f"be one number or {count}", value)
     if not (np.isfinite(numbers) & (numbers >= 0)).all():
@@ -287,6 +296,8 @@ def _each(function: str, argument: str, value: Any, count: int) -> Any:
 
 def _range(function: str, argument: str, value: tuple[float, float]) -> tuple[float, float]:
     """Return a range from a number that is not negative to one that is not smaller."""
+    if np.shape(value) != (2,):
+        _check.invalid_value(function, argument, "be the smallest and the largest", value)
     low, high = _each(function, argument, value, 2).tolist()
     if low > high:
         _check.invalid_value(function, argument, "be in order", value)

@@ -11,10 +11,13 @@ from typing import Any
 import numpy as np
 
 from mia_functional import _array, _check
-from mia_functional.extraction import PadMode, constant, extract
+from mia_functional.extraction import PAD_MODES, PadMode, constant, extract
 from mia_functional.geometry import Geometry
 from mia_functional.transforms.grid import regrid
 from mia_functional.typing import Array, Shape
+
+FARTHEST = -(2**31)
+"""The farthest that content moves back."""
 
 
 def crop(target: Any, start: Any, shape: Shape) -> Any:
@@ -39,7 +42,7 @@ def crop(target: Any, start: Any, shape: Shape) -> Any:
     if _array.is_traced(start):
         _, (target, start) = _array.together("crop", target=target, start=start)
         return _array.block(target, [start[axis] for axis in range(len(size))], size)
-    first = _check.integers("crop", "start", _whole(start), length=len(size), minimum=0)
+    first = _check.integers("crop", "start", _concrete(start), length=len(size), minimum=0)
     for axis, (low, length, full) in enumerate(zip(first, size, _spatial("crop", target, len(size)), strict=True)):
         if low + length > full:
             _check.invalid_value("crop", "start, shape", f"stay below {full} on axis {axis}", f"{low} + {length}")
@@ -74,9 +77,13 @@ def pad(
     Agrees with:
         `numpy.pad`.
     """
+    _check.shaped("pad", "target", target)
     count = len(target.shape) - (not isinstance(target, Geometry))
-    each = (widths,) * count if isinstance(widths, int) else widths
-    pairs = [(entry, entry) if isinstance(entry, int) else entry for entry in each]
+    _check.call("pad", "pad_mode", pad_mode, PAD_MODES)
+    each = (widths,) * count if _check.is_integer(widths) else widths
+    if not isinstance(each, Sequence):
+        _check.invalid_kind("pad", "widths", "be a whole number, or one entry per axis", _check.described(widths))
+    pairs = [(entry, entry) if _check.is_integer(entry) else entry for entry in each]
     both = [_check.integers("pad", "widths", pair, length=2, minimum=0) for pair in pairs]
     sizes = _spatial("pad", target, len(both))
     shape = tuple(before + size + after for (before, after), size in zip(both, sizes, strict=True))
@@ -101,6 +108,9 @@ def crop_or_pad(target: Any, shape: Sequence[int | None], *, pad_value: float = 
         >>> crop_or_pad(np.arange(5), (2,)).tolist(), crop_or_pad(np.arange(2), (5,), pad_value=9).tolist()
         ([1, 2], [9, 0, 1, 9, 9])
     """
+    if not isinstance(shape, Sequence):
+        _check.invalid_kind("crop_or_pad", "shape", "be a sequence with an entry per axis", _check.described(shape))
+    _check.call("crop_or_pad", "pad_mode", pad_mode, PAD_MODES)
     sizes = _spatial("crop_or_pad", target, len(shape))
     wanted = tuple(size if entry is None else entry for entry, size in zip(shape, sizes, strict=True))
     new = _check.integers("crop_or_pad", "shape", wanted, minimum=1)
@@ -129,13 +139,15 @@ def shift(array: Array, offset: Any, *, fill: float = 0, wrap: bool = False) -> 
     Agrees with:
         `numpy.roll` with `wrap`.
     """
-    given = offset if _array.is_traced(offset) else np.asarray(_whole(offset))
+    steady = not _array.is_traced(offset)
+    given = np.asarray(_check.integers("shift", "offset", _concrete(offset), minimum=FARTHEST)) if steady else offset
+    outer = _check.number("shift", "fill", fill)
     xp, (array, steps) = _array.together("shift", array=array, offset=given)
     for axis, size in enumerate(_spatial("shift", array, steps.shape[0])):
         places = _array.along(xp, np.arange(size), 0, xp.empty_like(steps[:1])) - steps[axis]
         moved = xp.take(array, places % size, axis=axis)
         inside = xp.reshape((places >= 0) & (places < size), (-1, *(1,) * (array.ndim - axis - 1)))
-        array = moved if wrap else xp.where(inside, moved, xp.full_like(moved, fill))
+        array = moved if wrap else xp.where(inside, moved, xp.full_like(moved, outer))
     return array
 
 
@@ -149,11 +161,12 @@ def _window(target: Any, start: Shape, shape: Shape, pad_value: float, pad_mode:
 
 def _spatial(function: str, target: Any, count: int) -> Shape:
     """Return the first `count` sizes of an array or a geometry."""
+    _check.shaped(function, "target", target)
     if len(target.shape) < count or (isinstance(target, Geometry) and len(target.shape) != count):
         _check.invalid_value(function, "target", f"have {count} spatial axes", f"shape {tuple(target.shape)}")
     return tuple(target.shape[:count])
 
 
-def _whole(values: Any) -> tuple[Any, ...]:
-    """Return concrete numbers as a tuple; those of an array as Python's own."""
-    return tuple(_array.to_numpy(values).tolist()) if hasattr(values, "shape") else tuple(values)
+def _concrete(values: Any) -> Any:
+    """Return the numbers of an array as Python's own, anything else as it is."""
+    return _array.to_numpy(values).tolist() if hasattr(values, "shape") else values

@@ -66,6 +66,7 @@ def resample(
     Agrees with:
         `torch.nn.functional.interpolate(align_corners=False)` where the extents agree, and SimpleITK's `Resample`.
     """
+    _check.shaped("resample", "target", target)
     steps = _check.floats("resample", "scale", scale)
     if len(steps) > len(target.shape) or not all(0 < step < math.inf for step in steps):
         _check.invalid_value("resample", "scale", "have a positive entry for each spatial axis", steps)
@@ -126,6 +127,9 @@ def resample_onto(
     Agrees with:
         SimpleITK's `Resample`.
     """
+    for name, grid in (("geometry", geometry), ("onto", onto)):
+        if not isinstance(grid, Geometry):
+            _check.invalid_kind("resample_onto", name, "be a Geometry", type(grid).__name__)
     size = len(geometry.shape)
     if tuple(array.shape[:size]) != geometry.shape or len(onto.shape) != size:
         _check.invalid_value("resample_onto", "array", f"have the shape {geometry.shape}", tuple(array.shape))
@@ -282,10 +286,11 @@ def _warp(
     """Return the values of an array at places, and `fill` outside; in the dtype of the array."""
     xp = _array.library(array)
     rule = interpolation_of(function, array, interpolation)
+    outer = _check.number(function, "fill", fill)
     values = xp.astype(sample(_opened(array), places, rule), array.dtype, copy=False)
     beyond = outside(places, array.shape[: len(places)])
     beyond = xp.reshape(beyond, (*beyond.shape, *(1,) * (array.ndim - len(places))))
-    return xp.where(beyond, xp.full_like(values, fill), values)
+    return xp.where(beyond, xp.full_like(values, outer), values)
 
 
 def _opened(array: Array) -> Array:

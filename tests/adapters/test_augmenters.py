@@ -121,3 +121,20 @@ def test_batchgenerators_leaves_numpys_global_numbers_alone():
     assert not np.array_equal(found["images"], sample()["images"])
     np.testing.assert_array_equal(found["labels"], sample()["labels"])
     np.testing.assert_array_equal(np.random.get_state()[1], before)
+
+
+@pytest.mark.parametrize("adapter", [torchio_adapter, batchgenerators])
+def test_bad_input_is_one_sentence(adapter):
+    with pytest.raises(TypeError, match=r"lift: `transform` must be a function such as .*; got 'flip'"):
+        adapter.lift("flip")
+    lifted = adapter.lift(lambda whole: whole)
+    with pytest.raises(ValueError, match=r"lift: `categories` must be in the sample .*; got 'labels'"):
+        lifted({"images": sample()["images"]})
+    with pytest.raises(TypeError, match="lift: `sample` must be a dictionary of arrays by category; got 3"):
+        lifted(3)
+
+
+def test_torchio_takes_volumes_only():
+    flat = {"images": np.zeros((4, 5, 1), np.float32), "labels": np.zeros((4, 5, 1), np.uint8)}
+    with pytest.raises(ValueError, match="lift: `images` must have 4 axes; got shape"):
+        torchio_adapter.lift(torchio.Flip(axes=0))(flat)
