@@ -8,17 +8,20 @@ indices, which is that of the general way, so that means differ in their roundin
 import math
 from functools import partial
 from itertools import pairwise
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
 from mia_functional import _array
-from mia_functional.assembly.places import Ends, Place, all_ends, is_inside, placements, table
+from mia_functional.assembly.places import Place, all_ends, is_inside
 from mia_functional.assembly.reductions import Reduction, mean, toward
 from mia_functional.assembly.steps import add, finish, start
 from mia_functional.assembly.windows import Window, uniform
 from mia_functional.indexing import Indices
 from mia_functional.typing import Array, Shape
+
+Starts: TypeAlias = tuple[tuple[int, ...], ...]
+"""For every axis of a grid, where its steps start."""
 
 LAYERS = 8
 """Steps along the first axis up to which a program is made for a mean plane by plane."""
@@ -35,13 +38,27 @@ def is_stacked(patches: Any, indices: Any, shape: Shape) -> bool:
     return tuple(patches.shape[: len(expected)]) == expected and all((end.weights > 0).all() for end in ends)
 
 
-def of_stacked(patches: Array, *, indices: Indices, shape: Shape, window: Window, reduction: Reduction) -> Array:
-    """Return the volume of such patches."""
+def of_stacked(patches: Array, indices: Any, shape: Shape, window: Window, reduction: Reduction) -> Array:
+    """Return the volume of such patches; one program for all windows."""
     (ends,) = all_ends(indices.grids, shape, window)
-    if reduction is mean and len(shape) > 1 and len(ends[0].starts) <= LAYERS:
-        return _mean(patches, ends, shape)
-    (places,) = placements(indices, shape, window=window)
-    return finish(add(start(patches[0, ...], shape, reduction=reduction), patches, places, reduction=reduction))
+    lines = [_array.from_numpy(np.stack(end.lines), _array.library(patches), patches) for end in ends]
+    starts = tuple(tuple(end.starts) for end in ends)
+    return _array.compiled(_volume, patches, *lines, starts=starts, shape=shape, reduction=reduction)
+
+
+def _volume(patches: Array, *lines: Array, starts: Starts, shape: Shape, reduction: Reduction) -> Array:
+    """Return the volume of patches from the lines of all steps along each axis, `(steps, 2, size)`."""
+    if reduction is mean and len(shape) > 1 and len(starts[0]) <= LAYERS:
+        return _mean(patches, lines, starts, shape)
+    state = start(patches[0, ...], shape, reduction=reduction)
+    return finish(add(state, patches, _places(starts, lines), reduction=reduction), reduction=reduction)
+
+
+def _places(starts: Starts, lines: tuple[Array, ...]) -> Place:
+    """Return the places of all patches of a grid."""
+    order = np.indices([len(axis) for axis in starts]).reshape(len(starts), -1)
+    corners = [np.array(axis, dtype=np.int32)[row] for axis, row in zip(starts, order, strict=True)]
+    return Place(np.stack(corners, axis=1), tuple(line[row] for line, row in zip(lines, order, strict=True)))
 
 
 class Layer(NamedTuple):
@@ -52,20 +69,20 @@ class Layer(NamedTuple):
     line: Array
 
 
-def _mean(patches: Array, ends: list[Ends], shape: Shape) -> Array:
+def _mean(patches: Array, lines: tuple[Array, ...], starts: Starts, shape: Shape) -> Array:
     """Return the mean, plane by plane; channels lie in one row with the last axis."""
-    xp, axes, first = _array.library(patches), len(shape), ends[0]
+    xp, axes = _array.library(patches), len(shape)
     patch, channels = patches.shape[1 : axes + 1], patches.shape[axes + 1 :]
     width = math.prod(channels)
     volume = _array.zeros(xp, (*shape[:-1], shape[-1] * width), _array.accumulator_dtype(patches), patches)
-    columns = table(ends[1:])
-    corners = xp.asarray(columns.start * np.array([1] * (axes - 2) + [width], dtype=np.int32))
-    lines = (*columns.lines[:-1], np.repeat(columns.lines[-1], width, axis=2))
-    columns = Place(corners, tuple(_array.moved(line, volume) for line in lines))
-    parts = xp.reshape(patches, (len(first.starts), corners.shape[0], *patch[:-1], patch[-1] * width))
-    rows = zip(first.starts, first.lines, strict=True)
-    layers = [Layer(number, begin, _array.moved(line, volume)) for number, (begin, line) in enumerate(rows)]
-    for low, high in pairwise(sorted({cut for begin in first.starts for cut in (begin, begin + patch[0])})):
+    first, *others = (_array.moved(line, volume) for line in lines)
+    others[-1] = xp.repeat(others[-1], width, axis=2)
+    *rows, last = starts[1:]
+    columns = _places((*rows, tuple(low * width for low in last)), tuple(others))
+    columns = columns._replace(start=xp.asarray(columns.start))
+    parts = xp.reshape(patches, (len(starts[0]), -1, *patch[:-1], patch[-1] * width))
+    layers = [Layer(number, low, first[number, ...]) for number, low in enumerate(starts[0])]
+    for low, high in pairwise(sorted({cut for begin in starts[0] for cut in (begin, begin + patch[0])})):
         here = [layer for layer in layers if layer.start <= low < layer.start + patch[0]]
         fill = partial(_fill_plane, parts, here, columns, low)
         volume = _array.loop(xp, high - low, fill, volume, unroll=1)

@@ -67,8 +67,7 @@ def assemble(
     patches, indices = joined(patches, indices, margin)
     weights = window if reduction.weighted else uniform
     if margin == 0 and is_stacked(patches, indices, size):
-        options = {"indices": indices, "shape": size, "window": weights, "reduction": reduction}
-        return typed(_array.compiled(of_stacked, patches, **options), patches, dtype)
+        return typed(of_stacked(patches, indices, size, weights, reduction), patches, dtype)
     walked, covered = walk("assemble", indices, size, weights, fill)
     state = part = None
     fitted = (
