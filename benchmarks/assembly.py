@@ -1,6 +1,6 @@
 """Assembly and indexing against the other packages that are installed, in one process and in turns; the best counts.
 
-    OMP_NUM_THREADS=1 python benchmarks/assembly.py [windows] [network] [planes] [stream] [memory] [draws] [starts]
+    OMP_NUM_THREADS=1 python benchmarks/assembly.py [windows] [network] [planes] [voxels] [stream] [memory] [draws] [starts]
 
 80 windows of 84^3 with half overlap into 181 x 217 x 181 x 4 float32; the limit is a zeroed volume into which every
 window is written once. `OMP_NUM_THREADS=1` keeps NumPy in one thread; PyTorch gets its threads here.
@@ -133,12 +133,17 @@ def scene_windows() -> None:
         calls[f"NumPy, {name}"] = partial(assembly.assemble, parts, GRID, SHAPE, window=window)
     calls["NumPy, last"] = partial(assembly.assemble, parts, GRID, SHAPE, reduction=assembly.last)
     if has("jax"):
+        import jax
         import jax.numpy as jnp
 
-        arrays = [jnp.asarray(part) for part in parts]
+        stack = jnp.asarray(parts)
+        arrays = list(stack)
         for name, window in (("mean", assembly.uniform), ("gaussian", assembly.gaussian), ("Hann", assembly.hann)):
-            calls[f"JAX, {name}"] = partial(in_jax, arrays, window=window)
-        calls["JAX, last"] = partial(in_jax, arrays, reduction=assembly.last)
+            run = jax.jit(partial(assembly.assemble, indices=GRID, shape=SHAPE, window=window))
+            calls[f"JAX, {name}, one array"] = partial(lambda run: run(stack).block_until_ready(), run)
+            calls[f"JAX, {name}, window by window"] = partial(in_jax, arrays, window=window)
+        calls["JAX, last, one array"] = partial(in_jax, stack, reduction=assembly.last)
+        calls["JAX, last, window by window"] = partial(in_jax, arrays, reduction=assembly.last)
     if has("torchio"):
         import torch
 
@@ -169,6 +174,11 @@ def scene_network() -> None:
         for size in (1, 4):
             run = jax.jit(partial(slide, batch_size=size))
             calls[f"JAX, gaussian, batch {size}"] = partial(lambda run: run(array).block_until_ready(), run)
+        network = jax.jit(lambda batch: batch)
+        eager = partial(
+            assembly.sliding_window, network, patch_shape=PATCH, step=STEP, window=assembly.gaussian, batch_size=4
+        )
+        calls["JAX, gaussian, batch 4, a jitted network alone"] = lambda: eager(array).block_until_ready()
     if has("monai", "torch"):
         import torch
         from monai.inferers import sliding_window_inference
@@ -209,6 +219,36 @@ def scene_planes() -> None:
         calls["pymia, three volumes, float64"] = partial(three_volumes, in_pymia)
         calls["pymia, three volumes, float32"] = partial(three_volumes, partial(in_pymia, dtype=np.float32))
     report("The mean of slices in three planes", in_turns(calls), "one volume, all slices")
+
+
+def scene_voxels() -> None:
+    """Time voxels that were predicted one by one: all of a head, in order and shuffled."""
+    parts = np.random.default_rng(0).random((math.prod(SHAPE), CHANNELS), dtype=np.float32)
+    order = np.random.default_rng(1).permutation(len(parts))
+    indices = indexing.voxels(SHAPE)
+    shuffled = indexing.patches_at(indexing.starts(indices)[order], (None,) * 3)
+    arrays: dict[str, Callable[[Any], Any]] = {"NumPy": np.asarray}
+    if has("jax"):
+        import jax.numpy as jnp
+
+        arrays["JAX"] = jnp.asarray
+    if has("torch"):
+        import torch
+
+        arrays["PyTorch"] = torch.from_numpy
+    calls: dict[str, Callable[[], Any]] = {}
+    for name, convert in arrays.items():
+        for title, where, rows in (("in order", indices, parts), ("shuffled", shuffled, parts[order])):
+            calls[f"{name}, {title}"] = partial(waited, assembly.assemble, convert(rows), where, SHAPE)
+    few = indexing.voxels((16, 16, 16))
+    calls["one by one, 4096 voxels"] = lambda: assembly.assemble(iter(parts[:4096]), few, (16, 16, 16))
+    report("7.1 million voxels, each predicted on its own", in_turns(calls, repeats=3), "NumPy, in order")
+
+
+def waited(function: Callable[..., Any], *arguments: Any) -> Any:
+    """Return what a function returns, computed to the end."""
+    result = function(*arguments)
+    return result.block_until_ready() if hasattr(result, "block_until_ready") else result
 
 
 def scene_stream() -> None:
@@ -273,6 +313,13 @@ def memory_jax(**options: Any) -> Callable[[], Any]:
     return partial(in_jax, [jnp.asarray(few()[0])] * len(GRID), **options)
 
 
+def memory_stack() -> Callable[[], Any]:
+    """Prepare the assembly of one array in JAX."""
+    import jax.numpy as jnp
+
+    return partial(in_jax, jnp.stack([jnp.asarray(few()[0])] * len(GRID)), window=assembly.gaussian)
+
+
 def memory_torchio(mode: str) -> Callable[[], Any]:
     """Prepare TorchIO's."""
     import torch
@@ -308,6 +355,7 @@ MEMORY: dict[str, tuple[tuple[str, ...], Callable[[], Callable[[], Any]]]] = {
     "NumPy, gaussian": ((), lambda: partial(assembly.assemble, few(), GRID, SHAPE, window=assembly.gaussian)),
     "JAX, mean": (("jax",), memory_jax),
     "JAX, gaussian": (("jax",), partial(memory_jax, window=assembly.gaussian)),
+    "JAX, gaussian, one array": (("jax",), memory_stack),
     "JAX, sliding window, gaussian": (("jax",), memory_sliding),
     "NumPy, label map by planes": ((), lambda: partial(labels_of_planes, few())),
     "NumPy, label map of the whole volume": ((), lambda: partial(labels_of_volume, few())),
@@ -391,6 +439,7 @@ SCENES = {
     "windows": scene_windows,
     "network": scene_network,
     "planes": scene_planes,
+    "voxels": scene_voxels,
     "stream": scene_stream,
     "memory": scene_memory,
     "draws": scene_draws,

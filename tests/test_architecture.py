@@ -39,7 +39,9 @@ CHAINS = (
 PACKAGE_CHAINS = {
     "_array": (("libraries", "numbers", "writing", "control", "planes", "sums", "randomness"),),
     "indexing": (("records", "boundaries", "margins", "grids", "random"),),
-    "assembly": (("windows", "places", "reductions", "voxels", "steps", "volumes", "planes", "subjects", "sliding"),),
+    "assembly": (
+        ("windows", "places", "reductions", "voxels", "steps", "stacked", "volumes", "planes", "subjects", "sliding"),
+    ),
     "metrics": (
         ("derived", "labels", "joint", "confusion", "matrix", "moments", "spatial", "merging"),
         ("derived", "labels", "confusion", "matrix", "moments", "overlap", "rates", "agreement", "partition"),

@@ -11,10 +11,10 @@ import array_api_compat as compat
 from mia_functional.typing import Array
 
 
-def loop(xp: Any, count: int, body: Callable[[Any, Any], Any], value: Any) -> Any:
+def loop(xp: Any, count: int, body: Callable[[Any, Any], Any], value: Any, *, unroll: int = 4) -> Any:
     """Return `value` after `value = body(step, value)` for each step below `count`; one compiled loop in JAX."""
     if compat.is_jax_namespace(xp):
-        return sys.modules["jax"].lax.fori_loop(0, count, body, value, unroll=min(4, count))
+        return sys.modules["jax"].lax.fori_loop(0, count, body, value, unroll=min(unroll, count))
     for step in range(count):
         value = body(step, value)
     return value

@@ -71,16 +71,16 @@ def placements(indices: Indices, shape: Shape, *, window: Window = uniform) -> t
     """
     size = _check.integers("placements", "shape", shape, minimum=1)
     grids = indices.grids if isinstance(indices, Indices) else ()
-    if not grids or not all(_is_inside(grid, size) for grid in grids):
+    if not grids or not all(is_inside(grid, size) for grid in grids):
         needed = f"be grids of equal patches inside of {size}"
         _check.invalid_value("placements", "indices", needed, "others")
-    ends = _all_ends(grids, size, window)
+    ends = all_ends(grids, size, window)
     covered = [[end.weights for end in axes] for axes in ends]
     refuse_gaps("placements", min(covered, key=_missing))
-    return tuple(map(_table, ends))
+    return tuple(map(table, ends))
 
 
-def _is_inside(grid: tuple[Axis, ...], shape: Shape) -> bool:
+def is_inside(grid: tuple[Axis, ...], shape: Shape) -> bool:
     """Tell whether a grid has patches of one size that lie inside of a volume."""
     steps = [[_span(step) for step in axis] for axis in grid]
     return len(steps) == len(shape) and all(
@@ -90,7 +90,7 @@ def _is_inside(grid: tuple[Axis, ...], shape: Shape) -> bool:
     )
 
 
-def _table(ends: list[Ends]) -> Place:
+def table(ends: list[Ends]) -> Place:
     """Return the places of all patches of a grid as one."""
     order = np.indices([len(end.starts) for end in ends], dtype=np.int32).reshape(len(ends), -1)
     start = np.stack([np.array(end.starts, dtype=np.int32)[row] for end, row in zip(ends, order, strict=True)], axis=1)
@@ -114,7 +114,7 @@ def walk(
     grids = indices.grids if isinstance(indices, Indices) else ()
     if any(len(grid) != len(shape) for grid in grids):
         _check.invalid_value(function, "indices", f"have {len(shape)} entries, one per axis", len(grids[0]))
-    ends = _all_ends(grids, shape, window)
+    ends = all_ends(grids, shape, window)
     covered = [[end.weights for end in axes] for axes in ends]
     complete = [weights for weights in covered if all((line > 0).all() for line in weights)]
     if len(grids) != 1 and not complete:
@@ -230,7 +230,7 @@ def _spans(function: str, index: Index, shape: Shape) -> list[tuple[int, int]]:
     return spans
 
 
-def _all_ends(grids: tuple[tuple[Axis, ...], ...], shape: Shape, window: Window) -> list[list[Ends]]:
+def all_ends(grids: tuple[tuple[Axis, ...], ...], shape: Shape, window: Window) -> list[list[Ends]]:
     """Return the lines of all steps along each axis of each grid, which comes after those before it."""
     ends: list[list[Ends]] = []
     for grid in grids:

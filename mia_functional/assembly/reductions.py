@@ -73,27 +73,25 @@ def _blend(state: Array, patch: Array, place: Place) -> Array:
     """Return means with a patch brought in: each changes by its distance to the patch over `d` (see `places`)."""
     xp = _array.library(state)
     if place.divisor is not None:
-        return _array.update_block(
-            state, place.start, partial(_toward, xp), patch, _beside(place.divisor, patch, state)
-        )
+        return _array.update_block(state, place.start, partial(toward, xp), patch, _beside(place.divisor, patch, state))
     even = _even(place.lines)
     if even == 1:
         return _array.set_block(state, place.start, xp.astype(patch, state.dtype, copy=False))
     if even:
-        return _array.update_block(state, place.start, partial(_toward, xp, divisor=even), patch)
+        return _array.update_block(state, place.start, partial(toward, xp, divisor=even), patch)
     first, *others = [_array.moved(line, state) for line in place.lines]
     nothing = _array.zeros(xp, (1,) * patch.ndim, state.dtype, state)
     base, *slopes = (_array.spread(part, patch[:1, ...]) for part in _planes(nothing, others, first.shape[0] - 1))
     for low, high, rises in _steps(place.lines[0], state):
         part, begin = patch[low:high, ...], (place.start[0] + low, *place.start[1:])
-        state = _array.update_block(state, begin, partial(_toward, xp), part, _divisor(base, slopes, rises))
+        state = _array.update_block(state, begin, partial(toward, xp), part, _divisor(base, slopes, rises))
         if high == patch.shape[0]:
             return state
     rises = [xp.reshape(first[row, ...], (-1, *(1,) * (patch.ndim - 1))) for row in (0, *range(2, first.shape[0]))]
     count = len(rises)
 
     def vary(block: Array, part: Array, base: Array, *lines: Array) -> Array:
-        return _toward(xp, block, part, _divisor(base, lines[count:], lines[:count]))
+        return toward(xp, block, part, _divisor(base, lines[count:], lines[:count]))
 
     return _array.update_block(state, place.start, vary, patch, base, *rises, *slopes)
 
@@ -149,7 +147,7 @@ def _planes(nothing: Array, lines: list[Array], count: int) -> list[Array]:
     return [1 + below, *slopes]
 
 
-def _toward(xp: Any, block: Array, part: Array, divisor: Array) -> Array:
+def toward(xp: Any, block: Array, part: Array, divisor: Array) -> Array:
     """Return means, moved towards new values."""
     step = xp.astype(part, block.dtype, copy=False) - block
     step /= divisor

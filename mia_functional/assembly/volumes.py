@@ -6,6 +6,7 @@ from typing import Any
 from mia_functional import _array, _check
 from mia_functional.assembly.places import fit, refuse_gaps, walk
 from mia_functional.assembly.reductions import Reduction, mean
+from mia_functional.assembly.stacked import is_stacked, of_stacked
 from mia_functional.assembly.steps import add, start
 from mia_functional.assembly.voxels import joined, of_table, table_of, thickened
 from mia_functional.assembly.windows import Window, uniform
@@ -64,7 +65,10 @@ def assemble(
         state, seen = of_table("assemble", patches, table, size, reduction)
         return typed(filled("assemble", reduction.finish(state), [seen], fill), patches, dtype)
     patches, indices = joined(patches, indices, margin)
-    walked, covered = walk("assemble", indices, size, window if reduction.weighted else uniform, fill)
+    weights = window if reduction.weighted else uniform
+    if margin == 0 and is_stacked(patches, indices, size):
+        return typed(of_stacked(patches, indices, size, weights, reduction), patches, dtype)
+    walked, covered = walk("assemble", indices, size, weights, fill)
     state = part = None
     fitted = (
         (fit("assemble", patch, index, size, margin), place)
