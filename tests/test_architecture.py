@@ -79,6 +79,7 @@ PACKAGE_CHAINS = {
         ("description", "discovery", "layouts"),
         ("description", "traversal", "decoded"),
         ("description", "traversal", "reading", "batches", "samples"),
+        ("buffers", "batches"),
     ),
     "transforms": (
         ("grid", "axes", "spatial", "corruption"),

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from mia_functional import _check
+from mia_functional.dataset import buffers
 from mia_functional.dataset.traversal import Sample
 
 
@@ -35,7 +36,7 @@ def stacked(values: Sequence[Any]) -> Any:
     """Return arrays of one shape and dtype as one array, and anything else as a tuple."""
     alike = all(isinstance(value, np.ndarray) for value in values)
     if alike and len({(value.shape, value.dtype) for value in values}) == 1:
-        return np.stack(values)
+        return np.stack(values, out=buffers.empty((len(values), *values[0].shape), values[0].dtype))
     return tuple(values)
 
 
