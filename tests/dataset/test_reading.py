@@ -101,6 +101,17 @@ def test_the_system_is_told_of_the_first_touch_only(large, monkeypatch):
         assert len(told) == (calls if mapped else 0)
 
 
+def test_planes_in_order_are_told_of_ahead(large, monkeypatch):
+    mapped = isinstance(dataset.view(large, 0, "images"), np.ndarray)
+    told = []
+    monkeypatch.setattr(hints, "tell", lambda _, start, stop: told.append(stop - start))
+    dataset.close(large)
+    for number, calls in ((0, 1), (20, 1), (21, 1 + hints.AHEAD), (22, 1), (23, 1), (39, 1), (slice(0, 0), 0), (0, 0)):
+        told.clear()
+        np.testing.assert_array_equal(dataset.read(large, 0, "images", index=number), VOLUME[number])
+        assert len(told) == (calls if mapped else 0)
+
+
 def test_a_first_touch_of_everything_is_read_and_not_mapped(large, monkeypatch):
     mapped = isinstance(dataset.view(large, 0, "images"), np.ndarray)
     through = []
