@@ -13,7 +13,7 @@ from mia_functional.dataset.batches import collate
 from mia_functional.dataset.description import Dataset, category_of, subject_number
 from mia_functional.dataset.reading import channels, chosen, files, geometry, own, taken, view
 from mia_functional.dataset.traversal import Sample, Transform
-from mia_functional.typing import Index, SampleSequence, Shape
+from mia_functional.typing import Index, Margin, SampleSequence, Shape
 
 Indexing: TypeAlias = Callable[[Shape], SampleSequence]
 """From the spatial shape of a subject to its indices, as the functions of `mia_functional.indexing`."""
@@ -30,7 +30,8 @@ class Extract:
         category: `images`, `labels`, `numerical`, ...
         name: Its key in the sample; the category where left out.
         entries: Names of entries (channels): one, whose axis is left out, or several in this order; all where left out.
-        margin: Voxels of context on both sides, for all axes of the index or each.
+        margin: Voxels of context on both sides: a number for all axes of the index, or one entry per axis, a number or
+            `(before, after)`.
         pad_value: What lies outside of the image, with `pad_mode=constant`.
         pad_mode: `constant`, `edge` or `reflect` of `mia_functional.extraction`.
         whole: Leave the index aside and take all; numbers and texts are always whole.
@@ -39,7 +40,7 @@ class Extract:
     category: str
     name: str = ""
     entries: str | tuple[str, ...] | None = None
-    margin: int | Shape = 0
+    margin: Margin = 0
     pad_value: float = 0
     pad_mode: extraction.PadMode = extraction.constant
     whole: bool = False
@@ -54,7 +55,7 @@ class Drawn:
         at: A category whose array `function` gets instead of the shape, to draw where there is something.
     """
 
-    function: Callable[[np.random.Generator, Any], Iterable[Index]]
+    function: Callable[[np.random.Generator, Any], SampleSequence | Iterable[Index]]
     at: str | None = None
 
 
@@ -211,11 +212,15 @@ def drawn(samples: Samples) -> Samples:
     return replace(samples, indices=indices, ends=tuple(accumulate(map(len, indices))))
 
 
-def draw(samples: Samples, indexing: Drawn, number: int, grid: Shape) -> tuple[Index, ...]:
-    """Return the random indices of a subject: they depend on the seed, the epoch and the subject alone."""
+def draw(samples: Samples, indexing: Drawn, number: int, grid: Shape) -> SampleSequence:
+    """Return the random indices of a subject: they depend on the seed, the epoch and the subject alone.
+
+    A sequence stays what it is: that of `random_patches` takes 12 bytes for each patch of a volume.
+    """
     rng = np.random.default_rng((samples.seed, samples.epoch, 0, number))
     given = grid if indexing.at is None else np.asarray(view(samples.dataset, number, indexing.at)[...])
-    return tuple(indexing.function(rng, given))
+    drawn = indexing.function(rng, given)
+    return drawn if isinstance(drawn, SampleSequence) else tuple(drawn)
 
 
 def selected(samples: Samples, select: Predicate) -> tuple[Any, ...]:

@@ -92,6 +92,14 @@ def test_margins_are_context_inside_and_padding_outside(cohort, cut, mode):
         assert sample["images"].flags.writeable
 
 
+def test_a_margin_may_differ_before_and_after(cohort):
+    wish = Extract(category="images", margin=((2, 0), 1, (0, 3)))
+    for sample in dataset.samples(cohort, indexing=PATCHES, extract=[wish], subjects=["A"]):
+        expected = extraction.extract(dataset.read(cohort, "A", "images"), sample["index"], margin=wish.margin)
+        np.testing.assert_array_equal(sample["images"], expected)
+        assert sample["images"].shape == (6, 6, 7, 2)
+
+
 def test_positions_are_those_of_a_sequence(cohort):
     samples = dataset.samples(cohort, indexing=PATCHES, extract=["images"])
     same(samples[-1], samples[len(samples) - 1])
@@ -155,6 +163,25 @@ def test_indices_are_drawn_where_something_is(cohort):
 
     samples = dataset.samples(cohort, indexing=Drawn(function=at_labels, at="labels"), extract=["labels"])
     assert [sample["labels"].tolist() for sample in samples] == [[4]] * 15
+
+
+def random_boxes(rng, shape):
+    """Many random patches."""
+    return indexing.random_patches(rng, shape, (3, 3, 3), count=5000)
+
+
+def test_drawn_patches_are_no_objects(cohort):
+    samples = dataset.samples(cohort, indexing=Drawn(function=random_boxes), extract=["images"], seed=2)
+    later = dataset.at_epoch(samples, 1)
+    assert len(samples) == len(later) == 15000
+    assert all(isinstance(indices, indexing.Boxes) for indices in (*samples.indices, *later.indices))
+    assert sum(indices.corners.nbytes for indices in samples.indices) == 12 * len(samples)
+    assert len(pickle.dumps(samples)) < 13 * len(samples)
+    again = pickle.loads(pickle.dumps(later))
+    assert all(same(again[k], later[k]) for k in (0, 4999, 5000, -1))
+    expected = dataset.read(cohort, "B", "images", index=samples[5001]["index"])
+    np.testing.assert_array_equal(samples[5001]["images"], expected)
+    assert len({sample["index"][0].start for sample in (samples[k] for k in range(100))}) == 8
 
 
 @pytest.mark.parametrize("threads", [1, 2, 5])
