@@ -127,3 +127,9 @@ def axis(function: str, value: object, ndim: int) -> int:
     if not -ndim <= number < ndim:
         invalid_value(function, "axis", f"lie within {-ndim} and {ndim - 1}", number)
     return int(number % ndim)
+
+
+def can_be_called(function: str, argument: str, value: object) -> None:
+    """Refuse what is no function."""
+    if not callable(value):
+        invalid_kind(function, argument, "be a function", repr(value))

@@ -81,6 +81,7 @@ def extract(
         _check.invalid_value(
             "extract", "index", f"have at most {len(source.shape)} entries, one per axis of the source", len(index)
         )
+    _check.can_be_called("extract", "pad_mode", pad_mode)
     wanted = indexing.dilate(index, margin)
     chosen = None if channels is None else _channels(source.shape[len(index) :], channels)
     if chosen is None and _inside(wanted, source.shape):

@@ -29,6 +29,9 @@ def collate(samples: Any) -> Sample:
     """
     if isinstance(samples, dict):
         return samples
+    if not samples or any(sample.keys() != samples[0].keys() for sample in samples):
+        keys = [" ".join(sample) for sample in samples]
+        _check.invalid_value("collate", "samples", "be at least one, all with the same keys", keys)
     return {name: stacked([sample[name] for sample in samples]) for name in samples[0]}
 
 
@@ -69,6 +72,8 @@ def prefetch(
     size = _check.integer("prefetch", "batch_size", batch_size, minimum=1)
     workers = _check.integer("prefetch", "threads", threads, minimum=1)
     limit = _check.integer("prefetch", "ahead", ahead, minimum=1)
+    if rng is not None and not isinstance(rng, np.random.Generator):
+        _check.invalid_kind("prefetch", "rng", "be a numpy.random.Generator", repr(rng))
     order = np.arange(len(samples)) if rng is None else rng.permutation(len(samples))
     stop = len(order) - len(order) % size if drop_last else len(order)
     waiting: deque[Future[Sample]] = deque()
