@@ -146,28 +146,26 @@ def warm(folder: Path, data: dataset.Dataset) -> dict[str, dict[str, float]]:
 
 
 def cold(data: dataset.Dataset) -> dict[str, dict[str, float]]:
-    """Measure first reads: the file is dropped from the page cache before each."""
+    """Measure first reads: the file is dropped from the page cache before each, when opening it has come to rest."""
     result = {}
     for strategy in COUNTS:
         places = indices_of(strategy, np.random.default_rng(2))
         times: dict[str, list[float]] = {"ours": [], "h5py": []}
-        for turn in range(12):
-            subject = turn % SUBJECTS
-            dataset.close(data)
-            with h5py.File(data.path) as file:
-                found = file[f"data/images/{subject}"]
+        for turn in range(16):
+            subject, place = turn % SUBJECTS, places[turn % len(places)]
+            for name in times if turn % 2 else reversed(times):
                 dataset.view(data, subject, "images")
-                drop(data.path)
-                for name in times if turn % 2 else reversed(times):
+                with h5py.File(data.path) as file:
+                    found = file[f"data/images/{subject}"]
+                    time.sleep(0.02)
+                    drop(data.path)
                     start = time.perf_counter()
                     if name == "ours":
-                        dataset.read(data, subject, "images", index=places[turn % len(places)])
+                        dataset.read(data, subject, "images", index=place)
                     else:
-                        found[places[turn % len(places)]]
+                        found[place]
                     times[name].append((time.perf_counter() - start) * 1e3)
-                    dataset.close(data)
-                    drop(data.path)
-                    dataset.view(data, subject, "images")
+                dataset.close(data)
         result[strategy] = {name: float(np.median(values)) for name, values in times.items()}
     return result
 

@@ -44,6 +44,7 @@ class Sliceable(Protocol):
         """Return the part at `index`."""
 
 
+@runtime_checkable
 class SampleSequence(Protocol):
     """What every loader asks of samples: a length and items by position."""
 

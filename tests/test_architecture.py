@@ -81,7 +81,9 @@ PACKAGE_CHAINS = {
         ("guard", "verification", "opening"),
         ("description", "discovery", "layouts"),
         ("description", "traversal", "decoded"),
-        ("description", "traversal", "reading", "batches", "samples"),
+        ("description", "traversal", "reading", "wishes", "samples"),
+        ("traversal", "batches", "samples"),
+        ("buffers", "batches"),
     ),
     "transforms": (
         ("grid", "axes", "spatial", "corruption", "warping"),

@@ -33,7 +33,8 @@ def tensors(batch: Mapping[str, Any], *, channels_first: bool = True, device: An
     arrays = {name: value for name, value in batch.items() if isinstance(value, np.ndarray)}
     if channels_first:
         arrays = {name: np.moveaxis(value, -1, 1) if value.ndim > 2 else value for name, value in arrays.items()}
-    return {**batch, **{name: torch.tensor(np.ascontiguousarray(a), device=device) for name, a in arrays.items()}}
+    copies = {name: np.array(array, order="C") for name, array in arrays.items()}
+    return {**batch, **{name: torch.from_numpy(copy).to(device=device) for name, copy in copies.items()}}
 
 
 def loader(

@@ -7,9 +7,10 @@ from mia_functional.dataset.discovery import discover
 from mia_functional.dataset.layouts import discover_bids, discover_decathlon, discover_nnunet, discover_table
 from mia_functional.dataset.opening import open
 from mia_functional.dataset.reading import close, files, geometry, read, view
-from mia_functional.dataset.samples import Drawn, Extract, Samples, at_epoch, samples
+from mia_functional.dataset.samples import Samples, at_epoch, samples
 from mia_functional.dataset.traversal import Sample, traverse
 from mia_functional.dataset.verification import info, scales, verify
+from mia_functional.dataset.wishes import Drawn, Extract
 
 __all__ = [
     "Category",

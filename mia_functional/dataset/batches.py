@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from mia_functional import _check
+from mia_functional.dataset import buffers
 from mia_functional.dataset.traversal import Sample
 
 
@@ -28,6 +29,9 @@ def collate(samples: Any) -> Sample:
     """
     if isinstance(samples, dict):
         return samples
+    if not samples or any(sample.keys() != samples[0].keys() for sample in samples):
+        keys = [" ".join(sample) for sample in samples]
+        _check.invalid_value("collate", "samples", "be at least one, all with the same keys", keys)
     return {name: stacked([sample[name] for sample in samples]) for name in samples[0]}
 
 
@@ -35,7 +39,7 @@ def stacked(values: Sequence[Any]) -> Any:
     """Return arrays of one shape and dtype as one array, and anything else as a tuple."""
     alike = all(isinstance(value, np.ndarray) for value in values)
     if alike and len({(value.shape, value.dtype) for value in values}) == 1:
-        return np.stack(values)
+        return np.stack(values, out=buffers.empty((len(values), *values[0].shape), values[0].dtype))
     return tuple(values)
 
 
@@ -68,6 +72,8 @@ def prefetch(
     size = _check.integer("prefetch", "batch_size", batch_size, minimum=1)
     workers = _check.integer("prefetch", "threads", threads, minimum=1)
     limit = _check.integer("prefetch", "ahead", ahead, minimum=1)
+    if rng is not None and not isinstance(rng, np.random.Generator):
+        _check.invalid_kind("prefetch", "rng", "be a numpy.random.Generator", repr(rng))
     order = np.arange(len(samples)) if rng is None else rng.permutation(len(samples))
     stop = len(order) - len(order) % size if drop_last else len(order)
     waiting: deque[Future[Sample]] = deque()

@@ -177,8 +177,15 @@ def is_name(name: str) -> bool:
     return plain and name.isprintable() and len(name.encode(errors="surrogatepass")) <= 200
 
 
+def check_dataset(function: str, dataset: object) -> None:
+    """Refuse what is no opened dataset."""
+    if not isinstance(dataset, Dataset):
+        _check.invalid_kind(function, "dataset", "come from `open`", repr(dataset))
+
+
 def subject_number(function: str, dataset: Dataset, subject: str | int) -> int:
     """Return the position of a subject that is given by its identifier or its position."""
+    check_dataset(function, dataset)
     if _check.is_integer(subject):
         if not 0 <= int(subject) < len(dataset.subjects):
             _check.invalid_value(function, "subject", f"lie within 0 and {len(dataset.subjects) - 1}", subject)

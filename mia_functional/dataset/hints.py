@@ -10,6 +10,9 @@ from typing import Any, NamedTuple
 ROWS = 16
 """Rows of a plane that are told of together."""
 
+AHEAD = 8
+"""Planes that are told of besides where planes are gone through in order."""
+
 SMALL = 1 << 20
 """Bytes of an array that is not worth the effort."""
 
@@ -49,7 +52,7 @@ def touch(record: Cold, index: Any) -> bool:
     """Tell the system which part of an array will be needed; return whether it is better read than mapped.
 
     Planes or rows that were touched before are not told of again. Where most of an array is new, reading it in one go
-    is faster, and everything counts as touched.
+    is faster, and everything counts as touched. A whole plane behind one that was touched is likely to have followers.
     """
     shape = record.found.shape
     planes, rows = spans(index, shape)
@@ -58,6 +61,8 @@ def touch(record: Cold, index: Any) -> bool:
     if 2 * len(planes) * (last - first) > total and 2 * record.touched.count(0) > total:
         record.touched[:] = b"\1" * total
         return True
+    if planes.start and last - first == width and record.touched[planes.start * width - 1]:
+        planes = range(planes.start, min(planes.stop + AHEAD, shape[0]))
     plane = record.found.nbytes // shape[0]
     row = plane // shape[1]
     for number in planes:

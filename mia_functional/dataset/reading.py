@@ -10,7 +10,7 @@ import numpy as np
 
 from mia_functional import _check, images
 from mia_functional.dataset import decoded, guard, handles, hints
-from mia_functional.dataset.description import Dataset, category_of, subject_number
+from mia_functional.dataset.description import Dataset, category_of, check_dataset, subject_number
 from mia_functional.dataset.tables import FILE_ROOT, FILES, PROPERTIES
 from mia_functional.geometry import Geometry
 from mia_functional.typing import Array
@@ -43,8 +43,9 @@ def read(
 
     Raises:
         IndexError: The index lies outside of the array.
-        TypeError: `out` cannot hold the dtype in the file.
-        ValueError: There is no such subject, category or entry, the shape of `out` is another, or the file is damaged.
+        TypeError: The index is of something else than integers, slices and `...`, or `out` cannot hold what is read.
+        ValueError: There is no such subject, category or entry, the index takes the axis of the entries too, the shape
+            of `out` is another, or the file is damaged.
 
     Example:
         >>> import tempfile
@@ -55,13 +56,37 @@ def read(
         ...     float(read(open(f"{folder}/cohort.h5"), "A", "numerical", entries="AGE"))
         31.0
     """
-    part = taken(dataset, subject, category, index)
-    if entries is not None:
-        part = chosen(part, channels(dataset, category, entries))
+    check_request(dataset, category, index)
+    places = None if entries is None else channels(dataset, category, entries, index)
+    try:
+        part = taken(dataset, subject, category, index)
+    except IndexError as error:
+        raise IndexError(_check.message("read", "index", "lie within the array", f"{index} ({error})")) from None
+    if places is not None:
+        part = chosen(part, places)
+    if out is not None:
+        return written(part, out)
+    return part if isinstance(part, tuple | str) else own(part)
+
+
+def check_request(dataset: Dataset, category: str, index: Where) -> None:
+    """Refuse kinds of arguments that NumPy or a dictionary would take for something else."""
+    check_dataset("read", dataset)
+    if not isinstance(category, str):
+        _check.invalid_kind("read", "category", "be the name of one category", repr(category))
+    for entry in index if isinstance(index, tuple) else (index,):
+        if not isinstance(entry, int | np.integer | slice | EllipsisType) or isinstance(entry, bool):
+            _check.invalid_kind("read", "index", "be of integers, slices and `...`", type(entry).__name__)
+
+
+def written(part: Any, out: Array) -> Array:
+    """Return `out` with a part written to it; refuse what cannot hold it."""
     if isinstance(part, tuple | str):
-        return part
-    if out is None:
-        return own(part)
+        _check.invalid_value("read", "out", "be left out for texts", type(out).__name__)
+    if not isinstance(out, np.ndarray) or not out.flags.writeable:
+        _check.invalid_kind("read", "out", "be a NumPy array that can be written to", type(out).__name__)
+    if not np.can_cast(part.dtype, out.dtype, "same_kind"):
+        _check.invalid_kind("read", "out", f"be able to hold {part.dtype}", out.dtype)
     if out.shape != part.shape:
         _check.invalid_value("read", "out", f"have the shape of the part, {part.shape}", f"shape {out.shape}")
     np.copyto(out, part, casting="same_kind")
@@ -109,6 +134,7 @@ def view(dataset: Dataset, subject: str | int, category: str) -> Any:
         ...     view(open(f"{folder}/cohort.h5"), "A", "gender")
         ('F',)
     """
+    check_request(dataset, category, ...)
     return located(dataset, subject, category)[0]
 
 
@@ -141,6 +167,7 @@ def close(dataset: Dataset) -> None:
     Args:
         dataset: From `open`.
     """
+    check_dataset("close", dataset)
     handles.release(dataset.path)
 
 
@@ -175,14 +202,22 @@ def chosen(part: Any, places: Any) -> Any:
     return tuple(part[place] for place in places) if isinstance(places, list) else part[places]
 
 
-def channels(dataset: Dataset, category: str, entries: str | Sequence[str]) -> Any:
-    """Return the positions of entries on the last axis: a number for one, a slice where they are side by side."""
-    known = category_of("read", dataset, category).entries
-    names = [entries] if isinstance(entries, str) else list(entries)
-    unknown = [name for name in names if name not in known]
+def channels(dataset: Dataset, category: str, entries: str | Sequence[str], index: Where) -> Any:
+    """Return the positions of entries on the last axis, which the index must leave alone.
+
+    One entry has a number, several that are side by side a slice.
+    """
+    found = category_of("read", dataset, category)
+    names = [entries] if isinstance(entries, str) else list(entries) if isinstance(entries, Sequence) else [entries]
+    unknown = [name for name in names if name not in found.entries]
     if unknown or not names:
-        _check.invalid_value("read", "entries", f"be of {', '.join(known) or 'a file that names them'}", entries)
-    places = [known.index(name) for name in names]
+        _check.invalid_value(
+            "read", "entries", f"be of {', '.join(found.entries) or 'a file that names them'}", entries
+        )
+    wanted = index if isinstance(index, tuple) else (index,)
+    if (... in wanted and wanted[-1] is not ...) or len(wanted) - (... in wanted) >= len(found.shapes[0]):
+        _check.invalid_value("read", "index", "leave the last axis to `entries`", index)
+    places = [found.entries.index(name) for name in names]
     if isinstance(entries, str):
         return places[0]
     straight = places == list(range(places[0], places[0] + len(places)))

@@ -1,61 +1,21 @@
 """Samples of a dataset: which parts of which subjects, in an order, ready for any loader or a plain loop."""
 
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import accumulate
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 
-from mia_functional import _check, extraction, indexing
+from mia_functional import _check, extraction
 from mia_functional.dataset.batches import collate
-from mia_functional.dataset.description import Dataset, category_of, subject_number
-from mia_functional.dataset.reading import channels, chosen, files, geometry, own, taken, view
+from mia_functional.dataset.description import Dataset, check_dataset, subject_number
+from mia_functional.dataset.reading import channels, chosen, own, taken, view
 from mia_functional.dataset.traversal import Sample, Transform
+from mia_functional.dataset.wishes import EXTRAS, Drawn, Extract, Indexing, Predicate, checked_parts, sequence
+from mia_functional.indexing import dilate, sides
 from mia_functional.typing import Index, SampleSequence, Shape
-
-Indexing: TypeAlias = Callable[[Shape], SampleSequence]
-"""From the spatial shape of a subject to its indices, as the functions of `mia_functional.indexing`."""
-
-Predicate: TypeAlias = Callable[[Sample], bool]
-"""Whether a sample is wanted, as the functions of `mia_functional.selection`."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Extract:
-    """What of a category goes into a sample.
-
-    Args:
-        category: `images`, `labels`, `numerical`, ...
-        name: Its key in the sample; the category where left out.
-        entries: Names of entries (channels): one, whose axis is left out, or several in this order; all where left out.
-        margin: Voxels of context on both sides, for all axes of the index or each.
-        pad_value: What lies outside of the image, with `pad_mode=constant`.
-        pad_mode: `constant`, `edge` or `reflect` of `mia_functional.extraction`.
-        whole: Leave the index aside and take all; numbers and texts are always whole.
-    """
-
-    category: str
-    name: str = ""
-    entries: str | tuple[str, ...] | None = None
-    margin: int | Shape = 0
-    pad_value: float = 0
-    pad_mode: extraction.PadMode = extraction.constant
-    whole: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Drawn:
-    """Indices that are drawn at random, anew in every epoch.
-
-    Args:
-        function: From a generator and a spatial shape to indices: `lambda rng, shape: random_patches(rng, shape, ...)`.
-        at: A category whose array `function` gets instead of the shape, to draw where there is something.
-    """
-
-    function: Callable[[np.random.Generator, Any], Iterable[Index]]
-    at: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -151,15 +111,20 @@ def samples(
         ...     samples(open(f"{folder}/cohort.h5"), indexing=whole, extract=["numerical"])[0]["numerical"].tolist()
         [31.0]
     """
-    parts = tuple(checked_part(dataset, part) for part in extract)
-    keys = [part if isinstance(part, str) else part.name for part in parts]
-    if len(set(keys)) != len(keys):
-        _check.invalid_value("samples", "extract", "have a `name` of its own for each part", ", ".join(keys))
+    check_dataset("samples", dataset)
+    given = {"indexing": indexing, "transform": transform, "select": select}
+    examples = {"indexing": "`indexing.whole`", "transform": "`on(...)`", "select": "`selection.has_foreground`"}
+    for argument, value in given.items():
+        if value is not None and not isinstance(value, Drawn):
+            _check.call("samples", argument, value, examples[argument])
+    if isinstance(subjects, str):
+        _check.invalid_kind("samples", "subjects", "be a sequence of identifiers", repr(subjects))
     chosen = dataset.subjects if subjects is None else subjects
     numbers = tuple(subject_number("samples", dataset, name) for name in chosen)
     made = drawn(
         Samples(
-            dataset=dataset, extract=parts, transform=None, seed=seed, epoch=0, indexing=indexing,
+            dataset=dataset, extract=checked_parts(dataset, extract), transform=None,
+            seed=_check.integer("samples", "seed", seed, minimum=0), epoch=0, indexing=indexing,
             numbers=numbers, indices=(), kept=(), ends=(),
         )
     )  # fmt: skip
@@ -168,7 +133,16 @@ def samples(
         made = replace(made, kept=kept, ends=tuple(accumulate(map(len, kept))))
     if not len(made):
         _check.invalid_value("samples", "indexing", "lead to samples (or `select` keep some)", "none")
+    check_margins(made)
     return replace(made, transform=transform)
+
+
+def check_margins(samples: Samples) -> None:
+    """Refuse margins that do not fit the first index."""
+    _, index = located(samples, 0)
+    for part in samples.extract:
+        if isinstance(part, Extract) and not part.whole:
+            sides("samples", part.margin, len(index))
 
 
 def at_epoch(samples: Samples, epoch: int) -> Samples:
@@ -186,18 +160,6 @@ def at_epoch(samples: Samples, epoch: int) -> Samples:
     return drawn(later)
 
 
-def checked_part(dataset: Dataset, part: Extract | str) -> Extract | str:
-    """Return what goes into a sample, complete; refuse what the dataset has not."""
-    if isinstance(part, str) and part in EXTRAS:
-        return part
-    record = Extract(category=part) if isinstance(part, str) else part
-    category = category_of("samples", dataset, record.category)
-    if record.entries is not None:
-        channels(dataset, record.category, record.entries)
-    name = record.name or record.category
-    return replace(record, name=name, whole=record.whole or not category.spatial)
-
-
 def drawn(samples: Samples) -> Samples:
     """Return the samples with the indices of their epoch; those of subjects with one shape are shared."""
     grids = [samples.dataset.grids[number] if samples.dataset.grids else (1,) for number in samples.numbers]
@@ -206,16 +168,19 @@ def drawn(samples: Samples) -> Samples:
     if isinstance(indexing, Drawn):
         indices = tuple(draw(samples, indexing, *pair) for pair in zip(samples.numbers, grids, strict=True))
     else:
-        shared = {grid: indexing(grid) for grid in dict.fromkeys(grids)}
+        shared = {grid: sequence(indexing(grid)) for grid in dict.fromkeys(grids)}
         indices = tuple(shared[grid] for grid in grids)
     return replace(samples, indices=indices, ends=tuple(accumulate(map(len, indices))))
 
 
-def draw(samples: Samples, indexing: Drawn, number: int, grid: Shape) -> tuple[Index, ...]:
-    """Return the random indices of a subject: they depend on the seed, the epoch and the subject alone."""
+def draw(samples: Samples, indexing: Drawn, number: int, grid: Shape) -> SampleSequence:
+    """Return the random indices of a subject: they depend on the seed, the epoch and the subject alone.
+
+    A sequence stays what it is: that of `random_patches` takes 12 bytes for each patch of a volume.
+    """
     rng = np.random.default_rng((samples.seed, samples.epoch, 0, number))
     given = grid if indexing.at is None else np.asarray(view(samples.dataset, number, indexing.at)[...])
-    return tuple(indexing.function(rng, given))
+    return sequence(indexing.function(rng, given))
 
 
 def selected(samples: Samples, select: Predicate) -> tuple[Any, ...]:
@@ -227,6 +192,8 @@ def selected(samples: Samples, select: Predicate) -> tuple[Any, ...]:
 def located(samples: Samples, position: int) -> tuple[int, Index]:
     """Return the number of the subject and the index of a sample."""
     size = len(samples)
+    if not _check.is_integer(position):
+        _check.invalid_kind("samples", "position", "be a whole number", repr(position))
     if not -size <= position < size:
         raise IndexError(f"samples: `position` must lie within {-size} and {size - 1}; got {position}.")
     position = int(position) % size
@@ -249,7 +216,7 @@ def viewed(samples: Samples, position: int) -> Sample:
 
 def extracted(dataset: Dataset, number: int, index: Index, part: Extract) -> Any:
     """Return the part of an array at an index, with its margin."""
-    wanted = indexing.dilate(index, part.margin) if part.margin else index
+    wanted = dilate(index, part.margin) if part.margin else index
     if part.whole:
         found = taken(dataset, number, part.category, ...)
     elif inside(wanted, dataset.grids[number]):
@@ -257,7 +224,11 @@ def extracted(dataset: Dataset, number: int, index: Index, part: Extract) -> Any
     else:
         array = view(dataset, number, part.category)
         found = extraction.extract(array, index, margin=part.margin, pad_value=part.pad_value, pad_mode=part.pad_mode)
-    return found if part.entries is None else chosen(found, channels(dataset, part.category, part.entries))
+    return (
+        found
+        if part.entries is None
+        else chosen(found, channels(dataset, part.category, part.entries, ... if part.whole else index))
+    )
 
 
 def inside(index: Index, grid: Shape) -> bool:
@@ -275,14 +246,7 @@ def finished(samples: Samples, position: int, sample: Sample) -> Sample:
     if samples.transform is None:
         return whole
     place = int(position) % len(samples)
-    result = samples.transform({**whole, "rng": np.random.default_rng((samples.seed, samples.epoch, 1, place))})
+    result: Any = samples.transform({**whole, "rng": np.random.default_rng((samples.seed, samples.epoch, 1, place))})
+    if not isinstance(result, dict):
+        _check.invalid_kind("samples", "transform", "return a sample, which is a dictionary", type(result).__name__)
     return {name: value for name, value in result.items() if name != "rng"}
-
-
-EXTRAS: dict[str, Callable[[Dataset, int], Any]] = {
-    "geometry": geometry,
-    "shape": lambda dataset, number: dataset.grids[number],
-    "names": lambda dataset, _: {category.name: category.entries for category in dataset.categories},
-    "files": files,
-}
-"""What a sample may hold besides arrays."""

@@ -67,8 +67,13 @@ def test_reading_into_an_array(large):
     for shape in ((4, 4), (40, 50, 60, 3)):
         with pytest.raises(ValueError, match=r"`out` must have the shape of the part, \(1, 50, 60, 3\); got shape"):
             dataset.read(large, "A", "images", index=slice(0, 1), out=np.empty(shape))
-    with pytest.raises(TypeError, match="same_kind"):
+    with pytest.raises(TypeError, match="`out` must be able to hold float32; got int32"):
         dataset.read(large, "A", "images", out=np.empty(LARGE, np.int32))
+    frozen = np.empty(LARGE, np.float32)
+    frozen.flags.writeable = False
+    for out in (frozen, [1.0]):
+        with pytest.raises(TypeError, match="`out` must be a NumPy array that can be written to; got"):
+            dataset.read(large, "A", "images", out=out)
 
 
 def test_what_is_not_there_is_named(large, cohort):
@@ -79,14 +84,53 @@ def test_what_is_not_there_is_named(large, cohort):
     ):
         with pytest.raises(ValueError, match=message):
             dataset.read(large, *arguments)
-    with pytest.raises(IndexError):
-        dataset.read(large, "A", "images", index=(40,))
-    with pytest.raises(IndexError):
-        dataset.read(large, "A", "images", index=(0, 0, 0, 0, 0))
+    for index in ((40,), (..., 3), (0, 0, 0, 0, 0)):
+        with pytest.raises(IndexError, match="read: `index` must lie within the array; got"):
+            dataset.read(large, "A", "images", index=index)
     with pytest.raises(ValueError, match="`entries` must be of T1, T2; got T3"):
         dataset.read(cohort, "A", "images", entries="T3")
     with pytest.raises(ValueError, match="a file that names them"):
         dataset.read(large, "A", "images", entries="T1")
+
+
+@pytest.mark.parametrize("index", [[0, 2], np.array([0, 2]), np.ones(LARGE[:3], bool), None, 1.5, True, (0, "a")])
+def test_an_index_is_of_integers_and_slices(large, index):
+    with pytest.raises(TypeError, match=r"read: `index` must be of integers, slices and `\.\.\.`; got"):
+        dataset.read(large, "A", "images", index=index)
+
+
+def test_entries_and_index_do_not_take_the_same_axis(cohort):
+    whole = dataset.read(cohort, "B", "images")
+    for index in (..., 3, (3, ...), (3, 4, 5), (slice(None), 2, 5, ...)):
+        found = dataset.read(cohort, "B", "images", index=index, entries="T2")
+        np.testing.assert_array_equal(found, whole[..., 1][index])
+    for index in ((3, 4, 5, 1), (3, 4, 5, slice(1, 2)), (..., 0), (0, ..., 0), (3, 4, 5, 1, ...)):
+        with pytest.raises(ValueError, match="`index` must leave the last axis to `entries`; got"):
+            dataset.read(cohort, "B", "images", index=index, entries="T1")
+    with pytest.raises(ValueError, match="`index` must leave the last axis"):
+        dataset.read(cohort, "B", "numerical", index=0, entries="AGE")
+
+
+def test_what_is_no_dataset_or_no_name_is_said(cohort, tmp_path):
+    for call in (
+        lambda: dataset.read(cohort.path, "A", "images"),
+        lambda: dataset.view(cohort.path, "A", "images"),
+        lambda: dataset.geometry(cohort.path, "A"),
+        lambda: dataset.files(cohort.path, "A"),
+        lambda: dataset.close(cohort.path),
+        lambda: dataset.samples(cohort.path, indexing=len, extract=["images"]),
+    ):
+        with pytest.raises(TypeError, match="`dataset` must come from `open`; got '"):
+            call()
+    for category in (None, ["images"]):
+        with pytest.raises(TypeError, match="`category` must be the name of one category; got"):
+            dataset.read(cohort, "A", category)
+    with pytest.raises(ValueError, match="`entries` must be of T1, T2; got 0"):
+        dataset.read(cohort, "A", "images", entries=0)
+    with pytest.raises(ValueError, match="`out` must be left out for texts"):
+        dataset.read(cohort, "A", "gender", out=np.empty(1))
+    with pytest.raises(ValueError, match="it is a folder"):
+        dataset.open(tmp_path)
 
 
 def test_the_system_is_told_of_the_first_touch_only(large, monkeypatch):
@@ -98,6 +142,17 @@ def test_the_system_is_told_of_the_first_touch_only(large, monkeypatch):
     for index, calls in ((box, 3), (box, 0), ((4, 18), 0), ((4, 1), 1), ((9,), 1), (column, 39), ((*column, 5), 0)):
         told.clear()
         np.testing.assert_array_equal(dataset.read(large, 0, "images", index=index), VOLUME[index])
+        assert len(told) == (calls if mapped else 0)
+
+
+def test_planes_in_order_are_told_of_ahead(large, monkeypatch):
+    mapped = isinstance(dataset.view(large, 0, "images"), np.ndarray)
+    told = []
+    monkeypatch.setattr(hints, "tell", lambda _, start, stop: told.append(stop - start))
+    dataset.close(large)
+    for number, calls in ((0, 1), (20, 1), (21, 1 + hints.AHEAD), (22, 1), (23, 1), (39, 1), (slice(0, 0), 0), (0, 0)):
+        told.clear()
+        np.testing.assert_array_equal(dataset.read(large, 0, "images", index=number), VOLUME[number])
         assert len(told) == (calls if mapped else 0)
 
 

@@ -92,6 +92,14 @@ def test_margins_are_context_inside_and_padding_outside(cohort, cut, mode):
         assert sample["images"].flags.writeable
 
 
+def test_a_margin_may_differ_before_and_after(cohort):
+    wish = Extract(category="images", margin=((2, 0), 1, (0, 3)))
+    for sample in dataset.samples(cohort, indexing=PATCHES, extract=[wish], subjects=["A"]):
+        expected = extraction.extract(dataset.read(cohort, "A", "images"), sample["index"], margin=wish.margin)
+        np.testing.assert_array_equal(sample["images"], expected)
+        assert sample["images"].shape == (6, 6, 7, 2)
+
+
 def test_positions_are_those_of_a_sequence(cohort):
     samples = dataset.samples(cohort, indexing=PATCHES, extract=["images"])
     same(samples[-1], samples[len(samples) - 1])
@@ -155,6 +163,25 @@ def test_indices_are_drawn_where_something_is(cohort):
 
     samples = dataset.samples(cohort, indexing=Drawn(function=at_labels, at="labels"), extract=["labels"])
     assert [sample["labels"].tolist() for sample in samples] == [[4]] * 15
+
+
+def random_boxes(rng, shape):
+    """Many random patches."""
+    return indexing.random_patches(rng, shape, (3, 3, 3), count=5000)
+
+
+def test_drawn_patches_are_no_objects(cohort):
+    samples = dataset.samples(cohort, indexing=Drawn(function=random_boxes), extract=["images"], seed=2)
+    later = dataset.at_epoch(samples, 1)
+    assert len(samples) == len(later) == 15000
+    assert all(isinstance(indices, indexing.Boxes) for indices in (*samples.indices, *later.indices))
+    assert sum(indices.corners.nbytes for indices in samples.indices) == 12 * len(samples)
+    assert len(pickle.dumps(samples)) < 13 * len(samples)
+    again = pickle.loads(pickle.dumps(later))
+    assert all(same(again[k], later[k]) for k in (0, 4999, 5000, -1))
+    expected = dataset.read(cohort, "B", "images", index=samples[5001]["index"])
+    np.testing.assert_array_equal(samples[5001]["images"], expected)
+    assert len({sample["index"][0].start for sample in (samples[k] for k in range(100))}) == 8
 
 
 @pytest.mark.parametrize("threads", [1, 2, 5])
@@ -240,15 +267,46 @@ def test_the_table_of_voxels_is_small(tmp_path):
 
 
 def test_wishes_that_cannot_be_met(cohort):
+    wish = partial(Extract, category="images")
     for change, message in (
         ({"extract": ["nothing"]}, "`category` must be one of images, labels, numerical, gender; got 'nothing'"),
-        ({"extract": [Extract(category="images", entries="T9")]}, "`entries` must be of T1, T2; got T9"),
-        (
-            {"extract": ["images", Extract(category="images", margin=1)]},
-            "a `name` of its own for each part; got images, i",
-        ),
+        ({"extract": [wish(entries="T9")]}, "`entries` must be of T1, T2; got T9"),
+        ({"extract": ["images", wish(margin=1)]}, "a `name` of its own for each part; got images, i"),
+        ({"extract": [wish(name="index")]}, "a `name` that is none of subject, index, .*; got index"),
+        ({"extract": [wish(margin=-1)]}, "`margin` must be at least 0 on every axis"),
+        ({"extract": [wish(margin=(1, 1))]}, "`margin` must be a number or have 3 entries"),
         ({"subjects": ["Z"]}, "`subject` must be one of A, B, C; got 'Z'"),
         ({"select": lambda _: False}, "lead to samples"),
+        ({"subjects": []}, "lead to samples"),
+        ({"seed": -1}, "`seed` must be at least 0"),
     ):
-        with pytest.raises(ValueError, match=message):
+        with pytest.raises(ValueError, match=f"samples: .*{message}|read: .*{message}"):
             dataset.samples(cohort, **{"indexing": PATCHES, "extract": ["images"], **change})
+    for change, message in (
+        ({"extract": "images"}, "`extract` must be a sequence of categories or `Extract`; got 'images'"),
+        ({"extract": [3]}, "`extract` must be a sequence of categories or `Extract`; got 3"),
+        ({"extract": [wish(pad_mode="edge")]}, "`pad_mode` must be a function such as .*; got 'edge'"),
+        ({"indexing": indexing.slices((10, 12, 14))}, "`indexing` must be a function such as .*; got Indices"),
+        ({"transform": 3}, "`transform` must be a function such as .*; got 3"),
+        ({"select": "labels"}, "`select` must be a function such as .*; got 'labels'"),
+        ({"subjects": "A"}, "`subjects` must be a sequence of identifiers; got 'A'"),
+        ({"seed": None}, "`seed` must be a whole number; got None"),
+    ):
+        with pytest.raises(TypeError, match=f"samples: {message}"):
+            dataset.samples(cohort, **{"indexing": PATCHES, "extract": ["images"], **change})
+
+
+def test_mistakes_with_samples(cohort):
+    samples = dataset.samples(cohort, indexing=lambda _: ((k,) for k in range(3)), extract=["images"])
+    assert len(samples) == 9
+    for position in ("a", 1.0, slice(0, 2)):
+        with pytest.raises(TypeError, match="samples: `position` must be a whole number; got"):
+            samples[position]
+    silent = dataset.samples(cohort, indexing=PATCHES, extract=["images"], transform=lambda _: None)
+    with pytest.raises(TypeError, match="`transform` must return a sample, which is a dictionary; got NoneType"):
+        silent[0]
+    for parts in ([], [{"a": 1}, {"b": 1}]):
+        with pytest.raises(ValueError, match="collate: `samples` must be at least one, all with the same keys; got"):
+            dataset.collate(parts)
+    with pytest.raises(TypeError, match=r"prefetch: `rng` must be a numpy\.random\.Generator; got 0"):
+        next(dataset.prefetch(samples, batch_size=2, rng=0))
