@@ -41,7 +41,7 @@ PACKAGE_CHAINS = {
     "indexing": (("records", "boundaries", "margins", "grids", "random"),),
     "assembly": (("windows", "places", "reductions", "steps", "volumes", "planes", "subjects", "sliding"),),
     "metrics": (
-        ("derived", "labels", "joint", "confusion", "matrix", "moments", "spatial", "merging"),
+        ("derived", "labels", "joint", "codes", "confusion", "matrix", "moments", "spatial", "merging"),
         ("derived", "labels", "confusion", "matrix", "moments", "overlap", "rates", "agreement", "partition"),
         ("derived", "labels", "confusion", "volume"),
         ("derived", "confusion", "moments", "continuous", "windowed", "image_quality"),

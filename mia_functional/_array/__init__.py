@@ -1,6 +1,6 @@
 """The one folder that knows array libraries: everything else is written against the standard, with what is here."""
 
-from mia_functional._array.control import fold, loop, program, result_like, reuse
+from mia_functional._array.control import by_platform, fold, loop, program, result_like, reuse
 from mia_functional._array.libraries import (
     from_numpy,
     is_cupy,
@@ -11,6 +11,7 @@ from mia_functional._array.libraries import (
     moved,
     namespace,
     on_host,
+    on_mesh,
     one_device,
     to_numpy,
     together,
@@ -21,6 +22,7 @@ from mia_functional._array.randomness import integers, normal, split, uniform
 from mia_functional._array.sums import (
     add_up,
     any_weight,
+    histogram,
     largest,
     sliding_sum,
     smallest_covering,
@@ -36,6 +38,7 @@ __all__ = [
     "along",
     "any_weight",
     "block",
+    "by_platform",
     "clamp",
     "compiled",
     "cupy_distances",
@@ -44,6 +47,7 @@ __all__ = [
     "fold",
     "from_numpy",
     "has_float64",
+    "histogram",
     "host_call",
     "in_slabs",
     "index_dtype",
@@ -59,6 +63,7 @@ __all__ = [
     "namespace",
     "normal",
     "on_host",
+    "on_mesh",
     "one_device",
     "program",
     "ratio",

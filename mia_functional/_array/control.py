@@ -52,3 +52,8 @@ def fold(step: Callable[[Any, Any], Any], state: Any, table: Any, *, unroll: int
 def program(function: Callable[..., Any], *arguments: Any) -> Any:
     """Return `function(*arguments)`, compiled for this call; JAX only."""
     return sys.modules["jax"].jit(function)(*arguments)
+
+
+def by_platform(cpu: Callable[..., Any], other: Callable[..., Any], *arrays: Array) -> Any:
+    """Return `cpu(*arrays)` in a program for the CPU, and `other(*arrays)` in one for another device; JAX only."""
+    return sys.modules["jax"].lax.platform_dependent(*arrays, cpu=cpu, default=other)
