@@ -58,6 +58,8 @@ MUTANTS = {
         ("kind = np.float32 if single else np.float64", "kind = np.float32"),
         ("(p * p, r * r, p * r, xp.abs(error), error * error)", "(r * r, p * p, p * r, xp.abs(error), error * error)"),
         ("mean = near + rest", "mean = near - rest"),
+        ("0 < OFFSET * (high - low)", "0 <= OFFSET * (high - low)"),
+        ("< max(abs(low), abs(high))", "< high"),
     ],
     "merging": [
         ("weight = one.count * share", "weight = other.count * share"),

@@ -17,7 +17,17 @@ from mia_functional._array.libraries import (
     together,
 )
 from mia_functional._array.numbers import accumulator_dtype, dtype_kind, has_float64, index_dtype, ratio, widest_float
-from mia_functional._array.planes import compiled, cupy_distances, each, host_call, in_slabs, replace_if, scan, window
+from mia_functional._array.planes import (
+    compiled,
+    cupy_distances,
+    each,
+    gathered,
+    host_call,
+    in_slabs,
+    replace_if,
+    scan,
+    window,
+)
 from mia_functional._array.randomness import integers, normal, split, uniform
 from mia_functional._array.sums import (
     add_up,
@@ -46,6 +56,7 @@ __all__ = [
     "each",
     "fold",
     "from_numpy",
+    "gathered",
     "has_float64",
     "histogram",
     "host_call",

@@ -147,7 +147,7 @@ import jax, numpy as np
 from functools import partial
 from jax.sharding import AxisType, NamedSharding, PartitionSpec as P
 from mia_functional import metrics
-from mia_functional.metrics import confusion_counts, confusion_matrix, merge, paired_moments
+from mia_functional.metrics import confusion_counts, confusion_matrix, merge, paired_moments, structural_similarity
 
 assert len(jax.devices()) == 4
 rng = np.random.default_rng(0)
@@ -183,6 +183,9 @@ for kind in (AxisType.Auto, AxisType.Explicit):
             pair = [jax.device_put(one, place) for one in images]
             for field, expected in zip(jax.jit(paired_moments)(*pair), moments):
                 np.testing.assert_allclose(field, expected, rtol=2e-6, atol=1e-4)
+            for limit in (2.0, None):
+                function = partial(structural_similarity, window=3, data_range=limit)
+                np.testing.assert_allclose(jax.jit(function)(*pair), function(*images), rtol=2e-6)
 
 mesh = jax.make_mesh((4,), ("x",), axis_types=(AxisType.Auto,))
 place = NamedSharding(mesh, P("x"))
