@@ -84,16 +84,17 @@ def counts(shape: tuple[int, ...], repeats: int) -> None:
         reference = parcels(labels, shape)
         pair = moved(reference), reference
         function = partial(confusion_counts, labels=tuple(range(1, labels)))
-        functions = {"ours": partial(function, *pair), "bincount": partial(chunked_bincount, *pair, labels)}
-        if labels <= 5:
-            compiled, placed = jax.jit(function), [jax.device_put(array) for array in pair]
-            functions["jit"] = lambda run=compiled, arrays=placed: jax.block_until_ready(run(*arrays))
+        compiled, placed = jax.jit(function), [jax.device_put(array) for array in pair]
+        functions = {
+            "ours": partial(function, *pair),
+            "bincount": partial(chunked_bincount, *pair, labels),
+            "jit": lambda run=compiled, arrays=placed: jax.block_until_ready(run(*arrays)),
+        }
         times = measure(functions, repeats)
         report(
             f"counts of {labels} labels / chunked bincount", times, "ours", "bincount", 0.75 if labels <= 16 else 1.1
         )
-        if labels <= 5:
-            report(f"jitted counts of {labels} labels / chunked bincount", times, "jit", "bincount", 2)
+        report(f"jitted counts of {labels} labels / chunked bincount", times, "jit", "bincount", 2)
     rows = [row for row in METRICS if row.statistic is confusion_counts and not row.needs]
     record = function(*pair)
     times = measure({"ours": lambda: [row.function(record) for row in rows], "1 ms": lambda: time.sleep(1e-3)}, 20)

@@ -37,6 +37,14 @@ MUTANTS = {
         ("np.searchsorted(ordered[:-1], chunk)", "np.searchsorted(ordered[:-1], chunk, side='right')"),
         ("(piece[0][piece[2]], piece[1][piece[2]])", "(piece[0][piece[2]], piece[1][~piece[2]])"),
     ],
+    "codes": [
+        ("len(set(labels)) == len(labels)", "len(set(labels)) <= len(labels)"),
+        ("not any(map(_array.on_mesh, arrays))", "True"),
+        ("max(map(max, sets)) + 3", "max(map(max, sets)) + 2"),
+        ("-1, len(position) - 2)", "0, len(position) - 2)"),
+        ("xp.where(inside, joined, width**2)", "joined"),
+        ("first * width + second", "second * width + first"),
+    ],
     "../_masks": [
         ("if label <= largest]", "if label < largest]"),
         ("chosen = chosen | mask", "chosen = chosen ^ ~mask"),
@@ -50,6 +58,8 @@ MUTANTS = {
         ("kind = np.float32 if single else np.float64", "kind = np.float32"),
         ("(p * p, r * r, p * r, xp.abs(error), error * error)", "(r * r, p * p, p * r, xp.abs(error), error * error)"),
         ("mean = near + rest", "mean = near - rest"),
+        ("0 < OFFSET * (high - low)", "0 <= OFFSET * (high - low)"),
+        ("< max(abs(low), abs(high))", "< high"),
     ],
     "merging": [
         ("weight = one.count * share", "weight = other.count * share"),
@@ -83,6 +93,7 @@ MUTANTS = {
         ("((tp, fp), (fn, tn), (tp, fn), (fp, tn))", "((tp, fp), (fn, tn), (tp, fp), (fn, tn))"),
     ],
     "matrix": [
+        ("first & referenced", "predicted & referenced"),
         ("xp.sum(apart, axis=-1), xp.sum(apart, axis=-2), tn", "xp.sum(apart, axis=-2), xp.sum(apart, axis=-1), tn"),
         ("referenced = xp.sum(shares, axis=-2", "referenced = xp.sum(shares, axis=-1"),
         ("matrix.outside > 0, axis", "matrix.outside > 1000000, axis"),
@@ -144,7 +155,7 @@ SURVIVORS: dict[tuple[str, str], str] = {
 
 
 FIRST = {
-    "confusion": "confusion", "joint": "confusion", "../_masks": "confusion", "moments": "continuous",
+    "codes": "codes", "confusion": "confusion", "joint": "confusion", "../_masks": "confusion", "moments": "continuous",
     "merging": "merging", "overlap": "counting", "rates": "counting", "agreement": "counting", "partition": "counting",
     "matrix": "matrix", "spatial": "spatial", "volume": "spatial", "continuous": "continuous",
     "image_quality": "image_quality", "windowed": "image_quality", "table": "table", "derived": "counting",

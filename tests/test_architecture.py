@@ -43,7 +43,7 @@ PACKAGE_CHAINS = {
         ("windows", "places", "reductions", "voxels", "steps", "stacked", "volumes", "planes", "subjects", "sliding"),
     ),
     "metrics": (
-        ("derived", "labels", "joint", "confusion", "matrix", "moments", "spatial", "merging"),
+        ("derived", "labels", "joint", "codes", "confusion", "matrix", "moments", "spatial", "merging"),
         ("derived", "labels", "confusion", "matrix", "moments", "overlap", "rates", "agreement", "partition"),
         ("derived", "labels", "confusion", "volume"),
         ("derived", "confusion", "moments", "continuous", "windowed", "image_quality"),

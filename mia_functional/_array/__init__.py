@@ -1,6 +1,6 @@
 """The one folder that knows array libraries: everything else is written against the standard, with what is here."""
 
-from mia_functional._array.control import fold, loop, program, result_like, reuse
+from mia_functional._array.control import by_platform, fold, loop, program, result_like, reuse
 from mia_functional._array.libraries import (
     from_numpy,
     is_cupy,
@@ -11,17 +11,29 @@ from mia_functional._array.libraries import (
     moved,
     namespace,
     on_host,
+    on_mesh,
     one_device,
     read,
     to_numpy,
     together,
 )
 from mia_functional._array.numbers import accumulator_dtype, dtype_kind, has_float64, index_dtype, ratio, widest_float
-from mia_functional._array.planes import compiled, cupy_distances, each, host_call, in_slabs, replace_if, scan, window
+from mia_functional._array.planes import (
+    compiled,
+    cupy_distances,
+    each,
+    gathered,
+    host_call,
+    in_slabs,
+    replace_if,
+    scan,
+    window,
+)
 from mia_functional._array.randomness import integers, normal, split, uniform
 from mia_functional._array.sums import (
     add_up,
     any_weight,
+    histogram,
     largest,
     sliding_sum,
     smallest_covering,
@@ -47,6 +59,7 @@ __all__ = [
     "along",
     "any_weight",
     "block",
+    "by_platform",
     "clamp",
     "compiled",
     "cupy_distances",
@@ -54,7 +67,9 @@ __all__ = [
     "each",
     "fold",
     "from_numpy",
+    "gathered",
     "has_float64",
+    "histogram",
     "host_call",
     "in_slabs",
     "index_dtype",
@@ -70,6 +85,7 @@ __all__ = [
     "namespace",
     "normal",
     "on_host",
+    "on_mesh",
     "one_device",
     "program",
     "ratio",

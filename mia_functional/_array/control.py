@@ -75,3 +75,8 @@ def program(function: Callable[..., Any], network: Callable[..., Any], *argument
 
 PROGRAMS: weakref.WeakKeyDictionary[Any, Any] = weakref.WeakKeyDictionary()
 """Programs of functions that `jax.jit` made."""
+
+
+def by_platform(cpu: Callable[..., Any], other: Callable[..., Any], *arrays: Array) -> Any:
+    """Return `cpu(*arrays)` in a program for the CPU, and `other(*arrays)` in one for another device; JAX only."""
+    return sys.modules["jax"].lax.platform_dependent(*arrays, cpu=cpu, default=other)

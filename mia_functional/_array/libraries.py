@@ -124,6 +124,11 @@ def is_traced(array: Array) -> bool:
     return jax is not None and isinstance(array, jax.core.Tracer)
 
 
+def on_mesh(array: Array) -> bool:
+    """Tell whether an array, perhaps traced, is known to lie on a mesh of devices, in parts or as copies."""
+    return bool(compat.is_jax_array(array)) and not sys.modules["jax"].typeof(array).sharding.mesh.empty
+
+
 def is_numpy(array: Array) -> bool:
     """Tell whether an array is NumPy's."""
     return bool(compat.is_numpy_array(array))

@@ -85,13 +85,20 @@ def compiled(function: Callable[..., Any], *arrays: Array, **options: Any) -> An
         return function(*arrays, **options)
     if not any(map(is_traced, arrays)):
         return _program(function, tuple(options.items()))(*arrays)
+    return gathered(functools.partial(function, **options), *arrays)
+
+
+def gathered(function: Callable[..., Any], *arrays: Array) -> Any:
+    """Return `function(*arrays)`; JAX arrays that are sharded over the explicit axes of a mesh are gathered first."""
+    if not all(map(compat.is_jax_array, arrays)):
+        return function(*arrays)
     sharding = sys.modules["jax"].sharding
     for mesh in (sys.modules["jax"].typeof(array).sharding.mesh for array in arrays):
         if sharding.AxisType.Explicit in mesh.axis_types:
-            gathered = sharding.auto_axes(functools.partial(function, **options), out_sharding=sharding.PartitionSpec())
+            automatic = sharding.auto_axes(function, out_sharding=sharding.PartitionSpec())
             with sharding.use_abstract_mesh(mesh):
-                return gathered(*arrays)
-    return function(*arrays, **options)
+                return automatic(*arrays)
+    return function(*arrays)
 
 
 @functools.lru_cache(maxsize=256)

@@ -16,6 +16,9 @@ from mia_functional.typing import Array
 CHUNK = 2**13
 """How many entries a JAX program for the CPU takes at once, so that they stay in its cache."""
 
+COUNTED = 2**16
+"""How many codes a JAX program counts at once."""
+
 TERMS = 32
 """How many numbers a JAX program adds one after the other."""
 
@@ -43,6 +46,32 @@ def add_up(array: Array) -> Array:
         rest = xp.zeros((-array.shape[0] % TERMS, *array.shape[1:]), array.dtype)
         array = xp.concatenate([array, rest]).reshape(TERMS, -1, *array.shape[1:]).sum(axis=0)
     return array.sum(axis=0)
+
+
+def histogram(code: Callable[..., Array], arrays: tuple[Array, ...], size: int) -> Array:
+    """Return how often each whole number below `size` is in `code(*arrays)`, which may hold larger ones; JAX only.
+
+    The function is called with chunks of the arrays, which stay in the cache of a processor.
+    """
+    jax = sys.modules["jax"]
+    number = math.prod(arrays[0].shape)
+    whole = number // COUNTED
+
+    def add(counts: Array, parts: list[Array]) -> Array:
+        return counts.at[code(*parts)].add(1, mode="drop")
+
+    def counted(*volumes: Array) -> Array:
+        flat = [volume.reshape(-1) for volume in volumes]
+
+        def step(chunk: Array, counts: Array) -> Array:
+            return add(counts, [jax.lax.dynamic_slice_in_dim(part, chunk * COUNTED, COUNTED) for part in flat])
+
+        counts = jax.numpy.zeros(size, int)
+        if whole:
+            counts = jax.lax.fori_loop(0, whole, step, counts)
+        return add(counts, [part[whole * COUNTED :] for part in flat])
+
+    return jax.custom_batching.sequential_vmap(counted)(*arrays)
 
 
 def sum_in_slabs(function: Callable[..., Array], arrays: tuple[Array, ...], reach: int) -> Array:

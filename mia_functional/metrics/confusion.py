@@ -7,13 +7,14 @@ x64).
 
 import math
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any, NamedTuple, Protocol, TypeVar, cast, overload
 
 import numpy as np
 
 from mia_functional import _array, _check
 from mia_functional._masks import binary, label_map, label_sets, select
-from mia_functional.metrics import joint
+from mia_functional.metrics import codes, joint
 from mia_functional.metrics.derived import derived
 from mia_functional.typing import Array, Label, Labels
 
@@ -186,7 +187,28 @@ def _device_sizes(
     function: str, arrays: tuple[Array, Array, Array | None], sets: Any, axes: tuple[int, ...]
 ) -> tuple[Array, Array]:
     """Return the sizes (*kept, L, 3) of intersection, prediction and reference, and the voxels (*kept, 1)."""
-    prediction, reference, mask = arrays
+    check = binary if sets is None else label_map
+    maps = check(function, "prediction", arrays[0]), check(function, "reference", arrays[1])
+    given = maps if arrays[2] is None else (*maps, arrays[2])
+    compared = partial(_compared_sizes, sets, axes)
+    if sets is None or not codes.usable(given, sets, axes):
+        return compared(*given)
+    found: tuple[Array, Array] = _array.by_platform(partial(_counted_sizes, sets), compared, *given)
+    return found
+
+
+def _counted_sizes(sets: Any, prediction: Array, reference: Array, mask: Array | None = None) -> tuple[Array, Array]:
+    """Return the sizes from the joint counts of the label sets."""
+    counts = codes.matrix(prediction, reference, mask, sets)
+    xp = _array.library(counts)
+    sizes = xp.stack([xp.linalg.diagonal(counts), xp.sum(counts, axis=1), xp.sum(counts, axis=0)], axis=-1)
+    return sizes[:-1, :], xp.sum(counts, keepdims=True)[0]
+
+
+def _compared_sizes(
+    sets: Any, axes: tuple[int, ...], prediction: Array, reference: Array, mask: Array | None = None
+) -> tuple[Array, Array]:
+    """Return the sizes by comparing the maps with every label set."""
     xp = _array.library(prediction)
     inside = xp.ones_like(prediction, dtype=xp.bool) if mask is None else mask
 
@@ -194,24 +216,22 @@ def _device_sizes(
         first, second = predicted & inside, referenced & inside
         return xp.stack([count(part, axes) for part in (first & second, first, second)], axis=-1)
 
-    if sets is None:
-        rows = [sizes(binary(function, "prediction", prediction), binary(function, "reference", reference))]
-    else:
-        maps = label_map(function, "prediction", prediction), label_map(function, "reference", reference)
-        rows = _of_sets(sizes, maps, sets)
+    maps = prediction, reference
+    rows = [sizes(*maps)] if sets is None else of_sets(sizes, maps, sets)
     return xp.stack(rows, axis=-2), xp.expand_dims(count(inside, axes), axis=-1)
 
 
-def _of_sets(
-    sizes: Callable[[Array, Array], Array], maps: tuple[Array, Array], sets: tuple[tuple[int, ...], ...]
-) -> list[Array]:
-    """Return the sizes of every label set; by one loop in a JAX program if every set is one label."""
+def of_sets(function: Callable[..., Array], maps: tuple[Array, ...], sets: tuple[tuple[int, ...], ...]) -> list[Array]:
+    """Return what a function makes of the masks of every label set in the maps; by one loop in a JAX program.
+
+    Sets of several labels, and labels that a map cannot hold, take a call each there too.
+    """
     xp = _array.library(*maps)
     limit = min(xp.iinfo(array.dtype).max for array in maps)
     if any(map(_array.is_traced, maps)) and all(len(one) == 1 and one[0] <= limit for one in sets):
         rows = tuple(tuple(xp.asarray(one[0], dtype=array.dtype) for array in maps) for one in sets)
-        return list(_array.each(lambda first, second: sizes(maps[0] == first, maps[1] == second), rows))
-    return [sizes(*(select(array, one) for array in maps)) for one in sets]
+        return list(_array.each(lambda *values: function(*(m == v for m, v in zip(maps, values, strict=True))), rows))
+    return [function(*(select(array, one) for array in maps)) for one in sets]
 
 
 def count(mask: Array, axes: tuple[int, ...]) -> Array:

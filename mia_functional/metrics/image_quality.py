@@ -12,8 +12,7 @@ import numpy as np
 
 from mia_functional import _array, _check
 from mia_functional.metrics import windowed
-from mia_functional.metrics.confusion import paired
-from mia_functional.metrics.moments import PairedMoments, from_moments, real
+from mia_functional.metrics.moments import PairedMoments, from_moments, images
 from mia_functional.typing import Array
 
 LUMINANCE, CONTRAST = 0.01, 0.03
@@ -116,46 +115,53 @@ def structural_similarity(
         gaussian_window()); with slice_axis=0, fastMRI.
     """
     name = "structural_similarity"
-    prediction, reference, _ = paired(name, prediction, reference)
-    for argument, array in (("prediction", prediction), ("reference", reference)):
-        real(name, argument, array)
+    prediction, reference = images(name, prediction, reference)
     data_range = None if data_range is None else _positive(name, data_range)
     axes, weights = _window(name, window, prediction.shape, slice_axis)
     size = len(weights) ** len(axes)
     factor = size / (size - 1) if sample_covariance and size > 1 else 1.0
-    xp = _array.library(prediction)
-    peak = xp.astype(xp.max(reference), _array.accumulator_dtype(reference)) if data_range is None else data_range
-    constants = 2 * (LUMINANCE * peak) ** 2, 2 * (CONTRAST * peak) ** 2 / factor
-    mean_of = _host_mean if _array.on_host(prediction) and _array.on_host(reference) else _device_mean
+    options = weights, axes, data_range, factor
     with np.errstate(all="ignore"):
-        similar = mean_of((prediction, reference), weights, axes, constants)
-    return similar if data_range is not None else xp.where(peak > 0, similar, xp.full_like(similar, math.nan))
+        if _array.on_host(prediction) and _array.on_host(reference):
+            return _host_mean(*options, prediction, reference)
+        similar: Array = _array.gathered(partial(_device_mean, *options), prediction, reference)
+    return similar
+
+
+def _constants(reference: Array, data_range: float | None, factor: float) -> tuple[Any, Any, Any]:
+    """Return the data range, 2 C1, and 2 C2 divided by the factor of the covariances."""
+    xp = _array.library(reference)
+    peak = xp.astype(xp.max(reference), _array.accumulator_dtype(reference)) if data_range is None else data_range
+    return peak, 2 * (LUMINANCE * peak) ** 2, 2 * (CONTRAST * peak) ** 2 / factor
 
 
 def _host_mean(
-    images: tuple[Array, Array], weights: tuple[float, ...], axes: tuple[int, ...], constants: tuple[Any, Any]
+    weights: tuple[float, ...], axes: tuple[int, ...], data_range: float | None, factor: float, p: Array, r: Array
 ) -> Array:
-    """Return the mean similarity of images in the host's memory."""
-    xp = _array.library(images[0])
-    native = _array.to_numpy(images[0]), _array.to_numpy(images[1])
-    value = windowed.mean_similarity(native, weights, axes, (float(constants[0]), float(constants[1])))
-    return xp.astype(_array.from_numpy(np.asarray(value), xp, images[0]), _array.widest_float(xp, images[0]))
+    """Return the mean similarity of two images in the host's memory."""
+    xp = _array.library(p)
+    peak, low, high = map(float, _constants(r, data_range, factor))
+    native = _array.to_numpy(p), _array.to_numpy(r)
+    value = windowed.mean_similarity(native, weights, axes, (low, high)) if peak > 0 else math.nan
+    return xp.astype(_array.from_numpy(np.asarray(value), xp, p), _array.widest_float(xp, p))
 
 
 def _device_mean(
-    images: tuple[Array, Array], weights: tuple[float, ...], axes: tuple[int, ...], constants: tuple[Any, Any]
+    weights: tuple[float, ...], axes: tuple[int, ...], data_range: float | None, factor: float, p: Array, r: Array
 ) -> Array:
-    """Return the mean similarity of images on any device and under `jit`."""
-    xp = _array.library(images[0])
-    dtype = xp.result_type(*map(_array.accumulator_dtype, images))
-    pair = xp.astype(images[0], dtype), xp.astype(images[1], dtype)
-    reach = windowed.reach(weights, axes, pair[0].ndim)
-    total = _array.sum_in_slabs(partial(_similarity, weights, axes, constants), pair, reach[0])
-    return total / math.prod(windowed.places(pair[0].shape, reach))
+    """Return the mean similarity of two images on any device and under `jit`."""
+    xp = _array.library(p)
+    peak, *constants = _constants(r, data_range, factor)
+    dtype = xp.result_type(_array.accumulator_dtype(p), _array.accumulator_dtype(r))
+    reach = windowed.reach(weights, axes, p.ndim)
+    similarity = partial(_similarity, weights, axes, constants)
+    total = _array.sum_in_slabs(similarity, (xp.astype(p, dtype), xp.astype(r, dtype)), reach[0])
+    similar = total / math.prod(windowed.places(p.shape, reach))
+    return similar if data_range is not None else xp.where(peak > 0, similar, xp.full_like(similar, math.nan))
 
 
 def _similarity(
-    weights: tuple[float, ...], axes: tuple[int, ...], constants: tuple[Any, Any], p: Array, r: Array
+    weights: tuple[float, ...], axes: tuple[int, ...], constants: Sequence[Any], p: Array, r: Array
 ) -> Array:
     """Return the similarity in every window.
 

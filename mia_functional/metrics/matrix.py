@@ -5,14 +5,15 @@ Every voxel has one class on either side; the background is a class like any oth
 
 import math
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from typing import Any, NamedTuple, Protocol, cast, overload
 
 import numpy as np
 
 from mia_functional import _array, _check
-from mia_functional._masks import label_map, label_sets, select
-from mia_functional.metrics import joint
-from mia_functional.metrics.confusion import ConfusionCounts, count, countable, paired, reduced, walkable
+from mia_functional._masks import label_map, label_sets
+from mia_functional.metrics import codes, joint
+from mia_functional.metrics.confusion import ConfusionCounts, count, countable, of_sets, paired, reduced, walkable
 from mia_functional.metrics.derived import derived
 from mia_functional.typing import Array, Label, Labels
 
@@ -81,17 +82,36 @@ def confusion_matrix(
 def _device_matrix(
     function: str, arrays: tuple[Array, Array, Array | None], sets: Any, axes: tuple[int, ...]
 ) -> ConfusionMatrix:
+    """Return the matrix on any device and under `jit`."""
+    maps = label_map(function, "prediction", arrays[0]), label_map(function, "reference", arrays[1])
+    given = maps if arrays[2] is None else (*maps, arrays[2])
+    compared = partial(_compared_matrix, sets, axes)
+    if not codes.usable(given, sets, axes):
+        return compared(*given)
+    found: ConfusionMatrix = _array.by_platform(partial(_counted_matrix, sets), compared, *given)
+    return found
+
+
+def _counted_matrix(sets: Any, prediction: Array, reference: Array, mask: Array | None = None) -> ConfusionMatrix:
+    """Return the matrix from the joint counts of the classes."""
+    joined = codes.matrix(prediction, reference, mask, sets)
+    counts, xp = joined[:-1, :-1], _array.library(joined)
+    return ConfusionMatrix(counts, xp.sum(joined) - xp.sum(counts))
+
+
+def _compared_matrix(
+    sets: Any, axes: tuple[int, ...], prediction: Array, reference: Array, mask: Array | None = None
+) -> ConfusionMatrix:
     """Return the matrix by comparing with every pair of classes."""
-    prediction, reference, mask = arrays
     xp = _array.library(prediction)
     inside = xp.ones_like(prediction, dtype=xp.bool) if mask is None else mask
-    maps = label_map(function, "prediction", prediction), label_map(function, "reference", reference)
-    rows = []
-    for one in sets:
-        predicted = select(maps[0], one) & inside
-        meet = [count(predicted & select(maps[1], other), axes) for other in sets]
-        rows.append(xp.stack(meet, axis=-1))
-    counts = xp.stack(rows, axis=-2)
+
+    def row(predicted: Array) -> Array:
+        first = predicted & inside
+        meet = of_sets(lambda referenced: count(first & referenced, axes), (reference,), sets)
+        return xp.stack(meet, axis=-1)
+
+    counts = xp.stack(of_sets(row, (prediction,), sets), axis=-2)
     return ConfusionMatrix(counts, count(inside, axes) - xp.sum(counts, axis=(-2, -1)))
 
 

@@ -2,10 +2,12 @@
 
 Axes: all axes of a case are spatial and all are reduced, unless `axis` names fewer. Integers, booleans and half floats
 are promoted before any arithmetic. Scatter is summed of differences from a mean, so that an offset of the images,
-however large, does not cancel.
+however large, does not cancel. A NumPy image beside one of JAX without 64-bit floats becomes float32; a warning says so
+if it lies so far from zero that this matters.
 """
 
 import math
+import warnings
 from collections.abc import Callable
 from typing import Any, NamedTuple, Protocol, cast, overload
 
@@ -18,6 +20,10 @@ from mia_functional.typing import Array
 
 CHUNK = 2**13
 """Voxels at a time in the host's memory; buffers stay in the cache, and BLAS starts no threads for so few."""
+
+
+OFFSET = 1000
+"""So many ranges of an image from zero, single precision leaves four digits of what varies in it."""
 
 
 class PairedMoments(NamedTuple):
@@ -77,19 +83,34 @@ def paired_moments(prediction: Array, reference: Array, *, axis: int | tuple[int
         Chan, Golub and LeVeque 1983, doi 10.1080/00031305.1983.10483115.
     """
     name = "paired_moments"
-    prediction, reference, _ = paired(name, prediction, reference)
-    for argument, array in (("prediction", prediction), ("reference", reference)):
-        real(name, argument, array)
+    prediction, reference = images(name, prediction, reference)
     axes = reduced(name, axis, prediction.ndim)
     moments_of = _host_moments if walkable((prediction, reference), axes) else _device_moments
     with np.errstate(invalid="ignore", over="ignore"):
         return moments_of(prediction, reference, axes)
 
 
-def real(function: str, argument: str, array: Array) -> None:
-    """Refuse arrays that do not hold real numbers."""
-    if _array.dtype_kind(array) not in ("bool", "integer", "float"):
-        _check.invalid_kind(function, argument, "hold real numbers", f"dtype {array.dtype}")
+def images(function: str, prediction: Array, reference: Array) -> tuple[Array, Array]:
+    """Return a pair of images, of real numbers and one shape, in one library and on one device."""
+    first, second, _ = paired(function, prediction, reference)
+    for argument, given, image in (("prediction", prediction, first), ("reference", reference, second)):
+        if _array.dtype_kind(image) not in ("bool", "integer", "float"):
+            _check.invalid_kind(function, argument, "hold real numbers", f"dtype {image.dtype}")
+        if _array.is_numpy(given) and not _array.is_numpy(image) and given.dtype.kind == "f":
+            _warn_of_lost_digits(function, argument, given, _array.library(image).finfo(image.dtype).bits)
+    return first, second
+
+
+def _warn_of_lost_digits(function: str, argument: str, image: Any, bits: int) -> None:
+    """Warn if a NumPy image, moved to a library that holds its floats in fewer bits, lies far from zero."""
+    if bits >= 8 * image.dtype.itemsize:
+        return
+    low, high = float(image.min()), float(image.max())
+    if 0 < OFFSET * (high - low) < max(abs(low), abs(high)):
+        words = (
+            f"{function}: `{argument}` is more than {OFFSET} times its range away from zero, and becomes float{bits}"
+        )
+        warnings.warn(f"{words}; subtract an offset, or switch on 64-bit floats.", RuntimeWarning, stacklevel=2)
 
 
 def _device_moments(prediction: Array, reference: Array, axes: tuple[int, ...]) -> PairedMoments:

@@ -1,6 +1,7 @@
 """Moments of pairs of images, and the errors and correlations that follow from them."""
 
 import math
+from contextlib import nullcontext
 from fractions import Fraction
 from functools import partial
 
@@ -111,6 +112,24 @@ def test_many_small_cells_of_either_byte_order_keep_double_precision():
     fields = paired_moments(prediction.astype(">f8"), reference.astype(">f8"), axis=1)
     expected = [exact_moments(p, r) for p, r in zip(prediction, reference, strict=True)]
     np.testing.assert_allclose(np.stack(fields, axis=1), expected, rtol=1e-12)
+
+
+def test_double_precision_that_single_precision_spoils_is_not_lost_silently():
+    import jax
+    import torch
+
+    for metric in (metrics.mean_squared_error, metrics.structural_similarity):
+        for offset, warned in ((1e4, True), (-1e4, True), (500, False)):
+            prediction, reference = images((8, 9), offset=offset)
+            for arrays in ((jax.numpy.asarray(prediction), reference), (prediction, jax.numpy.asarray(reference))):
+                with pytest.warns(RuntimeWarning, match="becomes float32") if warned else nullcontext():
+                    metric(*arrays)
+    prediction, reference = images((8, 9), offset=1e4)
+    value = metrics.mean_squared_error(torch.asarray(prediction), reference)
+    np.testing.assert_allclose(value, np.mean((prediction - reference) ** 2), rtol=1e-12)
+    single = jax.numpy.asarray(prediction)
+    metrics.mean_squared_error(single, reference.astype(np.float32))
+    metrics.mean_squared_error(single, np.full((8, 9), 1e4))
 
 
 @pytest.mark.parametrize("axis", [(1, 2), 0, (0, -1)])

@@ -147,42 +147,61 @@ import jax, numpy as np
 from functools import partial
 from jax.sharding import AxisType, NamedSharding, PartitionSpec as P
 from mia_functional import metrics
-from mia_functional.metrics import confusion_counts, identity, merge, paired_moments
+from mia_functional.metrics import confusion_counts, confusion_matrix, merge, paired_moments, structural_similarity
 
 assert len(jax.devices()) == 4
 rng = np.random.default_rng(0)
-labels = (1, 2, (1, 2), 3)
 maps = rng.integers(0, 4, (2, 16, 6, 8)).astype(np.uint8)
 images = rng.standard_normal((2, 16, 6, 8)).astype(np.float32)
-counts = confusion_counts(*maps, labels=labels)
+images[1] += 2 * images[0]
 moments = paired_moments(*images)
+functions = [
+    partial(confusion_counts, labels=(1, 2, (1, 2), 3)),
+    partial(confusion_counts, labels=(0, 1, 2, 3)),
+    partial(confusion_matrix, labels=(0, (1, 2), 3)),
+]
+statistics = [function(*maps) for function in functions]
+
+def same(found, expected):
+    jax.tree.map(np.testing.assert_array_equal, found, expected)
+
+def in_place(function, *arrays):
+    text = jax.jit(function).lower(*arrays).compile().as_text()
+    return "all-reduce" in text and "all-gather" not in text and "all-to-all" not in text
 
 for kind in (AxisType.Auto, AxisType.Explicit):
     for spec in (P("x"), P(None, None, "x")):
         mesh = jax.make_mesh((4,), ("x",), axis_types=(kind,))
         place = NamedSharding(mesh, spec)
+        pair = [jax.device_put(one, place) for one in maps]
+        for function, expected in zip(functions, statistics):
+            same(jax.jit(function)(*pair), expected)
+            assert in_place(function, *pair), (kind, spec)
+            with jax.set_mesh(mesh):
+                same(jax.jit(lambda *pair: jax.jit(function)(*(one + 0 for one in pair)))(*pair), expected)
+                same(function(*pair), expected)
         with jax.set_mesh(mesh):
-            pair = [jax.device_put(one, place) for one in maps]
-            function = jax.jit(partial(confusion_counts, labels=labels))
-            for field, expected in zip(function(*pair), counts):
-                np.testing.assert_array_equal(field, expected)
-            text = function.lower(*pair).compile().as_text()
-            assert "all-reduce" in text and "all-gather" not in text and "all-to-all" not in text, kind
-            for field, expected in zip(confusion_counts(*pair, labels=labels), counts):
-                np.testing.assert_array_equal(field, expected)
             pair = [jax.device_put(one, place) for one in images]
             for field, expected in zip(jax.jit(paired_moments)(*pair), moments):
                 np.testing.assert_allclose(field, expected, rtol=2e-6, atol=1e-4)
+            for limit in (2.0, None):
+                function = partial(structural_similarity, window=3, data_range=limit)
+                np.testing.assert_allclose(jax.jit(function)(*pair), function(*images), atol=1e-6)
 
 mesh = jax.make_mesh((4,), ("x",), axis_types=(AxisType.Auto,))
-
-@jax.jit
-@partial(jax.shard_map, mesh=mesh, in_specs=(P("x"), P("x")), out_specs=P())
-def summed(prediction, reference):
-    return jax.lax.psum(confusion_counts(prediction, reference, labels=labels), "x")
-
-for field, expected in zip(summed(*maps), counts):
-    np.testing.assert_array_equal(field, expected)
+place = NamedSharding(mesh, P("x"))
+batches = [jax.device_put(one.reshape(4, 4, 6, 8), place) for one in maps]
+for function, expected in zip(functions, statistics):
+    constrained = lambda *pair: function(*(jax.lax.with_sharding_constraint(one, place) for one in pair))
+    same(jax.jit(constrained)(*maps), expected)
+    assert in_place(constrained, *maps)
+    same(jax.jit(function, in_shardings=(place, place))(*maps), expected)
+    batched = jax.jit(jax.vmap(function))(*batches)
+    same(jax.tree.map(lambda field: field.sum(axis=0), batched), expected)
+    spread = jax.shard_map(
+        lambda *pair: jax.lax.psum(function(*pair), "x"), mesh=mesh, in_specs=(P("x"), P("x")), out_specs=P()
+    )
+    same(jax.jit(spread)(*maps), expected)
 
 @jax.jit
 @partial(jax.shard_map, mesh=mesh, in_specs=(P("x"), P("x")), out_specs=P(), check_vma=False)
