@@ -16,7 +16,15 @@ from mia_functional._array.libraries import (
     to_numpy,
     together,
 )
-from mia_functional._array.numbers import accumulator_dtype, dtype_kind, has_float64, index_dtype, ratio, widest_float
+from mia_functional._array.numbers import (
+    accumulator_dtype,
+    dtype_kind,
+    has_float64,
+    holds,
+    index_dtype,
+    ratio,
+    widest_float,
+)
 from mia_functional._array.planes import compiled, cupy_distances, each, host_call, in_slabs, replace_if, scan, window
 from mia_functional._array.randomness import integers, normal, split, uniform
 from mia_functional._array.sums import (
@@ -45,6 +53,7 @@ __all__ = [
     "fold",
     "from_numpy",
     "has_float64",
+    "holds",
     "host_call",
     "in_slabs",
     "index_dtype",

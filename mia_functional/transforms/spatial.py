@@ -79,7 +79,6 @@ def pad(
     """
     _check.shaped("pad", "target", target)
     count = len(target.shape) - (not isinstance(target, Geometry))
-    _check.call("pad", "pad_mode", pad_mode, PAD_MODES)
     each = (widths,) * count if _check.is_integer(widths) else widths
     if not isinstance(each, Sequence):
         _check.invalid_kind("pad", "widths", "be a whole number, or one entry per axis", _check.described(widths))
@@ -87,7 +86,7 @@ def pad(
     both = [_check.integers("pad", "widths", pair, length=2, minimum=0) for pair in pairs]
     sizes = _spatial("pad", target, len(both))
     shape = tuple(before + size + after for (before, after), size in zip(both, sizes, strict=True))
-    return _window(target, tuple(-before for before, _ in both), shape, pad_value, pad_mode)
+    return _window("pad", target, tuple(-before for before, _ in both), shape, pad_value, pad_mode)
 
 
 def crop_or_pad(target: Any, shape: Sequence[int | None], *, pad_value: float = 0, pad_mode: PadMode = constant) -> Any:
@@ -110,12 +109,11 @@ def crop_or_pad(target: Any, shape: Sequence[int | None], *, pad_value: float = 
     """
     if not isinstance(shape, Sequence):
         _check.invalid_kind("crop_or_pad", "shape", "be a sequence with an entry per axis", _check.described(shape))
-    _check.call("crop_or_pad", "pad_mode", pad_mode, PAD_MODES)
     sizes = _spatial("crop_or_pad", target, len(shape))
     wanted = tuple(size if entry is None else entry for entry, size in zip(shape, sizes, strict=True))
     new = _check.integers("crop_or_pad", "shape", wanted, minimum=1)
     start = tuple(int((size - length) / 2) for size, length in zip(sizes, new, strict=True))
-    return _window(target, start, new, pad_value, pad_mode)
+    return _window("crop_or_pad", target, start, new, pad_value, pad_mode)
 
 
 def shift(array: Array, offset: Any, *, fill: float = 0, wrap: bool = False) -> Array:
@@ -141,20 +139,22 @@ def shift(array: Array, offset: Any, *, fill: float = 0, wrap: bool = False) -> 
     """
     steady = not _array.is_traced(offset)
     given = np.asarray(_check.integers("shift", "offset", _concrete(offset), minimum=FARTHEST)) if steady else offset
-    outer = _check.number("shift", "fill", fill)
     xp, (array, steps) = _array.together("shift", array=array, offset=given)
+    _array.holds("shift", "fill", fill, array)
     for axis, size in enumerate(_spatial("shift", array, steps.shape[0])):
         places = _array.along(xp, np.arange(size), 0, xp.empty_like(steps[:1])) - steps[axis]
         moved = xp.take(array, places % size, axis=axis)
         inside = xp.reshape((places >= 0) & (places < size), (-1, *(1,) * (array.ndim - axis - 1)))
-        array = moved if wrap else xp.where(inside, moved, xp.full_like(moved, outer))
+        array = moved if wrap else xp.where(inside, moved, xp.full_like(moved, fill))
     return array
 
 
-def _window(target: Any, start: Shape, shape: Shape, pad_value: float, pad_mode: PadMode) -> Any:
+def _window(function: str, target: Any, start: Shape, shape: Shape, pad_value: float, pad_mode: PadMode) -> Any:
     """Return the box of a shape from a start on, which may reach outside; or its geometry."""
+    _check.call(function, "pad_mode", pad_mode, PAD_MODES)
     if isinstance(target, Geometry):
         return regrid(target, shape, start)
+    _array.holds(function, "pad_value", pad_value, target)
     index = tuple(slice(low, low + length) for low, length in zip(start, shape, strict=True))
     return extract(target, index, pad_value=pad_value, pad_mode=pad_mode)
 

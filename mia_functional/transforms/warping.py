@@ -286,11 +286,11 @@ def _warp(
     """Return the values of an array at places, and `fill` outside; in the dtype of the array."""
     xp = _array.library(array)
     rule = interpolation_of(function, array, interpolation)
-    outer = _check.number(function, "fill", fill)
+    _array.holds(function, "fill", fill, array)
     values = xp.astype(sample(_opened(array), places, rule), array.dtype, copy=False)
     beyond = outside(places, array.shape[: len(places)])
     beyond = xp.reshape(beyond, (*beyond.shape, *(1,) * (array.ndim - len(places))))
-    return xp.where(beyond, xp.full_like(values, outer), values)
+    return xp.where(beyond, xp.full_like(values, fill), values)
 
 
 def _opened(array: Array) -> Array:
