@@ -65,7 +65,7 @@ def extract(
         index: One entry per leading axis, as `mia_functional.indexing` yields; it may reach outside of the source.
         margin: Voxels of context to add on both sides: a number for all axes of the index, or one entry per axis, a
             number or `(before, after)`; a plane becomes a slab.
-        pad_value: What lies outside of the source, with `pad_mode=constant`; cast to the dtype of the source.
+        pad_value: What lies outside of the source, with `pad_mode=constant`; the dtype of the source has to hold it.
         pad_mode: `constant`, `edge` or `reflect`, or any function of the same kind.
         channels: Positions on the last axis to take, in this order; all where left out.
 

@@ -136,7 +136,7 @@ def mask_outside(image: Array, mask: Array, *, value: float = 0.0) -> Array:
     Args:
         image: Array `(*spatial, channel)` of any dtype.
         mask: Mask `(*spatial, 1)` or of the image's shape: bool, or numbers that are 0 outside.
-        value: What to write there; cast to the dtype of the image.
+        value: What to write there; the dtype of the image has to hold it.
 
     Returns:
         Array of the image's shape and dtype.

@@ -61,7 +61,7 @@ def pad(
     Args:
         target: Array of any library, or a `Geometry`.
         widths: Voxels on both sides of all spatial axes; or for every axis a number or (before, after).
-        pad_value: What to fill in, with `pad_mode=constant`; cast to the dtype of the array.
+        pad_value: What to fill in, with `pad_mode=constant`; the dtype of the array has to hold it.
         pad_mode: `constant`, `edge` or `reflect` of `mia_functional.extraction`.
 
     Returns:
@@ -97,7 +97,7 @@ def crop_or_pad(target: Any, shape: Sequence[int | None], *, pad_value: float = 
     Args:
         target: Array of any library, or a `Geometry`.
         shape: Voxels along each axis; None leaves an axis as it is.
-        pad_value: What to fill in, with `pad_mode=constant`; cast to the dtype of the array.
+        pad_value: What to fill in, with `pad_mode=constant`; the dtype of the array has to hold it.
         pad_mode: `constant`, `edge` or `reflect` of `mia_functional.extraction`.
 
     Returns:
@@ -124,7 +124,7 @@ def shift(array: Array, offset: Any, *, fill: float = 0, wrap: bool = False) -> 
     Args:
         array: Array `(*spatial, ...)` of any dtype.
         offset: Voxels along each leading axis: whole numbers, as a sequence or an array, which may be traced.
-        fill: What comes in at the border; cast to the dtype of the array.
+        fill: What comes in at the border; the dtype of the array has to hold it.
         wrap: Bring in what left at the opposite border instead.
 
     Returns:

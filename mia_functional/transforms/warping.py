@@ -111,7 +111,7 @@ def resample_onto(
         geometry: Where the array lies.
         onto: The grid of the result.
         interpolation: `linear`, `nearest` or a function like them.
-        fill: Value of what lies outside of the array.
+        fill: Value of what lies outside of the array; its dtype has to hold it.
 
     Returns:
         Array `(*onto.shape, ...)` of the same dtype.
@@ -147,7 +147,7 @@ def warp(array: Array, places: Array, *, interpolation: Interpolation | None = N
         array: Array `(*spatial, ...)` of d spatial axes.
         places: Array `(d, *shape)`: for every voxel of the result its place in `array`, in voxels.
         interpolation: `linear`, `nearest` or a function like them.
-        fill: Value of what lies outside of the array.
+        fill: Value of what lies outside of the array; its dtype has to hold it.
 
     Returns:
         Array `(*shape, ...)` of the same dtype.
@@ -180,7 +180,7 @@ def affine(
         matrix: Floats `(d, d)`, in voxels; may be traced.
         offset: Floats `(d,)`, in voxels; may be traced.
         interpolation: `linear`, `nearest` or a function like them.
-        fill: Value of what lies outside of the array.
+        fill: Value of what lies outside of the array; its dtype has to hold it.
 
     Returns:
         Array of the same shape and dtype.
@@ -219,7 +219,7 @@ def elastic(array: Array, control: Array, *, interpolation: Interpolation | None
         control: Displacements of the control points along each axis in voxels, `(d, *points)` with at least 4 points
             along each axis; may be traced.
         interpolation: `linear`, `nearest` or a function like them.
-        fill: Value of what lies outside of the array.
+        fill: Value of what lies outside of the array; its dtype has to hold it.
 
     Returns:
         Array of the same shape and dtype.
