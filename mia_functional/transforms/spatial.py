@@ -141,7 +141,7 @@ def shift(array: Array, offset: Any, *, fill: float = 0, wrap: bool = False) -> 
     given = np.asarray(_check.integers("shift", "offset", _concrete(offset), minimum=FARTHEST)) if steady else offset
     xp, (array, steps) = _array.together("shift", array=array, offset=given)
     _array.holds("shift", "fill", fill, array)
-    for axis, size in enumerate(_spatial("shift", array, steps.shape[0])):
+    for axis, size in enumerate(_spatial("shift", array, steps.shape[0], argument="array")):
         places = _array.along(xp, np.arange(size), 0, xp.empty_like(steps[:1])) - steps[axis]
         moved = xp.take(array, places % size, axis=axis)
         inside = xp.reshape((places >= 0) & (places < size), (-1, *(1,) * (array.ndim - axis - 1)))
@@ -159,11 +159,11 @@ def _window(function: str, target: Any, start: Shape, shape: Shape, pad_value: f
     return extract(target, index, pad_value=pad_value, pad_mode=pad_mode)
 
 
-def _spatial(function: str, target: Any, count: int) -> Shape:
+def _spatial(function: str, target: Any, count: int, *, argument: str = "target") -> Shape:
     """Return the first `count` sizes of an array or a geometry."""
-    _check.shaped(function, "target", target)
+    _check.shaped(function, argument, target)
     if len(target.shape) < count or (isinstance(target, Geometry) and len(target.shape) != count):
-        _check.invalid_value(function, "target", f"have {count} spatial axes", f"shape {tuple(target.shape)}")
+        _check.invalid_value(function, argument, f"have {count} spatial axes", f"shape {tuple(target.shape)}")
     return tuple(target.shape[:count])
 
 
