@@ -65,7 +65,7 @@ def extract(
         index: One entry per leading axis, as `mia_functional.indexing` yields; it may reach outside of the source.
         margin: Voxels of context to add on both sides: a number for all axes of the index, or one entry per axis, a
             number or `(before, after)`; a plane becomes a slab.
-        pad_value: What lies outside of the source, with `pad_mode=constant`; cast to the dtype of the source.
+        pad_value: What lies outside of the source, with `pad_mode=constant`; the dtype of the source has to hold it.
         pad_mode: `constant`, `edge` or `reflect`, or any function of the same kind.
         channels: Positions on the last axis to take, in this order; all where left out.
 
@@ -95,7 +95,7 @@ def extract(
         return _array.read(source, (*wanted, ...))
     _check.call("extract", "pad_mode", pad_mode, PAD_MODES)
     places = [_positions(entry, size, pad_mode) for entry, size in zip(wanted, source.shape, strict=False)]
-    return _gather(source, places, chosen, _check.number("extract", "pad_value", pad_value))
+    return _gather(source, places, chosen, pad_value)
 
 
 def extract_batch(
@@ -212,6 +212,7 @@ def _gather(source: Sliceable, places: list[Any], channels: Any, pad_value: floa
     last = () if channels is None else (_hull(channels),)
     block = _array.read(source, (*spans, ..., *last))
     xp = _array.namespace("extract", source=block)
+    _array.holds("extract", "pad_value", pad_value, block)
     arrays = [place for place in places if isinstance(place, np.ndarray)]
     for axis, positions in enumerate(arrays):
         block = _rearrange(xp, block, positions, axis, pad_value)

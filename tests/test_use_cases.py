@@ -3,8 +3,10 @@
 import re
 from pathlib import Path
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
+import torch
 
 from mia_functional import assembly, extraction, indexing
 
@@ -19,18 +21,20 @@ NETWORKS = {
 """Networks without weights: they return their input, or its middle."""
 
 
+@pytest.mark.parametrize("library", [np, jnp, torch], ids=lambda library: library.__name__)
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row[0])
-def test_a_row_of_the_table_runs_and_gives_the_volume_back(row):
+def test_a_row_of_the_table_runs_and_gives_the_volume_back(row, library):
     case, indices, sample, volume = row
     shape = (12, 17) if "2-D image" in case else (12, 17, 10)
     image = np.random.default_rng(0).normal(size=(*shape, 2)).astype(np.float32)
     network = NETWORKS.get(case, lambda sample: sample)
-    names = {**NAMES, "image": image, "shape": shape}
+    names = {**NAMES, "image": library.asarray(image), "shape": shape}
     names["indices"] = eval(indices.strip("`"), names)
     samples = [eval(sample.strip("`"), {**names, "index": index}) for index in names["indices"]]
     assert len(samples) == len(names["indices"])
     predictions = [network(sample) for sample in samples]
     found = eval(volume.strip("`"), {**names, "predictions": predictions})
+    assert type(found) is type(names["image"])
     np.testing.assert_array_equal(found, image)
 
 

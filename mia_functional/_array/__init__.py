@@ -17,7 +17,15 @@ from mia_functional._array.libraries import (
     to_numpy,
     together,
 )
-from mia_functional._array.numbers import accumulator_dtype, dtype_kind, has_float64, index_dtype, ratio, widest_float
+from mia_functional._array.numbers import (
+    accumulator_dtype,
+    dtype_kind,
+    has_float64,
+    holds,
+    index_dtype,
+    ratio,
+    widest_float,
+)
 from mia_functional._array.planes import (
     compiled,
     cupy_distances,
@@ -70,6 +78,7 @@ __all__ = [
     "gathered",
     "has_float64",
     "histogram",
+    "holds",
     "host_call",
     "in_slabs",
     "index_dtype",

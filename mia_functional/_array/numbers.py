@@ -6,6 +6,7 @@ from typing import Any
 import array_api_compat as compat
 import numpy as np
 
+from mia_functional import _check
 from mia_functional._array.libraries import is_traced
 from mia_functional.typing import Array
 
@@ -59,3 +60,15 @@ def ratio(numerator: Array, denominator: Array, *, zero_division: float = math.n
     undefined = denominator == 0
     safe = xp.where(undefined, xp.ones_like(denominator), denominator)
     return xp.where(undefined, xp.full_like(numerator, zero_division), numerator / safe)
+
+
+def holds(function: str, argument: str, value: float, model: Array) -> None:
+    """Refuse a number that the dtype of an array cannot hold: libraries wrap or round it, each in its own way."""
+    number, kind = _check.number(function, argument, value), dtype_kind(model)
+    if kind not in ("bool", "integer"):
+        return
+    info = None if kind == "bool" else compat.array_namespace(model).iinfo(model.dtype)
+    low, high = (0, 1) if info is None else (int(info.min), int(info.max))
+    if not (number.is_integer() and low <= value <= high):
+        needed = f"be a whole number within {low} and {high}, which {model.dtype} holds"
+        _check.invalid_value(function, argument, needed, value)

@@ -136,7 +136,7 @@ def mask_outside(image: Array, mask: Array, *, value: float = 0.0) -> Array:
     Args:
         image: Array `(*spatial, channel)` of any dtype.
         mask: Mask `(*spatial, 1)` or of the image's shape: bool, or numbers that are 0 outside.
-        value: What to write there; cast to the dtype of the image.
+        value: What to write there; the dtype of the image has to hold it.
 
     Returns:
         Array of the image's shape and dtype.
@@ -150,5 +150,5 @@ def mask_outside(image: Array, mask: Array, *, value: float = 0.0) -> Array:
         [5, -1]
     """
     xp, (image, mask) = _array.together("mask_outside", image=image, mask=mask)
-    outer = _check.number("mask_outside", "value", value)
-    return xp.where(inside_of("mask_outside", image, mask), image, xp.full_like(image, outer))
+    _array.holds("mask_outside", "value", value, image)
+    return xp.where(inside_of("mask_outside", image, mask), image, xp.full_like(image, value))

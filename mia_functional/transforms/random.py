@@ -126,7 +126,7 @@ def random_affine(
 ) -> Affine:
     """Draw a rotation about the centre, a shear, a scale along each axis and a translation.
 
-    The matrix is `rotation @ shear @ scale` in millimetres, so that every affine map is among them.
+    The matrix is `rotation @ shear @ scale` in millimetres: any affine map that does not mirror is one of them.
 
     Args:
         rng: Source of randomness.

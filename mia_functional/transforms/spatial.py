@@ -61,7 +61,7 @@ def pad(
     Args:
         target: Array of any library, or a `Geometry`.
         widths: Voxels on both sides of all spatial axes; or for every axis a number or (before, after).
-        pad_value: What to fill in, with `pad_mode=constant`; cast to the dtype of the array.
+        pad_value: What to fill in, with `pad_mode=constant`; the dtype of the array has to hold it.
         pad_mode: `constant`, `edge` or `reflect` of `mia_functional.extraction`.
 
     Returns:
@@ -79,7 +79,6 @@ def pad(
     """
     _check.shaped("pad", "target", target)
     count = len(target.shape) - (not isinstance(target, Geometry))
-    _check.call("pad", "pad_mode", pad_mode, PAD_MODES)
     each = (widths,) * count if _check.is_integer(widths) else widths
     if not isinstance(each, Sequence):
         _check.invalid_kind("pad", "widths", "be a whole number, or one entry per axis", _check.described(widths))
@@ -87,7 +86,7 @@ def pad(
     both = [_check.integers("pad", "widths", pair, length=2, minimum=0) for pair in pairs]
     sizes = _spatial("pad", target, len(both))
     shape = tuple(before + size + after for (before, after), size in zip(both, sizes, strict=True))
-    return _window(target, tuple(-before for before, _ in both), shape, pad_value, pad_mode)
+    return _window("pad", target, tuple(-before for before, _ in both), shape, pad_value, pad_mode)
 
 
 def crop_or_pad(target: Any, shape: Sequence[int | None], *, pad_value: float = 0, pad_mode: PadMode = constant) -> Any:
@@ -98,7 +97,7 @@ def crop_or_pad(target: Any, shape: Sequence[int | None], *, pad_value: float = 
     Args:
         target: Array of any library, or a `Geometry`.
         shape: Voxels along each axis; None leaves an axis as it is.
-        pad_value: What to fill in, with `pad_mode=constant`; cast to the dtype of the array.
+        pad_value: What to fill in, with `pad_mode=constant`; the dtype of the array has to hold it.
         pad_mode: `constant`, `edge` or `reflect` of `mia_functional.extraction`.
 
     Returns:
@@ -110,12 +109,11 @@ def crop_or_pad(target: Any, shape: Sequence[int | None], *, pad_value: float = 
     """
     if not isinstance(shape, Sequence):
         _check.invalid_kind("crop_or_pad", "shape", "be a sequence with an entry per axis", _check.described(shape))
-    _check.call("crop_or_pad", "pad_mode", pad_mode, PAD_MODES)
     sizes = _spatial("crop_or_pad", target, len(shape))
     wanted = tuple(size if entry is None else entry for entry, size in zip(shape, sizes, strict=True))
     new = _check.integers("crop_or_pad", "shape", wanted, minimum=1)
     start = tuple(int((size - length) / 2) for size, length in zip(sizes, new, strict=True))
-    return _window(target, start, new, pad_value, pad_mode)
+    return _window("crop_or_pad", target, start, new, pad_value, pad_mode)
 
 
 def shift(array: Array, offset: Any, *, fill: float = 0, wrap: bool = False) -> Array:
@@ -126,7 +124,7 @@ def shift(array: Array, offset: Any, *, fill: float = 0, wrap: bool = False) -> 
     Args:
         array: Array `(*spatial, ...)` of any dtype.
         offset: Voxels along each leading axis: whole numbers, as a sequence or an array, which may be traced.
-        fill: What comes in at the border; cast to the dtype of the array.
+        fill: What comes in at the border; the dtype of the array has to hold it.
         wrap: Bring in what left at the opposite border instead.
 
     Returns:
@@ -141,29 +139,31 @@ def shift(array: Array, offset: Any, *, fill: float = 0, wrap: bool = False) -> 
     """
     steady = not _array.is_traced(offset)
     given = np.asarray(_check.integers("shift", "offset", _concrete(offset), minimum=FARTHEST)) if steady else offset
-    outer = _check.number("shift", "fill", fill)
     xp, (array, steps) = _array.together("shift", array=array, offset=given)
-    for axis, size in enumerate(_spatial("shift", array, steps.shape[0])):
+    _array.holds("shift", "fill", fill, array)
+    for axis, size in enumerate(_spatial("shift", array, steps.shape[0], argument="array")):
         places = _array.along(xp, np.arange(size), 0, xp.empty_like(steps[:1])) - steps[axis]
         moved = xp.take(array, places % size, axis=axis)
         inside = xp.reshape((places >= 0) & (places < size), (-1, *(1,) * (array.ndim - axis - 1)))
-        array = moved if wrap else xp.where(inside, moved, xp.full_like(moved, outer))
+        array = moved if wrap else xp.where(inside, moved, xp.full_like(moved, fill))
     return array
 
 
-def _window(target: Any, start: Shape, shape: Shape, pad_value: float, pad_mode: PadMode) -> Any:
+def _window(function: str, target: Any, start: Shape, shape: Shape, pad_value: float, pad_mode: PadMode) -> Any:
     """Return the box of a shape from a start on, which may reach outside; or its geometry."""
+    _check.call(function, "pad_mode", pad_mode, PAD_MODES)
     if isinstance(target, Geometry):
         return regrid(target, shape, start)
+    _array.holds(function, "pad_value", pad_value, target)
     index = tuple(slice(low, low + length) for low, length in zip(start, shape, strict=True))
     return extract(target, index, pad_value=pad_value, pad_mode=pad_mode)
 
 
-def _spatial(function: str, target: Any, count: int) -> Shape:
+def _spatial(function: str, target: Any, count: int, *, argument: str = "target") -> Shape:
     """Return the first `count` sizes of an array or a geometry."""
-    _check.shaped(function, "target", target)
+    _check.shaped(function, argument, target)
     if len(target.shape) < count or (isinstance(target, Geometry) and len(target.shape) != count):
-        _check.invalid_value(function, "target", f"have {count} spatial axes", f"shape {tuple(target.shape)}")
+        _check.invalid_value(function, argument, f"have {count} spatial axes", f"shape {tuple(target.shape)}")
     return tuple(target.shape[:count])
 
 

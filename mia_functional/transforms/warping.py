@@ -111,7 +111,7 @@ def resample_onto(
         geometry: Where the array lies.
         onto: The grid of the result.
         interpolation: `linear`, `nearest` or a function like them.
-        fill: Value of what lies outside of the array.
+        fill: Value of what lies outside of the array; its dtype has to hold it.
 
     Returns:
         Array `(*onto.shape, ...)` of the same dtype.
@@ -147,7 +147,7 @@ def warp(array: Array, places: Array, *, interpolation: Interpolation | None = N
         array: Array `(*spatial, ...)` of d spatial axes.
         places: Array `(d, *shape)`: for every voxel of the result its place in `array`, in voxels.
         interpolation: `linear`, `nearest` or a function like them.
-        fill: Value of what lies outside of the array.
+        fill: Value of what lies outside of the array; its dtype has to hold it.
 
     Returns:
         Array `(*shape, ...)` of the same dtype.
@@ -180,7 +180,7 @@ def affine(
         matrix: Floats `(d, d)`, in voxels; may be traced.
         offset: Floats `(d,)`, in voxels; may be traced.
         interpolation: `linear`, `nearest` or a function like them.
-        fill: Value of what lies outside of the array.
+        fill: Value of what lies outside of the array; its dtype has to hold it.
 
     Returns:
         Array of the same shape and dtype.
@@ -219,7 +219,7 @@ def elastic(array: Array, control: Array, *, interpolation: Interpolation | None
         control: Displacements of the control points along each axis in voxels, `(d, *points)` with at least 4 points
             along each axis; may be traced.
         interpolation: `linear`, `nearest` or a function like them.
-        fill: Value of what lies outside of the array.
+        fill: Value of what lies outside of the array; its dtype has to hold it.
 
     Returns:
         Array of the same shape and dtype.
@@ -286,11 +286,11 @@ def _warp(
     """Return the values of an array at places, and `fill` outside; in the dtype of the array."""
     xp = _array.library(array)
     rule = interpolation_of(function, array, interpolation)
-    outer = _check.number(function, "fill", fill)
+    _array.holds(function, "fill", fill, array)
     values = xp.astype(sample(_opened(array), places, rule), array.dtype, copy=False)
     beyond = outside(places, array.shape[: len(places)])
     beyond = xp.reshape(beyond, (*beyond.shape, *(1,) * (array.ndim - len(places))))
-    return xp.where(beyond, xp.full_like(values, outer), values)
+    return xp.where(beyond, xp.full_like(values, fill), values)
 
 
 def _opened(array: Array) -> Array:
