@@ -1,6 +1,6 @@
 """Assembly and indexing against the other packages that are installed, in one process and in turns; the best counts.
 
-    OMP_NUM_THREADS=1 python benchmarks/assembly.py [windows] [network] [planes] [voxels] [stream] [memory] [draws]
+    OMP_NUM_THREADS=1 python benchmarks/assembly.py [windows] [network] [planes] [voxels] [stream] [memory] [draws] ...
 
 80 windows of 84^3 with half overlap into 181 x 217 x 181 x 4 float32; the limit is a zeroed volume into which every
 window is written once. `OMP_NUM_THREADS=1` keeps NumPy in one thread; PyTorch gets its threads here.

@@ -1,5 +1,6 @@
 """Laws of assembly: what was extracted comes back exactly, constants stay constant, libraries agree."""
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -217,6 +218,19 @@ def test_margins_are_cut_before_anything_is_added(data, shape):
     )
     parts = (extract(volume, index, margin=margin, pad_mode=reflect) for index in indices)
     np.testing.assert_array_equal(assemble(parts, indices, shape, margin=margin), volume)
+
+
+@pytest.mark.parametrize("reduction", [mean, total, maximum, last], ids=lambda reduction: reduction.name)
+def test_gradients_in_torch_are_those_of_jax(reduction):
+    grid = indexing.patches((6, 5), (3, 3), step=2)
+    parts = np.random.default_rng(0).normal(size=(len(grid), 3, 3)).astype(np.float32)
+
+    def loss(array):
+        return (assemble(array, grid, (6, 5), reduction=reduction, window=hann) ** 2).sum()
+
+    tensor = torch.tensor(parts, requires_grad=True)
+    loss(tensor).backward()
+    np.testing.assert_allclose(tensor.grad.numpy(), jax.grad(loss)(jnp.asarray(parts)), rtol=1e-5, atol=1e-6)
 
 
 def test_planes_merge_to_their_mean_and_agreement_is_exact(xp):

@@ -68,7 +68,8 @@ def update_block(array: Array, start: Any, function: Callable[..., Array], *oper
 
     The array is the caller's own: it is changed in place, or for JAX inside `jit` reused by the compiler. The function
     works elementwise and may change the block: on the host it gets some planes at a time, so that all it makes lies in
-    the processor's cache; in JAX there is no scatter, which is many times slower on the CPU.
+    the processor's cache; elsewhere, and where gradients are wanted, a copy of all. In JAX there is no scatter, which
+    is many times slower on the CPU.
 
     Args:
         array: `(*spatial, ...)`.
@@ -82,7 +83,10 @@ def update_block(array: Array, start: Any, function: Callable[..., Array], *oper
         lax = sys.modules["jax"].lax
         return lax.dynamic_update_slice(array, function(lax.dynamic_slice(array, place, shape), *operands), place)
     target = array[tuple(slice(int(low), int(low) + size) for low, size in zip(place, shape, strict=True))]
-    for part in _parts(shape) if on_host(array) else [(...,)]:
+    if not (on_host(array) and on_host(operands[0])):
+        target[...] = function(library(array).concat([target], axis=0), *operands)
+        return array
+    for part in _parts(shape):
         block = target[part]
         values = function(block, *(_broadcast_part(operand, part) for operand in operands))
         if values is not block:
