@@ -33,6 +33,9 @@ DTYPES = {
 DTYPES |= {sitk.sitkFloat32: "float32", sitk.sitkFloat64: "float64"}
 """NumPy's name for each of SimpleITK's types of pixels that is one number."""
 
+SMALL, ALONE = 1 << 22, 33 << 20
+"""The C library keeps freed memory of up to 32 MB for itself, in every thread: beyond SMALL, ask it for ALONE bytes."""
+
 TOLERANCE = 0.01
 """Voxels by which two ways of placing the corners of an image may differ: rounding, and not another place."""
 
@@ -73,20 +76,33 @@ def load(path: Path, max_bytes: int, *, scaled: bool) -> Stack:
 
 def plain(header: Header) -> Any:
     """Return the stored numbers of a file that is complete to the byte, in the order of this machine."""
-    if header.encoding:
-        raw = bytearray(header.length)
-        end = 0
-        for piece in decoded(header):
-            raw[end : end + len(piece)] = piece
-            end += len(piece)
-        check_length(header, end)
-        width = np.dtype(header.dtype).itemsize
-        array = np.frombuffer(raw, header.dtype, header.values, header.length - header.values * width)
-    else:
+    raw = room(header.length)
+    end = 0
+    for piece in decoded(header) if header.encoding else ():
+        raw[end : end + len(piece)] = piece[: len(raw) - end]
+        end += len(piece)
+    if not header.encoding:
         verify(header)
-        array = np.fromfile(header.data, header.dtype, header.values, offset=header.offset)
-        check_length(header, array.nbytes)
+        end = filled(raw, header)
+    check_length(header, end)
+    width = np.dtype(header.dtype).itemsize
+    array = np.frombuffer(raw, header.dtype, header.values, header.length - header.values * width)
     return array.astype(array.dtype.newbyteorder("="), copy=not array.flags.aligned)
+
+
+def room(nbytes: int) -> memoryview:
+    """Return memory that goes back to the system as soon as nobody needs it."""
+    return np.empty(max(nbytes, ALONE) if nbytes > SMALL else nbytes, np.uint8).data[:nbytes]
+
+
+def filled(raw: memoryview, header: Header) -> int:
+    """Fill memory with the pixels of a file, and return how many bytes there were."""
+    end = 0
+    with header.data.open("rb", buffering=0) as stream:
+        stream.seek(header.offset)
+        while end < len(raw) and (count := stream.readinto(raw[end:])):
+            end += count
+    return end
 
 
 def verified(header: Header) -> Any:

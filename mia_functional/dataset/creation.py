@@ -173,7 +173,10 @@ def parts_folder(place: Path, *, overwrite: bool, resume: bool) -> Path:
 def finished(
     make: Make, subjects: Sequence[Subject], parts: Sequence[Path], executor: Executor | None
 ) -> Generator[str, None, None]:
-    """Make the parts of all subjects and yield the identifier of each that is done."""
+    """Make the parts of all subjects and yield the identifier of each that is done.
+
+    What fails cancels the rest, the last first: none must start that would wait for one that never does.
+    """
     tasks = [(number, *pair) for number, pair in enumerate(zip(subjects, parts, strict=True))]
     if executor is None:
         yield from itertools.starmap(make, tasks)
@@ -183,7 +186,7 @@ def finished(
         for future in as_completed(futures):
             yield future.result()
     finally:
-        for future in futures:
+        for future in reversed(futures):
             future.cancel()
         wait(futures)
 

@@ -9,8 +9,9 @@ import hashlib
 import json
 import os
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -52,7 +53,7 @@ class Block:
     category: str
     dtype: str
     shape: Shape
-    digest: str
+    digest: str = ""
     offset: int = 0
     nbytes: int = 0
     stored: str = ""
@@ -86,7 +87,8 @@ class Part:
 def build(sample: Sample, storage: Storage, *, voxels: bool) -> tuple[tuple[Block, ...], list[Any]]:
     """Return the categories of a sample as blocks, and their bytes; offsets count from the end of the header.
 
-    Without `voxels`, arrays on the grid of the images are described and not stored.
+    Uncompressed arrays get their digests later. Without `voxels`, arrays on the grid of the images are described and
+    not stored.
     """
     blocks, pieces, offset = [], [], 0
     for name in categories(sample):
@@ -94,11 +96,13 @@ def build(sample: Sample, storage: Storage, *, voxels: bool) -> tuple[tuple[Bloc
             blocks.append(block_of_texts(name, sample[name]))
             continue
         array = storable(name, sample[name])
-        block = Block(category=name, dtype=array.dtype.str, shape=array.shape, digest=digest(array))
+        block = Block(category=name, dtype=array.dtype.str, shape=array.shape, offset=offset)
         if voxels or not on_grid(array.shape, sample["geometry"]):
-            block, piece = stored(block, array, offset, storage.compression)
+            block, piece = stored(block, array, storage.compression)
             pieces.append(piece)
             offset += aligned(block.nbytes)
+        else:
+            block = replace(block, digest=digest(array))
         blocks.append(block)
     return tuple(blocks), pieces
 
@@ -115,14 +119,13 @@ def block_of_texts(name: str, texts: tuple[str, ...]) -> Block:
     return Block(category=name, dtype="", shape=(len(texts),), digest=digest_of_texts(texts), texts=texts)
 
 
-def stored(block: Block, array: Any, offset: int, compression: str | None) -> tuple[Block, Any]:
-    """Return a block with where and how it is stored, and its bytes; only images are worth compressing."""
-    fields = {name: getattr(block, name) for name in ("category", "dtype", "shape", "digest")}
+def stored(block: Block, array: Any, compression: str | None) -> tuple[Block, Any]:
+    """Return a block with how it is stored, and its bytes; only images are worth compressing."""
     if compression is None or array.ndim < 3:
-        return Block(**fields, offset=offset, nbytes=array.nbytes, stored=block.digest), array
+        return replace(block, nbytes=array.nbytes), array
     chunks, raw = encoded(array, compression)
     check = hashlib.sha256(raw).hexdigest()
-    return Block(**fields, offset=offset, nbytes=len(raw), stored=check, chunks=chunks), raw
+    return replace(block, digest=digest(array), nbytes=len(raw), stored=check, chunks=chunks), raw
 
 
 def storable(name: str, value: Any) -> Any:
@@ -157,17 +160,37 @@ def digest_of_texts(texts: Iterable[str]) -> str:
 
 def write_part(path: Path, part: Part, pieces: Sequence[Any], *, durable: bool) -> None:
     """Write a part; once this returns, the subject survives a crash."""
-    if part.placed:
-        common = path.with_name(ARRAYS)
-        with named(common), common.open("r+b", buffering=0) as stream:
-            write_pieces(stream, part, pieces, 0)
-            if durable:
-                os.fsync(stream.fileno())
+    part = write_placed(path.with_name(ARRAYS), part, pieces, durable=durable) if part.placed else hashed(part, pieces)
     with published(path, durable=durable) as stream:
         head = header(part)
         write_all(stream, head)
         if not part.placed:
             write_pieces(stream, part, pieces, aligned(len(head)))
+
+
+def write_placed(common: Path, part: Part, pieces: Sequence[Any], *, durable: bool) -> Part:
+    """Write the arrays of a part to the common file; return it with their digests, made while the disk works."""
+    with named(common), common.open("r+b", buffering=0) as stream, ThreadPoolExecutor(1) as helper:
+        write_pieces(stream, part, pieces, 0)
+        flushed = helper.submit(os.fsync, stream.fileno()) if durable else None
+        part = hashed(part, pieces)
+        if flushed is not None:
+            flushed.result()
+    return part
+
+
+def hashed(part: Part, pieces: Sequence[Any]) -> Part:
+    """Return a part with the digests of its uncompressed arrays."""
+    rest = iter(pieces)
+    blocks = []
+    for block in part.blocks:
+        piece = next(rest) if block.nbytes else None
+        if block.nbytes and not block.chunks:
+            check = digest(piece)
+            blocks.append(replace(block, digest=check, stored=check))
+        else:
+            blocks.append(block)
+    return replace(part, blocks=tuple(blocks))
 
 
 def write_pieces(stream: Any, part: Part, pieces: Sequence[Any], start: int) -> None:

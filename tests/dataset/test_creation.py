@@ -6,7 +6,7 @@ import os
 import struct
 import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
@@ -296,6 +296,28 @@ def test_those_that_wait_for_a_subject_that_fails_fail_too(subjects, tmp_path, k
         dataset.create(tmp_path / "x.h5", subjects, transform=transform, executor=pool)
     assert caught.value.__notes__ == ["create: this happened with the subject A."]
     assert not list(tmp_path.glob(".x.h5.parts/*.part"))
+
+
+def test_the_last_are_cancelled_first(tmp_path, monkeypatch):
+    submitted, cancelled = [], []
+
+    def submit(pool, *arguments, original=ThreadPoolExecutor.submit):
+        submitted.append(original(pool, *arguments))
+        return submitted[-1]
+
+    def cancel(future, original=Future.cancel):
+        cancelled.append(future)
+        return original(future)
+
+    monkeypatch.setattr(ThreadPoolExecutor, "submit", submit)
+    monkeypatch.setattr(Future, "cancel", cancel)
+    people = [someone(f"S{number}") for number in range(20)]
+    with ThreadPoolExecutor(2) as pool, pytest.raises(ZeroDivisionError):
+        dataset.create(tmp_path / "x.h5", people, executor=pool, progress=lambda done, *_: 1 // (2 - done))
+    assert cancelled == [future for future in reversed(submitted) if future in cancelled]
+    assert len(cancelled) == 20
+    dataset.create(tmp_path / "x.h5", people, resume=True)
+    assert len(dataset.open(tmp_path / "x.h5")) == 20
 
 
 def numbered(folder, shapes):
