@@ -222,11 +222,9 @@ def extracted(dataset: Dataset, number: int, index: Index, part: Extract) -> Any
     else:
         array = view(dataset, number, part.category)
         found = extraction.extract(array, index, margin=part.margin, pad_value=part.pad_value, pad_mode=part.pad_mode)
-    return (
-        found
-        if part.entries is None
-        else chosen(found, channels(dataset, part.category, part.entries, ... if part.whole else index))
-    )
+    if part.entries is None:
+        return found
+    return chosen(found, channels(dataset, part.category, part.entries, ... if part.whole else index))
 
 
 def inside(index: Index, grid: Shape) -> bool:
