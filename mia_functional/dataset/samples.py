@@ -117,7 +117,7 @@ def samples(
             _check.can_be_called("samples", argument, value)
     if isinstance(subjects, str):
         _check.invalid_kind("samples", "subjects", "be a sequence of identifiers", repr(subjects))
-    chosen = dataset.subjects if subjects is None else subjects
+    chosen = range(len(dataset)) if subjects is None else subjects
     numbers = tuple(subject_number("samples", dataset, name) for name in chosen)
     made = drawn(
         Samples(
