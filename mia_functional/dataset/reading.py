@@ -3,6 +3,7 @@
 import math
 import os
 from collections.abc import Sequence
+from dataclasses import dataclass
 from types import EllipsisType
 from typing import Any, TypeAlias
 
@@ -13,7 +14,7 @@ from mia_functional.dataset import decoded, guard, handles, hints
 from mia_functional.dataset.description import Dataset, category_of, check_dataset, subject_number
 from mia_functional.dataset.tables import FILE_ROOT, FILES, PROPERTIES
 from mia_functional.geometry import Geometry
-from mia_functional.typing import Array
+from mia_functional.typing import Array, Shape
 
 Where: TypeAlias = "int | slice | EllipsisType | tuple[int | slice | EllipsisType, ...]"
 """What picks a part of an array, as in NumPy."""
@@ -101,20 +102,44 @@ def own(part: Any) -> Any:
 def taken(dataset: Dataset, subject: str | int, category: str, index: Where) -> Any:
     """Return a part of an array, as a read-only view of the file where that can be; texts are always whole."""
     array, record = located(dataset, subject, category)
-    if record is not None:
-        return first_taken((dataset.path, dataset.digest, subject, category), array, record, index)
-    if isinstance(array, np.ndarray):
+    if isinstance(array, tuple):
+        return array
+    if record is None and isinstance(array, np.ndarray):
         return array[index]
-    return array if isinstance(array, tuple) else from_hdf5(array, index)
+    return taken_alone(dataset, subject, category, index)
 
 
-def first_taken(key: Any, array: Any, record: hints.Cold, index: Where) -> Any:
-    """Return a part of an array that was not touched everywhere yet, after a word to the system."""
+def taken_alone(dataset: Dataset, subject: str | int, category: str, index: Where) -> Any:
+    """Return a part of an array that is cold or read by HDF5: no other thread may close the file meanwhile."""
     with handles.LOCK:
+        array, record = located(dataset, subject, category)
+        if record is None:
+            return array[index] if isinstance(array, np.ndarray) else from_hdf5(array, index)
         through = hints.touch(record, index)
         if 0 not in record.touched:
-            handles.VIEWS[key] = (array, None)
-    return from_hdf5(record.found, index) if through else array[index]
+            handles.VIEWS[(dataset.path, dataset.digest, subject, category)] = (array, None)
+        return from_hdf5(record.found, index) if through else array[index]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """A subject's array as something that can be sliced: every part is read when it is asked for.
+
+    Args:
+        dataset: From `open`.
+        subject: The position.
+        category: `images`, `labels`, ...
+        shape: That of the array.
+    """
+
+    dataset: Dataset
+    subject: int
+    category: str
+    shape: Shape
+
+    def __getitem__(self, index: Where) -> Any:
+        """Return a part."""
+        return taken(self.dataset, self.subject, self.category, index)
 
 
 def view(dataset: Dataset, subject: str | int, category: str) -> Any:
@@ -152,12 +177,13 @@ def looked_up(dataset: Dataset, subject: str | int, category: str) -> tuple[Any,
     key = (dataset.path, dataset.digest, number, category)
     if not found.stored and dataset.files is not None:
         return decoded.volume(dataset.files, key, paths(dataset, number, category), shape), None
-    pair = handles.VIEWS.get(key) or handles.array_at(handles.expected(*key[:2]), number, category)
-    texts = isinstance(pair[0], tuple)
-    actual = (len(pair[0]),) if texts else pair[0].shape
-    if math.prod(actual) != math.prod(shape) if texts else actual != shape:
-        guard.refuse(dataset.path, f"{name} is {actual} and not {shape}")
-    handles.VIEWS[key] = handles.VIEWS[(*key[:2], subject, category)] = pair
+    with handles.LOCK:
+        pair = handles.VIEWS.get(key) or handles.array_at(handles.expected(*key[:2]), number, category)
+        texts = isinstance(pair[0], tuple)
+        actual = (len(pair[0]),) if texts else pair[0].shape
+        if math.prod(actual) != math.prod(shape) if texts else actual != shape:
+            guard.refuse(dataset.path, f"{name} is {actual} and not {shape}")
+        handles.VIEWS[key] = handles.VIEWS[(*key[:2], subject, category)] = pair
     return pair
 
 

@@ -10,8 +10,8 @@ import numpy as np
 
 from mia_functional import _check, extraction
 from mia_functional.dataset.batches import collate
-from mia_functional.dataset.description import Dataset, check_dataset, subject_number
-from mia_functional.dataset.reading import channels, chosen, own, taken, view
+from mia_functional.dataset.description import Dataset, category_of, check_dataset, subject_number
+from mia_functional.dataset.reading import Source, channels, chosen, own, taken
 from mia_functional.dataset.traversal import Sample, Transform
 from mia_functional.dataset.wishes import EXTRAS, Drawn, Extract, Indexing, Predicate, checked_parts, sequence
 from mia_functional.indexing import dilate, sides
@@ -119,7 +119,7 @@ def samples(
             _check.call("samples", argument, value, examples[argument])
     if isinstance(subjects, str):
         _check.invalid_kind("samples", "subjects", "be a sequence of identifiers", repr(subjects))
-    chosen = dataset.subjects if subjects is None else subjects
+    chosen = range(len(dataset)) if subjects is None else subjects
     numbers = tuple(subject_number("samples", dataset, name) for name in chosen)
     made = drawn(
         Samples(
@@ -179,7 +179,7 @@ def draw(samples: Samples, indexing: Drawn, number: int, grid: Shape) -> SampleS
     A sequence stays what it is: that of `random_patches` takes 12 bytes for each patch of a volume.
     """
     rng = np.random.default_rng((samples.seed, samples.epoch, 0, number))
-    given = grid if indexing.at is None else np.asarray(view(samples.dataset, number, indexing.at)[...])
+    given = grid if indexing.at is None else np.asarray(taken(samples.dataset, number, indexing.at, ...))
     return sequence(indexing.function(rng, given))
 
 
@@ -222,13 +222,12 @@ def extracted(dataset: Dataset, number: int, index: Index, part: Extract) -> Any
     elif inside(wanted, dataset.grids[number]):
         found = taken(dataset, number, part.category, wanted)
     else:
-        array = view(dataset, number, part.category)
-        found = extraction.extract(array, index, margin=part.margin, pad_value=part.pad_value, pad_mode=part.pad_mode)
-    return (
-        found
-        if part.entries is None
-        else chosen(found, channels(dataset, part.category, part.entries, ... if part.whole else index))
-    )
+        shape = category_of("samples", dataset, part.category).shapes[number]
+        source = Source(dataset=dataset, subject=number, category=part.category, shape=shape)
+        found = extraction.extract(source, index, margin=part.margin, pad_value=part.pad_value, pad_mode=part.pad_mode)
+    if part.entries is None:
+        return found
+    return chosen(found, channels(dataset, part.category, part.entries, ... if part.whole else index))
 
 
 def inside(index: Index, grid: Shape) -> bool:

@@ -6,7 +6,7 @@ import pickle
 import shutil
 import subprocess
 import sys
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from pathlib import Path
 
 import h5py
@@ -240,6 +240,36 @@ def test_only_so_many_files_stay_open(subjects, tmp_path, monkeypatch):
         found.append(dataset.open(tmp_path / f"{number}.h5"))
     assert len(handles.HANDLES) == 3
     assert len({total(one) for one in found}) == 1
+
+
+@pytest.mark.parametrize("compression", [None, "gzip"])
+def test_files_may_close_while_threads_read(compression, subjects, cohort, tmp_path, monkeypatch):
+    monkeypatch.setattr(handles, "OPEN_FILES", 2)
+    found = []
+    for number in range(4):
+        dataset.create(tmp_path / f"{number}.h5", subjects, storage=Storage(compression=compression, durable=False))
+        found.append(dataset.open(tmp_path / f"{number}.h5"))
+    expected = dataset.read(cohort, "B", "images")
+
+    def same(turn):
+        if turn % 7 == 0:
+            dataset.close(found[turn % 3])
+        plane = dataset.read(found[turn % 4], "B", "images", index=turn % 10)
+        return bool((plane == expected[turn % 10]).all())
+
+    with ThreadPoolExecutor(6) as pool:
+        assert all(pool.map(same, range(300)))
+
+
+def test_padding_reads_no_more_than_it_needs(large):
+    dataset.close(large)
+    source = dataset.samples(
+        large, indexing=lambda _: [(slice(-2, 5), slice(45, 52), slice(3, 6))], extract=["images"], subjects=["A"]
+    )
+    padded = np.pad(VOLUME, ((2, 0), (0, 2), (0, 0), (0, 0)))
+    np.testing.assert_array_equal(source[0]["images"], padded[:7, 45:52, 3:6])
+    record = handles.VIEWS.get((large.path, large.digest, 0, "images"))[1]
+    assert record is None or record.touched.count(1) == 5 * 2
 
 
 def test_a_user_block_moves_everything(cohort, tmp_path):
