@@ -28,12 +28,14 @@ def assemble(
     """Return the volume whose parts at `indices` are `patches` (aggregation, stitching, sliding-window inference).
 
     A voxel x that patches k cover gets `sum_k w_k(x) p_k(x) / sum_k w_k(x)` with `mean`, and the sum, the maximum, the
-    last or the most frequent of the p_k(x) with the others. What a patch holds outside of the volume is cut off.
+    last (in the order of `indices`) or the most frequent of the p_k(x) with the others. What a patch holds outside of
+    the volume is cut off.
     Where all patches agree on a voxel, all but `total` give exactly what they agree on, with any window.
 
     Args:
         patches: An array `(count, *patch, ...)`, or any iterable of arrays `(*patch, ...)` of one library: the
-            predictions, in the order of `indices`. Trailing axes (channels) are free, but the same for all.
+            predictions, in the order of `indices`. Trailing axes (channels) are free, but the same for all. Voxels and
+            slices of one array are brought in together; so are, in JAX, all patches of a grid, by one program.
         indices: The indices that the patches were extracted at, from `mia_functional.indexing`.
         shape: Spatial shape of the volume.
         reduction: `mean`, `total`, `maximum`, `last`, `vote(labels)` (integer labels), or any record like them.
