@@ -6,6 +6,7 @@ import os
 import struct
 import threading
 import time
+import tracemalloc
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -225,6 +226,20 @@ def test_threads_compress_at_the_same_time(subjects, tmp_path):
         dataset.create(tmp_path / "threads.h5", subjects, executor=pool, storage=Storage(compression="gzip"))
     dataset.create(tmp_path / "serial.h5", subjects, storage=Storage(compression="gzip"))
     assert (tmp_path / "threads.h5").read_bytes() == (tmp_path / "serial.h5").read_bytes()
+
+
+def test_memory_is_that_of_a_few_subjects(tmp_path):
+    grid = Geometry(shape=(100, 100, 100), spacing=(1, 1, 1))
+    for name in ("T1", "T2"):
+        images.write(tmp_path / f"{name}.mha", np.ones(grid.shape, np.float32), grid)
+    entries = [dataset.Entry(category="images", name=name, path=str(tmp_path / f"{name}.mha")) for name in ("T1", "T2")]
+    people = [dataset.Subject(name=f"S{number}", entries=tuple(entries)) for number in range(12)]
+    with ThreadPoolExecutor(2) as pool:
+        tracemalloc.start()
+        dataset.create(tmp_path / "x.h5", people, executor=pool)
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+    assert 1 < peak / (2 * 4 * 100**3) < 4
 
 
 def test_progress_counts_subjects(subjects, tmp_path):
