@@ -105,6 +105,8 @@ MUTANTS = {
         ("factor * above", "factor * 0.9 * above"),
         ("prediction & reference, distance", "prediction | reference, distance"),
         ("FLAT = 16", "FLAT = 0"),
+        ("layers[start : start + 255]", "layers[start : start + 254]"),
+        ("axis=1 - pair.index(axis)", "axis=pair.index(axis)"),
     ],
     "volume": [
         ("(tp + fn) * _voxel", "(tp + fp) * _voxel"),
