@@ -56,10 +56,10 @@ def stack(first: Array, others: Iterable[Array], count: int) -> Array:
 
 def set_block(array: Array, start: Any, values: Array) -> Array:
     """Return `array` with `values` written into the block that begins at `start`, as `update_block` does."""
-    place = (*start, *(0,) * (array.ndim - len(start)))
+    corner = (*start, *(0,) * (array.ndim - len(start)))
     if compat.is_jax_array(array):
-        return sys.modules["jax"].lax.dynamic_update_slice(array, values, place)
-    array[tuple(slice(int(low), int(low) + size) for low, size in zip(place, values.shape, strict=True))] = values
+        return sys.modules["jax"].lax.dynamic_update_slice(array, values, corner)
+    array[tuple(slice(int(low), int(low) + size) for low, size in zip(corner, values.shape, strict=True))] = values
     return array
 
 
@@ -67,9 +67,8 @@ def update_block(array: Array, start: Any, function: Callable[..., Array], *oper
     """Return `array` with the block at `start`, which may be traced, replaced by `function(block, *operands)`.
 
     The array is the caller's own: it is changed in place, or for JAX inside `jit` reused by the compiler. The function
-    works elementwise and may change the block: on the host it gets some planes at a time, so that all it makes lies in
-    the processor's cache; elsewhere, and where gradients are wanted, a copy of all. In JAX there is no scatter, which
-    is many times slower on the CPU.
+    works elementwise on a copy, which it may change: on the host on that of some planes at a time, so that all it makes
+    lies in rows and in the processor's cache. In JAX there is no scatter, which is many times slower on the CPU.
 
     Args:
         array: `(*spatial, ...)`.
@@ -78,25 +77,25 @@ def update_block(array: Array, start: Any, function: Callable[..., Array], *oper
         operands: Arrays of the block's rank; the first has its shape, the others broadcast against it.
     """
     shape = operands[0].shape
-    place = (*start, *(0,) * (array.ndim - len(start)))
+    corner = (*start, *(0,) * (array.ndim - len(start)))
     if compat.is_jax_array(array):
         lax = sys.modules["jax"].lax
-        return lax.dynamic_update_slice(array, function(lax.dynamic_slice(array, place, shape), *operands), place)
-    target = array[tuple(slice(int(low), int(low) + size) for low, size in zip(place, shape, strict=True))]
+        return lax.dynamic_update_slice(array, function(lax.dynamic_slice(array, corner, shape), *operands), corner)
+    target = array[tuple(slice(int(low), int(low) + size) for low, size in zip(corner, shape, strict=True))]
     if not (on_host(array) and on_host(operands[0])):
         target[...] = function(library(array).concat([target], axis=0), *operands)
         return array
+    xp = library(array)
     for part in _parts(shape):
-        block = target[part]
-        values = function(block, *(_broadcast_part(operand, part) for operand in operands))
-        if values is not block:
-            target[part] = values
+        block = xp.asarray(target[part], copy=True)
+        target[part] = function(block, *(_broadcast_part(operand, part) for operand in operands))
     return array
 
 
 def _parts(shape: tuple[int, ...]) -> Iterator[tuple[Any, ...]]:
-    """Yield the parts of an array of some shape, each few planes or rows."""
-    steps = [max(1, CACHED // max(1, math.prod(shape[axis + 1 :]))) for axis in range(min(2, len(shape)))]
+    """Yield the parts of an array of some shape: few planes each, or where one plane is too large, few rows."""
+    axes = 1 if len(shape) < 2 or math.prod(shape[1:]) <= CACHED else 2
+    steps = [max(1, CACHED // max(1, math.prod(shape[axis + 1 :]))) for axis in range(axes)]
     for lows in product(*(range(0, size, step) for size, step in zip(shape, steps, strict=False))):
         ranges = zip(lows, shape, steps, strict=False)
         yield (*(slice(low, min(low + step, size)) for low, size, step in ranges), ...)
@@ -105,6 +104,8 @@ def _parts(shape: tuple[int, ...]) -> Iterator[tuple[Any, ...]]:
 def _broadcast_part(operand: Array, part: tuple[Any, ...]) -> Array:
     """Return a part of an array that broadcasts against others: all of an axis of size 1."""
     sizes = operand.shape[: len(part) - 1]
+    if math.prod(sizes) == 1:
+        return operand
     return operand[(*(slice(None) if size == 1 else piece for size, piece in zip(sizes, part, strict=False)), ...)]
 
 
