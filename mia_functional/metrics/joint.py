@@ -6,6 +6,7 @@ counts are 64-bit integers.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from itertools import product
 from typing import Any
 
@@ -64,8 +65,14 @@ def _label_overlap(
     if len(sets) <= COMPARED or sum(map(len, sets)) > MOST_VALUES:
         sizes, total = np.zeros((len(sets), 3), np.int64), 0
         buffers = np.empty((2, min(CHUNK, prediction.size)), np.bool_)
+        limit = min(np.iinfo(array.dtype).max for array in (prediction, reference))
+        simple = [len(one) == 1 and one[0] <= limit for one in sets]
+        measures = [
+            partial(_one_label, one[0], buffers) if single else partial(_merged, one)
+            for one, single in zip(sets, simple, strict=True)
+        ]
         for first, second in _chunks(prediction, reference, mask):
-            sizes += [_sizes_of(first, second, one, buffers[:, : first.size]) for one in sets]
+            sizes += [measure(first, second) for measure in measures]
             total += first.size
         return sizes, total
     counts, codes = _joint_counts(prediction, reference, mask, sets)
@@ -164,11 +171,15 @@ def _sizes(first: Array, second: Array) -> tuple[int, int, int]:
     return int(np.count_nonzero(first & second)), int(np.count_nonzero(first)), int(np.count_nonzero(second))
 
 
-def _sizes_of(first: Array, second: Array, labels: tuple[int, ...], buffers: Any) -> tuple[int, int, int]:
-    """Return what `_sizes` does of merged labels in two chunks; a single label needs no memory but the buffers."""
-    if len(labels) > 1 or labels[0] > min(np.iinfo(first.dtype).max, np.iinfo(second.dtype).max):
-        return _sizes(select(first, labels), select(second, labels))
-    one, other = np.equal(first, labels[0], out=buffers[0]), np.equal(second, labels[0], out=buffers[1])
+def _merged(labels: tuple[int, ...], first: Array, second: Array) -> tuple[int, int, int]:
+    """Return what `_sizes` does of merged labels in two chunks."""
+    return _sizes(select(first, labels), select(second, labels))
+
+
+def _one_label(label: int, buffers: Any, first: Array, second: Array) -> tuple[int, int, int]:
+    """Return what `_sizes` does of one label in two chunks, with no memory but the buffers."""
+    one = np.equal(first, label, out=buffers[0, : first.size])
+    other = np.equal(second, label, out=buffers[1, : second.size])
     sizes = int(np.count_nonzero(one)), int(np.count_nonzero(other))
     return int(np.count_nonzero(np.logical_and(one, other, out=one))), *sizes
 
