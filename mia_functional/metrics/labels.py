@@ -9,38 +9,13 @@ from mia_functional._masks import binary, label_map, label_sets, select
 from mia_functional.typing import Array, Label, Labels
 
 
-def pairs(
-    function: str, prediction: Array, reference: Array, labels: Labels | Iterable[Label] | None
-) -> tuple[tuple[Array, Array], ...]:
-    """Return the boolean masks of a pair: one pair without labels, else one pair per label.
-
-    Args:
-        function: Name for messages.
-        prediction: Mask, or with `labels` an integer label map.
-        reference: Array of the same shape.
-        labels: As in `label_sets`, or None for masks.
-
-    Returns:
-        Pairs of boolean arrays in one library and on one device.
-
-    Raises:
-        TypeError: An array is no array or of the wrong kind, or the arrays belong to different libraries or devices.
-        ValueError: The shapes differ or are empty, or an array holds values that are not allowed.
-
-    Example:
-        >>> import numpy as np
-        >>> [(one.tolist(), other.tolist()) for one, other in pairs("dice", np.array([0, 2]), np.array([2, 2]), (2,))]
-        [([False, True], [True, True])]
-    """
-    return _selected(*_checked(function, prediction, reference, labels))
-
-
 def pairs_in_turn(
     function: str, prediction: Array, reference: Array, labels: Labels | Iterable[Label] | None
 ) -> Iterator[tuple[tuple[Array, Array], ...]]:
-    """Return the pairs of `pairs` in groups: one by one in the host's memory, to hold few of them, else all together.
+    """Return the boolean masks of a pair: one pair without labels, else one pair per label, in groups.
 
-    Pairs of NumPy label maps are cropped to the box around all labels, and lie in C order.
+    In the host's memory every pair is a group of its own, to hold few at a time; elsewhere all are one group. NumPy
+    label maps are cropped to the box around all labels, and lie in C order.
 
     Args:
         function: Name for messages.
@@ -52,8 +27,8 @@ def pairs_in_turn(
         Groups of pairs of boolean arrays.
 
     Raises:
-        TypeError: As `pairs`.
-        ValueError: As `pairs`.
+        TypeError: An array is no array or of the wrong kind, or the arrays belong to different libraries or devices.
+        ValueError: The shapes differ or are empty, or an array holds values that are not allowed.
 
     Example:
         >>> import numpy as np
