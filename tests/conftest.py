@@ -1,5 +1,8 @@
 """The array libraries that every numeric test runs on."""
 
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -99,3 +102,22 @@ def xp(request: pytest.FixtureRequest) -> Backend:
     """Every array library, eager, and JAX compiled as well."""
     backend: Backend = request.param
     return backend
+
+
+@pytest.fixture
+def four_devices() -> Callable[[str], str]:
+    """Return a function that runs a program in a process where JAX has four devices, and returns what it prints.
+
+    The number of devices is set before JAX starts. XLA has a thread per core, but each of the devices waits in one:
+    with fewer cores than devices they wait for each other in vain, so `NPROC` asks for more threads.
+    """
+
+    def run(program: str) -> str:
+        environment = {"XLA_FLAGS": "--xla_force_host_platform_device_count=4", "JAX_PLATFORMS": "cpu", "NPROC": "32"}
+        environment |= {"PYTHONPATH": os.pathsep.join(sys.path), "PATH": ""}
+        command = [sys.executable, "-W", "error", "-c", program]
+        result = subprocess.run(command, capture_output=True, encoding="utf-8", env=environment, check=False)
+        assert result.returncode == 0, result.stderr[-4000:]
+        return result.stdout
+
+    return run

@@ -190,14 +190,13 @@ def _device_sizes(
     check = binary if sets is None else label_map
     maps = check(function, "prediction", arrays[0]), check(function, "reference", arrays[1])
     given = maps if arrays[2] is None else (*maps, arrays[2])
-    compared = partial(_compared_sizes, sets, axes)
-    if sets is None or not codes.usable(given, sets, axes):
-        return compared(*given)
-    found: tuple[Array, Array] = _array.by_platform(partial(_counted_sizes, sets), compared, *given)
-    return found
+    if sets is not None and codes.usable(given, sets, axes):
+        routes = partial(_counted_sizes, sets=sets), partial(_compared_sizes, sets=sets, axes=axes)
+        return cast(tuple[Array, Array], _array.by_platform(*routes, *given))
+    return cast(tuple[Array, Array], _array.compiled(_compared_sizes, *given, sets=sets, axes=axes))
 
 
-def _counted_sizes(sets: Any, prediction: Array, reference: Array, mask: Array | None = None) -> tuple[Array, Array]:
+def _counted_sizes(prediction: Array, reference: Array, mask: Array | None = None, *, sets: Any) -> tuple[Array, Array]:
     """Return the sizes from the joint counts of the label sets."""
     counts = codes.matrix(prediction, reference, mask, sets)
     xp = _array.library(counts)
@@ -206,7 +205,7 @@ def _counted_sizes(sets: Any, prediction: Array, reference: Array, mask: Array |
 
 
 def _compared_sizes(
-    sets: Any, axes: tuple[int, ...], prediction: Array, reference: Array, mask: Array | None = None
+    prediction: Array, reference: Array, mask: Array | None = None, *, sets: Any, axes: tuple[int, ...]
 ) -> tuple[Array, Array]:
     """Return the sizes by comparing the maps with every label set."""
     xp = _array.library(prediction)

@@ -1,10 +1,6 @@
 """Statistics of parts, merged, are the statistics of the whole: in loops, batches and on shards."""
 
-import os
-import subprocess
-import sys
 from functools import partial, reduce
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -215,15 +211,5 @@ print("agree")
 """
 
 
-def test_statistics_of_volumes_on_four_devices_need_no_gathering():
-    root = Path(__file__).parents[2]
-    environment = os.environ | {
-        "XLA_FLAGS": "--xla_force_host_platform_device_count=4",
-        "JAX_PLATFORMS": "cpu",
-        "PYTHONPATH": str(root),
-    }
-    result = subprocess.run(
-        [sys.executable, "-c", SHARDED], capture_output=True, encoding="utf-8", env=environment, check=False
-    )
-    assert result.returncode == 0, result.stderr[-3000:]
-    assert result.stdout.split() == ["agree"]
+def test_statistics_of_volumes_on_four_devices_need_no_gathering(four_devices):
+    assert four_devices(SHARDED) == "agree\n"

@@ -1,7 +1,5 @@
 """Every way to the same distances: near and far points on the host, chunks, programs, batches, shards, precisions."""
 
-import subprocess
-import sys
 from functools import partial
 
 import numpy as np
@@ -207,11 +205,5 @@ print("equal")
 """
 
 
-def test_shards_on_four_devices_and_double_precision():
-    """One process for all of it, as the number of devices is set before JAX starts."""
-    environment = {"XLA_FLAGS": "--xla_force_host_platform_device_count=4", "JAX_PLATFORMS": "cpu", "PATH": ""}
-    environment |= {"PYTHONPATH": ":".join(sys.path), "JAX_CPU_ENABLE_ASYNC_DISPATCH": "false"}
-    result = subprocess.run(
-        [sys.executable, "-W", "error", "-c", PROGRAM], capture_output=True, encoding="utf-8", env=environment
-    )
-    assert result.stdout == "equal\n", result.stderr[-4000:]
+def test_shards_on_four_devices_and_double_precision(four_devices):
+    assert four_devices(PROGRAM) == "equal\n"
