@@ -48,11 +48,15 @@ def moved(reference: Any) -> Any:
     return np.roll(reference, (2, -1, 1), (0, 1, 2))
 
 
-def measure(functions: dict[str, Callable[[], Any]], repeats: int) -> dict[str, float]:
-    """Return the shortest time of each function in milliseconds; they take turns."""
+def measure(functions: dict[str, Callable[[], Any]], repeats: int, pause: float = 0.0) -> dict[str, float]:
+    """Return the shortest time of each function in milliseconds; they take turns, with a pause before each.
+
+    The threads of some libraries go on spinning for a while, which a pause keeps from the next turn.
+    """
     times = dict.fromkeys(functions, float("inf"))
     for turn in range(repeats + 1):
         for name, function in functions.items():
+            time.sleep(pause)
             start = time.perf_counter()
             function()
             if turn:
@@ -114,7 +118,7 @@ def peers(shape: tuple[int, ...], repeats: int) -> None:
             print(f"| Dice: {name} is not installed | | | | | |")
         else:
             functions[name] = partial(makers[name](), prediction, reference)
-    times = measure(functions, repeats)
+    times = measure(functions, repeats, pause=0.3)
     values = {name: np.asarray(function(), dtype=float).ravel() for name, function in functions.items()}
     for name in functions.keys() - {"ours"}:
         np.testing.assert_allclose(values[name], values["ours"], rtol=1e-6)

@@ -90,10 +90,10 @@ def label_map(function: str, argument: str, array: Array) -> Array:
     if _array.dtype_kind(array) == "bool":
         return xp.astype(array, xp.uint8)
     integral(function, argument, array, "an integer label map")
-    if not xp.isdtype(array.dtype, "unsigned integer"):
-        for value in extremes(array)[:1]:
-            if value < 0:
-                _check.invalid_value(function, argument, "hold labels from 0 on", f"the label {value}")
+    if not xp.isdtype(array.dtype, "unsigned integer") and not _array.is_traced(array) and 0 not in array.shape:
+        value = int(xp.min(array))
+        if value < 0:
+            _check.invalid_value(function, argument, "hold labels from 0 on", f"the label {value}")
     return array
 
 

@@ -16,19 +16,19 @@ from mia_functional._masks import binary, label_map, select
 from mia_functional.typing import Array
 
 CHUNK = 2**17
-"""Voxels at a time."""
+"""Voxels at a time; four times as many where labels are compared, as each step is short."""
 
 COMPARED = 2
 """Up to so many structures, comparing with each label is faster than a histogram."""
 
 LARGEST_CODE = 255
-"""Label values up to which the labels themselves are counted."""
+"""Label up to which the labels themselves are counted."""
 
 MOST_VALUES = 1000
 """Label values up to which a joint histogram stays small."""
 
 LARGEST_TABLE = 2**20
-"""Label values below which a table translates them into positions."""
+"""Label below which a table translates labels into positions."""
 
 
 def overlap(
@@ -64,19 +64,19 @@ def _label_overlap(
     """Return the sizes (L, 3) of a pair of label maps, and the number of voxels."""
     if len(sets) <= COMPARED or sum(map(len, sets)) > MOST_VALUES:
         sizes, total = np.zeros((len(sets), 3), np.int64), 0
-        buffers = np.empty((2, min(CHUNK, prediction.size)), np.bool_)
+        buffers = np.empty((2, min(4 * CHUNK, prediction.size)), np.bool_)
         limit = min(np.iinfo(array.dtype).max for array in (prediction, reference))
         simple = [len(one) == 1 and one[0] <= limit for one in sets]
         measures = [
             partial(_one_label, one[0], buffers) if single else partial(_merged, one)
             for one, single in zip(sets, simple, strict=True)
         ]
-        for first, second in _chunks(prediction, reference, mask):
+        for first, second in _chunks(prediction, reference, mask, 4 * CHUNK):
             sizes += [measure(first, second) for measure in measures]
             total += first.size
         return sizes, total
     counts, codes = _joint_counts(prediction, reference, mask, sets)
-    known = [[codes[value] for value in one if value in codes] for one in sets]
+    known = [[codes[value] for value in one] for one in sets]
     singles = np.array([(row, code) for row, one in enumerate(known) for code in one], np.intp).reshape(-1, 2).T
     couples = np.array([(row, *two) for row, one in enumerate(known) for two in product(one, one)], np.intp)
     row, first, second = couples.reshape(-1, 3).T
@@ -97,7 +97,7 @@ def matrix(
     counts, codes = _joint_counts(*maps, mask, sets)
     place = np.full(len(counts), len(sets))
     for position, one in enumerate(sets):
-        place[[codes[value] for value in one if value in codes]] = position
+        place[[codes[value] for value in one]] = position
     merged = np.zeros((len(sets) + 1,) * 2, np.int64)
     np.add.at(merged, (place[:, None], place), counts)
     return merged[:-1, :-1], int(counts.sum())
@@ -106,29 +106,34 @@ def matrix(
 def _joint_counts(
     prediction: Array, reference: Array, mask: Array | None, sets: Sequence[tuple[int, ...]]
 ) -> tuple[Any, dict[int, int]]:
-    """Return how often codes of labels meet, (A, A), and the codes of labels.
+    """Return how often codes of labels meet, (A, A), and the codes of the labels of the sets.
 
-    The code of a label is the label itself if all are small, else its position among the labels of the sets.
+    The code of a label is the label itself if all are small, else its position; labels of no set may share any code
+    that is no set's.
     """
-    top = int(max(prediction.max(), reference.max()))
-    pieces = _chunks(prediction, reference, mask)
-    values: Sequence[int] = range(top + 1)
-    size = len(values)
-    if top > LARGEST_CODE:
-        values = sorted({value for one in sets for value in one})
-        translate, size = _translation(values, top), len(values) + 1
-        pieces = ((translate(first), translate(second)) for first, second in pieces)
-    return _histogram(pieces, size), {value: code for code, value in enumerate(values)}
+    values = sorted({value for one in sets for value in one})
+    top, codes = values[-1], {value: position for position, value in enumerate(values)}
+    size, translate = len(values) + 1, _translation(values)
+    if top <= LARGEST_CODE:
+        other = top + 1 if values[0] == 0 else 0
+        codes = {value: value for value in values}
+        size, translate = max(top, other) + 1, partial(_limited, top, other)
+    pieces = ((translate(first), translate(second)) for first, second in _chunks(prediction, reference, mask))
+    return _histogram(pieces, size), codes
 
 
-def _translation(values: Sequence[int], top: int) -> Callable[[Any], Any]:
-    """Return a function from label values up to `top` to their positions; other labels go to the last position."""
-    ordered = np.asarray(values, np.int64)
+def _limited(top: int, other: int, chunk: Any) -> Any:
+    """Return labels with `other` in place of all above `top`."""
+    return np.where(chunk > top, other, chunk) if chunk.max(initial=0) > top else chunk
+
+
+def _translation(values: Sequence[int]) -> Callable[[Any], Any]:
+    """Return a function from labels to their positions in ascending values; other labels go behind the last of them."""
+    top, ordered = values[-1], np.asarray(values, np.int64)
     if top < LARGEST_TABLE:
-        table = np.full(top + 1, len(values), np.intp)
-        known = ordered[ordered <= top]
-        table[known] = np.arange(known.size)
-        return lambda chunk: table[chunk]
+        table = np.full(top + 2, len(values), np.intp)
+        table[ordered] = np.arange(ordered.size)
+        return lambda chunk: table[_limited(top, top + 1, chunk)]
 
     def search(chunk: Any) -> Any:
         nearest = np.searchsorted(ordered[:-1], chunk)
@@ -184,10 +189,15 @@ def _one_label(label: int, buffers: Any, first: Array, second: Array) -> tuple[i
     return int(np.count_nonzero(np.logical_and(one, other, out=one))), *sizes
 
 
-def _chunks(prediction: Array, reference: Array, mask: Array | None) -> Iterator[tuple[Any, Any]]:
-    """Yield flat pieces of a pair, in memory order; with a mask, only the voxels inside of it."""
+def _chunks(
+    prediction: Array, reference: Array, mask: Array | None, size: int | None = None
+) -> Iterator[tuple[Any, Any]]:
+    """Yield flat pieces of a pair, in memory order; with a mask, only the voxels inside of it.
+
+    They are pieces of CHUNK voxels unless `size` says otherwise.
+    """
     arrays = [prediction, reference] if mask is None else [prediction, reference, mask]
     native = [array.dtype.newbyteorder("=") for array in arrays]
     access: Any = [["readonly"]] * len(arrays)
-    for piece in np.nditer(arrays, ["external_loop", "buffered"], access, native, buffersize=CHUNK):
+    for piece in np.nditer(arrays, ["external_loop", "buffered"], access, native, buffersize=size or CHUNK):
         yield (piece[0], piece[1]) if mask is None else (piece[0][piece[2]], piece[1][piece[2]])
