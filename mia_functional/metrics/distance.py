@@ -236,7 +236,7 @@ def _outside_each_other(
     masks = [neighbours.pad(mask[box], spacing) for mask in (prediction, reference)]
     shared = np.count_nonzero(masks[0] & masks[1])
     points = [np.flatnonzero(one & ~other) for one, other in (masks, masks[::-1])]
-    distances = (neighbours.nearest(*pair, spacing) for pair in zip(points, masks[::-1], strict=True))
+    distances = neighbours.both(partial(neighbours.nearest, spacing=spacing), *zip(points, masks[::-1], strict=True))
     weights = (np.ones(found.size) for found in points)
     return *(np.append(found, 0.0) for found in distances), *(np.append(mass, shared) for mass in weights)
 

@@ -37,6 +37,14 @@ class SurfaceDistances(NamedTuple):
     reference_weights: Array
 
 
+class _Elements(NamedTuple):
+    """The elements of a surface: flat indices into a grid with a margin, the grid that has them, and their weights."""
+
+    points: NDArray[np.intp]
+    surface: NDArray[np.bool_]
+    weights: NDArray[Any]
+
+
 @overload
 def surface_distances(
     prediction: Array,
@@ -172,14 +180,17 @@ def _on_host(
 ) -> SurfaceDistances:
     """Return one distance and one weight per element, from the box around both masks."""
     box = morphology.common_box(prediction, reference)
-    points, surfaces, weights = [], [], []
-    for mask in (prediction, reference):
-        codes, table = boundary(np.ascontiguousarray(mask[box]), spacing=spacing)
-        codes = neighbours.pad(codes, spacing)
-        surface = codes != 0
-        points.append(np.flatnonzero(surface))
-        surfaces.append(surface)
-        weights.append(table[codes.reshape(-1)[points[-1]]])
-    forward = neighbours.nearest(points[0], surfaces[1], spacing)
-    backward = neighbours.nearest(points[1], surfaces[0], spacing)
-    return SurfaceDistances(forward, backward, *weights)
+    elements = partial(_host_elements, spacing=spacing, boundary=boundary)
+    one, other = neighbours.both(elements, (prediction[box],), (reference[box],))
+    search = partial(neighbours.nearest, spacing=spacing)
+    distances = neighbours.both(search, (one.points, other.surface), (other.points, one.surface))
+    return SurfaceDistances(*distances, one.weights, other.weights)
+
+
+def _host_elements(mask: NDArray[np.bool_], *, spacing: Spacing, boundary: Boundary) -> _Elements:
+    """Return the elements of the surface of a mask, in a grid with a margin."""
+    codes, table = boundary(np.ascontiguousarray(mask), spacing=spacing)
+    codes = neighbours.pad(codes, spacing)
+    surface = codes != 0
+    points = np.flatnonzero(surface)
+    return _Elements(points, surface, table[codes.reshape(-1)[points]])

@@ -9,6 +9,7 @@ from scipy import ndimage
 from mia_functional.metrics import neighbours
 from mia_functional.metrics.boundaries import surfels, voxels
 from mia_functional.metrics.distance import (
+    average_distance,
     average_surface_distance,
     average_symmetric_surface_distance,
     hausdorff_distance,
@@ -64,6 +65,29 @@ def test_points_near_and_far_find_the_nearest_target(name, spacing):
     np.testing.assert_allclose(
         neighbours.nearest(points, targets, spacing), exact(points, targets, spacing), rtol=1e-14
     )
+
+
+@pytest.mark.parametrize("name", ["near", "few far", "far"])
+@pytest.mark.parametrize("find", [surface_distances, average_distance])
+def test_two_threads_find_what_one_does(monkeypatch, name, find):
+    found = []
+    for large in (0, 2**60):
+        monkeypatch.setattr(neighbours, "LARGE", large)
+        found.append(find(*scene(name), spacing=ANISOTROPIC))
+    np.testing.assert_equal(*found)
+
+
+def test_what_fails_in_either_thread_fails(monkeypatch):
+    monkeypatch.setattr(neighbours, "LARGE", 0)
+    masks = (np.ones(3),), (np.zeros(3),)
+    for wrong in (0, 1):
+        with pytest.raises(ArithmeticError, match=f"mask {wrong}"):
+            neighbours.both(partial(fail_if, wrong), *masks)
+
+
+def fail_if(value, mask):
+    if mask[0] == value:
+        raise ArithmeticError(f"mask {value}")
 
 
 @pytest.mark.parametrize("way", [neighbours._search_further, neighbours._tree, neighbours._transform])
