@@ -33,7 +33,7 @@ def discover(
     Args:
         root: The folder.
         patterns: For every category and entry the path below `root`, with `{subject}` where the identifier stands and
-            `*` or `?` as in a shell: `{"images": {"T1": "{subject}/T1.nii.gz", "T2": "{subject}/T2.nii.gz"}}`.
+            `*` or `?` as in a shell, `**/` for any folders in between: `{"images": {"T1": "{subject}/T1.nii.gz"}}`.
         table: A CSV or TSV file with a header, whose first column holds the identifiers.
         columns: For every category and entry the column of the table: `{"numerical": {"AGE": "age"}}`.
 
@@ -75,6 +75,8 @@ def matches(folder: Path, pattern: str) -> dict[str, list[str]]:
     """Return the files that match a pattern, by identifier; hidden ones are left out."""
     if FIELD not in pattern or Path(pattern).is_absolute() or ".." in Path(pattern).parts:
         _check.invalid_value("discover", "patterns", f"be paths below the root with {FIELD}", repr(pattern))
+    if any("**" in part and part != "**" for part in Path(pattern).parts) or Path(pattern).name == "**":
+        _check.invalid_value("discover", "patterns", "have ** only in place of folders", repr(pattern))
     expression = expression_of(pattern)
     result: dict[str, list[str]] = {}
     for path in sorted(folder.glob(pattern.replace(FIELD, "*"))):
@@ -87,8 +89,8 @@ def matches(folder: Path, pattern: str) -> dict[str, list[str]]:
 
 def expression_of(pattern: str) -> re.Pattern[str]:
     """Return the regular expression of a pattern; where the identifier stands twice, both must be the same."""
-    parts = re.split(r"(\{subject\}|\*|\?)", pattern)
-    signs = {"*": "[^/]*", "?": "[^/]"}
+    parts = re.split(r"(\{subject\}|\*\*/|\*|\?)", pattern)
+    signs = {"**/": "(?:[^/]+/)*", "*": "[^/]*", "?": "[^/]"}
     first = parts.index(FIELD)
     named = ["(?P<subject>[^/]+?)" if number == first else "(?P=subject)" for number in range(len(parts))]
     return re.compile(

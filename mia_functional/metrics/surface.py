@@ -87,9 +87,10 @@ def surface_distances(
         reference: Array of the same shape.
         spacing: Millimetres between voxel centres along each axis.
         labels: Mapping from labels to names, or a sequence of labels; a tuple of label values is merged into one.
-        boundary: What the surface is: `surfels`, `voxels`, `solid`, or a function that returns `Elements` like them.
+        boundary: What the surface is: `surfels`, `voxels`, `solid`, or a function that returns `Elements` like them
+            and may be called from two threads at once.
         method: "auto" takes the fastest exact code for the arrays; "host" computes on the host, which a program under
-            `jit` on the CPU calls back.
+            `jit` on the CPU calls back. Large volumes take two threads there.
 
     Returns:
         Distances in millimetres and weights; with `labels`, a tuple of such records, one per label.

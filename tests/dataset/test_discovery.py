@@ -44,6 +44,20 @@ def test_the_identifier_may_stand_twice_and_beside_other_signs(tmp_path):
     assert [subject.name for subject in found] == ["a.b", "x"]
 
 
+def test_any_folders_may_lie_in_between(tmp_path):
+    touch(tmp_path, "a/T1.mha", "b/day1/scan/T1.mha", "b/.old/T1.mha", "group/c_seg.mha", "a_seg.mha", "x/y/b_seg.mha")
+    found = dataset.discover(tmp_path, {"images": {"T1": "{subject}/**/T1.mha"}})
+    assert [entry[2] for entries in listed(found, tmp_path).values() for entry in entries] == [
+        "a/T1.mha",
+        "b/day1/scan/T1.mha",
+    ]
+    found = dataset.discover(tmp_path, {"labels": {"GT": "**/{subject}_seg.mha"}})
+    assert [subject.name for subject in found] == ["a", "b", "c"]
+    for pattern in ("{subject}/T1**", "{subject}/x**/T1.mha", "{subject}/**"):
+        with pytest.raises(ValueError, match=r"have \*\* only in place of folders"):
+            dataset.discover(tmp_path, {"images": {"T1": pattern}})
+
+
 @pytest.mark.parametrize(
     ("names", "message"),
     [
