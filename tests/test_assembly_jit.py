@@ -200,6 +200,44 @@ def test_a_sliding_window_that_changes_nothing_is_the_identity_and_may_be_larger
     np.testing.assert_array_equal(found, volume)
 
 
+@pytest.mark.parametrize(
+    ("shape", "patch", "step"),
+    [((9,), (4,), (2,)), ((9, 8), (4, 3), (2, 1)), ((9, 8, 7), (4, 3, 4), (3, 2, 3)), ((5, 6, 5, 4), (3, 3, 2, 2), 1)],
+)
+@pytest.mark.parametrize("batch_size", [2, 3, 7])
+def test_batches_that_reach_into_the_next_layer_of_patches_keep_their_order(shape, patch, step, batch_size):
+    volume = np.random.default_rng(2).normal(size=shape).astype(np.float32)
+
+    def network(batch, stack):
+        corner = batch[(slice(None), *(slice(1),) * len(shape))]
+        return stack([batch - 3 * corner, corner + 0 * batch], axis=-1)
+
+    options = {"step": step, "window": gaussian, "batch_size": batch_size}
+    expected = sliding_window(partial(network, stack=np.stack), volume, patch, **options)
+    found = sliding_window(partial(network, stack=jnp.stack), jnp.asarray(volume), patch, **options)
+    np.testing.assert_allclose(found, expected, rtol=2e-6, atol=1e-5)
+
+
+def test_the_gradient_of_a_sliding_window_is_that_of_assemble():
+    volume = jnp.asarray(VOLUME)
+
+    def slid(volume):
+        return (sliding_window(jnp.sin, volume, (3, 4, 3), step=(2, 3, 2), window=hann, batch_size=3) ** 2).sum()
+
+    def assembled(volume):
+        return (assemble([jnp.sin(volume[index]) for index in GRID], GRID, SHAPE, window=hann) ** 2).sum()
+
+    np.testing.assert_allclose(jax.grad(slid)(volume), jax.grad(assembled)(volume), rtol=2e-5, atol=1e-5)
+
+
+def test_a_sliding_window_keeps_single_precision_where_double_is_allowed():
+    with jax.enable_x64(new_val=True):
+        volume = jnp.asarray(VOLUME)
+        found = sliding_window(jnp.sin, volume, (3, 4, 3), step=(2, 3, 2), window=hann, batch_size=3)
+    assert found.dtype == np.float32
+    np.testing.assert_allclose(found, np.sin(VOLUME), rtol=2e-6, atol=1e-6)
+
+
 def test_a_sliding_window_keeps_dtypes_and_sees_batches():
     sizes = []
 

@@ -1,5 +1,6 @@
 """A network over a whole volume, window by window."""
 
+import math
 from collections.abc import Callable
 from functools import partial
 from operator import itemgetter
@@ -7,15 +8,13 @@ from typing import Any
 
 from mia_functional import _array, _check
 from mia_functional.assembly.places import Place, each_column, extent, placements
+from mia_functional.assembly.stacked import add_batch, in_rows
 from mia_functional.assembly.steps import add, finish, start
 from mia_functional.assembly.volumes import typed
 from mia_functional.assembly.windows import Window, uniform
 from mia_functional.extraction import extract
 from mia_functional.indexing import patches
 from mia_functional.typing import Array, Shape
-
-UNROLLED = 8
-"""Predictions of a batch that a compiled loop takes in at once, so that they are fused with what is around them."""
 
 
 def sliding_window(
@@ -69,10 +68,10 @@ def sliding_window(
     return run(function, whole, places, shape=padded, number=number)[(*map(slice, size), ...)]
 
 
-def _predictions(function: Callable[[Array], Array], volume: Array, windows: Place) -> Array:
-    """Return the predictions of some windows of a volume; refuse those that do not match them."""
+def _predictions(function: Callable[[Array], Array], read: Callable[[Any], Array], windows: Place) -> Array:
+    """Return the predictions of some windows, each read from its start; refuse those that do not match them."""
     patch, count = extent(windows), windows.start.shape[0]
-    parts = [_array.block(volume, windows.start[row], patch) for row in range(count)]
+    parts = [read(windows.start[row]) for row in range(count)]
     outputs = function(_array.stack(parts[0], parts[1:], count))
     expected = (count, *patch)
     if tuple(outputs.shape[: len(expected)]) != expected:
@@ -85,9 +84,10 @@ def _looped(function: Callable[[Array], Array], volume: Array, places: Place, *,
     """Return the assembled predictions of all windows, batch by batch."""
     state: Any = None
     outputs: Any = None
+    read = partial(_array.block, volume, shape=extent(places))
     for low in range(0, len(places.start), number):
         rows = each_column(places, itemgetter(slice(low, low + number)))
-        outputs = _predictions(function, volume, rows)
+        outputs = _predictions(function, read, rows)
         state = start(outputs[0, ...], shape) if state is None else state
         state = add(state, outputs, rows)
     return typed(finish(state), outputs, None)
@@ -97,14 +97,14 @@ def _scanned(function: Callable[[Array], Array], volume: Array, places: Place, *
     """Return the assembled predictions of all windows, by one loop in JAX; what is left of a batch comes last."""
     count = places.start.shape[0]
     whole = count - count % number
-    predict = partial(_predictions, function)
+    rows = in_rows(volume, len(shape))
+    predict = partial(_predictions, function, partial(_read, rows, volume.shape, extent(places)))
 
-    def bring(state: Array, rows: Place) -> Array:
-        table = (predict(volume, rows), rows)
-        return _array.fold(lambda state, row: add(state, *row), state, table, unroll=UNROLLED)
+    def bring(state: Array, batch: Place) -> Array:
+        return (add if len(shape) == 1 else add_batch)(state, predict(batch), batch)
 
     some = each_column(places, itemgetter(slice(0, number)))
-    like = _array.result_like(lambda volume: predict(volume, some), volume)
+    like = _array.result_like(lambda _: predict(some), volume)
     model = _array.zeros(_array.library(volume), like.shape[1:], like.dtype, volume)
     state = start(model, shape)
     if whole:
@@ -113,3 +113,12 @@ def _scanned(function: Callable[[Array], Array], volume: Array, places: Place, *
     if whole < count:
         state = bring(state, each_column(places, itemgetter(slice(whole, None))))
     return typed(finish(state), model, None)
+
+
+def _read(rows: Array, shape: Shape, patch: Shape, start: Array) -> Array:
+    """Return a patch of a volume of some shape, of which the channels lie in one row with the last axis."""
+    axes = len(patch)
+    width, last = math.prod(shape[axes:]), axes - 1
+    corner = (*(start[axis] for axis in range(last)), start[last] * width)
+    part = _array.block(rows, corner, (*patch[:last], patch[last] * width))
+    return _array.library(rows).reshape(part, (*patch, *shape[axes:]))

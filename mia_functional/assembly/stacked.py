@@ -1,8 +1,11 @@
-"""All patches of a grid in one JAX array: one program, in which a mean goes through the volume plane by plane.
+"""Many patches of a grid in one JAX array: one program, in which a mean goes through the volume plane by plane.
 
-A plane stays in the processor's cache until all patches that reach it are in, so that the volume is written once. The
-patches that lie on each other along the first axis come directly one after the other: in another order than that of the
-indices, which is that of the general way, so that means differ in their rounding.
+A plane stays in the processor's cache until all patches that reach it are in. Channels lie in one row with the last
+axis, so that the innermost loops are long.
+
+Of all patches of a grid, those that lie on each other along the first axis come directly one after the other: in
+another order than that of the indices, which is that of the general way, so that means differ in their rounding. A
+batch of them keeps the order.
 """
 
 import math
@@ -70,23 +73,34 @@ class Layer(NamedTuple):
 
 
 def _mean(patches: Array, lines: tuple[Array, ...], starts: Starts, shape: Shape) -> Array:
-    """Return the mean, plane by plane; channels lie in one row with the last axis."""
+    """Return the mean, plane by plane."""
     xp, axes = _array.library(patches), len(shape)
-    patch, channels = patches.shape[1 : axes + 1], patches.shape[axes + 1 :]
+    channels = patches.shape[axes + 1 :]
+    parts = in_rows(xp.reshape(patches, (len(starts[0]), -1, *patches.shape[1:])), axes + 2)
     width = math.prod(channels)
     volume = _array.zeros(xp, (*shape[:-1], shape[-1] * width), _array.accumulator_dtype(patches), patches)
     first, *others = (_array.moved(line, volume) for line in lines)
-    others[-1] = xp.repeat(others[-1], width, axis=2)
-    *rows, last = starts[1:]
-    columns = _places((*rows, tuple(low * width for low in last)), tuple(others))
-    columns = columns._replace(start=xp.asarray(columns.start))
-    parts = xp.reshape(patches, (len(starts[0]), -1, *patch[:-1], patch[-1] * width))
+    columns = _wider(_places(starts[1:], tuple(others)), width)
     layers = [Layer(number, low, first[number, ...]) for number, low in enumerate(starts[0])]
-    for low, high in pairwise(sorted({cut for begin in starts[0] for cut in (begin, begin + patch[0])})):
-        here = [layer for layer in layers if layer.start <= low < layer.start + patch[0]]
+    size = patches.shape[1]
+    for low, high in pairwise(sorted({cut for begin in starts[0] for cut in (begin, begin + size)})):
+        here = [layer for layer in layers if layer.start <= low < layer.start + size]
         fill = partial(_fill_plane, parts, here, columns, low)
         volume = _array.loop(xp, high - low, fill, volume, unroll=1)
     return xp.reshape(volume, (*shape, *channels))
+
+
+def in_rows(array: Array, axes: int) -> Array:
+    """Return an array with everything behind its first axes, the channels, in one row with the last of these."""
+    return _array.library(array).reshape(array, (*array.shape[: axes - 1], math.prod(array.shape[axes - 1 :])))
+
+
+def _wider(places: Place, width: int) -> Place:
+    """Return places in a volume, of two axes at least, whose last axis has `width` entries for each of before."""
+    last = places.lines[-1]
+    xp = _array.library(last)
+    steps = np.array([1] * (places.start.shape[1] - 1) + [width], dtype=np.int32)
+    return Place(xp.asarray(places.start * steps), (*places.lines[:-1], xp.repeat(last, width, axis=2)))
 
 
 def _fill_plane(parts: Array, layers: list[Layer], columns: Place, low: int, step: Array, volume: Array) -> Array:
@@ -95,10 +109,7 @@ def _fill_plane(parts: Array, layers: list[Layer], columns: Place, low: int, ste
 
     def bring(column: Array, plane: Array) -> Array:
         corner = tuple(columns.start[column, axis] for axis in range(len(shape)))
-        block, below = _array.block(plane, corner, shape), 0.0
-        for axis, line in enumerate(columns.lines):
-            before, own = (xp.reshape(line[column, row], (-1, *(1,) * (len(shape) - axis - 1))) for row in (0, 1))
-            below = before + own * below
+        block, below = _array.block(plane, corner, shape), _before(columns.lines, column, 0.0)
         for layer in layers:
             depth = position - layer.start
             part = xp.reshape(_array.block(parts, (layer.number, column, depth), (1, 1, 1)), shape)
@@ -108,3 +119,38 @@ def _fill_plane(parts: Array, layers: list[Layer], columns: Place, low: int, ste
 
     plane = _array.loop(xp, columns.start.shape[0], bring, xp.zeros_like(volume[0, ...]), unroll=1)
     return _array.set_block(volume, (position,), plane[None, ...])
+
+
+def _before(lines: tuple[Array, ...], row: Array, below: Any) -> Any:
+    """Return the weight of the patches before one on a plane, divided by its own, from that on the axes before."""
+    for axis, line in enumerate(lines):
+        before, own = (line[row, entry].reshape(-1, *(1,) * (len(lines) - axis - 1)) for entry in (0, 1))
+        below = before + own * below
+    return below
+
+
+def add_batch(state: Array, patches: Array, places: Place) -> Array:
+    """Return a mean with a batch of patches brought in, as `add` does, but plane by plane.
+
+    It goes from the last plane of the patches to the first: no patch starts before those that come before it, so that
+    every voxel gets them one after the other.
+
+    Args:
+        state: `(*shape, ...)`, of two axes at least.
+        patches: `(count, *patch, ...)`, patches of a grid in its order.
+        places: `count` of them.
+    """
+    xp, (count, axes) = _array.library(state), places.start.shape
+    volume, parts = in_rows(state, axes), in_rows(patches, axes + 1)
+    lines = tuple(_array.moved(line, state) for line in places.lines)
+    start, (first, *others), *_ = _wider(Place(places.start, lines), math.prod(state.shape[axes:]))
+    size, *plane = parts.shape[1:]
+
+    def bring(step: Array, volume: Array) -> Array:
+        row, depth = step % count, size - 1 - step // count
+        corner = (start[row, 0] + depth, *(start[row, axis] for axis in range(1, axes)))
+        block, part = _array.block(volume, corner, (1, *plane)), _array.block(parts, (row, depth), (1, 1))
+        divisor = 1 + _before(tuple(others), row, first[row, 0, depth])
+        return _array.set_block(volume, corner, toward(xp, block, xp.reshape(part, (1, *plane)), divisor[None, ...]))
+
+    return xp.reshape(_array.loop(xp, count * size, bring, volume, unroll=1), state.shape)
