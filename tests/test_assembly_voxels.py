@@ -116,6 +116,18 @@ def test_listed_slices_that_follow_each_other_are_taken_together(xp, reduction, 
     np.testing.assert_allclose(found, expected, rtol=2e-6, atol=2e-6)
 
 
+@pytest.mark.parametrize("dtype", [np.uint8, np.float16, np.float32, np.float64])
+@pytest.mark.parametrize("channels", [(), (1,), (2,), (3,), (4,), (2, 5)])
+@pytest.mark.parametrize("layout", [np.ascontiguousarray, lambda part: part[..., ::-1], np.asfortranarray])
+def test_slices_that_are_taken_together_may_have_any_channels_and_strides(dtype, channels, layout):
+    volume = np.random.default_rng(0).integers(0, 200, (4, 3, 9, *channels)).astype(dtype)
+    indices = indexing.slices((4, 3, 9), axis=2)
+    parts = [layout(volume[index]) for index in indices]
+    expected = np.stack(parts, axis=2)
+    np.testing.assert_array_equal(assemble(parts, indices, (4, 3, 9), reduction=last), expected)
+    np.testing.assert_array_equal(assemble(parts, indices, (4, 3, 9)), expected)
+
+
 def test_slices_with_a_margin_come_back_too():
     volume = np.random.default_rng(0).normal(size=(3, 4))
     parts = np.stack([np.stack([volume[k]] * 3) for k in range(3)])

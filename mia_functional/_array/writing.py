@@ -11,7 +11,10 @@ import array_api_compat as compat
 from mia_functional._array.libraries import from_numpy, is_traced, library, on_host, place
 from mia_functional.typing import Array
 
-CACHED = 2**15
+WIDE = ("complex128", "int64", "int32")
+"""Types of which NumPy moves one element as fast as one of smaller types."""
+
+CACHED = 2**16
 """Elements that `update_block` works on at a time: a plane of a patch, a fraction of a processor's cache."""
 
 
@@ -52,6 +55,16 @@ def stack(first: Array, others: Iterable[Array], count: int) -> Array:
     for position, part in enumerate(parts):
         result[position, ...] = part
     return result
+
+
+def concat(parts: list[Array], axis: int) -> Array:
+    """Return arrays joined along an axis; NumPy moves all channels of a voxel as one element where there is one."""
+    first, xp = parts[0], library(parts[0])
+    if compat.is_numpy_array(first):
+        wide = next((kind for kind in WIDE if first.shape[-1] * first.itemsize % xp.dtype(kind).itemsize == 0), None)
+        if wide and all(part.strides[-1] == part.itemsize for part in parts):
+            return xp.concat([part.view(wide) for part in parts], axis=axis).view(first.dtype)
+    return xp.concat(parts, axis=axis)
 
 
 def set_block(array: Array, start: Any, values: Array) -> Array:

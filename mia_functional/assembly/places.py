@@ -9,15 +9,18 @@ made of two lines per axis.
 import math
 from collections.abc import Callable, Iterable, Iterator
 from itertools import chain, product
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
 from mia_functional import _check
 from mia_functional.assembly.windows import Window, outer, profile, uniform
-from mia_functional.indexing import Indices, sides
+from mia_functional.indexing import Indices
 from mia_functional.indexing.records import Axis
-from mia_functional.typing import Array, Index, Margin, Shape
+from mia_functional.typing import Array, Index, Shape
+
+Widths: TypeAlias = tuple[tuple[int, int], ...]
+"""A margin as the voxels before and after a patch along each axis."""
 
 
 class Place(NamedTuple):
@@ -191,12 +194,12 @@ def _box(function: str, shape: Shape, index: Index, window: Window) -> tuple[Any
     return np.array(start, dtype=np.int32), lines, box
 
 
-def fit(function: str, patch: Array, index: Index, shape: Shape, margin: Margin) -> Array:
+def fit(function: str, patch: Array, index: Index, shape: Shape, widths: Widths) -> Array:
     """Return the part of a patch that lies in the volume, without its margin, and with an axis for every plane."""
     spans = _spans(function, index, shape)
     expected: list[int] = []
     cut: list[slice | None] = []
-    sizes = zip(index, spans, shape, sides(function, margin, len(index)), strict=True)
+    sizes = zip(index, spans, shape, widths, strict=True)
     for entry, (low, high), size, (before, after) in sizes:
         if isinstance(entry, slice) or before or after:
             expected.append(before + high - low + after)

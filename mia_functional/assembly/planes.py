@@ -11,7 +11,7 @@ from mia_functional.assembly.reductions import Reduction, mean
 from mia_functional.assembly.steps import add, start
 from mia_functional.assembly.volumes import filled, paired, typed
 from mia_functional.assembly.windows import Window, uniform
-from mia_functional.indexing import Indices
+from mia_functional.indexing import Indices, sides
 from mia_functional.typing import Array, Index, Margin, Shape
 
 
@@ -56,9 +56,10 @@ def assemble_planes(
     """
     size = _check.integers("assemble_planes", "shape", shape, minimum=1)
     known = indices if isinstance(indices, Indices) else list(indices)
+    widths = sides("assemble_planes", margin, len(size))
     walked, covered = walk("assemble_planes", known, size, window if reduction.weighted else uniform, fill)
     parts = (
-        (fit("assemble_planes", patch, index, size, margin), place)
+        (fit("assemble_planes", patch, index, size, widths), place)
         for patch, (index, place) in paired("assemble_planes", patches, walked)
     )
     for position, values, patch in _finished(parts, _depth(known, size[0]), size, reduction):

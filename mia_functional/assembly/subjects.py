@@ -14,6 +14,7 @@ from mia_functional.assembly.steps import add, start
 from mia_functional.assembly.volumes import filled, typed
 from mia_functional.assembly.voxels import chosen, table_of, turns
 from mia_functional.assembly.windows import Window, uniform
+from mia_functional.indexing import sides
 from mia_functional.typing import Array, Index, Margin, SampleSequence, Shape
 
 
@@ -193,6 +194,7 @@ def _key(index: Index) -> Any:
 def _bring(subject: Begun, batch: Batch, reduction: Reduction, window: Window, margin: Margin) -> Begun:
     """Return a subject with the predictions of a batch brought in, one after the other."""
     function, seen, shape = "assemble_subjects", subject.seen, subject.seen.shape
+    widths = sides(function, margin, len(shape))
     _same_outputs(subject, batch)
     for row in batch.rows:
         index = batch.indices[row]
@@ -201,7 +203,7 @@ def _bring(subject: Begun, batch: Batch, reduction: Reduction, window: Window, m
         weights = window if reduction.weighted else uniform
         place = place_at(function, seen, index, rank) if reduction.ordered else place_in(function, seen, index, weights)
         for name, output in batch.outputs.items():
-            part = fit(function, output[row, ...], index, shape, margin)
+            part = fit(function, output[row, ...], index, shape, widths)
             _add(subject, name, part, place, reduction)
     return subject._replace(left=subject.left - len(batch.rows))
 

@@ -10,7 +10,7 @@ from mia_functional.assembly.stacked import is_stacked, of_stacked
 from mia_functional.assembly.steps import add, start
 from mia_functional.assembly.voxels import joined, of_table, table_of, thickened
 from mia_functional.assembly.windows import Window, uniform
-from mia_functional.indexing import Boxes
+from mia_functional.indexing import Boxes, sides
 from mia_functional.typing import Array, Index, Margin, Shape
 
 
@@ -72,8 +72,9 @@ def assemble(
         return typed(of_stacked(patches, indices, size, weights, reduction), patches, dtype)
     walked, covered = walk("assemble", indices, size, weights, fill)
     state = part = None
+    widths = sides("assemble", margin, len(size))
     fitted = (
-        (fit("assemble", patch, index, size, margin), place)
+        (fit("assemble", patch, index, size, widths), place)
         for patch, (index, place) in paired("assemble", patches, walked)
     )
     for part, place in thickened(fitted) if isinstance(patches, Sequence) else fitted:

@@ -17,8 +17,8 @@ from mia_functional.typing import Array, Index, Margin, Shape
 CHUNK = 2**16
 """Voxels of an array that are brought in at a time."""
 
-THICK, ROWS = 32, 2**13
-"""How many planes are joined, and the elements of each that are taken at a time."""
+THICK, ROWS, WHOLE = 32, 2**13, 8
+"""How many planes are joined on the host, few rows of so many elements at a time, and how many elsewhere as a whole."""
 
 
 def joined(patches: Any, indices: Iterable[Index], margin: Margin) -> tuple[Any, Iterable[Index]]:
@@ -43,16 +43,20 @@ def joined(patches: Any, indices: Iterable[Index], margin: Margin) -> tuple[Any,
 def thickened(parts: Iterator[tuple[Array, Place]]) -> Iterator[tuple[Array, Place]]:
     """Yield patches and places; planes of a grid that follow each other along the last axis are joined, few at a time.
 
-    One by one they would touch all memory of the volume every time. Those that are joined have few rows, so that they
-    stay in the processor's cache.
+    One by one they would touch all memory of the volume every time.
     """
     held: list[tuple[Array, Place]] = []
     for part, place in parts:
-        if len(held) == THICK or (held and not _follows(held[-1][1], place)):
+        if len(held) == (THICK if _in_rows(part) else WHOLE) or (held and not _follows(held[-1][1], place)):
             yield from _together(held)
             held = []
         held.append((part, place))
     yield from _together(held)
+
+
+def _in_rows(part: Array) -> bool:
+    """Tell whether planes are joined few rows at a time, so that these stay in the processor's cache."""
+    return _array.on_host(part) and not _array.is_jax(part)
 
 
 def _follows(one: Place, other: Place) -> bool:
@@ -71,11 +75,11 @@ def _together(held: list[tuple[Array, Place]]) -> Iterator[tuple[Array, Place]]:
     (part, place), *_ = held
     axis, size = len(place.lines) - 1, part.shape[0]
     lines = (*place.lines[:-1], np.concatenate([place.lines[-1] for _, place in held], axis=1))
-    rows = max(1, ROWS // math.prod(part.shape[1:])) if _array.on_host(part) and not _array.is_jax(part) else size
+    rows = max(1, ROWS // math.prod(part.shape[1:])) if _in_rows(part) else size
     for low in range(0, size, rows):
         high = min(low + rows, size)
         some = [part[low:high, ...] for part, _ in held]
-        yield _array.library(part).concat(some, axis=axis), rows_of(place._replace(lines=lines), low, high)
+        yield _array.concat(some, axis), rows_of(place._replace(lines=lines), low, high)
 
 
 def table_of(function: str, indices: Iterable[Index], shape: Shape) -> Any:
