@@ -203,7 +203,7 @@ def loaders(data: dataset.Dataset) -> dict[str, float]:
 
     def batches() -> None:
         for start in range(0, len(order), BATCH):
-            samples.__getitems__(order[start : start + BATCH])
+            dataset.collate(samples.__getitems__(order[start : start + BATCH]))
 
     methods = {
         "pymia, DataLoader, 0 workers": lambda _: torch_loader(0),

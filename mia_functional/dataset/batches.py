@@ -15,7 +15,8 @@ from mia_functional.dataset.traversal import Sample
 def collate(samples: Any) -> Sample:
     """Return samples as one batch: arrays of one shape are stacked, everything else is put side by side in a tuple.
 
-    It is the `collate_fn` of `torch.utils.data.DataLoader`; a batch that is ready passes through.
+    It is the `collate_fn` of `torch.utils.data.DataLoader`; a batch that is ready passes through. What
+    `samples.__getitems__` returned lies in memory side by side already, and is not copied.
 
     Args:
         samples: Dictionaries with the same keys, or a batch.
@@ -38,9 +39,26 @@ def collate(samples: Any) -> Sample:
 def stacked(values: Sequence[Any]) -> Any:
     """Return arrays of one shape and dtype as one array, and anything else as a tuple."""
     alike = all(isinstance(value, np.ndarray) for value in values)
-    if alike and len({(value.shape, value.dtype) for value in values}) == 1:
+    if not alike or len({(value.shape, value.dtype) for value in values}) > 1:
+        return tuple(values)
+    whole = buffers.whole(values)
+    if whole is None:
         return np.stack(values, out=buffers.empty((len(values), *values[0].shape), values[0].dtype))
-    return tuple(values)
+    return whole
+
+
+def apart(batch: Sample) -> list[Sample]:
+    """Return the samples of a batch; their arrays are its rows.
+
+    Example:
+        >>> apart({"subject": ("A", "B"), "x": np.array([[1, 2], [3, 4]])})[1]
+        {'subject': 'B', 'x': array([3, 4])}
+    """
+    count = len(next(iter(batch.values())))
+    return [
+        {name: value[row, ...] if isinstance(value, np.ndarray) else value[row] for name, value in batch.items()}
+        for row in range(count)
+    ]
 
 
 def prefetch(

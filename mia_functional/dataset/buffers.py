@@ -8,6 +8,7 @@ import ctypes
 import math
 import weakref
 from collections import deque
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,10 @@ LARGE = 1 << 20
 
 FREE: deque[Any] = deque(maxlen=8)
 """Memory that no array holds any more: as much as a loop with batches ahead had at once."""
+
+
+LENT: weakref.WeakValueDictionary[int, Any] = weakref.WeakValueDictionary()
+"""Arrays in such memory, by their identity."""
 
 
 def empty(shape: Shape, dtype: np.dtype[Any]) -> Any:
@@ -33,7 +38,27 @@ def empty(shape: Shape, dtype: np.dtype[Any]) -> Any:
     memory = unused(size)
     array: Any = np.ndarray(shape, dtype, memory)
     weakref.finalize(array, FREE.append, memory).atexit = False
+    LENT[id(array)] = array
     return array
+
+
+def whole(rows: Sequence[Any]) -> Any:
+    """Return the array from `empty` whose rows these are, all of them in order; None where there is none.
+
+    Example:
+        >>> large = empty((2, 1024, 1024), np.dtype("float32"))
+        >>> whole(list(large)) is large, whole([large[1], large[0]])
+        (True, None)
+    """
+    found = LENT.get(id(rows[0].base))
+    if found is None or found is not rows[0].base or found.shape != (len(rows), *rows[0].shape):
+        return None
+    return found if all(_is_same(row, own) for row, own in zip(rows, found, strict=True)) else None
+
+
+def _is_same(one: Any, other: Any) -> bool:
+    """Tell whether two arrays are the same memory, seen alike."""
+    return bool(one.__array_interface__ == other.__array_interface__)
 
 
 def unused(size: int) -> Any:

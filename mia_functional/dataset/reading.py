@@ -67,7 +67,7 @@ def read(
         part = chosen(part, places)
     if out is not None:
         return written(part, out)
-    return part if isinstance(part, tuple | str) else own(part)
+    return own(part)
 
 
 def check_request(dataset: Dataset, category: str, index: Where) -> None:
@@ -95,8 +95,12 @@ def written(part: Any, out: Array) -> Array:
 
 
 def own(part: Any) -> Any:
-    """Return an array that may be written to: itself if it was read, a copy if it is a view of what others see."""
-    return part if part.flags.writeable and part.flags.c_contiguous else np.array(part)
+    """Return an array that may be written to: itself if it was read, a copy if it is a view of what others see.
+
+    Anything else is returned as it is.
+    """
+    shared = isinstance(part, np.ndarray) and not (part.flags.writeable and part.flags.c_contiguous)
+    return np.array(part) if shared else part
 
 
 def taken(dataset: Dataset, subject: str | int, category: str, index: Where) -> Any:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from mia_functional import _check, extraction
-from mia_functional.dataset.batches import collate
+from mia_functional.dataset.batches import apart, collate
 from mia_functional.dataset.description import Dataset, category_of, check_dataset, subject_number
 from mia_functional.dataset.reading import Source, channels, chosen, own, taken
 from mia_functional.dataset.traversal import Sample, Transform
@@ -54,11 +54,10 @@ class Samples:
         """Return the sample at a position; negative ones count from the end."""
         return finished(self, position, viewed(self, position))
 
-    def __getitems__(self, positions: Sequence[int]) -> Sample:
-        """Return the samples at positions as one batch, as `collate` makes it; voxels are copied only once."""
-        if self.transform is not None:
-            return collate([self[position] for position in positions])
-        return collate([viewed(self, position) for position in positions])
+    def __getitems__(self, positions: Sequence[int]) -> list[Sample]:
+        """Return the samples at positions; arrays of one shape are rows of one array, which `collate` finds again."""
+        parts = apart(collate([viewed(self, position) for position in positions])) if len(positions) else []
+        return [finished(self, *pair) for pair in zip(positions, parts, strict=True)]
 
     def __iter__(self) -> Iterator[Sample]:
         """Yield the samples in order."""
@@ -241,7 +240,7 @@ def inside(index: Index, grid: Shape) -> bool:
 
 def finished(samples: Samples, position: int, sample: Sample) -> Sample:
     """Return a sample with arrays of its own, transformed."""
-    whole = {name: own(value) if isinstance(value, np.ndarray) else value for name, value in sample.items()}
+    whole = {name: own(value) for name, value in sample.items()}
     if samples.transform is None:
         return whole
     place = int(position) % len(samples)
