@@ -93,7 +93,7 @@ def _apply(
 def randomly(
     categories: str | tuple[str, ...],
     sampler: Callable[..., Any],
-    function: Callable[..., Any],
+    function: Callable[..., Any] | Mapping[str, Callable[..., Any]],
     *,
     probability: float = 1.0,
     **options: Any,
@@ -104,7 +104,8 @@ def randomly(
         categories: One category or several; the shape of the first goes to the sampler.
         sampler: `random_affine`, `random_flip`, ... or any function of a source of randomness and a shape.
         function: `affine`, `flip`, ... or any function of an array and the entries of the draw; `functools.partial`
-            gives it options.
+            gives it options. Where categories need other options, a function for each:
+            `{"images": partial(affine, fill=-1000.0), "labels": affine}`.
         probability: How often a sample is transformed at all, 0 to 1. Below 1 and under `jit`, the function has to
             keep the shape.
         options: Keyword arguments of the sampler.
@@ -113,7 +114,8 @@ def randomly(
         A function from a sample to a new sample. A JAX key in `rng` is split, and the rest of it handed on.
 
     Raises:
-        ValueError: The sample, when it comes, lacks a category or `rng`; the probability is not within 0 and 1.
+        ValueError: The sample, when it comes, lacks a category or `rng`; the probability is not within 0 and 1; a
+            category has no function.
 
     Example:
         >>> import numpy as np
@@ -126,26 +128,28 @@ def randomly(
     if not 0 <= _check.number("randomly", "probability", probability) <= 1:
         _check.invalid_value("randomly", "probability", "lie within 0 and 1", probability)
     _check.call("randomly", "sampler", sampler, "`random_flip`")
-    _check.call("randomly", "function", function, "`flip`")
     names = named("randomly", categories)
-    return partial(_draw_and_apply, names, partial(sampler, **options), function, probability)
+    functions = function if isinstance(function, Mapping) else dict.fromkeys(names, function)
+    if set(functions) != set(names):
+        needed = f"have a function for each of {', '.join(names)}"
+        _check.invalid_value("randomly", "function", needed, ", ".join(map(str, functions)) or "none")
+    for name in names:
+        _check.call("randomly", "function", functions[name], "`flip`")
+    return partial(_draw_and_apply, {name: functions[name] for name in names}, partial(sampler, **options), probability)
 
 
 def _draw_and_apply(
-    names: tuple[str, ...],
-    sampler: Callable[..., Any],
-    function: Callable[..., Any],
-    probability: float,
-    sample: Sample,
+    functions: Mapping[str, Callable[..., Any]], sampler: Callable[..., Any], probability: float, sample: Sample
 ) -> Sample:
-    """Return the sample with one draw applied to the categories `names`, or, by chance, with none."""
+    """Return the sample with one draw applied to the categories of the functions, or, by chance, with none."""
+    names = tuple(functions)
     present("randomly", sample, (*names, "rng"))
     first, second, rest = _array.split("randomly", sample["rng"], 3)
     chosen = _array.uniform(first, 0.0, 1.0, ()) < probability
     if not _array.is_traced(chosen) and not chosen:
         return {**sample, "rng": rest}
     draw = sampler(second, tuple(sample[names[0]].shape))
-    changed = {name: function(sample[name], *draw) for name in names}
+    changed = {name: function(sample[name], *draw) for name, function in functions.items()}
     if _array.is_traced(chosen) and probability < 1:
         where = _array.library(chosen).where
         changed = {name: where(chosen, array, sample[name]) for name, array in changed.items()}
@@ -191,7 +195,7 @@ def _resample_to(names: tuple[str, ...], spacing: Spacing, sample: Sample, *, an
 def named(function: str, categories: str | tuple[str, ...]) -> tuple[str, ...]:
     """Return one category or several as a tuple."""
     names = (categories,) if isinstance(categories, str) else categories
-    if not isinstance(names, tuple | list) or not all(isinstance(name, str) for name in names):
+    if not isinstance(names, tuple | list) or not names or not all(isinstance(name, str) for name in names):
         _check.invalid_kind(function, "categories", "be a name or a tuple of names", _check.described(categories))
     return tuple(names)
 

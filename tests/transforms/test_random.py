@@ -160,6 +160,18 @@ def test_image_and_labels_share_one_draw():
     np.testing.assert_array_equal(after["images"], again["images"])
 
 
+def test_categories_that_share_a_draw_may_have_options_of_their_own():
+    functions = {"labels": t.affine, "images": partial(t.affine, fill=-1000.0)}
+    augment = t.randomly(("images", "labels"), t.random_affine, functions, rotation=60.0)
+    after = pickle.loads(pickle.dumps(augment))(sample(generator(1)))
+    outside = after["images"][..., 0] == -1000
+    assert 0.05 < outside.mean() < 0.5
+    assert (after["labels"][outside] == 0).all()
+    same = t.randomly(("images", "labels"), t.random_affine, t.affine, rotation=60.0)(sample(generator(1)))
+    np.testing.assert_array_equal(after["labels"], same["labels"])
+    np.testing.assert_array_equal(after["images"][~outside], same["images"][~outside])
+
+
 def test_probability_zero_never_and_one_always():
     for probability, expected in ((0.0, 0), (1.0, 50), (0.5, None)):
         add = t.randomly("images", t.random_noise, t.noise, probability=probability, deviation=(1.0, 1.0))
@@ -213,6 +225,10 @@ def test_lifted_transforms_pickle():
         (lambda: t.random_rot90(generator(), (4, 1)), ValueError, "have two spatial axes"),
         (lambda: t.randomly("images", t.random_flip, t.flip, probability=2), ValueError, "lie within 0 and 1"),
         (lambda: t.randomly("images", t.random_flip, t.flip)({"images": IMAGE}), ValueError, "got 'rng'"),
+        (lambda: t.randomly(("a", "b"), t.random_flip, {"a": t.flip}), ValueError, "for each of a, b; got a"),
+        (lambda: t.randomly("a", t.random_flip, {"a": t.flip, "b": t.flip}), ValueError, "for each of a; got a, b"),
+        (lambda: t.randomly("a", t.random_flip, {"a": 3}), TypeError, "`function` must be a function"),
+        (lambda: t.randomly((), t.random_flip, t.flip), TypeError, "be a name or a tuple of names"),
     ],
 )
 def test_bad_input(call, kind, text):
