@@ -103,7 +103,7 @@ def integer(function: str, argument: str, value: object, *, minimum: int) -> int
 
 def is_integer(value: Any) -> bool:
     """Tell whether a value is a whole number and no boolean; array scalars count."""
-    return hasattr(value, "__index__") and not isinstance(value, bool)
+    return hasattr(value, "__index__") and not isinstance(value, bool) and getattr(value, "ndim", 0) == 0
 
 
 def choice(function: str, argument: str, value: object, options: Sequence[str]) -> None:

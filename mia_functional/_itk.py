@@ -5,6 +5,7 @@ guess at a foreign file, and prefers NIfTI's qform where others take the sform. 
 """
 
 import math
+import os
 import threading
 import zlib
 from collections.abc import Iterator, Sequence
@@ -257,8 +258,20 @@ def last_line(error: Exception) -> str:
 
 
 _LOCK = threading.Lock()
+"""Taken anew in a process that is forked: a thread of the parent may have held it."""
+
 _SHOWN: list[bool] = []
 _THREADS: list[int] = []
+
+
+def _renew() -> None:
+    """Take a lock that is free."""
+    global _LOCK
+    _LOCK = threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_renew)
 
 
 @contextmanager

@@ -26,6 +26,8 @@ def load_npy(path: Path, max_bytes: int) -> Any:
             refuse(path, f"it is no NumPy file ({str(error).splitlines()[0]})")
         if dtype.kind not in KINDS or dtype.itemsize > 8:
             refuse(path, f"it holds {dtype}, and integers, floats and booleans are read")
+        if not shape:
+            refuse(path, "it holds a single number, and arrays are read")
         count = math.prod(shape)
         if count * dtype.itemsize > max_bytes:
             refuse(path, f"the array takes {count * dtype.itemsize} bytes, and `max_bytes` is {max_bytes}")

@@ -593,12 +593,15 @@ def test_what_is_no_image_file_is_named(tmp_path):
     for name in ("folder.mha", "pipe.nrrd"):
         with pytest.raises(ValueError, match="no regular file"):
             images.read(tmp_path / name)
+    np.save(tmp_path / "number.npy", 3.0)
+    with pytest.raises(ValueError, match="it holds a single number, and arrays are read"):
+        images.read(tmp_path / "number.npy")
     for name in ("x.png", "x.img", "x.gz", "nii"):
         with pytest.raises(ValueError, match=r"`path` must end in \.nii, \.nii\.gz"):
             images.read(tmp_path / name)
         with pytest.raises(ValueError, match=r"`path` must end in \.nii, \.nii\.gz"):
             images.write(tmp_path / name, np.zeros((2, 2)), Geometry(shape=(2, 2), spacing=(1, 1)))
-    assert sorted(os.listdir(tmp_path)) == ["folder.mha", "pipe.nrrd"]
+    assert sorted(os.listdir(tmp_path)) == ["folder.mha", "number.npy", "pipe.nrrd"]
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)

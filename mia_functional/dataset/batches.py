@@ -87,6 +87,8 @@ def prefetch(
         >>> [batch["x"].tolist() for batch in prefetch([{"x": np.array(k)} for k in range(3)], batch_size=2)]
         [[0, 1], [2]]
     """
+    if not hasattr(samples, "__len__") or not hasattr(samples, "__getitem__"):
+        _check.invalid_kind("prefetch", "samples", "have a length and items", _check.described(samples))
     size = _check.integer("prefetch", "batch_size", batch_size, minimum=1)
     workers = _check.integer("prefetch", "threads", threads, minimum=1)
     limit = _check.integer("prefetch", "ahead", ahead, minimum=1)

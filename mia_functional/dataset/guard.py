@@ -55,7 +55,7 @@ def group_at(group: Any, name: str) -> Any:
     return found
 
 
-def dataset_at(group: Any, name: str, *, max_bytes: int = MAX_BYTES) -> Any:
+def dataset_at(group: Any, name: str, *, max_bytes: float = math.inf) -> Any:
     """Return an HDF5 dataset in a group whose data can be read without a risk."""
     found = child(group, name)
     if not isinstance(found, h5py.Dataset):
@@ -66,7 +66,7 @@ def dataset_at(group: Any, name: str, *, max_bytes: int = MAX_BYTES) -> Any:
     return found
 
 
-def fault(found: Any, max_bytes: int) -> str | None:
+def fault(found: Any, max_bytes: float) -> str | None:
     """Return why an HDF5 dataset must not be read, or none."""
     creation = found.id.get_create_plist()
     layout = creation.get_layout()
@@ -96,6 +96,8 @@ def chunk_fault(found: Any, creation: Any, nbytes: int) -> str | None:
         return f"needs the filters {unknown}; {', '.join(FILTERS.values())} are known"
     if BLOSC in codes:
         _optional.require("hdf5plugin")
+    if nbytes > MAX_BYTES:
+        return f"declares {nbytes} bytes in chunks, and {MAX_BYTES} are the most"
     if math.prod(found.chunks) * found.dtype.itemsize > CHUNK_BYTES:
         return f"has chunks of {found.chunks}"
     if nbytes > EXPANSION * found.id.get_storage_size():

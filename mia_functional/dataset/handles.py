@@ -100,8 +100,8 @@ def fresh(path: str) -> Handle:
 
 def opened_by_hdf5(path: str) -> Any:
     """Let HDF5 open a file: with its usual locks, and without where there are none (on network drives)."""
-    if os.path.isdir(path):
-        guard.refuse(path, "it is a folder")
+    if not os.path.isfile(path):
+        guard.refuse(path, "it is a folder" if os.path.isdir(path) else "it is no regular file")
     try:
         try:
             return h5py.File(path, "r")

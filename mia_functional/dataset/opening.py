@@ -1,9 +1,10 @@
 """A dataset file opened: a record of all that it says of itself."""
 
 import os
+from collections.abc import Hashable
 from typing import Any
 
-from mia_functional import images
+from mia_functional import _check, images
 from mia_functional.dataset import guard, handles, verification
 from mia_functional.dataset.description import Category, Dataset, Files, Load, is_name
 from mia_functional.dataset.tables import CATEGORIES, FILE_ROOT, NAMES, PROPERTIES, SHAPES, SUBJECTS, Tables
@@ -49,9 +50,13 @@ def open(
         ...     open(f"{folder}/cohort.h5").subjects
         ('A',)
     """
+    _check.call("open", "load", load, "`images.read`")
+    if not isinstance(load, Hashable):
+        _check.invalid_kind("open", "load", "be a function that can be hashed", _check.described(load))
+    most = _check.integer("open", "cache_bytes", cache_bytes, minimum=0)
     place = os.path.abspath(path)
     handle = handles.opened(place)
-    files = Files(root=folder(place, handle.tables, root), load=load, cache_bytes=cache_bytes)
+    files = Files(root=folder(place, handle.tables, root), load=load, cache_bytes=most)
     dataset = described(place, handle, files)
     faults = verification.verify(dataset) if verify else ()
     if faults:

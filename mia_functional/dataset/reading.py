@@ -4,6 +4,7 @@ import math
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from types import EllipsisType
 from typing import Any, TypeAlias
 
@@ -57,7 +58,7 @@ def read(
         ...     float(read(open(f"{folder}/cohort.h5"), "A", "numerical", entries="AGE"))
         31.0
     """
-    check_request(dataset, category, index)
+    check_request(dataset, subject, category, index)
     places = None if entries is None else channels(dataset, category, entries, index)
     try:
         part = taken(dataset, subject, category, index)
@@ -70,14 +71,26 @@ def read(
     return own(part)
 
 
-def check_request(dataset: Dataset, category: str, index: Where) -> None:
+def check_request(dataset: Dataset, subject: str | int, category: str, index: Where) -> None:
     """Refuse kinds of arguments that NumPy or a dictionary would take for something else."""
     check_dataset("read", dataset)
+    if not isinstance(subject, str) and not _check.is_integer(subject):
+        _check.invalid_kind("read", "subject", "be an identifier or a position", repr(subject))
     if not isinstance(category, str):
         _check.invalid_kind("read", "category", "be the name of one category", repr(category))
     for entry in index if isinstance(index, tuple) else (index,):
-        if not isinstance(entry, int | np.integer | slice | EllipsisType) or isinstance(entry, bool):
-            _check.invalid_kind("read", "index", "be of integers, slices and `...`", type(entry).__name__)
+        if not (_check.is_integer(entry) or isinstance(entry, EllipsisType) or is_span(entry)):
+            needed = "be of integers, slices of them with a step other than 0, and `...`"
+            _check.invalid_kind("read", "index", needed, _check.described(entry))
+
+
+def is_span(entry: Any) -> bool:
+    """Tell whether an entry of an index is a slice that NumPy takes."""
+    return (
+        isinstance(entry, slice)
+        and entry.step != 0
+        and all(part is None or _check.is_integer(part) for part in (entry.start, entry.stop, entry.step))
+    )
 
 
 def written(part: Any, out: Array) -> Array:
@@ -163,7 +176,7 @@ def view(dataset: Dataset, subject: str | int, category: str) -> Any:
         ...     view(open(f"{folder}/cohort.h5"), "A", "gender")
         ('F',)
     """
-    check_request(dataset, category, ...)
+    check_request(dataset, subject, category, ...)
     return located(dataset, subject, category)[0]
 
 
@@ -180,7 +193,8 @@ def looked_up(dataset: Dataset, subject: str | int, category: str) -> tuple[Any,
     shape, name = found.shapes[number], f"{category} of {dataset.subjects[number]}"
     key = (dataset.path, dataset.digest, number, category)
     if not found.stored and dataset.files is not None:
-        return decoded.volume(dataset.files, key, paths(dataset, number, category), shape), None
+        grid = partial(grid_of, dataset, number)
+        return decoded.volume(dataset, number, found, paths(dataset, number, category), grid), None
     with handles.LOCK:
         pair = handles.VIEWS.get(key) or handles.array_at(handles.expected(*key[:2]), number, category)
         texts = isinstance(pair[0], tuple)
@@ -192,12 +206,13 @@ def looked_up(dataset: Dataset, subject: str | int, category: str) -> tuple[Any,
 
 
 def close(dataset: Dataset) -> None:
-    """Close the file of a dataset in this process, so that it can be changed; arrays stay valid.
+    """Close the file of a dataset in this process, so that it can be changed; arrays stay valid, decoded volumes go.
 
     Args:
         dataset: From `open`.
     """
     check_dataset("close", dataset)
+    decoded.forget(dataset.path)
     handles.release(dataset.path)
 
 
@@ -238,7 +253,9 @@ def channels(dataset: Dataset, category: str, entries: str | Sequence[str], inde
     One entry has a number, several that are side by side a slice.
     """
     found = category_of("read", dataset, category)
-    names = [entries] if isinstance(entries, str) else list(entries) if isinstance(entries, Sequence) else [entries]
+    if not isinstance(entries, Sequence):
+        _check.invalid_kind("read", "entries", "be a name or a sequence of names", _check.described(entries))
+    names = [entries] if isinstance(entries, str) else list(entries)
     unknown = [name for name in names if name not in found.entries]
     if unknown or not names:
         _check.invalid_value(
@@ -262,7 +279,7 @@ def geometry(dataset: Dataset, subject: str | int) -> Geometry:
         subject: The identifier, or the position.
 
     Raises:
-        ValueError: There is no such subject, or the dataset has no images.
+        ValueError: There is no such subject, or the dataset does not tell where its images lie.
 
     Example:
         >>> import tempfile
@@ -274,12 +291,18 @@ def geometry(dataset: Dataset, subject: str | int) -> Geometry:
         ...     geometry(open(f"{folder}/cohort.h5"), "A").spacing
         (2.0, 1.0)
     """
-    number = subject_number("geometry", dataset, subject)
+    found = grid_of(dataset, subject_number("geometry", dataset, subject))
+    if found is None:
+        _check.invalid_value("geometry", "dataset", "tell where its images lie", dataset)
+    return found
+
+
+def grid_of(dataset: Dataset, number: int) -> Geometry | None:
+    """Return where the images of a subject lie, if the tables of the dataset tell."""
     tables = handles.expected(dataset.path, dataset.digest).tables
     fields = [tables.get(PROPERTIES.format(name)) for name in ("shapes", "spacing", "origins", "directions")]
-    if any(field is None for field in fields):
-        _check.invalid_value("geometry", "dataset", "have images", dataset)
-    return images.from_itk(*(field[number].tolist() for field in fields if field is not None))
+    known = [field[number].tolist() for field in fields if field is not None]
+    return images.from_itk(*known) if len(known) == len(fields) else None
 
 
 def files(dataset: Dataset, subject: str | int) -> dict[str, tuple[str, ...]]:

@@ -11,7 +11,7 @@ import numpy as np
 from mia_functional import _check, extraction
 from mia_functional.dataset.batches import apart, collate
 from mia_functional.dataset.description import Dataset, category_of, check_dataset, subject_number
-from mia_functional.dataset.reading import Source, channels, chosen, own, taken
+from mia_functional.dataset.reading import Source, channels, chosen, is_span, own, taken
 from mia_functional.dataset.traversal import Sample, Transform
 from mia_functional.dataset.wishes import EXTRAS, Drawn, Extract, Indexing, Predicate, checked_parts, sequence
 from mia_functional.indexing import dilate, sides
@@ -111,11 +111,10 @@ def samples(
         [31.0]
     """
     check_dataset("samples", dataset)
-    given = {"indexing": indexing, "transform": transform, "select": select}
-    examples = {"indexing": "`indexing.whole`", "transform": "`on(...)`", "select": "`selection.has_foreground`"}
-    for argument, value in given.items():
-        if value is not None and not isinstance(value, Drawn):
-            _check.call("samples", argument, value, examples[argument])
+    _check.call("samples", "indexing", getattr(indexing, "function", indexing), "`indexing.whole`")
+    for argument, value, example in (("transform", transform, "on(...)"), ("select", select, "has_foreground")):
+        if value is not None:
+            _check.call("samples", argument, value, f"`{example}`")
     if isinstance(subjects, str):
         _check.invalid_kind("samples", "subjects", "be a sequence of identifiers", repr(subjects))
     chosen = range(len(dataset)) if subjects is None else subjects
@@ -127,18 +126,24 @@ def samples(
             numbers=numbers, indices=(), kept=(), ends=(),
         )
     )  # fmt: skip
+    if len(made):
+        check_first(made)
     if select is not None:
         kept = selected(made, select)
         made = replace(made, kept=kept, ends=tuple(accumulate(map(len, kept))))
     if not len(made):
         _check.invalid_value("samples", "indexing", "lead to samples (or `select` keep some)", "none")
-    check_margins(made)
     return replace(made, transform=transform)
 
 
-def check_margins(samples: Samples) -> None:
-    """Refuse margins that do not fit the first index."""
-    _, index = located(samples, 0)
+def check_first(samples: Samples) -> None:
+    """Refuse a first index that is none in the grid of its subject, and margins that do not fit it."""
+    number, index = located(samples, 0)
+    grid = samples.dataset.grids[number] if samples.dataset.grids else (1,)
+    known = isinstance(index, tuple) and all(_check.is_integer(entry) or is_span(entry) for entry in index)
+    if not known or len(index) > len(grid):
+        needed = f"give tuples of at most {len(grid)} integers and slices, one per axis"
+        _check.invalid_value("samples", "indexing", needed, _check.described(index))
     for part in samples.extract:
         if isinstance(part, Extract) and not part.whole:
             sides("samples", part.margin, len(index))
@@ -184,8 +189,15 @@ def draw(samples: Samples, indexing: Drawn, number: int, grid: Shape) -> SampleS
 
 def selected(samples: Samples, select: Predicate) -> tuple[Any, ...]:
     """Return the positions, within each subject's indices, of the samples for which a predicate is true."""
-    flags = np.fromiter((select(sample) for sample in samples), dtype=bool, count=len(samples))
+    flags = np.fromiter((wanted(select(sample)) for sample in samples), dtype=bool, count=len(samples))
     return tuple(np.flatnonzero(part).astype(np.uint32) for part in np.split(flags, samples.ends[:-1]))
+
+
+def wanted(answer: Any) -> bool:
+    """Return what a predicate says of a sample; refuse what is no yes or no."""
+    if getattr(answer, "ndim", 0):
+        _check.invalid_kind("samples", "select", "return whether it is true, once a sample", _check.described(answer))
+    return bool(answer)
 
 
 def located(samples: Samples, position: int) -> tuple[int, Index]:

@@ -5,10 +5,10 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from mia_functional.dataset import guard, handles
+from mia_functional.dataset import decoded, guard, handles
 from mia_functional.dataset.description import Category, Dataset, subject_number
 from mia_functional.dataset.parts import digest, digest_of_texts
-from mia_functional.dataset.reading import geometry, read, view
+from mia_functional.dataset.reading import grid_of, read, view
 from mia_functional.dataset.tables import DIGESTS, SCALES, number_name
 from mia_functional.typing import Progress
 
@@ -35,6 +35,7 @@ def verify(dataset: Dataset, *, progress: Progress | None = None) -> tuple[str, 
         ...     verify(open(f"{folder}/cohort.h5"))
         ()
     """
+    decoded.forget(dataset.path)
     faults = list(strangers(dataset))
     for number, name in enumerate(dataset.subjects):
         faults += [fault for category in dataset.categories if (fault := fault_of(dataset, number, category))]
@@ -98,8 +99,9 @@ def info(dataset: Dataset) -> str:
     ]
     widths = [max(map(len, column)) for column in zip(*table, strict=True)]
     lines += ["  ".join(map(str.ljust, row, widths)).rstrip() for row in table]
-    if any(category.spatial for category in dataset.categories):
-        lines.append(f"spacing in mm: {extent([geometry(dataset, k).spacing for k in range(len(dataset))])}")
+    grids = [grid for number in range(len(dataset)) if (grid := grid_of(dataset, number)) is not None]
+    if grids:
+        lines.append(f"spacing in mm: {extent([grid.spacing for grid in grids])}")
     return "\n".join(lines)
 
 

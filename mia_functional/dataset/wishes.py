@@ -95,4 +95,6 @@ def checked_part(dataset: Dataset, part: Extract | str) -> Extract | str:
 
 def sequence(indices: SampleSequence | Iterable[Index]) -> SampleSequence:
     """Return indices as something with a length and items: as they are, if they have them."""
+    if not isinstance(indices, Iterable):
+        _check.invalid_kind("samples", "indexing", "return a sequence of indices", _check.described(indices))
     return indices if isinstance(indices, SampleSequence) else tuple(indices)

@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import h5py
@@ -16,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mia_functional import dataset, images
-from mia_functional.dataset import decoded, handles, hints
+from mia_functional.dataset import decoded, guard, handles, hints
 from mia_functional.dataset.description import Storage
 from mia_functional.geometry import Geometry
 
@@ -93,9 +94,12 @@ def test_what_is_not_there_is_named(large, cohort):
         dataset.read(large, "A", "images", entries="T1")
 
 
-@pytest.mark.parametrize("index", [[0, 2], np.array([0, 2]), np.ones(LARGE[:3], bool), None, 1.5, True, (0, "a")])
+@pytest.mark.parametrize(
+    "index",
+    [[0, 2], np.array([0, 2]), np.ones(LARGE[:3], bool), None, 1.5, True, (0, "a"), slice(0.0, 2.0), slice(0, 4, 0)],
+)
 def test_an_index_is_of_integers_and_slices(large, index):
-    with pytest.raises(TypeError, match=r"read: `index` must be of integers, slices and `\.\.\.`; got"):
+    with pytest.raises(TypeError, match=r"read: `index` must be of integers, slices of them"):
         dataset.read(large, "A", "images", index=index)
 
 
@@ -109,6 +113,15 @@ def test_entries_and_index_do_not_take_the_same_axis(cohort):
             dataset.read(cohort, "B", "images", index=index, entries="T1")
     with pytest.raises(ValueError, match="`index` must leave the last axis"):
         dataset.read(cohort, "B", "numerical", index=0, entries="AGE")
+
+
+class Unhashable:
+    """A function that cannot be a part of a record."""
+
+    __hash__ = None
+
+    def __call__(self, path):
+        return images.read(path)
 
 
 def test_what_is_no_dataset_or_no_name_is_said(cohort, tmp_path):
@@ -125,12 +138,24 @@ def test_what_is_no_dataset_or_no_name_is_said(cohort, tmp_path):
     for category in (None, ["images"]):
         with pytest.raises(TypeError, match="`category` must be the name of one category; got"):
             dataset.read(cohort, "A", category)
-    with pytest.raises(ValueError, match="`entries` must be of T1, T2; got 0"):
-        dataset.read(cohort, "A", "images", entries=0)
+    with pytest.raises(ValueError, match="`entries` must be of T1, T2; got \\(0,\\)"):
+        dataset.read(cohort, "A", "images", entries=(0,))
+    for entries in (0, np.array(["T1", "T2"])):
+        with pytest.raises(TypeError, match="`entries` must be a name or a sequence of names; got"):
+            dataset.read(cohort, "A", "images", entries=entries)
+    for subject in (["A"], None, 1.0):
+        with pytest.raises(TypeError, match="`subject` must be an identifier or a position; got"):
+            dataset.read(cohort, subject, "images")
     with pytest.raises(ValueError, match="`out` must be left out for texts"):
         dataset.read(cohort, "A", "gender", out=np.empty(1))
     with pytest.raises(ValueError, match="it is a folder"):
         dataset.open(tmp_path)
+    os.mkfifo(tmp_path / "pipe.h5")
+    with pytest.raises(ValueError, match="it is no regular file"):
+        dataset.open(tmp_path / "pipe.h5")
+    for options in ({"load": None}, {"load": 3}, {"load": Unhashable()}, {"cache_bytes": "a"}):
+        with pytest.raises(TypeError, match=f"open: `{next(iter(options))}` must be a"):
+            dataset.open(cohort.path, **options)
 
 
 def test_the_system_is_told_of_the_first_touch_only(large, monkeypatch):
@@ -179,6 +204,25 @@ def test_datasets_are_records(cohort, large):
         "gender     1                 text     GENDER",
         "spacing in mm: 3 x 1..3 x 0.7",
     ]
+
+
+def test_images_without_a_place_are_described(tmp_path):
+    someone = dataset.Subject(name="A", entries=(dataset.Entry(category="n", name="x", value=1.0),))
+    volume = np.zeros((4, 5, 6, 1), np.uint8)
+    dataset.create(tmp_path / "x.h5", [someone], transform=lambda sample: {**sample, "images": volume})
+    found = dataset.open(tmp_path / "x.h5")
+    assert dataset.info(found).splitlines()[-1].split() == ["images", "4", "x", "5", "x", "6", "x", "1", "uint8", "?"]
+    with pytest.raises(ValueError, match="geometry: `dataset` must tell where its images lie; got Dataset"):
+        dataset.geometry(found, "A")
+
+
+def test_stored_arrays_may_be_of_any_size_and_compressed_ones_may_not(cohort, subjects, tmp_path, monkeypatch):
+    monkeypatch.setattr(guard, "MAX_BYTES", 1000)
+    dataset.close(cohort)
+    assert dataset.read(cohort, "A", "images").nbytes > 1000
+    dataset.create(tmp_path / "x.h5", subjects, storage=Storage(compression="gzip"))
+    with pytest.raises(ValueError, match="declares 13440 bytes in chunks, and 1000 are the most"):
+        dataset.read(dataset.open(tmp_path / "x.h5"), "A", "images")
 
 
 def total(found):
@@ -359,9 +403,89 @@ def test_changed_files_are_noticed(elsewhere):
     small = Geometry(shape=(2, 3, 4), spacing=(1, 1, 1))
     for entry in ("T1", "T2"):
         images.write(elsewhere / f"C_{entry}.mha", np.zeros((2, 3, 4), np.float32), small, overwrite=True)
-    decoded.CACHE.clear()
-    with pytest.raises(ValueError, match=r"C_T1\.mha, C_T2\.mha of shape \(10, 12, 14, 2\); got \(2, 3, 4, 2\)"):
+    with pytest.raises(ValueError, match=r"lie on one grid \(.*C_T1\.mha and .*meta\.h5 of C\); got shape \(2, 3, 4\)"):
         dataset.read(found, "C", "images")
+
+
+def test_kept_volumes_never_stand_for_other_files(elsewhere, tmp_path):
+    found = dataset.open(elsewhere / "meta.h5")
+    before = dataset.read(found, "B", "images")
+    copied = tmp_path / "copied"
+    shutil.copytree(elsewhere, copied)
+    for entry in ("T1", "T2"):
+        array, grid = images.read(copied / f"B_{entry}.mha")
+        images.write(copied / f"B_{entry}.mha", array + 1, grid, overwrite=True)
+    moved = dataset.open(elsewhere / "meta.h5", root=copied)
+    np.testing.assert_array_equal(dataset.read(moved, "B", "images"), before + 1)
+    tenfold = dataset.open(elsewhere / "meta.h5", load=tenfold_of)
+    np.testing.assert_array_equal(dataset.read(tenfold, "B", "images"), before * 10)
+    with pytest.raises(FileNotFoundError):
+        dataset.read(dataset.open(elsewhere / "meta.h5", root=tmp_path / "none"), "B", "images")
+    shutil.copy(copied / "B_T1.mha", elsewhere / "B_T1.mha")
+    np.testing.assert_array_equal(dataset.read(found, "B", "images")[..., 0], before[..., 0] + 1)
+    dataset.close(found)
+    assert not any(key[0] == found.path for key in decoded.CACHE)
+
+
+def tenfold_of(path):
+    """Load an image and multiply it."""
+    array, grid = images.read(path)
+    return array * 10, grid
+
+
+def test_verify_reads_files_anew_even_if_their_size_and_time_are_the_same(elsewhere):
+    found = dataset.open(elsewhere / "meta.h5")
+    dataset.read(found, "B", "images")
+    place = elsewhere / "B_T1.mha"
+    state, content = place.stat(), bytearray(place.read_bytes())
+    content[-1] ^= 1
+    place.write_bytes(content)
+    os.utime(place, ns=(state.st_atime_ns, state.st_mtime_ns))
+    assert dataset.verify(found) == ("images of B is not what was written.",)
+
+
+def test_files_have_to_lie_where_the_dataset_says(elsewhere):
+    found = dataset.open(elsewhere / "meta.h5")
+    array, grid = images.read(elsewhere / "B_T1.mha")
+    images.write(elsewhere / "B_T1.mha", array, replace(grid, origin=(9.0, 9.0, 9.0)), overwrite=True)
+    with pytest.raises(ValueError, match=r"lie on one grid \(.*B_T1\.mha and .*meta\.h5 of B\); got origin"):
+        dataset.read(found, "B", "images")
+
+
+def test_what_a_loader_returns_stays_writable_and_is_stored_in_native_order(tmp_path):
+    kept = np.arange(24, dtype=">i2").reshape(2, 3, 4)
+    (tmp_path / "A.npy").touch()
+    someone = dataset.Subject(name="A", entries=(dataset.Entry(category="images", name="x", path=f"{tmp_path}/A.npy"),))
+
+    def load(_):
+        return kept, Geometry(shape=(2, 3, 4), spacing=(1, 1, 1))
+
+    dataset.create(tmp_path / "x.h5", [someone], load=load, metadata_only=True)
+    found = dataset.open(tmp_path / "x.h5", load=load)
+    assert dataset.verify(found) == ()
+    assert dataset.read(found, "A", "images").dtype == np.dtype("<i2")
+    assert kept.flags.writeable
+
+
+HELD = """
+import os, signal, sys
+from mia_functional import _itk, dataset
+from mia_functional.dataset import decoded
+found = dataset.open(sys.argv[1])
+expected = dataset.read(found, "A", "images")
+with decoded.LOCK, _itk._LOCK:
+    child = os.fork()
+    if child == 0:
+        signal.alarm(30)
+        same = (dataset.read(found, "A", "images") == expected).all() and dataset.read(found, "B", "images").any()
+        os._exit(0 if same else 1)
+sys.exit(os.waitpid(child, 0)[1])
+"""
+
+
+def test_a_process_that_is_forked_while_a_thread_reads_can_read(elsewhere):
+    command = [sys.executable, "-c", HELD, str(elsewhere / "meta.h5")]
+    assert subprocess.run(command, timeout=120, cwd=Path(__file__).parents[2], check=False).returncode == 0
 
 
 def test_the_last_volumes_are_kept(elsewhere):

@@ -318,6 +318,10 @@ def test_wishes_that_cannot_be_met(cohort):
         ({"select": lambda _: False}, "lead to samples"),
         ({"subjects": []}, "lead to samples"),
         ({"seed": -1}, "`seed` must be at least 0"),
+        ({"indexing": lambda _: [3]}, "`indexing` must give tuples of at most 3 integers and slices.*; got 3"),
+        ({"indexing": lambda _: [(0.5,)]}, "`indexing` must give tuples of at most 3 integers and slices"),
+        ({"indexing": lambda _: [(..., 0)]}, "`indexing` must give tuples of at most 3 integers and slices"),
+        ({"indexing": lambda _: [(0, 0, 0, 0)]}, "`indexing` must give tuples of at most 3 integers and slices"),
     ):
         with pytest.raises(ValueError, match=f"samples: .*{message}|read: .*{message}"):
             dataset.samples(cohort, **{"indexing": PATCHES, "extract": ["images"], **change})
@@ -327,6 +331,10 @@ def test_wishes_that_cannot_be_met(cohort):
         ({"extract": [wish(pad_mode="edge")]}, "`pad_mode` must be a function such as .*; got 'edge'"),
         ({"indexing": indexing.slices((10, 12, 14))}, "`indexing` must be a function such as .*; got Indices"),
         ({"transform": 3}, "`transform` must be a function such as .*; got 3"),
+        ({"indexing": None}, "`indexing` must be a function such as .*; got None"),
+        ({"indexing": Drawn(function=3)}, "`indexing` must be a function such as .*; got 3"),
+        ({"indexing": lambda _: 3}, "`indexing` must return a sequence of indices; got 3"),
+        ({"select": lambda sample: sample["images"] > 0}, "`select` must return whether it is true, once a sample"),
         ({"select": "labels"}, "`select` must be a function such as .*; got 'labels'"),
         ({"subjects": "A"}, "`subjects` must be a sequence of identifiers; got 'A'"),
         ({"seed": None}, "`seed` must be a whole number; got None"),
@@ -347,5 +355,7 @@ def test_mistakes_with_samples(cohort):
     for parts in ([], [{"a": 1}, {"b": 1}]):
         with pytest.raises(ValueError, match="collate: `samples` must be at least one, all with the same keys; got"):
             dataset.collate(parts)
+    with pytest.raises(TypeError, match="prefetch: `samples` must have a length and items; got <generator"):
+        next(dataset.prefetch((sample for sample in samples), batch_size=2))
     with pytest.raises(TypeError, match=r"prefetch: `rng` must be a numpy\.random\.Generator; got 0"):
         next(dataset.prefetch(samples, batch_size=2, rng=0))
