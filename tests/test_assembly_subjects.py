@@ -257,15 +257,15 @@ PAIRS = listed(TABLE)
         ([({"subject": "A", "index": (slice(0, 2),) * 3}, PAIRS[0][1])], "got one more of 'A'"),
         (PAIRS[:-1], "must hold every sample once; got none for 1 of 'C'"),
         ([], "must hold every sample once; got none for 12 of 'A'"),
-        ([(PAIRS[0][0], PAIRS[0][1][:2])], r"`patches` must match their index, \(3, 3, 3\); got \(2, 3, 3, 2\)"),
+        ([(PAIRS[0][0], PAIRS[0][1][:2])], r"`predictions` must match their index, \(3, 3, 3\); got \(2, 3, 3, 2\)"),
         (
             [PAIRS[0], (PAIRS[1][0], PAIRS[1][1][..., :1])],
-            r"`patch` must have the channels of the volume, \(2,\); got \(1,\)",
+            r"`predictions` must have the channels of the volume, \(2,\); got \(1,\)",
         ),
         ([({"subject": ("A",), "index": (PAIRS[0][0]["index"],)}, np.ones((2, 3)))], "must have one entry per sample"),
         (
             [(PAIRS[0][0], {"a": PAIRS[0][1]}), (PAIRS[1][0], {"b": PAIRS[1][1]})],
-            r"`predictions` must have the outputs \['a'\]; got \['b'\]",
+            "`predictions` must have the outputs a; got b",
         ),
     ],
 )

@@ -19,6 +19,9 @@ from mia_functional.indexing import Indices
 from mia_functional.indexing.records import Axis
 from mia_functional.typing import Array, Index, Shape
 
+PATCHES = {"assemble_subjects": "predictions", "add": "patch", "merge_planes": "volumes"}
+"""What a function calls its patches, where it is not `patches`."""
+
 Widths: TypeAlias = tuple[tuple[int, int], ...]
 """A margin as the voxels before and after a patch along each axis."""
 
@@ -73,6 +76,7 @@ def placements(indices: Indices, shape: Shape, *, window: Window = uniform) -> t
         [[0], [2]]
     """
     size = _check.integers("placements", "shape", shape, minimum=1)
+    _check.call("placements", "window", window, "`gaussian`")
     grids = indices.grids if isinstance(indices, Indices) else ()
     if not grids or not all(is_inside(grid, size) for grid in grids):
         needed = f"be grids of equal patches inside of {size}"
@@ -187,19 +191,19 @@ def each_column(places: Place, function: Callable[[Array], Any]) -> Place:
 
 def _box(function: str, shape: Shape, index: Index, window: Window) -> tuple[Any, list[Any], tuple[slice, ...]]:
     """Return the first voxel of an index within a volume, its weights along each axis, and the part as slices."""
-    spans = _spans(function, index, shape)
-    lines = [profile(window, *span, size) for span, size in zip(spans, shape, strict=True)]
-    start = [max(low, 0) for low, _ in spans]
+    ranges = spans(function, index, shape)
+    lines = [profile(window, *span, size) for span, size in zip(ranges, shape, strict=True)]
+    start = [max(low, 0) for low, _ in ranges]
     box = tuple(slice(low, low + line.size) for low, line in zip(start, lines, strict=True))
     return np.array(start, dtype=np.int32), lines, box
 
 
 def fit(function: str, patch: Array, index: Index, shape: Shape, widths: Widths) -> Array:
     """Return the part of a patch that lies in the volume, without its margin, and with an axis for every plane."""
-    spans = _spans(function, index, shape)
+    ranges = spans(function, index, shape)
     expected: list[int] = []
     cut: list[slice | None] = []
-    sizes = zip(index, spans, shape, widths, strict=True)
+    sizes = zip(index, ranges, shape, widths, strict=True)
     for entry, (low, high), size, (before, after) in sizes:
         if isinstance(entry, slice) or before or after:
             expected.append(before + high - low + after)
@@ -207,7 +211,8 @@ def fit(function: str, patch: Array, index: Index, shape: Shape, widths: Widths)
         else:
             cut.append(None)
     if tuple(patch.shape[: len(expected)]) != tuple(expected):
-        _check.invalid_value(function, "patches", f"match their index, {tuple(expected)}", tuple(patch.shape))
+        argument = PATCHES.get(function, "patches")
+        _check.invalid_value(function, argument, f"match their index, {tuple(expected)}", tuple(patch.shape))
     return patch if cut == [slice(0, length) for length in patch.shape[: len(cut)]] else patch[(*cut, ...)]
 
 
@@ -223,14 +228,24 @@ def _missing(covered: list[Any]) -> float:
     return 1.0 - math.prod(float(np.mean(part > 0)) for part in covered)
 
 
-def _spans(function: str, index: Index, shape: Shape) -> list[tuple[int, int]]:
+def spans(function: str, index: Index, shape: Shape) -> list[tuple[int, int]]:
     """Return the start and the stop along each axis; refuse an index that does not belong to the volume."""
+    if not isinstance(index, tuple) or not all(map(_is_entry, index)):
+        needed = "hold tuples of integers, and of slices with a start and a stop"
+        _check.invalid_kind(function, "indices", needed, _check.described(index))
     if len(index) != len(shape):
         _check.invalid_value(function, "indices", f"have {len(shape)} entries, one per axis", len(index))
-    spans = [_span(entry) for entry in index]
-    if any(high <= max(low, 0) or low >= size for (low, high), size in zip(spans, shape, strict=True)):
+    found = [_span(entry) for entry in index]
+    if any(high <= max(low, 0) or low >= size for (low, high), size in zip(found, shape, strict=True)):
         _check.invalid_value(function, "indices", f"touch the volume, {shape}", index)
-    return spans
+    return found
+
+
+def _is_entry(entry: Any) -> bool:
+    """Tell whether an entry of an index is a position, or a slice of positions that follow each other."""
+    if isinstance(entry, slice):
+        return _check.is_integer(entry.start) and _check.is_integer(entry.stop) and entry.step in (None, 1)
+    return _check.is_integer(entry)
 
 
 def all_ends(grids: tuple[tuple[Axis, ...], ...], shape: Shape, window: Window) -> list[list[Ends]]:
@@ -245,9 +260,9 @@ def all_ends(grids: tuple[tuple[Axis, ...], ...], shape: Shape, window: Window) 
 
 def _axis_ends(axis: Axis, size: int, window: Window, earlier: list[Any]) -> Ends:
     """Return the lines of all steps along one axis."""
-    spans = [_span(step) for step in axis]
-    own = [profile(window, low, high, size) for low, high in spans]
-    boxes = [slice(max(low, 0), max(low, 0) + line.size) for (low, _), line in zip(spans, own, strict=True)]
+    ranges = [_span(step) for step in axis]
+    own = [profile(window, low, high, size) for low, high in ranges]
+    boxes = [slice(max(low, 0), max(low, 0) + line.size) for (low, _), line in zip(ranges, own, strict=True)]
     everything, before = np.zeros(size), np.zeros(size)
     for box, line in zip(boxes, own, strict=True):
         everything[box] += line

@@ -6,10 +6,10 @@ from typing import Any
 import numpy as np
 
 from mia_functional import _array, _check
-from mia_functional.assembly.places import Place, fit, rows_of, walk
-from mia_functional.assembly.reductions import Reduction, mean
-from mia_functional.assembly.steps import add, start
-from mia_functional.assembly.volumes import filled, paired, typed
+from mia_functional.assembly.places import Place, fit, rows_of, spans, walk
+from mia_functional.assembly.reductions import Reduction, check_reduction, mean
+from mia_functional.assembly.steps import added, start
+from mia_functional.assembly.volumes import alike, checked_request, filled, paired, typed
 from mia_functional.assembly.windows import Window, uniform
 from mia_functional.indexing import Indices, sides
 from mia_functional.typing import Array, Index, Margin, Shape
@@ -54,7 +54,7 @@ def assemble_planes(
         >>> [(k, float(plane)) for k, plane in assemble_planes(parts, [(slice(0, 2),), (slice(1, 3),)], (3,))]
         [(0, 1.0), (1, 2.0), (2, 3.0)]
     """
-    size = _check.integers("assemble_planes", "shape", shape, minimum=1)
+    size = checked_request("assemble_planes", patches, indices, shape, window, reduction)
     known = indices if isinstance(indices, Indices) else list(indices)
     widths = sides("assemble_planes", margin, len(size))
     walked, covered = walk("assemble_planes", known, size, window if reduction.weighted else uniform, fill)
@@ -62,9 +62,9 @@ def assemble_planes(
         (fit("assemble_planes", patch, index, size, widths), place)
         for patch, (index, place) in paired("assemble_planes", patches, walked)
     )
-    for position, values, patch in _finished(parts, _depth(known, size[0]), size, reduction):
-        plane = filled("assemble_planes", reduction.finish(values), _on_plane(covered, position), fill)
-        yield position, typed(plane, patch, dtype)
+    for position, values, patch in _finished(parts, _depth(known, size), size, reduction):
+        plane = typed(reduction.finish(values), patch, dtype)
+        yield position, filled("assemble_planes", plane, _on_plane(covered, position), fill)
 
 
 def merge_planes(volumes: Iterable[Array], *, reduction: Reduction = mean) -> Array:
@@ -85,17 +85,18 @@ def merge_planes(volumes: Iterable[Array], *, reduction: Reduction = mean) -> Ar
         >>> merge_planes([np.array([1.0, 2.0]), np.array([3.0, 2.0])]).tolist()
         [2.0, 2.0]
     """
+    check_reduction("merge_planes", reduction)
     state: Any = None
     volume = first = None
     for position, volume in enumerate(volumes):
-        _array.namespace("merge_planes", volumes=volume)
         first = volume if first is None else first
+        alike("merge_planes", first, volume)
         if volume.shape != first.shape:
             _check.invalid_value(
                 "merge_planes", "volumes", f"have one shape, {tuple(first.shape)}", tuple(volume.shape)
             )
         state = start(volume, tuple(volume.shape), reduction=reduction) if state is None else state
-        state = add(state, volume, _again(position, volume.shape), reduction=reduction)
+        state = added("merge_planes", state, volume, _again(position, volume.shape), reduction)
     if volume is None:
         _check.invalid_value("merge_planes", "volumes", "hold at least one volume", "none")
     return typed(reduction.finish(state), volume, None)
@@ -116,14 +117,12 @@ def _finished(
         if ring is None:
             ring, blank = (start(part[:1, ...], (rows, *shape[1:]), reduction=reduction) for rows in (depth, 1))
         begin = int(place.start[0])
-        if begin < done:
-            _check.invalid_value("assemble_planes", "indices", "be in order along the first axis", f"start {begin}")
         for position in range(done, begin):
             yield position, _row(ring, position % depth), part
             ring = _array.reuse(_array.set_block, ring, (position % depth,), blank)
         done = begin
         for piece, where in _pieces(part, place, depth):
-            ring = add(ring, piece, where, reduction=reduction)
+            ring = added("assemble_planes", ring, piece, where, reduction)
     if ring is None:
         _check.invalid_value("assemble_planes", "patches", "hold at least one patch", "none")
     for position in range(done, shape[0]):
@@ -147,13 +146,18 @@ def _pieces(part: Array, place: Place, depth: int) -> Iterator[tuple[Array, Plac
             yield (part if size == high - low else part[low:high, ...]), where
 
 
-def _depth(indices: Iterable[Index], size: int) -> int:
-    """Return how many planes are unfinished at most: from an index' start to the farthest stop so far."""
-    spans = ((entry.start, entry.stop) if isinstance(entry, slice) else (entry, entry + 1) for entry, *_ in indices)
-    depth = stop = 0
-    for low, high in spans:
-        stop = max(stop, min(high, size))
-        depth = max(depth, stop - max(low, 0))
+def _depth(indices: Iterable[Index], shape: Shape) -> int:
+    """Return how many planes are unfinished at most: from an index' start to the farthest stop so far.
+
+    Refuses indices that are not in order.
+    """
+    depth = start = stop = 0
+    for index in indices:
+        low, high = spans("assemble_planes", index, shape)[0]
+        if max(low, 0) < start:
+            _check.invalid_value("assemble_planes", "indices", "be in order along the first axis", f"start {low}")
+        start, stop = max(low, 0), max(stop, min(high, shape[0]))
+        depth = max(depth, stop - start)
     return depth
 
 

@@ -41,6 +41,13 @@ class Reduction:
     extra_axes: int = 0
 
 
+def check_reduction(function: str, reduction: object) -> None:
+    """Refuse what is no reduction."""
+    if not isinstance(reduction, Reduction):
+        needed = "be a Reduction such as `mean` or `vote(labels)`"
+        _check.invalid_kind(function, "reduction", needed, _check.described(reduction))
+
+
 def _sums(patch: Array, shape: Shape) -> Array:
     """Return zeros in the dtype of sums."""
     if _array.dtype_kind(patch) in ("complex", "other"):

@@ -6,6 +6,8 @@ from functools import partial
 from operator import itemgetter
 from typing import Any
 
+import numpy as np
+
 from mia_functional import _array, _check
 from mia_functional.assembly.places import Place, each_column, extent, placements
 from mia_functional.assembly.stacked import add_batch, in_rows
@@ -47,6 +49,7 @@ def sliding_window(
         float32.
 
     Raises:
+        TypeError: The function returns no array.
         ValueError: The function returns another number or shape of patches, or the step leaves gaps.
 
     Example:
@@ -61,8 +64,12 @@ def sliding_window(
     if len(size) < len(patch):
         _check.invalid_value("sliding_window", "patch_shape", f"have at most {volume.ndim} entries", patch)
     padded = tuple(map(max, size, patch))
+    _check.call("sliding_window", "function", function, "a network")
     stride = tuple(max(voxels // 2, 1) for voxels in patch) if step is None else step
-    (places,) = placements(patches(padded, patch, step=stride), padded, window=window)
+    grid = patches(padded, patch, step=stride)
+    if any(part > voxels for part, voxels in zip(np.broadcast_to(stride, len(patch)), patch, strict=True)):
+        _check.invalid_value("sliding_window", "step", f"be at most the patch, {patch}", step)
+    (places,) = placements(grid, padded, window=window)
     whole = extract(volume, tuple(slice(0, voxels) for voxels in padded)) if padded != size else volume
     run = partial(_array.program, _scanned) if _array.is_jax(volume) else _looped
     return run(function, whole, places, shape=padded, number=number)[(*map(slice, size), ...)]
@@ -74,6 +81,8 @@ def _predictions(function: Callable[[Array], Array], read: Callable[[Any], Array
     parts = [read(windows.start[row]) for row in range(count)]
     outputs = function(_array.stack(parts[0], parts[1:], count))
     expected = (count, *patch)
+    if not hasattr(outputs, "shape"):
+        _check.invalid_kind("sliding_window", "function", "return an array", type(outputs).__name__)
     if tuple(outputs.shape[: len(expected)]) != expected:
         needed = f"return predictions {expected}, channels aside"
         _check.invalid_value("sliding_window", "function", needed, tuple(outputs.shape))

@@ -3,8 +3,8 @@
 from typing import Any
 
 from mia_functional import _array, _check
-from mia_functional.assembly.places import Place, extent
-from mia_functional.assembly.reductions import Reduction, mean
+from mia_functional.assembly.places import PATCHES, Place, extent
+from mia_functional.assembly.reductions import Reduction, check_reduction, mean
 from mia_functional.assembly.voxels import bring
 from mia_functional.typing import Array, Shape
 
@@ -32,6 +32,7 @@ def start(patch: Array, shape: Shape, *, reduction: Reduction = mean) -> Any:
         [1.0, 2.0, 3.0]
     """
     _array.namespace("start", patch=patch)
+    check_reduction("start", reduction)
     size = _check.integers("start", "shape", shape, minimum=1)
     if any(part > room for part, room in zip(patch.shape, size, strict=False)) or patch.ndim < len(size):
         _check.invalid_value("start", "patch", f"fit into the volume, {size}", tuple(patch.shape))
@@ -52,17 +53,27 @@ def add(state: Any, patch: Array, place: Place, *, reduction: Reduction = mean) 
         reduction: As for `start`.
 
     Raises:
+        TypeError: The place is none.
         ValueError: The patch has another shape than its place, or other channels than the volume.
     """
+    check_reduction("add", reduction)
+    if not isinstance(place, Place):
+        _check.invalid_kind("add", "place", "be a Place, from `placements`", _check.described(place))
+    return added("add", state, patch, place, reduction)
+
+
+def added(function: str, state: Any, patch: Array, place: Place, reduction: Reduction) -> Any:
+    """Return what `add` does, on behalf of a function."""
+    argument = PATCHES.get(function, "patches")
     rows = tuple(place.start.shape[:-1])
     expected = rows + extent(place)
     if tuple(patch.shape[: len(expected)]) != expected:
-        _check.invalid_value("add", "patch", f"match its place, {expected}", tuple(patch.shape))
+        _check.invalid_value(function, argument, f"match its place, {expected}", tuple(patch.shape))
     channels = tuple(patch.shape[len(expected) :])
     shape = getattr(state, "shape", (*expected[len(rows) :], *channels, *(0,) * reduction.extra_axes))
     extra = tuple(shape[len(expected) - len(rows) : len(shape) - reduction.extra_axes])
     if channels != extra:
-        _check.invalid_value("add", "patch", f"have the channels of the volume, {extra}", channels)
+        _check.invalid_value(function, argument, f"have the channels of the volume, {extra}", channels)
     return bring(state, patch, place, reduction) if rows else reduction.add(state, patch, place)
 
 
@@ -73,4 +84,5 @@ def finish(state: Any, *, reduction: Reduction = mean) -> Array:
         state: From `add`.
         reduction: As for `start`.
     """
+    check_reduction("finish", reduction)
     return reduction.finish(state)

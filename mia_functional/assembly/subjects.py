@@ -9,9 +9,9 @@ import numpy as np
 
 from mia_functional import _array, _check
 from mia_functional.assembly.places import Place, fit, place_at, place_in
-from mia_functional.assembly.reductions import Reduction, mean
-from mia_functional.assembly.steps import add, start
-from mia_functional.assembly.volumes import filled, typed
+from mia_functional.assembly.reductions import Reduction, check_reduction, mean
+from mia_functional.assembly.steps import added, start
+from mia_functional.assembly.volumes import alike, filled, typed
 from mia_functional.assembly.voxels import chosen, table_of, turns
 from mia_functional.assembly.windows import Window, uniform
 from mia_functional.indexing import sides
@@ -114,6 +114,8 @@ def assemble_subjects(
         ValueError: A prediction does not match its index, belongs to no sample, or comes twice; some are missing; or
             voxels remain uncovered.
     """
+    check_reduction("assemble_subjects", reduction)
+    _check.call("assemble_subjects", "window", window, "`gaussian`")
     waiting = dict(_waiting(samples, margin))
     begun: dict[str, Begun] = {}
     for batch in _each(predictions):
@@ -148,8 +150,17 @@ def _waiting(samples: SampleTable, margin: Margin) -> Iterator[tuple[str, tuple[
 
 def _each(predictions: Iterable[tuple[Mapping[str, Any], Any]]) -> Iterator[Batch]:
     """Yield the predictions subject by subject."""
-    for sample, prediction in predictions:
+    pair: Any
+    for pair in predictions:
+        if not isinstance(pair, tuple | list) or len(pair) != 2 or not isinstance(pair[0], Mapping):
+            needed = "be pairs of a sample, a dictionary, and its prediction"
+            _check.invalid_kind("assemble_subjects", "predictions", needed, type(pair).__name__)
+        sample, prediction = pair
         outputs = dict(prediction) if isinstance(prediction, Mapping) else {None: prediction}
+        if not {"subject", "index"} <= sample.keys() or not outputs:
+            needed = "have a sample with `subject` and `index`, and at least one output"
+            actual = f"{', '.join(map(str, sample))} and {len(outputs)} outputs"
+            _check.invalid_value("assemble_subjects", "predictions", needed, actual)
         for output in outputs.values():
             _array.namespace("assemble_subjects", predictions=output)
         if isinstance(sample["subject"], str):
@@ -233,10 +244,12 @@ def _is_on(entry: int | slice, size: int) -> bool:
 
 
 def _same_outputs(subject: Begun, batch: Batch) -> None:
-    """Refuse predictions with other outputs than those before."""
+    """Refuse predictions with other outputs than those before, or of another library or dtype."""
     if subject.patches and batch.outputs.keys() != subject.patches.keys():
-        needed = f"have the outputs {sorted(subject.patches)}"
-        _check.invalid_value("assemble_subjects", "predictions", needed, sorted(batch.outputs))
+        needed = f"have the outputs {', '.join(map(str, subject.patches))}"
+        _check.invalid_value("assemble_subjects", "predictions", needed, ", ".join(map(str, batch.outputs)))
+    for name, first in subject.patches.items():
+        alike("assemble_subjects", first, batch.outputs[name])
 
 
 def _add(subject: Begun, name: Any, patch: Array, place: Place, reduction: Reduction) -> None:
@@ -244,13 +257,13 @@ def _add(subject: Begun, name: Any, patch: Array, place: Place, reduction: Reduc
     if name not in subject.states:
         subject.patches[name] = first = patch[0, ...] if place.start.ndim > 1 else patch
         subject.states[name] = start(first, subject.seen.shape, reduction=reduction)
-    subject.states[name] = add(subject.states[name], patch, place, reduction=reduction)
+    subject.states[name] = added("assemble_subjects", subject.states[name], patch, place, reduction)
 
 
 def _finished(subject: Begun, reduction: Reduction, fill: float | None, dtype: Any) -> Any:
     """Return the volume of a subject, or one per output."""
     volumes = {
-        name: typed(filled("assemble_subjects", reduction.finish(state), [subject.seen], fill), patch, dtype)
+        name: filled("assemble_subjects", typed(reduction.finish(state), patch, dtype), [subject.seen], fill)
         for (name, state), patch in zip(subject.states.items(), subject.patches.values(), strict=True)
     }
     return volumes.get(None, volumes)

@@ -3,11 +3,13 @@
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
+import numpy as np
+
 from mia_functional import _array, _check
-from mia_functional.assembly.places import fit, refuse_gaps, walk
-from mia_functional.assembly.reductions import Reduction, mean
+from mia_functional.assembly.places import PATCHES, fit, refuse_gaps, walk
+from mia_functional.assembly.reductions import Reduction, check_reduction, mean
 from mia_functional.assembly.stacked import is_stacked, of_stacked
-from mia_functional.assembly.steps import add, start
+from mia_functional.assembly.steps import added, start
 from mia_functional.assembly.voxels import joined, of_table, table_of, thickened
 from mia_functional.assembly.windows import Window, uniform
 from mia_functional.indexing import Boxes, sides
@@ -51,9 +53,11 @@ def assemble(
         some planes of a patch; for a mean over indices that are no grid, for one channel of weights too.
 
     Raises:
-        TypeError: `vote` gets anything but integers, or the patches are no arrays of real numbers.
+        TypeError: `vote` gets anything but integers, the patches are no arrays of real numbers, or of several libraries
+            or dtypes.
         ValueError: A patch does not match its index or has other channels than the first, the numbers of patches and
-            indices differ, there are none, or voxels remain uncovered (the text states their fraction).
+            indices differ, there are none, voxels remain uncovered (the text states their fraction), or the dtype
+            cannot hold `fill`.
 
     Example:
         >>> import numpy as np
@@ -61,11 +65,11 @@ def assemble(
         >>> assemble(parts, [(slice(0, 2),), (slice(1, 3),)], (3,)).tolist()
         [1.0, 2.0, 3.0]
     """
-    size = _check.integers("assemble", "shape", shape, minimum=1)
+    size = checked_request("assemble", patches, indices, shape, window, reduction)
     table = table_of("assemble", indices, size) if isinstance(indices, Boxes) and hasattr(patches, "shape") else None
     if table is not None and margin == 0:
         state, seen = of_table("assemble", patches, table, size, reduction)
-        return typed(filled("assemble", reduction.finish(state), [seen], fill), patches, dtype)
+        return filled("assemble", typed(reduction.finish(state), patches, dtype), [seen], fill)
     patches, indices = joined(patches, indices, margin)
     weights = window if reduction.weighted else uniform
     if margin == 0 and is_stacked(patches, indices, size):
@@ -79,36 +83,84 @@ def assemble(
     )
     for part, place in thickened(fitted) if isinstance(patches, Sequence) else fitted:
         state = start(part, size, reduction=reduction) if state is None else state
-        state = add(state, part, place, reduction=reduction)
+        state = added("assemble", state, part, place, reduction)
     if state is None:
         _check.invalid_value("assemble", "patches", "hold at least one patch", "none")
-    volume = reduction.finish(state)
-    return typed(filled("assemble", volume, covered, fill), part, dtype)
+    return filled("assemble", typed(reduction.finish(state), part, dtype), covered, fill)
+
+
+def checked_request(
+    function: str, patches: Any, indices: Any, shape: Shape, window: Window, reduction: Reduction
+) -> Shape:
+    """Return the shape of a volume; refuse kinds of arguments that would fail somewhere within."""
+    check_reduction(function, reduction)
+    _check.call(function, "window", window, "`gaussian`")
+    for argument, value, needed in (("patches", patches, "an array or arrays"), ("indices", indices, "indices")):
+        if not isinstance(value, Iterable) and not hasattr(value, "shape"):
+            _check.invalid_kind(function, argument, f"be {needed} one after the other", _check.described(value))
+    if getattr(patches, "ndim", 1) == 0:
+        _check.invalid_value(function, "patches", "have an axis for the patches", "a single number")
+    return _check.integers(function, "shape", shape, minimum=1)
 
 
 def paired(function: str, patches: Any, walked: Iterator[Any]) -> Iterator[tuple[Array, Any]]:
-    """Yield every patch with what belongs to it; refuse different numbers of them."""
+    """Yield every patch with what belongs to it; refuse different numbers of them, and other libraries and dtypes."""
     rows = (patches[k, ...] for k in range(patches.shape[0])) if hasattr(patches, "shape") else patches
+    first = None
     for patch in rows:
         place = next(walked, None)
         if place is None:
             raise ValueError(f"{function}: `patches` must be as many as `indices`; got fewer indices.")
-        _array.namespace(function, patches=patch)
+        first = patch if first is None else first
+        alike(function, first, patch)
         yield patch, place
     if next(walked, None) is not None:
         raise ValueError(f"{function}: `patches` must be as many as `indices`; got fewer patches.")
 
 
+def alike(function: str, first: Array, patch: Array) -> None:
+    """Refuse a patch of another library or dtype than the first: neither must decide what becomes of the other."""
+    argument = PATCHES.get(function, "patches")
+    kinds = [(_array.namespace(function, **{argument: array}), array.dtype) for array in (first, patch)]
+    if kinds[0] != kinds[1]:
+        needed = f"be of one library and dtype, {type(first).__name__} of {first.dtype}"
+        _check.invalid_kind(function, argument, needed, f"{type(patch).__name__} of {patch.dtype}")
+
+
 def filled(function: str, volume: Array, covered: list[Any], fill: float | None) -> Array:
-    """Return the volume with uncovered voxels filled; refuse it where they are not to be."""
-    if all((part > 0).all() for part in covered):
-        return volume
+    """Return the volume, the caller's own, with uncovered voxels filled; refuse it where they are not to be."""
     if fill is None:
         refuse_gaps(function, covered)
+        return volume
+    _array.holds(function, "fill", fill, volume)
+    if all((part > 0).all() for part in covered):
+        return volume
     xp = _array.library(volume)
+    if covered[0].ndim > 1:
+        return xp.where(_array.along(xp, covered[0] > 0, 0, volume), volume, _of(fill, (), volume))
     for axis, part in enumerate(covered):
-        volume = xp.where(_array.along(xp, part > 0, axis, volume), volume, xp.full_like(volume, fill))
+        for low, high in _gaps(part):
+            shape = (*volume.shape[:axis], high - low, *volume.shape[axis + 1 :])
+            corner = tuple(low if place == axis else 0 for place in range(volume.ndim))
+            volume = _array.reuse(_array.set_block, volume, corner, _of(fill, shape, volume))
     return volume
+
+
+def _of(value: float, shape: Shape, model: Array) -> Array:
+    """Return an array of one value beside a model, in its dtype."""
+    xp = _array.library(model)
+    return xp.astype(_array.zeros(xp, shape, model.dtype, model) + value, model.dtype)
+
+
+def _gaps(weights: Any) -> list[tuple[int, int]]:
+    """Return the ranges of an axis without weight.
+
+    Example:
+        >>> _gaps(np.array([0, 0, 1, 0]))
+        [(0, 2), (3, 4)]
+    """
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], weights <= 0, [False]]).astype(np.int8)))
+    return [(int(low), int(high)) for low, high in edges.reshape(-1, 2)]
 
 
 def typed(volume: Array, patch: Array, dtype: Any) -> Array:
