@@ -205,7 +205,7 @@ def test_wishes_of_another_form_are_one_sentence(tmp_path, wishes):
         ("columns", lambda: dataset.discover(tmp_path, good, table=table, columns=wishes)),
         ("paths", lambda: dataset.discover_table(table, paths=wishes)),
         ("columns", lambda: dataset.discover_table(table, paths={"images": {"T1": "t1"}}, columns=wishes)),
-        (r"\w+", lambda: dataset.discover_bids(tmp_path, wishes)),
+        ("suffixes", lambda: dataset.discover_bids(tmp_path, wishes)),
         ("columns", lambda: dataset.discover_bids(tmp_path, {"images": {"T1": "T1w"}}, columns=wishes)),
     ]
     for argument, call in calls:
@@ -351,6 +351,36 @@ def test_nnunet(tmp_path):
     (tmp_path / "dataset.json").unlink()
     with pytest.raises(FileNotFoundError, match=r"dataset\.json does not exist"):
         dataset.discover_nnunet(tmp_path)
+
+
+def nnunet(folder, channels, *names, mark=""):
+    """Make a raw dataset of nnU-Net and return what is found in it."""
+    touch(folder, *names)
+    (folder / "dataset.json").write_text(mark + json.dumps({"channel_names": channels}), encoding="utf-8")
+    return listed(dataset.discover_nnunet(folder), folder)
+
+
+def test_hidden_files_are_left_out_of_every_layout(tmp_path):
+    names = [f"{folder}/{sign}{name}" for folder, name in
+             (("imagesTr", "liver_0_0000.nii.gz"), ("labelsTr", "liver_0.nii.gz"), ("sub-01/anat", "sub-01_T1w.nii.gz"))
+             for sign in ("", "._")]  # fmt: skip
+    assert list(nnunet(tmp_path, {"0": "CT"}, *names, "imagesTr/._liver_0_0001.nii.gz")) == ["liver_0"]
+    touch(tmp_path, "sub-01/.old/sub-01_T1w.nii.gz")
+    found = listed(dataset.discover_bids(tmp_path, {"images": {"T1": "T1w"}}), tmp_path)
+    assert found == {"sub-01": [("images", "T1", "sub-01/anat/sub-01_T1w.nii.gz")]}
+
+
+def test_a_byte_order_mark_before_json_does_not_matter(tmp_path):
+    assert list(nnunet(tmp_path, {"0": "CT"}, "imagesTr/a_0000.nii.gz", "labelsTr/a.nii.gz", mark="\ufeff")) == ["a"]
+
+
+def test_channels_of_nnunet_have_a_name_each(tmp_path):
+    names = ("imagesTr/a_0000.nii.gz", "imagesTr/a_0001.nii.gz", "labelsTr/a.nii.gz")
+    with pytest.raises(ValueError, match=r"names the channels of all files; got none for a_0001\.nii\.gz in .*\.json"):
+        nnunet(tmp_path, {"0": "T1"}, *names)
+    with pytest.raises(ValueError, match=r"a name of its own for every channel; got \['MRI'\] twice in .*\.json"):
+        nnunet(tmp_path, {"0": "MRI", "1": "MRI"}, *names)
+    assert len(nnunet(tmp_path, {"0": "T1", "1": "T2"}, *names)["a"]) == 3
 
 
 def test_records_refuse_what_cannot_be_found_again():
