@@ -5,6 +5,7 @@ Exit status: 0 done, 1 some cases failed or a dataset is not what was written, 2
 
 import argparse
 import os
+import re
 import sys
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -13,9 +14,15 @@ from pathlib import Path
 from typing import Any
 
 import mia_functional as mia
+from mia_functional import _check
 from mia_functional.typing import Label, Progress
 
 DONE, FAILED, WRONG_USAGE, INTERRUPTED = 0, 1, 2, 130
+
+OPTIONS = {"columns": "--column"} | {
+    name: f"--{name}" for name in ("labels", "metrics", "overwrite", "resume", "seed", "table")
+}
+"""What arguments of functions, as messages name them, are on the command line, in commands that have them."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -30,12 +37,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return DONE
     except (ValueError, TypeError, OSError, ImportError) as error:
-        print(f"mia: {error}", file=sys.stderr)
+        for line in (str(error), *getattr(error, "__notes__", ())):
+            print(f"mia: {worded(line, options)}", file=sys.stderr)
         return WRONG_USAGE
     except KeyboardInterrupt:
         print("\nmia: interrupted.", file=sys.stderr)
         return INTERRUPTED
     return status
+
+
+def worded(text: str, options: argparse.Namespace) -> str:
+    """Return a message with the options of the command in place of the arguments of functions."""
+
+    def spelled(match: re.Match[str]) -> str:
+        name = match["name"]
+        return f"`{OPTIONS[name]}`" if name in OPTIONS and name in options else match[0]
+
+    return re.sub("`(?P<name>[a-z_]+)(=True)?`", spelled, text)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -88,16 +106,15 @@ def add_create(commands: Any) -> None:
     create.add_argument("--table", type=Path, metavar="CSV", help="table of the subjects; the first column names them")
     create.add_argument("--column", action="append", default=[], type=entry, dest="columns",
                         metavar="CATEGORY/ENTRY=COLUMN", help="for example numerical/AGE=age")  # fmt: skip
-    create.add_argument("--jobs", type=int, default=1, help="threads that read files (1)")
+    create.add_argument("--jobs", type=jobs, default=1, help="threads that read files (1)")
     create.add_argument("--overwrite", action="store_true", help="replace a dataset that is there")
     create.add_argument("--resume", action="store_true", help="go on where an interrupted run stopped")
 
 
 def run_create(options: argparse.Namespace) -> int:
     """Create a dataset and describe it."""
-    subjects = mia.dataset.discover(
-        options.root, nested(options.entries), table=options.table, columns=nested(options.columns)
-    )
+    patterns, columns = nested(options.entries), nested(options.columns)
+    subjects = mia.dataset.discover(options.root, patterns, table=options.table, columns=columns)
     with ThreadPoolExecutor(options.jobs) as pool:
         mia.dataset.create(
             options.dataset, subjects, executor=pool, progress=bar(options, "Creating dataset"),
@@ -141,7 +158,7 @@ def add_evaluate(commands: Any) -> None:
     evaluate.add_argument("--metrics", nargs="+", default=["DICE", "HDRFDST95", "VOLSMTY"], metavar="METRIC",
                           help="names or abbreviations, see `mia metrics` (DICE HDRFDST95 VOLSMTY)")  # fmt: skip
     evaluate.add_argument("--output", type=Path, metavar="CSV", help="file to write the values to")
-    evaluate.add_argument("--jobs", type=int, default=1, help="threads that evaluate (1)")
+    evaluate.add_argument("--jobs", type=jobs, default=1, help="threads that evaluate (1)")
 
 
 def run_evaluate(options: argparse.Namespace) -> int:
@@ -197,11 +214,21 @@ def entry(text: str) -> tuple[str, str, str]:
 
 
 def nested(entries: Sequence[tuple[str, str, str]]) -> dict[str, dict[str, str]]:
-    """Return entries as `discover` takes them: by category, then by name."""
+    """Return entries as `discover` takes them: by category, then by name; refuse one that is given twice."""
     found: dict[str, dict[str, str]] = {}
     for category, name, value in entries:
-        found.setdefault(category, {})[name] = value
+        group = found.setdefault(category, {})
+        if name in group:
+            _check.invalid_value("create", f"{category}/{name}", "be given once", f"{group[name]} and {value}")
+        group[name] = value
     return found
+
+
+def jobs(text: str) -> int:
+    """Return a number of threads."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number above 0")
+    return int(text)
 
 
 def label(text: str) -> tuple[Label, str]:

@@ -15,6 +15,8 @@ GRID = Geometry(shape=(6, 7, 8), spacing=(2.0, 1.0, 0.5))
 REFERENCE = np.zeros(GRID.shape, dtype=np.uint8)
 REFERENCE[1:4, 1:4, 1:4], REFERENCE[4:6, 4:7, 4:8] = 1, 2
 
+GT = "labels/GT={subject}/GT.mha"
+
 
 @pytest.fixture
 def cohort(tmp_path):
@@ -105,6 +107,25 @@ def test_metrics_are_listed_and_described(capsys):
         assert words in out
 
 
+def test_messages_name_options_and_no_arguments_of_functions(cohort, capsys):
+    path = cohort / "cohort.h5"
+    arguments = ("create", path, cohort / "truth", GT)
+    assert run(capsys, *arguments)[0] == 0
+    status, _, err = run(capsys, *arguments)
+    assert (status, err.splitlines()[-1]) == (2, f"mia: create: {path} exists already; `--overwrite` replaces it.")
+    assert run(capsys, *arguments, "--overwrite")[0] == 0
+
+
+def test_the_subject_of_an_error_is_named(cohort, capsys):
+    (cohort / "truth" / "case2" / "GT.mha").write_bytes(b"no image")
+    status, _, err = run(capsys, "create", cohort / "cohort.h5", cohort / "truth", GT, "--jobs", 2)
+    assert status == 2
+    assert "well-formed image file" in err.splitlines()[-2]
+    assert err.splitlines()[-1] == "mia: create: this happened with the subject case2."
+    status, _, err = run(capsys, "create", cohort / "cohort.h5", cohort / "truth", GT)
+    assert "holds parts of an interrupted run; `--resume` goes on, `--overwrite` starts anew." in err.splitlines()[-1]
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
@@ -117,11 +138,27 @@ def test_metrics_are_listed_and_described(capsys):
         (("summarize", "nothing.csv"), "nothing.csv"),
         (("create", "x.h5", "truth", "GT={subject}/GT.mha"), "is not of the form CATEGORY/ENTRY=VALUE"),
         (("create", "x.h5", "found", "labels/GT={subject}/GT.mha"), "hold files that match {subject}/GT.mha"),
+        (("create", "x.h5", "truth", GT, "--column", "numerical/AGE=age"), "`--table` must be given with `--column`"),
+        (
+            ("create", "x.h5", "truth", GT, "--table", "table.csv", "--column", "n/A=years"),
+            "`--column` must name columns",
+        ),
+        (("create", "x.h5", "truth", GT, "--jobs", "0"), "argument --jobs: '0' is not a whole number above 0"),
+        (("create", "x.h5", "truth", GT, "--jobs", "two"), "argument --jobs: 'two' is not a whole number above 0"),
+        (("evaluate", "found", "truth", "--jobs", "-1"), "argument --jobs: '-1' is not a whole number above 0"),
+        (
+            ("create", "x.h5", "truth", GT, "labels/GT={subject}/*.mha"),
+            "create: `labels/GT` must be given once; got {subject}/GT.mha and {subject}/*.mha.",
+        ),
+        (
+            ("create", "x.h5", "truth", GT, "--table", "table.csv", "--column", "n/A=age", "--column", "n/A=sex"),
+            "create: `n/A` must be given once; got age and sex.",
+        ),
         (("info", "table.csv"), "table.csv"),
         (("verify", "nothing.h5"), "nothing.h5"),
         (("metrics", "hausdorf"), "nearest are HDRFDST"),
         (("demo", "--output", "/nowhere/at/all"), "the folder /nowhere/at does not exist"),
-        (("demo", "--seed", "-1"), "`seed` must be at least 0; got -1"),
+        (("demo", "--seed", "-1"), "`--seed` must be at least 0; got -1"),
         (("demo", "--seed", "x"), "invalid int value: 'x'"),
         (("demonstrate",), "invalid choice: 'demonstrate'"),
         ((), "required: COMMAND"),

@@ -4,9 +4,10 @@ import csv
 import os
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from itertools import zip_longest
 from pathlib import Path
+from typing import TypeAlias
 
 from mia_functional import _check, _headers
 from mia_functional.dataset.description import Entry, Subject
@@ -19,6 +20,9 @@ Patterns = Mapping[str, Mapping[str, str]]
 
 Columns = Mapping[str, Mapping[str, str]]
 """Per category and entry: the name of a column."""
+
+Kind: TypeAlias = Callable[[str], float | str]
+"""From a cell of a table to its value."""
 
 
 def discover(
@@ -35,7 +39,10 @@ def discover(
         patterns: For every category and entry the path below `root`, with `{subject}` where the identifier stands and
             `*` or `?` as in a shell, `**/` for any folders in between: `{"images": {"T1": "{subject}/T1.nii.gz"}}`.
         table: A CSV or TSV file with a header, whose first column holds the identifiers.
-        columns: For every category and entry the column of the table: `{"numerical": {"AGE": "age"}}`.
+        columns: For every category and entry the column of the table: `{"numerical": {"AGE": "age"}}`. The values of a
+            category are numbers if all cells of its columns are, over all rows of the table, and else the texts of the
+            cells as they stand there. Cells that are empty or say n/a, na, nan, null or none, in any case, are neither
+            number nor text: a subject that is found must have none of them.
 
     Returns:
         The subjects, sorted by identifier (numbers in it as numbers), each with all entries.
@@ -43,8 +50,9 @@ def discover(
     Raises:
         FileNotFoundError: The folder or the table does not exist.
         PermissionError: The folder must not be looked into.
+        TypeError: Patterns or columns are no text by category and entry.
         ValueError: A pattern has no `{subject}`; nothing matches; an entry of a subject is missing or matches twice;
-            the table lacks a subject or a column.
+            the table lacks a subject, a column or a value; there are columns and no table.
 
     Example:
         >>> import tempfile, pathlib
@@ -58,6 +66,9 @@ def discover(
         raise FileNotFoundError(f"discover: the folder {folder} does not exist.")
     os.scandir(folder).close()
     places = places_of(patterns)
+    wished = wishes_of({} if columns is None else columns, argument="columns")
+    if wished and table is None:
+        _check.invalid_value("discover", "table", "be given with `columns`", "none")
     found = {(category, name): matches(folder, pattern) for category, name, pattern in places}
     names = sorted({name for files in found.values() for name in files}, key=natural)
     if not names:
@@ -81,10 +92,14 @@ def matches(folder: Path, pattern: str) -> dict[str, list[str]]:
     result: dict[str, list[str]] = {}
     for path in sorted(folder.glob(pattern.replace(FIELD, "*"))):
         match = expression.fullmatch(path.relative_to(folder).as_posix())
-        hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
-        if match is not None and path.exists() and not hidden:
+        if match is not None and path.exists() and not is_hidden(path, folder):
             result.setdefault(match["subject"], []).append(str(path))
     return result
+
+
+def is_hidden(path: Path, folder: Path) -> bool:
+    """Tell whether a file, or a folder that it lies in below another, is hidden; macOS leaves `._*` beside files."""
+    return any(part.startswith(".") for part in path.relative_to(folder).parts)
 
 
 def expression_of(pattern: str) -> re.Pattern[str]:
@@ -111,15 +126,22 @@ def natural(name: str) -> tuple[object, ...]:
     return tuple((int(part), "") if place % 2 else (-1, part) for place, part in enumerate(parts)), name
 
 
-def places_of(wishes: Mapping[str, Mapping[str, str]]) -> list[tuple[str, str, str]]:
+def places_of(wishes: Mapping[str, Mapping[str, str]], *, argument: str = "patterns") -> list[tuple[str, str, str]]:
     """Return category, entry and what is looked for, one after the other; refuse no wishes at all."""
-    if not all(isinstance(entries, Mapping) for entries in wishes.values()):
-        _check.invalid_kind(
-            "discover", "patterns", "map categories to entries, and these to what is found", dict(wishes)
-        )
-    places = [(category, name, wish) for category, entries in wishes.items() for name, wish in entries.items()]
+    places = wishes_of(wishes, argument=argument)
     if not places:
-        _check.invalid_value("discover", "patterns", "have at least one entry", dict(wishes))
+        _check.invalid_value("discover", argument, "have at least one entry", dict(wishes))
+    return places
+
+
+def wishes_of(wishes: Mapping[str, Mapping[str, str]], *, argument: str) -> list[tuple[str, str, str]]:
+    """Return category, entry and what is looked for, one after the other; refuse what is no text by both."""
+    needed = "map categories to entries, and these to texts"
+    if not (isinstance(wishes, Mapping) and all(isinstance(entries, Mapping) for entries in wishes.values())):
+        _check.invalid_kind("discover", argument, needed, repr(wishes))
+    places = [(category, name, wish) for category, entries in wishes.items() for name, wish in entries.items()]
+    if not all(isinstance(text, str) for place in places for text in place):
+        _check.invalid_kind("discover", argument, needed, repr(wishes))
     return places
 
 
@@ -143,15 +165,26 @@ def _one(found: dict[str, list[str]], subject: str, entry: str) -> str:
 
 
 def values(table: Path, columns: Columns, names: list[str], *, text: bool = False) -> dict[str, list[Entry]]:
-    """Return the entries of every subject that come from a table: numbers where they look so, unless `text`."""
+    """Return the entries of every subject that come from a table; with `text`, texts without blanks around them.
+
+    Without, the values of a category are of one kind, as they end in one array: numbers if every cell that has a value
+    is one, those of all subjects in the table, and else texts to the character.
+    """
+    argument = "paths" if text else "columns"
+    places = wishes_of(columns, argument=argument)
     rows = table_rows(table)
     missing = [name for name in names if name not in rows]
     if missing:
         _check.invalid_value("discover", "table", f"have a row for {', '.join(missing[:5])}", f"none in {table}")
-    places = [(category, name, column) for category, entries in columns.items() for name, column in entries.items()]
+    header = next(iter(rows.values()))
+    unknown = [column for *_, column in places if column not in header]
+    if unknown:
+        _check.invalid_value("discover", argument, f"name columns of {table} ({', '.join(header)})", repr(unknown[0]))
+    wordy = {category for category, _, column in places if any(is_text(row[column]) for row in rows.values())}
+    kinds = {category: str.strip if text else str if category in wordy else float for category, *_ in places}
     return {
         subject: [
-            Entry(category=category, name=name, value=_cell(table, rows[subject], column, subject, text=text))
+            Entry(category=category, name=name, value=_cell(table, rows[subject], column, subject, kinds[category]))
             for category, name, column in places
         ]
         for subject in names
@@ -183,16 +216,24 @@ def cells_of(table: Path) -> list[list[str]]:
         raise FileNotFoundError(f"discover: the table {table} does not exist.")
     try:
         with table.open(newline="", encoding="utf-8-sig") as stream:
-            delimiter = delimiter_of(stream.readline())
+            header = next(filter(str.strip, stream), "")
+            delimiter = delimiter_of(header, table.suffix)
             stream.seek(0)
             return [row for row in csv.reader(stream, delimiter=delimiter) if any(map(str.strip, row))]
     except (UnicodeDecodeError, csv.Error) as error:
         _check.invalid_value("discover", "table", "be a CSV or TSV file in UTF-8", f"{table} ({error})")
 
 
-def delimiter_of(line: str) -> str:
-    """Return the sign that parts the columns of a header: tab, semicolon or comma."""
-    return max("\t;,", key=line.count)
+def delimiter_of(header: str, suffix: str) -> str:
+    r"""Return the sign that parts the columns of a header: a tab in `.tsv`, else what is there most often.
+
+    Example:
+        >>> delimiter_of("id;age", ".csv"), delimiter_of("id\tage (years, months)", ".tsv")
+        (';', '\t')
+    """
+    if suffix.lower() == ".tsv" and "\t" in header:
+        return "\t"
+    return max("\t;,", key=header.count)
 
 
 NUMBER = re.compile(r"[+-]?([0-9]+[.,]?[0-9]*|[.,][0-9]+)([eE][+-]?[0-9]+)?")
@@ -202,16 +243,18 @@ MISSING = ("", "n/a", "na", "nan", "null", "none")
 """How tables spell that there is no value, in any case."""
 
 
-def _cell(table: Path, row: Mapping[str, str], column: str, subject: str, *, text: bool) -> float | str:
-    """Return a cell of a table as a number, or as text if it is none."""
-    if column not in row:
-        _check.invalid_value("discover", "columns", f"name columns of {table} ({', '.join(row)})", repr(column))
-    content = row[column].strip()
-    if content.lower() in MISSING:
+def is_text(cell: str) -> bool:
+    """Tell whether a cell of a table has a value that is no number."""
+    content = cell.strip()
+    return content.lower() not in MISSING and not NUMBER.fullmatch(content)
+
+
+def _cell(table: Path, row: Mapping[str, str], column: str, subject: str, kind: Kind) -> float | str:
+    """Return a cell of a table as what its category is; refuse one without a value, and a number with a comma."""
+    cell = row[column]
+    if cell.strip().lower() in MISSING:
         _check.invalid_value("discover", "table", f"have a value of {column} for {subject}", f"none in {table}")
-    if text or not NUMBER.fullmatch(content):
-        return content
-    if "," in content:
+    if kind is float and "," in cell:
         needed = f"write numbers with a point ({column} of {subject})"
-        _check.invalid_value("discover", "table", needed, f"{content} in {table}")
-    return float(content)
+        _check.invalid_value("discover", "table", needed, f"{cell.strip()} in {table}")
+    return kind(cell)

@@ -3,13 +3,14 @@
 import json
 import os
 import re
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from mia_functional import _check
 from mia_functional.dataset.description import Entry, Subject
-from mia_functional.dataset.discovery import Columns, checked_file, natural, places_of, table_rows, values
+from mia_functional.dataset.discovery import Columns, checked_file, is_hidden, natural, places_of, table_rows, values
 
 
 def discover_table(
@@ -24,7 +25,8 @@ def discover_table(
     Args:
         table: A CSV or TSV file with a header, whose first column holds the identifiers.
         paths: For every category and entry the column with the paths: `{"images": {"T1": "t1_file"}}`.
-        columns: For every category and entry the column with the value: `{"numerical": {"AGE": "age"}}`.
+        columns: For every category and entry the column with the value: `{"numerical": {"AGE": "age"}}`; see `discover`
+            for which of them are numbers.
         root: Where relative paths start; the folder of the table where left out.
 
     Returns:
@@ -32,6 +34,7 @@ def discover_table(
 
     Raises:
         FileNotFoundError: The table or a file does not exist.
+        TypeError: Paths or columns are no text by category and entry.
         ValueError: The table has a subject twice, or lacks a column or a value.
 
     Example:
@@ -68,14 +71,17 @@ def discover_bids(
         root: The folder with `participants.tsv` and `sub-*`; that of derivatives is one too.
         suffixes: For every category and entry what the file names end in: `{"images": {"T1": "T1w"}}` finds
             `sub-*/[ses-*/]anat/*_T1w.nii.gz`; with more of the name (`space-MNI_T1w`) the choice is narrower.
-        columns: For every category and entry the column of `participants.tsv`: `{"numerical": {"AGE": "age"}}`.
+        columns: For every category and entry the column of `participants.tsv`: `{"numerical": {"AGE": "age"}}`;
+            see `discover` for which of them are numbers.
 
     Returns:
         The subjects (`sub-01`, or `sub-01_ses-2` where there are sessions), sorted, each with all entries.
 
     Raises:
         FileNotFoundError: The folder does not exist, or `participants.tsv` is needed and missing.
-        ValueError: There are no subjects, or an entry of a subject is missing or there more than once (runs).
+        TypeError: Suffixes or columns are no text by category and entry.
+        ValueError: There are no subjects, or an entry of a subject is missing or there more than once (runs); hidden
+            files are left out.
 
     Example:
         >>> import tempfile
@@ -86,6 +92,7 @@ def discover_bids(
         'sub-01'
     """
     folder = existing_folder("discover_bids", root)
+    places = places_of(suffixes, argument="suffixes")
     sessions = [place for place in folder.glob("sub-*/ses-*") if place.is_dir()]
     with_sessions = {place.parent for place in sessions}
     homes = sessions + [place for place in folder.glob("sub-*") if place.is_dir() and place not in with_sessions]
@@ -97,7 +104,7 @@ def discover_bids(
     return tuple(
         Subject(
             name="_".join(home.relative_to(folder).parts),
-            entries=(*(bids_entry(home, *place) for place in places_of(suffixes)), *rows.get(person, ())),
+            entries=(*(bids_entry(home, *place) for place in places), *rows.get(person, ())),
         )
         for home, person in zip(homes, people, strict=True)
     )
@@ -105,7 +112,8 @@ def discover_bids(
 
 def bids_entry(home: Path, category: str, name: str, suffix: str) -> Entry:
     """Return the one file of a BIDS subject or session with a suffix."""
-    found = sorted(path for ending in ("nii.gz", "nii") for path in home.glob(f"*/*_{suffix}.{ending}"))
+    there = (path for ending in ("nii.gz", "nii") for path in home.glob(f"*/*_{suffix}.{ending}"))
+    found = sorted(path for path in there if not is_hidden(path, home))
     if len(found) != 1:
         actual = f"{len(found)} for {suffix} in {home}" + (f": {', '.join(map(str, found))}" if found else "")
         _check.invalid_value("discover_bids", "suffixes", "match one file of every subject", actual)
@@ -157,7 +165,8 @@ def discover_nnunet(root: str | os.PathLike[str], *, part: str = "Tr") -> tuple[
 
     Raises:
         FileNotFoundError: `dataset.json` or a file is missing.
-        ValueError: It is not of this layout, or there are no cases.
+        ValueError: It is not of this layout; there are no cases; two channels have one name, or a file, unless it is
+            hidden, is of a channel that `dataset.json` does not name.
     """
     folder = existing_folder("discover_nnunet", root)
     facts = description_of(folder)
@@ -165,12 +174,27 @@ def discover_nnunet(root: str | os.PathLike[str], *, part: str = "Tr") -> tuple[
     ending = str(facts.get("file_ending", ".nii.gz"))
     if not isinstance(channels, dict) or not channels or not all(key.isdecimal() for key in channels):
         _check.invalid_value("discover_nnunet", "root", "hold a dataset.json with numbered channel_names", folder)
-    known = re.compile(rf"(.+)_[0-9]{{4}}{re.escape(ending)}")
-    found = [known.fullmatch(path.name) for path in folder.glob(f"images{part}/*{ending}")]
-    cases = sorted({match[1] for match in found if match is not None}, key=natural)
-    if not cases:
+    twice = [name for name, count in Counter(map(str, channels.values())).items() if count > 1]
+    if twice:
+        needed = "hold a dataset.json with a name of its own for every channel"
+        _check.invalid_value("discover_nnunet", "root", needed, f"{twice} twice in {folder / 'dataset.json'}")
+    found = nnunet_files(folder / f"images{part}", ending)
+    if not found:
         _check.invalid_value("discover_nnunet", "part", f"name a folder of cases, images{part}", f"none in {folder}")
+    nameless = [match[0] for match in found if int(match[2]) not in map(int, channels)]
+    if nameless:
+        needed = "hold a dataset.json that names the channels of all files"
+        actual = f"none for {', '.join(nameless[:5])} in {folder / 'dataset.json'}"
+        _check.invalid_value("discover_nnunet", "root", needed, actual)
+    cases = sorted({match[1] for match in found}, key=natural)
     return tuple(Subject(name=case, entries=nnunet_entries(folder, part, case, channels, ending)) for case in cases)
+
+
+def nnunet_files(folder: Path, ending: str) -> list[re.Match[str]]:
+    """Return the names of the files of a folder, each matched to its case and its channel, in order."""
+    known = re.compile(rf"(.+)_([0-9]{{4}}){re.escape(ending)}")
+    found = [known.fullmatch(path.name) for path in sorted(folder.glob(f"*{ending}")) if not is_hidden(path, folder)]
+    return [match for match in found if match is not None]
 
 
 def nnunet_entries(folder: Path, part: str, case: str, channels: Mapping[str, Any], ending: str) -> tuple[Entry, ...]:
@@ -206,7 +230,7 @@ def description_of(folder: Path) -> dict[str, Any]:
     if not path.is_file():
         raise FileNotFoundError(f"discover: {path} does not exist.")
     try:
-        facts = json.loads(path.read_text(encoding="utf-8"))
+        facts = json.loads(path.read_text(encoding="utf-8-sig"))
     except (ValueError, RecursionError) as error:
         _check.invalid_value("discover", "root", "hold a dataset.json that is JSON", f"{path} ({error})")
     if not isinstance(facts, dict):

@@ -3,6 +3,7 @@
 import json
 import os
 import random
+from pathlib import Path
 
 import pytest
 
@@ -132,6 +133,84 @@ def test_folders_and_tables_that_are_not_there(tmp_path):
         dataset.discover(tmp_path, {"images": {"T1": "{subject}.mha"}}, table=tmp_path / "none.csv")
     with pytest.raises(ValueError, match="have at least one entry"):
         dataset.discover(tmp_path, {})
+
+
+def cells(folder, text, columns, *, name="t.csv"):
+    """Write a table; return the values that are found in it for the subjects that have a file, one row each."""
+    (folder / name).write_text(text)
+    found = dataset.discover(folder, {"images": {"T1": "{subject}.mha"}}, table=folder / name, columns=columns)
+    return [[entry.value for entry in subject.entries[1:]] for subject in found]
+
+
+def test_numbers_beside_text_stay_the_text_they_are(tmp_path):
+    touch(tmp_path, "a.mha", "b.mha")
+    columns = {"text": {"HOSPITAL": "hospital", "SEX": "sex"}, "numerical": {"AGE": "age"}}
+    text = "id,hospital,sex,age\na,00123,F,31\nb, 1e3,M,n/a\n"
+    with pytest.raises(ValueError, match=r"have a value of age for b"):
+        cells(tmp_path, text, columns)
+    assert cells(tmp_path, text.replace("n/a", "5"), columns) == [["00123", "F", 31.0], [" 1e3", "M", 5.0]]
+
+
+@pytest.mark.parametrize(
+    ("rows", "expected"),
+    [
+        ("a,12\nb,3B\n", [["12"], ["3B"]]),
+        ("a,12\nb,3\nunused,3B\n", [["12"], ["3"]]),
+        ("a,12\nb,3\nunused,n/a\n", [[12.0], [3.0]]),
+        ('a,F\nb,"1,5"\n', [["F"], ["1,5"]]),
+    ],
+)
+def test_the_values_of_a_category_are_of_one_kind_in_all_rows_of_the_table(tmp_path, rows, expected):
+    touch(tmp_path, "a.mha", "b.mha")
+    assert cells(tmp_path, f"id,grade\n{rows}", {"clinical": {"GRADE": "grade"}}) == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "column"),
+    [
+        ("t.tsv", "id\tage (years, months, days)\na\t3\n", "age (years, months, days)"),
+        ("t.TSV", "id\tage; weight; height\na\t3\n", "age; weight; height"),
+        ("t.tsv", "id,age\na,3\n", "age"),
+        ("t.csv", "\nid;age\na;3\n", "age"),
+        ("t.csv", "\r\n  \r\nid;age\r\na;3\r\n", "age"),
+        ("t.tsv", "\t\n\nid\tage\na\t3\n", "age"),
+    ],
+)
+def test_commas_in_a_header_and_blank_lines_before_it_do_not_matter(tmp_path, name, text, column):
+    touch(tmp_path, "a.mha")
+    assert cells(tmp_path, text, {"numerical": {"AGE": column}}, name=name) == [[3.0]]
+
+
+def test_columns_without_a_table_are_refused(tmp_path):
+    patterns = {"images": {"T1": "{subject}.mha"}}
+    touch(tmp_path, "a.mha")
+    with pytest.raises(ValueError, match="discover: `table` must be given with `columns`; got none"):
+        dataset.discover(tmp_path, patterns, columns={"numerical": {"AGE": "age"}})
+    for none in (None, {}, {"numerical": {}}):
+        assert len(dataset.discover(tmp_path, patterns, columns=none)) == 1
+
+
+@pytest.mark.parametrize(
+    "wishes", [["a"], "a", 3, {"T1": "t1"}, {"T1": None}, {"images": {"T1": None}}, {"images": {1: "t1"}},
+               {"images": {"T1": Path("x")}}, {"images": ["T1"]}, {1: {"T1": "t1"}}],
+)  # fmt: skip
+def test_wishes_of_another_form_are_one_sentence(tmp_path, wishes):
+    touch(tmp_path, "a.mha", "sub-01/anat/sub-01_T1w.nii.gz")
+    (tmp_path / "participants.tsv").write_text("participant_id\tage\nsub-01\t41\n")
+    (tmp_path / "t.csv").write_text("id,t1\na,a.mha\n")
+    good, table = {"images": {"T1": "{subject}.mha"}}, tmp_path / "t.csv"
+    calls = [
+        ("patterns", lambda: dataset.discover(tmp_path, wishes)),
+        ("columns", lambda: dataset.discover(tmp_path, good, columns=wishes)),
+        ("columns", lambda: dataset.discover(tmp_path, good, table=table, columns=wishes)),
+        ("paths", lambda: dataset.discover_table(table, paths=wishes)),
+        ("columns", lambda: dataset.discover_table(table, paths={"images": {"T1": "t1"}}, columns=wishes)),
+        ("suffixes", lambda: dataset.discover_bids(tmp_path, wishes)),
+        ("columns", lambda: dataset.discover_bids(tmp_path, {"images": {"T1": "T1w"}}, columns=wishes)),
+    ]
+    for argument, call in calls:
+        with pytest.raises(TypeError, match=rf"^discover: `{argument}` must map categories to entries, and .*; got .*"):
+            call()
 
 
 def test_a_table_of_paths(tmp_path):
@@ -272,6 +351,36 @@ def test_nnunet(tmp_path):
     (tmp_path / "dataset.json").unlink()
     with pytest.raises(FileNotFoundError, match=r"dataset\.json does not exist"):
         dataset.discover_nnunet(tmp_path)
+
+
+def nnunet(folder, channels, *names, mark=""):
+    """Make a raw dataset of nnU-Net and return what is found in it."""
+    touch(folder, *names)
+    (folder / "dataset.json").write_text(mark + json.dumps({"channel_names": channels}), encoding="utf-8")
+    return listed(dataset.discover_nnunet(folder), folder)
+
+
+def test_hidden_files_are_left_out_of_every_layout(tmp_path):
+    names = [f"{folder}/{sign}{name}" for folder, name in
+             (("imagesTr", "liver_0_0000.nii.gz"), ("labelsTr", "liver_0.nii.gz"), ("sub-01/anat", "sub-01_T1w.nii.gz"))
+             for sign in ("", "._")]  # fmt: skip
+    assert list(nnunet(tmp_path, {"0": "CT"}, *names, "imagesTr/._liver_0_0001.nii.gz")) == ["liver_0"]
+    touch(tmp_path, "sub-01/.old/sub-01_T1w.nii.gz")
+    found = listed(dataset.discover_bids(tmp_path, {"images": {"T1": "T1w"}}), tmp_path)
+    assert found == {"sub-01": [("images", "T1", "sub-01/anat/sub-01_T1w.nii.gz")]}
+
+
+def test_a_byte_order_mark_before_json_does_not_matter(tmp_path):
+    assert list(nnunet(tmp_path, {"0": "CT"}, "imagesTr/a_0000.nii.gz", "labelsTr/a.nii.gz", mark="\ufeff")) == ["a"]
+
+
+def test_channels_of_nnunet_have_a_name_each(tmp_path):
+    names = ("imagesTr/a_0000.nii.gz", "imagesTr/a_0001.nii.gz", "labelsTr/a.nii.gz")
+    with pytest.raises(ValueError, match=r"names the channels of all files; got none for a_0001\.nii\.gz in .*\.json"):
+        nnunet(tmp_path, {"0": "T1"}, *names)
+    with pytest.raises(ValueError, match=r"a name of its own for every channel; got \['MRI'\] twice in .*\.json"):
+        nnunet(tmp_path, {"0": "MRI", "1": "MRI"}, *names)
+    assert len(nnunet(tmp_path, {"0": "T1", "1": "T2"}, *names)["a"]) == 3
 
 
 def test_records_refuse_what_cannot_be_found_again():
