@@ -41,8 +41,8 @@ def discover(
         table: A CSV or TSV file with a header, whose first column holds the identifiers.
         columns: For every category and entry the column of the table: `{"numerical": {"AGE": "age"}}`. The values of a
             category are numbers if all cells of its columns are, over all rows of the table, and else the texts of the
-            cells as they stand there. Cells that are empty or say n/a, na, nan, null or none, in any case, are neither
-            number nor text: a subject that is found must have none of them.
+            cells as they stand there; codes with leading zeros are texts. Cells that are empty or say n/a, na, nan,
+            null or none, in any case, are neither: a subject that is found must have none of them.
 
     Returns:
         The subjects, sorted by identifier (numbers in it as numbers), each with all entries.
@@ -236,8 +236,8 @@ def delimiter_of(header: str, suffix: str) -> str:
     return max("\t;,", key=header.count)
 
 
-NUMBER = re.compile(r"[+-]?([0-9]+[.,]?[0-9]*|[.,][0-9]+)([eE][+-]?[0-9]+)?")
-"""What is a number in a table, or would be one elsewhere; everything else is text."""
+NUMBER = re.compile(r"[+-]?((0|[1-9][0-9]*)([.,][0-9]*)?|[.,][0-9]+)([eE][+-]?[0-9]+)?")
+"""What is a number in a table, or would be one elsewhere; everything else is text, codes as 007 are."""
 
 MISSING = ("", "n/a", "na", "nan", "null", "none")
 """How tables spell that there is no value, in any case."""

@@ -158,6 +158,9 @@ def test_numbers_beside_text_stay_the_text_they_are(tmp_path):
         ("a,12\nb,3\nunused,3B\n", [["12"], ["3"]]),
         ("a,12\nb,3\nunused,n/a\n", [[12.0], [3.0]]),
         ('a,F\nb,"1,5"\n', [["F"], ["1,5"]]),
+        ("a,00123\nb,45678\n", [["00123"], ["45678"]]),
+        ("a,0.5\nb,-0\n", [[0.5], [0.0]]),
+        ("a,10\nb,.5e2\n", [[10.0], [50.0]]),
     ],
 )
 def test_the_values_of_a_category_are_of_one_kind_in_all_rows_of_the_table(tmp_path, rows, expected):
