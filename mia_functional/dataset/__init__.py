@@ -9,7 +9,7 @@ from mia_functional.dataset.opening import open
 from mia_functional.dataset.reading import close, files, geometry, read, view
 from mia_functional.dataset.samples import Samples, at_epoch, samples
 from mia_functional.dataset.traversal import Sample, traverse
-from mia_functional.dataset.verification import info, scales, verify
+from mia_functional.dataset.verification import file_digests, info, scales, verify
 from mia_functional.dataset.wishes import Drawn, Extract
 
 __all__ = [
@@ -31,6 +31,7 @@ __all__ = [
     "discover_decathlon",
     "discover_nnunet",
     "discover_table",
+    "file_digests",
     "files",
     "geometry",
     "info",

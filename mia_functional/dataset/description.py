@@ -75,7 +75,7 @@ class Storage:
         compression: `gzip`, which every HDF5 reads, or `blosc` (LZ4; needs the extra of that name): chunks of voxels
             with checksums, smaller and much slower to read than uncompressed voxels, which are mapped into memory.
         paths: Keep the names of the files, relative to a common folder.
-        file_digests: Keep the SHA-256 of every file.
+        file_digests: Keep the SHA-256 of every file; `dataset.file_digests` tells them.
         durable: Flush everything to the disk, so that it survives a failure of power too.
 
     Raises:

@@ -9,7 +9,7 @@ from mia_functional.dataset import decoded, guard, handles
 from mia_functional.dataset.description import Category, Dataset, subject_number
 from mia_functional.dataset.parts import digest, digest_of_texts
 from mia_functional.dataset.reading import grid_of, read, view
-from mia_functional.dataset.tables import DIGESTS, SCALES, number_name
+from mia_functional.dataset.tables import DIGESTS, FILE_DIGESTS, SCALES, number_name
 from mia_functional.typing import Progress
 
 
@@ -131,6 +131,33 @@ def scales(dataset: Dataset, subject: str | int) -> dict[str, tuple[tuple[float,
     tables = handles.expected(dataset.path, dataset.digest).tables
     found = {category.name: tables.get(SCALES.format(category.name)) for category in dataset.categories}
     return {name: tuple(map(tuple, table[number].tolist())) for name, table in found.items() if table is not None}
+
+
+def file_digests(dataset: Dataset, subject: str | int) -> dict[str, tuple[str, ...]]:
+    """Return the SHA-256 of the files that a subject was made from, in the order of `files`.
+
+    Args:
+        dataset: From `open`; it was made with `Storage(file_digests=True)`.
+        subject: The identifier, or the position.
+
+    Returns:
+        By category, the digest of every file as 64 hexadecimal digits; nothing where none were kept.
+
+    Example:
+        >>> import tempfile
+        >>> from mia_functional.dataset import Entry, Subject, create, open
+        >>> someone = Subject(name="A", entries=(Entry(category="numerical", name="AGE", value=31.0),))
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     create(f"{folder}/cohort.h5", [someone])
+        ...     file_digests(open(f"{folder}/cohort.h5"), "A")
+        {}
+    """
+    number = subject_number("file_digests", dataset, subject)
+    tables = handles.expected(dataset.path, dataset.digest).tables
+    found = {category.name: tables.get(FILE_DIGESTS.format(category.name)) for category in dataset.categories}
+    return {
+        name: tuple(bytes(row).hex() for row in table[number]) for name, table in found.items() if table is not None
+    }
 
 
 def kind_of(dataset: Dataset, category: Category) -> str:

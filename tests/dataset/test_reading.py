@@ -1,5 +1,6 @@
 """Reading: any part of any array, from the file, from other files, in any process."""
 
+import hashlib
 import multiprocessing
 import os
 import pickle
@@ -204,6 +205,18 @@ def test_datasets_are_records(cohort, large):
         "gender     1                 text     GENDER",
         "spacing in mm: 3 x 1..3 x 0.7",
     ]
+
+
+def test_digests_of_files_can_be_compared_with_the_files(subjects, cohort, tmp_path):
+    dataset.create(tmp_path / "x.h5", subjects, storage=Storage(file_digests=True))
+    found = dataset.open(tmp_path / "x.h5")
+    for subject in found.subjects:
+        paths, digests = dataset.files(found, subject), dataset.file_digests(found, subject)
+        assert paths.keys() == digests.keys()
+        for name, files in paths.items():
+            contents = [(tmp_path / file).read_bytes() for file in files]
+            assert digests[name] == tuple(hashlib.sha256(content).hexdigest() for content in contents)
+    assert dataset.file_digests(cohort, "A") == {}
 
 
 def test_images_without_a_place_are_described(tmp_path):
