@@ -433,7 +433,6 @@ def test_wrong_wishes_are_refused_before_anything_is_written(subjects, tmp_path)
     for people, message in (
         ((subject for subject in subjects), "be a sequence of `Subject`; got generator"),
         (subjects[0], "be a sequence of `Subject`; got Subject"),
-        ([someone(AGE=b"31")], r"have numbers and texts as values; got b'31', which is numerical AGE of A"),
     ):
         with pytest.raises(TypeError, match=message):
             dataset.create(tmp_path / "x.h5", people)
@@ -534,7 +533,8 @@ def test_each_failing_write_is_an_error_and_leaves_nothing(subjects, tmp_path, o
             with pytest.raises(OSError, match=f"{tmp_path}.* could not be written: it failed"):
                 dataset.create(path, subjects, storage=options, overwrite=True)
         assert path.read_bytes() == (expected if failing == total else old)
-        assert sorted(os.listdir(tmp_path)) == [".x.h5.parts", "x.h5"]
+        left = list(tmp_path.glob(".x.h5.parts/*.part"))
+        assert sorted(os.listdir(tmp_path)) == [*([".x.h5.parts"] if left else []), "x.h5"]
         assert not list(tmp_path.glob(".x.h5.parts/*.draft"))
         path.write_bytes(old)
     dataset.create(path, subjects, storage=options, overwrite=True, resume=True)
