@@ -3,6 +3,7 @@
 import itertools
 import json
 import os
+import secrets
 import sys
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor, as_completed, wait
@@ -18,9 +19,9 @@ import numpy as np
 from mia_functional import _check, images
 from mia_functional.dataset import handles
 from mia_functional.dataset.description import Load, Storage, Subject
-from mia_functional.dataset.parts import Part, build, fingerprint, read_part, usable, write_part
+from mia_functional.dataset.parts import Part, build, fingerprint, published, read_part, usable, write_all, write_part
 from mia_functional.dataset.places import Plan, give_up, moved, planned, reserve
-from mia_functional.dataset.storage import write_file
+from mia_functional.dataset.storage import checked_place, write_file
 from mia_functional.dataset.tables import (
     Tables,
     check_same_entries,
@@ -35,9 +36,6 @@ from mia_functional.typing import Progress
 if sys.platform != "win32":
     import fcntl
 
-SUFFIXES = (".h5", ".hdf5")
-"""Extensions of a dataset; pymia knows these two."""
-
 DEFAULT = Storage()
 """Uncompressed, with relative paths, and flushed to the disk."""
 
@@ -46,6 +44,9 @@ NOTE = "create: this happened with the subject"
 
 LOCK = "lock"
 """Name of the file, beside the parts, that a run holds a lock on."""
+
+RUN = "run"
+"""Name of the file, beside the parts, with the word that their names begin with."""
 
 HELD: set[int] = set()
 """Locks of this process, as descriptors: they must not be those of the processes that are forked from it."""
@@ -139,8 +140,8 @@ def create(
     here = (executor is None or type(executor) is ThreadPoolExecutor) and storage.compression is None
     with parts_folder(place) as folder:
         checked_place(place, overwrite=overwrite)
-        make_way(folder, overwrite=overwrite, resume=resume)
-        parts = [folder / f"{stamp}.part" for stamp in stamps]
+        run = run_in(folder, overwrite=overwrite, resume=resume, durable=storage.durable)
+        parts = [folder / f"{run}-{stamp}.part" for stamp in stamps]
         with planned(folder, len(subjects)) if here else nullcontext() as plan:
             make = partial(make_part, recipe=recipe, plan=plan)
             with closing(finished(make, subjects, parts, executor)) as names:
@@ -175,19 +176,6 @@ def join(place: Path, parts: Sequence[Path], headers: Sequence[Part], tables: Ta
     )
 
 
-def checked_place(path: Path, *, overwrite: bool) -> Path:
-    """Return where the dataset goes, as an absolute path; refuse what must not be touched."""
-    if path.suffix not in SUFFIXES:
-        _check.invalid_value("create", "path", f"end in {' or '.join(SUFFIXES)}", path)
-    if not path.absolute().parent.is_dir():
-        raise FileNotFoundError(f"create: the folder {path.absolute().parent} does not exist.")
-    if path.is_dir():
-        raise IsADirectoryError(f"create: {path} is a folder.")
-    if os.path.lexists(path) and not overwrite:
-        raise FileExistsError(f"create: {path} exists already; `overwrite=True` replaces it.")
-    return path.absolute()
-
-
 @contextmanager
 def parts_folder(place: Path) -> Iterator[Path]:
     """Make the folder for parts, which no other run touches meanwhile; it goes in the end, unless there are parts."""
@@ -208,14 +196,19 @@ def parts_folder(place: Path) -> Iterator[Path]:
             folder.rmdir()
 
 
-def make_way(folder: Path, *, overwrite: bool, resume: bool) -> None:
-    """Empty the folder for parts, unless those of an interrupted run are to be used."""
-    if resume:
-        return
-    if any(folder.glob("*.part")) and not overwrite:
+def run_in(folder: Path, *, overwrite: bool, resume: bool, durable: bool) -> str:
+    """Empty the folder for parts, unless those of an interrupted run are to be used; return the word of the run.
+
+    Workers may outlive a run that was killed: what they write has another word and is not taken for a part of this run.
+    """
+    if not resume and not overwrite and any(folder.glob("*.part")):
         choice = "`resume=True` goes on, `overwrite=True` starts anew"
         raise FileExistsError(f"create: {folder} holds parts of an interrupted run; {choice}.")
-    empty(folder)
+    if not resume or not (folder / RUN).exists():
+        empty(folder)
+        with published(folder / RUN, durable=durable) as stream:
+            write_all(stream, secrets.token_hex(4).encode())
+    return (folder / RUN).read_text()
 
 
 def empty(folder: Path) -> None:
@@ -235,6 +228,8 @@ def locked(place: Path, folder: Path) -> Iterator[None]:
     finally:
         if lock in HELD:
             HELD.remove(lock)
+            with suppress(OSError):
+                fcntl.flock(lock, fcntl.LOCK_UN)
             os.close(lock)
 
 
