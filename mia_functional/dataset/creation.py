@@ -180,9 +180,10 @@ def join(place: Path, parts: Sequence[Path], headers: Sequence[Part], tables: Ta
 def parts_folder(place: Path) -> Iterator[Path]:
     """Make the folder for parts, which no other run touches meanwhile; it goes in the end, unless there are parts."""
     folder = place.with_name(f".{place.name}.parts")
-    if folder.exists() and not folder.is_dir():
-        raise FileExistsError(f"create: {folder} is a file, and parts need a folder of this name.")
-    folder.mkdir(exist_ok=True)
+    if folder.is_file() or folder.is_symlink():
+        raise FileExistsError(f"create: {folder} is a file or a link, and parts need a folder of this name.")
+    with suppress(FileExistsError):
+        folder.mkdir()
     try:
         with nullcontext() if sys.platform == "win32" else locked(place, folder):
             try:
@@ -236,7 +237,8 @@ def locked(place: Path, folder: Path) -> Iterator[None]:
 def lock_of(place: Path, folder: Path) -> int:
     """Return the lock of a folder, as a descriptor; a run that ends takes both away, and then they are made again."""
     while True:
-        folder.mkdir(exist_ok=True)
+        with suppress(FileExistsError):
+            folder.mkdir()
         with suppress(FileNotFoundError), ExitStack() as stack:
             lock = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT, 0o666)
             stack.callback(os.close, lock)

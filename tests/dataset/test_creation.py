@@ -466,6 +466,9 @@ def test_places_that_are_taken_are_named(tmp_path):
     for options in ({}, {"overwrite": True}, {"resume": True}):
         with pytest.raises(FileExistsError, match=r"\.x\.h5\.parts is a file"):
             dataset.create(tmp_path / "x.h5", [someone()], **options)
+    (tmp_path / ".y.h5.parts").symlink_to(tmp_path / "nowhere")
+    with pytest.raises(FileExistsError, match=r"\.y\.h5\.parts is a file or a link"):
+        dataset.create(tmp_path / "y.h5", [someone()])
 
 
 @pytest.mark.parametrize("text", ["a\0b", "\udc80"])
