@@ -1,13 +1,13 @@
 """A cohort into one HDF5 file: every subject becomes a part, and the parts become the file when all are there."""
 
-import hashlib
 import itertools
 import json
 import os
-import shutil
-from collections.abc import Callable, Generator, Sequence
+import secrets
+import sys
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor, as_completed, wait
-from contextlib import closing, nullcontext
+from contextlib import ExitStack, closing, contextmanager, nullcontext, suppress
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -19,21 +19,37 @@ import numpy as np
 from mia_functional import _check, images
 from mia_functional.dataset import handles
 from mia_functional.dataset.description import Load, Storage, Subject
-from mia_functional.dataset.parts import Part, build, read_part, usable, write_part
+from mia_functional.dataset.parts import Part, build, fingerprint, published, read_part, usable, write_all, write_part
 from mia_functional.dataset.places import Plan, give_up, moved, planned, reserve
-from mia_functional.dataset.storage import write_file
-from mia_functional.dataset.tables import check_same_entries, files, tables_of
-from mia_functional.dataset.traversal import Transform, checked, sample_of
+from mia_functional.dataset.storage import checked_place, write_file
+from mia_functional.dataset.tables import (
+    Tables,
+    check_same_entries,
+    digest_of_files,
+    files,
+    scale_of,
+    tables_of,
+)
+from mia_functional.dataset.traversal import Transform, check_work, checked, sample_of
 from mia_functional.typing import Progress
 
-SUFFIXES = (".h5", ".hdf5")
-"""Extensions of a dataset; pymia knows these two."""
+if sys.platform != "win32":
+    import fcntl
 
 DEFAULT = Storage()
 """Uncompressed, with relative paths, and flushed to the disk."""
 
 NOTE = "create: this happened with the subject"
 """What is added to an error, before the identifier."""
+
+LOCK = "lock"
+"""Name of the file, beside the parts, that a run holds a lock on."""
+
+RUN = "run"
+"""Name of the file, beside the parts, with the word that their names begin with."""
+
+HELD: set[int] = set()
+"""Locks of this process, as descriptors: they must not be those of the processes that are forked from it."""
 
 Make: TypeAlias = Callable[[int, Subject, Path], str]
 """Makes the part of a subject (its position comes first) at a path and returns the identifier."""
@@ -65,7 +81,8 @@ def create(
 
     Every subject is loaded, transformed and written to the folder `.NAME.parts` beside the dataset; once it is there,
     it survives a crash of the process and of the machine. When all are there, they become one file, and that takes its
-    name. Until then nothing is at `path`, or what was there before.
+    name. Until then nothing is at `path`, or what was there before. Of two runs on one path at a time, the second is
+    refused, unless the system (Windows) or the drive has no locks (`flock`).
 
     Args:
         path: Where to; ends in `.h5` or `.hdf5`. The folder must exist.
@@ -89,12 +106,15 @@ def create(
         storage: Compression, what is kept of the files, and whether all is flushed to the disk.
 
     Raises:
+        BlockingIOError: Another run is at work on this path.
         FileExistsError: A dataset is there, or parts of an interrupted run, and neither `overwrite` nor `resume` says
             what is to become of them.
         FileNotFoundError: There is no such folder, or a subject's file is missing.
         OSError: Something could not be written; the text names the path.
+        TypeError: An argument is of another kind.
         ValueError: The extension is another; there are no subjects, two have one identifier, or their entries differ;
-            a file cannot be read, or images of one subject do not lie on each other.
+            a file cannot be read, or images of one subject do not lie on each other; `transform` leaves subjects
+            without categories or with different ones, or images without their channels or geometry.
 
     Example:
         >>> import tempfile
@@ -108,30 +128,43 @@ def create(
     Differs from:
         pymia, which writes into the final file: it cannot be opened any more after a crash.
     """
+    check_work("create", load, transform, executor)
+    check_options(storage, progress)
     if metadata_only and (transform is not None or not storage.paths):
         _check.invalid_value("create", "metadata_only", "be without `transform`, and with paths", storage)
     check_same_entries(subjects)
     place = checked_place(Path(path), overwrite=overwrite)
     stamps = [fingerprint(subject, storage, voxels=not metadata_only) for subject in subjects]
-    folder = parts_folder(place, overwrite=overwrite, resume=resume)
-    parts = [folder / f"{stamp}.part" for stamp in stamps]
+    named = files(place, subjects) if storage.paths else {}
     recipe = Recipe(load, transform, storage, not metadata_only)
     here = (executor is None or type(executor) is ThreadPoolExecutor) and storage.compression is None
-    with planned(folder, len(subjects)) if here else nullcontext() as plan:
-        make = partial(make_part, recipe=recipe, plan=plan)
-        with closing(finished(make, subjects, parts, executor)) as names:
-            for done, name in enumerate(names, start=1):
-                if progress is not None:
-                    progress(done, len(subjects), name)
-    join(place, parts, subjects, storage)
-    shutil.rmtree(folder)
+    with parts_folder(place) as folder:
+        checked_place(place, overwrite=overwrite)
+        run = run_in(folder, overwrite=overwrite, resume=resume, durable=storage.durable)
+        parts = [folder / f"{run}-{stamp}.part" for stamp in stamps]
+        with planned(folder, len(subjects)) if here else nullcontext() as plan:
+            make = partial(make_part, recipe=recipe, plan=plan)
+            with closing(finished(make, subjects, parts, executor)) as names:
+                for done, name in enumerate(names, start=1):
+                    if progress is not None:
+                        progress(done, len(subjects), name)
+        headers = [read_part(part) for part in parts]
+        join(place, parts, headers, tables_of(headers, subjects) | named, storage)
+        empty(folder)
 
 
-def join(place: Path, parts: Sequence[Path], subjects: Sequence[Subject], storage: Storage) -> None:
+def check_options(storage: object, progress: object) -> None:
+    """Refuse other kinds of options."""
+    if not isinstance(storage, Storage):
+        _check.invalid_kind("create", "storage", "be a `Storage`", repr(storage))
+    if progress is not None:
+        _check.call("create", "progress", progress, "`print`")
+
+
+def join(place: Path, parts: Sequence[Path], headers: Sequence[Part], tables: Tables, storage: Storage) -> None:
     """Write the parts of all subjects into the dataset file."""
-    headers = [read_part(part) for part in parts]
-    tables = tables_of(headers, subjects) | (files(place, subjects) if storage.paths else {})
-    versions = {"numpy": np.__version__, "h5py": h5py.__version__, "hdf5": h5py.version.hdf5_version}
+    own = {"mia_functional": sys.modules["mia_functional"].__version__}
+    versions = own | {"numpy": np.__version__, "h5py": h5py.__version__, "hdf5": h5py.version.hdf5_version}
     handles.release(str(place))
     write_file(
         place,
@@ -143,31 +176,97 @@ def join(place: Path, parts: Sequence[Path], subjects: Sequence[Subject], storag
     )
 
 
-def checked_place(path: Path, *, overwrite: bool) -> Path:
-    """Return where the dataset goes, as an absolute path; refuse what must not be touched."""
-    if path.suffix not in SUFFIXES:
-        _check.invalid_value("create", "path", f"end in {' or '.join(SUFFIXES)}", path)
-    if not path.absolute().parent.is_dir():
-        raise FileNotFoundError(f"create: the folder {path.absolute().parent} does not exist.")
-    if path.is_dir():
-        raise IsADirectoryError(f"create: {path} is a folder.")
-    if os.path.lexists(path) and not overwrite:
-        raise FileExistsError(f"create: {path} exists already; `overwrite=True` replaces it.")
-    return path.absolute()
-
-
-def parts_folder(place: Path, *, overwrite: bool, resume: bool) -> Path:
-    """Return the folder for parts, empty unless those of an interrupted run are to be used."""
+@contextmanager
+def parts_folder(place: Path) -> Iterator[Path]:
+    """Make the folder for parts, which no other run touches meanwhile; it goes in the end, unless there are parts."""
     folder = place.with_name(f".{place.name}.parts")
-    if folder.exists() and not folder.is_dir():
-        raise FileExistsError(f"create: {folder} is a file, and parts need a folder of this name.")
-    if folder.exists() and not resume:
-        if any(folder.glob("*.part")) and not overwrite:
-            choice = "`resume=True` goes on, `overwrite=True` starts anew"
-            raise FileExistsError(f"create: {folder} holds parts of an interrupted run; {choice}.")
-        shutil.rmtree(folder)
-    folder.mkdir(exist_ok=resume)
-    return folder
+    if folder.is_file() or folder.is_symlink():
+        raise FileExistsError(f"create: {folder} is a file or a link, and parts need a folder of this name.")
+    with suppress(FileExistsError):
+        folder.mkdir()
+    try:
+        with nullcontext() if sys.platform == "win32" else locked(place, folder):
+            try:
+                yield folder
+            finally:
+                if not any(folder.glob("*.part")):
+                    empty(folder)
+                    (folder / LOCK).unlink(missing_ok=True)
+    finally:
+        with suppress(OSError):
+            folder.rmdir()
+
+
+def run_in(folder: Path, *, overwrite: bool, resume: bool, durable: bool) -> str:
+    """Empty the folder for parts, unless those of an interrupted run are to be used; return the word of the run.
+
+    Workers may outlive a run that was killed: what they write has another word and is not taken for a part of this run.
+    """
+    if not resume and not overwrite and any(folder.glob("*.part")):
+        choice = "`resume=True` goes on, `overwrite=True` starts anew"
+        raise FileExistsError(f"create: {folder} holds parts of an interrupted run; {choice}.")
+    if not resume or not (folder / RUN).exists():
+        empty(folder)
+        with published(folder / RUN, durable=durable) as stream:
+            write_all(stream, secrets.token_hex(4).encode())
+    return (folder / RUN).read_text()
+
+
+def empty(folder: Path) -> None:
+    """Delete all in a folder but its lock."""
+    for path in folder.iterdir():
+        if path.name != LOCK:
+            path.unlink(missing_ok=True)
+
+
+@contextmanager
+def locked(place: Path, folder: Path) -> Iterator[None]:
+    """Hold the lock of a folder; the system releases it when the process ends, in whatever way."""
+    lock = lock_of(place, folder)
+    HELD.add(lock)
+    try:
+        yield
+    finally:
+        if lock in HELD:
+            HELD.remove(lock)
+            with suppress(OSError):
+                fcntl.flock(lock, fcntl.LOCK_UN)
+            os.close(lock)
+
+
+def lock_of(place: Path, folder: Path) -> int:
+    """Return the lock of a folder, as a descriptor; a run that ends takes both away, and then they are made again."""
+    while True:
+        with suppress(FileExistsError):
+            folder.mkdir()
+        with suppress(FileNotFoundError), ExitStack() as stack:
+            lock = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT, 0o666)
+            stack.callback(os.close, lock)
+            hold(place, lock)
+            if os.path.samestat(os.fstat(lock), os.stat(folder / LOCK)):
+                stack.pop_all()
+                return lock
+
+
+def hold(place: Path, lock: int) -> None:
+    """Lock an open file, if the drive has locks; refuse if another run did."""
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise BlockingIOError(f"create: another run is at work on {place}.") from None
+    except OSError:
+        pass
+
+
+def let_go() -> None:
+    """Close the locks of the parent in a process that was forked from it; the parent still holds them."""
+    for lock in HELD:
+        os.close(lock)
+    HELD.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=let_go)
 
 
 def finished(
@@ -222,29 +321,3 @@ def made(subject: Subject, stamp: str, recipe: Recipe) -> tuple[Part, list[Any]]
         scales=tuple((category, *scale_of(path)) for category, path in files),
     )  # fmt: skip
     return part, pieces
-
-
-def scale_of(path: Path) -> tuple[float, float]:
-    """Return slope and intercept of a file; those of one that only the user's loader can read are not known."""
-    try:
-        return images.scale(path)
-    except ValueError:
-        return 1.0, 0.0
-
-
-def fingerprint(subject: Subject, storage: Storage, *, voxels: bool) -> str:
-    """Return the SHA-256 of what a part is made from: values, names, sizes and times of files, and options."""
-    places = [Path(entry.path) for entry in subject.entries if entry.path is not None]
-    states = [inner.stat() for place in places for inner in (place, *sorted(place.glob("*")))]
-    times = [(state.st_size, state.st_mtime_ns) for state in states]
-    facts = json.dumps([asdict(subject), times, asdict(storage), voxels])
-    return hashlib.sha256(facts.encode()).hexdigest()
-
-
-def digest_of_files(path: Path) -> str:
-    """Return the SHA-256 of a file, or of the digests of all files in a folder (a DICOM series), in order of names."""
-    if path.is_dir():
-        parts = "".join(digest_of_files(inner) for inner in sorted(path.iterdir()))
-        return hashlib.sha256(parts.encode()).hexdigest()
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()

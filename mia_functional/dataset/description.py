@@ -1,7 +1,9 @@
 """What a cohort consists of, before and after it became one file: frozen records without data."""
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
+from numbers import Real
 from typing import Any, TypeAlias
 
 from mia_functional import _check
@@ -22,26 +24,30 @@ class Entry:
     Args:
         category: The group that it is stacked in: `images`, `labels`, `numerical`.
         name: Which part of the group it is: `T1`, `T2`, `AGE`.
-        path: The file; none for a value.
-        value: The number or the text; none for a file.
+        path: The file, which is kept as text; none for a value.
+        value: The number or the text, array scalars too, which is kept as Python's own; none for a file.
 
     Raises:
-        ValueError: A name cannot be one in a file, or there is not exactly one of path and value.
+        TypeError: The path or the value is of another kind.
+        ValueError: A name cannot be one in a file, there is not exactly one of path and value, or no float64 is as
+            large as the number.
     """
 
     category: str
     name: str
-    path: str | None = None
+    path: str | os.PathLike[str] | None = None
     value: float | str | None = None
 
     def __post_init__(self) -> None:
-        """Refuse what would not be found again."""
+        """Refuse what would not be found again, and take paths and numbers for what they stand for."""
         check_name("Entry", "category", self.category)
         check_name("Entry", "name", self.name)
         if self.category in RESERVED:
             _check.invalid_value("Entry", "category", f"be none of {', '.join(RESERVED)}", self.category)
         if (self.path is None) == (self.value is None):
             _check.invalid_value("Entry", "path", "be given, or a value, and not both", (self.path, self.value))
+        object.__setattr__(self, "path", None if self.path is None else path_text(self.path))
+        object.__setattr__(self, "value", None if self.value is None else number_or_text(self.value))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,7 +81,8 @@ class Storage:
         compression: `gzip`, which every HDF5 reads, or `blosc` (LZ4; needs the extra of that name): chunks of voxels
             with checksums, smaller and much slower to read than uncompressed voxels, which are mapped into memory.
         paths: Keep the names of the files, relative to a common folder.
-        file_digests: Keep the SHA-256 of every file; `dataset.file_digests` tells them.
+        file_digests: Keep the SHA-256 of every file, for `dataset.file_digests`; of one whose pixels are in another
+            file, and of a folder, it is that of the digests of all their files.
         durable: Flush everything to the disk, so that it survives a failure of power too.
 
     Raises:
@@ -155,6 +162,35 @@ class Dataset:
         """Tell the file, how many subjects there are and what each has."""
         parts = ", ".join(f"{c.name} ({' '.join(c.entries) or '?'})" for c in self.categories)
         return f"Dataset({self.path!r}: {len(self.subjects)} subjects with {parts})"
+
+
+def path_text(path: object) -> str:
+    """Return a path as text; refuse what is none."""
+    text = os.fspath(path) if isinstance(path, str | os.PathLike) else path
+    if not isinstance(text, str):
+        _check.invalid_kind("Entry", "path", "be a path of text", repr(path))
+    return str(text)
+
+
+def number_or_text(value: object) -> float | str:
+    """Return a value as Python's own number or text; refuse what is neither, and what float64 does not hold.
+
+    Example:
+        >>> from fractions import Fraction
+        >>> number_or_text(Fraction(1, 4)), number_or_text(True), number_or_text("a")
+        (0.25, True, 'a')
+    """
+    plain: Any = value.item() if hasattr(value, "item") and getattr(value, "shape", None) == () else value
+    if isinstance(plain, str):
+        return str(plain)
+    whole, real = isinstance(plain, int), isinstance(plain, Real)
+    if not real:
+        _check.invalid_kind("Entry", "value", "be a number or text", _check.described(value))
+    try:
+        number = float(plain)
+    except OverflowError:
+        _check.invalid_value("Entry", "value", "be a number that float64 holds", "one that is larger")
+    return plain if whole else number
 
 
 def check_name(function: str, argument: str, name: object) -> None:

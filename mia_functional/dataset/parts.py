@@ -17,8 +17,8 @@ from typing import Any
 
 import numpy as np
 
-from mia_functional import _check, _files
-from mia_functional.dataset.description import Storage
+from mia_functional import _check, _files, _headers
+from mia_functional.dataset.description import Storage, Subject
 from mia_functional.dataset.encoding import Chunk, encoded
 from mia_functional.dataset.traversal import Sample, categories
 from mia_functional.geometry import Geometry
@@ -32,6 +32,9 @@ ARRAYS = "arrays"
 
 KINDS = "biuf"
 """NumPy's kinds of dtypes that are stored."""
+
+DETACHED = (".mha", ".mhd", ".nrrd", ".nhdr")
+"""Extensions of headers whose pixels may be in another file."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,13 +87,35 @@ class Part:
     placed: bool = False
 
 
+def fingerprint(subject: Subject, storage: Storage, *, voxels: bool) -> str:
+    """Return the SHA-256 of what a part is made from: values, names, sizes and times of files, and options."""
+    places = [Path(entry.path) for entry in subject.entries if entry.path is not None]
+    files = [inner for place in places for inner in (place, *sorted(place.glob("*")), *detached(place))]
+    states = [inner.stat() for inner in files]
+    times = [(state.st_size, state.st_mtime_ns) for state in states]
+    facts = json.dumps([asdict(subject), times, asdict(storage), voxels])
+    return hashlib.sha256(facts.encode()).hexdigest()
+
+
+def detached(path: Path) -> list[Path]:
+    """Return the file with the pixels, if the header at a path names another; what only users read names none."""
+    if not path.name.lower().endswith(DETACHED):
+        return []
+    try:
+        data = _headers.parse(path).data
+    except (OSError, ValueError):
+        return []
+    return [] if data == path else [data]
+
+
 def build(sample: Sample, storage: Storage, *, voxels: bool) -> tuple[tuple[Block, ...], list[Any]]:
     """Return the categories of a sample as blocks, and their bytes; offsets count from the end of the header.
 
     Uncompressed arrays get their digests later. Without `voxels`, arrays on the grid of the images are described and
     not stored.
     """
-    blocks, pieces, offset = [], [], 0
+    blocks: list[Block] = []
+    pieces, offset = [], 0
     for name in categories(sample):
         if is_texts(sample[name]):
             blocks.append(block_of_texts(name, sample[name]))
@@ -104,7 +129,17 @@ def build(sample: Sample, storage: Storage, *, voxels: bool) -> tuple[tuple[Bloc
         else:
             block = replace(block, digest=digest(array))
         blocks.append(block)
+    check_images(blocks, sample["geometry"])
     return tuple(blocks), pieces
+
+
+def check_images(blocks: Sequence[Block], geometry: Geometry | None) -> None:
+    """Refuse images that do not lie on their geometry: readers take all axes but the last for the grid."""
+    shape = next((block.shape for block in blocks if block.category == "images"), None)
+    if shape is not None and geometry is not None and shape[:-1] != geometry.shape:
+        needed = "keep an axis of channels behind those of `geometry`, and change both at once"
+        example = '`on(("images", "geometry"), ...)`'
+        _check.invalid_value("create", "images", f"{needed}, as {example} does", f"{shape} on {geometry.shape}")
 
 
 def on_grid(shape: Shape, geometry: Geometry | None) -> bool:

@@ -16,13 +16,16 @@ from typing import Any, BinaryIO, NamedTuple
 import h5py
 import numpy as np
 
-from mia_functional import _files
+from mia_functional import _check, _files
 from mia_functional.dataset.encoding import chunked
 from mia_functional.dataset.parts import ALIGNMENT, ARRAYS, Block, Part, named, source_of, write_all
 from mia_functional.dataset.tables import DATA, Tables, digest_of_tables, number_name, texts
 
 FORMAT = "mia_functional 1"
 """What the attribute `format` of a file says."""
+
+SUFFIXES = (".h5", ".hdf5")
+"""Extensions of a dataset; pymia knows these two."""
 
 COPIED = 1 << 24
 """Bytes that are copied at a time where the system has no call for it; as many are worth a flush of their own."""
@@ -38,6 +41,19 @@ class Copy(NamedTuple):
     start: int
     place: int
     nbytes: int
+
+
+def checked_place(path: Path, *, overwrite: bool) -> Path:
+    """Return where the dataset goes, as an absolute path; refuse what must not be touched."""
+    if path.suffix not in SUFFIXES:
+        _check.invalid_value("create", "path", f"end in {' or '.join(SUFFIXES)}", path)
+    if not path.absolute().parent.is_dir():
+        raise FileNotFoundError(f"create: the folder {path.absolute().parent} does not exist.")
+    if path.is_dir():
+        raise IsADirectoryError(f"create: {path} is a folder.")
+    if os.path.lexists(path) and not overwrite:
+        raise FileExistsError(f"create: {path} exists already; `overwrite=True` replaces it.")
+    return path.absolute()
 
 
 def write_file(

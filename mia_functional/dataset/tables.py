@@ -10,7 +10,6 @@ import os
 import unicodedata
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from numbers import Real
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -18,7 +17,7 @@ import numpy as np
 
 from mia_functional import _check, images
 from mia_functional.dataset.description import Subject
-from mia_functional.dataset.parts import Part, digest_of_texts
+from mia_functional.dataset.parts import Part, detached, digest_of_texts
 from mia_functional.geometry import Geometry
 
 SUBJECTS, CATEGORIES = "meta/subjects", "meta/categories"
@@ -49,20 +48,41 @@ def tables_of(headers: Sequence[Part], subjects: Sequence[Subject]) -> Tables:
     """Return the tables of a cohort: what is known of all subjects."""
     names = [header.subject for header in headers]
     check_identifiers(names)
+    check_categories(headers)
     order = [block.category for block in headers[0].blocks]
     tables: Tables = {SUBJECTS: texts(names), CATEGORIES: texts(order)}
     for category in order:
         blocks = [block for header in headers for block in header.blocks if block.category == category]
-        if len(blocks) != len(headers) or len({(len(block.shape), not block.dtype) for block in blocks}) != 1:
+        if len({(len(block.shape), not block.dtype) for block in blocks}) != 1:
             shapes = sorted({str(block.shape) for block in blocks})
             needed = f"all have {category}, with one number of axes"
-            _check.invalid_value("create", "subjects", needed, f"{len(blocks)} of {len(headers)}: {', '.join(shapes)}")
+            _check.invalid_value("create", "subjects", needed, ", ".join(shapes))
         tables[SHAPES.format(category)] = compact([block.shape for block in blocks])
         tables[DIGESTS.format(category)] = digests([block.digest for block in blocks])
         entries = [entry.name for entry in subjects[0].entries if entry.category == category]
-        if len(entries) == blocks[0].shape[-1]:
+        if fits(category, entries, {name: block.shape for name, block in zip(names, blocks, strict=True)}):
             tables[NAMES.format(category)] = texts(entries)
     return tables | properties([header.geometry for header in headers]) | file_digests(headers) | scales(headers)
+
+
+def check_categories(headers: Sequence[Part]) -> None:
+    """Refuse subjects with other categories than the first has."""
+    first = {block.category for block in headers[0].blocks}
+    for header in headers:
+        for category in sorted(first ^ {block.category for block in header.blocks}):
+            pair = (headers[0].subject, header.subject)
+            owner, other = pair if category in first else pair[::-1]
+            needed = "leave all subjects the same categories"
+            _check.invalid_value("create", "transform", needed, f"{category} of {owner} and none of {other}")
+
+
+def fits(category: str, entries: Sequence[str], shapes: Mapping[str, tuple[int, ...]]) -> bool:
+    """Tell whether what is on the last axis of a category are its entries; refuse that of some subjects only."""
+    others = [name for name, shape in shapes.items() if shape[-1] != len(entries)]
+    if others and len(others) < len(shapes):
+        needed = f"all have one channel for each entry of {category} ({', '.join(entries)}), or none of them"
+        _check.invalid_value("create", "subjects", needed, f"{shapes[others[0]]} of {others[0]}")
+    return not others
 
 
 def texts(values: Sequence[Any]) -> Any:
@@ -98,16 +118,16 @@ def properties(grids: Sequence[Geometry | None]) -> Tables:
 
 def files(path: Path, subjects: Sequence[Subject]) -> Tables:
     """Return the tables of file names, relative to a common root that is relative to the folder of the dataset."""
-    paths = [os.path.abspath(entry.path) for subject in subjects for entry in subject.entries if entry.path is not None]
-    if not paths:
+    entries = [entry for subject in subjects for entry in subject.entries if entry.path is not None]
+    if not entries:
         return {}
-    root = os.path.commonpath([os.path.dirname(name) for name in paths])
-    tables: Tables = {FILE_ROOT: texts(Path(os.path.relpath(root, path.parent)).as_posix())}
-    for category in dict.fromkeys(entry.category for entry in subjects[0].entries):
+    places = {entry.path: straight(Path(entry.path)) for entry in entries if entry.path is not None}
+    root = Path(os.path.commonpath([place.parent for place in places.values()]))
+    tables: Tables = {FILE_ROOT: texts(stored_path(way(path.parent, root)))}
+    for category in dict.fromkeys(entry.category for entry in entries):
         rows = [[entry.path for entry in subject.entries if entry.category == category] for subject in subjects]
-        names = [[Path(os.path.relpath(name, root)).as_posix() for name in row if name is not None] for row in rows]
-        if names[0]:
-            tables[FILES.format(category)] = texts(names)
+        names = [[stored_path(places[name].relative_to(root)) for name in row if name is not None] for row in rows]
+        tables[FILES.format(category)] = texts(names)
     return tables
 
 
@@ -130,6 +150,31 @@ def scales(headers: Sequence[Part]) -> Tables:
     return tables
 
 
+def scale_of(path: Path) -> tuple[float, float]:
+    """Return slope and intercept of a file; those of one that only the user's loader can read are not known."""
+    try:
+        return images.scale(path)
+    except ValueError:
+        return 1.0, 0.0
+
+
+def digest_of_files(path: Path) -> str:
+    """Return the SHA-256 of a file; of header and pixels, or of all in a folder by name, that of their digests."""
+    if path.is_dir():
+        parts = [digest_of_files(inner) for inner in sorted(path.iterdir())]
+    elif others := detached(path):
+        parts = [digest_of_file(inner) for inner in (path, *others)]
+    else:
+        return digest_of_file(path)
+    return hashlib.sha256("".join(parts).encode()).hexdigest()
+
+
+def digest_of_file(path: Path) -> str:
+    """Return the SHA-256 of a file."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
 def digest_of_tables(tables: Mapping[str, Any]) -> str:
     """Return the SHA-256 over all tables: their places, shapes and contents."""
     total = hashlib.sha256()
@@ -139,6 +184,27 @@ def digest_of_tables(tables: Mapping[str, Any]) -> str:
         raw = digest_of_texts(map(str, table.ravel())).encode() if text else table.tobytes()
         total.update(f"{location} {'text' if text else table.dtype.str} {table.shape}\n".encode() + raw)
     return total.hexdigest()
+
+
+def straight(path: Path) -> Path:
+    """Return an absolute path without `..`, which behind a link leads elsewhere than it seems to."""
+    place = path.absolute()
+    return Path(os.path.normpath(place.parent.resolve() / place.name)) if ".." in place.parts else place
+
+
+def way(folder: Path, root: Path) -> Path:
+    """Return the path from a folder to another; a way up begins where the folder really is, if links lead to it."""
+    place = straight(folder)
+    if root.is_relative_to(place):
+        return root.relative_to(place)
+    return Path(os.path.relpath(root.resolve(), place.resolve()))
+
+
+def stored_path(path: Path) -> str:
+    """Return a path as it is stored; refuse one that is no Unicode."""
+    text = path.as_posix()
+    _check.unicode_text("create", "paths", text)
+    return text
 
 
 def check_same_entries(subjects: Sequence[Subject]) -> None:
@@ -153,10 +219,6 @@ def check_same_entries(subjects: Sequence[Subject]) -> None:
         if found != expected:
             needed = f"have the same entries in the same order, {listed(subjects[0])} as {subjects[0].name} has"
             _check.invalid_value("create", "subjects", needed, f"{listed(subject)} of {subject.name}")
-        for entry in subject.entries:
-            if not isinstance(entry.value, str | Real | None):
-                actual = f"{entry.value!r}, which is {entry.category} {entry.name} of {subject.name}"
-                _check.invalid_kind("create", "subjects", "have numbers and texts as values", actual)
     check_identifiers([subject.name for subject in subjects])
 
 

@@ -17,6 +17,9 @@ Sample: TypeAlias = dict[str, Any]
 Transform: TypeAlias = Callable[[Sample], Sample]
 """From a sample to a sample."""
 
+BESIDES = ("subject", "geometry", "rng")
+"""What a sample that is stored may hold besides its categories."""
+
 
 def traverse(
     subjects: Iterable[Subject],
@@ -38,10 +41,11 @@ def traverse(
 
     Yields:
         Dictionaries. An image category is an array `(*spatial, channels)`, with the entries in order on the last axis
-        and their dtype (the smallest that holds all); numbers are float64 `(entries,)`; texts are a tuple of str.
-        `subject` and `geometry` are there besides.
+        and their dtype (the smallest that holds all; integers stay integers); numbers are float64 `(entries,)`; texts
+        are a tuple of str. `subject` and `geometry` are there besides.
 
     Raises:
+        TypeError: An argument is of another kind, or what `load` or `transform` return.
         ValueError: Images of a subject differ in shape or geometry, or a file cannot be read.
 
     Example:
@@ -49,11 +53,35 @@ def traverse(
         >>> next(traverse([someone]))["numerical"].tolist()
         [31.0]
     """
-    yield from _parallel.ordered(partial(sample_of, load=load, transform=transform), subjects, executor=executor)
+    check_subjects(subjects)
+    check_work("traverse", load, transform, executor)
+    return _parallel.ordered(partial(sample_of, load=load, transform=transform), subjects, executor=executor)
+
+
+def check_subjects(subjects: object) -> None:
+    """Refuse what cannot be gone through."""
+    if not isinstance(subjects, Iterable):
+        _check.invalid_kind("traverse", "subjects", "be several `Subject`", repr(subjects))
+
+
+def check_work(function: str, load: object, transform: object, executor: object) -> None:
+    """Refuse what cannot load, transform or run."""
+    _check.call(function, "load", load, "`images.read`")
+    if transform is not None:
+        _check.call(function, "transform", transform, "`on(...)` returns")
+    if executor is not None and not isinstance(executor, Executor):
+        _check.invalid_kind(function, "executor", "be a `concurrent.futures.Executor`", repr(executor))
+
+
+def check_subject(subject: object) -> None:
+    """Refuse what is no subject."""
+    if not isinstance(subject, Subject):
+        _check.invalid_kind("traverse", "subjects", "be several `Subject`", f"{subject!r} among them")
 
 
 def sample_of(subject: Subject, *, load: Load, transform: Transform | None) -> Sample:
     """Load and transform a subject."""
+    check_subject(subject)
     sample = load_subject(subject, load)
     return sample if transform is None else checked(transform(sample))
 
@@ -113,7 +141,7 @@ def stacked(images: Iterable[Any], count: int) -> Any:
             return image
         if end == 0:
             whole = np.empty((*image.shape[:-1], count * stop), dtype=image.dtype)
-        kind = np.result_type(whole, image)
+        kind = common_kind(whole[..., :end], image)
         if stop > whole.shape[-1] or kind != whole.dtype:
             before, whole = whole, np.empty((*whole.shape[:-1], max(stop, whole.shape[-1])), dtype=kind)
             whole[..., :end] = before[..., :end]
@@ -121,6 +149,20 @@ def stacked(images: Iterable[Any], count: int) -> Any:
         end = stop
         del image
     return whole[..., :end]
+
+
+def common_kind(whole: Any, image: Any) -> Any:
+    """Return the smallest dtype that holds two arrays; integers stay integers, of the type that holds their values."""
+    kind = np.result_type(whole, image)
+    if kind.kind != "f" or not {whole.dtype.kind, image.dtype.kind} <= {"i", "u"}:
+        return kind
+    low = min(int(array.min(initial=0)) for array in (whole, image))
+    high = max(int(array.max(initial=0)) for array in (whole, image))
+    fitting = [kind for kind in (np.int64, np.uint64) if np.iinfo(kind).min <= low and high <= np.iinfo(kind).max]
+    if not fitting:
+        needed = "have integers in a category that one type of 64 bits holds"
+        _check.invalid_value("traverse", "subjects", needed, f"{low} and {high}")
+    return np.dtype(fitting[0])
 
 
 def row(entries: list[Entry]) -> Any:
@@ -137,6 +179,8 @@ def checked(sample: Sample) -> Sample:
         _check.invalid_kind("traverse", "transform", "return the sample, a dictionary", type(sample).__name__)
     check_name("traverse", "subject", sample["subject"])
     geometry = sample["geometry"]
+    if not isinstance(geometry, Geometry | None):
+        _check.invalid_kind("traverse", "transform", "return a Geometry as `geometry`, or none", repr(geometry))
     for name, array in sample.items():
         check_name("traverse", "transform", name)
         shape = tuple(getattr(array, "shape", ()))
@@ -147,10 +191,17 @@ def checked(sample: Sample) -> Sample:
 
 
 def categories(sample: Sample) -> tuple[str, ...]:
-    """Return the names of the categories in a sample.
+    """Return the names of the categories in a sample that is stored; refuse what would be lost.
 
     Example:
         >>> categories({"subject": "A", "geometry": None, "numerical": np.zeros(2)})
         ('numerical',)
     """
-    return tuple(name for name in sample if name not in RESERVED)
+    lost = [name for name in sample if name in RESERVED and name not in BESIDES]
+    if lost:
+        needed = f"return categories under names that are none of {', '.join(RESERVED)}"
+        _check.invalid_value("create", "transform", needed, ", ".join(lost))
+    found = tuple(name for name in sample if name not in RESERVED)
+    if not found:
+        _check.invalid_value("create", "transform", "leave at least one category", f"none of {sample['subject']}")
+    return found

@@ -45,6 +45,29 @@ def test_the_smallest_kind_that_holds_all_is_taken(tmp_path, kinds, expected):
 
 
 @pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        (((2**60 + 1, "uint64"), (2**60 + 1, "int64")), "int64"),
+        (((2**60 + 1, "int64"), (2**60 + 3, "uint64"), (-1, "int8")), "int64"),
+        (((2**64 - 1, "uint64"), (5, "int8")), "uint64"),
+        (((5, "int8"), (7, "uint64"), (2**64 - 1, "uint64")), "uint64"),
+        (((7, "uint64"), (-5, "int8")), "int64"),
+    ],
+)
+def test_integers_stay_integers_and_keep_their_values(tmp_path, values, expected):
+    arrays = {f"x{k}": np.full(GRID.shape, *value) for k, value in enumerate(values)}
+    found = next(dataset.traverse([subject(tmp_path, **arrays)]))["images"]
+    assert found.dtype == expected
+    assert [int(number) for number in found[0, 0, 0]] == [number for number, _ in values]
+
+
+def test_integers_that_no_type_holds_are_refused(tmp_path):
+    one = subject(tmp_path, a=np.full(GRID.shape, 2**64 - 1, "uint64"), b=np.full(GRID.shape, -1, "int8"))
+    with pytest.raises(ValueError, match="one type of 64 bits holds; got -1 and 18446744073709551615"):
+        next(dataset.traverse([one]))
+
+
+@pytest.mark.parametrize(
     ("other", "message"),
     [
         (
@@ -93,6 +116,30 @@ def test_it_is_lazy_and_transforms(tmp_path):
     for wrong in (lambda _: None, lambda sample: {"images": sample["images"]}):
         with pytest.raises(TypeError, match="return the sample, a dictionary"):
             next(dataset.traverse([one], transform=wrong))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"subjects": 3}, "`subjects` must be several `Subject`; got 3"),
+        ({"executor": 4}, "`executor` must be a `concurrent.futures.Executor`; got 4"),
+        ({"load": None}, "`load` must be a function such as `images.read`; got None"),
+        ({"transform": "abc"}, "`transform` must be a function such as .*; got 'abc'"),
+    ],
+)
+def test_wrong_arguments_are_refused_at_once(arguments, message):
+    with pytest.raises(TypeError, match=rf"^traverse: {message}\.$"):
+        dataset.traverse(**{"subjects": [], **arguments})
+
+
+def test_what_is_no_subject_or_no_geometry_is_refused(tmp_path):
+    one = subject(tmp_path, a=np.zeros(GRID.shape))
+    with pytest.raises(TypeError, match=r"^traverse: `subjects` must be several `Subject`; got 'a' among them"):
+        next(dataset.traverse(["a"]))
+    with pytest.raises(
+        TypeError, match=r"^traverse: `transform` must return a Geometry as `geometry`, or none; got 'a'"
+    ):
+        next(dataset.traverse([one], transform=lambda sample: {**sample, "geometry": "a"}))
 
 
 @pytest.mark.parametrize(
