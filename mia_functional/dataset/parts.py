@@ -22,6 +22,7 @@ from mia_functional.dataset.description import Storage, Subject
 from mia_functional.dataset.encoding import Chunk, encoded
 from mia_functional.dataset.traversal import Sample, categories
 from mia_functional.geometry import Geometry
+from mia_functional.images import MAX_BYTES
 from mia_functional.typing import Shape
 
 ALIGNMENT = 4096
@@ -158,6 +159,9 @@ def stored(block: Block, array: Any, compression: str | None) -> tuple[Block, An
     """Return a block with how it is stored, and its bytes; only images are worth compressing."""
     if compression is None or array.ndim < 3:
         return replace(block, nbytes=array.nbytes), array
+    if array.nbytes > MAX_BYTES:
+        needed = f"be without compression where arrays have more than {MAX_BYTES} bytes, which are not decompressed"
+        _check.invalid_value("create", "storage", needed, f"{array.nbytes} bytes of {block.category}")
     chunks, raw = encoded(array, compression)
     check = hashlib.sha256(raw).hexdigest()
     return replace(block, digest=digest(array), nbytes=len(raw), stored=check, chunks=chunks), raw

@@ -18,7 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mia_functional import dataset, images
-from mia_functional.dataset import decoded, guard, handles, hints
+from mia_functional.dataset import decoded, guard, handles, hints, parts
 from mia_functional.dataset.description import Storage
 from mia_functional.geometry import Geometry
 
@@ -236,6 +236,12 @@ def test_stored_arrays_may_be_of_any_size_and_compressed_ones_may_not(cohort, su
     dataset.create(tmp_path / "x.h5", subjects, storage=Storage(compression="gzip"))
     with pytest.raises(ValueError, match="declares 13440 bytes in chunks, and 1000 are the most"):
         dataset.read(dataset.open(tmp_path / "x.h5"), "A", "images")
+    monkeypatch.setattr(parts, "MAX_BYTES", 1000)
+    dataset.create(tmp_path / "y.h5", subjects)
+    with pytest.raises(
+        ValueError, match="`storage` must be without compression where arrays have more than 1000 bytes"
+    ):
+        dataset.create(tmp_path / "z.h5", subjects, storage=Storage(compression="gzip"))
 
 
 def total(found):
