@@ -120,6 +120,8 @@ def paired(function: str, patches: Any, walked: Iterator[Any]) -> Iterator[tuple
 
 def alike(function: str, first: Array, patch: Array) -> None:
     """Refuse a patch of another library or dtype than the first: neither must decide what becomes of the other."""
+    if patch is not first and type(patch) is type(first) and patch.dtype == first.dtype:
+        return
     argument = PATCHES.get(function, "patches")
     kinds = [(_array.namespace(function, **{argument: array}), array.dtype) for array in (first, patch)]
     if kinds[0] != kinds[1]:
