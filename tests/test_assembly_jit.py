@@ -322,6 +322,22 @@ def test_slices_in_three_planes_are_scanned_one_table_after_the_other(reduction)
     np.testing.assert_allclose(run(planes), expected, rtol=2e-6, atol=2e-6)
 
 
+def test_assembly_under_vmap_is_that_of_each(recwarn):
+    (places,) = placements(GRID, SHAPE, window=hann)
+
+    def assembled(parts):
+        state = start(parts[0], SHAPE)
+        for number in range(len(GRID)):
+            state = add(state, parts[number], row(places, number))
+        return finish(state)
+
+    pair = jnp.stack([jnp.asarray(PARTS), 2 * jnp.asarray(PARTS)])
+    found = jax.vmap(assembled)(pair)
+    np.testing.assert_allclose(found[0], assembled(pair[0]), rtol=2e-6, atol=2e-6)
+    np.testing.assert_allclose(found[1], 2 * found[0], rtol=2e-6)
+    assert [str(warning.message) for warning in recwarn] == []
+
+
 def test_a_sliding_window_may_not_change_the_volume_through_its_patches():
     def careless(batch):
         batch += 1

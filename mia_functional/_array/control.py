@@ -8,6 +8,7 @@ from typing import Any
 
 import array_api_compat as compat
 
+from mia_functional._array.libraries import is_traced
 from mia_functional.typing import Array
 
 
@@ -35,13 +36,16 @@ def reuse(function: Callable[..., Array], state: Array, *arguments: Any) -> Arra
         state: The caller's own array, not to be used afterwards.
         arguments: Arrays, or tuples of them.
     """
-    return _reusing(function)(state, *arguments) if compat.is_jax_array(state) else function(state, *arguments)
+    if not compat.is_jax_array(state):
+        return function(state, *arguments)
+    traced = any(map(is_traced, (state, *arguments)))
+    return _compiled(function, () if traced else (0,))(state, *arguments)
 
 
 @functools.lru_cache(maxsize=256)
-def _reusing(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Return a function compiled by JAX that may overwrite its first argument."""
-    result: Callable[..., Any] = sys.modules["jax"].jit(function, donate_argnums=0)
+def _compiled(function: Callable[..., Any], donated: tuple[int, ...]) -> Callable[..., Any]:
+    """Return a function compiled by JAX that may overwrite some of its arguments."""
+    result: Callable[..., Any] = sys.modules["jax"].jit(function, donate_argnums=donated)
     return result
 
 
