@@ -109,9 +109,11 @@ def clip_percentile(
         Floats of the image's shape.
 
     Undefined:
-        An empty mask: NaN.
+        An empty mask, or a voxel inside of it that is NaN: NaN. A percentile between an infinite voxel and another is
+        infinite.
 
     Raises:
+        TypeError: A percentile is no number.
         ValueError: The percentiles are not in order within 0 and 100.
 
     Example:
@@ -122,10 +124,11 @@ def clip_percentile(
     Agrees with:
         `numpy.percentile` (linear rule) and `numpy.clip`.
     """
-    if not 0 <= lower <= upper <= 100:
+    first, last = (_check.number("clip_percentile", n, value) for n, value in (("lower", lower), ("upper", upper)))
+    if not 0 <= first <= last <= 100:
         _check.invalid_value("clip_percentile", "lower, upper", "be in order within 0 and 100", (lower, upper))
     values, inside = opened("clip_percentile", image, mask)
-    low, high = percentiles(values, inside, axes_of("clip_percentile", axis, values.ndim), (lower, upper))
+    low, high = percentiles(values, inside, axes_of("clip_percentile", axis, values.ndim), (first, last))
     xp = _array.library(values)
     return closed(xp.minimum(xp.maximum(values, low), high), image)
 

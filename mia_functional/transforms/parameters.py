@@ -31,3 +31,16 @@ def has_shape(function: str, argument: str, array: Array, *shapes: tuple[int, ..
     if tuple(array.shape) not in shapes:
         wanted = " or ".join(map(str, shapes))
         _check.invalid_value(function, argument, f"have the shape {wanted}", tuple(array.shape))
+
+
+def finite(function: str, **parameters: Array) -> None:
+    """Refuse parameters that hold NaN or infinity; traced ones cannot be looked at."""
+    for name, array in parameters.items():
+        xp = _array.library(array)
+        if known(xp.any(~xp.isfinite(array))):
+            _check.invalid_value(function, name, "be finite", "NaN or infinity")
+
+
+def known(condition: Array) -> bool:
+    """Tell whether a condition is known to be true; of what is computed inside of `jit` nothing is known."""
+    return not _array.is_traced(condition) and bool(condition)
