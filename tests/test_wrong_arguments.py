@@ -200,6 +200,46 @@ t.randomly("images", t.random_flip, t.flip, probability="a")
 t.randomly("images", t.random_flip, t.flip)({"images": IMAGE})
 t.randomly("images", t.random_flip, t.flip)({"images": IMAGE, "rng": 3})
 t.randomly(("images", "labels"), t.random_flip, t.flip)({"images": IMAGE, "rng": RNG})
+t.random_affine(RNG, 5)
+t.random_affine(RNG, ())
+t.random_bias_field(RNG, 5)
+t.random_bias_field(RNG, ())
+t.random_blur(RNG, 5)
+t.random_blur(RNG, "ab")
+t.random_crop(RNG, 5, patch_shape=(1,))
+t.random_crop(RNG, "ab", patch_shape=(1,))
+t.random_elastic(RNG, 5)
+t.random_elastic(RNG, ())
+t.random_elastic(RNG, (6, 7, 2), points=np.array([4, 5]))
+t.random_flip(RNG, 5)
+t.random_flip(RNG, ())
+t.random_gamma(RNG, 5)
+t.random_gamma(RNG, ())
+t.random_noise(RNG, 5)
+t.random_noise(RNG, (-3, 4, 1))
+t.random_rician_noise(RNG, (5.0, 5, 1))
+t.random_rot90(RNG, 5)
+t.random_shift(RNG, 5, limit=1)
+t.random_shift(RNG, (), limit=1)
+t.relabel(LABELS, [1])
+t.clip_percentile(IMAGE, lower="1")
+t.clip_percentile(IMAGE, upper=None)
+t.rescale(IMAGE, upper="2")
+t.pad(IMAGE.astype(np.float16), 1, pad_value=1e9)
+t.shift(torch.asarray(IMAGE).half(), (1, 0, 0), fill=-1e5)
+t.mask_outside(jnp.asarray(IMAGE), LABELS, value=1e39)
+t.resample(IMAGE, (1, 1, 1), shape=np.array([6, 7, 8]))
+t.resample(IMAGE, (1, 1, 1), shape=())
+t.pad(IMAGE, np.array([1, 1, 1]))
+t.crop(IMAGE, (0, 0, 0), np.array([2, 2, 2]))
+indexing.patches((4, 5), (2, 2), step=np.array([1, 1]))
+indexing.dilate((slice(0, 1), 1), np.array([1.5, 1]))
+indexing.dilate((slice(0, 1), 1), np.array([1, 1, 1]))
+indexing.dilate((slice("a", "b"),), 1)
+extraction.extract(IMAGE, (slice(0.5, 2),))
+extraction.extract(IMAGE, (slice("a", 2),))
+extraction.extract(IMAGE, (slice(0, 2.5),), margin=1)
+extraction.extract(IMAGE, (0, 1), margin=np.array([-1, 1]))
 indexing.whole(5)
 indexing.whole((0,))
 indexing.whole((1.5,))
@@ -315,6 +355,19 @@ def test_a_wrong_argument_is_one_sentence(call):
         eval(call, dict(NAMES))
     assert re.fullmatch(rf"{function}: .+\.", str(caught.value)), caught.value
     assert not re.search("__|object is not|unsupported", str(caught.value))
+
+
+def test_the_mapping_is_named_where_it_is_wrong():
+    for mapping in ({}, [1]):
+        with pytest.raises((TypeError, ValueError), match="relabel: `mapping` must"):
+            t.relabel(LABELS, mapping)
+
+
+def test_fills_are_what_the_dtype_holds_or_infinite():
+    half = IMAGE.astype(np.float16)
+    for value in (65504.0, -np.inf, np.nan):
+        np.testing.assert_array_equal(t.pad(half, ((1, 0),), pad_value=value)[0, 0, 0, 0], np.float16(value))
+    assert t.pad(IMAGE.astype(np.float64), 1, pad_value=1e300)[0, 0, 0, 0] == 1e300
 
 
 def test_every_public_function_is_among_them():

@@ -2,8 +2,8 @@
 
 An array is `(*spatial, ...)` with one or more leading spatial axes; channels go along. Floats are interpolated linearly
 and keep their dtype; integers and booleans are labels, taken from the nearest voxel. Everything traces under `jit` with
-traced parameters. Places and displacements are in voxels. NaN and infinity spread to what is interpolated from them, but
-not with a weight of 0: an image that is taken to its own grid stays as it is.
+traced parameters. Places and displacements are in voxels. NaN and infinity spread to what is interpolated from them,
+but not with a weight of 0: an image that is taken to its own grid stays as it is.
 """
 
 import math
@@ -72,8 +72,8 @@ def resample(
     if len(steps) > len(target.shape) or not all(0 < step < math.inf for step in steps):
         _check.invalid_value("resample", "scale", "have a positive entry for each spatial axis", steps)
     old = tuple(target.shape[: len(steps)])
-    wanted = shape or tuple(max(1, round(size / step)) for size, step in zip(old, steps, strict=True))
-    new = _check.integers("resample", "shape", wanted, length=len(steps), minimum=1)
+    extent = tuple(max(1, round(size / step)) for size, step in zip(old, steps, strict=True))
+    new = _check.integers("resample", "shape", extent if shape is None else shape, length=len(steps), minimum=1)
     starts = [(n - 1) / 2 - (m - 1) / 2 * step for n, m, step in zip(old, new, steps, strict=True)]
     if isinstance(target, Geometry):
         return regrid(target, new, starts, factors=steps)
