@@ -21,16 +21,22 @@ def aligned(source: Any, target: Any, *, affine: bool, seed: int, sampling: floa
     centred = sitk.CenteredTransformInitializer(target, source, rigid, sitk.CenteredTransformInitializerFilter.GEOMETRY)
     with one_thread():
         method = _method(sampling, seed, factors)
-        result = _climbed(method, type(rigid)(centred), target, source)
-        if not affine:
-            return result
-        matrix, translation, centre = result.GetMatrix(), result.GetTranslation(), result.GetCenter()
-        return _climbed(method, sitk.AffineTransform(matrix, translation, centre), target, source)
+        try:
+            result = _climbed(method, type(rigid)(centred), target, source)
+            if not affine:
+                return result
+            matrix, translation, centre = result.GetMatrix(), result.GetTranslation(), result.GetCenter()
+            return _climbed(method, sitk.AffineTransform(matrix, translation, centre), target, source)
+        except RuntimeError:
+            needed, given = "leave enough voxels on every level to be aligned by", f"{tuple(factors)} and {sampling:g}"
+            _check.invalid_value("register", "shrink, sampling", needed, given)
 
 
 def _varied(argument: str, image: Any) -> None:
-    """Refuse an image of SimpleITK's that is the same everywhere, or not finite, which cannot be aligned."""
+    """Refuse an image of SimpleITK's that is thin, the same everywhere, or not finite, which cannot be aligned."""
     voxels = sitk.GetArrayViewFromImage(image)
+    if min(voxels.shape) < 4:
+        _check.invalid_value("register", argument, "have at least 4 voxels along every axis", f"shape {voxels.shape}")
     if not np.isfinite(voxels).all() or voxels.min() == voxels.max():
         _check.invalid_value("register", argument, "be finite and not constant", "another image")
 

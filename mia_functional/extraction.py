@@ -161,6 +161,7 @@ def dynamic_patch(array: Array, start: Any, patch_shape: Shape) -> Array:
         An array `(*patch_shape, ...)`; under `vmap` over the starts a batch of them.
 
     Raises:
+        TypeError: The start is not made of whole numbers.
         ValueError: The patch does not fit into the array, or there is not one start per axis.
 
     Example:
@@ -174,11 +175,22 @@ def dynamic_patch(array: Array, start: Any, patch_shape: Shape) -> Array:
         _check.invalid_value("dynamic_patch", "patch_shape", f"fit into the array, {tuple(array.shape)}", patch)
     if not hasattr(start, "shape") and not (isinstance(start, Sequence) and all(map(_check.is_integer, start))):
         _check.invalid_kind("dynamic_patch", "start", "hold whole numbers, one per axis", repr(start))
-    count = start.shape[0] if hasattr(start, "shape") else len(start)
-    if count != len(patch):
-        _check.invalid_value("dynamic_patch", "start", f"have {len(patch)} entries, one per axis", count)
+    for entry in (start,) if hasattr(start, "shape") else start:
+        whole_numbers("dynamic_patch", "start", entry)
+        if _array.is_traced(entry):
+            _, (array, _) = _array.together("dynamic_patch", array=array, start=entry)
+    count = tuple(start.shape) if hasattr(start, "shape") else (len(start),)
+    if count != (len(patch),):
+        actual = count[0] if len(count) == 1 else f"shape {count}"
+        _check.invalid_value("dynamic_patch", "start", f"have {len(patch)} entries, one per axis", actual)
     room = [voxels - length for voxels, length in zip(size, patch, strict=True)]
     return _array.block(array, [_array.clamp(start[axis], high) for axis, high in enumerate(room)], patch)
+
+
+def whole_numbers(function: str, argument: str, value: Any) -> None:
+    """Refuse an array, perhaps traced, that does not hold whole numbers."""
+    if hasattr(value, "dtype") and _array.dtype_kind(value) != "integer":
+        _check.invalid_kind(function, argument, "hold whole numbers, one per axis", f"dtype {value.dtype}")
 
 
 def _channels(extra: Shape, channels: tuple[int, ...]) -> Any:

@@ -16,6 +16,7 @@ from mia_functional._itk import sitk
 from mia_functional._registration import aligned, moved
 from mia_functional.geometry import Geometry
 from mia_functional.images import to_simpleitk
+from mia_functional.transforms.channels import brighter
 from mia_functional.typing import Array
 
 
@@ -44,8 +45,8 @@ def correct_bias(
 
     Raises:
         TypeError: The image holds no real numbers.
-        ValueError: The shapes of image, mask and geometry differ, an intensity is negative, or the mask is empty, also
-            when `shrink` leaves too few voxels of it.
+        ValueError: The shapes of image, mask and geometry differ, an intensity is negative, NaN or infinite, or the
+            mask is empty, also when `shrink` leaves too few voxels of it.
 
     Example:
         >>> ramp = np.linspace(90, 110, 16)[:, None, None] + np.random.default_rng(0).normal(0, 1, (16, 16, 16))
@@ -66,11 +67,11 @@ def correct_bias(
     rounds = _check.integers("correct_bias", "iterations", iterations, minimum=1)
     if not rounds:
         _check.invalid_value("correct_bias", "iterations", "hold a number for each level", rounds)
-    given = None if mask is None else _mask(mask, geometry)
+    given = None if mask is None else _only("correct_bias", mask, geometry, argument="mask") != 0
 
     def correct(whole: Any) -> Any:
-        lowest = sitk.GetArrayViewFromImage(whole).min()
-        if not lowest >= 0:
+        _finite("correct_bias", "image", whole)
+        if (lowest := sitk.GetArrayViewFromImage(whole).min()) < 0:
             _check.invalid_value("correct_bias", "image", "not be negative", f"{lowest:g}")
         inside = sitk.OtsuThreshold(whole, 0, 1, 200) if given is None else given
         small = [sitk.Shrink(part, [factor] * whole.GetDimension()) for part in (whole, inside)]
@@ -105,7 +106,7 @@ def diffuse(
         Float32 array of the image's shape.
 
     Raises:
-        ValueError: The step is not positive or not stable, or the conductance is not positive.
+        ValueError: The step is not positive or not stable, the conductance not positive, or an intensity not finite.
 
     Example:
         >>> noisy = np.random.default_rng(0).normal(100, 5, (8, 8, 8))
@@ -128,9 +129,8 @@ def diffuse(
         _check.invalid_value("diffuse", "conductance", "be positive and finite", conductance)
 
     def smooth(whole: Any) -> Any:
-        return sitk.GradientAnisotropicDiffusion(
-            whole, timeStep=step, conductanceParameter=float(conductance), numberOfIterations=rounds
-        )
+        _finite("diffuse", "image", whole)
+        return sitk.GradientAnisotropicDiffusion(whole, step, float(conductance), 1, rounds)
 
     return _filtered("diffuse", image, geometry, smooth)
 
@@ -151,7 +151,7 @@ def match_histogram(
         Float32 array of the image's shape.
 
     Raises:
-        ValueError: The numbers of axes differ, or an image holds NaN.
+        ValueError: The numbers of axes differ, or an image holds NaN or infinity.
 
     Example:
         >>> image = np.arange(64.0).reshape(4, 4, 4)
@@ -165,19 +165,20 @@ def match_histogram(
     Agrees with:
         SimpleITK's `HistogramMatching`.
     """
-    _array.namespace("match_histogram", image=image, reference=reference)
+    _, (image, reference) = _array.together("match_histogram", image=image, reference=reference)
     _check.dimensions("match_histogram", "image", image.shape, (2, 3, 4))
     if image.ndim != reference.ndim or (image.ndim == 4 and image.shape[-1] != reference.shape[-1]):
         needed = f"have as many axes and channels as the image, {tuple(image.shape)}"
         _check.invalid_value("match_histogram", "reference", needed, tuple(reference.shape))
     place, other = (Geometry(shape=tuple(a.shape[:3]), spacing=(1.0,) * min(a.ndim, 3)) for a in (image, reference))
-    targets = iter(_channels("match_histogram", reference, other))
+    targets = iter(_channels("match_histogram", reference, other, argument="reference"))
     bins = _check.integer("match_histogram", "levels", levels, minimum=2)
     count = _check.integer("match_histogram", "points", points, minimum=1)
 
     def match(whole: Any) -> Any:
         target = next(targets)
-        _finite("match_histogram", whole, target)
+        _finite("match_histogram", "image", whole)
+        _finite("match_histogram", "reference", target)
         return sitk.HistogramMatching(whole, target, bins, count, threshold_at_mean)
 
     return _filtered("match_histogram", image, place, match)
@@ -212,14 +213,14 @@ def threshold(image: Array, *, above: float | None = None) -> Array:
     _array.namespace("threshold", image=image)
     _real("threshold", image)
     if above is not None:
-        return image > _check.number("threshold", "above", above)
+        return brighter(image, _check.number("threshold", "above", above))
     _check.not_empty("threshold", "image", image.shape)
-    line = sitk.GetImageFromArray(_array.to_numpy(image).astype(np.float32).reshape(1, -1))
+    line = sitk.GetImageFromArray(_voxels(image).reshape(1, -1))
     otsu = sitk.OtsuThresholdImageFilter()
     otsu.SetNumberOfHistogramBins(256)
-    _finite("threshold", line)
+    _finite("threshold", "image", line)
     otsu.Execute(line)
-    return image > otsu.GetThreshold()
+    return brighter(image, otsu.GetThreshold())
 
 
 def register(
@@ -250,7 +251,7 @@ def register(
         spacing and the angles between its axes.
 
     Raises:
-        ValueError: The numbers of axes differ, or an option is out of range.
+        ValueError: The numbers of axes differ, an option is out of range, or an image has too few voxels.
 
     Example:
         >>> ball = ((np.indices((24, 24, 24)) - 12) ** 2).sum(axis=0) < 60.0
@@ -272,7 +273,7 @@ def register(
     factors = _check.integers("register", "shrink", shrink, minimum=1)
     if not factors:
         _check.invalid_value("register", "shrink", "hold a factor for each level", factors)
-    source, target = (_only("register", array, geometry) for array, geometry in (moving, fixed))
+    source, target = (_only("register", *pair, argument=name) for name, pair in (("moving", moving), ("fixed", fixed)))
     chance = _check.integer("register", "seed", seed, minimum=0)
     return moved(moving[1], aligned(source, target, affine=affine, seed=chance, sampling=sampling, factors=factors))
 
@@ -284,47 +285,46 @@ def _filtered(function: str, image: Array, geometry: Geometry, change: Callable[
     return _array.from_numpy(result, _array.library(image), image)
 
 
-def _channels(function: str, image: Array, geometry: Geometry) -> list[Any]:
+def _voxels(image: Array) -> Any:
+    """Return an image as NumPy array of float32."""
+    return _array.to_numpy(_array.library(image).astype(image, _array.library(image).float32, copy=False))
+
+
+def _channels(function: str, image: Array, geometry: Geometry, *, argument: str = "image") -> list[Any]:
     """Return every channel of an image as a SimpleITK image of float32."""
-    _on_grid(function, image, geometry)
-    _real(function, image)
-    voxels = _array.to_numpy(image).reshape((*geometry.shape, -1))
-    return [to_simpleitk(voxels[..., channel].astype(np.float32), geometry) for channel in range(voxels.shape[-1])]
+    _on_grid(function, image, geometry, argument=argument)
+    _real(function, image, argument=argument)
+    voxels = _voxels(image).reshape((*geometry.shape, -1))
+    return [to_simpleitk(voxels[..., channel], geometry) for channel in range(voxels.shape[-1])]
 
 
-def _on_grid(function: str, image: Array, geometry: Geometry) -> None:
+def _on_grid(function: str, image: Array, geometry: Geometry, *, argument: str = "image") -> None:
     """Refuse what is no geometry of two or three axes, and an image of another shape."""
-    _array.namespace(function, image=image)
+    _array.namespace(function, **{argument: image})
     if not isinstance(geometry, Geometry):
         _check.invalid_kind(function, "geometry", "be a Geometry", type(geometry).__name__)
     spatial = geometry.shape
     _check.dimensions(function, "geometry", spatial, (2, 3))
     if tuple(image.shape[: len(spatial)]) != spatial or image.ndim > len(spatial) + 1:
-        _check.invalid_value(
-            function, "image", f"have the shape {spatial}, with or without channels", tuple(image.shape)
-        )
+        needed = f"have the shape {spatial}, with or without channels"
+        _check.invalid_value(function, argument, needed, tuple(image.shape))
 
 
-def _real(function: str, image: Array) -> None:
+def _real(function: str, image: Array, *, argument: str = "image") -> None:
     """Refuse an image of complex numbers and the like."""
     if _array.dtype_kind(image) not in ("bool", "integer", "float"):
-        _check.invalid_kind(function, "image", "hold real numbers", f"dtype {image.dtype}")
+        _check.invalid_kind(function, argument, "hold real numbers", f"dtype {image.dtype}")
 
 
-def _finite(function: str, *images: Any) -> None:
-    """Refuse images of SimpleITK's with NaN or infinite voxels."""
-    if not all(np.isfinite(sitk.GetArrayViewFromImage(image)).all() for image in images):
-        _check.invalid_value(function, "image", "be finite", "NaN or infinite voxels")
+def _finite(function: str, argument: str, image: Any) -> None:
+    """Refuse an image of SimpleITK's with NaN or infinite voxels."""
+    if not np.isfinite(sitk.GetArrayViewFromImage(image)).all():
+        _check.invalid_value(function, argument, "be finite", "NaN or infinite voxels")
 
 
-def _only(function: str, image: Array, geometry: Geometry) -> Any:
+def _only(function: str, image: Array, geometry: Geometry, *, argument: str) -> Any:
     """Return the one channel of an image as a SimpleITK image."""
-    channels = _channels(function, image, geometry)
+    channels = _channels(function, image, geometry, argument=argument)
     if len(channels) != 1:
-        _check.invalid_value(function, "image", "have one channel", len(channels))
+        _check.invalid_value(function, argument, "have one channel", len(channels))
     return channels[0]
-
-
-def _mask(mask: Array, geometry: Geometry) -> Any:
-    """Return a mask as a SimpleITK image of zeros and ones."""
-    return sitk.Cast(_only("correct_bias", mask, geometry) != 0, sitk.sitkUInt8)

@@ -208,6 +208,12 @@ def test_a_dynamic_patch_takes_a_traced_start_and_maps_over_a_batch():
     np.testing.assert_array_equal(batch, expected)
 
 
+@pytest.mark.parametrize("together", [lambda start: start, tuple])
+def test_a_patch_of_a_numpy_volume_at_a_traced_start(together):
+    found = jax.jit(lambda start: dynamic_patch(VOLUME, together(start), (2, 3, 3)))(jax.numpy.array([1, 2, 3]))
+    np.testing.assert_array_equal(found, VOLUME[1:3, 2:5, 3:6])
+
+
 def test_bad_input_is_one_sentence():
     with pytest.raises(ValueError, match="`index` must have at most 4 entries"):
         extract(VOLUME, (0,) * 5)

@@ -14,6 +14,9 @@ HEAD = phantoms.head((24, 28, 24), spacing=(2.0, 1.5, 2.0), rng=np.random.defaul
 CLEAN = phantoms.head((24, 28, 24), spacing=(2.0, 1.5, 2.0))
 GRID = HEAD.geometry
 T1 = to_simpleitk(HEAD.t1, GRID)
+HOLED = np.where(np.arange(24) == 12, np.nan, HEAD.t1)
+FLAT = Geometry(shape=(28, 24), spacing=(1.5, 2.0))
+THIN = Geometry(shape=(3, 24), spacing=(1.5, 2.0))
 
 
 def array_of(image):
@@ -142,6 +145,47 @@ def test_other_libraries_get_their_own_arrays_back_and_samples_work():
     np.testing.assert_array_equal(smooth(sample)["images"][..., 0], found.numpy())
 
 
+def test_torchs_bfloat16_is_filtered_as_float32_is():
+    import torch
+
+    exact = torch.asarray(HEAD.t1).bfloat16()
+    plain = exact.float().numpy()
+    filtered = (
+        lambda image: filters.diffuse(image, GRID, iterations=1),
+        lambda image: filters.correct_bias(image, GRID, iterations=(2,)),
+        lambda image: filters.match_histogram(image, HEAD.t2),
+        filters.threshold,
+    )
+    for function in filtered:
+        np.testing.assert_array_equal(function(exact).numpy(), function(plain))
+
+
+def test_a_numpy_image_beside_that_of_another_library_is_moved():
+    import jax
+    import torch
+
+    expected = filters.match_histogram(HEAD.t1, HEAD.t2)
+    for first, second in (
+        (torch.asarray, np.asarray),
+        (np.asarray, jax.numpy.asarray),
+        (jax.numpy.asarray, np.asarray),
+    ):
+        found = filters.match_histogram(first(HEAD.t1), second(HEAD.t2))
+        np.testing.assert_allclose(np.asarray(found), expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize("dtype", ["bool", "uint8", "int32", "int64"])
+def test_a_threshold_of_integers_is_exact(xp, dtype):
+    image = np.array([0, 1, 2**24, 2**24 + 1]).astype(dtype)
+    for above in (-np.inf, -1, 0, 0.5, 1, 2.0**24, 300, 1e30, np.inf, np.nan):
+        found = xp.run(lambda image, above=above: filters.threshold(image, above=above), image)
+        np.testing.assert_array_equal(found, image.astype(np.float64) > above)
+    if dtype == "uint8" and xp.name != "jax-jit":
+        np.testing.assert_array_equal(
+            xp.run(filters.threshold, np.array([1, 2, 9, 10], np.uint8)), [False] * 2 + [True] * 2
+        )
+
+
 @pytest.mark.parametrize(
     ("call", "kind", "text"),
     [
@@ -163,6 +207,22 @@ def test_other_libraries_get_their_own_arrays_back_and_samples_work():
         (lambda: filters.register(HEAD.t1, (HEAD.t1, GRID)), TypeError, "`moving` must be an image and its Geometry"),
         (lambda: filters.register((HEAD.t1 * 0, GRID), (HEAD.t1, GRID)), ValueError, "`moving` must be finite and not"),
         (lambda: filters.register((HEAD.t1, GRID), (HEAD.t1, GRID), shrink=()), ValueError, "`shrink` must hold a"),
+        (lambda: filters.diffuse(HOLED, GRID), ValueError, "diffuse: `image` must be finite; got NaN or infinite"),
+        (lambda: filters.correct_bias(HOLED, GRID), ValueError, "correct_bias: `image` must be finite; got NaN or"),
+        (lambda: filters.match_histogram(HEAD.t1, HOLED), ValueError, "`reference` must be finite"),
+        (lambda: filters.correct_bias(HEAD.t1, GRID, mask=HEAD.mask[1:]), ValueError, "`mask` must have the shape"),
+        (lambda: filters.correct_bias(HEAD.t1, GRID, mask=3), TypeError, "`mask` must be an array; got int"),
+        (lambda: filters.correct_bias(HEAD.t1, GRID, mask=HEAD.t1 * 1j), TypeError, "`mask` must hold real numbers"),
+        (
+            lambda: filters.register((HEAD.t1, GRID), (HEAD.t1, GRID), shrink=(64,)),
+            ValueError,
+            "`shrink, sampling` must",
+        ),
+        (
+            lambda: filters.register((HEAD.t1[10, :3], THIN), (HEAD.t1[10], FLAT)),
+            ValueError,
+            "`moving` must have at least 4",
+        ),
         (lambda: filters.register((HEAD.t1, GRID), (HEAD.t1, GRID), sampling=0), ValueError, "`sampling` must lie"),
     ],
 )

@@ -327,6 +327,12 @@ def at(array, *, patch_shape=(1,), **options):
     return indexing.random_patches_at(RNG, array, patch_shape, count=1, **options)
 
 
+def test_a_margin_may_be_an_array():
+    assert indexing.dilate((slice(0, 1), 7), np.array([1, 2])) == (slice(-1, 2), slice(5, 10))
+    assert indexing.dilate((slice(0, 1), 7), np.array([[1, 0], [0, 2]])) == (slice(-1, 1), slice(7, 10))
+    assert indexing.dilate((slice(0, 1),), np.int64(1)) == (slice(-1, 2),)
+
+
 @pytest.mark.parametrize(
     ("call", "kind", "text"),
     [

@@ -10,6 +10,9 @@ from mia_functional import _check
 from mia_functional._array.libraries import is_traced
 from mia_functional.typing import Array
 
+LARGEST = {"float16": 65504.0, "bfloat16": 3.3895313892515355e38, "float32": 3.4028234663852886e38}
+"""The largest numbers that floating dtypes narrower than Python's hold."""
+
 
 def dtype_kind(array: Array) -> str:
     """Return `bool`, `integer`, `float`, `complex` or `other` for the kind of an array's elements."""
@@ -66,6 +69,10 @@ def holds(function: str, argument: str, value: float, model: Array) -> None:
     """Refuse a number that the dtype of an array cannot hold: libraries wrap or round it, each in its own way."""
     number, kind = _check.number(function, argument, value), dtype_kind(model)
     if kind not in ("bool", "integer"):
+        largest = LARGEST.get(str(model.dtype).rsplit(".", maxsplit=1)[-1], math.inf)
+        if math.isfinite(number) and abs(number) > largest:
+            needed = f"lie within {-largest:g} and {largest:g}, which {model.dtype} holds"
+            _check.invalid_value(function, argument, needed, value)
         return
     info = None if kind == "bool" else compat.array_namespace(model).iinfo(model.dtype)
     low, high = (0, 1) if info is None else (int(info.min), int(info.max))

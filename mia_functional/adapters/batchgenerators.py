@@ -1,5 +1,6 @@
 """Transforms of batchgenerators for samples: they see a batch of one, with the channels first."""
 
+import random
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -11,9 +12,10 @@ import numpy as np
 from mia_functional import _check
 from mia_functional.transforms import Sample, Transform
 from mia_functional.transforms.composition import present
+from mia_functional.transforms.foreign import from_host, on_host, seed
 
 LOCK = threading.Lock()
-"""They draw from NumPy's global numbers: one thread at a time, so that draws do not depend on the others."""
+"""They draw from global numbers: one thread at a time, so that draws do not depend on the others."""
 
 
 def lift(transform: Callable[..., Any], *, image: str = "images", labels: str | None = "labels") -> Transform:
@@ -25,33 +27,42 @@ def lift(transform: Callable[..., Any], *, image: str = "images", labels: str | 
         labels: The category that is `seg`; none where there is none.
 
     Returns:
-        A function from a sample to a new sample; dtypes stay. These transforms draw from NumPy's global numbers: where
-        the sample has `rng`, they are seeded from it, and put back afterwards.
+        A function from a sample to a new sample, with arrays in the libraries that they came in. Images of floats keep
+        their dtype, those of integers become float32; labels keep theirs. These transforms draw from global numbers of
+        NumPy and of Python: where the sample has `rng`, both are seeded from it, and put back afterwards. A JAX key is
+        split, and the rest of it handed on.
+
+    Raises:
+        ValueError: The sample, when it comes, lacks a category, or image and labels differ in spatial shape.
     """
     _check.call("lift", "transform", transform, "`MirrorTransform()`")
-    names = {"data": image} if labels is None else {"data": image, "seg": labels}
-    return partial(_apply, transform, names)
+    return partial(_apply, transform, image, () if labels is None else (labels,))
 
 
-def _apply(transform: Callable[..., Any], names: dict[str, str], sample: Sample) -> Sample:
+def _apply(transform: Callable[..., Any], image: str, labels: tuple[str, ...], sample: Sample) -> Sample:
     """Return the sample after a transform of batchgenerators."""
-    present("lift", sample, tuple(names.values()))
-    batch = {key: np.moveaxis(sample[name], -1, 0)[np.newaxis].copy() for key, name in names.items()}
-    with LOCK, seeded(sample.get("rng")):
+    names = dict(zip(("data", "seg"), (image, *labels), strict=False))
+    present("lift", sample, (image, *labels))
+    given = on_host("lift", sample, (image,), labels, (3, 4))
+    batch = {key: np.moveaxis(given[name], -1, 0)[np.newaxis].copy() for key, name in names.items()}
+    number, left = (None, {}) if sample.get("rng") is None else seed("lift", sample["rng"])
+    with LOCK, seeded(number):
         after = transform(**batch)
-    changed = {name: np.ascontiguousarray(np.moveaxis(after[key][0], 0, -1)) for key, name in names.items()}
-    return {**sample, **{name: array.astype(sample[name].dtype, copy=False) for name, array in changed.items()}}
+    arrays = {name: np.moveaxis(after[key][0], 0, -1) for key, name in names.items()}
+    return {**sample, **from_host(arrays, sample, labels), **left}
 
 
 @contextmanager
-def seeded(rng: np.random.Generator | None) -> Iterator[None]:
-    """Seed NumPy's global numbers from a generator for a while, and put them back; leave them alone without one."""
-    if rng is None:
+def seeded(number: int | None) -> Iterator[None]:
+    """Seed the global numbers of NumPy and Python for a while, and put them back; leave them alone without a seed."""
+    if number is None:
         yield
         return
-    state = np.random.get_state()
-    np.random.seed(int(rng.integers(2**32)))
+    numpy_state, python_state = np.random.get_state(), random.getstate()
+    np.random.seed(number)
+    random.seed(number)
     try:
         yield
     finally:
-        np.random.set_state(state)
+        np.random.set_state(numpy_state)
+        random.setstate(python_state)

@@ -16,9 +16,11 @@ def tensors(batch: Mapping[str, Any], *, channels_first: bool = True, device: An
     """Return a sample or a batch with its arrays as tensors; everything else stays as it is.
 
     Args:
-        batch: Arrays by category, as `dataset.samples` and `dataset.collate` make them.
-        channels_first: Move the last axis of a batch's arrays behind the first, as convolutions of PyTorch take it:
-            `(batch, channel, *spatial)`. It concerns arrays of three and more axes.
+        batch: Arrays by category, as `dataset.collate` makes them; or one sample of `dataset.samples`, which is told
+            from a batch by its `subject`: a text, and no tuple of them.
+        channels_first: Move the last axis of all arrays to where convolutions of PyTorch take it: behind the first of a
+            batch, `(batch, channel, *spatial)`, and to the front of a sample, `(channel, *spatial)`. Arrays without
+            spatial axes stay as they are.
         device: Where to put the tensors; the CPU where left out.
 
     Returns:
@@ -32,8 +34,9 @@ def tensors(batch: Mapping[str, Any], *, channels_first: bool = True, device: An
         _check.invalid_kind("tensors", "batch", "be a dictionary of arrays by category", _check.described(batch))
     arrays = {name: value for name, value in batch.items() if isinstance(value, np.ndarray)}
     if channels_first:
-        arrays = {name: np.moveaxis(value, -1, 1) if value.ndim > 2 else value for name, value in arrays.items()}
-    copies = {name: np.array(array, order="C") for name, array in arrays.items()}
+        place = 0 if isinstance(batch.get("subject"), str) else 1
+        arrays = {n: np.moveaxis(value, -1, place) if value.ndim > place + 1 else value for n, value in arrays.items()}
+    copies = {name: np.array(array, array.dtype.newbyteorder("="), order="C") for name, array in arrays.items()}
     return {**batch, **{name: torch.from_numpy(copy).to(device=device) for name, copy in copies.items()}}
 
 

@@ -12,6 +12,7 @@ from mia_functional.geometry import Geometry
 from mia_functional.images import from_itk, to_itk
 from mia_functional.transforms import Sample, Transform
 from mia_functional.transforms.composition import present
+from mia_functional.transforms.foreign import from_host, on_host, seed
 
 torch: Any = _optional.require("torch")
 torchio: Any = _optional.require("torchio")
@@ -31,8 +32,13 @@ def lift(
         labels: Categories that are label maps, for TorchIO to take from the nearest voxel.
 
     Returns:
-        A function from a sample to a new sample. Where the sample has a `geometry`, TorchIO sees it, and the new
-        sample has the geometry that TorchIO gives; where it has `rng`, TorchIO's seed is drawn from it.
+        A function from a sample to a new sample, with arrays in the libraries that they came in. Images of floats keep
+        their dtype, those of integers become float32; labels keep theirs. Where the sample has a `geometry`, TorchIO
+        sees it, and the new sample has the geometry that TorchIO gives; where it has `rng`, TorchIO's seed is drawn
+        from it. A JAX key is split, and the rest of it handed on.
+
+    Raises:
+        ValueError: The sample, when it comes, lacks a category, or images and labels differ in spatial shape.
     """
     _check.call("lift", "transform", transform, "`torchio.RandomAffine()`")
     return partial(_apply, transform, images, labels)
@@ -43,23 +49,24 @@ def _apply(transform: Callable[[Any], Any], images: tuple[str, ...], labels: tup
     present("lift", sample, (*images, *labels))
     geometry = sample.get("geometry")
     affine = np.eye(4) if geometry is None else _to_affine(geometry)
-    for name in (*images, *labels):
-        _check.dimensions("lift", name, sample[name].shape, (4,))
-    kinds = {**dict.fromkeys(images, torchio.ScalarImage), **dict.fromkeys(labels, torchio.LabelMap)}
+    given = on_host("lift", sample, images, labels, (4,))
     subject = torchio.Subject(
         {
-            name: kind(tensor=torch.tensor(np.ascontiguousarray(sample[name].T)), affine=affine)
-            for name, kind in kinds.items()
+            name: (torchio.LabelMap if name in labels else torchio.ScalarImage)(
+                tensor=torch.tensor(np.ascontiguousarray(array.T)), affine=affine
+            )
+            for name, array in given.items()
         }
     )
+    number, left = (None, {}) if sample.get("rng") is None else seed("lift", sample["rng"])
     with LOCK, torch.random.fork_rng(devices=[]):
-        if "rng" in sample:
-            torch.manual_seed(int(sample["rng"].integers(2**31)))
+        if number is not None:
+            torch.manual_seed(number)
         after = transform(subject)
-    arrays = {name: np.ascontiguousarray(after[name].data.numpy().T) for name in kinds}
-    changed: Sample = {name: array.astype(sample[name].dtype, copy=False) for name, array in arrays.items()}
+    arrays = {name: after[name].data.numpy().T for name in given}
+    changed: Sample = {**from_host(arrays, sample, labels), **left}
     if geometry is not None:
-        first = after[next(iter(kinds))]
+        first = after[next(iter(given))]
         changed["geometry"] = _from_affine(first.spatial_shape, first.affine)
     return {**sample, **changed}
 

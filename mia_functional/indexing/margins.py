@@ -1,5 +1,7 @@
 """Context around indices: the same number of voxels on both sides of an axis, or one for each side."""
 
+from typing import Any
+
 from mia_functional import _check
 from mia_functional.typing import Index, Margin
 
@@ -39,9 +41,10 @@ def sides(function: str, margin: Margin, axes: int) -> tuple[tuple[int, int], ..
         >>> sides("extract", (1, (0, 2)), 2)
         ((1, 1), (0, 2))
     """
-    entries = (margin,) * axes if _check.is_integer(margin) else margin
+    listed = margin.tolist() if hasattr(margin, "tolist") else margin
+    entries = (listed,) * axes if _check.is_integer(listed) else listed
     if not isinstance(entries, tuple | list) or len(entries) != axes:
-        _check.invalid_value(function, "margin", f"be a number or have {axes} entries, one per axis", repr(margin))
+        _check.invalid_value(function, "margin", f"be a number or have {axes} entries, one per axis", repr(listed))
     pairs = [entry if isinstance(entry, tuple | list) else (entry, entry) for entry in entries]
     checked = [_check.integers(function, "margin", pair, length=2, minimum=0) for pair in pairs]
     return tuple((before, after) for before, after in checked)
@@ -49,11 +52,23 @@ def sides(function: str, margin: Margin, axes: int) -> tuple[tuple[int, int], ..
 
 def _widen(function: str, entry: int | slice, width: tuple[int, int]) -> int | slice:
     """Return one entry of an index with voxels more on its sides; refuse steps, and what is no whole number."""
-    if entry.step not in (None, 1) if isinstance(entry, slice) else not _check.is_integer(entry):
-        _check.invalid_kind(function, "index", "hold whole numbers, and slices without a step", repr(entry))
+    if not _is_whole(entry):
+        _check.invalid_kind(function, "index", "hold whole numbers, and slices of them without a step", repr(entry))
     if width == (0, 0):
         return entry
     start, stop = (entry.start, entry.stop) if isinstance(entry, slice) else (entry, entry + 1)
     if start is None or stop is None:
         _check.invalid_kind(function, "index", "have a start and a stop where there is a margin", repr(entry))
     return slice(start - width[0], stop + width[1])
+
+
+def _is_whole(entry: Any) -> bool:
+    """Tell whether an entry of an index is a whole number, or a slice of them without a step."""
+    if isinstance(entry, slice):
+        return entry.step in (None, 1) and _is_end(entry.start) and _is_end(entry.stop)
+    return _check.is_integer(entry)
+
+
+def _is_end(value: Any) -> bool:
+    """Tell whether a slice may begin or end with a value; Python's own integers are told without delay."""
+    return type(value) is int or value is None or _check.is_integer(value)

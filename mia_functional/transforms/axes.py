@@ -21,13 +21,14 @@ def flip(target: Any, axes: Any) -> Any:
 
     Args:
         target: Array of any library, or a `Geometry`.
-        axes: One axis or several; or an array of booleans, one per spatial axis, which may be traced.
+        axes: One axis or several; or booleans, one per spatial axis, as a sequence or an array, which may be traced.
 
     Returns:
         Array of the same shape and dtype, or the geometry of the flipped grid.
 
     Raises:
-        ValueError: There is no such axis.
+        TypeError: The axes are neither whole numbers nor booleans, or they are traced and no booleans.
+        ValueError: There is no such axis, or there are more booleans than axes.
 
     Example:
         >>> flip(np.array([[1, 2], [3, 4]]), 1).tolist()
@@ -178,20 +179,29 @@ def unsqueeze(array: Array, *, axis: int = -1) -> Array:
 
 def _axes(function: str, axes: Any, ndim: int) -> tuple[int, ...]:
     """Return axes that are given as one, as several or as flags; each once, counted from the front."""
-    if _check.is_integer(axes) and not getattr(axes, "shape", ()):
-        axes = (axes,)
-    if hasattr(axes, "shape"):
-        flags = _array.to_numpy(axes)
-        axes = np.flatnonzero(flags).tolist() if flags.dtype == bool else flags.tolist()
-    chosen = _check.integers(function, "axes", axes, minimum=0)
+    values = _array.to_numpy(axes).tolist() if hasattr(axes, "shape") else axes
+    entries = (values,) if _check.is_integer(values) else values
+    if isinstance(entries, Sequence) and entries and all(isinstance(entry, bool | np.bool) for entry in entries):
+        _flags(function, (len(entries),), ndim)
+        return tuple(axis for axis, flag in enumerate(entries) if flag)
+    chosen = _check.integers(function, "axes", entries, minimum=0)
     if len(set(chosen)) != len(chosen) or any(axis >= ndim for axis in chosen):
         _check.invalid_value(function, "axes", f"lie within 0 and {ndim - 1}, each once", chosen)
     return chosen
 
 
+def _flags(function: str, shape: Shape, ndim: int) -> None:
+    """Refuse booleans that are not at most one per axis in a row."""
+    if len(shape) != 1 or shape[0] > ndim:
+        _check.invalid_value(function, "axes", f"be at most {ndim} booleans, one per axis", f"shape {shape}")
+
+
 def _flip_traced(target: Array, flags: Array) -> Array:
     """Return an array flipped along the axes whose traced flag is set."""
     xp, (array, flags) = _array.together("flip", target=target, axes=flags)
+    if _array.dtype_kind(flags) != "bool":
+        _check.invalid_kind("flip", "axes", "be booleans, one per axis, where they are traced", f"dtype {flags.dtype}")
+    _flags("flip", tuple(flags.shape), array.ndim)
     for axis in range(flags.shape[0]):
         array = xp.where(flags[axis], xp.flip(array, axis=axis), array)
     return array

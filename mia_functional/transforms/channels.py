@@ -78,7 +78,10 @@ def mean(values: Array, inside: Array | None, axes: tuple[int, ...]) -> Array:
 
 
 def percentiles(values: Array, inside: Array | None, axes: tuple[int, ...], percents: tuple[float, ...]) -> list[Array]:
-    """Return percentiles inside of the mask by NumPy's linear rule, with the axes kept; NaN where the mask is empty."""
+    """Return percentiles inside of the mask by NumPy's linear rule, with the axes kept; NaN where the mask is empty.
+
+    NumPy selects without sorting. Where it finds NaN, there may be infinite voxels, for which `_rank` has its rule.
+    """
     xp = _array.library(values)
     kept = tuple(axis for axis in range(values.ndim) if axis not in axes)
     shape = tuple(1 if axis in axes else size for axis, size in enumerate(values.shape))
@@ -90,21 +93,26 @@ def percentiles(values: Array, inside: Array | None, axes: tuple[int, ...], perc
     lines, chosen = lined(values), None if inside is None else lined(xp.broadcast_to(inside, values.shape))
     if _array.on_host(values):
         found = _host_percentiles(_array.to_numpy(lines), None if chosen is None else _array.to_numpy(chosen), percents)
-        return [xp.reshape(_array.from_numpy(row, xp, values), shape) for row in found]
+        if not np.isnan(found).any():
+            return [xp.reshape(_array.from_numpy(row, xp, values), shape) for row in found]
     size = lines.shape[1] if chosen is None else xp.count_nonzero(chosen, axis=-1, keepdims=True)
-    ordered = xp.sort(_outside(chosen, lines, float(xp.finfo(lines.dtype).max)), axis=-1)
+    ordered = xp.sort(_outside(chosen, lines, math.inf), axis=-1)
     return [xp.reshape(_rank(ordered, size, percent), shape) for percent in percents]
 
 
 def _host_percentiles(lines: Any, chosen: Any, percents: tuple[float, ...]) -> Any:
-    """Return the percentiles of NumPy lines, one row per percentile; NumPy selects without sorting."""
+    """Return the percentiles of NumPy lines, one row per percentile; NaN where they lie beside infinity too."""
     parts = lines if chosen is None else [line[inside] for line, inside in zip(lines, chosen, strict=True)]
-    columns = [np.percentile(part, percents) if part.size else np.full(len(percents), np.nan) for part in parts]
+    with np.errstate(invalid="ignore"):
+        columns = [np.percentile(part, percents) if part.size else np.full(len(percents), np.nan) for part in parts]
     return np.stack(columns, axis=-1).astype(lines.dtype)
 
 
 def _rank(lines: Array, size: Any, percent: float) -> Array:
-    """Return the percentile of the first `size` values of sorted lines."""
+    """Return the percentile of the first `size` values of sorted lines, after which there is nothing but infinity.
+
+    It is infinite between an infinite value and another, and NaN where a value is, which is sorted to the end.
+    """
     xp = _array.library(lines)
     wide = _array.widest_float(xp, lines)
     last = (xp.astype(size, wide) if hasattr(size, "dtype") else xp.full_like(lines[:, :1], size, dtype=wide)) - 1
@@ -115,4 +123,18 @@ def _rank(lines: Array, size: Any, percent: float) -> Array:
         xp.take_along_axis(lines, xp.astype(xp.clip(rank, 0, lines.shape[1] - 1), _array.index_dtype(xp)), axis=-1)
         for rank in (low, xp.minimum(low + 1, last))
     )
-    return xp.where(last < 0, math.nan, below + part * (above - below))
+    still = (part == 0) | xp.isinf(below)
+    rise = xp.where(still, 0.0, above) - xp.where(still, 0.0, below)
+    return xp.where((last < 0) | xp.isnan(lines[:, -1:]), math.nan, below + part * rise)
+
+
+def brighter(image: Array, value: float) -> Array:
+    """Return where an image is above a number; integers are compared with a whole number, so that none is rounded."""
+    xp = _array.library(image)
+    if math.isnan(value):
+        return xp.zeros_like(image, dtype=xp.bool)
+    if _array.dtype_kind(image) == "float":
+        return xp.astype(image, _array.accumulator_dtype(image), copy=False) > value
+    whole = xp.astype(image, xp.uint8) if _array.dtype_kind(image) == "bool" else image
+    least, most = int(xp.iinfo(whole.dtype).min), int(xp.iinfo(whole.dtype).max)
+    return xp.ones_like(image, dtype=xp.bool) if value < least else whole > math.floor(min(value, most))

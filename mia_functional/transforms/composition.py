@@ -4,13 +4,14 @@ A sample is a dictionary of arrays by category, `subject`, `geometry` and `index
 and gives a new one; the old one and its arrays stay as they are. All of it pickles, if the functions do.
 """
 
+import copy
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, TypeAlias
 
 from mia_functional import _array, _check
 from mia_functional.transforms.warping import resample
-from mia_functional.typing import Spacing
+from mia_functional.typing import Shape, Spacing
 
 Sample: TypeAlias = dict[str, Any]
 """Arrays by category, and what else belongs to them."""
@@ -101,7 +102,8 @@ def randomly(
     """Lift a random transform to samples: one draw from `sample["rng"]` is applied to all named categories.
 
     Args:
-        categories: One category or several; the shape of the first goes to the sampler.
+        categories: One category or several; the shape of the first goes to the sampler. `geometry` may be among them as
+            for `on`; a sample without a geometry stays without.
         sampler: `random_affine`, `random_flip`, ... or any function of a source of randomness and a shape.
         function: `affine`, `flip`, ... or any function of an array and the entries of the draw; `functools.partial`
             gives it options. Where categories need other options, a function for each:
@@ -111,7 +113,9 @@ def randomly(
         options: Keyword arguments of the sampler.
 
     Returns:
-        A function from a sample to a new sample. A JAX key in `rng` is split, and the rest of it handed on.
+        A function from a sample to a new sample. A JAX key in `rng` is split, and the rest of it handed on. Dtypes do
+        not depend on chance: integers of which the function would make floats become floats where it is not applied
+        too. (Outside of `jit`, it is tried once on the first array of an integer dtype that is spared, to know that.)
 
     Raises:
         ValueError: The sample, when it comes, lacks a category or `rng`; the probability is not within 0 and 1; a
@@ -135,25 +139,56 @@ def randomly(
         _check.invalid_value("randomly", "function", needed, ", ".join(map(str, functions)) or "none")
     for name in names:
         _check.call("randomly", "function", functions[name], "`flip`")
-    return partial(_draw_and_apply, {name: functions[name] for name in names}, partial(sampler, **options), probability)
+    chosen = {name: functions[name] for name in names}
+    return partial(_draw_and_apply, chosen, partial(sampler, **options), probability, {})
 
 
 def _draw_and_apply(
-    functions: Mapping[str, Callable[..., Any]], sampler: Callable[..., Any], probability: float, sample: Sample
+    functions: Mapping[str, Callable[..., Any]],
+    sampler: Callable[..., Any],
+    probability: float,
+    known: dict[tuple[str, ...], Any],
+    sample: Sample,
 ) -> Sample:
     """Return the sample with one draw applied to the categories of the functions, or, by chance, with none."""
-    names = tuple(functions)
-    present("randomly", sample, (*names, "rng"))
+    present("randomly", sample, (*functions, "rng"))
     first, second, rest = _array.split("randomly", sample["rng"], 3)
+    arrays = {name: sample[name] for name in functions if not (name == "geometry" and sample[name] is None)}
+    shape = next((tuple(array.shape) for array in arrays.values()), ())
     chosen = _array.uniform(first, 0.0, 1.0, ()) < probability
-    if not _array.is_traced(chosen) and not chosen:
-        return {**sample, "rng": rest}
-    draw = sampler(second, tuple(sample[names[0]].shape))
-    changed = {name: function(sample[name], *draw) for name, function in functions.items()}
-    if _array.is_traced(chosen) and probability < 1:
-        where = _array.library(chosen).where
-        changed = {name: where(chosen, array, sample[name]) for name, array in changed.items()}
+    traced = _array.is_traced(chosen)
+    if not arrays or not (traced or chosen):
+        draw_aside = partial(_aside, sampler, second, shape)
+        spared = {name: _spared(name, functions[name], draw_aside, known, array) for name, array in arrays.items()}
+        return {**sample, **spared, "rng": rest}
+    draw = sampler(second, shape)
+    changed = {name: functions[name](array, *draw) for name, array in arrays.items()}
+    if traced and probability < 1:
+        xp = _array.library(chosen)
+        changed = {n: xp.where(chosen, new, xp.astype(arrays[n], new.dtype)) for n, new in changed.items()}
     return {**sample, **changed, "rng": rest}
+
+
+def _spared(
+    name: str, function: Callable[..., Any], draw: Callable[[], Any], known: dict[tuple[str, ...], Any], array: Any
+) -> Any:
+    """Return an array that a function is not applied to; integers in the dtype that it would give.
+
+    `known` holds what was found out before, by category, library and dtype.
+    """
+    if not hasattr(array, "dtype") or _array.dtype_kind(array) not in ("bool", "integer"):
+        return array
+    xp = _array.library(array)
+    kind = (name, xp.__name__, str(array.dtype))
+    if kind not in known:
+        parameters = draw()
+        known[kind] = _array.result_like(lambda values: function(values, *parameters), array).dtype
+    return xp.astype(array, known[kind], copy=False)
+
+
+def _aside(sampler: Callable[..., Any], rng: Any, shape: Shape) -> Any:
+    """Return a draw from a copy of a source of randomness, which itself does not move on."""
+    return sampler(copy.deepcopy(rng), shape)
 
 
 def resample_to(categories: str | tuple[str, ...], spacing: Spacing, *, antialias: bool = False) -> Transform:

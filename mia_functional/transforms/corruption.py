@@ -168,6 +168,8 @@ def monomials(axes: int, degree: int) -> list[tuple[int, ...]]:
 def blur(image: Array, sigma: Any, *, radius: int | None = None) -> Array:
     """Smooth an image with a Gaussian (low-pass filter); the edge is repeated outside.
 
+    A deviation of 0 leaves an axis as it is.
+
     Args:
         image: Array `(*spatial, channel)`.
         sigma: Standard deviation in voxels, one number or one per spatial axis, not negative; may be traced.
@@ -197,7 +199,8 @@ def blur(image: Array, sigma: Any, *, radius: int | None = None) -> Array:
     if not _array.is_traced(widths) and not bool(xp.all(xp.isfinite(widths) & (widths >= 0))):
         _check.invalid_value("blur", "sigma", "be finite and not negative", sigma)
     widths = xp.broadcast_to(widths, (spatial,))
-    reaches = np.broadcast_to(reach(sigma) if radius is None else radius, (spatial,))
+    limits: Any = radius if _array.is_traced(sigma) else reach(sigma, radius=radius)
+    reaches = np.broadcast_to(limits, (spatial,))
     values, _ = opened("blur", image, None)
     return closed(smooth(values, widths, reaches.tolist()), image)
 
@@ -205,19 +208,21 @@ def blur(image: Array, sigma: Any, *, radius: int | None = None) -> Array:
 def smooth(values: Array, sigma: Array, reaches: list[int]) -> Array:
     """Return floats after a Gaussian along each leading axis, which has its deviation and is cut off at its reach."""
     for axis, radius in enumerate(reaches):
-        values = _convolve(values, _gaussian(sigma[axis], radius), axis)
+        if radius:
+            smoothed = _convolve(values, _gaussian(sigma[axis], radius), axis)
+            values = _array.library(sigma).where(sigma[axis] > 0, smoothed, values)
     return values
 
 
-def reach(sigma: Any) -> Any:
-    """Return the radius of concrete deviations in voxels, as SciPy rounds it.
+def reach(sigma: Any, *, radius: int | None = None) -> Any:
+    """Return the radius of concrete deviations in voxels, as SciPy rounds it, or a given one; 0 for a deviation of 0.
 
     Example:
         >>> reach([0.0, 1.0]).tolist()
         [0, 4]
     """
     numbers = _array.to_numpy(sigma) if hasattr(sigma, "shape") else np.asarray(sigma)
-    return (4 * numbers + 0.5).astype(int)
+    return np.where(numbers > 0, (4 * numbers + 0.5).astype(int) if radius is None else radius, 0)
 
 
 def _gaussian(sigma: Array, radius: int) -> list[Array]:

@@ -49,11 +49,12 @@ def rescale(
     Agrees with:
         `skimage.exposure.rescale_intensity`, channel by channel.
     """
-    if not -math.inf < _check.number("rescale", "lower", lower) < _check.number("rescale", "upper", upper) < math.inf:
+    least, most = _numbers("rescale", lower=lower, upper=upper)
+    if not -math.inf < least < most < math.inf:
         _check.invalid_value("rescale", "lower, upper", "be finite and in order", (lower, upper))
     values, inside = opened("rescale", image, mask)
     low, high = extremes(values, inside, axes_of("rescale", axis, values.ndim))
-    return closed(lower + (upper - lower) * ((values - low) / or_one(high - low)), image)
+    return closed(least + (most - least) * ((values - low) / or_one(high - low)), image)
 
 
 def standardize(image: Array, *, mask: Array | None = None, axis: int | tuple[int, ...] | None = None) -> Array:
@@ -109,9 +110,11 @@ def clip_percentile(
         Floats of the image's shape.
 
     Undefined:
-        An empty mask: NaN.
+        An empty mask, or a voxel inside of it that is NaN: NaN. A percentile between an infinite voxel and another is
+        infinite.
 
     Raises:
+        TypeError: A percentile is no number.
         ValueError: The percentiles are not in order within 0 and 100.
 
     Example:
@@ -122,10 +125,11 @@ def clip_percentile(
     Agrees with:
         `numpy.percentile` (linear rule) and `numpy.clip`.
     """
-    if not 0 <= lower <= upper <= 100:
+    first, last = _numbers("clip_percentile", lower=lower, upper=upper)
+    if not 0 <= first <= last <= 100:
         _check.invalid_value("clip_percentile", "lower, upper", "be in order within 0 and 100", (lower, upper))
     values, inside = opened("clip_percentile", image, mask)
-    low, high = percentiles(values, inside, axes_of("clip_percentile", axis, values.ndim), (lower, upper))
+    low, high = percentiles(values, inside, axes_of("clip_percentile", axis, values.ndim), (first, last))
     xp = _array.library(values)
     return closed(xp.minimum(xp.maximum(values, low), high), image)
 
@@ -152,3 +156,11 @@ def mask_outside(image: Array, mask: Array, *, value: float = 0.0) -> Array:
     xp, (image, mask) = _array.together("mask_outside", image=image, mask=mask)
     _array.holds("mask_outside", "value", value, image)
     return xp.where(inside_of("mask_outside", image, mask), image, xp.full_like(image, value))
+
+
+def _numbers(function: str, **options: object) -> list[float]:
+    """Return options as Python's floats; refuse text, of which Python would make some."""
+    for name, value in options.items():
+        if isinstance(value, str | bytes):
+            _check.invalid_kind(function, name, "be a number", repr(value))
+    return [_check.number(function, name, value) for name, value in options.items()]

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
 
 from mia_functional import _array, _check
+from mia_functional.transforms.parameters import known
 from mia_functional.typing import Array
 
 Taps: TypeAlias = tuple[tuple[Array, Array | None], ...]
@@ -78,11 +79,13 @@ def sample(array: Array, places: Sequence[Array], interpolation: Interpolation) 
         for place, size, step in zip(places, shape, steps, strict=True)
     ]
 
+    finite = is_finite(array)
+
     def gather(axis: int, position: Any) -> Array:
         if axis == count:
             taken = xp.take(flat, xp.reshape(position, (-1,)), axis=0)
             return xp.reshape(taken, (*position.shape, *array.shape[count:]))
-        return combine(taps[axis], lambda voxel: gather(axis + 1, position + voxel), array.ndim - count)
+        return combine(taps[axis], lambda voxel: gather(axis + 1, position + voxel), array.ndim - count, finite=finite)
 
     return gather(0, _array.zeros(xp, (1,) * places[0].ndim, _array.index_dtype(xp), array))
 
@@ -91,16 +94,30 @@ def sample_axis(array: Array, places: Array, axis: int, interpolation: Interpola
     """Return the values of an array at places along one axis."""
     xp = _array.library(array)
     taps = interpolation(places, array.shape[axis])
-    return combine(taps, lambda voxel: xp.take(array, voxel, axis=axis), array.ndim - axis - 1)
+    return combine(taps, lambda voxel: xp.take(array, voxel, axis=axis), array.ndim - axis - 1, finite=is_finite(array))
 
 
-def combine(taps: Taps, values: Callable[[Array], Array], trailing: int) -> Array:
-    """Return the weighted sum of the values at all taps; the weights lack the `trailing` axes of the values."""
+def is_finite(array: Array) -> bool:
+    """Tell whether an array is known to hold neither NaN nor infinity."""
+    if _array.dtype_kind(array) != "float":
+        return True
+    xp = _array.library(array)
+    return known(xp.all(xp.isfinite(array)))
+
+
+def combine(taps: Taps, values: Callable[[Array], Array], trailing: int, *, finite: bool) -> Array:
+    """Return the weighted sum of the values at all taps; the weights lack the `trailing` axes of the values.
+
+    NaN and infinity count nothing where their weight is 0; `finite` tells that there are none. All else is multiplied,
+    so that derivatives by the weights stay true.
+    """
     result = None
     for voxel, weight in taps:
         part = values(voxel)
         if weight is not None:
-            part = part * _array.library(weight).reshape(weight, (*weight.shape, *(1,) * trailing))
+            xp = _array.library(weight)
+            factor = xp.reshape(weight, (*weight.shape, *(1,) * trailing))
+            part = (part if finite else xp.where((factor == 0) & ~xp.isfinite(part), 0.0, part)) * factor
         result = part if result is None else result + part
     return result
 

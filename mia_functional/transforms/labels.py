@@ -24,8 +24,8 @@ def relabel(labels: Array, mapping: Mapping[Label, int]) -> Array:
         Integer array of the same shape and dtype (uint8 for booleans).
 
     Raises:
-        TypeError: The array holds no integers.
-        ValueError: The dtype cannot hold a new label; an old label is named twice or negative.
+        TypeError: The array holds no integers, or the mapping is none.
+        ValueError: The dtype cannot hold a new label; an old label is named twice or negative, or none is named.
 
     Example:
         >>> relabel(np.array([0, 1, 2, 3]), {1: 2, 2: 1, 3: 0}).tolist()
@@ -35,6 +35,10 @@ def relabel(labels: Array, mapping: Mapping[Label, int]) -> Array:
     """
     xp = _array.namespace("relabel", labels=labels)
     array = label_map("relabel", "labels", labels)
+    if not isinstance(mapping, Mapping):
+        _check.invalid_kind("relabel", "mapping", "be a mapping from old labels to new ones", _check.described(mapping))
+    if not mapping:
+        _check.invalid_value("relabel", "mapping", "name at least one label", "none")
     sets = label_sets("relabel", mapping)
     old = [label for entry in sets for label in entry]
     if len(set(old)) != len(old):

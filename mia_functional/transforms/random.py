@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 
 from mia_functional import _array, _check
-from mia_functional.transforms import parameters
 from mia_functional.transforms.corruption import DEGREES, monomials
 from mia_functional.transforms.draws import (
     Affine,
@@ -29,6 +28,7 @@ from mia_functional.transforms.draws import (
     Rot90,
     Shift,
 )
+from mia_functional.transforms.parameters import between, each, image_shape
 from mia_functional.typing import Array, Shape, Spacing
 
 
@@ -47,10 +47,11 @@ def random_crop(rng: Any, shape: Shape, *, patch_shape: Shape) -> Crop:
         >>> random_crop(np.random.default_rng(0), (5, 4, 1), patch_shape=(5, 4)).start.tolist()
         [0, 0]
     """
+    room = image_shape("random_crop", shape, axes=1)
     size = _check.integers("random_crop", "patch_shape", patch_shape, minimum=1)
-    if len(size) > len(shape) or any(a > b for a, b in zip(size, shape, strict=False)):
-        _check.invalid_value("random_crop", "patch_shape", f"fit into {tuple(shape)}", size)
-    last = [full - length for full, length in zip(shape, size, strict=False)]
+    if len(size) > len(room) or any(a > b for a, b in zip(size, room, strict=False)):
+        _check.invalid_value("random_crop", "patch_shape", f"fit into {room}", size)
+    last = [full - length for full, length in zip(room, size, strict=False)]
     (source,) = _array.split("random_crop", rng, 1)
     return Crop(_array.integers(source, 0, last, (len(size),)))
 
@@ -67,8 +68,9 @@ def random_flip(rng: Any, shape: Shape, *, chance: float | Sequence[float] = 0.5
         >>> random_flip(np.random.default_rng(0), (5, 5, 5, 1), chance=(0, 0, 1)).axes.tolist()
         [False, False, True]
     """
+    size = len(image_shape("random_flip", shape, axes=2)) - 1
     (source,) = _array.split("random_flip", rng, 1)
-    limit = _each("random_flip", "chance", chance, len(shape) - 1)
+    limit = each("random_flip", "chance", chance, size)
     if (limit > 1).any():
         _check.invalid_value("random_flip", "chance", "lie within 0 and 1", chance)
     return Flip(_array.uniform(source, 0.0, 1.0, limit.shape) < limit)
@@ -88,8 +90,9 @@ def random_rot90(rng: Any, shape: Shape) -> Rot90:
         >>> int(random_rot90(np.random.default_rng(0), (5, 5, 1)).turns) in range(4)
         True
     """
-    if len(shape) < 3:
-        _check.invalid_value("random_rot90", "shape", "have two spatial axes and channels", tuple(shape))
+    size = image_shape("random_rot90", shape, axes=1)
+    if len(size) < 3:
+        _check.invalid_value("random_rot90", "shape", "have two spatial axes and channels", size)
     (source,) = _array.split("random_rot90", rng, 1)
     return Rot90(_array.integers(source, 0, 3, ()))
 
@@ -106,8 +109,9 @@ def random_shift(rng: Any, shape: Shape, *, limit: int | Sequence[int]) -> Shift
         >>> random_shift(np.random.default_rng(0), (9, 9, 1), limit=(0, 0)).offset.tolist()
         [0, 0]
     """
+    size = len(image_shape("random_shift", shape, axes=2)) - 1
     (source,) = _array.split("random_shift", rng, 1)
-    most = _each("random_shift", "limit", limit, len(shape) - 1)
+    most = each("random_shift", "limit", limit, size)
     if (most % 1 != 0).any():
         _check.invalid_value("random_shift", "limit", "be whole numbers", limit)
     most = most.astype(int)
@@ -145,15 +149,15 @@ def random_affine(
         >>> random_affine(np.random.default_rng(0), (5, 5, 1), rotation=0.0, scale=0.0).matrix.tolist()
         [[1.0, 0.0], [0.0, 1.0]]
     """
-    size = len(shape) - 1
+    size = len(image_shape("random_affine", shape, axes=2)) - 1
     planes = list(itertools.combinations(range(size), 2))
     turn, stretch, lean, move = _array.split("random_affine", rng, 4)
-    most = np.deg2rad(_each("random_affine", "rotation", rotation, len(planes)))
-    slope = np.deg2rad(_each("random_affine", "shear", shear, len(planes)))
+    most = np.deg2rad(each("random_affine", "rotation", rotation, len(planes)))
+    slope = np.deg2rad(each("random_affine", "shear", shear, len(planes)))
     if (slope >= np.pi / 2).any():
         _check.invalid_value("random_affine", "shear", "be below 90 degrees", shear)
-    change = np.log1p(_each("random_affine", "scale", scale, size))
-    way = _each("random_affine", "translation", translation, size)
+    change = np.log1p(each("random_affine", "scale", scale, size))
+    way = each("random_affine", "translation", translation, size)
     angles = _array.uniform(turn, -most, most, most.shape)
     xp = _array.library(angles)
     matrix: Any = np.eye(size)
@@ -161,7 +165,7 @@ def random_affine(
         matrix = matrix @ _rotation(xp.cos(angles[number]), xp.sin(angles[number]), plane, size)
     leans = xp.tan(_array.uniform(lean, -slope, slope, slope.shape))
     matrix = matrix @ sum((leans[number] * _unit(plane, size) for number, plane in enumerate(planes)), np.eye(size))
-    steps = np.array(_check.spacing("random_affine", spacing or (1.0,) * size, size))
+    steps = np.array(_check.spacing("random_affine", (1.0,) * size if spacing is None else spacing, size))
     matrix = matrix * (steps[np.newaxis, :] / steps[:, np.newaxis])
     matrix = matrix * xp.exp(_array.uniform(stretch, -change, change, change.shape))[np.newaxis, :]
     return Affine(matrix, _array.uniform(move, -way, way, way.shape))
@@ -183,10 +187,10 @@ def random_elastic(
         >>> random_elastic(np.random.default_rng(0), (20, 20, 1), points=(4, 6)).control.shape
         (2, 4, 6)
     """
-    size = len(shape) - 1
-    given = points if isinstance(points, Sequence) else (points,) * size
+    size = len(image_shape("random_elastic", shape, axes=2)) - 1
+    given = (points,) * size if _check.is_integer(points) else points
     counts = _check.integers("random_elastic", "points", given, length=size, minimum=4)
-    widths = _each("random_elastic", "deviation", deviation, size).astype(np.float32)
+    widths = each("random_elastic", "deviation", deviation, size).astype(np.float32)
     (source,) = _array.split("random_elastic", rng, 1)
     return Elastic(_array.normal(source, (size, *counts)) * widths.reshape(size, *(1,) * size))
 
@@ -203,10 +207,11 @@ def random_noise(rng: Any, shape: Shape, *, deviation: tuple[float, float] = (0.
         >>> random_noise(np.random.default_rng(0), (2, 3, 1)).field.shape
         (2, 3, 1)
     """
-    low, high = _range("random_noise", "deviation", deviation)
+    size = image_shape("random_noise", shape, axes=1)
+    low, high = between("random_noise", "deviation", deviation)
     strength, field = _array.split("random_noise", rng, 2)
     width = _array.uniform(strength, low, high, ())
-    return Noise(_array.normal(field, tuple(shape)) * width.astype(np.float32))
+    return Noise(_array.normal(field, size) * width.astype(np.float32))
 
 
 def random_rician_noise(rng: Any, shape: Shape, *, deviation: tuple[float, float] = (0.0, 0.1)) -> RicianNoise:
@@ -221,10 +226,11 @@ def random_rician_noise(rng: Any, shape: Shape, *, deviation: tuple[float, float
         >>> random_rician_noise(np.random.default_rng(0), (2, 3, 1)).imaginary.shape
         (2, 3, 1)
     """
-    low, high = _range("random_rician_noise", "deviation", deviation)
+    size = image_shape("random_rician_noise", shape, axes=1)
+    low, high = between("random_rician_noise", "deviation", deviation)
     strength, *fields = _array.split("random_rician_noise", rng, 3)
     width = _array.uniform(strength, low, high, ()).astype(np.float32)
-    return RicianNoise(*(_array.normal(field, tuple(shape)) * width for field in fields))
+    return RicianNoise(*(_array.normal(field, size) * width for field in fields))
 
 
 def random_gamma(rng: Any, shape: Shape, *, change: float = 0.3) -> Gamma:
@@ -239,9 +245,10 @@ def random_gamma(rng: Any, shape: Shape, *, change: float = 0.3) -> Gamma:
         >>> random_gamma(np.random.default_rng(0), (8, 8, 2), change=0.0).exponent.tolist()
         [1.0, 1.0]
     """
-    most = math.log1p(float(_each("random_gamma", "change", change, 1)[0]))
+    size = image_shape("random_gamma", shape, axes=1)
+    most = math.log1p(float(each("random_gamma", "change", change, 1)[0]))
     (source,) = _array.split("random_gamma", rng, 1)
-    powers = _array.uniform(source, -most, most, tuple(shape[-1:]))
+    powers = _array.uniform(source, -most, most, size[-1:])
     return Gamma(_array.library(powers).exp(powers))
 
 
@@ -258,11 +265,12 @@ def random_bias_field(rng: Any, shape: Shape, *, degree: int = 3, strength: floa
         >>> random_bias_field(np.random.default_rng(0), (8, 8, 8, 1)).coefficients.shape
         (19,)
     """
+    size = len(image_shape("random_bias_field", shape, axes=2)) - 1
     highest = _check.integer("random_bias_field", "degree", degree, minimum=1)
     if highest > DEGREES:
         _check.invalid_value("random_bias_field", "degree", f"be at most {DEGREES}", degree)
-    count = len(monomials(len(shape) - 1, highest))
-    most = float(_each("random_bias_field", "strength", strength, 1)[0])
+    count = len(monomials(size, highest))
+    most = float(each("random_bias_field", "strength", strength, 1)[0])
     (source,) = _array.split("random_bias_field", rng, 1)
     return BiasField(_array.uniform(source, -most, most, (count,)))
 
@@ -279,29 +287,10 @@ def random_blur(rng: Any, shape: Shape, *, sigma: tuple[float, float] = (0.0, 1.
         >>> random_blur(np.random.default_rng(0), (8, 8, 1), sigma=(1.0, 1.0)).sigma.tolist()
         [1.0, 1.0]
     """
-    low, high = _range("random_blur", "sigma", sigma)
+    size = len(image_shape("random_blur", shape, axes=2)) - 1
+    low, high = between("random_blur", "sigma", sigma)
     (source,) = _array.split("random_blur", rng, 1)
-    return Blur(_array.uniform(source, low, high, (len(shape) - 1,)))
-
-
-def _each(function: str, argument: str, value: Any, count: int) -> Any:
-    """Return one number, or one per axis, as `count` NumPy floats that are not negative."""
-    numbers = _array.to_numpy(parameters.numbers(function, argument, value))
-    if numbers.shape not in ((), (count,)):
-        _check.invalid_value(function, argument, f"be one number or {count}", value)
-    if not (np.isfinite(numbers) & (numbers >= 0)).all():
-        _check.invalid_value(function, argument, "be finite and not negative", value)
-    return np.broadcast_to(numbers, (count,))
-
-
-def _range(function: str, argument: str, value: tuple[float, float]) -> tuple[float, float]:
-    """Return a range from a number that is not negative to one that is not smaller."""
-    if np.shape(value) != (2,):
-        _check.invalid_value(function, argument, "be the smallest and the largest", value)
-    low, high = _each(function, argument, value, 2).tolist()
-    if low > high:
-        _check.invalid_value(function, argument, "be in order", value)
-    return low, high
+    return Blur(_array.uniform(source, low, high, (size,)))
 
 
 def _rotation(cosine: Array, sine: Array, plane: tuple[int, int], size: int) -> Array:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from mia_functional import _array, _check
-from mia_functional.extraction import PAD_MODES, PadMode, constant, extract
+from mia_functional.extraction import PAD_MODES, PadMode, constant, extract, whole_numbers
 from mia_functional.geometry import Geometry
 from mia_functional.transforms.grid import regrid
 from mia_functional.typing import Array, Shape
@@ -32,7 +32,9 @@ def crop(target: Any, start: Any, shape: Shape) -> Any:
         Array `(*shape, ...)`, for NumPy a view; or the geometry of the box.
 
     Raises:
-        ValueError: The box reaches out of the image. A traced start cannot be checked: it is moved inside.
+        TypeError: The start is not made of whole numbers.
+        ValueError: There is not one start per axis, the box is larger than the image, or it reaches out of the image. A
+            traced start cannot be looked at: it is moved inside.
 
     Example:
         >>> crop(np.arange(5), (1,), (3,)).tolist()
@@ -41,6 +43,9 @@ def crop(target: Any, start: Any, shape: Shape) -> Any:
     size = _check.integers("crop", "shape", shape, minimum=1)
     if _array.is_traced(start):
         _, (target, start) = _array.together("crop", target=target, start=start)
+        _traced("crop", "start", start, len(size))
+        if any(length > full for length, full in zip(size, _spatial("crop", target, len(size)), strict=True)):
+            _check.invalid_value("crop", "shape", f"fit into {tuple(target.shape)}", size)
         return _array.block(target, [start[axis] for axis in range(len(size))], size)
     first = _check.integers("crop", "start", _concrete(start), length=len(size), minimum=0)
     for axis, (low, length, full) in enumerate(zip(first, size, _spatial("crop", target, len(size)), strict=True)):
@@ -130,6 +135,10 @@ def shift(array: Array, offset: Any, *, fill: float = 0, wrap: bool = False) -> 
     Returns:
         Array of the same shape and dtype.
 
+    Raises:
+        TypeError: The offset is not made of whole numbers.
+        ValueError: There are more offsets than axes.
+
     Example:
         >>> shift(np.arange(4), (1,), fill=9).tolist(), shift(np.arange(4), (1,), wrap=True).tolist()
         ([9, 0, 1, 2], [3, 0, 1, 2])
@@ -140,6 +149,8 @@ def shift(array: Array, offset: Any, *, fill: float = 0, wrap: bool = False) -> 
     steady = not _array.is_traced(offset)
     given = np.asarray(_check.integers("shift", "offset", _concrete(offset), minimum=FARTHEST)) if steady else offset
     xp, (array, steps) = _array.together("shift", array=array, offset=given)
+    if not steady:
+        _traced("shift", "offset", steps, steps.shape[0] if steps.ndim else 1)
     _array.holds("shift", "fill", fill, array)
     for axis, size in enumerate(_spatial("shift", array, steps.shape[0], argument="array")):
         places = _array.along(xp, np.arange(size), 0, xp.empty_like(steps[:1])) - steps[axis]
@@ -165,6 +176,15 @@ def _spatial(function: str, target: Any, count: int, *, argument: str = "target"
     if len(target.shape) < count or (isinstance(target, Geometry) and len(target.shape) != count):
         _check.invalid_value(function, argument, f"have {count} spatial axes", f"shape {tuple(target.shape)}")
     return tuple(target.shape[:count])
+
+
+def _traced(function: str, argument: str, positions: Array, count: int) -> None:
+    """Refuse positions that are not `count` whole numbers, as can be told of traced ones too."""
+    whole_numbers(function, argument, positions)
+    if tuple(positions.shape) != (count,):
+        _check.invalid_value(
+            function, argument, f"have {count} entries, one per axis", f"shape {tuple(positions.shape)}"
+        )
 
 
 def _concrete(values: Any) -> Any:

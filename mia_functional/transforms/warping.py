@@ -2,7 +2,8 @@
 
 An array is `(*spatial, ...)` with one or more leading spatial axes; channels go along. Floats are interpolated linearly
 and keep their dtype; integers and booleans are labels, taken from the nearest voxel. Everything traces under `jit` with
-traced parameters. Places and displacements are in voxels.
+traced parameters. Places and displacements are in voxels. NaN and infinity spread to what is interpolated from them,
+but not with a weight of 0: an image that is taken to its own grid stays as it is.
 """
 
 import math
@@ -23,7 +24,7 @@ from mia_functional.transforms.interpolation import (
     sample,
     sample_axis,
 )
-from mia_functional.transforms.parameters import has_shape, together
+from mia_functional.transforms.parameters import finite, has_shape, known, together
 from mia_functional.typing import Array, Shape
 
 
@@ -71,8 +72,8 @@ def resample(
     if len(steps) > len(target.shape) or not all(0 < step < math.inf for step in steps):
         _check.invalid_value("resample", "scale", "have a positive entry for each spatial axis", steps)
     old = tuple(target.shape[: len(steps)])
-    wanted = shape or tuple(max(1, round(size / step)) for size, step in zip(old, steps, strict=True))
-    new = _check.integers("resample", "shape", wanted, length=len(steps), minimum=1)
+    extent = tuple(max(1, round(size / step)) for size, step in zip(old, steps, strict=True))
+    new = _check.integers("resample", "shape", extent if shape is None else shape, length=len(steps), minimum=1)
     starts = [(n - 1) / 2 - (m - 1) / 2 * step for n, m, step in zip(old, new, steps, strict=True)]
     if isinstance(target, Geometry):
         return regrid(target, new, starts, factors=steps)
@@ -154,6 +155,7 @@ def warp(array: Array, places: Array, *, interpolation: Interpolation | None = N
 
     Raises:
         TypeError: An interpolation other than `nearest` is asked for integers or booleans.
+        ValueError: The shape of `places` does not fit, or a place is NaN (traced ones cannot be looked at).
 
     Example:
         >>> warp(np.array([0.0, 10.0, 20.0]), np.array([[0.5, 2.0, 7.0]]), fill=-1.0).tolist()
@@ -162,9 +164,11 @@ def warp(array: Array, places: Array, *, interpolation: Interpolation | None = N
     Agrees with:
         `scipy.ndimage.map_coordinates(order=1)` inside of the image.
     """
-    _, array, (places,) = together("warp", array, places=places)
+    xp, array, (places,) = together("warp", array, places=places)
     if places.ndim < 2 or not 1 <= places.shape[0] <= array.ndim:
         _check.invalid_value("warp", "places", "have the shape (spatial axes, *shape)", tuple(places.shape))
+    if known(xp.any(xp.isnan(places))):
+        _check.invalid_value("warp", "places", "hold numbers", "NaN")
     return _warp("warp", array, [places[axis, ...] for axis in range(places.shape[0])], interpolation, fill)
 
 
@@ -187,7 +191,8 @@ def affine(
 
     Raises:
         TypeError: An interpolation other than `nearest` is asked for integers or booleans.
-        ValueError: The shapes of matrix and offset do not fit.
+        ValueError: The shapes of matrix and offset do not fit, or they are not finite (traced ones cannot be looked
+            at).
 
     Example:
         >>> affine(np.array([1.0, 2.0, 3.0]), [[-1.0]], [0.0]).tolist()
@@ -201,6 +206,7 @@ def affine(
     if not 1 <= size <= array.ndim:
         _check.invalid_value("affine", "offset", "have one entry per spatial axis", tuple(offset.shape))
     has_shape("affine", "matrix", matrix, (size, size))
+    finite("affine", matrix=matrix, offset=offset)
     shape = tuple(array.shape[:size])
     centre = _array.from_numpy((np.array(shape, dtype=np.float32) - 1) / 2, xp, array)
     centre = xp.astype(centre, matrix.dtype)
@@ -226,7 +232,7 @@ def elastic(array: Array, control: Array, *, interpolation: Interpolation | None
 
     Raises:
         TypeError: An interpolation other than `nearest` is asked for integers or booleans.
-        ValueError: The shape of `control` does not fit.
+        ValueError: The shape of `control` does not fit, or it is not finite (if traced, it cannot be looked at).
 
     Example:
         >>> elastic(np.array([1.0, 2.0, 3.0]), np.ones((1, 4)), fill=-1.0).tolist()
@@ -243,6 +249,7 @@ def elastic(array: Array, control: Array, *, interpolation: Interpolation | None
     if not 1 <= size <= array.ndim or control.shape[0] != size or min(control.shape[1:]) < 4:
         needed = "have the shape (spatial axes, *points), with at least 4 points along each"
         _check.invalid_value("elastic", "control", needed, tuple(control.shape))
+    finite("elastic", control=control)
     shape = tuple(array.shape[:size])
     field = control
     for length, points in zip(shape, control.shape[1:], strict=True):

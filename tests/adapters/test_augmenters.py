@@ -1,12 +1,17 @@
 """TorchIO and batchgenerators: the real packages on our samples; geometry and labels stay true, seeds count."""
 
 import pickle
+import random
 from concurrent.futures import ThreadPoolExecutor
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
+import torch
 import torchio
 from batchgenerators.transforms.color_transforms import GammaTransform
+from batchgenerators.transforms.noise_transforms import GaussianNoiseTransform
 from batchgenerators.transforms.spatial_transforms import MirrorTransform, SpatialTransform
 
 from mia_functional import phantoms
@@ -132,6 +137,82 @@ def test_bad_input_is_one_sentence(adapter):
         lifted({"images": sample()["images"]})
     with pytest.raises(TypeError, match="lift: `sample` must be a dictionary of arrays by category; got 3"):
         lifted(3)
+
+
+NOISE = {
+    "torchio": torchio_adapter.lift(torchio.RandomNoise(std=(50, 50))),
+    "batchgenerators": batchgenerators.lift(GaussianNoiseTransform(noise_variance=(50, 50))),
+}
+"""Noise that takes most voxels of a small number below zero."""
+
+
+@pytest.mark.parametrize("name", NOISE)
+@pytest.mark.parametrize(
+    ("dtype", "expected"),
+    [("bool", "f4"), ("uint8", "f4"), ("int16", "f4"), ("uint16", "f4"), ("float16", "f2"), ("float64", "f8")],
+)
+def test_images_of_integers_become_float32_and_floats_keep_their_dtype(name, dtype, expected):
+    before = sample()
+    images = (before["images"] > 0).astype(dtype)
+    found = NOISE[name]({**before, "images": images, "labels": before["labels"].astype(np.uint16)})
+    assert found["images"].dtype == np.dtype(expected)
+    assert found["labels"].dtype == np.uint16
+    assert 0.3 < (found["images"] < 0).mean() < 0.6
+    np.testing.assert_allclose((found["images"] - images).std(dtype=np.float64), 50, rtol=0.1)
+    np.testing.assert_array_equal(found["labels"], before["labels"])
+
+
+def test_torchio_standardises_and_rescales_images_of_integers():
+    before = {**sample(), "images": (sample()["images"] // 4).astype(np.int16)}
+    standard = torchio_adapter.lift(torchio.ZNormalization(), labels=())(before)["images"]
+    assert standard.std() == pytest.approx(1, abs=1e-3)
+    assert len(np.unique(torchio_adapter.lift(torchio.RescaleIntensity((0, 1)))(before)["images"])) > 20
+
+
+@pytest.mark.parametrize("name", NOISE)
+def test_noise_follows_from_the_samples_source_alone(name):
+    random.seed(1)
+    first = NOISE[name](sample())["images"]
+    random.seed(2)
+    state = random.getstate()
+    np.testing.assert_array_equal(NOISE[name](sample())["images"], first)
+    assert random.getstate() == state
+    key = jax.random.key(0)
+    found, again = (NOISE[name]({**sample(), "rng": key}) for _ in range(2))
+    np.testing.assert_array_equal(found["images"], again["images"])
+    assert not np.array_equal(NOISE[name](found)["images"] - found["images"], found["images"] - sample()["images"])
+    with pytest.raises(TypeError, match=r"lift: `rng` must be a numpy.random.Generator or a JAX key; got int\."):
+        NOISE[name]({**sample(), "rng": 3})
+
+
+@pytest.mark.parametrize("adapter", [torchio_adapter, batchgenerators])
+@pytest.mark.parametrize("asarray", [jnp.asarray, torch.asarray, lambda array: torch.asarray(array).bfloat16()])
+def test_arrays_of_other_libraries_come_back_as_such(adapter, asarray):
+    before = sample()
+    given = {**before, "images": asarray(np.array(before["images"])), "labels": asarray(before["labels"])}
+    found = adapter.lift(lambda *subject, **batch: batch or subject[0])(given)
+    for name in ("images", "labels"):
+        assert type(found[name]) is type(given[name])
+        assert found[name].dtype == given[name].dtype
+        assert bool((found[name] == given[name]).all())
+
+
+@pytest.mark.parametrize("adapter", [torchio_adapter, batchgenerators])
+def test_what_does_not_fit_together_is_one_sentence(adapter):
+    before, lifted = sample(), adapter.lift(lambda **batch: batch)
+    with pytest.raises(
+        ValueError,
+        match=r"lift: `labels` must have the spatial shape of `images`, \(12, 14, 16\); got \(11, 14, 16\)\.",
+    ):
+        lifted({**before, "labels": before["labels"][1:]})
+    with pytest.raises(TypeError, match=r"lift: `images` must be an array; got list\."):
+        lifted({**before, "images": [1]})
+    with pytest.raises(TypeError, match=r"lift: `images` must hold real numbers; got dtype complex64\."):
+        lifted({**before, "images": before["images"] * 1j})
+    with pytest.raises(TypeError, match=r"lift: `images` must be known, .*; got a traced array\."):
+        jax.jit(lambda images: lifted({**before, "images": images}))(before["images"])
+    with pytest.raises(TypeError, match=r"lift: `rng` must be known, .*; got a traced key\."):
+        jax.jit(lambda rng: lifted({**before, "rng": rng}))(jax.random.key(0))
 
 
 def test_torchio_takes_volumes_only():

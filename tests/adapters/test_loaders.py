@@ -66,6 +66,22 @@ def test_tensors_stay_what_they_were(samples):
     np.testing.assert_array_equal(sample["images"], before)
 
 
+def test_the_channels_of_a_sample_come_first_and_those_of_a_batch_second(samples):
+    sample = samples[3]
+    assert torch_adapter.tensors(sample)["images"].shape == (2, *PATCH)
+    np.testing.assert_array_equal(torch_adapter.tensors(sample)["images"], np.moveaxis(sample["images"], -1, 0))
+    batch = dataset.collate([sample, sample])
+    np.testing.assert_array_equal(torch_adapter.tensors(batch)["labels"][1], torch_adapter.tensors(sample)["labels"])
+    flat = torch_adapter.tensors({"subject": "A", "images": np.zeros((5, 2)), "weights": np.ones(3)})
+    assert flat["images"].shape == (2, 5)
+    assert flat["weights"].shape == (3,)
+
+
+def test_tensors_are_made_of_arrays_of_either_byte_order():
+    found = torch_adapter.tensors({"images": np.arange(6, dtype=">f4").reshape(1, 6)})["images"]
+    assert found.tolist() == [[0, 1, 2, 3, 4, 5]]
+
+
 def test_grain_takes_the_samples_as_they_are_and_in_a_pipeline(samples):
     plain = grain.MapDataset.source(samples)
     np.testing.assert_array_equal(plain[7]["images"], samples[7]["images"])

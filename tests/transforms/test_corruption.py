@@ -76,6 +76,12 @@ def test_blur_equals_scipy(xp):
         np.testing.assert_allclose(found[..., channel], expected, atol=2e-6)
 
 
+def test_an_axis_of_deviation_zero_stays_as_it_is(xp):
+    line = np.array([1.0, np.nan, 3.0, np.inf, 5.0], dtype=np.float32)[:, None]
+    found = xp.run(lambda image, sigma: blur(image, sigma, radius=2), line, np.array(0.0))
+    np.testing.assert_array_equal(found, line)
+
+
 def test_blur_reaches_four_deviations_where_no_radius_is_given(xp):
     found = xp.run(lambda image: blur(image, 1.3), IMAGE)
     expected = ndimage.gaussian_filter(IMAGE[..., 0], 1.3, mode="nearest")

@@ -1,5 +1,7 @@
 """Intensities: against SciPy, scikit-image and NumPy, in every library, with masks and without."""
 
+import math
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -61,6 +63,23 @@ def test_clip_percentile_equals_numpy(xp, masked):
 def test_both_percentiles_are_those_of_the_image_before_clipping():
     line = np.array([[0.0], [0.0], [0.0], [100.0]])
     assert clip_percentile(line, lower=90, upper=100)[:, 0].tolist() == [pytest.approx(70.0)] * 3 + [100.0]
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ([1, math.inf, 3], [1.04, math.inf, 3]),
+        ([-math.inf, 1, 2, 3], [-math.inf, 1, 2, 2.97]),
+        ([math.inf, math.inf], [math.inf] * 2),
+        ([1, math.nan, 3], [math.nan] * 3),
+    ],
+)
+def test_infinite_voxels_are_the_largest_and_nan_spreads_in_every_library(xp, values, expected):
+    image = np.array(values, np.float32)[:, None]
+    np.testing.assert_allclose(xp.run(clip_percentile, image)[:, 0], expected, rtol=1e-6)
+    wider, mask = np.concatenate([image, image + 5]), np.arange(2 * len(values))[:, None] < len(values)
+    found = xp.run(lambda image, mask: clip_percentile(image, mask=mask), wider, mask)
+    np.testing.assert_allclose(found[: len(values), 0], expected, rtol=1e-6)
 
 
 def test_axis_takes_all_channels_together(xp):

@@ -1,11 +1,13 @@
 """Draws: within their ranges, the same for the same seed, shared by image and labels, replayed, and under `jit`."""
 
+import json
 import pickle
 from functools import partial
 
 import jax
 import numpy as np
 import pytest
+import torch
 
 from mia_functional import transforms as t
 
@@ -178,6 +180,56 @@ def test_probability_zero_never_and_one_always():
         changed = sum(add(sample(generator(seed)))["images"] is not IMAGE for seed in range(50))
         assert changed == expected if expected is not None else 15 < changed < 35
     np.testing.assert_array_equal(IMAGE, generator().random(SHAPE).astype(np.float32))
+
+
+@pytest.mark.parametrize("asarray", [np.asarray, jax.numpy.asarray, torch.asarray])
+def test_chance_does_not_decide_the_dtype_of_integers(asarray):
+    images = asarray((IMAGE * 100).astype(np.int16))
+    given = {"images": images, "labels": asarray(LABELS)}
+    functions = {"images": t.gamma, "labels": lambda labels, _: labels}
+    add = t.randomly(("images", "labels"), t.random_gamma, functions, probability=0.5)
+    after = [add({**given, "rng": generator(seed)}) for seed in range(8)]
+    assert {str(sample["images"].dtype).split(".")[-1] for sample in after} == {"float32"}
+    assert all(sample["labels"] is given["labels"] or sample["labels"].dtype == LABELS.dtype for sample in after)
+    spared = [bool((sample["images"] == images).all()) for sample in after]
+    assert 0 < sum(spared) < 8
+
+
+def test_the_dtype_of_integers_is_the_same_under_jit():
+    add = t.randomly("images", t.random_noise, t.noise, probability=0.5)
+    images = jax.numpy.asarray((IMAGE * 100).astype(np.int16))
+    for seed in range(4):
+        given = {"images": images, "rng": jax.random.key(seed)}
+        eager, compiled = add(given)["images"], jax.jit(add)(given)["images"]
+        assert eager.dtype == compiled.dtype == np.float32
+        np.testing.assert_allclose(compiled, eager, rtol=1e-6)
+
+
+def test_what_is_spared_takes_no_numbers_from_the_source():
+    add = t.randomly("images", t.random_noise, t.noise, probability=0.0)
+    rng, other = generator(), generator()
+    found = add({"images": (IMAGE * 100).astype(np.int16), "rng": rng})
+    add({"images": IMAGE, "rng": other})
+    assert rng.random() == other.random()
+    np.testing.assert_array_equal(found["images"], (IMAGE * 100).astype(np.int16))
+    assert pickle.loads(pickle.dumps(add))({**found, "rng": rng})["images"].dtype == np.float32
+
+
+def test_a_sample_without_geometry_stays_without():
+    mirror = t.randomly(("images", "geometry"), t.random_flip, t.flip, chance=1.0)
+    after = mirror({**sample(generator()), "geometry": None})
+    assert after["geometry"] is None
+    np.testing.assert_array_equal(after["images"], IMAGE[::-1, ::-1, ::-1])
+    only = t.randomly("geometry", t.random_flip, t.flip)({**sample(generator()), "geometry": None})
+    assert only["geometry"] is None
+
+
+@pytest.mark.parametrize("name", PAIRS)
+def test_a_draw_that_was_stored_as_text_replays(name):
+    sampler, function = PAIRS[name]
+    draw = sampler(generator(), SHAPE)
+    stored = json.loads(json.dumps([np.asarray(entry).tolist() for entry in draw]))
+    np.testing.assert_allclose(function(IMAGE, *stored), function(IMAGE, *draw), atol=1e-6)
 
 
 def test_a_chain_of_random_transforms_runs_in_one_jit():

@@ -180,6 +180,43 @@ def test_bad_input(call, text):
         call()
 
 
+@pytest.mark.parametrize(
+    ("call", "argument", "kind", "text"),
+    [
+        (
+            flip,
+            np.array([0, 1]),
+            TypeError,
+            "flip: `axes` must be booleans, .* where they are traced; got dtype int32.",
+        ),
+        (flip, np.ones(5, bool), ValueError, r"flip: `axes` must be at most 4 booleans, .*; got shape \(5,\)."),
+        (flip, np.array(1) > 0, ValueError, r"flip: `axes` must be at most 4 booleans, .*; got shape \(\)."),
+        (lambda v, s: crop(v, s, (2, 2, 2)), np.zeros(2, int), ValueError, r"`start` must have 3 entries, .*\(2,\)."),
+        (lambda v, s: crop(v, s, (2, 2, 2)), np.array(0), ValueError, r"crop: `start` must have 3 entries, .*\(\)."),
+        (lambda v, s: crop(v, s, (2, 2, 2)), np.zeros(3), TypeError, "`start` must hold whole numbers, .* float32."),
+        (lambda v, s: crop(v, s, (5, 2, 2)), np.zeros(3, int), ValueError, r"`shape` must fit into \(4, 5, 6, 2\)"),
+        (lambda v, s: crop(v, s, (1,) * 5), np.zeros(5, int), ValueError, "crop: `target` must have 5 spatial axes"),
+        (shift, np.zeros(3), TypeError, "shift: `offset` must hold whole numbers, one per axis; got dtype float32."),
+        (shift, np.array(1), ValueError, r"shift: `offset` must have 1 entries, one per axis; got shape \(\)."),
+    ],
+)
+def test_what_can_be_told_of_a_traced_argument_is_checked(call, argument, kind, text):
+    import jax
+
+    with pytest.raises(kind, match=text):
+        jax.jit(call)(VOLUME, argument)
+
+
+def test_flags_are_booleans_in_any_sequence():
+    expected = np.flip(VOLUME, (0, 2))
+    for flags in ([True, False, True], (True, False, True), (np.True_, np.False_, np.True_), np.array([1, 0, 1], bool)):
+        np.testing.assert_array_equal(flip(VOLUME, flags), expected)
+    assert flip(GRID, [True, False, True]) == flip(GRID, (0, 2))
+    for wrong in ([False] * 5, np.zeros(5, bool)):
+        with pytest.raises(ValueError, match="`axes` must be at most 4 booleans"):
+            flip(VOLUME, wrong)
+
+
 def test_a_traced_turn_needs_a_square_plane():
     import jax
 

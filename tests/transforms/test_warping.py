@@ -247,6 +247,38 @@ def test_resampling_a_ramp_is_exact_inside_and_a_constant_stays(size, scale):
     np.testing.assert_allclose(resample(np.full(size, 7.0), (scale,)), 7, rtol=1e-15)
 
 
+IDENTITIES = {
+    "affine": lambda image: affine(image, np.eye(3), np.zeros(3)),
+    "elastic": lambda image: elastic(image, np.zeros((3, 4, 4, 4))),
+    "resample": lambda image: resample(image, (1.0,) * 3),
+    "antialias": lambda image: resample(image, (1.0,) * 3, antialias=True),
+    "resample_onto": lambda image: resample_onto(image, STRAIGHT, STRAIGHT),
+    "resample_to": lambda image: resample_to("x", (2.0, 1.0, 1.0))({"x": image, "geometry": STRAIGHT})["x"],
+}
+STRAIGHT = Geometry(shape=(9, 12, 10), spacing=(2.0, 1.0, 1.0))
+
+
+@pytest.mark.parametrize("name", IDENTITIES)
+def test_nan_and_infinity_stay_where_they_are_on_the_same_grid(xp, name):
+    image = IMAGE.copy()
+    image[4, 5, 6], image[0, 0, 0, 0], image[8, 11, 9] = np.nan, np.inf, -np.inf
+    np.testing.assert_array_equal(xp.run(IDENTITIES[name], image), image)
+
+
+def test_nan_reaches_what_is_interpolated_from_it(xp):
+    line = np.array([1.0, np.nan, 3.0, 4.0], dtype=np.float32)
+    found = xp.run(warp, line, np.array([[0.0, 0.5, 1.0, 1.5, 2.0, 2.5]]))
+    np.testing.assert_array_equal(found, [1, np.nan, np.nan, np.nan, 3, 3.5])
+
+
+def test_derivatives_by_displacements_are_true_where_no_voxel_is_displaced():
+    import jax
+
+    line = jax.numpy.array([1.0, 3.0, 7.0, 4.0])
+    slope = jax.jacobian(lambda places: warp(line, places))(jax.numpy.array([[1.0, 2.0]]))
+    np.testing.assert_allclose(np.diagonal(slope[:, 0]), [4, -3])
+
+
 def test_one_voxel_thick_images_work(xp):
     flat = IMAGE[:1]
     np.testing.assert_array_equal(xp.run(lambda a: affine(a, np.eye(3), np.zeros(3)), flat), flat)
@@ -277,6 +309,11 @@ def test_gradients_reach_the_parameters():
         (lambda: affine(IMAGE, MATRIX, OFFSET[:, None]), ValueError, "`offset` must have one entry per spatial axis"),
         (lambda: elastic(IMAGE, np.zeros((3, 4, 4, 3))), ValueError, "at least 4 points along each"),
         (lambda: warp(IMAGE, np.zeros(3)), ValueError, "`places` must have the shape"),
+        (lambda: warp(IMAGE, np.full((3, 2), np.nan)), ValueError, "warp: `places` must hold numbers; got NaN"),
+        (lambda: warp(torch.asarray(LABELS), torch.full((3, 2), np.nan)), ValueError, "`places` must hold numbers"),
+        (lambda: affine(IMAGE, MATRIX * np.nan, OFFSET), ValueError, "affine: `matrix` must be finite; got NaN or"),
+        (lambda: affine(LABELS, MATRIX, OFFSET + np.inf), ValueError, "affine: `offset` must be finite"),
+        (lambda: elastic(IMAGE, np.full((3, 4, 4, 4), np.nan)), ValueError, "elastic: `control` must be finite"),
         (lambda: resample_onto(IMAGE[:3], GRID, GRID), ValueError, r"`array` must have the shape \(9, 12, 10\)"),
         (lambda: on("images", affine, matrix=MATRIX, offset=OFFSET)({}), ValueError, "be in the sample"),
     ],
