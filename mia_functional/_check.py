@@ -103,7 +103,8 @@ def integer(function: str, argument: str, value: object, *, minimum: int) -> int
 
 def is_integer(value: Any) -> bool:
     """Tell whether a value is a whole number and no boolean; array scalars count."""
-    return hasattr(value, "__index__") and not isinstance(value, bool) and getattr(value, "ndim", 0) == 0
+    single = hasattr(value, "__index__") and not isinstance(value, bool) and getattr(value, "ndim", 0) == 0
+    return single and getattr(getattr(value, "dtype", None), "kind", "i") in "iu"
 
 
 def choice(function: str, argument: str, value: object, options: Sequence[str]) -> None:
@@ -137,6 +138,8 @@ def axis(function: str, value: object, ndim: int) -> int:
 
 def number(function: str, argument: str, value: object) -> float:
     """Return one number as a Python float."""
+    if isinstance(value, str | bytes):
+        invalid_kind(function, argument, "be a number", repr(value))
     try:
         return float(value)  # type: ignore[arg-type]
     except (TypeError, ValueError):
