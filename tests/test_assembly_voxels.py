@@ -106,6 +106,7 @@ def test_an_array_of_slices_or_voxels_becomes_the_volume(xp, axis, reduction):
 @pytest.mark.parametrize("reduction", REDUCTIONS, ids=name_of)
 def test_listed_slices_that_follow_each_other_are_taken_together(xp, reduction, monkeypatch):
     monkeypatch.setattr(voxels, "ROWS", 8)
+    monkeypatch.setattr(voxels, "THICK", 32)
     shape = (5, 4, 70)
     indices = indexing.slices(shape, axis=(1, 2))
     rng = np.random.default_rng(0)

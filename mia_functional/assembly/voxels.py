@@ -17,7 +17,7 @@ from mia_functional.typing import Array, Index, Margin, Shape
 CHUNK = 2**16
 """Voxels of an array that are brought in at a time."""
 
-THICK, ROWS, WHOLE = 64, 2**12, 8
+THICK, ROWS, WHOLE = 256, 2**12, 8
 """How many planes are joined on the host, few rows of so many elements at a time, and how many elsewhere as a whole."""
 
 
