@@ -41,6 +41,7 @@ def crop(target: Any, start: Any, shape: Shape) -> Any:
         [1, 2, 3]
     """
     size = _check.integers("crop", "shape", shape, minimum=1)
+    start = _in_a_row(start)
     if _array.is_traced(start):
         _, (target, start) = _array.together("crop", target=target, start=start)
         _traced("crop", "start", start, len(size))
@@ -146,6 +147,7 @@ def shift(array: Array, offset: Any, *, fill: float = 0, wrap: bool = False) -> 
     Agrees with:
         `numpy.roll` with `wrap`.
     """
+    offset = _in_a_row(offset)
     steady = not _array.is_traced(offset)
     given = np.asarray(_check.integers("shift", "offset", _concrete(offset), minimum=FARTHEST)) if steady else offset
     xp, (array, steps) = _array.together("shift", array=array, offset=given)
@@ -185,6 +187,12 @@ def _traced(function: str, argument: str, positions: Array, count: int) -> None:
         _check.invalid_value(
             function, argument, f"have {count} entries, one per axis", f"shape {tuple(positions.shape)}"
         )
+
+
+def _in_a_row(positions: Any) -> Any:
+    """Return positions of which some are traced as one array, anything else as it is."""
+    traced = [entry for entry in positions if _array.is_traced(entry)] if isinstance(positions, Sequence) else []
+    return _array.library(traced[0]).stack(list(positions)) if traced else positions
 
 
 def _concrete(values: Any) -> Any:

@@ -2,6 +2,8 @@
 
 import itertools
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 import SimpleITK
@@ -222,3 +224,14 @@ def test_a_traced_turn_needs_a_square_plane():
 
     with pytest.raises(ValueError, match="be square in the plane"):
         jax.jit(rot90)(VOLUME, 1)
+
+
+def test_positions_may_be_traced_one_by_one():
+    image = jnp.arange(24.0).reshape(4, 6)
+
+    def box(row, column):
+        return crop(image, (row, column), (2, 3)), shift(image, (row, 1))
+
+    found = jax.jit(box)(1, 2)
+    np.testing.assert_array_equal(found[0], image[1:3, 2:5])
+    np.testing.assert_array_equal(found[1], shift(np.asarray(image), (1, 1)))
