@@ -6,7 +6,7 @@ the functions that may look, and only outside a trace.
 
 import math
 from collections.abc import Sequence
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeGuard
 
 from mia_functional.typing import Shape, Spacing
 
@@ -103,8 +103,17 @@ def integer(function: str, argument: str, value: object, *, minimum: int) -> int
 
 def is_integer(value: Any) -> bool:
     """Tell whether a value is a whole number and no boolean; array scalars count."""
+    if type(value) is int:
+        return True
     single = hasattr(value, "__index__") and not isinstance(value, bool) and getattr(value, "ndim", 0) == 0
     return single and getattr(getattr(value, "dtype", None), "kind", "i") in "iu"
+
+
+def is_span(value: Any) -> TypeGuard[slice]:
+    """Tell whether a value is a slice of whole numbers; each may be left out."""
+    return isinstance(value, slice) and all(
+        part is None or is_integer(part) for part in (value.start, value.stop, value.step)
+    )
 
 
 def choice(function: str, argument: str, value: object, options: Sequence[str]) -> None:
@@ -144,6 +153,8 @@ def number(function: str, argument: str, value: object) -> float:
         return float(value)  # type: ignore[arg-type]
     except (TypeError, ValueError):
         invalid_kind(function, argument, "be a number", described(value))
+    except OverflowError:
+        invalid_value(function, argument, "be a number that float64 holds", "one that is larger")
 
 
 def shaped(function: str, argument: str, value: object) -> None:

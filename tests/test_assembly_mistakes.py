@@ -54,6 +54,14 @@ def test_a_fill_value_has_to_be_one_of_the_volume(convert, reduction, indices):
                 call(parts, indices, (4,), reduction=reduction, fill=fill)
 
 
+def test_a_fill_value_is_looked_at_without_gaps_too(convert):
+    grid = indexing.patches((4,), (2,))
+    parts = convert(np.ones((2, 2), np.uint8))
+    assert np.asarray(assemble(parts, grid, (4,), reduction=last, fill=255)).tolist() == [1, 1, 1, 1]
+    with pytest.raises(ValueError, match="`fill` must be a whole number within 0 and 255"):
+        assemble(parts, grid, (4,), reduction=last, fill=300)
+
+
 def test_gaps_are_filled_on_every_axis_and_with_channels(xp):
     grid = indexing.patches((7, 8, 9), (2, 3, 2), step=(3, 4, 3), boundary=indexing.drop)
     parts = np.random.default_rng(0).normal(size=(len(grid), 2, 3, 2, 2)).astype(np.float32)

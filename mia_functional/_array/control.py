@@ -49,9 +49,9 @@ def _compiled(function: Callable[..., Any], donated: tuple[int, ...]) -> Callabl
     return result
 
 
-def fold(step: Callable[[Any, Any], Any], state: Any, table: Any, *, unroll: int = 1) -> Any:
+def fold(step: Callable[[Any, Any], Any], state: Any, table: Any) -> Any:
     """Return the last state of `state = step(state, row)` over the rows of a table, as one compiled loop; JAX only."""
-    return sys.modules["jax"].lax.scan(lambda state, row: (step(state, row), None), state, table, unroll=unroll)[0]
+    return sys.modules["jax"].lax.scan(lambda state, row: (step(state, row), None), state, table)[0]
 
 
 def program(function: Callable[..., Any], network: Callable[..., Any], *arguments: Any, **options: Any) -> Any:

@@ -11,7 +11,7 @@ from mia_functional._array.libraries import is_traced
 from mia_functional.typing import Array
 
 LARGEST = {"float16": 65504.0, "bfloat16": 3.3895313892515355e38, "float32": 3.4028234663852886e38}
-"""The largest numbers that floating dtypes narrower than Python's hold."""
+"""The largest numbers that narrow floating dtypes hold; NumPy's `finfo` does not know bfloat16."""
 
 
 def dtype_kind(array: Array) -> str:

@@ -243,9 +243,8 @@ def spans(function: str, index: Index, shape: Shape) -> list[tuple[int, int]]:
 
 def _is_entry(entry: Any) -> bool:
     """Tell whether an entry of an index is a position, or a slice of positions that follow each other."""
-    if isinstance(entry, slice):
-        return _check.is_integer(entry.start) and _check.is_integer(entry.stop) and entry.step in (None, 1)
-    return _check.is_integer(entry)
+    whole = _check.is_span(entry) and None not in (entry.start, entry.stop) and entry.step in (None, 1)
+    return whole or _check.is_integer(entry)
 
 
 def all_ends(grids: tuple[tuple[Axis, ...], ...], shape: Shape, window: Window) -> list[list[Ends]]:

@@ -73,7 +73,8 @@ def assemble(
     patches, indices = joined(patches, indices, margin)
     weights = window if reduction.weighted else uniform
     if margin == 0 and is_stacked(patches, indices, size):
-        return typed(of_stacked(patches, indices, size, weights, reduction), patches, dtype)
+        volume = of_stacked(patches, indices, size, weights, reduction)
+        return filled("assemble", typed(volume, patches, dtype), [], fill)
     walked, covered = walk("assemble", indices, size, weights, fill)
     state = part = None
     widths = sides("assemble", margin, len(size))

@@ -1,7 +1,6 @@
 """Volumes of datasets that leave the images in their files: decoded when needed, and the last ones kept."""
 
 import os
-import threading
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import replace
@@ -9,15 +8,14 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from mia_functional import _check
+from mia_functional.dataset import handles
 from mia_functional.dataset.description import Category, Dataset, Entry, Load, Subject
 from mia_functional.dataset.parts import storable
 from mia_functional.dataset.traversal import load_entry, stacked
 from mia_functional.geometry import Geometry
 
 CACHE: OrderedDict[tuple[Any, ...], Any] = OrderedDict()
-"""The volumes that were used last, by dataset and whatever else tells them apart."""
-
-LOCK = threading.Lock()
+"""The volumes that were used last, by dataset and whatever else tells them apart; `handles.LOCK` guards them."""
 
 
 def volume(
@@ -45,7 +43,7 @@ def volume(
     places = [str(PurePosixPath(files.root, name)) for name in names]
     stamps = tuple(map(stamp, places))
     key = (dataset.path, dataset.digest, number, category.name, files.root, files.load, stamps)
-    with LOCK:
+    with handles.LOCK:
         if key in CACHE:
             CACHE.move_to_end(key)
             return CACHE[key]
@@ -55,7 +53,7 @@ def volume(
     if array.shape != category.shapes[number]:
         needed = f"hold the files that the dataset was made from, {', '.join(names)} of shape {category.shapes[number]}"
         _check.invalid_value("read", "root", needed, array.shape)
-    with LOCK:
+    with handles.LOCK:
         CACHE[key] = array
         while len(CACHE) > 1 and sum(kept.nbytes for kept in CACHE.values()) > files.cache_bytes:
             CACHE.popitem(last=False)
@@ -82,7 +80,7 @@ def stamp(path: str) -> tuple[int, ...]:
 
 def forget(path: str) -> None:
     """Let go of the volumes of a dataset."""
-    with LOCK:
+    with handles.LOCK:
         for key in [key for key in CACHE if key[0] == path]:
             del CACHE[key]
 
@@ -93,13 +91,3 @@ def checked_names(path: str, names: tuple[str, ...]) -> tuple[str, ...]:
         if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts or "\\" in name or ":" in name:
             _check.invalid_value("read", "path", "name a dataset whose files lie in one folder", f"{name} in {path}")
     return names
-
-
-def renew() -> None:
-    """Take a lock that is free, in a process that was forked while a thread held the old one."""
-    global LOCK
-    LOCK = threading.Lock()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=renew)

@@ -79,18 +79,10 @@ def check_request(dataset: Dataset, subject: str | int, category: str, index: Wh
     if not isinstance(category, str):
         _check.invalid_kind("read", "category", "be the name of one category", repr(category))
     for entry in index if isinstance(index, tuple) else (index,):
-        if not (_check.is_integer(entry) or isinstance(entry, EllipsisType) or is_span(entry)):
+        span = _check.is_span(entry) and entry.step != 0
+        if not (span or _check.is_integer(entry) or isinstance(entry, EllipsisType)):
             needed = "be of integers, slices of them with a step other than 0, and `...`"
             _check.invalid_kind("read", "index", needed, _check.described(entry))
-
-
-def is_span(entry: Any) -> bool:
-    """Tell whether an entry of an index is a slice that NumPy takes."""
-    return (
-        isinstance(entry, slice)
-        and entry.step != 0
-        and all(part is None or _check.is_integer(part) for part in (entry.start, entry.stop, entry.step))
-    )
 
 
 def written(part: Any, out: Array) -> Array:

@@ -11,7 +11,7 @@ import numpy as np
 from mia_functional import _check, extraction
 from mia_functional.dataset.batches import apart, collate
 from mia_functional.dataset.description import Dataset, category_of, check_dataset, subject_number
-from mia_functional.dataset.reading import Source, channels, chosen, is_span, own, taken
+from mia_functional.dataset.reading import Source, channels, chosen, own, taken
 from mia_functional.dataset.traversal import Sample, Transform
 from mia_functional.dataset.wishes import EXTRAS, Drawn, Extract, Indexing, Predicate, checked_parts, sequence
 from mia_functional.indexing import dilate, sides
@@ -140,7 +140,7 @@ def check_first(samples: Samples) -> None:
     """Refuse a first index that is none in the grid of its subject, and margins that do not fit it."""
     number, index = located(samples, 0)
     grid = samples.dataset.grids[number] if samples.dataset.grids else (1,)
-    known = isinstance(index, tuple) and all(_check.is_integer(entry) or is_span(entry) for entry in index)
+    known = isinstance(index, tuple) and all(_check.is_integer(entry) or _check.is_span(entry) for entry in index)
     if not known or len(index) > len(grid):
         needed = f"give tuples of at most {len(grid)} integers and slices, one per axis"
         _check.invalid_value("samples", "indexing", needed, _check.described(index))

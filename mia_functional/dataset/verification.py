@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -127,10 +128,8 @@ def scales(dataset: Dataset, subject: str | int) -> dict[str, tuple[tuple[float,
         ...     scales(open(f"{folder}/cohort.h5"), "A")
         {}
     """
-    number = subject_number("scales", dataset, subject)
-    tables = handles.expected(dataset.path, dataset.digest).tables
-    found = {category.name: tables.get(SCALES.format(category.name)) for category in dataset.categories}
-    return {name: tuple(map(tuple, table[number].tolist())) for name, table in found.items() if table is not None}
+    rows = rows_of("scales", dataset, subject, SCALES)
+    return {name: tuple(map(tuple, row.tolist())) for name, row in rows.items()}
 
 
 def file_digests(dataset: Dataset, subject: str | int) -> dict[str, tuple[str, ...]]:
@@ -152,12 +151,16 @@ def file_digests(dataset: Dataset, subject: str | int) -> dict[str, tuple[str, .
         ...     file_digests(open(f"{folder}/cohort.h5"), "A")
         {}
     """
-    number = subject_number("file_digests", dataset, subject)
+    rows = rows_of("file_digests", dataset, subject, FILE_DIGESTS)
+    return {name: tuple(bytes(digest).hex() for digest in row) for name, row in rows.items()}
+
+
+def rows_of(function: str, dataset: Dataset, subject: str | int, place: str) -> dict[str, Any]:
+    """Return the row of a subject in the tables at a place, by category; only where there is a table."""
+    number = subject_number(function, dataset, subject)
     tables = handles.expected(dataset.path, dataset.digest).tables
-    found = {category.name: tables.get(FILE_DIGESTS.format(category.name)) for category in dataset.categories}
-    return {
-        name: tuple(bytes(row).hex() for row in table[number]) for name, table in found.items() if table is not None
-    }
+    found = {category.name: tables.get(place.format(category.name)) for category in dataset.categories}
+    return {name: table[number] for name, table in found.items() if table is not None}
 
 
 def kind_of(dataset: Dataset, category: Category) -> str:

@@ -1,7 +1,5 @@
 """Context around indices: the same number of voxels on both sides of an axis, or one for each side."""
 
-from typing import Any
-
 from mia_functional import _check
 from mia_functional.typing import Index, Margin
 
@@ -52,7 +50,7 @@ def sides(function: str, margin: Margin, axes: int) -> tuple[tuple[int, int], ..
 
 def _widen(function: str, entry: int | slice, width: tuple[int, int]) -> int | slice:
     """Return one entry of an index with voxels more on its sides; refuse steps, and what is no whole number."""
-    if not _is_whole(entry):
+    if not (_check.is_integer(entry) or (_check.is_span(entry) and entry.step in (None, 1))):
         _check.invalid_kind(function, "index", "hold whole numbers, and slices of them without a step", repr(entry))
     if width == (0, 0):
         return entry
@@ -60,15 +58,3 @@ def _widen(function: str, entry: int | slice, width: tuple[int, int]) -> int | s
     if start is None or stop is None:
         _check.invalid_kind(function, "index", "have a start and a stop where there is a margin", repr(entry))
     return slice(start - width[0], stop + width[1])
-
-
-def _is_whole(entry: Any) -> bool:
-    """Tell whether an entry of an index is a whole number, or a slice of them without a step."""
-    if isinstance(entry, slice):
-        return entry.step in (None, 1) and _is_end(entry.start) and _is_end(entry.stop)
-    return _check.is_integer(entry)
-
-
-def _is_end(value: Any) -> bool:
-    """Tell whether a slice may begin or end with a value; Python's own integers are told without delay."""
-    return type(value) is int or value is None or _check.is_integer(value)

@@ -49,7 +49,7 @@ def rescale(
     Agrees with:
         `skimage.exposure.rescale_intensity`, channel by channel.
     """
-    least, most = _numbers("rescale", lower=lower, upper=upper)
+    least, most = _check.number("rescale", "lower", lower), _check.number("rescale", "upper", upper)
     if not -math.inf < least < most < math.inf:
         _check.invalid_value("rescale", "lower, upper", "be finite and in order", (lower, upper))
     values, inside = opened("rescale", image, mask)
@@ -125,7 +125,7 @@ def clip_percentile(
     Agrees with:
         `numpy.percentile` (linear rule) and `numpy.clip`.
     """
-    first, last = _numbers("clip_percentile", lower=lower, upper=upper)
+    first, last = _check.number("clip_percentile", "lower", lower), _check.number("clip_percentile", "upper", upper)
     if not 0 <= first <= last <= 100:
         _check.invalid_value("clip_percentile", "lower, upper", "be in order within 0 and 100", (lower, upper))
     values, inside = opened("clip_percentile", image, mask)
@@ -156,11 +156,3 @@ def mask_outside(image: Array, mask: Array, *, value: float = 0.0) -> Array:
     xp, (image, mask) = _array.together("mask_outside", image=image, mask=mask)
     _array.holds("mask_outside", "value", value, image)
     return xp.where(inside_of("mask_outside", image, mask), image, xp.full_like(image, value))
-
-
-def _numbers(function: str, **options: object) -> list[float]:
-    """Return options as Python's floats; refuse text, of which Python would make some."""
-    for name, value in options.items():
-        if isinstance(value, str | bytes):
-            _check.invalid_kind(function, name, "be a number", repr(value))
-    return [_check.number(function, name, value) for name, value in options.items()]

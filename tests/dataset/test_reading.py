@@ -487,10 +487,10 @@ def test_what_a_loader_returns_stays_writable_and_is_stored_in_native_order(tmp_
 HELD = """
 import os, signal, sys
 from mia_functional import _itk, dataset
-from mia_functional.dataset import decoded
+from mia_functional.dataset import handles
 found = dataset.open(sys.argv[1])
 expected = dataset.read(found, "A", "images")
-with decoded.LOCK, _itk._LOCK:
+with handles.LOCK, _itk._LOCK:
     child = os.fork()
     if child == 0:
         signal.alarm(30)
