@@ -20,7 +20,7 @@ from scipy import ndimage
 
 import mia_functional as mia
 from mia_functional import morphology
-from mia_functional.metrics import boundaries, distance, spatial, surface, tolerance
+from mia_functional.metrics import boundaries, distance, spatial, surface, surface_agreement
 from mia_functional.metrics.overlap import dice
 
 PEERS = {"surface_distance": "DeepMind", "monai": "MONAI", "panoptica": "panoptica", "medpy": "medpy",
@@ -117,7 +117,7 @@ def ours(maps: Maps, spacing: tuple[float, ...], labels: tuple[int, ...], *, bou
         distance.hausdorff_distance(record, percentile=95),
         distance.average_symmetric_surface_distance(record),
         distance.mean_average_surface_distance(record),
-        tolerance.normalized_surface_dice(record),
+        surface_agreement.normalized_surface_dice(record),
     )
 
 
@@ -289,8 +289,8 @@ def compare_averages() -> None:
             distance.mean_average_surface_distance(record),
             distance.average_surface_distance(record),
             distance.average_surface_distance(record, direction="reference_to_prediction"),
-            tolerance.surface_overlap(record),
-            tolerance.normalized_surface_dice(record, tolerance=(1.0, 2.0)),
+            surface_agreement.surface_overlap(record),
+            surface_agreement.normalized_surface_dice(record, tolerance=(1.0, 2.0)),
         )
 
     def of_centroids() -> Any:
@@ -299,7 +299,7 @@ def compare_averages() -> None:
 
     others = {
         "average distance": partial(distance.average_distance, *maps, **options),
-        "boundary IoU": partial(tolerance.boundary_iou, *maps, **options),
+        "boundary IoU": partial(surface_agreement.boundary_iou, *maps, **options),
         "centroid and Mahalanobis distance": of_centroids,
     }
     calls = {
@@ -371,7 +371,7 @@ def compare_jit() -> None:
         return (
             distance.hausdorff_distance(record),
             distance.hausdorff_distance(record, percentile=95),
-            tolerance.normalized_surface_dice(record),
+            surface_agreement.normalized_surface_dice(record),
             distance.average_surface_distance(record),
             distance.average_surface_distance(record, direction="reference_to_prediction"),
         )

@@ -28,7 +28,7 @@ import SimpleITK
 import torch
 
 from mia_functional import dataset, images
-from mia_functional.dataset.description import Storage
+from mia_functional.dataset.records import Storage
 from mia_functional.geometry import Geometry
 
 for name, kind in {"object": object, "float": float}.items():

@@ -9,6 +9,8 @@ from types import ModuleType
 __version__ = "0.1.0"
 
 __all__ = [
+    "adapters",
+    "analysis",
     "assembly",
     "dataset",
     "demo",
@@ -21,6 +23,7 @@ __all__ = [
     "metrics",
     "morphology",
     "phantoms",
+    "reporting",
     "selection",
     "testing",
     "transforms",

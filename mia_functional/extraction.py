@@ -5,7 +5,8 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from mia_functional import _array, _check
+from mia_functional import _array
+from mia_functional._core import checks
 from mia_functional.indexing.margins import widened
 from mia_functional.typing import Array, Index, Margin, Shape, Sliceable
 
@@ -82,18 +83,18 @@ def extract(
         >>> extract(np.arange(4), (slice(0, 1),), margin=((2, 1),), pad_mode=edge).tolist()
         [0, 0, 0, 1]
     """
-    _check.shaped("extract", "source", source)
+    checks.shaped("extract", "source", source)
     if not isinstance(index, tuple):
-        _check.invalid_kind("extract", "index", "be a tuple of whole numbers and slices", _check.described(index))
+        checks.invalid_kind("extract", "index", "be a tuple of whole numbers and slices", checks.described(index))
     if len(index) > len(source.shape):
-        _check.invalid_value(
+        checks.invalid_value(
             "extract", "index", f"have at most {len(source.shape)} entries, one per axis of the source", len(index)
         )
     wanted = widened("extract", index, margin)
     chosen = None if channels is None else _channels(source.shape[len(index) :], channels)
     if chosen is None and _inside(wanted, source.shape):
         return _array.read(source, (*wanted, ...))
-    _check.call("extract", "pad_mode", pad_mode, PAD_MODES)
+    checks.call("extract", "pad_mode", pad_mode, PAD_MODES)
     places = [_positions(entry, size, pad_mode) for entry, size in zip(wanted, source.shape, strict=False)]
     return _gather(source, places, chosen, pad_value)
 
@@ -128,7 +129,7 @@ def extract_batch(
         [[0, 1], [2, 3]]
     """
     if not isinstance(indices, Iterable):
-        _check.invalid_kind("extract_batch", "indices", "be indices of `mia_functional.indexing`", repr(indices))
+        checks.invalid_kind("extract_batch", "indices", "be indices of `mia_functional.indexing`", repr(indices))
     places = list(indices)
     parts = (
         extract(source, index, margin=margin, pad_value=pad_value, pad_mode=pad_mode, channels=channels)
@@ -136,7 +137,7 @@ def extract_batch(
     )
     first = next(parts, None)
     if first is None:
-        _check.invalid_value("extract_batch", "indices", "hold at least one index", "none")
+        checks.invalid_value("extract_batch", "indices", "hold at least one index", "none")
     return _array.stack(first, (_alike(first, part) for part in parts), len(places))
 
 
@@ -144,7 +145,7 @@ def _alike(first: Array, part: Array) -> Array:
     """Return a part; refuse one of another shape than the first."""
     if part.shape != first.shape:
         needed = f"give parts of one shape, {tuple(first.shape)}"
-        _check.invalid_value("extract_batch", "indices", needed, tuple(part.shape))
+        checks.invalid_value("extract_batch", "indices", needed, tuple(part.shape))
     return part
 
 
@@ -169,12 +170,12 @@ def dynamic_patch(array: Array, start: Any, patch_shape: Shape) -> Array:
         [3, 4]
     """
     _array.namespace("dynamic_patch", array=array)
-    patch = _check.integers("dynamic_patch", "patch_shape", patch_shape, minimum=1)
+    patch = checks.integers("dynamic_patch", "patch_shape", patch_shape, minimum=1)
     size = tuple(array.shape[: len(patch)])
     if len(size) < len(patch) or any(voxels > room for voxels, room in zip(patch, size, strict=True)):
-        _check.invalid_value("dynamic_patch", "patch_shape", f"fit into the array, {tuple(array.shape)}", patch)
-    if not hasattr(start, "shape") and not (isinstance(start, Sequence) and all(map(_check.is_integer, start))):
-        _check.invalid_kind("dynamic_patch", "start", "hold whole numbers, one per axis", repr(start))
+        checks.invalid_value("dynamic_patch", "patch_shape", f"fit into the array, {tuple(array.shape)}", patch)
+    if not hasattr(start, "shape") and not (isinstance(start, Sequence) and all(map(checks.is_integer, start))):
+        checks.invalid_kind("dynamic_patch", "start", "hold whole numbers, one per axis", repr(start))
     for entry in (start,) if hasattr(start, "shape") else start:
         whole_numbers("dynamic_patch", "start", entry)
         if _array.is_traced(entry):
@@ -182,7 +183,7 @@ def dynamic_patch(array: Array, start: Any, patch_shape: Shape) -> Array:
     count = tuple(start.shape) if hasattr(start, "shape") else (len(start),)
     if count != (len(patch),):
         actual = count[0] if len(count) == 1 else f"shape {count}"
-        _check.invalid_value("dynamic_patch", "start", f"have {len(patch)} entries, one per axis", actual)
+        checks.invalid_value("dynamic_patch", "start", f"have {len(patch)} entries, one per axis", actual)
     room = [voxels - length for voxels, length in zip(size, patch, strict=True)]
     return _array.block(array, [_array.clamp(start[axis], high) for axis, high in enumerate(room)], patch)
 
@@ -190,16 +191,16 @@ def dynamic_patch(array: Array, start: Any, patch_shape: Shape) -> Array:
 def whole_numbers(function: str, argument: str, value: Any) -> None:
     """Refuse an array, perhaps traced, that does not hold whole numbers."""
     if hasattr(value, "dtype") and _array.dtype_kind(value) != "integer":
-        _check.invalid_kind(function, argument, "hold whole numbers, one per axis", f"dtype {value.dtype}")
+        checks.invalid_kind(function, argument, "hold whole numbers, one per axis", f"dtype {value.dtype}")
 
 
 def _channels(extra: Shape, channels: tuple[int, ...]) -> Any:
     """Return positions on the last axis; refuse those that are not there."""
-    chosen = _check.integers("extract", "channels", channels, minimum=0)
+    chosen = checks.integers("extract", "channels", channels, minimum=0)
     if not extra:
-        _check.invalid_value("extract", "channels", "be left out where the index uses up all axes", channels)
+        checks.invalid_value("extract", "channels", "be left out where the index uses up all axes", channels)
     if not chosen or max(chosen) >= extra[-1]:
-        _check.invalid_value("extract", "channels", f"be some of the {extra[-1]} on the last axis", channels)
+        checks.invalid_value("extract", "channels", f"be some of the {extra[-1]} on the last axis", channels)
     return np.array(chosen)
 
 
@@ -213,7 +214,7 @@ def _positions(entry: int | slice, size: int, pad_mode: PadMode) -> Any:
     """Return the source positions of one entry of an index: an integer, or an array with -1 for padding."""
     if not isinstance(entry, slice):
         if not 0 <= entry < size:
-            _check.invalid_value("extract", "index", f"lie within 0 and {size - 1} where it is an integer", entry)
+            checks.invalid_value("extract", "index", f"lie within 0 and {size - 1} where it is an integer", entry)
         return entry
     return pad_mode(np.arange(entry.start or 0, size if entry.stop is None else entry.stop), size)
 

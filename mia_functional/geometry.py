@@ -4,12 +4,13 @@ Array order means that entry k belongs to array axis k, and that points of the w
 millimetres. ITK and the image files write both the other way round; `mia_functional.images` turns them.
 """
 
+import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import chain
 
-from mia_functional import _check
+from mia_functional._core import checks
 from mia_functional.typing import Shape, Spacing
 
 
@@ -39,19 +40,19 @@ class Geometry:
 
     def __post_init__(self) -> None:
         """Fill in what was left out, and refuse what no scanner writes."""
-        shape = _check.integers("Geometry", "shape", self.shape, minimum=1)
+        shape = checks.integers("Geometry", "shape", self.shape, minimum=1)
         size = len(shape)
-        origin = _check.floats("Geometry", "origin", self.origin or (0.0,) * size)
+        origin = checks.floats("Geometry", "origin", self.origin or (0.0,) * size)
         rows = self.direction or tuple(tuple(float(i == j) for j in range(size)) for i in range(size))
-        direction = tuple(_check.floats("Geometry", "direction", row) for row in rows)
+        direction = tuple(checks.floats("Geometry", "direction", row) for row in rows)
         if len(origin) != size or not all(map(math.isfinite, origin)):
-            _check.invalid_value("Geometry", "origin", f"have {size} finite entries", origin)
+            checks.invalid_value("Geometry", "origin", f"have {size} finite entries", origin)
         if [len(row) for row in direction] != [size] * size or not all(map(math.isfinite, chain(*direction))):
-            _check.invalid_value("Geometry", "direction", f"be a finite {size} x {size} matrix", direction)
+            checks.invalid_value("Geometry", "direction", f"be a finite {size} x {size} matrix", direction)
         if abs(determinant(direction)) < 1e-6:
-            _check.invalid_value("Geometry", "direction", "be invertible", direction)
+            checks.invalid_value("Geometry", "direction", "be invertible", direction)
         object.__setattr__(self, "shape", shape)
-        object.__setattr__(self, "spacing", _check.spacing("Geometry", self.spacing, size))
+        object.__setattr__(self, "spacing", checks.spacing("Geometry", self.spacing, size))
         object.__setattr__(self, "origin", origin)
         object.__setattr__(self, "direction", direction)
 
@@ -139,3 +140,58 @@ def differences(first: Geometry, second: Geometry, *, tolerance: float = 1e-3) -
         for name, (left, right) in pairs.items()
         if any(abs(a - b) > tolerance for a, b in zip(left, right, strict=True))
     )
+
+
+def regrid(
+    geometry: Geometry,
+    shape: Shape,
+    offset: Sequence[float],
+    *,
+    axes: Sequence[int] | None = None,
+    factors: Sequence[float] | None = None,
+) -> Geometry:
+    """Return the geometry of a grid whose index `new` lies at `old[axes[k]] = offset[axes[k]] + factors[k] new[k]`.
+
+    Flips, crops, pads, permutations and resampling differ only in these numbers.
+
+    Args:
+        geometry: The old grid.
+        shape: Voxels along each axis of the new grid.
+        offset: Index, in the old grid, of voxel 0 of the new one; fractions are allowed.
+        axes: For every axis of the new grid the axis of the old one that it runs along; in order where left out.
+        factors: Steps in the old grid per step in the new one, negative where turned; ones where left out.
+
+    Example:
+        >>> old = Geometry(shape=(4, 6), spacing=(3.0, 1.0))
+        >>> new = regrid(old, (4, 3), (3, 0), factors=(-1, 2))
+        >>> new.origin, new.spacing, new.direction
+        ((9.0, 0.0), (3.0, 2.0), ((-1.0, 0.0), (0.0, 1.0)))
+    """
+    sources = tuple(range(len(shape))) if axes is None else axes
+    steps = (1.0,) * len(shape) if factors is None else factors
+    return Geometry(
+        shape=shape,
+        spacing=tuple(geometry.spacing[source] * abs(step) for source, step in zip(sources, steps, strict=True)),
+        origin=index_to_world(geometry, offset),
+        direction=tuple(
+            tuple(row[source] if step > 0 else -row[source] + 0.0 for source, step in zip(sources, steps, strict=True))
+            for row in geometry.direction
+        ),
+    )
+
+
+def orientation(geometry: Geometry) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Return which array axis runs along each axis of the world, and the world's axes that it runs against.
+
+    Args:
+        geometry: A voxel grid.
+
+    Example:
+        >>> orientation(Geometry(shape=(2, 3), spacing=(1.0, 2.0), direction=((0, -1), (1, 0))))
+        ((1, 0), (0,))
+    """
+    rows = geometry.direction
+    orders = itertools.permutations(range(len(rows)))
+    best = max(orders, key=lambda order: sum(abs(row[axis]) for row, axis in zip(rows, order, strict=True)))
+    against = tuple(place for place, axis in enumerate(best) if rows[place][axis] < 0)
+    return best, against

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
-from scipy import ndimage
+import scipy  # its subpackages are imported at their first use, which keeps ours light
 
-from mia_functional import _check
+from mia_functional._core import checks
 from mia_functional.geometry import Geometry
 from mia_functional.typing import Array, Shape, Spacing
 
@@ -107,15 +107,15 @@ def head(
     Source:
         H. Gudbjartsson and S. Patz, The Rician distribution of noisy MRI data, 1995, doi 10.1002/mrm.1910340618.
     """
-    size = _check.integers("head", "shape", shape, length=3, minimum=1)
-    step = _check.spacing("head", spacing, 3)
-    if not (0 <= _check.number("head", "noise", noise) <= 1 and 0 <= _check.number("head", "bias", bias) < 1):
-        _check.invalid_value("head", "noise, bias", "lie within 0 and 1", (noise, bias))
+    size = checks.integers("head", "shape", shape, length=3, minimum=1)
+    step = checks.spacing("head", spacing, 3)
+    if not (0 <= checks.number("head", "noise", noise) <= 1 and 0 <= checks.number("head", "bias", bias) < 1):
+        checks.invalid_value("head", "noise, bias", "lie within 0 and 1", (noise, bias))
     if rng is not None:
         _generator("head", rng)
     parts = ANATOMY if rng is None else tuple(_vary(part, rng) for part in ANATOMY)
     labels, mask, t1, t2 = _paint(parts, _places(size, np.eye(3) if rng is None else _tilt(rng)))
-    images = [ndimage.gaussian_filter(image * np.float32(SCALE), 0.5) for image in (t1, t2)]
+    images = [scipy.ndimage.gaussian_filter(image * np.float32(SCALE), 0.5) for image in (t1, t2)]
     if rng is not None:
         images = [_noisy(image * _bias_field(rng, size, bias), noise * SCALE, rng) for image in images]
     origin = tuple(-s * (n - 1) / 2 for n, s in zip(size, step, strict=True))
@@ -138,7 +138,7 @@ def cohort(
         ['Subject_1', 'Subject_2']
     """
     _generator("cohort", rng)
-    total = _check.integer("cohort", "count", count, minimum=1)
+    total = checks.integer("cohort", "count", count, minimum=1)
     for number, own in enumerate(rng.spawn(total), start=1):
         age, gpa = round(float(own.uniform(22, 36)), 1), round(float(own.uniform(2.0, 4.0)), 2)
         gender = "female" if own.random() < 0.5 else "male"
@@ -164,12 +164,12 @@ def degrade(rng: np.random.Generator, labels: Array, *, displacement: float = 1.
         (True, True)
     """
     _generator("degrade", rng)
-    _check.shaped("degrade", "labels", labels)
-    if _check.number("degrade", "displacement", displacement) < 0 or _check.number("degrade", "width", width) < 0:
-        _check.invalid_value("degrade", "displacement, width", "not be negative", (displacement, width))
+    checks.shaped("degrade", "labels", labels)
+    if checks.number("degrade", "displacement", displacement) < 0 or checks.number("degrade", "width", width) < 0:
+        checks.invalid_value("degrade", "displacement, width", "not be negative", (displacement, width))
     places = np.indices(labels.shape, dtype=np.float32)
     for axis, size in enumerate(labels.shape):
-        field = ndimage.gaussian_filter(rng.standard_normal(labels.shape, dtype=np.float32), width)
+        field = scipy.ndimage.gaussian_filter(rng.standard_normal(labels.shape, dtype=np.float32), width)
         places[axis] += displacement * field / max(float(field.std()), 1e-12)
         np.clip(np.rint(places[axis], out=places[axis]), 0, size - 1, out=places[axis])
     return labels[tuple(places.astype(np.intp))]
@@ -178,7 +178,7 @@ def degrade(rng: np.random.Generator, labels: Array, *, displacement: float = 1.
 def _generator(function: str, rng: object) -> None:
     """Refuse what is no source of randomness."""
     if not isinstance(rng, np.random.Generator):
-        _check.invalid_kind(function, "rng", "be a numpy.random.Generator", type(rng).__name__)
+        checks.invalid_kind(function, "rng", "be a numpy.random.Generator", type(rng).__name__)
 
 
 def _vary(part: Ellipsoid, rng: np.random.Generator) -> Ellipsoid:

@@ -10,7 +10,8 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from mia_functional import _array, _check
+from mia_functional import _array
+from mia_functional._core import checks
 
 Sample: TypeAlias = Mapping[str, Any]
 """Arrays by category, and `subject`."""
@@ -70,7 +71,7 @@ def above_percentile(sample: Sample, *, value: float, percentile: float = 50, ca
         images whose darkest voxels are so many that they are the percentile.
     """
     if not 0 <= percentile <= 100:
-        _check.invalid_value("above_percentile", "percentile", "lie within 0 and 100", percentile)
+        checks.invalid_value("above_percentile", "percentile", "lie within 0 and 100", percentile)
     return bool(np.percentile(_voxels("above_percentile", sample, category), percentile) > value)
 
 
@@ -100,7 +101,7 @@ def of_subjects(names: Collection[str]) -> Predicate:
         False
     """
     if isinstance(names, str) or not isinstance(names, Collection):
-        _check.invalid_kind("of_subjects", "names", "be a collection of identifiers", repr(names))
+        checks.invalid_kind("of_subjects", "names", "be a collection of identifiers", repr(names))
     return partial(_of_subjects, frozenset(names))
 
 
@@ -112,7 +113,7 @@ def all_of(*predicates: Predicate) -> Predicate:
         False
     """
     for predicate in predicates:
-        _check.call("all_of", "predicates", predicate, "`non_black`")
+        checks.call("all_of", "predicates", predicate, "`non_black`")
     return partial(_all_of, predicates)
 
 
@@ -129,7 +130,7 @@ def _all_of(predicates: tuple[Predicate, ...], sample: Sample) -> bool:
 def _voxels(function: str, sample: Sample, category: str) -> Any:
     """Return a category of a sample as a NumPy array."""
     if not isinstance(sample, Mapping):
-        _check.invalid_kind(function, "sample", "be a dictionary of arrays by category", _check.described(sample))
+        checks.invalid_kind(function, "sample", "be a dictionary of arrays by category", checks.described(sample))
     if category not in sample:
-        _check.invalid_value(function, "sample", f"hold {category}", ", ".join(sample))
+        checks.invalid_value(function, "sample", f"hold {category}", ", ".join(sample))
     return _array.to_numpy(sample[category])

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from mia_functional import _check, _optional
+from mia_functional._core import checks, optional
 from mia_functional.typing import Shape
 
 
@@ -38,7 +38,7 @@ def mask_pairs(*, shape: Shape | None = None, dimensions: tuple[int, int] = (1, 
     Returns:
         A strategy of tuples of two NumPy boolean arrays.
     """
-    strategies = _optional.require("hypothesis.strategies")
+    strategies = optional.require("hypothesis.strategies")
     drawn = _shapes(shape, dimensions, largest)
     return drawn.flatmap(lambda size: strategies.tuples(masks(shape=size), masks(shape=size)))
 
@@ -61,10 +61,8 @@ def label_maps(
     Returns:
         A strategy of NumPy uint8 arrays.
     """
-    values = _check.integers("label_maps", "labels", tuple(labels), minimum=0)
-    return _arrays(
-        np.uint8, _optional.require("hypothesis.strategies").sampled_from(values), shape, dimensions, largest
-    )
+    values = checks.integers("label_maps", "labels", tuple(labels), minimum=0)
+    return _arrays(np.uint8, optional.require("hypothesis.strategies").sampled_from(values), shape, dimensions, largest)
 
 
 def spacings(ndim: int, *, smallest: float = 0.1, largest: float = 10.0) -> Any:
@@ -78,7 +76,7 @@ def spacings(ndim: int, *, smallest: float = 0.1, largest: float = 10.0) -> Any:
     Returns:
         A strategy of tuples of floats.
     """
-    strategies = _optional.require("hypothesis.strategies")
+    strategies = optional.require("hypothesis.strategies")
     return strategies.tuples(*[strategies.floats(smallest, largest)] * ndim)
 
 
@@ -115,7 +113,7 @@ def check_metric(
         Traceback (most recent call last):
         AssertionError: the value must lie within (0.0, 1.0); got ...
     """
-    hypothesis, strategies = _optional.require("hypothesis"), _optional.require("hypothesis.strategies")
+    hypothesis, strategies = optional.require("hypothesis"), optional.require("hypothesis.strategies")
     cases = mask_pairs().flatmap(
         lambda pair: strategies.tuples(
             strategies.just(pair),
@@ -169,15 +167,15 @@ def _same(law: str, found: float, expected: float) -> None:
 def _shapes(shape: Shape | None, dimensions: tuple[int, int], largest: int) -> Any:
     """Return a strategy of shapes, or of the one that is given."""
     if shape is not None:
-        return _optional.require("hypothesis.strategies").just(tuple(shape))
-    low, high = _check.integers("testing", "dimensions", dimensions, length=2, minimum=1)
-    numpy = _optional.require("hypothesis.extra.numpy")
+        return optional.require("hypothesis.strategies").just(tuple(shape))
+    low, high = checks.integers("testing", "dimensions", dimensions, length=2, minimum=1)
+    numpy = optional.require("hypothesis.extra.numpy")
     return numpy.array_shapes(
-        min_dims=low, max_dims=high, max_side=_check.integer("testing", "largest", largest, minimum=1)
+        min_dims=low, max_dims=high, max_side=checks.integer("testing", "largest", largest, minimum=1)
     )
 
 
 def _arrays(dtype: Any, elements: Any, shape: Shape | None, dimensions: tuple[int, int], largest: int) -> Any:
     """Return a strategy of arrays."""
-    numpy = _optional.require("hypothesis.extra.numpy")
+    numpy = optional.require("hypothesis.extra.numpy")
     return numpy.arrays(dtype, _shapes(shape, dimensions, largest), elements=elements)

@@ -26,7 +26,7 @@ from mia_functional.assembly import (
     start,
     total,
     vote,
-    voxels,
+    voxelwise,
 )
 
 REDUCTIONS = (mean, last, maximum, total, vote(range(4)))
@@ -105,8 +105,8 @@ def test_an_array_of_slices_or_voxels_becomes_the_volume(xp, axis, reduction):
 
 @pytest.mark.parametrize("reduction", REDUCTIONS, ids=name_of)
 def test_listed_slices_that_follow_each_other_are_taken_together(xp, reduction, monkeypatch):
-    monkeypatch.setattr(voxels, "ROWS", 8)
-    monkeypatch.setattr(voxels, "THICK", 32)
+    monkeypatch.setattr(voxelwise, "ROWS", 8)
+    monkeypatch.setattr(voxelwise, "THICK", 32)
     shape = (5, 4, 70)
     indices = indexing.slices(shape, axis=(1, 2))
     rng = np.random.default_rng(0)
@@ -319,9 +319,9 @@ def test_voxels_of_a_subject_need_no_memory_for_each_sample():
     shape = (40, 40, 40)
     table = Table(Cohort(("A",), (shape,)), (0,), (indexing.voxels(shape),))
     plane = np.ones(1600, dtype=np.float32)
-    voxels = tuple(indexing.voxels(shape[1:]))
+    voxelwise = tuple(indexing.voxels(shape[1:]))
     predictions = (
-        ({"subject": ("A",) * 1600, "index": tuple((k, *voxel) for voxel in voxels)}, plane) for k in range(40)
+        ({"subject": ("A",) * 1600, "index": tuple((k, *voxel) for voxel in voxelwise)}, plane) for k in range(40)
     )
     tracemalloc.start()
     ((_, volume),) = assemble_subjects(table, predictions)

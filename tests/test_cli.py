@@ -48,7 +48,7 @@ def test_evaluate_prints_tables_names_the_failed_and_writes_the_values(cohort, c
     assert lines[2:5] == [["case1", name, "1.000", "0.000"] for name in ("cube", "2", "all")]
     assert lines[5] == ["case2", "cube", f"{36 / 54:.3f}", "0.500"]
     assert ["cube", "HDRFDST95", "0.250", "0.250", "2"] in lines
-    assert mia.evaluation.read_csv(cohort / "x.csv")[0].value == 1
+    assert mia.reporting.read_csv(cohort / "x.csv")[0].value == 1
     status, out, _ = run(capsys, "summarize", cohort / "x.csv")
     assert status == 0
     assert ["cube", "HDRFDST95", "0.250", "0.250", "2"] in [line.split() for line in out.splitlines()]

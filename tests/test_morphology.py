@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from mia_functional import _distances
 from mia_functional.morphology import (
     border,
     bounding_box,
     connected_components,
     distance_transform,
+    euclidean,
     largest_components,
 )
 
@@ -54,7 +54,7 @@ def test_distances_equal_brute_force(shape, spacing):
     mask = noise(2, shape, 0.05)
     expected = brute_transform(mask, spacing)
     np.testing.assert_allclose(distance_transform(mask, spacing=spacing), expected, rtol=1e-12)
-    squares = _distances.squared_distances(mask, spacing=spacing)
+    squares = euclidean.squared_distances(mask, spacing=spacing)
     np.testing.assert_allclose(np.sqrt(squares), expected, rtol=1e-12)
 
 
@@ -121,7 +121,7 @@ def test_near_distances_are_replaced_where_they_do_not_reach(xp):
     for last in (5, 25):
         wanted = np.zeros_like(targets)
         wanted[last] = True
-        got = xp.run(lambda t, w: _distances.nearest_squares(t, w, spacing=(1.0, 1.0, 1.0)), targets, wanted)
+        got = xp.run(lambda t, w: euclidean.nearest_squares(t, w, spacing=(1.0, 1.0, 1.0)), targets, wanted)
         np.testing.assert_array_equal(got[: last + 1, 0, 0], np.arange(last + 1.0) ** 2)
 
 
@@ -235,13 +235,13 @@ def test_where_the_library_has_a_transform_of_its_own_it_is_asked(monkeypatch):
     def scipys(mask, spacing):
         return array_api_strict.asarray(ndimage.distance_transform_edt(np.asarray(mask), sampling=spacing))
 
-    monkeypatch.setattr(_distances._array, "is_cupy", lambda _: True)
-    monkeypatch.setattr(_distances._array, "cupy_distances", scipys)
+    monkeypatch.setattr(euclidean._array, "is_cupy", lambda _: True)
+    monkeypatch.setattr(euclidean._array, "cupy_distances", scipys)
     mask, spacing = noise(8, (6, 7, 8)), SPACINGS[1]
     expected = ndimage.distance_transform_edt(~mask, sampling=spacing)
     array = array_api_strict.asarray(mask)
     np.testing.assert_array_equal(np.asarray(distance_transform(array, spacing=spacing)), expected)
-    squares = _distances.nearest_squares(array, array, spacing=spacing)
+    squares = euclidean.nearest_squares(array, array, spacing=spacing)
     np.testing.assert_allclose(np.asarray(squares), expected**2, rtol=1e-15)
     empty = distance_transform(array_api_strict.zeros((2, 3), dtype=array_api_strict.bool), spacing=(1.0, 1.0))
     assert np.all(np.isinf(np.asarray(empty)))

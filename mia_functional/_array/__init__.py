@@ -1,7 +1,7 @@
 """The one folder that knows array libraries: everything else is written against the standard, with what is here."""
 
-from mia_functional._array.control import by_platform, fold, loop, program, result_like, reuse
-from mia_functional._array.libraries import (
+from mia_functional._array.backends import (
+    cupy_distances,
     from_numpy,
     is_cupy,
     is_jax,
@@ -17,7 +17,8 @@ from mia_functional._array.libraries import (
     to_numpy,
     together,
 )
-from mia_functional._array.numbers import (
+from mia_functional._array.compilation import by_platform, compiled, gathered, host_call, program, result_like, reuse
+from mia_functional._array.dtypes import (
     accumulator_dtype,
     dtype_kind,
     has_float64,
@@ -26,19 +27,9 @@ from mia_functional._array.numbers import (
     ratio,
     widest_float,
 )
-from mia_functional._array.planes import (
-    compiled,
-    cupy_distances,
-    each,
-    gathered,
-    host_call,
-    in_slabs,
-    replace_if,
-    scan,
-    window,
-)
-from mia_functional._array.randomness import integers, normal, split, uniform
-from mia_functional._array.sums import (
+from mia_functional._array.loops import each, fold, in_slabs, loop, replace_if, scan, window
+from mia_functional._array.random import integers, normal, split, uniform
+from mia_functional._array.reductions import (
     add_up,
     any_weight,
     histogram,
@@ -49,7 +40,7 @@ from mia_functional._array.sums import (
     totals,
     weighted_sum,
 )
-from mia_functional._array.writing import (
+from mia_functional._array.updates import (
     along,
     block,
     clamp,

@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from mia_functional import _check
+from mia_functional._core import checks
+from mia_functional.adapters.host_samples import from_host, on_host, seed
 from mia_functional.transforms import Sample, Transform
 from mia_functional.transforms.composition import present
-from mia_functional.transforms.foreign import from_host, on_host, seed
 
 LOCK = threading.Lock()
 """They draw from global numbers: one thread at a time, so that draws do not depend on the others."""
@@ -35,7 +35,7 @@ def lift(transform: Callable[..., Any], *, image: str = "images", labels: str | 
     Raises:
         ValueError: The sample, when it comes, lacks a category, or image and labels differ in spatial shape.
     """
-    _check.call("lift", "transform", transform, "`MirrorTransform()`")
+    checks.call("lift", "transform", transform, "`MirrorTransform()`")
     return partial(_apply, transform, image, () if labels is None else (labels,))
 
 

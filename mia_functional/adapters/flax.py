@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from mia_functional import _check, _optional
+from mia_functional._core import checks, optional
 
 
 def arrays(batch: Mapping[str, Any]) -> dict[str, Any]:
@@ -37,8 +37,8 @@ def to_device(batches: Iterable[Mapping[str, Any]], *, ahead: int = 2, device: A
         >>> [batch["x"].tolist() for batch in to_device([{"x": np.array([1])}, {"x": np.array([2])}], ahead=1)]
         [[1], [2]]
     """
-    limit = _check.integer("to_device", "ahead", ahead, minimum=1)
-    jax = _optional.require("jax")
+    limit = checks.integer("to_device", "ahead", ahead, minimum=1)
+    jax = optional.require("jax")
     waiting: deque[dict[str, Any]] = deque()
     for batch in batches:
         waiting.append(jax.device_put(arrays(batch), device))

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from mia_functional import _optional
+from mia_functional._core import optional
 from mia_functional.dataset import Samples, collate
 
 
@@ -14,6 +14,6 @@ def pipeline(samples: Samples, *, batch_size: int, seed: int | None = None) -> A
         batch_size: Samples in a batch; a smaller rest is left out.
         seed: Shuffles the samples; in order where left out.
     """
-    source = _optional.require("grain").MapDataset.source(samples)
+    source = optional.require("grain").MapDataset.source(samples)
     ordered = source if seed is None else source.seed(seed).shuffle()
     return ordered.batch(batch_size, drop_remainder=True, batch_fn=collate)

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, TypeAlias
 
-from mia_functional import _optional
+from mia_functional._core import optional
 
 Log: TypeAlias = Callable[[int, Mapping[str, float]], None]
 """A function of a step and of scalars by name."""
@@ -29,7 +29,7 @@ def event_file(folder: str | os.PathLike[str]) -> Iterator[Log]:
         ...     len(list(pathlib.Path(folder).glob("events.out.tfevents.*")))
         1
     """
-    writer: Any = _optional.require("tensorboard.summary").Writer(os.fspath(folder))
+    writer: Any = optional.require("tensorboard.summary").Writer(os.fspath(folder))
 
     def log(step: int, scalars: Mapping[str, float]) -> None:
         for name, value in scalars.items():

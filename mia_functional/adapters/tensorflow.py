@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from mia_functional import _optional
+from mia_functional._core import optional
 from mia_functional.typing import SampleSequence
 
 
@@ -29,7 +29,7 @@ def dataset(samples: SampleSequence) -> Any:
     Args:
         samples: From `dataset.samples`; all must have the shapes of the first.
     """
-    tensorflow = _optional.require("tensorflow")
+    tensorflow = optional.require("tensorflow")
     first = next(generate(samples))
     signature = {
         name: tensorflow.TensorSpec(value.shape, value.dtype)

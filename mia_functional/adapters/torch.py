@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from mia_functional import _check, _optional
+from mia_functional._core import checks, optional
 from mia_functional.dataset import Samples, collate
 
-torch: Any = _optional.require("torch")
+torch: Any = optional.require("torch")
 
 
 def tensors(batch: Mapping[str, Any], *, channels_first: bool = True, device: Any = None) -> dict[str, Any]:
@@ -31,7 +31,7 @@ def tensors(batch: Mapping[str, Any], *, channels_first: bool = True, device: An
         torch.Size([2, 3, 4, 5])
     """
     if not isinstance(batch, Mapping):
-        _check.invalid_kind("tensors", "batch", "be a dictionary of arrays by category", _check.described(batch))
+        checks.invalid_kind("tensors", "batch", "be a dictionary of arrays by category", checks.described(batch))
     arrays = {name: value for name, value in batch.items() if isinstance(value, np.ndarray)}
     if channels_first:
         place = 0 if isinstance(batch.get("subject"), str) else 1

@@ -7,15 +7,15 @@ from typing import Any
 
 import numpy as np
 
-from mia_functional import _check, _optional
+from mia_functional._core import checks, optional
+from mia_functional.adapters.host_samples import from_host, on_host, seed
 from mia_functional.geometry import Geometry
-from mia_functional.images import from_itk, to_itk
+from mia_functional.images.conversion import from_itk, to_itk
 from mia_functional.transforms import Sample, Transform
 from mia_functional.transforms.composition import present
-from mia_functional.transforms.foreign import from_host, on_host, seed
 
-torch: Any = _optional.require("torch")
-torchio: Any = _optional.require("torchio")
+torch: Any = optional.require("torch")
+torchio: Any = optional.require("torchio")
 
 LOCK = threading.Lock()
 """TorchIO draws from PyTorch's global numbers: one thread at a time, so that draws do not depend on the others."""
@@ -40,7 +40,7 @@ def lift(
     Raises:
         ValueError: The sample, when it comes, lacks a category, or images and labels differ in spatial shape.
     """
-    _check.call("lift", "transform", transform, "`torchio.RandomAffine()`")
+    checks.call("lift", "transform", transform, "`torchio.RandomAffine()`")
     return partial(_apply, transform, images, labels)
 
 

@@ -1,10 +1,10 @@
 """Patches back into volumes: reductions, windows, and the functions that assemble."""
 
-from mia_functional.assembly.places import Place, placements
-from mia_functional.assembly.planes import assemble_planes, merge_planes
+from mia_functional.assembly.incremental import add, finish, start
+from mia_functional.assembly.placement import Place, placements
 from mia_functional.assembly.reductions import Reduction, last, maximum, mean, total, vote
 from mia_functional.assembly.sliding import sliding_window
-from mia_functional.assembly.steps import add, finish, start
+from mia_functional.assembly.streaming import assemble_planes, merge_planes
 from mia_functional.assembly.subjects import assemble_subjects
 from mia_functional.assembly.volumes import assemble
 from mia_functional.assembly.windows import Window, gaussian, hann, uniform

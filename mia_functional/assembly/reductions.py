@@ -9,8 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from mia_functional import _array, _check
-from mia_functional.assembly.places import Place
+from mia_functional import _array
+from mia_functional._core import checks
+from mia_functional.assembly.placement import Place
 from mia_functional.typing import Array, Shape
 
 VOTES = 2**15 - 1
@@ -45,13 +46,13 @@ def check_reduction(function: str, reduction: object) -> None:
     """Refuse what is no reduction."""
     if not isinstance(reduction, Reduction):
         needed = "be a Reduction such as `mean` or `vote(labels)`"
-        _check.invalid_kind(function, "reduction", needed, _check.described(reduction))
+        checks.invalid_kind(function, "reduction", needed, checks.described(reduction))
 
 
 def _sums(patch: Array, shape: Shape) -> Array:
     """Return zeros in the dtype of sums."""
     if _array.dtype_kind(patch) in ("complex", "other"):
-        _check.invalid_kind("assembly", "patches", "hold real numbers", f"dtype {patch.dtype}")
+        checks.invalid_kind("assembly", "patches", "hold real numbers", f"dtype {patch.dtype}")
     return _array.zeros(_array.library(patch), shape, _array.accumulator_dtype(patch), patch)
 
 
@@ -64,7 +65,7 @@ def _lowest(patch: Array, shape: Shape) -> Array:
     """Return the smallest value of the dtype everywhere."""
     kind = _array.dtype_kind(patch)
     if kind not in ("float", "integer"):
-        _check.invalid_kind("maximum", "patches", "hold real numbers", f"dtype {patch.dtype}")
+        checks.invalid_kind("maximum", "patches", "hold real numbers", f"dtype {patch.dtype}")
     low = -math.inf if kind == "float" else _array.library(patch).iinfo(patch.dtype).min
     volume = _zeros(patch, shape)
     volume += low
@@ -193,9 +194,9 @@ def _no_votes(labels: tuple[int, ...], patch: Array, shape: Shape) -> Array:
     """Return a count of zero for every voxel and label."""
     xp = _array.library(patch)
     if _array.dtype_kind(patch) != "integer":
-        _check.invalid_kind("vote", "patches", "hold integer labels", f"dtype {patch.dtype}")
+        checks.invalid_kind("vote", "patches", "hold integer labels", f"dtype {patch.dtype}")
     if any(not xp.iinfo(patch.dtype).min <= label <= xp.iinfo(patch.dtype).max for label in labels):
-        _check.invalid_value("vote", "labels", f"be numbers that patches of {patch.dtype} can hold", labels)
+        checks.invalid_value("vote", "labels", f"be numbers that patches of {patch.dtype} can hold", labels)
     return _array.zeros(xp, (*shape, len(labels)), xp.int16, patch)
 
 
@@ -205,7 +206,7 @@ def _cast(labels: tuple[int, ...], state: Array, patch: Array, place: Place) -> 
     votes = xp.stack([patch == label for label in labels], axis=-1)
     if not _array.is_traced(patch) and not bool(xp.all(xp.any(votes, axis=-1))):
         others = sorted(set(np.unique(_array.to_numpy(patch)).tolist()).difference(labels))
-        _check.invalid_value("vote", "patches", f"hold only the labels {labels}", others)
+        checks.invalid_value("vote", "patches", f"hold only the labels {labels}", others)
     return _array.reuse(_count, state, votes, place)
 
 
@@ -260,9 +261,9 @@ def vote(labels: Sequence[int]) -> Reduction:
         >>> vote((0, 1)).name
         'vote'
     """
-    chosen = _check.integers("vote", "labels", labels, minimum=-(2**31))
+    chosen = checks.integers("vote", "labels", labels, minimum=-(2**31))
     if not chosen or len(set(chosen)) < len(chosen) or max(chosen) >= 2**31:
-        _check.invalid_value("vote", "labels", "be different whole numbers of at most 32 bits", chosen)
+        checks.invalid_value("vote", "labels", "be different whole numbers of at most 32 bits", chosen)
     return _vote(chosen)
 
 

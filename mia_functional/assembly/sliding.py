@@ -8,10 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from mia_functional import _array, _check
-from mia_functional.assembly.places import Place, each_column, extent, placements
-from mia_functional.assembly.stacked import add_batch, in_rows
-from mia_functional.assembly.steps import add, finish, start
+from mia_functional import _array
+from mia_functional._core import checks
+from mia_functional.assembly.incremental import add, finish, start
+from mia_functional.assembly.jax_grid import add_batch, in_rows
+from mia_functional.assembly.placement import Place, each_column, extent, placements
 from mia_functional.assembly.volumes import typed
 from mia_functional.assembly.windows import Window, uniform
 from mia_functional.extraction import extract
@@ -58,17 +59,17 @@ def sliding_window(
         [0.0, 2.0, 4.0, 6.0, 8.0]
     """
     _array.namespace("sliding_window", volume=volume)
-    patch = _check.integers("sliding_window", "patch_shape", patch_shape, minimum=1)
-    number = _check.integer("sliding_window", "batch_size", batch_size, minimum=1)
+    patch = checks.integers("sliding_window", "patch_shape", patch_shape, minimum=1)
+    number = checks.integer("sliding_window", "batch_size", batch_size, minimum=1)
     size = tuple(volume.shape[: len(patch)])
     if len(size) < len(patch):
-        _check.invalid_value("sliding_window", "patch_shape", f"have at most {volume.ndim} entries", patch)
+        checks.invalid_value("sliding_window", "patch_shape", f"have at most {volume.ndim} entries", patch)
     padded = tuple(map(max, size, patch))
-    _check.call("sliding_window", "function", function, "a network")
+    checks.call("sliding_window", "function", function, "a network")
     stride = tuple(max(voxels // 2, 1) for voxels in patch) if step is None else step
     grid = patches(padded, patch, step=stride)
     if any(part > voxels for part, voxels in zip(np.broadcast_to(stride, len(patch)), patch, strict=True)):
-        _check.invalid_value("sliding_window", "step", f"be at most the patch, {patch}", step)
+        checks.invalid_value("sliding_window", "step", f"be at most the patch, {patch}", step)
     (places,) = placements(grid, padded, window=window)
     whole = extract(volume, tuple(slice(0, voxels) for voxels in padded)) if padded != size else volume
     run = partial(_array.program, _scanned) if _array.is_jax(volume) else _looped
@@ -82,10 +83,10 @@ def _predictions(function: Callable[[Array], Array], read: Callable[[Any], Array
     outputs = function(_array.stack(parts[0], parts[1:], count))
     expected = (count, *patch)
     if not hasattr(outputs, "shape"):
-        _check.invalid_kind("sliding_window", "function", "return an array", type(outputs).__name__)
+        checks.invalid_kind("sliding_window", "function", "return an array", type(outputs).__name__)
     if tuple(outputs.shape[: len(expected)]) != expected:
         needed = f"return predictions {expected}, channels aside"
-        _check.invalid_value("sliding_window", "function", needed, tuple(outputs.shape))
+        checks.invalid_value("sliding_window", "function", needed, tuple(outputs.shape))
     return outputs
 
 

@@ -7,12 +7,13 @@ from typing import Any, NamedTuple, NoReturn, Protocol
 
 import numpy as np
 
-from mia_functional import _array, _check
-from mia_functional.assembly.places import Place, fit, place_at, place_in
+from mia_functional import _array
+from mia_functional._core import checks
+from mia_functional.assembly.incremental import added, start
+from mia_functional.assembly.placement import Place, fit, place_at, place_in
 from mia_functional.assembly.reductions import Reduction, check_reduction, mean
-from mia_functional.assembly.steps import added, start
 from mia_functional.assembly.volumes import alike, filled, typed
-from mia_functional.assembly.voxels import chosen, table_of, turns
+from mia_functional.assembly.voxelwise import chosen, table_of, turns
 from mia_functional.assembly.windows import Window, uniform
 from mia_functional.indexing import sides
 from mia_functional.typing import Array, Index, Margin, SampleSequence, Shape
@@ -115,7 +116,7 @@ def assemble_subjects(
             voxels remain uncovered.
     """
     check_reduction("assemble_subjects", reduction)
-    _check.call("assemble_subjects", "window", window, "`gaussian`")
+    checks.call("assemble_subjects", "window", window, "`gaussian`")
     waiting = dict(_waiting(samples, margin))
     begun: dict[str, Begun] = {}
     for batch in _each(predictions):
@@ -133,7 +134,7 @@ def assemble_subjects(
     rest = {name: part.left for name, part in begun.items()}
     for name, count in (rest | {name: len(indices) for name, (_, indices, _) in waiting.items()}).items():
         actual = f"none for {count} of {name!r}"
-        _check.invalid_value("assemble_subjects", "predictions", "hold every sample once", actual)
+        checks.invalid_value("assemble_subjects", "predictions", "hold every sample once", actual)
 
 
 def _waiting(samples: SampleTable, margin: Margin) -> Iterator[tuple[str, tuple[Shape, Any, Any]]]:
@@ -154,13 +155,13 @@ def _each(predictions: Iterable[tuple[Mapping[str, Any], Any]]) -> Iterator[Batc
     for pair in predictions:
         if not isinstance(pair, tuple | list) or len(pair) != 2 or not isinstance(pair[0], Mapping):
             needed = "be pairs of a sample, a dictionary, and its prediction"
-            _check.invalid_kind("assemble_subjects", "predictions", needed, type(pair).__name__)
+            checks.invalid_kind("assemble_subjects", "predictions", needed, type(pair).__name__)
         sample, prediction = pair
         outputs = dict(prediction) if isinstance(prediction, Mapping) else {None: prediction}
         if not {"subject", "index"} <= sample.keys() or not outputs:
             needed = "have a sample with `subject` and `index`, and at least one output"
             actual = f"{', '.join(map(str, sample))} and {len(outputs)} outputs"
-            _check.invalid_value("assemble_subjects", "predictions", needed, actual)
+            checks.invalid_value("assemble_subjects", "predictions", needed, actual)
         for output in outputs.values():
             _array.namespace("assemble_subjects", predictions=output)
         if isinstance(sample["subject"], str):
@@ -171,7 +172,7 @@ def _each(predictions: Iterable[tuple[Mapping[str, Any], Any]]) -> Iterator[Batc
         counts = {len(names), *(output.shape[0] for output in outputs.values())}
         if len(counts) != 1:
             needed = f"have one entry per sample of a batch, {len(names)}"
-            _check.invalid_value("assemble_subjects", "predictions", needed, sorted(counts))
+            checks.invalid_value("assemble_subjects", "predictions", needed, sorted(counts))
         rows = defaultdict(list)
         for row, name in enumerate(names):
             rows[name].append(row)
@@ -194,7 +195,7 @@ def _begin(shape: Shape, indices: Any, table: Any, dtype: Any) -> Begun:
 def _refuse(subject: str, index: Index) -> NoReturn:
     """Refuse a prediction that no sample waits for."""
     actual = f"one more of {subject!r} at {index}"
-    _check.invalid_value("assemble_subjects", "predictions", "hold every sample once", actual)
+    checks.invalid_value("assemble_subjects", "predictions", "hold every sample once", actual)
 
 
 def _key(index: Index) -> Any:
@@ -247,7 +248,7 @@ def _same_outputs(subject: Begun, batch: Batch) -> None:
     """Refuse predictions with other outputs than those before, or of another library or dtype."""
     if subject.patches and batch.outputs.keys() != subject.patches.keys():
         needed = f"have the outputs {', '.join(map(str, subject.patches))}"
-        _check.invalid_value("assemble_subjects", "predictions", needed, ", ".join(map(str, batch.outputs)))
+        checks.invalid_value("assemble_subjects", "predictions", needed, ", ".join(map(str, batch.outputs)))
     for name, first in subject.patches.items():
         alike("assemble_subjects", first, batch.outputs[name])
 

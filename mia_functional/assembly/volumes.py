@@ -5,12 +5,13 @@ from typing import Any
 
 import numpy as np
 
-from mia_functional import _array, _check
-from mia_functional.assembly.places import PATCHES, fit, refuse_gaps, walk
+from mia_functional import _array
+from mia_functional._core import checks
+from mia_functional.assembly.incremental import added, start
+from mia_functional.assembly.jax_grid import is_stacked, of_stacked
+from mia_functional.assembly.placement import PATCHES, fit, refuse_gaps, walk
 from mia_functional.assembly.reductions import Reduction, check_reduction, mean
-from mia_functional.assembly.stacked import is_stacked, of_stacked
-from mia_functional.assembly.steps import added, start
-from mia_functional.assembly.voxels import joined, of_table, table_of, thickened
+from mia_functional.assembly.voxelwise import joined, of_table, table_of, thickened
 from mia_functional.assembly.windows import Window, uniform
 from mia_functional.indexing import Boxes, sides
 from mia_functional.typing import Array, Index, Margin, Shape
@@ -86,7 +87,7 @@ def assemble(
         state = start(part, size, reduction=reduction) if state is None else state
         state = added("assemble", state, part, place, reduction)
     if state is None:
-        _check.invalid_value("assemble", "patches", "hold at least one patch", "none")
+        checks.invalid_value("assemble", "patches", "hold at least one patch", "none")
     return filled("assemble", typed(reduction.finish(state), part, dtype), covered, fill)
 
 
@@ -95,13 +96,13 @@ def checked_request(
 ) -> Shape:
     """Return the shape of a volume; refuse kinds of arguments that would fail somewhere within."""
     check_reduction(function, reduction)
-    _check.call(function, "window", window, "`gaussian`")
+    checks.call(function, "window", window, "`gaussian`")
     for argument, value, needed in (("patches", patches, "an array or arrays"), ("indices", indices, "indices")):
         if not isinstance(value, Iterable) and not hasattr(value, "shape"):
-            _check.invalid_kind(function, argument, f"be {needed} one after the other", _check.described(value))
+            checks.invalid_kind(function, argument, f"be {needed} one after the other", checks.described(value))
     if getattr(patches, "ndim", 1) == 0:
-        _check.invalid_value(function, "patches", "have an axis for the patches", "a single number")
-    return _check.integers(function, "shape", shape, minimum=1)
+        checks.invalid_value(function, "patches", "have an axis for the patches", "a single number")
+    return checks.integers(function, "shape", shape, minimum=1)
 
 
 def paired(function: str, patches: Any, walked: Iterator[Any]) -> Iterator[tuple[Array, Any]]:
@@ -127,7 +128,7 @@ def alike(function: str, first: Array, patch: Array) -> None:
     kinds = [(_array.namespace(function, **{argument: array}), array.dtype) for array in (first, patch)]
     if kinds[0] != kinds[1]:
         needed = f"be of one library and dtype, {type(first).__name__} of {first.dtype}"
-        _check.invalid_kind(function, argument, needed, f"{type(patch).__name__} of {patch.dtype}")
+        checks.invalid_kind(function, argument, needed, f"{type(patch).__name__} of {patch.dtype}")
 
 
 def filled(function: str, volume: Array, covered: list[Any], fill: float | None) -> Array:

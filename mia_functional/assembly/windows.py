@@ -5,7 +5,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from mia_functional import _check
+from mia_functional._core import checks
 
 Window: TypeAlias = Callable[[int], Any]
 """From the size of a patch along one axis: its weights along that axis (NumPy floats, all positive)."""
@@ -58,7 +58,7 @@ def profile(window: Window, start: int, stop: int, size: int) -> Any:
     """
     weights = np.asarray(window(stop - start), dtype=np.float64)
     if weights.shape != (stop - start,) or not (np.isfinite(weights).all() and (weights > 0).all()):
-        _check.invalid_value("assembly", "window", f"give {stop - start} finite weights > 0", weights)
+        checks.invalid_value("assembly", "window", f"give {stop - start} finite weights > 0", weights)
     return weights[max(-start, 0) : size - start]
 
 

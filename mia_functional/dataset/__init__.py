@@ -1,16 +1,17 @@
 """From files to a dataset to samples: discover subjects, create an HDF5 file, open it, read any part of it."""
 
-from mia_functional.dataset.batches import collate, prefetch
+from mia_functional.dataset.batching import collate, prefetch
 from mia_functional.dataset.creation import create
-from mia_functional.dataset.description import Category, Dataset, Entry, Storage, Subject
-from mia_functional.dataset.discovery import discover
-from mia_functional.dataset.layouts import discover_bids, discover_decathlon, discover_nnunet, discover_table
 from mia_functional.dataset.opening import open
 from mia_functional.dataset.reading import close, files, geometry, read, view
-from mia_functional.dataset.samples import Samples, at_epoch, samples
+from mia_functional.dataset.records import Category, Dataset, Storage
+from mia_functional.dataset.sample_spec import Drawn, Extract
+from mia_functional.dataset.sampling import Samples, at_epoch, samples
 from mia_functional.dataset.traversal import Sample, traverse
 from mia_functional.dataset.verification import file_digests, info, scales, verify
-from mia_functional.dataset.wishes import Drawn, Extract
+from mia_functional.discovery.layouts import discover_bids, discover_decathlon, discover_nnunet, discover_table
+from mia_functional.discovery.patterns import discover
+from mia_functional.discovery.records import Entry, Subject
 
 __all__ = [
     "Category",

@@ -7,7 +7,7 @@ import secrets
 import sys
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor, as_completed, wait
-from contextlib import ExitStack, closing, contextmanager, nullcontext, suppress
+from contextlib import closing, contextmanager, nullcontext, suppress
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -16,13 +16,11 @@ from typing import Any, NamedTuple, TypeAlias
 import h5py
 import numpy as np
 
-from mia_functional import _check, images
-from mia_functional.dataset import handles
-from mia_functional.dataset.description import Load, Storage, Subject
-from mia_functional.dataset.parts import Part, build, fingerprint, published, read_part, usable, write_all, write_part
-from mia_functional.dataset.places import Plan, give_up, moved, planned, reserve
-from mia_functional.dataset.storage import checked_place, write_file
-from mia_functional.dataset.tables import (
+from mia_functional import images
+from mia_functional._core import checks
+from mia_functional.dataset._hdf5 import handles
+from mia_functional.dataset._hdf5.allocation import Plan, give_up, moved, planned, reserve
+from mia_functional.dataset._hdf5.metadata import (
     Tables,
     check_same_entries,
     digest_of_files,
@@ -30,26 +28,34 @@ from mia_functional.dataset.tables import (
     scale_of,
     tables_of,
 )
+from mia_functional.dataset._hdf5.writer import checked_place, write_file
+from mia_functional.dataset.checkpoints import (
+    Part,
+    build,
+    fingerprint,
+    published,
+    read_part,
+    usable,
+    write_all,
+    write_part,
+)
+from mia_functional.dataset.locking import LOCK, empty, locked
+from mia_functional.dataset.records import Storage
 from mia_functional.dataset.traversal import Transform, check_work, checked, sample_of
+from mia_functional.discovery.records import Load, Subject
 from mia_functional.typing import Progress
-
-if sys.platform != "win32":
-    import fcntl
 
 DEFAULT = Storage()
 """Uncompressed, with relative paths, and flushed to the disk."""
 
+
 NOTE = "create: this happened with the subject"
 """What is added to an error, before the identifier."""
 
-LOCK = "lock"
-"""Name of the file, beside the parts, that a run holds a lock on."""
 
 RUN = "run"
 """Name of the file, beside the parts, with the word that their names begin with."""
 
-HELD: set[int] = set()
-"""Locks of this process, as descriptors: they must not be those of the processes that are forked from it."""
 
 Make: TypeAlias = Callable[[int, Subject, Path], str]
 """Makes the part of a subject (its position comes first) at a path and returns the identifier."""
@@ -131,7 +137,7 @@ def create(
     check_work("create", load, transform, executor)
     check_options(storage, progress)
     if metadata_only and (transform is not None or not storage.paths):
-        _check.invalid_value("create", "metadata_only", "be without `transform`, and with paths", storage)
+        checks.invalid_value("create", "metadata_only", "be without `transform`, and with paths", storage)
     check_same_entries(subjects)
     place = checked_place(Path(path), overwrite=overwrite)
     stamps = [fingerprint(subject, storage, voxels=not metadata_only) for subject in subjects]
@@ -156,9 +162,9 @@ def create(
 def check_options(storage: object, progress: object) -> None:
     """Refuse other kinds of options."""
     if not isinstance(storage, Storage):
-        _check.invalid_kind("create", "storage", "be a `Storage`", repr(storage))
+        checks.invalid_kind("create", "storage", "be a `Storage`", repr(storage))
     if progress is not None:
-        _check.call("create", "progress", progress, "`print`")
+        checks.call("create", "progress", progress, "`print`")
 
 
 def join(place: Path, parts: Sequence[Path], headers: Sequence[Part], tables: Tables, storage: Storage) -> None:
@@ -210,63 +216,6 @@ def run_in(folder: Path, *, overwrite: bool, resume: bool, durable: bool) -> str
         with published(folder / RUN, durable=durable) as stream:
             write_all(stream, secrets.token_hex(4).encode())
     return (folder / RUN).read_text()
-
-
-def empty(folder: Path) -> None:
-    """Delete all in a folder but its lock."""
-    for path in folder.iterdir():
-        if path.name != LOCK:
-            path.unlink(missing_ok=True)
-
-
-@contextmanager
-def locked(place: Path, folder: Path) -> Iterator[None]:
-    """Hold the lock of a folder; the system releases it when the process ends, in whatever way."""
-    lock = lock_of(place, folder)
-    HELD.add(lock)
-    try:
-        yield
-    finally:
-        if lock in HELD:
-            HELD.remove(lock)
-            with suppress(OSError):
-                fcntl.flock(lock, fcntl.LOCK_UN)
-            os.close(lock)
-
-
-def lock_of(place: Path, folder: Path) -> int:
-    """Return the lock of a folder, as a descriptor; a run that ends takes both away, and then they are made again."""
-    while True:
-        with suppress(FileExistsError):
-            folder.mkdir()
-        with suppress(FileNotFoundError), ExitStack() as stack:
-            lock = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT, 0o666)
-            stack.callback(os.close, lock)
-            hold(place, lock)
-            if os.path.samestat(os.fstat(lock), os.stat(folder / LOCK)):
-                stack.pop_all()
-                return lock
-
-
-def hold(place: Path, lock: int) -> None:
-    """Lock an open file, if the drive has locks; refuse if another run did."""
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        raise BlockingIOError(f"create: another run is at work on {place}.") from None
-    except OSError:
-        pass
-
-
-def let_go() -> None:
-    """Close the locks of the parent in a process that was forked from it; the parent still holds them."""
-    for lock in HELD:
-        os.close(lock)
-    HELD.clear()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=let_go)
 
 
 def finished(

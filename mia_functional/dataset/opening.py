@@ -4,10 +4,13 @@ import os
 from collections.abc import Hashable
 from typing import Any
 
-from mia_functional import _check, images
-from mia_functional.dataset import guard, handles, verification
-from mia_functional.dataset.description import Category, Dataset, Files, Load, is_name
-from mia_functional.dataset.tables import CATEGORIES, FILE_ROOT, NAMES, PROPERTIES, SHAPES, SUBJECTS, Tables
+from mia_functional import images
+from mia_functional._core import checks
+from mia_functional.dataset import verification
+from mia_functional.dataset._hdf5 import handles, validation
+from mia_functional.dataset._hdf5.metadata import CATEGORIES, FILE_ROOT, NAMES, PROPERTIES, SHAPES, SUBJECTS, Tables
+from mia_functional.dataset.records import Category, Dataset, Files
+from mia_functional.discovery.records import Load, is_name
 from mia_functional.typing import Shape
 
 CACHE_BYTES = 1 << 30
@@ -50,17 +53,17 @@ def open(
         ...     open(f"{folder}/cohort.h5").subjects
         ('A',)
     """
-    _check.call("open", "load", load, "`images.read`")
+    checks.call("open", "load", load, "`images.read`")
     if not isinstance(load, Hashable):
-        _check.invalid_kind("open", "load", "be a function that can be hashed", _check.described(load))
-    most = _check.integer("open", "cache_bytes", cache_bytes, minimum=0)
+        checks.invalid_kind("open", "load", "be a function that can be hashed", checks.described(load))
+    most = checks.integer("open", "cache_bytes", cache_bytes, minimum=0)
     place = os.path.abspath(path)
     handle = handles.opened(place)
     files = Files(root=folder(place, handle.tables, root), load=load, cache_bytes=most)
     dataset = described(place, handle, files)
     faults = verification.verify(dataset) if verify else ()
     if faults:
-        guard.refuse(place, faults[0])
+        validation.refuse(place, faults[0])
     return dataset
 
 
@@ -76,8 +79,8 @@ def described(path: str, handle: handles.Handle, files: Files) -> Dataset:
     lengths = {len(entry) for entry in (*shapes.values(), *([grids] if grids else []))}
     unfit = [name for name in (*subjects, *names) if not is_name(name)]
     if unfit or len(set(subjects)) != len(subjects) or not lengths <= {len(subjects)}:
-        guard.refuse(path, "its tables contradict each other")
-    stored = set(guard.group_at(handle.file, "data")) if "data" in handle.file else set()
+        validation.refuse(path, "its tables contradict each other")
+    stored = set(validation.group_at(handle.file, "data")) if "data" in handle.file else set()
     found = tuple(category_from(name, shapes[name], grids, tables, stored) for name in names)
     return Dataset(
         path=path, subjects=subjects, categories=found, grids=grids, digest=handle.digest,

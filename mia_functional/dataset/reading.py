@@ -10,10 +10,12 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from mia_functional import _check, images
-from mia_functional.dataset import decoded, guard, handles, hints
-from mia_functional.dataset.description import Dataset, category_of, check_dataset, subject_number
-from mia_functional.dataset.tables import FILE_ROOT, FILES, PROPERTIES
+from mia_functional import images
+from mia_functional._core import checks
+from mia_functional.dataset import hints, volume_cache
+from mia_functional.dataset._hdf5 import handles, validation
+from mia_functional.dataset._hdf5.metadata import FILE_ROOT, FILES, PROPERTIES
+from mia_functional.dataset.records import Dataset, category_of, check_dataset, subject_number
 from mia_functional.geometry import Geometry
 from mia_functional.typing import Array, Shape
 
@@ -63,7 +65,7 @@ def read(
     try:
         part = taken(dataset, subject, category, index)
     except IndexError as error:
-        raise IndexError(_check.message("read", "index", "lie within the array", f"{index} ({error})")) from None
+        raise IndexError(checks.message("read", "index", "lie within the array", f"{index} ({error})")) from None
     if places is not None:
         part = chosen(part, places)
     if out is not None:
@@ -74,27 +76,27 @@ def read(
 def check_request(dataset: Dataset, subject: str | int, category: str, index: Where) -> None:
     """Refuse kinds of arguments that NumPy or a dictionary would take for something else."""
     check_dataset("read", dataset)
-    if not isinstance(subject, str) and not _check.is_integer(subject):
-        _check.invalid_kind("read", "subject", "be an identifier or a position", repr(subject))
+    if not isinstance(subject, str) and not checks.is_integer(subject):
+        checks.invalid_kind("read", "subject", "be an identifier or a position", repr(subject))
     if not isinstance(category, str):
-        _check.invalid_kind("read", "category", "be the name of one category", repr(category))
+        checks.invalid_kind("read", "category", "be the name of one category", repr(category))
     for entry in index if isinstance(index, tuple) else (index,):
-        span = _check.is_span(entry) and entry.step != 0
-        if not (span or _check.is_integer(entry) or isinstance(entry, EllipsisType)):
+        span = checks.is_span(entry) and entry.step != 0
+        if not (span or checks.is_integer(entry) or isinstance(entry, EllipsisType)):
             needed = "be of integers, slices of them with a step other than 0, and `...`"
-            _check.invalid_kind("read", "index", needed, _check.described(entry))
+            checks.invalid_kind("read", "index", needed, checks.described(entry))
 
 
 def written(part: Any, out: Array) -> Array:
     """Return `out` with a part written to it; refuse what cannot hold it."""
     if isinstance(part, tuple | str):
-        _check.invalid_value("read", "out", "be left out for texts", type(out).__name__)
+        checks.invalid_value("read", "out", "be left out for texts", type(out).__name__)
     if not isinstance(out, np.ndarray) or not out.flags.writeable:
-        _check.invalid_kind("read", "out", "be a NumPy array that can be written to", type(out).__name__)
+        checks.invalid_kind("read", "out", "be a NumPy array that can be written to", type(out).__name__)
     if not np.can_cast(part.dtype, out.dtype, "same_kind"):
-        _check.invalid_kind("read", "out", f"be able to hold {part.dtype}", out.dtype)
+        checks.invalid_kind("read", "out", f"be able to hold {part.dtype}", out.dtype)
     if out.shape != part.shape:
-        _check.invalid_value("read", "out", f"have the shape of the part, {part.shape}", f"shape {out.shape}")
+        checks.invalid_value("read", "out", f"have the shape of the part, {part.shape}", f"shape {out.shape}")
     np.copyto(out, part, casting="same_kind")
     return out
 
@@ -186,13 +188,13 @@ def looked_up(dataset: Dataset, subject: str | int, category: str) -> tuple[Any,
     key = (dataset.path, dataset.digest, number, category)
     if not found.stored and dataset.files is not None:
         grid = partial(grid_of, dataset, number)
-        return decoded.volume(dataset, number, found, paths(dataset, number, category), grid), None
+        return volume_cache.volume(dataset, number, found, paths(dataset, number, category), grid), None
     with handles.LOCK:
         pair = handles.VIEWS.get(key) or handles.array_at(handles.expected(*key[:2]), number, category)
         texts = isinstance(pair[0], tuple)
         actual = (len(pair[0]),) if texts else pair[0].shape
         if math.prod(actual) != math.prod(shape) if texts else actual != shape:
-            guard.refuse(dataset.path, f"{name} is {actual} and not {shape}")
+            validation.refuse(dataset.path, f"{name} is {actual} and not {shape}")
         handles.VIEWS[key] = handles.VIEWS[(*key[:2], subject, category)] = pair
     return pair
 
@@ -204,7 +206,7 @@ def close(dataset: Dataset) -> None:
         dataset: From `open`.
     """
     check_dataset("close", dataset)
-    decoded.forget(dataset.path)
+    volume_cache.forget(dataset.path)
     handles.release(dataset.path)
 
 
@@ -212,8 +214,8 @@ def paths(dataset: Dataset, number: int, category: str) -> tuple[str, ...]:
     """Return the files of a category of a subject, relative to the folder of the files."""
     table = handles.expected(dataset.path, dataset.digest).tables.get(FILES.format(category))
     if table is None:
-        guard.refuse(dataset.path, f"it holds neither arrays nor files of {category}")
-    return decoded.checked_names(dataset.path, tuple(map(str, table[number])))
+        validation.refuse(dataset.path, f"it holds neither arrays nor files of {category}")
+    return volume_cache.checked_names(dataset.path, tuple(map(str, table[number])))
 
 
 def from_hdf5(array: Any, index: Where) -> Any:
@@ -228,7 +230,7 @@ def from_hdf5(array: Any, index: Where) -> Any:
     try:
         block = array[tuple(slice(span.start, span.stop) for span in spans)]
     except (OSError, RuntimeError) as error:
-        guard.refuse(array.file.filename, f"{array.name} cannot be read ({error})")
+        validation.refuse(array.file.filename, f"{array.name} cannot be read ({error})")
     return block[tuple(slice(None, None, e.step) if isinstance(e, slice) else 0 for e in wanted)]
 
 
@@ -246,16 +248,16 @@ def channels(dataset: Dataset, category: str, entries: str | Sequence[str], inde
     """
     found = category_of("read", dataset, category)
     if not isinstance(entries, Sequence):
-        _check.invalid_kind("read", "entries", "be a name or a sequence of names", _check.described(entries))
+        checks.invalid_kind("read", "entries", "be a name or a sequence of names", checks.described(entries))
     names = [entries] if isinstance(entries, str) else list(entries)
     unknown = [name for name in names if name not in found.entries]
     if unknown or not names:
-        _check.invalid_value(
+        checks.invalid_value(
             "read", "entries", f"be of {', '.join(found.entries) or 'a file that names them'}", entries
         )
     wanted = index if isinstance(index, tuple) else (index,)
     if (... in wanted and wanted[-1] is not ...) or len(wanted) - (... in wanted) >= len(found.shapes[0]):
-        _check.invalid_value("read", "index", "leave the last axis to `entries`", index)
+        checks.invalid_value("read", "index", "leave the last axis to `entries`", index)
     places = [found.entries.index(name) for name in names]
     if isinstance(entries, str):
         return places[0]
@@ -285,7 +287,7 @@ def geometry(dataset: Dataset, subject: str | int) -> Geometry:
     """
     found = grid_of(dataset, subject_number("geometry", dataset, subject))
     if found is None:
-        _check.invalid_value("geometry", "dataset", "tell where its images lie", dataset)
+        checks.invalid_value("geometry", "dataset", "tell where its images lie", dataset)
     return found
 
 

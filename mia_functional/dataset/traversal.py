@@ -7,8 +7,9 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from mia_functional import _check, _parallel, images
-from mia_functional.dataset.description import RESERVED, Entry, Load, Subject, check_name
+from mia_functional import images
+from mia_functional._core import checks, ordered_map
+from mia_functional.discovery.records import RESERVED, Entry, Load, Subject, check_name
 from mia_functional.geometry import Geometry, differences
 
 Sample: TypeAlias = dict[str, Any]
@@ -55,28 +56,28 @@ def traverse(
     """
     check_subjects(subjects)
     check_work("traverse", load, transform, executor)
-    return _parallel.ordered(partial(sample_of, load=load, transform=transform), subjects, executor=executor)
+    return ordered_map.ordered(partial(sample_of, load=load, transform=transform), subjects, executor=executor)
 
 
 def check_subjects(subjects: object) -> None:
     """Refuse what cannot be gone through."""
     if not isinstance(subjects, Iterable):
-        _check.invalid_kind("traverse", "subjects", "be several `Subject`", repr(subjects))
+        checks.invalid_kind("traverse", "subjects", "be several `Subject`", repr(subjects))
 
 
 def check_work(function: str, load: object, transform: object, executor: object) -> None:
     """Refuse what cannot load, transform or run."""
-    _check.call(function, "load", load, "`images.read`")
+    checks.call(function, "load", load, "`images.read`")
     if transform is not None:
-        _check.call(function, "transform", transform, "`on(...)` returns")
+        checks.call(function, "transform", transform, "`on(...)` returns")
     if executor is not None and not isinstance(executor, Executor):
-        _check.invalid_kind(function, "executor", "be a `concurrent.futures.Executor`", repr(executor))
+        checks.invalid_kind(function, "executor", "be a `concurrent.futures.Executor`", repr(executor))
 
 
 def check_subject(subject: object) -> None:
     """Refuse what is no subject."""
     if not isinstance(subject, Subject):
-        _check.invalid_kind("traverse", "subjects", "be several `Subject`", f"{subject!r} among them")
+        checks.invalid_kind("traverse", "subjects", "be several `Subject`", f"{subject!r} among them")
 
 
 def sample_of(subject: Subject, *, load: Load, transform: Transform | None) -> Sample:
@@ -94,7 +95,7 @@ def load_subject(subject: Subject, load: Load) -> Sample:
         entries = [entry for entry in subject.entries if entry.category == category]
         files = [entry for entry in entries if entry.path is not None]
         if files and len(files) != len(entries):
-            _check.invalid_value("traverse", "subjects", "have files or values in a category, not both", category)
+            checks.invalid_value("traverse", "subjects", "have files or values in a category, not both", category)
         images = (load_entry(subject, entry, load, places) for entry in files)
         sample[category] = stacked(images, len(files)) if files else row(entries)
     if places:
@@ -111,7 +112,7 @@ def load_entry(subject: Subject, entry: Entry, load: Load, places: list[tuple[En
     if names:
         actual = "; ".join(f"{name} {getattr(geometry, name)} and {getattr(grid, name)}" for name in names)
         needed = f"lie on one grid ({entry.path} and {first.path} of {subject.name})"
-        _check.invalid_value("traverse", "images", needed, actual)
+        checks.invalid_value("traverse", "images", needed, actual)
     return with_channels(array, geometry)
 
 
@@ -119,11 +120,11 @@ def checked_pair(pair: Any, entry: Entry) -> tuple[Any, Geometry]:
     """Return what a loader returned for a file; refuse what is no array with its geometry."""
     needed = "return an array and its Geometry"
     if not isinstance(pair, tuple) or len(pair) != 2 or not isinstance(pair[1], Geometry):
-        _check.invalid_kind("traverse", "load", needed, f"{type(pair).__name__} for {entry.path}")
+        checks.invalid_kind("traverse", "load", needed, f"{type(pair).__name__} for {entry.path}")
     shape, grid = tuple(getattr(pair[0], "shape", ())), pair[1].shape
     if shape[: len(grid)] != grid or len(shape) > len(grid) + 1:
         needed = f"{needed}, whose shape is that of the array, with or without channels"
-        _check.invalid_value("traverse", "load", needed, f"{shape} and {grid} for {entry.path}")
+        checks.invalid_value("traverse", "load", needed, f"{shape} and {grid} for {entry.path}")
     return pair
 
 
@@ -161,7 +162,7 @@ def common_kind(whole: Any, image: Any) -> Any:
     fitting = [kind for kind in (np.int64, np.uint64) if np.iinfo(kind).min <= low and high <= np.iinfo(kind).max]
     if not fitting:
         needed = "have integers in a category that one type of 64 bits holds"
-        _check.invalid_value("traverse", "subjects", needed, f"{low} and {high}")
+        checks.invalid_value("traverse", "subjects", needed, f"{low} and {high}")
     return np.dtype(fitting[0])
 
 
@@ -176,17 +177,17 @@ def row(entries: list[Entry]) -> Any:
 def checked(sample: Sample) -> Sample:
     """Return a transformed sample; refuse names that cannot be stored, and images that left their geometry behind."""
     if not isinstance(sample, dict) or not {"subject", "geometry"} <= sample.keys():
-        _check.invalid_kind("traverse", "transform", "return the sample, a dictionary", type(sample).__name__)
+        checks.invalid_kind("traverse", "transform", "return the sample, a dictionary", type(sample).__name__)
     check_name("traverse", "subject", sample["subject"])
     geometry = sample["geometry"]
     if not isinstance(geometry, Geometry | None):
-        _check.invalid_kind("traverse", "transform", "return a Geometry as `geometry`, or none", repr(geometry))
+        checks.invalid_kind("traverse", "transform", "return a Geometry as `geometry`, or none", repr(geometry))
     for name, array in sample.items():
         check_name("traverse", "transform", name)
         shape = tuple(getattr(array, "shape", ()))
         if geometry is not None and len(shape) == len(geometry.shape) + 1 and shape[:-1] != geometry.shape:
             needed = "change `geometry` with the shape of the images"
-            _check.invalid_value("traverse", "transform", needed, f"{name} {shape} on {geometry.shape}")
+            checks.invalid_value("traverse", "transform", needed, f"{name} {shape} on {geometry.shape}")
     return sample
 
 
@@ -200,8 +201,8 @@ def categories(sample: Sample) -> tuple[str, ...]:
     lost = [name for name in sample if name in RESERVED and name not in BESIDES]
     if lost:
         needed = f"return categories under names that are none of {', '.join(RESERVED)}"
-        _check.invalid_value("create", "transform", needed, ", ".join(lost))
+        checks.invalid_value("create", "transform", needed, ", ".join(lost))
     found = tuple(name for name in sample if name not in RESERVED)
     if not found:
-        _check.invalid_value("create", "transform", "leave at least one category", f"none of {sample['subject']}")
+        checks.invalid_value("create", "transform", "leave at least one category", f"none of {sample['subject']}")
     return found

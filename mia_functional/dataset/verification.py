@@ -6,11 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from mia_functional.dataset import decoded, guard, handles
-from mia_functional.dataset.description import Category, Dataset, subject_number
-from mia_functional.dataset.parts import digest, digest_of_texts
+from mia_functional.dataset import volume_cache
+from mia_functional.dataset._hdf5 import handles, validation
+from mia_functional.dataset._hdf5.metadata import DIGESTS, FILE_DIGESTS, SCALES, number_name
+from mia_functional.dataset.checkpoints import digest, digest_of_texts
 from mia_functional.dataset.reading import grid_of, read, view
-from mia_functional.dataset.tables import DIGESTS, FILE_DIGESTS, SCALES, number_name
+from mia_functional.dataset.records import Category, Dataset, subject_number
 from mia_functional.typing import Progress
 
 
@@ -36,7 +37,7 @@ def verify(dataset: Dataset, *, progress: Progress | None = None) -> tuple[str, 
         ...     verify(open(f"{folder}/cohort.h5"))
         ()
     """
-    decoded.forget(dataset.path)
+    volume_cache.forget(dataset.path)
     faults = list(strangers(dataset))
     for number, name in enumerate(dataset.subjects):
         faults += [fault for category in dataset.categories if (fault := fault_of(dataset, number, category))]
@@ -64,11 +65,11 @@ def strangers(dataset: Dataset) -> Iterator[str]:
     file = handles.expected(dataset.path, dataset.digest).file
     known = {category.name for category in dataset.categories}
     names = {number_name(number, len(dataset)) for number in range(len(dataset))}
-    data = guard.group_at(file, "data") if "data" in file else {}
+    data = validation.group_at(file, "data") if "data" in file else {}
     for category in data:
         if category not in known:
             yield f"The file has data/{category}, of which its tables say nothing."
-        elif extra := sorted(set(guard.group_at(data, category)) - names):
+        elif extra := sorted(set(validation.group_at(data, category)) - names):
             yield f"The file has {', '.join(extra)} in data/{category}, of which its tables say nothing."
 
 
@@ -89,7 +90,7 @@ def info(dataset: Dataset) -> str:
     """
     state = os.stat(dataset.path)
     file = handles.expected(dataset.path, dataset.digest).file
-    writer = guard.attribute(file, "format") or "another library"
+    writer = validation.attribute(file, "format") or "another library"
     lines = [
         f"{dataset.path}: {state.st_size / 1e6:.1f} MB, written by {writer}",
         f"{len(dataset)} subjects: {shortened(dataset.subjects)}",

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import numpy as np
-from scipy import ndimage
+import scipy  # its subpackages are imported at their first use, which keeps ours light
 
 SCALES = (1.0, 2.0)
 """Widths, in voxels, of the Gaussians whose responses are features."""
@@ -40,8 +40,8 @@ def features(images: Any, start: tuple[int, ...], shape: tuple[int, ...]) -> Any
     maps = []
     for channel in np.moveaxis(images, -1, 0):
         maps.append(channel[inner])
-        maps.extend(ndimage.gaussian_filter(channel, scale)[inner] for scale in SCALES)
-        maps.append(ndimage.gaussian_gradient_magnitude(channel, 1.0)[inner])
+        maps.extend(scipy.ndimage.gaussian_filter(channel, scale)[inner] for scale in SCALES)
+        maps.append(scipy.ndimage.gaussian_gradient_magnitude(channel, 1.0)[inner])
     size = maps[0].shape
     for axis, (first, length, full) in enumerate(zip(start, size, shape, strict=True)):
         place = (np.arange(first, first + length) + 0.5) / full * 2 - 1

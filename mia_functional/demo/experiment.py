@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 
 from mia_functional import (
-    _check,
+    analysis,
     assembly,
     dataset,
     evaluation,
@@ -19,8 +19,10 @@ from mia_functional import (
     images,
     indexing,
     phantoms,
+    reporting,
     transforms,
 )
+from mia_functional._core import checks
 from mia_functional.demo import classifier, cohort
 from mia_functional.typing import Progress, Shape
 
@@ -65,7 +67,7 @@ def run(folder: str | os.PathLike[str], *, seed: int = 0, force: bool = False, p
         ValueError: The seed is negative.
     """
     place = Path(folder).resolve()
-    number = _check.integer("demo", "seed", seed, minimum=0)
+    number = checks.integer("demo", "seed", seed, minimum=0)
     vacant(place, force=force)
     with tempfile.TemporaryDirectory(prefix=".mia-", dir=place.parent) as scratch:
         draft = Path(scratch) / "demo"
@@ -162,14 +164,14 @@ def draw(path: Path, data: dataset.Dataset, subject: str, prediction: Any) -> No
     middle = int(np.argmax(small.sum(axis=(1, 2))))
     t1 = dataset.read(data, subject, "images", index=(middle,), entries="T1")
     spacing = dataset.geometry(data, subject).spacing[1:]
-    axes = evaluation.plot_overlay(t1, prediction[middle], reference[middle], labels=phantoms.LABELS, spacing=spacing)
+    axes = reporting.plot_overlay(t1, prediction[middle], reference[middle], labels=phantoms.LABELS, spacing=spacing)
     axes.set_title(f"{subject}, slice {middle}")
     axes.figure.savefig(path)
 
 
 def report(folder: Path, results: evaluation.Results) -> str:
     """Write the tables and, where Matplotlib is installed, the picture; return the tables for the console."""
-    summary = evaluation.summarize(results)
-    evaluation.write_csv(folder / "results.csv", results)
-    evaluation.write_statistics_csv(folder / "statistics.csv", summary)
-    return f"{evaluation.render_console(results)}\n\n{evaluation.render_console(summary)}"
+    summary = analysis.summarize(results)
+    reporting.write_csv(folder / "results.csv", results)
+    reporting.write_statistics_csv(folder / "statistics.csv", summary)
+    return f"{reporting.render_console(results)}\n\n{reporting.render_console(summary)}"

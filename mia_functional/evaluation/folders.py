@@ -8,9 +8,10 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
-from mia_functional import _check, _parallel, images
+from mia_functional import images
+from mia_functional._core import checks, ordered_map
 from mia_functional.dataset import discover
-from mia_functional.evaluation.evaluate import Case, Names, evaluate_case, label_names, resolve, subject_of
+from mia_functional.evaluation.cases import Case, Names, evaluate_case, label_names, resolve, subject_of
 from mia_functional.evaluation.results import Failure, Results, concatenate
 from mia_functional.geometry import differences
 from mia_functional.metrics import Metric
@@ -69,7 +70,7 @@ def evaluate_folders(
     run = partial(_evaluate_pair, metrics=resolve(metrics), names=label_names(labels))
     pairs = _pairs(_files("predictions", predictions), _files("references", references))
     tables = []
-    for done, table in enumerate(_parallel.ordered(run, pairs, executor=executor), start=1):
+    for done, table in enumerate(ordered_map.ordered(run, pairs, executor=executor), start=1):
         tables.append(table)
         if progress is not None:
             progress(done, len(pairs), subject_of(table))
@@ -110,5 +111,5 @@ def _loaded(pair: Pair) -> Case:
     (prediction, place), (reference, grid) = images.read(pair.prediction), images.read(pair.reference)
     if fields := differences(place, grid):
         actual = "; ".join(f"{field} {getattr(place, field)} and {getattr(grid, field)}" for field in fields)
-        _check.invalid_value("evaluate", "predictions", f"lie on the grid of the reference, {pair.reference}", actual)
+        checks.invalid_value("evaluate", "predictions", f"lie on the grid of the reference, {pair.reference}", actual)
     return Case(pair.subject, prediction, reference, grid.spacing)

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from mia_functional import _check
+from mia_functional._core import checks
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,7 +96,7 @@ def concatenate(parts: Iterable[Results]) -> Results:
     for row in rows:
         key = (row.subject, row.label, row.metric)
         if key in seen:
-            _check.invalid_value("concatenate", "parts", "have every subject, label and metric once", f"{key} twice")
+            checks.invalid_value("concatenate", "parts", "have every subject, label and metric once", f"{key} twice")
         seen.add(key)
     return Results(rows=rows, failures=tuple(failure for table in tables for failure in table.failures))
 
@@ -127,6 +127,6 @@ def select(
             continue
         known = tuple(dict.fromkeys(getattr(row, field) for row in results.rows))
         if value not in known:
-            _check.invalid_value("select", field, f"be one of {', '.join(known)}", repr(value))
+            checks.invalid_value("select", field, f"be one of {', '.join(known)}", repr(value))
         rows = tuple(row for row in rows if getattr(row, field) == value)
     return Results(rows=rows, failures=results.failures)

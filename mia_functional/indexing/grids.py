@@ -1,6 +1,6 @@
 """Regular indices of a volume: all of it, its slices, slabs, patches and voxels."""
 
-from mia_functional import _check
+from mia_functional._core import checks
 from mia_functional.indexing.boundaries import LARGER, Boundary, drop, shift
 from mia_functional.indexing.records import Axis, Indices
 from mia_functional.typing import Shape
@@ -32,9 +32,9 @@ def slices(shape: Shape, *, axis: int | tuple[int, ...] = 0) -> Indices:
     """
     size = _spatial("slices", shape)
     axes = axis if isinstance(axis, tuple) else (axis,)
-    places = [_check.axis("slices", entry, len(size)) for entry in axes]
+    places = [checks.axis("slices", entry, len(size)) for entry in axes]
     if not places or len(set(places)) != len(places):
-        _check.invalid_value("slices", "axis", "name at least one axis, and none of them twice", axis)
+        checks.invalid_value("slices", "axis", "name at least one axis, and none of them twice", axis)
     return Indices(grids=tuple(_replace(_full(size), place, range(size[place])) for place in places))
 
 
@@ -52,11 +52,11 @@ def slabs(shape: Shape, thickness: int, *, axis: int = 0, step: int | None = Non
         [slice(0, 2, None), slice(2, 4, None), slice(3, 5, None)]
     """
     size = _spatial("slabs", shape)
-    place = _check.axis("slabs", axis, len(size))
-    thick = _check.integer("slabs", "thickness", thickness, minimum=1)
+    place = checks.axis("slabs", axis, len(size))
+    thick = checks.integer("slabs", "thickness", thickness, minimum=1)
     if thick > size[place]:
-        _check.invalid_value("slabs", "thickness", f"be at most {size[place]}, the slices along axis {place}", thick)
-    stride = thick if step is None else _check.integer("slabs", "step", step, minimum=1)
+        checks.invalid_value("slabs", "thickness", f"be at most {size[place]}, the slices along axis {place}", thick)
+    stride = thick if step is None else checks.integer("slabs", "step", step, minimum=1)
     return Indices(grids=(_replace(_full(size), place, shift(size[place], thick, stride)),))
 
 
@@ -81,13 +81,13 @@ def patches(
         [slice(0, 2, None), slice(2, 4, None), slice(3, 5, None)]
     """
     size = _spatial("patches", shape)
-    patch = _check.integers("patches", "patch_shape", patch_shape, length=len(size), minimum=1)
-    strides = (step,) * len(size) if _check.is_integer(step) else patch if step is None else step
-    stride = _check.integers("patches", "step", strides, length=len(size), minimum=1)
-    _check.call("patches", "boundary", boundary, "`shift`")
+    patch = checks.integers("patches", "patch_shape", patch_shape, length=len(size), minimum=1)
+    strides = (step,) * len(size) if checks.is_integer(step) else patch if step is None else step
+    stride = checks.integers("patches", "step", strides, length=len(size), minimum=1)
+    checks.call("patches", "boundary", boundary, "`shift`")
     axes = tuple(map(boundary, size, patch, stride))
     if () in axes and boundary is not drop:
-        _check.invalid_value("patches", "patch_shape", f"fit into the volume, {size}, or `boundary` be {LARGER}", patch)
+        checks.invalid_value("patches", "patch_shape", f"fit into the volume, {size}, or `boundary` be {LARGER}", patch)
     return Indices(grids=(axes,))
 
 
@@ -106,8 +106,8 @@ def voxels(shape: Shape) -> Indices:
 
 def _spatial(function: str, shape: Shape) -> Shape:
     """Return a checked spatial shape."""
-    size = _check.integers(function, "shape", shape, minimum=1)
-    _check.not_empty(function, "shape", size)
+    size = checks.integers(function, "shape", shape, minimum=1)
+    checks.not_empty(function, "shape", size)
     return size
 
 

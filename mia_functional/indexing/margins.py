@@ -1,6 +1,6 @@
 """Context around indices: the same number of voxels on both sides of an axis, or one for each side."""
 
-from mia_functional import _check
+from mia_functional._core import checks
 from mia_functional.typing import Index, Margin
 
 
@@ -22,7 +22,7 @@ def dilate(index: Index, margin: Margin) -> Index:
         (slice(-2, 6, None), slice(6, 8, None))
     """
     if not isinstance(index, tuple):
-        _check.invalid_kind("dilate", "index", "be a tuple of whole numbers and slices", repr(index))
+        checks.invalid_kind("dilate", "index", "be a tuple of whole numbers and slices", repr(index))
     return widened("dilate", index, margin)
 
 
@@ -40,21 +40,21 @@ def sides(function: str, margin: Margin, axes: int) -> tuple[tuple[int, int], ..
         ((1, 1), (0, 2))
     """
     listed = margin.tolist() if hasattr(margin, "tolist") else margin
-    entries = (listed,) * axes if _check.is_integer(listed) else listed
+    entries = (listed,) * axes if checks.is_integer(listed) else listed
     if not isinstance(entries, tuple | list) or len(entries) != axes:
-        _check.invalid_value(function, "margin", f"be a number or have {axes} entries, one per axis", repr(listed))
+        checks.invalid_value(function, "margin", f"be a number or have {axes} entries, one per axis", repr(listed))
     pairs = [entry if isinstance(entry, tuple | list) else (entry, entry) for entry in entries]
-    checked = [_check.integers(function, "margin", pair, length=2, minimum=0) for pair in pairs]
+    checked = [checks.integers(function, "margin", pair, length=2, minimum=0) for pair in pairs]
     return tuple((before, after) for before, after in checked)
 
 
 def _widen(function: str, entry: int | slice, width: tuple[int, int]) -> int | slice:
     """Return one entry of an index with voxels more on its sides; refuse steps, and what is no whole number."""
-    if not (_check.is_integer(entry) or (_check.is_span(entry) and entry.step in (None, 1))):
-        _check.invalid_kind(function, "index", "hold whole numbers, and slices of them without a step", repr(entry))
+    if not (checks.is_integer(entry) or (checks.is_span(entry) and entry.step in (None, 1))):
+        checks.invalid_kind(function, "index", "hold whole numbers, and slices of them without a step", repr(entry))
     if width == (0, 0):
         return entry
     start, stop = (entry.start, entry.stop) if isinstance(entry, slice) else (entry, entry + 1)
     if start is None or stop is None:
-        _check.invalid_kind(function, "index", "have a start and a stop where there is a margin", repr(entry))
+        checks.invalid_kind(function, "index", "have a start and a stop where there is a margin", repr(entry))
     return slice(start - width[0], stop + width[1])

@@ -6,7 +6,8 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from mia_functional import _array, _check
+from mia_functional import _array
+from mia_functional._core import checks
 from mia_functional.indexing.boundaries import LARGER, Boundary, shift
 from mia_functional.indexing.records import Boxes, patches_at
 from mia_functional.typing import Shape, Sliceable
@@ -39,9 +40,9 @@ def random_patches(
         >>> list(random_patches(np.random.default_rng(0), (9,), (12,), count=1, boundary=overhang))
         [(slice(0, 12, None),)]
     """
-    size = _check.integers("random_patches", "shape", shape, minimum=1)
+    size = checks.integers("random_patches", "shape", shape, minimum=1)
     first, last, extent = _room("random_patches", rng, size, patch_shape, boundary)
-    number = _check.integer("random_patches", "count", count, minimum=0)
+    number = checks.integer("random_patches", "count", count, minimum=0)
     return patches_at(rng.integers(first, last, size=(number, len(size)), endpoint=True), extent)
 
 
@@ -79,14 +80,14 @@ def random_patches_at(
         >>> sorted({index[0].start for index in random_patches_at(np.random.default_rng(0), mask, (3,), count=50)})
         [0, 3, 6]
     """
-    _check.shaped("random_patches_at", "mask_or_weights", mask_or_weights)
-    patch = _check.integers("random_patches_at", "patch_shape", patch_shape, minimum=1)
+    checks.shaped("random_patches_at", "mask_or_weights", mask_or_weights)
+    patch = checks.integers("random_patches_at", "patch_shape", patch_shape, minimum=1)
     size = tuple(mask_or_weights.shape[: len(patch)])
     first, last, extent = _room("random_patches_at", rng, size, patch_shape, boundary)
     if tuple(mask_or_weights.shape[len(size) :]) not in ((), (1,)):
         needed = f"have {len(size)} axes, or one channel besides"
-        _check.invalid_value("random_patches_at", "mask_or_weights", needed, f"shape {tuple(mask_or_weights.shape)}")
-    number = _check.integer("random_patches_at", "count", count, minimum=0)
+        checks.invalid_value("random_patches_at", "mask_or_weights", needed, f"shape {tuple(mask_or_weights.shape)}")
+    number = checks.integer("random_patches_at", "count", count, minimum=0)
     plane = partial(_plane, mask_or_weights, len(size))
     centres = _at_weights(rng, plane, size, number) if shares is None else _at_labels(rng, plane, size, number, shares)
     return patches_at(np.clip(centres - np.floor_divide(extent, 2), first, last), extent)
@@ -97,12 +98,12 @@ def _room(
 ) -> tuple[Shape, Shape, Shape]:
     """Return the first and the last start of patches along each axis, and their voxels; refuse what does not fit."""
     if not isinstance(rng, np.random.Generator):
-        _check.invalid_kind(function, "rng", "be a numpy.random.Generator", type(rng).__name__)
-    _check.call(function, "boundary", boundary, "`shift`")
-    patch = _check.integers(function, "patch_shape", patch_shape, length=len(size), minimum=1)
+        checks.invalid_kind(function, "rng", "be a numpy.random.Generator", type(rng).__name__)
+    checks.call(function, "boundary", boundary, "`shift`")
+    patch = checks.integers(function, "patch_shape", patch_shape, length=len(size), minimum=1)
     axes = [boundary(room, voxels, 1) for room, voxels in zip(size, patch, strict=True)]
     if () in axes:
-        _check.invalid_value(function, "patch_shape", f"fit into the volume, {size}, or `boundary` be {LARGER}", patch)
+        checks.invalid_value(function, "patch_shape", f"fit into the volume, {size}, or `boundary` be {LARGER}", patch)
     extent = tuple(stop - start for (start, stop), *_ in axes)
     return tuple(axis[0][0] for axis in axes), tuple(axis[-1][0] for axis in axes), extent
 
@@ -116,21 +117,21 @@ def _at_weights(rng: np.random.Generator, plane: Weigh, size: Shape, count: int)
     """Return voxels drawn in proportion to their weights."""
     totals = _totals(plane, size)
     if not totals.sum() > 0:
-        _check.invalid_value("random_patches_at", "mask_or_weights", "hold a voxel with weight", "none")
+        checks.invalid_value("random_patches_at", "mask_or_weights", "hold a voxel with weight", "none")
     return _draw(rng, plane, size, totals, count)
 
 
 def _at_labels(rng: np.random.Generator, plane: Weigh, size: Shape, count: int, shares: Mapping[int, float]) -> Any:
     """Return voxels drawn label by label."""
     if not isinstance(shares, Mapping):
-        _check.invalid_kind("random_patches_at", "shares", "be a mapping from labels to numbers", repr(shares))
+        checks.invalid_kind("random_patches_at", "shares", "be a mapping from labels to numbers", repr(shares))
     masks: list[Weigh] = [partial(_is_label, plane, label) for label in shares]
     totals = [_totals(mask, size) for mask in masks]
-    wanted = np.array([_check.number("random_patches_at", "shares", share) for share in shares.values()])
+    wanted = np.array([checks.number("random_patches_at", "shares", share) for share in shares.values()])
     chances = np.where([total.sum() > 0 for total in totals], wanted, 0.0)
     if not (np.isfinite(wanted).all() and (wanted >= 0).all() and chances.sum() > 0):
         needed = "be finite, not negative, and positive for a label that is present"
-        _check.invalid_value("random_patches_at", "shares", needed, dict(shares))
+        checks.invalid_value("random_patches_at", "shares", needed, dict(shares))
     labels = rng.choice(len(masks), size=count, p=chances / chances.sum())
     voxels = np.empty((count, len(size)), dtype=np.int64)
     for place, (mask, total) in enumerate(zip(masks, totals, strict=True)):
@@ -151,7 +152,7 @@ def _totals(weigh: Weigh, size: Shape) -> Any:
         weights = weigh(position)
         totals[position] = weights.sum(dtype=np.float64)
         if not (np.isfinite(totals[position]) and weights.min() >= 0):
-            _check.invalid_value("random_patches_at", "mask_or_weights", "be finite and not negative", "other weights")
+            checks.invalid_value("random_patches_at", "mask_or_weights", "be finite and not negative", "other weights")
     return totals
 
 

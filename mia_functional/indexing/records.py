@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from mia_functional import _check
+from mia_functional._core import checks
 from mia_functional.typing import Index
 
 Step: TypeAlias = int | tuple[int, int]
@@ -96,10 +96,10 @@ def starts(indices: Iterable[Index]) -> Any:
     if isinstance(indices, Indices):
         return _corners(indices)
     if not isinstance(indices, Iterable):
-        _check.invalid_kind("starts", "indices", "be indices of `mia_functional.indexing`", repr(indices))
+        checks.invalid_kind("starts", "indices", "be indices of `mia_functional.indexing`", repr(indices))
     rows = [[entry.start if isinstance(entry, slice) else entry for entry in index] for index in indices]
-    if len(set(map(len, rows))) > 1 or not all(map(_check.is_integer, chain.from_iterable(rows))):
-        _check.invalid_value("starts", "indices", "have as many entries each, with explicit starts", rows[:2])
+    if len(set(map(len, rows))) > 1 or not all(map(checks.is_integer, chain.from_iterable(rows))):
+        checks.invalid_value("starts", "indices", "have as many entries each, with explicit starts", rows[:2])
     return np.array(rows, dtype=np.int32)
 
 
@@ -119,16 +119,16 @@ def patches_at(corners: Any, patch_shape: tuple[int | None, ...]) -> Boxes:
         [(slice(3, 5, None), 7)]
     """
     if not isinstance(patch_shape, tuple | list):
-        _check.invalid_kind("patches_at", "patch_shape", "be a tuple with an entry per axis", repr(patch_shape))
+        checks.invalid_kind("patches_at", "patch_shape", "be a tuple with an entry per axis", repr(patch_shape))
     table = np.array(corners)
     if table.ndim != 2 or table.shape[1] != len(patch_shape):
-        _check.invalid_value(
+        checks.invalid_value(
             "patches_at", "corners", f"be a table of {len(patch_shape)} columns", f"shape {table.shape}"
         )
     if not np.issubdtype(table.dtype, np.integer):
-        _check.invalid_kind("patches_at", "corners", "be integers", f"dtype {table.dtype}")
+        checks.invalid_kind("patches_at", "corners", "be integers", f"dtype {table.dtype}")
     sizes = [1 if size is None else size for size in patch_shape]
-    _check.integers("patches_at", "patch_shape", sizes, minimum=1)
+    checks.integers("patches_at", "patch_shape", sizes, minimum=1)
     table = table.astype(np.int32)
     table.flags.writeable = False
     return Boxes(corners=table, extent=tuple(patch_shape))

@@ -10,21 +10,15 @@ from mia_functional.metrics.agreement import (
     youden_index,
 )
 from mia_functional.metrics.boundaries import solid, surfels, voxels
-from mia_functional.metrics.catalogue import describe, listing, table_markdown
-from mia_functional.metrics.confusion import ConfusionCounts, confusion_counts, soft_confusion_counts
-from mia_functional.metrics.continuous import (
-    concordance_correlation,
-    mean_absolute_error,
-    mean_squared_error,
-    normalized_mean_squared_error,
-    normalized_root_mean_squared_error,
-    pearson_correlation,
-    r_squared,
-    reference_mean,
-    reference_norm,
-    reference_range,
-    root_mean_squared_error,
+from mia_functional.metrics.clustering import (
+    adjusted_rand_index,
+    global_consistency_error,
+    mutual_information,
+    rand_index,
+    variation_of_information,
 )
+from mia_functional.metrics.confusion import ConfusionCounts, confusion_counts, soft_confusion_counts
+from mia_functional.metrics.contingency import ConfusionMatrix, confusion_matrix, expected_cost, weighted_kappa
 from mia_functional.metrics.distance import (
     average_distance,
     average_surface_distance,
@@ -32,18 +26,11 @@ from mia_functional.metrics.distance import (
     hausdorff_distance,
     mean_average_surface_distance,
 )
+from mia_functional.metrics.documentation import describe, listing, table_markdown
 from mia_functional.metrics.image_quality import gaussian_window, peak_signal_noise_ratio, structural_similarity
-from mia_functional.metrics.matrix import ConfusionMatrix, confusion_matrix, expected_cost, weighted_kappa
 from mia_functional.metrics.merging import identity, merge
 from mia_functional.metrics.moments import PairedMoments, paired_moments
 from mia_functional.metrics.overlap import dice, f_measure, generalized_dice, jaccard, volume_similarity
-from mia_functional.metrics.partition import (
-    adjusted_rand_index,
-    global_consistency_error,
-    mutual_information,
-    rand_index,
-    variation_of_information,
-)
 from mia_functional.metrics.rates import (
     accuracy,
     fallout,
@@ -57,6 +44,27 @@ from mia_functional.metrics.rates import (
     true_negatives,
     true_positives,
 )
+from mia_functional.metrics.regression import (
+    concordance_correlation,
+    mean_absolute_error,
+    mean_squared_error,
+    normalized_mean_squared_error,
+    normalized_root_mean_squared_error,
+    pearson_correlation,
+    r_squared,
+    reference_mean,
+    reference_norm,
+    reference_range,
+    root_mean_squared_error,
+)
+from mia_functional.metrics.size import (
+    area,
+    prediction_area,
+    prediction_volume,
+    reference_area,
+    reference_volume,
+    volume,
+)
 from mia_functional.metrics.spatial import (
     PairedSpatialMoments,
     SpatialMoments,
@@ -66,16 +74,8 @@ from mia_functional.metrics.spatial import (
     spatial_moments,
 )
 from mia_functional.metrics.surface import SurfaceDistances, surface_distances
+from mia_functional.metrics.surface_agreement import boundary_iou, normalized_surface_dice, surface_overlap
 from mia_functional.metrics.table import METRICS, Metric, find, group
-from mia_functional.metrics.tolerance import boundary_iou, normalized_surface_dice, surface_overlap
-from mia_functional.metrics.volume import (
-    area,
-    prediction_area,
-    prediction_volume,
-    reference_area,
-    reference_volume,
-    volume,
-)
 
 __all__ = [
     "METRICS",

@@ -19,9 +19,9 @@ from mia_functional.metrics.confusion import (
     proportions,
     sum_of,
 )
-from mia_functional.metrics.derived import derived
-from mia_functional.metrics.matrix import ConfusionMatrix, against_rest
+from mia_functional.metrics.contingency import ConfusionMatrix, against_rest
 from mia_functional.metrics.moments import PairedMoments
+from mia_functional.metrics.statistic_or_pair import derived
 from mia_functional.typing import Array
 
 Table: TypeAlias = ConfusionCounts | ConfusionMatrix

@@ -9,8 +9,9 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from mia_functional import _array, morphology
-from mia_functional.metrics import marching
+from mia_functional import _array
+from mia_functional.metrics._kernels import marching_cubes
+from mia_functional.morphology.masks import border
 from mia_functional.typing import Array, Spacing
 
 
@@ -55,7 +56,7 @@ def surfels(mask: Array, *, spacing: Spacing) -> Elements:
     xp = _array.library(mask)
     full = 2 ** (2**mask.ndim) - 1
     codes = _codes_on_host(mask) if _array.is_numpy(mask) else _codes(mask)
-    return Elements(codes * xp.astype(codes != full, xp.uint8), marching.sizes(tuple(spacing)))
+    return Elements(codes * xp.astype(codes != full, xp.uint8), marching_cubes.sizes(tuple(spacing)))
 
 
 def _codes(mask: Array) -> Array:
@@ -108,7 +109,7 @@ def voxels(mask: Array, *, spacing: Spacing) -> Elements:
     """
     del spacing
     xp = _array.library(mask)
-    return Elements(xp.astype(morphology.border(mask), xp.uint8), np.array([False, True]))
+    return Elements(xp.astype(border(mask), xp.uint8), np.array([False, True]))
 
 
 def solid(mask: Array, *, spacing: Spacing) -> Elements:

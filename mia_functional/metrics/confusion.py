@@ -5,21 +5,19 @@ a last axis, one entry per label. Counts are exact integers: 64 bits, or 32 wher
 x64).
 """
 
-import math
 from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any, NamedTuple, Protocol, TypeVar, cast, overload
 
 import numpy as np
 
-from mia_functional import _array, _check
-from mia_functional._masks import binary, label_map, label_sets, select
-from mia_functional.metrics import codes, joint
-from mia_functional.metrics.derived import derived
+from mia_functional import _array
+from mia_functional._core import checks
+from mia_functional._label_maps import binary, label_map, label_sets, select
+from mia_functional.metrics._kernels import joint_histogram, joint_histogram_jax
+from mia_functional.metrics.inputs import countable, paired, reduced, walkable
+from mia_functional.metrics.statistic_or_pair import derived
 from mia_functional.typing import Array, Label, Labels
-
-FEW_CELLS, LARGE_CELL = 64, 2**12
-"""So few numbers, or each of so many voxels, are computed one after the other with NumPy rather than all at once."""
 
 
 class ConfusionCounts(NamedTuple):
@@ -114,11 +112,11 @@ def soft_confusion_counts(
     sets = None if labels is None else label_sets(name, labels)
     xp, (probabilities, reference) = _array.together(name, probabilities=probabilities, reference=reference)
     if _array.dtype_kind(probabilities) != "float":
-        _check.invalid_kind(name, "probabilities", "hold floats", f"dtype {probabilities.dtype}")
-    _check.not_empty(name, "reference", reference.shape)
+        checks.invalid_kind(name, "probabilities", "hold floats", f"dtype {probabilities.dtype}")
+    checks.not_empty(name, "reference", reference.shape)
     shape = tuple(reference.shape) if sets is None else (*reference.shape, len(sets))
     if tuple(probabilities.shape) != shape:
-        _check.invalid_value(name, "probabilities", f"have the shape {shape}", f"{tuple(probabilities.shape)}")
+        checks.invalid_value(name, "probabilities", f"have the shape {shape}", f"{tuple(probabilities.shape)}")
     masks = _masks(name, "reference", reference, sets)
     share = xp.astype(probabilities, _array.accumulator_dtype(probabilities))
     target = xp.astype(masks[0] if sets is None else xp.stack(masks, axis=-1), share.dtype)
@@ -129,50 +127,6 @@ def soft_confusion_counts(
         terms = [xp.where(inside, term, xp.zeros_like(term)) for term in terms]
     axes = reduced(name, axis, reference.ndim)
     return ConfusionCounts(*(xp.sum(term, axis=axes) for term in terms))
-
-
-def paired(
-    function: str, prediction: Array, reference: Array, *, mask: Array | None = None
-) -> tuple[Array, Array, Array | None]:
-    """Return a pair, and the mask as booleans: of one shape, in one library and on one device."""
-    arrays = {"prediction": prediction, "reference": reference} | ({} if mask is None else {"mask": mask})
-    _, (prediction, reference, *masks) = _array.together(function, **arrays)
-    _check.same_shape(function, prediction.shape, reference.shape)
-    _check.not_empty(function, "prediction", prediction.shape)
-    for given in masks:
-        if tuple(given.shape) != tuple(reference.shape):
-            requirement = f"have the shape of the pair, {tuple(reference.shape)}"
-            _check.invalid_value(function, "mask", requirement, tuple(given.shape))
-        return prediction, reference, binary(function, "mask", given)
-    return prediction, reference, None
-
-
-def reduced(function: str, axis: int | tuple[int, ...] | None, ndim: int) -> tuple[int, ...]:
-    """Return the axes to reduce, counted from the front: all of them for None."""
-    if axis is None:
-        return tuple(range(ndim))
-    entries = axis if isinstance(axis, tuple) else (axis,)
-    axes = tuple(_check.axis(function, entry, ndim) for entry in entries)
-    if not axes or len(set(axes)) != len(axes):
-        _check.invalid_value(function, "axis", "name at least one axis, and none of them twice", axis)
-    return axes
-
-
-def walkable(arrays: tuple[Array | None, ...], axes: tuple[int, ...]) -> bool:
-    """Tell whether arrays lie in the host's memory and what is reduced to one number is large, or such are few."""
-    shape = next(array.shape for array in arrays if array is not None)
-    cell = math.prod(shape[axis] for axis in axes)
-    few = math.prod(shape) <= FEW_CELLS * cell
-    return (few or cell >= LARGE_CELL) and all(_array.on_host(array) for array in arrays if array is not None)
-
-
-def countable(function: str, prediction: Array) -> None:
-    """Refuse more voxels than the library's integers can count."""
-    xp = _array.library(prediction)
-    limit = int(xp.iinfo(xp.__array_namespace_info__().default_dtypes()["integral"]).max)
-    if math.prod(prediction.shape) > limit:
-        requirement = f"have at most {limit} voxels without 64-bit integers"
-        _check.invalid_value(function, "prediction", requirement, tuple(prediction.shape))
 
 
 def _masks(function: str, argument: str, array: Array, sets: tuple[tuple[int, ...], ...] | None) -> list[Array]:
@@ -190,7 +144,7 @@ def _device_sizes(
     check = binary if sets is None else label_map
     maps = check(function, "prediction", arrays[0]), check(function, "reference", arrays[1])
     given = maps if arrays[2] is None else (*maps, arrays[2])
-    if sets is not None and codes.usable(given, sets, axes):
+    if sets is not None and joint_histogram_jax.usable(given, sets, axes):
         routes = partial(_counted_sizes, sets=sets), partial(_compared_sizes, sets=sets, axes=axes)
         return cast(tuple[Array, Array], _array.by_platform(*routes, *given))
     return cast(tuple[Array, Array], _array.compiled(_compared_sizes, *given, sets=sets, axes=axes))
@@ -198,7 +152,7 @@ def _device_sizes(
 
 def _counted_sizes(prediction: Array, reference: Array, mask: Array | None = None, *, sets: Any) -> tuple[Array, Array]:
     """Return the sizes from the joint counts of the label sets."""
-    counts = codes.matrix(prediction, reference, mask, sets)
+    counts = joint_histogram_jax.matrix(prediction, reference, mask, sets)
     xp = _array.library(counts)
     sizes = xp.stack([xp.linalg.diagonal(counts), xp.sum(counts, axis=1), xp.sum(counts, axis=0)], axis=-1)
     return sizes[:-1, :], xp.sum(counts, keepdims=True)[0]
@@ -254,7 +208,7 @@ def _host_sizes(
     total = np.zeros((*shape, 1), np.int64)
     for index in np.ndindex(shape):
         parts = [array[index] for array in moved]
-        sizes[index], total[index] = joint.overlap(function, parts[0], parts[1], [*parts, None][2], sets)
+        sizes[index], total[index] = joint_histogram.overlap(function, parts[0], parts[1], [*parts, None][2], sets)
     xp = _array.library(arrays[0])
     return _array.from_numpy(sizes, xp, arrays[0]), _array.from_numpy(total, xp, arrays[0])
 

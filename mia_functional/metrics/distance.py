@@ -13,12 +13,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mia_functional import _array, _check, morphology
-from mia_functional.metrics import neighbours
+from mia_functional import _array
+from mia_functional._core import checks
+from mia_functional.metrics._kernels import nearest_points
+from mia_functional.metrics._kernels.weighted_percentiles import percentiles
 from mia_functional.metrics.boundaries import solid
-from mia_functional.metrics.labels import pairs_in_turn
-from mia_functional.metrics.ranks import percentiles
-from mia_functional.metrics.reductions import (
+from mia_functional.metrics.inputs import pairs_in_turn
+from mia_functional.metrics.surface import SurfaceDistances, surface_distances
+from mia_functional.metrics.surface_reductions import (
     Direction,
     defined,
     directed,
@@ -29,7 +31,7 @@ from mia_functional.metrics.reductions import (
     pool,
     several,
 )
-from mia_functional.metrics.surface import SurfaceDistances, surface_distances
+from mia_functional.morphology.masks import DIMENSIONS, common_box
 from mia_functional.typing import Array, Label, Labels, Spacing
 
 
@@ -73,7 +75,7 @@ def hausdorff_distance(
     percents = several(percentile)
     for percent in percents:
         if not 0 <= percent <= 100:
-            _check.invalid_value("hausdorff_distance", "percentile", "lie within 0 and 100", percent)
+            checks.invalid_value("hausdorff_distance", "percentile", "lie within 0 and 100", percent)
     samples = (pool(distances),) if pooled else directions(distances)
     values = [percentiles(*sample, percents) for sample in samples]
     larger = functools.reduce(_array.library(*values).maximum, values)
@@ -221,8 +223,8 @@ def average_distance(
     if not (_array.on_host(prediction) and _array.on_host(reference)):
         return _larger_mean(surface_distances(prediction, reference, spacing=spacing, labels=labels, boundary=solid))
     groups = pairs_in_turn(name, prediction, reference, labels)
-    _check.dimensions(name, "prediction", prediction.shape, morphology.DIMENSIONS)
-    find = partial(_outside_each_other, spacing=_check.spacing(name, spacing, prediction.ndim))
+    checks.dimensions(name, "prediction", prediction.shape, DIMENSIONS)
+    find = partial(_outside_each_other, spacing=checks.spacing(name, spacing, prediction.ndim))
     calls = (_array.host_call(find, *pair, results=()) for group in groups for pair in group)
     records = tuple(SurfaceDistances(*call) for call in calls)
     return _larger_mean(records[0] if labels is None else records)
@@ -232,11 +234,13 @@ def _outside_each_other(
     prediction: NDArray[np.bool_], reference: NDArray[np.bool_], *, spacing: Spacing
 ) -> tuple[NDArray[Any], ...]:
     """Return the fields of `SurfaceDistances` between voxels; what they share is one heavy element."""
-    box = morphology.common_box(prediction, reference)
-    masks = [neighbours.pad(mask[box], spacing) for mask in (prediction, reference)]
+    box = common_box(prediction, reference)
+    masks = [nearest_points.pad(mask[box], spacing) for mask in (prediction, reference)]
     shared = np.count_nonzero(masks[0] & masks[1])
     points = [np.flatnonzero(one & ~other) for one, other in (masks, masks[::-1])]
-    distances = neighbours.both(partial(neighbours.nearest, spacing=spacing), *zip(points, masks[::-1], strict=True))
+    distances = nearest_points.both(
+        partial(nearest_points.nearest, spacing=spacing), *zip(points, masks[::-1], strict=True)
+    )
     weights = (np.ones(found.size) for found in points)
     return *(np.append(found, 0.0) for found in distances), *(np.append(mass, shared) for mass in weights)
 

@@ -10,8 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from mia_functional import _array, _check
-from mia_functional.metrics import windowed
+from mia_functional import _array
+from mia_functional._core import checks
+from mia_functional.metrics._kernels import ssim_tiles
 from mia_functional.metrics.moments import PairedMoments, from_moments, images
 from mia_functional.typing import Array
 
@@ -142,7 +143,7 @@ def _host_mean(
     xp = _array.library(p)
     peak, low, high = map(float, _constants(r, data_range, factor))
     native = _array.to_numpy(p), _array.to_numpy(r)
-    value = windowed.mean_similarity(native, weights, axes, (low, high)) if peak > 0 else math.nan
+    value = ssim_tiles.mean_similarity(native, weights, axes, (low, high)) if peak > 0 else math.nan
     return xp.astype(_array.from_numpy(np.asarray(value), xp, p), _array.widest_float(xp, p))
 
 
@@ -153,10 +154,10 @@ def _device_mean(
     xp = _array.library(p)
     peak, *constants = _constants(r, data_range, factor)
     dtype = xp.result_type(_array.accumulator_dtype(p), _array.accumulator_dtype(r))
-    reach = windowed.reach(weights, axes, p.ndim)
+    reach = ssim_tiles.reach(weights, axes, p.ndim)
     similarity = partial(_similarity, weights, axes, constants)
     total = _array.sum_in_slabs(similarity, (xp.astype(p, dtype), xp.astype(r, dtype)), reach[0])
-    similar = total / math.prod(windowed.places(p.shape, reach))
+    similar = total / math.prod(ssim_tiles.places(p.shape, reach))
     return similar if data_range is not None else xp.where(peak > 0, similar, xp.full_like(similar, math.nan))
 
 
@@ -205,21 +206,21 @@ def _window(
     function: str, window: int | Sequence[float], shape: tuple[int, ...], slice_axis: int | None
 ) -> tuple[tuple[int, ...], tuple[float, ...]]:
     """Return the axes along which the window extends, and its weights along each: ones if they are equal."""
-    sizes = window if isinstance(window, Sequence) else (1.0,) * _check.integer(function, "window", window, minimum=1)
-    total = math.fsum(weights := _check.floats(function, "window", sizes))
+    sizes = window if isinstance(window, Sequence) else (1.0,) * checks.integer(function, "window", window, minimum=1)
+    total = math.fsum(weights := checks.floats(function, "window", sizes))
     if len(weights) % 2 == 0 or weights != weights[::-1] or min(weights) < 0 or not 0 < total < math.inf:
         requirement = "have an odd size and symmetric weights that are not negative"
-        _check.invalid_value(function, "window", requirement, window)
-    across = None if slice_axis is None else _check.axis(function, slice_axis, len(shape))
+        checks.invalid_value(function, "window", requirement, window)
+    across = None if slice_axis is None else checks.axis(function, slice_axis, len(shape))
     axes = tuple(axis for axis in range(len(shape)) if axis != across)
     if not axes or min(shape[axis] for axis in axes) < len(weights):
         requirement = f"have at least {len(weights)} voxels along every axis of the window"
-        _check.invalid_value(function, "prediction", requirement, f"shape {tuple(shape)}")
+        checks.invalid_value(function, "prediction", requirement, f"shape {tuple(shape)}")
     return axes, (1.0,) * len(weights) if len(set(weights)) == 1 else tuple(weight / total for weight in weights)
 
 
 def _positive(function: str, value: float, *, argument: str = "data_range") -> float:
     """Return a positive, finite number."""
     if not 0 < value < math.inf:
-        _check.invalid_value(function, argument, "be positive and finite", value)
+        checks.invalid_value(function, argument, "be positive and finite", value)
     return float(value)

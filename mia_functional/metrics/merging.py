@@ -5,9 +5,10 @@ import operator
 from collections.abc import Callable
 from typing import Any, TypeVar, cast
 
-from mia_functional import _array, _check
+from mia_functional import _array
+from mia_functional._core import checks
 from mia_functional.metrics.confusion import ConfusionCounts
-from mia_functional.metrics.matrix import ConfusionMatrix
+from mia_functional.metrics.contingency import ConfusionMatrix
 from mia_functional.metrics.moments import PairedMoments
 from mia_functional.metrics.spatial import PairedSpatialMoments, SpatialMoments
 
@@ -43,7 +44,7 @@ def merge(statistic: Statistic, *others: Statistic) -> Statistic:
     combine = _COMBINE.get(type(statistic))
     if combine is None or any(type(part) is not type(statistic) for part in parts):
         kinds = ", ".join(sorted({type(part).__name__ for part in parts}))
-        _check.invalid_kind("merge", "others", "be counts or moments of one kind", kinds)
+        checks.invalid_kind("merge", "others", "be counts or moments of one kind", kinds)
     return cast(Statistic, functools.reduce(combine, parts))
 
 
@@ -84,7 +85,7 @@ def _add(one: Any, other: Any) -> Any:
         if isinstance(field, int | float) or _array.is_traced(field) or _array.dtype_kind(field) == "float":
             continue
         if bool(_array.library(field).any(field < 0)):
-            _check.invalid_value("merge", "others", "sum to counts that the library's integers can hold", field.dtype)
+            checks.invalid_value("merge", "others", "sum to counts that the library's integers can hold", field.dtype)
     return total
 
 

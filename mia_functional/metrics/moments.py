@@ -13,9 +13,10 @@ from typing import Any, NamedTuple, Protocol, cast, overload
 
 import numpy as np
 
-from mia_functional import _array, _check
-from mia_functional.metrics.confusion import paired, reduced, walkable
-from mia_functional.metrics.derived import derived
+from mia_functional import _array
+from mia_functional._core import checks
+from mia_functional.metrics.inputs import paired, reduced, walkable
+from mia_functional.metrics.statistic_or_pair import derived
 from mia_functional.typing import Array
 
 CHUNK = 2**13
@@ -95,7 +96,7 @@ def images(function: str, prediction: Array, reference: Array) -> tuple[Array, A
     first, second, _ = paired(function, prediction, reference)
     for argument, given, image in (("prediction", prediction, first), ("reference", reference, second)):
         if _array.dtype_kind(image) not in ("bool", "integer", "float"):
-            _check.invalid_kind(function, argument, "hold real numbers", f"dtype {image.dtype}")
+            checks.invalid_kind(function, argument, "hold real numbers", f"dtype {image.dtype}")
         if _array.is_numpy(given) and not _array.is_numpy(image) and given.dtype.kind == "f":
             _warn_of_lost_digits(function, argument, given, _array.library(image).finfo(image.dtype).bits)
     return first, second

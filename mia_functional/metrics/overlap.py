@@ -6,7 +6,8 @@ result has the shape of the counts and is float64, or the widest float of the li
 
 import math
 
-from mia_functional import _array, _check
+from mia_functional import _array
+from mia_functional._core import checks
 from mia_functional.metrics.confusion import ConfusionCounts, floats, from_counts
 from mia_functional.typing import Array
 
@@ -105,7 +106,7 @@ def f_measure(counts: ConfusionCounts, *, beta: float = 1.0, zero_division: floa
         scikit-learn's `fbeta_score`.
     """
     if not 0 < beta < math.inf:
-        _check.invalid_value("f_measure", "beta", "be positive and finite", beta)
+        checks.invalid_value("f_measure", "beta", "be positive and finite", beta)
     tp, fp, fn, _ = floats(counts)
     weight = float(beta) ** 2
     hits = (1 + weight) * tp
@@ -175,10 +176,10 @@ def generalized_dice(counts: ConfusionCounts, *, power: float = 2.0, zero_divisi
     """
     name = "generalized_dice"
     if not 0 <= power < math.inf:
-        _check.invalid_value(name, "power", "be finite and not negative", power)
+        checks.invalid_value(name, "power", "be finite and not negative", power)
     tp, fp, fn, _ = floats(counts)
     if tp.ndim == 0:
-        _check.invalid_value(name, "counts", "have a last axis of labels", "no axis")
+        checks.invalid_value(name, "counts", "have a last axis of labels", "no axis")
     xp = _array.library(tp)
     size = tp + fn
     smallest = xp.min(xp.where(size > 0, size, xp.full_like(size, math.inf)), axis=-1, keepdims=True)

@@ -12,10 +12,11 @@ from typing import Any, NamedTuple, Protocol, cast, overload
 import numpy as np
 from numpy.typing import NDArray
 
-from mia_functional import _array, _check, morphology
-from mia_functional.metrics.confusion import paired
-from mia_functional.metrics.derived import derived
-from mia_functional.metrics.labels import structures
+from mia_functional import _array
+from mia_functional._core import checks
+from mia_functional.metrics.inputs import paired, structures
+from mia_functional.metrics.statistic_or_pair import derived
+from mia_functional.morphology.masks import DIMENSIONS, bounding_box
 from mia_functional.typing import Array, Label, Labels, Spacing
 
 FLAT = 16
@@ -75,11 +76,11 @@ def spatial_moments(
     """
     name = "spatial_moments"
     masks = structures(name, "mask", mask, labels)
-    _check.dimensions(name, "mask", mask.shape, morphology.DIMENSIONS)
-    step = _check.spacing(name, spacing, mask.ndim)
-    first = (0.0,) * mask.ndim if origin is None else _check.floats(name, "origin", origin)
+    checks.dimensions(name, "mask", mask.shape, DIMENSIONS)
+    step = checks.spacing(name, spacing, mask.ndim)
+    first = (0.0,) * mask.ndim if origin is None else checks.floats(name, "origin", origin)
     if len(first) != mask.ndim:
-        _check.invalid_value(name, "origin", f"have {mask.ndim} entries, one per axis", first)
+        checks.invalid_value(name, "origin", f"have {mask.ndim} entries, one per axis", first)
     records = [_moments(one, step, first) for one in masks]
     if labels is None:
         return records[0]
@@ -131,7 +132,7 @@ def _moments(mask: Array, spacing: Spacing, origin: Spacing) -> SpatialMoments:
     xp = _array.library(mask)
     dtype = _array.widest_float(xp, mask)
     native = _array.to_numpy(mask)
-    box = morphology.bounding_box(native)
+    box = bounding_box(native)
     corner = tuple(first + part.start * step for first, part, step in zip(origin, box, spacing, strict=True))
     host = _box_moments(native[box], spacing=spacing, origin=corner)
     return SpatialMoments(*(xp.astype(_array.from_numpy(field, xp, mask), dtype) for field in host))

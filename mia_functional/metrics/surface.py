@@ -12,11 +12,13 @@ from typing import Any, NamedTuple, overload
 import numpy as np
 from numpy.typing import NDArray
 
-from mia_functional import _array, _check, morphology
-from mia_functional._distances import METHODS, Method, nearest_squares
-from mia_functional.metrics import neighbours
+from mia_functional import _array
+from mia_functional._core import checks
+from mia_functional.metrics._kernels import nearest_points
 from mia_functional.metrics.boundaries import Boundary, surfels
-from mia_functional.metrics.labels import pairs_in_turn
+from mia_functional.metrics.inputs import pairs_in_turn
+from mia_functional.morphology.euclidean import METHODS, Method, nearest_squares
+from mia_functional.morphology.masks import DIMENSIONS, common_box
 from mia_functional.typing import Array, Label, Labels, Spacing
 
 NAME = "surface_distances"
@@ -112,7 +114,7 @@ def surface_distances(
     Agrees with:
         DeepMind's surface-distance (`surfels`); the borders of medpy and MONAI (`voxels`).
     """
-    _check.choice(NAME, "method", method, METHODS)
+    checks.choice(NAME, "method", method, METHODS)
     measure = partial(_measure, spacing=spacing, boundary=boundary, method=method)
     groups = pairs_in_turn(NAME, prediction, reference, labels)
     records = tuple(record for group in groups for record in measure(group))
@@ -124,8 +126,8 @@ def _measure(
 ) -> tuple[SurfaceDistances, ...]:
     """Return the distances between the surfaces of each pair of boolean masks."""
     arrays = [mask for pair in masks for mask in pair]
-    _check.dimensions(NAME, "prediction", arrays[0].shape, morphology.DIMENSIONS)
-    step = _check.spacing(NAME, spacing, arrays[0].ndim)
+    checks.dimensions(NAME, "prediction", arrays[0].shape, DIMENSIONS)
+    step = checks.spacing(NAME, spacing, arrays[0].ndim)
     if method == "auto" and not all(map(_array.on_host, arrays)):
         records: tuple[SurfaceDistances, ...]
         records = _array.compiled(_all_on_device, *arrays, spacing=step, boundary=boundary)
@@ -180,18 +182,18 @@ def _on_host(
     prediction: NDArray[np.bool_], reference: NDArray[np.bool_], *, spacing: Spacing, boundary: Boundary
 ) -> SurfaceDistances:
     """Return one distance and one weight per element, from the box around both masks."""
-    box = morphology.common_box(prediction, reference)
+    box = common_box(prediction, reference)
     elements = partial(_host_elements, spacing=spacing, boundary=boundary)
-    one, other = neighbours.both(elements, (prediction[box],), (reference[box],))
-    search = partial(neighbours.nearest, spacing=spacing)
-    distances = neighbours.both(search, (one.points, other.surface), (other.points, one.surface))
+    one, other = nearest_points.both(elements, (prediction[box],), (reference[box],))
+    search = partial(nearest_points.nearest, spacing=spacing)
+    distances = nearest_points.both(search, (one.points, other.surface), (other.points, one.surface))
     return SurfaceDistances(*distances, one.weights, other.weights)
 
 
 def _host_elements(mask: NDArray[np.bool_], *, spacing: Spacing, boundary: Boundary) -> _Elements:
     """Return the elements of the surface of a mask, in a grid with a margin."""
     codes, table = boundary(np.ascontiguousarray(mask), spacing=spacing)
-    codes = neighbours.pad(codes, spacing)
+    codes = nearest_points.pad(codes, spacing)
     surface = codes != 0
     points = np.flatnonzero(surface)
     return _Elements(points, surface, table[codes.reshape(-1)[points]])

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from mia_functional.metrics import agreement, continuous, distance, overlap, partition, rates, tolerance, volume
+from mia_functional.metrics import agreement, clustering, distance, overlap, rates, regression, size, surface_agreement
 from mia_functional.metrics import image_quality as quality
 from mia_functional.metrics.confusion import confusion_counts
 from mia_functional.metrics.moments import paired_moments
@@ -141,12 +141,12 @@ METRICS: tuple[Metric, ...] = (
     _from_counts(agreement.matthews_correlation, "MCC", "phi", group="overlap", lowest=-1.0, symmetric=True),
     _from_counts(agreement.area_under_curve, "AUC", group="overlap"),
     _from_counts(agreement.cohen_kappa, "KAPPA", group="overlap", lowest=-1.0, symmetric=True),
-    _from_counts(partition.global_consistency_error, "GCOERR", "gce", group="distance", best=0.0, symmetric=True),
-    _from_counts(partition.rand_index, "RNDIND", group="overlap", symmetric=True),
-    _from_counts(partition.adjusted_rand_index, "ADJRIND", "ari", group="overlap", lowest=-1.0, symmetric=True),
-    _from_counts(partition.mutual_information, "MUTINF", group="overlap", unit="bit", symmetric=True),
+    _from_counts(clustering.global_consistency_error, "GCOERR", "gce", group="distance", best=0.0, symmetric=True),
+    _from_counts(clustering.rand_index, "RNDIND", group="overlap", symmetric=True),
+    _from_counts(clustering.adjusted_rand_index, "ADJRIND", "ari", group="overlap", lowest=-1.0, symmetric=True),
+    _from_counts(clustering.mutual_information, "MUTINF", group="overlap", unit="bit", symmetric=True),
     _from_counts(
-        partition.variation_of_information, "VARINFO", "voi", group="distance", highest=2.0, best=0.0, unit="bit",
+        clustering.variation_of_information, "VARINFO", "voi", group="distance", highest=2.0, best=0.0, unit="bit",
         symmetric=True,
     ),
     _from_counts(agreement.interclass_correlation, "ICCORR", "icc", group="overlap", lowest=-1.0, symmetric=True),
@@ -162,27 +162,29 @@ METRICS: tuple[Metric, ...] = (
     _length(distance.mean_average_surface_distance, "MASD", symmetric=True),
     _length(distance.average_surface_distance, "ASD_PR", options=(("direction", "prediction_to_reference"),)),
     _length(distance.average_surface_distance, "ASD_RP", options=(("direction", "reference_to_prediction"),)),
-    _from_surfaces(tolerance.surface_overlap, "SURFOVLP", group="overlap", parameter="tolerance"),
+    _from_surfaces(surface_agreement.surface_overlap, "SURFOVLP", group="overlap", parameter="tolerance"),
     _from_surfaces(
-        tolerance.normalized_surface_dice, "SURFDICE", "nsd", group="overlap", symmetric=True, parameter="tolerance"
+        surface_agreement.normalized_surface_dice, "SURFDICE", "nsd", group="overlap", symmetric=True,
+        parameter="tolerance",
     ),
     _row(
-        tolerance.boundary_iou, "BIOU", group="overlap", symmetric=True, needs=("spacing", "labels"), parameter="width"
+        surface_agreement.boundary_iou, "BIOU", group="overlap", symmetric=True, needs=("spacing", "labels"),
+        parameter="width",
     ),
     _from_places(mahalanobis_distance, "MAHLNBS", symmetric=True),
     _from_places(centroid_distance, "CENDST", unit="mm", symmetric=True),
-    _volume(volume.prediction_volume, "PREDVOL"),
-    _volume(volume.reference_volume, "REFVOL"),
-    _area(volume.prediction_area, "PREDAREA"),
-    _area(volume.reference_area, "REFAREA"),
-    _from_moments(continuous.r_squared, "R2", group="regression", lowest=-INFINITY),
-    _error(continuous.mean_absolute_error, "MAE", symmetric=True),
-    _error(continuous.mean_squared_error, "MSE", symmetric=True),
-    _error(continuous.root_mean_squared_error, "RMSE", symmetric=True),
-    _error(continuous.normalized_root_mean_squared_error, "NRMSE"),
-    _error(continuous.normalized_mean_squared_error, "NMSE"),
-    _from_moments(continuous.pearson_correlation, "PCC", "ncc", group="regression", lowest=-1.0, symmetric=True),
-    _from_moments(continuous.concordance_correlation, "CCC", group="regression", lowest=-1.0, symmetric=True),
+    _volume(size.prediction_volume, "PREDVOL"),
+    _volume(size.reference_volume, "REFVOL"),
+    _area(size.prediction_area, "PREDAREA"),
+    _area(size.reference_area, "REFAREA"),
+    _from_moments(regression.r_squared, "R2", group="regression", lowest=-INFINITY),
+    _error(regression.mean_absolute_error, "MAE", symmetric=True),
+    _error(regression.mean_squared_error, "MSE", symmetric=True),
+    _error(regression.root_mean_squared_error, "RMSE", symmetric=True),
+    _error(regression.normalized_root_mean_squared_error, "NRMSE"),
+    _error(regression.normalized_mean_squared_error, "NMSE"),
+    _from_moments(regression.pearson_correlation, "PCC", "ncc", group="regression", lowest=-1.0, symmetric=True),
+    _from_moments(regression.concordance_correlation, "CCC", group="regression", lowest=-1.0, symmetric=True),
     _from_moments(
         quality.peak_signal_noise_ratio, "PSNR", group="reconstruction", lowest=-INFINITY, highest=INFINITY, unit="dB"
     ),

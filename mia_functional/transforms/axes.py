@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from mia_functional import _array, _check
-from mia_functional.geometry import Geometry
-from mia_functional.transforms.grid import regrid
+from mia_functional import _array
+from mia_functional._core import checks
+from mia_functional.geometry import Geometry, regrid
 from mia_functional.typing import Array, Shape
 
 
@@ -39,7 +39,7 @@ def flip(target: Any, axes: Any) -> Any:
     Agrees with:
         `numpy.flip`.
     """
-    _check.shaped("flip", "target", target)
+    checks.shaped("flip", "target", target)
     if _array.is_traced(axes):
         return _flip_traced(target, axes)
     chosen = _axes("flip", axes, len(target.shape))
@@ -72,16 +72,16 @@ def rot90(target: Any, turns: Any, *, axes: tuple[int, int] | None = None) -> An
     Agrees with:
         `numpy.rot90`.
     """
-    _check.shaped("rot90", "target", target)
+    checks.shaped("rot90", "target", target)
     spatial = len(target.shape) - (not isinstance(target, Geometry))
     plane = _axes("rot90", (spatial - 2, spatial - 1) if axes is None else axes, len(target.shape))
     if len(plane) != 2:
-        _check.invalid_value("rot90", "axes", "be two axes", axes)
+        checks.invalid_value("rot90", "axes", "be two axes", axes)
     if not _array.is_traced(turns):
         quarters = _array.to_numpy(turns).item() if getattr(turns, "shape", None) == () else turns
-        return _rot90(target, _check.integer("rot90", "turns", quarters, minimum=-(2**31)) % 4, plane)
+        return _rot90(target, checks.integer("rot90", "turns", quarters, minimum=-(2**31)) % 4, plane)
     if target.shape[plane[0]] != target.shape[plane[1]]:
-        _check.invalid_value("rot90", "target", "be square in the plane if `turns` is traced", tuple(target.shape))
+        checks.invalid_value("rot90", "target", "be square in the plane if `turns` is traced", tuple(target.shape))
     xp, (array, quarters) = _array.together("rot90", target=target, turns=turns)
     result = array
     for count in (1, 2, 3):
@@ -107,11 +107,11 @@ def permute(target: Any, axes: Sequence[int]) -> Any:
         >>> permute(np.zeros((2, 3, 4, 1)), (2, 1, 0)).shape
         (4, 3, 2, 1)
     """
-    _check.shaped("permute", "target", target)
-    _check.integers("permute", "axes", axes, minimum=0)
+    checks.shaped("permute", "target", target)
+    checks.integers("permute", "axes", axes, minimum=0)
     count, ndim = len(axes), len(target.shape)
     if sorted(axes) != list(range(count)) or not 0 < count <= ndim or (isinstance(target, Geometry) and count < ndim):
-        _check.invalid_value("permute", "axes", f"hold 0 to at most {ndim - 1}, each once", tuple(axes))
+        checks.invalid_value("permute", "axes", f"hold 0 to at most {ndim - 1}, each once", tuple(axes))
     if isinstance(target, Geometry):
         return regrid(target, tuple(target.shape[axis] for axis in axes), (0,) * count, axes=axes)
     xp = _array.namespace("permute", target=target)
@@ -133,10 +133,10 @@ def reshape(array: Array, shape: Shape) -> Array:
         [[0, 1], [2, 3]]
     """
     xp = _array.namespace("reshape", array=array)
-    size, count = _check.integers("reshape", "shape", shape, minimum=-1), math.prod(array.shape)
+    size, count = checks.integers("reshape", "shape", shape, minimum=-1), math.prod(array.shape)
     known = math.prod(entry for entry in size if entry != -1)
     if size.count(-1) > 1 or (known != count if -1 not in size else known == 0 or count % known):
-        _check.invalid_value("reshape", "shape", f"hold the {count} elements of the array", size)
+        checks.invalid_value("reshape", "shape", f"hold the {count} elements of the array", size)
     return xp.reshape(array, size)
 
 
@@ -154,10 +154,10 @@ def squeeze(array: Array, *, axis: int = -1) -> Array:
         >>> squeeze(np.zeros((2, 3, 1))).shape
         (2, 3)
     """
-    _check.shaped("squeeze", "array", array)
-    place = _check.axis("squeeze", axis, array.ndim)
+    checks.shaped("squeeze", "array", array)
+    place = checks.axis("squeeze", axis, array.ndim)
     if array.shape[place] != 1:
-        _check.invalid_value("squeeze", "array", f"have length 1 along axis {axis}", f"shape {tuple(array.shape)}")
+        checks.invalid_value("squeeze", "array", f"have length 1 along axis {axis}", f"shape {tuple(array.shape)}")
     return _array.namespace("squeeze", array=array).squeeze(array, axis=place)
 
 
@@ -172,35 +172,35 @@ def unsqueeze(array: Array, *, axis: int = -1) -> Array:
         >>> unsqueeze(np.zeros((2, 3))).shape
         (2, 3, 1)
     """
-    _check.shaped("unsqueeze", "array", array)
-    place = _check.axis("unsqueeze", axis, array.ndim + 1)
+    checks.shaped("unsqueeze", "array", array)
+    place = checks.axis("unsqueeze", axis, array.ndim + 1)
     return _array.namespace("unsqueeze", array=array).expand_dims(array, axis=place)
 
 
 def _axes(function: str, axes: Any, ndim: int) -> tuple[int, ...]:
     """Return axes that are given as one, as several or as flags; each once, counted from the front."""
     values = _array.to_numpy(axes).tolist() if hasattr(axes, "shape") else axes
-    entries = (values,) if _check.is_integer(values) else values
+    entries = (values,) if checks.is_integer(values) else values
     if isinstance(entries, Sequence) and entries and all(isinstance(entry, bool | np.bool) for entry in entries):
         _flags(function, (len(entries),), ndim)
         return tuple(axis for axis, flag in enumerate(entries) if flag)
-    chosen = _check.integers(function, "axes", entries, minimum=0)
+    chosen = checks.integers(function, "axes", entries, minimum=0)
     if len(set(chosen)) != len(chosen) or any(axis >= ndim for axis in chosen):
-        _check.invalid_value(function, "axes", f"lie within 0 and {ndim - 1}, each once", chosen)
+        checks.invalid_value(function, "axes", f"lie within 0 and {ndim - 1}, each once", chosen)
     return chosen
 
 
 def _flags(function: str, shape: Shape, ndim: int) -> None:
     """Refuse booleans that are not at most one per axis in a row."""
     if len(shape) != 1 or shape[0] > ndim:
-        _check.invalid_value(function, "axes", f"be at most {ndim} booleans, one per axis", f"shape {shape}")
+        checks.invalid_value(function, "axes", f"be at most {ndim} booleans, one per axis", f"shape {shape}")
 
 
 def _flip_traced(target: Array, flags: Array) -> Array:
     """Return an array flipped along the axes whose traced flag is set."""
     xp, (array, flags) = _array.together("flip", target=target, axes=flags)
     if _array.dtype_kind(flags) != "bool":
-        _check.invalid_kind("flip", "axes", "be booleans, one per axis, where they are traced", f"dtype {flags.dtype}")
+        checks.invalid_kind("flip", "axes", "be booleans, one per axis, where they are traced", f"dtype {flags.dtype}")
     _flags("flip", tuple(flags.shape), array.ndim)
     for axis in range(flags.shape[0]):
         array = xp.where(flags[axis], xp.flip(array, axis=axis), array)

@@ -9,12 +9,13 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, TypeAlias
 
-from mia_functional import _array, _check
-from mia_functional.transforms.warping import resample
-from mia_functional.typing import Shape, Spacing
+from mia_functional import _array
+from mia_functional._core import checks
+from mia_functional.typing import Shape
 
 Sample: TypeAlias = dict[str, Any]
 """Arrays by category, and what else belongs to them."""
+
 
 Transform: TypeAlias = Callable[[Sample], Sample]
 """From a sample to a sample."""
@@ -34,7 +35,7 @@ def compose(*functions: Callable[[Any], Any]) -> Callable[[Any], Any]:
         2.0
     """
     for function in functions:
-        _check.call("compose", "functions", function, "`on(...)`")
+        checks.call("compose", "functions", function, "`on(...)`")
     return partial(_chain, functions)
 
 
@@ -73,7 +74,7 @@ def on(
         >>> double({"images": [1, 2], "subject": "A"})
         {'images': [2, 4], 'subject': 'A'}
     """
-    _check.call("on", "function", function, "`standardize`")
+    checks.call("on", "function", function, "`standardize`")
     return partial(_apply, named("on", categories), function, dict(given or {}), options)
 
 
@@ -129,16 +130,16 @@ def randomly(
         >>> sorted(mirror(sample))
         ['images', 'labels', 'rng']
     """
-    if not 0 <= _check.number("randomly", "probability", probability) <= 1:
-        _check.invalid_value("randomly", "probability", "lie within 0 and 1", probability)
-    _check.call("randomly", "sampler", sampler, "`random_flip`")
+    if not 0 <= checks.number("randomly", "probability", probability) <= 1:
+        checks.invalid_value("randomly", "probability", "lie within 0 and 1", probability)
+    checks.call("randomly", "sampler", sampler, "`random_flip`")
     names = named("randomly", categories)
     functions = function if isinstance(function, Mapping) else dict.fromkeys(names, function)
     if set(functions) != set(names):
         needed = f"have a function for each of {', '.join(names)}"
-        _check.invalid_value("randomly", "function", needed, ", ".join(map(str, functions)) or "none")
+        checks.invalid_value("randomly", "function", needed, ", ".join(map(str, functions)) or "none")
     for name in names:
-        _check.call("randomly", "function", functions[name], "`flip`")
+        checks.call("randomly", "function", functions[name], "`flip`")
     chosen = {name: functions[name] for name in names}
     return partial(_draw_and_apply, chosen, partial(sampler, **options), probability, {})
 
@@ -191,54 +192,18 @@ def _aside(sampler: Callable[..., Any], rng: Any, shape: Shape) -> Any:
     return sampler(copy.deepcopy(rng), shape)
 
 
-def resample_to(categories: str | tuple[str, ...], spacing: Spacing, *, antialias: bool = False) -> Transform:
-    """Resample the named categories of a sample, and its geometry, to a spacing; see `resample`.
-
-    Args:
-        categories: One category or several; images are interpolated linearly, labels taken from the nearest voxel.
-        spacing: Millimetres between voxel centres along each axis.
-        antialias: Smooth images first where voxels become coarser, as `resample` does; labels never.
-
-    Returns:
-        A function from a sample to a new sample.
-
-    Raises:
-        ValueError: The sample, when it comes, lacks a category or has no geometry.
-
-    Example:
-        >>> import numpy as np
-        >>> from mia_functional.geometry import Geometry
-        >>> sample = {"images": np.zeros((4, 6, 1)), "geometry": Geometry(shape=(4, 6), spacing=(2.0, 1.0))}
-        >>> resample_to("images", (1.0, 1.0))(sample)["geometry"].shape
-        (8, 6)
-    """
-    steps = _check.floats("resample_to", "spacing", spacing)
-    return partial(_resample_to, named("resample_to", categories), steps, antialias=antialias)
-
-
-def _resample_to(names: tuple[str, ...], spacing: Spacing, sample: Sample, *, antialias: bool) -> Sample:
-    """Return the sample with the categories `names` and the geometry at another spacing."""
-    present("resample_to", sample, (*names, "geometry"))
-    old = sample["geometry"]
-    if old is None:
-        _check.invalid_value("resample_to", "sample", "have a geometry", None)
-    new = _check.spacing("resample_to", spacing, len(old.spacing))
-    scale = tuple(after / before for after, before in zip(new, old.spacing, strict=True))
-    return {**sample, **{name: resample(sample[name], scale, antialias=antialias) for name in (*names, "geometry")}}
-
-
 def named(function: str, categories: str | tuple[str, ...]) -> tuple[str, ...]:
     """Return one category or several as a tuple."""
     names = (categories,) if isinstance(categories, str) else categories
     if not isinstance(names, tuple | list) or not names or not all(isinstance(name, str) for name in names):
-        _check.invalid_kind(function, "categories", "be a name or a tuple of names", _check.described(categories))
+        checks.invalid_kind(function, "categories", "be a name or a tuple of names", checks.described(categories))
     return tuple(names)
 
 
 def present(function: str, sample: Sample, names: tuple[str, ...]) -> None:
     """Refuse what is no sample, and a sample that lacks one of the categories."""
     if not isinstance(sample, Mapping):
-        _check.invalid_kind(function, "sample", "be a dictionary of arrays by category", _check.described(sample))
+        checks.invalid_kind(function, "sample", "be a dictionary of arrays by category", checks.described(sample))
     for name in names:
         if name not in sample:
-            _check.invalid_value(function, "categories", f"be in the sample ({', '.join(sample)})", repr(name))
+            checks.invalid_value(function, "categories", f"be in the sample ({', '.join(sample)})", repr(name))

@@ -7,8 +7,18 @@ float32 at least; integers and booleans become float32. Everything traces under 
 
 import math
 
-from mia_functional import _array, _check
-from mia_functional.transforms.channels import axes_of, closed, extremes, inside_of, mean, opened, or_one, percentiles
+from mia_functional import _array
+from mia_functional._core import checks
+from mia_functional.transforms.channel_statistics import (
+    axes_of,
+    closed,
+    extremes,
+    inside_of,
+    mean,
+    opened,
+    or_one,
+    percentiles,
+)
 from mia_functional.typing import Array
 
 
@@ -49,9 +59,9 @@ def rescale(
     Agrees with:
         `skimage.exposure.rescale_intensity`, channel by channel.
     """
-    least, most = _check.number("rescale", "lower", lower), _check.number("rescale", "upper", upper)
+    least, most = checks.number("rescale", "lower", lower), checks.number("rescale", "upper", upper)
     if not -math.inf < least < most < math.inf:
-        _check.invalid_value("rescale", "lower, upper", "be finite and in order", (lower, upper))
+        checks.invalid_value("rescale", "lower, upper", "be finite and in order", (lower, upper))
     values, inside = opened("rescale", image, mask)
     low, high = extremes(values, inside, axes_of("rescale", axis, values.ndim))
     return closed(least + (most - least) * ((values - low) / or_one(high - low)), image)
@@ -125,9 +135,9 @@ def clip_percentile(
     Agrees with:
         `numpy.percentile` (linear rule) and `numpy.clip`.
     """
-    first, last = _check.number("clip_percentile", "lower", lower), _check.number("clip_percentile", "upper", upper)
+    first, last = checks.number("clip_percentile", "lower", lower), checks.number("clip_percentile", "upper", upper)
     if not 0 <= first <= last <= 100:
-        _check.invalid_value("clip_percentile", "lower, upper", "be in order within 0 and 100", (lower, upper))
+        checks.invalid_value("clip_percentile", "lower, upper", "be in order within 0 and 100", (lower, upper))
     values, inside = opened("clip_percentile", image, mask)
     low, high = percentiles(values, inside, axes_of("clip_percentile", axis, values.ndim), (first, last))
     xp = _array.library(values)

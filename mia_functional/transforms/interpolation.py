@@ -8,8 +8,9 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
 
-from mia_functional import _array, _check
-from mia_functional.transforms.parameters import known
+from mia_functional import _array
+from mia_functional._core import checks
+from mia_functional.transforms.arguments import known
 from mia_functional.typing import Array
 
 Taps: TypeAlias = tuple[tuple[Array, Array | None], ...]
@@ -60,10 +61,10 @@ def interpolation_of(function: str, array: Array, interpolation: Interpolation |
     floating = _array.dtype_kind(array) == "float"
     if interpolation is None:
         return linear if floating else nearest
-    _check.call(function, "interpolation", interpolation, "`linear` or `nearest`")
+    checks.call(function, "interpolation", interpolation, "`linear` or `nearest`")
     if not floating and interpolation is not nearest:
         needed = "hold floats, or be interpolated by `nearest` (cast an image first; take `one_hot` of labels)"
-        _check.invalid_kind(function, "array", needed, f"dtype {array.dtype}")
+        checks.invalid_kind(function, "array", needed, f"dtype {array.dtype}")
     return interpolation
 
 

@@ -8,8 +8,9 @@ from collections.abc import Iterable, Mapping
 
 import numpy as np
 
-from mia_functional import _array, _check
-from mia_functional._masks import label_map, label_sets, select
+from mia_functional import _array
+from mia_functional._core import checks
+from mia_functional._label_maps import label_map, label_sets, select
 from mia_functional.typing import Array, Label, Labels
 
 
@@ -36,17 +37,17 @@ def relabel(labels: Array, mapping: Mapping[Label, int]) -> Array:
     xp = _array.namespace("relabel", labels=labels)
     array = label_map("relabel", "labels", labels)
     if not isinstance(mapping, Mapping):
-        _check.invalid_kind("relabel", "mapping", "be a mapping from old labels to new ones", _check.described(mapping))
+        checks.invalid_kind("relabel", "mapping", "be a mapping from old labels to new ones", checks.described(mapping))
     if not mapping:
-        _check.invalid_value("relabel", "mapping", "name at least one label", "none")
+        checks.invalid_value("relabel", "mapping", "name at least one label", "none")
     sets = label_sets("relabel", mapping)
     old = [label for entry in sets for label in entry]
     if len(set(old)) != len(old):
-        _check.invalid_value("relabel", "mapping", "name every old label once", old)
-    new = _check.integers("relabel", "mapping", list(mapping.values()), minimum=0)
+        checks.invalid_value("relabel", "mapping", "name every old label once", old)
+    new = checks.integers("relabel", "mapping", list(mapping.values()), minimum=0)
     largest = xp.iinfo(array.dtype).max
     if max(new) > largest:
-        _check.invalid_value("relabel", "mapping", f"give labels up to {largest}, the most of {array.dtype}", max(new))
+        checks.invalid_value("relabel", "mapping", f"give labels up to {largest}, the most of {array.dtype}", max(new))
     result = array
     for entry, label in zip(sets, new, strict=True):
         result = xp.where(select(array, entry), xp.full_like(array, label), result)
@@ -73,7 +74,7 @@ def one_hot(labels: Array, values: Labels | Iterable[Label]) -> Array:
     """
     xp = _array.namespace("one_hot", labels=labels)
     if labels.ndim < 1 or labels.shape[-1] != 1:
-        _check.invalid_value("one_hot", "labels", "have one channel as its last axis", f"shape {tuple(labels.shape)}")
+        checks.invalid_value("one_hot", "labels", "have one channel as its last axis", f"shape {tuple(labels.shape)}")
     array = label_map("one_hot", "labels", labels)
     channels = [select(array, entry) for entry in label_sets("one_hot", values)]
     return xp.astype(xp.concat(channels, axis=-1), xp.float32)
@@ -97,9 +98,9 @@ def argmax(scores: Array, *, values: Iterable[int] | None = None) -> Array:
         [[7], [3]]
     """
     xp = _array.namespace("argmax", scores=scores)
-    _check.not_empty("argmax", "scores", scores.shape)
+    checks.not_empty("argmax", "scores", scores.shape)
     count = scores.shape[-1]
-    labels = _check.integers(
+    labels = checks.integers(
         "argmax", "values", tuple(range(count) if values is None else values), length=count, minimum=0
     )
     table = _array.from_numpy(np.asarray(labels, dtype=np.uint8 if max(labels) < 256 else np.int32), xp, scores)

@@ -13,9 +13,10 @@ from typing import Any
 
 import numpy as np
 
-from mia_functional import _array, _check
-from mia_functional.transforms.corruption import DEGREES, monomials
-from mia_functional.transforms.draws import (
+from mia_functional import _array
+from mia_functional._core import checks
+from mia_functional.transforms.arguments import between, each, image_shape
+from mia_functional.transforms.random_parameters import (
     Affine,
     BiasField,
     Blur,
@@ -28,7 +29,7 @@ from mia_functional.transforms.draws import (
     Rot90,
     Shift,
 )
-from mia_functional.transforms.parameters import between, each, image_shape
+from mia_functional.transforms.scanner_artefacts import DEGREES, monomials
 from mia_functional.typing import Array, Shape, Spacing
 
 
@@ -48,9 +49,9 @@ def random_crop(rng: Any, shape: Shape, *, patch_shape: Shape) -> Crop:
         [0, 0]
     """
     room = image_shape("random_crop", shape, axes=1)
-    size = _check.integers("random_crop", "patch_shape", patch_shape, minimum=1)
+    size = checks.integers("random_crop", "patch_shape", patch_shape, minimum=1)
     if len(size) > len(room) or any(a > b for a, b in zip(size, room, strict=False)):
-        _check.invalid_value("random_crop", "patch_shape", f"fit into {room}", size)
+        checks.invalid_value("random_crop", "patch_shape", f"fit into {room}", size)
     last = [full - length for full, length in zip(room, size, strict=False)]
     (source,) = _array.split("random_crop", rng, 1)
     return Crop(_array.integers(source, 0, last, (len(size),)))
@@ -72,7 +73,7 @@ def random_flip(rng: Any, shape: Shape, *, chance: float | Sequence[float] = 0.5
     (source,) = _array.split("random_flip", rng, 1)
     limit = each("random_flip", "chance", chance, size)
     if (limit > 1).any():
-        _check.invalid_value("random_flip", "chance", "lie within 0 and 1", chance)
+        checks.invalid_value("random_flip", "chance", "lie within 0 and 1", chance)
     return Flip(_array.uniform(source, 0.0, 1.0, limit.shape) < limit)
 
 
@@ -92,7 +93,7 @@ def random_rot90(rng: Any, shape: Shape) -> Rot90:
     """
     size = image_shape("random_rot90", shape, axes=1)
     if len(size) < 3:
-        _check.invalid_value("random_rot90", "shape", "have two spatial axes and channels", size)
+        checks.invalid_value("random_rot90", "shape", "have two spatial axes and channels", size)
     (source,) = _array.split("random_rot90", rng, 1)
     return Rot90(_array.integers(source, 0, 3, ()))
 
@@ -113,7 +114,7 @@ def random_shift(rng: Any, shape: Shape, *, limit: int | Sequence[int]) -> Shift
     (source,) = _array.split("random_shift", rng, 1)
     most = each("random_shift", "limit", limit, size)
     if (most % 1 != 0).any():
-        _check.invalid_value("random_shift", "limit", "be whole numbers", limit)
+        checks.invalid_value("random_shift", "limit", "be whole numbers", limit)
     most = most.astype(int)
     return Shift(_array.integers(source, -most, most, most.shape))
 
@@ -155,7 +156,7 @@ def random_affine(
     most = np.deg2rad(each("random_affine", "rotation", rotation, len(planes)))
     slope = np.deg2rad(each("random_affine", "shear", shear, len(planes)))
     if (slope >= np.pi / 2).any():
-        _check.invalid_value("random_affine", "shear", "be below 90 degrees", shear)
+        checks.invalid_value("random_affine", "shear", "be below 90 degrees", shear)
     change = np.log1p(each("random_affine", "scale", scale, size))
     way = each("random_affine", "translation", translation, size)
     angles = _array.uniform(turn, -most, most, most.shape)
@@ -165,7 +166,7 @@ def random_affine(
         matrix = matrix @ _rotation(xp.cos(angles[number]), xp.sin(angles[number]), plane, size)
     leans = xp.tan(_array.uniform(lean, -slope, slope, slope.shape))
     matrix = matrix @ sum((leans[number] * _unit(plane, size) for number, plane in enumerate(planes)), np.eye(size))
-    steps = np.array(_check.spacing("random_affine", (1.0,) * size if spacing is None else spacing, size))
+    steps = np.array(checks.spacing("random_affine", (1.0,) * size if spacing is None else spacing, size))
     matrix = matrix * (steps[np.newaxis, :] / steps[:, np.newaxis])
     matrix = matrix * xp.exp(_array.uniform(stretch, -change, change, change.shape))[np.newaxis, :]
     return Affine(matrix, _array.uniform(move, -way, way, way.shape))
@@ -188,8 +189,8 @@ def random_elastic(
         (2, 4, 6)
     """
     size = len(image_shape("random_elastic", shape, axes=2)) - 1
-    given = (points,) * size if _check.is_integer(points) else points
-    counts = _check.integers("random_elastic", "points", given, length=size, minimum=4)
+    given = (points,) * size if checks.is_integer(points) else points
+    counts = checks.integers("random_elastic", "points", given, length=size, minimum=4)
     widths = each("random_elastic", "deviation", deviation, size).astype(np.float32)
     (source,) = _array.split("random_elastic", rng, 1)
     return Elastic(_array.normal(source, (size, *counts)) * widths.reshape(size, *(1,) * size))
@@ -266,9 +267,9 @@ def random_bias_field(rng: Any, shape: Shape, *, degree: int = 3, strength: floa
         (19,)
     """
     size = len(image_shape("random_bias_field", shape, axes=2)) - 1
-    highest = _check.integer("random_bias_field", "degree", degree, minimum=1)
+    highest = checks.integer("random_bias_field", "degree", degree, minimum=1)
     if highest > DEGREES:
-        _check.invalid_value("random_bias_field", "degree", f"be at most {DEGREES}", degree)
+        checks.invalid_value("random_bias_field", "degree", f"be at most {DEGREES}", degree)
     count = len(monomials(size, highest))
     most = float(each("random_bias_field", "strength", strength, 1)[0])
     (source,) = _array.split("random_bias_field", rng, 1)

@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from mia_functional import _array, _check
+from mia_functional import _array
+from mia_functional._core import checks
 from mia_functional.extraction import PAD_MODES, PadMode, constant, extract, whole_numbers
-from mia_functional.geometry import Geometry
-from mia_functional.transforms.grid import regrid
+from mia_functional.geometry import Geometry, regrid
 from mia_functional.typing import Array, Shape
 
 FARTHEST = -(2**31)
@@ -40,18 +40,18 @@ def crop(target: Any, start: Any, shape: Shape) -> Any:
         >>> crop(np.arange(5), (1,), (3,)).tolist()
         [1, 2, 3]
     """
-    size = _check.integers("crop", "shape", shape, minimum=1)
+    size = checks.integers("crop", "shape", shape, minimum=1)
     start = _in_a_row(start)
     if _array.is_traced(start):
         _, (target, start) = _array.together("crop", target=target, start=start)
         _traced("crop", "start", start, len(size))
         if any(length > full for length, full in zip(size, _spatial("crop", target, len(size)), strict=True)):
-            _check.invalid_value("crop", "shape", f"fit into {tuple(target.shape)}", size)
+            checks.invalid_value("crop", "shape", f"fit into {tuple(target.shape)}", size)
         return _array.block(target, [start[axis] for axis in range(len(size))], size)
-    first = _check.integers("crop", "start", _concrete(start), length=len(size), minimum=0)
+    first = checks.integers("crop", "start", _concrete(start), length=len(size), minimum=0)
     for axis, (low, length, full) in enumerate(zip(first, size, _spatial("crop", target, len(size)), strict=True)):
         if low + length > full:
-            _check.invalid_value("crop", "start, shape", f"stay below {full} on axis {axis}", f"{low} + {length}")
+            checks.invalid_value("crop", "start, shape", f"stay below {full} on axis {axis}", f"{low} + {length}")
     return regrid(target, size, first) if isinstance(target, Geometry) else _array.block(target, first, size)
 
 
@@ -83,13 +83,13 @@ def pad(
     Agrees with:
         `numpy.pad`.
     """
-    _check.shaped("pad", "target", target)
+    checks.shaped("pad", "target", target)
     count = len(target.shape) - (not isinstance(target, Geometry))
-    each = (widths,) * count if _check.is_integer(widths) else widths
+    each = (widths,) * count if checks.is_integer(widths) else widths
     if not isinstance(each, Sequence):
-        _check.invalid_kind("pad", "widths", "be a whole number, or one entry per axis", _check.described(widths))
-    pairs = [(entry, entry) if _check.is_integer(entry) else entry for entry in each]
-    both = [_check.integers("pad", "widths", pair, length=2, minimum=0) for pair in pairs]
+        checks.invalid_kind("pad", "widths", "be a whole number, or one entry per axis", checks.described(widths))
+    pairs = [(entry, entry) if checks.is_integer(entry) else entry for entry in each]
+    both = [checks.integers("pad", "widths", pair, length=2, minimum=0) for pair in pairs]
     sizes = _spatial("pad", target, len(both))
     shape = tuple(before + size + after for (before, after), size in zip(both, sizes, strict=True))
     return _window("pad", target, tuple(-before for before, _ in both), shape, pad_value, pad_mode)
@@ -114,10 +114,10 @@ def crop_or_pad(target: Any, shape: Sequence[int | None], *, pad_value: float = 
         ([1, 2], [9, 0, 1, 9, 9])
     """
     if not isinstance(shape, Sequence):
-        _check.invalid_kind("crop_or_pad", "shape", "be a sequence with an entry per axis", _check.described(shape))
+        checks.invalid_kind("crop_or_pad", "shape", "be a sequence with an entry per axis", checks.described(shape))
     sizes = _spatial("crop_or_pad", target, len(shape))
     wanted = tuple(size if entry is None else entry for entry, size in zip(shape, sizes, strict=True))
-    new = _check.integers("crop_or_pad", "shape", wanted, minimum=1)
+    new = checks.integers("crop_or_pad", "shape", wanted, minimum=1)
     start = tuple(int((size - length) / 2) for size, length in zip(sizes, new, strict=True))
     return _window("crop_or_pad", target, start, new, pad_value, pad_mode)
 
@@ -149,7 +149,7 @@ def shift(array: Array, offset: Any, *, fill: float = 0, wrap: bool = False) -> 
     """
     offset = _in_a_row(offset)
     steady = not _array.is_traced(offset)
-    given = np.asarray(_check.integers("shift", "offset", _concrete(offset), minimum=FARTHEST)) if steady else offset
+    given = np.asarray(checks.integers("shift", "offset", _concrete(offset), minimum=FARTHEST)) if steady else offset
     xp, (array, steps) = _array.together("shift", array=array, offset=given)
     if not steady:
         _traced("shift", "offset", steps, steps.shape[0] if steps.ndim else 1)
@@ -164,7 +164,7 @@ def shift(array: Array, offset: Any, *, fill: float = 0, wrap: bool = False) -> 
 
 def _window(function: str, target: Any, start: Shape, shape: Shape, pad_value: float, pad_mode: PadMode) -> Any:
     """Return the box of a shape from a start on, which may reach outside; or its geometry."""
-    _check.call(function, "pad_mode", pad_mode, PAD_MODES)
+    checks.call(function, "pad_mode", pad_mode, PAD_MODES)
     if isinstance(target, Geometry):
         return regrid(target, shape, start)
     _array.holds(function, "pad_value", pad_value, target)
@@ -174,9 +174,9 @@ def _window(function: str, target: Any, start: Shape, shape: Shape, pad_value: f
 
 def _spatial(function: str, target: Any, count: int, *, argument: str = "target") -> Shape:
     """Return the first `count` sizes of an array or a geometry."""
-    _check.shaped(function, argument, target)
+    checks.shaped(function, argument, target)
     if len(target.shape) < count or (isinstance(target, Geometry) and len(target.shape) != count):
-        _check.invalid_value(function, argument, f"have {count} spatial axes", f"shape {tuple(target.shape)}")
+        checks.invalid_value(function, argument, f"have {count} spatial axes", f"shape {tuple(target.shape)}")
     return tuple(target.shape[:count])
 
 
@@ -184,7 +184,7 @@ def _traced(function: str, argument: str, positions: Array, count: int) -> None:
     """Refuse positions that are not `count` whole numbers, as can be told of traced ones too."""
     whole_numbers(function, argument, positions)
     if tuple(positions.shape) != (count,):
-        _check.invalid_value(
+        checks.invalid_value(
             function, argument, f"have {count} entries, one per axis", f"shape {tuple(positions.shape)}"
         )
 

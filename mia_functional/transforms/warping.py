@@ -12,10 +12,10 @@ from typing import Any
 
 import numpy as np
 
-from mia_functional import _array, _check
-from mia_functional.geometry import Geometry, world_to_index
-from mia_functional.transforms.corruption import reach, smooth
-from mia_functional.transforms.grid import regrid
+from mia_functional import _array
+from mia_functional._core import checks
+from mia_functional.geometry import Geometry, regrid, world_to_index
+from mia_functional.transforms.arguments import finite, has_shape, known, together
 from mia_functional.transforms.interpolation import (
     Interpolation,
     interpolation_of,
@@ -24,7 +24,7 @@ from mia_functional.transforms.interpolation import (
     sample,
     sample_axis,
 )
-from mia_functional.transforms.parameters import finite, has_shape, known, together
+from mia_functional.transforms.smoothing import reach, smooth
 from mia_functional.typing import Array, Shape
 
 
@@ -67,13 +67,13 @@ def resample(
     Agrees with:
         `torch.nn.functional.interpolate(align_corners=False)` where the extents agree, and SimpleITK's `Resample`.
     """
-    _check.shaped("resample", "target", target)
-    steps = _check.floats("resample", "scale", scale)
+    checks.shaped("resample", "target", target)
+    steps = checks.floats("resample", "scale", scale)
     if len(steps) > len(target.shape) or not all(0 < step < math.inf for step in steps):
-        _check.invalid_value("resample", "scale", "have a positive entry for each spatial axis", steps)
+        checks.invalid_value("resample", "scale", "have a positive entry for each spatial axis", steps)
     old = tuple(target.shape[: len(steps)])
     extent = tuple(max(1, round(size / step)) for size, step in zip(old, steps, strict=True))
-    new = _check.integers("resample", "shape", extent if shape is None else shape, length=len(steps), minimum=1)
+    new = checks.integers("resample", "shape", extent if shape is None else shape, length=len(steps), minimum=1)
     starts = [(n - 1) / 2 - (m - 1) / 2 * step for n, m, step in zip(old, new, steps, strict=True)]
     if isinstance(target, Geometry):
         return regrid(target, new, starts, factors=steps)
@@ -130,10 +130,10 @@ def resample_onto(
     """
     for name, grid in (("geometry", geometry), ("onto", onto)):
         if not isinstance(grid, Geometry):
-            _check.invalid_kind("resample_onto", name, "be a Geometry", type(grid).__name__)
+            checks.invalid_kind("resample_onto", name, "be a Geometry", type(grid).__name__)
     size = len(geometry.shape)
     if tuple(array.shape[:size]) != geometry.shape or len(onto.shape) != size:
-        _check.invalid_value("resample_onto", "array", f"have the shape {geometry.shape}", tuple(array.shape))
+        checks.invalid_value("resample_onto", "array", f"have the shape {geometry.shape}", tuple(array.shape))
     origin = np.array(world_to_index(geometry, onto.origin))
     ends = np.array(onto.origin) + (np.array(onto.direction) * onto.spacing).T
     matrix = np.array([world_to_index(geometry, end) for end in ends]).T - origin[:, np.newaxis]
@@ -166,9 +166,9 @@ def warp(array: Array, places: Array, *, interpolation: Interpolation | None = N
     """
     xp, array, (places,) = together("warp", array, places=places)
     if places.ndim < 2 or not 1 <= places.shape[0] <= array.ndim:
-        _check.invalid_value("warp", "places", "have the shape (spatial axes, *shape)", tuple(places.shape))
+        checks.invalid_value("warp", "places", "have the shape (spatial axes, *shape)", tuple(places.shape))
     if known(xp.any(xp.isnan(places))):
-        _check.invalid_value("warp", "places", "hold numbers", "NaN")
+        checks.invalid_value("warp", "places", "hold numbers", "NaN")
     return _warp("warp", array, [places[axis, ...] for axis in range(places.shape[0])], interpolation, fill)
 
 
@@ -204,7 +204,7 @@ def affine(
     xp, array, (matrix, offset) = together("affine", array, matrix=matrix, offset=offset)
     size = offset.shape[0] if offset.ndim == 1 else 0
     if not 1 <= size <= array.ndim:
-        _check.invalid_value("affine", "offset", "have one entry per spatial axis", tuple(offset.shape))
+        checks.invalid_value("affine", "offset", "have one entry per spatial axis", tuple(offset.shape))
     has_shape("affine", "matrix", matrix, (size, size))
     finite("affine", matrix=matrix, offset=offset)
     shape = tuple(array.shape[:size])
@@ -248,7 +248,7 @@ def elastic(array: Array, control: Array, *, interpolation: Interpolation | None
     size = control.ndim - 1
     if not 1 <= size <= array.ndim or control.shape[0] != size or min(control.shape[1:]) < 4:
         needed = "have the shape (spatial axes, *points), with at least 4 points along each"
-        _check.invalid_value("elastic", "control", needed, tuple(control.shape))
+        checks.invalid_value("elastic", "control", needed, tuple(control.shape))
     finite("elastic", control=control)
     shape = tuple(array.shape[:size])
     field = control

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from mia_functional import dataset
-from mia_functional.dataset import buffers
+from mia_functional.dataset import buffer_pool
 
 SHAPE = (4, 64, 64, 64)
 FLOAT = np.dtype(np.float32)
@@ -17,9 +17,9 @@ FLOAT = np.dtype(np.float32)
 def nothing_is_kept():
     """Begin and end without memory of other tests."""
     gc.collect()
-    buffers.FREE.clear()
+    buffer_pool.FREE.clear()
     yield
-    buffers.FREE.clear()
+    buffer_pool.FREE.clear()
 
 
 def address(array):
@@ -28,15 +28,15 @@ def address(array):
 
 
 def test_memory_is_used_again_for_the_same_size():
-    first = buffers.empty(SHAPE, FLOAT)
+    first = buffer_pool.empty(SHAPE, FLOAT)
     place = address(first)
     del first
-    assert len(buffers.FREE) == 1
-    assert address(buffers.empty((4, 64), FLOAT)) != place
-    larger = buffers.empty((2, *SHAPE), FLOAT)
-    again = buffers.empty((*SHAPE, 2), np.dtype(np.uint16))
+    assert len(buffer_pool.FREE) == 1
+    assert address(buffer_pool.empty((4, 64), FLOAT)) != place
+    larger = buffer_pool.empty((2, *SHAPE), FLOAT)
+    again = buffer_pool.empty((*SHAPE, 2), np.dtype(np.uint16))
     assert (address(again), again.shape, again.dtype) == (place, (*SHAPE, 2), np.uint16)
-    assert len({address(array) for array in (again, larger, buffers.empty(SHAPE, FLOAT))}) == 3
+    assert len({address(array) for array in (again, larger, buffer_pool.empty(SHAPE, FLOAT))}) == 3
 
 
 def to_torch(array):
@@ -59,28 +59,28 @@ def to_jax(array):
     [lambda a: a[1:], lambda a: a.reshape(-1)[::2][3:], memoryview, lambda a: a.view(np.uint8).T, to_torch, to_jax],
 )
 def test_whatever_shares_the_memory_keeps_it(hold):
-    array = buffers.empty(SHAPE, FLOAT)
+    array = buffer_pool.empty(SHAPE, FLOAT)
     array[...] = 3
     place, gone = address(array), weakref.ref(array)
     held = hold(array)
     del array
     gc.collect()
-    assert len(buffers.FREE) == 0
-    other = buffers.empty(SHAPE, FLOAT)
+    assert len(buffer_pool.FREE) == 0
+    other = buffer_pool.empty(SHAPE, FLOAT)
     other[...] = 5
     assert address(other) != place
     assert np.asarray(held).max() == (64 if np.asarray(held).dtype == np.uint8 else 3)
     del held
     gc.collect()
     assert gone() is None
-    assert address(buffers.empty(SHAPE, FLOAT)) == place
+    assert address(buffer_pool.empty(SHAPE, FLOAT)) == place
 
 
 def test_only_so_much_is_kept_and_objects_never():
-    arrays = [buffers.empty(SHAPE, FLOAT) for _ in range(12)]
+    arrays = [buffer_pool.empty(SHAPE, FLOAT) for _ in range(12)]
     arrays.clear()
-    assert len(buffers.FREE) == buffers.FREE.maxlen == 8
-    assert buffers.empty(SHAPE, np.dtype(object)).dtype == object
+    assert len(buffer_pool.FREE) == buffer_pool.FREE.maxlen == 8
+    assert buffer_pool.empty(SHAPE, np.dtype(object)).dtype == object
 
 
 def test_batches_that_are_held_stay_what_they_are():

@@ -25,8 +25,9 @@ import SimpleITK
 
 import mia_functional
 from mia_functional import dataset, images
-from mia_functional.dataset import creation, parts, storage
-from mia_functional.dataset.description import Storage
+from mia_functional.dataset import checkpoints, creation, locking
+from mia_functional.dataset._hdf5 import writer
+from mia_functional.dataset.records import Storage
 from mia_functional.geometry import Geometry
 from mia_functional.transforms import crop, on
 
@@ -374,9 +375,9 @@ def test_damaged_and_stale_parts_are_made_again(tmp_path, victim, executor):
     load = interrupted(loaded, after=3)
     with pytest.raises(KeyboardInterrupt):
         dataset.create(path, people, load=load, executor=executor)
-    part = next(p for p in tmp_path.glob(".x.h5.parts/*.part") if parts.read_part(p).subject == "0")
+    part = next(p for p in tmp_path.glob(".x.h5.parts/*.part") if checkpoints.read_part(p).subject == "0")
     spoiled, where = (
-        (part, 10) if victim == "part" else (part.with_name("arrays"), parts.read_part(part).blocks[0].offset)
+        (part, 10) if victim == "part" else (part.with_name("arrays"), checkpoints.read_part(part).blocks[0].offset)
     )
     raw = bytearray(spoiled.read_bytes())
     raw[where] ^= 1
@@ -391,7 +392,7 @@ def test_damaged_and_stale_parts_are_made_again(tmp_path, victim, executor):
 
 def test_arrays_are_written_once(subjects, tmp_path, monkeypatch):
     copied = []
-    monkeypatch.setattr(storage, "copy", lambda target, task, copy=storage.copy, **options: (
+    monkeypatch.setattr(writer, "copy", lambda target, task, copy=writer.copy, **options: (
         copied.append(task), copy(target, task, **options)
     ))  # fmt: skip
     for executor in (None, ThreadPoolExecutor(2)):
@@ -673,13 +674,13 @@ def test_a_drive_without_locks_is_written_to(subjects, tmp_path, monkeypatch):
     def refused(*_):
         raise OSError(errno.ENOSYS, "no locks here")
 
-    monkeypatch.setattr(creation.fcntl, "flock", refused)
+    monkeypatch.setattr(locking.fcntl, "flock", refused)
     dataset.create(tmp_path / "x.h5", subjects)
     assert os.listdir(tmp_path) == ["x.h5"]
 
 
 def test_a_run_that_ended_meanwhile_is_not_overwritten(tmp_path, monkeypatch):
-    def late(place, folder, locked=creation.locked):
+    def late(place, folder, locked=locking.locked):
         place.write_bytes(b"what another run made")
         return locked(place, folder)
 
@@ -857,8 +858,8 @@ def watched(patch, failing):
     def refused(*_):
         raise OSError(errno.EXDEV, "the system cannot copy")
 
-    for module in (parts, storage):
-        patch.setattr(module, "write_all", counted(parts.write_all))
+    for module in (checkpoints, writer):
+        patch.setattr(module, "write_all", counted(checkpoints.write_all))
     patch.setattr(os, "fsync", counted(os.fsync))
     patch.setattr(Path, "replace", counted(Path.replace))
     patch.setattr(os, "copy_file_range", refused)

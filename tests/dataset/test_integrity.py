@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from mia_functional import dataset
-from mia_functional.dataset.description import Storage
+from mia_functional.dataset.records import Storage
 
 ROOT = Path(__file__).parents[2]
 

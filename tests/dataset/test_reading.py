@@ -18,8 +18,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mia_functional import dataset, images
-from mia_functional.dataset import decoded, guard, handles, hints, parts
-from mia_functional.dataset.description import Storage
+from mia_functional.dataset import checkpoints, hints, volume_cache
+from mia_functional.dataset._hdf5 import handles, validation
+from mia_functional.dataset.records import Storage
 from mia_functional.geometry import Geometry
 
 LARGE = (40, 50, 60, 3)
@@ -230,13 +231,13 @@ def test_images_without_a_place_are_described(tmp_path):
 
 
 def test_stored_arrays_may_be_of_any_size_and_compressed_ones_may_not(cohort, subjects, tmp_path, monkeypatch):
-    monkeypatch.setattr(guard, "MAX_BYTES", 1000)
+    monkeypatch.setattr(validation, "MAX_BYTES", 1000)
     dataset.close(cohort)
     assert dataset.read(cohort, "A", "images").nbytes > 1000
     dataset.create(tmp_path / "x.h5", subjects, storage=Storage(compression="gzip"))
     with pytest.raises(ValueError, match="declares 13440 bytes in chunks, and 1000 are the most"):
         dataset.read(dataset.open(tmp_path / "x.h5"), "A", "images")
-    monkeypatch.setattr(parts, "MAX_BYTES", 1000)
+    monkeypatch.setattr(checkpoints, "MAX_BYTES", 1000)
     dataset.create(tmp_path / "y.h5", subjects)
     with pytest.raises(ValueError, match="`storage` must be without compression where arrays have more than 1000"):
         dataset.create(tmp_path / "z.h5", subjects, storage=Storage(compression="gzip"))
@@ -441,7 +442,7 @@ def test_kept_volumes_never_stand_for_other_files(elsewhere, tmp_path):
     shutil.copy(copied / "B_T1.mha", elsewhere / "B_T1.mha")
     np.testing.assert_array_equal(dataset.read(found, "B", "images")[..., 0], before[..., 0] + 1)
     dataset.close(found)
-    assert not any(key[0] == found.path for key in decoded.CACHE)
+    assert not any(key[0] == found.path for key in volume_cache.CACHE)
 
 
 def tenfold_of(path):
@@ -512,13 +513,13 @@ def test_the_last_volumes_are_kept(elsewhere):
         loaded.append(Path(path).name)
         return images.read(path)
 
-    decoded.CACHE.clear()
+    volume_cache.CACHE.clear()
     size = 10 * 12 * 14 * 2 * 4
     found = dataset.open(elsewhere / "meta.h5", load=load, cache_bytes=2 * size)
     for name in "AABABCCA":
         dataset.read(found, name, "images", index=(0,))
     assert [name[0] for name in loaded[::2]] == ["A", "B", "C", "A"]
-    assert sum(kept.nbytes for kept in decoded.CACHE.values()) <= 2 * size
+    assert sum(kept.nbytes for kept in volume_cache.CACHE.values()) <= 2 * size
 
 
 def test_whole_arrays_go_to_jax_without_a_copy(subjects, tmp_path):

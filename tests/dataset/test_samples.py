@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from mia_functional import assembly, dataset, extraction, indexing, selection
-from mia_functional.dataset import Drawn, Extract, buffers
+from mia_functional.dataset import Drawn, Extract, buffer_pool
 from mia_functional.geometry import Geometry
 
 PATCHES = partial(indexing.patches, patch_shape=(4, 4, 4))
@@ -130,7 +130,7 @@ def test_batches_are_samples_side_by_side(cohort):
 
 
 def test_samples_that_lie_side_by_side_are_not_copied_and_changes_to_them_count(cohort, monkeypatch):
-    monkeypatch.setattr(buffers, "LARGE", 1)
+    monkeypatch.setattr(buffer_pool, "LARGE", 1)
     samples = dataset.samples(cohort, indexing=PATCHES, extract=["images", "labels", "numerical"])
     parts = samples.__getitems__([3, 0, 40])
     batch = dataset.collate(parts)

@@ -5,7 +5,7 @@ import pytest
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 
-from mia_functional.evaluation import plot_overlay
+from mia_functional.reporting import plot_overlay
 
 IMAGE = np.random.default_rng(0).random((6, 8))
 LABELS = np.zeros((6, 8), dtype=np.uint8)

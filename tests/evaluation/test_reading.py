@@ -4,7 +4,8 @@ import math
 
 import pytest
 
-from mia_functional.evaluation import Result, Results, long, read_csv, write_csv
+from mia_functional.evaluation import Result, Results
+from mia_functional.reporting import long, read_csv, write_csv
 
 TABLE = Results(
     rows=(

@@ -14,20 +14,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mia_functional.evaluation import (
-    Failure,
-    Result,
-    Results,
-    concatenate,
-    long,
-    render_console,
-    render_csv,
-    render_markdown,
-    select,
-    summarize,
-    write_csv,
-    write_statistics_csv,
-)
+from mia_functional.analysis import summarize
+from mia_functional.evaluation import Failure, Result, Results, concatenate, select
+from mia_functional.reporting import long, render_console, render_csv, render_markdown, write_csv, write_statistics_csv
 
 
 def row(subject, label, metric, value, **rest):
@@ -162,7 +151,7 @@ def test_a_file_is_complete_or_absent(tmp_path):
 def test_a_full_disk_is_an_error_and_leaves_nothing(tmp_path):
     code = (
         "import resource, signal; signal.signal(signal.SIGXFSZ, signal.SIG_IGN);"
-        "from mia_functional.evaluation import *;"
+        "from mia_functional.evaluation import *; from mia_functional.reporting import *;"
         "rows = tuple(Result(subject=f'S{n}', label='x', metric='DICE', value=0.1) for n in range(2000));"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096));"
         f"write_csv({str(tmp_path / 'results.csv')!r}, Results(rows=rows))"

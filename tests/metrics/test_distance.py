@@ -19,7 +19,7 @@ from mia_functional.metrics.distance import (
     mean_average_surface_distance,
 )
 from mia_functional.metrics.surface import surface_distances
-from mia_functional.metrics.tolerance import boundary_iou, normalized_surface_dice, surface_overlap
+from mia_functional.metrics.surface_agreement import boundary_iou, normalized_surface_dice, surface_overlap
 
 from . import brute_force
 from .brute_force import SHAPES, SPACINGS, average, blobs, covering_percentile, linear_percentile, share, surface_pairs

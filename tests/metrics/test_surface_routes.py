@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from mia_functional.metrics import neighbours
+from mia_functional.metrics._kernels import nearest_points
 from mia_functional.metrics.boundaries import surfels, voxels
 from mia_functional.metrics.distance import (
     average_distance,
@@ -15,7 +15,7 @@ from mia_functional.metrics.distance import (
     hausdorff_distance,
 )
 from mia_functional.metrics.surface import SurfaceDistances, surface_distances
-from mia_functional.metrics.tolerance import normalized_surface_dice
+from mia_functional.metrics.surface_agreement import normalized_surface_dice
 
 from .brute_force import SPACINGS
 
@@ -60,10 +60,10 @@ def scene(name):
 @pytest.mark.parametrize("spacing", SPACINGS)
 def test_points_near_and_far_find_the_nearest_target(name, spacing):
     one, other = scene(name)
-    targets = neighbours.pad(one, spacing)
-    points = np.flatnonzero(neighbours.pad(other, spacing))
+    targets = nearest_points.pad(one, spacing)
+    points = np.flatnonzero(nearest_points.pad(other, spacing))
     np.testing.assert_allclose(
-        neighbours.nearest(points, targets, spacing), exact(points, targets, spacing), rtol=1e-14
+        nearest_points.nearest(points, targets, spacing), exact(points, targets, spacing), rtol=1e-14
     )
 
 
@@ -72,17 +72,17 @@ def test_points_near_and_far_find_the_nearest_target(name, spacing):
 def test_two_threads_find_what_one_does(monkeypatch, name, find):
     found = []
     for large in (0, 2**60):
-        monkeypatch.setattr(neighbours, "LARGE", large)
+        monkeypatch.setattr(nearest_points, "LARGE", large)
         found.append(find(*scene(name), spacing=ANISOTROPIC))
     np.testing.assert_equal(*found)
 
 
 def test_what_fails_in_either_thread_fails(monkeypatch):
-    monkeypatch.setattr(neighbours, "LARGE", 0)
+    monkeypatch.setattr(nearest_points, "LARGE", 0)
     masks = (np.ones(3),), (np.zeros(3),)
     for wrong in (0, 1):
         with pytest.raises(ArithmeticError, match=f"mask {wrong}"):
-            neighbours.both(partial(fail_if, wrong), *masks)
+            nearest_points.both(partial(fail_if, wrong), *masks)
 
 
 def fail_if(value, mask):
@@ -90,13 +90,13 @@ def fail_if(value, mask):
         raise ArithmeticError(f"mask {value}")
 
 
-@pytest.mark.parametrize("way", [neighbours._search_further, neighbours._tree, neighbours._transform])
+@pytest.mark.parametrize("way", [nearest_points._search_further, nearest_points._tree, nearest_points._transform])
 @pytest.mark.parametrize("shape", [(70,), (40, 30), (20, 24, 26)])
 def test_each_way_of_the_far_points_is_exact(way, shape):
     rng = np.random.default_rng(5)
     for spacing in (SPACINGS[0][: len(shape)], ANISOTROPIC[: len(shape)]):
-        targets = neighbours.pad(rng.random(shape) < 0.02, spacing)
-        points = np.flatnonzero(neighbours.pad(rng.random(shape) < 0.1, spacing))
+        targets = nearest_points.pad(rng.random(shape) < 0.02, spacing)
+        points = np.flatnonzero(nearest_points.pad(rng.random(shape) < 0.1, spacing))
         found, wanted = way(points, targets, spacing), exact(points, targets, spacing)
         reached = np.isfinite(found)
         assert reached.mean() > 0.9

@@ -6,7 +6,7 @@ import math
 import pytest
 
 from mia_functional import metrics
-from mia_functional.metrics import METRICS, catalogue, confusion_counts, find, group
+from mia_functional.metrics import METRICS, confusion_counts, documentation, find, group
 
 OVERLAP = [
     "ADJRIND", "AUC", "KAPPA", "DICE", "ICCORR", "JACRD", "MUTINF", "RNDIND", "SURFOVLP", "SURFDICE", "VOLSMTY",
@@ -131,21 +131,21 @@ def test_rows_are_values():
 
 
 def test_markdown_has_one_line_per_metric_and_six_cells():
-    lines = catalogue.table_markdown().splitlines()
+    lines = documentation.table_markdown().splitlines()
     assert len(lines) == len(METRICS) + 2
     for line in lines:
         assert line.replace(r"\|", "").count("|") == 7
-    assert "| HDRFDST[95] | `hausdorff_distance` or hd |" in catalogue.table_markdown()
-    assert "| SURFDICE[@2mm] |" in catalogue.table_markdown()
+    assert "| HDRFDST[95] | `hausdorff_distance` or hd |" in documentation.table_markdown()
+    assert "| SURFDICE[@2mm] |" in documentation.table_markdown()
 
 
 def test_listing_has_one_line_per_metric():
-    lines = catalogue.listing().splitlines()
+    lines = documentation.listing().splitlines()
     assert [line.split()[1] for line in lines] == [row.name for row in METRICS]
 
 
 def test_a_description_tells_everything():
-    text = catalogue.describe("nsd")
+    text = documentation.describe("nsd")
     for words in (
         "SURFDICE",
         "normalized_surface_dice (nsd)",
@@ -155,9 +155,9 @@ def test_a_description_tells_everything():
         "overlap, segmentation",
     ):
         assert words in text
-    assert "Options    percentile=95.0" in catalogue.describe("hd95")
-    assert "Undefined  never" in catalogue.describe("TP")
-    assert "Best" not in catalogue.describe("PREDVOL")
+    assert "Options    percentile=95.0" in documentation.describe("hd95")
+    assert "Undefined  never" in documentation.describe("TP")
+    assert "Best" not in documentation.describe("PREDVOL")
     assert max(map(len, text.splitlines())) <= 100
     with pytest.raises(ValueError, match="must be the name of a metric"):
-        catalogue.describe("nothing")
+        documentation.describe("nothing")

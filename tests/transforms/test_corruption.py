@@ -6,7 +6,7 @@ from scipy import ndimage, stats
 from skimage import exposure
 
 from mia_functional.transforms import bias_field, blur, gamma, noise, random_rician_noise, rician_noise
-from mia_functional.transforms.corruption import monomials
+from mia_functional.transforms.scanner_artefacts import monomials
 
 IMAGE = np.random.default_rng(0).random((7, 8, 9, 2)).astype(np.float32)
 

@@ -1,0 +1,47 @@
+"""A function over many items, in order and in bounded memory, in this thread or in any executor."""
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Executor, Future
+from typing import TypeVar
+
+Item = TypeVar("Item")
+
+
+Outcome = TypeVar("Outcome")
+
+
+AHEAD = 4
+"""How many items are submitted before the first is awaited, where the executor does not tell its size."""
+
+
+def ordered(
+    function: Callable[[Item], Outcome], items: Iterable[Item], *, executor: Executor | None = None
+) -> Iterator[Outcome]:
+    """Yield `function(item)` for every item, in their order.
+
+    Args:
+        function: Called once per item; with a process pool it and the items must pickle.
+        items: Any iterable; it is read only a few items ahead.
+        executor: Any pool of `concurrent.futures`; without one, items are handled one after the other, here. Where one
+            fails, or the iterator is closed, those that wait are cancelled.
+
+    Example:
+        >>> list(ordered(abs, [-1, 2, -3]))
+        [1, 2, 3]
+    """
+    if executor is None:
+        yield from map(function, items)
+        return
+    ahead = getattr(executor, "_max_workers", AHEAD)
+    pending: deque[Future[Outcome]] = deque()
+    try:
+        for item in items:
+            pending.append(executor.submit(function, item))
+            if len(pending) > ahead:
+                yield pending.popleft().result()
+        while pending:
+            yield pending.popleft().result()
+    finally:
+        for future in pending:
+            future.cancel()

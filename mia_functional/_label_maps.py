@@ -1,0 +1,138 @@
+"""The one door of every function on masks and label maps: what counts as one, and the check of its values."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from mia_functional import _array
+from mia_functional._core import checks
+from mia_functional.typing import Array, Label, Labels
+
+
+def binary(function: str, argument: str, array: Array) -> Array:
+    """Return a mask as booleans.
+
+    Args:
+        function: Name for messages.
+        argument: Name of the mask in messages.
+        array: Boolean array, or an integer array of zeros and ones.
+
+    Returns:
+        Boolean array of the same shape. In a traced integer array, whose values cannot be looked at, all but 0 is True.
+
+    Raises:
+        TypeError: The array is neither boolean nor integer.
+        ValueError: The array holds other values than 0 and 1.
+
+    Example:
+        >>> import numpy as np
+        >>> binary("dice", "prediction", np.array([0, 1, 1])).tolist()
+        [False, True, True]
+    """
+    if _array.dtype_kind(array) == "bool":
+        return array
+    integral(function, argument, array, "a boolean mask or an integer one of 0 and 1; threshold or cast first")
+    for value in extremes(array):
+        if value not in (0, 1):
+            raise ValueError(f"{function}: `{argument}` contains {value}; pass labels= for a label map.")
+    return array != 0
+
+
+def label_sets(function: str, labels: Labels | Iterable[Label]) -> tuple[tuple[int, ...], ...]:
+    """Return one tuple of label values per structure; a merged structure has several.
+
+    Args:
+        function: Name for messages.
+        labels: Mapping from labels to names, or a sequence of labels; a label is an int or a tuple of ints to merge.
+
+    Returns:
+        The label values in the order given.
+
+    Raises:
+        TypeError: A label is neither a whole number nor a tuple of them.
+        ValueError: There is no label, one is negative, or one is given twice.
+
+    Example:
+        >>> label_sets("dice", {1: "liver", 2: "tumour", (1, 2): "whole"})
+        ((1,), (2,), (1, 2))
+    """
+    if isinstance(labels, str | bytes) or not isinstance(labels, Iterable) or _array.is_traced(labels):
+        checks.invalid_kind(function, "labels", "be a mapping or a sequence of labels", repr(labels))
+    given: tuple[Any, ...] = tuple(labels.keys() if isinstance(labels, Mapping) else labels)
+    keys = tuple(key if isinstance(key, tuple) else (key,) for key in given)
+    if any(_array.is_traced(value) for key in keys for value in key):
+        checks.invalid_kind(function, "labels", "hold whole numbers that are known before tracing", repr(given))
+    sets = tuple(checks.integers(function, "labels", key, minimum=0) for key in keys)
+    if not sets or () in sets or len(set(map(frozenset, sets))) != len(sets):
+        checks.invalid_value(function, "labels", "name at least one structure, and none of them twice", repr(given))
+    return sets
+
+
+def label_map(function: str, argument: str, array: Array) -> Array:
+    """Return a label map as integers, booleans promoted.
+
+    Args:
+        function: Name for messages.
+        argument: Name of the label map in messages.
+        array: Integer or boolean array.
+
+    Returns:
+        Integer array of the same shape.
+
+    Raises:
+        TypeError: The array is neither boolean nor integer.
+        ValueError: The array holds a negative label.
+
+    Example:
+        >>> import numpy as np
+        >>> label_map("dice", "prediction", np.array([0, 2])).tolist()
+        [0, 2]
+    """
+    xp = _array.library(array)
+    if _array.dtype_kind(array) == "bool":
+        return xp.astype(array, xp.uint8)
+    integral(function, argument, array, "an integer label map")
+    if not xp.isdtype(array.dtype, "unsigned integer") and not _array.is_traced(array) and 0 not in array.shape:
+        value = int(xp.min(array))
+        if value < 0:
+            checks.invalid_value(function, argument, "hold labels from 0 on", f"the label {value}")
+    return array
+
+
+def select(array: Array, label_set: tuple[int, ...]) -> Array:
+    """Return where a label map has one of the values of `label_set`, which merges them into one structure.
+
+    Args:
+        array: Integer array, as `label_map` returns it.
+        label_set: The values; those that the dtype cannot hold are nowhere.
+
+    Returns:
+        Boolean array of the same shape.
+
+    Example:
+        >>> import numpy as np
+        >>> select(np.array([0, 1, 2, 3]), (1, 3)).tolist()
+        [False, True, False, True]
+    """
+    xp = _array.library(array)
+    largest = xp.iinfo(array.dtype).max
+    masks = [array == label for label in label_set if label <= largest]
+    if not masks:
+        return xp.zeros_like(array, dtype=xp.bool)
+    chosen = masks[0]
+    for mask in masks[1:]:
+        chosen = chosen | mask
+    return chosen
+
+
+def extremes(array: Array) -> tuple[int, ...]:
+    """Return the smallest and the largest value of an integer array; nothing where it is traced or without elements."""
+    if _array.is_traced(array) or 0 in array.shape:
+        return ()
+    xp = _array.library(array)
+    return int(xp.min(array)), int(xp.max(array))
+
+
+def integral(function: str, argument: str, array: Array, requirement: str) -> None:
+    """Refuse arrays that do not hold integers."""
+    if _array.dtype_kind(array) != "integer":
+        checks.invalid_kind(function, argument, f"be {requirement}", f"dtype {array.dtype}")

@@ -1,0 +1,5 @@
+"""A table of results into statistics."""
+
+from mia_functional.analysis.summary import Statistic, summarize
+
+__all__ = ["Statistic", "summarize"]

@@ -1,0 +1,120 @@
+"""Results over subjects: one number per label, metric and statistic, with a count of what could not be used."""
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from mia_functional._core import checks
+from mia_functional.evaluation.results import Result, Results
+
+Function: TypeAlias = Callable[[Any], Any]
+"""From the values of all subjects, a float64 NumPy array, to one number."""
+
+
+FUNCTIONS: Mapping[str, Function] = MappingProxyType({"MEAN": np.mean, "STD": np.std})
+"""The statistics by default: mean and population standard deviation."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Statistic:
+    """One number over all subjects.
+
+    Args:
+        label: Name of the structure.
+        metric: Abbreviation of the metric.
+        statistic: Name of the function.
+        value: The number.
+        unit: Unit of the metric.
+        count: Values that it is computed from.
+        undefined: Values left out or replaced because they are NaN.
+        infinite: Values among the rest that are, or were before they were replaced, infinite.
+    """
+
+    label: str
+    metric: str
+    statistic: str
+    value: float
+    unit: str = ""
+    count: int = 0
+    undefined: int = 0
+    infinite: int = 0
+
+
+def summarize(
+    results: Results,
+    *,
+    functions: Mapping[str, Function] = FUNCTIONS,
+    undefined: float | None = None,
+    infinite: float | None = None,
+) -> tuple[Statistic, ...]:
+    """Summarize (aggregate) results over subjects, for every label and metric.
+
+    Args:
+        results: A table.
+        functions: Names, and functions of a float64 NumPy array to a number: `{"MEDIAN": np.median}`. Mean and
+            population standard deviation (`MEAN`, `STD`) where left out.
+        undefined: What a NaN counts as, such as 0 for Dice; where left out, such values do not take part.
+        infinite: What inf counts as, such as the diagonal of the image for a distance; where left out, it stays inf,
+            so that a missed structure cannot make a mean better.
+
+    Returns:
+        One record per label, metric and function, in the order of the table, each with the numbers of values used,
+        undefined and infinite.
+
+    Undefined:
+        No value takes part: NaN. An infinite value takes part: whatever the function gives, inf for the mean and NaN
+        for the standard deviation.
+
+    Raises:
+        TypeError: `functions` is no mapping of names to functions.
+        ValueError: There are no results.
+
+    Example:
+        >>> values = zip("ABC", (0.5, 0.7, math.nan), strict=True)
+        >>> rows = tuple(Result(subject=name, label="liver", metric="DICE", value=value) for name, value in values)
+        >>> mean, _ = summarize(Results(rows=rows))
+        >>> round(mean.value, 3), mean.count, mean.undefined
+        (0.6, 2, 1)
+    """
+    if not isinstance(functions, Mapping) or not functions or not all(map(callable, functions.values())):
+        checks.invalid_kind("summarize", "functions", "map names to functions", repr(functions))
+    if not results.rows:
+        checks.invalid_value("summarize", "results", "hold at least one value", "none")
+    groups: dict[tuple[str, str], list[Result]] = {}
+    for row in results:
+        groups.setdefault((row.label, row.metric), []).append(row)
+    return tuple(
+        _statistic(rows, name, function, undefined, infinite)
+        for rows in groups.values()
+        for name, function in functions.items()
+    )
+
+
+def _statistic(
+    rows: list[Result], name: str, function: Function, undefined: float | None, infinite: float | None
+) -> Statistic:
+    """Return one statistic of the values of one label and metric."""
+    values = np.array([row.value for row in rows], dtype=np.float64)
+    missing, endless = np.isnan(values), np.isinf(values)
+    if infinite is not None:
+        values[endless] = infinite
+    if undefined is None:
+        values = values[~missing]
+    else:
+        values[missing] = undefined
+    with np.errstate(invalid="ignore"):
+        value = float(function(values)) if values.size else math.nan
+    return Statistic(
+        label=rows[0].label,
+        metric=rows[0].metric,
+        statistic=name,
+        value=value,
+        unit=rows[0].unit,
+        count=values.size,
+        undefined=int(missing.sum()),
+        infinite=int(endless.sum()),
+    )

@@ -1,0 +1,5 @@
+"""The command `mia`: one file per command, and a parser that imports nothing heavy."""
+
+from mia_functional.cli.parser import main
+
+__all__ = ["main"]

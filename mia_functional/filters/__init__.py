@@ -1,0 +1,5 @@
+"""Filters of SimpleITK as functions of arrays, and registration that gives a geometry."""
+
+from mia_functional.filters.intensity import correct_bias, diffuse, match_histogram, register, threshold
+
+__all__ = ["correct_bias", "diffuse", "match_histogram", "register", "threshold"]

@@ -1,0 +1,1 @@
+"""Loops behind the metrics, on the host and in JAX."""

@@ -1,0 +1,286 @@
+"""The confusion matrix: the statistic of the metrics that judge several exclusive classes together.
+
+Every voxel has one class on either side; the background is a class like any other, if its label is among those given.
+"""
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+from typing import Any, NamedTuple, Protocol, cast, overload
+
+import numpy as np
+
+from mia_functional import _array
+from mia_functional._core import checks
+from mia_functional._label_maps import label_map, label_sets
+from mia_functional.metrics._kernels import joint_histogram, joint_histogram_jax
+from mia_functional.metrics.confusion import ConfusionCounts, count, of_sets
+from mia_functional.metrics.inputs import countable, paired, reduced, walkable
+from mia_functional.metrics.statistic_or_pair import derived
+from mia_functional.typing import Array, Label, Labels
+
+
+class ConfusionMatrix(NamedTuple):
+    """How often each class of the prediction meets each class of the reference.
+
+    Attributes:
+        counts: Integers of shape (..., L, L), `counts[p, r]` the voxels of class p in the prediction and r in the
+            reference.
+        outside: Integers of shape (...): voxels that have none of the classes on one side or both.
+    """
+
+    counts: Array
+    outside: Array
+
+
+def confusion_matrix(
+    prediction: Array,
+    reference: Array,
+    *,
+    labels: Labels | Iterable[Label],
+    axis: int | tuple[int, ...] | None = None,
+    mask: Array | None = None,
+) -> ConfusionMatrix:
+    """Count how often each label of the prediction meets each label of the reference (contingency table).
+
+    Args:
+        prediction: Integer label map of any shape.
+        reference: Array of the same shape.
+        labels: Mapping from labels to names, or a sequence of labels; a tuple of label values is merged into one class.
+        axis: The axes to count over, all of them by default; the others are kept, in order.
+        mask: Mask of the same shape; only voxels inside of it count.
+
+    Returns:
+        Integer counts, with the axes that are kept in front. The metrics of a matrix are NaN where voxels are outside
+        of all classes, which only happens under `jit`, where they cannot be refused.
+
+    Raises:
+        TypeError: An argument is no array, or holds no labels; the libraries or devices differ.
+        ValueError: The shapes differ or are empty; a label is negative; a voxel has a label that is in no class, or
+            a label is in two; the library's integers cannot count so many voxels.
+
+    Example:
+        >>> import numpy as np
+        >>> confusion_matrix(np.array([0, 0, 1, 1]), np.array([0, 1, 1, 1]), labels=(0, 1)).counts.tolist()
+        [[1, 1], [0, 2]]
+
+    Agrees with:
+        scikit-learn's `confusion_matrix`, transposed.
+    """
+    name = "confusion_matrix"
+    prediction, reference, mask = paired(name, prediction, reference, mask=mask)
+    sets = label_sets(name, labels)
+    if len({value for one in sets for value in one}) != sum(map(len, sets)):
+        checks.invalid_value(name, "labels", "put no label into two classes", sets)
+    axes = reduced(name, axis, prediction.ndim)
+    countable(name, prediction)
+    matrix_of = _host_matrix if walkable((prediction, reference, mask), axes) else _device_matrix
+    matrix = matrix_of(name, (prediction, reference, mask), sets, axes)
+    if not _array.is_traced(matrix.outside) and bool(_array.library(matrix.outside).any(matrix.outside > 0)):
+        checks.invalid_value(name, "labels", "name every label that occurs", f"{sets} and voxels of other labels")
+    return matrix
+
+
+def _device_matrix(
+    function: str, arrays: tuple[Array, Array, Array | None], sets: Any, axes: tuple[int, ...]
+) -> ConfusionMatrix:
+    """Return the matrix on any device and under `jit`."""
+    maps = label_map(function, "prediction", arrays[0]), label_map(function, "reference", arrays[1])
+    given = maps if arrays[2] is None else (*maps, arrays[2])
+    compared = partial(_compared_matrix, sets, axes)
+    if not joint_histogram_jax.usable(given, sets, axes):
+        return compared(*given)
+    found: ConfusionMatrix = _array.by_platform(partial(_counted_matrix, sets), compared, *given)
+    return found
+
+
+def _counted_matrix(sets: Any, prediction: Array, reference: Array, mask: Array | None = None) -> ConfusionMatrix:
+    """Return the matrix from the joint counts of the classes."""
+    joined = joint_histogram_jax.matrix(prediction, reference, mask, sets)
+    counts, xp = joined[:-1, :-1], _array.library(joined)
+    return ConfusionMatrix(counts, xp.sum(joined) - xp.sum(counts))
+
+
+def _compared_matrix(
+    sets: Any, axes: tuple[int, ...], prediction: Array, reference: Array, mask: Array | None = None
+) -> ConfusionMatrix:
+    """Return the matrix by comparing with every pair of classes."""
+    xp = _array.library(prediction)
+    inside = xp.ones_like(prediction, dtype=xp.bool) if mask is None else mask
+
+    def row(predicted: Array) -> Array:
+        first = predicted & inside
+        meet = of_sets(lambda referenced: count(first & referenced, axes), (reference,), sets)
+        return xp.stack(meet, axis=-1)
+
+    counts = xp.stack(of_sets(row, (prediction,), sets), axis=-2)
+    return ConfusionMatrix(counts, count(inside, axes) - xp.sum(counts, axis=(-2, -1)))
+
+
+def _host_matrix(
+    function: str, arrays: tuple[Array, Array, Array | None], sets: Any, axes: tuple[int, ...]
+) -> ConfusionMatrix:
+    """Return the matrix by the fast routes for arrays in the host's memory."""
+    kept = [axis for axis in range(arrays[0].ndim) if axis not in axes]
+    moved = [np.moveaxis(_array.to_numpy(array), kept, range(len(kept))) for array in arrays if array is not None]
+    shape = moved[0].shape[: len(kept)]
+    counts = np.zeros((*shape, len(sets), len(sets)), np.int64)
+    total = np.zeros(shape, np.int64)
+    for index in np.ndindex(shape):
+        prediction, reference, mask = [*(array[index] for array in moved), None][:3]
+        counts[index], total[index] = joint_histogram.matrix(function, prediction, reference, mask, sets)
+    outside = total - counts.sum(axis=(-2, -1))
+    xp = _array.library(arrays[0])
+    return ConfusionMatrix(*(_array.from_numpy(field, xp, arrays[0]) for field in (counts, outside)))
+
+
+def table(matrix: ConfusionMatrix) -> Array:
+    """Return the matrix as floats, NaN where there are voxels outside of its classes."""
+    counts = matrix.counts
+    xp = _array.library(counts)
+    shares = xp.astype(counts, _array.widest_float(xp, counts))
+    lost = xp.expand_dims(xp.expand_dims(matrix.outside > 0, axis=-1), axis=-1)
+    return xp.where(lost, xp.full_like(shares, math.nan), shares)
+
+
+def against_rest(counts: ConfusionCounts | ConfusionMatrix) -> ConfusionCounts:
+    """Return counts as they are, and a matrix as the counts of each class against all others, classes last."""
+    if isinstance(counts, ConfusionCounts):
+        return counts
+    shares = table(counts)
+    xp = _array.library(shares)
+    others = xp.astype(_array.from_numpy(~np.eye(shares.shape[-1], dtype=bool), xp, shares), shares.dtype)
+    apart = shares * others
+    tn = xp.sum((others @ shares) * others, axis=-1)
+    return ConfusionCounts(xp.sum(shares - apart, axis=-1), xp.sum(apart, axis=-1), xp.sum(apart, axis=-2), tn)
+
+
+class MatrixMetric(Protocol):
+    """A metric of a confusion matrix, called with the matrix or with the pair that it comes from."""
+
+    @property
+    def __name__(self) -> str:
+        """The public name."""
+
+    @overload
+    def __call__(self, matrix: ConfusionMatrix, /, **options: Any) -> Array: ...
+
+    @overload
+    def __call__(
+        self,
+        prediction: Array,
+        reference: Array,
+        *,
+        labels: Labels | Iterable[Label],
+        axis: int | tuple[int, ...] | None = None,
+        mask: Array | None = None,
+        **options: Any,
+    ) -> Array: ...
+
+
+def _from_matrix(formula: Callable[..., Any]) -> MatrixMetric:
+    """Return the metric that takes what `formula` takes, or the pair in place of the matrix."""
+    return cast(MatrixMetric, derived(ConfusionMatrix, confusion_matrix)(formula))
+
+
+@_from_matrix
+def weighted_kappa(matrix: ConfusionMatrix, *, power: float = 1.0, zero_division: float = math.nan) -> Array:
+    """Return the weighted kappa of ordered classes: agreement beyond chance, where near misses count less.
+
+    Formula: 1 - sum w_pr m_pr / sum w_pr m_p m_r, with the shares m_pr of all voxels, their sums m_p over the reference
+    and m_r over the prediction, and the weights w_pr = |p - r|^power of the positions p and r.
+
+    Args:
+        matrix: Confusion matrix, or the pair with the options of `confusion_matrix`; classes in their order.
+        power: 1 for linear and 2 for quadratic weights; positive.
+        zero_division: The value where the metric is undefined.
+
+    Returns:
+        Array of the shape of the axes that were kept, at most 1, 0 for chance; higher is better.
+
+    Undefined:
+        All voxels in one class on both sides: NaN.
+
+    Raises:
+        ValueError: `power` is not positive and finite.
+
+    Example:
+        >>> import numpy as np
+        >>> float(weighted_kappa(np.array([0, 1, 2, 2]), np.array([0, 1, 1, 2]), labels=(0, 1, 2)))
+        0.7142857142857143
+
+    Source:
+        Cohen 1968, doi 10.1037/h0026256.
+
+    Agrees with:
+        scikit-learn's `cohen_kappa_score` with `weights`.
+    """
+    if not 0 < power < math.inf:
+        checks.invalid_value("weighted_kappa", "power", "be positive and finite", power)
+    positions = np.arange(matrix.counts.shape[-1])
+    weights = np.abs(positions[:, None] - positions[None, :]) ** float(power)
+    observed, expected = _means(matrix, weights)
+    return _array.ratio(expected - observed, expected, zero_division=zero_division)
+
+
+@_from_matrix
+def expected_cost(
+    matrix: ConfusionMatrix, *, costs: Sequence[Sequence[float]] | None = None, normalized: bool = False
+) -> Array:
+    """Return the expected cost (EC): what the mistakes cost per voxel on average.
+
+    Formula: sum c_pr m_pr, with the shares m_pr of all voxels and the costs c_pr of predicting p where the reference
+    has r. Normalized, it is divided by the cost of the best constant prediction, min over p of sum_r c_pr m_r.
+
+    Args:
+        matrix: Confusion matrix, or the pair with the options of `confusion_matrix`.
+        costs: One row per predicted class and one column per class of the reference; 0 on the diagonal and 1 elsewhere
+            by default, which gives the error rate.
+        normalized: Whether to divide by the cost of the best constant prediction.
+
+    Returns:
+        Array of the shape of the axes that were kept, in the unit of the costs, or 1 for a useless prediction if
+        normalized; lower is better.
+
+    Undefined:
+        Normalized, and a constant prediction costs nothing: NaN.
+
+    Raises:
+        ValueError: The costs have another shape than the matrix, or are not finite.
+
+    Example:
+        >>> import numpy as np
+        >>> float(expected_cost(np.array([0, 1, 2, 2]), np.array([0, 1, 1, 2]), labels=(0, 1, 2)))
+        0.25
+
+    Source:
+        Ferrer 2022, arXiv 2209.05355; Maier-Hein et al. 2024, doi 10.1038/s41592-023-02151-z.
+    """
+    size = matrix.counts.shape[-1]
+    prices = 1.0 - np.eye(size) if costs is None else np.asarray(costs, np.float64)
+    if prices.shape != (size, size) or not np.isfinite(prices).all():
+        checks.invalid_value("expected_cost", "costs", f"be {size} x {size} finite numbers", costs)
+    cost = _means(matrix, prices)[0]
+    if not normalized:
+        return cost
+    shares = _shares(matrix)
+    xp = _array.library(shares)
+    referenced = xp.sum(shares, axis=-2, keepdims=True)
+    constant = xp.sum(xp.astype(_array.from_numpy(prices, xp, shares), shares.dtype) * referenced, axis=-1)
+    return _array.ratio(cost, xp.min(constant, axis=-1))
+
+
+def _shares(matrix: ConfusionMatrix) -> Array:
+    """Return the matrix as shares of all voxels."""
+    counts = table(matrix)
+    whole = _array.library(counts).sum(counts, axis=(-2, -1), keepdims=True)
+    return counts / whole
+
+
+def _means(matrix: ConfusionMatrix, weights: Any) -> tuple[Array, Array]:
+    """Return the mean weight of the pairs of classes, as they meet and as they would meet by chance."""
+    shares = _shares(matrix)
+    xp = _array.library(shares)
+    known = xp.astype(_array.from_numpy(weights, xp, shares), shares.dtype)
+    chance = xp.sum(shares, axis=-1, keepdims=True) * xp.sum(shares, axis=-2, keepdims=True)
+    return xp.sum(known * shares, axis=(-2, -1)), xp.sum(known * chance, axis=(-2, -1))

@@ -1,0 +1,282 @@
+"""How large a structure is: its volume, and its area in one slice.
+
+All axes are spatial and `spacing[k]` is the distance between voxel centres along array axis k in millimetres. Results
+are float64, or the widest float of the library.
+"""
+
+import math
+from collections.abc import Callable, Iterable
+from typing import Any, Protocol, cast, overload
+
+from mia_functional import _array
+from mia_functional._core import checks
+from mia_functional.metrics.confusion import ConfusionCounts, confusion_counts, floats
+from mia_functional.metrics.inputs import paired, structures
+from mia_functional.metrics.statistic_or_pair import derived
+from mia_functional.typing import Array, Label, Labels, Spacing
+
+
+def volume(mask: Array, *, spacing: Spacing, labels: Labels | Iterable[Label] | None = None) -> Array:
+    """Return the volume of a structure.
+
+    Formula: n s_0 s_1 s_2, with the number n of voxels and the spacing s.
+
+    Args:
+        mask: Mask (bool, or integers 0 and 1) of any shape; with `labels`, an integer label map.
+        spacing: Millimetres between voxel centres along each axis.
+        labels: Mapping from labels to names, or a sequence of labels; a tuple of label values is merged into one.
+
+    Returns:
+        Cubic millimetres (square millimetres of a mask with two axes), at least 0. One entry per label.
+
+    Raises:
+        TypeError: The mask is no array or holds floats.
+        ValueError: The array is empty; a spacing is not positive; a mask holds other values than 0 and 1; a label is
+            negative.
+
+    Example:
+        >>> import numpy as np
+        >>> float(volume(np.ones((2, 3, 1), dtype=bool), spacing=(2.0, 1.0, 0.5)))
+        6.0
+
+    Source:
+        Jungo et al. 2021, pymia, doi 10.1016/j.cmpb.2020.105796.
+    """
+    return _extent("volume", mask, spacing, labels)
+
+
+def area(
+    mask: Array,
+    *,
+    spacing: Spacing,
+    labels: Labels | Iterable[Label] | None = None,
+    axis: int = 0,
+    index: int | None = None,
+) -> Array:
+    """Return the area of a structure in one slice of a volume, or in a whole image of two axes.
+
+    Formula: n s_i s_j, with the number n of voxels in the slice and the spacing s along the two axes of the slice.
+
+    Args:
+        mask: Mask (bool, or integers 0 and 1) of two or three axes; with `labels`, an integer label map.
+        spacing: Millimetres between voxel centres along each axis of the mask.
+        labels: Mapping from labels to names, or a sequence of labels; a tuple of label values is merged into one.
+        axis: The axis across which the slice is taken; without effect for two axes.
+        index: Position of the slice along the axis, negative ones from the end; the middle, `shape[axis] // 2`, by
+            default; without effect for two axes.
+
+    Returns:
+        Square millimetres, at least 0. One entry per label.
+
+    Raises:
+        TypeError: The mask is no array or holds floats.
+        ValueError: The array is empty or has not two or three axes; there is no such slice; a spacing is not positive;
+            a mask holds other values than 0 and 1; a label is negative.
+
+    Example:
+        >>> import numpy as np
+        >>> float(area(np.ones((2, 3, 1), dtype=bool), spacing=(2.0, 1.0, 0.5)))
+        1.5
+
+    Source:
+        Jungo et al. 2021, pymia, doi 10.1016/j.cmpb.2020.105796.
+    """
+    name = "area"
+    _array.namespace(name, mask=mask)
+    checks.dimensions(name, "mask", mask.shape, (2, 3))
+    step = checks.spacing(name, spacing, mask.ndim)
+    if mask.ndim == 3:
+        across = checks.axis(name, axis, 3)
+        position = _position(name, index, mask.shape[across])
+        mask = mask[(*(slice(None),) * across, position, ...)]
+        step = step[:across] + step[across + 1 :]
+    return _extent(name, mask, step, labels)
+
+
+def _position(function: str, index: int | None, length: int) -> int:
+    """Return the position of a slice from the front; the middle for None."""
+    if index is None:
+        return length // 2
+    position = checks.integer(function, "index", index, minimum=-length)
+    if position >= length:
+        checks.invalid_value(function, "index", f"lie within {-length} and {length - 1}", position)
+    return position % length
+
+
+def _extent(function: str, mask: Array, spacing: Spacing, labels: Labels | Iterable[Label] | None) -> Array:
+    """Return the number of voxels times the size of a voxel, one entry per label."""
+    masks = structures(function, "mask", mask, labels)
+    voxel = math.prod(checks.spacing(function, spacing, mask.ndim))
+    xp = _array.library(mask)
+    sizes = xp.stack([xp.count_nonzero(one) for one in masks])
+    extents = xp.astype(sizes, _array.widest_float(xp, mask)) * voxel
+    return extents[0] if labels is None else extents
+
+
+class VolumeMetric(Protocol):
+    """The volume of one side of a pair, called with the counts or with the pair that they come from."""
+
+    @property
+    def __name__(self) -> str:
+        """The public name."""
+
+    @overload
+    def __call__(self, counts: ConfusionCounts, /, *, spacing: Spacing) -> Array: ...
+
+    @overload
+    def __call__(
+        self,
+        prediction: Array,
+        reference: Array,
+        *,
+        spacing: Spacing,
+        labels: Labels | Iterable[Label] | None = None,
+        mask: Array | None = None,
+    ) -> Array: ...
+
+
+def _from_counts(formula: Callable[..., Any]) -> VolumeMetric:
+    """Return the metric that takes what `formula` takes, or the pair in place of the counts."""
+    return cast(VolumeMetric, derived(ConfusionCounts, confusion_counts)(formula))
+
+
+@_from_counts
+def prediction_volume(counts: ConfusionCounts, *, spacing: Spacing) -> Array:
+    """Return the volume of the prediction.
+
+    Formula: (TP + FP) s_0 s_1 s_2, with the spacing s.
+
+    Args:
+        counts: Counts of any shape, or the pair with the options of `confusion_counts`.
+        spacing: Millimetres between voxel centres along each axis.
+
+    Returns:
+        Cubic millimetres, at least 0, of the shape of the counts.
+
+    Raises:
+        ValueError: A spacing is not positive.
+
+    Example:
+        >>> import numpy as np
+        >>> float(prediction_volume(np.array([1, 1, 0]), np.array([0, 1, 0]), spacing=(2.0,)))
+        4.0
+
+    Source:
+        Jungo et al. 2021, pymia, doi 10.1016/j.cmpb.2020.105796.
+    """
+    tp, fp, _, _ = floats(counts)
+    return (tp + fp) * _voxel("prediction_volume", spacing)
+
+
+@_from_counts
+def reference_volume(counts: ConfusionCounts, *, spacing: Spacing) -> Array:
+    """Return the volume of the reference.
+
+    Formula: (TP + FN) s_0 s_1 s_2, with the spacing s.
+
+    Args:
+        counts: Counts of any shape, or the pair with the options of `confusion_counts`.
+        spacing: Millimetres between voxel centres along each axis.
+
+    Returns:
+        Cubic millimetres, at least 0, of the shape of the counts.
+
+    Raises:
+        ValueError: A spacing is not positive.
+
+    Example:
+        >>> import numpy as np
+        >>> float(reference_volume(np.array([1, 1, 0]), np.array([0, 1, 0]), spacing=(2.0,)))
+        2.0
+
+    Source:
+        Jungo et al. 2021, pymia, doi 10.1016/j.cmpb.2020.105796.
+    """
+    tp, _, fn, _ = floats(counts)
+    return (tp + fn) * _voxel("reference_volume", spacing)
+
+
+def _voxel(function: str, spacing: Spacing) -> float:
+    """Return the size of a voxel."""
+    entries = checks.floats(function, "spacing", spacing)
+    return math.prod(checks.spacing(function, entries, len(entries)))
+
+
+def prediction_area(
+    prediction: Array,
+    reference: Array,
+    *,
+    spacing: Spacing,
+    labels: Labels | Iterable[Label] | None = None,
+    axis: int = 0,
+    index: int | None = None,
+) -> Array:
+    """Return the area of the prediction in one slice, as `area` does.
+
+    Formula: n s_i s_j, with the number n of voxels in the slice and the spacing s along the two axes of the slice.
+
+    Args:
+        prediction: Mask or, with `labels`, label map of two or three axes.
+        reference: Array of the same shape.
+        spacing: Millimetres between voxel centres along each axis.
+        labels: Mapping from labels to names, or a sequence of labels; a tuple of label values is merged into one.
+        axis: The axis across which the slice is taken.
+        index: Position of the slice along the axis; the middle by default.
+
+    Returns:
+        Square millimetres, at least 0. One entry per label.
+
+    Raises:
+        TypeError: As `area`.
+        ValueError: The shapes differ; else as `area`.
+
+    Example:
+        >>> import numpy as np
+        >>> float(prediction_area(np.array([[1, 1, 0]]), np.array([[0, 1, 0]]), spacing=(1.0, 2.0)))
+        4.0
+
+    Source:
+        Jungo et al. 2021, pymia, doi 10.1016/j.cmpb.2020.105796.
+    """
+    prediction, _, _ = paired("prediction_area", prediction, reference)
+    return area(prediction, spacing=spacing, labels=labels, axis=axis, index=index)
+
+
+def reference_area(
+    prediction: Array,
+    reference: Array,
+    *,
+    spacing: Spacing,
+    labels: Labels | Iterable[Label] | None = None,
+    axis: int = 0,
+    index: int | None = None,
+) -> Array:
+    """Return the area of the reference in one slice, as `area` does.
+
+    Formula: n s_i s_j, with the number n of voxels in the slice and the spacing s along the two axes of the slice.
+
+    Args:
+        prediction: Mask or, with `labels`, label map of two or three axes.
+        reference: Array of the same shape.
+        spacing: Millimetres between voxel centres along each axis.
+        labels: Mapping from labels to names, or a sequence of labels; a tuple of label values is merged into one.
+        axis: The axis across which the slice is taken.
+        index: Position of the slice along the axis; the middle by default.
+
+    Returns:
+        Square millimetres, at least 0. One entry per label.
+
+    Raises:
+        TypeError: As `area`.
+        ValueError: The shapes differ; else as `area`.
+
+    Example:
+        >>> import numpy as np
+        >>> float(reference_area(np.array([[1, 1, 0]]), np.array([[0, 1, 0]]), spacing=(1.0, 2.0)))
+        2.0
+
+    Source:
+        Jungo et al. 2021, pymia, doi 10.1016/j.cmpb.2020.105796.
+    """
+    _, reference, _ = paired("reference_area", prediction, reference)
+    return area(reference, spacing=spacing, labels=labels, axis=axis, index=index)

@@ -1,0 +1,225 @@
+"""What share of the boundaries of two structures agrees within a tolerance.
+
+The metrics of surfaces take `SurfaceDistances`, or the tuple of them that label maps give, or the pair `(prediction,
+reference)` with the options of `surface_distances`. The result is a scalar; with labels it has one entry per label, and
+several tolerances add a last axis. A distance is within a tolerance if `d <= tolerance * (1 + 4 eps)`.
+"""
+
+import math
+import sys
+from collections.abc import Iterable, Sequence
+from functools import partial
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mia_functional import _array
+from mia_functional._core import checks
+from mia_functional.metrics._kernels import nearest_points
+from mia_functional.metrics.inputs import pairs_in_turn
+from mia_functional.metrics.surface import SurfaceDistances
+from mia_functional.metrics.surface_reductions import (
+    ROUNDING,
+    Direction,
+    directed,
+    directions,
+    from_distances,
+    share_within,
+)
+from mia_functional.morphology.masks import DIMENSIONS, common_box, distance_transform, with_margin
+from mia_functional.typing import Array, Label, Labels, Spacing
+
+SHIFTS = 200
+"""The largest number of shifts of a mask that are faster than a distance transform of it, about."""
+
+
+@from_distances
+def surface_overlap(
+    distances: SurfaceDistances,
+    *,
+    tolerance: float | Sequence[float] = 1.0,
+    direction: Direction = "prediction_to_reference",
+    zero_division: float = math.nan,
+) -> Array:
+    """Return the share of one surface that lies within a tolerance of the other (surface overlap).
+
+    `overlap = sum w(x) [d(x) <= tolerance] / sum w(x)`, x on the surface that the direction starts from, weights w.
+
+    Args:
+        distances: Surface distances, or the pair with `spacing`.
+        tolerance: Millimetres, or several such; a rounding error is forgiven.
+        direction: From which surface to which.
+        zero_division: The value for a surface that is empty.
+
+    Returns:
+        0 to 1; higher is better. Several tolerances are the last axis.
+
+    Undefined:
+        The surface that the direction starts from is empty: NaN, or `zero_division`.
+
+    Raises:
+        ValueError: A tolerance is negative or not finite, or the direction is unknown; see `surface_distances` for the
+            pair.
+
+    Example:
+        >>> import numpy as np
+        >>> one, other = np.array([1, 1, 0, 0, 0]), np.array([1, 1, 1, 1, 0])
+        >>> float(surface_overlap(one, other, spacing=(2.0,), tolerance=3.0))
+        0.5
+
+    Source:
+        S. Nikolov et al., 2018, arXiv 1809.04430.
+
+    Agrees with:
+        DeepMind's surface-distance.
+    """
+    name = "surface_overlap"
+    return share_within(name, [directed(name, distances, direction)], tolerance, zero_division)
+
+
+@from_distances
+def normalized_surface_dice(
+    distances: SurfaceDistances, *, tolerance: float | Sequence[float] = 1.0, zero_division: float = math.nan
+) -> Array:
+    """Return the share of both surfaces that lies within a tolerance of the other (NSD, surface Dice).
+
+    `NSD = (sum w(x) [d(x) <= tolerance] + sum w(y) [d(y) <= tolerance]) / (sum w(x) + sum w(y))`, x on the
+    prediction, y on the reference, weights w.
+
+    Args:
+        distances: Surface distances, or the pair with `spacing`.
+        tolerance: Millimetres, or several such; a rounding error is forgiven.
+        zero_division: The value where both structures are empty.
+
+    Returns:
+        0 to 1; higher is better. Several tolerances are the last axis.
+
+    Undefined:
+        Both structures empty: NaN, or `zero_division`. One empty: 0.
+
+    Raises:
+        ValueError: A tolerance is negative or not finite; see `surface_distances` for the pair.
+
+    Example:
+        >>> import numpy as np
+        >>> square = np.zeros((9, 12), dtype=bool)
+        >>> square[2:7, 2:7] = True
+        >>> round(float(normalized_surface_dice(square, np.roll(square, 3, axis=1), spacing=(1.0, 1.0))), 6)
+        0.5
+
+    Source:
+        S. Nikolov et al., 2018, arXiv 1809.04430.
+
+    Agrees with:
+        DeepMind's surface-distance; with `boundary=voxels` MONAI and Metrics Reloaded.
+    """
+    return share_within("normalized_surface_dice", directions(distances), tolerance, zero_division)
+
+
+def boundary_iou(
+    prediction: Array,
+    reference: Array,
+    *,
+    spacing: Spacing,
+    width: float = 1.0,
+    labels: Labels | Iterable[Label] | None = None,
+    zero_division: float = math.nan,
+) -> Array:
+    """Return the boundary IoU: the Jaccard index of the two bands along the insides of the boundaries.
+
+    `BIoU = |B(P) and B(R)| / |B(P) or B(R)|`, where B(M) are the voxels of M whose centre is at most `width` from the
+    centre of a voxel outside of M. What lies beyond the image counts as outside.
+
+    Args:
+        prediction: Mask (bool, or integers 0 and 1) of one to three axes; with `labels`, an integer label map.
+        reference: Array of the same shape.
+        spacing: Millimetres between voxel centres along each axis.
+        width: Width of the band in millimetres; 1 with 1 mm spacing is the border of one voxel.
+        labels: Mapping from labels to names, or a sequence of labels; a tuple of label values is merged into one.
+        zero_division: The value where both bands are empty.
+
+    Returns:
+        0 to 1; higher is better. One entry per label.
+
+    Undefined:
+        Both bands empty: NaN, or `zero_division`.
+
+    Raises:
+        TypeError: An array is no array or holds floats; the arrays belong to different libraries or devices.
+        ValueError: The shapes differ, are empty or have more than three axes; a spacing or the width is not positive; a
+            mask holds other values than 0 and 1; a label is negative.
+
+    Example:
+        >>> import numpy as np
+        >>> square = np.zeros((7, 8), dtype=bool)
+        >>> square[1:6, 1:6] = True
+        >>> round(float(boundary_iou(square, np.roll(square, 1, axis=1), spacing=(1.0, 1.0))), 6)
+        0.333333
+
+    Source:
+        B. Cheng et al., Boundary IoU: improving object-centric image segmentation evaluation, 2021, arXiv 2103.16562.
+    """
+    name = "boundary_iou"
+    if not 0 < width < math.inf:
+        checks.invalid_value(name, "width", "be positive and finite", width)
+    groups = pairs_in_turn(name, prediction, reference, labels)
+    checks.dimensions(name, "prediction", prediction.shape, DIMENSIONS)
+    measure = partial(_overlap_of_bands, spacing=checks.spacing(name, spacing, prediction.ndim), width=width)
+    values = [_array.ratio(*measure(*pair), zero_division=zero_division) for group in groups for pair in group]
+    return values[0] if labels is None else _array.library(*values).stack(values)
+
+
+def _overlap_of_bands(prediction: Array, reference: Array, *, spacing: Spacing, width: float) -> tuple[Array, Array]:
+    """Return how many voxels the bands of two boolean masks share, and how many they have together."""
+    xp = _array.library(prediction)
+    dtype = _array.widest_float(xp, prediction)
+    options: dict[str, Any] = {"spacing": spacing, "width": width}
+    if _array.on_host(prediction) and _array.on_host(reference):
+        sizes = _array.host_call(partial(_sizes_on_host, **options), prediction, reference, results=())
+    else:
+        sizes = _array.compiled(_sizes_on_device, prediction, reference, **options)
+    return xp.astype(sizes[0], dtype), xp.astype(sizes[1], dtype)
+
+
+def _sizes_on_device(prediction: Array, reference: Array, *, spacing: Spacing, width: float) -> tuple[Array, Array]:
+    """Return the sizes of the intersection and the union of the bands of two masks."""
+    return _sizes(*(_band(mask, spacing, width) for mask in (prediction, reference)))
+
+
+def _sizes(one: Array, other: Array) -> tuple[Array, Array]:
+    """Return the numbers of voxels in both and in either of two masks."""
+    xp = _array.library(one)
+    return xp.count_nonzero(one & other), xp.count_nonzero(one | other)
+
+
+def _band(mask: Array, spacing: Spacing, width: float) -> Array:
+    """Return the voxels of a mask within `width` of the outside, with a margin around them."""
+    wider = with_margin(mask, 1)
+    depth = distance_transform(~wider, spacing=spacing, cap=2 * width)
+    return wider & (depth <= width * (1 + ROUNDING * float(_array.library(mask).finfo(depth.dtype).eps)))
+
+
+def _sizes_on_host(
+    prediction: NDArray[np.bool_], reference: NDArray[np.bool_], *, spacing: Spacing, width: float
+) -> tuple[Any, Any]:
+    """Return what `_sizes` does of the bands, from the box around both masks; narrow bands by shifts of the masks."""
+    box = common_box(prediction, reference)
+    cropped = (np.ascontiguousarray(mask[box]) for mask in (prediction, reference))
+    limit = width * (1 + ROUNDING * sys.float_info.epsilon)
+    if nearest_points.ball_size(spacing, limit) > SHIFTS:
+        return _sizes(*(_band(mask, spacing, width) for mask in cropped))
+    offsets = nearest_points.ball_offsets(spacing, limit)
+    return _sizes(*(_eroded_away(mask, offsets) for mask in cropped))
+
+
+def _eroded_away(mask: NDArray[np.bool_], offsets: NDArray[np.intp]) -> NDArray[np.bool_]:
+    """Return the voxels of a mask that some offset leads out of, with a margin around them."""
+    padded = nearest_points.with_margin(mask, tuple(np.max(offsets, axis=0).tolist()))
+    inner: NDArray[np.bool_] = padded.copy()
+    for shift in (offsets @ np.array(padded.strides)).tolist():
+        if shift > 0:
+            inner.reshape(-1)[:-shift] &= padded.reshape(-1)[shift:]
+            inner.reshape(-1)[shift:] &= padded.reshape(-1)[:-shift]
+    inner ^= padded
+    return inner

@@ -1,0 +1,11 @@
+"""Shapes of masks: exact distances, borders, boxes and connected components."""
+
+from mia_functional.morphology.masks import (
+    border,
+    bounding_box,
+    connected_components,
+    distance_transform,
+    largest_components,
+)
+
+__all__ = ["border", "bounding_box", "connected_components", "distance_transform", "largest_components"]

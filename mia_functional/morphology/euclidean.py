@@ -1,0 +1,137 @@
+"""Exact Euclidean distances of all voxels to a mask: the kernels, and the choice between them.
+
+The squared distance to the nearest voxel of a mask splits into one minimum per axis. Along the first axis steps are
+counted up and down. Along every other axis each voxel is the source of a parabola, and the minimum of all parabolas is
+taken with one accumulator: there is no table of pairs, no index and no branch, so that the compiler of any library
+makes plain vector code of it.
+"""
+
+import math
+from functools import partial
+from typing import Any, Literal, TypeAlias, get_args
+
+import numpy as np
+import scipy  # its subpackages are imported at their first use, which keeps ours light
+from numpy.typing import NDArray
+
+from mia_functional import _array
+from mia_functional.typing import Array, Spacing
+
+Method: TypeAlias = Literal["auto", "host"]
+"""Who computes: the fastest exact code of the array's library, or NumPy and SciPy on the host, inside of `jit` too."""
+
+
+METHODS = get_args(Method)
+"""The names of the methods."""
+
+
+REACH = 10
+"""How many of the smallest steps the bounded transform looks around itself."""
+
+
+def distances(mask: Array, spacing: Spacing, *, cap: float, method: Method) -> Array:
+    """Return the distance of every voxel to the nearest voxel of a boolean mask; inf above the cap."""
+    xp = _array.library(mask)
+    if method == "host" or _array.on_host(mask):
+        host = partial(_host_distances, spacing=spacing, cap=cap)
+        like = _array.result_like(lambda array: xp.astype(array, _array.widest_float(xp, mask)), mask)
+        return _array.host_call(host, mask, results=(like,))[0]
+    if _array.is_cupy(mask) and mask.ndim > 1:
+        found = _by_cupy(mask, spacing)
+    else:
+        found = xp.sqrt(_array.compiled(squared_distances, mask, spacing=spacing, cap=cap))
+    return found if cap == math.inf else xp.where(found > cap, math.inf, found)
+
+
+def _by_cupy(mask: Array, spacing: Spacing) -> Array:
+    """Return the distances by CuPy, for two or three axes."""
+    xp = _array.library(mask)
+    return xp.where(xp.any(mask), _array.cupy_distances(~mask, spacing), math.inf)
+
+
+def _host_distances(mask: NDArray[np.bool_], *, spacing: Spacing, cap: float) -> tuple[NDArray[np.float64]]:
+    """Return the distances by SciPy, which would find a phantom in an image without any voxel of the mask."""
+    if not mask.any():
+        return (np.full(mask.shape, np.inf),)
+    found = scipy.ndimage.distance_transform_edt(~mask, sampling=spacing)
+    if cap < math.inf:
+        found[found > cap] = np.inf
+    return (found,)
+
+
+def nearest_squares(targets: Array, wanted: Array, *, spacing: Spacing) -> Array:
+    """Return squared distances to the targets, right at least where they are wanted; they are looked for nearby first.
+
+    Everything within the cap of the bounded transform is exact. Only if a wanted voxel has nothing there is the whole
+    computed.
+    """
+    xp = _array.library(targets)
+    if _array.is_cupy(targets) and targets.ndim > 1:
+        return _by_cupy(targets, spacing) ** 2
+    cap = REACH * min(spacing)
+    near = squared_distances(targets, spacing=spacing, cap=cap)
+    missed = xp.any(wanted & (near > cap * cap)) & xp.any(targets)
+    return _array.replace_if(missed, lambda: squared_distances(targets, spacing=spacing), near)
+
+
+def squared_distances(mask: Array, *, spacing: Spacing, cap: float = math.inf) -> Array:
+    """Return squared distances to the nearest voxel of a mask, in any library and under `jit`, shapes fixed.
+
+    Distances above the cap may come out larger than they are.
+    """
+    squares = _along_first_axis(mask, spacing[0])
+    if mask.ndim == 1:
+        return squares
+    return _array.in_slabs(partial(_along_other_axes, spacing=spacing[1:], cap=cap), squares)
+
+
+def _along_first_axis(mask: Array, step: float) -> Array:
+    """Return squared distances to the nearest voxel of the mask on the same line along the first axis."""
+    xp = _array.library(mask)
+    count = mask.shape[0]
+    whole = xp.int16 if count < 2**14 else xp.int32
+    outside = xp.astype(~mask, whole)
+    none = xp.full_like(outside[0, ...], count)
+    below = _array.scan(lambda steps, plane: (steps + 1) * plane, none, outside)
+    steps = _array.scan(lambda steps, plane: xp.minimum(steps + 1, plane), none, below, backwards=True)
+    lengths = xp.astype(steps, _array.widest_float(xp, mask)) * step
+    return xp.where(steps < count, lengths * lengths, math.inf)
+
+
+def _along_other_axes(squares: Array, *, spacing: Spacing, cap: float) -> Array:
+    """Return the minimum over the last axes of squared distances plus squared steps along these axes."""
+    for axis, step in zip(range(-len(spacing), 0), spacing, strict=True):
+        count = squares.shape[axis]
+        reach = count if cap == math.inf else int(cap / step * (1 + 1e-9))
+        squares = (
+            _whole_minimum(squares, axis, step) if 2 * reach >= count else _near_minimum(squares, axis, step, reach)
+        )
+    return squares
+
+
+def _whole_minimum(squares: Array, axis: int, step: float) -> Array:
+    """Return `min over j of squares[j] + ((i - j) step)^2` for every i along an axis."""
+    xp = _array.library(squares)
+    count = squares.shape[axis]
+    index = _array.along(xp, np.arange(count, dtype=np.float64), squares.ndim + axis, squares)
+    index = xp.astype(index, squares.dtype)
+
+    def body(source: Any, lowest: Array) -> Array:
+        length = (index - source) * step
+        return xp.minimum(lowest, _array.window(squares, source, 1, axis) + length * length)
+
+    return _array.loop(xp, count, body, xp.full_like(squares, math.inf))
+
+
+def _near_minimum(squares: Array, axis: int, step: float, reach: int) -> Array:
+    """Return the same minimum over the sources at most `reach` voxels away."""
+    xp = _array.library(squares)
+    count = squares.shape[axis]
+    margin = xp.full_like(_array.window(squares, 0, reach, axis), math.inf)
+    wide = xp.concat([margin, squares, margin], axis=axis)
+
+    def body(offset: Any, lowest: Array) -> Array:
+        length = (offset - reach) * step
+        return xp.minimum(lowest, _array.window(wide, offset, count, axis) + length * length)
+
+    return _array.loop(xp, 2 * reach + 1, body, xp.full_like(squares, math.inf))

@@ -1,0 +1,244 @@
+"""Shapes of masks: exact distances, borders, boxes and connected components.
+
+All axes of a mask are spatial, one to three of them; `spacing[k]` is the distance between voxel centres along array
+axis k in millimetres. A mask is boolean, or holds the integers 0 and 1.
+"""
+
+import math
+from typing import Any
+
+import numpy as np
+import scipy  # its subpackages are imported at their first use, which keeps ours light
+from numpy.typing import NDArray
+
+from mia_functional import _array
+from mia_functional._core import checks
+from mia_functional._label_maps import binary
+from mia_functional.morphology.euclidean import METHODS, Method, distances
+from mia_functional.typing import Array, Spacing
+
+DIMENSIONS = (1, 2, 3)
+"""Numbers of axes that a mask can have."""
+
+
+def distance_transform(mask: Array, *, spacing: Spacing, cap: float | None = None, method: Method = "auto") -> Array:
+    """Return the distance of every voxel to the nearest voxel of a mask (exact Euclidean distance transform).
+
+    `d(x) = min over y in mask of |x - y|`, with centres of voxels in millimetres: 0 on the mask itself, positive
+    outside of it. The distance of the inside to the outside is that of the inverted mask.
+
+    Args:
+        mask: Mask of one to three axes (bool, or integers 0 and 1).
+        spacing: Millimetres between voxel centres along each axis.
+        cap: Distances above this many millimetres are given as inf; that saves time under `jit` and on a GPU.
+        method: "auto" takes the fastest exact code for the array; "host" computes with SciPy on the host, which a
+            program under `jit` on the CPU calls back.
+
+    Returns:
+        Distances in millimetres, of the shape of the mask, in the widest floating dtype of the library.
+
+    Undefined:
+        The mask is empty: inf everywhere.
+
+    Raises:
+        TypeError: The mask is no array or neither boolean nor integer.
+        ValueError: The mask has no or more than three axes, no voxel or values besides 0 and 1; a spacing or the cap
+            is not positive; the method is unknown.
+
+    Example:
+        >>> import numpy as np
+        >>> distance_transform(np.array([[1, 0, 0], [0, 0, 0]]), spacing=(2.0, 1.5)).tolist()
+        [[0.0, 1.5, 3.0], [2.0, 2.5, 3.605551275463989]]
+
+    Source:
+        P. F. Felzenszwalb and D. P. Huttenlocher, Distance transforms of sampled functions, 2012,
+        doi 10.4086/toc.2012.v008a019.
+
+    Agrees with:
+        `scipy.ndimage.distance_transform_edt` of the inverted mask, which is wrong for an empty mask.
+    """
+    name = "distance_transform"
+    mask = _mask(name, mask)
+    step = checks.spacing(name, spacing, mask.ndim)
+    limit = math.inf if cap is None else float(cap)
+    if not limit > 0:
+        checks.invalid_value(name, "cap", "be positive", cap)
+    checks.choice(name, "method", method, METHODS)
+    return distances(mask, step, cap=limit, method=method)
+
+
+def border(mask: Array) -> Array:
+    """Return the border voxels of a mask: those with a face neighbour outside of it (inner boundary).
+
+    `border = mask minus erosion(mask)`, with the erosion by 2, 4 or 6 face neighbours in one, two or three
+    dimensions. What lies beyond the image counts as outside.
+
+    Args:
+        mask: Mask of one to three axes (bool, or integers 0 and 1).
+
+    Returns:
+        Boolean array of the shape of the mask.
+
+    Raises:
+        TypeError: The mask is no array or neither boolean nor integer.
+        ValueError: The mask has no or more than three axes, no voxel or values besides 0 and 1.
+
+    Example:
+        >>> import numpy as np
+        >>> border(np.ones((3, 4), dtype=bool)).astype(int).tolist()
+        [[1, 1, 1, 1], [1, 0, 0, 1], [1, 1, 1, 1]]
+
+    Agrees with:
+        `mask & ~scipy.ndimage.binary_erosion(mask)`.
+    """
+    mask = _mask("border", mask)
+    if _array.is_numpy(mask):
+        return _border_on_host(mask)
+    xp = _array.library(mask)
+    inner = mask
+    for axis, size in enumerate(mask.shape):
+        before = (slice(None),) * axis
+        edge = xp.zeros_like(mask[(*before, slice(0, 1), ...)])
+        above = xp.concat([mask[(*before, slice(1, size), ...)], edge], axis=axis)
+        below = xp.concat([edge, mask[(*before, slice(0, size - 1), ...)]], axis=axis)
+        inner = inner & above & below
+    return mask & ~inner
+
+
+def _border_on_host(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Return the border of a NumPy mask, with the memory of one more mask."""
+    inner = mask.copy()
+    for axis in range(mask.ndim):
+        lines, source = np.moveaxis(inner, axis, 0), np.moveaxis(mask, axis, 0)
+        lines[1:] &= source[:-1]
+        lines[:-1] &= source[1:]
+        lines[0] = lines[-1] = False
+    return np.logical_xor(mask, inner, out=inner)
+
+
+def with_margin(mask: Array, width: int) -> Array:
+    """Return a mask with `width` more voxels, all outside of it, at both ends of every axis."""
+    xp = _array.library(mask)
+    for axis in range(mask.ndim):
+        margin = _array.zeros(xp, (*mask.shape[:axis], width, *mask.shape[axis + 1 :]), mask.dtype, mask)
+        mask = xp.concat([margin, mask, margin], axis=axis)
+    return mask
+
+
+def bounding_box(mask: Array) -> tuple[slice, ...]:
+    """Return the smallest box around a mask, as slices. The values are read on the host, so it does not trace.
+
+    Args:
+        mask: Mask of one to three axes (bool, or integers 0 and 1).
+
+    Returns:
+        One slice per axis, for use as `array[box]`; `slice(0, 0)` on every axis for an empty mask.
+
+    Raises:
+        TypeError: The mask is no array or neither boolean nor integer.
+        ValueError: The mask has no or more than three axes, no voxel or values besides 0 and 1.
+
+    Example:
+        >>> import numpy as np
+        >>> bounding_box(np.array([[0, 0, 0, 0], [0, 1, 1, 0]]))
+        (slice(1, 2, None), slice(1, 3, None))
+    """
+    return box_on_host(_array.to_numpy(_mask("bounding_box", mask)))
+
+
+def box_on_host(array: NDArray[Any]) -> tuple[slice, ...]:
+    """Return the smallest box around the nonzero entries of a NumPy array of booleans or integers, in any order."""
+    order = np.argsort(array.strides, stable=True)[::-1].tolist()
+    rest, box = array.transpose(order), [slice(0, 0)] * array.ndim
+    for axis in order:
+        planes = np.flatnonzero(np.bitwise_or.reduce(rest.reshape(rest.shape[0], -1), axis=1))
+        if not planes.size:
+            return (slice(0, 0),) * array.ndim
+        box[axis] = slice(int(planes[0]), int(planes[-1]) + 1)
+        rest = np.bitwise_or.reduce(rest[box[axis]], axis=0)
+    return tuple(box)
+
+
+def common_box(*arrays: NDArray[Any]) -> tuple[slice, ...]:
+    """Return the smallest box around the nonzero entries of NumPy arrays of one shape; one entry if there are none."""
+    boxes = [box for box in map(box_on_host, arrays) if box[0].stop > 0]
+    if not boxes:
+        return (slice(0, 1),) * arrays[0].ndim
+    return tuple(slice(min(s.start for s in axis), max(s.stop for s in axis)) for axis in zip(*boxes, strict=True))
+
+
+def connected_components(mask: Array, *, connectivity: int = 1) -> Array:
+    """Return the connected components of a mask, numbered from 1 in array order (labelling). It runs on the host.
+
+    Args:
+        mask: Mask of one to three axes (bool, or integers 0 and 1).
+        connectivity: How many coordinates of neighbours may differ: 1 for faces, 2 for edges too, 3 for corners too.
+
+    Returns:
+        Int32 array of the shape of the mask; 0 outside of it. The maximum is the number of components.
+
+    Raises:
+        TypeError: The mask is no array or neither boolean nor integer.
+        ValueError: The mask has no or more than three axes, no voxel or values besides 0 and 1; the connectivity is not
+            between 1 and the number of axes.
+
+    Example:
+        >>> import numpy as np
+        >>> connected_components(np.array([1, 1, 0, 1])).tolist()
+        [1, 1, 0, 2]
+
+    Agrees with:
+        `scipy.ndimage.label`.
+    """
+    xp = _array.library(mask)
+    labels, _ = _components("connected_components", mask, connectivity)
+    return _array.from_numpy(labels, xp, mask)
+
+
+def largest_components(mask: Array, *, count: int = 1, connectivity: int = 1) -> Array:
+    """Return the `count` components of a mask with the most voxels; of equal ones, the first. It runs on the host.
+
+    Args:
+        mask: Mask of one to three axes (bool, or integers 0 and 1).
+        count: How many components to keep.
+        connectivity: As in `connected_components`.
+
+    Returns:
+        Boolean array of the shape of the mask.
+
+    Raises:
+        TypeError: The mask is no array or neither boolean nor integer.
+        ValueError: The mask has no or more than three axes, no voxel or values besides 0 and 1; `count` is less than
+            1; the connectivity is not between 1 and the number of axes.
+
+    Example:
+        >>> import numpy as np
+        >>> largest_components(np.array([1, 0, 1, 1])).tolist()
+        [False, False, True, True]
+    """
+    name = "largest_components"
+    keep = checks.integer(name, "count", count, minimum=1)
+    xp = _array.library(mask)
+    labels, total = _components(name, mask, connectivity)
+    volumes = np.bincount(labels.reshape(-1), minlength=total + 1)[1:]
+    chosen = np.zeros(total + 1, dtype=np.bool_)
+    chosen[np.argsort(-volumes, kind="stable")[:keep] + 1] = True
+    return _array.from_numpy(chosen[labels], xp, mask)
+
+
+def _components(name: str, mask: Array, connectivity: int) -> tuple[NDArray[np.int32], int]:
+    """Return numbered components and how many there are."""
+    mask = _mask(name, mask)
+    if checks.integer(name, "connectivity", connectivity, minimum=1) > mask.ndim:
+        checks.invalid_value(name, "connectivity", f"be at most {mask.ndim}, the number of axes", connectivity)
+    structure = scipy.ndimage.generate_binary_structure(mask.ndim, connectivity)
+    labels, total = scipy.ndimage.label(_array.to_numpy(mask), structure=structure, output=np.int32)
+    return labels, int(total)
+
+
+def _mask(name: str, mask: Array) -> Array:
+    """Return a mask of one to three axes as booleans."""
+    _array.namespace(name, mask=mask)
+    checks.dimensions(name, "mask", mask.shape, DIMENSIONS)
+    checks.not_empty(name, "mask", mask.shape)
+    return binary(name, "mask", mask)

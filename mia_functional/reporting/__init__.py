@@ -1,0 +1,20 @@
+"""A table into what people read: CSV files, tables for the console and for pages, pictures."""
+
+from mia_functional.reporting.csv_files import read_csv, render_csv, write_csv, write_statistics_csv
+from mia_functional.reporting.plots import plot_overlay
+from mia_functional.reporting.rendering import render_console, render_markdown
+from mia_functional.reporting.tables import long, statistics, summary, wide
+
+__all__ = [
+    "long",
+    "plot_overlay",
+    "read_csv",
+    "render_console",
+    "render_csv",
+    "render_markdown",
+    "statistics",
+    "summary",
+    "wide",
+    "write_csv",
+    "write_statistics_csv",
+]

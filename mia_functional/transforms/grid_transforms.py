@@ -1,0 +1,91 @@
+"""Transforms of samples that change the voxel grid: reorientation and resampling."""
+
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
+from mia_functional._core import checks
+from mia_functional.geometry import orientation
+from mia_functional.transforms.axes import flip, permute
+from mia_functional.transforms.composition import Sample, Transform, named, present
+from mia_functional.transforms.warping import resample
+from mia_functional.typing import Spacing
+
+
+def to_canonical(categories: str | tuple[str, ...]) -> Transform:
+    """Permute and flip axes so that they run along those of the world, as nearly as they can (reorientation).
+
+    Voxels keep their place in the world, and nothing is interpolated. Afterwards axis 0 runs to the head, axis 1 to the
+    back and axis 2 to the left of the patient (LPS, in array order z, y, x).
+
+    Args:
+        categories: One category or several; the geometry of the sample changes with them.
+
+    Returns:
+        A function from a sample to a new sample.
+
+    Raises:
+        ValueError: The sample, when it comes, lacks a category or has no geometry.
+
+    Example:
+        >>> import numpy as np
+        >>> grid = Geometry(shape=(2, 3), spacing=(1.0, 2.0), direction=((0, -1), (1, 0)))
+        >>> after = to_canonical("images")({"images": np.arange(6).reshape(2, 3, 1), "geometry": grid})
+        >>> after["images"][..., 0].tolist(), after["geometry"].direction
+        ([[2, 5], [1, 4], [0, 3]], ((1.0, 0.0), (0.0, 1.0)))
+
+    Agrees with:
+        SimpleITK's `DICOMOrient(image, "LPS")`.
+    """
+    return partial(_to_canonical, named("to_canonical", categories))
+
+
+def _to_canonical(names: tuple[str, ...], sample: Sample) -> Sample:
+    """Return the sample with the categories `names` and the geometry in canonical orientation."""
+    present("to_canonical", sample, (*names, "geometry"))
+    geometry = sample["geometry"]
+    if geometry is None:
+        checks.invalid_value("to_canonical", "sample", "have a geometry", None)
+    order, turned = orientation(geometry)
+    return {**sample, **{name: _turned(sample[name], order, turned) for name in (*names, "geometry")}}
+
+
+def _turned(target: Any, order: Sequence[int], turned: tuple[int, ...]) -> Any:
+    """Return an array or a geometry with its axes in another order, some of them flipped."""
+    return flip(permute(target, order), turned)
+
+
+def resample_to(categories: str | tuple[str, ...], spacing: Spacing, *, antialias: bool = False) -> Transform:
+    """Resample the named categories of a sample, and its geometry, to a spacing; see `resample`.
+
+    Args:
+        categories: One category or several; images are interpolated linearly, labels taken from the nearest voxel.
+        spacing: Millimetres between voxel centres along each axis.
+        antialias: Smooth images first where voxels become coarser, as `resample` does; labels never.
+
+    Returns:
+        A function from a sample to a new sample.
+
+    Raises:
+        ValueError: The sample, when it comes, lacks a category or has no geometry.
+
+    Example:
+        >>> import numpy as np
+        >>> from mia_functional.geometry import Geometry
+        >>> sample = {"images": np.zeros((4, 6, 1)), "geometry": Geometry(shape=(4, 6), spacing=(2.0, 1.0))}
+        >>> resample_to("images", (1.0, 1.0))(sample)["geometry"].shape
+        (8, 6)
+    """
+    steps = checks.floats("resample_to", "spacing", spacing)
+    return partial(_resample_to, named("resample_to", categories), steps, antialias=antialias)
+
+
+def _resample_to(names: tuple[str, ...], spacing: Spacing, sample: Sample, *, antialias: bool) -> Sample:
+    """Return the sample with the categories `names` and the geometry at another spacing."""
+    present("resample_to", sample, (*names, "geometry"))
+    old = sample["geometry"]
+    if old is None:
+        checks.invalid_value("resample_to", "sample", "have a geometry", None)
+    new = checks.spacing("resample_to", spacing, len(old.spacing))
+    scale = tuple(after / before for after, before in zip(new, old.spacing, strict=True))
+    return {**sample, **{name: resample(sample[name], scale, antialias=antialias) for name in (*names, "geometry")}}

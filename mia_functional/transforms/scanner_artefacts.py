@@ -1,0 +1,160 @@
+"""What scanners do to intensities, for augmentation: noise, contrast and bias fields."""
+
+import itertools
+from typing import Any
+
+import numpy as np
+
+from mia_functional import _array
+from mia_functional._core import checks
+from mia_functional.transforms.arguments import has_shape, together
+from mia_functional.transforms.channel_statistics import axes_of, closed, extremes, opened, or_one
+from mia_functional.typing import Array
+
+DEGREES = 8
+"""The highest degree of a polynomial."""
+
+
+def noise(image: Array, field: Array) -> Array:
+    """Add noise that was drawn before; see `rician_noise` for that of magnitude images.
+
+    Args:
+        image: Array `(*spatial, channel)`.
+        field: Noise of the image's shape, in units of its intensity; may be traced.
+
+    Returns:
+        Floats of the image's shape.
+
+    Raises:
+        ValueError: The shapes differ.
+
+    Example:
+        >>> noise(np.array([[1.0], [2.0]]), np.array([[0.5], [-0.5]]))[:, 0].tolist()
+        [1.5, 1.5]
+    """
+    _, image, (field,) = together("noise", image, field=field)
+    has_shape("noise", "field", field, tuple(image.shape))
+    values, _ = opened("noise", image, None)
+    return closed(values + field, image)
+
+
+def rician_noise(image: Array, real: Array, imaginary: Array) -> Array:
+    """Add noise as a magnetic resonance scanner does: to both parts of a complex signal, whose magnitude is shown.
+
+    `y = sqrt((x + real)^2 + imaginary^2)`. With normal noise y has a Rice distribution: bright voxels look as with
+    normal noise, and dark ones are brighter than they were (Rayleigh distribution where x = 0).
+
+    Args:
+        image: Magnitudes `(*spatial, channel)`, not negative: add it before intensities are standardised.
+        real: Noise of the image's shape, in units of its intensity; may be traced.
+        imaginary: Noise of the same shape.
+
+    Returns:
+        Floats of the image's shape, not negative.
+
+    Raises:
+        ValueError: The shapes differ, or an intensity is negative (a traced image cannot be looked at).
+
+    Example:
+        >>> rician_noise(np.array([[3.0], [0.0]]), np.array([[0.0], [6.0]]), np.array([[4.0], [8.0]]))[:, 0].tolist()
+        [5.0, 10.0]
+
+    Source:
+        Gudbjartsson and Patz 1995, The Rician distribution of noisy MRI data, doi 10.1002/mrm.1910340618.
+    """
+    xp, image, (first, second) = together("rician_noise", image, real=real, imaginary=imaginary)
+    for name, field in (("real", first), ("imaginary", second)):
+        has_shape("rician_noise", name, field, tuple(image.shape))
+    values, _ = opened("rician_noise", image, None)
+    if not _array.is_traced(image) and bool(xp.any(values < 0)):
+        checks.invalid_value("rician_noise", "image", "hold magnitudes, from 0 on", f"{float(xp.min(values)):g}")
+    return closed(xp.hypot(values + first, second), image)
+
+
+def gamma(image: Array, exponent: Any) -> Array:
+    """Change the contrast of each channel and keep its range (gamma correction).
+
+    `y = low + (high - low) ((x - low) / (high - low))^exponent`, with low and high the extremes of the channel.
+
+    Args:
+        image: Array `(*spatial, channel)`.
+        exponent: One positive number, or one per channel; may be traced.
+
+    Returns:
+        Floats of the image's shape; a constant channel stays.
+
+    Raises:
+        ValueError: There are not as many exponents as channels, or one is not positive.
+
+    Example:
+        >>> gamma(np.array([[0.0], [1.0], [4.0]]), 2.0)[:, 0].tolist()
+        [0.0, 0.25, 4.0]
+
+    Agrees with:
+        `skimage.exposure.adjust_gamma` for images from 0 to 1.
+    """
+    _, image, (power,) = together("gamma", image, exponent=exponent)
+    has_shape("gamma", "exponent", power, (), (1,), tuple(image.shape[-1:]))
+    if not _array.is_traced(power) and not bool(_array.library(power).all(power > 0)):
+        checks.invalid_value("gamma", "exponent", "be positive", exponent)
+    values, _ = opened("gamma", image, None)
+    low, high = extremes(values, None, axes_of("gamma", None, image.ndim))
+    return closed(low + (high - low) * ((values - low) / or_one(high - low)) ** power, image)
+
+
+def bias_field(image: Array, coefficients: Any) -> Array:
+    """Brighten and darken an image smoothly, as the coils of a scanner do (intensity inhomogeneity).
+
+    `y = x exp(p)`, with p a polynomial without constant term in coordinates from -1 to 1 along each axis.
+
+    Args:
+        image: Array `(*spatial, channel)`.
+        coefficients: One per monomial, in the order of `monomials`; their number gives the degree: for three axes 3, 9
+            or 19 are of degree 1, 2 or 3. May be traced.
+
+    Returns:
+        Floats of the image's shape.
+
+    Raises:
+        ValueError: No polynomial has so many coefficients.
+
+    Example:
+        >>> bias_field(np.ones((3, 1)), [np.log(2.0)])[:, 0].tolist()
+        [0.5, 1.0, 2.0]
+
+    Source:
+        Van Leemput et al. 1999, Automated model-based bias field correction, doi 10.1109/42.811268.
+    """
+    xp, image, (factors,) = together("bias_field", image, coefficients=coefficients)
+    shape = tuple(image.shape[:-1])
+    sizes = [len(monomials(len(shape), degree)) for degree in range(1, DEGREES + 1)]
+    if factors.ndim != 1 or factors.shape[0] not in sizes:
+        needed = f"be as many as a polynomial has: {', '.join(map(str, sizes))}"
+        checks.invalid_value("bias_field", "coefficients", needed, f"shape {tuple(factors.shape)}")
+    values, _ = opened("bias_field", image, None)
+    lines = [
+        xp.astype(_array.along(xp, np.linspace(-1, 1, size) if size > 1 else np.zeros(1), axis, values), values.dtype)
+        for axis, size in enumerate(shape)
+    ]
+    logarithm = 0.0
+    for number, powers in enumerate(monomials(len(shape), sizes.index(factors.shape[0]) + 1)):
+        term = factors[number]
+        for line, power in zip(lines, powers, strict=True):
+            term = term * line**power if power else term
+        logarithm = logarithm + term
+    return closed(values * xp.exp(logarithm), image)
+
+
+def monomials(axes: int, degree: int) -> list[tuple[int, ...]]:
+    """Return the exponents of all monomials up to a degree but the constant one, lower degrees first.
+
+    Args:
+        axes: Number of variables.
+        degree: Largest sum of exponents.
+
+    Example:
+        >>> monomials(2, 2)
+        [(1, 0), (0, 1), (2, 0), (1, 1), (0, 2)]
+    """
+    powers = itertools.product(range(degree + 1), repeat=axes)
+    return sorted((p for p in powers if 0 < sum(p) <= degree), key=lambda p: (sum(p), [-entry for entry in p]))
