@@ -198,7 +198,7 @@ def loaders(data: dataset.Dataset) -> dict[str, float]:
             pass
 
     def ours(threads: int) -> None:
-        for _ in dataset.prefetch(samples, batch_size=BATCH, threads=threads, rng=np.random.default_rng(0)):
+        for _ in dataset.prefetch(samples, batch_size=BATCH, workers=threads, rng=np.random.default_rng(0)):
             pass
 
     def batches() -> None:

@@ -11,14 +11,14 @@ from mia_functional.indexing.margins import widened
 from mia_functional.typing import Array, Index, Margin, Shape, Sliceable
 
 PadMode: TypeAlias = Callable[[Any, int], Any]
-"""From positions along an axis (NumPy integers, some outside) and its size: positions inside, or -1 for `pad_value`."""
+"""From positions along an axis (NumPy integers, some outside) and its size: positions inside, -1 for `fill_value`."""
 
 PAD_MODES = "`constant`, `edge` or `reflect`"
 """The modes there are, for messages."""
 
 
 def constant(positions: Any, size: int) -> Any:
-    """Fill with `pad_value` outside of the image.
+    """Fill with `fill_value` outside of the image.
 
     Example:
         >>> constant(np.arange(-2, 4), 3).tolist()
@@ -54,7 +54,7 @@ def extract(
     index: Index,
     *,
     margin: Margin = 0,
-    pad_value: float = 0,
+    fill_value: float = 0,
     pad_mode: PadMode = constant,
     channels: tuple[int, ...] | None = None,
 ) -> Array:
@@ -66,7 +66,7 @@ def extract(
         index: One entry per leading axis, as `mia_functional.indexing` yields; it may reach outside of the source.
         margin: Voxels of context to add on both sides: a number for all axes of the index, or one entry per axis, a
             number or `(before, after)`; a plane becomes a slab.
-        pad_value: What lies outside of the source, with `pad_mode=constant`; the dtype of the source has to hold it.
+        fill_value: What lies outside of the source, with `pad_mode=constant`; the dtype of the source has to hold it.
         pad_mode: `constant`, `edge` or `reflect`, or any function of the same kind.
         channels: Positions on the last axis to take, in this order; all where left out.
 
@@ -96,7 +96,7 @@ def extract(
         return _array.read(source, (*wanted, ...))
     checks.call("extract", "pad_mode", pad_mode, PAD_MODES)
     places = [_positions(entry, size, pad_mode) for entry, size in zip(wanted, source.shape, strict=False)]
-    return _gather(source, places, chosen, pad_value)
+    return _gather(source, places, chosen, fill_value)
 
 
 def extract_batch(
@@ -104,7 +104,7 @@ def extract_batch(
     indices: Iterable[Index],
     *,
     margin: Margin = 0,
-    pad_value: float = 0,
+    fill_value: float = 0,
     pad_mode: PadMode = constant,
     channels: tuple[int, ...] | None = None,
 ) -> Array:
@@ -114,7 +114,7 @@ def extract_batch(
         source: As for `extract`.
         indices: Indices whose parts have one shape: any but those of `clip`.
         margin: As for `extract`, as are all that follow.
-        pad_value: What lies outside of the source.
+        fill_value: What lies outside of the source.
         pad_mode: `constant`, `edge` or `reflect`.
         channels: Positions on the last axis.
 
@@ -132,7 +132,7 @@ def extract_batch(
         checks.invalid_kind("extract_batch", "indices", "be indices of `mia_functional.indexing`", repr(indices))
     places = list(indices)
     parts = (
-        extract(source, index, margin=margin, pad_value=pad_value, pad_mode=pad_mode, channels=channels)
+        extract(source, index, margin=margin, fill_value=fill_value, pad_mode=pad_mode, channels=channels)
         for index in places
     )
     first = next(parts, None)
@@ -219,17 +219,17 @@ def _positions(entry: int | slice, size: int, pad_mode: PadMode) -> Any:
     return pad_mode(np.arange(entry.start or 0, size if entry.stop is None else entry.stop), size)
 
 
-def _gather(source: Sliceable, places: list[Any], channels: Any, pad_value: float) -> Array:
+def _gather(source: Sliceable, places: list[Any], channels: Any, fill_value: float) -> Array:
     """Return the voxels at the product of `places`: one block is read, then rearranged and filled axis by axis."""
     spans = [_hull(place) if isinstance(place, np.ndarray) else place for place in places]
     last = () if channels is None else (_hull(channels),)
     block = _array.read(source, (*spans, ..., *last))
     xp = _array.namespace("extract", source=block)
-    _array.holds("extract", "pad_value", pad_value, block)
+    _array.holds("extract", "fill_value", fill_value, block)
     arrays = [place for place in places if isinstance(place, np.ndarray)]
     for axis, positions in enumerate(arrays):
-        block = _rearrange(xp, block, positions, axis, pad_value)
-    return block if channels is None else _rearrange(xp, block, channels, block.ndim - 1, pad_value)
+        block = _rearrange(xp, block, positions, axis, fill_value)
+    return block if channels is None else _rearrange(xp, block, channels, block.ndim - 1, fill_value)
 
 
 def _hull(positions: Any) -> slice:
@@ -238,8 +238,8 @@ def _hull(positions: Any) -> slice:
     return slice(int(real.min()), int(real.max()) + 1) if real.size else slice(0, 1)
 
 
-def _rearrange(xp: Any, block: Array, positions: Any, axis: int, pad_value: float) -> Array:
-    """Return `block`, read at the hull of `positions`, with these positions along an axis, `pad_value` where -1."""
+def _rearrange(xp: Any, block: Array, positions: Any, axis: int, fill_value: float) -> Array:
+    """Return `block`, read at the hull of `positions`, with these positions along an axis, `fill_value` where -1."""
     inside = positions - _hull(positions).start
     if np.array_equal(inside, np.arange(block.shape[axis])):
         return block
@@ -248,4 +248,4 @@ def _rearrange(xp: Any, block: Array, positions: Any, axis: int, pad_value: floa
         return taken
     shape = tuple(-1 if place == axis else 1 for place in range(taken.ndim))
     real = xp.reshape(_array.from_numpy(positions >= 0, xp, block), shape)
-    return xp.where(real, taken, xp.full_like(taken, pad_value))
+    return xp.where(real, taken, xp.full_like(taken, fill_value))

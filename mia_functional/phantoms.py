@@ -229,7 +229,7 @@ def _bias_field(rng: np.random.Generator, shape: Shape, bias: float) -> Any:
     return np.exp(logarithm * np.float32(np.log1p(bias)) / max(float(np.abs(logarithm).max()), 1e-12))
 
 
-def _noisy(image: Any, deviation: float, rng: np.random.Generator) -> Any:
+def _noisy(image: Any, sigma: float, rng: np.random.Generator) -> Any:
     """Return the magnitude of a signal with complex normal noise."""
     real, imaginary = (rng.standard_normal(image.shape, dtype=np.float32) for _ in range(2))
-    return np.hypot(image + np.float32(deviation) * real, np.float32(deviation) * imaginary)
+    return np.hypot(image + np.float32(sigma) * real, np.float32(sigma) * imaginary)

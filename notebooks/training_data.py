@@ -22,10 +22,10 @@ WEIGHTS = (1.0, 2.5, 3.0, 20.0, 30.0, 25.0)
 """How much a voxel of each class counts in the cross-entropy: (background voxels / voxels of the class)^(2/3)."""
 
 AUGMENT = transforms.compose(
-    transforms.randomly(("images", "labels"), transforms.random_flip, transforms.flip, chance=(0.0, 0.5)),
+    transforms.randomly(("images", "labels"), partial(transforms.random_flip, probability=(0.0, 0.5)), transforms.flip),
     transforms.randomly(("images", "labels"), transforms.random_affine, transforms.affine, rotation=8.0, scale=0.08),
-    transforms.randomly("images", transforms.random_gamma, transforms.gamma, change=0.2),
-    transforms.randomly("images", transforms.random_noise, transforms.noise, deviation=(0.0, 0.1)),
+    transforms.randomly("images", transforms.random_gamma, transforms.gamma, max_change=0.2),
+    transforms.randomly("images", transforms.random_noise, transforms.noise, sigma=(0.0, 0.1)),
 )
 """One chain for NumPy samples (`sample["rng"]` is a generator) and for JAX under `jit` and `vmap` (`rng` is a key)."""
 
@@ -54,7 +54,7 @@ def balanced(rng: np.random.Generator, labels: Any) -> indexing.Boxes:
 
 def slices(data: dataset.Dataset, subjects: tuple[str, ...], *, transform: Any = None) -> dataset.Samples:
     """Return axial slices of subjects to train on, drawn anew in every epoch: two channels and a label map each."""
-    drawn = dataset.Drawn(function=balanced, at="labels")
+    drawn = dataset.RandomIndexing(function=balanced, at="labels")
     return dataset.samples(data, indexing=drawn, extract=("images", "labels"), subjects=subjects, transform=transform)
 
 

@@ -89,14 +89,14 @@ def test_gaps_are_an_error_that_states_the_fraction_or_are_filled():
     for indices in (grid, list(grid)):
         with pytest.raises(ValueError, match=r"20\.0000% is missing"):
             assemble(parts, indices, (5, 4))
-        found = assemble(parts, indices, (5, 4), fill=-1)
+        found = assemble(parts, indices, (5, 4), fill_value=-1)
         assert (found[:4] == 1).all()
         assert (found[4] == -1).all()
 
 
 def test_filled_voxels_hold_the_value_where_other_axes_overlap():
     grid = indexing.patches((5, 4), (2, 2), step=(2, 1), boundary=indexing.drop)
-    found = assemble([np.ones((2, 2))] * len(grid), grid, (5, 4), fill=-1)
+    found = assemble([np.ones((2, 2))] * len(grid), grid, (5, 4), fill_value=-1)
     assert (found[:4] == 1).all()
     assert (found[4] == -1).all()
 

@@ -11,7 +11,7 @@ import pytest
 
 from mia_functional import indexing
 from mia_functional.assembly import (
-    Place,
+    Placement,
     add,
     assemble,
     finish,
@@ -90,7 +90,7 @@ def test_a_donated_state_is_reused(reduction):
 
 def row(places, k):
     """Return one row of a table of places."""
-    return Place(places.start[k], tuple(line[k] for line in places.lines))
+    return Placement(places.start[k], tuple(line[k] for line in places.lines))
 
 
 @pytest.mark.parametrize("reduction", REDUCTIONS, ids=lambda reduction: reduction.name)
@@ -153,7 +153,7 @@ def test_one_jax_array_keeps_its_dtype_and_what_is_no_grid_goes_the_general_way(
         assert (volume == 113).all()
         assert volume.dtype == found
     gaps = indexing.patches((5, 4), (2, 2), boundary=indexing.drop)
-    assert (assemble(jnp.ones((4, 2, 2)), gaps, (5, 4), fill=-1)[4] == -1).all()
+    assert (assemble(jnp.ones((4, 2, 2)), gaps, (5, 4), fill_value=-1)[4] == -1).all()
     over = indexing.patches((5, 4), (2, 2), boundary=indexing.overhang)
     assert (assemble(jnp.ones((6, 2, 2)), over, (5, 4)) == 1).all()
     with pytest.raises(ValueError, match="is missing"):

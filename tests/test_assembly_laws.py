@@ -55,7 +55,7 @@ def indices_of(draw, shape):
 
 
 def there_and_back(volume, indices, shape, **options):
-    """Extract all parts of a volume and assemble them again."""
+    """SampleField all parts of a volume and assemble them again."""
     return assemble((extract(volume, index) for index in indices), indices, shape, **options)
 
 

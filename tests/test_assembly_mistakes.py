@@ -40,26 +40,26 @@ def convert(request):
 @pytest.mark.parametrize("reduction", [last, maximum, vote((0, 7, 255)), mean, total], ids=lambda each: each.name)
 def test_a_fill_value_has_to_be_one_of_the_volume(convert, reduction, indices):
     parts = convert(np.full((1, 2), 7, np.uint8))
-    found = assemble(parts, indices, (4,), reduction=reduction, fill=255)
+    found = assemble(parts, indices, (4,), reduction=reduction, fill_value=255)
     assert np.asarray(found).tolist() == [7, 7, 255, 255]
-    for fill in (-1, 300, 0.5, float("nan")):
+    for fill_value in (-1, 300, 0.5, float("nan")):
         if reduction in (mean, total):
-            expected = [7, 7, fill, fill]
+            expected = [7, 7, fill_value, fill_value]
             np.testing.assert_array_equal(
-                np.asarray(assemble(parts, indices, (4,), reduction=reduction, fill=fill)), expected
+                np.asarray(assemble(parts, indices, (4,), reduction=reduction, fill_value=fill_value)), expected
             )
             continue
         for call in (assemble, lambda *given, **options: list(assemble_planes(*given, **options))):
-            with pytest.raises(ValueError, match="`fill` must be a whole number within 0 and 255"):
-                call(parts, indices, (4,), reduction=reduction, fill=fill)
+            with pytest.raises(ValueError, match="`fill_value` must be a whole number within 0 and 255"):
+                call(parts, indices, (4,), reduction=reduction, fill_value=fill_value)
 
 
 def test_a_fill_value_is_looked_at_without_gaps_too(convert):
     grid = indexing.patches((4,), (2,))
     parts = convert(np.ones((2, 2), np.uint8))
-    assert np.asarray(assemble(parts, grid, (4,), reduction=last, fill=255)).tolist() == [1, 1, 1, 1]
-    with pytest.raises(ValueError, match="`fill` must be a whole number within 0 and 255"):
-        assemble(parts, grid, (4,), reduction=last, fill=300)
+    assert np.asarray(assemble(parts, grid, (4,), reduction=last, fill_value=255)).tolist() == [1, 1, 1, 1]
+    with pytest.raises(ValueError, match="`fill_value` must be a whole number within 0 and 255"):
+        assemble(parts, grid, (4,), reduction=last, fill_value=300)
 
 
 def test_gaps_are_filled_on_every_axis_and_with_channels(xp):
@@ -69,9 +69,9 @@ def test_gaps_are_filled_on_every_axis_and_with_channels(xp):
     for index, part in zip(grid, parts, strict=True):
         expected[index] = part
     for indices in (grid, list(grid)):
-        found = xp.run(lambda array, indices=indices: assemble(array, indices, (7, 8, 9), fill=-5.0), parts)
+        found = xp.run(lambda array, indices=indices: assemble(array, indices, (7, 8, 9), fill_value=-5.0), parts)
         np.testing.assert_array_equal(found, expected)
-    planes = list(assemble_planes(parts, grid, (7, 8, 9), fill=-5.0))
+    planes = list(assemble_planes(parts, grid, (7, 8, 9), fill_value=-5.0))
     np.testing.assert_array_equal(np.stack([plane for _, plane in planes]), expected)
 
 
@@ -79,7 +79,7 @@ def test_filling_the_gaps_of_a_grid_needs_little_memory():
     grid = indexing.patches((60, 60, 60), (20, 20, 20), step=25, boundary=indexing.drop)
     parts = [np.ones((20, 20, 20, 2), np.float32)] * len(grid)
     tracemalloc.start()
-    found = assemble(parts, grid, (60, 60, 60), fill=0.0)
+    found = assemble(parts, grid, (60, 60, 60), fill_value=0.0)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 1.6 * found.nbytes
@@ -148,7 +148,7 @@ def test_patches_are_of_one_library_and_dtype(parts, reduction):
         (lambda: assemble(ONES, [(...,)], (2,)), "`indices` must hold tuples of integers, and of slices with"),
         (lambda: assemble(ONES, [(slice(0, 2, 2),)], (2,)), "`indices` must hold tuples of integers, and of slices"),
         (lambda: list(assemble_planes(ONES, [slice(0, 2)], (2,))), "`indices` must hold tuples of integers"),
-        (lambda: add(start(np.ones(2), (2,)), np.ones(2), HALF[0]), "`place` must be a Place, from `placements`"),
+        (lambda: add(start(np.ones(2), (2,)), np.ones(2), HALF[0]), "`place` must be a Placement, from `placements`"),
         (lambda: subjects(np.ones(2)), "`predictions` must be pairs of a sample, a dictionary, and its prediction"),
         (lambda: subjects(("A", np.ones(2))), "`predictions` must be pairs of a sample"),
     ],

@@ -226,11 +226,11 @@ def test_a_part_of_the_subjects_and_selected_samples_leave_gaps_that_are_filled(
     ] + [
         ({"subject": "C", "index": (k, slice(0, 4), slice(0, 4))}, np.full((4, 4), k, dtype=np.float32)) for k in (1, 3)
     ]
-    found = dict(assemble_subjects(table, predictions, fill=-1.0))
+    found = dict(assemble_subjects(table, predictions, fill_value=-1.0))
     assert list(found) == ["A", "C"]
     assert found["A"][:, 0, 0].tolist() == [0, -1, -1, -1, -1, 5]
     assert found["C"][:, 0, 0].tolist() == [-1, 1, -1, 3]
-    with pytest.raises(ValueError, match=r"must cover the volume, or `fill` be given; 66\.6667% is missing"):
+    with pytest.raises(ValueError, match=r"must cover the volume, or `fill_value` be given; 66\.6667% is missing"):
         list(assemble_subjects(table, predictions))
 
 
@@ -284,7 +284,7 @@ def test_mistakes_are_one_sentence(predictions, text):
             "`indices` must be in order along the first axis; got start 0",
         ),
         (lambda: list(assemble_planes([], indexing.slices((2, 2)), (2, 2))), "got fewer patches"),
-        (lambda: list(assemble_planes([], [], (2, 2), fill=0)), "hold at least one patch"),
+        (lambda: list(assemble_planes([], [], (2, 2), fill_value=0)), "hold at least one patch"),
     ],
 )
 def test_mistakes_with_planes_are_one_sentence(call, text):
@@ -295,7 +295,7 @@ def test_mistakes_with_planes_are_one_sentence(call, text):
 def test_planes_without_a_patch_are_filled_or_missed():
     indices = [(slice(1, 2), slice(0, 2)), (slice(3, 4), slice(0, 1))]
     parts = [np.ones((1, 2)), np.full((1, 1), 2.0)]
-    found = np.stack([plane for _, plane in assemble_planes(parts, indices, (5, 2), fill=-1)])
+    found = np.stack([plane for _, plane in assemble_planes(parts, indices, (5, 2), fill_value=-1)])
     assert found.tolist() == [[-1, -1], [1, 1], [-1, -1], [2, -1], [-1, -1]]
     with pytest.raises(ValueError, match=r"100\.0000% is missing"):
         list(assemble_planes(parts, indices, (5, 2)))

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from mia_functional import indexing
 from mia_functional.assembly import (
-    Place,
+    Placement,
     Reduction,
     add,
     assemble,
@@ -141,7 +141,7 @@ def test_slices_with_a_margin_come_back_too():
 def test_voxels_of_a_table_leave_gaps_that_are_filled():
     table = indexing.patches_at([[3], [0], [3]], (None,))
     parts = np.array([1.0, 2.0, 4.0])
-    assert assemble(parts, table, (5,), fill=-1).tolist() == [2, -1, -1, 2.5, -1]
+    assert assemble(parts, table, (5,), fill_value=-1).tolist() == [2, -1, -1, 2.5, -1]
     with pytest.raises(ValueError, match=r"60\.0000% is missing"):
         assemble(parts, table, (5,))
 
@@ -151,7 +151,7 @@ def stepwise(parts, places, shape, reduction, size):
     state = start(parts[0, ...], shape, reduction=reduction)
     for low in range(0, parts.shape[0], size):
         rows = slice(low, min(low + size, parts.shape[0]))
-        some = Place(places.start[rows], tuple(line[rows] for line in places.lines))
+        some = Placement(places.start[rows], tuple(line[rows] for line in places.lines))
         state = add(state, parts[rows, ...], some, reduction=reduction)
     return finish(state, reduction=reduction)
 
@@ -179,7 +179,7 @@ def test_batches_of_voxels_are_scanned_with_traced_places():
     order = np.random.default_rng(0).permutation(120)
     (places,) = placements(indexing.voxels(shape), shape)
     parts = np.random.default_rng(1).normal(size=(120, 1, 1, 1, 3)).astype(np.float32)
-    batches = Place(*(jax.tree.map(lambda column: column[order].reshape(6, 20, *column.shape[1:]), places)))
+    batches = Placement(*(jax.tree.map(lambda column: column[order].reshape(6, 20, *column.shape[1:]), places)))
 
     @jax.jit
     def run(parts, places):
@@ -261,7 +261,7 @@ def test_one_voxel_at_a_time_and_a_table_with_repetitions_and_selected_ones():
         ((_, found),) = assemble_subjects(samples, given_predictions, reduction=last)
         assert found.tolist() == [3, 4, 5]
     some = samples._replace(kept=((1, 2),))
-    ((_, found),) = assemble_subjects(some, predictions[1:3], fill=-1)
+    ((_, found),) = assemble_subjects(some, predictions[1:3], fill_value=-1)
     assert found.tolist() == [3, -1, 5]
 
 

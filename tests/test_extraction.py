@@ -32,7 +32,7 @@ def test_overhanging_patch_equals_numpy_pad_everywhere(xp, mode):
 
 def test_a_plane_with_margin_is_a_slab_of_its_neighbours(xp):
     index = (0, slice(0, 5), slice(0, 6))
-    found = xp.run(lambda volume: extract(volume, index, margin=(1, 0, 0), pad_value=-7), VOLUME)
+    found = xp.run(lambda volume: extract(volume, index, margin=(1, 0, 0), fill_value=-7), VOLUME)
     assert found.shape == (3, 5, 6, 2)
     assert (found[0] == -7).all()
     np.testing.assert_array_equal(found[1:], VOLUME[:2])
@@ -87,7 +87,7 @@ def test_files_and_arrays_give_the_same(source, tmp_path):
     for index, options in (
         ((slice(1, 3), 2, slice(0, 6)), {}),
         ((slice(2, 6), slice(-1, 2), 3), {"margin": (1, 1, 0), "pad_mode": edge}),
-        ((slice(-9, -5), slice(0, 5), slice(0, 6)), {"pad_value": 7}),
+        ((slice(-9, -5), slice(0, 5), slice(0, 6)), {"fill_value": 7}),
         ((slice(0, 2), slice(3, 7)), {"channels": (1, 0), "pad_mode": reflect}),
     ):
         found, expected = extract(volume, index, **options), extract(VOLUME, index, **options)
@@ -112,7 +112,7 @@ def test_any_position_equals_numpy_pad(size, start, length, mode):
 
 
 def test_integers_keep_their_type_when_padded():
-    found = extract(np.ones(3, dtype=np.int16), (slice(-1, 4),), pad_value=5)
+    found = extract(np.ones(3, dtype=np.int16), (slice(-1, 4),), fill_value=5)
     assert found.dtype == np.int16
     assert found.tolist() == [5, 1, 1, 1, 5]
 

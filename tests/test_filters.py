@@ -74,11 +74,11 @@ def test_threshold_by_value_and_by_otsu(xp):
         np.testing.assert_array_equal(xp.run(filters.threshold, HEAD.t1), expected)
 
 
-def moved(image, geometry, rotation, shift, fill=0.0):
+def moved(image, geometry, rotation, shift, fill_value=0.0):
     """Return an image whose content is rotated about axis 0 by degrees and shifted by voxels."""
     angle, spacing = np.radians(rotation), np.array(geometry.spacing)
     turn = np.array([[1, 0, 0], [0, np.cos(angle), -np.sin(angle)], [0, np.sin(angle), np.cos(angle)]])
-    return affine(image, turn * spacing / spacing[:, None], np.array(shift, float), fill=fill)
+    return affine(image, turn * spacing / spacing[:, None], np.array(shift, float), fill_value=fill_value)
 
 
 @pytest.mark.parametrize("whole", [False, True], ids=["rigid", "affine"])

@@ -1,7 +1,7 @@
 """Patches back into volumes: reductions, windows, and the functions that assemble."""
 
 from mia_functional.assembly.incremental import add, finish, start
-from mia_functional.assembly.placement import Place, placements
+from mia_functional.assembly.placement import Placement, placements
 from mia_functional.assembly.reductions import Reduction, last, maximum, mean, total, vote
 from mia_functional.assembly.sliding import sliding_window
 from mia_functional.assembly.streaming import assemble_planes, merge_planes
@@ -10,7 +10,7 @@ from mia_functional.assembly.volumes import assemble
 from mia_functional.assembly.windows import Window, gaussian, hann, uniform
 
 __all__ = [
-    "Place",
+    "Placement",
     "Reduction",
     "Window",
     "add",

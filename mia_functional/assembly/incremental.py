@@ -4,7 +4,7 @@ from typing import Any
 
 from mia_functional import _array
 from mia_functional._core import checks
-from mia_functional.assembly.placement import PATCHES, Place, extent
+from mia_functional.assembly.placement import PATCHES, Placement, extent
 from mia_functional.assembly.reductions import Reduction, check_reduction, mean
 from mia_functional.assembly.voxelwise import bring
 from mia_functional.typing import Array, Shape
@@ -23,7 +23,7 @@ def start(patch: Array, shape: Shape, *, reduction: Reduction = mean) -> Any:
 
     Example:
         >>> import jax
-        >>> from mia_functional.assembly.places import placements
+        >>> from mia_functional.assembly.placement import placements
         >>> from mia_functional.indexing import patches
         >>> (places,) = placements(patches((3,), (2,), step=1), (3,))
         >>> parts = jax.numpy.asarray([[1.0, 1.0], [3.0, 3.0]])
@@ -40,7 +40,7 @@ def start(patch: Array, shape: Shape, *, reduction: Reduction = mean) -> Any:
     return reduction.start(patch, (*size, *patch.shape[len(size) :]))
 
 
-def add(state: Any, patch: Array, place: Place, *, reduction: Reduction = mean) -> Any:
+def add(state: Any, patch: Array, place: Placement, *, reduction: Reduction = mean) -> Any:
     """Return the state with a patch brought in, or several; the state given is used up (donate it: `donate_argnums=0`).
 
     Under `jit`, `scan` and `vmap` the place may be traced; in NumPy and PyTorch the state is changed in place. Several
@@ -58,12 +58,12 @@ def add(state: Any, patch: Array, place: Place, *, reduction: Reduction = mean) 
         ValueError: The patch has another shape than its place, or other channels than the volume.
     """
     check_reduction("add", reduction)
-    if not isinstance(place, Place):
-        checks.invalid_kind("add", "place", "be a Place, from `placements`", checks.described(place))
+    if not isinstance(place, Placement):
+        checks.invalid_kind("add", "place", "be a Placement, from `placements`", checks.described(place))
     return added("add", state, patch, place, reduction)
 
 
-def added(function: str, state: Any, patch: Array, place: Place, reduction: Reduction) -> Any:
+def added(function: str, state: Any, patch: Array, place: Placement, reduction: Reduction) -> Any:
     """Return what `add` does, on behalf of a function."""
     argument = PATCHES.get(function, "patches")
     rows = tuple(place.start.shape[:-1])

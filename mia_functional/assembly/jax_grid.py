@@ -17,7 +17,7 @@ import numpy as np
 
 from mia_functional import _array
 from mia_functional.assembly.incremental import add, finish, start
-from mia_functional.assembly.placement import Place, all_ends, is_inside
+from mia_functional.assembly.placement import Placement, all_ends, is_inside
 from mia_functional.assembly.reductions import Reduction, mean, toward
 from mia_functional.assembly.windows import Window, uniform
 from mia_functional.indexing import Indices
@@ -58,11 +58,11 @@ def _volume(patches: Array, *lines: Array, starts: Starts, shape: Shape, reducti
     return finish(add(state, patches, _places(starts, lines), reduction=reduction), reduction=reduction)
 
 
-def _places(starts: Starts, lines: tuple[Array, ...]) -> Place:
+def _places(starts: Starts, lines: tuple[Array, ...]) -> Placement:
     """Return the places of all patches of a grid."""
     order = np.indices([len(axis) for axis in starts]).reshape(len(starts), -1)
     corners = [np.array(axis, dtype=np.int32)[row] for axis, row in zip(starts, order, strict=True)]
-    return Place(np.stack(corners, axis=1), tuple(line[row] for line, row in zip(lines, order, strict=True)))
+    return Placement(np.stack(corners, axis=1), tuple(line[row] for line, row in zip(lines, order, strict=True)))
 
 
 class Layer(NamedTuple):
@@ -96,15 +96,15 @@ def in_rows(array: Array, axes: int) -> Array:
     return _array.library(array).reshape(array, (*array.shape[: axes - 1], math.prod(array.shape[axes - 1 :])))
 
 
-def _wider(places: Place, width: int) -> Place:
+def _wider(places: Placement, width: int) -> Placement:
     """Return places in a volume, of two axes at least, whose last axis has `width` entries for each of before."""
     last = places.lines[-1]
     xp = _array.library(last)
     steps = np.array([1] * (places.start.shape[1] - 1) + [width], dtype=np.int32)
-    return Place(xp.asarray(places.start * steps), (*places.lines[:-1], xp.repeat(last, width, axis=2)))
+    return Placement(xp.asarray(places.start * steps), (*places.lines[:-1], xp.repeat(last, width, axis=2)))
 
 
-def _fill_plane(parts: Array, layers: list[Layer], columns: Place, low: int, step: Array, volume: Array) -> Array:
+def _fill_plane(parts: Array, layers: list[Layer], columns: Placement, low: int, step: Array, volume: Array) -> Array:
     """Return a volume with the plane at `low + step` written, the mean of some layers of all columns of patches."""
     xp, position, shape = _array.library(volume), low + step, parts.shape[3:]
 
@@ -130,7 +130,7 @@ def _before(lines: tuple[Array, ...], row: Array, below: Any) -> Any:
     return below
 
 
-def add_batch(state: Array, patches: Array, places: Place) -> Array:
+def add_batch(state: Array, patches: Array, places: Placement) -> Array:
     """Return a mean with a batch of patches brought in, as `add` does, but plane by plane.
 
     It goes from the last plane of the patches to the first: no patch starts before those that come before it, so that
@@ -144,7 +144,7 @@ def add_batch(state: Array, patches: Array, places: Place) -> Array:
     xp, (count, axes) = _array.library(state), places.start.shape
     volume, parts = in_rows(state, axes), in_rows(patches, axes + 1)
     lines = tuple(_array.moved(line, state) for line in places.lines)
-    start, (first, *others), *_ = _wider(Place(places.start, lines), math.prod(state.shape[axes:]))
+    start, (first, *others), *_ = _wider(Placement(places.start, lines), math.prod(state.shape[axes:]))
     size, *plane = parts.shape[1:]
 
     def bring(step: Array, volume: Array) -> Array:

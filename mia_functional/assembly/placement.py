@@ -27,7 +27,7 @@ Widths: TypeAlias = tuple[tuple[int, int], ...]
 """A margin as the voxels before and after a patch along each axis."""
 
 
-class Place(NamedTuple):
+class Placement(NamedTuple):
     """Where one patch goes; with one more leading axis, where several do. A pytree, for `jit` and `scan`.
 
     Args:
@@ -54,7 +54,7 @@ class Ends(NamedTuple):
     weights: Any
 
 
-def placements(indices: Indices, shape: Shape, *, window: Window = uniform) -> tuple[Place, ...]:
+def placements(indices: Indices, shape: Shape, *, window: Window = uniform) -> tuple[Placement, ...]:
     """Return the places of all patches as one table per grid, for loops under `jit`: `add` takes rows of them.
 
     Args:
@@ -64,8 +64,8 @@ def placements(indices: Indices, shape: Shape, *, window: Window = uniform) -> t
         window: Weights along one axis of a patch; only `mean` uses them.
 
     Returns:
-        For every grid a `Place` of NumPy arrays with one leading axis, its patches in order; `lax.scan` takes it as it
-        is. The tables belong together, in this order: a mean counts on the patches of those before.
+        For every grid a `Placement` of NumPy arrays with one leading axis, its patches in order; `lax.scan` takes it as
+        it is. The tables belong together, in this order: a mean counts on the patches of those before.
 
     Raises:
         ValueError: The indices are no grids of one size inside of the volume, or none of them covers it.
@@ -98,11 +98,11 @@ def is_inside(grid: tuple[Axis, ...], shape: Shape) -> bool:
     )
 
 
-def table(ends: list[Ends]) -> Place:
+def table(ends: list[Ends]) -> Placement:
     """Return the places of all patches of a grid as one."""
     order = np.indices([len(end.starts) for end in ends], dtype=np.int32).reshape(len(ends), -1)
     start = np.stack([np.array(end.starts, dtype=np.int32)[row] for end, row in zip(ends, order, strict=True)], axis=1)
-    return Place(start, tuple(_rows(end.lines, row) for end, row in zip(ends, order, strict=True)))
+    return Placement(start, tuple(_rows(end.lines, row) for end, row in zip(ends, order, strict=True)))
 
 
 def _rows(lines: list[Any], order: Any) -> Any:
@@ -113,8 +113,8 @@ def _rows(lines: list[Any], order: Any) -> Any:
 
 
 def walk(
-    function: str, indices: Iterable[Index], shape: Shape, window: Window, fill: float | None
-) -> tuple[Iterator[tuple[Index, Place]], list[Any]]:
+    function: str, indices: Iterable[Index], shape: Shape, window: Window, fill_value: float | None
+) -> tuple[Iterator[tuple[Index, Placement]], list[Any]]:
     """Return all indices with their places, and the weights that say which voxels are covered, once all are through.
 
     Gaps of a grid are refused before the first patch. The weights are one array per axis of a grid, else one volume.
@@ -129,35 +129,35 @@ def walk(
         seen = np.zeros(shape, dtype=np.float32)
         return ((index, place_in(function, seen, index, window)) for index in indices), [seen]
     weights = (complete or covered)[0]
-    if fill is None:
+    if fill_value is None:
         refuse_gaps(function, weights)
     return zip(indices, chain.from_iterable(map(_places, ends)), strict=True), weights
 
 
-def _places(ends: list[Ends]) -> Iterator[Place]:
+def _places(ends: list[Ends]) -> Iterator[Placement]:
     """Yield the places of the patches of a grid in order."""
     for step in product(*(zip(end.starts, end.lines, strict=True) for end in ends)):
-        yield Place(np.array([start for start, _ in step], dtype=np.int32), tuple(line for _, line in step))
+        yield Placement(np.array([start for start, _ in step], dtype=np.int32), tuple(line for _, line in step))
 
 
-def place_in(function: str, seen: Any, index: Index, window: Window) -> Place:
+def place_in(function: str, seen: Any, index: Index, window: Window) -> Placement:
     """Return the place of a patch after those whose weights were `seen`, a volume, which gets this one's too."""
     start, lines, box = _box(function, seen.shape, index, window)
     own = outer(lines).astype(seen.dtype)
     divisor = 1 + seen[box] / own
     seen[box] += own
-    return Place(start, (), divisor)
+    return Placement(start, (), divisor)
 
 
-def place_at(function: str, seen: Any, index: Index, rank: int) -> Place:
+def place_at(function: str, seen: Any, index: Index, rank: int) -> Placement:
     """Return the place of the patch that is number `rank` > 0; `seen` holds the last one on every voxel so far."""
     start, _, box = _box(function, seen.shape, index, uniform)
     newest = seen[box] < rank
     np.maximum(seen[box], rank, out=seen[box])
-    return Place(start, (), newest=newest)
+    return Placement(start, (), newest=newest)
 
 
-def extent(place: Place) -> Shape:
+def extent(place: Placement) -> Shape:
     """Return the shape of the patch of a place."""
     if place.lines:
         return tuple(line.shape[-1] for line in place.lines)
@@ -165,29 +165,29 @@ def extent(place: Place) -> Shape:
     return tuple(values.shape[place.start.ndim - 1 :])
 
 
-def rows_of(place: Place, low: int, high: int) -> Place:
+def rows_of(place: Placement, low: int, high: int) -> Placement:
     """Return the place of some planes of a patch, along the first axis.
 
     Example:
-        >>> rows_of(Place(np.array([3]), (), np.ones(5)), 1, 3)
-        Place(start=array([4], dtype=int32), lines=(), divisor=array([1., 1.]), newest=None)
+        >>> rows_of(Placement(np.array([3]), (), np.ones(5)), 1, 3)
+        Placement(start=array([4], dtype=int32), lines=(), divisor=array([1., 1.]), newest=None)
     """
     start = np.concatenate([place.start[:1] + low, place.start[1:]]).astype(np.int32)
     lines = tuple(line[:, low:high] if axis == 0 else line for axis, line in enumerate(place.lines))
     divisor, newest = (None if part is None else part[low:high] for part in (place.divisor, place.newest))
-    return Place(start, lines, divisor, newest)
+    return Placement(start, lines, divisor, newest)
 
 
-def each_column(places: Place, function: Callable[[Array], Any]) -> Place:
+def each_column(places: Placement, function: Callable[[Array], Any]) -> Placement:
     """Return places with all their columns changed alike: some rows of them, or one.
 
     Example:
-        >>> each_column(Place(np.array([[0], [2]]), (), np.ones((2, 3))), lambda column: column[1]).start.tolist()
+        >>> each_column(Placement(np.array([[0], [2]]), (), np.ones((2, 3))), lambda column: column[1]).start.tolist()
         [2]
     """
     start, *lines = map(function, (places.start, *places.lines))
     divisor, newest = (None if part is None else function(part) for part in (places.divisor, places.newest))
-    return Place(start, tuple(lines), divisor, newest)
+    return Placement(start, tuple(lines), divisor, newest)
 
 
 def _box(function: str, shape: Shape, index: Index, window: Window) -> tuple[Any, list[Any], tuple[slice, ...]]:
@@ -221,7 +221,9 @@ def refuse_gaps(function: str, covered: list[Any]) -> None:
     """Refuse volumes with voxels that no patch covers, by weights as `walk` gives them."""
     missing = _missing(covered)
     if missing > 0:
-        raise ValueError(f"{function}: `indices` must cover the volume, or `fill` be given; {missing:.4%} is missing.")
+        raise ValueError(
+            f"{function}: `indices` must cover the volume, or `fill_value` be given; {missing:.4%} is missing."
+        )
 
 
 def _missing(covered: list[Any]) -> float:

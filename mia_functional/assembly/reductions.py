@@ -11,7 +11,7 @@ import numpy as np
 
 from mia_functional import _array
 from mia_functional._core import checks
-from mia_functional.assembly.placement import Place
+from mia_functional.assembly.placement import Placement
 from mia_functional.typing import Array, Shape
 
 VOTES = 2**15 - 1
@@ -35,7 +35,7 @@ class Reduction:
 
     name: str
     start: Callable[[Array, Shape], Any]
-    add: Callable[[Any, Array, Place], Any]
+    add: Callable[[Any, Array, Placement], Any]
     finish: Callable[[Any], Array]
     weighted: bool = False
     ordered: bool = False
@@ -77,7 +77,7 @@ def _itself(state: Array) -> Array:
     return state
 
 
-def _blend(state: Array, patch: Array, place: Place) -> Array:
+def _blend(state: Array, patch: Array, place: Placement) -> Array:
     """Return means with a patch brought in: each changes by its distance to the patch over `d` (see `places`)."""
     xp = _array.library(state)
     if place.divisor is not None:
@@ -163,7 +163,7 @@ def toward(xp: Any, block: Array, part: Array, divisor: Array) -> Array:
     return block
 
 
-def _sum(state: Array, patch: Array, place: Place) -> Array:
+def _sum(state: Array, patch: Array, place: Placement) -> Array:
     """Return sums with a patch added, promoted first."""
     return _array.update_block(state, place.start, partial(_plus, _array.library(state)), patch)
 
@@ -174,7 +174,7 @@ def _plus(xp: Any, block: Array, part: Array) -> Array:
     return block
 
 
-def _write(state: Array, patch: Array, place: Place) -> Array:
+def _write(state: Array, patch: Array, place: Placement) -> Array:
     """Return a volume with a patch written over what was there, except where that comes later."""
     if place.newest is None:
         return _array.set_block(state, place.start, patch)
@@ -185,7 +185,7 @@ def _write(state: Array, patch: Array, place: Place) -> Array:
     )
 
 
-def _raise(state: Array, patch: Array, place: Place) -> Array:
+def _raise(state: Array, patch: Array, place: Placement) -> Array:
     """Return a volume with the larger of its own values and those of a patch."""
     return _array.update_block(state, place.start, _array.library(state).maximum, patch)
 
@@ -200,7 +200,7 @@ def _no_votes(labels: tuple[int, ...], patch: Array, shape: Shape) -> Array:
     return _array.zeros(xp, (*shape, len(labels)), xp.int16, patch)
 
 
-def _cast(labels: tuple[int, ...], state: Array, patch: Array, place: Place) -> Array:
+def _cast(labels: tuple[int, ...], state: Array, patch: Array, place: Placement) -> Array:
     """Return counts with the votes of a patch; refuse other labels where they can be seen."""
     xp = _array.library(patch)
     votes = xp.stack([patch == label for label in labels], axis=-1)
@@ -210,7 +210,7 @@ def _cast(labels: tuple[int, ...], state: Array, patch: Array, place: Place) -> 
     return _array.reuse(_count, state, votes, place)
 
 
-def _count(state: Array, votes: Array, place: Place) -> Array:
+def _count(state: Array, votes: Array, place: Placement) -> Array:
     """Return counts with votes added."""
     xp = _array.library(state)
     return _array.update_block(state, place.start, lambda block, part: _plus(xp, block, part & (block < VOTES)), votes)

@@ -12,7 +12,7 @@ from mia_functional import _array
 from mia_functional._core import checks
 from mia_functional.assembly.incremental import add, finish, start
 from mia_functional.assembly.jax_grid import add_batch, in_rows
-from mia_functional.assembly.placement import Place, each_column, extent, placements
+from mia_functional.assembly.placement import Placement, each_column, extent, placements
 from mia_functional.assembly.volumes import typed
 from mia_functional.assembly.windows import Window, uniform
 from mia_functional.extraction import extract
@@ -76,7 +76,7 @@ def sliding_window(
     return run(function, whole, places, shape=padded, number=number)[(*map(slice, size), ...)]
 
 
-def _predictions(function: Callable[[Array], Array], read: Callable[[Any], Array], windows: Place) -> Array:
+def _predictions(function: Callable[[Array], Array], read: Callable[[Any], Array], windows: Placement) -> Array:
     """Return the predictions of some windows, each read from its start; refuse those that do not match them."""
     patch, count = extent(windows), windows.start.shape[0]
     parts = [read(windows.start[row]) for row in range(count)]
@@ -90,7 +90,9 @@ def _predictions(function: Callable[[Array], Array], read: Callable[[Any], Array
     return outputs
 
 
-def _looped(function: Callable[[Array], Array], volume: Array, places: Place, *, shape: Shape, number: int) -> Array:
+def _looped(
+    function: Callable[[Array], Array], volume: Array, places: Placement, *, shape: Shape, number: int
+) -> Array:
     """Return the assembled predictions of all windows, batch by batch."""
     state: Any = None
     outputs: Any = None
@@ -103,14 +105,16 @@ def _looped(function: Callable[[Array], Array], volume: Array, places: Place, *,
     return typed(finish(state), outputs, None)
 
 
-def _scanned(function: Callable[[Array], Array], volume: Array, places: Place, *, shape: Shape, number: int) -> Array:
+def _scanned(
+    function: Callable[[Array], Array], volume: Array, places: Placement, *, shape: Shape, number: int
+) -> Array:
     """Return the assembled predictions of all windows, by one loop in JAX; what is left of a batch comes last."""
     count = places.start.shape[0]
     whole = count - count % number
     rows = in_rows(volume, len(shape))
     predict = partial(_predictions, function, partial(_read, rows, volume.shape, extent(places)))
 
-    def bring(state: Array, batch: Place) -> Array:
+    def bring(state: Array, batch: Placement) -> Array:
         return (add if len(shape) == 1 else add_batch)(state, predict(batch), batch)
 
     some = each_column(places, itemgetter(slice(0, number)))

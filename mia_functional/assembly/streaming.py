@@ -8,7 +8,7 @@ import numpy as np
 from mia_functional import _array
 from mia_functional._core import checks
 from mia_functional.assembly.incremental import added, start
-from mia_functional.assembly.placement import Place, fit, rows_of, spans, walk
+from mia_functional.assembly.placement import Placement, fit, rows_of, spans, walk
 from mia_functional.assembly.reductions import Reduction, check_reduction, mean
 from mia_functional.assembly.volumes import alike, checked_request, filled, paired, typed
 from mia_functional.assembly.windows import Window, uniform
@@ -23,7 +23,7 @@ def assemble_planes(
     *,
     reduction: Reduction = mean,
     window: Window = uniform,
-    fill: float | None = None,
+    fill_value: float | None = None,
     margin: Margin = 0,
     dtype: Any = None,
 ) -> Iterator[tuple[int, Array]]:
@@ -38,7 +38,7 @@ def assemble_planes(
         shape: Spatial shape of the volume.
         reduction: `mean`, `total`, `maximum`, `last`, `vote(labels)`, or any whose state is one array.
         window: Weights along one axis of a patch.
-        fill: Value of voxels that no patch covers.
+        fill_value: Value of voxels that no patch covers.
         margin: Context that the patches still have.
         dtype: That of the planes.
 
@@ -58,14 +58,14 @@ def assemble_planes(
     size = checked_request("assemble_planes", patches, indices, shape, window, reduction)
     known = indices if isinstance(indices, Indices) else list(indices)
     widths = sides("assemble_planes", margin, len(size))
-    walked, covered = walk("assemble_planes", known, size, window if reduction.weighted else uniform, fill)
+    walked, covered = walk("assemble_planes", known, size, window if reduction.weighted else uniform, fill_value)
     parts = (
         (fit("assemble_planes", patch, index, size, widths), place)
         for patch, (index, place) in paired("assemble_planes", patches, walked)
     )
     for position, values, patch in _finished(parts, _depth(known, size), size, reduction):
         plane = typed(reduction.finish(values), patch, dtype)
-        yield position, filled("assemble_planes", plane, _on_plane(covered, position), fill)
+        yield position, filled("assemble_planes", plane, _on_plane(covered, position), fill_value)
 
 
 def merge_planes(volumes: Iterable[Array], *, reduction: Reduction = mean) -> Array:
@@ -104,7 +104,7 @@ def merge_planes(volumes: Iterable[Array], *, reduction: Reduction = mean) -> Ar
 
 
 def _finished(
-    parts: Iterator[tuple[Array, Place]], depth: int, shape: Shape, reduction: Reduction
+    parts: Iterator[tuple[Array, Placement]], depth: int, shape: Shape, reduction: Reduction
 ) -> Iterator[tuple[int, Array, Array]]:
     """Yield the state of every plane as soon as no patch touches it again, with the patch at hand.
 
@@ -136,7 +136,7 @@ def _row(ring: Array, row: int) -> Array:
     return _array.library(ring).asarray(ring[row, ...], copy=True)
 
 
-def _pieces(part: Array, place: Place, depth: int) -> Iterator[tuple[Array, Place]]:
+def _pieces(part: Array, place: Placement, depth: int) -> Iterator[tuple[Array, Placement]]:
     """Yield a patch and its place in a ring; in two pieces where it goes beyond the last row."""
     row, size = int(place.start[0]) % depth, part.shape[0]
     first = min(size, depth - row)
@@ -168,8 +168,8 @@ def _on_plane(covered: list[Any], position: int) -> list[Any]:
     return [first[position] * others[0], *others[1:]] if others else [first[position]]
 
 
-def _again(position: int, shape: Shape) -> Place:
+def _again(position: int, shape: Shape) -> Placement:
     """Return the place of a whole volume after `position` others."""
     before = [position] + [0] * (len(shape) - 1)
     lines = [np.stack([np.full(size, count), np.ones(size)]) for count, size in zip(before, shape, strict=True)]
-    return Place(np.zeros(len(shape), dtype=np.int32), tuple(lines))
+    return Placement(np.zeros(len(shape), dtype=np.int32), tuple(lines))

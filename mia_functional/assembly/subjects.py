@@ -10,7 +10,7 @@ import numpy as np
 from mia_functional import _array
 from mia_functional._core import checks
 from mia_functional.assembly.incremental import added, start
-from mia_functional.assembly.placement import Place, fit, place_at, place_in
+from mia_functional.assembly.placement import Placement, fit, place_at, place_in
 from mia_functional.assembly.reductions import Reduction, check_reduction, mean
 from mia_functional.assembly.volumes import alike, filled, typed
 from mia_functional.assembly.voxelwise import chosen, table_of, turns
@@ -85,7 +85,7 @@ def assemble_subjects(
     *,
     reduction: Reduction = mean,
     window: Window = uniform,
-    fill: float | None = None,
+    fill_value: float | None = None,
     margin: Margin = 0,
     dtype: Any = None,
 ) -> Iterator[tuple[str, Any]]:
@@ -104,7 +104,7 @@ def assemble_subjects(
             dictionary of them.
         reduction: As for `assemble`, as are all that follow.
         window: Weights along one axis of a patch.
-        fill: Value of voxels that no patch covers.
+        fill_value: Value of voxels that no patch covers.
         margin: Context that the predictions still have.
         dtype: That of the volumes.
 
@@ -130,7 +130,7 @@ def assemble_subjects(
         else:
             begun[name] = _bring_voxels(begun[name], batch, reduction)
         if not begun[name].left:
-            yield name, _finished(begun.pop(name), reduction, fill, dtype)
+            yield name, _finished(begun.pop(name), reduction, fill_value, dtype)
     rest = {name: part.left for name, part in begun.items()}
     for name, count in (rest | {name: len(indices) for name, (_, indices, _) in waiting.items()}).items():
         actual = f"none for {count} of {name!r}"
@@ -253,7 +253,7 @@ def _same_outputs(subject: Begun, batch: Batch) -> None:
         alike("assemble_subjects", first, batch.outputs[name])
 
 
-def _add(subject: Begun, name: Any, patch: Array, place: Place, reduction: Reduction) -> None:
+def _add(subject: Begun, name: Any, patch: Array, place: Placement, reduction: Reduction) -> None:
     """Bring a patch, or several, into the state of one output."""
     if name not in subject.states:
         subject.patches[name] = first = patch[0, ...] if place.start.ndim > 1 else patch
@@ -261,10 +261,10 @@ def _add(subject: Begun, name: Any, patch: Array, place: Place, reduction: Reduc
     subject.states[name] = added("assemble_subjects", subject.states[name], patch, place, reduction)
 
 
-def _finished(subject: Begun, reduction: Reduction, fill: float | None, dtype: Any) -> Any:
+def _finished(subject: Begun, reduction: Reduction, fill_value: float | None, dtype: Any) -> Any:
     """Return the volume of a subject, or one per output."""
     volumes = {
-        name: filled("assemble_subjects", typed(reduction.finish(state), patch, dtype), [subject.seen], fill)
+        name: filled("assemble_subjects", typed(reduction.finish(state), patch, dtype), [subject.seen], fill_value)
         for (name, state), patch in zip(subject.states.items(), subject.patches.values(), strict=True)
     }
     return volumes.get(None, volumes)

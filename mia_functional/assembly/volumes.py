@@ -24,7 +24,7 @@ def assemble(
     *,
     reduction: Reduction = mean,
     window: Window = uniform,
-    fill: float | None = None,
+    fill_value: float | None = None,
     margin: Margin = 0,
     dtype: Any = None,
 ) -> Array:
@@ -44,7 +44,7 @@ def assemble(
         reduction: `mean`, `total`, `maximum`, `last`, `vote(labels)` (integer labels), or any record like them.
         window: Weights along one axis of a patch: `uniform`, `hann`, `gaussian` or any function like them; the weight
             of a voxel is the product over the axes. Only `mean` uses it.
-        fill: Value of voxels that no patch covers; where left out, such voxels are an error.
+        fill_value: Value of voxels that no patch covers; where left out, such voxels are an error.
         margin: Context that the patches still have, as it was given to `extract`; it is cut off.
         dtype: That of the volume; where left out, the one of the patches.
 
@@ -58,7 +58,7 @@ def assemble(
             or dtypes.
         ValueError: A patch does not match its index or has other channels than the first, the numbers of patches and
             indices differ, there are none, voxels remain uncovered (the text states their fraction), or the dtype
-            cannot hold `fill`.
+            cannot hold `fill_value`.
 
     Example:
         >>> import numpy as np
@@ -70,13 +70,13 @@ def assemble(
     table = table_of("assemble", indices, size) if isinstance(indices, Boxes) and hasattr(patches, "shape") else None
     if table is not None and margin == 0:
         state, seen = of_table("assemble", patches, table, size, reduction)
-        return filled("assemble", typed(reduction.finish(state), patches, dtype), [seen], fill)
+        return filled("assemble", typed(reduction.finish(state), patches, dtype), [seen], fill_value)
     patches, indices = joined(patches, indices, margin)
     weights = window if reduction.weighted else uniform
     if margin == 0 and is_stacked(patches, indices, size):
         volume = of_stacked(patches, indices, size, weights, reduction)
-        return filled("assemble", typed(volume, patches, dtype), [], fill)
-    walked, covered = walk("assemble", indices, size, weights, fill)
+        return filled("assemble", typed(volume, patches, dtype), [], fill_value)
+    walked, covered = walk("assemble", indices, size, weights, fill_value)
     state = part = None
     widths = sides("assemble", margin, len(size))
     fitted = (
@@ -88,7 +88,7 @@ def assemble(
         state = added("assemble", state, part, place, reduction)
     if state is None:
         checks.invalid_value("assemble", "patches", "hold at least one patch", "none")
-    return filled("assemble", typed(reduction.finish(state), part, dtype), covered, fill)
+    return filled("assemble", typed(reduction.finish(state), part, dtype), covered, fill_value)
 
 
 def checked_request(
@@ -131,22 +131,22 @@ def alike(function: str, first: Array, patch: Array) -> None:
         checks.invalid_kind(function, argument, needed, f"{type(patch).__name__} of {patch.dtype}")
 
 
-def filled(function: str, volume: Array, covered: list[Any], fill: float | None) -> Array:
+def filled(function: str, volume: Array, covered: list[Any], fill_value: float | None) -> Array:
     """Return the volume, the caller's own, with uncovered voxels filled; refuse it where they are not to be."""
-    if fill is None:
+    if fill_value is None:
         refuse_gaps(function, covered)
         return volume
-    _array.holds(function, "fill", fill, volume)
+    _array.holds(function, "fill", fill_value, volume)
     if all((part > 0).all() for part in covered):
         return volume
     xp = _array.library(volume)
     if covered[0].ndim > 1:
-        return xp.where(_array.along(xp, covered[0] > 0, 0, volume), volume, _of(fill, (), volume))
+        return xp.where(_array.along(xp, covered[0] > 0, 0, volume), volume, _of(fill_value, (), volume))
     for axis, part in enumerate(covered):
         for low, high in _gaps(part):
             shape = (*volume.shape[:axis], high - low, *volume.shape[axis + 1 :])
             corner = tuple(low if place == axis else 0 for place in range(volume.ndim))
-            volume = _array.reuse(_array.set_block, volume, corner, _of(fill, shape, volume))
+            volume = _array.reuse(_array.set_block, volume, corner, _of(fill_value, shape, volume))
     return volume
 
 

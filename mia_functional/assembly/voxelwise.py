@@ -10,7 +10,7 @@ import numpy as np
 
 from mia_functional import _array
 from mia_functional._core import checks
-from mia_functional.assembly.placement import Place, each_column, extent, rows_of
+from mia_functional.assembly.placement import Placement, each_column, extent, rows_of
 from mia_functional.assembly.reductions import Reduction
 from mia_functional.indexing import Boxes, Indices, starts
 from mia_functional.typing import Array, Index, Margin, Shape
@@ -42,12 +42,12 @@ def joined(patches: Any, indices: Iterable[Index], margin: Margin) -> tuple[Any,
     return whole[None, ...], Indices(grids=(tuple((span,) for span in spans),))
 
 
-def thickened(parts: Iterator[tuple[Array, Place]]) -> Iterator[tuple[Array, Place]]:
+def thickened(parts: Iterator[tuple[Array, Placement]]) -> Iterator[tuple[Array, Placement]]:
     """Yield patches and places; planes of a grid that follow each other along the last axis are joined, few at a time.
 
     One by one they would touch all memory of the volume every time.
     """
-    held: list[tuple[Array, Place]] = []
+    held: list[tuple[Array, Placement]] = []
     for part, place in parts:
         if len(held) == (THICK if _in_rows(part) else WHOLE) or (held and not _follows(held[-1][1], place)):
             yield from _together(held)
@@ -61,7 +61,7 @@ def _in_rows(part: Array) -> bool:
     return _array.on_host(part) and not _array.is_jax(part)
 
 
-def _follows(one: Place, other: Place) -> bool:
+def _follows(one: Placement, other: Placement) -> bool:
     """Tell whether places are those of planes that follow each other along the last axis."""
     if not one.lines or one.lines[-1].shape[1] > 1 or other.lines[-1].shape[1] > 1 or len(one.lines) == 1:
         return False
@@ -69,7 +69,7 @@ def _follows(one: Place, other: Place) -> bool:
     return same and (other.start - one.start).tolist() == [0] * (len(one.lines) - 1) + [1]
 
 
-def _together(held: list[tuple[Array, Place]]) -> Iterator[tuple[Array, Place]]:
+def _together(held: list[tuple[Array, Placement]]) -> Iterator[tuple[Array, Placement]]:
     """Yield planes as thicker patches of few rows; one alone as it is."""
     if len(held) < 2:
         yield from held
@@ -118,7 +118,7 @@ def of_table(function: str, patches: Array, table: Any, shape: Shape, reduction:
     return state, seen
 
 
-def chosen(patches: Array, rows: Any, places: Place) -> tuple[Array, Place]:
+def chosen(patches: Array, rows: Any, places: Placement) -> tuple[Array, Placement]:
     """Return some rows of an array of voxels, with an axis of size 1 for each of a volume, and their places.
 
     So that few programs are compiled, JAX gets a power of two of them; voxels outside of the volume fall away.
@@ -129,12 +129,12 @@ def chosen(patches: Array, rows: Any, places: Place) -> tuple[Array, Place]:
         rows = np.concatenate([rows, np.zeros(more, dtype=rows.dtype)])
         outside = np.full((more, axes), 2**30, dtype=np.int32) + np.arange(more, dtype=np.int32)[:, np.newaxis]
         ones = np.ones((more, *(1,) * axes), dtype=np.float32)
-        places = Place(np.concatenate([places.start, outside]), (), np.concatenate([places.divisor, ones]))
+        places = Placement(np.concatenate([places.start, outside]), (), np.concatenate([places.divisor, ones]))
         patches = xp.take(patches, _array.from_numpy(rows, xp, patches), axis=0)
     return xp.reshape(patches, (len(rows), *(1,) * axes, *patches.shape[1:])), places
 
 
-def turns(table: Any, seen: Any) -> Iterator[tuple[Any, Place]]:
+def turns(table: Any, seen: Any) -> Iterator[tuple[Any, Placement]]:
     """Yield rows of a table with their places, in each turn different voxels; `seen` counts what came so far.
 
     The first turn has every voxel that is there, the next those that are there once more, and so on.
@@ -146,10 +146,10 @@ def turns(table: Any, seen: Any) -> Iterator[tuple[Any, Place]]:
         first[np.unique(flat[rows], return_index=True)[1]] = True
         now, rows = rows[first], rows[~first]
         counts[flat[now]] += 1
-        yield now, Place(table[now], (), counts[flat[now]].reshape(-1, *(1,) * table.shape[1]))
+        yield now, Placement(table[now], (), counts[flat[now]].reshape(-1, *(1,) * table.shape[1]))
 
 
-def bring(state: Any, patches: Array, places: Place, reduction: Reduction) -> Any:
+def bring(state: Any, patches: Array, places: Placement, reduction: Reduction) -> Any:
     """Return the state with several patches brought in: different voxels at once, others one after the other."""
     if set(extent(places)) == {1} and hasattr(state, "shape"):
         return _array.reuse(_at_once(reduction), state, patches, places)
@@ -166,13 +166,13 @@ def _at_once(reduction: Reduction) -> Any:
     return partial(_voxels, reduction)
 
 
-def _voxels(reduction: Reduction, state: Array, patches: Array, places: Place) -> Array:
+def _voxels(reduction: Reduction, state: Array, patches: Array, places: Placement) -> Array:
     """Return a state with voxels brought in: together they are a patch of a volume that is made of them alone."""
     xp, (count, axes) = _array.library(state), places.start.shape
     column = (count, *(1,) * (axes - 1))
     patch = xp.reshape(patches, (*column, *patches.shape[axes + 1 :]))
     divisor = (_divisors(places) if places.divisor is None else places.divisor).reshape(column)
-    place = Place(np.zeros(axes, dtype=np.int32), (), divisor)
+    place = Placement(np.zeros(axes, dtype=np.int32), (), divisor)
 
     def change(entries: Array) -> Array:
         volume = xp.reshape(entries, (*column, *entries.shape[1:]))
@@ -181,7 +181,7 @@ def _voxels(reduction: Reduction, state: Array, patches: Array, places: Place) -
     return _array.update_points(state, places.start, change)
 
 
-def _divisors(places: Place) -> Array:
+def _divisors(places: Placement) -> Array:
     """Return `d` of voxels from their lines (see `places`)."""
     below: Any = 0.0
     others: Any = 1.0

@@ -5,7 +5,7 @@ from mia_functional.dataset.creation import create
 from mia_functional.dataset.opening import open
 from mia_functional.dataset.reading import close, files, geometry, read, view
 from mia_functional.dataset.records import Category, Dataset, Storage
-from mia_functional.dataset.sample_spec import Drawn, Extract
+from mia_functional.dataset.sample_spec import RandomIndexing, SampleField
 from mia_functional.dataset.sampling import Samples, at_epoch, samples
 from mia_functional.dataset.traversal import Sample, traverse
 from mia_functional.dataset.verification import file_digests, info, scales, verify
@@ -16,10 +16,10 @@ from mia_functional.discovery.records import Entry, Subject
 __all__ = [
     "Category",
     "Dataset",
-    "Drawn",
     "Entry",
-    "Extract",
+    "RandomIndexing",
     "Sample",
+    "SampleField",
     "Samples",
     "Storage",
     "Subject",

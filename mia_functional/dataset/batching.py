@@ -66,7 +66,7 @@ def prefetch(
     *,
     batch_size: int,
     rng: np.random.Generator | None = None,
-    threads: int = 2,
+    workers: int = 2,
     ahead: int = 4,
     drop_last: bool = False,
 ) -> Iterator[Sample]:
@@ -76,7 +76,7 @@ def prefetch(
         samples: From `samples`, or any sequence of dictionaries with a length.
         batch_size: Samples in a batch.
         rng: Shuffles the samples; in order where left out.
-        threads: Number of threads that read and transform.
+        workers: Number of threads that read and transform.
         ahead: Batches that may be ready before they are asked for.
         drop_last: Leave out the last batch if it is smaller.
 
@@ -90,7 +90,7 @@ def prefetch(
     if not hasattr(samples, "__len__") or not hasattr(samples, "__getitem__"):
         checks.invalid_kind("prefetch", "samples", "have a length and items", checks.described(samples))
     size = checks.integer("prefetch", "batch_size", batch_size, minimum=1)
-    workers = checks.integer("prefetch", "threads", threads, minimum=1)
+    workers = checks.integer("prefetch", "workers", workers, minimum=1)
     limit = checks.integer("prefetch", "ahead", ahead, minimum=1)
     if rng is not None and not isinstance(rng, np.random.Generator):
         checks.invalid_kind("prefetch", "rng", "be a numpy.random.Generator", repr(rng))

@@ -23,7 +23,7 @@ Predicate: TypeAlias = Callable[[Sample], bool]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Extract:
+class SampleField:
     """What of a category goes into a sample.
 
     Args:
@@ -32,7 +32,7 @@ class Extract:
         entries: Names of entries (channels): one, whose axis is left out, or several in this order; all where left out.
         margin: Voxels of context on both sides: a number for all axes of the index, or one entry per axis, a number or
             `(before, after)`.
-        pad_value: What lies outside of the image, with `pad_mode=constant`.
+        fill_value: What lies outside of the image, with `pad_mode=constant`.
         pad_mode: `constant`, `edge` or `reflect` of `mia_functional.extraction`.
         whole: Leave the index aside and take all; numbers and texts are always whole.
     """
@@ -41,13 +41,13 @@ class Extract:
     name: str = ""
     entries: str | tuple[str, ...] | None = None
     margin: Margin = 0
-    pad_value: float = 0
+    fill_value: float = 0
     pad_mode: extraction.PadMode = extraction.constant
     whole: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Drawn:
+class RandomIndexing:
     """Indices that are drawn at random, anew in every epoch.
 
     Args:
@@ -68,10 +68,10 @@ EXTRAS: dict[str, Callable[[Dataset, int], Any]] = {
 """What a sample may hold besides arrays."""
 
 
-def checked_parts(dataset: Dataset, extract: Sequence[Extract | str]) -> tuple[Extract | str, ...]:
+def checked_parts(dataset: Dataset, extract: Sequence[SampleField | str]) -> tuple[SampleField | str, ...]:
     """Return what goes into a sample, complete; refuse what the dataset has not, and one name for two parts."""
     if isinstance(extract, str) or not isinstance(extract, Sequence):
-        checks.invalid_kind("samples", "extract", "be a sequence of categories or `Extract`", repr(extract))
+        checks.invalid_kind("samples", "extract", "be a sequence of categories or `SampleField`", repr(extract))
     parts = tuple(checked_part(dataset, part) for part in extract)
     keys = [part if isinstance(part, str) else part.name for part in parts]
     if len(set(keys)) != len(keys):
@@ -79,13 +79,13 @@ def checked_parts(dataset: Dataset, extract: Sequence[Extract | str]) -> tuple[E
     return parts
 
 
-def checked_part(dataset: Dataset, part: Extract | str) -> Extract | str:
+def checked_part(dataset: Dataset, part: SampleField | str) -> SampleField | str:
     """Return one part of a sample, complete."""
     if isinstance(part, str) and part in EXTRAS:
         return part
-    record = Extract(category=part) if isinstance(part, str) else part
-    if not isinstance(record, Extract):
-        checks.invalid_kind("samples", "extract", "be a sequence of categories or `Extract`", repr(part))
+    record = SampleField(category=part) if isinstance(part, str) else part
+    if not isinstance(record, SampleField):
+        checks.invalid_kind("samples", "extract", "be a sequence of categories or `SampleField`", repr(part))
     category = category_of("samples", dataset, record.category)
     if record.entries is not None:
         channels(dataset, record.category, record.entries, ...)

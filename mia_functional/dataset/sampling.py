@@ -13,7 +13,15 @@ from mia_functional._core import checks
 from mia_functional.dataset.batching import apart, collate
 from mia_functional.dataset.reading import Source, channels, chosen, own, taken
 from mia_functional.dataset.records import Dataset, category_of, check_dataset, subject_number
-from mia_functional.dataset.sample_spec import EXTRAS, Drawn, Extract, Indexing, Predicate, checked_parts, sequence
+from mia_functional.dataset.sample_spec import (
+    EXTRAS,
+    Indexing,
+    Predicate,
+    RandomIndexing,
+    SampleField,
+    checked_parts,
+    sequence,
+)
 from mia_functional.dataset.traversal import Sample, Transform
 from mia_functional.indexing import dilate, sides
 from mia_functional.typing import Index, SampleSequence, Shape
@@ -37,11 +45,11 @@ class Samples:
     """
 
     dataset: Dataset
-    extract: tuple[Extract | str, ...]
+    extract: tuple[SampleField | str, ...]
     transform: Transform | None
     seed: int
     epoch: int
-    indexing: Indexing | Drawn
+    indexing: Indexing | RandomIndexing
     numbers: tuple[int, ...]
     indices: tuple[SampleSequence, ...]
     kept: tuple[Any, ...]
@@ -74,8 +82,8 @@ class Samples:
 def samples(
     dataset: Dataset,
     *,
-    indexing: Indexing | Drawn,
-    extract: Sequence[Extract | str],
+    indexing: Indexing | RandomIndexing,
+    extract: Sequence[SampleField | str],
     transform: Transform | None = None,
     select: Predicate | None = None,
     subjects: Sequence[str] | None = None,
@@ -85,14 +93,15 @@ def samples(
 
     Args:
         dataset: From `open`.
-        indexing: Cuts volumes into samples: `whole`, `slices`, or a `functools.partial` of `patches`, ...; or `Drawn`.
-        extract: What goes into a sample: names of categories, or `Extract` for more wishes; besides, `geometry`,
+        indexing: Cuts volumes into samples: `whole`, `slices`, or a `functools.partial` of `patches`, ...; or
+            `RandomIndexing`.
+        extract: What goes into a sample: names of categories, or `SampleField` for more wishes; besides, `geometry`,
             `shape` (that of the subject's images), `names` (of entries) and `files`.
         transform: From a sample to a sample; may use `sample["rng"]`, whose numbers depend on the seed, the epoch and
             the position alone, however many workers there are.
         select: Keeps the samples for which it is true. It sees every sample once, before `transform`.
         subjects: Identifiers of those to take; all where left out.
-        seed: Where the randomness of `Drawn` and of `sample["rng"]` starts.
+        seed: Where the randomness of `RandomIndexing` and of `sample["rng"]` starts.
 
     Returns:
         A sequence of dictionaries: NumPy arrays (texts are tuples) by category, `subject` and `index`, with which
@@ -146,7 +155,7 @@ def check_first(samples: Samples) -> None:
         needed = f"give tuples of at most {len(grid)} integers and slices, one per axis"
         checks.invalid_value("samples", "indexing", needed, checks.described(index))
     for part in samples.extract:
-        if isinstance(part, Extract) and not part.whole:
+        if isinstance(part, SampleField) and not part.whole:
             sides("samples", part.margin, len(index))
 
 
@@ -158,7 +167,7 @@ def at_epoch(samples: Samples, epoch: int) -> Samples:
         epoch: Its number, from 0.
     """
     later = replace(samples, epoch=checks.integer("at_epoch", "epoch", epoch, minimum=0))
-    if not isinstance(samples.indexing, Drawn):
+    if not isinstance(samples.indexing, RandomIndexing):
         return later
     if samples.kept:
         checks.invalid_value("at_epoch", "samples", "be without `select` where indices are drawn", samples)
@@ -170,7 +179,7 @@ def drawn(samples: Samples) -> Samples:
     grids = [samples.dataset.grids[number] if samples.dataset.grids else (1,) for number in samples.numbers]
     indexing = samples.indexing
     indices: tuple[SampleSequence, ...]
-    if isinstance(indexing, Drawn):
+    if isinstance(indexing, RandomIndexing):
         indices = tuple(draw(samples, indexing, *pair) for pair in zip(samples.numbers, grids, strict=True))
     else:
         shared = {grid: sequence(indexing(grid)) for grid in dict.fromkeys(grids)}
@@ -178,7 +187,7 @@ def drawn(samples: Samples) -> Samples:
     return replace(samples, indices=indices, ends=tuple(accumulate(map(len, indices))))
 
 
-def draw(samples: Samples, indexing: Drawn, number: int, grid: Shape) -> SampleSequence:
+def draw(samples: Samples, indexing: RandomIndexing, number: int, grid: Shape) -> SampleSequence:
     """Return the random indices of a subject: they depend on the seed, the epoch and the subject alone.
 
     A sequence stays what it is: that of `random_patches` takes 12 bytes for each patch of a volume.
@@ -226,7 +235,7 @@ def viewed(samples: Samples, position: int) -> Sample:
     return sample
 
 
-def extracted(dataset: Dataset, number: int, index: Index, part: Extract) -> Any:
+def extracted(dataset: Dataset, number: int, index: Index, part: SampleField) -> Any:
     """Return the part of an array at an index, with its margin."""
     wanted = dilate(index, part.margin) if part.margin else index
     if part.whole:
@@ -236,7 +245,9 @@ def extracted(dataset: Dataset, number: int, index: Index, part: Extract) -> Any
     else:
         shape = category_of("samples", dataset, part.category).shapes[number]
         source = Source(dataset=dataset, subject=number, category=part.category, shape=shape)
-        found = extraction.extract(source, index, margin=part.margin, pad_value=part.pad_value, pad_mode=part.pad_mode)
+        found = extraction.extract(
+            source, index, margin=part.margin, fill_value=part.fill_value, pad_mode=part.pad_mode
+        )
     if part.entries is None:
         return found
     return chosen(found, channels(dataset, part.category, part.entries, ... if part.whole else index))

@@ -124,8 +124,8 @@ def held_out(data: dataset.Dataset, subject: str, folder: Path, rng: np.random.G
 def patches_of(data: dataset.Dataset, subjects: tuple[str, ...], step: Shape) -> dataset.Samples:
     """Return patches of subjects, with the context that their features depend on, and their labels."""
     grid = functools.partial(indexing.patches, patch_shape=PATCH, step=step)
-    context = dataset.Extract(category="images", margin=classifier.CONTEXT, pad_mode=extraction.edge)
-    labels = dataset.Extract(category="labels", entries="GT")
+    context = dataset.SampleField(category="images", margin=classifier.CONTEXT, pad_mode=extraction.edge)
+    labels = dataset.SampleField(category="labels", entries="GT")
     return dataset.samples(data, indexing=grid, extract=(context, labels, "shape"), subjects=subjects)
 
 

@@ -121,12 +121,12 @@ def bids_entry(home: Path, category: str, name: str, suffix: str) -> Entry:
     return file_entry(category, name, found[0])
 
 
-def discover_decathlon(root: str | os.PathLike[str], *, part: str = "training") -> tuple[Subject, ...]:
+def discover_decathlon(root: str | os.PathLike[str], *, split: str = "training") -> tuple[Subject, ...]:
     """Find the cases of a task of the Medical Segmentation Decathlon, from its `dataset.json`.
 
     Args:
         root: The folder with `dataset.json`.
-        part: `training`, with labels, or `test`, without.
+        split: `training`, with labels, or `test`, without.
 
     Returns:
         The subjects in the order of the file, with `images/IMAGE` and `labels/GT`. Files of several modalities have
@@ -137,9 +137,11 @@ def discover_decathlon(root: str | os.PathLike[str], *, part: str = "training") 
         ValueError: It is not of this layout, or names a file outside of the folder.
     """
     folder = existing_folder("discover_decathlon", root)
-    cases = description_of(folder).get(part)
+    cases = description_of(folder).get(split)
     if not isinstance(cases, list) or not cases:
-        checks.invalid_value("discover_decathlon", "part", "be training or test, with cases in dataset.json", part)
+        checks.invalid_value(
+            "discover_decathlon", "split", "be training or test, with cases in dataset.json", repr(split)
+        )
     subjects = []
     for case in cases:
         files = {"image": case} if isinstance(case, str) else case
@@ -154,12 +156,16 @@ def discover_decathlon(root: str | os.PathLike[str], *, part: str = "training") 
     return tuple(subjects)
 
 
-def discover_nnunet(root: str | os.PathLike[str], *, part: str = "Tr") -> tuple[Subject, ...]:
+NNUNET_SUFFIXES = {"training": "Tr", "test": "Ts"}
+"""How nnU-Net ends the names of the folders of a split."""
+
+
+def discover_nnunet(root: str | os.PathLike[str], *, split: str = "training") -> tuple[Subject, ...]:
     """Find the cases of a raw dataset of nnU-Net: `imagesTr/CASE_0000.nii.gz`, `labelsTr/CASE.nii.gz`.
 
     Args:
         root: The folder with `dataset.json`.
-        part: `Tr`, or `Ts`, whose labels may be missing.
+        split: `training` (`imagesTr`), or `test` (`imagesTs`), whose labels may be missing.
 
     Returns:
         The subjects, sorted, with an entry of `images` for every channel, named as in `dataset.json`, and `labels/GT`.
@@ -170,6 +176,8 @@ def discover_nnunet(root: str | os.PathLike[str], *, part: str = "Tr") -> tuple[
             hidden, is of a channel that `dataset.json` does not name.
     """
     folder = existing_folder("discover_nnunet", root)
+    checks.choice("discover_nnunet", "split", split, tuple(NNUNET_SUFFIXES))
+    suffix = NNUNET_SUFFIXES[split]
     facts = description_of(folder)
     channels = facts.get("channel_names", facts.get("modality"))
     ending = str(facts.get("file_ending", ".nii.gz"))
@@ -179,16 +187,16 @@ def discover_nnunet(root: str | os.PathLike[str], *, part: str = "Tr") -> tuple[
     if twice:
         needed = "hold a dataset.json with a name of its own for every channel"
         checks.invalid_value("discover_nnunet", "root", needed, f"{twice} twice in {folder / 'dataset.json'}")
-    found = nnunet_files(folder / f"images{part}", ending)
+    found = nnunet_files(folder / f"images{suffix}", ending)
     if not found:
-        checks.invalid_value("discover_nnunet", "part", f"name a folder of cases, images{part}", f"none in {folder}")
+        checks.invalid_value("discover_nnunet", "split", f"name a folder of cases, images{suffix}", f"none in {folder}")
     nameless = [match[0] for match in found if int(match[2]) not in map(int, channels)]
     if nameless:
         needed = "hold a dataset.json that names the channels of all files"
         actual = f"none for {', '.join(nameless[:5])} in {folder / 'dataset.json'}"
         checks.invalid_value("discover_nnunet", "root", needed, actual)
     cases = sorted({match[1] for match in found}, key=natural)
-    return tuple(Subject(name=case, entries=nnunet_entries(folder, part, case, channels, ending)) for case in cases)
+    return tuple(Subject(name=case, entries=nnunet_entries(folder, suffix, case, channels, ending)) for case in cases)
 
 
 def nnunet_files(folder: Path, ending: str) -> list[re.Match[str]]:
@@ -198,14 +206,14 @@ def nnunet_files(folder: Path, ending: str) -> list[re.Match[str]]:
     return [match for match in found if match is not None]
 
 
-def nnunet_entries(folder: Path, part: str, case: str, channels: Mapping[str, Any], ending: str) -> tuple[Entry, ...]:
+def nnunet_entries(folder: Path, suffix: str, case: str, channels: Mapping[str, Any], ending: str) -> tuple[Entry, ...]:
     """Return the channels and the labels of a case of nnU-Net."""
     entries = [
-        file_entry("images", str(channels[key]), folder / f"images{part}" / f"{case}_{int(key):04}{ending}")
+        file_entry("images", str(channels[key]), folder / f"images{suffix}" / f"{case}_{int(key):04}{ending}")
         for key in sorted(channels, key=int)
     ]
-    label = folder / f"labels{part}" / f"{case}{ending}"
-    if part == "Tr" or label.exists():
+    label = folder / f"labels{suffix}" / f"{case}{ending}"
+    if suffix == "Tr" or label.exists():
         entries.append(file_entry("labels", "GT", label))
     return tuple(entries)
 

@@ -2,7 +2,7 @@
 
 from mia_functional.evaluation.cases import Case, evaluate, evaluate_many
 from mia_functional.evaluation.folders import evaluate_folders
-from mia_functional.evaluation.results import Failure, Result, Results, concatenate, select
+from mia_functional.evaluation.results import Failure, Result, Results, concatenate, select_rows
 
 __all__ = [
     "Case",
@@ -13,5 +13,5 @@ __all__ = [
     "evaluate",
     "evaluate_folders",
     "evaluate_many",
-    "select",
+    "select_rows",
 ]

@@ -101,7 +101,7 @@ def concatenate(parts: Iterable[Results]) -> Results:
     return Results(rows=rows, failures=tuple(failure for table in tables for failure in table.failures))
 
 
-def select(
+def select_rows(
     results: Results, *, subject: str | None = None, label: str | None = None, metric: str | None = None
 ) -> Results:
     """Return the rows of one subject, label, metric, or any combination of them.
@@ -117,7 +117,7 @@ def select(
 
     Example:
         >>> rows = tuple(Result(subject=name, label="liver", metric="DICE", value=0.5) for name in "AB")
-        >>> [row.subject for row in select(Results(rows=rows), subject="B")]
+        >>> [row.subject for row in select_rows(Results(rows=rows), subject="B")]
         ['B']
     """
     wanted = {"subject": subject, "label": label, "metric": metric}
@@ -127,6 +127,6 @@ def select(
             continue
         known = tuple(dict.fromkeys(getattr(row, field) for row in results.rows))
         if value not in known:
-            checks.invalid_value("select", field, f"be one of {', '.join(known)}", repr(value))
+            checks.invalid_value("select_rows", field, f"be one of {', '.join(known)}", repr(value))
         rows = tuple(row for row in rows if getattr(row, field) == value)
     return Results(rows=rows, failures=results.failures)

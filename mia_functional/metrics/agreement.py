@@ -213,7 +213,7 @@ def _from_counts_or_moments(formula: Callable[..., Any]) -> CountMetric[Confusio
 
 
 @_from_counts_or_moments
-def interclass_correlation(counts: ConfusionCounts | PairedMoments, *, zero_division: float = math.nan) -> Array:
+def intraclass_correlation(counts: ConfusionCounts | PairedMoments, *, zero_division: float = math.nan) -> Array:
     """Return the one-way intraclass correlation of the two images seen as raters.
 
     Formula: (MSb - MSw) / (MSb + MSw), with m = (P + R) / 2 and mu its mean over the n voxels:
@@ -232,7 +232,7 @@ def interclass_correlation(counts: ConfusionCounts | PairedMoments, *, zero_divi
 
     Example:
         >>> import numpy as np
-        >>> round(float(interclass_correlation(np.array([1, 1, 1, 0, 0, 0]), np.array([1, 1, 0, 1, 0, 0]))), 6)
+        >>> round(float(intraclass_correlation(np.array([1, 1, 1, 0, 0, 0]), np.array([1, 1, 0, 1, 0, 0]))), 6)
         0.411765
 
     Source:

@@ -149,7 +149,7 @@ METRICS: tuple[Metric, ...] = (
         clustering.variation_of_information, "VARINFO", "voi", group="distance", highest=2.0, best=0.0, unit="bit",
         symmetric=True,
     ),
-    _from_counts(agreement.interclass_correlation, "ICCORR", "icc", group="overlap", lowest=-1.0, symmetric=True),
+    _from_counts(agreement.intraclass_correlation, "ICCORR", "icc", group="overlap", lowest=-1.0, symmetric=True),
     _from_counts(
         agreement.probabilistic_distance, "PROBDST", group="distance", highest=INFINITY, best=0.0, symmetric=True
     ),

@@ -3,18 +3,18 @@
 from mia_functional.reporting.csv_files import read_csv, render_csv, write_csv, write_statistics_csv
 from mia_functional.reporting.plots import plot_overlay
 from mia_functional.reporting.rendering import render_console, render_markdown
-from mia_functional.reporting.tables import long, statistics, summary, wide
+from mia_functional.reporting.tables import long_table, statistics_table, summary_table, wide_table
 
 __all__ = [
-    "long",
+    "long_table",
     "plot_overlay",
     "read_csv",
     "render_console",
     "render_csv",
     "render_markdown",
-    "statistics",
-    "summary",
-    "wide",
+    "statistics_table",
+    "summary_table",
+    "wide_table",
     "write_csv",
     "write_statistics_csv",
 ]

@@ -10,7 +10,7 @@ from mia_functional._core import atomic_files, checks
 from mia_functional.analysis.summary import Statistic
 from mia_functional.evaluation.results import Result, Results
 from mia_functional.reporting.rendering import _text
-from mia_functional.reporting.tables import MISSING, Data, Layout, _layout, statistics, wide
+from mia_functional.reporting.tables import MISSING, Data, Layout, _layout, statistics_table, wide_table
 
 KEYS = ("SUBJECT", "LABEL")
 """The first columns of a table of results."""
@@ -99,19 +99,19 @@ def render_csv(data: Data, *, delimiter: str = ";", layout: Layout | None = None
     Args:
         data: Results, or the statistics that `summarize` returns.
         delimiter: What stands between cells.
-        layout: `wide` for results and `statistics` for statistics where left out.
+        layout: `wide_table` for results and `statistics_table` for statistics where left out.
 
     Raises:
         ValueError: A text holds control characters, or the delimiter is not one character.
 
     Example:
-        >>> from mia_functional.evaluation import Result
+        >>> from mia_functional.evaluation import Result, Results
         >>> render_csv(Results(rows=(Result(subject="A", label="liver", metric="DICE", value=0.5),)))
         'SUBJECT;LABEL;DICE\nA;liver;0.5\n'
     """
     if not isinstance(delimiter, str) or len(delimiter) != 1:
         checks.invalid_value("render_csv", "delimiter", "be one character", repr(delimiter))
-    table = (layout or _layout(data, wide, statistics))(data)
+    table = (layout or _layout(data, wide_table, statistics_table))(data)
     stream = io.StringIO()
     writer = csv.writer(stream, delimiter=delimiter, lineterminator="\n")
     for line in (table.header, *table.rows):
@@ -129,7 +129,7 @@ def write_csv(
         path: The file; its folder must exist.
         results: A table.
         delimiter: What stands between cells.
-        layout: `wide` where left out: SUBJECT, LABEL and a column per metric.
+        layout: `wide_table` where left out: SUBJECT, LABEL and a column per metric.
         overwrite: Replace a file that is there already.
 
     Raises:
@@ -137,7 +137,7 @@ def write_csv(
         OSError: The file could not be written.
 
     Example:
-        >>> from mia_functional.evaluation import Result
+        >>> from mia_functional.evaluation import Result, Results
         >>> import tempfile
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     rows = (Result(subject="A", label="liver", metric="DICE", value=0.5),)

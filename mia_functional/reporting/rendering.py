@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from typing import TypeAlias
 
 from mia_functional._core import checks
-from mia_functional.reporting.tables import Data, Layout, Table, _layout, summary, wide
+from mia_functional.reporting.tables import Data, Layout, Table, _layout, summary_table, wide_table
 
 Format: TypeAlias = Callable[[float], str]
 """From a number to its digits."""
@@ -17,17 +17,17 @@ def render_console(data: Data, *, precision: int = 3, layout: Layout | None = No
     Args:
         data: Results, or the statistics that `summarize` returns.
         precision: Digits behind the decimal point.
-        layout: `wide` for results and `summary` for statistics where left out.
+        layout: `wide_table` for results and `summary_table` for statistics where left out.
 
     Example:
-        >>> from mia_functional.evaluation import Result
+        >>> from mia_functional.evaluation import Result, Results
         >>> print(render_console(Results(rows=(Result(subject="A", label="liver", metric="DICE", value=0.5),))))
         SUBJECT  LABEL   DICE
         -------  -----  -----
         A        liver  0.500
     """
     digits = checks.integer("render_console", "precision", precision, minimum=0)
-    table = (layout or _layout(data, wide, summary))(data)
+    table = (layout or _layout(data, wide_table, summary_table))(data)
     lines = _texts(table, digits)
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     lines.insert(1, ["-" * width for width in widths])
@@ -41,17 +41,17 @@ def render_markdown(data: Data, *, precision: int = 3, layout: Layout | None = N
     Args:
         data: Results, or the statistics that `summarize` returns.
         precision: Digits behind the decimal point.
-        layout: `wide` for results and `summary` for statistics where left out.
+        layout: `wide_table` for results and `summary_table` for statistics where left out.
 
     Example:
-        >>> from mia_functional.evaluation import Result
+        >>> from mia_functional.evaluation import Result, Results
         >>> print(render_markdown(Results(rows=(Result(subject="A", label="liver", metric="DICE", value=0.5),))))
         | SUBJECT | LABEL | DICE |
         |---|---|---:|
         | A | liver | 0.500 |
     """
     digits = checks.integer("render_markdown", "precision", precision, minimum=0)
-    table = (layout or _layout(data, wide, summary))(data)
+    table = (layout or _layout(data, wide_table, summary_table))(data)
     lines = ["| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in _texts(table, digits)]
     lines.insert(1, "|" + "|".join("---:" if right else "---" for right in _numeric(table)) + "|")
     return "\n".join(lines)

@@ -22,15 +22,15 @@ class Table(NamedTuple):
 
 
 Layout: TypeAlias = Callable[[Any], Table]
-"""How data become a table: `wide`, `long`, `summary`, `statistics`, or any function like them."""
+"""How data become a table: `wide_table`, `long_table`, `summary_table`, `statistics_table`, or a function like them."""
 
 
-def wide(results: Results) -> Table:
+def wide_table(results: Results) -> Table:
     """Return a table with a row per subject and label and a column per metric; REASON where a value is not finite.
 
     Example:
-        >>> from mia_functional.evaluation import Result
-        >>> wide(Results(rows=(Result(subject="A", label="liver", metric="DICE", value=0.5),)))
+        >>> from mia_functional.evaluation import Result, Results
+        >>> wide_table(Results(rows=(Result(subject="A", label="liver", metric="DICE", value=0.5),)))
         Table(header=('SUBJECT', 'LABEL', 'DICE'), rows=(('A', 'liver', 0.5),))
     """
     metrics = tuple(dict.fromkeys(row.metric for row in results))
@@ -46,12 +46,12 @@ def wide(results: Results) -> Table:
     return Table(("SUBJECT", "LABEL", *metrics, *["REASON"] * explain), rows)
 
 
-def long(results: Results) -> Table:
+def long_table(results: Results) -> Table:
     """Return a table with a row per value: subject, label, metric, value, unit, convention, reason.
 
     Example:
-        >>> from mia_functional.evaluation import Result
-        >>> long(Results(rows=(Result(subject="A", label="liver", metric="DICE", value=0.5),))).rows
+        >>> from mia_functional.evaluation import Result, Results
+        >>> long_table(Results(rows=(Result(subject="A", label="liver", metric="DICE", value=0.5),))).rows
         (('A', 'liver', 'DICE', 0.5, '', '', ''),)
     """
     header = ("SUBJECT", "LABEL", "METRIC", "VALUE", "UNIT", "CONVENTION", "REASON")
@@ -59,11 +59,11 @@ def long(results: Results) -> Table:
     return Table(header, rows)
 
 
-def summary(data: tuple[Statistic, ...]) -> Table:
+def summary_table(data: tuple[Statistic, ...]) -> Table:
     """Return a table with a row per label and metric and a column per statistic, and how many values are behind it.
 
     Example:
-        >>> summary((Statistic(label="liver", metric="DICE", statistic="MEAN", value=0.5, count=3),))
+        >>> summary_table((Statistic(label="liver", metric="DICE", statistic="MEAN", value=0.5, count=3),))
         Table(header=('LABEL', 'METRIC', 'MEAN', 'N'), rows=(('liver', 'DICE', 0.5, 3),))
     """
     names = tuple(dict.fromkeys(entry.statistic for entry in data))
@@ -77,11 +77,11 @@ def summary(data: tuple[Statistic, ...]) -> Table:
     return Table(("LABEL", "METRIC", *names, "N"), tuple(rows))
 
 
-def statistics(data: tuple[Statistic, ...]) -> Table:
+def statistics_table(data: tuple[Statistic, ...]) -> Table:
     """Return a table with a row per statistic, and the numbers of values used, undefined and infinite.
 
     Example:
-        >>> statistics((Statistic(label="liver", metric="DICE", statistic="MEAN", value=0.5, count=3),)).rows
+        >>> statistics_table((Statistic(label="liver", metric="DICE", statistic="MEAN", value=0.5, count=3),)).rows
         (('liver', 'DICE', 'MEAN', 0.5, 3, 0, 0),)
     """
     header = ("LABEL", "METRIC", "STATISTIC", "VALUE", "N", "UNDEFINED", "INFINITE")

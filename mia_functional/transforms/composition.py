@@ -108,7 +108,7 @@ def randomly(
         sampler: `random_affine`, `random_flip`, ... or any function of a source of randomness and a shape.
         function: `affine`, `flip`, ... or any function of an array and the entries of the draw; `functools.partial`
             gives it options. Where categories need other options, a function for each:
-            `{"images": partial(affine, fill=-1000.0), "labels": affine}`.
+            `{"images": partial(affine, fill_value=-1000.0), "labels": affine}`.
         probability: How often a sample is transformed at all, 0 to 1. Below 1 and under `jit`, the function has to
             keep the shape.
         options: Keyword arguments of the sampler.
@@ -125,7 +125,7 @@ def randomly(
     Example:
         >>> import numpy as np
         >>> from mia_functional.transforms import flip, random_flip
-        >>> mirror = randomly(("images", "labels"), random_flip, flip, probability=0.5, chance=(0.0, 1.0))
+        >>> mirror = randomly(("images", "labels"), partial(random_flip, probability=(0.0, 1.0)), flip, probability=0.5)
         >>> sample = {"images": np.ones((2, 2, 1)), "labels": np.ones((2, 2, 1)), "rng": np.random.default_rng(0)}
         >>> sorted(mirror(sample))
         ['images', 'labels', 'rng']

@@ -29,6 +29,7 @@ def to_canonical(categories: str | tuple[str, ...]) -> Transform:
 
     Example:
         >>> import numpy as np
+        >>> from mia_functional.geometry import Geometry
         >>> grid = Geometry(shape=(2, 3), spacing=(1.0, 2.0), direction=((0, -1), (1, 0)))
         >>> after = to_canonical("images")({"images": np.arange(6).reshape(2, 3, 1), "geometry": grid})
         >>> after["images"][..., 0].tolist(), after["geometry"].direction

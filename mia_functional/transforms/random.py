@@ -57,24 +57,24 @@ def random_crop(rng: Any, shape: Shape, *, patch_shape: Shape) -> Crop:
     return Crop(_array.integers(source, 0, last, (len(size),)))
 
 
-def random_flip(rng: Any, shape: Shape, *, chance: float | Sequence[float] = 0.5) -> Flip:
+def random_flip(rng: Any, shape: Shape, *, probability: float | Sequence[float] = 0.5) -> Flip:
     """Draw which axes are reversed.
 
     Args:
         rng: Source of randomness.
         shape: Shape of the image, `(*spatial, channel)`.
-        chance: How likely a flip is, for all spatial axes or each.
+        probability: How likely a flip is, for all spatial axes or each.
 
     Example:
-        >>> random_flip(np.random.default_rng(0), (5, 5, 5, 1), chance=(0, 0, 1)).axes.tolist()
+        >>> random_flip(np.random.default_rng(0), (5, 5, 5, 1), probability=(0, 0, 1)).axes.tolist()
         [False, False, True]
     """
     size = len(image_shape("random_flip", shape, axes=2)) - 1
     (source,) = _array.split("random_flip", rng, 1)
-    limit = each("random_flip", "chance", chance, size)
-    if (limit > 1).any():
-        checks.invalid_value("random_flip", "chance", "lie within 0 and 1", chance)
-    return Flip(_array.uniform(source, 0.0, 1.0, limit.shape) < limit)
+    thresholds = each("random_flip", "probability", probability, size)
+    if (thresholds > 1).any():
+        checks.invalid_value("random_flip", "probability", "lie within 0 and 1", probability)
+    return Flip(_array.uniform(source, 0.0, 1.0, thresholds.shape) < thresholds)
 
 
 def random_rot90(rng: Any, shape: Shape) -> Rot90:
@@ -98,23 +98,23 @@ def random_rot90(rng: Any, shape: Shape) -> Rot90:
     return Rot90(_array.integers(source, 0, 3, ()))
 
 
-def random_shift(rng: Any, shape: Shape, *, limit: int | Sequence[int]) -> Shift:
+def random_shift(rng: Any, shape: Shape, *, max_offset: int | Sequence[int]) -> Shift:
     """Draw by how many voxels the content moves.
 
     Args:
         rng: Source of randomness.
         shape: Shape of the image, `(*spatial, channel)`.
-        limit: Most voxels in either direction, both included, for all spatial axes or each.
+        max_offset: Most voxels in either direction, both included, for all spatial axes or each.
 
     Example:
-        >>> random_shift(np.random.default_rng(0), (9, 9, 1), limit=(0, 0)).offset.tolist()
+        >>> random_shift(np.random.default_rng(0), (9, 9, 1), max_offset=(0, 0)).offset.tolist()
         [0, 0]
     """
     size = len(image_shape("random_shift", shape, axes=2)) - 1
     (source,) = _array.split("random_shift", rng, 1)
-    most = each("random_shift", "limit", limit, size)
+    most = each("random_shift", "max_offset", max_offset, size)
     if (most % 1 != 0).any():
-        checks.invalid_value("random_shift", "limit", "be whole numbers", limit)
+        checks.invalid_value("random_shift", "max_offset", "be whole numbers", max_offset)
     most = most.astype(int)
     return Shift(_array.integers(source, -most, most, most.shape))
 
@@ -173,7 +173,7 @@ def random_affine(
 
 
 def random_elastic(
-    rng: Any, shape: Shape, *, points: int | Sequence[int] = 7, deviation: float | Sequence[float] = 2.0
+    rng: Any, shape: Shape, *, points: int | Sequence[int] = 7, sigma: float | Sequence[float] = 2.0
 ) -> Elastic:
     """Draw the displacements of control points from a normal distribution.
 
@@ -181,7 +181,7 @@ def random_elastic(
         rng: Source of randomness.
         shape: Shape of the image, `(*spatial, channel)`.
         points: Control points along all spatial axes or each, at least 4; more of them bend more locally.
-        deviation: Standard deviation in voxels, for all spatial axes or each. Folds are unlikely while it stays below a
+        sigma: Standard deviation in voxels, for all spatial axes or each. Folds are unlikely while it stays below a
             quarter of the distance between points.
 
     Example:
@@ -191,76 +191,76 @@ def random_elastic(
     size = len(image_shape("random_elastic", shape, axes=2)) - 1
     given = (points,) * size if checks.is_integer(points) else points
     counts = checks.integers("random_elastic", "points", given, length=size, minimum=4)
-    widths = each("random_elastic", "deviation", deviation, size).astype(np.float32)
+    widths = each("random_elastic", "sigma", sigma, size).astype(np.float32)
     (source,) = _array.split("random_elastic", rng, 1)
     return Elastic(_array.normal(source, (size, *counts)) * widths.reshape(size, *(1,) * size))
 
 
-def random_noise(rng: Any, shape: Shape, *, deviation: tuple[float, float] = (0.0, 0.1)) -> Noise:
+def random_noise(rng: Any, shape: Shape, *, sigma: tuple[float, float] = (0.0, 0.1)) -> Noise:
     """Draw normal noise whose standard deviation is drawn as well.
 
     Args:
         rng: Source of randomness.
         shape: Shape of the image.
-        deviation: Smallest and largest standard deviation, in units of intensity.
+        sigma: Smallest and largest standard deviation, in units of intensity.
 
     Example:
         >>> random_noise(np.random.default_rng(0), (2, 3, 1)).field.shape
         (2, 3, 1)
     """
     size = image_shape("random_noise", shape, axes=1)
-    low, high = between("random_noise", "deviation", deviation)
-    strength, field = _array.split("random_noise", rng, 2)
-    width = _array.uniform(strength, low, high, ())
+    low, high = between("random_noise", "sigma", sigma)
+    level, field = _array.split("random_noise", rng, 2)
+    width = _array.uniform(level, low, high, ())
     return Noise(_array.normal(field, size) * width.astype(np.float32))
 
 
-def random_rician_noise(rng: Any, shape: Shape, *, deviation: tuple[float, float] = (0.0, 0.1)) -> RicianNoise:
+def random_rician_noise(rng: Any, shape: Shape, *, sigma: tuple[float, float] = (0.0, 0.1)) -> RicianNoise:
     """Draw the normal noise of both channels of a magnetic resonance receiver, whose deviation is drawn as well.
 
     Args:
         rng: Source of randomness.
         shape: Shape of the image.
-        deviation: Smallest and largest standard deviation, in units of intensity.
+        sigma: Smallest and largest standard deviation, in units of intensity.
 
     Example:
         >>> random_rician_noise(np.random.default_rng(0), (2, 3, 1)).imaginary.shape
         (2, 3, 1)
     """
     size = image_shape("random_rician_noise", shape, axes=1)
-    low, high = between("random_rician_noise", "deviation", deviation)
-    strength, *fields = _array.split("random_rician_noise", rng, 3)
-    width = _array.uniform(strength, low, high, ()).astype(np.float32)
+    low, high = between("random_rician_noise", "sigma", sigma)
+    level, *fields = _array.split("random_rician_noise", rng, 3)
+    width = _array.uniform(level, low, high, ()).astype(np.float32)
     return RicianNoise(*(_array.normal(field, size) * width for field in fields))
 
 
-def random_gamma(rng: Any, shape: Shape, *, change: float = 0.3) -> Gamma:
+def random_gamma(rng: Any, shape: Shape, *, max_change: float = 0.3) -> Gamma:
     """Draw an exponent for every channel; its logarithm is uniform.
 
     Args:
         rng: Source of randomness.
         shape: Shape of the image, `(*spatial, channel)`.
-        change: Largest change: 0.3 lies between 1 / 1.3 and 1.3.
+        max_change: Largest change: 0.3 lies between 1 / 1.3 and 1.3.
 
     Example:
-        >>> random_gamma(np.random.default_rng(0), (8, 8, 2), change=0.0).exponent.tolist()
+        >>> random_gamma(np.random.default_rng(0), (8, 8, 2), max_change=0.0).exponent.tolist()
         [1.0, 1.0]
     """
     size = image_shape("random_gamma", shape, axes=1)
-    most = math.log1p(float(each("random_gamma", "change", change, 1)[0]))
+    most = math.log1p(float(each("random_gamma", "max_change", max_change, 1)[0]))
     (source,) = _array.split("random_gamma", rng, 1)
     powers = _array.uniform(source, -most, most, size[-1:])
     return Gamma(_array.library(powers).exp(powers))
 
 
-def random_bias_field(rng: Any, shape: Shape, *, degree: int = 3, strength: float = 0.3) -> BiasField:
+def random_bias_field(rng: Any, shape: Shape, *, degree: int = 3, max_coefficient: float = 0.3) -> BiasField:
     """Draw the coefficients of a polynomial.
 
     Args:
         rng: Source of randomness.
         shape: Shape of the image, `(*spatial, channel)`.
         degree: Degree of the polynomial, 1 to 8.
-        strength: Largest coefficient in either direction.
+        max_coefficient: Largest coefficient in either direction.
 
     Example:
         >>> random_bias_field(np.random.default_rng(0), (8, 8, 8, 1)).coefficients.shape
@@ -271,7 +271,7 @@ def random_bias_field(rng: Any, shape: Shape, *, degree: int = 3, strength: floa
     if highest > DEGREES:
         checks.invalid_value("random_bias_field", "degree", f"be at most {DEGREES}", degree)
     count = len(monomials(size, highest))
-    most = float(each("random_bias_field", "strength", strength, 1)[0])
+    most = float(each("random_bias_field", "max_coefficient", max_coefficient, 1)[0])
     (source,) = _array.split("random_bias_field", rng, 1)
     return BiasField(_array.uniform(source, -most, most, (count,)))
 

@@ -59,7 +59,7 @@ def pad(
     target: Any,
     widths: int | Sequence[int | tuple[int, int]],
     *,
-    pad_value: float = 0,
+    fill_value: float = 0,
     pad_mode: PadMode = constant,
 ) -> Any:
     """Add voxels around an image.
@@ -67,7 +67,7 @@ def pad(
     Args:
         target: Array of any library, or a `Geometry`.
         widths: Voxels on both sides of all spatial axes; or for every axis a number or (before, after).
-        pad_value: What to fill in, with `pad_mode=constant`; the dtype of the array has to hold it.
+        fill_value: What to fill in, with `pad_mode=constant`; the dtype of the array has to hold it.
         pad_mode: `constant`, `edge` or `reflect` of `mia_functional.extraction`.
 
     Returns:
@@ -77,7 +77,7 @@ def pad(
         ValueError: A width is negative.
 
     Example:
-        >>> pad(np.arange(3), ((1, 2),), pad_value=7).tolist()
+        >>> pad(np.arange(3), ((1, 2),), fill_value=7).tolist()
         [7, 0, 1, 2, 7, 7]
 
     Agrees with:
@@ -92,10 +92,12 @@ def pad(
     both = [checks.integers("pad", "widths", pair, length=2, minimum=0) for pair in pairs]
     sizes = _spatial("pad", target, len(both))
     shape = tuple(before + size + after for (before, after), size in zip(both, sizes, strict=True))
-    return _window("pad", target, tuple(-before for before, _ in both), shape, pad_value, pad_mode)
+    return _window("pad", target, tuple(-before for before, _ in both), shape, fill_value, pad_mode)
 
 
-def crop_or_pad(target: Any, shape: Sequence[int | None], *, pad_value: float = 0, pad_mode: PadMode = constant) -> Any:
+def crop_or_pad(
+    target: Any, shape: Sequence[int | None], *, fill_value: float = 0, pad_mode: PadMode = constant
+) -> Any:
     """Bring an image to a shape: cut off or fill up on both sides of every axis alike (size correction, resize).
 
     Of an odd difference, one voxel more is cut off or filled up at the end.
@@ -103,14 +105,14 @@ def crop_or_pad(target: Any, shape: Sequence[int | None], *, pad_value: float = 
     Args:
         target: Array of any library, or a `Geometry`.
         shape: Voxels along each axis; None leaves an axis as it is.
-        pad_value: What to fill in, with `pad_mode=constant`; the dtype of the array has to hold it.
+        fill_value: What to fill in, with `pad_mode=constant`; the dtype of the array has to hold it.
         pad_mode: `constant`, `edge` or `reflect` of `mia_functional.extraction`.
 
     Returns:
         Array `(*shape, ...)`, or the geometry of that shape.
 
     Example:
-        >>> crop_or_pad(np.arange(5), (2,)).tolist(), crop_or_pad(np.arange(2), (5,), pad_value=9).tolist()
+        >>> crop_or_pad(np.arange(5), (2,)).tolist(), crop_or_pad(np.arange(2), (5,), fill_value=9).tolist()
         ([1, 2], [9, 0, 1, 9, 9])
     """
     if not isinstance(shape, Sequence):
@@ -119,10 +121,10 @@ def crop_or_pad(target: Any, shape: Sequence[int | None], *, pad_value: float = 
     wanted = tuple(size if entry is None else entry for entry, size in zip(shape, sizes, strict=True))
     new = checks.integers("crop_or_pad", "shape", wanted, minimum=1)
     start = tuple(int((size - length) / 2) for size, length in zip(sizes, new, strict=True))
-    return _window("crop_or_pad", target, start, new, pad_value, pad_mode)
+    return _window("crop_or_pad", target, start, new, fill_value, pad_mode)
 
 
-def shift(array: Array, offset: Any, *, fill: float = 0, wrap: bool = False) -> Array:
+def shift(array: Array, offset: Any, *, fill_value: float = 0, wrap: bool = False) -> Array:
     """Move the content of an image by whole voxels; the grid stays (translate, roll).
 
     `y[i] = x[i - offset]`.
@@ -130,7 +132,7 @@ def shift(array: Array, offset: Any, *, fill: float = 0, wrap: bool = False) -> 
     Args:
         array: Array `(*spatial, ...)` of any dtype.
         offset: Voxels along each leading axis: whole numbers, as a sequence or an array, which may be traced.
-        fill: What comes in at the border; the dtype of the array has to hold it.
+        fill_value: What comes in at the border; the dtype of the array has to hold it.
         wrap: Bring in what left at the opposite border instead.
 
     Returns:
@@ -141,7 +143,7 @@ def shift(array: Array, offset: Any, *, fill: float = 0, wrap: bool = False) -> 
         ValueError: There are more offsets than axes.
 
     Example:
-        >>> shift(np.arange(4), (1,), fill=9).tolist(), shift(np.arange(4), (1,), wrap=True).tolist()
+        >>> shift(np.arange(4), (1,), fill_value=9).tolist(), shift(np.arange(4), (1,), wrap=True).tolist()
         ([9, 0, 1, 2], [3, 0, 1, 2])
 
     Agrees with:
@@ -153,23 +155,23 @@ def shift(array: Array, offset: Any, *, fill: float = 0, wrap: bool = False) -> 
     xp, (array, steps) = _array.together("shift", array=array, offset=given)
     if not steady:
         _traced("shift", "offset", steps, steps.shape[0] if steps.ndim else 1)
-    _array.holds("shift", "fill", fill, array)
+    _array.holds("shift", "fill", fill_value, array)
     for axis, size in enumerate(_spatial("shift", array, steps.shape[0], argument="array")):
         places = _array.along(xp, np.arange(size), 0, xp.empty_like(steps[:1])) - steps[axis]
         moved = xp.take(array, places % size, axis=axis)
         inside = xp.reshape((places >= 0) & (places < size), (-1, *(1,) * (array.ndim - axis - 1)))
-        array = moved if wrap else xp.where(inside, moved, xp.full_like(moved, fill))
+        array = moved if wrap else xp.where(inside, moved, xp.full_like(moved, fill_value))
     return array
 
 
-def _window(function: str, target: Any, start: Shape, shape: Shape, pad_value: float, pad_mode: PadMode) -> Any:
+def _window(function: str, target: Any, start: Shape, shape: Shape, fill_value: float, pad_mode: PadMode) -> Any:
     """Return the box of a shape from a start on, which may reach outside; or its geometry."""
     checks.call(function, "pad_mode", pad_mode, PAD_MODES)
     if isinstance(target, Geometry):
         return regrid(target, shape, start)
-    _array.holds(function, "pad_value", pad_value, target)
+    _array.holds(function, "fill_value", fill_value, target)
     index = tuple(slice(low, low + length) for low, length in zip(start, shape, strict=True))
-    return extract(target, index, pad_value=pad_value, pad_mode=pad_mode)
+    return extract(target, index, fill_value=fill_value, pad_mode=pad_mode)
 
 
 def _spatial(function: str, target: Any, count: int, *, argument: str = "target") -> Shape:

@@ -101,7 +101,7 @@ def resample_onto(
     onto: Geometry,
     *,
     interpolation: Interpolation | None = None,
-    fill: float = 0,
+    fill_value: float = 0,
 ) -> Array:
     """Resample an image onto the grid of another one, each voxel from the same place in the world.
 
@@ -112,7 +112,7 @@ def resample_onto(
         geometry: Where the array lies.
         onto: The grid of the result.
         interpolation: `linear`, `nearest` or a function like them.
-        fill: Value of what lies outside of the array; its dtype has to hold it.
+        fill_value: Value of what lies outside of the array; its dtype has to hold it.
 
     Returns:
         Array `(*onto.shape, ...)` of the same dtype.
@@ -138,17 +138,17 @@ def resample_onto(
     ends = np.array(onto.origin) + (np.array(onto.direction) * onto.spacing).T
     matrix = np.array([world_to_index(geometry, end) for end in ends]).T - origin[:, np.newaxis]
     _, array, (columns, start) = together("resample_onto", array, matrix=matrix, origin=origin)
-    return _warp("resample_onto", array, _affine_places(columns, start, onto.shape), interpolation, fill)
+    return _warp("resample_onto", array, _affine_places(columns, start, onto.shape), interpolation, fill_value)
 
 
-def warp(array: Array, places: Array, *, interpolation: Interpolation | None = None, fill: float = 0) -> Array:
+def warp(array: Array, places: Array, *, interpolation: Interpolation | None = None, fill_value: float = 0) -> Array:
     """Take every voxel from another place: `y[i] = x(places[i])`.
 
     Args:
         array: Array `(*spatial, ...)` of d spatial axes.
         places: Array `(d, *shape)`: for every voxel of the result its place in `array`, in voxels.
         interpolation: `linear`, `nearest` or a function like them.
-        fill: Value of what lies outside of the array; its dtype has to hold it.
+        fill_value: Value of what lies outside of the array; its dtype has to hold it.
 
     Returns:
         Array `(*shape, ...)` of the same dtype.
@@ -158,7 +158,7 @@ def warp(array: Array, places: Array, *, interpolation: Interpolation | None = N
         ValueError: The shape of `places` does not fit, or a place is NaN (traced ones cannot be looked at).
 
     Example:
-        >>> warp(np.array([0.0, 10.0, 20.0]), np.array([[0.5, 2.0, 7.0]]), fill=-1.0).tolist()
+        >>> warp(np.array([0.0, 10.0, 20.0]), np.array([[0.5, 2.0, 7.0]]), fill_value=-1.0).tolist()
         [5.0, 20.0, -1.0]
 
     Agrees with:
@@ -169,11 +169,11 @@ def warp(array: Array, places: Array, *, interpolation: Interpolation | None = N
         checks.invalid_value("warp", "places", "have the shape (spatial axes, *shape)", tuple(places.shape))
     if known(xp.any(xp.isnan(places))):
         checks.invalid_value("warp", "places", "hold numbers", "NaN")
-    return _warp("warp", array, [places[axis, ...] for axis in range(places.shape[0])], interpolation, fill)
+    return _warp("warp", array, [places[axis, ...] for axis in range(places.shape[0])], interpolation, fill_value)
 
 
 def affine(
-    array: Array, matrix: Any, offset: Any, *, interpolation: Interpolation | None = None, fill: float = 0
+    array: Array, matrix: Any, offset: Any, *, interpolation: Interpolation | None = None, fill_value: float = 0
 ) -> Array:
     """Rotate, scale, shear and move the content of an image about its centre; the grid stays (affine map).
 
@@ -184,7 +184,7 @@ def affine(
         matrix: Floats `(d, d)`, in voxels; may be traced.
         offset: Floats `(d,)`, in voxels; may be traced.
         interpolation: `linear`, `nearest` or a function like them.
-        fill: Value of what lies outside of the array; its dtype has to hold it.
+        fill_value: Value of what lies outside of the array; its dtype has to hold it.
 
     Returns:
         Array of the same shape and dtype.
@@ -211,10 +211,12 @@ def affine(
     centre = _array.from_numpy((np.array(shape, dtype=np.float32) - 1) / 2, xp, array)
     centre = xp.astype(centre, matrix.dtype)
     start = centre + offset - xp.sum(matrix * centre, axis=1)
-    return _warp("affine", array, _affine_places(matrix, start, shape), interpolation, fill)
+    return _warp("affine", array, _affine_places(matrix, start, shape), interpolation, fill_value)
 
 
-def elastic(array: Array, control: Array, *, interpolation: Interpolation | None = None, fill: float = 0) -> Array:
+def elastic(
+    array: Array, control: Array, *, interpolation: Interpolation | None = None, fill_value: float = 0
+) -> Array:
     """Bend an image smoothly (elastic deformation): every voxel comes from a displaced place.
 
     `y[i] = x(i + u(i))`, with u the uniform cubic B-spline of the control points. The outermost points lie one cell
@@ -225,7 +227,7 @@ def elastic(array: Array, control: Array, *, interpolation: Interpolation | None
         control: Displacements of the control points along each axis in voxels, `(d, *points)` with at least 4 points
             along each axis; may be traced.
         interpolation: `linear`, `nearest` or a function like them.
-        fill: Value of what lies outside of the array; its dtype has to hold it.
+        fill_value: Value of what lies outside of the array; its dtype has to hold it.
 
     Returns:
         Array of the same shape and dtype.
@@ -235,7 +237,7 @@ def elastic(array: Array, control: Array, *, interpolation: Interpolation | None
         ValueError: The shape of `control` does not fit, or it is not finite (if traced, it cannot be looked at).
 
     Example:
-        >>> elastic(np.array([1.0, 2.0, 3.0]), np.ones((1, 4)), fill=-1.0).tolist()
+        >>> elastic(np.array([1.0, 2.0, 3.0]), np.ones((1, 4)), fill_value=-1.0).tolist()
         [2.0, 3.0, -1.0]
 
     Source:
@@ -258,7 +260,9 @@ def elastic(array: Array, control: Array, *, interpolation: Interpolation | None
     lines = [
         xp.astype(_array.along(xp, np.arange(n), axis, field[0, ...]), field.dtype) for axis, n in enumerate(shape)
     ]
-    return _warp("elastic", array, [line + field[axis, ...] for axis, line in enumerate(lines)], interpolation, fill)
+    return _warp(
+        "elastic", array, [line + field[axis, ...] for axis, line in enumerate(lines)], interpolation, fill_value
+    )
 
 
 def spline_weights(length: int, points: int) -> Any:
@@ -288,16 +292,16 @@ def _affine_places(matrix: Array, start: Array, shape: Shape) -> list[Array]:
 
 
 def _warp(
-    function: str, array: Array, places: Sequence[Array], interpolation: Interpolation | None, fill: float
+    function: str, array: Array, places: Sequence[Array], interpolation: Interpolation | None, fill_value: float
 ) -> Array:
-    """Return the values of an array at places, and `fill` outside; in the dtype of the array."""
+    """Return the values of an array at places, and `fill_value` outside; in the dtype of the array."""
     xp = _array.library(array)
     rule = interpolation_of(function, array, interpolation)
-    _array.holds(function, "fill", fill, array)
+    _array.holds(function, "fill", fill_value, array)
     values = xp.astype(sample(_opened(array), places, rule), array.dtype, copy=False)
     beyond = outside(places, array.shape[: len(places)])
     beyond = xp.reshape(beyond, (*beyond.shape, *(1,) * (array.ndim - len(places))))
-    return xp.where(beyond, xp.full_like(values, fill), values)
+    return xp.where(beyond, xp.full_like(values, fill_value), values)
 
 
 def _opened(array: Array) -> Array:

@@ -313,7 +313,7 @@ def test_decathlon(tmp_path):
     found = listed(dataset.discover_decathlon(tmp_path), tmp_path)
     expected = [("images", "IMAGE", "imagesTr/la_007.nii.gz"), ("labels", "GT", "labelsTr/la_007.nii.gz")]
     assert found == {"la_007": expected}
-    found = listed(dataset.discover_decathlon(tmp_path, part="test"), tmp_path)
+    found = listed(dataset.discover_decathlon(tmp_path, split="test"), tmp_path)
     assert found == {"la_001": [("images", "IMAGE", "imagesTs/la_001.nii.gz")]}
     for name in ("/etc/passwd", "../secret.nii"):
         (tmp_path / "dataset.json").write_text(json.dumps({"training": [{"image": name}]}))
@@ -337,7 +337,7 @@ def test_nnunet(tmp_path):
         ("images", "ADC", "imagesTr/case_2_0001.nrrd"),
         ("labels", "GT", "labelsTr/case_2.nrrd"),
     ]
-    assert [entry[1] for entry in listed(dataset.discover_nnunet(tmp_path, part="Ts"), tmp_path)["new"]] == [
+    assert [entry[1] for entry in listed(dataset.discover_nnunet(tmp_path, split="test"), tmp_path)["new"]] == [
         "T2",
         "ADC",
     ]

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from mia_functional import assembly, dataset, extraction, indexing, selection
-from mia_functional.dataset import Drawn, Extract, buffer_pool
+from mia_functional.dataset import RandomIndexing, SampleField, buffer_pool
 from mia_functional.geometry import Geometry
 
 PATCHES = partial(indexing.patches, patch_shape=(4, 4, 4))
@@ -56,12 +56,12 @@ def test_predictions_go_back_to_volumes(cohort, name):
 
 def test_a_sample_holds_what_was_asked_for(cohort, subjects):
     wishes = [
-        Extract(category="images", name="t2", entries="T2"),
-        Extract(category="images", name="swapped", entries=("T2", "T1")),
-        Extract(category="images", name="context", margin=(1, 2, 0), pad_mode=extraction.edge),
-        Extract(category="labels", whole=True),
-        Extract(category="numerical", name="age", entries="AGE"),
-        Extract(category="gender", name="sex", entries="GENDER"),
+        SampleField(category="images", name="t2", entries="T2"),
+        SampleField(category="images", name="swapped", entries=("T2", "T1")),
+        SampleField(category="images", name="context", margin=(1, 2, 0), pad_mode=extraction.edge),
+        SampleField(category="labels", whole=True),
+        SampleField(category="numerical", name="age", entries="AGE"),
+        SampleField(category="gender", name="sex", entries="GENDER"),
         *("numerical", "gender", "geometry", "shape", "names", "files"),
     ]
     samples = dataset.samples(cohort, indexing=PATCHES, extract=wishes)
@@ -84,16 +84,16 @@ def test_a_sample_holds_what_was_asked_for(cohort, subjects):
 @pytest.mark.parametrize("cut", [PATCHES, indexing.slices])
 @pytest.mark.parametrize("mode", [extraction.constant, extraction.edge, extraction.reflect])
 def test_margins_are_context_inside_and_padding_outside(cohort, cut, mode):
-    wish = Extract(category="images", margin=(1, 2, 0), pad_mode=mode, pad_value=-7)
+    wish = SampleField(category="images", margin=(1, 2, 0), pad_mode=mode, fill_value=-7)
     for sample in dataset.samples(cohort, indexing=cut, extract=[wish], subjects=["B"]):
         whole = dataset.read(cohort, "B", "images")
-        expected = extraction.extract(whole, sample["index"], margin=(1, 2, 0), pad_mode=mode, pad_value=-7)
+        expected = extraction.extract(whole, sample["index"], margin=(1, 2, 0), pad_mode=mode, fill_value=-7)
         np.testing.assert_array_equal(sample["images"], expected)
         assert sample["images"].flags.writeable
 
 
 def test_a_margin_may_differ_before_and_after(cohort):
-    wish = Extract(category="images", margin=((2, 0), 1, (0, 3)))
+    wish = SampleField(category="images", margin=((2, 0), 1, (0, 3)))
     for sample in dataset.samples(cohort, indexing=PATCHES, extract=[wish], subjects=["A"]):
         expected = extraction.extract(dataset.read(cohort, "A", "images"), sample["index"], margin=wish.margin)
         np.testing.assert_array_equal(sample["images"], expected)
@@ -167,7 +167,9 @@ def test_selection_and_subsets(cohort):
 
 
 def test_randomness_is_a_function_of_seed_epoch_and_position(cohort):
-    make = partial(dataset.samples, cohort, indexing=Drawn(function=corners), extract=["images"], transform=brightened)
+    make = partial(
+        dataset.samples, cohort, indexing=RandomIndexing(function=corners), extract=["images"], transform=brightened
+    )
     samples = make(seed=3)
     assert all(same(a, b) for a, b in zip(samples, pickle.loads(pickle.dumps(samples)), strict=True))
     backwards = [samples[position] for position in reversed(range(len(samples)))][::-1]
@@ -184,7 +186,7 @@ def test_indices_are_drawn_where_something_is(cohort):
         places = np.argwhere(labels[..., 0] == 4)
         return [tuple(map(int, place)) for place in places[rng.integers(0, len(places), 5)]]
 
-    samples = dataset.samples(cohort, indexing=Drawn(function=at_labels, at="labels"), extract=["labels"])
+    samples = dataset.samples(cohort, indexing=RandomIndexing(function=at_labels, at="labels"), extract=["labels"])
     assert [sample["labels"].tolist() for sample in samples] == [[4]] * 15
 
 
@@ -194,7 +196,7 @@ def random_boxes(rng, shape):
 
 
 def test_drawn_patches_are_no_objects(cohort):
-    samples = dataset.samples(cohort, indexing=Drawn(function=random_boxes), extract=["images"], seed=2)
+    samples = dataset.samples(cohort, indexing=RandomIndexing(function=random_boxes), extract=["images"], seed=2)
     later = dataset.at_epoch(samples, 1)
     assert len(samples) == len(later) == 15000
     assert all(isinstance(indices, indexing.Boxes) for indices in (*samples.indices, *later.indices))
@@ -213,11 +215,11 @@ def test_prefetching_changes_nothing(cohort, threads):
     expected = [
         dataset.collate([samples[p] for p in range(s, min(s + 5, len(samples)))]) for s in range(0, len(samples), 5)
     ]
-    found = list(dataset.prefetch(samples, batch_size=5, threads=threads))
+    found = list(dataset.prefetch(samples, batch_size=5, workers=threads))
     assert len(found) == len(expected)
     assert all(same(a, b) for a, b in zip(found, expected, strict=True))
     shuffled = [
-        list(dataset.prefetch(samples, batch_size=5, threads=threads, rng=np.random.default_rng(7))) for _ in "12"
+        list(dataset.prefetch(samples, batch_size=5, workers=threads, rng=np.random.default_rng(7))) for _ in "12"
     ]
     assert all(same(a, b) for a, b in zip(*shuffled, strict=True))
     places = [(s, str(i)) for batch in shuffled[0] for s, i in zip(batch["subject"], batch["index"], strict=True)]
@@ -306,7 +308,7 @@ def test_the_table_of_voxels_is_small(tmp_path):
 
 
 def test_wishes_that_cannot_be_met(cohort):
-    wish = partial(Extract, category="images")
+    wish = partial(SampleField, category="images")
     for change, message in (
         ({"extract": ["nothing"]}, "`category` must be one of images, labels, numerical, gender; got 'nothing'"),
         ({"extract": [wish(entries="T9")]}, "`entries` must be of T1, T2; got T9"),
@@ -326,13 +328,13 @@ def test_wishes_that_cannot_be_met(cohort):
         with pytest.raises(ValueError, match=f"samples: .*{message}|read: .*{message}"):
             dataset.samples(cohort, **{"indexing": PATCHES, "extract": ["images"], **change})
     for change, message in (
-        ({"extract": "images"}, "`extract` must be a sequence of categories or `Extract`; got 'images'"),
-        ({"extract": [3]}, "`extract` must be a sequence of categories or `Extract`; got 3"),
+        ({"extract": "images"}, "`extract` must be a sequence of categories or `SampleField`; got 'images'"),
+        ({"extract": [3]}, "`extract` must be a sequence of categories or `SampleField`; got 3"),
         ({"extract": [wish(pad_mode="edge")]}, "`pad_mode` must be a function such as .*; got 'edge'"),
         ({"indexing": indexing.slices((10, 12, 14))}, "`indexing` must be a function such as .*; got Indices"),
         ({"transform": 3}, "`transform` must be a function such as .*; got 3"),
         ({"indexing": None}, "`indexing` must be a function such as .*; got None"),
-        ({"indexing": Drawn(function=3)}, "`indexing` must be a function such as .*; got 3"),
+        ({"indexing": RandomIndexing(function=3)}, "`indexing` must be a function such as .*; got 3"),
         ({"indexing": lambda _: 3}, "`indexing` must return a sequence of indices; got 3"),
         ({"select": lambda sample: sample["images"] > 0}, "`select` must return whether it is true, once a sample"),
         ({"select": "labels"}, "`select` must be a function such as .*; got 'labels'"),

@@ -5,7 +5,7 @@ import math
 import pytest
 
 from mia_functional.evaluation import Result, Results
-from mia_functional.reporting import long, read_csv, write_csv
+from mia_functional.reporting import long_table, read_csv, write_csv
 
 TABLE = Results(
     rows=(
@@ -21,7 +21,7 @@ TABLE = Results(
 
 @pytest.mark.parametrize("delimiter", [";", ",", "\t"])
 def test_a_long_table_comes_back_as_it_was(tmp_path, delimiter):
-    write_csv(tmp_path / "x.csv", TABLE, layout=long, delimiter=delimiter)
+    write_csv(tmp_path / "x.csv", TABLE, layout=long_table, delimiter=delimiter)
     assert read_csv(tmp_path / "x.csv") == TABLE
 
 

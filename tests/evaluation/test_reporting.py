@@ -15,8 +15,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mia_functional.analysis import summarize
-from mia_functional.evaluation import Failure, Result, Results, concatenate, select
-from mia_functional.reporting import long, render_console, render_csv, render_markdown, write_csv, write_statistics_csv
+from mia_functional.evaluation import Failure, Result, Results, concatenate, select_rows
+from mia_functional.reporting import (
+    long_table,
+    render_console,
+    render_csv,
+    render_markdown,
+    write_csv,
+    write_statistics_csv,
+)
 
 
 def row(subject, label, metric, value, **rest):
@@ -43,11 +50,11 @@ def test_a_wide_csv_has_a_row_per_subject_and_label_and_all_digits():
     assert lines[1] == "Subject_2;liver;0.5;3.25;"
     assert lines[2] == f"Subject_2;tumour;{1 / 3!r};12.0;"
     assert lines[4] == "Subject_10;tumour;nan;inf;empty in the prediction and the reference"
-    assert render_csv(select(TABLE, subject="Subject_2")).splitlines()[0] == "SUBJECT;LABEL;DICE;HDRFDST95"
+    assert render_csv(select_rows(TABLE, subject="Subject_2")).splitlines()[0] == "SUBJECT;LABEL;DICE;HDRFDST95"
 
 
 def test_a_long_csv_tells_all():
-    found = pandas.read_csv(io.StringIO(render_csv(TABLE, layout=long, delimiter=",")))
+    found = pandas.read_csv(io.StringIO(render_csv(TABLE, layout=long_table, delimiter=",")))
     assert list(found) == ["SUBJECT", "LABEL", "METRIC", "VALUE", "UNIT", "CONVENTION", "REASON"]
     np.testing.assert_array_equal(found["VALUE"], [entry.value for entry in TABLE])
 
@@ -88,7 +95,7 @@ def test_the_console_table_is_aligned_and_rounded():
 
 
 def test_markdown():
-    text = render_markdown(select(TABLE, subject="Subject_2", label="liver"), precision=1)
+    text = render_markdown(select_rows(TABLE, subject="Subject_2", label="liver"), precision=1)
     assert text == "| SUBJECT | LABEL | DICE | HDRFDST95 |\n|---|---|---:|---:|\n| Subject_2 | liver | 0.5 | 3.2 |"
     assert "a\\|b" in render_markdown(Results(rows=(row("a|b", "", "DICE", 1.0),)))
 
@@ -120,7 +127,7 @@ def test_nothing_but_nan_gives_nan_without_a_warning():
 
 
 def test_the_summary_table_and_the_statistics_file(tmp_path):
-    entries = summarize(select(TABLE, label="liver"))
+    entries = summarize(select_rows(TABLE, label="liver"))
     assert render_console(entries).splitlines() == [
         "LABEL  METRIC      MEAN    STD  N",
         "-----  ---------  -----  -----  -",
@@ -139,7 +146,7 @@ def test_a_file_is_complete_or_absent(tmp_path):
     assert path.read_text() == render_csv(TABLE)
     with pytest.raises(FileExistsError, match=r"results\.csv exists already"):
         write_csv(path, TABLE)
-    write_csv(path, select(TABLE, label="liver"), overwrite=True)
+    write_csv(path, select_rows(TABLE, label="liver"), overwrite=True)
     assert len(path.read_text().splitlines()) == 3
     with pytest.raises(FileNotFoundError, match="does not exist"):
         write_csv(tmp_path / "nowhere" / "results.csv", TABLE)
@@ -172,7 +179,7 @@ def test_records_are_immutable_hashable_and_tell_what_they_hold():
     with pytest.raises(ValueError, match="twice"):
         concatenate([TABLE, TABLE])
     with pytest.raises(ValueError, match="`label` must be one of liver, tumour; got 'kidney'"):
-        select(TABLE, label="kidney")
+        select_rows(TABLE, label="kidney")
 
 
 @pytest.mark.parametrize(

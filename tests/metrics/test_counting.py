@@ -290,7 +290,7 @@ def brute_intraclass(prediction, reference):
     [
         (metrics.rand_index, brute_rand),
         (metrics.global_consistency_error, brute_consistency),
-        (metrics.interclass_correlation, brute_intraclass),
+        (metrics.intraclass_correlation, brute_intraclass),
     ],
 )
 def test_brute_force_over_voxels_and_their_pairs(metric, brute):
@@ -302,11 +302,11 @@ def test_brute_force_over_voxels_and_their_pairs(metric, brute):
 
 def test_intraclass_correlation_of_images_is_that_of_their_moments(xp):
     prediction, reference = RNG.normal(5, 2, (2, 40))
-    value = xp.run(lambda p, r: metrics.interclass_correlation(metrics.paired_moments(p, r)), prediction, reference)
+    value = xp.run(lambda p, r: metrics.intraclass_correlation(metrics.paired_moments(p, r)), prediction, reference)
     np.testing.assert_allclose(value, brute_intraclass(prediction, reference), rtol=2e-6, atol=2e-6)
     masks = RNG.integers(0, 2, (2, 40))
-    value = metrics.interclass_correlation(metrics.paired_moments(*masks))
-    np.testing.assert_allclose(value, metrics.interclass_correlation(*masks), rtol=1e-12)
+    value = metrics.intraclass_correlation(metrics.paired_moments(*masks))
+    np.testing.assert_allclose(value, metrics.intraclass_correlation(*masks), rtol=1e-12)
 
 
 @pytest.mark.parametrize("row", COUNTING, ids=lambda row: row.abbreviation)

@@ -134,7 +134,7 @@ def test_mean_of_many_voxels_far_from_zero():
 def test_mask_outside_keeps_the_dtype(xp):
     image = np.arange(24, dtype=np.int16).reshape(3, 4, 2)
     mask = np.arange(12).reshape(3, 4, 1) % 2
-    found = xp.run(lambda image, mask: mask_outside(image, mask, value=-3), image, mask)
+    found = xp.run(lambda image, mask: mask_outside(image, mask, fill_value=-3), image, mask)
     np.testing.assert_array_equal(found, np.where(mask > 0, image, -3))
     assert found.dtype == np.int16
 

@@ -17,7 +17,7 @@ LABELS = (IMAGE[..., :1] * 4).astype(np.uint8)
 PAIRS = {
     "crop": (partial(t.random_crop, patch_shape=(4, 5, 6)), partial(t.crop, shape=(4, 5, 6))),
     "flip": (t.random_flip, t.flip),
-    "shift": (partial(t.random_shift, limit=(2, 0, 3)), t.shift),
+    "shift": (partial(t.random_shift, max_offset=(2, 0, 3)), t.shift),
     "affine": (partial(t.random_affine, shear=15.0, translation=2.0, spacing=(2.0, 1.0, 1.0)), t.affine),
     "elastic": (t.random_elastic, t.elastic),
     "noise": (t.random_noise, t.noise),
@@ -78,7 +78,7 @@ def test_every_anchor_of_a_crop_is_drawn_the_last_one_too():
 
 def test_shifts_reach_both_limits_and_turns_are_four():
     rng = generator()
-    assert {int(t.random_shift(rng, (9, 1), limit=2).offset[0]) for _ in range(200)} == {-2, -1, 0, 1, 2}
+    assert {int(t.random_shift(rng, (9, 1), max_offset=2).offset[0]) for _ in range(200)} == {-2, -1, 0, 1, 2}
     assert {int(t.random_rot90(rng, (5, 5, 1)).turns) for _ in range(100)} == {0, 1, 2, 3}
 
 
@@ -132,16 +132,16 @@ def test_scales_and_translations_stay_within_their_ranges():
 
 
 def test_noise_has_the_deviation_that_was_asked_for():
-    field = t.random_noise(generator(), (60, 60, 60, 1), deviation=(0.2, 0.2)).field
+    field = t.random_noise(generator(), (60, 60, 60, 1), sigma=(0.2, 0.2)).field
     assert field.dtype == np.float32
     assert field.std() == pytest.approx(0.2, rel=0.02)
     assert field.mean() == pytest.approx(0.0, abs=0.002)
-    real, imaginary = t.random_rician_noise(generator(), (60, 60, 60, 1), deviation=(0.2, 0.2))
+    real, imaginary = t.random_rician_noise(generator(), (60, 60, 60, 1), sigma=(0.2, 0.2))
     assert real.dtype == imaginary.dtype == np.float32
     assert real.std() == pytest.approx(0.2, rel=0.02)
     assert imaginary.std() == pytest.approx(0.2, rel=0.02)
     assert np.corrcoef(real.ravel(), imaginary.ravel())[0, 1] == pytest.approx(0.0, abs=0.01)
-    control = t.random_elastic(generator(), (9, 9, 9, 1), points=20, deviation=(1.0, 2.0, 0.0)).control
+    control = t.random_elastic(generator(), (9, 9, 9, 1), points=20, sigma=(1.0, 2.0, 0.0)).control
     np.testing.assert_allclose(control.std(axis=(1, 2, 3)), [1, 2, 0], rtol=0.05)
 
 
@@ -163,7 +163,7 @@ def test_image_and_labels_share_one_draw():
 
 
 def test_categories_that_share_a_draw_may_have_options_of_their_own():
-    functions = {"labels": t.affine, "images": partial(t.affine, fill=-1000.0)}
+    functions = {"labels": t.affine, "images": partial(t.affine, fill_value=-1000.0)}
     augment = t.randomly(("images", "labels"), t.random_affine, functions, rotation=60.0)
     after = pickle.loads(pickle.dumps(augment))(sample(generator(1)))
     outside = after["images"][..., 0] == -1000
@@ -176,7 +176,7 @@ def test_categories_that_share_a_draw_may_have_options_of_their_own():
 
 def test_probability_zero_never_and_one_always():
     for probability, expected in ((0.0, 0), (1.0, 50), (0.5, None)):
-        add = t.randomly("images", t.random_noise, t.noise, probability=probability, deviation=(1.0, 1.0))
+        add = t.randomly("images", t.random_noise, t.noise, probability=probability, sigma=(1.0, 1.0))
         changed = sum(add(sample(generator(seed)))["images"] is not IMAGE for seed in range(50))
         assert changed == expected if expected is not None else 15 < changed < 35
     np.testing.assert_array_equal(IMAGE, generator().random(SHAPE).astype(np.float32))
@@ -216,7 +216,7 @@ def test_what_is_spared_takes_no_numbers_from_the_source():
 
 
 def test_a_sample_without_geometry_stays_without():
-    mirror = t.randomly(("images", "geometry"), t.random_flip, t.flip, chance=1.0)
+    mirror = t.randomly(("images", "geometry"), partial(t.random_flip, probability=1.0), t.flip)
     after = mirror({**sample(generator()), "geometry": None})
     assert after["geometry"] is None
     np.testing.assert_array_equal(after["images"], IMAGE[::-1, ::-1, ::-1])
@@ -263,14 +263,18 @@ def test_lifted_transforms_pickle():
     [
         (lambda: t.random_flip(0, SHAPE), TypeError, "`rng` must be a numpy.random.Generator or a JAX key; got int"),
         (lambda: t.random_crop(generator(), (4, 4, 1), patch_shape=(5, 4)), ValueError, r"fit into \(4, 4, 1\)"),
-        (lambda: t.random_shift(generator(), SHAPE, limit=(1, 2)), ValueError, "`limit` must be one number or 3"),
+        (
+            lambda: t.random_shift(generator(), SHAPE, max_offset=(1, 2)),
+            ValueError,
+            "`max_offset` must be one number or 3",
+        ),
         (lambda: t.random_affine(generator(), SHAPE, rotation=-1.0), ValueError, "`rotation` must be finite and not"),
         (lambda: t.random_affine(generator(), SHAPE, shear=90), ValueError, "`shear` must be below 90 degrees; got 90"),
         (lambda: t.random_affine(generator(), SHAPE, shear=(1, 2)), ValueError, "`shear` must be one number or 3"),
         (
-            lambda: t.random_rician_noise(generator(), SHAPE, deviation=(1, 0)),
+            lambda: t.random_rician_noise(generator(), SHAPE, sigma=(1, 0)),
             ValueError,
-            "`deviation` must be in order",
+            "`sigma` must be in order",
         ),
         (lambda: t.random_elastic(generator(), SHAPE, points=3), ValueError, "`points` must be at least 4"),
         (lambda: t.random_blur(generator(), SHAPE, sigma=(2.0, 1.0)), ValueError, "`sigma` must be in order"),

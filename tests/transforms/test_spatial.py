@@ -67,7 +67,7 @@ def test_every_voxel_keeps_its_place_in_the_world(name):
         (lambda t: flip(t, (0, 1)), lambda i: SimpleITK.Flip(i, (False, True, True))),
         (lambda t: permute(t, (1, 2, 0)), lambda i: SimpleITK.PermuteAxes(i, (2, 0, 1))),
         (lambda t: crop(t, (1, 2, 0), (2, 3, 4)), lambda i: SimpleITK.RegionOfInterest(i, (4, 3, 2), (0, 2, 1))),
-        (lambda t: pad(t, ((1, 2), 0, 3), pad_value=-1), lambda i: SimpleITK.ConstantPad(i, (3, 0, 1), (3, 0, 2), -1)),
+        (lambda t: pad(t, ((1, 2), 0, 3), fill_value=-1), lambda i: SimpleITK.ConstantPad(i, (3, 0, 1), (3, 0, 2), -1)),
     ],
     ids=["flip", "permute", "crop", "pad"],
 )
@@ -102,7 +102,7 @@ def test_crop_with_a_concrete_and_a_traced_start(xp):
 
 
 def test_pad_and_crop_or_pad_equal_numpy(xp):
-    found = xp.run(lambda volume: pad(volume, ((1, 2), 0, 3), pad_value=-7), VOLUME)
+    found = xp.run(lambda volume: pad(volume, ((1, 2), 0, 3), fill_value=-7), VOLUME)
     np.testing.assert_array_equal(found, np.pad(VOLUME, ((1, 2), (0, 0), (3, 3), (0, 0)), constant_values=-7))
     found = xp.run(lambda volume: pad(volume, 2, pad_mode=edge), VOLUME)
     np.testing.assert_array_equal(found, np.pad(VOLUME, ((2, 2), (2, 2), (2, 2), (0, 0)), mode="edge"))
@@ -146,11 +146,11 @@ def test_shift_fills_or_wraps(xp):
     offset = np.array([1, -2, 0])
     expected = np.full_like(VOLUME, -9)
     expected[1:, :3] = VOLUME[:-1, 2:]
-    np.testing.assert_array_equal(xp.run(lambda v, o: shift(v, o, fill=-9), VOLUME, offset), expected)
+    np.testing.assert_array_equal(xp.run(lambda v, o: shift(v, o, fill_value=-9), VOLUME, offset), expected)
     rolled = xp.run(lambda v, o: shift(v, o, wrap=True), VOLUME, offset)
     np.testing.assert_array_equal(rolled, np.roll(VOLUME, offset, (0, 1, 2)))
     assert rolled.dtype == np.int16
-    assert (xp.run(lambda v: shift(v, (4, 0, 0), fill=-9), VOLUME) == -9).all()
+    assert (xp.run(lambda v: shift(v, (4, 0, 0), fill_value=-9), VOLUME) == -9).all()
 
 
 def test_permute_reshape_squeeze_unsqueeze(xp):

@@ -38,12 +38,12 @@ MATRIX = np.eye(3) + RNG.uniform(-0.2, 0.2, (3, 3))
 OFFSET = RNG.uniform(-1.5, 1.5, 3)
 
 
-def itk_resample(array, grid, onto, transform, *, order=SimpleITK.sitkLinear, fill=0.0):
+def itk_resample(array, grid, onto, transform, *, order=SimpleITK.sitkLinear, fill_value=0.0):
     """Return what SimpleITK makes of an array on another grid, through a transform of ITK's."""
     size, spacing, origin, direction = to_itk(onto)
     image = to_simpleitk(array, grid)
     return SimpleITK.GetArrayFromImage(
-        SimpleITK.Resample(image, size, transform, order, origin, spacing, direction, fill, image.GetPixelID())
+        SimpleITK.Resample(image, size, transform, order, origin, spacing, direction, fill_value, image.GetPixelID())
     )
 
 
@@ -57,27 +57,27 @@ def itk_affine(matrix, offset, shape):
 
 
 def test_affine_equals_simpleitk(xp):
-    found = xp.run(lambda image, matrix, offset: affine(image, matrix, offset, fill=-3.0), IMAGE, MATRIX, OFFSET)
+    found = xp.run(lambda image, matrix, offset: affine(image, matrix, offset, fill_value=-3.0), IMAGE, MATRIX, OFFSET)
     grid = Geometry(shape=VOLUME.shape, spacing=(1.0,) * 3)
     transform = itk_affine(MATRIX, OFFSET, VOLUME.shape)
     for channel in range(2):
-        expected = itk_resample(IMAGE[..., channel], grid, grid, transform, fill=-3.0)
+        expected = itk_resample(IMAGE[..., channel], grid, grid, transform, fill_value=-3.0)
         np.testing.assert_allclose(found[..., channel], expected, atol=2e-5)
     assert found.dtype == np.float32
 
 
 def test_labels_are_taken_from_the_nearest_voxel_as_in_simpleitk(xp):
-    found = xp.run(lambda labels, matrix, offset: affine(labels, matrix, offset, fill=9), LABELS, MATRIX, OFFSET)
+    found = xp.run(lambda labels, matrix, offset: affine(labels, matrix, offset, fill_value=9), LABELS, MATRIX, OFFSET)
     grid = Geometry(shape=VOLUME.shape, spacing=(1.0,) * 3)
     transform = itk_affine(MATRIX, OFFSET, VOLUME.shape)
-    expected = itk_resample(LABELS[..., 0], grid, grid, transform, order=SimpleITK.sitkNearestNeighbor, fill=9)
+    expected = itk_resample(LABELS[..., 0], grid, grid, transform, order=SimpleITK.sitkNearestNeighbor, fill_value=9)
     np.testing.assert_array_equal(found[..., 0], expected)
     assert found.dtype == np.uint8
 
 
 def test_elastic_equals_simpleitk(xp):
     control = np.random.default_rng(1).normal(0, 1.5, (3, 5, 4, 6))
-    found = xp.run(lambda image, control: elastic(image, control, fill=-3.0), IMAGE, control)
+    found = xp.run(lambda image, control: elastic(image, control, fill_value=-3.0), IMAGE, control)
     spline = SimpleITK.BSplineTransform(3, 3)
     spline.SetTransformDomainOrigin((-0.5,) * 3)
     spline.SetTransformDomainPhysicalDimensions([float(size) for size in VOLUME.shape[::-1]])
@@ -85,7 +85,7 @@ def test_elastic_equals_simpleitk(xp):
     spline.SetParameters(control[::-1].ravel().tolist())
     grid = Geometry(shape=VOLUME.shape, spacing=(1.0,) * 3)
     for channel in range(2):
-        expected = itk_resample(IMAGE[..., channel], grid, grid, spline, fill=-3.0)
+        expected = itk_resample(IMAGE[..., channel], grid, grid, spline, fill_value=-3.0)
         np.testing.assert_allclose(found[..., channel], expected, atol=5e-5)
 
 
@@ -182,9 +182,9 @@ def test_resample_onto_another_grid_equals_simpleitk(xp):
     onto = Geometry(
         shape=(7, 8, 11), spacing=(2.0, 1.5, 1.0), origin=(-6.0, 18.0, 5.0), direction=tuple(map(tuple, turned))
     )
-    found = xp.run(lambda image: resample_onto(image, GRID, onto, fill=-2.0), IMAGE)
+    found = xp.run(lambda image: resample_onto(image, GRID, onto, fill_value=-2.0), IMAGE)
     for channel in range(2):
-        expected = itk_resample(IMAGE[..., channel], GRID, onto, SimpleITK.Transform(), fill=-2.0)
+        expected = itk_resample(IMAGE[..., channel], GRID, onto, SimpleITK.Transform(), fill_value=-2.0)
         np.testing.assert_allclose(found[..., channel], expected, atol=5e-5)
     assert (found != -2).any()
     assert (found == -2).any()
@@ -212,7 +212,7 @@ def test_warp_equals_scipy_inside(xp):
 def test_the_edge_reaches_half_a_voxel_and_the_fill_lies_beyond(xp):
     places = np.array([[-0.51, -0.5, -0.2, 2.4, 2.5, 7.0]])
     line = np.array([1.0, 2.0, 3.0], dtype=np.float32)
-    assert xp.run(lambda a, p: warp(a, p, fill=-1.0), line, places).tolist() == [-1, 1, 1, 3, -1, -1]
+    assert xp.run(lambda a, p: warp(a, p, fill_value=-1.0), line, places).tolist() == [-1, 1, 1, 3, -1, -1]
 
 
 @pytest.mark.parametrize("dtype", [np.float16, np.float64, np.int16, np.bool_])
