@@ -8,7 +8,7 @@ import numpy as np
 from mia_functional import _array
 from mia_functional._core import checks
 from mia_functional.indexing.margins import widened
-from mia_functional.typing import Array, Index, Margin, Shape, Sliceable
+from mia_functional.typing import Array, Index, Margin, Namespace, Shape, Sliceable
 
 PadMode: TypeAlias = Callable[[Any, int], Any]
 """From positions along an axis (NumPy integers, some outside) and its size: positions inside, -1 for `fill_value`."""
@@ -238,7 +238,7 @@ def _hull(positions: Any) -> slice:
     return slice(int(real.min()), int(real.max()) + 1) if real.size else slice(0, 1)
 
 
-def _rearrange(xp: Any, block: Array, positions: Any, axis: int, fill_value: float) -> Array:
+def _rearrange(xp: Namespace, block: Array, positions: Any, axis: int, fill_value: float) -> Array:
     """Return `block`, read at the hull of `positions`, with these positions along an axis, `fill_value` where -1."""
     inside = positions - _hull(positions).start
     if np.array_equal(inside, np.arange(block.shape[axis])):

@@ -1,14 +1,13 @@
 """Names for the kinds of values that cross the library's borders.
 
-Arrays have no static type: an array is anything that speaks the Python array API standard (NumPy, JAX, PyTorch, CuPy),
-so `Array` says what is meant and leaves the rest to the checks at run time.
+Types are for readers and type checkers; what arrives at run time is checked by `_core.checks`.
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, Protocol, TypeAlias, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, runtime_checkable
 
-Array: TypeAlias = Any
-"""An array of a library that follows the array API standard."""
+if TYPE_CHECKING:
+    import numpy as np  # for type checkers alone: the parser of the command imports this module and stays light
 
 Shape: TypeAlias = tuple[int, ...]
 """Sizes along the array axes, in array order `(z, y, x)`."""
@@ -30,6 +29,92 @@ Labels: TypeAlias = Mapping[Label, str]
 
 Progress: TypeAlias = Callable[[int, int, str], None]
 """A function of items done, items in all and the name of the item just done."""
+
+
+HostArray: TypeAlias = "np.ndarray[Any, np.dtype[Any]]"
+"""An array in the host's memory, by a function that runs on NumPy alone."""
+
+
+class Array(Protocol):
+    """An array of any library that follows the array API standard: NumPy, JAX, PyTorch, CuPy.
+
+    What the libraries' own classes share, as type checkers see them. `__array_namespace__` is not among it: tensors of
+    PyTorch lack it, and `array-api-compat` finds their namespace all the same.
+    """
+
+    @property
+    def shape(self) -> Shape:
+        """Sizes along all axes."""
+
+    @property
+    def ndim(self) -> int:
+        """The number of axes."""
+
+    @property
+    def dtype(self) -> Any:
+        """The kind of the elements: an object of the library."""
+
+    def __getitem__(self, index: Any, /) -> "Array":
+        """Return the part at `index`."""
+
+    def __bool__(self) -> bool: ...
+    def __float__(self) -> float: ...
+    def __int__(self) -> int: ...
+    def __add__(self, other: Any, /) -> "Array": ...
+    def __radd__(self, other: Any, /) -> "Array": ...
+    def __sub__(self, other: Any, /) -> "Array": ...
+    def __rsub__(self, other: Any, /) -> "Array": ...
+    def __mul__(self, other: Any, /) -> "Array": ...
+    def __rmul__(self, other: Any, /) -> "Array": ...
+    def __truediv__(self, other: Any, /) -> "Array": ...
+    def __rtruediv__(self, other: Any, /) -> "Array": ...
+    def __floordiv__(self, other: Any, /) -> "Array": ...
+    def __mod__(self, other: Any, /) -> "Array": ...
+    def __pow__(self, other: Any, /) -> "Array": ...
+    def __matmul__(self, other: Any, /) -> "Array": ...
+    def __and__(self, other: Any, /) -> "Array": ...
+    def __or__(self, other: Any, /) -> "Array": ...
+    def __xor__(self, other: Any, /) -> "Array": ...
+    # The standard compares by element, where `object` promises a bool.
+    def __eq__(self, other: Any, /) -> "Array": ...  # type: ignore[override]
+    def __ne__(self, other: Any, /) -> "Array": ...  # type: ignore[override]
+    def __lt__(self, other: Any, /) -> "Array": ...
+    def __le__(self, other: Any, /) -> "Array": ...
+    def __gt__(self, other: Any, /) -> "Array": ...
+    def __ge__(self, other: Any, /) -> "Array": ...
+    def __len__(self) -> int: ...
+    def __iter__(self) -> Iterator[Any]: ...
+    def __abs__(self) -> "Array": ...
+    def __neg__(self) -> "Array": ...
+    def __invert__(self) -> "Array": ...
+
+
+Rng: TypeAlias = "np.random.Generator | Array"
+"""A source of randomness: NumPy's generator, which changes with every draw, or a key of JAX, which is split."""
+
+
+class Namespace(Protocol):
+    """The functions of an array library, as `array_api_compat.array_namespace` returns them.
+
+    Every name that is not listed is a function that returns an array.
+    """
+
+    float32: Any
+    float64: Any
+    int8: Any
+    int32: Any
+    int64: Any
+    uint8: Any
+    bool: Any
+    finfo: Callable[..., Any]
+    iinfo: Callable[..., Any]
+    meshgrid: Callable[..., Any]
+    broadcast_arrays: Callable[..., Any]
+    isdtype: Callable[..., Any]
+    __array_namespace_info__: Callable[..., Any]
+    __name__: str
+
+    def __getattr__(self, name: str, /) -> Callable[..., Array]: ...
 
 
 @runtime_checkable

@@ -1,13 +1,50 @@
-"""The array libraries that every numeric test runs on."""
+"""The parts of the suite, and the array libraries that every numeric test runs on."""
 
 import os
 import subprocess
 import sys
+import zlib
+from collections import defaultdict
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
+
+SEED = "2026"
+"""What the choice of sampled cases depends on besides their names: the same cases in every run."""
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add `--part`: which part of the suite runs."""
+    parser.addoption("--part", choices=("quick", "default", "full"), default="default", help="see tests/README.md")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out the tests that are not in the chosen part."""
+    part = config.getoption("part")
+    if part == "full":
+        return
+    matrices: dict[str, list[pytest.Item]] = defaultdict(list)
+    left_out = set()
+    for item in items:
+        if item.get_closest_marker("full") or (part == "quick" and not is_quick(item)):
+            left_out.add(item)
+        elif item.get_closest_marker("sampled"):
+            matrices[item.nodeid.partition("[")[0]].append(item)
+    for cases in matrices.values():
+        marker = cases[0].get_closest_marker("sampled")
+        assert marker is not None
+        count = 1 if part == "quick" else marker.args[0]
+        left_out.update(sorted(cases, key=lambda item: zlib.crc32((SEED + item.nodeid).encode()))[count:])
+    config.hook.pytest_deselected(items=[item for item in items if item in left_out])
+    items[:] = [item for item in items if item not in left_out]
+
+
+def is_quick(item: pytest.Item) -> bool:
+    """Tell whether a test belongs to the quick part: not marked as slow, and with arrays of NumPy if of any library."""
+    library = getattr(getattr(item, "callspec", None), "params", {}).get("xp")
+    return item.get_closest_marker("slow") is None and (library is None or library.name == "numpy")
 
 
 class Backend(NamedTuple):

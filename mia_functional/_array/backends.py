@@ -8,10 +8,10 @@ import array_api_compat as compat
 import numpy as np
 
 from mia_functional._core import checks
-from mia_functional.typing import Array
+from mia_functional.typing import Array, Namespace
 
 
-def namespace(function: str, **arrays: Array) -> Any:
+def namespace(function: str, **arrays: Array) -> Namespace:
     """Return the array API namespace that all `arrays` share; keywords are the argument names for messages.
 
     Raises:
@@ -29,7 +29,7 @@ def namespace(function: str, **arrays: Array) -> Any:
     return spaces[0]
 
 
-def together(function: str, **arrays: Array) -> tuple[Any, tuple[Array, ...]]:
+def together(function: str, **arrays: Array) -> tuple[Namespace, tuple[Array, ...]]:
     """Return the common namespace of `arrays`, and the arrays on one library and device.
 
     A NumPy array beside those of another library is moved to that library and its device.
@@ -58,7 +58,7 @@ def one_device(function: str, **arrays: Array) -> None:
         raise TypeError(f"{function}: all arrays must lie on one device; got {places}.")
 
 
-def from_numpy(array: Any, xp: Any, model: Array) -> Array:
+def from_numpy(array: Any, xp: Namespace, model: Array) -> Array:
     """Return a NumPy array as an array of the library `xp`, on the device of `model`.
 
     Raises:
@@ -114,7 +114,7 @@ def read(source: Any, index: Any) -> Array:
     return part if type(part) is np.ndarray or compat.is_array_api_obj(part) else np.asarray(part)
 
 
-def library(*arrays: Array) -> Any:
+def library(*arrays: Array) -> Namespace:
     """Return the array API namespace of arrays that were checked before."""
     return compat.array_namespace(*arrays)
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from mia_functional._array.backends import is_traced
 from mia_functional._core import checks
-from mia_functional.typing import Array
+from mia_functional.typing import Array, Namespace
 
 LARGEST = {"float16": 65504.0, "bfloat16": 3.3895313892515355e38, "float32": 3.4028234663852886e38}
 """The largest numbers that narrow floating dtypes hold; NumPy's `finfo` does not know bfloat16."""
@@ -25,18 +25,18 @@ def dtype_kind(array: Array) -> str:
     return "complex" if xp.isdtype(array.dtype, "complex floating") else "other"
 
 
-def widest_float(xp: Any, array: Array) -> Any:
+def widest_float(xp: Namespace, array: Array) -> Any:
     """Return the widest floating dtype that the library and the device of `array` offer: float64, else float32."""
     return xp.float64 if has_float64(xp, array) else xp.float32
 
 
-def has_float64(xp: Any, array: Array) -> bool:
+def has_float64(xp: Namespace, array: Array) -> bool:
     """Tell whether double precision is there: JAX has it only with its x64 mode switched on, some devices never."""
     device = None if is_traced(array) else compat.device(array)
     return "float64" in xp.__array_namespace_info__().dtypes(device=device, kind="real floating")
 
 
-def index_dtype(xp: Any) -> Any:
+def index_dtype(xp: Namespace) -> Any:
     """Return the integer dtype in which a library takes positions: 64 bits, or 32 in JAX without x64."""
     return xp.__array_namespace_info__().default_dtypes()["indexing"]
 

@@ -7,10 +7,10 @@ from typing import Any
 import array_api_compat as compat
 
 from mia_functional._array.backends import library
-from mia_functional.typing import Array
+from mia_functional.typing import Array, Namespace
 
 
-def loop(xp: Any, count: int, body: Callable[[Any, Any], Any], value: Any, *, unroll: int = 4) -> Any:
+def loop(xp: Namespace, count: int, body: Callable[[Any, Any], Any], value: Any, *, unroll: int = 4) -> Any:
     """Return `value` after `value = body(step, value)` for each step below `count`; one compiled loop in JAX."""
     if compat.is_jax_namespace(xp):
         return sys.modules["jax"].lax.fori_loop(0, count, body, value, unroll=min(unroll, count))

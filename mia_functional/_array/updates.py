@@ -9,7 +9,7 @@ from typing import Any
 import array_api_compat as compat
 
 from mia_functional._array.backends import from_numpy, is_traced, library, on_host, place
-from mia_functional.typing import Array
+from mia_functional.typing import Array, Namespace
 
 WIDE = ("complex128", "int64", "int32")
 """Types of which NumPy moves one element as fast as one of smaller types."""
@@ -19,12 +19,12 @@ CACHED = 2**16
 """Elements that `update_block` works on at a time: a plane of a patch, a fraction of a processor's cache."""
 
 
-def zeros(xp: Any, shape: tuple[int, ...], dtype: Any, model: Array) -> Array:
+def zeros(xp: Namespace, shape: tuple[int, ...], dtype: Any, model: Array) -> Array:
     """Return zeros on the device of `model`."""
     return xp.zeros(shape, dtype=dtype, device=None if is_traced(model) else place(model, shape))
 
 
-def along(xp: Any, values: Any, axis: int, model: Array) -> Array:
+def along(xp: Namespace, values: Any, axis: int, model: Array) -> Array:
     """Return NumPy `values` as an array of the library that broadcasts against `model` from `axis` on."""
     shape = (1,) * axis + values.shape + (1,) * (model.ndim - axis - values.ndim)
     return from_numpy(values.reshape(shape), xp, model)

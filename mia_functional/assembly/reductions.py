@@ -12,7 +12,7 @@ import numpy as np
 from mia_functional import _array
 from mia_functional._core import checks
 from mia_functional.assembly.placement import Placement
-from mia_functional.typing import Array, Shape
+from mia_functional.typing import Array, Namespace, Shape
 
 VOTES = 2**15 - 1
 """Votes that are counted for a label; further ones change nothing."""
@@ -155,7 +155,7 @@ def _planes(nothing: Array, lines: list[Array], count: int) -> list[Array]:
     return [1 + below, *slopes]
 
 
-def toward(xp: Any, block: Array, part: Array, divisor: Array) -> Array:
+def toward(xp: Namespace, block: Array, part: Array, divisor: Array) -> Array:
     """Return means, moved towards new values."""
     step = xp.astype(part, block.dtype, copy=False) - block
     step /= divisor
@@ -168,7 +168,7 @@ def _sum(state: Array, patch: Array, place: Placement) -> Array:
     return _array.update_block(state, place.start, partial(_plus, _array.library(state)), patch)
 
 
-def _plus(xp: Any, block: Array, part: Array) -> Array:
+def _plus(xp: Namespace, block: Array, part: Array) -> Array:
     """Return a block with a part added."""
     block += xp.astype(part, block.dtype, copy=False)
     return block

@@ -17,7 +17,7 @@ from mia_functional import _array
 from mia_functional._core import checks
 from mia_functional.metrics.inputs import paired, reduced, walkable
 from mia_functional.metrics.statistic_or_pair import derived
-from mia_functional.typing import Array
+from mia_functional.typing import Array, Namespace
 
 CHUNK = 2**13
 """Voxels at a time in the host's memory; buffers stay in the cache, and BLAS starts no threads for so few."""
@@ -130,7 +130,7 @@ def _device_moments(prediction: Array, reference: Array, axes: tuple[int, ...]) 
     )
 
 
-def _centred(xp: Any, image: Array, axes: tuple[int, ...]) -> tuple[Array, Array]:
+def _centred(xp: Namespace, image: Array, axes: tuple[int, ...]) -> tuple[Array, Array]:
     """Return the mean, and the image less its mean; exactly 0 where the image is constant."""
     lowest = xp.min(image, axis=axes, keepdims=True)
     shifted = image - lowest
