@@ -5,7 +5,8 @@ the functions that may look, and only outside a trace.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, NoReturn, TypeGuard
 
 from mia_functional.typing import Shape, Spacing
@@ -17,6 +18,21 @@ SPACING_RANGE = (1e-6, 1e6)
 def message(function: str, argument: str, requirement: str, actual: object) -> str:
     """Return the text of an error: where, which argument, what was needed and what came."""
     return f"{function}: `{argument}` must {requirement}; got {actual}."
+
+
+@contextmanager
+def speaking_for(public: str, *inner: str) -> Iterator[None]:
+    """Let errors of inner functions name the public function that was called.
+
+    Users know only what they called: an error of `confusion_counts` inside of `dice(...)` begins with `dice:`.
+    """
+    try:
+        yield
+    except (TypeError, ValueError, OverflowError, OSError) as error:
+        head, colon, rest = str(error).partition(":")
+        if colon and head in inner and len(error.args) == 1:
+            error.args = (f"{public}:{rest}",)
+        raise
 
 
 def invalid_value(function: str, argument: str, requirement: str, actual: object) -> NoReturn:
