@@ -136,7 +136,7 @@ def filled(function: str, volume: Array, covered: list[Any], fill_value: float |
     if fill_value is None:
         refuse_gaps(function, covered)
         return volume
-    _array.holds(function, "fill", fill_value, volume)
+    _array.holds(function, "fill_value", fill_value, volume)
     if all((part > 0).all() for part in covered):
         return volume
     xp = _array.library(volume)

@@ -155,7 +155,7 @@ def shift(array: Array, offset: Any, *, fill_value: float = 0, wrap: bool = Fals
     xp, (array, steps) = _array.together("shift", array=array, offset=given)
     if not steady:
         _traced("shift", "offset", steps, steps.shape[0] if steps.ndim else 1)
-    _array.holds("shift", "fill", fill_value, array)
+    _array.holds("shift", "fill_value", fill_value, array)
     for axis, size in enumerate(_spatial("shift", array, steps.shape[0], argument="array")):
         places = _array.along(xp, np.arange(size), 0, xp.empty_like(steps[:1])) - steps[axis]
         moved = xp.take(array, places % size, axis=axis)

@@ -297,7 +297,7 @@ def _warp(
     """Return the values of an array at places, and `fill_value` outside; in the dtype of the array."""
     xp = _array.library(array)
     rule = interpolation_of(function, array, interpolation)
-    _array.holds(function, "fill", fill_value, array)
+    _array.holds(function, "fill_value", fill_value, array)
     values = xp.astype(sample(_opened(array), places, rule), array.dtype, copy=False)
     beyond = outside(places, array.shape[: len(places)])
     beyond = xp.reshape(beyond, (*beyond.shape, *(1,) * (array.ndim - len(places))))

@@ -54,7 +54,7 @@ FULL_DISK = """
 import json, resource, signal, sys
 import numpy as np
 from mia_functional import dataset
-from mia_functional.dataset.description import Storage
+from mia_functional.dataset.records import Storage
 from mia_functional.geometry import Geometry
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 grid = Geometry(shape=(32, 32, 32), spacing=(1, 1, 1))

@@ -487,11 +487,12 @@ def test_what_a_loader_returns_stays_writable_and_is_stored_in_native_order(tmp_
 
 HELD = """
 import os, signal, sys
-from mia_functional import _itk, dataset
-from mia_functional.dataset import handles
+from mia_functional import dataset
+from mia_functional.dataset._hdf5 import handles
+from mia_functional.images import itk_globals
 found = dataset.open(sys.argv[1])
 expected = dataset.read(found, "A", "images")
-with handles.LOCK, _itk._LOCK:
+with handles.LOCK, itk_globals._LOCK:
     child = os.fork()
     if child == 0:
         signal.alarm(30)

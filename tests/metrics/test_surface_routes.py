@@ -186,7 +186,7 @@ PROGRAM = """
 import jax, numpy as np
 from jax.sharding import AxisType, NamedSharding, PartitionSpec
 from mia_functional import morphology
-from mia_functional.metrics import confusion, distance, spatial, surface, tolerance, volume
+from mia_functional.metrics import confusion, distance, spatial, surface, surface_agreement, volume
 
 one, other = np.random.default_rng(0).random((2, 8, 12, 16)) < 0.2
 spacing = (0.9, 0.8, 3.0)
@@ -197,14 +197,14 @@ def distances(prediction, reference):
             morphology.distance_transform(prediction, spacing=spacing),
             distance.hausdorff_distance(record, percentile=(95, 100)),
             distance.average_symmetric_surface_distance(record),
-            tolerance.normalized_surface_dice(record))
+            surface_agreement.normalized_surface_dice(record))
 
 def others(prediction, reference):
     moments = spatial.paired_spatial_moments(prediction, reference, spacing=spacing)
     return (morphology.distance_transform(prediction, spacing=spacing, method="host"),
             distance.hausdorff_distance(prediction, reference, spacing=spacing, method="host"),
             distance.average_distance(prediction, reference, spacing=spacing),
-            tolerance.boundary_iou(prediction, reference, spacing=spacing),
+            surface_agreement.boundary_iou(prediction, reference, spacing=spacing),
             spatial.centroid_distance(moments),
             spatial.mahalanobis_distance(moments),
             volume(prediction, spacing=spacing))
