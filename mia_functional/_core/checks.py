@@ -5,7 +5,7 @@ the functions that may look, and only outside a trace.
 """
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, NoReturn, TypeGuard
 
@@ -21,18 +21,28 @@ def message(function: str, argument: str, requirement: str, actual: object) -> s
 
 
 @contextmanager
-def speaking_for(public: str, *inner: str) -> Iterator[None]:
+def speaking_for(public: str, /, *inner: str, **arguments: str) -> Iterator[None]:
     """Let errors of inner functions name the public function that was called.
 
-    Users know only what they called: an error of `confusion_counts` inside of `dice(...)` begins with `dice:`.
+    Users know only what they called: an error of `confusion_counts` inside of `dice(...)` begins with `dice:`. Where an
+    argument has another name there, `arguments` says which: `path="predictions"`.
     """
     try:
         yield
     except (TypeError, ValueError, OverflowError, OSError) as error:
-        head, colon, rest = str(error).partition(":")
-        if colon and head in inner and len(error.args) == 1:
-            error.args = (f"{public}:{rest}",)
+        if len(error.args) == 1:
+            error.args = (reworded(str(error), public, inner, arguments),)
         raise
+
+
+def reworded(text: str, public: str, inner: Collection[str], arguments: Mapping[str, str]) -> str:
+    """Return the message of an inner function as the public one says it; any other text as it is."""
+    head, colon, rest = text.partition(":")
+    if not colon or head not in inner:
+        return text
+    for argument, name in arguments.items():
+        rest = rest.replace(f"`{argument}`", f"`{name}`")
+    return f"{public}:{rest}"
 
 
 def invalid_value(function: str, argument: str, requirement: str, actual: object) -> NoReturn:
