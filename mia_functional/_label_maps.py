@@ -8,7 +8,7 @@ from mia_functional._core import checks
 from mia_functional.typing import Array, Label, Labels
 
 
-def binary(function: str, argument: str, array: Array) -> Array:
+def binary_mask(function: str, argument: str, array: Array) -> Array:
     """Return a mask as booleans.
 
     Args:
@@ -25,13 +25,13 @@ def binary(function: str, argument: str, array: Array) -> Array:
 
     Example:
         >>> import numpy as np
-        >>> binary("dice", "prediction", np.array([0, 1, 1])).tolist()
+        >>> binary_mask("dice", "prediction", np.array([0, 1, 1])).tolist()
         [False, True, True]
     """
     if _array.dtype_kind(array) == "bool":
         return array
-    integral(function, argument, array, "a boolean mask or an integer one of 0 and 1; threshold or cast first")
-    for value in extremes(array):
+    _require_integers(function, argument, array, "a boolean mask or an integer one of 0 and 1; threshold or cast first")
+    for value in value_range(array):
         if value not in (0, 1):
             raise ValueError(f"{function}: `{argument}` contains {value}; pass labels= for a label map.")
     return array != 0
@@ -61,7 +61,7 @@ def label_sets(function: str, labels: Labels | Iterable[Label]) -> tuple[tuple[i
     keys = tuple(key if isinstance(key, tuple) else (key,) for key in given)
     if any(_array.is_traced(value) for key in keys for value in key):
         checks.invalid_kind(function, "labels", "hold whole numbers that are known before tracing", repr(given))
-    sets = tuple(checks.integers(function, "labels", key, minimum=0) for key in keys)
+    sets = tuple(checks.integer_tuple(function, "labels", key, minimum=0) for key in keys)
     if not sets or () in sets or len(set(map(frozenset, sets))) != len(sets):
         checks.invalid_value(function, "labels", "name at least one structure, and none of them twice", repr(given))
     return sets
@@ -87,10 +87,10 @@ def label_map(function: str, argument: str, array: Array) -> Array:
         >>> label_map("dice", "prediction", np.array([0, 2])).tolist()
         [0, 2]
     """
-    xp = _array.library(array)
+    xp = _array.array_namespace(array)
     if _array.dtype_kind(array) == "bool":
         return xp.astype(array, xp.uint8)
-    integral(function, argument, array, "an integer label map")
+    _require_integers(function, argument, array, "an integer label map")
     if not xp.isdtype(array.dtype, "unsigned integer") and not _array.is_traced(array) and 0 not in array.shape:
         value = int(xp.min(array))
         if value < 0:
@@ -98,7 +98,7 @@ def label_map(function: str, argument: str, array: Array) -> Array:
     return array
 
 
-def select(array: Array, label_set: tuple[int, ...]) -> Array:
+def label_mask(array: Array, label_set: tuple[int, ...]) -> Array:
     """Return where a label map has one of the values of `label_set`, which merges them into one structure.
 
     Args:
@@ -110,10 +110,10 @@ def select(array: Array, label_set: tuple[int, ...]) -> Array:
 
     Example:
         >>> import numpy as np
-        >>> select(np.array([0, 1, 2, 3]), (1, 3)).tolist()
+        >>> label_mask(np.array([0, 1, 2, 3]), (1, 3)).tolist()
         [False, True, False, True]
     """
-    xp = _array.library(array)
+    xp = _array.array_namespace(array)
     largest = xp.iinfo(array.dtype).max
     masks = [array == label for label in label_set if label <= largest]
     if not masks:
@@ -124,15 +124,15 @@ def select(array: Array, label_set: tuple[int, ...]) -> Array:
     return chosen
 
 
-def extremes(array: Array) -> tuple[int, ...]:
+def value_range(array: Array) -> tuple[int, ...]:
     """Return the smallest and the largest value of an integer array; nothing where it is traced or without elements."""
     if _array.is_traced(array) or 0 in array.shape:
         return ()
-    xp = _array.library(array)
+    xp = _array.array_namespace(array)
     return int(xp.min(array)), int(xp.max(array))
 
 
-def integral(function: str, argument: str, array: Array, requirement: str) -> None:
+def _require_integers(function: str, argument: str, array: Array, requirement: str) -> None:
     """Refuse arrays that do not hold integers."""
     if _array.dtype_kind(array) != "integer":
         checks.invalid_kind(function, argument, f"be {requirement}", f"dtype {array.dtype}")

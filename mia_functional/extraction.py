@@ -83,9 +83,9 @@ def extract(
         >>> extract(np.arange(4), (slice(0, 1),), margin=((2, 1),), pad_mode=edge).tolist()
         [0, 0, 0, 1]
     """
-    checks.shaped("extract", "source", source)
+    checks.require_shape("extract", "source", source)
     if not isinstance(index, tuple):
-        checks.invalid_kind("extract", "index", "be a tuple of whole numbers and slices", checks.described(index))
+        checks.invalid_kind("extract", "index", "be a tuple of whole numbers and slices", checks.describe(index))
     if len(index) > len(source.shape):
         checks.invalid_value(
             "extract", "index", f"have at most {len(source.shape)} entries, one per axis of the source", len(index)
@@ -93,8 +93,8 @@ def extract(
     wanted = widened("extract", index, margin)
     chosen = None if channels is None else _channels(source.shape[len(index) :], channels)
     if chosen is None and _inside(wanted, source.shape):
-        return _array.read(source, (*wanted, ...))
-    checks.call("extract", "pad_mode", pad_mode, PAD_MODES)
+        return _array.read_region(source, (*wanted, ...))
+    checks.require_callable("extract", "pad_mode", pad_mode, PAD_MODES)
     places = [_positions(entry, size, pad_mode) for entry, size in zip(wanted, source.shape, strict=False)]
     return _gather(source, places, chosen, fill_value)
 
@@ -169,8 +169,8 @@ def dynamic_patch(array: Array, start: Any, patch_shape: Shape) -> Array:
         >>> dynamic_patch(np.arange(6), (3,), (2,)).tolist()
         [3, 4]
     """
-    _array.namespace("dynamic_patch", array=array)
-    patch = checks.integers("dynamic_patch", "patch_shape", patch_shape, minimum=1)
+    _array.checked_namespace("dynamic_patch", array=array)
+    patch = checks.integer_tuple("dynamic_patch", "patch_shape", patch_shape, minimum=1)
     size = tuple(array.shape[: len(patch)])
     if len(size) < len(patch) or any(voxels > room for voxels, room in zip(patch, size, strict=True)):
         checks.invalid_value("dynamic_patch", "patch_shape", f"fit into the array, {tuple(array.shape)}", patch)
@@ -179,13 +179,13 @@ def dynamic_patch(array: Array, start: Any, patch_shape: Shape) -> Array:
     for entry in (start,) if hasattr(start, "shape") else start:
         whole_numbers("dynamic_patch", "start", entry)
         if _array.is_traced(entry):
-            _, (array, _) = _array.together("dynamic_patch", array=array, start=entry)
+            _, (array, _) = _array.to_common_library("dynamic_patch", array=array, start=entry)
     count = tuple(start.shape) if hasattr(start, "shape") else (len(start),)
     if count != (len(patch),):
         actual = count[0] if len(count) == 1 else f"shape {count}"
         checks.invalid_value("dynamic_patch", "start", f"have {len(patch)} entries, one per axis", actual)
     room = [voxels - length for voxels, length in zip(size, patch, strict=True)]
-    return _array.block(array, [_array.clamp(start[axis], high) for axis, high in enumerate(room)], patch)
+    return _array.take_block(array, [_array.clamp(start[axis], high) for axis, high in enumerate(room)], patch)
 
 
 def whole_numbers(function: str, argument: str, value: Any) -> None:
@@ -196,7 +196,7 @@ def whole_numbers(function: str, argument: str, value: Any) -> None:
 
 def _channels(extra: Shape, channels: tuple[int, ...]) -> Any:
     """Return positions on the last axis; refuse those that are not there."""
-    chosen = checks.integers("extract", "channels", channels, minimum=0)
+    chosen = checks.integer_tuple("extract", "channels", channels, minimum=0)
     if not extra:
         checks.invalid_value("extract", "channels", "be left out where the index uses up all axes", channels)
     if not chosen or max(chosen) >= extra[-1]:
@@ -223,9 +223,9 @@ def _gather(source: Sliceable, places: list[Any], channels: Any, fill_value: flo
     """Return the voxels at the product of `places`: one block is read, then rearranged and filled axis by axis."""
     spans = [_hull(place) if isinstance(place, np.ndarray) else place for place in places]
     last = () if channels is None else (_hull(channels),)
-    block = _array.read(source, (*spans, ..., *last))
-    xp = _array.namespace("extract", source=block)
-    _array.holds("extract", "fill_value", fill_value, block)
+    block = _array.read_region(source, (*spans, ..., *last))
+    xp = _array.checked_namespace("extract", source=block)
+    _array.check_fits_dtype("extract", "fill_value", fill_value, block)
     arrays = [place for place in places if isinstance(place, np.ndarray)]
     for axis, positions in enumerate(arrays):
         block = _rearrange(xp, block, positions, axis, fill_value)

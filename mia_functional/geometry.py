@@ -40,11 +40,11 @@ class Geometry:
 
     def __post_init__(self) -> None:
         """Fill in what was left out, and refuse what no scanner writes."""
-        shape = checks.integers("Geometry", "shape", self.shape, minimum=1)
+        shape = checks.integer_tuple("Geometry", "shape", self.shape, minimum=1)
         size = len(shape)
-        origin = checks.floats("Geometry", "origin", self.origin or (0.0,) * size)
+        origin = checks.float_tuple("Geometry", "origin", self.origin or (0.0,) * size)
         rows = self.direction or tuple(tuple(float(i == j) for j in range(size)) for i in range(size))
-        direction = tuple(checks.floats("Geometry", "direction", row) for row in rows)
+        direction = tuple(checks.float_tuple("Geometry", "direction", row) for row in rows)
         if len(origin) != size or not all(map(math.isfinite, origin)):
             checks.invalid_value("Geometry", "origin", f"have {size} finite entries", origin)
         if [len(row) for row in direction] != [size] * size or not all(map(math.isfinite, chain(*direction))):

@@ -107,7 +107,7 @@ def head(
     Source:
         H. Gudbjartsson and S. Patz, The Rician distribution of noisy MRI data, 1995, doi 10.1002/mrm.1910340618.
     """
-    size = checks.integers("head", "shape", shape, length=3, minimum=1)
+    size = checks.integer_tuple("head", "shape", shape, length=3, minimum=1)
     step = checks.spacing("head", spacing, 3)
     if not (0 <= checks.number("head", "noise", noise) <= 1 and 0 <= checks.number("head", "bias", bias) < 1):
         checks.invalid_value("head", "noise, bias", "lie within 0 and 1", (noise, bias))
@@ -164,7 +164,7 @@ def degrade(rng: np.random.Generator, labels: Array, *, displacement: float = 1.
         (True, True)
     """
     _generator("degrade", rng)
-    checks.shaped("degrade", "labels", labels)
+    checks.require_shape("degrade", "labels", labels)
     if checks.number("degrade", "displacement", displacement) < 0 or checks.number("degrade", "width", width) < 0:
         checks.invalid_value("degrade", "displacement, width", "not be negative", (displacement, width))
     places = np.indices(labels.shape, dtype=np.float32)

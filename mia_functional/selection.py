@@ -113,7 +113,7 @@ def all_of(*predicates: Predicate) -> Predicate:
         False
     """
     for predicate in predicates:
-        checks.call("all_of", "predicates", predicate, "`non_black`")
+        checks.require_callable("all_of", "predicates", predicate, "`non_black`")
     return partial(_all_of, predicates)
 
 
@@ -130,7 +130,7 @@ def _all_of(predicates: tuple[Predicate, ...], sample: Sample) -> bool:
 def _voxels(function: str, sample: Sample, category: str) -> Any:
     """Return a category of a sample as a NumPy array."""
     if not isinstance(sample, Mapping):
-        checks.invalid_kind(function, "sample", "be a dictionary of arrays by category", checks.described(sample))
+        checks.invalid_kind(function, "sample", "be a dictionary of arrays by category", checks.describe(sample))
     if category not in sample:
         checks.invalid_value(function, "sample", f"hold {category}", ", ".join(sample))
     return _array.to_numpy(sample[category])

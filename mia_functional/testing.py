@@ -61,7 +61,7 @@ def label_maps(
     Returns:
         A strategy of NumPy uint8 arrays.
     """
-    values = checks.integers("label_maps", "labels", tuple(labels), minimum=0)
+    values = checks.integer_tuple("label_maps", "labels", tuple(labels), minimum=0)
     return _arrays(np.uint8, optional.require("hypothesis.strategies").sampled_from(values), shape, dimensions, largest)
 
 
@@ -168,7 +168,7 @@ def _shapes(shape: Shape | None, dimensions: tuple[int, int], largest: int) -> A
     """Return a strategy of shapes, or of the one that is given."""
     if shape is not None:
         return optional.require("hypothesis.strategies").just(tuple(shape))
-    low, high = checks.integers("testing", "dimensions", dimensions, length=2, minimum=1)
+    low, high = checks.integer_tuple("testing", "dimensions", dimensions, length=2, minimum=1)
     numpy = optional.require("hypothesis.extra.numpy")
     return numpy.array_shapes(
         min_dims=low, max_dims=high, max_side=checks.integer("testing", "largest", largest, minimum=1)

@@ -41,7 +41,7 @@ MUTANTS = {
     ],
     "codes": [
         ("len(set(labels)) == len(labels)", "len(set(labels)) <= len(labels)"),
-        ("not any(map(_array.on_mesh, arrays))", "True"),
+        ("not any(map(_array.is_on_mesh, arrays))", "True"),
         ("max(map(max, sets)) + 3", "max(map(max, sets)) + 2"),
         ("-1, len(position) - 2)", "0, len(position) - 2)"),
         ("xp.where(inside, joined, width**2)", "joined"),

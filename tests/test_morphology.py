@@ -121,7 +121,7 @@ def test_near_distances_are_replaced_where_they_do_not_reach(xp):
     for last in (5, 25):
         wanted = np.zeros_like(targets)
         wanted[last] = True
-        got = xp.run(lambda t, w: euclidean.nearest_squares(t, w, spacing=(1.0, 1.0, 1.0)), targets, wanted)
+        got = xp.run(lambda t, w: euclidean.nearest_squared_distances(t, w, spacing=(1.0, 1.0, 1.0)), targets, wanted)
         np.testing.assert_array_equal(got[: last + 1, 0, 0], np.arange(last + 1.0) ** 2)
 
 
@@ -236,12 +236,12 @@ def test_where_the_library_has_a_transform_of_its_own_it_is_asked(monkeypatch):
         return array_api_strict.asarray(ndimage.distance_transform_edt(np.asarray(mask), sampling=spacing))
 
     monkeypatch.setattr(euclidean._array, "is_cupy", lambda _: True)
-    monkeypatch.setattr(euclidean._array, "cupy_distances", scipys)
+    monkeypatch.setattr(euclidean._array, "cupy_distance_transform", scipys)
     mask, spacing = noise(8, (6, 7, 8)), SPACINGS[1]
     expected = ndimage.distance_transform_edt(~mask, sampling=spacing)
     array = array_api_strict.asarray(mask)
     np.testing.assert_array_equal(np.asarray(distance_transform(array, spacing=spacing)), expected)
-    squares = euclidean.nearest_squares(array, array, spacing=spacing)
+    squares = euclidean.nearest_squared_distances(array, array, spacing=spacing)
     np.testing.assert_allclose(np.asarray(squares), expected**2, rtol=1e-15)
     empty = distance_transform(array_api_strict.zeros((2, 3), dtype=array_api_strict.bool), spacing=(1.0, 1.0))
     assert np.all(np.isinf(np.asarray(empty)))

@@ -11,7 +11,7 @@ from mia_functional._core import checks
 from mia_functional.typing import Array, Namespace
 
 
-def namespace(function: str, **arrays: Array) -> Namespace:
+def checked_namespace(function: str, **arrays: Array) -> Namespace:
     """Return the array API namespace that all `arrays` share; keywords are the argument names for messages.
 
     Raises:
@@ -29,7 +29,7 @@ def namespace(function: str, **arrays: Array) -> Namespace:
     return spaces[0]
 
 
-def together(function: str, **arrays: Array) -> tuple[Namespace, tuple[Array, ...]]:
+def to_common_library(function: str, **arrays: Array) -> tuple[Namespace, tuple[Array, ...]]:
     """Return the common namespace of `arrays`, and the arrays on one library and device.
 
     A NumPy array beside those of another library is moved to that library and its device.
@@ -39,18 +39,18 @@ def together(function: str, **arrays: Array) -> tuple[Namespace, tuple[Array, ..
     """
     foreign = {name: array for name, array in arrays.items() if not compat.is_numpy_array(array)}
     if len(foreign) in (0, len(arrays)):
-        xp = namespace(function, **arrays)
-        one_device(function, **arrays)
+        xp = checked_namespace(function, **arrays)
+        _check_one_device(function, **arrays)
         return xp, tuple(arrays.values())
-    xp = namespace(function, **foreign)
-    one_device(function, **foreign)
+    xp = checked_namespace(function, **foreign)
+    _check_one_device(function, **foreign)
     model = next(iter(foreign.values()))
     return xp, tuple(
         array if name in foreign else from_numpy(np.asarray(array), xp, model) for name, array in arrays.items()
     )
 
 
-def one_device(function: str, **arrays: Array) -> None:
+def _check_one_device(function: str, **arrays: Array) -> None:
     """Refuse concrete arrays that lie on different devices."""
     devices = {name: compat.device(array) for name, array in arrays.items() if not is_traced(array)}
     if len(set(map(str, devices.values()))) > 1:
@@ -90,7 +90,7 @@ def place(model: Array, shape: tuple[int, ...]) -> Any:
     return sharding.NamedSharding(mesh, sharding.PartitionSpec())
 
 
-def moved(array: Array, model: Array) -> Array:
+def asarray_like(array: Array, model: Array) -> Array:
     """Return an array, NumPy's or the model's, in the library, on the device and in the dtype of `model`."""
     xp = compat.array_namespace(model)
     own = from_numpy(array, xp, model) if compat.is_numpy_array(array) and not compat.is_numpy_array(model) else array
@@ -108,13 +108,13 @@ def to_numpy(array: Array) -> Any:
     return np.asarray(array)
 
 
-def read(source: Any, index: Any) -> Array:
+def read_region(source: Any, index: Any) -> Array:
     """Return `source[index]`, read from where it lies if that is no array yet (TensorStore)."""
     part = source[index]
     return part if type(part) is np.ndarray or compat.is_array_api_obj(part) else np.asarray(part)
 
 
-def library(*arrays: Array) -> Namespace:
+def array_namespace(*arrays: Array) -> Namespace:
     """Return the array API namespace of arrays that were checked before."""
     return compat.array_namespace(*arrays)
 
@@ -125,7 +125,7 @@ def is_traced(array: Array) -> bool:
     return jax is not None and isinstance(array, jax.core.Tracer)
 
 
-def on_mesh(array: Array) -> bool:
+def is_on_mesh(array: Array) -> bool:
     """Tell whether an array, perhaps traced, is known to lie on a mesh of devices, in parts or as copies."""
     return bool(compat.is_jax_array(array)) and not sys.modules["jax"].typeof(array).sharding.mesh.empty
 
@@ -145,7 +145,7 @@ def is_cupy(array: Array) -> bool:
     return bool(compat.is_cupy_array(array))
 
 
-def on_host(array: Array) -> bool:
+def in_host_memory(array: Array) -> bool:
     """Tell whether an array is concrete and lies in the host's memory, so that NumPy can read it without a copy."""
     if is_traced(array):
         return False
@@ -155,7 +155,7 @@ def on_host(array: Array) -> bool:
     return is_numpy(array) or (compat.is_torch_array(array) and array.device.type == "cpu" and not tracked)
 
 
-def cupy_distances(mask: Array, spacing: tuple[float, ...]) -> Array:
+def cupy_distance_transform(mask: Array, spacing: tuple[float, ...]) -> Array:
     """Return CuPy's exact distances of the voxels of a mask to the nearest voxel outside, for two or three axes."""
     ndimage = importlib.import_module("cupyx.scipy.ndimage")
     return ndimage.distance_transform_edt(mask, sampling=spacing)

@@ -8,18 +8,18 @@ from typing import Any
 
 import array_api_compat as compat
 
-from mia_functional._array.backends import from_numpy, is_traced, library, to_numpy
+from mia_functional._array.backends import array_namespace, from_numpy, is_traced, to_numpy
 from mia_functional.typing import Array
 
 
-def result_like(function: Callable[[Array], Array], argument: Array) -> Any:
+def eval_shape(function: Callable[[Array], Array], argument: Array) -> Any:
     """Return something with the shape and dtype of `function(argument)`; JAX finds them without computing."""
     if compat.is_jax_array(argument):
         return sys.modules["jax"].eval_shape(function, argument)
     return function(argument)
 
 
-def reuse(function: Callable[..., Array], state: Array, *arguments: Any) -> Array:
+def jit_call_donating(function: Callable[..., Array], state: Array, *arguments: Any) -> Array:
     """Return `function(state, *arguments)`; JAX compiles it once and gives the memory of `state` to the result.
 
     Args:
@@ -30,17 +30,17 @@ def reuse(function: Callable[..., Array], state: Array, *arguments: Any) -> Arra
     if not compat.is_jax_array(state):
         return function(state, *arguments)
     traced = any(map(is_traced, (state, *arguments)))
-    return _compiled(function, () if traced else (0,))(state, *arguments)
+    return _jit_donating(function, () if traced else (0,))(state, *arguments)
 
 
 @functools.lru_cache(maxsize=256)
-def _compiled(function: Callable[..., Any], donated: tuple[int, ...]) -> Callable[..., Any]:
+def _jit_donating(function: Callable[..., Any], donated: tuple[int, ...]) -> Callable[..., Any]:
     """Return a function compiled by JAX that may overwrite some of its arguments."""
     result: Callable[..., Any] = sys.modules["jax"].jit(function, donate_argnums=donated)
     return result
 
 
-def program(function: Callable[..., Any], network: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
+def jit_call_network(function: Callable[..., Any], network: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
     """Return `function(network, *arguments, **options)`, compiled; JAX only.
 
     The program of a network that `jax.jit` made is found again by the next call, and is dropped together with the
@@ -67,12 +67,12 @@ PROGRAMS: weakref.WeakKeyDictionary[Any, Any] = weakref.WeakKeyDictionary()
 """Programs of functions that `jax.jit` made."""
 
 
-def by_platform(cpu: Callable[..., Any], other: Callable[..., Any], *arrays: Array) -> Any:
+def platform_dependent(cpu: Callable[..., Any], other: Callable[..., Any], *arrays: Array) -> Any:
     """Return `cpu(*arrays)` in a program for the CPU, and `other(*arrays)` in one for another device; JAX only."""
     return sys.modules["jax"].lax.platform_dependent(*arrays, cpu=cpu, default=other)
 
 
-def compiled(function: Callable[..., Any], *arrays: Array, **options: Any) -> Any:
+def jit_call(function: Callable[..., Any], *arrays: Array, **options: Any) -> Any:
     """Return `function(*arrays, **options)`, computed by one JAX program if the arrays are JAX's.
 
     Arrays that are sharded over the explicit axes of a mesh are gathered first, as loops cannot be.
@@ -86,10 +86,10 @@ def compiled(function: Callable[..., Any], *arrays: Array, **options: Any) -> An
         return function(*arrays, **options)
     if not any(map(is_traced, arrays)):
         return _program(function, tuple(options.items()))(*arrays)
-    return gathered(functools.partial(function, **options), *arrays)
+    return call_gathered(functools.partial(function, **options), *arrays)
 
 
-def gathered(function: Callable[..., Any], *arrays: Array) -> Any:
+def call_gathered(function: Callable[..., Any], *arrays: Array) -> Any:
     """Return `function(*arrays)`; JAX arrays that are sharded over the explicit axes of a mesh are gathered first."""
     if not all(map(compat.is_jax_array, arrays)):
         return function(*arrays)
@@ -105,11 +105,11 @@ def gathered(function: Callable[..., Any], *arrays: Array) -> Any:
 @functools.lru_cache(maxsize=256)
 def _program(function: Callable[..., Any], options: tuple[tuple[str, Any], ...]) -> Callable[..., Any]:
     """Return the program for a function and its options."""
-    program: Callable[..., Any] = sys.modules["jax"].jit(lambda *arrays: compiled(function, *arrays, **dict(options)))
+    program: Callable[..., Any] = sys.modules["jax"].jit(lambda *arrays: jit_call(function, *arrays, **dict(options)))
     return program
 
 
-def host_call(function: Callable[..., Any], *arrays: Array, results: Any) -> tuple[Array, ...]:
+def call_on_host(function: Callable[..., Any], *arrays: Array, results: Any) -> tuple[Array, ...]:
     """Return the arrays that a function of NumPy arrays makes, from inside a JAX program on the CPU too.
 
     Args:
@@ -117,7 +117,7 @@ def host_call(function: Callable[..., Any], *arrays: Array, results: Any) -> tup
         arrays: Arrays of one library.
         results: Tuple of objects with the shape and the dtype of every result of a traced call.
     """
-    xp = library(*arrays)
+    xp = array_namespace(*arrays)
     if not any(map(is_traced, arrays)):
         return tuple(from_numpy(value, xp, arrays[0]) for value in function(*map(to_numpy, arrays)))
     jax = sys.modules["jax"]

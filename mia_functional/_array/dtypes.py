@@ -65,7 +65,7 @@ def ratio(numerator: Array, denominator: Array, *, zero_division: float = math.n
     return xp.where(undefined, xp.full_like(numerator, zero_division), numerator / safe)
 
 
-def holds(function: str, argument: str, value: float, model: Array) -> None:
+def check_fits_dtype(function: str, argument: str, value: float, model: Array) -> None:
     """Refuse a number that the dtype of an array cannot hold: libraries wrap or round it, each in its own way."""
     number, kind = checks.number(function, argument, value), dtype_kind(model)
     if kind not in ("bool", "integer"):

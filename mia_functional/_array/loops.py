@@ -6,11 +6,11 @@ from typing import Any
 
 import array_api_compat as compat
 
-from mia_functional._array.backends import library
+from mia_functional._array.backends import array_namespace
 from mia_functional.typing import Array, Namespace
 
 
-def loop(xp: Namespace, count: int, body: Callable[[Any, Any], Any], value: Any, *, unroll: int = 4) -> Any:
+def fori_loop(xp: Namespace, count: int, body: Callable[[Any, Any], Any], value: Any, *, unroll: int = 4) -> Any:
     """Return `value` after `value = body(step, value)` for each step below `count`; one compiled loop in JAX."""
     if compat.is_jax_namespace(xp):
         return sys.modules["jax"].lax.fori_loop(0, count, body, value, unroll=min(unroll, count))
@@ -42,17 +42,17 @@ def scan(body: Callable[[Array, Array], Array], value: Array, planes: Array, *, 
     for position in reversed(positions) if backwards else positions:
         value = body(value, planes[position, ...])
         values.append(value)
-    return library(planes).stack(values[::-1] if backwards else values)
+    return array_namespace(planes).stack(values[::-1] if backwards else values)
 
 
-def window(array: Array, start: Any, size: int, axis: int) -> Array:
+def slice_along(array: Array, start: Any, size: int, axis: int) -> Array:
     """Return `size` entries along an axis, counted from the end, from `start` on, which may be traced."""
     if compat.is_jax_array(array):
         return sys.modules["jax"].lax.dynamic_slice_in_dim(array, start, size, axis)
     return array[(..., slice(start, start + size), *(slice(None),) * (-axis - 1))]
 
 
-def in_slabs(function: Callable[[Array], Array], array: Array) -> Array:
+def map_slabs(function: Callable[[Array], Array], array: Array) -> Array:
     """Return a function of an array that treats its planes alike; a JAX program for the CPU takes few at a time."""
     if not compat.is_jax_array(array):
         return function(array)
@@ -74,7 +74,7 @@ def replace_if(needed: Array, replacement: Callable[[], Array], value: Array) ->
     return jax.lax.while_loop(lambda state: state[0], replaced, (needed, value))[1]
 
 
-def each(function: Callable[..., Any], rows: tuple[tuple[Array, ...], ...]) -> tuple[Any, ...]:
+def map_rows(function: Callable[..., Any], rows: tuple[tuple[Array, ...], ...]) -> tuple[Any, ...]:
     """Return `function(*row)` for each row of arrays of one shape; in JAX the code of the function is compiled once."""
     if len(rows) == 1 or not compat.is_jax_array(rows[0][0]):
         return tuple(function(*row) for row in rows)

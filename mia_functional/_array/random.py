@@ -13,7 +13,7 @@ from mia_functional._core import checks
 from mia_functional.typing import Array, Shape
 
 
-def split(function: str, rng: Any, count: int) -> list[Any]:
+def split_rng(function: str, rng: Any, count: int) -> list[Any]:
     """Return `count` sources of numbers that are independent of each other.
 
     Raises:
@@ -26,21 +26,21 @@ def split(function: str, rng: Any, count: int) -> list[Any]:
     return list(sys.modules["jax"].random.split(rng, count))
 
 
-def uniform(rng: Any, low: Any, high: Any, shape: Shape) -> Array:
+def random_uniform(rng: Any, low: Any, high: Any, shape: Shape) -> Array:
     """Return uniform numbers from `low` to `high`, which broadcast against `shape`."""
     if isinstance(rng, np.random.Generator):
         return np.asarray(rng.uniform(low, high, shape))
     return sys.modules["jax"].random.uniform(rng, shape, minval=np.asarray(low), maxval=np.asarray(high))
 
 
-def normal(rng: Any, shape: Shape) -> Array:
+def random_normal(rng: Any, shape: Shape) -> Array:
     """Return normal numbers of mean 0 and deviation 1, in single precision."""
     if isinstance(rng, np.random.Generator):
         return rng.standard_normal(shape, dtype=np.float32)
     return sys.modules["jax"].random.normal(rng, shape, dtype=np.float32)
 
 
-def integers(rng: Any, low: Any, high: Any, shape: Shape) -> Array:
+def random_integers(rng: Any, low: Any, high: Any, shape: Shape) -> Array:
     """Return whole numbers from `low` to `high`, both included, which broadcast against `shape`."""
     if isinstance(rng, np.random.Generator):
         return np.asarray(rng.integers(low, np.asarray(high) + 1, shape))

@@ -9,7 +9,7 @@ from typing import Any
 import array_api_compat as compat
 import numpy as np
 
-from mia_functional._array.backends import is_numpy, library
+from mia_functional._array.backends import array_namespace, is_numpy
 from mia_functional._array.loops import SLAB
 from mia_functional.typing import Array
 
@@ -25,7 +25,7 @@ TERMS = 32
 """How many numbers a JAX program adds one after the other."""
 
 
-def totals(function: Callable[[Array, Array], Array], distances: Array, weights: Array) -> Array:
+def reduce_weighted(function: Callable[[Array, Array], Array], distances: Array, weights: Array) -> Array:
     """Return `function(distances, weights)`, sums over flat arrays to which entries of weight zero add nothing.
 
     A JAX program for the CPU adds up chunks, and passes over those without any weight.
@@ -34,15 +34,15 @@ def totals(function: Callable[[Array, Array], Array], distances: Array, weights:
         return function(distances, weights)
 
     def in_chunks(lengths: Array, masses: Array) -> Array:
-        return add_up(_parts(function, lengths, masses, _present(masses)))
+        return pairwise_sum(_parts(function, lengths, masses, _present(masses)))
 
     return sys.modules["jax"].lax.platform_dependent(distances, weights, cpu=in_chunks, default=function)
 
 
-def add_up(array: Array) -> Array:
+def pairwise_sum(array: Array) -> Array:
     """Return the sum over the first axis; in JAX by few levels of short sums, which keep single precision exact."""
     if not compat.is_jax_array(array):
-        return library(array).sum(array, axis=0)
+        return array_namespace(array).sum(array, axis=0)
     xp = sys.modules["jax"].numpy
     while array.shape[0] > TERMS:
         rest = xp.zeros((-array.shape[0] % TERMS, *array.shape[1:]), array.dtype)
@@ -50,7 +50,7 @@ def add_up(array: Array) -> Array:
     return array.sum(axis=0)
 
 
-def histogram(code: Callable[..., Array], arrays: tuple[Array, ...], size: int) -> Array:
+def bincount(code: Callable[..., Array], arrays: tuple[Array, ...], size: int) -> Array:
     """Return how often each whole number below `size` is in `code(*arrays)`, which may hold larger ones; JAX only.
 
     The function is called with chunks of the arrays, which stay in the cache of a processor.
@@ -76,14 +76,14 @@ def histogram(code: Callable[..., Array], arrays: tuple[Array, ...], size: int) 
     return jax.custom_batching.sequential_vmap(counted)(*arrays)
 
 
-def sum_in_slabs(function: Callable[..., Array], arrays: tuple[Array, ...], reach: int) -> Array:
+def sum_slabs(function: Callable[..., Array], arrays: tuple[Array, ...], reach: int) -> Array:
     """Return the sum over `function(*arrays)`, each plane of which is made from one of the arrays and `reach` more.
 
     A JAX program for the CPU takes few planes at a time, so that what the function makes stays in the cache.
     """
 
     def whole(*parts: Array) -> Array:
-        return add_up(library(parts[0]).reshape(function(*parts), (-1,)))
+        return pairwise_sum(array_namespace(parts[0]).reshape(function(*parts), (-1,)))
 
     count = arrays[0].shape[0] - reach
     if not compat.is_jax_array(arrays[0]) or count <= SLAB:
@@ -95,16 +95,16 @@ def sum_in_slabs(function: Callable[..., Array], arrays: tuple[Array, ...], reac
         first = jax.numpy.minimum(start, count - SLAB)
         values = function(*(jax.lax.dynamic_slice_in_dim(part, first, SLAB + reach) for part in parts))
         new = (first + numbers >= start).reshape(-1, *(1,) * (values.ndim - 1))
-        return add_up(jax.numpy.where(new, values, jax.numpy.zeros_like(values)).reshape(-1))
+        return pairwise_sum(jax.numpy.where(new, values, jax.numpy.zeros_like(values)).reshape(-1))
 
     def slabs(*parts: Array) -> Array:
         starts = jax.numpy.arange(0, count, SLAB)
-        return add_up(jax.lax.map(lambda start: new_ones(start, *parts), starts))
+        return pairwise_sum(jax.lax.map(lambda start: new_ones(start, *parts), starts))
 
     return jax.lax.platform_dependent(*arrays, cpu=slabs, default=whole)
 
 
-def sliding_sum(array: Array, weights: tuple[float, ...], axis: int) -> Array:
+def correlate1d(array: Array, weights: tuple[float, ...], axis: int) -> Array:
     """Return the weighted sums of neighbours along an axis, the plain sums for equal weights; JAX only.
 
     Args:
@@ -129,17 +129,17 @@ def sliding_sum(array: Array, weights: tuple[float, ...], axis: int) -> Array:
 
 def weighted_sum(values: Array, weights: Array) -> Array:
     """Return the sum of `values * weights` over flat arrays; entries of weight zero add nothing, be they infinite."""
-    xp = library(values)
+    xp = array_namespace(values)
     if is_numpy(values):
         total = np.einsum("i,i->", values, weights)
         if np.isfinite(total):
             return total
-    return add_up(xp.where(xp.astype(weights, xp.bool), values, xp.zeros_like(values)) * weights)
+    return pairwise_sum(xp.where(xp.astype(weights, xp.bool), values, xp.zeros_like(values)) * weights)
 
 
-def largest(distances: Array, weights: Array) -> Array:
+def weighted_max(distances: Array, weights: Array) -> Array:
     """Return the largest entry of a flat array whose weight is not zero; 0 if there is none."""
-    xp = library(distances)
+    xp = array_namespace(distances)
 
     def whole(lengths: Array, masses: Array) -> Array:
         return xp.max(xp.where(xp.astype(masses, xp.bool), lengths, xp.zeros_like(lengths)))
@@ -153,10 +153,10 @@ def largest(distances: Array, weights: Array) -> Array:
     return sys.modules["jax"].lax.platform_dependent(distances, weights, cpu=in_chunks, default=whole)
 
 
-def any_weight(weights: Array) -> Array:
+def has_weight(weights: Array) -> Array:
     """Tell whether a flat array has an entry that is not zero."""
     if not compat.is_jax_array(weights):
-        return library(weights).any(weights)
+        return array_namespace(weights).any(weights)
     return _present(weights).any()
 
 
@@ -189,7 +189,7 @@ def _parts(function: Callable[[Array, Array], Array], distances: Array, weights:
     return jax.lax.fori_loop(0, count, lambda turn, parts: parts.at[order[turn]].set(part(order[turn])), parts)
 
 
-def smallest_covering(distances: Array, weights: Array, targets: Array) -> Array:
+def weighted_quantiles(distances: Array, weights: Array, targets: Array) -> Array:
     """Return for each target the smallest distance within which the weight reaches it; JAX only, exact to the bit.
 
     Floats that are not negative are ordered like the whole numbers of the same bits. So two bits of the answer are
@@ -208,11 +208,11 @@ def smallest_covering(distances: Array, weights: Array, targets: Array) -> Array
         limits = lax.bitcast_convert_type(xp.minimum(bounds, top), distances.dtype)
 
         def within(lengths: Array, masses: Array) -> Array:
-            inside = [add_up(xp.where(lengths <= limit, masses, 0)) for limit in limits.reshape(-1)]
+            inside = [pairwise_sum(xp.where(lengths <= limit, masses, 0)) for limit in limits.reshape(-1)]
             return xp.stack(inside).reshape(limits.shape)
 
         mass = lax.platform_dependent(
-            distances, weights, cpu=lambda d, w: add_up(_parts(within, d, w, present)), default=within
+            distances, weights, cpu=lambda d, w: pairwise_sum(_parts(within, d, w, present)), default=within
         )
         missed = (mass < targets[:, None]) | (mass <= 0)
         return low + size * xp.count_nonzero(missed, axis=1).astype(whole)

@@ -8,7 +8,7 @@ from typing import Any
 
 import array_api_compat as compat
 
-from mia_functional._array.backends import from_numpy, is_traced, library, on_host, place
+from mia_functional._array.backends import array_namespace, from_numpy, in_host_memory, is_traced, place
 from mia_functional.typing import Array, Namespace
 
 WIDE = ("complex128", "int64", "int32")
@@ -24,13 +24,13 @@ def zeros(xp: Namespace, shape: tuple[int, ...], dtype: Any, model: Array) -> Ar
     return xp.zeros(shape, dtype=dtype, device=None if is_traced(model) else place(model, shape))
 
 
-def along(xp: Namespace, values: Any, axis: int, model: Array) -> Array:
+def broadcast_along(xp: Namespace, values: Any, axis: int, model: Array) -> Array:
     """Return NumPy `values` as an array of the library that broadcasts against `model` from `axis` on."""
     shape = (1,) * axis + values.shape + (1,) * (model.ndim - axis - values.ndim)
     return from_numpy(values.reshape(shape), xp, model)
 
 
-def block(array: Array, start: Any, shape: tuple[int, ...]) -> Array:
+def take_block(array: Array, start: Any, shape: tuple[int, ...]) -> Array:
     """Return the block of `shape` along the leading axes that begins at `start`, which may be traced."""
     if compat.is_jax_array(array):
         lax = sys.modules["jax"].lax
@@ -49,7 +49,7 @@ def clamp(number: Any, high: int) -> Any:
 def stack(first: Array, others: Iterable[Array], count: int) -> Array:
     """Return `count` arrays of one shape, the `first` and the `others`, as one: each is written as it comes."""
     parts = chain([first], others)
-    xp = library(first)
+    xp = array_namespace(first)
     if compat.is_jax_array(first):
         return xp.stack(list(parts))
     result = zeros(xp, (count, *first.shape), first.dtype, first)
@@ -60,7 +60,7 @@ def stack(first: Array, others: Iterable[Array], count: int) -> Array:
 
 def concat(parts: list[Array], axis: int) -> Array:
     """Return arrays joined along an axis; NumPy moves all channels of a voxel as one element where there is one."""
-    first, xp = parts[0], library(parts[0])
+    first, xp = parts[0], array_namespace(parts[0])
     if compat.is_numpy_array(first):
         wide = next((kind for kind in WIDE if first.shape[-1] * first.itemsize % xp.dtype(kind).itemsize == 0), None)
         if wide and all(part.strides[-1] == part.itemsize for part in parts):
@@ -96,10 +96,10 @@ def update_block(array: Array, start: Any, function: Callable[..., Array], *oper
         lax = sys.modules["jax"].lax
         return lax.dynamic_update_slice(array, function(lax.dynamic_slice(array, corner, shape), *operands), corner)
     target = array[tuple(slice(int(low), int(low) + size) for low, size in zip(corner, shape, strict=True))]
-    if not (on_host(array) and on_host(operands[0])):
-        target[...] = function(library(array).concat([target], axis=0), *operands)
+    if not (in_host_memory(array) and in_host_memory(operands[0])):
+        target[...] = function(array_namespace(array).concat([target], axis=0), *operands)
         return array
-    xp = library(array)
+    xp = array_namespace(array)
     for part in _parts(shape):
         block = xp.asarray(target[part], copy=True)
         target[part] = function(block, *(_broadcast_part(operand, part) for operand in operands))
@@ -138,17 +138,20 @@ def update_points(array: Array, places: Array, function: Callable[[Array], Array
         return array.at[index].set(function(array[index]), unique_indices=True)
     if compat.is_numpy_array(array) or compat.is_torch_array(array) or compat.is_cupy_array(array):
         index = tuple(
-            from_numpy(places[:, axis].astype("int64"), library(array), array) for axis in range(places.shape[1])
+            from_numpy(places[:, axis].astype("int64"), array_namespace(array), array)
+            for axis in range(places.shape[1])
         )
         array[index] = function(array[index])
         return array
     rows = [(*map(int, row), ...) for row in places]
-    entries = function(library(array).stack([array[row] for row in rows]))
+    entries = function(array_namespace(array).stack([array[row] for row in rows]))
     for position, row in enumerate(rows):
         array[row] = entries[position, ...]
     return array
 
 
-def spread(values: Array, model: Array) -> Array:
+def broadcast_like(values: Array, model: Array) -> Array:
     """Return values that broadcast against `model` in its shape: written out where operations are not fused."""
-    return values if compat.is_jax_array(values) else library(model).zeros_like(model, dtype=values.dtype) + values
+    if compat.is_jax_array(values):
+        return values
+    return array_namespace(model).zeros_like(model, dtype=values.dtype) + values

@@ -81,7 +81,7 @@ def dimensions(function: str, argument: str, shape: Shape, allowed: tuple[int, .
 
 def spacing(function: str, value: object, ndim: int) -> Spacing:
     """Return `value` as a spacing of `ndim` positive, finite floats."""
-    entries = floats(function, "spacing", value)
+    entries = float_tuple(function, "spacing", value)
     if len(entries) != ndim:
         raise ValueError(f"{function}: spacing has {len(entries)} entries, array has {ndim} axes.")
     low, high = SPACING_RANGE
@@ -93,7 +93,7 @@ def spacing(function: str, value: object, ndim: int) -> Spacing:
     return entries
 
 
-def floats(function: str, argument: str, value: object) -> tuple[float, ...]:
+def float_tuple(function: str, argument: str, value: object) -> tuple[float, ...]:
     """Return a sequence of numbers as a tuple of Python floats."""
     if isinstance(value, str | bytes):
         invalid_kind(function, argument, "be a sequence of numbers", repr(value))
@@ -103,12 +103,12 @@ def floats(function: str, argument: str, value: object) -> tuple[float, ...]:
         invalid_kind(function, argument, "be a sequence of numbers", repr(value))
 
 
-def integers(
+def integer_tuple(
     function: str, argument: str, value: object, *, length: int | None = None, minimum: int
 ) -> tuple[int, ...]:
     """Return a sequence of whole numbers, each at least `minimum`, as a tuple of Python ints."""
     if not isinstance(value, Sequence) or isinstance(value, str) or not all(is_integer(entry) for entry in value):
-        invalid_kind(function, argument, "be a sequence of whole numbers", described(value))
+        invalid_kind(function, argument, "be a sequence of whole numbers", describe(value))
     entries = tuple(int(entry) for entry in value)
     if length is not None and len(entries) != length:
         invalid_value(function, argument, f"have {length} entries, one per axis", entries)
@@ -135,14 +135,14 @@ def is_integer(value: Any) -> bool:
     return single and getattr(getattr(value, "dtype", None), "kind", "i") in "iu"
 
 
-def is_span(value: Any) -> TypeGuard[slice]:
+def is_integer_slice(value: Any) -> TypeGuard[slice]:
     """Tell whether a value is a slice of whole numbers; each may be left out."""
     return isinstance(value, slice) and all(
         part is None or is_integer(part) for part in (value.start, value.stop, value.step)
     )
 
 
-def choice(function: str, argument: str, value: object, options: Sequence[str]) -> None:
+def one_of(function: str, argument: str, value: object, options: Sequence[str]) -> None:
     """Refuse what is not one of several words."""
     if value not in options:
         invalid_value(function, argument, f"be one of {', '.join(options)}", repr(value))
@@ -178,23 +178,23 @@ def number(function: str, argument: str, value: object) -> float:
     try:
         return float(value)  # type: ignore[arg-type]
     except (TypeError, ValueError):
-        invalid_kind(function, argument, "be a number", described(value))
+        invalid_kind(function, argument, "be a number", describe(value))
     except OverflowError:
         invalid_value(function, argument, "be a number that float64 holds", "one that is larger")
 
 
-def shaped(function: str, argument: str, value: object) -> None:
+def require_shape(function: str, argument: str, value: object) -> None:
     """Refuse what has no shape, as lists have none."""
     if not hasattr(value, "shape"):
         invalid_kind(function, argument, "be an array", type(value).__name__)
 
 
-def call(function: str, argument: str, value: object, examples: str) -> None:
+def require_callable(function: str, argument: str, value: object, examples: str) -> None:
     """Refuse what cannot be called where a function is wanted."""
     if not callable(value):
-        invalid_kind(function, argument, f"be a function such as {examples}", described(value))
+        invalid_kind(function, argument, f"be a function such as {examples}", describe(value))
 
 
-def described(value: object) -> str:
+def describe(value: object) -> str:
     """Return how a value looks in a message: arrays by their shape."""
     return f"an array of shape {tuple(value.shape)}" if hasattr(value, "shape") else repr(value)

@@ -15,7 +15,7 @@ AHEAD = 4
 """How many items are submitted before the first is awaited, where the executor does not tell its size."""
 
 
-def ordered(
+def map_ordered(
     function: Callable[[Item], Outcome], items: Iterable[Item], *, executor: Executor | None = None
 ) -> Iterator[Outcome]:
     """Yield `function(item)` for every item, in their order.
@@ -27,7 +27,7 @@ def ordered(
             fails, or the iterator is closed, those that wait are cancelled.
 
     Example:
-        >>> list(ordered(abs, [-1, 2, -3]))
+        >>> list(map_ordered(abs, [-1, 2, -3]))
         [1, 2, 3]
     """
     if executor is None:

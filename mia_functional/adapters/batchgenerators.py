@@ -35,7 +35,7 @@ def lift(transform: Callable[..., Any], *, image: str = "images", labels: str | 
     Raises:
         ValueError: The sample, when it comes, lacks a category, or image and labels differ in spatial shape.
     """
-    checks.call("lift", "transform", transform, "`MirrorTransform()`")
+    checks.require_callable("lift", "transform", transform, "`MirrorTransform()`")
     return partial(_apply, transform, image, () if labels is None else (labels,))
 
 

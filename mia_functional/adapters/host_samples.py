@@ -33,7 +33,7 @@ def from_host(arrays: Mapping[str, Any], sample: Mapping[str, Any], labels: tupl
     result = {}
     for name, values in arrays.items():
         old = sample[name]
-        xp = _array.library(old)
+        xp = _array.array_namespace(old)
         kept = name in labels or _array.dtype_kind(old) == "float"
         dtype = old.dtype if kept else _array.accumulator_dtype(old)
         result[name] = xp.astype(_array.from_numpy(values, xp, old), dtype, copy=False)
@@ -44,13 +44,13 @@ def seed(function: str, rng: Any) -> tuple[int, dict[str, Any]]:
     """Return a seed for another library's global numbers, and the sample's `rng` afterwards: the rest of a JAX key."""
     if _array.is_traced(rng):
         checks.invalid_kind(function, "rng", "be known, as other libraries do not trace", "a traced key")
-    source, rest = _array.split(function, rng, 2)
-    return int(_array.integers(source, 0, 2**31 - 2, ())), {"rng": rest}
+    source, rest = _array.split_rng(function, rng, 2)
+    return int(_array.random_integers(source, 0, 2**31 - 2, ())), {"rng": rest}
 
 
 def _image_on_host(function: str, name: str, image: Array) -> Any:
     """Return an image of any library as NumPy floats: float64 stays, anything else becomes float32."""
-    xp = _array.namespace(function, **{name: image})
+    xp = _array.checked_namespace(function, **{name: image})
     if _array.is_traced(image):
         checks.invalid_kind(function, name, "be known, as other libraries do not trace", "a traced array")
     if _array.dtype_kind(image) not in ("bool", "integer", "float"):
@@ -60,7 +60,7 @@ def _image_on_host(function: str, name: str, image: Array) -> Any:
 
 def _labels_on_host(function: str, name: str, labels: Array) -> Any:
     """Return a label map of any library as NumPy integers; unsigned ones of 16 bits and more become int64."""
-    _array.namespace(function, **{name: labels})
+    _array.checked_namespace(function, **{name: labels})
     if _array.is_traced(labels) or _array.dtype_kind(labels) not in ("bool", "integer"):
         return _image_on_host(function, name, labels)
     array = _array.to_numpy(labels)

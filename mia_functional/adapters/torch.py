@@ -31,7 +31,7 @@ def tensors(batch: Mapping[str, Any], *, channels_first: bool = True, device: An
         torch.Size([2, 3, 4, 5])
     """
     if not isinstance(batch, Mapping):
-        checks.invalid_kind("tensors", "batch", "be a dictionary of arrays by category", checks.described(batch))
+        checks.invalid_kind("tensors", "batch", "be a dictionary of arrays by category", checks.describe(batch))
     arrays = {name: value for name, value in batch.items() if isinstance(value, np.ndarray)}
     if channels_first:
         place = 0 if isinstance(batch.get("subject"), str) else 1

@@ -40,7 +40,7 @@ def lift(
     Raises:
         ValueError: The sample, when it comes, lacks a category, or images and labels differ in spatial shape.
     """
-    checks.call("lift", "transform", transform, "`torchio.RandomAffine()`")
+    checks.require_callable("lift", "transform", transform, "`torchio.RandomAffine()`")
     return partial(_apply, transform, images, labels)
 
 

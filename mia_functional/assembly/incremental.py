@@ -32,9 +32,9 @@ def start(patch: Array, shape: Shape, *, reduction: Reduction = mean) -> Any:
         >>> finish(state).tolist()
         [1.0, 2.0, 3.0]
     """
-    _array.namespace("start", patch=patch)
+    _array.checked_namespace("start", patch=patch)
     check_reduction("start", reduction)
-    size = checks.integers("start", "shape", shape, minimum=1)
+    size = checks.integer_tuple("start", "shape", shape, minimum=1)
     if any(part > room for part, room in zip(patch.shape, size, strict=False)) or patch.ndim < len(size):
         checks.invalid_value("start", "patch", f"fit into the volume, {size}", tuple(patch.shape))
     return reduction.start(patch, (*size, *patch.shape[len(size) :]))
@@ -59,7 +59,7 @@ def add(state: Any, patch: Array, place: Placement, *, reduction: Reduction = me
     """
     check_reduction("add", reduction)
     if not isinstance(place, Placement):
-        checks.invalid_kind("add", "place", "be a Placement, from `placements`", checks.described(place))
+        checks.invalid_kind("add", "place", "be a Placement, from `placements`", checks.describe(place))
     return added("add", state, patch, place, reduction)
 
 

@@ -45,9 +45,9 @@ def is_stacked(patches: Any, indices: Any, shape: Shape) -> bool:
 def of_stacked(patches: Array, indices: Any, shape: Shape, window: Window, reduction: Reduction) -> Array:
     """Return the volume of such patches; one program for all windows."""
     (ends,) = all_ends(indices.grids, shape, window)
-    lines = [_array.from_numpy(np.stack(end.lines), _array.library(patches), patches) for end in ends]
+    lines = [_array.from_numpy(np.stack(end.lines), _array.array_namespace(patches), patches) for end in ends]
     starts = tuple(tuple(end.starts) for end in ends)
-    return _array.compiled(_volume, patches, *lines, starts=starts, shape=shape, reduction=reduction)
+    return _array.jit_call(_volume, patches, *lines, starts=starts, shape=shape, reduction=reduction)
 
 
 def _volume(patches: Array, *lines: Array, starts: Starts, shape: Shape, reduction: Reduction) -> Array:
@@ -75,50 +75,50 @@ class Layer(NamedTuple):
 
 def _mean(patches: Array, lines: tuple[Array, ...], starts: Starts, shape: Shape) -> Array:
     """Return the mean, plane by plane."""
-    xp, axes = _array.library(patches), len(shape)
+    xp, axes = _array.array_namespace(patches), len(shape)
     channels = patches.shape[axes + 1 :]
     parts = in_rows(xp.reshape(patches, (len(starts[0]), -1, *patches.shape[1:])), axes + 2)
     width = math.prod(channels)
     volume = _array.zeros(xp, (*shape[:-1], shape[-1] * width), _array.accumulator_dtype(patches), patches)
-    first, *others = (_array.moved(line, volume) for line in lines)
+    first, *others = (_array.asarray_like(line, volume) for line in lines)
     columns = _wider(_places(starts[1:], tuple(others)), width)
     layers = [Layer(number, low, first[number, ...]) for number, low in enumerate(starts[0])]
     size = patches.shape[1]
     for low, high in pairwise(sorted({cut for begin in starts[0] for cut in (begin, begin + size)})):
         here = [layer for layer in layers if layer.start <= low < layer.start + size]
         fill = partial(_fill_plane, parts, here, columns, low)
-        volume = _array.loop(xp, high - low, fill, volume, unroll=1)
+        volume = _array.fori_loop(xp, high - low, fill, volume, unroll=1)
     return xp.reshape(volume, (*shape, *channels))
 
 
 def in_rows(array: Array, axes: int) -> Array:
     """Return an array with everything behind its first axes, the channels, in one row with the last of these."""
-    return _array.library(array).reshape(array, (*array.shape[: axes - 1], math.prod(array.shape[axes - 1 :])))
+    return _array.array_namespace(array).reshape(array, (*array.shape[: axes - 1], math.prod(array.shape[axes - 1 :])))
 
 
 def _wider(places: Placement, width: int) -> Placement:
     """Return places in a volume, of two axes at least, whose last axis has `width` entries for each of before."""
     last = places.lines[-1]
-    xp = _array.library(last)
+    xp = _array.array_namespace(last)
     steps = np.array([1] * (places.start.shape[1] - 1) + [width], dtype=np.int32)
     return Placement(xp.asarray(places.start * steps), (*places.lines[:-1], xp.repeat(last, width, axis=2)))
 
 
 def _fill_plane(parts: Array, layers: list[Layer], columns: Placement, low: int, step: Array, volume: Array) -> Array:
     """Return a volume with the plane at `low + step` written, the mean of some layers of all columns of patches."""
-    xp, position, shape = _array.library(volume), low + step, parts.shape[3:]
+    xp, position, shape = _array.array_namespace(volume), low + step, parts.shape[3:]
 
     def bring(column: Array, plane: Array) -> Array:
         corner = tuple(columns.start[column, axis] for axis in range(len(shape)))
-        block, below = _array.block(plane, corner, shape), _before(columns.lines, column, 0.0)
+        block, below = _array.take_block(plane, corner, shape), _before(columns.lines, column, 0.0)
         for layer in layers:
             depth = position - layer.start
-            part = xp.reshape(_array.block(parts, (layer.number, column, depth), (1, 1, 1)), shape)
-            before, own = _array.block(layer.line, (0, depth), (2, 1))
+            part = xp.reshape(_array.take_block(parts, (layer.number, column, depth), (1, 1, 1)), shape)
+            before, own = _array.take_block(layer.line, (0, depth), (2, 1))
             block = toward(xp, block, part, 1 + before + own * below)
         return _array.set_block(plane, corner, block)
 
-    plane = _array.loop(xp, columns.start.shape[0], bring, xp.zeros_like(volume[0, ...]), unroll=1)
+    plane = _array.fori_loop(xp, columns.start.shape[0], bring, xp.zeros_like(volume[0, ...]), unroll=1)
     return _array.set_block(volume, (position,), plane[None, ...])
 
 
@@ -141,17 +141,17 @@ def add_batch(state: Array, patches: Array, places: Placement) -> Array:
         patches: `(count, *patch, ...)`, patches of a grid in its order.
         places: `count` of them.
     """
-    xp, (count, axes) = _array.library(state), places.start.shape
+    xp, (count, axes) = _array.array_namespace(state), places.start.shape
     volume, parts = in_rows(state, axes), in_rows(patches, axes + 1)
-    lines = tuple(_array.moved(line, state) for line in places.lines)
+    lines = tuple(_array.asarray_like(line, state) for line in places.lines)
     start, (first, *others), *_ = _wider(Placement(places.start, lines), math.prod(state.shape[axes:]))
     size, *plane = parts.shape[1:]
 
     def bring(step: Array, volume: Array) -> Array:
         row, depth = step % count, size - 1 - step // count
         corner = (start[row, 0] + depth, *(start[row, axis] for axis in range(1, axes)))
-        block, part = _array.block(volume, corner, (1, *plane)), _array.block(parts, (row, depth), (1, 1))
+        block, part = _array.take_block(volume, corner, (1, *plane)), _array.take_block(parts, (row, depth), (1, 1))
         divisor = 1 + _before(tuple(others), row, first[row, 0, depth])
         return _array.set_block(volume, corner, toward(xp, block, xp.reshape(part, (1, *plane)), divisor[None, ...]))
 
-    return xp.reshape(_array.loop(xp, count * size, bring, volume, unroll=1), state.shape)
+    return xp.reshape(_array.fori_loop(xp, count * size, bring, volume, unroll=1), state.shape)

@@ -76,8 +76,8 @@ def placements(indices: Indices, shape: Shape, *, window: Window = uniform) -> t
         >>> places.start.tolist()
         [[0], [2]]
     """
-    size = checks.integers("placements", "shape", shape, minimum=1)
-    checks.call("placements", "window", window, "`gaussian`")
+    size = checks.integer_tuple("placements", "shape", shape, minimum=1)
+    checks.require_callable("placements", "window", window, "`gaussian`")
     grids = indices.grids if isinstance(indices, Indices) else ()
     if not grids or not all(is_inside(grid, size) for grid in grids):
         needed = f"be grids of equal patches inside of {size}"
@@ -235,7 +235,7 @@ def spans(function: str, index: Index, shape: Shape) -> list[tuple[int, int]]:
     """Return the start and the stop along each axis; refuse an index that does not belong to the volume."""
     if not isinstance(index, tuple) or not all(map(_is_entry, index)):
         needed = "hold tuples of integers, and of slices with a start and a stop"
-        checks.invalid_kind(function, "indices", needed, checks.described(index))
+        checks.invalid_kind(function, "indices", needed, checks.describe(index))
     if len(index) != len(shape):
         checks.invalid_value(function, "indices", f"have {len(shape)} entries, one per axis", len(index))
     found = [_span(entry) for entry in index]
@@ -246,7 +246,7 @@ def spans(function: str, index: Index, shape: Shape) -> list[tuple[int, int]]:
 
 def _is_entry(entry: Any) -> bool:
     """Tell whether an entry of an index is a position, or a slice of positions that follow each other."""
-    whole = checks.is_span(entry) and None not in (entry.start, entry.stop) and entry.step in (None, 1)
+    whole = checks.is_integer_slice(entry) and None not in (entry.start, entry.stop) and entry.step in (None, 1)
     return whole or checks.is_integer(entry)
 
 

@@ -46,19 +46,19 @@ def check_reduction(function: str, reduction: object) -> None:
     """Refuse what is no reduction."""
     if not isinstance(reduction, Reduction):
         needed = "be a Reduction such as `mean` or `vote(labels)`"
-        checks.invalid_kind(function, "reduction", needed, checks.described(reduction))
+        checks.invalid_kind(function, "reduction", needed, checks.describe(reduction))
 
 
 def _sums(patch: Array, shape: Shape) -> Array:
     """Return zeros in the dtype of sums."""
     if _array.dtype_kind(patch) in ("complex", "other"):
         checks.invalid_kind("assembly", "patches", "hold real numbers", f"dtype {patch.dtype}")
-    return _array.zeros(_array.library(patch), shape, _array.accumulator_dtype(patch), patch)
+    return _array.zeros(_array.array_namespace(patch), shape, _array.accumulator_dtype(patch), patch)
 
 
 def _zeros(patch: Array, shape: Shape) -> Array:
     """Return zeros in the dtype of the patch."""
-    return _array.zeros(_array.library(patch), shape, patch.dtype, patch)
+    return _array.zeros(_array.array_namespace(patch), shape, patch.dtype, patch)
 
 
 def _lowest(patch: Array, shape: Shape) -> Array:
@@ -66,7 +66,7 @@ def _lowest(patch: Array, shape: Shape) -> Array:
     kind = _array.dtype_kind(patch)
     if kind not in ("float", "integer"):
         checks.invalid_kind("maximum", "patches", "hold real numbers", f"dtype {patch.dtype}")
-    low = -math.inf if kind == "float" else _array.library(patch).iinfo(patch.dtype).min
+    low = -math.inf if kind == "float" else _array.array_namespace(patch).iinfo(patch.dtype).min
     volume = _zeros(patch, shape)
     volume += low
     return volume
@@ -79,7 +79,7 @@ def _itself(state: Array) -> Array:
 
 def _blend(state: Array, patch: Array, place: Placement) -> Array:
     """Return means with a patch brought in: each changes by its distance to the patch over `d` (see `places`)."""
-    xp = _array.library(state)
+    xp = _array.array_namespace(state)
     if place.divisor is not None:
         return _array.update_block(state, place.start, partial(toward, xp), patch, _beside(place.divisor, patch, state))
     even = _even(place.lines)
@@ -87,9 +87,11 @@ def _blend(state: Array, patch: Array, place: Placement) -> Array:
         return _array.set_block(state, place.start, xp.astype(patch, state.dtype, copy=False))
     if even:
         return _array.update_block(state, place.start, partial(toward, xp, divisor=even), patch)
-    first, *others = [_array.moved(line, state) for line in place.lines]
+    first, *others = [_array.asarray_like(line, state) for line in place.lines]
     nothing = _array.zeros(xp, (1,) * patch.ndim, state.dtype, state)
-    base, *slopes = (_array.spread(part, patch[:1, ...]) for part in _planes(nothing, others, first.shape[0] - 1))
+    base, *slopes = (
+        _array.broadcast_like(part, patch[:1, ...]) for part in _planes(nothing, others, first.shape[0] - 1)
+    )
     for low, high, rises in _steps(place.lines[0], state):
         part, begin = patch[low:high, ...], (place.start[0] + low, *place.start[1:])
         state = _array.update_block(state, begin, partial(toward, xp), part, _divisor(base, slopes, rises))
@@ -117,8 +119,8 @@ def _even(lines: tuple[Array, ...]) -> float:
 
 def _beside(values: Array, patch: Array, state: Array) -> Array:
     """Return a value for every voxel in the library and dtype of a state, with all axes of a patch."""
-    own = _array.moved(values, state)
-    return _array.library(state).reshape(own, (*own.shape, *(1,) * (patch.ndim - own.ndim)))
+    own = _array.asarray_like(values, state)
+    return _array.array_namespace(state).reshape(own, (*own.shape, *(1,) * (patch.ndim - own.ndim)))
 
 
 def _steps(line: Array, state: Array) -> list[tuple[int, int, list[float]]]:
@@ -126,7 +128,7 @@ def _steps(line: Array, state: Array) -> list[tuple[int, int, list[float]]]:
 
     They are few without a window; `d` is then computed once for many planes that are worked on in turn.
     """
-    if not (_array.is_numpy(line) and _array.on_host(state)):
+    if not (_array.is_numpy(line) and _array.in_host_memory(state)):
         return []
     size = line.shape[1]
     cuts = [0, *(np.flatnonzero((np.diff(line) != 0).any(axis=0)) + 1).tolist(), size]
@@ -145,7 +147,7 @@ def _divisor(base: Array, slopes: Sequence[Array], rises: Sequence[Any]) -> Arra
 
 def _planes(nothing: Array, lines: list[Array], count: int) -> list[Array]:
     """Return `d` on a plane as a base, and slopes for `count` lines of the first axis."""
-    xp = _array.library(nothing)
+    xp = _array.array_namespace(nothing)
     below, slopes = nothing, [nothing + 1] * count
     for axis, line in enumerate(lines, start=1):
         shape = (*(1,) * axis, -1, *(1,) * (nothing.ndim - axis - 1))
@@ -165,7 +167,7 @@ def toward(xp: Namespace, block: Array, part: Array, divisor: Array) -> Array:
 
 def _sum(state: Array, patch: Array, place: Placement) -> Array:
     """Return sums with a patch added, promoted first."""
-    return _array.update_block(state, place.start, partial(_plus, _array.library(state)), patch)
+    return _array.update_block(state, place.start, partial(_plus, _array.array_namespace(state)), patch)
 
 
 def _plus(xp: Namespace, block: Array, part: Array) -> Array:
@@ -178,7 +180,7 @@ def _write(state: Array, patch: Array, place: Placement) -> Array:
     """Return a volume with a patch written over what was there, except where that comes later."""
     if place.newest is None:
         return _array.set_block(state, place.start, patch)
-    xp = _array.library(state)
+    xp = _array.array_namespace(state)
     newest = xp.astype(_beside(place.newest, patch, state), xp.bool)
     return _array.update_block(
         state, place.start, lambda block, part, newest: xp.where(newest, part, block), patch, newest
@@ -187,12 +189,12 @@ def _write(state: Array, patch: Array, place: Placement) -> Array:
 
 def _raise(state: Array, patch: Array, place: Placement) -> Array:
     """Return a volume with the larger of its own values and those of a patch."""
-    return _array.update_block(state, place.start, _array.library(state).maximum, patch)
+    return _array.update_block(state, place.start, _array.array_namespace(state).maximum, patch)
 
 
 def _no_votes(labels: tuple[int, ...], patch: Array, shape: Shape) -> Array:
     """Return a count of zero for every voxel and label."""
-    xp = _array.library(patch)
+    xp = _array.array_namespace(patch)
     if _array.dtype_kind(patch) != "integer":
         checks.invalid_kind("vote", "patches", "hold integer labels", f"dtype {patch.dtype}")
     if any(not xp.iinfo(patch.dtype).min <= label <= xp.iinfo(patch.dtype).max for label in labels):
@@ -202,23 +204,23 @@ def _no_votes(labels: tuple[int, ...], patch: Array, shape: Shape) -> Array:
 
 def _cast(labels: tuple[int, ...], state: Array, patch: Array, place: Placement) -> Array:
     """Return counts with the votes of a patch; refuse other labels where they can be seen."""
-    xp = _array.library(patch)
+    xp = _array.array_namespace(patch)
     votes = xp.stack([patch == label for label in labels], axis=-1)
     if not _array.is_traced(patch) and not bool(xp.all(xp.any(votes, axis=-1))):
         others = sorted(set(np.unique(_array.to_numpy(patch)).tolist()).difference(labels))
         checks.invalid_value("vote", "patches", f"hold only the labels {labels}", others)
-    return _array.reuse(_count, state, votes, place)
+    return _array.jit_call_donating(_count, state, votes, place)
 
 
 def _count(state: Array, votes: Array, place: Placement) -> Array:
     """Return counts with votes added."""
-    xp = _array.library(state)
+    xp = _array.array_namespace(state)
     return _array.update_block(state, place.start, lambda block, part: _plus(xp, block, part & (block < VOTES)), votes)
 
 
 def _elect(labels: tuple[int, ...], state: Array) -> Array:
     """Return the label with the most votes; of equal ones the first."""
-    xp = _array.library(state)
+    xp = _array.array_namespace(state)
     best = state[..., 0]
     winner = xp.full_like(best, labels[0], dtype=xp.int32)
     for place, label in enumerate(labels[1:], start=1):
@@ -228,16 +230,16 @@ def _elect(labels: tuple[int, ...], state: Array) -> Array:
     return winner
 
 
-mean = Reduction(name="mean", start=_sums, add=partial(_array.reuse, _blend), finish=_itself, weighted=True)
+mean = Reduction(name="mean", start=_sums, add=partial(_array.jit_call_donating, _blend), finish=_itself, weighted=True)
 """The mean of all predictions of a voxel, weighted by the window; not a number where infinite ones meet."""
 
-total = Reduction(name="total", start=_sums, add=partial(_array.reuse, _sum), finish=_itself)
+total = Reduction(name="total", start=_sums, add=partial(_array.jit_call_donating, _sum), finish=_itself)
 """The sum of all predictions of a voxel."""
 
-last = Reduction(name="last", start=_zeros, add=partial(_array.reuse, _write), finish=_itself, ordered=True)
+last = Reduction(name="last", start=_zeros, add=partial(_array.jit_call_donating, _write), finish=_itself, ordered=True)
 """The prediction that comes last in the order of the indices."""
 
-maximum = Reduction(name="maximum", start=_lowest, add=partial(_array.reuse, _raise), finish=_itself)
+maximum = Reduction(name="maximum", start=_lowest, add=partial(_array.jit_call_donating, _raise), finish=_itself)
 """The largest prediction of a voxel."""
 
 
@@ -261,7 +263,7 @@ def vote(labels: Sequence[int]) -> Reduction:
         >>> vote((0, 1)).name
         'vote'
     """
-    chosen = checks.integers("vote", "labels", labels, minimum=-(2**31))
+    chosen = checks.integer_tuple("vote", "labels", labels, minimum=-(2**31))
     if not chosen or len(set(chosen)) < len(chosen) or max(chosen) >= 2**31:
         checks.invalid_value("vote", "labels", "be different whole numbers of at most 32 bits", chosen)
     return _vote(chosen)

@@ -58,21 +58,21 @@ def sliding_window(
         >>> sliding_window(lambda batch: 2 * batch, np.arange(5.0), (3,)).tolist()
         [0.0, 2.0, 4.0, 6.0, 8.0]
     """
-    _array.namespace("sliding_window", volume=volume)
-    patch = checks.integers("sliding_window", "patch_shape", patch_shape, minimum=1)
+    _array.checked_namespace("sliding_window", volume=volume)
+    patch = checks.integer_tuple("sliding_window", "patch_shape", patch_shape, minimum=1)
     number = checks.integer("sliding_window", "batch_size", batch_size, minimum=1)
     size = tuple(volume.shape[: len(patch)])
     if len(size) < len(patch):
         checks.invalid_value("sliding_window", "patch_shape", f"have at most {volume.ndim} entries", patch)
     padded = tuple(map(max, size, patch))
-    checks.call("sliding_window", "function", function, "a network")
+    checks.require_callable("sliding_window", "function", function, "a network")
     stride = tuple(max(voxels // 2, 1) for voxels in patch) if step is None else step
     grid = patches(padded, patch, step=stride)
     if any(part > voxels for part, voxels in zip(np.broadcast_to(stride, len(patch)), patch, strict=True)):
         checks.invalid_value("sliding_window", "step", f"be at most the patch, {patch}", step)
     (places,) = placements(grid, padded, window=window)
     whole = extract(volume, tuple(slice(0, voxels) for voxels in padded)) if padded != size else volume
-    run = partial(_array.program, _scanned) if _array.is_jax(volume) else _looped
+    run = partial(_array.jit_call_network, _scanned) if _array.is_jax(volume) else _looped
     return run(function, whole, places, shape=padded, number=number)[(*map(slice, size), ...)]
 
 
@@ -96,7 +96,7 @@ def _looped(
     """Return the assembled predictions of all windows, batch by batch."""
     state: Any = None
     outputs: Any = None
-    read = partial(_array.block, volume, shape=extent(places))
+    read = partial(_array.take_block, volume, shape=extent(places))
     for low in range(0, len(places.start), number):
         rows = each_column(places, itemgetter(slice(low, low + number)))
         outputs = _predictions(function, read, rows)
@@ -118,8 +118,8 @@ def _scanned(
         return (add if len(shape) == 1 else add_batch)(state, predict(batch), batch)
 
     some = each_column(places, itemgetter(slice(0, number)))
-    like = _array.result_like(lambda _: predict(some), volume)
-    model = _array.zeros(_array.library(volume), like.shape[1:], like.dtype, volume)
+    like = _array.eval_shape(lambda _: predict(some), volume)
+    model = _array.zeros(_array.array_namespace(volume), like.shape[1:], like.dtype, volume)
     state = start(model, shape)
     if whole:
         batches = each_column(places, lambda column: column[:whole].reshape(-1, number, *column.shape[1:]))
@@ -134,5 +134,5 @@ def _read(rows: Array, shape: Shape, patch: Shape, start: Array) -> Array:
     axes = len(patch)
     width, last = math.prod(shape[axes:]), axes - 1
     corner = (*(start[axis] for axis in range(last)), start[last] * width)
-    part = _array.block(rows, corner, (*patch[:last], patch[last] * width))
-    return _array.library(rows).reshape(part, (*patch, *shape[axes:]))
+    part = _array.take_block(rows, corner, (*patch[:last], patch[last] * width))
+    return _array.array_namespace(rows).reshape(part, (*patch, *shape[axes:]))

@@ -120,7 +120,7 @@ def _finished(
         begin = int(place.start[0])
         for position in range(done, begin):
             yield position, _row(ring, position % depth), part
-            ring = _array.reuse(_array.set_block, ring, (position % depth,), blank)
+            ring = _array.jit_call_donating(_array.set_block, ring, (position % depth,), blank)
         done = begin
         for piece, where in _pieces(part, place, depth):
             ring = added("assemble_planes", ring, piece, where, reduction)
@@ -128,12 +128,12 @@ def _finished(
         checks.invalid_value("assemble_planes", "patches", "hold at least one patch", "none")
     for position in range(done, shape[0]):
         yield position, _row(ring, position % depth), part
-        ring = _array.reuse(_array.set_block, ring, (position % depth,), blank)
+        ring = _array.jit_call_donating(_array.set_block, ring, (position % depth,), blank)
 
 
 def _row(ring: Array, row: int) -> Array:
     """Return a copy of one plane of a ring."""
-    return _array.library(ring).asarray(ring[row, ...], copy=True)
+    return _array.array_namespace(ring).asarray(ring[row, ...], copy=True)
 
 
 def _pieces(part: Array, place: Placement, depth: int) -> Iterator[tuple[Array, Placement]]:

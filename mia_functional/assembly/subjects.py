@@ -116,7 +116,7 @@ def assemble_subjects(
             voxels remain uncovered.
     """
     check_reduction("assemble_subjects", reduction)
-    checks.call("assemble_subjects", "window", window, "`gaussian`")
+    checks.require_callable("assemble_subjects", "window", window, "`gaussian`")
     waiting = dict(_waiting(samples, margin))
     begun: dict[str, Begun] = {}
     for batch in _each(predictions):
@@ -163,7 +163,7 @@ def _each(predictions: Iterable[tuple[Mapping[str, Any], Any]]) -> Iterator[Batc
             actual = f"{', '.join(map(str, sample))} and {len(outputs)} outputs"
             checks.invalid_value("assemble_subjects", "predictions", needed, actual)
         for output in outputs.values():
-            _array.namespace("assemble_subjects", predictions=output)
+            _array.checked_namespace("assemble_subjects", predictions=output)
         if isinstance(sample["subject"], str):
             alone = {name: output[None, ...] for name, output in outputs.items()}
             yield Batch(sample["subject"], [0], [sample["index"]], alone)

@@ -96,13 +96,13 @@ def checked_request(
 ) -> Shape:
     """Return the shape of a volume; refuse kinds of arguments that would fail somewhere within."""
     check_reduction(function, reduction)
-    checks.call(function, "window", window, "`gaussian`")
+    checks.require_callable(function, "window", window, "`gaussian`")
     for argument, value, needed in (("patches", patches, "an array or arrays"), ("indices", indices, "indices")):
         if not isinstance(value, Iterable) and not hasattr(value, "shape"):
-            checks.invalid_kind(function, argument, f"be {needed} one after the other", checks.described(value))
+            checks.invalid_kind(function, argument, f"be {needed} one after the other", checks.describe(value))
     if getattr(patches, "ndim", 1) == 0:
         checks.invalid_value(function, "patches", "have an axis for the patches", "a single number")
-    return checks.integers(function, "shape", shape, minimum=1)
+    return checks.integer_tuple(function, "shape", shape, minimum=1)
 
 
 def paired(function: str, patches: Any, walked: Iterator[Any]) -> Iterator[tuple[Array, Any]]:
@@ -125,7 +125,7 @@ def alike(function: str, first: Array, patch: Array) -> None:
     if patch is not first and type(patch) is type(first) and patch.dtype == first.dtype:
         return
     argument = PATCHES.get(function, "patches")
-    kinds = [(_array.namespace(function, **{argument: array}), array.dtype) for array in (first, patch)]
+    kinds = [(_array.checked_namespace(function, **{argument: array}), array.dtype) for array in (first, patch)]
     if kinds[0] != kinds[1]:
         needed = f"be of one library and dtype, {type(first).__name__} of {first.dtype}"
         checks.invalid_kind(function, argument, needed, f"{type(patch).__name__} of {patch.dtype}")
@@ -136,23 +136,23 @@ def filled(function: str, volume: Array, covered: list[Any], fill_value: float |
     if fill_value is None:
         refuse_gaps(function, covered)
         return volume
-    _array.holds(function, "fill_value", fill_value, volume)
+    _array.check_fits_dtype(function, "fill_value", fill_value, volume)
     if all((part > 0).all() for part in covered):
         return volume
-    xp = _array.library(volume)
+    xp = _array.array_namespace(volume)
     if covered[0].ndim > 1:
-        return xp.where(_array.along(xp, covered[0] > 0, 0, volume), volume, _of(fill_value, (), volume))
+        return xp.where(_array.broadcast_along(xp, covered[0] > 0, 0, volume), volume, _of(fill_value, (), volume))
     for axis, part in enumerate(covered):
         for low, high in _gaps(part):
             shape = (*volume.shape[:axis], high - low, *volume.shape[axis + 1 :])
             corner = tuple(low if place == axis else 0 for place in range(volume.ndim))
-            volume = _array.reuse(_array.set_block, volume, corner, _of(fill_value, shape, volume))
+            volume = _array.jit_call_donating(_array.set_block, volume, corner, _of(fill_value, shape, volume))
     return volume
 
 
 def _of(value: float, shape: Shape, model: Array) -> Array:
     """Return an array of one value beside a model, in its dtype."""
-    xp = _array.library(model)
+    xp = _array.array_namespace(model)
     return xp.astype(_array.zeros(xp, shape, model.dtype, model) + value, model.dtype)
 
 
@@ -170,4 +170,4 @@ def _gaps(weights: Any) -> list[tuple[int, int]]:
 def typed(volume: Array, patch: Array, dtype: Any) -> Array:
     """Return a volume in the dtype asked for, else in that of patches of its kind, else as it is."""
     own = patch.dtype if _array.dtype_kind(patch) == _array.dtype_kind(volume) else volume.dtype
-    return _array.library(volume).astype(volume, own if dtype is None else dtype, copy=False)
+    return _array.array_namespace(volume).astype(volume, own if dtype is None else dtype, copy=False)

@@ -35,7 +35,7 @@ def joined(patches: Any, indices: Iterable[Index], margin: Margin) -> tuple[Any,
     expected = (math.prod(shape[place] for place in lines), *(shape[place] for place in planes))
     if tuple(patches.shape[: len(expected)]) != expected:
         return patches, indices
-    xp = _array.library(patches)
+    xp = _array.array_namespace(patches)
     apart = xp.reshape(patches, (*(shape[place] for place in lines), *patches.shape[1:]))
     order = [(lines + planes).index(place) for place in range(len(grid))]
     whole = xp.permute_dims(apart, (*order, *range(len(grid), apart.ndim)))
@@ -58,7 +58,7 @@ def thickened(parts: Iterator[tuple[Array, Placement]]) -> Iterator[tuple[Array,
 
 def _in_rows(part: Array) -> bool:
     """Tell whether planes are joined few rows at a time, so that these stay in the processor's cache."""
-    return _array.on_host(part) and not _array.is_jax(part)
+    return _array.in_host_memory(part) and not _array.is_jax(part)
 
 
 def _follows(one: Placement, other: Placement) -> bool:
@@ -112,7 +112,7 @@ def of_table(function: str, patches: Array, table: Any, shape: Shape, reduction:
     seen = np.zeros(shape, dtype=np.float32)
     for low in range(0, len(table), CHUNK):
         rows = table[low : low + CHUNK]
-        part = _array.block(patches, (low,), (len(rows),))
+        part = _array.take_block(patches, (low,), (len(rows),))
         for now, places in turns(rows, seen):
             state = bring(state, *chosen(part, now, places), reduction)
     return state, seen
@@ -123,7 +123,7 @@ def chosen(patches: Array, rows: Any, places: Placement) -> tuple[Array, Placeme
 
     So that few programs are compiled, JAX gets a power of two of them; voxels outside of the volume fall away.
     """
-    xp, (count, axes) = _array.library(patches), places.start.shape
+    xp, (count, axes) = _array.array_namespace(patches), places.start.shape
     if count < patches.shape[0]:
         more = 2 ** math.ceil(math.log2(count)) - count if _array.is_jax(patches) else 0
         rows = np.concatenate([rows, np.zeros(more, dtype=rows.dtype)])
@@ -152,7 +152,7 @@ def turns(table: Any, seen: Any) -> Iterator[tuple[Any, Placement]]:
 def bring(state: Any, patches: Array, places: Placement, reduction: Reduction) -> Any:
     """Return the state with several patches brought in: different voxels at once, others one after the other."""
     if set(extent(places)) == {1} and hasattr(state, "shape"):
-        return _array.reuse(_at_once(reduction), state, patches, places)
+        return _array.jit_call_donating(_at_once(reduction), state, patches, places)
     if _array.is_traced(patches):
         return _array.fold(lambda state, row: reduction.add(state, *row), state, (patches, places))
     for row in range(patches.shape[0]):
@@ -168,7 +168,7 @@ def _at_once(reduction: Reduction) -> Any:
 
 def _voxels(reduction: Reduction, state: Array, patches: Array, places: Placement) -> Array:
     """Return a state with voxels brought in: together they are a patch of a volume that is made of them alone."""
-    xp, (count, axes) = _array.library(state), places.start.shape
+    xp, (count, axes) = _array.array_namespace(state), places.start.shape
     column = (count, *(1,) * (axes - 1))
     patch = xp.reshape(patches, (*column, *patches.shape[axes + 1 :]))
     divisor = (_divisors(places) if places.divisor is None else places.divisor).reshape(column)

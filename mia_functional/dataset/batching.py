@@ -88,7 +88,7 @@ def prefetch(
         [[0, 1], [2]]
     """
     if not hasattr(samples, "__len__") or not hasattr(samples, "__getitem__"):
-        checks.invalid_kind("prefetch", "samples", "have a length and items", checks.described(samples))
+        checks.invalid_kind("prefetch", "samples", "have a length and items", checks.describe(samples))
     size = checks.integer("prefetch", "batch_size", batch_size, minimum=1)
     workers = checks.integer("prefetch", "workers", workers, minimum=1)
     limit = checks.integer("prefetch", "ahead", ahead, minimum=1)

@@ -164,7 +164,7 @@ def check_options(storage: object, progress: object) -> None:
     if not isinstance(storage, Storage):
         checks.invalid_kind("create", "storage", "be a `Storage`", repr(storage))
     if progress is not None:
-        checks.call("create", "progress", progress, "`print`")
+        checks.require_callable("create", "progress", progress, "`print`")
 
 
 def join(place: Path, parts: Sequence[Path], headers: Sequence[Part], tables: Tables, storage: Storage) -> None:

@@ -53,9 +53,9 @@ def open(
         ...     open(f"{folder}/cohort.h5").subjects
         ('A',)
     """
-    checks.call("open", "load", load, "`images.read`")
+    checks.require_callable("open", "load", load, "`images.read`")
     if not isinstance(load, Hashable):
-        checks.invalid_kind("open", "load", "be a function that can be hashed", checks.described(load))
+        checks.invalid_kind("open", "load", "be a function that can be hashed", checks.describe(load))
     most = checks.integer("open", "cache_bytes", cache_bytes, minimum=0)
     place = os.path.abspath(path)
     handle = handles.opened(place)

@@ -81,10 +81,10 @@ def check_request(dataset: Dataset, subject: str | int, category: str, index: Wh
     if not isinstance(category, str):
         checks.invalid_kind("read", "category", "be the name of one category", repr(category))
     for entry in index if isinstance(index, tuple) else (index,):
-        span = checks.is_span(entry) and entry.step != 0
+        span = checks.is_integer_slice(entry) and entry.step != 0
         if not (span or checks.is_integer(entry) or isinstance(entry, EllipsisType)):
             needed = "be of integers, slices of them with a step other than 0, and `...`"
-            checks.invalid_kind("read", "index", needed, checks.described(entry))
+            checks.invalid_kind("read", "index", needed, checks.describe(entry))
 
 
 def written(part: Any, out: Array) -> Array:
@@ -248,7 +248,7 @@ def channels(dataset: Dataset, category: str, entries: str | Sequence[str], inde
     """
     found = category_of("read", dataset, category)
     if not isinstance(entries, Sequence):
-        checks.invalid_kind("read", "entries", "be a name or a sequence of names", checks.described(entries))
+        checks.invalid_kind("read", "entries", "be a name or a sequence of names", checks.describe(entries))
     names = [entries] if isinstance(entries, str) else list(entries)
     unknown = [name for name in names if name not in found.entries]
     if unknown or not names:

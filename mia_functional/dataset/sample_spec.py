@@ -92,12 +92,12 @@ def checked_part(dataset: Dataset, part: SampleField | str) -> SampleField | str
     name = record.name or record.category
     if name in RESERVED:
         checks.invalid_value("samples", "extract", f"have a `name` that is none of {', '.join(RESERVED)}", name)
-    checks.call("samples", "pad_mode", record.pad_mode, extraction.PAD_MODES)
+    checks.require_callable("samples", "pad_mode", record.pad_mode, extraction.PAD_MODES)
     return replace(record, name=name, whole=record.whole or not category.spatial)
 
 
 def sequence(indices: SampleSequence | Iterable[Index]) -> SampleSequence:
     """Return indices as something with a length and items: as they are, if they have them."""
     if not isinstance(indices, Iterable):
-        checks.invalid_kind("samples", "indexing", "return a sequence of indices", checks.described(indices))
+        checks.invalid_kind("samples", "indexing", "return a sequence of indices", checks.describe(indices))
     return indices if isinstance(indices, SampleSequence) else tuple(indices)

@@ -121,10 +121,10 @@ def samples(
         [31.0]
     """
     check_dataset("samples", dataset)
-    checks.call("samples", "indexing", getattr(indexing, "function", indexing), "`indexing.whole`")
+    checks.require_callable("samples", "indexing", getattr(indexing, "function", indexing), "`indexing.whole`")
     for argument, value, example in (("transform", transform, "on(...)"), ("select", select, "has_foreground")):
         if value is not None:
-            checks.call("samples", argument, value, f"`{example}`")
+            checks.require_callable("samples", argument, value, f"`{example}`")
     if isinstance(subjects, str):
         checks.invalid_kind("samples", "subjects", "be a sequence of identifiers", repr(subjects))
     chosen = range(len(dataset)) if subjects is None else subjects
@@ -150,10 +150,12 @@ def check_first(samples: Samples) -> None:
     """Refuse a first index that is none in the grid of its subject, and margins that do not fit it."""
     number, index = located(samples, 0)
     grid = samples.dataset.grids[number] if samples.dataset.grids else (1,)
-    known = isinstance(index, tuple) and all(checks.is_integer(entry) or checks.is_span(entry) for entry in index)
+    known = isinstance(index, tuple) and all(
+        checks.is_integer(entry) or checks.is_integer_slice(entry) for entry in index
+    )
     if not known or len(index) > len(grid):
         needed = f"give tuples of at most {len(grid)} integers and slices, one per axis"
-        checks.invalid_value("samples", "indexing", needed, checks.described(index))
+        checks.invalid_value("samples", "indexing", needed, checks.describe(index))
     for part in samples.extract:
         if isinstance(part, SampleField) and not part.whole:
             sides("samples", part.margin, len(index))
@@ -206,7 +208,7 @@ def selected(samples: Samples, select: Predicate) -> tuple[Any, ...]:
 def wanted(answer: Any) -> bool:
     """Return what a predicate says of a sample; refuse what is no yes or no."""
     if getattr(answer, "ndim", 0):
-        checks.invalid_kind("samples", "select", "return whether it is true, once a sample", checks.described(answer))
+        checks.invalid_kind("samples", "select", "return whether it is true, once a sample", checks.describe(answer))
     return bool(answer)
 
 

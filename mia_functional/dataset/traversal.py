@@ -56,7 +56,7 @@ def traverse(
     """
     check_subjects(subjects)
     check_work("traverse", load, transform, executor)
-    return ordered_map.ordered(partial(sample_of, load=load, transform=transform), subjects, executor=executor)
+    return ordered_map.map_ordered(partial(sample_of, load=load, transform=transform), subjects, executor=executor)
 
 
 def check_subjects(subjects: object) -> None:
@@ -67,9 +67,9 @@ def check_subjects(subjects: object) -> None:
 
 def check_work(function: str, load: object, transform: object, executor: object) -> None:
     """Refuse what cannot load, transform or run."""
-    checks.call(function, "load", load, "`images.read`")
+    checks.require_callable(function, "load", load, "`images.read`")
     if transform is not None:
-        checks.call(function, "transform", transform, "`on(...)` returns")
+        checks.require_callable(function, "transform", transform, "`on(...)` returns")
     if executor is not None and not isinstance(executor, Executor):
         checks.invalid_kind(function, "executor", "be a `concurrent.futures.Executor`", repr(executor))
 

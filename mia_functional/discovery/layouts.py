@@ -176,7 +176,7 @@ def discover_nnunet(root: str | os.PathLike[str], *, split: str = "training") ->
             hidden, is of a channel that `dataset.json` does not name.
     """
     folder = existing_folder("discover_nnunet", root)
-    checks.choice("discover_nnunet", "split", split, tuple(NNUNET_SUFFIXES))
+    checks.one_of("discover_nnunet", "split", split, tuple(NNUNET_SUFFIXES))
     suffix = NNUNET_SUFFIXES[split]
     facts = description_of(folder)
     channels = facts.get("channel_names", facts.get("modality"))

@@ -94,7 +94,7 @@ def number_or_text(value: object) -> float | str:
         return str(plain)
     whole, real = isinstance(plain, int), isinstance(plain, Real)
     if not real:
-        checks.invalid_kind("Entry", "value", "be a number or text", checks.described(value))
+        checks.invalid_kind("Entry", "value", "be a number or text", checks.describe(value))
     try:
         number = float(plain)
     except OverflowError:

@@ -110,7 +110,7 @@ def evaluate_many(
     run = functools.partial(_guarded, metrics=resolve(metrics), names=label_names(labels))
     total = length_hint(cases)
     tables = []
-    for done, table in enumerate(ordered_map.ordered(run, cases, executor=executor), start=1):
+    for done, table in enumerate(ordered_map.map_ordered(run, cases, executor=executor), start=1):
         tables.append(table)
         if progress is not None:
             progress(done, total, subject_of(table))

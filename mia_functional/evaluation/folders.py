@@ -70,7 +70,7 @@ def evaluate_folders(
     run = partial(_evaluate_pair, metrics=resolve(metrics), names=label_names(labels))
     pairs = _pairs(_files("predictions", predictions), _files("references", references))
     tables = []
-    for done, table in enumerate(ordered_map.ordered(run, pairs, executor=executor), start=1):
+    for done, table in enumerate(ordered_map.map_ordered(run, pairs, executor=executor), start=1):
         tables.append(table)
         if progress is not None:
             progress(done, len(pairs), subject_of(table))

@@ -65,7 +65,7 @@ def correct_bias(
     _on_grid("correct_bias", image, geometry)
     if factor > 1 and min(geometry.shape) < 4 * factor:
         checks.invalid_value("correct_bias", "shrink", f"leave at least 4 voxels of {geometry.shape}", factor)
-    rounds = checks.integers("correct_bias", "iterations", iterations, minimum=1)
+    rounds = checks.integer_tuple("correct_bias", "iterations", iterations, minimum=1)
     if not rounds:
         checks.invalid_value("correct_bias", "iterations", "hold a number for each level", rounds)
     given = None if mask is None else _only("correct_bias", mask, geometry, argument="mask") != 0
@@ -166,7 +166,7 @@ def match_histogram(
     Agrees with:
         SimpleITK's `HistogramMatching`.
     """
-    _, (image, reference) = _array.together("match_histogram", image=image, reference=reference)
+    _, (image, reference) = _array.to_common_library("match_histogram", image=image, reference=reference)
     checks.dimensions("match_histogram", "image", image.shape, (2, 3, 4))
     if image.ndim != reference.ndim or (image.ndim == 4 and image.shape[-1] != reference.shape[-1]):
         needed = f"have as many axes and channels as the image, {tuple(image.shape)}"
@@ -211,7 +211,7 @@ def threshold(image: Array, *, above: float | None = None) -> Array:
     Agrees with:
         SimpleITK's `BinaryThreshold` and `OtsuThreshold` with 256 bins.
     """
-    _array.namespace("threshold", image=image)
+    _array.checked_namespace("threshold", image=image)
     _real("threshold", image)
     if above is not None:
         return brighter(image, checks.number("threshold", "above", above))
@@ -266,12 +266,12 @@ def register(
     """
     for name, pair in (("moving", moving), ("fixed", fixed)):
         if not (isinstance(pair, tuple) and len(pair) == 2 and isinstance(pair[1], Geometry)):
-            checks.invalid_kind("register", name, "be an image and its Geometry", checks.described(pair))
+            checks.invalid_kind("register", name, "be an image and its Geometry", checks.describe(pair))
     if len(moving[1].shape) != len(fixed[1].shape):
         checks.invalid_value("register", "moving", f"have {len(fixed[1].shape)} axes", len(moving[1].shape))
     if not 0 < sampling <= 1:
         checks.invalid_value("register", "sampling", "lie above 0 and be at most 1", sampling)
-    factors = checks.integers("register", "shrink", shrink, minimum=1)
+    factors = checks.integer_tuple("register", "shrink", shrink, minimum=1)
     if not factors:
         checks.invalid_value("register", "shrink", "hold a factor for each level", factors)
     source, target = (_only("register", *pair, argument=name) for name, pair in (("moving", moving), ("fixed", fixed)))
@@ -283,12 +283,14 @@ def _filtered(function: str, image: Array, geometry: Geometry, change: Callable[
     """Return an image after a filter of SimpleITK images, channel by channel, as float32 of the image's library."""
     parts = [simpleitk().GetArrayFromImage(change(channel)) for channel in _channels(function, image, geometry)]
     result = np.stack(parts, axis=-1).reshape(image.shape).astype(np.float32, copy=False)
-    return _array.from_numpy(result, _array.library(image), image)
+    return _array.from_numpy(result, _array.array_namespace(image), image)
 
 
 def _voxels(image: Array) -> Any:
     """Return an image as NumPy array of float32."""
-    return _array.to_numpy(_array.library(image).astype(image, _array.library(image).float32, copy=False))
+    return _array.to_numpy(
+        _array.array_namespace(image).astype(image, _array.array_namespace(image).float32, copy=False)
+    )
 
 
 def _channels(function: str, image: Array, geometry: Geometry, *, argument: str = "image") -> list[Any]:
@@ -301,7 +303,7 @@ def _channels(function: str, image: Array, geometry: Geometry, *, argument: str 
 
 def _on_grid(function: str, image: Array, geometry: Geometry, *, argument: str = "image") -> None:
     """Refuse what is no geometry of two or three axes, and an image of another shape."""
-    _array.namespace(function, **{argument: image})
+    _array.checked_namespace(function, **{argument: image})
     if not isinstance(geometry, Geometry):
         checks.invalid_kind(function, "geometry", "be a Geometry", type(geometry).__name__)
     spatial = geometry.shape

@@ -64,9 +64,9 @@ def from_itk(
         >>> from_itk((3, 2), (5.0, 4.0), (7.0, 6.0), (0.0, -1.0, 1.0, 0.0)).direction
         ((0.0, 1.0), (-1.0, 0.0))
     """
-    shape = checks.integers("from_itk", "size", size, minimum=1)[::-1]
+    shape = checks.integer_tuple("from_itk", "size", size, minimum=1)[::-1]
     steps, place, flat = (
-        tuple(entry + 0.0 for entry in checks.floats("from_itk", name, value))[::-1]
+        tuple(entry + 0.0 for entry in checks.float_tuple("from_itk", name, value))[::-1]
         for name, value in (("spacing", spacing), ("origin", origin), ("direction", direction))
     )
     count = len(shape)
@@ -125,7 +125,7 @@ def to_simpleitk(array: Array, geometry: Geometry) -> Any:
         >>> to_simpleitk(np.zeros((2, 3, 4)), Geometry(shape=(2, 3, 4), spacing=(3.0, 1.0, 1.0))).GetSpacing()
         (1.0, 1.0, 3.0)
     """
-    _array.namespace("to_simpleitk", array=array)
+    _array.checked_namespace("to_simpleitk", array=array)
     checks.dimensions("to_simpleitk", "geometry", geometry.shape, (2, 3, 4))
     shape, spatial = tuple(array.shape), geometry.shape
     if shape[: len(spatial)] != spatial or len(shape) > len(spatial) + 1 or 0 in shape:

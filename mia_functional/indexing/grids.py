@@ -81,10 +81,10 @@ def patches(
         [slice(0, 2, None), slice(2, 4, None), slice(3, 5, None)]
     """
     size = _spatial("patches", shape)
-    patch = checks.integers("patches", "patch_shape", patch_shape, length=len(size), minimum=1)
+    patch = checks.integer_tuple("patches", "patch_shape", patch_shape, length=len(size), minimum=1)
     strides = (step,) * len(size) if checks.is_integer(step) else patch if step is None else step
-    stride = checks.integers("patches", "step", strides, length=len(size), minimum=1)
-    checks.call("patches", "boundary", boundary, "`shift`")
+    stride = checks.integer_tuple("patches", "step", strides, length=len(size), minimum=1)
+    checks.require_callable("patches", "boundary", boundary, "`shift`")
     axes = tuple(map(boundary, size, patch, stride))
     if () in axes and boundary is not drop:
         checks.invalid_value("patches", "patch_shape", f"fit into the volume, {size}, or `boundary` be {LARGER}", patch)
@@ -106,7 +106,7 @@ def voxels(shape: Shape) -> Indices:
 
 def _spatial(function: str, shape: Shape) -> Shape:
     """Return a checked spatial shape."""
-    size = checks.integers(function, "shape", shape, minimum=1)
+    size = checks.integer_tuple(function, "shape", shape, minimum=1)
     checks.not_empty(function, "shape", size)
     return size
 

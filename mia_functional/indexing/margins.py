@@ -44,13 +44,13 @@ def sides(function: str, margin: Margin, axes: int) -> tuple[tuple[int, int], ..
     if not isinstance(entries, tuple | list) or len(entries) != axes:
         checks.invalid_value(function, "margin", f"be a number or have {axes} entries, one per axis", repr(listed))
     pairs = [entry if isinstance(entry, tuple | list) else (entry, entry) for entry in entries]
-    checked = [checks.integers(function, "margin", pair, length=2, minimum=0) for pair in pairs]
+    checked = [checks.integer_tuple(function, "margin", pair, length=2, minimum=0) for pair in pairs]
     return tuple((before, after) for before, after in checked)
 
 
 def _widen(function: str, entry: int | slice, width: tuple[int, int]) -> int | slice:
     """Return one entry of an index with voxels more on its sides; refuse steps, and what is no whole number."""
-    if not (checks.is_integer(entry) or (checks.is_span(entry) and entry.step in (None, 1))):
+    if not (checks.is_integer(entry) or (checks.is_integer_slice(entry) and entry.step in (None, 1))):
         checks.invalid_kind(function, "index", "hold whole numbers, and slices of them without a step", repr(entry))
     if width == (0, 0):
         return entry

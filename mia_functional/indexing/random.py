@@ -40,7 +40,7 @@ def random_patches(
         >>> list(random_patches(np.random.default_rng(0), (9,), (12,), count=1, boundary=overhang))
         [(slice(0, 12, None),)]
     """
-    size = checks.integers("random_patches", "shape", shape, minimum=1)
+    size = checks.integer_tuple("random_patches", "shape", shape, minimum=1)
     first, last, extent = _room("random_patches", rng, size, patch_shape, boundary)
     number = checks.integer("random_patches", "count", count, minimum=0)
     return patches_at(rng.integers(first, last, size=(number, len(size)), endpoint=True), extent)
@@ -80,8 +80,8 @@ def random_patches_at(
         >>> sorted({index[0].start for index in random_patches_at(np.random.default_rng(0), mask, (3,), count=50)})
         [0, 3, 6]
     """
-    checks.shaped("random_patches_at", "mask_or_weights", mask_or_weights)
-    patch = checks.integers("random_patches_at", "patch_shape", patch_shape, minimum=1)
+    checks.require_shape("random_patches_at", "mask_or_weights", mask_or_weights)
+    patch = checks.integer_tuple("random_patches_at", "patch_shape", patch_shape, minimum=1)
     size = tuple(mask_or_weights.shape[: len(patch)])
     first, last, extent = _room("random_patches_at", rng, size, patch_shape, boundary)
     if tuple(mask_or_weights.shape[len(size) :]) not in ((), (1,)):
@@ -99,8 +99,8 @@ def _room(
     """Return the first and the last start of patches along each axis, and their voxels; refuse what does not fit."""
     if not isinstance(rng, np.random.Generator):
         checks.invalid_kind(function, "rng", "be a numpy.random.Generator", type(rng).__name__)
-    checks.call(function, "boundary", boundary, "`shift`")
-    patch = checks.integers(function, "patch_shape", patch_shape, length=len(size), minimum=1)
+    checks.require_callable(function, "boundary", boundary, "`shift`")
+    patch = checks.integer_tuple(function, "patch_shape", patch_shape, length=len(size), minimum=1)
     axes = [boundary(room, voxels, 1) for room, voxels in zip(size, patch, strict=True)]
     if () in axes:
         checks.invalid_value(function, "patch_shape", f"fit into the volume, {size}, or `boundary` be {LARGER}", patch)

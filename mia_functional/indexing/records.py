@@ -128,7 +128,7 @@ def patches_at(corners: Any, patch_shape: tuple[int | None, ...]) -> Boxes:
     if not np.issubdtype(table.dtype, np.integer):
         checks.invalid_kind("patches_at", "corners", "be integers", f"dtype {table.dtype}")
     sizes = [1 if size is None else size for size in patch_shape]
-    checks.integers("patches_at", "patch_shape", sizes, minimum=1)
+    checks.integer_tuple("patches_at", "patch_shape", sizes, minimum=1)
     table = table.astype(np.int32)
     table.flags.writeable = False
     return Boxes(corners=table, extent=tuple(patch_shape))

@@ -95,7 +95,7 @@ def balanced_accuracy(counts: Table, *, zero_division: float = math.nan) -> Arra
     """
     if isinstance(counts, ConfusionMatrix):
         tp, _, fn, _ = against_rest(counts)
-        xp = _array.library(tp)
+        xp = _array.array_namespace(tp)
         return _filled(xp.mean(_array.ratio(tp, tp + fn), axis=-1), xp.any(tp + fn == 0, axis=-1), zero_division)
     tp, fp, fn, tn = floats(counts)
     mean = (_array.ratio(tp, tp + fn) + _array.ratio(tn, tn + fp)) / 2
@@ -163,7 +163,7 @@ def matthews_correlation(counts: Table, *, zero_division: float = math.nan) -> A
         scikit-learn's `matthews_corrcoef`, which gives 0 where ours is undefined.
     """
     tp, fp, fn, tn = proportions(against_rest(counts))
-    xp = _array.library(tp)
+    xp = _array.array_namespace(tp)
     predicted = xp.sqrt(_over_classes(counts, (tp + fp) * (fn + tn)))
     referenced = xp.sqrt(_over_classes(counts, (tp + fn) * (fp + tn)))
     shared = _over_classes(counts, tp * tn - fp * fn)
@@ -285,7 +285,7 @@ def probabilistic_distance(counts: ConfusionCounts, *, zero_division: float = ma
         Gerig et al. 2001, doi 10.1007/3-540-45468-3_62; Taha and Hanbury 2015, doi 10.1186/s12880-015-0068-x.
     """
     tp, fp, fn, _ = floats(counts)
-    xp = _array.library(tp)
+    xp = _array.array_namespace(tp)
     apart = fp + fn
     distance = _array.ratio(apart, 2 * tp, zero_division=math.inf)
     return xp.where((apart == 0) & (tp == 0), xp.full_like(distance, zero_division), distance)
@@ -294,11 +294,11 @@ def probabilistic_distance(counts: ConfusionCounts, *, zero_division: float = ma
 def _over_classes(counts: Table, term: Array) -> Array:
     """Return the sum of a term over the classes of a matrix; the term of counts as it is."""
     if isinstance(counts, ConfusionMatrix):
-        return _array.library(term).sum(term, axis=-1)
+        return _array.array_namespace(term).sum(term, axis=-1)
     return term
 
 
 def _filled(value: Array, undefined: Array, zero_division: float) -> Array:
     """Return the value, and `zero_division` where it is undefined."""
-    xp = _array.library(value)
+    xp = _array.array_namespace(value)
     return xp.where(undefined, xp.full_like(value, zero_division), value)

@@ -53,7 +53,7 @@ def surfels(mask: Array, *, spacing: Spacing) -> Elements:
         S. Nikolov et al., Deep learning to achieve clinically applicable segmentation of head and neck anatomy for
         radiotherapy, 2018, arXiv 1809.04430.
     """
-    xp = _array.library(mask)
+    xp = _array.array_namespace(mask)
     full = 2 ** (2**mask.ndim) - 1
     codes = _codes_on_host(mask) if _array.is_numpy(mask) else _codes(mask)
     return Elements(codes * xp.astype(codes != full, xp.uint8), marching_cubes.sizes(tuple(spacing)))
@@ -61,7 +61,7 @@ def surfels(mask: Array, *, spacing: Spacing) -> Elements:
 
 def _codes(mask: Array) -> Array:
     """Return the code of the neighbourhood of every corner."""
-    xp = _array.library(mask)
+    xp = _array.array_namespace(mask)
     codes = xp.astype(mask, xp.uint8)
     for axis in range(mask.ndim):
         codes = _join_neighbours(codes, axis)
@@ -70,7 +70,7 @@ def _codes(mask: Array) -> Array:
 
 def _join_neighbours(codes: Array, axis: int) -> Array:
     """Return codes one longer along an axis: the code before each gap, and that after it in the higher bits."""
-    xp = _array.library(codes)
+    xp = _array.array_namespace(codes)
     edge = xp.zeros_like(codes[(*(slice(None),) * axis, slice(0, 1), ...)])
     before = xp.concat([edge, codes], axis=axis)
     after = xp.concat([codes, edge], axis=axis)
@@ -108,7 +108,7 @@ def voxels(mask: Array, *, spacing: Spacing) -> Elements:
         The borders of medpy, MONAI and Metrics Reloaded.
     """
     del spacing
-    xp = _array.library(mask)
+    xp = _array.array_namespace(mask)
     return Elements(xp.astype(border(mask), xp.uint8), np.array([False, True]))
 
 
@@ -131,5 +131,5 @@ def solid(mask: Array, *, spacing: Spacing) -> Elements:
         The point sets of ITK's Hausdorff filters.
     """
     del spacing
-    xp = _array.library(mask)
+    xp = _array.array_namespace(mask)
     return Elements(xp.astype(mask, xp.uint8), np.array([False, True]))

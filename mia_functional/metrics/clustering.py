@@ -43,7 +43,7 @@ def global_consistency_error(counts: ConfusionCounts) -> Array:
     tp, fp, fn, tn = proportions(counts)
     to_reference = _refinement(fn, tp) + _refinement(fp, tn)
     to_prediction = _refinement(fp, tp) + _refinement(fn, tn)
-    return _array.library(tp).minimum(to_reference, to_prediction)
+    return _array.array_namespace(tp).minimum(to_reference, to_prediction)
 
 
 def _refinement(stray: Array, common: Array) -> Array:
@@ -152,13 +152,13 @@ def mutual_information(counts: ConfusionCounts) -> Array:
     cross = tp * tn - fp * fn
     cells = ((tp, fp, fn, 1), (fp, tp, tn, -1), (fn, tn, tp, -1), (tn, fn, fp, 1))
     bits = sum(_information(cell, (cell + row) * (cell + column), sign * cross) for cell, row, column, sign in cells)
-    xp = _array.library(tp)
+    xp = _array.array_namespace(tp)
     return xp.maximum(bits, xp.zeros_like(bits))
 
 
 def _information(joint: Array, expected: Array, surplus: Array) -> Array:
     """Return joint log2(joint / expected), with surplus = joint - expected; precise where the two are close."""
-    xp = _array.library(joint)
+    xp = _array.array_namespace(joint)
     filled = joint > 0
     relative = _array.ratio(surplus, expected, zero_division=0)
     near = abs(relative) < 0.5
@@ -200,5 +200,5 @@ def variation_of_information(counts: ConfusionCounts) -> Array:
 
 def _surprise(part: Array, rest: Array) -> Array:
     """Return -part log(part / (part + rest)), and 0 where the part is 0."""
-    xp = _array.library(part)
+    xp = _array.array_namespace(part)
     return part * xp.log1p(_array.ratio(rest, part, zero_division=0))

@@ -13,7 +13,7 @@ import numpy as np
 
 from mia_functional import _array
 from mia_functional._core import checks
-from mia_functional._label_maps import binary, label_map, label_sets, select
+from mia_functional._label_maps import binary_mask, label_map, label_mask, label_sets
 from mia_functional.metrics._kernels import joint_histogram, joint_histogram_jax
 from mia_functional.metrics.inputs import countable, paired, reduced, walkable
 from mia_functional.metrics.statistic_or_pair import derived
@@ -110,7 +110,7 @@ def soft_confusion_counts(
     """
     name = "soft_confusion_counts"
     sets = None if labels is None else label_sets(name, labels)
-    xp, (probabilities, reference) = _array.together(name, probabilities=probabilities, reference=reference)
+    xp, (probabilities, reference) = _array.to_common_library(name, probabilities=probabilities, reference=reference)
     if _array.dtype_kind(probabilities) != "float":
         checks.invalid_kind(name, "probabilities", "hold floats", f"dtype {probabilities.dtype}")
     checks.not_empty(name, "reference", reference.shape)
@@ -132,28 +132,28 @@ def soft_confusion_counts(
 def _masks(function: str, argument: str, array: Array, sets: tuple[tuple[int, ...], ...] | None) -> list[Array]:
     """Return one boolean mask per label set, or the mask itself."""
     if sets is None:
-        return [binary(function, argument, array)]
+        return [binary_mask(function, argument, array)]
     checked = label_map(function, argument, array)
-    return [select(checked, one) for one in sets]
+    return [label_mask(checked, one) for one in sets]
 
 
 def _device_sizes(
     function: str, arrays: tuple[Array, Array, Array | None], sets: Any, axes: tuple[int, ...]
 ) -> tuple[Array, Array]:
     """Return the sizes (*kept, L, 3) of intersection, prediction and reference, and the voxels (*kept, 1)."""
-    check = binary if sets is None else label_map
+    check = binary_mask if sets is None else label_map
     maps = check(function, "prediction", arrays[0]), check(function, "reference", arrays[1])
     given = maps if arrays[2] is None else (*maps, arrays[2])
     if sets is not None and joint_histogram_jax.usable(given, sets, axes):
         routes = partial(_counted_sizes, sets=sets), partial(_compared_sizes, sets=sets, axes=axes)
-        return cast(tuple[Array, Array], _array.by_platform(*routes, *given))
-    return cast(tuple[Array, Array], _array.compiled(_compared_sizes, *given, sets=sets, axes=axes))
+        return cast(tuple[Array, Array], _array.platform_dependent(*routes, *given))
+    return cast(tuple[Array, Array], _array.jit_call(_compared_sizes, *given, sets=sets, axes=axes))
 
 
 def _counted_sizes(prediction: Array, reference: Array, mask: Array | None = None, *, sets: Any) -> tuple[Array, Array]:
     """Return the sizes from the joint counts of the label sets."""
     counts = joint_histogram_jax.matrix(prediction, reference, mask, sets)
-    xp = _array.library(counts)
+    xp = _array.array_namespace(counts)
     sizes = xp.stack([xp.linalg.diagonal(counts), xp.sum(counts, axis=1), xp.sum(counts, axis=0)], axis=-1)
     return sizes[:-1, :], xp.sum(counts, keepdims=True)[0]
 
@@ -162,7 +162,7 @@ def _compared_sizes(
     prediction: Array, reference: Array, mask: Array | None = None, *, sets: Any, axes: tuple[int, ...]
 ) -> tuple[Array, Array]:
     """Return the sizes by comparing the maps with every label set."""
-    xp = _array.library(prediction)
+    xp = _array.array_namespace(prediction)
     inside = xp.ones_like(prediction, dtype=xp.bool) if mask is None else mask
 
     def sizes(predicted: Array, referenced: Array) -> Array:
@@ -179,17 +179,19 @@ def of_sets(function: Callable[..., Array], maps: tuple[Array, ...], sets: tuple
 
     Sets of several labels, and labels that a map cannot hold, take a call each there too.
     """
-    xp = _array.library(*maps)
+    xp = _array.array_namespace(*maps)
     limit = min(xp.iinfo(array.dtype).max for array in maps)
     if any(map(_array.is_traced, maps)) and all(len(one) == 1 and one[0] <= limit for one in sets):
         rows = tuple(tuple(xp.asarray(one[0], dtype=array.dtype) for array in maps) for one in sets)
-        return list(_array.each(lambda *values: function(*(m == v for m, v in zip(maps, values, strict=True))), rows))
-    return [function(*(select(array, one) for array in maps)) for one in sets]
+        return list(
+            _array.map_rows(lambda *values: function(*(m == v for m, v in zip(maps, values, strict=True))), rows)
+        )
+    return [function(*(label_mask(array, one) for array in maps)) for one in sets]
 
 
 def count(mask: Array, axes: tuple[int, ...]) -> Array:
     """Return the number of True values along axes: the first of them in small integers, which compilers vectorize."""
-    xp = _array.library(mask)
+    xp = _array.array_namespace(mask)
     length = mask.shape[axes[0]]
     small = xp.uint8 if length < 2**8 else xp.int16 if length < 2**15 else xp.int32
     lines = xp.sum(xp.astype(mask, small), axis=axes[0], keepdims=True, dtype=small)
@@ -209,14 +211,14 @@ def _host_sizes(
     for index in np.ndindex(shape):
         parts = [array[index] for array in moved]
         sizes[index], total[index] = joint_histogram.overlap(function, parts[0], parts[1], [*parts, None][2], sets)
-    xp = _array.library(arrays[0])
+    xp = _array.array_namespace(arrays[0])
     return _array.from_numpy(sizes, xp, arrays[0]), _array.from_numpy(total, xp, arrays[0])
 
 
 def floats(counts: ConfusionCounts) -> tuple[Array, Array, Array, Array]:
     """Return the counts as floating arrays: integers as the widest floats there are, Python numbers as NumPy's."""
     model = next((field for field in counts if not isinstance(field, int | float)), np.zeros((), np.int64))
-    xp = _array.library(model)
+    xp = _array.array_namespace(model)
     arrays = [xp.asarray(field) if isinstance(field, int | float) else field for field in counts]
     if _array.dtype_kind(model) != "float":
         dtype = _array.widest_float(xp, model)

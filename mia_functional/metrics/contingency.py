@@ -76,7 +76,7 @@ def confusion_matrix(
     countable(name, prediction)
     matrix_of = _host_matrix if walkable((prediction, reference, mask), axes) else _device_matrix
     matrix = matrix_of(name, (prediction, reference, mask), sets, axes)
-    if not _array.is_traced(matrix.outside) and bool(_array.library(matrix.outside).any(matrix.outside > 0)):
+    if not _array.is_traced(matrix.outside) and bool(_array.array_namespace(matrix.outside).any(matrix.outside > 0)):
         checks.invalid_value(name, "labels", "name every label that occurs", f"{sets} and voxels of other labels")
     return matrix
 
@@ -90,14 +90,14 @@ def _device_matrix(
     compared = partial(_compared_matrix, sets, axes)
     if not joint_histogram_jax.usable(given, sets, axes):
         return compared(*given)
-    found: ConfusionMatrix = _array.by_platform(partial(_counted_matrix, sets), compared, *given)
+    found: ConfusionMatrix = _array.platform_dependent(partial(_counted_matrix, sets), compared, *given)
     return found
 
 
 def _counted_matrix(sets: Any, prediction: Array, reference: Array, mask: Array | None = None) -> ConfusionMatrix:
     """Return the matrix from the joint counts of the classes."""
     joined = joint_histogram_jax.matrix(prediction, reference, mask, sets)
-    counts, xp = joined[:-1, :-1], _array.library(joined)
+    counts, xp = joined[:-1, :-1], _array.array_namespace(joined)
     return ConfusionMatrix(counts, xp.sum(joined) - xp.sum(counts))
 
 
@@ -105,7 +105,7 @@ def _compared_matrix(
     sets: Any, axes: tuple[int, ...], prediction: Array, reference: Array, mask: Array | None = None
 ) -> ConfusionMatrix:
     """Return the matrix by comparing with every pair of classes."""
-    xp = _array.library(prediction)
+    xp = _array.array_namespace(prediction)
     inside = xp.ones_like(prediction, dtype=xp.bool) if mask is None else mask
 
     def row(predicted: Array) -> Array:
@@ -130,14 +130,14 @@ def _host_matrix(
         prediction, reference, mask = [*(array[index] for array in moved), None][:3]
         counts[index], total[index] = joint_histogram.matrix(function, prediction, reference, mask, sets)
     outside = total - counts.sum(axis=(-2, -1))
-    xp = _array.library(arrays[0])
+    xp = _array.array_namespace(arrays[0])
     return ConfusionMatrix(*(_array.from_numpy(field, xp, arrays[0]) for field in (counts, outside)))
 
 
 def table(matrix: ConfusionMatrix) -> Array:
     """Return the matrix as floats, NaN where there are voxels outside of its classes."""
     counts = matrix.counts
-    xp = _array.library(counts)
+    xp = _array.array_namespace(counts)
     shares = xp.astype(counts, _array.widest_float(xp, counts))
     lost = xp.expand_dims(xp.expand_dims(matrix.outside > 0, axis=-1), axis=-1)
     return xp.where(lost, xp.full_like(shares, math.nan), shares)
@@ -148,7 +148,7 @@ def against_rest(counts: ConfusionCounts | ConfusionMatrix) -> ConfusionCounts:
     if isinstance(counts, ConfusionCounts):
         return counts
     shares = table(counts)
-    xp = _array.library(shares)
+    xp = _array.array_namespace(shares)
     others = xp.astype(_array.from_numpy(~np.eye(shares.shape[-1], dtype=bool), xp, shares), shares.dtype)
     apart = shares * others
     tn = xp.sum((others @ shares) * others, axis=-1)
@@ -264,7 +264,7 @@ def expected_cost(
     if not normalized:
         return cost
     shares = _shares(matrix)
-    xp = _array.library(shares)
+    xp = _array.array_namespace(shares)
     referenced = xp.sum(shares, axis=-2, keepdims=True)
     constant = xp.sum(xp.astype(_array.from_numpy(prices, xp, shares), shares.dtype) * referenced, axis=-1)
     return _array.ratio(cost, xp.min(constant, axis=-1))
@@ -273,14 +273,14 @@ def expected_cost(
 def _shares(matrix: ConfusionMatrix) -> Array:
     """Return the matrix as shares of all voxels."""
     counts = table(matrix)
-    whole = _array.library(counts).sum(counts, axis=(-2, -1), keepdims=True)
+    whole = _array.array_namespace(counts).sum(counts, axis=(-2, -1), keepdims=True)
     return counts / whole
 
 
 def _means(matrix: ConfusionMatrix, weights: Any) -> tuple[Array, Array]:
     """Return the mean weight of the pairs of classes, as they meet and as they would meet by chance."""
     shares = _shares(matrix)
-    xp = _array.library(shares)
+    xp = _array.array_namespace(shares)
     known = xp.astype(_array.from_numpy(weights, xp, shares), shares.dtype)
     chance = xp.sum(shares, axis=-1, keepdims=True) * xp.sum(shares, axis=-2, keepdims=True)
     return xp.sum(known * shares, axis=(-2, -1)), xp.sum(known * chance, axis=(-2, -1))

@@ -78,7 +78,7 @@ def hausdorff_distance(
             checks.invalid_value("hausdorff_distance", "percentile", "lie within 0 and 100", percent)
     samples = (pool(distances),) if pooled else directions(distances)
     values = [percentiles(*sample, percents) for sample in samples]
-    larger = functools.reduce(_array.library(*values).maximum, values)
+    larger = functools.reduce(_array.array_namespace(*values).maximum, values)
     return one_or_all(percentile, defined(larger, distances))
 
 
@@ -220,12 +220,12 @@ def average_distance(
         ITK's `HausdorffDistanceImageFilter`, whose average is the mean of the two and not the larger.
     """
     name = "average_distance"
-    if not (_array.on_host(prediction) and _array.on_host(reference)):
+    if not (_array.in_host_memory(prediction) and _array.in_host_memory(reference)):
         return _larger_mean(surface_distances(prediction, reference, spacing=spacing, labels=labels, boundary=solid))
     groups = pairs_in_turn(name, prediction, reference, labels)
     checks.dimensions(name, "prediction", prediction.shape, DIMENSIONS)
     find = partial(_outside_each_other, spacing=checks.spacing(name, spacing, prediction.ndim))
-    calls = (_array.host_call(find, *pair, results=()) for group in groups for pair in group)
+    calls = (_array.call_on_host(find, *pair, results=()) for group in groups for pair in group)
     records = tuple(SurfaceDistances(*call) for call in calls)
     return _larger_mean(records[0] if labels is None else records)
 
@@ -249,5 +249,5 @@ def _outside_each_other(
 def _larger_mean(distances: SurfaceDistances) -> Array:
     """Return the larger of the two directed mean distances."""
     forward, backward = directions(distances)
-    xp = _array.library(*forward)
+    xp = _array.array_namespace(*forward)
     return defined(xp.maximum(mean(forward), mean(backward)), distances)

@@ -51,7 +51,7 @@ def peak_signal_noise_ratio(moments: PairedMoments, *, data_range: float | None 
         scikit-image's `peak_signal_noise_ratio`; the default range is pymia's and fastMRI's.
     """
     peak = moments.reference_maximum
-    xp = _array.library(peak)
+    xp = _array.array_namespace(peak)
     if data_range is not None:
         peak = xp.full_like(peak, _positive("peak_signal_noise_ratio", data_range))
     error = xp.sqrt(_array.ratio(moments.squared_error, moments.count))
@@ -123,15 +123,15 @@ def structural_similarity(
     factor = size / (size - 1) if sample_covariance and size > 1 else 1.0
     options = weights, axes, data_range, factor
     with np.errstate(all="ignore"):
-        if _array.on_host(prediction) and _array.on_host(reference):
+        if _array.in_host_memory(prediction) and _array.in_host_memory(reference):
             return _host_mean(*options, prediction, reference)
-        similar: Array = _array.gathered(partial(_device_mean, *options), prediction, reference)
+        similar: Array = _array.call_gathered(partial(_device_mean, *options), prediction, reference)
     return similar
 
 
 def _constants(reference: Array, data_range: float | None, factor: float) -> tuple[Any, Any, Any]:
     """Return the data range, 2 C1, and 2 C2 divided by the factor of the covariances."""
-    xp = _array.library(reference)
+    xp = _array.array_namespace(reference)
     peak = xp.astype(xp.max(reference), _array.accumulator_dtype(reference)) if data_range is None else data_range
     return peak, 2 * (LUMINANCE * peak) ** 2, 2 * (CONTRAST * peak) ** 2 / factor
 
@@ -140,7 +140,7 @@ def _host_mean(
     weights: tuple[float, ...], axes: tuple[int, ...], data_range: float | None, factor: float, p: Array, r: Array
 ) -> Array:
     """Return the mean similarity of two images in the host's memory."""
-    xp = _array.library(p)
+    xp = _array.array_namespace(p)
     peak, low, high = map(float, _constants(r, data_range, factor))
     native = _array.to_numpy(p), _array.to_numpy(r)
     value = ssim_tiles.mean_similarity(native, weights, axes, (low, high)) if peak > 0 else math.nan
@@ -151,12 +151,12 @@ def _device_mean(
     weights: tuple[float, ...], axes: tuple[int, ...], data_range: float | None, factor: float, p: Array, r: Array
 ) -> Array:
     """Return the mean similarity of two images on any device and under `jit`."""
-    xp = _array.library(p)
+    xp = _array.array_namespace(p)
     peak, *constants = _constants(r, data_range, factor)
     dtype = xp.result_type(_array.accumulator_dtype(p), _array.accumulator_dtype(r))
     reach = ssim_tiles.reach(weights, axes, p.ndim)
     similarity = partial(_similarity, weights, axes, constants)
-    total = _array.sum_in_slabs(similarity, (xp.astype(p, dtype), xp.astype(r, dtype)), reach[0])
+    total = _array.sum_slabs(similarity, (xp.astype(p, dtype), xp.astype(r, dtype)), reach[0])
     similar = total / math.prod(ssim_tiles.places(p.shape, reach))
     return similar if data_range is not None else xp.where(peak > 0, similar, xp.full_like(similar, math.nan))
 
@@ -169,7 +169,7 @@ def _similarity(
     With the difference d and the sum s of the images it is (a - mu_d^2) (b - v_d) / ((a + mu_d^2) (b + v_d)),
     a = mu_s^2 + 2 C1, b = v_s + 2 C2, means mu and variances v: what large offsets would spoil is never subtracted.
     """
-    xp = _array.library(p)
+    xp = _array.array_namespace(p)
     middle = xp.mean(r)
     d, s = p - r, (p - middle) + (r - middle)
     fields = [d, s, d * d, s * s]
@@ -187,7 +187,7 @@ def _similarity(
 def _smooth(field: Array, weights: tuple[float, ...], axis: int) -> Array:
     """Return the weighted sums of neighbours along an axis."""
     if _array.is_jax(field):
-        return _array.sliding_sum(field, weights, axis)
+        return _array.correlate1d(field, weights, axis)
     size, middle = len(weights), len(weights) // 2
     length = field.shape[axis] - size + 1
     total = _part(field, axis, middle, length) * weights[middle]
@@ -207,7 +207,7 @@ def _window(
 ) -> tuple[tuple[int, ...], tuple[float, ...]]:
     """Return the axes along which the window extends, and its weights along each: ones if they are equal."""
     sizes = window if isinstance(window, Sequence) else (1.0,) * checks.integer(function, "window", window, minimum=1)
-    total = math.fsum(weights := checks.floats(function, "window", sizes))
+    total = math.fsum(weights := checks.float_tuple(function, "window", sizes))
     if len(weights) % 2 == 0 or weights != weights[::-1] or min(weights) < 0 or not 0 < total < math.inf:
         requirement = "have an odd size and symmetric weights that are not negative"
         checks.invalid_value(function, "window", requirement, window)

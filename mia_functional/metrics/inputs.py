@@ -7,7 +7,7 @@ import numpy as np
 
 from mia_functional import _array
 from mia_functional._core import checks
-from mia_functional._label_maps import binary, label_map, label_sets, select
+from mia_functional._label_maps import binary_mask, label_map, label_mask, label_sets
 from mia_functional.morphology.masks import common_box
 from mia_functional.typing import Array, Label, Labels
 
@@ -41,7 +41,7 @@ def pairs_in_turn(
         [([True, False], [True, True])]
     """
     maps, sets = _checked(function, prediction, reference, labels)
-    if not all(map(_array.on_host, maps)):
+    if not all(map(_array.in_host_memory, maps)):
         return iter((_selected(maps, sets),))
     if all(map(_array.is_numpy, maps)) and not any(0 in one for one in sets):
         box = common_box(*maps)
@@ -53,16 +53,16 @@ def _checked(
     function: str, prediction: Array, reference: Array, labels: Labels | Iterable[Label] | None
 ) -> tuple[tuple[Array, Array], tuple[tuple[int, ...], ...]]:
     """Return a pair as masks and no labels, or as label maps and the values of each label."""
-    _, (prediction, reference) = _array.together(function, prediction=prediction, reference=reference)
+    _, (prediction, reference) = _array.to_common_library(function, prediction=prediction, reference=reference)
     checks.same_shape(function, prediction.shape, reference.shape)
     checks.not_empty(function, "prediction", prediction.shape)
-    door, sets = (binary, ()) if labels is None else (label_map, label_sets(function, labels))
+    door, sets = (binary_mask, ()) if labels is None else (label_map, label_sets(function, labels))
     return (door(function, "prediction", prediction), door(function, "reference", reference)), sets
 
 
 def _selected(maps: tuple[Array, Array], sets: tuple[tuple[int, ...], ...]) -> tuple[tuple[Array, Array], ...]:
     """Return the pair of masks of each label; the pair itself without labels."""
-    return tuple((select(maps[0], one), select(maps[1], one)) for one in sets) or (maps,)
+    return tuple((label_mask(maps[0], one), label_mask(maps[1], one)) for one in sets) or (maps,)
 
 
 def structures(
@@ -88,13 +88,13 @@ def structures(
         >>> [one.tolist() for one in structures("volume", "mask", np.array([0, 1, 2]), (2, (1, 2)))]
         [[False, False, True], [False, True, True]]
     """
-    _array.namespace(function, **{argument: array})
+    _array.checked_namespace(function, **{argument: array})
     checks.not_empty(function, argument, array.shape)
     if labels is None:
-        return (binary(function, argument, array),)
+        return (binary_mask(function, argument, array),)
     sets = label_sets(function, labels)
     checked = label_map(function, argument, array)
-    return tuple(select(checked, one) for one in sets)
+    return tuple(label_mask(checked, one) for one in sets)
 
 
 FEW_CELLS, LARGE_CELL = 64, 2**12
@@ -106,14 +106,14 @@ def paired(
 ) -> tuple[Array, Array, Array | None]:
     """Return a pair, and the mask as booleans: of one shape, in one library and on one device."""
     arrays = {"prediction": prediction, "reference": reference} | ({} if mask is None else {"mask": mask})
-    _, (prediction, reference, *masks) = _array.together(function, **arrays)
+    _, (prediction, reference, *masks) = _array.to_common_library(function, **arrays)
     checks.same_shape(function, prediction.shape, reference.shape)
     checks.not_empty(function, "prediction", prediction.shape)
     for given in masks:
         if tuple(given.shape) != tuple(reference.shape):
             requirement = f"have the shape of the pair, {tuple(reference.shape)}"
             checks.invalid_value(function, "mask", requirement, tuple(given.shape))
-        return prediction, reference, binary(function, "mask", given)
+        return prediction, reference, binary_mask(function, "mask", given)
     return prediction, reference, None
 
 
@@ -133,12 +133,12 @@ def walkable(arrays: tuple[Array | None, ...], axes: tuple[int, ...]) -> bool:
     shape = next(array.shape for array in arrays if array is not None)
     cell = math.prod(shape[axis] for axis in axes)
     few = math.prod(shape) <= FEW_CELLS * cell
-    return (few or cell >= LARGE_CELL) and all(_array.on_host(array) for array in arrays if array is not None)
+    return (few or cell >= LARGE_CELL) and all(_array.in_host_memory(array) for array in arrays if array is not None)
 
 
 def countable(function: str, prediction: Array) -> None:
     """Refuse more voxels than the library's integers can count."""
-    xp = _array.library(prediction)
+    xp = _array.array_namespace(prediction)
     limit = int(xp.iinfo(xp.__array_namespace_info__().default_dtypes()["integral"]).max)
     if math.prod(prediction.shape) > limit:
         requirement = f"have at most {limit} voxels without 64-bit integers"

@@ -75,7 +75,7 @@ def _nothing(field: Any) -> Any:
     """Return zeros like a field: a number, an array, or a statistic in a statistic."""
     if isinstance(field, SpatialMoments):
         return identity(field)
-    return 0 * field if isinstance(field, int | float) else _array.library(field).zeros_like(field)
+    return 0 * field if isinstance(field, int | float) else _array.array_namespace(field).zeros_like(field)
 
 
 def _add(one: Any, other: Any) -> Any:
@@ -84,14 +84,14 @@ def _add(one: Any, other: Any) -> Any:
     for field in total:
         if isinstance(field, int | float) or _array.is_traced(field) or _array.dtype_kind(field) == "float":
             continue
-        if bool(_array.library(field).any(field < 0)):
+        if bool(_array.array_namespace(field).any(field < 0)):
             checks.invalid_value("merge", "others", "sum to counts that the library's integers can hold", field.dtype)
     return total
 
 
 def _add_moments(one: PairedMoments, other: PairedMoments) -> PairedMoments:
     """Return the moments of two parts together; a part without voxels changes nothing."""
-    xp = _array.library(one.count)
+    xp = _array.array_namespace(one.count)
     count = one.count + other.count
     share = _array.ratio(other.count, count, zero_division=0)
     weight = one.count * share

@@ -98,7 +98,7 @@ def images(function: str, prediction: Array, reference: Array) -> tuple[Array, A
         if _array.dtype_kind(image) not in ("bool", "integer", "float"):
             checks.invalid_kind(function, argument, "hold real numbers", f"dtype {image.dtype}")
         if _array.is_numpy(given) and not _array.is_numpy(image) and given.dtype.kind == "f":
-            _warn_of_lost_digits(function, argument, given, _array.library(image).finfo(image.dtype).bits)
+            _warn_of_lost_digits(function, argument, given, _array.array_namespace(image).finfo(image.dtype).bits)
     return first, second
 
 
@@ -116,7 +116,7 @@ def _warn_of_lost_digits(function: str, argument: str, image: Any, bits: int) ->
 
 def _device_moments(prediction: Array, reference: Array, axes: tuple[int, ...]) -> PairedMoments:
     """Return the moments in two passes, on any device and under `jit`."""
-    xp = _array.library(prediction, reference)
+    xp = _array.array_namespace(prediction, reference)
     dtype = xp.result_type(*map(_array.accumulator_dtype, (prediction, reference)))
     prediction, reference = xp.astype(prediction, dtype), xp.astype(reference, dtype)
     prediction_mean, p = _centred(xp, prediction, axes)
@@ -148,7 +148,7 @@ def _host_moments(prediction: Array, reference: Array, axes: tuple[int, ...]) ->
     rows = np.empty((*shape, len(PairedMoments._fields)))
     for index in np.ndindex(shape):
         rows[index] = _one_pass(moved[0][index], moved[1][index])
-    xp = _array.library(prediction)
+    xp = _array.array_namespace(prediction)
     fields = _array.from_numpy(
         rows.astype(np.float64 if _array.has_float64(xp, prediction) else np.float32), xp, prediction
     )

@@ -138,7 +138,7 @@ def volume_similarity(counts: ConfusionCounts, *, zero_division: float = math.na
         Taha and Hanbury 2015, doi 10.1186/s12880-015-0068-x.
     """
     tp, fp, fn, _ = floats(counts)
-    smaller = _array.library(fp).minimum(fp, fn)
+    smaller = _array.array_namespace(fp).minimum(fp, fn)
     return _array.ratio(2 * (tp + smaller), 2 * tp + fp + fn, zero_division=zero_division)
 
 
@@ -180,7 +180,7 @@ def generalized_dice(counts: ConfusionCounts, *, power: float = 2.0, zero_divisi
     tp, fp, fn, _ = floats(counts)
     if tp.ndim == 0:
         checks.invalid_value(name, "counts", "have a last axis of labels", "no axis")
-    xp = _array.library(tp)
+    xp = _array.array_namespace(tp)
     size = tp + fn
     smallest = xp.min(xp.where(size > 0, size, xp.full_like(size, math.inf)), axis=-1, keepdims=True)
     absent = xp.isinf(smallest)

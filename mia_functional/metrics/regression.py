@@ -228,7 +228,7 @@ def pearson_correlation(moments: PairedMoments, *, zero_division: float = math.n
     Agrees with:
         scipy's `pearsonr`.
     """
-    xp = _array.library(moments.cross_scatter)
+    xp = _array.array_namespace(moments.cross_scatter)
     spread = _root(moments.prediction_scatter) * _root(moments.reference_scatter)
     value = _array.ratio(moments.cross_scatter, spread, zero_division=zero_division)
     return xp.where(spread == 0, value, xp.clip(value, -1.0, 1.0))
@@ -262,7 +262,7 @@ def concordance_correlation(moments: PairedMoments, *, zero_division: float = ma
     Differs from:
         torchmetrics' `concordance_corrcoef`, whose moments are over n - 1.
     """
-    xp = _array.library(moments.cross_scatter)
+    xp = _array.array_namespace(moments.cross_scatter)
     shared = 2 * moments.cross_scatter
     value = xp.clip(_array.ratio(shared, moments.squared_error + shared), -1.0, 1.0)
     constant = (moments.prediction_scatter == 0) | (moments.reference_scatter == 0)
@@ -276,4 +276,4 @@ def _energy(moments: PairedMoments) -> Array:
 
 def _root(value: Array) -> Array:
     """Return the square root."""
-    return _array.library(value).sqrt(value)
+    return _array.array_namespace(value).sqrt(value)

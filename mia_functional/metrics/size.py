@@ -82,7 +82,7 @@ def area(
         Jungo et al. 2021, pymia, doi 10.1016/j.cmpb.2020.105796.
     """
     name = "area"
-    _array.namespace(name, mask=mask)
+    _array.checked_namespace(name, mask=mask)
     checks.dimensions(name, "mask", mask.shape, (2, 3))
     step = checks.spacing(name, spacing, mask.ndim)
     if mask.ndim == 3:
@@ -107,7 +107,7 @@ def _extent(function: str, mask: Array, spacing: Spacing, labels: Labels | Itera
     """Return the number of voxels times the size of a voxel, one entry per label."""
     masks = structures(function, "mask", mask, labels)
     voxel = math.prod(checks.spacing(function, spacing, mask.ndim))
-    xp = _array.library(mask)
+    xp = _array.array_namespace(mask)
     sizes = xp.stack([xp.count_nonzero(one) for one in masks])
     extents = xp.astype(sizes, _array.widest_float(xp, mask)) * voxel
     return extents[0] if labels is None else extents
@@ -198,7 +198,7 @@ def reference_volume(counts: ConfusionCounts, *, spacing: Spacing) -> Array:
 
 def _voxel(function: str, spacing: Spacing) -> float:
     """Return the size of a voxel."""
-    entries = checks.floats(function, "spacing", spacing)
+    entries = checks.float_tuple(function, "spacing", spacing)
     return math.prod(checks.spacing(function, entries, len(entries)))
 
 

@@ -78,13 +78,13 @@ def spatial_moments(
     masks = structures(name, "mask", mask, labels)
     checks.dimensions(name, "mask", mask.shape, DIMENSIONS)
     step = checks.spacing(name, spacing, mask.ndim)
-    first = (0.0,) * mask.ndim if origin is None else checks.floats(name, "origin", origin)
+    first = (0.0,) * mask.ndim if origin is None else checks.float_tuple(name, "origin", origin)
     if len(first) != mask.ndim:
         checks.invalid_value(name, "origin", f"have {mask.ndim} entries, one per axis", first)
     records = [_moments(one, step, first) for one in masks]
     if labels is None:
         return records[0]
-    xp = _array.library(mask)
+    xp = _array.array_namespace(mask)
     return SpatialMoments(*(xp.stack(fields) for fields in zip(*records, strict=True)))
 
 
@@ -127,9 +127,9 @@ def paired_spatial_moments(
 
 def _moments(mask: Array, spacing: Spacing, origin: Spacing) -> SpatialMoments:
     """Return the moments of a boolean mask; of the box around it, if it lies in the host's memory."""
-    if not _array.on_host(mask):
-        return SpatialMoments(*_array.compiled(_box_moments, mask, spacing=spacing, origin=origin))
-    xp = _array.library(mask)
+    if not _array.in_host_memory(mask):
+        return SpatialMoments(*_array.jit_call(_box_moments, mask, spacing=spacing, origin=origin))
+    xp = _array.array_namespace(mask)
     dtype = _array.widest_float(xp, mask)
     native = _array.to_numpy(mask)
     box = bounding_box(native)
@@ -140,7 +140,7 @@ def _moments(mask: Array, spacing: Spacing, origin: Spacing) -> SpatialMoments:
 
 def _box_moments(mask: Array, *, spacing: Spacing, origin: Spacing) -> SpatialMoments:
     """Return the moments of a boolean mask whose first voxel lies at `origin`."""
-    xp = _array.library(mask)
+    xp = _array.array_namespace(mask)
     dtype = _array.widest_float(xp, mask)
     axes = range(mask.ndim)
     count = xp.astype(xp.count_nonzero(mask), dtype)
@@ -164,7 +164,7 @@ def _box_moments(mask: Array, *, spacing: Spacing, origin: Spacing) -> SpatialMo
 
 def _project(mask: Array, kept: tuple[int, int]) -> Array:
     """Return the number of voxels along the axis, if there is one, that is not one of two."""
-    xp = _array.library(mask)
+    xp = _array.array_namespace(mask)
     for axis in set(range(mask.ndim)) - set(kept):
         return _count_on_host(mask, axis) if _array.is_numpy(mask) else xp.count_nonzero(mask, axis=axis)
     return xp.astype(mask, xp.uint8)
@@ -181,7 +181,7 @@ def _count_on_host(mask: NDArray[np.bool_], axis: int) -> NDArray[np.int64]:
 
 def _profile(mask: Array, planes: dict[tuple[int, int], Array], axis: int) -> Array:
     """Return the number of voxels in each layer along an axis, from the numbers along the lines of a plane."""
-    xp = _array.library(mask)
+    xp = _array.array_namespace(mask)
     for pair, plane in planes.items():
         if axis in pair:
             return xp.sum(plane, axis=1 - pair.index(axis))
@@ -239,7 +239,7 @@ def centroid_distance(moments: PairedSpatialMoments) -> Array:
         Maier-Hein et al. 2024, doi 10.1038/s41592-023-02151-z.
     """
     one, other = moments
-    xp = _array.library(one.mean)
+    xp = _array.array_namespace(one.mean)
     return _defined(xp.sqrt(xp.sum((one.mean - other.mean) ** 2, axis=-1)), moments)
 
 
@@ -269,7 +269,7 @@ def mahalanobis_distance(moments: PairedSpatialMoments) -> Array:
         Mahalanobis 1936; Taha and Hanbury 2015, doi 10.1186/s12880-015-0068-x.
     """
     one, other = moments
-    xp = _array.library(one.count)
+    xp = _array.array_namespace(one.count)
     scatters = [
         (record.count * _array.ratio(record.count, record.count - 1))[..., None, None] * record.covariance
         for record in moments
@@ -280,7 +280,7 @@ def mahalanobis_distance(moments: PairedSpatialMoments) -> Array:
 
 def _inverse_form(matrix: Array, vector: Array) -> Array:
     """Return v^T M^-1 v of a covariance by elimination; NaN where a direction has no variance of its own."""
-    xp = _array.library(matrix)
+    xp = _array.array_namespace(matrix)
     size = vector.shape[-1]
     limit = FLAT * float(xp.finfo(matrix.dtype).eps)
     rows = [[matrix[..., row, column] for column in range(size)] + [vector[..., row]] for row in range(size)]
@@ -297,7 +297,7 @@ def _inverse_form(matrix: Array, vector: Array) -> Array:
 
 def _defined(distance: Array, moments: PairedSpatialMoments) -> Array:
     """Return a distance, or inf where one structure is empty, or NaN where both are."""
-    xp = _array.library(distance)
+    xp = _array.array_namespace(distance)
     prediction, reference = (record.count > 0 for record in moments)
     distance = xp.where(prediction & reference, distance, xp.full_like(distance, math.inf))
     return xp.where(prediction | reference, distance, xp.full_like(distance, math.nan))

@@ -17,7 +17,7 @@ from mia_functional._core import checks
 from mia_functional.metrics._kernels import nearest_points
 from mia_functional.metrics.boundaries import Boundary, surfels
 from mia_functional.metrics.inputs import pairs_in_turn
-from mia_functional.morphology.euclidean import METHODS, Method, nearest_squares
+from mia_functional.morphology.euclidean import METHODS, Method, nearest_squared_distances
 from mia_functional.morphology.masks import DIMENSIONS, common_box
 from mia_functional.typing import Array, Label, Labels, Spacing
 
@@ -114,7 +114,7 @@ def surface_distances(
     Agrees with:
         DeepMind's surface-distance (`surfels`); the borders of medpy and MONAI (`voxels`).
     """
-    checks.choice(NAME, "method", method, METHODS)
+    checks.one_of(NAME, "method", method, METHODS)
     measure = partial(_measure, spacing=spacing, boundary=boundary, method=method)
     groups = pairs_in_turn(NAME, prediction, reference, labels)
     records = tuple(record for group in groups for record in measure(group))
@@ -128,9 +128,9 @@ def _measure(
     arrays = [mask for pair in masks for mask in pair]
     checks.dimensions(NAME, "prediction", arrays[0].shape, DIMENSIONS)
     step = checks.spacing(NAME, spacing, arrays[0].ndim)
-    if method == "auto" and not all(map(_array.on_host, arrays)):
+    if method == "auto" and not all(map(_array.in_host_memory, arrays)):
         records: tuple[SurfaceDistances, ...]
-        records = _array.compiled(_all_on_device, *arrays, spacing=step, boundary=boundary)
+        records = _array.jit_call(_all_on_device, *arrays, spacing=step, boundary=boundary)
         return records
     return tuple(_call_host(*pair, step, boundary) for pair in masks)
 
@@ -139,13 +139,13 @@ def _call_host(prediction: Array, reference: Array, spacing: Spacing, boundary: 
     """Return the distances that the host finds."""
     options: dict[str, Any] = {"spacing": spacing, "boundary": boundary}
     if _array.is_traced(prediction) or _array.is_traced(reference):
-        return SurfaceDistances(*_array.compiled(_call_back, prediction, reference, **options))
-    return SurfaceDistances(*_array.host_call(partial(_on_host, **options), prediction, reference, results=()))
+        return SurfaceDistances(*_array.jit_call(_call_back, prediction, reference, **options))
+    return SurfaceDistances(*_array.call_on_host(partial(_on_host, **options), prediction, reference, results=()))
 
 
 def _call_back(prediction: Array, reference: Array, *, spacing: Spacing, boundary: Boundary) -> tuple[Array, ...]:
     """Return the distances that the host finds for a traced pair; they fill the front of arrays of a fixed shape."""
-    fixed = _array.result_like(lambda mask: _on_device(mask, mask, spacing, boundary), prediction)
+    fixed = _array.eval_shape(lambda mask: _on_device(mask, mask, spacing, boundary), prediction)
 
     def find_fixed(prediction: NDArray[np.bool_], reference: NDArray[np.bool_]) -> tuple[NDArray[Any], ...]:
         found = _on_host(prediction, reference, spacing=spacing, boundary=boundary)
@@ -154,21 +154,21 @@ def _call_back(prediction: Array, reference: Array, *, spacing: Spacing, boundar
             array.reshape(-1)[: field.size] = field
         return filled
 
-    return _array.host_call(find_fixed, prediction, reference, results=fixed)
+    return _array.call_on_host(find_fixed, prediction, reference, results=fixed)
 
 
 def _all_on_device(*masks: Array, spacing: Spacing, boundary: Boundary) -> tuple[SurfaceDistances, ...]:
     """Return the distances between the surfaces of masks that follow each other in pairs."""
     pairs_of_masks = tuple(zip(masks[::2], masks[1::2], strict=True))
-    return _array.each(lambda one, other: _on_device(one, other, spacing, boundary), pairs_of_masks)
+    return _array.map_rows(lambda one, other: _on_device(one, other, spacing, boundary), pairs_of_masks)
 
 
 def _on_device(prediction: Array, reference: Array, spacing: Spacing, boundary: Boundary) -> SurfaceDistances:
     """Return one distance and one weight per grid point; nothing depends on the values of the masks."""
-    xp = _array.library(prediction)
+    xp = _array.array_namespace(prediction)
     elements = [boundary(mask, spacing=spacing) for mask in (prediction, reference)]
     surfaces = [codes != 0 for codes, _ in elements]
-    squares = [nearest_squares(one, other, spacing=spacing) for one, other in (surfaces, surfaces[::-1])]
+    squares = [nearest_squared_distances(one, other, spacing=spacing) for one, other in (surfaces, surfaces[::-1])]
     weights = []
     for codes, table in elements:
         known = _array.from_numpy(table, xp, codes)

@@ -27,7 +27,7 @@ from mia_functional.metrics.surface_reductions import (
     from_distances,
     share_within,
 )
-from mia_functional.morphology.masks import DIMENSIONS, common_box, distance_transform, with_margin
+from mia_functional.morphology.masks import DIMENSIONS, common_box, distance_transform, pad_mask
 from mia_functional.typing import Array, Label, Labels, Spacing
 
 SHIFTS = 200
@@ -167,18 +167,18 @@ def boundary_iou(
     checks.dimensions(name, "prediction", prediction.shape, DIMENSIONS)
     measure = partial(_overlap_of_bands, spacing=checks.spacing(name, spacing, prediction.ndim), width=width)
     values = [_array.ratio(*measure(*pair), zero_division=zero_division) for group in groups for pair in group]
-    return values[0] if labels is None else _array.library(*values).stack(values)
+    return values[0] if labels is None else _array.array_namespace(*values).stack(values)
 
 
 def _overlap_of_bands(prediction: Array, reference: Array, *, spacing: Spacing, width: float) -> tuple[Array, Array]:
     """Return how many voxels the bands of two boolean masks share, and how many they have together."""
-    xp = _array.library(prediction)
+    xp = _array.array_namespace(prediction)
     dtype = _array.widest_float(xp, prediction)
     options: dict[str, Any] = {"spacing": spacing, "width": width}
-    if _array.on_host(prediction) and _array.on_host(reference):
-        sizes = _array.host_call(partial(_sizes_on_host, **options), prediction, reference, results=())
+    if _array.in_host_memory(prediction) and _array.in_host_memory(reference):
+        sizes = _array.call_on_host(partial(_sizes_on_host, **options), prediction, reference, results=())
     else:
-        sizes = _array.compiled(_sizes_on_device, prediction, reference, **options)
+        sizes = _array.jit_call(_sizes_on_device, prediction, reference, **options)
     return xp.astype(sizes[0], dtype), xp.astype(sizes[1], dtype)
 
 
@@ -189,15 +189,15 @@ def _sizes_on_device(prediction: Array, reference: Array, *, spacing: Spacing, w
 
 def _sizes(one: Array, other: Array) -> tuple[Array, Array]:
     """Return the numbers of voxels in both and in either of two masks."""
-    xp = _array.library(one)
+    xp = _array.array_namespace(one)
     return xp.count_nonzero(one & other), xp.count_nonzero(one | other)
 
 
 def _band(mask: Array, spacing: Spacing, width: float) -> Array:
     """Return the voxels of a mask within `width` of the outside, with a margin around them."""
-    wider = with_margin(mask, 1)
+    wider = pad_mask(mask, 1)
     depth = distance_transform(~wider, spacing=spacing, cap=2 * width)
-    return wider & (depth <= width * (1 + ROUNDING * float(_array.library(mask).finfo(depth.dtype).eps)))
+    return wider & (depth <= width * (1 + ROUNDING * float(_array.array_namespace(mask).finfo(depth.dtype).eps)))
 
 
 def _sizes_on_host(

@@ -58,7 +58,7 @@ def from_distances(formula: Callable[..., Any]) -> BoundaryMetric:
         if isinstance(distances, SurfaceDistances):
             return _apply(formula, distances, options)
         values = [_apply(formula, record, options) for record in distances]
-        return _array.library(*values).stack(values)
+        return _array.array_namespace(*values).stack(values)
 
     return cast(BoundaryMetric, derived(tuple, surface_distances)(metric))
 
@@ -66,11 +66,11 @@ def from_distances(formula: Callable[..., Any]) -> BoundaryMetric:
 def _apply(formula: Callable[..., Any], distances: SurfaceDistances, options: dict[str, Any]) -> Array:
     """Return the value of a formula; arrays that lie in the host's memory are evaluated with NumPy."""
     model = distances.prediction_to_reference
-    if not all(map(_array.on_host, distances)):
+    if not all(map(_array.in_host_memory, distances)):
         hashable = {name: tuple(value) if isinstance(value, list) else value for name, value in options.items()}
-        return _array.compiled(_of_fields, *distances, formula=formula, **hashable)
+        return _array.jit_call(_of_fields, *distances, formula=formula, **hashable)
     value = np.asarray(formula(SurfaceDistances(*map(_array.to_numpy, distances)), **options))
-    return _array.from_numpy(value, _array.library(model), model)
+    return _array.from_numpy(value, _array.array_namespace(model), model)
 
 
 def _of_fields(*fields: Array, formula: Callable[..., Any], **options: Any) -> Array:
@@ -95,18 +95,18 @@ def directed(function: str, distances: SurfaceDistances, direction: Direction) -
 
 def pool(distances: SurfaceDistances) -> Weighted:
     """Return distances and weights of both directions together."""
-    xp = _array.library(*distances)
+    xp = _array.array_namespace(*distances)
     columns = tuple(zip(*map(flat, directions(distances)), strict=True))
     return xp.concat(columns[0]), xp.concat(columns[1])
 
 
 def mean(*samples: Weighted) -> Array:
     """Return the weighted mean distance of all samples together; NaN without any weight."""
-    xp = _array.library(*samples[0])
+    xp = _array.array_namespace(*samples[0])
 
     def sums(distances: Array, weights: Array) -> Array:
         weights = xp.astype(weights, distances.dtype, copy=False)
-        return xp.stack([_array.weighted_sum(distances, weights), _array.add_up(weights)])
+        return xp.stack([_array.weighted_sum(distances, weights), _array.pairwise_sum(weights)])
 
     parts = total(sums, samples)
     return _array.ratio(parts[0], parts[1])
@@ -114,13 +114,13 @@ def mean(*samples: Weighted) -> Array:
 
 def total(sums: Callable[[Array, Array], Array], samples: Sequence[Weighted]) -> Array:
     """Return a vector of sums over all samples together."""
-    parts = [_array.totals(sums, *flat(sample)) for sample in samples]
+    parts = [_array.reduce_weighted(sums, *flat(sample)) for sample in samples]
     return functools.reduce(operator.add, parts)
 
 
 def flat(weighted: Weighted) -> Weighted:
     """Return distances and weights with one axis."""
-    xp = _array.library(*weighted)
+    xp = _array.array_namespace(*weighted)
     return xp.reshape(weighted[0], (-1,)), xp.reshape(weighted[1], (-1,))
 
 
@@ -128,7 +128,7 @@ def share_within(
     function: str, samples: Sequence[Weighted], tolerance: float | Sequence[float], zero_division: float
 ) -> Array:
     """Return the share of the weight at distances within a tolerance, or within each of several, in all samples."""
-    xp = _array.library(*samples[0])
+    xp = _array.array_namespace(*samples[0])
     limits = several(tolerance)
     for limit in limits:
         if not 0 <= limit < math.inf:
@@ -147,8 +147,8 @@ def share_within(
 
 def defined(value: Array, distances: SurfaceDistances) -> Array:
     """Return a value that is in millimetres, or inf if one surface is empty, or NaN if both are."""
-    xp = _array.library(value, *distances)
-    prediction, reference = (_array.any_weight(flat(sample)[1]) for sample in directions(distances))
+    xp = _array.array_namespace(value, *distances)
+    prediction, reference = (_array.has_weight(flat(sample)[1]) for sample in directions(distances))
     value = xp.where(prediction & reference, value, math.inf)
     return xp.where(prediction | reference, value, math.nan)
 

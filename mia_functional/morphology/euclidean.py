@@ -29,24 +29,24 @@ REACH = 10
 """How many of the smallest steps the bounded transform looks around itself."""
 
 
-def distances(mask: Array, spacing: Spacing, *, cap: float, method: Method) -> Array:
+def euclidean_distances(mask: Array, spacing: Spacing, *, cap: float, method: Method) -> Array:
     """Return the distance of every voxel to the nearest voxel of a boolean mask; inf above the cap."""
-    xp = _array.library(mask)
-    if method == "host" or _array.on_host(mask):
+    xp = _array.array_namespace(mask)
+    if method == "host" or _array.in_host_memory(mask):
         host = partial(_host_distances, spacing=spacing, cap=cap)
-        like = _array.result_like(lambda array: xp.astype(array, _array.widest_float(xp, mask)), mask)
-        return _array.host_call(host, mask, results=(like,))[0]
+        like = _array.eval_shape(lambda array: xp.astype(array, _array.widest_float(xp, mask)), mask)
+        return _array.call_on_host(host, mask, results=(like,))[0]
     if _array.is_cupy(mask) and mask.ndim > 1:
         found = _by_cupy(mask, spacing)
     else:
-        found = xp.sqrt(_array.compiled(squared_distances, mask, spacing=spacing, cap=cap))
+        found = xp.sqrt(_array.jit_call(squared_distances, mask, spacing=spacing, cap=cap))
     return found if cap == math.inf else xp.where(found > cap, math.inf, found)
 
 
 def _by_cupy(mask: Array, spacing: Spacing) -> Array:
     """Return the distances by CuPy, for two or three axes."""
-    xp = _array.library(mask)
-    return xp.where(xp.any(mask), _array.cupy_distances(~mask, spacing), math.inf)
+    xp = _array.array_namespace(mask)
+    return xp.where(xp.any(mask), _array.cupy_distance_transform(~mask, spacing), math.inf)
 
 
 def _host_distances(mask: NDArray[np.bool_], *, spacing: Spacing, cap: float) -> tuple[NDArray[np.float64]]:
@@ -59,13 +59,13 @@ def _host_distances(mask: NDArray[np.bool_], *, spacing: Spacing, cap: float) ->
     return (found,)
 
 
-def nearest_squares(targets: Array, wanted: Array, *, spacing: Spacing) -> Array:
+def nearest_squared_distances(targets: Array, wanted: Array, *, spacing: Spacing) -> Array:
     """Return squared distances to the targets, right at least where they are wanted; they are looked for nearby first.
 
     Everything within the cap of the bounded transform is exact. Only if a wanted voxel has nothing there is the whole
     computed.
     """
-    xp = _array.library(targets)
+    xp = _array.array_namespace(targets)
     if _array.is_cupy(targets) and targets.ndim > 1:
         return _by_cupy(targets, spacing) ** 2
     cap = REACH * min(spacing)
@@ -82,12 +82,12 @@ def squared_distances(mask: Array, *, spacing: Spacing, cap: float = math.inf) -
     squares = _along_first_axis(mask, spacing[0])
     if mask.ndim == 1:
         return squares
-    return _array.in_slabs(partial(_along_other_axes, spacing=spacing[1:], cap=cap), squares)
+    return _array.map_slabs(partial(_along_other_axes, spacing=spacing[1:], cap=cap), squares)
 
 
 def _along_first_axis(mask: Array, step: float) -> Array:
     """Return squared distances to the nearest voxel of the mask on the same line along the first axis."""
-    xp = _array.library(mask)
+    xp = _array.array_namespace(mask)
     count = mask.shape[0]
     whole = xp.int16 if count < 2**14 else xp.int32
     outside = xp.astype(~mask, whole)
@@ -111,27 +111,27 @@ def _along_other_axes(squares: Array, *, spacing: Spacing, cap: float) -> Array:
 
 def _whole_minimum(squares: Array, axis: int, step: float) -> Array:
     """Return `min over j of squares[j] + ((i - j) step)^2` for every i along an axis."""
-    xp = _array.library(squares)
+    xp = _array.array_namespace(squares)
     count = squares.shape[axis]
-    index = _array.along(xp, np.arange(count, dtype=np.float64), squares.ndim + axis, squares)
+    index = _array.broadcast_along(xp, np.arange(count, dtype=np.float64), squares.ndim + axis, squares)
     index = xp.astype(index, squares.dtype)
 
     def body(source: Any, lowest: Array) -> Array:
         length = (index - source) * step
-        return xp.minimum(lowest, _array.window(squares, source, 1, axis) + length * length)
+        return xp.minimum(lowest, _array.slice_along(squares, source, 1, axis) + length * length)
 
-    return _array.loop(xp, count, body, xp.full_like(squares, math.inf))
+    return _array.fori_loop(xp, count, body, xp.full_like(squares, math.inf))
 
 
 def _near_minimum(squares: Array, axis: int, step: float, reach: int) -> Array:
     """Return the same minimum over the sources at most `reach` voxels away."""
-    xp = _array.library(squares)
+    xp = _array.array_namespace(squares)
     count = squares.shape[axis]
-    margin = xp.full_like(_array.window(squares, 0, reach, axis), math.inf)
+    margin = xp.full_like(_array.slice_along(squares, 0, reach, axis), math.inf)
     wide = xp.concat([margin, squares, margin], axis=axis)
 
     def body(offset: Any, lowest: Array) -> Array:
         length = (offset - reach) * step
-        return xp.minimum(lowest, _array.window(wide, offset, count, axis) + length * length)
+        return xp.minimum(lowest, _array.slice_along(wide, offset, count, axis) + length * length)
 
-    return _array.loop(xp, 2 * reach + 1, body, xp.full_like(squares, math.inf))
+    return _array.fori_loop(xp, 2 * reach + 1, body, xp.full_like(squares, math.inf))

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from mia_functional import _array
 from mia_functional._core import checks
-from mia_functional._label_maps import binary
-from mia_functional.morphology.euclidean import METHODS, Method, distances
+from mia_functional._label_maps import binary_mask
+from mia_functional.morphology.euclidean import METHODS, Method, euclidean_distances
 from mia_functional.typing import Array, Spacing
 
 DIMENSIONS = (1, 2, 3)
@@ -63,8 +63,8 @@ def distance_transform(mask: Array, *, spacing: Spacing, cap: float | None = Non
     limit = math.inf if cap is None else float(cap)
     if not limit > 0:
         checks.invalid_value(name, "cap", "be positive", cap)
-    checks.choice(name, "method", method, METHODS)
-    return distances(mask, step, cap=limit, method=method)
+    checks.one_of(name, "method", method, METHODS)
+    return euclidean_distances(mask, step, cap=limit, method=method)
 
 
 def border(mask: Array) -> Array:
@@ -94,7 +94,7 @@ def border(mask: Array) -> Array:
     mask = _mask("border", mask)
     if _array.is_numpy(mask):
         return _border_on_host(mask)
-    xp = _array.library(mask)
+    xp = _array.array_namespace(mask)
     inner = mask
     for axis, size in enumerate(mask.shape):
         before = (slice(None),) * axis
@@ -116,9 +116,9 @@ def _border_on_host(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
     return np.logical_xor(mask, inner, out=inner)
 
 
-def with_margin(mask: Array, width: int) -> Array:
+def pad_mask(mask: Array, width: int) -> Array:
     """Return a mask with `width` more voxels, all outside of it, at both ends of every axis."""
-    xp = _array.library(mask)
+    xp = _array.array_namespace(mask)
     for axis in range(mask.ndim):
         margin = _array.zeros(xp, (*mask.shape[:axis], width, *mask.shape[axis + 1 :]), mask.dtype, mask)
         mask = xp.concat([margin, mask, margin], axis=axis)
@@ -190,7 +190,7 @@ def connected_components(mask: Array, *, connectivity: int = 1) -> Array:
     Agrees with:
         `scipy.ndimage.label`.
     """
-    xp = _array.library(mask)
+    xp = _array.array_namespace(mask)
     labels, _ = _components("connected_components", mask, connectivity)
     return _array.from_numpy(labels, xp, mask)
 
@@ -218,7 +218,7 @@ def largest_components(mask: Array, *, count: int = 1, connectivity: int = 1) ->
     """
     name = "largest_components"
     keep = checks.integer(name, "count", count, minimum=1)
-    xp = _array.library(mask)
+    xp = _array.array_namespace(mask)
     labels, total = _components(name, mask, connectivity)
     volumes = np.bincount(labels.reshape(-1), minlength=total + 1)[1:]
     chosen = np.zeros(total + 1, dtype=np.bool_)
@@ -238,7 +238,7 @@ def _components(name: str, mask: Array, connectivity: int) -> tuple[NDArray[np.i
 
 def _mask(name: str, mask: Array) -> Array:
     """Return a mask of one to three axes as booleans."""
-    _array.namespace(name, mask=mask)
+    _array.checked_namespace(name, mask=mask)
     checks.dimensions(name, "mask", mask.shape, DIMENSIONS)
     checks.not_empty(name, "mask", mask.shape)
-    return binary(name, "mask", mask)
+    return binary_mask(name, "mask", mask)

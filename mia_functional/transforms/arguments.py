@@ -12,7 +12,7 @@ from mia_functional.typing import Array, Shape
 def together(function: str, image: Array, **parameters: Any) -> tuple[Any, Array, list[Array]]:
     """Return the namespace, the image, and parameters as floats of its library and device, in the dtype of its sums."""
     given = {name: numbers(function, name, value) for name, value in parameters.items()}
-    xp, (array, *rest) = _array.together(function, array=image, **given)
+    xp, (array, *rest) = _array.to_common_library(function, array=image, **given)
     kind = _array.accumulator_dtype(array)
     return xp, array, [xp.astype(value, kind, copy=False) for value in rest]
 
@@ -37,7 +37,7 @@ def has_shape(function: str, argument: str, array: Array, *shapes: tuple[int, ..
 def finite(function: str, **parameters: Array) -> None:
     """Refuse parameters that hold NaN or infinity; traced ones cannot be looked at."""
     for name, array in parameters.items():
-        xp = _array.library(array)
+        xp = _array.array_namespace(array)
         if known(xp.any(~xp.isfinite(array))):
             checks.invalid_value(function, name, "be finite", "NaN or infinity")
 
@@ -49,7 +49,7 @@ def known(condition: Array) -> bool:
 
 def image_shape(function: str, shape: Any, *, axes: int) -> Shape:
     """Return the shape that a sampler is given, as a sequence or an array; refuse one of fewer axes."""
-    size = checks.integers(function, "shape", shape.tolist() if hasattr(shape, "tolist") else shape, minimum=1)
+    size = checks.integer_tuple(function, "shape", shape.tolist() if hasattr(shape, "tolist") else shape, minimum=1)
     if len(size) < axes:
         checks.invalid_value(function, "shape", f"have at least {axes} axes, (*spatial, channel)", size)
     return size

@@ -39,12 +39,12 @@ def flip(target: Any, axes: Any) -> Any:
     Agrees with:
         `numpy.flip`.
     """
-    checks.shaped("flip", "target", target)
+    checks.require_shape("flip", "target", target)
     if _array.is_traced(axes):
         return _flip_traced(target, axes)
     chosen = _axes("flip", axes, len(target.shape))
     if not isinstance(target, Geometry):
-        return _array.namespace("flip", target=target).flip(target, axis=chosen) if chosen else target
+        return _array.checked_namespace("flip", target=target).flip(target, axis=chosen) if chosen else target
     places = range(len(target.shape))
     factors = tuple(-1.0 if axis in chosen else 1.0 for axis in places)
     offset = tuple(target.shape[axis] - 1 if axis in chosen else 0 for axis in places)
@@ -72,7 +72,7 @@ def rot90(target: Any, turns: Any, *, axes: tuple[int, int] | None = None) -> An
     Agrees with:
         `numpy.rot90`.
     """
-    checks.shaped("rot90", "target", target)
+    checks.require_shape("rot90", "target", target)
     spatial = len(target.shape) - (not isinstance(target, Geometry))
     plane = _axes("rot90", (spatial - 2, spatial - 1) if axes is None else axes, len(target.shape))
     if len(plane) != 2:
@@ -82,7 +82,7 @@ def rot90(target: Any, turns: Any, *, axes: tuple[int, int] | None = None) -> An
         return _rot90(target, checks.integer("rot90", "turns", quarters, minimum=-(2**31)) % 4, plane)
     if target.shape[plane[0]] != target.shape[plane[1]]:
         checks.invalid_value("rot90", "target", "be square in the plane if `turns` is traced", tuple(target.shape))
-    xp, (array, quarters) = _array.together("rot90", target=target, turns=turns)
+    xp, (array, quarters) = _array.to_common_library("rot90", target=target, turns=turns)
     result = array
     for count in (1, 2, 3):
         result = xp.where(quarters % 4 == count, _rot90(array, count, plane), result)
@@ -107,14 +107,14 @@ def permute(target: Any, axes: Sequence[int]) -> Any:
         >>> permute(np.zeros((2, 3, 4, 1)), (2, 1, 0)).shape
         (4, 3, 2, 1)
     """
-    checks.shaped("permute", "target", target)
-    checks.integers("permute", "axes", axes, minimum=0)
+    checks.require_shape("permute", "target", target)
+    checks.integer_tuple("permute", "axes", axes, minimum=0)
     count, ndim = len(axes), len(target.shape)
     if sorted(axes) != list(range(count)) or not 0 < count <= ndim or (isinstance(target, Geometry) and count < ndim):
         checks.invalid_value("permute", "axes", f"hold 0 to at most {ndim - 1}, each once", tuple(axes))
     if isinstance(target, Geometry):
         return regrid(target, tuple(target.shape[axis] for axis in axes), (0,) * count, axes=axes)
-    xp = _array.namespace("permute", target=target)
+    xp = _array.checked_namespace("permute", target=target)
     return xp.permute_dims(target, (*axes, *range(count, ndim)))
 
 
@@ -132,8 +132,8 @@ def reshape(array: Array, shape: Shape) -> Array:
         >>> reshape(np.arange(4), (2, -1)).tolist()
         [[0, 1], [2, 3]]
     """
-    xp = _array.namespace("reshape", array=array)
-    size, count = checks.integers("reshape", "shape", shape, minimum=-1), math.prod(array.shape)
+    xp = _array.checked_namespace("reshape", array=array)
+    size, count = checks.integer_tuple("reshape", "shape", shape, minimum=-1), math.prod(array.shape)
     known = math.prod(entry for entry in size if entry != -1)
     if size.count(-1) > 1 or (known != count if -1 not in size else known == 0 or count % known):
         checks.invalid_value("reshape", "shape", f"hold the {count} elements of the array", size)
@@ -154,11 +154,11 @@ def squeeze(array: Array, *, axis: int = -1) -> Array:
         >>> squeeze(np.zeros((2, 3, 1))).shape
         (2, 3)
     """
-    checks.shaped("squeeze", "array", array)
+    checks.require_shape("squeeze", "array", array)
     place = checks.axis("squeeze", axis, array.ndim)
     if array.shape[place] != 1:
         checks.invalid_value("squeeze", "array", f"have length 1 along axis {axis}", f"shape {tuple(array.shape)}")
-    return _array.namespace("squeeze", array=array).squeeze(array, axis=place)
+    return _array.checked_namespace("squeeze", array=array).squeeze(array, axis=place)
 
 
 def unsqueeze(array: Array, *, axis: int = -1) -> Array:
@@ -172,9 +172,9 @@ def unsqueeze(array: Array, *, axis: int = -1) -> Array:
         >>> unsqueeze(np.zeros((2, 3))).shape
         (2, 3, 1)
     """
-    checks.shaped("unsqueeze", "array", array)
+    checks.require_shape("unsqueeze", "array", array)
     place = checks.axis("unsqueeze", axis, array.ndim + 1)
-    return _array.namespace("unsqueeze", array=array).expand_dims(array, axis=place)
+    return _array.checked_namespace("unsqueeze", array=array).expand_dims(array, axis=place)
 
 
 def _axes(function: str, axes: Any, ndim: int) -> tuple[int, ...]:
@@ -184,7 +184,7 @@ def _axes(function: str, axes: Any, ndim: int) -> tuple[int, ...]:
     if isinstance(entries, Sequence) and entries and all(isinstance(entry, bool | np.bool) for entry in entries):
         _flags(function, (len(entries),), ndim)
         return tuple(axis for axis, flag in enumerate(entries) if flag)
-    chosen = checks.integers(function, "axes", entries, minimum=0)
+    chosen = checks.integer_tuple(function, "axes", entries, minimum=0)
     if len(set(chosen)) != len(chosen) or any(axis >= ndim for axis in chosen):
         checks.invalid_value(function, "axes", f"lie within 0 and {ndim - 1}, each once", chosen)
     return chosen
@@ -198,7 +198,7 @@ def _flags(function: str, shape: Shape, ndim: int) -> None:
 
 def _flip_traced(target: Array, flags: Array) -> Array:
     """Return an array flipped along the axes whose traced flag is set."""
-    xp, (array, flags) = _array.together("flip", target=target, axes=flags)
+    xp, (array, flags) = _array.to_common_library("flip", target=target, axes=flags)
     if _array.dtype_kind(flags) != "bool":
         checks.invalid_kind("flip", "axes", "be booleans, one per axis, where they are traced", f"dtype {flags.dtype}")
     _flags("flip", tuple(flags.shape), array.ndim)

@@ -13,7 +13,7 @@ from mia_functional.typing import Array
 def opened(function: str, image: Array, mask: Array | None) -> tuple[Array, Array | None]:
     """Return the image in the dtype of sums, and the mask as booleans that broadcast against it."""
     arrays = {"image": image} if mask is None else {"image": image, "mask": mask}
-    xp, (image, *rest) = _array.together(function, **arrays)
+    xp, (image, *rest) = _array.to_common_library(function, **arrays)
     if _array.dtype_kind(image) not in ("bool", "integer", "float"):
         checks.invalid_kind(function, "image", "hold real numbers", f"dtype {image.dtype}")
     checks.not_empty(function, "image", image.shape)
@@ -32,7 +32,7 @@ def inside_of(function: str, image: Array, mask: Array) -> Array:
 def closed(values: Array, image: Array) -> Array:
     """Return a result in the image's dtype; float32 where that is none of floats."""
     kept = _array.dtype_kind(image) == "float"
-    return _array.library(values).astype(values, image.dtype if kept else _array.accumulator_dtype(image))
+    return _array.array_namespace(values).astype(values, image.dtype if kept else _array.accumulator_dtype(image))
 
 
 def axes_of(function: str, axis: int | tuple[int, ...] | None, ndim: int) -> tuple[int, ...]:
@@ -46,17 +46,17 @@ def axes_of(function: str, axis: int | tuple[int, ...] | None, ndim: int) -> tup
 
 def or_one(divisor: Array) -> Array:
     """Return a divisor with 1 in place of 0."""
-    return _array.library(divisor).where(divisor == 0, 1.0, divisor)
+    return _array.array_namespace(divisor).where(divisor == 0, 1.0, divisor)
 
 
 def _outside(inside: Array | None, values: Array, replacement: float) -> Array:
     """Return `values` with what is not inside of the mask replaced."""
-    return values if inside is None else _array.library(values).where(inside, values, replacement)
+    return values if inside is None else _array.array_namespace(values).where(inside, values, replacement)
 
 
 def extremes(values: Array, inside: Array | None, axes: tuple[int, ...]) -> tuple[Array, Array]:
     """Return minimum and maximum inside of the mask, one axis at a time, which is far faster; NaN where it is empty."""
-    xp = _array.library(values)
+    xp = _array.array_namespace(values)
     low, high = _outside(inside, values, math.inf), _outside(inside, values, -math.inf)
     for axis in axes:
         low, high = xp.min(low, axis=axis, keepdims=True), xp.max(high, axis=axis, keepdims=True)
@@ -66,7 +66,7 @@ def extremes(values: Array, inside: Array | None, axes: tuple[int, ...]) -> tupl
 
 def mean(values: Array, inside: Array | None, axes: tuple[int, ...]) -> Array:
     """Return the mean inside of the mask, summed in the widest dtype, one axis at a time; NaN where it is empty."""
-    xp = _array.library(values)
+    xp = _array.array_namespace(values)
     wide = _array.widest_float(xp, values)
     total, count = _outside(inside, values, 0.0), inside
     for axis in axes:
@@ -83,7 +83,7 @@ def percentiles(values: Array, inside: Array | None, axes: tuple[int, ...], perc
 
     NumPy selects without sorting. Where it finds NaN, there may be infinite voxels, for which `_rank` has its rule.
     """
-    xp = _array.library(values)
+    xp = _array.array_namespace(values)
     kept = tuple(axis for axis in range(values.ndim) if axis not in axes)
     shape = tuple(1 if axis in axes else size for axis, size in enumerate(values.shape))
     rows = math.prod(values.shape[axis] for axis in kept)
@@ -92,7 +92,7 @@ def percentiles(values: Array, inside: Array | None, axes: tuple[int, ...], perc
         return xp.reshape(xp.permute_dims(array, (*kept, *axes)), (rows, -1))
 
     lines, chosen = lined(values), None if inside is None else lined(xp.broadcast_to(inside, values.shape))
-    if _array.on_host(values):
+    if _array.in_host_memory(values):
         found = _host_percentiles(_array.to_numpy(lines), None if chosen is None else _array.to_numpy(chosen), percents)
         if not np.isnan(found).any():
             return [xp.reshape(_array.from_numpy(row, xp, values), shape) for row in found]
@@ -114,7 +114,7 @@ def _rank(lines: Array, size: Any, percent: float) -> Array:
 
     It is infinite between an infinite value and another, and NaN where a value is, which is sorted to the end.
     """
-    xp = _array.library(lines)
+    xp = _array.array_namespace(lines)
     wide = _array.widest_float(xp, lines)
     last = (xp.astype(size, wide) if hasattr(size, "dtype") else xp.full_like(lines[:, :1], size, dtype=wide)) - 1
     place = last * (percent / 100)
@@ -131,7 +131,7 @@ def _rank(lines: Array, size: Any, percent: float) -> Array:
 
 def brighter(image: Array, value: float) -> Array:
     """Return where an image is above a number; integers are compared with a whole number, so that none is rounded."""
-    xp = _array.library(image)
+    xp = _array.array_namespace(image)
     if math.isnan(value):
         return xp.zeros_like(image, dtype=xp.bool)
     if _array.dtype_kind(image) == "float":

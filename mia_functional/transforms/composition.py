@@ -35,7 +35,7 @@ def compose(*functions: Callable[[Any], Any]) -> Callable[[Any], Any]:
         2.0
     """
     for function in functions:
-        checks.call("compose", "functions", function, "`on(...)`")
+        checks.require_callable("compose", "functions", function, "`on(...)`")
     return partial(_chain, functions)
 
 
@@ -74,7 +74,7 @@ def on(
         >>> double({"images": [1, 2], "subject": "A"})
         {'images': [2, 4], 'subject': 'A'}
     """
-    checks.call("on", "function", function, "`standardize`")
+    checks.require_callable("on", "function", function, "`standardize`")
     return partial(_apply, named("on", categories), function, dict(given or {}), options)
 
 
@@ -132,14 +132,14 @@ def randomly(
     """
     if not 0 <= checks.number("randomly", "probability", probability) <= 1:
         checks.invalid_value("randomly", "probability", "lie within 0 and 1", probability)
-    checks.call("randomly", "sampler", sampler, "`random_flip`")
+    checks.require_callable("randomly", "sampler", sampler, "`random_flip`")
     names = named("randomly", categories)
     functions = function if isinstance(function, Mapping) else dict.fromkeys(names, function)
     if set(functions) != set(names):
         needed = f"have a function for each of {', '.join(names)}"
         checks.invalid_value("randomly", "function", needed, ", ".join(map(str, functions)) or "none")
     for name in names:
-        checks.call("randomly", "function", functions[name], "`flip`")
+        checks.require_callable("randomly", "function", functions[name], "`flip`")
     chosen = {name: functions[name] for name in names}
     return partial(_draw_and_apply, chosen, partial(sampler, **options), probability, {})
 
@@ -153,10 +153,10 @@ def _draw_and_apply(
 ) -> Sample:
     """Return the sample with one draw applied to the categories of the functions, or, by chance, with none."""
     present("randomly", sample, (*functions, "rng"))
-    first, second, rest = _array.split("randomly", sample["rng"], 3)
+    first, second, rest = _array.split_rng("randomly", sample["rng"], 3)
     arrays = {name: sample[name] for name in functions if not (name == "geometry" and sample[name] is None)}
     shape = next((tuple(array.shape) for array in arrays.values()), ())
-    chosen = _array.uniform(first, 0.0, 1.0, ()) < probability
+    chosen = _array.random_uniform(first, 0.0, 1.0, ()) < probability
     traced = _array.is_traced(chosen)
     if not arrays or not (traced or chosen):
         draw_aside = partial(_aside, sampler, second, shape)
@@ -165,7 +165,7 @@ def _draw_and_apply(
     draw = sampler(second, shape)
     changed = {name: functions[name](array, *draw) for name, array in arrays.items()}
     if traced and probability < 1:
-        xp = _array.library(chosen)
+        xp = _array.array_namespace(chosen)
         changed = {n: xp.where(chosen, new, xp.astype(arrays[n], new.dtype)) for n, new in changed.items()}
     return {**sample, **changed, "rng": rest}
 
@@ -179,11 +179,11 @@ def _spared(
     """
     if not hasattr(array, "dtype") or _array.dtype_kind(array) not in ("bool", "integer"):
         return array
-    xp = _array.library(array)
+    xp = _array.array_namespace(array)
     kind = (name, xp.__name__, str(array.dtype))
     if kind not in known:
         parameters = draw()
-        known[kind] = _array.result_like(lambda values: function(values, *parameters), array).dtype
+        known[kind] = _array.eval_shape(lambda values: function(values, *parameters), array).dtype
     return xp.astype(array, known[kind], copy=False)
 
 
@@ -196,14 +196,14 @@ def named(function: str, categories: str | tuple[str, ...]) -> tuple[str, ...]:
     """Return one category or several as a tuple."""
     names = (categories,) if isinstance(categories, str) else categories
     if not isinstance(names, tuple | list) or not names or not all(isinstance(name, str) for name in names):
-        checks.invalid_kind(function, "categories", "be a name or a tuple of names", checks.described(categories))
+        checks.invalid_kind(function, "categories", "be a name or a tuple of names", checks.describe(categories))
     return tuple(names)
 
 
 def present(function: str, sample: Sample, names: tuple[str, ...]) -> None:
     """Refuse what is no sample, and a sample that lacks one of the categories."""
     if not isinstance(sample, Mapping):
-        checks.invalid_kind(function, "sample", "be a dictionary of arrays by category", checks.described(sample))
+        checks.invalid_kind(function, "sample", "be a dictionary of arrays by category", checks.describe(sample))
     for name in names:
         if name not in sample:
             checks.invalid_value(function, "categories", f"be in the sample ({', '.join(sample)})", repr(name))

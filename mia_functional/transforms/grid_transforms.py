@@ -77,7 +77,7 @@ def resample_to(categories: str | tuple[str, ...], spacing: Spacing, *, antialia
         >>> resample_to("images", (1.0, 1.0))(sample)["geometry"].shape
         (8, 6)
     """
-    steps = checks.floats("resample_to", "spacing", spacing)
+    steps = checks.float_tuple("resample_to", "spacing", spacing)
     return partial(_resample_to, named("resample_to", categories), steps, antialias=antialias)
 
 

@@ -96,7 +96,7 @@ def standardize(image: Array, *, mask: Array | None = None, axis: int | tuple[in
     low, high = extremes(values, inside, axes)
     centred = values - mean(values, inside, axes)
     deviation = mean(centred * centred, inside, axes) ** 0.5
-    return closed(_array.library(values).where(low == high, 0.0, centred / or_one(deviation)), image)
+    return closed(_array.array_namespace(values).where(low == high, 0.0, centred / or_one(deviation)), image)
 
 
 def clip_percentile(
@@ -140,7 +140,7 @@ def clip_percentile(
         checks.invalid_value("clip_percentile", "lower, upper", "be in order within 0 and 100", (lower, upper))
     values, inside = opened("clip_percentile", image, mask)
     low, high = percentiles(values, inside, axes_of("clip_percentile", axis, values.ndim), (first, last))
-    xp = _array.library(values)
+    xp = _array.array_namespace(values)
     return closed(xp.minimum(xp.maximum(values, low), high), image)
 
 
@@ -163,6 +163,6 @@ def mask_outside(image: Array, mask: Array, *, value: float = 0.0) -> Array:
         >>> mask_outside(np.array([[5], [6]]), np.array([[True], [False]]), value=-1)[:, 0].tolist()
         [5, -1]
     """
-    xp, (image, mask) = _array.together("mask_outside", image=image, mask=mask)
-    _array.holds("mask_outside", "value", value, image)
+    xp, (image, mask) = _array.to_common_library("mask_outside", image=image, mask=mask)
+    _array.check_fits_dtype("mask_outside", "value", value, image)
     return xp.where(inside_of("mask_outside", image, mask), image, xp.full_like(image, value))

@@ -32,7 +32,7 @@ def nearest(places: Array, size: int) -> Taps:
         >>> nearest(np.array([-3.0, 0.4, 0.5, 9.0]), 3)[0][0].tolist()
         [0, 0, 1, 2]
     """
-    xp = _array.library(places)
+    xp = _array.array_namespace(places)
     return ((xp.astype(xp.clip(xp.floor(places + 0.5), 0, size - 1), _array.index_dtype(xp)), None),)
 
 
@@ -48,7 +48,7 @@ def linear(places: Array, size: int) -> Taps:
         >>> [(voxel.tolist(), weight.tolist()) for voxel, weight in linear(np.array([0.25, 7.0]), 3)]
         [([0, 1], [0.75, 0.0]), ([1, 2], [0.25, 1.0])]
     """
-    xp = _array.library(places)
+    xp = _array.array_namespace(places)
     inside = xp.clip(places, 0, size - 1)
     low = xp.clip(xp.floor(inside), 0, max(size - 2, 0))
     part = inside - low
@@ -61,7 +61,7 @@ def interpolation_of(function: str, array: Array, interpolation: Interpolation |
     floating = _array.dtype_kind(array) == "float"
     if interpolation is None:
         return linear if floating else nearest
-    checks.call(function, "interpolation", interpolation, "`linear` or `nearest`")
+    checks.require_callable(function, "interpolation", interpolation, "`linear` or `nearest`")
     if not floating and interpolation is not nearest:
         needed = "hold floats, or be interpolated by `nearest` (cast an image first; take `one_hot` of labels)"
         checks.invalid_kind(function, "array", needed, f"dtype {array.dtype}")
@@ -70,7 +70,7 @@ def interpolation_of(function: str, array: Array, interpolation: Interpolation |
 
 def sample(array: Array, places: Sequence[Array], interpolation: Interpolation) -> Array:
     """Return the values of an array `(*spatial, ...)` at places, one array per spatial axis, that broadcast."""
-    xp = _array.library(array)
+    xp = _array.array_namespace(array)
     count = len(places)
     shape = array.shape[:count]
     flat = xp.reshape(array, (-1, *array.shape[count:]))
@@ -93,7 +93,7 @@ def sample(array: Array, places: Sequence[Array], interpolation: Interpolation) 
 
 def sample_axis(array: Array, places: Array, axis: int, interpolation: Interpolation) -> Array:
     """Return the values of an array at places along one axis."""
-    xp = _array.library(array)
+    xp = _array.array_namespace(array)
     taps = interpolation(places, array.shape[axis])
     return combine(taps, lambda voxel: xp.take(array, voxel, axis=axis), array.ndim - axis - 1, finite=is_finite(array))
 
@@ -102,7 +102,7 @@ def is_finite(array: Array) -> bool:
     """Tell whether an array is known to hold neither NaN nor infinity."""
     if _array.dtype_kind(array) != "float":
         return True
-    xp = _array.library(array)
+    xp = _array.array_namespace(array)
     return known(xp.all(xp.isfinite(array)))
 
 
@@ -116,7 +116,7 @@ def combine(taps: Taps, values: Callable[[Array], Array], trailing: int, *, fini
     for voxel, weight in taps:
         part = values(voxel)
         if weight is not None:
-            xp = _array.library(weight)
+            xp = _array.array_namespace(weight)
             factor = xp.reshape(weight, (*weight.shape, *(1,) * trailing))
             part = (part if finite else xp.where((factor == 0) & ~xp.isfinite(part), 0.0, part)) * factor
         result = part if result is None else result + part

@@ -10,7 +10,7 @@ import numpy as np
 
 from mia_functional import _array
 from mia_functional._core import checks
-from mia_functional._label_maps import label_map, label_sets, select
+from mia_functional._label_maps import label_map, label_mask, label_sets
 from mia_functional.typing import Array, Label, Labels
 
 
@@ -34,23 +34,23 @@ def relabel(labels: Array, mapping: Mapping[Label, int]) -> Array:
         >>> relabel(np.array([0, 1, 2, 3]), {(1, 2, 3): 1}).tolist()
         [0, 1, 1, 1]
     """
-    xp = _array.namespace("relabel", labels=labels)
+    xp = _array.checked_namespace("relabel", labels=labels)
     array = label_map("relabel", "labels", labels)
     if not isinstance(mapping, Mapping):
-        checks.invalid_kind("relabel", "mapping", "be a mapping from old labels to new ones", checks.described(mapping))
+        checks.invalid_kind("relabel", "mapping", "be a mapping from old labels to new ones", checks.describe(mapping))
     if not mapping:
         checks.invalid_value("relabel", "mapping", "name at least one label", "none")
     sets = label_sets("relabel", mapping)
     old = [label for entry in sets for label in entry]
     if len(set(old)) != len(old):
         checks.invalid_value("relabel", "mapping", "name every old label once", old)
-    new = checks.integers("relabel", "mapping", list(mapping.values()), minimum=0)
+    new = checks.integer_tuple("relabel", "mapping", list(mapping.values()), minimum=0)
     largest = xp.iinfo(array.dtype).max
     if max(new) > largest:
         checks.invalid_value("relabel", "mapping", f"give labels up to {largest}, the most of {array.dtype}", max(new))
     result = array
     for entry, label in zip(sets, new, strict=True):
-        result = xp.where(select(array, entry), xp.full_like(array, label), result)
+        result = xp.where(label_mask(array, entry), xp.full_like(array, label), result)
     return result
 
 
@@ -72,11 +72,11 @@ def one_hot(labels: Array, values: Labels | Iterable[Label]) -> Array:
         >>> one_hot(np.array([[0], [2], [5]]), (0, 2)).tolist()
         [[1.0, 0.0], [0.0, 1.0], [0.0, 0.0]]
     """
-    xp = _array.namespace("one_hot", labels=labels)
+    xp = _array.checked_namespace("one_hot", labels=labels)
     if labels.ndim < 1 or labels.shape[-1] != 1:
         checks.invalid_value("one_hot", "labels", "have one channel as its last axis", f"shape {tuple(labels.shape)}")
     array = label_map("one_hot", "labels", labels)
-    channels = [select(array, entry) for entry in label_sets("one_hot", values)]
+    channels = [label_mask(array, entry) for entry in label_sets("one_hot", values)]
     return xp.astype(xp.concat(channels, axis=-1), xp.float32)
 
 
@@ -97,10 +97,10 @@ def argmax(scores: Array, *, values: Iterable[int] | None = None) -> Array:
         >>> argmax(np.array([[0.1, 0.9], [0.8, 0.2]]), values=(3, 7)).tolist()
         [[7], [3]]
     """
-    xp = _array.namespace("argmax", scores=scores)
+    xp = _array.checked_namespace("argmax", scores=scores)
     checks.not_empty("argmax", "scores", scores.shape)
     count = scores.shape[-1]
-    labels = checks.integers(
+    labels = checks.integer_tuple(
         "argmax", "values", tuple(range(count) if values is None else values), length=count, minimum=0
     )
     table = _array.from_numpy(np.asarray(labels, dtype=np.uint8 if max(labels) < 256 else np.int32), xp, scores)

@@ -49,12 +49,12 @@ def random_crop(rng: Any, shape: Shape, *, patch_shape: Shape) -> Crop:
         [0, 0]
     """
     room = image_shape("random_crop", shape, axes=1)
-    size = checks.integers("random_crop", "patch_shape", patch_shape, minimum=1)
+    size = checks.integer_tuple("random_crop", "patch_shape", patch_shape, minimum=1)
     if len(size) > len(room) or any(a > b for a, b in zip(size, room, strict=False)):
         checks.invalid_value("random_crop", "patch_shape", f"fit into {room}", size)
     last = [full - length for full, length in zip(room, size, strict=False)]
-    (source,) = _array.split("random_crop", rng, 1)
-    return Crop(_array.integers(source, 0, last, (len(size),)))
+    (source,) = _array.split_rng("random_crop", rng, 1)
+    return Crop(_array.random_integers(source, 0, last, (len(size),)))
 
 
 def random_flip(rng: Any, shape: Shape, *, probability: float | Sequence[float] = 0.5) -> Flip:
@@ -70,11 +70,11 @@ def random_flip(rng: Any, shape: Shape, *, probability: float | Sequence[float] 
         [False, False, True]
     """
     size = len(image_shape("random_flip", shape, axes=2)) - 1
-    (source,) = _array.split("random_flip", rng, 1)
+    (source,) = _array.split_rng("random_flip", rng, 1)
     thresholds = each("random_flip", "probability", probability, size)
     if (thresholds > 1).any():
         checks.invalid_value("random_flip", "probability", "lie within 0 and 1", probability)
-    return Flip(_array.uniform(source, 0.0, 1.0, thresholds.shape) < thresholds)
+    return Flip(_array.random_uniform(source, 0.0, 1.0, thresholds.shape) < thresholds)
 
 
 def random_rot90(rng: Any, shape: Shape) -> Rot90:
@@ -94,8 +94,8 @@ def random_rot90(rng: Any, shape: Shape) -> Rot90:
     size = image_shape("random_rot90", shape, axes=1)
     if len(size) < 3:
         checks.invalid_value("random_rot90", "shape", "have two spatial axes and channels", size)
-    (source,) = _array.split("random_rot90", rng, 1)
-    return Rot90(_array.integers(source, 0, 3, ()))
+    (source,) = _array.split_rng("random_rot90", rng, 1)
+    return Rot90(_array.random_integers(source, 0, 3, ()))
 
 
 def random_shift(rng: Any, shape: Shape, *, max_offset: int | Sequence[int]) -> Shift:
@@ -111,12 +111,12 @@ def random_shift(rng: Any, shape: Shape, *, max_offset: int | Sequence[int]) -> 
         [0, 0]
     """
     size = len(image_shape("random_shift", shape, axes=2)) - 1
-    (source,) = _array.split("random_shift", rng, 1)
+    (source,) = _array.split_rng("random_shift", rng, 1)
     most = each("random_shift", "max_offset", max_offset, size)
     if (most % 1 != 0).any():
         checks.invalid_value("random_shift", "max_offset", "be whole numbers", max_offset)
     most = most.astype(int)
-    return Shift(_array.integers(source, -most, most, most.shape))
+    return Shift(_array.random_integers(source, -most, most, most.shape))
 
 
 def random_affine(
@@ -152,24 +152,24 @@ def random_affine(
     """
     size = len(image_shape("random_affine", shape, axes=2)) - 1
     planes = list(itertools.combinations(range(size), 2))
-    turn, stretch, lean, move = _array.split("random_affine", rng, 4)
+    turn, stretch, lean, move = _array.split_rng("random_affine", rng, 4)
     most = np.deg2rad(each("random_affine", "rotation", rotation, len(planes)))
     slope = np.deg2rad(each("random_affine", "shear", shear, len(planes)))
     if (slope >= np.pi / 2).any():
         checks.invalid_value("random_affine", "shear", "be below 90 degrees", shear)
     change = np.log1p(each("random_affine", "scale", scale, size))
     way = each("random_affine", "translation", translation, size)
-    angles = _array.uniform(turn, -most, most, most.shape)
-    xp = _array.library(angles)
+    angles = _array.random_uniform(turn, -most, most, most.shape)
+    xp = _array.array_namespace(angles)
     matrix: Any = np.eye(size)
     for number, plane in enumerate(planes):
         matrix = matrix @ _rotation(xp.cos(angles[number]), xp.sin(angles[number]), plane, size)
-    leans = xp.tan(_array.uniform(lean, -slope, slope, slope.shape))
+    leans = xp.tan(_array.random_uniform(lean, -slope, slope, slope.shape))
     matrix = matrix @ sum((leans[number] * _unit(plane, size) for number, plane in enumerate(planes)), np.eye(size))
     steps = np.array(checks.spacing("random_affine", (1.0,) * size if spacing is None else spacing, size))
     matrix = matrix * (steps[np.newaxis, :] / steps[:, np.newaxis])
-    matrix = matrix * xp.exp(_array.uniform(stretch, -change, change, change.shape))[np.newaxis, :]
-    return Affine(matrix, _array.uniform(move, -way, way, way.shape))
+    matrix = matrix * xp.exp(_array.random_uniform(stretch, -change, change, change.shape))[np.newaxis, :]
+    return Affine(matrix, _array.random_uniform(move, -way, way, way.shape))
 
 
 def random_elastic(
@@ -190,10 +190,10 @@ def random_elastic(
     """
     size = len(image_shape("random_elastic", shape, axes=2)) - 1
     given = (points,) * size if checks.is_integer(points) else points
-    counts = checks.integers("random_elastic", "points", given, length=size, minimum=4)
+    counts = checks.integer_tuple("random_elastic", "points", given, length=size, minimum=4)
     widths = each("random_elastic", "sigma", sigma, size).astype(np.float32)
-    (source,) = _array.split("random_elastic", rng, 1)
-    return Elastic(_array.normal(source, (size, *counts)) * widths.reshape(size, *(1,) * size))
+    (source,) = _array.split_rng("random_elastic", rng, 1)
+    return Elastic(_array.random_normal(source, (size, *counts)) * widths.reshape(size, *(1,) * size))
 
 
 def random_noise(rng: Any, shape: Shape, *, sigma: tuple[float, float] = (0.0, 0.1)) -> Noise:
@@ -210,9 +210,9 @@ def random_noise(rng: Any, shape: Shape, *, sigma: tuple[float, float] = (0.0, 0
     """
     size = image_shape("random_noise", shape, axes=1)
     low, high = between("random_noise", "sigma", sigma)
-    level, field = _array.split("random_noise", rng, 2)
-    width = _array.uniform(level, low, high, ())
-    return Noise(_array.normal(field, size) * width.astype(np.float32))
+    level, field = _array.split_rng("random_noise", rng, 2)
+    width = _array.random_uniform(level, low, high, ())
+    return Noise(_array.random_normal(field, size) * width.astype(np.float32))
 
 
 def random_rician_noise(rng: Any, shape: Shape, *, sigma: tuple[float, float] = (0.0, 0.1)) -> RicianNoise:
@@ -229,9 +229,9 @@ def random_rician_noise(rng: Any, shape: Shape, *, sigma: tuple[float, float] = 
     """
     size = image_shape("random_rician_noise", shape, axes=1)
     low, high = between("random_rician_noise", "sigma", sigma)
-    level, *fields = _array.split("random_rician_noise", rng, 3)
-    width = _array.uniform(level, low, high, ()).astype(np.float32)
-    return RicianNoise(*(_array.normal(field, size) * width for field in fields))
+    level, *fields = _array.split_rng("random_rician_noise", rng, 3)
+    width = _array.random_uniform(level, low, high, ()).astype(np.float32)
+    return RicianNoise(*(_array.random_normal(field, size) * width for field in fields))
 
 
 def random_gamma(rng: Any, shape: Shape, *, max_change: float = 0.3) -> Gamma:
@@ -248,9 +248,9 @@ def random_gamma(rng: Any, shape: Shape, *, max_change: float = 0.3) -> Gamma:
     """
     size = image_shape("random_gamma", shape, axes=1)
     most = math.log1p(float(each("random_gamma", "max_change", max_change, 1)[0]))
-    (source,) = _array.split("random_gamma", rng, 1)
-    powers = _array.uniform(source, -most, most, size[-1:])
-    return Gamma(_array.library(powers).exp(powers))
+    (source,) = _array.split_rng("random_gamma", rng, 1)
+    powers = _array.random_uniform(source, -most, most, size[-1:])
+    return Gamma(_array.array_namespace(powers).exp(powers))
 
 
 def random_bias_field(rng: Any, shape: Shape, *, degree: int = 3, max_coefficient: float = 0.3) -> BiasField:
@@ -272,8 +272,8 @@ def random_bias_field(rng: Any, shape: Shape, *, degree: int = 3, max_coefficien
         checks.invalid_value("random_bias_field", "degree", f"be at most {DEGREES}", degree)
     count = len(monomials(size, highest))
     most = float(each("random_bias_field", "max_coefficient", max_coefficient, 1)[0])
-    (source,) = _array.split("random_bias_field", rng, 1)
-    return BiasField(_array.uniform(source, -most, most, (count,)))
+    (source,) = _array.split_rng("random_bias_field", rng, 1)
+    return BiasField(_array.random_uniform(source, -most, most, (count,)))
 
 
 def random_blur(rng: Any, shape: Shape, *, sigma: tuple[float, float] = (0.0, 1.5)) -> Blur:
@@ -290,8 +290,8 @@ def random_blur(rng: Any, shape: Shape, *, sigma: tuple[float, float] = (0.0, 1.
     """
     size = len(image_shape("random_blur", shape, axes=2)) - 1
     low, high = between("random_blur", "sigma", sigma)
-    (source,) = _array.split("random_blur", rng, 1)
-    return Blur(_array.uniform(source, low, high, (size,)))
+    (source,) = _array.split_rng("random_blur", rng, 1)
+    return Blur(_array.random_uniform(source, low, high, (size,)))
 
 
 def _rotation(cosine: Array, sine: Array, plane: tuple[int, int], size: int) -> Array:

@@ -95,7 +95,7 @@ def gamma(image: Array, exponent: Any) -> Array:
     """
     _, image, (power,) = together("gamma", image, exponent=exponent)
     has_shape("gamma", "exponent", power, (), (1,), tuple(image.shape[-1:]))
-    if not _array.is_traced(power) and not bool(_array.library(power).all(power > 0)):
+    if not _array.is_traced(power) and not bool(_array.array_namespace(power).all(power > 0)):
         checks.invalid_value("gamma", "exponent", "be positive", exponent)
     values, _ = opened("gamma", image, None)
     low, high = extremes(values, None, axes_of("gamma", None, image.ndim))
@@ -133,7 +133,10 @@ def bias_field(image: Array, coefficients: Any) -> Array:
         checks.invalid_value("bias_field", "coefficients", needed, f"shape {tuple(factors.shape)}")
     values, _ = opened("bias_field", image, None)
     lines = [
-        xp.astype(_array.along(xp, np.linspace(-1, 1, size) if size > 1 else np.zeros(1), axis, values), values.dtype)
+        xp.astype(
+            _array.broadcast_along(xp, np.linspace(-1, 1, size) if size > 1 else np.zeros(1), axis, values),
+            values.dtype,
+        )
         for axis, size in enumerate(shape)
     ]
     logarithm = 0.0

@@ -58,7 +58,7 @@ def smooth(values: Array, sigma: Array, reaches: list[int]) -> Array:
     for axis, radius in enumerate(reaches):
         if radius:
             smoothed = _convolve(values, _gaussian(sigma[axis], radius), axis)
-            values = _array.library(sigma).where(sigma[axis] > 0, smoothed, values)
+            values = _array.array_namespace(sigma).where(sigma[axis] > 0, smoothed, values)
     return values
 
 
@@ -75,7 +75,7 @@ def reach(sigma: Any, *, radius: int | None = None) -> Any:
 
 def _gaussian(sigma: Array, radius: int) -> list[Array]:
     """Return the weights of a Gaussian from -radius to radius, which sum to 1; a deviation of 0 keeps the middle."""
-    xp = _array.library(sigma)
+    xp = _array.array_namespace(sigma)
     narrow = xp.where(sigma > 0, sigma, 1.0)
     falls = [xp.where(sigma > 0, xp.exp(-0.5 * (step / narrow) ** 2), float(step == 0)) for step in range(radius + 1)]
     total = falls[0] + 2 * sum(falls[1:], xp.zeros_like(sigma))

@@ -40,19 +40,19 @@ def crop(target: Any, start: Any, shape: Shape) -> Any:
         >>> crop(np.arange(5), (1,), (3,)).tolist()
         [1, 2, 3]
     """
-    size = checks.integers("crop", "shape", shape, minimum=1)
+    size = checks.integer_tuple("crop", "shape", shape, minimum=1)
     start = _in_a_row(start)
     if _array.is_traced(start):
-        _, (target, start) = _array.together("crop", target=target, start=start)
+        _, (target, start) = _array.to_common_library("crop", target=target, start=start)
         _traced("crop", "start", start, len(size))
         if any(length > full for length, full in zip(size, _spatial("crop", target, len(size)), strict=True)):
             checks.invalid_value("crop", "shape", f"fit into {tuple(target.shape)}", size)
-        return _array.block(target, [start[axis] for axis in range(len(size))], size)
-    first = checks.integers("crop", "start", _concrete(start), length=len(size), minimum=0)
+        return _array.take_block(target, [start[axis] for axis in range(len(size))], size)
+    first = checks.integer_tuple("crop", "start", _concrete(start), length=len(size), minimum=0)
     for axis, (low, length, full) in enumerate(zip(first, size, _spatial("crop", target, len(size)), strict=True)):
         if low + length > full:
             checks.invalid_value("crop", "start, shape", f"stay below {full} on axis {axis}", f"{low} + {length}")
-    return regrid(target, size, first) if isinstance(target, Geometry) else _array.block(target, first, size)
+    return regrid(target, size, first) if isinstance(target, Geometry) else _array.take_block(target, first, size)
 
 
 def pad(
@@ -83,13 +83,13 @@ def pad(
     Agrees with:
         `numpy.pad`.
     """
-    checks.shaped("pad", "target", target)
+    checks.require_shape("pad", "target", target)
     count = len(target.shape) - (not isinstance(target, Geometry))
     each = (widths,) * count if checks.is_integer(widths) else widths
     if not isinstance(each, Sequence):
-        checks.invalid_kind("pad", "widths", "be a whole number, or one entry per axis", checks.described(widths))
+        checks.invalid_kind("pad", "widths", "be a whole number, or one entry per axis", checks.describe(widths))
     pairs = [(entry, entry) if checks.is_integer(entry) else entry for entry in each]
-    both = [checks.integers("pad", "widths", pair, length=2, minimum=0) for pair in pairs]
+    both = [checks.integer_tuple("pad", "widths", pair, length=2, minimum=0) for pair in pairs]
     sizes = _spatial("pad", target, len(both))
     shape = tuple(before + size + after for (before, after), size in zip(both, sizes, strict=True))
     return _window("pad", target, tuple(-before for before, _ in both), shape, fill_value, pad_mode)
@@ -116,10 +116,10 @@ def crop_or_pad(
         ([1, 2], [9, 0, 1, 9, 9])
     """
     if not isinstance(shape, Sequence):
-        checks.invalid_kind("crop_or_pad", "shape", "be a sequence with an entry per axis", checks.described(shape))
+        checks.invalid_kind("crop_or_pad", "shape", "be a sequence with an entry per axis", checks.describe(shape))
     sizes = _spatial("crop_or_pad", target, len(shape))
     wanted = tuple(size if entry is None else entry for entry, size in zip(shape, sizes, strict=True))
-    new = checks.integers("crop_or_pad", "shape", wanted, minimum=1)
+    new = checks.integer_tuple("crop_or_pad", "shape", wanted, minimum=1)
     start = tuple(int((size - length) / 2) for size, length in zip(sizes, new, strict=True))
     return _window("crop_or_pad", target, start, new, fill_value, pad_mode)
 
@@ -151,13 +151,15 @@ def shift(array: Array, offset: Any, *, fill_value: float = 0, wrap: bool = Fals
     """
     offset = _in_a_row(offset)
     steady = not _array.is_traced(offset)
-    given = np.asarray(checks.integers("shift", "offset", _concrete(offset), minimum=FARTHEST)) if steady else offset
-    xp, (array, steps) = _array.together("shift", array=array, offset=given)
+    given = (
+        np.asarray(checks.integer_tuple("shift", "offset", _concrete(offset), minimum=FARTHEST)) if steady else offset
+    )
+    xp, (array, steps) = _array.to_common_library("shift", array=array, offset=given)
     if not steady:
         _traced("shift", "offset", steps, steps.shape[0] if steps.ndim else 1)
-    _array.holds("shift", "fill_value", fill_value, array)
+    _array.check_fits_dtype("shift", "fill_value", fill_value, array)
     for axis, size in enumerate(_spatial("shift", array, steps.shape[0], argument="array")):
-        places = _array.along(xp, np.arange(size), 0, xp.empty_like(steps[:1])) - steps[axis]
+        places = _array.broadcast_along(xp, np.arange(size), 0, xp.empty_like(steps[:1])) - steps[axis]
         moved = xp.take(array, places % size, axis=axis)
         inside = xp.reshape((places >= 0) & (places < size), (-1, *(1,) * (array.ndim - axis - 1)))
         array = moved if wrap else xp.where(inside, moved, xp.full_like(moved, fill_value))
@@ -166,17 +168,17 @@ def shift(array: Array, offset: Any, *, fill_value: float = 0, wrap: bool = Fals
 
 def _window(function: str, target: Any, start: Shape, shape: Shape, fill_value: float, pad_mode: PadMode) -> Any:
     """Return the box of a shape from a start on, which may reach outside; or its geometry."""
-    checks.call(function, "pad_mode", pad_mode, PAD_MODES)
+    checks.require_callable(function, "pad_mode", pad_mode, PAD_MODES)
     if isinstance(target, Geometry):
         return regrid(target, shape, start)
-    _array.holds(function, "fill_value", fill_value, target)
+    _array.check_fits_dtype(function, "fill_value", fill_value, target)
     index = tuple(slice(low, low + length) for low, length in zip(start, shape, strict=True))
     return extract(target, index, fill_value=fill_value, pad_mode=pad_mode)
 
 
 def _spatial(function: str, target: Any, count: int, *, argument: str = "target") -> Shape:
     """Return the first `count` sizes of an array or a geometry."""
-    checks.shaped(function, argument, target)
+    checks.require_shape(function, argument, target)
     if len(target.shape) < count or (isinstance(target, Geometry) and len(target.shape) != count):
         checks.invalid_value(function, argument, f"have {count} spatial axes", f"shape {tuple(target.shape)}")
     return tuple(target.shape[:count])
@@ -194,7 +196,7 @@ def _traced(function: str, argument: str, positions: Array, count: int) -> None:
 def _in_a_row(positions: Any) -> Any:
     """Return positions of which some are traced as one array, anything else as it is."""
     traced = [entry for entry in positions if _array.is_traced(entry)] if isinstance(positions, Sequence) else []
-    return _array.library(traced[0]).stack(list(positions)) if traced else positions
+    return _array.array_namespace(traced[0]).stack(list(positions)) if traced else positions
 
 
 def _concrete(values: Any) -> Any:

@@ -67,17 +67,17 @@ def resample(
     Agrees with:
         `torch.nn.functional.interpolate(align_corners=False)` where the extents agree, and SimpleITK's `Resample`.
     """
-    checks.shaped("resample", "target", target)
-    steps = checks.floats("resample", "scale", scale)
+    checks.require_shape("resample", "target", target)
+    steps = checks.float_tuple("resample", "scale", scale)
     if len(steps) > len(target.shape) or not all(0 < step < math.inf for step in steps):
         checks.invalid_value("resample", "scale", "have a positive entry for each spatial axis", steps)
     old = tuple(target.shape[: len(steps)])
     extent = tuple(max(1, round(size / step)) for size, step in zip(old, steps, strict=True))
-    new = checks.integers("resample", "shape", extent if shape is None else shape, length=len(steps), minimum=1)
+    new = checks.integer_tuple("resample", "shape", extent if shape is None else shape, length=len(steps), minimum=1)
     starts = [(n - 1) / 2 - (m - 1) / 2 * step for n, m, step in zip(old, new, steps, strict=True)]
     if isinstance(target, Geometry):
         return regrid(target, new, starts, factors=steps)
-    xp = _array.namespace("resample", target=target)
+    xp = _array.checked_namespace("resample", target=target)
     rule = interpolation_of("resample", target, interpolation)
     result = _opened(target)
     if antialias and rule is not nearest:
@@ -258,7 +258,8 @@ def elastic(
         weights = xp.astype(_array.from_numpy(spline_weights(length, points), xp, control), control.dtype)
         field = xp.tensordot(field, weights, axes=((1,), (1,)))
     lines = [
-        xp.astype(_array.along(xp, np.arange(n), axis, field[0, ...]), field.dtype) for axis, n in enumerate(shape)
+        xp.astype(_array.broadcast_along(xp, np.arange(n), axis, field[0, ...]), field.dtype)
+        for axis, n in enumerate(shape)
     ]
     return _warp(
         "elastic", array, [line + field[axis, ...] for axis, line in enumerate(lines)], interpolation, fill_value
@@ -285,9 +286,11 @@ def spline_weights(length: int, points: int) -> Any:
 
 def _affine_places(matrix: Array, start: Array, shape: Shape) -> list[Array]:
     """Return, for every axis, the places `start + matrix @ i` of all voxels i of a grid."""
-    xp = _array.library(matrix)
+    xp = _array.array_namespace(matrix)
     model = _array.zeros(xp, (1,) * len(shape), matrix.dtype, matrix)
-    lines = [xp.astype(_array.along(xp, np.arange(n), axis, model), matrix.dtype) for axis, n in enumerate(shape)]
+    lines = [
+        xp.astype(_array.broadcast_along(xp, np.arange(n), axis, model), matrix.dtype) for axis, n in enumerate(shape)
+    ]
     return [sum((matrix[row, axis] * line for axis, line in enumerate(lines)), start[row]) for row in range(len(shape))]
 
 
@@ -295,9 +298,9 @@ def _warp(
     function: str, array: Array, places: Sequence[Array], interpolation: Interpolation | None, fill_value: float
 ) -> Array:
     """Return the values of an array at places, and `fill_value` outside; in the dtype of the array."""
-    xp = _array.library(array)
+    xp = _array.array_namespace(array)
     rule = interpolation_of(function, array, interpolation)
-    _array.holds(function, "fill_value", fill_value, array)
+    _array.check_fits_dtype(function, "fill_value", fill_value, array)
     values = xp.astype(sample(_opened(array), places, rule), array.dtype, copy=False)
     beyond = outside(places, array.shape[: len(places)])
     beyond = xp.reshape(beyond, (*beyond.shape, *(1,) * (array.ndim - len(places))))
@@ -308,4 +311,4 @@ def _opened(array: Array) -> Array:
     """Return floats in the dtype of sums, anything else as it is."""
     if _array.dtype_kind(array) != "float":
         return array
-    return _array.library(array).astype(array, _array.accumulator_dtype(array), copy=False)
+    return _array.array_namespace(array).astype(array, _array.accumulator_dtype(array), copy=False)

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from mia_functional._label_maps import binary, label_map, select
+from mia_functional._label_maps import binary_mask, label_map, label_mask
 from mia_functional.typing import Array
 
 CHUNK = 2**17
@@ -57,7 +57,7 @@ def _mask_overlap(function: str, prediction: Array, reference: Array, mask: Arra
     """Return the sizes (1, 3) of a pair of masks, and the number of voxels."""
     sizes, total = np.zeros((1, 3), np.int64), 0
     for first, second in _chunks(prediction, reference, mask):
-        sizes[0] += _sizes(binary(function, "prediction", first), binary(function, "reference", second))
+        sizes[0] += _sizes(binary_mask(function, "prediction", first), binary_mask(function, "reference", second))
         total += first.size
     return sizes, total
 
@@ -182,7 +182,7 @@ def _sizes(first: Array, second: Array) -> tuple[int, int, int]:
 
 def _merged(labels: tuple[int, ...], first: Array, second: Array) -> tuple[int, int, int]:
     """Return what `_sizes` does of merged labels in two chunks."""
-    return _sizes(select(first, labels), select(second, labels))
+    return _sizes(label_mask(first, labels), label_mask(second, labels))
 
 
 def _one_label(label: int, buffers: Any, first: Array, second: Array) -> tuple[int, int, int]:

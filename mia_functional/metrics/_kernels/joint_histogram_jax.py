@@ -22,12 +22,12 @@ def usable(arrays: Sequence[Array], sets: Sequence[tuple[int, ...]], axes: tuple
         and max(labels) < joint_histogram.LARGEST_TABLE
     )
     whole = len(axes) == arrays[0].ndim and len(set(labels)) == len(labels)
-    return few and whole and any(map(_array.is_traced, arrays)) and not any(map(_array.on_mesh, arrays))
+    return few and whole and any(map(_array.is_traced, arrays)) and not any(map(_array.is_on_mesh, arrays))
 
 
 def matrix(prediction: Array, reference: Array, mask: Array | None, sets: Sequence[tuple[int, ...]]) -> Array:
     """Return how often each label set of the prediction meets each of the reference; all other labels come last."""
-    xp = _array.library(prediction)
+    xp = _array.array_namespace(prediction)
     width = len(sets) + 1
     position = np.full(max(map(max, sets)) + 3, len(sets))
     for place, one in enumerate(sets):
@@ -44,4 +44,4 @@ def matrix(prediction: Array, reference: Array, mask: Array | None, sets: Sequen
         return joined if inside is None else xp.where(inside, joined, width**2)
 
     arrays = (prediction, reference) if mask is None else (prediction, reference, mask)
-    return xp.reshape(_array.histogram(code, arrays, width**2), (width, width))
+    return xp.reshape(_array.bincount(code, arrays, width**2), (width, width))

@@ -43,12 +43,12 @@ def percentiles(distances: Array, weights: Array, percents: Sequence[float]) -> 
         >>> percentiles(distances, np.array([True, True, True]), (75,)).tolist()
         [1.5]
     """
-    xp = _array.library(distances)
+    xp = _array.array_namespace(distances)
     distances, weights = xp.reshape(distances, (-1,)), xp.reshape(weights, (-1,))
     if distances.shape[0] == 0:
         return _array.zeros(xp, (len(percents),), distances.dtype, distances)
     counted = _array.dtype_kind(weights) == "bool"
-    top = _array.largest(distances, weights)
+    top = _array.weighted_max(distances, weights)
     shares = [Fraction(str(float(percent))) / 100 for percent in percents]
     inner = [share for share in shares if share < 1]
     if not inner or (_array.is_numpy(top) and top in (0.0, math.inf)):
@@ -60,15 +60,15 @@ def percentiles(distances: Array, weights: Array, percents: Sequence[float]) -> 
 
 def _covering(distances: Array, weights: Array, shares: Sequence[Fraction]) -> Array:
     """Return for each share the smallest distance within which this share of the weight lies."""
-    xp = _array.library(distances)
+    xp = _array.array_namespace(distances)
     forgiven = float(xp.finfo(distances.dtype).eps) ** SLACK
-    whole = _array.totals(lambda _, masses: _array.add_up(masses), distances, weights)
+    whole = _array.reduce_weighted(lambda _, masses: _array.pairwise_sum(masses), distances, weights)
     return _ranks(distances, weights, xp.stack([whole * (float(share) * (1 - forgiven)) for share in shares]))
 
 
 def _linear(distances: Array, weights: Array, shares: Sequence[Fraction]) -> Array:
     """Return NumPy's linear percentiles of the distances that count; whole numbers keep the positions exact."""
-    xp = _array.library(distances)
+    xp = _array.array_namespace(distances)
     last = xp.count_nonzero(weights) - 1
     positions = [_position(last, share.limit_denominator(30000)) for share in shares]
     below = xp.stack([whole for whole, _ in positions])
@@ -88,12 +88,12 @@ def _position(last: Array, share: Fraction) -> tuple[Array, tuple[Array, int]]:
 
 def _ranks(distances: Array, weights: Array, targets: Array) -> Array:
     """Return for each target the smallest distance within which the weight reaches it; zero asks for any weight."""
-    xp = _array.library(distances)
+    xp = _array.array_namespace(distances)
     if _array.is_numpy(distances):
         rule = _counted_ranks if weights.dtype == np.bool_ else _binned_ranks
         return rule(distances, weights, targets)
     if _array.is_jax(distances):
-        return _array.smallest_covering(distances, weights, targets)
+        return _array.weighted_quantiles(distances, weights, targets)
     order = xp.argsort(distances)
     sized = weights if _array.dtype_kind(weights) == "float" else xp.astype(weights, targets.dtype)
     mass = xp.cumulative_sum(xp.take(sized, order))[:-1]
