@@ -6,13 +6,11 @@ enough. The result has the shape of the counts and is float64, or the widest flo
 """
 
 import math
-from collections.abc import Callable
-from typing import Any, TypeAlias, cast
+from typing import TypeAlias
 
 from mia_functional import _array
 from mia_functional.metrics.confusion import (
     ConfusionCounts,
-    CountMetric,
     confusion_counts,
     floats,
     from_counts,
@@ -21,16 +19,15 @@ from mia_functional.metrics.confusion import (
 )
 from mia_functional.metrics.contingency import ConfusionMatrix, against_rest
 from mia_functional.metrics.moments import PairedMoments
-from mia_functional.metrics.statistic_or_pair import derived
+from mia_functional.metrics.statistic_or_pair import derived_from
 from mia_functional.typing import Array
 
 Table: TypeAlias = ConfusionCounts | ConfusionMatrix
 """What the metrics of two or of several classes take."""
 
 
-def _from_tables(formula: Callable[..., Any]) -> CountMetric[Table]:
-    """Return the metric that takes what `formula` takes, or the pair in place of the counts."""
-    return cast(CountMetric[Table], derived((ConfusionCounts, ConfusionMatrix), confusion_counts)(formula))
+_from_tables = derived_from(confusion_counts, ConfusionCounts, ConfusionMatrix)
+_from_counts_or_moments = derived_from(confusion_counts, ConfusionCounts, PairedMoments)
 
 
 @from_counts
@@ -204,12 +201,6 @@ def cohen_kappa(counts: Table, *, zero_division: float = math.nan) -> Array:
     chance = _over_classes(counts, (tp + fp) * (fp + tn) + (fn + tn) * (tp + fn))
     shared = _over_classes(counts, tp * tn - fp * fn)
     return _array.ratio(2 * shared, chance, zero_division=zero_division)
-
-
-def _from_counts_or_moments(formula: Callable[..., Any]) -> CountMetric[ConfusionCounts | PairedMoments]:
-    """Return the metric that takes what `formula` takes, or the pair of masks in place of the counts."""
-    metric = derived((ConfusionCounts, PairedMoments), confusion_counts)(formula)
-    return cast(CountMetric[ConfusionCounts | PairedMoments], metric)
 
 
 @_from_counts_or_moments

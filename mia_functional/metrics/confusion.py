@@ -7,7 +7,7 @@ x64).
 
 from collections.abc import Callable, Iterable
 from functools import partial
-from typing import Any, NamedTuple, Protocol, TypeVar, cast, overload
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 
@@ -16,7 +16,7 @@ from mia_functional._core import checks
 from mia_functional._label_maps import binary_mask, label_map, label_mask, label_sets
 from mia_functional.metrics._kernels import joint_histogram, joint_histogram_jax
 from mia_functional.metrics.inputs import countable, paired, reduced, walkable
-from mia_functional.metrics.statistic_or_pair import derived
+from mia_functional.metrics.statistic_or_pair import derived_from
 from mia_functional.typing import Array, Label, Labels
 
 
@@ -241,32 +241,5 @@ def proportions(counts: ConfusionCounts) -> tuple[Array, Array, Array, Array]:
     return tp, fp, fn, tn
 
 
-Record = TypeVar("Record", contravariant=True)
-
-
-class CountMetric(Protocol[Record]):
-    """A metric of counts, called with the counts or with the pair that they come from."""
-
-    @property
-    def __name__(self) -> str:
-        """The public name."""
-
-    @overload
-    def __call__(self, counts: Record, /, **options: float) -> Array: ...
-
-    @overload
-    def __call__(
-        self,
-        prediction: Array,
-        reference: Array,
-        *,
-        labels: Labels | Iterable[Label] | None = None,
-        axis: int | tuple[int, ...] | None = None,
-        mask: Array | None = None,
-        **options: float,
-    ) -> Array: ...
-
-
-def from_counts(formula: Callable[..., Any]) -> CountMetric[ConfusionCounts]:
-    """Return the metric that takes what `formula` takes, or the pair in place of the counts."""
-    return cast(CountMetric[ConfusionCounts], derived(ConfusionCounts, confusion_counts)(formula))
+from_counts = derived_from(confusion_counts, ConfusionCounts)
+"""Decorator of the metrics of counts."""

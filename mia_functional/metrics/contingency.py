@@ -4,9 +4,9 @@ Every voxel has one class on either side; the background is a class like any oth
 """
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from functools import partial
-from typing import Any, NamedTuple, Protocol, cast, overload
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -16,7 +16,7 @@ from mia_functional._label_maps import label_map, label_sets
 from mia_functional.metrics._kernels import joint_histogram, joint_histogram_jax
 from mia_functional.metrics.confusion import ConfusionCounts, count, of_sets
 from mia_functional.metrics.inputs import countable, paired, reduced, walkable
-from mia_functional.metrics.statistic_or_pair import derived
+from mia_functional.metrics.statistic_or_pair import derived_from
 from mia_functional.typing import Array, Label, Labels
 
 
@@ -155,32 +155,7 @@ def against_rest(counts: ConfusionCounts | ConfusionMatrix) -> ConfusionCounts:
     return ConfusionCounts(xp.sum(shares - apart, axis=-1), xp.sum(apart, axis=-1), xp.sum(apart, axis=-2), tn)
 
 
-class MatrixMetric(Protocol):
-    """A metric of a confusion matrix, called with the matrix or with the pair that it comes from."""
-
-    @property
-    def __name__(self) -> str:
-        """The public name."""
-
-    @overload
-    def __call__(self, matrix: ConfusionMatrix, /, **options: Any) -> Array: ...
-
-    @overload
-    def __call__(
-        self,
-        prediction: Array,
-        reference: Array,
-        *,
-        labels: Labels | Iterable[Label],
-        axis: int | tuple[int, ...] | None = None,
-        mask: Array | None = None,
-        **options: Any,
-    ) -> Array: ...
-
-
-def _from_matrix(formula: Callable[..., Any]) -> MatrixMetric:
-    """Return the metric that takes what `formula` takes, or the pair in place of the matrix."""
-    return cast(MatrixMetric, derived(ConfusionMatrix, confusion_matrix)(formula))
+_from_matrix = derived_from(confusion_matrix, ConfusionMatrix)
 
 
 @_from_matrix

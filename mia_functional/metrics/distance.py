@@ -221,13 +221,15 @@ def average_distance(
     """
     name = "average_distance"
     if not (_array.in_host_memory(prediction) and _array.in_host_memory(reference)):
-        return _larger_mean(surface_distances(prediction, reference, spacing=spacing, labels=labels, boundary=solid))
+        with checks.speaking_for(name, "surface_distances"):
+            records = surface_distances(prediction, reference, spacing=spacing, labels=labels, boundary=solid)
+        return _larger_mean(records)
     groups = pairs_in_turn(name, prediction, reference, labels)
     checks.dimensions(name, "prediction", prediction.shape, DIMENSIONS)
     find = partial(_outside_each_other, spacing=checks.spacing(name, spacing, prediction.ndim))
     calls = (_array.call_on_host(find, *pair, results=()) for group in groups for pair in group)
-    records = tuple(SurfaceDistances(*call) for call in calls)
-    return _larger_mean(records[0] if labels is None else records)
+    found = tuple(SurfaceDistances(*call) for call in calls)
+    return _larger_mean(found[0] if labels is None else found)
 
 
 def _outside_each_other(

@@ -8,15 +8,14 @@ if it lies so far from zero that this matters.
 
 import math
 import warnings
-from collections.abc import Callable
-from typing import Any, NamedTuple, Protocol, cast, overload
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from mia_functional import _array
 from mia_functional._core import checks
 from mia_functional.metrics.inputs import paired, reduced, walkable
-from mia_functional.metrics.statistic_or_pair import derived
+from mia_functional.metrics.statistic_or_pair import derived_from
 from mia_functional.typing import Array, Namespace
 
 CHUNK = 2**13
@@ -187,22 +186,5 @@ def _chunk_moments(prediction: Any, reference: Any) -> tuple[float, ...]:
     return number, *mean, *spread, cross, absolute, squared, reference.min(), reference.max()
 
 
-class MomentMetric(Protocol):
-    """A metric of moments, called with the moments or with the pair that they come from."""
-
-    @property
-    def __name__(self) -> str:
-        """The public name."""
-
-    @overload
-    def __call__(self, moments: PairedMoments, /, **options: Any) -> Array: ...
-
-    @overload
-    def __call__(
-        self, prediction: Array, reference: Array, *, axis: int | tuple[int, ...] | None = None, **options: Any
-    ) -> Array: ...
-
-
-def from_moments(formula: Callable[..., Any]) -> MomentMetric:
-    """Return the metric that takes what `formula` takes, or the pair in place of the moments."""
-    return cast(MomentMetric, derived(PairedMoments, paired_moments)(formula))
+from_moments = derived_from(paired_moments, PairedMoments)
+"""Decorator of the metrics of moments."""

@@ -5,14 +5,12 @@ are float64, or the widest float of the library.
 """
 
 import math
-from collections.abc import Callable, Iterable
-from typing import Any, Protocol, cast, overload
+from collections.abc import Iterable
 
 from mia_functional import _array
 from mia_functional._core import checks
-from mia_functional.metrics.confusion import ConfusionCounts, confusion_counts, floats
+from mia_functional.metrics.confusion import ConfusionCounts, floats, from_counts
 from mia_functional.metrics.inputs import paired, structures
-from mia_functional.metrics.statistic_or_pair import derived
 from mia_functional.typing import Array, Label, Labels, Spacing
 
 
@@ -113,34 +111,7 @@ def _extent(function: str, mask: Array, spacing: Spacing, labels: Labels | Itera
     return extents[0] if labels is None else extents
 
 
-class VolumeMetric(Protocol):
-    """The volume of one side of a pair, called with the counts or with the pair that they come from."""
-
-    @property
-    def __name__(self) -> str:
-        """The public name."""
-
-    @overload
-    def __call__(self, counts: ConfusionCounts, /, *, spacing: Spacing) -> Array: ...
-
-    @overload
-    def __call__(
-        self,
-        prediction: Array,
-        reference: Array,
-        *,
-        spacing: Spacing,
-        labels: Labels | Iterable[Label] | None = None,
-        mask: Array | None = None,
-    ) -> Array: ...
-
-
-def _from_counts(formula: Callable[..., Any]) -> VolumeMetric:
-    """Return the metric that takes what `formula` takes, or the pair in place of the counts."""
-    return cast(VolumeMetric, derived(ConfusionCounts, confusion_counts)(formula))
-
-
-@_from_counts
+@from_counts
 def prediction_volume(counts: ConfusionCounts, *, spacing: Spacing) -> Array:
     """Return the volume of the prediction.
 
@@ -168,7 +139,7 @@ def prediction_volume(counts: ConfusionCounts, *, spacing: Spacing) -> Array:
     return (tp + fp) * _voxel("prediction_volume", spacing)
 
 
-@_from_counts
+@from_counts
 def reference_volume(counts: ConfusionCounts, *, spacing: Spacing) -> Array:
     """Return the volume of the reference.
 

@@ -6,8 +6,8 @@ are measured from the centre of the first voxel, unless `origin` says where that
 
 import itertools
 import math
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any, NamedTuple, Protocol, cast, overload
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from mia_functional import _array
 from mia_functional._core import checks
 from mia_functional.metrics.inputs import paired, structures
-from mia_functional.metrics.statistic_or_pair import derived
+from mia_functional.metrics.statistic_or_pair import derived_from
 from mia_functional.morphology.masks import DIMENSIONS, bounding_box
 from mia_functional.typing import Array, Label, Labels, Spacing
 
@@ -188,34 +188,10 @@ def _profile(mask: Array, planes: dict[tuple[int, int], Array], axis: int) -> Ar
     return xp.astype(mask, xp.uint8)
 
 
-class SpatialMetric(Protocol):
-    """A metric of spatial moments, called with the moments or with the pair that they come from."""
-
-    @property
-    def __name__(self) -> str:
-        """The public name."""
-
-    @overload
-    def __call__(self, moments: PairedSpatialMoments, /) -> Array: ...
-
-    @overload
-    def __call__(
-        self,
-        prediction: Array,
-        reference: Array,
-        *,
-        spacing: Spacing,
-        labels: Labels | Iterable[Label] | None = None,
-        origin: Sequence[float] | None = None,
-    ) -> Array: ...
+_from_spatial_moments = derived_from(paired_spatial_moments, PairedSpatialMoments)
 
 
-def _from_moments(formula: Callable[..., Any]) -> SpatialMetric:
-    """Return the metric that takes what `formula` takes, or the pair in place of the moments."""
-    return cast(SpatialMetric, derived(PairedSpatialMoments, paired_spatial_moments)(formula))
-
-
-@_from_moments
+@_from_spatial_moments
 def centroid_distance(moments: PairedSpatialMoments) -> Array:
     """Return the Euclidean distance between the centroids of two structures (centre of mass distance).
 
@@ -243,7 +219,7 @@ def centroid_distance(moments: PairedSpatialMoments) -> Array:
     return _defined(xp.sqrt(xp.sum((one.mean - other.mean) ** 2, axis=-1)), moments)
 
 
-@_from_moments
+@_from_spatial_moments
 def mahalanobis_distance(moments: PairedSpatialMoments) -> Array:
     """Return the Mahalanobis distance between the centroids of two structures, with their pooled covariance.
 

@@ -1,33 +1,135 @@
-"""One decorator: a metric written for a statistic can also be called with the pair that the statistic comes from."""
+"""One decorator for all metrics of a statistic: a formula of its record is called with the record or with the pair."""
 
 import functools
 import inspect
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterable
+from inspect import Parameter, Signature
+from typing import Any, NamedTuple, ParamSpec, Protocol, overload
+
+from mia_functional._core import checks
+from mia_functional.typing import Array, Label, Labels, Spacing
+
+__all__ = ["Formula", "MetricFunction", "derived_from"]
+
+Formula = ParamSpec("Formula")
+"""The parameters of a formula: its record and its options."""
 
 
-def derived(
-    record: type | tuple[type, ...], statistic: Callable[..., Any]
-) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+class MetricFunction(Protocol[Formula]):
+    """A metric, called with its record as the formula is, or with the pair and the options of the statistic."""
+
+    @property
+    def __name__(self) -> str:
+        """The public name."""
+
+    @overload
+    def __call__(self, *record: Formula.args, **options: Formula.kwargs) -> Array: ...
+
+    # Python's types cannot join the keywords of two functions: the usual ones of the statistics are written out, and
+    # the rest is checked at run time.
+    @overload
+    def __call__(
+        self,
+        prediction: Array,
+        reference: Array,
+        *,
+        labels: Labels | Iterable[Label] | None = None,
+        axis: int | tuple[int, ...] | None = None,
+        mask: Array | None = None,
+        spacing: Spacing = ...,
+        **options: Any,
+    ) -> Array: ...
+
+
+def derived_from(
+    statistic: Callable[..., Any], *records: type, one_per_label: bool = False
+) -> Callable[[Callable[Formula, Array]], MetricFunction[Formula]]:
     """Return a decorator that lets `metric(record, **options)` be called as `metric(prediction, reference, **options)`.
 
-    Keyword options that the formula does not know go to `statistic`, so `spacing=`, `labels=`, `axis=` pass through.
+    Keywords that the formula does not have go to `statistic`, so `spacing=`, `labels=`, `axis=` pass through. Signature
+    and docstring of the metric show both forms, and its name begins the messages of the statistic.
 
     Args:
-        record: The `NamedTuple` (or several) that the formula takes as its only positional argument.
         statistic: The function that makes the record from a pair.
+        records: The kinds of `NamedTuple` that the formula takes as its only positional argument.
+        one_per_label: Whether the formula also takes a tuple of records, which the statistic returns for labels.
     """
+    first, second, *pair_options = inspect.signature(statistic).parameters.values()
 
-    def decorate(formula: Callable[..., Any]) -> Callable[..., Any]:
-        own = set(inspect.signature(formula).parameters)
+    def is_record(value: object) -> bool:
+        if one_per_label and type(value) is tuple:
+            return bool(value) and all(isinstance(entry, records) for entry in value)
+        return isinstance(value, records)
+
+    def decorate(formula: Callable[Formula, Array]) -> MetricFunction[Formula]:
+        name = formula.__name__
+        record, *options = inspect.signature(formula).parameters.values()
+        own = {option.name for option in options}
+        pair_form = Signature([first, second, *pair_options, *options])
+        calls = _call(name, [record, *options]), _call(name, pair_form.parameters.values())
 
         @functools.wraps(formula)
-        def metric(*arguments: Any, **options: Any) -> Any:
-            if len(arguments) == 1 and isinstance(arguments[0], record):
-                return formula(*arguments, **options)
-            chosen = {name: options.pop(name) for name in own & options.keys()}
-            return formula(statistic(*arguments, **options), **chosen)
+        def metric(*arguments: Any, **keywords: Any) -> Any:
+            value = arguments[0] if arguments else keywords.get(record.name)
+            if is_record(value):
+                return formula(*arguments, **keywords)
+            try:
+                with checks.speaking_for(name, statistic.__name__):
+                    found = statistic(*arguments, **{key: keywords[key] for key in keywords if key not in own})
+            except TypeError:
+                # To bind arguments takes longer than to count a small mask, so only calls that failed are looked at.
+                if record.name in keywords or (len(arguments) == 1 and "reference" not in keywords):
+                    kinds = " or ".join(kind.__name__ for kind in records)
+                    actual = type(value).__name__ if isinstance(value, tuple) else checks.described(value)
+                    checks.invalid_kind(name, record.name, f"be {kinds} (or pass prediction and reference)", actual)
+                try:
+                    pair_form.bind(*arguments, **keywords)
+                except TypeError as error:
+                    raise TypeError(f"{name}() {error}; call {calls[0]} or {calls[1]}.") from None
+                raise
+            return formula(found, **{key: keywords[key] for key in own & keywords.keys()})
 
+        metric.__doc__ = _with_forms(formula.__doc__, calls)
+        metric.__signature__ = _joined(record, pair_form)  # type: ignore[attr-defined]
         return metric
 
     return decorate
+
+
+class _Unset(NamedTuple):
+    """The default, in a signature of both forms, of what one form needs and the other lacks."""
+
+    def __repr__(self) -> str:
+        """Return what stubs write."""
+        return "..."
+
+
+def _joined(record: Parameter, pair_form: Signature) -> Signature:
+    """Return one signature for both forms, which binds whatever one of them does."""
+    first, second, *options = (
+        entry.replace(default=_Unset()) if entry.default is Parameter.empty else entry
+        for entry in pair_form.parameters.values()
+    )
+    first = first.replace(annotation=first.annotation | record.annotation)
+    record = record.replace(kind=Parameter.KEYWORD_ONLY, default=_Unset())
+    return Signature([first, second, record, *options], return_annotation=Array)
+
+
+def _call(function: str, parameters: Iterable[Parameter]) -> str:
+    """Return how a function is called, in words without types."""
+    words = []
+    for parameter in parameters:
+        if parameter.kind is Parameter.KEYWORD_ONLY and "*" not in words:
+            words.append("*")
+        default = getattr(parameter.default, "__name__", repr(parameter.default))
+        words.append(parameter.name if parameter.default is Parameter.empty else f"{parameter.name}={default}")
+    return f"{function}({', '.join(words)})"
+
+
+def _with_forms(docstring: str | None, calls: Iterable[str]) -> str:
+    """Return a docstring with a section of the two forms, before its arguments; that section alone under `-OO`."""
+    forms = "\n".join(["Forms:", *(f"    {call}" for call in calls)])
+    if not docstring:
+        return forms
+    head, arguments, tail = inspect.cleandoc(docstring).partition("Args:\n")
+    return f"{head.rstrip()}\n\n{forms}\n\n{arguments}{tail}"

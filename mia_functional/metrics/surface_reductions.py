@@ -3,17 +3,16 @@
 import functools
 import math
 import operator
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any, Literal, Protocol, TypeAlias, cast, overload
+from collections.abc import Callable, Sequence
+from typing import Any, Concatenate, Literal, ParamSpec, TypeAlias
 
 import numpy as np
 
 from mia_functional import _array
 from mia_functional._core import checks
-from mia_functional.metrics.boundaries import Boundary, surfels
-from mia_functional.metrics.statistic_or_pair import derived
+from mia_functional.metrics.statistic_or_pair import MetricFunction, derived_from
 from mia_functional.metrics.surface import SurfaceDistances, surface_distances
-from mia_functional.typing import Array, Label, Labels, Spacing
+from mia_functional.typing import Array
 
 Direction: TypeAlias = Literal["prediction_to_reference", "reference_to_prediction"]
 """From which surface to which: the names of the fields of `SurfaceDistances`."""
@@ -27,40 +26,25 @@ ROUNDING = 4
 """How many machine epsilons above a tolerance a distance may lie."""
 
 
-class BoundaryMetric(Protocol):
-    """A metric of surface distances, called with the distances or with the pair that they come from."""
-
-    @property
-    def __name__(self) -> str:
-        """The public name."""
-
-    @overload
-    def __call__(self, distances: SurfaceDistances | tuple[SurfaceDistances, ...], /, **options: Any) -> Array: ...
-
-    @overload
-    def __call__(
-        self,
-        prediction: Array,
-        reference: Array,
-        *,
-        spacing: Spacing,
-        labels: Labels | Iterable[Label] | None = None,
-        boundary: Boundary = surfels,
-        **options: Any,
-    ) -> Array: ...
+Options = ParamSpec("Options")
 
 
-def from_distances(formula: Callable[..., Any]) -> BoundaryMetric:
+def from_distances(
+    formula: Callable[Concatenate[SurfaceDistances, Options], Array],
+) -> MetricFunction[Concatenate[SurfaceDistances | tuple[SurfaceDistances, ...], Options]]:
     """Return the metric that takes the record of `formula`, or one record per label, or the pair instead."""
 
+    @derived_from(surface_distances, SurfaceDistances, one_per_label=True)
     @functools.wraps(formula)
-    def metric(distances: Any, **options: Any) -> Array:
+    def metric(
+        distances: SurfaceDistances | tuple[SurfaceDistances, ...], *_: Options.args, **options: Options.kwargs
+    ) -> Array:
         if isinstance(distances, SurfaceDistances):
             return _apply(formula, distances, options)
         values = [_apply(formula, record, options) for record in distances]
         return _array.array_namespace(*values).stack(values)
 
-    return cast(BoundaryMetric, derived(tuple, surface_distances)(metric))
+    return metric
 
 
 def _apply(formula: Callable[..., Any], distances: SurfaceDistances, options: dict[str, Any]) -> Array:

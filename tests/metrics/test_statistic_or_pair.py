@@ -1,0 +1,164 @@
+"""Every metric is called with its record or with the pair, says so, and speaks in its own name."""
+
+import inspect
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from mia_functional import metrics
+from mia_functional.metrics import METRICS
+
+MASKS = np.array([[0, 1, 1, 0], [0, 1, 0, 0]]), np.array([[0, 1, 0, 0], [0, 1, 1, 0]])
+IMAGES = np.arange(64.0).reshape(8, 8), np.arange(64.0)[::-1].reshape(8, 8)
+RECORDS = {
+    "counts": metrics.confusion_counts(*MASKS),
+    "matrix": metrics.confusion_matrix(*MASKS, labels=(0, 1)),
+    "moments": metrics.paired_moments(*IMAGES),
+}
+OTHERS = ("weighted_kappa", "expected_cost", "generalized_dice")
+FUNCTIONS = {row.name: row for row in METRICS} | dict.fromkeys(OTHERS)
+ALL = pytest.mark.parametrize("name", FUNCTIONS)
+OF_STATISTICS = [name for name, row in FUNCTIONS.items() if row is None or row.statistic is not None]
+DERIVED = pytest.mark.parametrize("name", OF_STATISTICS)
+
+
+def call_of(name):
+    """Return the metric, the pair that it takes, the options of its statistic, its record and its own options."""
+    function = getattr(metrics, name)
+    statistic = {
+        "weighted_kappa": metrics.confusion_matrix,
+        "expected_cost": metrics.confusion_matrix,
+        "generalized_dice": metrics.confusion_counts,
+    }.get(name) or FUNCTIONS[name].statistic
+    pair = IMAGES if name == "structural_similarity" or statistic is metrics.paired_moments else MASKS
+    row, options = FUNCTIONS[name], {}
+    if statistic in (metrics.surface_distances, metrics.paired_spatial_moments):
+        options["spacing"] = (2.0, 1.0)
+    if row is None:
+        options["labels"] = (0, 1)
+    own = {"spacing": (2.0, 1.0)} if row is not None and "spacing" in row.needs else {}
+    record = None if statistic is None else statistic(*pair, **options)
+    return function, pair, options, record, own
+
+
+def record_name(function):
+    """Return the name of the parameter that takes the record."""
+    return next(iter(inspect.signature(inspect.unwrap(function)).parameters))
+
+
+@DERIVED
+def test_both_forms_positional_and_by_keyword_are_one(name):
+    function, (prediction, reference), options, record, own = call_of(name)
+    value = function(record, **own)
+    for other in (
+        function(**{record_name(function): record}, **own),
+        function(prediction, reference, **options, **own),
+        function(prediction, reference=reference, **options, **own),
+        function(reference=reference, prediction=prediction, **options, **own),
+    ):
+        np.testing.assert_array_equal(value, other)
+
+
+@DERIVED
+def test_signature_binds_both_forms_and_help_shows_them(name):
+    function, pair, options, record, own = call_of(name)
+    signature = inspect.signature(function)
+    by_position = list(signature.parameters)[:2]
+    assert by_position == ["prediction", "reference"]
+    assert all(entry.kind is entry.KEYWORD_ONLY for entry in list(signature.parameters.values())[2:])
+    for bound in (
+        signature.bind(record, **own),
+        signature.bind(**{record_name(function): record}, **own),
+        signature.bind(*pair, **options, **own),
+        signature.bind(prediction=pair[0], reference=pair[1], **options, **own),
+    ):
+        assert bound.arguments
+    statistic = FUNCTIONS[name].statistic if FUNCTIONS[name] else metrics.confusion_counts
+    assert set(inspect.signature(statistic).parameters) <= set(signature.parameters)
+    assert set(inspect.signature(inspect.unwrap(function)).parameters) <= set(signature.parameters)
+    forms = inspect.getdoc(function).partition("\nForms:\n")[2].splitlines()[:2]
+    assert forms[0].startswith(f"    {name}({record_name(function)}")
+    assert forms[1].startswith(f"    {name}(prediction, reference, *, ")
+    assert all(f"{option}=" in forms[1] or f"{option}," in forms[1] + "," for option in options)
+
+
+@ALL
+def test_a_misspelt_keyword_names_the_metric(name):
+    function, pair, options, record, own = call_of(name)
+    with pytest.raises(TypeError, match=rf"^{name}\(\) got an unexpected keyword argument 'zero_divison'"):
+        function(*pair, **options, **own, zero_divison=1)
+    if record is not None:
+        with pytest.raises(TypeError, match=rf"^{name}\(\) got an unexpected keyword argument 'zero_divison'"):
+            function(record, **own, zero_divison=1)
+        with pytest.raises(TypeError, match=rf"^{name}\(\) got an unexpected keyword argument 'axes'"):
+            function(record, **own, axes=0)
+
+
+@ALL
+def test_wrong_arguments_name_the_metric(name):
+    function, pair, options, _, own = call_of(name)
+    row = FUNCTIONS[name]
+    given = options | own
+    if row is not None and "spacing" in row.needs:
+        given["spacing"] = (2.0, 1.0)
+    with pytest.raises(TypeError, match=rf"^{name}: `prediction` must be an array; got"):
+        function(None, pair[1], **given)
+    with pytest.raises(TypeError, match=rf"^{name}: `reference` must be an array; got"):
+        function(pair[0], [[1, 2]], **given)
+    with pytest.raises(ValueError, match=rf"^{name}: `prediction` must have the shape of the reference"):
+        function(pair[0][:1], pair[1], **given)
+    with pytest.raises(TypeError, match=rf"^{name}(:|\(\)) "):
+        function(**given)
+
+
+@DERIVED
+def test_a_record_of_another_statistic_is_named(name):
+    function, _, _, record, own = call_of(name)
+    for other in RECORDS.values():
+        annotation = str(inspect.signature(inspect.unwrap(function)).parameters[record_name(function)].annotation)
+        if type(other).__name__ in annotation:
+            continue
+        words = rf"^{name}: `{record_name(function)}` must be .*{type(record).__name__}.*; got {type(other).__name__}\."
+        with pytest.raises(TypeError, match=words):
+            function(other, **own)
+        with pytest.raises(TypeError, match=words):
+            function(**{record_name(function): other}, **own)
+
+
+def test_calls_of_neither_form_say_what_is_missing():
+    mask, _ = MASKS
+    for call, words in (
+        (lambda: metrics.dice(), r"dice\(\) missing a required argument: 'prediction'; call dice\(counts, \*, "),
+        (lambda: metrics.dice(prediction=mask), r"dice\(\) missing a required argument: 'reference'"),
+        (lambda: metrics.dice(mask, mask, mask), r"dice\(\) too many positional arguments"),
+        (lambda: metrics.dice(mask, mask, prediction=mask), r"dice\(\) multiple values for argument 'prediction'"),
+        (lambda: metrics.dice(mask), r"dice: `counts` must be ConfusionCounts \(or pass prediction and reference\); "),
+        (lambda: metrics.hausdorff_distance(mask, mask), r"hausdorff_distance\(\) missing a required .* 'spacing'"),
+        (
+            lambda: metrics.hausdorff_distance(()),
+            r"hausdorff_distance: `distances` must be SurfaceDistances .*; got tu",
+        ),
+        (lambda: metrics.weighted_kappa(mask, mask), r"weighted_kappa\(\) missing a required argument: 'labels'"),
+    ):
+        with pytest.raises(TypeError, match=f"^{words}"):
+            call()
+
+
+def test_records_of_several_labels_are_taken():
+    records = metrics.surface_distances(*MASKS, spacing=(2.0, 1.0), labels=(0, 1))
+    expected = metrics.hausdorff_distance(*MASKS, spacing=(2.0, 1.0), labels=(0, 1))
+    np.testing.assert_array_equal(metrics.hausdorff_distance(records), expected)
+    with pytest.raises(TypeError, match=r"^dice: `counts` must be ConfusionCounts .*; got tuple"):
+        metrics.dice((RECORDS["counts"], RECORDS["counts"]))
+
+
+def test_the_forms_are_there_without_docstrings():
+    program = "import mia_functional as mia; print(mia.metrics.dice.__doc__)"
+    result = subprocess.run([sys.executable, "-OO", "-c", program], capture_output=True, encoding="utf-8", check=True)
+    assert result.stdout.splitlines() == [
+        "Forms:",
+        "    dice(counts, *, zero_division=nan)",
+        "    dice(prediction, reference, *, labels=None, axis=None, mask=None, zero_division=nan)",
+    ]
