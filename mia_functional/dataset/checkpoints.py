@@ -8,9 +8,8 @@ All is built in memory, written with plain system calls and flushed to the disk 
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -205,7 +204,7 @@ def digest_of_texts(texts: Iterable[str]) -> str:
 def write_part(path: Path, part: Part, pieces: Sequence[Any], *, durable: bool) -> None:
     """Write a part; once this returns, the subject survives a crash."""
     part = write_placed(path.with_name(ARRAYS), part, pieces, durable=durable) if part.placed else hashed(part, pieces)
-    with published(path, durable=durable) as stream:
+    with atomic_files.atomic_write("create", path, durable=durable) as draft, draft.open("wb", buffering=0) as stream:
         head = header(part)
         write_all(stream, head)
         if not part.placed:
@@ -214,7 +213,11 @@ def write_part(path: Path, part: Part, pieces: Sequence[Any], *, durable: bool) 
 
 def write_placed(common: Path, part: Part, pieces: Sequence[Any], *, durable: bool) -> Part:
     """Write the arrays of a part to the common file; return it with their digests, made while the disk works."""
-    with named(common), common.open("r+b", buffering=0) as stream, ThreadPoolExecutor(1) as helper:
+    with (
+        atomic_files.naming_failures("create", common),
+        common.open("r+b", buffering=0) as stream,
+        ThreadPoolExecutor(1) as helper,
+    ):
         write_pieces(stream, part, pieces, 0)
         flushed = helper.submit(os.fsync, stream.fileno()) if durable else None
         part = hashed(part, pieces)
@@ -243,33 +246,6 @@ def write_pieces(stream: Any, part: Part, pieces: Sequence[Any], start: int) -> 
     for offset, piece in zip(offsets, pieces, strict=True):
         stream.seek(offset)
         write_all(stream, piece)
-
-
-@contextmanager
-def published(path: Path, *, durable: bool) -> Iterator[Any]:
-    """Open a new file that takes its name only when all is written; what fails leaves nothing behind."""
-    draft = path.with_name(f".{path.name}.draft")
-    try:
-        with named(path):
-            with draft.open("w+b", buffering=0) as stream:
-                yield stream
-                if durable:
-                    os.fsync(stream.fileno())
-            draft.replace(path)
-            if durable:
-                atomic_files.flush(path.parent)
-    finally:
-        draft.unlink(missing_ok=True)
-
-
-@contextmanager
-def named(path: Path) -> Iterator[None]:
-    """Raise system errors again with the path in them."""
-    try:
-        yield
-    except OSError as error:
-        text = f"create: {path} could not be written: {error.strerror or error}"
-        raise OSError(error.errno, text, str(path)) from error
 
 
 def write_all(stream: Any, piece: Any) -> None:

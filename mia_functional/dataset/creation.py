@@ -17,7 +17,7 @@ import h5py
 import numpy as np
 
 from mia_functional import images
-from mia_functional._core import checks
+from mia_functional._core import atomic_files, checks
 from mia_functional.dataset._hdf5 import handles
 from mia_functional.dataset._hdf5.allocation import Plan, give_up, moved, planned, reserve
 from mia_functional.dataset._hdf5.metadata import (
@@ -33,10 +33,8 @@ from mia_functional.dataset.checkpoints import (
     Part,
     build,
     fingerprint,
-    published,
     read_part,
     usable,
-    write_all,
     write_part,
 )
 from mia_functional.dataset.locking import LOCK, empty, locked
@@ -213,8 +211,8 @@ def run_in(folder: Path, *, overwrite: bool, resume: bool, durable: bool) -> str
         raise FileExistsError(f"create: {folder} holds parts of an interrupted run; {choice}.")
     if not resume or not (folder / RUN).exists():
         empty(folder)
-        with published(folder / RUN, durable=durable) as stream:
-            write_all(stream, secrets.token_hex(4).encode())
+        with atomic_files.atomic_write("create", folder / RUN, durable=durable) as draft:
+            draft.write_text(secrets.token_hex(4))
     return (folder / RUN).read_text()
 
 

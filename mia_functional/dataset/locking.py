@@ -1,6 +1,7 @@
 """The lock that keeps two runs of `create` from one path."""
 
 import os
+import shutil
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
@@ -21,7 +22,10 @@ HELD: set[int] = set()
 def empty(folder: Path) -> None:
     """Delete all in a folder but its lock."""
     for path in folder.iterdir():
-        if path.name != LOCK:
+        if path.is_dir():
+            # Drafts of a run that was killed. A worker that outlived it may still write there: what stays does no harm.
+            shutil.rmtree(path, ignore_errors=True)
+        elif path.name != LOCK:
             path.unlink(missing_ok=True)
 
 

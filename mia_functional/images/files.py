@@ -9,7 +9,6 @@ is allocated beyond `max_bytes`, no other folder is touched, and a file that is 
 """
 
 import os
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +47,7 @@ def read(path: str | os.PathLike[str], *, max_bytes: int = MAX_BYTES) -> tuple[A
 
     Example:
         >>> grid = Geometry(shape=(2, 3, 4), spacing=(3.0, 1.0, 1.0), origin=(-10.0, 0.0, 5.0))
+        >>> import tempfile
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     write(f"{folder}/image.nii.gz", np.ones((2, 3, 4), dtype=np.int16), grid)
         ...     array, geometry = read(f"{folder}/image.nii.gz")
@@ -76,6 +76,7 @@ def read_stored(path: str | os.PathLike[str], *, max_bytes: int = MAX_BYTES) -> 
         ValueError: As in `read`, or a file with a scale has several numbers per voxel.
 
     Example:
+        >>> import tempfile
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     write(f"{folder}/image.nii", np.ones((3, 4), np.int16), Geometry(shape=(3, 4), spacing=(1.0, 1.0)))
         ...     read_stored(f"{folder}/image.nii")[0].dtype.name, scale(f"{folder}/image.nii")
@@ -126,6 +127,7 @@ def read_channels(path: str | os.PathLike[str], *, max_bytes: int = MAX_BYTES) -
         geometry is that of the other three.
 
     Example:
+        >>> import tempfile
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     grid = Geometry(shape=(5, 2, 3, 4), spacing=(1.0, 3.0, 2.0, 1.0))
         ...     write(f"{folder}/image.nii.gz", np.zeros((5, 2, 3, 4)), grid)
@@ -164,6 +166,7 @@ def write(path: str | os.PathLike[str], array: Array, geometry: Geometry, *, ove
             axes at right angles, and more than one time point).
 
     Example:
+        >>> import tempfile
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     write(f"{folder}/mask.mha", np.ones((3, 4), dtype=bool), Geometry(shape=(3, 4), spacing=(1.0, 1.0)))
         ...     sorted(os.listdir(folder))
@@ -173,12 +176,9 @@ def write(path: str | os.PathLike[str], array: Array, geometry: Geometry, *, ove
     taken = [*filter(None, [formats.rival(place)]), *(() if overwrite else occupied(place))]
     if taken:
         raise FileExistsError(f"write: {taken[0]} exists already.")
-    if not place.parent.is_dir():
-        raise FileNotFoundError(f"write: the folder {place.parent} does not exist.")
-    image = to_simpleitk(array, geometry)
-    with tempfile.TemporaryDirectory(prefix=".mia-", dir=place.parent) as folder:
-        compare(place, image, written(image, Path(folder) / place.name, place))
-        publish(Path(folder), place)
+    with atomic_files.atomic_write("write", place) as draft:
+        image = to_simpleitk(array, geometry)
+        compare(place, image, written(image, draft, place))
 
 
 def occupied(place: Path) -> list[Path]:
@@ -186,15 +186,3 @@ def occupied(place: Path) -> list[Path]:
     known = formats.suffix(place)
     names = [place.name, *([place.name[: -len(known)] + ".raw"] if known in (".mhd", ".nhdr") else ())]
     return [place.with_name(name) for name in names if os.path.lexists(place.with_name(name))]
-
-
-def publish(folder: Path, place: Path) -> None:
-    """Flush the files of a folder and give them their final names, the one at `place` last."""
-    drafts = sorted(folder.iterdir(), key=lambda draft: draft.name == place.name)
-    for draft in drafts:
-        atomic_files.flush(draft)
-    if len(drafts) > 1:
-        place.unlink(missing_ok=True)
-    for draft in drafts:
-        draft.replace(place.with_name(draft.name))
-    atomic_files.flush(place.parent)

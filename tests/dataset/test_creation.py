@@ -884,7 +884,7 @@ def test_each_failing_write_is_an_error_and_leaves_nothing(subjects, tmp_path, o
         assert path.read_bytes() == (expected if failing == total else old)
         left = list(tmp_path.glob(".x.h5.parts/*.part"))
         assert sorted(os.listdir(tmp_path)) == [*([".x.h5.parts"] if left else []), "x.h5"]
-        assert not list(tmp_path.glob(".x.h5.parts/*.draft"))
+        assert not list(tmp_path.glob(".x.h5.parts/.mia-*"))
         path.write_bytes(old)
     dataset.create(path, subjects, storage=options, overwrite=True, resume=True)
     assert path.read_bytes() == expected

@@ -12,8 +12,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from mia_functional._core import atomic_files
 from mia_functional.dataset._hdf5.writer import make_room, new_file, raise_first
-from mia_functional.dataset.checkpoints import ARRAYS, Block, Part, named
+from mia_functional.dataset.checkpoints import ARRAYS, Block, Part
 
 
 class Plan(NamedTuple):
@@ -53,7 +54,7 @@ def reserve(plan: Plan, number: int, blocks: Sequence[Block]) -> dict[str, int]:
 
 def raise_failure(plan: Plan) -> None:
     """Raise what went wrong first with the disk, if anything did."""
-    with named(plan.folder):
+    with atomic_files.naming_failures("create", plan.folder):
         raise_first(plan.failures)
 
 

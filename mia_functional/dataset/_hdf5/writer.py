@@ -19,7 +19,7 @@ import numpy as np
 from mia_functional._core import atomic_files, checks
 from mia_functional.dataset._hdf5.compression import chunked
 from mia_functional.dataset._hdf5.metadata import DATA, Tables, digest_of_tables, number_name, texts
-from mia_functional.dataset.checkpoints import ALIGNMENT, ARRAYS, Block, Part, named, source_of, write_all
+from mia_functional.dataset.checkpoints import ALIGNMENT, ARRAYS, Block, Part, source_of, write_all
 
 FORMAT = "mia_functional 1"
 """What the attribute `format` of a file says."""
@@ -71,7 +71,7 @@ def write_file(
     """Write the parts of all subjects into one file, flush it, and give it its name."""
     frame, common = (parts[0][0].with_name(name) for name in ("frame", ARRAYS))
     try:
-        with named(path):
+        with atomic_files.naming_failures("create", path):
             copies = write_frame(frame, parts, tables, attributes=attributes, compression=compression)
             inside = [task for task in copies if task.source == common]
             target = common if inside and all(task.start == task.place for task in inside) else frame
@@ -80,11 +80,7 @@ def write_file(
             with ThreadPoolExecutor(COPIERS) as pool:
                 list(pool.map(partial(copy, target, durable=durable), copies))
             os.truncate(target, frame.stat().st_size)
-            if durable:
-                atomic_files.flush(target)
-            target.replace(path)
-            if durable:
-                atomic_files.flush(path.parent)
+            atomic_files.publish(target, path, durable=durable)
     finally:
         frame.unlink(missing_ok=True)
 
