@@ -32,7 +32,7 @@ _from_counts_or_moments = derived_from(confusion_counts, ConfusionCounts, Paired
 
 @from_counts
 def youden_index(counts: ConfusionCounts, *, zero_division: float = math.nan) -> Array:
-    """Return Youden's index (informedness): sensitivity and specificity together.
+    """Return Youden's index (bookmaker informedness): sensitivity plus specificity minus one.
 
     Formula: TP / (TP + FN) + TN / (TN + FP) - 1.
 
@@ -101,7 +101,7 @@ def balanced_accuracy(counts: Table, *, zero_division: float = math.nan) -> Arra
 
 @from_counts
 def area_under_curve(counts: ConfusionCounts, *, zero_division: float = math.nan) -> Array:
-    """Return the area under the ROC curve that a single operating point spans.
+    """Return the area under the ROC curve (AUC) of ONE threshold, (TPR - FPR + 1) / 2, not of a curve of thresholds.
 
     Formula: (TPR - FPR + 1) / 2, with the rates TPR = TP / (TP + FN) and FPR = FP / (FP + TN).
 
@@ -170,7 +170,7 @@ def matthews_correlation(counts: Table, *, zero_division: float = math.nan) -> A
 
 @_from_tables
 def cohen_kappa(counts: Table, *, zero_division: float = math.nan) -> Array:
-    """Return Cohen's kappa: the agreement beyond what chance alone would give.
+    """Return Cohen's kappa: the agreement beyond what chance alone would produce.
 
     Formula: (p_o - p_e) / (1 - p_e), with the observed and the expected share of equal voxels; computed as
     2 (TP TN - FP FN) / ((TP + FP) (FP + TN) + (FN + TN) (TP + FN)) on proportions, which is the same and cannot cancel;
@@ -205,7 +205,7 @@ def cohen_kappa(counts: Table, *, zero_division: float = math.nan) -> Array:
 
 @_from_counts_or_moments
 def intraclass_correlation(counts: ConfusionCounts | PairedMoments, *, zero_division: float = math.nan) -> Array:
-    """Return the one-way intraclass correlation of the two images seen as raters.
+    """Return the one-way intraclass correlation (ICC) of the two images, seen as two raters of every voxel.
 
     Formula: (MSb - MSw) / (MSb + MSw), with m = (P + R) / 2 and mu its mean over the n voxels:
     MSb = 2 / (n - 1) sum (m - mu)^2, MSw = 1 / n sum ((P - m)^2 + (R - m)^2).
@@ -233,6 +233,10 @@ def intraclass_correlation(counts: ConfusionCounts | PairedMoments, *, zero_divi
     between = 2 * between * _array.ratio(number, number - 1)
     value = _array.ratio(between - within, between + within)
     return _filled(value, (number < 2) | (between + within == 0), zero_division)
+
+
+interclass_correlation = intraclass_correlation
+"""The name that pymia gives it; an alias."""
 
 
 def _mask_variances(counts: ConfusionCounts) -> tuple[Array, Array, Array]:

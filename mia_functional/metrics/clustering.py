@@ -14,7 +14,7 @@ from mia_functional.typing import Array
 
 @from_counts
 def global_consistency_error(counts: ConfusionCounts) -> Array:
-    """Return the global consistency error (GCE): how far either partition is no refinement of the other.
+    """Return the global consistency error (GCE): how far the partitions are from one refining the other.
 
     Formula: 1 / n min(FN (FN + 2 TP) / (TP + FN) + FP (FP + 2 TN) / (TN + FP),
     FP (FP + 2 TP) / (TP + FP) + FN (FN + 2 TN) / (TN + FN)); a term of an empty class is 0.
@@ -86,7 +86,7 @@ def rand_index(counts: ConfusionCounts) -> Array:
 
 @from_counts
 def adjusted_rand_index(counts: ConfusionCounts) -> Array:
-    """Return the adjusted Rand index (ARI): the Rand index, 0 for random partitions of the same sizes.
+    """Return the adjusted Rand index (ARI): the Rand index corrected for chance, 0 for random partitions.
 
     Formula: 2 (a d - b c) / ((a + b) (b + d) + (a + c) (c + d)) over all pairs of voxels, computed from proportions.
 
@@ -124,7 +124,7 @@ def _pairs(inside: Array, outside: Array, other_inside: Array, other_outside: Ar
 
 @from_counts
 def mutual_information(counts: ConfusionCounts) -> Array:
-    """Return the mutual information: how many bits one mask tells about the other.
+    """Return the mutual information: how many bits of information one mask gives about the other.
 
     Formula: H(P) + H(R) - H(P, R) = sum p_ij log2(p_ij / (p_i p_j)), with 0 log 0 = 0.
 
@@ -169,7 +169,7 @@ def _information(joint: Array, expected: Array, surplus: Array) -> Array:
 
 @from_counts
 def variation_of_information(counts: ConfusionCounts) -> Array:
-    """Return the variation of information: how many bits each mask lacks to tell the other.
+    """Return the variation of information: how many bits it takes to know each mask from the other.
 
     Formula: H(P) + H(R) - 2 MI = H(P | R) + H(R | P), base 2, with 0 log 0 = 0.
 

@@ -1,13 +1,14 @@
 """The metric table as text: Markdown for the README, and what the command `mia metrics` prints."""
 
-import inspect
 import math
-import re
 import textwrap
 
-from mia_functional.metrics.table import LENGTHS, METRICS, Metric, find
+from mia_functional._core import checks
+from mia_functional.metrics.table import LENGTH_PARAMETERS, METRICS, Metric, find
 
-WIDTH = 100
+__all__ = ["describe", "listing", "table_markdown"]
+
+_WIDTH = 100
 """Characters to a line."""
 
 
@@ -26,10 +27,9 @@ def table_markdown() -> str:
     """
     lines = ["| Abbreviation | Name | Formula | Range | Best | Undefined |", "|---|---|---|---|---|---|"]
     for metric in METRICS:
-        formula = re.split(r"; |, with |, where |, x on |, computed |, on proportions", metric.formula)[0].replace(
-            "|", r"\|"
-        )
         name = " or ".join((f"`{metric.name}`", *metric.aliases))
+        # A bar ends the cell of a Markdown table, in code as well.
+        formula = metric.formula.replace("|", r"\|")
         cells = (_pattern(metric), name, f"`{formula}`", _range(metric), _best(metric), metric.undefined)
         lines.append("".join(f"| {cell} " for cell in cells) + "|")
     return "".join(line + "\n" for line in lines)
@@ -42,7 +42,7 @@ def listing() -> str:
         >>> listing().splitlines()[0][:79]
         'DICE          dice                                Dice similarity coefficient ('
     """
-    return "".join(f"{_pattern(metric):<13} {metric.name:<35} {_summary(metric)}\n" for metric in METRICS)
+    return "".join(f"{_pattern(metric):<13} {metric.name:<35} {metric.summary}\n" for metric in METRICS)
 
 
 def describe(name: str) -> str:
@@ -52,8 +52,8 @@ def describe(name: str) -> str:
         name: Abbreviation with or without a parameter, name or alias.
 
     Raises:
-        TypeError: The name is no text.
-        ValueError: No metric is called so; the message names the nearest ones.
+        TypeError: The name is not a string.
+        ValueError: No metric has this name; the message lists the nearest ones.
 
     Example:
         >>> for line in describe("jaccard").splitlines()[:3]:
@@ -62,12 +62,13 @@ def describe(name: str) -> str:
         Name       jaccard (iou)
         Meaning    Jaccard index (IoU): the intersection over the union
     """
-    metric = find(name)
+    with checks.speaking_for("describe", "find"):
+        metric = find(name)
     aliases = f" ({', '.join(metric.aliases)})" if metric.aliases else ""
     facts = {
         "Name": metric.name + aliases,
-        "Meaning": _summary(metric),
-        "Formula": metric.formula,
+        "Meaning": metric.summary,
+        "Formula": "; ".join(filter(None, (metric.formula, metric.where))),
         "Range": _range(metric),
         "Best": _best(metric),
         "Undefined": metric.undefined or "never",
@@ -80,24 +81,16 @@ def describe(name: str) -> str:
     lines = [metric.abbreviation]
     for title, text in facts.items():
         if text:
-            lines += textwrap.wrap(f"{title:<10} {text}", WIDTH, subsequent_indent=" " * 11)
+            lines += textwrap.wrap(f"{title:<10} {text}", _WIDTH, subsequent_indent=" " * 11)
     return "".join(line + "\n" for line in lines)
-
-
-def _summary(metric: Metric) -> str:
-    """Return what a metric is: the first line of its docstring."""
-    return (inspect.getdoc(metric.function) or "").split("\n")[0].removeprefix("Return the ").rstrip(".")
 
 
 def _pattern(metric: Metric) -> str:
     """Return the abbreviation, and how a parameter is written after it."""
     if not metric.parameter or dict(metric.options).get(metric.parameter):
         return metric.abbreviation
-    return metric.abbreviation + ("[@2mm]" if metric.parameter in LENGTHS else _EXAMPLES[metric.parameter])
-
-
-_EXAMPLES = {"percentile": "[95]", "beta": "[2]"}
-"""Numbers after an abbreviation, for parameters without unit."""
+    without_unit = {"percentile": "[95]", "beta": "[2]"}
+    return metric.abbreviation + ("[@2mm]" if metric.parameter in LENGTH_PARAMETERS else without_unit[metric.parameter])
 
 
 def _range(metric: Metric) -> str:
@@ -107,5 +100,5 @@ def _range(metric: Metric) -> str:
 
 
 def _best(metric: Metric) -> str:
-    """Return the best value."""
+    """Return the best value; nothing where more is neither better nor worse."""
     return "" if math.isnan(metric.best) else f"{metric.best:g}"

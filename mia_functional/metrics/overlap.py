@@ -115,7 +115,7 @@ def f_measure(counts: ConfusionCounts, *, beta: float = 1.0, zero_division: floa
 
 @from_counts
 def volume_similarity(counts: ConfusionCounts, *, zero_division: float = math.nan) -> Array:
-    """Return the volume similarity: one minus the relative difference of the sizes, wherever the structures lie.
+    """Return the volume similarity: one minus the relative difference of the sizes, whatever the positions.
 
     Formula: 1 - |FN - FP| / (2 TP + FP + FN), computed as 2 (TP + min(FN, FP)) / (2 TP + FP + FN), which cannot cancel.
 

@@ -36,7 +36,7 @@ def true_positives(counts: ConfusionCounts) -> Array:
 
 @from_counts
 def false_positives(counts: ConfusionCounts) -> Array:
-    """Return the number of voxels that are in P and not in R.
+    """Return the number of voxels that are in P but not in R.
 
     Formula: FP.
 
@@ -59,7 +59,7 @@ def false_positives(counts: ConfusionCounts) -> Array:
 
 @from_counts
 def false_negatives(counts: ConfusionCounts) -> Array:
-    """Return the number of voxels that are in R and not in P.
+    """Return the number of voxels that are in R but not in P.
 
     Formula: FN.
 
@@ -82,7 +82,7 @@ def false_negatives(counts: ConfusionCounts) -> Array:
 
 @from_counts
 def true_negatives(counts: ConfusionCounts) -> Array:
-    """Return the number of voxels that are in neither.
+    """Return the number of voxels that are in neither P nor R.
 
     Formula: TN.
 
@@ -105,7 +105,7 @@ def true_negatives(counts: ConfusionCounts) -> Array:
 
 @from_counts
 def sensitivity(counts: ConfusionCounts, *, zero_division: float = math.nan) -> Array:
-    """Return the sensitivity (recall, true positive rate, TPR): the share of the reference that was found.
+    """Return the sensitivity (recall, true positive rate, TPR): the share of the reference that is predicted.
 
     Formula: TP / (TP + FN).
 
@@ -136,7 +136,7 @@ def sensitivity(counts: ConfusionCounts, *, zero_division: float = math.nan) -> 
 
 @from_counts
 def specificity(counts: ConfusionCounts, *, zero_division: float = math.nan) -> Array:
-    """Return the specificity (true negative rate, TNR): the share of the background that was left alone.
+    """Return the specificity (true negative rate, TNR): the share of the background that is predicted as such.
 
     Formula: TN / (TN + FP).
 
@@ -167,7 +167,7 @@ def specificity(counts: ConfusionCounts, *, zero_division: float = math.nan) -> 
 
 @from_counts
 def fallout(counts: ConfusionCounts, *, zero_division: float = math.nan) -> Array:
-    """Return the fallout (false positive rate, FPR): the share of the background that was marked.
+    """Return the fallout (false positive rate, FPR): the share of the background that is predicted as structure.
 
     Formula: FP / (FP + TN).
 
@@ -198,7 +198,7 @@ def fallout(counts: ConfusionCounts, *, zero_division: float = math.nan) -> Arra
 
 @from_counts
 def false_negative_rate(counts: ConfusionCounts, *, zero_division: float = math.nan) -> Array:
-    """Return the false negative rate (FNR, miss rate): the share of the reference that was missed.
+    """Return the false negative rate (FNR, miss rate): the share of the reference that is missed.
 
     Formula: FN / (FN + TP).
 
@@ -229,7 +229,7 @@ def false_negative_rate(counts: ConfusionCounts, *, zero_division: float = math.
 
 @from_counts
 def accuracy(counts: ConfusionCounts, *, zero_division: float = math.nan) -> Array:
-    """Return the accuracy: the share of all voxels that are right.
+    """Return the accuracy: the share of all voxels that are predicted correctly.
 
     Formula: (TP + TN) / (TP + FP + FN + TN).
 
@@ -260,7 +260,7 @@ def accuracy(counts: ConfusionCounts, *, zero_division: float = math.nan) -> Arr
 
 @from_counts
 def precision(counts: ConfusionCounts, *, zero_division: float = math.nan) -> Array:
-    """Return the precision (positive predictive value, PPV): the share of the prediction that is right.
+    """Return the precision (positive predictive value, PPV): the share of the prediction that is correct.
 
     Formula: TP / (TP + FP).
 
@@ -291,7 +291,7 @@ def precision(counts: ConfusionCounts, *, zero_division: float = math.nan) -> Ar
 
 @from_counts
 def negative_predictive_value(counts: ConfusionCounts, *, zero_division: float = math.nan) -> Array:
-    """Return the negative predictive value (NPV): the share of the predicted background that is right.
+    """Return the negative predictive value (NPV): the share of the predicted background that is correct.
 
     Formula: TN / (TN + FN).
 

@@ -80,7 +80,7 @@ def derived_from(
                 # To bind arguments takes longer than to count a small mask, so only calls that failed are looked at.
                 if record.name in keywords or (len(arguments) == 1 and "reference" not in keywords):
                     kinds = " or ".join(kind.__name__ for kind in records)
-                    actual = type(value).__name__ if isinstance(value, tuple) else checks.described(value)
+                    actual = type(value).__name__ if isinstance(value, tuple) else checks.describe(value)
                     checks.invalid_kind(name, record.name, f"be {kinds} (or pass prediction and reference)", actual)
                 try:
                     pair_form.bind(*arguments, **keywords)

@@ -1,29 +1,37 @@
 """The metrics as data: one row each, and how a row is found by its abbreviation, name or alias.
 
 The abbreviations are pymia's, so that old tables stay comparable. A number after an abbreviation sets the metric's
-parameter: `HDRFDST95`, `SURFDICE@2mm`, `FMEASR2`. Formula, undefined cases and source of a row are those of the
-function's docstring.
+parameter: `HDRFDST95`, `SURFDICE@2mm`, `FMEASR2`.
 """
 
 import dataclasses
 import difflib
-import inspect
+import math
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
-from mia_functional.metrics import agreement, clustering, distance, overlap, rates, regression, size, surface_agreement
-from mia_functional.metrics import image_quality as quality
+from mia_functional._core import checks
+from mia_functional.metrics import (
+    agreement,
+    clustering,
+    distance,
+    image_quality,
+    overlap,
+    rates,
+    regression,
+    size,
+    surface_agreement,
+)
 from mia_functional.metrics.confusion import confusion_counts
 from mia_functional.metrics.moments import paired_moments
 from mia_functional.metrics.spatial import centroid_distance, mahalanobis_distance, paired_spatial_moments
 from mia_functional.metrics.surface import surface_distances
 
-INFINITY = float("inf")
-NAN = float("nan")
-LENGTHS = ("tolerance", "width")
+__all__ = ["LENGTH_PARAMETERS", "METRICS", "Metric", "canonical_abbreviation", "find", "group"]
+
+LENGTH_PARAMETERS = ("tolerance", "width")
 """Parameters in millimetres; their numbers are written `@2mm`."""
 
 
@@ -34,163 +42,822 @@ class Metric:
     Attributes:
         name: Public name of the function.
         abbreviation: Short name in tables, with the parameter if one was given.
-        aliases: Other names under which the metric is known.
         function: `function(record, **options)` or, without a statistic, `function(prediction, reference, **options)`.
+        summary: What it is, in one line; the first of the function's docstring.
+        formula: The definition.
+        where: What the symbols of the formula mean, and how it is computed; "" if nothing needs to be said.
+        undefined: When the value is NaN or inf, and which; "" if never.
+        source: Where the metric is defined.
+        groups: Names of the groups that the metric belongs to.
+        aliases: Other names under which the metric is known.
         statistic: The function that makes the record from a pair; None if the function takes the pair itself.
         needs: Names of what `function` must be given besides options: "spacing", "labels".
         lowest: Smallest possible value.
         highest: Largest possible value.
         best: The end of the range that is better; NaN if neither is.
-        unit: "" for numbers without unit, or "mm", "mm2", "mm3", "dB".
+        unit: "" for numbers without unit, or "mm", "mm2", "mm3", "dB", "bit".
         symmetric: Whether prediction and reference can be swapped.
-        groups: Names of the groups that the metric belongs to.
-        formula: The definition.
-        undefined: When the value is NaN or inf, and which; "" if never.
-        source: Where the metric is defined.
         parameter: Keyword that a number in the abbreviation sets; "" if there is none.
         options: Keywords and values to call `function` with.
     """
 
     name: str
     abbreviation: str
-    aliases: tuple[str, ...]
     function: Callable[..., Any]
-    statistic: Callable[..., Any] | None
-    needs: tuple[str, ...]
-    lowest: float
-    highest: float
-    best: float
-    unit: str
-    symmetric: bool
-    groups: tuple[str, ...]
+    summary: str
     formula: str
-    undefined: str
     source: str
-    parameter: str
-    options: tuple[tuple[str, float | str], ...]
+    groups: tuple[str, ...]
+    where: str = ""
+    undefined: str = ""
+    aliases: tuple[str, ...] = ()
+    statistic: Callable[..., Any] | None = None
+    needs: tuple[str, ...] = ()
+    lowest: float = 0.0
+    highest: float = 1.0
+    best: float = 1.0
+    unit: str = ""
+    symmetric: bool = False
+    parameter: str = ""
+    options: tuple[tuple[str, float | str], ...] = ()
 
 
-def _row(function: Any, abbreviation: str, *aliases: str, group: str = "", **facts: Any) -> Metric:
-    """Return the row of a function, a number from 0 to 1 with 1 the best unless told otherwise."""
-    formula, sections = _document(function)
-    usual = {"statistic": None, "needs": (), "lowest": 0.0, "highest": 1.0, "unit": "", "symmetric": False}
-    more = {"best": facts.get("highest", 1.0), "parameter": "", "options": ()}
-    return Metric(
-        name=function.__name__,
-        abbreviation=abbreviation,
-        aliases=aliases,
-        function=function,
-        groups=GROUPS[group],
-        formula=formula,
-        undefined=sections.get("Undefined", ""),
-        source=sections.get("Source", ""),
-        **(usual | more | facts),
-    )
-
-
-def _document(function: Any) -> tuple[str, dict[str, str]]:
-    """Return the formula, which is the second paragraph of a docstring, and the sections by title, each on one line."""
-    paragraphs = (inspect.getdoc(function) or "").split("\n\n")
-    sections = {}
-    for paragraph in paragraphs[2:]:
-        title, _, text = paragraph.partition(":\n")
-        sections[title] = " ".join(text.split())
-    formula = " ".join("".join(paragraphs[1:2]).split())
-    return formula.removeprefix("Formula: ").replace("`", "").rstrip("."), sections
-
-
-GROUPS = {
-    "": (),
-    "overlap": ("overlap", "segmentation"),
-    "distance": ("distance", "segmentation"),
-    "classical": ("classical", "segmentation"),
-    "regression": ("regression",),
-    "reconstruction": ("reconstruction",),
-}
-"""The groups of a row, by the one that it is listed under."""
-
-_from_counts = partial(_row, statistic=confusion_counts)
-_from_surfaces = partial(_row, statistic=surface_distances)
-_from_places = partial(_row, statistic=paired_spatial_moments, group="distance", highest=INFINITY, best=0.0)
-_from_moments = partial(_row, statistic=paired_moments)
-_error = partial(_from_moments, group="regression", highest=INFINITY, best=0.0)
-_length = partial(_from_surfaces, group="distance", highest=INFINITY, best=0.0, unit="mm")
-_size = partial(_row, highest=INFINITY, best=NAN)
-_volume = partial(_size, group="classical", statistic=confusion_counts, needs=("spacing",), unit="mm3")
-_area = partial(_size, needs=("spacing", "labels"), unit="mm2")
-_number = partial(_from_counts, group="classical", highest=INFINITY)
-
+# Facts of a docstring are written a second time here: programs read the rows, also under `python -OO`, and a test
+# compares both.
 METRICS: tuple[Metric, ...] = (
-    _from_counts(overlap.dice, "DICE", "dsc", group="overlap", symmetric=True),
-    _from_counts(overlap.jaccard, "JACRD", "iou", group="overlap", symmetric=True),
-    _from_counts(rates.sensitivity, "SNSVTY", "recall", "tpr", group="classical"),
-    _from_counts(rates.specificity, "SPCFTY", "tnr", group="classical"),
-    _from_counts(rates.fallout, "FALLOUT", "fpr", group="classical", best=0.0),
-    _from_counts(rates.false_negative_rate, "FNR", group="classical", best=0.0),
-    _from_counts(rates.accuracy, "ACURCY", group="classical", symmetric=True),
-    _from_counts(rates.precision, "PRCISON", "ppv", group="classical"),
-    _from_counts(rates.negative_predictive_value, "NPV", group="classical"),
-    _number(rates.true_positives, "TP", symmetric=True),
-    _number(rates.false_positives, "FP", best=0.0),
-    _number(rates.true_negatives, "TN", symmetric=True),
-    _number(rates.false_negatives, "FN", best=0.0),
-    _from_counts(overlap.f_measure, "FMEASR", group="classical", parameter="beta"),
-    _from_counts(overlap.volume_similarity, "VOLSMTY", group="overlap", symmetric=True),
-    _from_counts(agreement.balanced_accuracy, "BALACC", group="classical"),
-    _from_counts(agreement.youden_index, "YOUDEN", "informedness", group="classical", lowest=-1.0),
-    _from_counts(agreement.matthews_correlation, "MCC", "phi", group="overlap", lowest=-1.0, symmetric=True),
-    _from_counts(agreement.area_under_curve, "AUC", group="overlap"),
-    _from_counts(agreement.cohen_kappa, "KAPPA", group="overlap", lowest=-1.0, symmetric=True),
-    _from_counts(clustering.global_consistency_error, "GCOERR", "gce", group="distance", best=0.0, symmetric=True),
-    _from_counts(clustering.rand_index, "RNDIND", group="overlap", symmetric=True),
-    _from_counts(clustering.adjusted_rand_index, "ADJRIND", "ari", group="overlap", lowest=-1.0, symmetric=True),
-    _from_counts(clustering.mutual_information, "MUTINF", group="overlap", unit="bit", symmetric=True),
-    _from_counts(
-        clustering.variation_of_information, "VARINFO", "voi", group="distance", highest=2.0, best=0.0, unit="bit",
+    Metric(
+        name="dice",
+        abbreviation="DICE",
+        aliases=("dsc",),
+        function=overlap.dice,
+        statistic=confusion_counts,
         symmetric=True,
+        groups=("overlap", "segmentation"),
+        summary="Dice similarity coefficient (DSC, F1 score): twice the overlap over the sum of the sizes",
+        formula="2 TP / (2 TP + FP + FN)",
+        undefined="Both masks empty: NaN. One empty: 0.",
+        source="Dice 1945, doi 10.2307/1932409.",
     ),
-    _from_counts(agreement.intraclass_correlation, "ICCORR", "icc", group="overlap", lowest=-1.0, symmetric=True),
-    _from_counts(
-        agreement.probabilistic_distance, "PROBDST", group="distance", highest=INFINITY, best=0.0, symmetric=True
+    Metric(
+        name="jaccard",
+        abbreviation="JACRD",
+        aliases=("iou",),
+        function=overlap.jaccard,
+        statistic=confusion_counts,
+        symmetric=True,
+        groups=("overlap", "segmentation"),
+        summary="Jaccard index (IoU): the intersection over the union",
+        formula="TP / (TP + FP + FN)",
+        undefined="Both masks empty: NaN. One empty: 0.",
+        source="Jaccard 1912, doi 10.1111/j.1469-8137.1912.tb05611.x.",
     ),
-    _length(distance.hausdorff_distance, "HDRFDST", "hd", symmetric=True, parameter="percentile"),
-    _row(
-        distance.average_distance, "AVGDIST", "ahd", group="distance", highest=INFINITY, best=0.0, unit="mm",
-        symmetric=True, needs=("spacing", "labels"),
+    Metric(
+        name="sensitivity",
+        abbreviation="SNSVTY",
+        aliases=("recall", "tpr"),
+        function=rates.sensitivity,
+        statistic=confusion_counts,
+        groups=("classical", "segmentation"),
+        summary="sensitivity (recall, true positive rate, TPR): the share of the reference that is predicted",
+        formula="TP / (TP + FN)",
+        undefined="Reference empty: NaN.",
+        source="Taha and Hanbury 2015, doi 10.1186/s12880-015-0068-x.",
     ),
-    _length(distance.average_symmetric_surface_distance, "ASSD", symmetric=True),
-    _length(distance.mean_average_surface_distance, "MASD", symmetric=True),
-    _length(distance.average_surface_distance, "ASD_PR", options=(("direction", "prediction_to_reference"),)),
-    _length(distance.average_surface_distance, "ASD_RP", options=(("direction", "reference_to_prediction"),)),
-    _from_surfaces(surface_agreement.surface_overlap, "SURFOVLP", group="overlap", parameter="tolerance"),
-    _from_surfaces(
-        surface_agreement.normalized_surface_dice, "SURFDICE", "nsd", group="overlap", symmetric=True,
+    Metric(
+        name="specificity",
+        abbreviation="SPCFTY",
+        aliases=("tnr",),
+        function=rates.specificity,
+        statistic=confusion_counts,
+        groups=("classical", "segmentation"),
+        summary="specificity (true negative rate, TNR): the share of the background that is predicted as such",
+        formula="TN / (TN + FP)",
+        undefined="Reference full: NaN.",
+        source="Taha and Hanbury 2015, doi 10.1186/s12880-015-0068-x.",
+    ),
+    Metric(
+        name="fallout",
+        abbreviation="FALLOUT",
+        aliases=("fpr",),
+        function=rates.fallout,
+        statistic=confusion_counts,
+        best=0.0,
+        groups=("classical", "segmentation"),
+        summary="fallout (false positive rate, FPR): the share of the background that is predicted as structure",
+        formula="FP / (FP + TN)",
+        undefined="Reference full: NaN.",
+        source="Taha and Hanbury 2015, doi 10.1186/s12880-015-0068-x.",
+    ),
+    Metric(
+        name="false_negative_rate",
+        abbreviation="FNR",
+        function=rates.false_negative_rate,
+        statistic=confusion_counts,
+        best=0.0,
+        groups=("classical", "segmentation"),
+        summary="false negative rate (FNR, miss rate): the share of the reference that is missed",
+        formula="FN / (FN + TP)",
+        undefined="Reference empty: NaN.",
+        source="Taha and Hanbury 2015, doi 10.1186/s12880-015-0068-x.",
+    ),
+    Metric(
+        name="accuracy",
+        abbreviation="ACURCY",
+        function=rates.accuracy,
+        statistic=confusion_counts,
+        symmetric=True,
+        groups=("classical", "segmentation"),
+        summary="accuracy: the share of all voxels that are predicted correctly",
+        formula="(TP + TN) / (TP + FP + FN + TN)",
+        undefined="No voxels: NaN.",
+        source="Taha and Hanbury 2015, doi 10.1186/s12880-015-0068-x.",
+    ),
+    Metric(
+        name="precision",
+        abbreviation="PRCISON",
+        aliases=("ppv",),
+        function=rates.precision,
+        statistic=confusion_counts,
+        groups=("classical", "segmentation"),
+        summary="precision (positive predictive value, PPV): the share of the prediction that is correct",
+        formula="TP / (TP + FP)",
+        undefined="Prediction empty: NaN.",
+        source="Taha and Hanbury 2015, doi 10.1186/s12880-015-0068-x.",
+    ),
+    Metric(
+        name="negative_predictive_value",
+        abbreviation="NPV",
+        function=rates.negative_predictive_value,
+        statistic=confusion_counts,
+        groups=("classical", "segmentation"),
+        summary="negative predictive value (NPV): the share of the predicted background that is correct",
+        formula="TN / (TN + FN)",
+        undefined="Prediction full: NaN.",
+        source="Taha and Hanbury 2015, doi 10.1186/s12880-015-0068-x.",
+    ),
+    Metric(
+        name="true_positives",
+        abbreviation="TP",
+        function=rates.true_positives,
+        statistic=confusion_counts,
+        highest=math.inf,
+        best=math.inf,
+        symmetric=True,
+        groups=("classical", "segmentation"),
+        summary="number of voxels that are in both P and R",
+        formula="TP",
+        source="Taha and Hanbury 2015, doi 10.1186/s12880-015-0068-x.",
+    ),
+    Metric(
+        name="false_positives",
+        abbreviation="FP",
+        function=rates.false_positives,
+        statistic=confusion_counts,
+        highest=math.inf,
+        best=0.0,
+        groups=("classical", "segmentation"),
+        summary="number of voxels that are in P but not in R",
+        formula="FP",
+        source="Taha and Hanbury 2015, doi 10.1186/s12880-015-0068-x.",
+    ),
+    Metric(
+        name="true_negatives",
+        abbreviation="TN",
+        function=rates.true_negatives,
+        statistic=confusion_counts,
+        highest=math.inf,
+        best=math.inf,
+        symmetric=True,
+        groups=("classical", "segmentation"),
+        summary="number of voxels that are in neither P nor R",
+        formula="TN",
+        source="Taha and Hanbury 2015, doi 10.1186/s12880-015-0068-x.",
+    ),
+    Metric(
+        name="false_negatives",
+        abbreviation="FN",
+        function=rates.false_negatives,
+        statistic=confusion_counts,
+        highest=math.inf,
+        best=0.0,
+        groups=("classical", "segmentation"),
+        summary="number of voxels that are in R but not in P",
+        formula="FN",
+        source="Taha and Hanbury 2015, doi 10.1186/s12880-015-0068-x.",
+    ),
+    Metric(
+        name="f_measure",
+        abbreviation="FMEASR",
+        function=overlap.f_measure,
+        statistic=confusion_counts,
+        groups=("classical", "segmentation"),
+        summary="F-measure: the harmonic mean of precision and sensitivity, the latter weighted by beta squared",
+        formula="(1 + b^2) TP / ((1 + b^2) TP + b^2 FN + FP)",
+        where="with b = beta",
+        undefined="Both masks empty: NaN. One empty: 0.",
+        source="van Rijsbergen 1979, Information Retrieval, chapter 7.",
+        parameter="beta",
+    ),
+    Metric(
+        name="volume_similarity",
+        abbreviation="VOLSMTY",
+        function=overlap.volume_similarity,
+        statistic=confusion_counts,
+        symmetric=True,
+        groups=("overlap", "segmentation"),
+        summary="volume similarity: one minus the relative difference of the sizes, whatever the positions",
+        formula="1 - |FN - FP| / (2 TP + FP + FN)",
+        where="computed as 2 (TP + min(FN, FP)) / (2 TP + FP + FN), which cannot cancel",
+        undefined="Both masks empty: NaN. One empty: 0.",
+        source="Taha and Hanbury 2015, doi 10.1186/s12880-015-0068-x.",
+    ),
+    Metric(
+        name="balanced_accuracy",
+        abbreviation="BALACC",
+        function=agreement.balanced_accuracy,
+        statistic=confusion_counts,
+        groups=("classical", "segmentation"),
+        summary="balanced accuracy: the mean of sensitivity and specificity, or of the sensitivities of all classes",
+        formula="(TP / (TP + FN) + TN / (TN + FP)) / 2",
+        where="of a matrix, the mean of TP / (TP + FN) over its classes",
+        undefined="Reference empty or full, or a class of the matrix not in the reference: NaN.",
+        source="Brodersen et al. 2010, doi 10.1109/ICPR.2010.764.",
+    ),
+    Metric(
+        name="youden_index",
+        abbreviation="YOUDEN",
+        aliases=("informedness",),
+        function=agreement.youden_index,
+        statistic=confusion_counts,
+        lowest=-1.0,
+        groups=("classical", "segmentation"),
+        summary="Youden's index (bookmaker informedness): sensitivity plus specificity minus one",
+        formula="TP / (TP + FN) + TN / (TN + FP) - 1",
+        undefined="Reference empty or full: NaN.",
+        source="Youden 1950, doi 10.1002/1097-0142(1950)3:1<32::AID-CNCR2820030106>3.0.CO;2-3.",
+    ),
+    Metric(
+        name="matthews_correlation",
+        abbreviation="MCC",
+        aliases=("phi",),
+        function=agreement.matthews_correlation,
+        statistic=confusion_counts,
+        lowest=-1.0,
+        symmetric=True,
+        groups=("overlap", "segmentation"),
+        summary="Matthews correlation coefficient (MCC, phi): the correlation of the two masks",
+        formula="(TP TN - FP FN) / sqrt((TP + FP) (TN + FN) (TP + FN) (TN + FP))",
+        where=(
+            "on proportions; of a matrix, each of the three terms is summed over the classes against the rest, sum (TP"
+            " TN - FP FN) and so on (Gorodkin's R_K)"
+        ),
+        undefined="A mask empty or full, or a single class on one side of the matrix: NaN.",
+        source=(
+            "Matthews 1975, doi 10.1016/0005-2795(75)90109-9; Gorodkin 2004, doi 10.1016/j.compbiolchem.2004.09.006."
+        ),
+    ),
+    Metric(
+        name="area_under_curve",
+        abbreviation="AUC",
+        function=agreement.area_under_curve,
+        statistic=confusion_counts,
+        groups=("overlap", "segmentation"),
+        summary="area under the ROC curve (AUC) of ONE threshold, (TPR - FPR + 1) / 2, not of a curve of thresholds",
+        formula="(TPR - FPR + 1) / 2",
+        where="with the rates TPR = TP / (TP + FN) and FPR = FP / (FP + TN)",
+        undefined="Reference empty or full: NaN.",
+        source="Taha and Hanbury 2015, doi 10.1186/s12880-015-0068-x.",
+    ),
+    Metric(
+        name="cohen_kappa",
+        abbreviation="KAPPA",
+        function=agreement.cohen_kappa,
+        statistic=confusion_counts,
+        lowest=-1.0,
+        symmetric=True,
+        groups=("overlap", "segmentation"),
+        summary="Cohen's kappa: the agreement beyond what chance alone would produce",
+        formula="(p_o - p_e) / (1 - p_e)",
+        where=(
+            "with the observed and the expected share of equal voxels; computed as 2 (TP TN - FP FN) / ((TP + FP) (FP "
+            "+ TN) + (FN + TN) (TP + FN)) on proportions, which is the same and cannot cancel; of a matrix, both terms"
+            " are summed over the classes against the rest"
+        ),
+        undefined="Both masks empty, or both full, or all voxels in one class on both sides of the matrix: NaN.",
+        source="Cohen 1960, doi 10.1177/001316446002000104.",
+    ),
+    Metric(
+        name="global_consistency_error",
+        abbreviation="GCOERR",
+        aliases=("gce",),
+        function=clustering.global_consistency_error,
+        statistic=confusion_counts,
+        best=0.0,
+        symmetric=True,
+        groups=("distance", "segmentation"),
+        summary="global consistency error (GCE): how far the partitions are from one refining the other",
+        formula=(
+            "1 / n min(FN (FN + 2 TP) / (TP + FN) + FP (FP + 2 TN) / (TN + FP), FP (FP + 2 TP) / (TP + FP) + FN (FN + "
+            "2 TN) / (TN + FN))"
+        ),
+        where="a term of an empty class is 0",
+        undefined="No voxels: NaN.",
+        source=(
+            "Martin et al. 2001, doi 10.1109/ICCV.2001.937655; Taha and Hanbury 2015, doi 10.1186/s12880-015-0068-x."
+        ),
+    ),
+    Metric(
+        name="rand_index",
+        abbreviation="RNDIND",
+        function=clustering.rand_index,
+        statistic=confusion_counts,
+        symmetric=True,
+        groups=("overlap", "segmentation"),
+        summary="Rand index: the share of voxel pairs on which both partitions agree, together or apart",
+        formula="(a + d) / (a + b + c + d) over all pairs of voxels",
+        where="computed as (s (s - 1) + e (e - 1)) / (n (n - 1)) with s = TP + TN and e = FP + FN",
+        undefined="Fewer than two voxels: NaN.",
+        source="Rand 1971, doi 10.1080/01621459.1971.10482356; Taha and Hanbury 2015, doi 10.1186/s12880-015-0068-x.",
+    ),
+    Metric(
+        name="adjusted_rand_index",
+        abbreviation="ADJRIND",
+        aliases=("ari",),
+        function=clustering.adjusted_rand_index,
+        statistic=confusion_counts,
+        lowest=-1.0,
+        symmetric=True,
+        groups=("overlap", "segmentation"),
+        summary="adjusted Rand index (ARI): the Rand index corrected for chance, 0 for random partitions",
+        formula="2 (a d - b c) / ((a + b) (b + d) + (a + c) (c + d)) over all pairs of voxels",
+        where="computed from proportions",
+        undefined="No voxels: NaN. A single class in both masks: 1.",
+        source="Hubert and Arabie 1985, doi 10.1007/BF01908075; Steinley 2004, doi 10.1037/1082-989X.9.3.386.",
+    ),
+    Metric(
+        name="mutual_information",
+        abbreviation="MUTINF",
+        function=clustering.mutual_information,
+        statistic=confusion_counts,
+        unit="bit",
+        symmetric=True,
+        groups=("overlap", "segmentation"),
+        summary="mutual information: how many bits of information one mask gives about the other",
+        formula="H(P) + H(R) - H(P, R) = sum p_ij log2(p_ij / (p_i p_j))",
+        where="with 0 log 0 = 0",
+        undefined="No voxels: NaN. A constant mask: 0.",
+        source="Taha and Hanbury 2015, doi 10.1186/s12880-015-0068-x.",
+    ),
+    Metric(
+        name="variation_of_information",
+        abbreviation="VARINFO",
+        aliases=("voi",),
+        function=clustering.variation_of_information,
+        statistic=confusion_counts,
+        highest=2.0,
+        best=0.0,
+        unit="bit",
+        symmetric=True,
+        groups=("distance", "segmentation"),
+        summary="variation of information: how many bits it takes to know each mask from the other",
+        formula="H(P) + H(R) - 2 MI = H(P | R) + H(R | P), base 2",
+        where="with 0 log 0 = 0",
+        undefined="No voxels: NaN.",
+        source="Meila 2003, doi 10.1007/978-3-540-45167-9_14; Taha and Hanbury 2015, doi 10.1186/s12880-015-0068-x.",
+    ),
+    Metric(
+        name="intraclass_correlation",
+        abbreviation="ICCORR",
+        aliases=("icc",),
+        function=agreement.intraclass_correlation,
+        statistic=confusion_counts,
+        lowest=-1.0,
+        symmetric=True,
+        groups=("overlap", "segmentation"),
+        summary="one-way intraclass correlation (ICC) of the two images, seen as two raters of every voxel",
+        formula="(MSb - MSw) / (MSb + MSw)",
+        where=(
+            "with m = (P + R) / 2 and mu its mean over the n voxels: MSb = 2 / (n - 1) sum (m - mu)^2, MSw = 1 / n sum"
+            " ((P - m)^2 + (R - m)^2)"
+        ),
+        undefined="Both images constant and equal, or fewer than two voxels: NaN.",
+        source=(
+            "Shrout and Fleiss 1979, doi 10.1037/0033-2909.86.2.420; Taha and Hanbury 2015, doi "
+            "10.1186/s12880-015-0068-x."
+        ),
+    ),
+    Metric(
+        name="probabilistic_distance",
+        abbreviation="PROBDST",
+        function=agreement.probabilistic_distance,
+        statistic=confusion_counts,
+        highest=math.inf,
+        best=0.0,
+        symmetric=True,
+        groups=("distance", "segmentation"),
+        summary="probabilistic distance between two masks, which may be fuzzy",
+        formula="sum |P - R| / (2 sum P R) = (FP + FN) / (2 TP)",
+        undefined="No overlap: inf. Both masks empty: NaN.",
+        source="Gerig et al. 2001, doi 10.1007/3-540-45468-3_62; Taha and Hanbury 2015, doi 10.1186/s12880-015-0068-x.",
+    ),
+    Metric(
+        name="hausdorff_distance",
+        abbreviation="HDRFDST",
+        aliases=("hd",),
+        function=distance.hausdorff_distance,
+        statistic=surface_distances,
+        highest=math.inf,
+        best=0.0,
+        unit="mm",
+        symmetric=True,
+        groups=("distance", "segmentation"),
+        summary="Hausdorff distance (HD), or a percentile of it such as HD95",
+        formula="HD_p = max(P_p(d(x), x in prediction), P_p(d(y), y in reference))",
+        where=(
+            "with d the distance to the other surface and P_p the percentile: of areas the smallest distance that "
+            "covers p percent of the area, of counted elements NumPy's linear rule"
+        ),
+        undefined="One structure empty: inf. Both empty: NaN.",
+        source="S. Nikolov et al., 2018, arXiv 1809.04430.",
+        parameter="percentile",
+    ),
+    Metric(
+        name="average_distance",
+        abbreviation="AVGDIST",
+        aliases=("ahd",),
+        function=distance.average_distance,
+        needs=("spacing", "labels"),
+        highest=math.inf,
+        best=0.0,
+        unit="mm",
+        symmetric=True,
+        groups=("distance", "segmentation"),
+        summary="average Hausdorff distance (AHD): the larger of the mean distances over all foreground voxels",
+        formula="AVD = max(mean of d(x) over x in prediction, mean of d(y) over y in reference)",
+        where=(
+            "with d the distance to the nearest voxel of the other structure; inner voxels count, so that the overlap "
+            "adds zeros"
+        ),
+        undefined="One structure empty: inf. Both empty: NaN.",
+        source="A. A. Taha and A. Hanbury, 2015, doi 10.1186/s12880-015-0068-x.",
+    ),
+    Metric(
+        name="average_symmetric_surface_distance",
+        abbreviation="ASSD",
+        function=distance.average_symmetric_surface_distance,
+        statistic=surface_distances,
+        highest=math.inf,
+        best=0.0,
+        unit="mm",
+        symmetric=True,
+        groups=("distance", "segmentation"),
+        summary="average symmetric surface distance (ASSD): the mean distance of both surfaces together",
+        formula="ASSD = (sum w(x) d(x) + sum w(y) d(y)) / (sum w(x) + sum w(y))",
+        where="x on the prediction, y on the reference, weights w",
+        undefined="One structure empty: inf. Both empty: NaN.",
+        source=(
+            "T. Heimann et al., Comparison and evaluation of methods for liver segmentation, 2009, doi "
+            "10.1109/TMI.2009.2013851."
+        ),
+    ),
+    Metric(
+        name="mean_average_surface_distance",
+        abbreviation="MASD",
+        function=distance.mean_average_surface_distance,
+        statistic=surface_distances,
+        highest=math.inf,
+        best=0.0,
+        unit="mm",
+        symmetric=True,
+        groups=("distance", "segmentation"),
+        summary="mean average surface distance (MASD): the mean of the two directed averages",
+        formula=(
+            "MASD = (mean of d over the prediction's surface + mean of d over the reference's surface) / 2, weighted"
+        ),
+        undefined="One structure empty: inf. Both empty: NaN.",
+        source="L. Maier-Hein et al., Metrics reloaded, 2024, doi 10.1038/s41592-023-02151-z.",
+    ),
+    Metric(
+        name="average_surface_distance",
+        abbreviation="ASD_PR",
+        function=distance.average_surface_distance,
+        statistic=surface_distances,
+        highest=math.inf,
+        best=0.0,
+        unit="mm",
+        groups=("distance", "segmentation"),
+        summary="directed average surface distance (ASD): the mean distance of one surface to the other",
+        formula="ASD = sum w(x) d(x) / sum w(x)",
+        where="x on the surface that the direction starts from, weights w",
+        undefined="One structure empty: inf. Both empty: NaN.",
+        source="S. Nikolov et al., 2018, arXiv 1809.04430.",
+        options=(("direction", "prediction_to_reference"),),
+    ),
+    Metric(
+        name="average_surface_distance",
+        abbreviation="ASD_RP",
+        function=distance.average_surface_distance,
+        statistic=surface_distances,
+        highest=math.inf,
+        best=0.0,
+        unit="mm",
+        groups=("distance", "segmentation"),
+        summary="directed average surface distance (ASD): the mean distance of one surface to the other",
+        formula="ASD = sum w(x) d(x) / sum w(x)",
+        where="x on the surface that the direction starts from, weights w",
+        undefined="One structure empty: inf. Both empty: NaN.",
+        source="S. Nikolov et al., 2018, arXiv 1809.04430.",
+        options=(("direction", "reference_to_prediction"),),
+    ),
+    Metric(
+        name="surface_overlap",
+        abbreviation="SURFOVLP",
+        function=surface_agreement.surface_overlap,
+        statistic=surface_distances,
+        groups=("overlap", "segmentation"),
+        summary="share of one surface that lies within a tolerance of the other (surface overlap)",
+        formula="overlap = sum w(x) [d(x) <= tolerance] / sum w(x)",
+        where="x on the surface that the direction starts from, weights w",
+        undefined="The surface that the direction starts from is empty: NaN, or `zero_division`.",
+        source="S. Nikolov et al., 2018, arXiv 1809.04430.",
         parameter="tolerance",
     ),
-    _row(
-        surface_agreement.boundary_iou, "BIOU", group="overlap", symmetric=True, needs=("spacing", "labels"),
+    Metric(
+        name="normalized_surface_dice",
+        abbreviation="SURFDICE",
+        aliases=("nsd",),
+        function=surface_agreement.normalized_surface_dice,
+        statistic=surface_distances,
+        symmetric=True,
+        groups=("overlap", "segmentation"),
+        summary="share of both surfaces that lies within a tolerance of the other (NSD, surface Dice)",
+        formula="NSD = (sum w(x) [d(x) <= tolerance] + sum w(y) [d(y) <= tolerance]) / (sum w(x) + sum w(y))",
+        where="x on the prediction, y on the reference, weights w",
+        undefined="Both structures empty: NaN, or `zero_division`. One empty: 0.",
+        source="S. Nikolov et al., 2018, arXiv 1809.04430.",
+        parameter="tolerance",
+    ),
+    Metric(
+        name="boundary_iou",
+        abbreviation="BIOU",
+        function=surface_agreement.boundary_iou,
+        needs=("spacing", "labels"),
+        symmetric=True,
+        groups=("overlap", "segmentation"),
+        summary="boundary IoU: the Jaccard index of the two bands along the insides of the boundaries",
+        formula="BIoU = |B(P) and B(R)| / |B(P) or B(R)|",
+        where=(
+            "where B(M) are the voxels of M whose centre is at most width from the centre of a voxel outside of M. "
+            "What lies beyond the image counts as outside"
+        ),
+        undefined="Both bands empty: NaN, or `zero_division`.",
+        source=(
+            "B. Cheng et al., Boundary IoU: improving object-centric image segmentation evaluation, 2021, arXiv "
+            "2103.16562."
+        ),
         parameter="width",
     ),
-    _from_places(mahalanobis_distance, "MAHLNBS", symmetric=True),
-    _from_places(centroid_distance, "CENDST", unit="mm", symmetric=True),
-    _volume(size.prediction_volume, "PREDVOL"),
-    _volume(size.reference_volume, "REFVOL"),
-    _area(size.prediction_area, "PREDAREA"),
-    _area(size.reference_area, "REFAREA"),
-    _from_moments(regression.r_squared, "R2", group="regression", lowest=-INFINITY),
-    _error(regression.mean_absolute_error, "MAE", symmetric=True),
-    _error(regression.mean_squared_error, "MSE", symmetric=True),
-    _error(regression.root_mean_squared_error, "RMSE", symmetric=True),
-    _error(regression.normalized_root_mean_squared_error, "NRMSE"),
-    _error(regression.normalized_mean_squared_error, "NMSE"),
-    _from_moments(regression.pearson_correlation, "PCC", "ncc", group="regression", lowest=-1.0, symmetric=True),
-    _from_moments(regression.concordance_correlation, "CCC", group="regression", lowest=-1.0, symmetric=True),
-    _from_moments(
-        quality.peak_signal_noise_ratio, "PSNR", group="reconstruction", lowest=-INFINITY, highest=INFINITY, unit="dB"
+    Metric(
+        name="mahalanobis_distance",
+        abbreviation="MAHLNBS",
+        function=mahalanobis_distance,
+        statistic=paired_spatial_moments,
+        highest=math.inf,
+        best=0.0,
+        symmetric=True,
+        groups=("distance", "segmentation"),
+        summary="Mahalanobis distance between the centroids of two structures, with their pooled covariance",
+        formula="sqrt(d^T S^-1 d) with d = mean_P - mean_R and S = (n_P S_P + n_R S_R) / (n_P + n_R)",
+        where="where the n are the numbers of voxels and the S their sample covariances",
+        undefined=(
+            "One mask empty: inf. Both empty, or a structure of one voxel, or both structures flat along one "
+            "direction: NaN."
+        ),
+        source="Mahalanobis 1936; Taha and Hanbury 2015, doi 10.1186/s12880-015-0068-x.",
     ),
-    _row(quality.structural_similarity, "SSIM", group="reconstruction", lowest=-1.0),
-)  # fmt: skip
+    Metric(
+        name="centroid_distance",
+        abbreviation="CENDST",
+        function=centroid_distance,
+        statistic=paired_spatial_moments,
+        highest=math.inf,
+        best=0.0,
+        unit="mm",
+        symmetric=True,
+        groups=("distance", "segmentation"),
+        summary="Euclidean distance between the centroids of two structures (centre of mass distance)",
+        formula="|mean_P - mean_R|",
+        undefined="One mask empty: inf. Both empty: NaN.",
+        source="Maier-Hein et al. 2024, doi 10.1038/s41592-023-02151-z.",
+    ),
+    Metric(
+        name="prediction_volume",
+        abbreviation="PREDVOL",
+        function=size.prediction_volume,
+        statistic=confusion_counts,
+        needs=("spacing",),
+        highest=math.inf,
+        best=math.nan,
+        unit="mm3",
+        groups=("classical", "segmentation"),
+        summary="volume of the prediction",
+        formula="(TP + FP) s_0 s_1 s_2",
+        where="with the spacing s",
+        source="Jungo et al. 2021, pymia, doi 10.1016/j.cmpb.2020.105796.",
+    ),
+    Metric(
+        name="reference_volume",
+        abbreviation="REFVOL",
+        function=size.reference_volume,
+        statistic=confusion_counts,
+        needs=("spacing",),
+        highest=math.inf,
+        best=math.nan,
+        unit="mm3",
+        groups=("classical", "segmentation"),
+        summary="volume of the reference",
+        formula="(TP + FN) s_0 s_1 s_2",
+        where="with the spacing s",
+        source="Jungo et al. 2021, pymia, doi 10.1016/j.cmpb.2020.105796.",
+    ),
+    Metric(
+        name="prediction_area",
+        abbreviation="PREDAREA",
+        function=size.prediction_area,
+        needs=("spacing", "labels"),
+        highest=math.inf,
+        best=math.nan,
+        unit="mm2",
+        groups=(),
+        summary="area of the prediction in one slice, as `area` does",
+        formula="n s_i s_j",
+        where="with the number n of voxels in the slice and the spacing s along the two axes of the slice",
+        source="Jungo et al. 2021, pymia, doi 10.1016/j.cmpb.2020.105796.",
+    ),
+    Metric(
+        name="reference_area",
+        abbreviation="REFAREA",
+        function=size.reference_area,
+        needs=("spacing", "labels"),
+        highest=math.inf,
+        best=math.nan,
+        unit="mm2",
+        groups=(),
+        summary="area of the reference in one slice, as `area` does",
+        formula="n s_i s_j",
+        where="with the number n of voxels in the slice and the spacing s along the two axes of the slice",
+        source="Jungo et al. 2021, pymia, doi 10.1016/j.cmpb.2020.105796.",
+    ),
+    Metric(
+        name="r_squared",
+        abbreviation="R2",
+        function=regression.r_squared,
+        statistic=paired_moments,
+        lowest=-math.inf,
+        groups=("regression",),
+        summary="coefficient of determination (R2, R squared)",
+        formula="1 - sum (P - R)^2 / sum (R - mean R)^2",
+        undefined="Reference constant: NaN.",
+        source="Wright 1921, Correlation and causation.",
+    ),
+    Metric(
+        name="mean_absolute_error",
+        abbreviation="MAE",
+        function=regression.mean_absolute_error,
+        statistic=paired_moments,
+        highest=math.inf,
+        best=0.0,
+        symmetric=True,
+        groups=("regression",),
+        summary="mean absolute error (MAE)",
+        formula="sum |P - R| / n",
+        source="Willmott and Matsuura 2005, doi 10.3354/cr030079.",
+    ),
+    Metric(
+        name="mean_squared_error",
+        abbreviation="MSE",
+        function=regression.mean_squared_error,
+        statistic=paired_moments,
+        highest=math.inf,
+        best=0.0,
+        symmetric=True,
+        groups=("regression",),
+        summary="mean squared error (MSE)",
+        formula="sum (P - R)^2 / n",
+        source="Hyndman and Koehler 2006, doi 10.1016/j.ijforecast.2006.03.001.",
+    ),
+    Metric(
+        name="root_mean_squared_error",
+        abbreviation="RMSE",
+        function=regression.root_mean_squared_error,
+        statistic=paired_moments,
+        highest=math.inf,
+        best=0.0,
+        symmetric=True,
+        groups=("regression",),
+        summary="root mean squared error (RMSE)",
+        formula="sqrt(sum (P - R)^2 / n)",
+        source="Hyndman and Koehler 2006, doi 10.1016/j.ijforecast.2006.03.001.",
+    ),
+    Metric(
+        name="normalized_root_mean_squared_error",
+        abbreviation="NRMSE",
+        function=regression.normalized_root_mean_squared_error,
+        statistic=paired_moments,
+        highest=math.inf,
+        best=0.0,
+        groups=("regression",),
+        summary="normalized root mean squared error (NRMSE): the error in terms of the reference",
+        formula="sqrt(sum (P - R)^2 / n) / N",
+        where="with N the range of the reference or what normalization gives",
+        undefined="N is 0 (for the range: the reference is constant): NaN.",
+        source="Fienup 1997, doi 10.1364/AO.36.008352.",
+    ),
+    Metric(
+        name="normalized_mean_squared_error",
+        abbreviation="NMSE",
+        function=regression.normalized_mean_squared_error,
+        statistic=paired_moments,
+        highest=math.inf,
+        best=0.0,
+        groups=("regression",),
+        summary="normalized mean squared error (NMSE) of image reconstruction",
+        formula="sum (P - R)^2 / sum R^2",
+        undefined="Reference 0 everywhere: NaN.",
+        source="Zbontar et al. 2018, fastMRI, arXiv 1811.08839.",
+    ),
+    Metric(
+        name="pearson_correlation",
+        abbreviation="PCC",
+        aliases=("ncc",),
+        function=regression.pearson_correlation,
+        statistic=paired_moments,
+        lowest=-1.0,
+        symmetric=True,
+        groups=("regression",),
+        summary="Pearson correlation coefficient (PCC, normalized cross-correlation)",
+        formula="sum p r / sqrt(sum p^2 sum r^2)",
+        where="with the differences from the mean p = P - mean P and r = R - mean R",
+        undefined="An image constant: NaN.",
+        source="Pearson 1895, doi 10.1098/rspl.1895.0041.",
+    ),
+    Metric(
+        name="concordance_correlation",
+        abbreviation="CCC",
+        function=regression.concordance_correlation,
+        statistic=paired_moments,
+        lowest=-1.0,
+        symmetric=True,
+        groups=("regression",),
+        summary="Lin's concordance correlation coefficient (CCC): correlation that a shift or a scale lowers",
+        formula="2 cov(P, R) / (var P + var R + (mean P - mean R)^2)",
+        where=(
+            "with moments over n; computed as 2 c / (e + 2 c) with the sums c = sum (P - mean P) (R - mean R) and e = "
+            "sum (P - R)^2, which is the same and needs no means"
+        ),
+        undefined="An image constant: NaN.",
+        source="Lin 1989, doi 10.2307/2532051.",
+    ),
+    Metric(
+        name="peak_signal_noise_ratio",
+        abbreviation="PSNR",
+        function=image_quality.peak_signal_noise_ratio,
+        statistic=paired_moments,
+        lowest=-math.inf,
+        highest=math.inf,
+        best=math.inf,
+        unit="dB",
+        groups=("reconstruction",),
+        summary="peak signal-to-noise ratio (PSNR)",
+        formula="10 log10(L^2 n / sum (P - R)^2)",
+        where="with the data range L",
+        undefined=(
+            "Both images equal: inf. The largest value of the reference is not positive and no `data_range` is given: "
+            "NaN."
+        ),
+        source="Huynh-Thu and Ghanbari 2008, doi 10.1049/el:20080522.",
+    ),
+    Metric(
+        name="structural_similarity",
+        abbreviation="SSIM",
+        function=image_quality.structural_similarity,
+        lowest=-1.0,
+        groups=("reconstruction",),
+        summary="mean structural similarity (SSIM) of two images, over all positions of the window inside of them",
+        formula="mean of (2 mu_P mu_R + C1) (2 s_PR + C2) / ((mu_P^2 + mu_R^2 + C1) (s_PP + s_RR + C2))",
+        where=(
+            "with the means mu and the covariances s in the window, C1 = (0.01 L)^2 and C2 = (0.03 L)^2 with the data "
+            "range L"
+        ),
+        undefined="The largest value of the reference is not positive and no `data_range` is given: NaN.",
+        source="Wang et al. 2004, doi 10.1109/TIP.2003.819861.",
+    ),
+)
 """All metrics, one row each, in the order of the catalogue."""
+
+# Later keys win, so in reverse a name that two rows share (average_surface_distance) finds the first of them.
+_ROWS = {key.lower(): row for row in reversed(METRICS) for key in (row.abbreviation, row.name, *row.aliases)}
+_ROWS["interclass_correlation"] = _ROWS["intraclass_correlation"]  # pymia's name for it
 
 
 def find(name: str) -> Metric:
@@ -203,29 +870,50 @@ def find(name: str) -> Metric:
         The row of the table. If `name` carries a number, `options` holds it and `abbreviation` ends with it.
 
     Raises:
-        TypeError: The name is no text.
-        ValueError: No metric is called so; the message names the nearest ones.
+        TypeError: The name is not a string.
+        ValueError: No metric has this name; the message lists the nearest ones.
 
     Example:
         >>> find("dsc").abbreviation, find("surfdice@2.0mm").abbreviation, find("hd95").options
         ('DICE', 'SURFDICE@2mm', (('percentile', 95.0),))
     """
     if not isinstance(name, str):
-        raise TypeError(f"find: `name` must be the name of a metric; got {name!r}.")
-    wanted = name.strip().lower()
-    if wanted in _ROWS:
-        return _ROWS[wanted]
-    parts = re.fullmatch(r"(?P<stem>[a-z_]+)@?(?P<number>\d+(\.\d+)?)(?P<unit>mm)?", wanted)
-    row = _ROWS.get(parts["stem"]) if parts else None
-    if parts is None or row is None or not row.parameter or (parts["unit"] and row.parameter not in LENGTHS):
-        near = difflib.get_close_matches(wanted, _ROWS, n=3, cutoff=0.4) or list(_ROWS)[:3]
-        known = ", ".join(dict.fromkeys(_ROWS[key].abbreviation for key in near))
-        raise ValueError(f"find: `name` must be the name of a metric; got {name!r}; the nearest are {known}.")
-    value = float(parts["number"])
-    suffix = f"@{value:g}mm" if row.parameter in LENGTHS else f"{value:g}"
-    return dataclasses.replace(
-        row, abbreviation=row.abbreviation + suffix, options=(*row.options, (row.parameter, value))
-    )
+        checks.invalid_kind("find", "name", "be the name of a metric", repr(name))
+    row = _row_of(name)
+    if row is None:
+        close = difflib.get_close_matches(name.strip().lower(), _ROWS, n=3, cutoff=0.4)
+        nearest = ", ".join(dict.fromkeys(_ROWS[entry].abbreviation for entry in close or ("dice", "jaccard")))
+        checks.invalid_value("find", "name", "be the name of a metric", f"{name!r}; the nearest are {nearest}")
+    return row
+
+
+def canonical_abbreviation(name: str) -> str:
+    """Return the abbreviation under which results list a metric: for `hd95`, `HDRFDST95`; other names as they are.
+
+    Args:
+        name: Abbreviation with or without a parameter, name or alias of a metric, or any other name.
+
+    Example:
+        >>> canonical_abbreviation("nsd@2mm"), canonical_abbreviation("iou"), canonical_abbreviation("my own")
+        ('SURFDICE@2mm', 'JACRD', 'my own')
+    """
+    row = _row_of(name)
+    return name if row is None else row.abbreviation
+
+
+def _row_of(name: str) -> Metric | None:
+    """Return the row that a name stands for, with the parameter that it carries; None if there is none."""
+    key = name.strip().lower()
+    if key in _ROWS:
+        return _ROWS[key]
+    match = re.fullmatch(r"([a-z_]+)@?(\d+(?:\.\d+)?)(mm)?", key)
+    row = _ROWS.get(match[1]) if match else None
+    if match is None or row is None or not row.parameter or (match[3] and row.parameter not in LENGTH_PARAMETERS):
+        return None
+    value = float(match[2])
+    suffix = f"@{value:g}mm" if row.parameter in LENGTH_PARAMETERS else f"{value:g}"
+    options = (*row.options, (row.parameter, value))
+    return dataclasses.replace(row, abbreviation=row.abbreviation + suffix, options=options)
 
 
 def group(name: str) -> tuple[Metric, ...]:
@@ -244,14 +932,5 @@ def group(name: str) -> tuple[Metric, ...]:
         >>> [metric.abbreviation for metric in group("reconstruction")]
         ['PSNR', 'SSIM']
     """
-    known = sorted({entry for metric in METRICS for entry in metric.groups})
-    if name not in known:
-        raise ValueError(f"group: `name` must be one of {', '.join(known)}; got {name!r}.")
+    checks.one_of("group", "name", name, sorted({entry for metric in METRICS for entry in metric.groups}))
     return tuple(metric for metric in METRICS if name in metric.groups)
-
-
-_ROWS: dict[str, Metric] = {}
-"""The rows by every name that finds them; where two rows share a function, its name finds the first."""
-for _metric in METRICS:
-    for _key in (_metric.abbreviation, _metric.name, *_metric.aliases):
-        _ROWS.setdefault(_key.lower(), _metric)

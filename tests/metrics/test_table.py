@@ -1,12 +1,16 @@
 """The metric table: complete, consistent with the docstrings, and found by name."""
 
 import inspect
+import json
 import math
+import re
+import subprocess
+import sys
 
 import pytest
 
 from mia_functional import metrics
-from mia_functional.metrics import METRICS, confusion_counts, documentation, find, group
+from mia_functional.metrics import METRICS, confusion_counts, documentation, find, group, table
 
 OVERLAP = [
     "ADJRIND", "AUC", "KAPPA", "DICE", "ICCORR", "JACRD", "MUTINF", "RNDIND", "SURFOVLP", "SURFDICE", "VOLSMTY",
@@ -45,6 +49,40 @@ def test_a_row_is_public_and_documented(row):
         assert "NaN" in row.undefined or "zero_division" in row.undefined
 
 
+def one_line(text):
+    """Return a paragraph on one line."""
+    return " ".join(text.split())
+
+
+@ROWS
+def test_a_row_says_what_the_docstring_says(row):
+    summary, formula, *rest = inspect.getdoc(row.function).split("\n\n")
+    assert row.name == row.function.__name__
+    assert summary in (f"Return the {row.summary}.", f"Return {row.summary}.")
+    formula = one_line(formula).removeprefix("Formula: ").replace("`", "")
+    definition = {f"{row.formula}{mark}{row.where}." for mark in (", ", "; ")} if row.where else {f"{row.formula}."}
+    assert formula in definition | {entry.removesuffix(".") for entry in definition}
+    sections = dict(paragraph.split(":\n", 1) for paragraph in rest if re.match(r"[A-Z][a-z ]+:\n", paragraph))
+    assert row.undefined == one_line(sections.get("Undefined", ""))
+    assert row.source == one_line(sections["Source"])
+
+
+def test_the_rows_are_complete_where_docstrings_are_stripped():
+    fields = "name", "summary", "formula", "where", "undefined", "source"
+    program = f"""
+import json, mia_functional as mia
+assert mia.metrics.overlap.__doc__ is None
+print(json.dumps([[getattr(row, name) for name in {fields}] for row in mia.metrics.METRICS]))
+print(mia.metrics.find('dice').formula)
+print(mia.metrics.describe('hd95'), end='')
+"""
+    result = subprocess.run([sys.executable, "-OO", "-c", program], capture_output=True, encoding="utf-8", check=True)
+    rows, formula, *description = result.stdout.splitlines()
+    assert json.loads(rows) == [[getattr(row, name) for name in fields] for row in METRICS]
+    assert formula == "2 TP / (2 TP + FP + FN)"
+    assert description == documentation.describe("hd95").splitlines()
+
+
 @ROWS
 def test_the_keywords_of_a_row_exist(row):
     known = inspect.signature(row.function).parameters
@@ -63,6 +101,20 @@ def test_every_name_finds_its_row():
                 assert find(name).abbreviation == row.abbreviation
     names = [key for row in METRICS for key in {row.abbreviation.lower(), row.name, *row.aliases}]
     assert {name for name in names if names.count(name) > 1} == {"average_surface_distance"}
+
+
+def test_pymias_name_of_the_intraclass_correlation_is_an_alias():
+    assert metrics.interclass_correlation is metrics.intraclass_correlation
+    assert find("interclass_correlation") is find("ICCORR") is find("intraclass_correlation")
+
+
+def test_canonical_abbreviations_of_all_names():
+    for row in METRICS:
+        for name in (row.abbreviation, row.name, *row.aliases):
+            if name != "average_surface_distance":
+                assert table.canonical_abbreviation(name.upper()) == row.abbreviation
+    for name, abbreviation in (("hd95", "HDRFDST95"), ("nsd@2", "SURFDICE@2mm"), ("R2", "R2"), ("MINE7", "MINE7")):
+        assert table.canonical_abbreviation(name) == abbreviation
 
 
 @pytest.mark.parametrize(
