@@ -5,33 +5,49 @@ Hypothesis is imported when a function is called; `pip install 'mia_functional[t
 
 import math
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
 from mia_functional._core import checks, optional
-from mia_functional.typing import Shape
+from mia_functional.typing import HostArray, Shape, Spacing
+
+if TYPE_CHECKING:
+    from hypothesis.strategies import SearchStrategy  # an optional package
+
+__all__ = ["check_metric", "label_maps", "mask_pairs", "masks", "spacings"]
+
+__dir__ = __all__.copy  # dir() shows what users may touch
+
+_Pair: TypeAlias = tuple[HostArray, HostArray]
 
 
-def masks(*, shape: Shape | None = None, dimensions: tuple[int, int] = (1, 3), largest: int = 7) -> Any:
+def masks(
+    *, shape: Shape | None = None, dimensions: tuple[int, int] = (1, 3), largest: int = 7
+) -> "SearchStrategy[HostArray]":
     """Return a strategy of masks, empty and full ones among them.
 
     Args:
-        shape: Shape of every mask; drawn where left out.
+        shape: Shape of every mask; drawn at random by default.
         dimensions: Fewest and most axes of drawn shapes.
         largest: Most voxels along an axis of drawn shapes.
 
     Returns:
         A strategy of NumPy boolean arrays.
     """
-    return _arrays(bool, None, shape, dimensions, largest)
+    numpy = optional.require("hypothesis.extra.numpy")
+    shapes = _shapes("masks", shape, dimensions, largest)
+    strategy: SearchStrategy[HostArray] = numpy.arrays(bool, shapes)
+    return strategy
 
 
-def mask_pairs(*, shape: Shape | None = None, dimensions: tuple[int, int] = (1, 3), largest: int = 7) -> Any:
+def mask_pairs(
+    *, shape: Shape | None = None, dimensions: tuple[int, int] = (1, 3), largest: int = 7
+) -> "SearchStrategy[_Pair]":
     """Return a strategy of pairs (prediction, reference) of masks of one shape.
 
     Args:
-        shape: Shape of every mask; drawn where left out.
+        shape: Shape of every mask; drawn at random by default.
         dimensions: Fewest and most axes of drawn shapes.
         largest: Most voxels along an axis of drawn shapes.
 
@@ -39,8 +55,9 @@ def mask_pairs(*, shape: Shape | None = None, dimensions: tuple[int, int] = (1, 
         A strategy of tuples of two NumPy boolean arrays.
     """
     strategies = optional.require("hypothesis.strategies")
-    drawn = _shapes(shape, dimensions, largest)
-    return drawn.flatmap(lambda size: strategies.tuples(masks(shape=size), masks(shape=size)))
+    shapes = _shapes("mask_pairs", shape, dimensions, largest)
+    pairs: SearchStrategy[_Pair] = shapes.flatmap(lambda size: strategies.tuples(*[masks(shape=size)] * 2))
+    return pairs
 
 
 def label_maps(
@@ -49,12 +66,12 @@ def label_maps(
     shape: Shape | None = None,
     dimensions: tuple[int, int] = (1, 3),
     largest: int = 7,
-) -> Any:
+) -> "SearchStrategy[HostArray]":
     """Return a strategy of label maps.
 
     Args:
         labels: What the voxels may be, 0 to 255.
-        shape: Shape of every map; drawn where left out.
+        shape: Shape of every map; drawn at random by default.
         dimensions: Fewest and most axes of drawn shapes.
         largest: Most voxels along an axis of drawn shapes.
 
@@ -62,10 +79,14 @@ def label_maps(
         A strategy of NumPy uint8 arrays.
     """
     values = checks.integer_tuple("label_maps", "labels", tuple(labels), minimum=0)
-    return _arrays(np.uint8, optional.require("hypothesis.strategies").sampled_from(values), shape, dimensions, largest)
+    elements = optional.require("hypothesis.strategies").sampled_from(values)
+    shapes = _shapes("label_maps", shape, dimensions, largest)
+    numpy = optional.require("hypothesis.extra.numpy")
+    strategy: SearchStrategy[HostArray] = numpy.arrays(np.uint8, shapes, elements=elements)
+    return strategy
 
 
-def spacings(ndim: int, *, smallest: float = 0.1, largest: float = 10.0) -> Any:
+def spacings(ndim: int, *, smallest: float = 0.1, largest: float = 10.0) -> "SearchStrategy[Spacing]":
     """Return a strategy of spacings: one positive number of millimetres per axis.
 
     Args:
@@ -77,7 +98,9 @@ def spacings(ndim: int, *, smallest: float = 0.1, largest: float = 10.0) -> Any:
         A strategy of tuples of floats.
     """
     strategies = optional.require("hypothesis.strategies")
-    return strategies.tuples(*[strategies.floats(smallest, largest)] * ndim)
+    ndim = checks.integer("spacings", "ndim", ndim, minimum=0)
+    steps: SearchStrategy[Spacing] = strategies.tuples(*[strategies.floats(smallest, largest)] * ndim)
+    return steps
 
 
 def check_metric(
@@ -123,59 +146,48 @@ def check_metric(
         )
     )
 
-    def law(case: Any) -> None:
+    def laws(case: tuple[_Pair, Spacing | None, list[int], set[int]]) -> None:
         pair, step, order, flipped = case
         value = _value(function, pair, step)
         if not (limits[0] <= value <= limits[1] or math.isnan(value) or math.isinf(value)):
             raise AssertionError(f"the value must lie within {limits}; got {value}.")
         turned = [np.flip(mask, tuple(flipped)) for mask in pair]
-        _same("flipping both masks must change nothing", _value(function, turned, step), value)
+        _check_same("flipping both masks must change nothing", _value(function, turned, step), value)
         turned = [mask.transpose(order) for mask in pair]
         permuted = None if step is None else tuple(step[axis] for axis in order)
-        _same("permuting the axes must change nothing", _value(function, turned, permuted), value)
+        _check_same("permuting the axes must change nothing", _value(function, turned, permuted), value)
         if symmetric:
-            _same("swapping the masks must change nothing", _value(function, pair[::-1], step), value)
+            _check_same("swapping the masks must change nothing", _value(function, pair[::-1], step), value)
         if best is not None and pair[0].any():
-            _same("a mask against itself must be best", _value(function, (pair[0], pair[0]), step), best)
+            _check_same("a mask against itself must be best", _value(function, (pair[0], pair[0]), step), best)
 
-    quiet = hypothesis.settings(
+    # The same examples in every run, and one offender in the end. A deadline would fail slow metrics, and a database
+    # would leave a folder wherever users run their tests.
+    settings = hypothesis.settings(
         max_examples=examples, deadline=None, database=None, derandomize=True, report_multiple_bugs=False
     )
-    quiet(hypothesis.given(cases)(law))()
+    settings(hypothesis.given(cases)(laws))()
 
 
-def _value(function: Callable[..., Any], pair: Sequence[Any], spacing: Any) -> float:
-    """Return the value of a metric on masks that refuse writing."""
-    frozen = []
-    for mask in pair:
-        copy = np.array(mask)
-        copy.flags.writeable = False
-        frozen.append(copy)
+def _value(function: Callable[..., Any], pair: Sequence[HostArray], spacing: Spacing | None) -> float:
+    """Return the value of a metric on copies of masks that cannot be written to, so that a metric that does fails."""
+    frozen = [np.array(mask) for mask in pair]
+    for mask in frozen:
+        mask.flags.writeable = False
     return float(function(*frozen) if spacing is None else function(*frozen, spacing=spacing))
 
 
-def _same(law: str, found: float, expected: float) -> None:
-    """Refuse two values that differ by more than rounding."""
-    if not (
-        found == expected
-        or (math.isnan(found) and math.isnan(expected))
-        or math.isclose(found, expected, rel_tol=1e-5, abs_tol=1e-6)
-    ):
-        raise AssertionError(f"{law}; got {found} and not {expected}.")
+def _check_same(law: str, value: float, expected: float) -> None:
+    """Raise if two values differ by more than the rounding of single precision; NaN equals NaN."""
+    both_undefined = math.isnan(value) and math.isnan(expected)
+    if not (value == expected or both_undefined or math.isclose(value, expected, rel_tol=1e-5, abs_tol=1e-6)):
+        raise AssertionError(f"{law}; got {value} and not {expected}.")
 
 
-def _shapes(shape: Shape | None, dimensions: tuple[int, int], largest: int) -> Any:
+def _shapes(function: str, shape: Shape | None, dimensions: tuple[int, int], largest: int) -> Any:
     """Return a strategy of shapes, or of the one that is given."""
     if shape is not None:
         return optional.require("hypothesis.strategies").just(tuple(shape))
-    low, high = checks.integer_tuple("testing", "dimensions", dimensions, length=2, minimum=1)
-    numpy = optional.require("hypothesis.extra.numpy")
-    return numpy.array_shapes(
-        min_dims=low, max_dims=high, max_side=checks.integer("testing", "largest", largest, minimum=1)
-    )
-
-
-def _arrays(dtype: Any, elements: Any, shape: Shape | None, dimensions: tuple[int, int], largest: int) -> Any:
-    """Return a strategy of arrays."""
-    numpy = optional.require("hypothesis.extra.numpy")
-    return numpy.arrays(dtype, _shapes(shape, dimensions, largest), elements=elements)
+    fewest, most = checks.integer_tuple(function, "dimensions", dimensions, length=2, minimum=1)
+    longest = checks.integer(function, "largest", largest, minimum=1)
+    return optional.require("hypothesis.extra.numpy").array_shapes(min_dims=fewest, max_dims=most, max_side=longest)

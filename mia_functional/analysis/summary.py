@@ -1,22 +1,24 @@
-"""Results over subjects: one number per label, metric and statistic, with a count of what could not be used."""
+"""Results over subjects: one number per label, metric and statistic, with counts of undefined and infinite values."""
 
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any, TypeAlias
+from typing import SupportsFloat, TypeAlias
 
 import numpy as np
 
 from mia_functional._core import checks
 from mia_functional.evaluation.results import Result, Results
+from mia_functional.typing import HostArray
 
-Function: TypeAlias = Callable[[Any], Any]
+__all__ = ["Statistic", "summarize"]
+
+_Function: TypeAlias = Callable[[HostArray], SupportsFloat]
 """From the values of all subjects, a float64 NumPy array, to one number."""
 
-
-FUNCTIONS: Mapping[str, Function] = MappingProxyType({"MEAN": np.mean, "STD": np.std})
-"""The statistics by default: mean and population standard deviation."""
+_FUNCTIONS: Mapping[str, _Function] = MappingProxyType({"MEAN": np.mean, "STD": np.std})
+"""The statistics by default: mean and population standard deviation, as in pymia's tables."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,8 +32,8 @@ class Statistic:
         value: The number.
         unit: Unit of the metric.
         count: Values that it is computed from.
-        undefined: Values left out or replaced because they are NaN.
-        infinite: Values among the rest that are, or were before they were replaced, infinite.
+        undefined: Values that are NaN; they are skipped or replaced.
+        infinite: Values that are infinite, counted before any is replaced.
     """
 
     label: str
@@ -47,7 +49,7 @@ class Statistic:
 def summarize(
     results: Results,
     *,
-    functions: Mapping[str, Function] = FUNCTIONS,
+    functions: Mapping[str, _Function] = _FUNCTIONS,
     undefined: float | None = None,
     infinite: float | None = None,
 ) -> tuple[Statistic, ...]:
@@ -56,21 +58,21 @@ def summarize(
     Args:
         results: A table.
         functions: Names, and functions of a float64 NumPy array to a number: `{"MEDIAN": np.median}`. Mean and
-            population standard deviation (`MEAN`, `STD`) where left out.
-        undefined: What a NaN counts as, such as 0 for Dice; where left out, such values do not take part.
-        infinite: What inf counts as, such as the diagonal of the image for a distance; where left out, it stays inf,
-            so that a missed structure cannot make a mean better.
+            population standard deviation (`MEAN`, `STD`) by default.
+        undefined: What a NaN counts as, such as 0 for Dice; by default such values are skipped.
+        infinite: What inf counts as, such as the diagonal of the image for a distance; by default it stays inf, so that
+            a missed structure cannot make a mean better.
 
     Returns:
         One record per label, metric and function, in the order of the table, each with the numbers of values used,
         undefined and infinite.
 
     Undefined:
-        No value takes part: NaN. An infinite value takes part: whatever the function gives, inf for the mean and NaN
+        All values are skipped: NaN. An infinite value is used: whatever the function gives, inf for the mean and NaN
         for the standard deviation.
 
     Raises:
-        TypeError: `functions` is no mapping of names to functions.
+        TypeError: `functions` does not map names to functions.
         ValueError: There are no results.
 
     Example:
@@ -95,26 +97,21 @@ def summarize(
 
 
 def _statistic(
-    rows: list[Result], name: str, function: Function, undefined: float | None, infinite: float | None
+    rows: list[Result], name: str, function: _Function, undefined: float | None, infinite: float | None
 ) -> Statistic:
     """Return one statistic of the values of one label and metric."""
-    values = np.array([row.value for row in rows], dtype=np.float64)
-    missing, endless = np.isnan(values), np.isinf(values)
+    values = np.array([row.value for row in rows])
+    is_undefined, is_infinite = np.isnan(values), np.isinf(values)
     if infinite is not None:
-        values[endless] = infinite
+        values[is_infinite] = infinite
     if undefined is None:
-        values = values[~missing]
+        values = values[~is_undefined]
     else:
-        values[missing] = undefined
+        values[is_undefined] = undefined
+    # The standard deviation of an infinite value subtracts inf from inf: NaN is the answer and no reason to warn.
     with np.errstate(invalid="ignore"):
         value = float(function(values)) if values.size else math.nan
     return Statistic(
-        label=rows[0].label,
-        metric=rows[0].metric,
-        statistic=name,
-        value=value,
-        unit=rows[0].unit,
-        count=values.size,
-        undefined=int(missing.sum()),
-        infinite=int(endless.sum()),
-    )
+        label=rows[0].label, metric=rows[0].metric, statistic=name, value=value, unit=rows[0].unit, count=values.size,
+        undefined=int(is_undefined.sum()), infinite=int(is_infinite.sum()),
+    )  # fmt: skip

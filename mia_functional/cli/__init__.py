@@ -3,3 +3,5 @@
 from mia_functional.cli.parser import main
 
 __all__ = ["main"]
+
+__dir__ = __all__.copy  # dir() shows what users may touch

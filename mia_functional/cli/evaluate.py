@@ -4,34 +4,23 @@ import argparse
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
 import mia_functional as mia
-from mia_functional.cli.options import DONE, FAILED, bar, command, jobs
+from mia_functional.cli.options import DONE, FAILED, JOBS, Command, progress_bar, worded
 from mia_functional.typing import Label
 
-
-def add_evaluate(commands: Any) -> None:
-    """Add `mia evaluate`."""
-    evaluate = command(commands, run_evaluate, "compare a folder of predictions with a folder of references")
-    evaluate.add_argument("predictions", help="folder, or pattern such as results/{subject}_seg.nii.gz")
-    evaluate.add_argument("references", help="likewise")
-    evaluate.add_argument("--labels", nargs="+", type=label, default=[], metavar="LABEL[=NAME]",
-                          help="labels, for example 1=liver 2=tumour 1+2=whole; without, images are masks")  # fmt: skip
-    evaluate.add_argument("--metrics", nargs="+", default=["DICE", "HDRFDST95", "VOLSMTY"], metavar="METRIC",
-                          help="names or abbreviations, see `mia metrics` (DICE HDRFDST95 VOLSMTY)")  # fmt: skip
-    evaluate.add_argument("--output", type=Path, metavar="CSV", help="file to write the values to")
-    evaluate.add_argument("--jobs", type=jobs, default=1, help="threads that evaluate (1)")
+__all__ = ["EVALUATE_COMMAND"]
 
 
-def run_evaluate(options: argparse.Namespace) -> int:
+def _run_evaluate(options: argparse.Namespace) -> int:
     """Evaluate two folders, print the tables, and say which subjects failed."""
+    # `write_csv` would say so too, but after an evaluation that may take hours.
     if options.output is not None and options.output.exists():
         raise FileExistsError(f"evaluate: {options.output} exists already.")
     with ThreadPoolExecutor(options.jobs) as pool:
         results = mia.evaluation.evaluate_folders(
             options.predictions, options.references, metrics=options.metrics, labels=dict(options.labels) or None,
-            executor=pool, progress=bar(options, "Evaluating"),
+            executor=pool, progress=progress_bar(options, "Evaluating"),
         )  # fmt: skip
     if options.output is not None:
         mia.reporting.write_csv(options.output, results)
@@ -39,11 +28,11 @@ def run_evaluate(options: argparse.Namespace) -> int:
         print(mia.reporting.render_console(results), end="\n\n")
         print(mia.reporting.render_console(mia.analysis.summarize(results)))
     for failure in results.failures:
-        print(f"{failure.subject}: {failure.message}", file=sys.stderr)
+        print(f"{failure.subject}: {worded(failure.message, 'evaluate')}", file=sys.stderr)
     return FAILED if results.failures else DONE
 
 
-def label(text: str) -> tuple[Label, str]:
+def _label(text: str) -> tuple[Label, str]:
     """Return a label, or the labels to merge, and the name: `1=liver`, `1+2=whole`, `3`."""
     values, _, name = text.partition("=")
     try:
@@ -51,3 +40,20 @@ def label(text: str) -> tuple[Label, str]:
     except ValueError:
         raise argparse.ArgumentTypeError(f"{text!r} is not of the form LABEL or LABEL=NAME") from None
     return numbers if len(numbers) > 1 else numbers[0], name or values
+
+
+EVALUATE_COMMAND = Command(
+    "evaluate",
+    "compare a folder of predictions with a folder of references",
+    {
+        "predictions": {"help": "folder, or pattern such as results/{subject}_seg.nii.gz"},
+        "references": {"help": "likewise"},
+        "--labels": {"nargs": "+", "type": _label, "default": [], "metavar": "LABEL[=NAME]",
+                     "help": "labels, for example 1=liver 2=tumour 1+2=whole; without, images are masks"},
+        "--metrics": {"nargs": "+", "default": ["DICE", "HDRFDST95", "VOLSMTY"], "metavar": "METRIC",
+                      "help": "names or abbreviations, see `mia metrics` (DICE HDRFDST95 VOLSMTY)"},
+        "--output": {"type": Path, "metavar": "CSV", "help": "file to write the values to"},
+        **JOBS,
+    },
+    _run_evaluate,
+)  # fmt: skip

@@ -1,42 +1,82 @@
-"""What the commands share: exit statuses, kinds of arguments, progress bars."""
+"""What the commands share: their record, exit statuses, options, progress bars, and the wording of messages."""
 
 import argparse
 import sys
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
 
+from mia_functional._core import checks
 from mia_functional.typing import Progress
 
+__all__ = ["DATASET", "DONE", "FAILED", "INTERRUPTED", "JOBS", "WRONG_USAGE", "Command", "progress_bar", "worded"]
+
+# 130 is what shells report for a process that SIGINT ended: 128 + 2.
 DONE, FAILED, WRONG_USAGE, INTERRUPTED = 0, 1, 2, 130
 
 
-def command(commands: Any, run: Callable[[argparse.Namespace], int], text: str) -> argparse.ArgumentParser:
-    """Return the parser of a new command, whose name is that of the function that runs it."""
-    name = run.__name__.removeprefix("run_")
-    made: argparse.ArgumentParser = commands.add_parser(name, help=text, description=f"{text[0].upper()}{text[1:]}.")
-    made.set_defaults(run=run)
-    return made
+class Command(NamedTuple):
+    """One command of `mia`.
+
+    Attributes:
+        name: What users type after `mia`.
+        summary: What it does, in a few words without capital and full stop.
+        options: Flags and positional arguments, each with what `add_argument` takes.
+        run: From the parsed options to the exit status.
+    """
+
+    name: str
+    summary: str
+    options: Mapping[str, Mapping[str, Any]]
+    run: Callable[[argparse.Namespace], int]
 
 
-def jobs(text: str) -> int:
-    """Return a number of threads."""
+def _positive(text: str) -> int:
+    """Return a whole number above 0."""
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number above 0")
     return int(text)
 
 
-def bar(options: argparse.Namespace, title: str) -> Progress:
+DATASET = {"dataset": {"type": Path, "help": "file that `mia create` or pymia wrote"}}
+JOBS = {"--jobs": {"type": _positive, "default": 1, "help": "threads to work with (1)"}}
+
+_WORDING: Mapping[str, Mapping[str, str]] = {
+    "create": {"path": "dataset", "overwrite=True": "--overwrite", "resume=True": "--resume"},
+    "describe": {},
+    "discover": {"patterns": "CATEGORY/ENTRY=PATTERN", "table": "--table", "columns": "--column"},
+    "evaluate_folders": {"labels": "--labels", "metrics": "--metrics"},
+    "open": {"path": "dataset"},
+    "read": {"path": "CATEGORY/ENTRY=PATTERN"},
+    "read_csv": {"path": "results"},
+    "run": {"folder": "--output", "seed": "--seed", "force=True": "--force"},
+    "traverse": {"subjects": "CATEGORY/ENTRY=PATTERN"},
+    "write_csv": {"path": "--output"},
+}
+"""The functions behind the commands, and what their arguments are on the command line where they have another name.
+
+Users of a command know its options alone, so a message of `discover` about `columns` becomes one about `--column`.
+"""
+
+
+def worded(text: str, command: str) -> str:
+    """Return a message with the command and its options in place of a function and its arguments."""
+    return checks.reworded(text, command, _WORDING, _WORDING.get(text.partition(":")[0], {}))
+
+
+def progress_bar(options: argparse.Namespace, title: str) -> Progress:
     """Return a progress function that draws a bar with a title on standard error, until the command ends."""
-    from tqdm import tqdm
+    from tqdm import tqdm  # here, since it takes longer to import than `mia --help` takes in all
 
     style = "{desc:<26}{bar:24} {n_fmt}/{total_fmt} {postfix}"
-    drawn = options.bars.enter_context(tqdm(total=0, desc=title, file=sys.stderr, bar_format=style))
+    # The stack of `main` closes the bar after an error too, so that the message begins on a line of its own.
+    bar = options.bars.enter_context(tqdm(total=0, desc=title, file=sys.stderr, bar_format=style))
 
     def progress(done: int, total: int, name: str) -> None:
-        drawn.total = total
-        drawn.set_postfix_str("" if done == total else name, refresh=False)
-        drawn.update(done - drawn.n)
+        bar.total = total
+        bar.set_postfix_str("" if done == total else name, refresh=False)
+        bar.update(done - bar.n)
         if done == total:
-            drawn.close()
+            bar.close()
 
     return progress

@@ -2,19 +2,24 @@
 
 import argparse
 from pathlib import Path
-from typing import Any
 
 import mia_functional as mia
-from mia_functional.cli.options import DONE, command
+from mia_functional.cli.options import DONE, Command
+
+__all__ = ["SUMMARIZE_COMMAND"]
 
 
-def add_summarize(commands: Any) -> None:
-    """Add `mia summarize`."""
-    summarize = command(commands, run_summarize, "print mean and standard deviation of a table of results")
-    summarize.add_argument("results", type=Path, help="CSV file that `mia evaluate` or pymia wrote")
-
-
-def run_summarize(options: argparse.Namespace) -> int:
+def _run_summarize(options: argparse.Namespace) -> int:
     """Summarize a table of results."""
-    print(mia.reporting.render_console(mia.analysis.summarize(mia.reporting.read_csv(options.results))))
+    results = mia.reporting.read_csv(options.results)
+    statistics = mia.analysis.summarize(results)
+    print(mia.reporting.render_console(statistics))
     return DONE
+
+
+SUMMARIZE_COMMAND = Command(
+    "summarize",
+    "print mean and standard deviation of a table of results",
+    {"results": {"type": Path, "help": "CSV file that `mia evaluate` or pymia wrote"}},
+    _run_summarize,
+)

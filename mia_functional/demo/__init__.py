@@ -3,3 +3,5 @@
 from mia_functional.demo.experiment import Outcome, run
 
 __all__ = ["Outcome", "run"]
+
+__dir__ = __all__.copy  # dir() shows what users may touch

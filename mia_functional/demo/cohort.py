@@ -1,4 +1,4 @@
-"""The files of the demo: a synthetic cohort on disk, as a study would have it, and how it is found again."""
+"""The files of the demo: a synthetic cohort on disk, as a study would have it, and how its files are found again."""
 
 import csv
 from pathlib import Path
@@ -8,45 +8,48 @@ import numpy as np
 from mia_functional import dataset, images, phantoms
 from mia_functional.typing import Progress
 
-SUBJECTS = 4
+__all__ = ["find_cohort", "write_cohort"]
+
+_SUBJECTS = 4
 """How many subjects the cohort has."""
 
-SHAPE = (72, 86, 72)
+_SHAPE = (72, 86, 72)
 """Voxels of every image, `(z, y, x)`."""
 
-SPACING = (2.0, 2.0, 2.0)
+_SPACING = (2.0, 2.0, 2.0)
 """Millimetres between voxel centres."""
 
-PATTERNS = {
+_PATTERNS = {
     "images": {"T1": "images/{subject}_T1.nii.gz", "T2": "images/{subject}_T2.nii.gz"},
     "labels": {"GT": "images/{subject}_GT.mha"},
     "mask": {"MASK": "images/{subject}_MASK.mha"},
 }
-"""Where the files lie: categories, entries and paths."""
+"""Where the files lie: categories, entries and paths. Two formats, since cohorts often come in more than one."""
 
-COLUMNS = {"numerical": {"AGE": "age", "GPA": "gpa"}, "gender": {"GENDER": "gender"}}
+_COLUMNS = {"numerical": {"AGE": "age", "GPA": "gpa"}, "gender": {"GENDER": "gender"}}
 """Which columns of the table of subjects go where."""
 
-TABLE = "subjects.csv"
+_SUBJECT_TABLE = "subjects.csv"
 """Numbers and texts of the subjects."""
 
 
-def write(folder: Path, rng: np.random.Generator, progress: Progress) -> None:
+def write_cohort(rng: np.random.Generator, folder: Path, progress: Progress) -> None:
     """Write the images of a new cohort as `.nii.gz` and `.mha` files, and the table of its subjects."""
     (folder / "images").mkdir()
     rows = [("subject", "age", "gpa", "gender")]
-    for done, someone in enumerate(phantoms.cohort(rng, SUBJECTS, SHAPE, spacing=SPACING), start=1):
+    for done, someone in enumerate(phantoms.cohort(rng, _SUBJECTS, _SHAPE, spacing=_SPACING), start=1):
         head = someone.head
         arrays = {"T1": head.t1, "T2": head.t2, "GT": head.labels, "MASK": head.mask}
-        for category in PATTERNS.values():
+        for category in _PATTERNS.values():
             for name, pattern in category.items():
                 images.write(folder / pattern.format(subject=someone.subject), arrays[name], head.geometry)
         rows.append((someone.subject, str(someone.age), str(someone.gpa), someone.gender))
-        progress(done, SUBJECTS, someone.subject)
-    with open(folder / TABLE, "w", newline="", encoding="utf-8") as stream:
+        progress(done, _SUBJECTS, someone.subject)
+    # `newline=""` is what the csv module asks for: it ends the lines itself.
+    with open(folder / _SUBJECT_TABLE, "w", newline="", encoding="utf-8") as stream:
         csv.writer(stream).writerows(rows)
 
 
-def find(folder: Path) -> tuple[dataset.Subject, ...]:
+def find_cohort(folder: Path) -> tuple[dataset.Subject, ...]:
     """Return the subjects with all their files and values."""
-    return dataset.discover(folder, PATTERNS, table=folder / TABLE, columns=COLUMNS)
+    return dataset.discover(folder, _PATTERNS, table=folder / _SUBJECT_TABLE, columns=_COLUMNS)

@@ -15,3 +15,5 @@ __all__ = [
     "evaluate_many",
     "select_rows",
 ]
+
+__dir__ = __all__.copy  # dir() shows what users may touch

@@ -1,12 +1,12 @@
 """Predictions against references: every statistic is computed once per pair, and all metrics follow from it."""
 
-import functools
 import inspect
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Executor
+from functools import partial
 from operator import length_hint
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeVar
 
 from mia_functional import _array
 from mia_functional._core import checks, ordered_map
@@ -14,8 +14,7 @@ from mia_functional.evaluation.results import Failure, Result, Results, concaten
 from mia_functional.metrics import Metric, confusion_counts, find
 from mia_functional.typing import Array, Label, Labels, Progress, Spacing
 
-Names: TypeAlias = dict[Label, str] | None
-"""Labels and the names that they are reported under; None where masks or images are compared."""
+__all__ = ["Case", "Request", "evaluate", "evaluate_each", "evaluate_many", "request"]
 
 
 class Case(NamedTuple):
@@ -32,6 +31,24 @@ class Case(NamedTuple):
     prediction: Array
     reference: Array
     spacing: Spacing | None = None
+
+
+class Request(NamedTuple):
+    """What is evaluated for every case; plain data, so that it travels to worker processes.
+
+    Attributes:
+        function: The public function that was called, for messages.
+        metrics: Rows of the metric table.
+        names: Labels and the names that they are reported under; None where masks or images are compared.
+    """
+
+    function: str
+    metrics: tuple[Metric, ...]
+    names: dict[Label, str] | None
+
+
+_Item = TypeVar("_Item")
+"""A case, or what a case is loaded from; has a `subject`."""
 
 
 def evaluate(
@@ -69,9 +86,7 @@ def evaluate(
         A liver DICE 0.667
         A tumour DICE 0.667
     """
-    return evaluate_case(
-        Case(subject, prediction, reference, spacing), metrics=resolve(metrics), names=label_names(labels)
-    )
+    return _evaluate_case(request("evaluate", metrics, labels), Case(subject, prediction, reference, spacing))
 
 
 def evaluate_many(
@@ -107,115 +122,107 @@ def evaluate_many(
         >>> table[0].value, table.failures[0].subject
         (1.0, 'B')
     """
-    run = functools.partial(_guarded, metrics=resolve(metrics), names=label_names(labels))
-    total = length_hint(cases)
+    if not isinstance(cases, Iterable):
+        checks.invalid_kind("evaluate_many", "cases", "be several `Case`", checks.describe(cases))
+    asked = request("evaluate_many", metrics, labels)
+    return evaluate_each(asked, cases, _checked_case, executor=executor, progress=progress)
+
+
+def request(function: str, metrics: Sequence[str | Metric], labels: Labels | Iterable[Label] | None) -> Request:
+    """Return what is evaluated: metrics by their rows of the table, and labels with their names."""
+    if isinstance(metrics, str | Metric) or not isinstance(metrics, Iterable):
+        checks.invalid_kind(function, "metrics", "be a sequence of metrics", repr(metrics))
+    with checks.speaking_for(function, "find", name="metrics"):
+        rows = tuple(entry if isinstance(entry, Metric) else find(entry) for entry in metrics)
+    abbreviations = [row.abbreviation for row in rows]
+    if not rows or len(set(abbreviations)) != len(rows):
+        checks.invalid_value(function, "metrics", "name at least one metric, and none of them twice", abbreviations)
+    if labels is not None and not isinstance(labels, Iterable):
+        checks.invalid_kind(function, "labels", "map labels to names, or be several labels", repr(labels))
+    if labels is not None and not isinstance(labels, Mapping):
+        labels = {label: "+".join(map(str, label)) if isinstance(label, tuple) else str(label) for label in labels}
+    return Request(function, rows, None if labels is None else dict(labels))
+
+
+def evaluate_each(
+    asked: Request, items: Iterable[_Item], load: Callable[[_Item], Case], *, executor: Executor | None,
+    progress: Progress | None,
+) -> Results:  # fmt: skip
+    """Return one table with the results of all items, in their order; `load` makes a case of each, in the worker."""
+    total = length_hint(items)
     tables = []
-    for done, table in enumerate(ordered_map.map_ordered(run, cases, executor=executor), start=1):
+    outcomes = ordered_map.map_ordered(partial(_evaluate_pair, asked, load), items, executor=executor)
+    for done, table in enumerate(outcomes, start=1):
         tables.append(table)
         if progress is not None:
-            progress(done, total, subject_of(table))
-    return concatenate(tables)
+            progress(done, total, (table.rows or table.failures)[0].subject)
+    with checks.speaking_for(asked.function, "concatenate", tables="cases"):
+        return concatenate(tables)
 
 
-def resolve(metrics: Sequence[str | Metric]) -> tuple[Metric, ...]:
-    """Return the rows of the metric table that names stand for; refuse none and the same one twice."""
-    if isinstance(metrics, str | Metric) or not isinstance(metrics, Iterable):
-        checks.invalid_kind("evaluate", "metrics", "be a sequence of metrics", repr(metrics))
-    rows = tuple(entry if isinstance(entry, Metric) else find(entry) for entry in metrics)
-    names = [row.abbreviation for row in rows]
-    if not rows or len(set(names)) != len(names):
-        checks.invalid_value("evaluate", "metrics", "name at least one metric, and none of them twice", names)
-    return rows
-
-
-def subject_of(table: Results) -> str:
-    """Return the identifier of the one case in a table."""
-    return table.rows[0].subject if table.rows else table.failures[0].subject
-
-
-def label_names(labels: Labels | Iterable[Label] | None) -> Names:
-    """Return labels with the names under which they are reported; merged ones are joined by a plus sign."""
-    if labels is None or isinstance(labels, Mapping):
-        return None if labels is None else dict(labels)
-    return {key: "+".join(map(str, key)) if isinstance(key, tuple) else str(key) for key in labels}
-
-
-def _guarded(case: Case, *, metrics: tuple[Metric, ...], names: Names) -> Results:
+def _evaluate_pair(asked: Request, load: Callable[[_Item], Case], item: _Item) -> Results:
     """Return the results of a case, or why there are none."""
     try:
-        return evaluate_case(case, metrics=metrics, names=names)
+        return _evaluate_case(asked, load(item))
+    # Mistakes of one case (shapes, kinds, unreadable files) must not lose the values of the others. What is no mistake
+    # of a case, such as a lack of memory, stops the evaluation.
     except (ValueError, TypeError, OSError) as error:
-        return Results(failures=(Failure(subject=case.subject, message=str(error)),))
+        return Results(failures=(Failure(subject=getattr(item, "subject", ""), message=str(error)),))
 
 
-def evaluate_case(case: Case, *, metrics: tuple[Metric, ...], names: Names) -> Results:
-    """Return the results of a case for every label and metric."""
+def _checked_case(case: Case) -> Case:
+    """Return the case itself, already in memory; raise unless it is one."""
+    if not isinstance(case, Case):
+        checks.invalid_kind("evaluate_many", "cases", "be several `Case`", f"{type(case).__name__} among them")
+    return case
+
+
+def _evaluate_case(asked: Request, case: Case) -> Results:
+    """Return the values of a case for every label and metric, with a reason beside those that are not finite."""
     statistics: dict[Callable[..., Any], Any] = {}
-    columns = [_values(metric, case, names, statistics) for metric in metrics]
-    labels = [""] if names is None else list(names.values())
+    columns = [(metric, _convention(metric), _values(asked, case, metric, statistics)) for metric in asked.metrics]
+    labels = [""] if asked.names is None else list(asked.names.values())
+    finite = all(math.isfinite(value) for _, _, values in columns for value in values)
+    # Which structures are empty takes another pass over the volume, so it is asked only if a value must be explained.
+    empty = {} if finite else _empty_structures(asked, case)
     rows = [
-        _result(case, label, metric, column[position])
+        Result(
+            subject=case.subject, label=label, metric=metric.abbreviation, value=values[position], unit=metric.unit,
+            convention=convention,
+            reason="" if math.isfinite(values[position]) else empty.get(label) or metric.undefined,
+        )
         for position, label in enumerate(labels)
-        for metric, column in zip(metrics, columns, strict=True)
-    ]
-    if all(math.isfinite(row.value) for row in rows):
-        return Results(rows=tuple(rows))
-    return Results(rows=tuple(_explained(rows, metrics, _emptiness(case, names))))
+        for metric, convention, values in columns
+    ]  # fmt: skip
+    return Results(rows=tuple(rows))
 
 
-def _values(metric: Metric, case: Case, names: Names, statistics: dict[Callable[..., Any], Any]) -> list[float]:
-    """Return the values of a metric, one per label; statistics that were computed before are taken again."""
-    options = dict(metric.options)
-    if metric.statistic is None:
-        given = _arguments(metric.function, metric, case, names)
-        value = metric.function(case.prediction, case.reference, **given, **options)
-    else:
-        if metric.statistic not in statistics:
-            given = _arguments(metric.statistic, metric, case, names)
-            statistics[metric.statistic] = metric.statistic(case.prediction, case.reference, **given)
-        needed = _needed(metric, case)
-        value = metric.function(statistics[metric.statistic], **needed, **options)
-    values: list[float] = _array.to_numpy(value).reshape(-1).tolist()
+def _values(asked: Request, case: Case, metric: Metric, statistics: dict[Callable[..., Any], Any]) -> list[float]:
+    """Return the values of a metric, one per label; `statistics` keeps what was computed for earlier metrics."""
+    pair_function = metric.statistic or metric.function
+    parameters = inspect.signature(pair_function).parameters
+    if asked.names is not None and "labels" not in parameters:
+        needed = f"be None for {metric.abbreviation}, a metric of images"
+        checks.invalid_value(asked.function, "labels", needed, asked.names)
+    # Never assumed: millimetres from a wrong spacing look like any others.
+    if case.spacing is None and ("spacing" in parameters or "spacing" in metric.needs):
+        checks.invalid_value(asked.function, "spacing", f"be given in millimetres for {metric.abbreviation}", "none")
+    offered = {"labels": asked.names, "spacing": case.spacing}
+    pair_options = {name: value for name, value in offered.items() if value is not None and name in parameters}
+    options = dict[str, Any](metric.options)
+    inner = getattr(pair_function, "func", pair_function)  # of a `functools.partial`
+    with checks.speaking_for(asked.function, getattr(inner, "__name__", ""), metric.name):
+        if metric.statistic is None:
+            value = metric.function(case.prediction, case.reference, **pair_options, **options)
+        else:
+            if metric.statistic not in statistics:
+                statistics[metric.statistic] = metric.statistic(case.prediction, case.reference, **pair_options)
+            if "spacing" in metric.needs:
+                options["spacing"] = case.spacing
+            value = metric.function(statistics[metric.statistic], **options)
+    # One number for a mask, which some libraries return as an array without axes; one axis for several labels.
+    values: list[float] = _array.to_numpy(value).astype(float).reshape(-1).tolist()
     return values
-
-
-def _needed(metric: Metric, case: Case) -> dict[str, Any]:
-    """Return what a formula needs besides its statistic."""
-    return {"spacing": _spacing(metric, case)} if "spacing" in metric.needs else {}
-
-
-def _arguments(function: Callable[..., Any], metric: Metric, case: Case, names: Names) -> dict[str, Any]:
-    """Return the labels and the spacing for a function of a pair, as far as it takes them."""
-    known = inspect.signature(function).parameters
-    given: dict[str, Any] = {}
-    if names is not None:
-        if "labels" not in known:
-            checks.invalid_value(
-                "evaluate", "labels", f"be left out for {metric.abbreviation}, a metric of images", names
-            )
-        given["labels"] = names
-    if "spacing" in known:
-        given["spacing"] = _spacing(metric, case)
-    return given
-
-
-def _spacing(metric: Metric, case: Case) -> Spacing:
-    """Return the spacing of a case; refuse to guess it."""
-    if case.spacing is None:
-        checks.invalid_value("evaluate", "spacing", f"be given in millimetres for {metric.abbreviation}", "none")
-    return case.spacing
-
-
-def _result(case: Case, label: str, metric: Metric, value: float) -> Result:
-    """Return one row."""
-    return Result(
-        subject=case.subject,
-        label=label,
-        metric=metric.abbreviation,
-        value=float(value),
-        unit=metric.unit,
-        convention=_convention(metric),
-    )
 
 
 def _convention(metric: Metric) -> str:
@@ -224,32 +231,22 @@ def _convention(metric: Metric) -> str:
     return "" if parameter is None else str(parameter.default.__name__)
 
 
-def _emptiness(case: Case, names: Names) -> dict[str, str]:
-    """Return which labels are missing in which array, in words."""
-    if names is None and not all(_array.dtype_kind(array) in ("bool", "integer") for array in case[1:3]):
+def _empty_structures(asked: Request, case: Case) -> dict[str, str]:
+    """Return which labels have no voxel in which array, in words."""
+    arrays = (case.prediction, case.reference)
+    if asked.names is None and not all(_array.dtype_kind(array) in ("bool", "integer") for array in arrays):
         return {}
     try:
-        counts = confusion_counts(case.prediction, case.reference, labels=names)
+        counts = confusion_counts(*arrays, labels=asked.names)
+    # Integer images without labels: whole numbers that are no mask. Their metrics have reasons of their own.
     except ValueError:
         return {}
-    words = {}
     tp, fp, fn, _ = (_array.to_numpy(field).reshape(-1) for field in counts)
-    for label, predicted, referenced in zip(names.values() if names else [""], tp + fp, tp + fn, strict=True):
+    reasons = {}
+    for label, predicted, referenced in zip(
+        asked.names.values() if asked.names else [""], tp + fp, tp + fn, strict=True
+    ):
         missing = [name for name, size in (("prediction", predicted), ("reference", referenced)) if size == 0]
         if missing:
-            words[label] = f"empty in the {' and the '.join(missing)}"
-    return words
-
-
-def _explained(rows: list[Result], metrics: tuple[Metric, ...], empty: dict[str, str]) -> list[Result]:
-    """Return rows with the reason where the value is not finite."""
-    undefined = {metric.abbreviation: metric.undefined for metric in metrics}
-    return [
-        row
-        if math.isfinite(row.value)
-        else Result(
-            subject=row.subject, label=row.label, metric=row.metric, value=row.value, unit=row.unit,
-            convention=row.convention, reason=empty.get(row.label) or undefined[row.metric],
-        )
-        for row in rows
-    ]  # fmt: skip
+            reasons[label] = f"empty in the {' and the '.join(missing)}"
+    return reasons

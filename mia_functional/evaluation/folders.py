@@ -1,27 +1,28 @@
 """Two folders of images, predictions and references, evaluated file by file."""
 
 import os
-import re
 from collections.abc import Iterable, Sequence
 from concurrent.futures import Executor
-from functools import partial
+from itertools import takewhile
 from pathlib import Path
 from typing import NamedTuple
 
 from mia_functional import images
-from mia_functional._core import checks, ordered_map
-from mia_functional.dataset import discover
-from mia_functional.evaluation.cases import Case, Names, evaluate_case, label_names, resolve, subject_of
-from mia_functional.evaluation.results import Failure, Results, concatenate
+from mia_functional._core import checks
+from mia_functional.discovery import discover
+from mia_functional.evaluation.cases import Case, evaluate_each, request
+from mia_functional.evaluation.results import Results
 from mia_functional.geometry import differences
 from mia_functional.metrics import Metric
 from mia_functional.typing import Label, Labels, Progress
 
-EVERY_IMAGE = "{subject}.*"
+__all__ = ["evaluate_folders"]
+
+_EVERY_IMAGE = "{subject}.*"
 """The pattern of a folder that is given without one: every file, its name up to the first point being the subject."""
 
 
-class Pair(NamedTuple):
+class _FilePair(NamedTuple):
     """The files of one subject; None where one is missing."""
 
     subject: str
@@ -67,49 +68,38 @@ def evaluate_folders(
         ...     evaluate_folders(folder, folder, metrics=["DICE"], labels=(1,))[0].value
         1.0
     """
-    run = partial(_evaluate_pair, metrics=resolve(metrics), names=label_names(labels))
-    pairs = _pairs(_files("predictions", predictions), _files("references", references))
-    tables = []
-    for done, table in enumerate(ordered_map.map_ordered(run, pairs, executor=executor), start=1):
-        tables.append(table)
-        if progress is not None:
-            progress(done, len(pairs), subject_of(table))
-    return concatenate(tables)
+    asked = request("evaluate_folders", metrics, labels)
+    predicted = _files_by_subject("predictions", predictions)
+    referenced = _files_by_subject("references", references)
+    # References come first, since they say which subjects there are; predictions without one are failures at the end.
+    subjects = dict.fromkeys([*referenced, *predicted])
+    pairs = [_FilePair(name, predicted.get(name), referenced.get(name)) for name in subjects]
+    return evaluate_each(asked, pairs, _read_pair, executor=executor, progress=progress)
 
 
-def _files(argument: str, place: str | os.PathLike[str]) -> dict[str, str]:
-    """Return the file of every subject in a folder, or of a pattern of paths."""
-    path = Path(place)
-    parts = path.parts
-    first = next((number for number, part in enumerate(parts) if re.search(r"[{*?]", part)), len(parts))
-    pattern = "/".join(parts[first:]) or EVERY_IMAGE
-    if not Path(*parts[:first]).is_dir():
-        raise FileNotFoundError(f"evaluate: `{argument}` must be a folder; got {Path(*parts[:first])}.")
-    subjects = discover(Path(*parts[:first]), {argument: {"file": pattern}})
+def _files_by_subject(argument: str, location: str | os.PathLike[str]) -> dict[str, str]:
+    """Return the file of every subject in a folder, or of those that match a pattern of paths."""
+    components = Path(location).parts
+    fixed = list(takewhile(lambda name: not set(name) & set("{*?"), components))
+    root, pattern = Path(*fixed), "/".join(components[len(fixed) :]) or _EVERY_IMAGE
+    if not root.is_dir():
+        raise FileNotFoundError(f"evaluate_folders: `{argument}` must be a folder; got {root}.")
+    with checks.speaking_for("evaluate_folders", "discover", root=argument, patterns=argument):
+        subjects = discover(root, {argument: {"file": pattern}})
     return {subject.name: str(subject.entries[0].path) for subject in subjects}
 
 
-def _pairs(predictions: dict[str, str], references: dict[str, str]) -> list[Pair]:
-    """Return the files of every subject, those of predictions without a reference at the end."""
-    names = [*references, *(name for name in predictions if name not in references)]
-    return [Pair(name, predictions.get(name), references.get(name)) for name in names]
-
-
-def _evaluate_pair(pair: Pair, *, metrics: tuple[Metric, ...], names: Names) -> Results:
-    """Return the results of the two files of a subject, or why there are none."""
-    try:
-        return evaluate_case(_loaded(pair), metrics=metrics, names=names)
-    except (ValueError, TypeError, OSError) as error:
-        return Results(failures=(Failure(subject=pair.subject, message=str(error)),))
-
-
-def _loaded(pair: Pair) -> Case:
-    """Return the images of a pair; refuse a missing one and images that do not lie on each other."""
+def _read_pair(pair: _FilePair) -> Case:
+    """Return the images of a subject; raise unless both are there and lie on one grid."""
     if pair.prediction is None or pair.reference is None:
         missing = "prediction" if pair.prediction is None else "reference"
-        raise FileNotFoundError(f"evaluate: there is no {missing} for {pair.subject}.")
-    (prediction, place), (reference, grid) = images.read(pair.prediction), images.read(pair.reference)
-    if fields := differences(place, grid):
-        actual = "; ".join(f"{field} {getattr(place, field)} and {getattr(grid, field)}" for field in fields)
-        checks.invalid_value("evaluate", "predictions", f"lie on the grid of the reference, {pair.reference}", actual)
+        raise FileNotFoundError(f"evaluate_folders: there is no {missing} for {pair.subject}.")
+    with checks.speaking_for("evaluate_folders", "read", path="predictions"):
+        prediction, predicted_grid = images.read(pair.prediction)
+    with checks.speaking_for("evaluate_folders", "read", path="references"):
+        reference, grid = images.read(pair.reference)
+    if fields := differences(predicted_grid, grid):
+        needed = f"lie on the grid of the reference, {pair.reference}"
+        actual = "; ".join(f"{field} {getattr(predicted_grid, field)} and {getattr(grid, field)}" for field in fields)
+        checks.invalid_value("evaluate_folders", "predictions", needed, actual)
     return Case(pair.subject, prediction, reference, grid.spacing)

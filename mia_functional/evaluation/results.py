@@ -1,9 +1,13 @@
 """Results of an evaluation as one immutable, long table: a row per subject, label and metric."""
 
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 
 from mia_functional._core import checks
+from mia_functional.metrics import find
+
+__all__ = ["Failure", "Result", "Results", "concatenate", "select_rows"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -14,9 +18,9 @@ class Result:
         subject: Identifier of the case.
         label: Name of the structure; empty where masks or whole images were compared.
         metric: Abbreviation with its parameter: `DICE`, `HDRFDST95`, `SURFDICE@2mm`.
-        value: The number; inf and NaN where the catalogue of metrics says so.
+        value: The number; inf and NaN where the metric's row in the table of metrics says so.
         unit: `mm`, `mm2`, `mm3`, or empty.
-        convention: What a surface was taken for (`surfels`, `voxels`); empty where there is none.
+        convention: How the surface is defined (`surfels`, `voxels`); empty for metrics without surfaces.
         reason: Why the value is not finite; empty where it is.
     """
 
@@ -72,14 +76,17 @@ class Results:
         return iter(self.rows)
 
     def __repr__(self) -> str:
-        """Tell how many subjects, labels and metrics there are."""
+        """Return how many subjects, labels and metrics there are."""
         counts = [len({getattr(row, field) for row in self.rows}) for field in ("subject", "label", "metric")]
         failed = f", {len(self.failures)} failed" if self.failures else ""
         return "Results({} values: {} subjects x {} labels x {} metrics{})".format(len(self), *counts, failed)
 
 
-def concatenate(parts: Iterable[Results]) -> Results:
+def concatenate(tables: Iterable[Results]) -> Results:
     """Return the rows and failures of several tables, one after the other.
+
+    Args:
+        tables: Any iterable of tables.
 
     Raises:
         ValueError: A subject, label and metric occur twice.
@@ -90,13 +97,14 @@ def concatenate(parts: Iterable[Results]) -> Results:
         >>> len(concatenate([one, other]))
         2
     """
-    tables = tuple(parts)
+    tables = tuple(tables)
     rows = tuple(row for table in tables for row in table.rows)
     seen: set[tuple[str, str, str]] = set()
     for row in rows:
         key = (row.subject, row.label, row.metric)
+        # Two values for one cell of a wide table: the later would silently hide the earlier.
         if key in seen:
-            checks.invalid_value("concatenate", "parts", "have every subject, label and metric once", f"{key} twice")
+            checks.invalid_value("concatenate", "tables", "have every subject, label and metric once", f"{key} twice")
         seen.add(key)
     return Results(rows=rows, failures=tuple(failure for table in tables for failure in table.failures))
 
@@ -108,25 +116,31 @@ def select_rows(
 
     Args:
         results: A table.
-        subject: Identifier; all where left out.
-        label: Name of a structure; all where left out.
-        metric: Abbreviation as it stands in the table; all where left out.
+        subject: Identifier; all subjects by default.
+        label: Name of a structure; all structures by default.
+        metric: As it stands in the table, or any other name of the metric (`iou`, `nsd@2mm`, `hd95`); all by default.
+
+    Returns:
+        A table with these rows in their order, and all failures.
 
     Raises:
         ValueError: The table has no such subject, label or metric.
 
     Example:
         >>> rows = tuple(Result(subject=name, label="liver", metric="DICE", value=0.5) for name in "AB")
-        >>> [row.subject for row in select_rows(Results(rows=rows), subject="B")]
+        >>> [row.subject for row in select_rows(Results(rows=rows), subject="B", metric="dsc")]
         ['B']
     """
-    wanted = {"subject": subject, "label": label, "metric": metric}
     rows = results.rows
-    for field, value in wanted.items():
+    for field, value in {"subject": subject, "label": label, "metric": metric}.items():
         if value is None:
             continue
-        known = tuple(dict.fromkeys(getattr(row, field) for row in results.rows))
-        if value not in known:
-            checks.invalid_value("select_rows", field, f"be one of {', '.join(known)}", repr(value))
+        present = tuple(dict.fromkeys(getattr(row, field) for row in results.rows))
+        if field == "metric" and value not in present:
+            # Tables may hold metrics of the user's own, which the table of metrics does not know.
+            with suppress(TypeError, ValueError):
+                value = find(value).abbreviation
+        if value not in present:
+            checks.invalid_value("select_rows", field, f"be one of {', '.join(present)}", repr(value))
         rows = tuple(row for row in rows if getattr(row, field) == value)
     return Results(rows=rows, failures=results.failures)

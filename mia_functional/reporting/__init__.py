@@ -1,6 +1,6 @@
-"""A table into what people read: CSV files, tables for the console and for pages, pictures."""
+"""A table into what people read: CSV files, tables for the console and in Markdown, pictures."""
 
-from mia_functional.reporting.csv_files import read_csv, render_csv, write_csv, write_statistics_csv
+from mia_functional.reporting.csv_files import read_csv, render_csv, write_csv
 from mia_functional.reporting.plots import plot_overlay
 from mia_functional.reporting.rendering import render_console, render_markdown
 from mia_functional.reporting.tables import long_table, statistics_table, summary_table, wide_table
@@ -16,5 +16,6 @@ __all__ = [
     "summary_table",
     "wide_table",
     "write_csv",
-    "write_statistics_csv",
 ]
+
+__dir__ = __all__.copy  # dir() shows what users may touch

@@ -7,17 +7,14 @@ import os
 from pathlib import Path
 
 from mia_functional._core import atomic_files, checks
-from mia_functional.analysis.summary import Statistic
 from mia_functional.evaluation.results import Result, Results
-from mia_functional.reporting.rendering import _text
-from mia_functional.reporting.tables import MISSING, Data, Layout, _layout, statistics_table, wide_table
+from mia_functional.reporting.rendering import cell_text
+from mia_functional.reporting.tables import LONG_COLUMNS, NO_VALUE, Data, Layout, statistics_table, table_of
 
-KEYS = ("SUBJECT", "LABEL")
-"""The first columns of a table of results."""
+__all__ = ["read_csv", "render_csv", "write_csv"]
 
-
-LONG = ("METRIC", "VALUE", "UNIT", "CONVENTION", "REASON")
-"""The other columns of a long table."""
+_FORMULA_STARTS = ("=", "+", "-", "@", "|", "%", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+"""First characters that make a spreadsheet compute, the full-width forms too."""
 
 
 def read_csv(path: str | os.PathLike[str]) -> Results:
@@ -32,7 +29,7 @@ def read_csv(path: str | os.PathLike[str]) -> Results:
 
     Raises:
         FileNotFoundError: There is no such file.
-        ValueError: The file is no table of results, or a value is no number; the text names the line.
+        ValueError: The file does not hold a table of results, or a value is not a number; the text names the line.
 
     Example:
         >>> import tempfile
@@ -41,54 +38,45 @@ def read_csv(path: str | os.PathLike[str]) -> Results:
         ...     read_csv(f"{folder}/results.csv")[0].value
         0.5
     """
+    # Spreadsheets on Windows begin UTF-8 files with a byte-order mark, which "utf-8-sig" drops.
     with Path(path).open(newline="", encoding="utf-8-sig") as stream:
         first = stream.readline()
         stream.seek(0)
         lines = list(csv.reader(stream, delimiter=max(";,\t", key=first.count)))
     header = tuple(lines[0]) if lines else ()
-    if header[:2] != KEYS or len(header) < 3 or any(len(line) != len(header) for line in lines):
+    if header[:2] != LONG_COLUMNS[:2] or len(header) < 3 or any(len(line) != len(header) for line in lines):
         checks.invalid_value("read_csv", "path", "name a table with SUBJECT, LABEL and metrics", path)
-    rows = [
+    rows = (
         row
         for number, line in enumerate(lines[1:], start=2)
-        for row in (_long(path, number, line) if header[2:] == LONG else _wide(path, number, header, line))
-    ]
+        for row in _results_of_line(header, line, f"line {number} of {path}")
+    )
     return Results(rows=tuple(rows))
 
 
-def _long(path: str | os.PathLike[str], number: int, line: list[str]) -> list[Result]:
-    """Return the one value of a line."""
-    subject, label, metric, value, unit, convention, reason = map(_unquoted, line)
-    return [
-        Result(
-            subject=subject, label=label, metric=metric, value=_number(path, number, value), unit=unit,
-            convention=convention, reason=reason,
-        )
-    ]  # fmt: skip
-
-
-def _wide(path: str | os.PathLike[str], number: int, header: tuple[str, ...], line: list[str]) -> list[Result]:
-    """Return the values of a line, a metric each."""
-    cells = dict(zip(header, line, strict=True))
-    subject, label, reason = (_unquoted(cells.pop(name, "")) for name in (*KEYS, "REASON"))
-    values = {metric: _number(path, number, text) for metric, text in cells.items() if text != MISSING}
-    return [
-        Result(subject=subject, label=label, metric=metric, value=value, reason="" if math.isfinite(value) else reason)
-        for metric, value in values.items()
-    ]
-
-
-def _number(path: str | os.PathLike[str], line: int, text: str) -> float:
-    """Return a cell as a number."""
-    try:
-        return float(text)
-    except ValueError:
-        return checks.invalid_value("read_csv", "path", "hold numbers", f"{text!r} in line {line} of {path}")
-
-
-def _unquoted(cell: str) -> str:
-    """Return a text without the apostrophe that keeps spreadsheets from computing."""
-    return cell[1:] if cell.startswith("'") else cell
+def _results_of_line(header: tuple[str, ...], line: list[str], where: str) -> list[Result]:
+    """Return the values of a line: one in a long table, one per metric in a wide one."""
+    # An apostrophe keeps spreadsheets from computing: see `_safe`.
+    cells = {name: cell.removeprefix("'") for name, cell in zip(header, line, strict=True)}
+    subject, label, reason = (cells.pop(name, "") for name in ("SUBJECT", "LABEL", "REASON"))
+    is_long = header == LONG_COLUMNS
+    unit, convention = (cells["UNIT"], cells["CONVENTION"]) if is_long else ("", "")
+    texts = {cells["METRIC"]: cells["VALUE"]} if is_long else cells
+    results = []
+    for metric, text in texts.items():
+        if text == NO_VALUE and not is_long:
+            continue
+        try:
+            value = float(text)
+        except ValueError:
+            checks.invalid_value("read_csv", "path", "hold numbers", f"{text!r} in {where}")
+        results.append(
+            Result(
+                subject=subject, label=label, metric=metric, value=value, unit=unit, convention=convention,
+                reason=reason if is_long or not math.isfinite(value) else "",
+            )
+        )  # fmt: skip
+    return results
 
 
 def render_csv(data: Data, *, delimiter: str = ";", layout: Layout | None = None) -> str:
@@ -99,9 +87,10 @@ def render_csv(data: Data, *, delimiter: str = ";", layout: Layout | None = None
     Args:
         data: Results, or the statistics that `summarize` returns.
         delimiter: What stands between cells.
-        layout: `wide_table` for results and `statistics_table` for statistics where left out.
+        layout: How data become a table; `wide_table` for results and `statistics_table` for statistics by default.
 
     Raises:
+        TypeError: The data are neither results nor statistics.
         ValueError: A text holds control characters, or the delimiter is not one character.
 
     Example:
@@ -111,30 +100,34 @@ def render_csv(data: Data, *, delimiter: str = ";", layout: Layout | None = None
     """
     if not isinstance(delimiter, str) or len(delimiter) != 1:
         checks.invalid_value("render_csv", "delimiter", "be one character", repr(delimiter))
-    table = (layout or _layout(data, wide_table, statistics_table))(data)
+    table = table_of("render_csv", data, layout, statistics=statistics_table)
     stream = io.StringIO()
     writer = csv.writer(stream, delimiter=delimiter, lineterminator="\n")
     for line in (table.header, *table.rows):
-        writer.writerow([_text(_safe(cell), repr) for cell in line])
+        # `repr` of a float is the shortest text that is read back as the same number.
+        writer.writerow([cell_text(_safe(cell), repr) for cell in line])
     return stream.getvalue()
 
 
 def write_csv(
-    path: str | os.PathLike[str], results: Results, *, delimiter: str = ";", layout: Layout | None = None,
+    path: str | os.PathLike[str], data: Data, *, delimiter: str = ";", layout: Layout | None = None,
     overwrite: bool = False,
 ) -> None:  # fmt: skip
-    r"""Write results as a CSV file; under its name it is complete or absent.
+    r"""Write results or statistics as a CSV file; under its name it is complete or absent.
 
     Args:
         path: The file; its folder must exist.
-        results: A table.
+        data: Results, or the statistics that `summarize` returns.
         delimiter: What stands between cells.
-        layout: `wide_table` where left out: SUBJECT, LABEL and a column per metric.
+        layout: How data become a table. By default `wide_table` for results (SUBJECT, LABEL and a column per metric)
+            and `statistics_table` for statistics (LABEL, METRIC, STATISTIC, VALUE, N, UNDEFINED, INFINITE).
         overwrite: Replace a file that is there already.
 
     Raises:
         FileExistsError: The file exists and `overwrite` is false.
         OSError: The file could not be written.
+        TypeError: The data are neither results nor statistics.
+        ValueError: A text holds control characters, or the delimiter is not one character.
 
     Example:
         >>> from mia_functional.evaluation import Result, Results
@@ -145,45 +138,16 @@ def write_csv(
         ...     Path(folder, "results.csv").read_text()
         'SUBJECT;LABEL;DICE\nA;liver;0.5\n'
     """
-    text = render_csv(results, delimiter=delimiter, layout=layout)
+    with checks.speaking_for("write_csv", "render_csv"):
+        text = render_csv(data, delimiter=delimiter, layout=layout)
     atomic_files.write_text("write_csv", Path(path), text, overwrite=overwrite)
 
 
-def write_statistics_csv(
-    path: str | os.PathLike[str], data: tuple[Statistic, ...], *, delimiter: str = ";", overwrite: bool = False
-) -> None:
-    """Write what `summarize` returns as a CSV file: LABEL, METRIC, STATISTIC, VALUE, N, UNDEFINED, INFINITE.
-
-    Args:
-        path: The file; its folder must exist.
-        data: Statistics.
-        delimiter: What stands between cells.
-        overwrite: Replace a file that is there already.
-
-    Raises:
-        FileExistsError: The file exists and `overwrite` is false.
-        OSError: The file could not be written.
-
-    Example:
-        >>> import tempfile
-        >>> with tempfile.TemporaryDirectory() as folder:
-        ...     entry = Statistic(label="liver", metric="DICE", statistic="MEAN", value=0.5, count=3)
-        ...     write_statistics_csv(f"{folder}/statistics.csv", (entry,))
-        ...     len(Path(folder, "statistics.csv").read_text().splitlines())
-        2
-    """
-    text = render_csv(data, delimiter=delimiter)
-    atomic_files.write_text("write_statistics_csv", Path(path), text, overwrite=overwrite)
-
-
-FORMULA = ("=", "+", "-", "@", "|", "%", "\uff1d", "\uff0b", "\uff0d", "\uff20")
-"""First characters that make a spreadsheet compute, the full-width forms too."""
-
-
 def _safe(cell: str | float) -> str | float:
-    """Return a cell that no spreadsheet takes for a formula; refuse control characters."""
+    """Return a cell that no spreadsheet takes for a formula; raise for control characters."""
     if not isinstance(cell, str):
         return cell
+    # Spreadsheets skip no-break spaces in front of a formula. They count as not printable, but names may hold them.
     if any(not (character.isprintable() or character == "\u00a0") for character in cell):
         checks.invalid_value("render_csv", "data", "hold printable text", repr(cell))
-    return f"'{cell}" if cell.lstrip(" \u00a0\ufeff").startswith(FORMULA) else cell
+    return f"'{cell}" if cell.lstrip(" \u00a0\ufeff").startswith(_FORMULA_STARTS) else cell

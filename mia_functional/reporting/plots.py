@@ -1,15 +1,18 @@
 """Pictures of results: every function draws on Matplotlib axes and returns them."""
 
 from collections.abc import Mapping
+from itertools import cycle
 from typing import Any
 
 import numpy as np
 
 from mia_functional import _array
 from mia_functional._core import checks, optional
-from mia_functional.typing import Array, Spacing
+from mia_functional.typing import Array, HostArray, Spacing
 
-COLOURS = ("#e69f00", "#56b4e9", "#009e73", "#f0e442", "#d55e00", "#cc79a7", "#0072b2")
+__all__ = ["plot_overlay"]
+
+_COLOURS = ("#e69f00", "#56b4e9", "#009e73", "#f0e442", "#d55e00", "#cc79a7", "#0072b2")
 """Colours that can be told apart with any colour vision (Okabe and Ito 2008), bright enough for a grey image."""
 
 
@@ -30,14 +33,14 @@ def plot_overlay(
         reference: Label map of the same shape.
         labels: Label values and names, for colours and legend.
         spacing: Millimetres between pixel centres, `(y, x)`.
-        axes: Matplotlib axes to draw on; a new figure's where left out.
+        axes: Matplotlib axes to draw on; those of a new figure by default.
 
     Returns:
         The axes.
 
     Raises:
         ImportError: Matplotlib is not installed; the text names the extra.
-        ValueError: An array is not 2-D, or the shapes differ.
+        ValueError: The slice is not 2-D, or the shapes differ.
 
     Example:
         >>> slice_ = np.zeros((8, 8), dtype=np.uint8)
@@ -49,48 +52,35 @@ def plot_overlay(
     checks.dimensions("plot_overlay", "image", grey.shape, (2,))
     checks.same_shape("plot_overlay", predicted.shape, referenced.shape)
     if grey.shape != referenced.shape:
-        checks.invalid_value(
-            "plot_overlay", "image", f"have the shape of the reference, {referenced.shape}", grey.shape
-        )
+        needed = f"have the shape of the reference, {referenced.shape}"
+        checks.invalid_value("plot_overlay", "image", needed, grey.shape)
     high, wide = checks.spacing("plot_overlay", spacing, 2)
-    axes = _new_axes() if axes is None else axes
+    if axes is None:
+        # Not by `pyplot`, which keeps every figure alive until it is closed and wants a display.
+        figure = optional.require("matplotlib.figure").Figure(figsize=(7.5, 5.5), dpi=120, layout="constrained")
+        axes = figure.add_subplot()
+    # Left, right, bottom and top in millimetres: rows count downwards, as radiologists look at slices.
     extent = (0.0, grey.shape[1] * wide, grey.shape[0] * high, 0.0)
+    # A few bright vessels or a metal implant would leave the rest of the picture black.
     low, top = np.percentile(grey, (1, 99.5))
     axes.imshow(grey, cmap="gray", vmin=low, vmax=max(top, low + 1e-12), extent=extent, interpolation="nearest")
-    for (label, name), colour in zip(labels.items(), _colours(len(labels)), strict=True):
-        _area(axes, predicted == label, colour, extent)
-        _outline(axes, referenced == label, colour, (high, wide))
+    to_rgba = optional.require("matplotlib.colors").to_rgba
+    for (label, name), colour in zip(labels.items(), cycle(_COLOURS), strict=False):
+        layer = np.zeros((*grey.shape, 4))
+        layer[predicted == label] = to_rgba(colour, 0.45)
+        axes.imshow(layer, extent=extent, interpolation="nearest")
+        axes.add_collection(_outline(referenced == label, colour, (high, wide)))
         axes.plot([], [], color=colour, linewidth=4, label=name)
     axes.set(xlabel="x [mm]", ylabel="y [mm]", xlim=extent[:2], ylim=extent[2:])
     axes.legend(loc="center left", bbox_to_anchor=(1.02, 0.5), frameon=False, title="area: prediction\nline: reference")
     return axes
 
 
-def _new_axes() -> Any:
-    """Return the axes of a new figure that no window manager keeps alive."""
-    figure = optional.require("matplotlib.figure").Figure(figsize=(7.5, 5.5), dpi=120, layout="constrained")
-    return figure.add_subplot()
-
-
-def _colours(count: int) -> list[str]:
-    """Return as many colours, from the start again where there are too few."""
-    return [COLOURS[number % len(COLOURS)] for number in range(count)]
-
-
-def _area(axes: Any, mask: Any, colour: str, extent: tuple[float, ...]) -> None:
-    """Fill a mask with a transparent colour."""
-    colours = optional.require("matplotlib.colors")
-    layer = np.zeros((*mask.shape, 4))
-    layer[mask] = colours.to_rgba(colour, 0.45)
-    axes.imshow(layer, extent=extent, interpolation="nearest")
-
-
-def _outline(axes: Any, mask: Any, colour: str, spacing: tuple[float, float]) -> None:
-    """Draw the outline of a mask along the edges of its pixels."""
-    collections = optional.require("matplotlib.collections")
+def _outline(mask: HostArray, colour: str, spacing: tuple[float, float]) -> Any:
+    """Return the outline of a mask along the edges of its pixels as a Matplotlib collection, in millimetres."""
+    # A pixel's edge is where the mask changes; with a border of zeros it changes at the edges of the slice as well.
     padded = np.pad(mask, 1).astype(np.int8)
     rows, columns = (np.argwhere(np.diff(padded, axis=axis)) for axis in (0, 1))
-    step = np.array(spacing)[::-1]
     lines = [((x - 1, y), (x, y)) for y, x in rows] + [((x, y - 1), (x, y)) for y, x in columns]
-    scaled = [(np.array(start) * step, np.array(end) * step) for start, end in lines]
-    axes.add_collection(collections.LineCollection(scaled, colors=colour, linewidths=1.4))
+    millimetres = [np.array(line) * spacing[::-1] for line in lines]
+    return optional.require("matplotlib.collections").LineCollection(millimetres, colors=colour, linewidths=1.4)

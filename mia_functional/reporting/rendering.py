@@ -1,14 +1,12 @@
 """Tables for people: console and Markdown."""
 
 import math
-from collections.abc import Callable, Sequence
-from typing import TypeAlias
+from collections.abc import Callable
 
 from mia_functional._core import checks
-from mia_functional.reporting.tables import Data, Layout, Table, _layout, summary_table, wide_table
+from mia_functional.reporting.tables import Data, Layout, summary_table, table_of
 
-Format: TypeAlias = Callable[[float], str]
-"""From a number to its digits."""
+__all__ = ["cell_text", "render_console", "render_markdown"]
 
 
 def render_console(data: Data, *, precision: int = 3, layout: Layout | None = None) -> str:
@@ -17,7 +15,11 @@ def render_console(data: Data, *, precision: int = 3, layout: Layout | None = No
     Args:
         data: Results, or the statistics that `summarize` returns.
         precision: Digits behind the decimal point.
-        layout: `wide_table` for results and `summary_table` for statistics where left out.
+        layout: How data become a table; `wide_table` for results and `summary_table` for statistics by default.
+
+    Raises:
+        TypeError: The data are neither results nor statistics.
+        ValueError: The precision is negative.
 
     Example:
         >>> from mia_functional.evaluation import Result, Results
@@ -26,13 +28,15 @@ def render_console(data: Data, *, precision: int = 3, layout: Layout | None = No
         -------  -----  -----
         A        liver  0.500
     """
-    digits = checks.integer("render_console", "precision", precision, minimum=0)
-    table = (layout or _layout(data, wide_table, summary_table))(data)
-    lines = _texts(table, digits)
+    lines, numeric = _rounded("render_console", data, precision, layout)
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     lines.insert(1, ["-" * width for width in widths])
-    right = _numeric(table)
-    return "\n".join(_aligned(line, widths, right).rstrip() for line in lines)
+    aligned = []
+    for line in lines:
+        cells = zip(line, widths, numeric, strict=True)
+        padded = (cell.rjust(width) if right else cell.ljust(width) for cell, width, right in cells)
+        aligned.append("  ".join(padded).rstrip())
+    return "\n".join(aligned)
 
 
 def render_markdown(data: Data, *, precision: int = 3, layout: Layout | None = None) -> str:
@@ -41,7 +45,11 @@ def render_markdown(data: Data, *, precision: int = 3, layout: Layout | None = N
     Args:
         data: Results, or the statistics that `summarize` returns.
         precision: Digits behind the decimal point.
-        layout: `wide_table` for results and `summary_table` for statistics where left out.
+        layout: How data become a table; `wide_table` for results and `summary_table` for statistics by default.
+
+    Raises:
+        TypeError: The data are neither results nor statistics.
+        ValueError: The precision is negative.
 
     Example:
         >>> from mia_functional.evaluation import Result, Results
@@ -50,33 +58,27 @@ def render_markdown(data: Data, *, precision: int = 3, layout: Layout | None = N
         |---|---|---:|
         | A | liver | 0.500 |
     """
-    digits = checks.integer("render_markdown", "precision", precision, minimum=0)
-    table = (layout or _layout(data, wide_table, summary_table))(data)
-    lines = ["| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in _texts(table, digits)]
-    lines.insert(1, "|" + "|".join("---:" if right else "---" for right in _numeric(table)) + "|")
-    return "\n".join(lines)
+    lines, numeric = _rounded("render_markdown", data, precision, layout)
+    # A bar inside a cell would begin the next one.
+    markdown = ["| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines]
+    markdown.insert(1, "|" + "|".join("---:" if right else "---" for right in numeric) + "|")
+    return "\n".join(markdown)
 
 
-def _texts(table: Table, digits: int) -> list[list[str]]:
-    """Return header and rows with every cell as text, numbers rounded."""
-    rows = [[_text(cell, lambda number: f"{number:.{digits}f}") for cell in row] for row in table.rows]
-    return [list(table.header), *rows]
-
-
-def _text(cell: str | float, number: Format) -> str:
-    """Return a cell as text; infinite and undefined numbers in words."""
+def cell_text(cell: str | float, digits: Callable[[float], str]) -> str:
+    """Return a cell as text: `digits` writes finite numbers; `inf`, `nan` and whole numbers stand as they are."""
     if isinstance(cell, str):
         return cell
-    return str(cell) if isinstance(cell, int) or not math.isfinite(cell) else number(cell)
+    if isinstance(cell, int) or not math.isfinite(cell):
+        return str(cell)
+    return digits(cell)
 
 
-def _numeric(table: Table) -> list[bool]:
-    """Return which columns hold numbers."""
-    columns = zip(*table.rows, strict=True) if table.rows else [()] * len(table.header)
-    return [any(not isinstance(cell, str) for cell in column) for column in columns]
-
-
-def _aligned(cells: Sequence[str], widths: Sequence[int], right: Sequence[bool]) -> str:
-    """Return one line of a table: numbers to the right, text to the left."""
-    padded = zip(cells, widths, right, strict=True)
-    return "  ".join(cell.rjust(width) if numeric else cell.ljust(width) for cell, width, numeric in padded)
+def _rounded(function: str, data: Data, precision: int, layout: Layout | None) -> tuple[list[list[str]], list[bool]]:
+    """Return header and rows of a table as texts, numbers rounded, and which columns hold numbers."""
+    decimals = checks.integer(function, "precision", precision, minimum=0)
+    table = table_of(function, data, layout, statistics=summary_table)
+    rows = [[cell_text(cell, lambda number: f"{number:.{decimals}f}") for cell in row] for row in table.rows]
+    columns = list(zip(*table.rows, strict=True)) or [()] * len(table.header)
+    numeric = [any(not isinstance(cell, str) for cell in column) for column in columns]
+    return [list(table.header), *rows], numeric

@@ -3,14 +3,31 @@
 from collections.abc import Callable
 from typing import Any, NamedTuple, TypeAlias
 
+from mia_functional._core import checks
 from mia_functional.analysis.summary import Statistic
 from mia_functional.evaluation.results import Results
+
+__all__ = [
+    "LONG_COLUMNS",
+    "NO_VALUE",
+    "Data",
+    "Layout",
+    "Table",
+    "long_table",
+    "statistics_table",
+    "summary_table",
+    "table_of",
+    "wide_table",
+]
 
 Data: TypeAlias = Results | tuple[Statistic, ...]
 """What can be written down: results, or what `summarize` makes of them."""
 
+LONG_COLUMNS = ("SUBJECT", "LABEL", "METRIC", "VALUE", "UNIT", "CONVENTION", "REASON")
+"""The columns of a long table: the fields of `Result` in capitals. The first two identify a row of a wide one."""
 
-MISSING = "n/a"
+# As pymia writes it. Not "nan", which a wide table has for values that were computed and are undefined.
+NO_VALUE = "n/a"
 """What stands in a wide table where a subject has no value."""
 
 
@@ -35,15 +52,16 @@ def wide_table(results: Results) -> Table:
     """
     metrics = tuple(dict.fromkeys(row.metric for row in results))
     cells = {(row.subject, row.label, row.metric): row.value for row in results}
+    # One reason for a row of several metrics: the first, since an empty structure is the reason of all of them.
     reasons: dict[tuple[str, str], str] = {}
     for row in results:
         reasons[row.subject, row.label] = reasons.get((row.subject, row.label)) or row.reason
-    explain = any(reasons.values())
+    with_reasons = any(reasons.values())
     rows = tuple(
-        (subject, label, *(cells.get((subject, label, metric), MISSING) for metric in metrics), *[reason] * explain)
-        for (subject, label), reason in reasons.items()
+        (*key, *(cells.get((*key, metric), NO_VALUE) for metric in metrics), *[reason] * with_reasons)
+        for key, reason in reasons.items()
     )
-    return Table(("SUBJECT", "LABEL", *metrics, *["REASON"] * explain), rows)
+    return Table((*LONG_COLUMNS[:2], *metrics, *["REASON"] * with_reasons), rows)
 
 
 def long_table(results: Results) -> Table:
@@ -54,9 +72,8 @@ def long_table(results: Results) -> Table:
         >>> long_table(Results(rows=(Result(subject="A", label="liver", metric="DICE", value=0.5),))).rows
         (('A', 'liver', 'DICE', 0.5, '', '', ''),)
     """
-    header = ("SUBJECT", "LABEL", "METRIC", "VALUE", "UNIT", "CONVENTION", "REASON")
     rows = tuple((r.subject, r.label, r.metric, r.value, r.unit, r.convention, r.reason) for r in results)
-    return Table(header, rows)
+    return Table(LONG_COLUMNS, rows)
 
 
 def summary_table(data: tuple[Statistic, ...]) -> Table:
@@ -72,7 +89,8 @@ def summary_table(data: tuple[Statistic, ...]) -> Table:
         groups.setdefault((entry.label, entry.metric), {})[entry.statistic] = entry
     rows = []
     for (label, metric), entries in groups.items():
-        values = (entries[name].value if name in entries else MISSING for name in names)
+        values = (entries[name].value if name in entries else NO_VALUE for name in names)
+        # All statistics of a label and metric are of the same values.
         rows.append((label, metric, *values, next(iter(entries.values())).count))
     return Table(("LABEL", "METRIC", *names, "N"), tuple(rows))
 
@@ -89,6 +107,15 @@ def statistics_table(data: tuple[Statistic, ...]) -> Table:
     return Table(header, rows)
 
 
-def _layout(data: Data, results: Layout, figures: Layout) -> Layout:
-    """Return the layout for a kind of data."""
-    return results if isinstance(data, Results) else figures
+def table_of(function: str, data: Data, layout: Layout | None, *, statistics: Layout) -> Table:
+    """Return data as a table, by default results as a wide one and statistics by the layout `statistics`.
+
+    Raises:
+        TypeError: The data are neither; `function` is the name for the message.
+    """
+    default: Layout = wide_table
+    if not isinstance(data, Results):
+        default = statistics
+        if not isinstance(data, tuple) or not all(isinstance(entry, Statistic) for entry in data):
+            checks.invalid_kind(function, "data", "be results, or what `summarize` returns", type(data).__name__)
+    return (layout or default)(data)
