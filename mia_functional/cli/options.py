@@ -46,6 +46,7 @@ _WORDING: Mapping[str, Mapping[str, str]] = {
     "describe": {},
     "discover": {"patterns": "CATEGORY/ENTRY=PATTERN", "table": "--table", "columns": "--column"},
     "evaluate_folders": {"labels": "--labels", "metrics": "--metrics"},
+    "find": {},
     "open": {"path": "dataset"},
     "read": {"path": "CATEGORY/ENTRY=PATTERN"},
     "read_csv": {"path": "results"},

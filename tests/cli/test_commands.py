@@ -9,6 +9,7 @@ import pytest
 
 import mia_functional as mia
 from mia_functional import cli
+from mia_functional.cli.parser import COMMANDS
 from mia_functional.geometry import Geometry
 
 GRID = Geometry(shape=(6, 7, 8), spacing=(2.0, 1.0, 0.5))
@@ -62,6 +63,7 @@ def test_a_prediction_on_another_grid_fails_alone(cohort, capsys):
     status, _, err = run(capsys, "evaluate", cohort / "found", cohort / "truth/{subject}/GT.mha", "--labels", 1)
     assert status == 1
     assert "case2: evaluate: `predictions` must lie on the grid of the reference" in err
+    assert "evaluate_folders" not in err
     assert "spacing (2.0, 1.0, 1.0) and (2.0, 1.0, 0.5)" in err
 
 
@@ -90,8 +92,8 @@ def test_verify_finds_a_flipped_bit(cohort, capsys):
     path = cohort / "cohort.h5"
     run(capsys, "create", path, cohort / "truth", "labels/GT={subject}/GT.mha")
     raw = bytearray(path.read_bytes())
-    place = raw.find(REFERENCE.tobytes())
-    raw[place + 100] ^= 1
+    start = raw.find(REFERENCE.tobytes())
+    raw[start + 100] ^= 1
     path.write_bytes(raw)
     status, out, _ = run(capsys, "verify", path)
     assert status == 1
@@ -129,19 +131,30 @@ def test_the_subject_of_an_error_is_named(cohort, capsys):
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (("evaluate", "found", "truth/{subject}/GT.mha", "--metrics", "DICEE"), "nearest are DICE"),
-        (("evaluate", "nowhere", "truth"), "`predictions` must be a folder; got nowhere"),
-        (("evaluate", "found", "truth"), "hold files that match {subject}.*"),
+        (
+            ("evaluate", "found", "truth/{subject}/GT.mha", "--metrics", "DICEE"),
+            "evaluate: `--metrics` must be the name of a metric; got 'DICEE'; the nearest are DICE",
+        ),
+        (("evaluate", "nowhere", "truth"), "mia: evaluate: `predictions` must be a folder; got nowhere"),
+        (("evaluate", "found", "truth"), "mia: evaluate: `references` must hold files that match {subject}.*"),
         (("evaluate", "found", "truth", "--labels", "liver"), "'liver' is not of the form LABEL or LABEL=NAME"),
         (("evaluate", "found", "truth", "--output", "table.csv"), "table.csv exists already"),
-        (("summarize", "table.csv"), "a table with SUBJECT, LABEL and metrics"),
+        (("summarize", "table.csv"), "mia: summarize: `results` must name a table with SUBJECT, LABEL and metrics"),
         (("summarize", "nothing.csv"), "nothing.csv"),
         (("create", "x.h5", "truth", "GT={subject}/GT.mha"), "is not of the form CATEGORY/ENTRY=VALUE"),
-        (("create", "x.h5", "found", "labels/GT={subject}/GT.mha"), "hold files that match {subject}/GT.mha"),
-        (("create", "x.h5", "truth", GT, "--column", "numerical/AGE=age"), "`--table` must be given with `--column`"),
+        (
+            ("create", "x.h5", "found", "labels/GT={subject}/GT.mha"),
+            "mia: create: `root` must hold files that match {subject}/GT.mha",
+        ),
+        (("create", "x.h5", "truth", "labels/GT=GT.mha"), "`CATEGORY/ENTRY=PATTERN` must be paths below the root"),
+        (("create", "x.hdf", "truth", GT), "mia: create: `dataset` must end in .h5"),
+        (
+            ("create", "x.h5", "truth", GT, "--column", "numerical/AGE=age"),
+            "create: `--table` must be given with `--column`",
+        ),
         (
             ("create", "x.h5", "truth", GT, "--table", "table.csv", "--column", "n/A=years"),
-            "`--column` must name columns",
+            "create: `--column` must name columns",
         ),
         (("create", "x.h5", "truth", GT, "--jobs", "0"), "argument --jobs: '0' is not a whole number above 0"),
         (("create", "x.h5", "truth", GT, "--jobs", "two"), "argument --jobs: 'two' is not a whole number above 0"),
@@ -154,11 +167,14 @@ def test_the_subject_of_an_error_is_named(cohort, capsys):
             ("create", "x.h5", "truth", GT, "--table", "table.csv", "--column", "n/A=age", "--column", "n/A=sex"),
             "create: `n/A` must be given once; got age and sex.",
         ),
-        (("info", "table.csv"), "table.csv"),
+        (("info", "table.csv"), "mia: info: `dataset` must name a complete, well-formed dataset; got "),
         (("verify", "nothing.h5"), "nothing.h5"),
-        (("metrics", "hausdorf"), "nearest are HDRFDST"),
-        (("demo", "--output", "/nowhere/at/all"), "the folder /nowhere/at does not exist"),
-        (("demo", "--seed", "-1"), "`--seed` must be at least 0; got -1"),
+        (
+            ("metrics", "hausdorf"),
+            "mia: metrics: `name` must be the name of a metric; got 'hausdorf'; the nearest are HDR",
+        ),
+        (("demo", "--output", "/nowhere/at/all"), "mia: demo: the folder /nowhere/at does not exist"),
+        (("demo", "--seed", "-1"), "mia: demo: `--seed` must be at least 0; got -1"),
         (("demo", "--seed", "x"), "invalid int value: 'x'"),
         (("demonstrate",), "invalid choice: 'demonstrate'"),
         ((), "required: COMMAND"),
@@ -177,7 +193,7 @@ def test_mistakes_are_one_sentence_and_wrong_usage(cohort, arguments, words, mon
     assert sorted(os.listdir(cohort)) == before
 
 
-def command(*arguments, **options):
+def command_of_its_own(*arguments, **options):
     """Run the installed command in a process of its own."""
     return subprocess.run(
         [sys.executable, "-m", "mia_functional", *arguments],
@@ -189,7 +205,7 @@ def command(*arguments, **options):
 
 
 def test_the_module_is_the_command_and_tells_its_version():
-    assert command("--version").stdout == f"mia_functional {mia.__version__}\n"
+    assert command_of_its_own("--version").stdout == f"mia_functional {mia.__version__}\n"
 
 
 def test_a_reader_that_stops_early_is_no_error():
@@ -197,6 +213,18 @@ def test_a_reader_that_stops_early_is_no_error():
     outcome = subprocess.run(["bash", "-o", "pipefail", "-c", code], capture_output=True, encoding="utf-8", check=False)
     assert outcome.returncode == 0
     assert outcome.stderr == ""
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.name)
+def test_every_option_is_explained(command, capsys):
+    with pytest.raises(SystemExit) as stop:
+        cli.main([command.name, "--help"])
+    assert stop.value.code == 0
+    text = capsys.readouterr().out
+    assert " ".join(text.split()).find(f"{command.summary[0].upper()}{command.summary[1:]}.") > 0
+    for name, settings in command.options.items():
+        assert settings["help"]
+        assert (settings.get("metavar") or name) in text
 
 
 def test_help_needs_none_of_the_heavy_packages():

@@ -1,6 +1,7 @@
 """The demo: the files that are promised, numbers that are computed, nothing half-written."""
 
 import csv
+import importlib.util
 import os
 import subprocess
 import sys
@@ -11,6 +12,7 @@ import SimpleITK
 
 import mia_functional as mia
 from mia_functional import phantoms
+from mia_functional.demo import cohort, experiment
 
 COMMAND = [sys.executable, "-m", "mia_functional"]
 
@@ -34,6 +36,7 @@ def rows(folder, name):
         return list(csv.DictReader(stream, delimiter=";"))
 
 
+@pytest.mark.slow
 def test_it_runs_to_the_end_and_says_where_everything_is(demo):
     outcome, folder = demo
     assert outcome.returncode == 0, outcome.stderr
@@ -45,6 +48,7 @@ def test_it_runs_to_the_end_and_says_where_everything_is(demo):
     assert "Training" not in outcome.stdout
 
 
+@pytest.mark.slow
 def test_the_tables_hold_four_subjects_by_all_labels_and_their_statistics(demo):
     _, folder = demo
     table = rows(folder, "results.csv")
@@ -58,6 +62,7 @@ def test_the_tables_hold_four_subjects_by_all_labels_and_their_statistics(demo):
         assert float(row["VALUE"]) == pytest.approx(expected, rel=1e-12)
 
 
+@pytest.mark.slow
 def test_the_predictions_lie_on_the_images_and_give_the_numbers(demo):
     _, folder = demo
     table = rows(folder, "results.csv")
@@ -81,6 +86,7 @@ def test_the_predictions_lie_on_the_images_and_give_the_numbers(demo):
             assert 0.5 < float(found["DICE"]) < 1
 
 
+@pytest.mark.slow
 def test_the_dataset_is_that_of_the_paper(demo):
     _, folder = demo
     data = mia.dataset.open(folder / "dataset.h5")
@@ -93,6 +99,47 @@ def test_the_dataset_is_that_of_the_paper(demo):
     assert mia.dataset.read(data, "Subject_2", "gender")[0] in ("female", "male")
 
 
+@pytest.fixture
+def small(monkeypatch):
+    """Make the demo one of two subjects with few voxels, which takes a second; it misses the small structures."""
+    monkeypatch.setattr(cohort, "_SUBJECTS", 2)
+    monkeypatch.setattr(cohort, "_SHAPE", (24, 29, 24))
+    monkeypatch.setattr(cohort, "_SPACING", (6.0, 6.0, 6.0))
+    monkeypatch.setattr(experiment, "_PATCH", (12, 15, 12))
+    monkeypatch.setattr(experiment, "_STEP", (12, 14, 12))
+
+
+def no_stages(_title):
+    """Return a progress function that shows nothing."""
+    return lambda _done, _total, _name: None
+
+
+@pytest.mark.usefixtures("small")
+def test_a_small_demo_repeats_with_its_seed_and_is_replaced_with_force(tmp_path, monkeypatch):
+    first = mia.demo.run(tmp_path / "out", progress=no_stages)
+    assert first.folder == tmp_path / "out"
+    assert set(first.files) == set(os.listdir(tmp_path / "out")) == set(experiment._FILES)
+    find = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "matplotlib" else find(name))
+    again = mia.demo.run(tmp_path / "again", progress=no_stages)
+    assert set(first.files) - set(again.files) == {"overlay.png"}
+    assert (tmp_path / "again" / "results.csv").read_bytes() == (tmp_path / "out" / "results.csv").read_bytes()
+    with pytest.raises(FileExistsError, match=r"^run: .* choose another `folder`, or `force=True` to replace it\.$"):
+        mia.demo.run(tmp_path / "out", seed=1, progress=no_stages)
+    (tmp_path / "out" / "statistics.csv").write_text("old")
+    other = mia.demo.run(tmp_path / "out", seed=1, force=True, progress=no_stages)
+    assert sorted(os.listdir(tmp_path)) == ["again", "out"]
+    assert (tmp_path / "out" / "statistics.csv").read_text() != "old"
+    for name in first.results[0].subject, first.results[-1].subject:
+        one, two = (
+            [row.value for row in mia.evaluation.select_rows(outcome.results, subject=name, metric="DICE")][:2]
+            for outcome in (first, other)
+        )
+        assert min(one + two) > 0.3
+        assert not set(one) & set(two)
+
+
+@pytest.mark.full
 def test_the_same_seed_gives_the_same_numbers_and_without_matplotlib_there_is_no_picture(demo, tmp_path):
     _, folder = demo
     hide = (
@@ -107,26 +154,31 @@ def test_the_same_seed_gives_the_same_numbers_and_without_matplotlib_there_is_no
     assert (tmp_path / "out" / "results.csv").read_bytes() == (folder / "results.csv").read_bytes()
 
 
+@pytest.mark.full
 def test_an_earlier_demo_is_replaced_with_force_and_another_seed_gives_other_numbers(demo, tmp_path):
     _, folder = demo
-    place = tmp_path / "out"
-    (place / "predictions").mkdir(parents=True)
-    (place / "results.csv").write_text("old")
-    assert run("demo", "--output", place, "--force", "--seed", 1).returncode == 0
+    target = tmp_path / "out"
+    (target / "predictions").mkdir(parents=True)
+    (target / "results.csv").write_text("old")
+    assert run("demo", "--output", target, "--force", "--seed", 1).returncode == 0
     assert os.listdir(tmp_path) == ["out"]
     first, second = (
-        [row[name] for row in rows(where, "results.csv") for name in ("DICE", "VOLSMTY")] for where in (folder, place)
+        [row[name] for row in rows(where, "results.csv") for name in ("DICE", "VOLSMTY")] for where in (folder, target)
     )
     assert len(first) == len(second) == 40
     assert sum(one == other for one, other in zip(first, second, strict=True)) <= 2
 
 
+@pytest.mark.slow
 def test_an_output_that_exists_is_kept_unless_forced(demo, tmp_path):
     _, folder = demo
     before = (folder / "results.csv").stat().st_mtime_ns
     refused = run("demo", "--output", folder)
     assert refused.returncode == 2
-    assert refused.stderr == f"mia: demo: {folder} exists already; choose another --output, or --force to replace it.\n"
+    assert (
+        refused.stderr
+        == f"mia: demo: {folder} exists already; choose another `--output`, or `--force` to replace it.\n"
+    )
     assert (folder / "results.csv").stat().st_mtime_ns == before
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.txt").write_text("years of work")
@@ -136,6 +188,7 @@ def test_an_output_that_exists_is_kept_unless_forced(demo, tmp_path):
     assert (tmp_path / "mine" / "thesis.txt").read_text() == "years of work"
 
 
+@pytest.mark.slow
 def test_a_full_disk_is_one_sentence_and_leaves_nothing(tmp_path):
     limited = (
         "import resource, signal, sys; signal.signal(signal.SIGXFSZ, signal.SIG_IGN);"

@@ -1,16 +1,34 @@
 """The help for users' own tests: strategies make what they say, right metrics pass, and each planted bug is found."""
 
+import functools
 import sys
+from types import SimpleNamespace
 
+import hypothesis
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from mia_functional import testing
+from mia_functional._core import optional
 from mia_functional.metrics import dice, find
 
 SENSITIVITY, HAUSDORFF = find("SNSVTY"), find("HDRFDST")
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (lambda: testing.masks(dimensions=(0, 3)), "masks: `dimensions` must be at least 1"),
+        (lambda: testing.mask_pairs(largest=0), "mask_pairs: `largest` must be at least 1"),
+        (lambda: testing.label_maps(labels=(-1,)), "label_maps: `labels` must be at least 0"),
+        (lambda: testing.spacings(1.5), "spacings: `ndim` must be a whole number"),
+    ],
+)
+def test_mistakes_are_one_sentence(call, words):
+    with pytest.raises((TypeError, ValueError), match=f"^{words}"):
+        call()
 
 
 @given(testing.masks(dimensions=(2, 3), largest=4), testing.mask_pairs(shape=(2, 3)), testing.spacings(3))
@@ -71,6 +89,17 @@ BUGS = {
 }
 
 
+@pytest.fixture(params=[False, pytest.param(True, marks=pytest.mark.full)], ids=["found", "shrunk"])
+def shrinking(request, monkeypatch):
+    """Let Hypothesis stop at the first offender, which takes a tenth of the time, or look for the smallest one."""
+    if not request.param:
+        settings = functools.partial(hypothesis.settings, phases=[hypothesis.Phase.generate])
+        hasty, require = SimpleNamespace(given=hypothesis.given, settings=settings), optional.require
+        monkeypatch.setattr(optional, "require", lambda name: hasty if name == "hypothesis" else require(name))
+    return request.param
+
+
+@pytest.mark.usefixtures("shrinking")
 @pytest.mark.parametrize("law", BUGS)
 def test_every_planted_bug_is_found(law):
     function, options = BUGS[law]
@@ -78,10 +107,11 @@ def test_every_planted_bug_is_found(law):
         testing.check_metric(function, **options)
 
 
+@pytest.mark.usefixtures("shrinking")
 def test_a_distance_that_mixes_up_the_axes_of_the_spacing_is_found():
     def distance(prediction, reference, *, spacing):
-        found = np.argwhere(prediction ^ reference)
-        return float((found[:, -1] * spacing[0]).max()) if len(found) else 0.0
+        wrong = np.argwhere(prediction ^ reference)
+        return float((wrong[:, -1] * spacing[0]).max()) if len(wrong) else 0.0
 
     with pytest.raises(AssertionError, match="must change nothing"):
         testing.check_metric(distance, limits=(0, np.inf), best=0.0, spacing=True)

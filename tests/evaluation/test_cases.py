@@ -3,6 +3,7 @@
 import dataclasses
 import functools
 import math
+import re
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from multiprocessing import get_context
 
@@ -10,7 +11,7 @@ import numpy as np
 import pytest
 
 from mia_functional import metrics as m
-from mia_functional.evaluation import Case, evaluate, evaluate_many
+from mia_functional.evaluation import Case, evaluate, evaluate_folders, evaluate_many
 
 REFERENCE = np.zeros((6, 7, 8), dtype=np.uint8)
 REFERENCE[1:4, 1:4, 1:4] = 1
@@ -97,7 +98,7 @@ def test_masks_and_images_need_no_labels():
 CASES = [Case(f"Subject_{number}", np.roll(REFERENCE, number, axis=1), REFERENCE, SPACING) for number in range(12)]
 
 
-@pytest.mark.parametrize("pool", [None, ThreadPoolExecutor, ProcessPoolExecutor])
+@pytest.mark.parametrize("pool", [None, ThreadPoolExecutor, pytest.param(ProcessPoolExecutor, marks=pytest.mark.slow)])
 def test_any_executor_gives_the_same_rows_in_order(pool):
     seen = []
     options = {"metrics": ("DICE", "HDRFDST95"), "labels": LABELS, "progress": lambda *step: seen.append(step)}
@@ -141,29 +142,52 @@ def test_a_case_that_fails_does_not_stop_the_others():
     cases = [CASES[0], Case("short", PREDICTION[1:], REFERENCE, SPACING), Case("free", PREDICTION, REFERENCE), CASES[1]]
     results = evaluate_many(cases, metrics=("DICE", "HDRFDST"), labels=(1, 2))
     assert [failure.subject for failure in results.failures] == ["short", "free"]
-    assert "must have the shape of the reference, (6, 7, 8); got (5, 7, 8)" in results.failures[0].message
-    assert "`spacing` must be given in millimetres for HDRFDST; got none" in results.failures[1].message
+    shape, spacing = (failure.message for failure in results.failures)
+    assert shape == "evaluate_many: `prediction` must have the shape of the reference, (6, 7, 8); got (5, 7, 8)."
+    assert spacing == "evaluate_many: `spacing` must be given in millimetres for HDRFDST; got none."
     assert {row.subject for row in results} == {"Subject_0", "Subject_1"}
 
 
 @pytest.mark.parametrize(
     ("options", "error", "words"),
     [
-        ({"metrics": ["HDRFDTS95"]}, ValueError, "HDRFDST"),
+        ({"metrics": ["HDRFDTS95"]}, ValueError, "`metrics` must be the name of a metric; got 'HDRFDTS95'; .* HDRFDST"),
+        ({"metrics": [5]}, TypeError, "`metrics` must be the name of a metric; got 5"),
         ({"metrics": "DICE"}, TypeError, "`metrics` must be a sequence of metrics; got 'DICE'"),
-        ({"metrics": []}, ValueError, "at least one metric"),
-        ({"metrics": ["DICE", "dsc"]}, ValueError, "none of them twice"),
+        ({"metrics": []}, ValueError, "`metrics` must name at least one metric"),
+        ({"metrics": ["DICE", "dsc"]}, ValueError, "`metrics` must name .*, and none of them twice"),
         ({"metrics": ["HDRFDST"]}, ValueError, "`spacing` must be given in millimetres for HDRFDST"),
+        ({"metrics": ["PREDVOL"]}, ValueError, "`spacing` must be given in millimetres for PREDVOL"),
         ({"metrics": ["HDRFDST"], "spacing": (1.0, 1.0)}, ValueError, "spacing has 2 entries, array has 3 axes"),
-        ({"metrics": ["MSE"]}, ValueError, "`labels` must be left out for MSE"),
-        ({"metrics": ["DICE"], "labels": {"liver": 1}}, TypeError, "labels"),
+        ({"metrics": ["MSE"]}, ValueError, "`labels` must be None for MSE"),
+        ({"metrics": ["DICE"], "labels": {"liver": 1}}, TypeError, "`labels` must be"),
+        ({"metrics": ["DICE"], "labels": 1}, TypeError, "`labels` must map labels to names, or be several labels"),
     ],
 )
-def test_mistakes_are_one_sentence(options, error, words):
-    with pytest.raises(error, match=words):
-        evaluate(PREDICTION, REFERENCE, **{"labels": LABELS, **options})
+def test_mistakes_are_one_sentence_of_the_function_that_was_called(options, error, words, tmp_path):
+    options = {"labels": LABELS, **options}
+    with pytest.raises(error, match=f"^evaluate: {words}"):
+        evaluate(PREDICTION, REFERENCE, **options)
+    case = Case("A", PREDICTION, REFERENCE, options.pop("spacing", None))
+    try:
+        (failure,) = evaluate_many([case], **options).failures
+        message = failure.message
+    except error as mistake:
+        message = str(mistake)
+        with pytest.raises(error, match=f"^evaluate_folders: {words}"):
+            evaluate_folders(tmp_path, tmp_path, **options)
+    assert re.match(f"evaluate_many: {words}", message)
 
 
 def test_a_subject_that_occurs_twice_is_refused():
-    with pytest.raises(ValueError, match="every subject, label and metric once"):
+    words = "^evaluate_many: `cases` must have every subject, label and metric once"
+    with pytest.raises(ValueError, match=words):
         evaluate_many([CASES[0], CASES[0]], metrics=["DICE"], labels=(1,))
+
+
+def test_cases_of_another_kind_are_named():
+    with pytest.raises(TypeError, match=r"^evaluate_many: `cases` must be several `Case`; got 5"):
+        evaluate_many(5, metrics=["DICE"])
+    results = evaluate_many([(PREDICTION, REFERENCE), CASES[0]], metrics=["DICE"], labels=(1,))
+    assert results.failures[0].message == "evaluate_many: `cases` must be several `Case`; got tuple among them."
+    assert len(results) == 1

@@ -1,0 +1,56 @@
+"""Folders: files are paired by subject, grids have to agree, and what is missing or damaged fails alone."""
+
+import numpy as np
+import pytest
+
+from mia_functional import images
+from mia_functional.evaluation import evaluate_folders
+from mia_functional.geometry import Geometry
+
+GRID = Geometry(shape=(5, 6, 7), spacing=(2.0, 1.0, 0.5))
+REFERENCE = np.zeros(GRID.shape, dtype=np.uint8)
+REFERENCE[1:4, 1:4, 1:4] = 1
+
+
+@pytest.fixture
+def folders(tmp_path):
+    """A is right, B lies on another grid, C is damaged, D has no prediction and E no reference."""
+    for folder in ("found", "truth"):
+        (tmp_path / folder).mkdir()
+    for name in "ABCD":
+        images.write(tmp_path / "truth" / f"{name}_GT.mha", REFERENCE, GRID)
+    images.write(tmp_path / "found" / "A.nii.gz", REFERENCE, GRID)
+    images.write(tmp_path / "found" / "B.mha", REFERENCE, Geometry(shape=GRID.shape, spacing=(2.0, 1.0, 1.0)))
+    (tmp_path / "found" / "C.mha").write_bytes(b"no image")
+    images.write(tmp_path / "found" / "E.mha", REFERENCE, GRID)
+    return tmp_path
+
+
+def test_files_are_paired_by_subject_and_what_fails_fails_alone(folders):
+    steps = []
+    results = evaluate_folders(
+        folders / "found", folders / "truth" / "{subject}_GT.mha", metrics=["DICE", "HDRFDST"], labels={1: "cube"},
+        progress=lambda *step: steps.append(step),
+    )  # fmt: skip
+    assert [(row.subject, row.label, row.metric, row.value) for row in results] == [
+        ("A", "cube", "DICE", 1), ("A", "cube", "HDRFDST", 0),
+    ]  # fmt: skip
+    assert steps == [(number, 5, name) for number, name in enumerate("ABCDE", start=1)]
+    messages = {failure.subject: failure.message for failure in results.failures}
+    assert list(messages) == ["B", "C", "D", "E"]
+    assert messages["B"] == (
+        f"evaluate_folders: `predictions` must lie on the grid of the reference, {folders / 'truth' / 'B_GT.mha'}; "
+        "got spacing (2.0, 1.0, 1.0) and (2.0, 1.0, 0.5)."
+    )
+    assert messages["C"].startswith(
+        "evaluate_folders: `predictions` must name a complete, well-formed image file; got "
+    )
+    assert messages["D"] == "evaluate_folders: there is no prediction for D."
+    assert messages["E"] == "evaluate_folders: there is no reference for E."
+
+
+def test_folders_without_files_are_named(folders):
+    with pytest.raises(FileNotFoundError, match=r"^evaluate_folders: `predictions` must be a folder; got .*nowhere"):
+        evaluate_folders(folders / "nowhere", folders / "truth", metrics=["DICE"])
+    with pytest.raises(ValueError, match=r"^evaluate_folders: `references` must hold files that match \{subject\}.nii"):
+        evaluate_folders(folders / "found", folders / "truth" / "{subject}.nii", metrics=["DICE"])

@@ -1,0 +1,164 @@
+"""CSV files: all digits, no formulas, complete or absent; what was written comes back, and pymia's tables are read."""
+
+import csv
+import io
+import math
+import os
+import resource
+import subprocess
+import sys
+
+import numpy as np
+import pandas
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mia_functional.analysis import summarize
+from mia_functional.evaluation import Result, Results, select_rows
+from mia_functional.reporting import long_table, read_csv, render_csv, write_csv
+
+from .results import TABLE, row
+
+WRITTEN = Results(
+    rows=(
+        Result(subject="A", label="liver", metric="DICE", value=1 / 3),
+        Result(
+            subject="A", label="liver", metric="HDRFDST95", value=math.inf, unit="mm", convention="surfels", reason="r"
+        ),
+        Result(subject="=B", label="liver", metric="DICE", value=-0.0),
+        Result(subject="=B", label="liver", metric="HDRFDST95", value=1e-300, unit="mm", convention="surfels"),
+    )
+)
+
+
+def test_a_wide_csv_has_a_row_per_subject_and_label_and_all_digits():
+    lines = render_csv(TABLE).splitlines()
+    assert lines[0] == "SUBJECT;LABEL;DICE;HDRFDST95;REASON"
+    assert lines[1] == "Subject_2;liver;0.5;3.25;"
+    assert lines[2] == f"Subject_2;tumour;{1 / 3!r};12.0;"
+    assert lines[4] == "Subject_10;tumour;nan;inf;empty in the prediction and the reference"
+    assert render_csv(select_rows(TABLE, subject="Subject_2")).splitlines()[0] == "SUBJECT;LABEL;DICE;HDRFDST95"
+
+
+def test_a_long_csv_tells_all():
+    found = pandas.read_csv(io.StringIO(render_csv(TABLE, layout=long_table, delimiter=",")))
+    assert list(found) == ["SUBJECT", "LABEL", "METRIC", "VALUE", "UNIT", "CONVENTION", "REASON"]
+    np.testing.assert_array_equal(found["VALUE"], [entry.value for entry in TABLE])
+
+
+@given(st.floats(allow_nan=False))
+def test_numbers_survive_the_file(value):
+    text = render_csv(Results(rows=(row("A", "x", "DICE", value),)))
+    assert float(list(csv.reader(io.StringIO(text), delimiter=";"))[1][2]) == value
+
+
+def test_a_value_that_is_missing_is_not_a_number():
+    partial = Results(rows=TABLE.rows[:3])
+    assert render_csv(partial).splitlines()[2].endswith(";n/a")
+
+
+@pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@SUM", "|x", "%x", " =1", "\u00a0=1", "\uff1d1"])
+def test_no_text_becomes_a_formula(text):
+    written = render_csv(Results(rows=(row(text, "x", "DICE", -1.5),)))
+    cells = list(csv.reader(io.StringIO(written), delimiter=";"))[1]
+    assert cells == [f"'{text}", "x", "-1.5"]
+
+
+@pytest.mark.parametrize("text", ["a\nb", "a\tb", "\x1b[31m", "\r=1", "\ufeff=1"])
+def test_control_characters_are_refused(text):
+    with pytest.raises(ValueError, match="printable text"):
+        render_csv(Results(rows=(row("A", text, "DICE", 1.0),)))
+
+
+def test_statistics_are_written_by_the_same_function(tmp_path):
+    entries = summarize(select_rows(TABLE, label="liver"))
+    write_csv(tmp_path / "statistics.csv", entries)
+    found = pandas.read_csv(tmp_path / "statistics.csv", sep=";")
+    assert list(found) == ["LABEL", "METRIC", "STATISTIC", "VALUE", "N", "UNDEFINED", "INFINITE"]
+    assert found["VALUE"].tolist() == [entry.value for entry in entries]
+
+
+def test_a_file_is_complete_or_absent(tmp_path):
+    path = tmp_path / "results.csv"
+    write_csv(path, TABLE)
+    assert path.read_text() == render_csv(TABLE)
+    with pytest.raises(FileExistsError, match=r"results\.csv exists already"):
+        write_csv(path, TABLE)
+    write_csv(path, select_rows(TABLE, label="liver"), overwrite=True)
+    assert len(path.read_text().splitlines()) == 3
+    with pytest.raises(FileNotFoundError, match="does not exist"):
+        write_csv(tmp_path / "nowhere" / "results.csv", TABLE)
+    with pytest.raises(ValueError, match="printable"):
+        write_csv(tmp_path / "bad.csv", Results(rows=(row("a\n", "x", "DICE", 1.0),)))
+    assert os.listdir(tmp_path) == ["results.csv"]
+
+
+def test_a_full_disk_is_an_error_and_leaves_nothing(tmp_path):
+    code = (
+        "import resource, signal; signal.signal(signal.SIGXFSZ, signal.SIG_IGN);"
+        "from mia_functional.evaluation import *; from mia_functional.reporting import *;"
+        "rows = tuple(Result(subject=f'S{n}', label='x', metric='DICE', value=0.1) for n in range(2000));"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096));"
+        f"write_csv({str(tmp_path / 'results.csv')!r}, Results(rows=rows))"
+    )
+    assert hasattr(resource, "RLIMIT_FSIZE")
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, encoding="utf-8", check=False)
+    assert run.returncode == 1
+    assert "OSError" in run.stderr
+    assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.parametrize("delimiter", [";", ",", "\t"])
+def test_a_long_table_comes_back_as_it_was(tmp_path, delimiter):
+    write_csv(tmp_path / "x.csv", WRITTEN, layout=long_table, delimiter=delimiter)
+    assert read_csv(tmp_path / "x.csv") == WRITTEN
+
+
+def test_a_wide_table_comes_back_but_for_units_and_conventions(tmp_path):
+    write_csv(tmp_path / "x.csv", WRITTEN)
+    again = read_csv(tmp_path / "x.csv")
+    fields = ("subject", "label", "metric", "value", "reason")
+    assert [[getattr(row, name) for name in fields] for row in again] == [
+        [getattr(row, name) for name in fields] for row in WRITTEN
+    ]
+
+
+def test_a_table_of_pymia_is_read(tmp_path):
+    (tmp_path / "x.csv").write_text("SUBJECT;LABEL;DICE;HDRFDST\nA;liver;0.5;inf\nA;tumour;n/a;nan\n")
+    rows = list(read_csv(tmp_path / "x.csv"))
+    assert [(row.label, row.metric) for row in rows] == [("liver", "DICE"), ("liver", "HDRFDST"), ("tumour", "HDRFDST")]
+    assert math.isinf(rows[1].value)
+    assert math.isnan(rows[2].value)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("", "a table with SUBJECT, LABEL and metrics"),
+        ("NAME;AGE\nA;3\n", "a table with SUBJECT, LABEL and metrics"),
+        ("SUBJECT;LABEL;DICE\nA;liver\n", "a table with SUBJECT, LABEL and metrics"),
+        ("SUBJECT;LABEL;DICE\nA;liver;0.5\nB;liver;high\n", "hold numbers; got 'high' in line 3"),
+    ],
+)
+def test_what_is_no_table_is_refused(tmp_path, text, words):
+    (tmp_path / "x.csv").write_text(text)
+    with pytest.raises(ValueError, match=words):
+        read_csv(tmp_path / "x.csv")
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "words"),
+    [
+        (lambda: render_csv(TABLE, delimiter=";;"), ValueError, "render_csv: `delimiter` must be one character"),
+        (
+            lambda: render_csv([1]),
+            TypeError,
+            "render_csv: `data` must be results, or what `summarize` returns; got list",
+        ),
+        (lambda: write_csv("x.csv", (1,)), TypeError, "write_csv: `data` must be results, or what"),
+    ],
+)
+def test_mistakes_are_one_sentence(call, error, words):
+    with pytest.raises(error, match=words):
+        call()

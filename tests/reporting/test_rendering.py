@@ -1,0 +1,48 @@
+"""Tables for people: aligned, rounded, the same numbers on the console and in Markdown."""
+
+import pytest
+
+from mia_functional.analysis import summarize
+from mia_functional.evaluation import Results, select_rows
+from mia_functional.reporting import render_console, render_markdown
+
+from .results import TABLE, row
+
+
+def test_the_console_table_is_aligned_and_rounded():
+    assert render_console(TABLE, precision=2).splitlines() == [
+        "SUBJECT     LABEL   DICE  HDRFDST95  REASON",
+        "----------  ------  ----  ---------  -----------------------------------------",
+        "Subject_2   liver   0.50       3.25",
+        "Subject_2   tumour  0.33      12.00",
+        "Subject_10  liver   0.90       1.00",
+        "Subject_10  tumour   nan        inf  empty in the prediction and the reference",
+    ]
+
+
+def test_markdown():
+    text = render_markdown(select_rows(TABLE, subject="Subject_2", label="liver"), precision=1)
+    assert text == "| SUBJECT | LABEL | DICE | HDRFDST95 |\n|---|---|---:|---:|\n| Subject_2 | liver | 0.5 | 3.2 |"
+    assert "a\\|b" in render_markdown(Results(rows=(row("a|b", "", "DICE", 1.0),)))
+
+
+def test_the_summary_table_is_that_of_statistics():
+    entries = summarize(select_rows(TABLE, label="liver"))
+    assert render_console(entries).splitlines() == [
+        "LABEL  METRIC      MEAN    STD  N",
+        "-----  ---------  -----  -----  -",
+        "liver  DICE       0.700  0.200  2",
+        "liver  HDRFDST95  2.125  1.125  2",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "words"),
+    [
+        (lambda: render_console(TABLE, precision=-1), ValueError, "render_console: `precision` must be at least 0"),
+        (lambda: render_markdown({}), TypeError, "render_markdown: `data` must be results"),
+    ],
+)
+def test_mistakes_are_one_sentence(call, error, words):
+    with pytest.raises(error, match=words):
+        call()
