@@ -26,7 +26,7 @@ from mia_functional import (
 from mia_functional._core import checks
 from mia_functional.demo.classifier import CONTEXT, Network, balanced_voxels, forward, patch_features, train
 from mia_functional.demo.cohort import find_cohort, write_cohort
-from mia_functional.typing import HostArray, Progress, Shape
+from mia_functional.typing import Array, HostArray, Progress, Shape
 
 __all__ = ["Outcome", "run"]
 
@@ -159,12 +159,13 @@ def _segment(data: dataset.Dataset, subject: str, network: Network) -> HostArray
     patches = (forward(network, patch_features(sample))[1].reshape(*_PATCH, _CLASSES) for sample in samples)
     indices = indexing.patches(shape, _PATCH, step=_STEP)
     probabilities = assembly.assemble(patches, indices, shape, window=assembly.gaussian)
-    return _array.to_numpy(probabilities).argmax(axis=-1).astype(np.uint8)
+    label_map: HostArray = _array.to_numpy(probabilities).argmax(axis=-1).astype(np.uint8)
+    return label_map
 
 
-def _draw(path: Path, data: dataset.Dataset, subject: str, prediction: HostArray, reference: HostArray) -> None:
+def _draw(path: Path, data: dataset.Dataset, subject: str, prediction: Array, reference: Array) -> None:
     """Draw the prediction over a slice of the T1, where most of the small structures are."""
-    small = np.isin(reference, list(phantoms.LABELS)[2:])
+    small = np.isin(_array.to_numpy(reference), list(phantoms.LABELS)[2:])
     middle = int(np.argmax(small.sum(axis=(1, 2))))
     t1 = dataset.read(data, subject, "images", index=(middle,), entries="T1")
     spacing = dataset.geometry(data, subject).spacing[1:]

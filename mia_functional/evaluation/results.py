@@ -1,11 +1,10 @@
 """Results of an evaluation as one immutable, long table: a row per subject, label and metric."""
 
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
 from dataclasses import dataclass
 
 from mia_functional._core import checks
-from mia_functional.metrics import find
+from mia_functional.metrics.table import canonical_abbreviation
 
 __all__ = ["Failure", "Result", "Results", "concatenate", "select_rows"]
 
@@ -136,11 +135,10 @@ def select_rows(
         if value is None:
             continue
         present = tuple(dict.fromkeys(getattr(row, field) for row in results.rows))
-        if field == "metric" and value not in present:
-            # Tables may hold metrics of the user's own, which the table of metrics does not know.
-            with suppress(TypeError, ValueError):
-                value = find(value).abbreviation
-        if value not in present:
+        name = canonical_abbreviation(value) if field == "metric" and isinstance(value, str) else value
+        # What stands in the table comes first: a metric of the user's own may be called as an alias of another.
+        name = value if value in present else name
+        if name not in present:
             checks.invalid_value("select_rows", field, f"be one of {', '.join(present)}", repr(value))
-        rows = tuple(row for row in rows if getattr(row, field) == value)
+        rows = tuple(row for row in rows if getattr(row, field) == name)
     return Results(rows=rows, failures=results.failures)
