@@ -107,7 +107,7 @@ def detached(path: Path) -> list[Path]:
     if not path.name.lower().endswith(DETACHED):
         return []
     try:
-        data = formats.parse(path).data
+        data = formats.parse_header(path).data
     except (OSError, ValueError):
         return []
     return [] if data == path else [data]

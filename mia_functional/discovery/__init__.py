@@ -5,3 +5,5 @@ from mia_functional.discovery.patterns import discover
 from mia_functional.discovery.records import Entry, Subject
 
 __all__ = ["Entry", "Subject", "discover", "discover_bids", "discover_decathlon", "discover_nnunet", "discover_table"]
+
+__dir__ = __all__.copy  # dir() shows what users may touch

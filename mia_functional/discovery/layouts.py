@@ -6,19 +6,22 @@ import re
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from mia_functional._core import checks
-from mia_functional.discovery.patterns import checked_file, is_hidden, places_of
+from mia_functional.discovery.patterns import existing_folder, is_hidden, only_file
 from mia_functional.discovery.records import Entry, Subject
-from mia_functional.discovery.tables import Columns, natural, table_rows, values
+from mia_functional.discovery.tables import ByEntry, flat_entries, natural_key, table_entries, table_rows
+
+__all__ = ["discover_bids", "discover_decathlon", "discover_nnunet", "discover_table"]
 
 
+@checks.speaking_for("discover_table", "discover", patterns="paths")
 def discover_table(
     table: str | os.PathLike[str],
     *,
-    paths: Columns,
-    columns: Columns | None = None,
+    paths: ByEntry,
+    columns: ByEntry | None = None,
     root: str | os.PathLike[str] | None = None,
 ) -> tuple[Subject, ...]:
     r"""Find the files of every subject in a table (manifest) that names them.
@@ -28,48 +31,45 @@ def discover_table(
         paths: For every category and entry the column with the paths: `{"images": {"T1": "t1_file"}}`.
         columns: For every category and entry the column with the value: `{"numerical": {"AGE": "age"}}`; see `discover`
             for which of them are numbers.
-        root: Where relative paths start; the folder of the table where left out.
+        root: Where relative paths start; the folder of the table by default.
 
     Returns:
         The subjects, in the order of the table.
 
     Raises:
         FileNotFoundError: The table or a file does not exist.
-        TypeError: Paths or columns are no text by category and entry.
+        TypeError: Paths or columns are not texts by category and entry.
         ValueError: The table has a subject twice, or lacks a column or a value.
 
     Example:
-        >>> import tempfile
-        >>> with tempfile.TemporaryDirectory() as folder:
-        ...     Path(folder, "a.nii").touch()
-        ...     _ = Path(folder, "cohort.csv").write_text("id,t1\nA,a.nii")
-        ...     discover_table(f"{folder}/cohort.csv", paths={"images": {"T1": "t1"}})[0].name
+        >>> (folder / "a.nii").touch()
+        >>> _ = (folder / "cohort.csv").write_text("id,t1\nA,a.nii")
+        >>> discover_table(folder / "cohort.csv", paths={"images": {"T1": "t1"}})[0].name
         'A'
     """
-    place = Path(table)
-    rows = table_rows(place)
-    folder = place.parent if root is None else Path(root)
-    texts = values(place, paths, list(rows), text=True)
-    rest = values(place, columns or {}, list(rows))
-    return tuple(
-        Subject(
-            name=name,
-            entries=(*(file_entry(e.category, e.name, folder / str(e.value)) for e in texts[name]), *rest[name]),
-        )
-        for name in rows
-    )
+    table = Path(table)
+    folder = table.parent if root is None else Path(root)
+    subjects = list(table_rows(table))
+    files = table_entries(table, paths, subjects, argument="paths", as_text=True)
+    values = table_entries(table, columns or {}, subjects)
+    cohort = []
+    for subject in subjects:
+        images = [_file_entry(cell.category, cell.name, folder / str(cell.value)) for cell in files[subject]]
+        cohort.append(Subject(name=subject, entries=(*images, *values[subject])))
+    return tuple(cohort)
 
 
+@checks.speaking_for("discover_bids", "discover", patterns="suffixes", table="participants.tsv")
 def discover_bids(
     root: str | os.PathLike[str],
-    suffixes: Columns,
+    suffixes: ByEntry,
     *,
-    columns: Columns | None = None,
+    columns: ByEntry | None = None,
 ) -> tuple[Subject, ...]:
     """Find the files of every subject, or of every session, of a BIDS dataset.
 
     Args:
-        root: The folder with `participants.tsv` and `sub-*`; that of derivatives is one too.
+        root: The folder with `participants.tsv` and `sub-*`; the folder of a derivative is one, too.
         suffixes: For every category and entry what the file names end in: `{"images": {"T1": "T1w"}}` finds
             `sub-*/[ses-*/]anat/*_T1w.nii.gz`; with more of the name (`space-MNI_T1w`) the choice is narrower.
         columns: For every category and entry the column of `participants.tsv`: `{"numerical": {"AGE": "age"}}`;
@@ -80,47 +80,42 @@ def discover_bids(
 
     Raises:
         FileNotFoundError: The folder does not exist, or `participants.tsv` is needed and missing.
-        TypeError: Suffixes or columns are no text by category and entry.
+        TypeError: Suffixes or columns are not texts by category and entry.
         ValueError: There are no subjects, or an entry of a subject is missing or there more than once (runs); hidden
-            files are left out.
+            files do not count.
 
     Example:
-        >>> import tempfile
-        >>> with tempfile.TemporaryDirectory() as folder:
-        ...     Path(folder, "sub-01", "anat").mkdir(parents=True)
-        ...     Path(folder, "sub-01", "anat", "sub-01_T1w.nii.gz").touch()
-        ...     discover_bids(folder, {"images": {"T1": "T1w"}})[0].name
+        >>> (folder / "sub-01" / "anat").mkdir(parents=True)
+        >>> (folder / "sub-01" / "anat" / "sub-01_T1w.nii.gz").touch()
+        >>> discover_bids(folder, {"images": {"T1": "T1w"}})[0].name
         'sub-01'
     """
-    folder = existing_folder("discover_bids", root)
-    places = places_of(suffixes, argument="suffixes")
-    sessions = [place for place in folder.glob("sub-*/ses-*") if place.is_dir()]
-    with_sessions = {place.parent for place in sessions}
-    homes = sessions + [place for place in folder.glob("sub-*") if place.is_dir() and place not in with_sessions]
+    folder = existing_folder(root)
+    flat = flat_entries("suffixes", suffixes, required=True)
+    sessions = [path for path in folder.glob("sub-*/ses-*") if path.is_dir()]
+    divided = {session.parent for session in sessions}
+    homes = sessions + [path for path in folder.glob("sub-*") if path.is_dir() and path not in divided]
     if not homes:
-        checks.invalid_value("discover_bids", "root", "hold folders `sub-*`", f"none in {folder}")
-    homes.sort(key=lambda place: natural(place.relative_to(folder).as_posix()))
-    people = [place.relative_to(folder).parts[0] for place in homes]
-    rows = values(folder / "participants.tsv", columns, sorted(set(people))) if columns else {}
-    return tuple(
-        Subject(
-            name="_".join(home.relative_to(folder).parts),
-            entries=(*(bids_entry(home, *place) for place in places), *rows.get(person, ())),
+        checks.invalid_value("discover", "root", "hold folders `sub-*`", f"none in {folder}")
+    homes.sort(key=lambda home: natural_key(home.relative_to(folder).as_posix()))
+    people = [home.relative_to(folder).parts[0] for home in homes]
+    # `participants.tsv` has a row per person; all sessions share its values.
+    values = table_entries(folder / "participants.tsv", columns, sorted(set(people))) if columns else {}
+    cohort = []
+    for home, person in zip(homes, people, strict=True):
+        entries = []
+        for category, name, suffix in flat:
+            matches = (path for ending in ("nii.gz", "nii") for path in home.glob(f"*/*_{suffix}.{ending}"))
+            files = sorted(path for path in matches if not is_hidden(path, home))
+            path = only_file("suffixes", files, f"{suffix} in {home}")
+            entries.append(Entry(category=category, name=name, path=path))
+        cohort.append(
+            Subject(name="_".join(home.relative_to(folder).parts), entries=(*entries, *values.get(person, ())))
         )
-        for home, person in zip(homes, people, strict=True)
-    )
+    return tuple(cohort)
 
 
-def bids_entry(home: Path, category: str, name: str, suffix: str) -> Entry:
-    """Return the one file of a BIDS subject or session with a suffix."""
-    there = (path for ending in ("nii.gz", "nii") for path in home.glob(f"*/*_{suffix}.{ending}"))
-    found = sorted(path for path in there if not is_hidden(path, home))
-    if len(found) != 1:
-        actual = f"{len(found)} for {suffix} in {home}" + (f": {', '.join(map(str, found))}" if found else "")
-        checks.invalid_value("discover_bids", "suffixes", "match one file of every subject", actual)
-    return file_entry(category, name, found[0])
-
-
+@checks.speaking_for("discover_decathlon", "discover", patterns="root")
 def discover_decathlon(root: str | os.PathLike[str], *, split: str = "training") -> tuple[Subject, ...]:
     """Find the cases of a task of the Medical Segmentation Decathlon, from its `dataset.json`.
 
@@ -136,30 +131,34 @@ def discover_decathlon(root: str | os.PathLike[str], *, split: str = "training")
         FileNotFoundError: `dataset.json` or a file is missing.
         ValueError: It is not of this layout, or names a file outside of the folder.
     """
-    folder = existing_folder("discover_decathlon", root)
-    cases = description_of(folder).get(split)
+    folder = existing_folder(root)
+    cases = _dataset_json(folder).get(split)
     if not isinstance(cases, list) or not cases:
-        checks.invalid_value(
-            "discover_decathlon", "split", "be training or test, with cases in dataset.json", repr(split)
-        )
+        checks.invalid_value("discover", "split", "be training or test, with cases in dataset.json", repr(split))
     subjects = []
     for case in cases:
+        # Cases of the test split have no label, and are the name of the image alone.
         files = {"image": case} if isinstance(case, str) else case
         if not isinstance(files, dict) or "image" not in files or not all(isinstance(f, str) for f in files.values()):
-            checks.invalid_value(
-                "discover_decathlon", "root", "hold a dataset.json that names the files of cases", case
-            )
-        entries = [file_entry("images", "IMAGE", inner(folder, files["image"]))]
-        if "label" in files:
-            entries.append(file_entry("labels", "GT", inner(folder, files["label"])))
-        subjects.append(Subject(name=stem(Path(files["image"]).name), entries=tuple(entries)))
+            _invalid_json("that names the files of cases", case)
+        entries = []
+        for key, category, name in (("image", "images", "IMAGE"), ("label", "labels", "GT")):
+            if key not in files:
+                continue
+            path = Path(files[key])
+            if path.is_absolute() or ".." in path.parts:
+                _invalid_json("that names files below it", path)
+            entries.append(_file_entry(category, name, folder / path))
+        stem = Path(files["image"]).name.removesuffix(".gz").rsplit(".", maxsplit=1)[0]
+        subjects.append(Subject(name=stem, entries=tuple(entries)))
     return tuple(subjects)
 
 
-NNUNET_SUFFIXES = {"training": "Tr", "test": "Ts"}
+_NNUNET_SPLITS = {"training": "Tr", "test": "Ts"}
 """How nnU-Net ends the names of the folders of a split."""
 
 
+@checks.speaking_for("discover_nnunet", "discover", patterns="root")
 def discover_nnunet(root: str | os.PathLike[str], *, split: str = "training") -> tuple[Subject, ...]:
     """Find the cases of a raw dataset of nnU-Net: `imagesTr/CASE_0000.nii.gz`, `labelsTr/CASE.nii.gz`.
 
@@ -175,90 +174,66 @@ def discover_nnunet(root: str | os.PathLike[str], *, split: str = "training") ->
         ValueError: It is not of this layout; there are no cases; two channels have one name, or a file, unless it is
             hidden, is of a channel that `dataset.json` does not name.
     """
-    folder = existing_folder("discover_nnunet", root)
-    checks.one_of("discover_nnunet", "split", split, tuple(NNUNET_SUFFIXES))
-    suffix = NNUNET_SUFFIXES[split]
-    facts = description_of(folder)
+    folder = existing_folder(root)
+    checks.one_of("discover", "split", split, tuple(_NNUNET_SPLITS))
+    channels, ending = _nnunet_channels(folder)
+    scans = folder / f"images{_NNUNET_SPLITS[split]}"
+    expression = re.compile(rf"(?P<case>.+)_(?P<channel>[0-9]{{4}}){re.escape(ending)}")
+    files = [path for path in sorted(scans.glob(f"*{ending}")) if not is_hidden(path, scans)]
+    matches = [match for match in (expression.fullmatch(path.name) for path in files) if match is not None]
+    if not matches:
+        checks.invalid_value("discover", "split", f"name a folder of cases, {scans.name}", f"none in {folder}")
+    unnamed = [match[0] for match in matches if int(match["channel"]) not in channels]
+    if unnamed:
+        actual = f"none for {', '.join(unnamed[:5])} in {folder / 'dataset.json'}"
+        _invalid_json("that names the channels of all files", actual)
+    subjects = []
+    for case in sorted({match["case"] for match in matches}, key=natural_key):
+        entries = [
+            _file_entry("images", name, scans / f"{case}_{channel:04}{ending}") for channel, name in channels.items()
+        ]
+        label = folder / f"labels{_NNUNET_SPLITS[split]}" / f"{case}{ending}"
+        if split == "training" or label.exists():
+            entries.append(_file_entry("labels", "GT", label))
+        subjects.append(Subject(name=case, entries=tuple(entries)))
+    return tuple(subjects)
+
+
+def _nnunet_channels(folder: Path) -> tuple[dict[int, str], str]:
+    """Return the names of the channels by their number, in order, and the extension of all files."""
+    facts = _dataset_json(folder)
+    # nnU-Net 1 said `modality` and had no `file_ending`.
     channels = facts.get("channel_names", facts.get("modality"))
-    ending = str(facts.get("file_ending", ".nii.gz"))
     if not isinstance(channels, dict) or not channels or not all(key.isdecimal() for key in channels):
-        checks.invalid_value("discover_nnunet", "root", "hold a dataset.json with numbered channel_names", folder)
-    twice = [name for name, count in Counter(map(str, channels.values())).items() if count > 1]
-    if twice:
-        needed = "hold a dataset.json with a name of its own for every channel"
-        checks.invalid_value("discover_nnunet", "root", needed, f"{twice} twice in {folder / 'dataset.json'}")
-    found = nnunet_files(folder / f"images{suffix}", ending)
-    if not found:
-        checks.invalid_value("discover_nnunet", "split", f"name a folder of cases, images{suffix}", f"none in {folder}")
-    nameless = [match[0] for match in found if int(match[2]) not in map(int, channels)]
-    if nameless:
-        needed = "hold a dataset.json that names the channels of all files"
-        actual = f"none for {', '.join(nameless[:5])} in {folder / 'dataset.json'}"
-        checks.invalid_value("discover_nnunet", "root", needed, actual)
-    cases = sorted({match[1] for match in found}, key=natural)
-    return tuple(Subject(name=case, entries=nnunet_entries(folder, suffix, case, channels, ending)) for case in cases)
+        _invalid_json("with numbered channel_names", folder)
+    repeated = [name for name, count in Counter(map(str, channels.values())).items() if count > 1]
+    if repeated:
+        _invalid_json("with a name of its own for every channel", f"{repeated} twice in {folder / 'dataset.json'}")
+    names = {int(key): str(channels[key]) for key in sorted(channels, key=int)}
+    return names, str(facts.get("file_ending", ".nii.gz"))
 
 
-def nnunet_files(folder: Path, ending: str) -> list[re.Match[str]]:
-    """Return the names of the files of a folder, each matched to its case and its channel, in order."""
-    known = re.compile(rf"(.+)_([0-9]{{4}}){re.escape(ending)}")
-    found = [known.fullmatch(path.name) for path in sorted(folder.glob(f"*{ending}")) if not is_hidden(path, folder)]
-    return [match for match in found if match is not None]
-
-
-def nnunet_entries(folder: Path, suffix: str, case: str, channels: Mapping[str, Any], ending: str) -> tuple[Entry, ...]:
-    """Return the channels and the labels of a case of nnU-Net."""
-    entries = [
-        file_entry("images", str(channels[key]), folder / f"images{suffix}" / f"{case}_{int(key):04}{ending}")
-        for key in sorted(channels, key=int)
-    ]
-    label = folder / f"labels{suffix}" / f"{case}{ending}"
-    if suffix == "Tr" or label.exists():
-        entries.append(file_entry("labels", "GT", label))
-    return tuple(entries)
-
-
-def file_entry(category: str, name: str, path: Path) -> Entry:
-    """Return an entry of a file that is there."""
+def _file_entry(category: str, name: str, path: Path) -> Entry:
+    """Return an entry of a file that exists."""
     if not path.exists():
         raise FileNotFoundError(f"discover: {path}, which is {category} {name}, does not exist.")
-    return Entry(category=category, name=name, path=str(checked_file(path)))
+    return Entry(category=category, name=name, path=only_file("patterns", [path], name))
 
 
-def existing_folder(function: str, root: str | os.PathLike[str]) -> Path:
-    """Return a folder; refuse one that does not exist."""
-    folder = Path(root)
-    if not folder.is_dir():
-        raise FileNotFoundError(f"{function}: the folder {folder} does not exist.")
-    return folder
+def _invalid_json(requirement: str, actual: object) -> NoReturn:
+    """Raise the error of a `dataset.json` that is not of a layout."""
+    checks.invalid_value("discover", "root", f"hold a dataset.json {requirement}", actual)
 
 
-def description_of(folder: Path) -> dict[str, Any]:
+def _dataset_json(folder: Path) -> Mapping[str, Any]:
     """Return what the `dataset.json` of a folder says."""
     path = folder / "dataset.json"
     if not path.is_file():
         raise FileNotFoundError(f"discover: {path} does not exist.")
     try:
-        facts = json.loads(path.read_text(encoding="utf-8-sig"))
-    except (ValueError, RecursionError) as error:
-        checks.invalid_value("discover", "root", "hold a dataset.json that is JSON", f"{path} ({error})")
+        facts = json.loads(path.read_text(encoding="utf-8-sig"))  # some tools write a byte order mark
+    except (ValueError, RecursionError) as error:  # deep nesting overflows the recursion of the parser
+        _invalid_json("that is JSON", f"{path} ({error})")
     if not isinstance(facts, dict):
-        checks.invalid_value("discover", "root", "hold a dataset.json with one object", path)
+        _invalid_json("with one object", path)
     return facts
-
-
-def inner(folder: Path, name: str) -> Path:
-    """Return a file below a folder; refuse one that would lead out of it."""
-    if Path(name).is_absolute() or ".." in Path(name).parts:
-        checks.invalid_value("discover", "root", "hold a dataset.json that names files below it", name)
-    return folder / name
-
-
-def stem(name: str) -> str:
-    """Return the name of a file without its extension.
-
-    Example:
-        >>> stem("BRATS_001.nii.gz")
-        'BRATS_001'
-    """
-    return name.removesuffix(".gz").rsplit(".", maxsplit=1)[0]

@@ -1,25 +1,27 @@
-"""Folders and tables to subjects: which file belongs to whom, found by patterns, in a fixed order."""
+"""Find the files of every subject below a folder by patterns, in a fixed order."""
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Sequence
 from pathlib import Path
 
 from mia_functional._core import checks
 from mia_functional.discovery.records import Entry, Subject
-from mia_functional.discovery.tables import FIELD, Columns, natural, values, wishes_of
-from mia_functional.images import formats
+from mia_functional.discovery.tables import ByEntry, flat_entries, natural_key, table_entries
+from mia_functional.images.formats import twin_of
 
-Patterns = Mapping[str, Mapping[str, str]]
-"""Per category and entry: a pattern of a path below the root."""
+__all__ = ["discover", "existing_folder", "is_hidden", "only_file"]
+
+_SUBJECT_FIELD = "{subject}"
+"""What stands for the identifier in a pattern."""
 
 
 def discover(
     root: str | os.PathLike[str],
-    patterns: Patterns,
+    patterns: ByEntry,
     *,
     table: str | os.PathLike[str] | None = None,
-    columns: Columns | None = None,
+    columns: ByEntry | None = None,
 ) -> tuple[Subject, ...]:
     """Find the files of every subject below a folder, and its numbers and texts in a table.
 
@@ -31,101 +33,92 @@ def discover(
         columns: For every category and entry the column of the table: `{"numerical": {"AGE": "age"}}`. The values of a
             category are numbers if all cells of its columns are, over all rows of the table, and else the texts of the
             cells as they stand there; codes with leading zeros are texts. Cells that are empty or say n/a, na, nan,
-            null or none, in any case, are neither: a subject that is found must have none of them.
+            null or none, in any case, are missing values: a subject that has files must have none of them.
 
     Returns:
         The subjects, sorted by identifier (numbers in it as numbers), each with all entries.
 
     Raises:
         FileNotFoundError: The folder or the table does not exist.
-        PermissionError: The folder must not be looked into.
-        TypeError: Patterns or columns are no text by category and entry.
+        PermissionError: The folder must not be listed.
+        TypeError: Patterns or columns are not texts by category and entry.
         ValueError: A pattern has no `{subject}`; nothing matches; an entry of a subject is missing or matches twice;
             the table lacks a subject, a column or a value; there are columns and no table.
 
     Example:
-        >>> import tempfile, pathlib
-        >>> with tempfile.TemporaryDirectory() as folder:
-        ...     pathlib.Path(folder, "case1_T1.nii.gz").touch()
-        ...     discover(folder, {"images": {"T1": "{subject}_T1.nii.gz"}})[0].name
+        >>> (folder / "case1_T1.nii.gz").touch()
+        >>> discover(folder, {"images": {"T1": "{subject}_T1.nii.gz"}})[0].name
         'case1'
     """
-    folder = Path(root)
-    if not folder.is_dir():
-        raise FileNotFoundError(f"discover: the folder {folder} does not exist.")
-    os.scandir(folder).close()
-    places = places_of(patterns)
-    wished = wishes_of({} if columns is None else columns, argument="columns")
-    if wished and table is None:
+    folder = existing_folder(root)
+    os.scandir(folder).close()  # raises PermissionError, where `Path.glob` finds nothing without a word
+    flat = flat_entries("patterns", patterns, required=True)
+    if flat_entries("columns", {} if columns is None else columns) and table is None:
         checks.invalid_value("discover", "table", "be given with `columns`", "none")
-    found = {(category, name): matches(folder, pattern) for category, name, pattern in places}
-    names = sorted({name for files in found.values() for name in files}, key=natural)
-    if not names:
-        searched = ", ".join(sorted({pattern for _, _, pattern in places}))
+    files = {(category, name): _matching_files(folder, pattern) for category, name, pattern in flat}
+    subjects = sorted({subject for by_subject in files.values() for subject in by_subject}, key=natural_key)
+    if not subjects:
+        searched = ", ".join(sorted({pattern for *_, pattern in flat}))
         checks.invalid_value("discover", "root", f"hold files that match {searched}", f"none in {folder}")
-    rows = values(Path(table), columns or {}, names) if table is not None else {}
-    subjects = []
-    for name in names:
-        files = [Entry(category=c, name=e, path=_one(found[c, e], name, f"{c} {e}")) for c, e, _ in places]
-        subjects.append(Subject(name=name, entries=(*files, *rows.get(name, ()))))
-    return tuple(subjects)
+    values = table_entries(Path(table), columns or {}, subjects) if table is not None else {}
+    cohort = []
+    for subject in subjects:
+        entries = []
+        for category, name, _ in flat:
+            matches = files[category, name].get(subject, [])
+            path = only_file("patterns", matches, f"{category} {name} of {subject}")
+            entries.append(Entry(category=category, name=name, path=path))
+        cohort.append(Subject(name=subject, entries=(*entries, *values.get(subject, ()))))
+    return tuple(cohort)
 
 
-def matches(folder: Path, pattern: str) -> dict[str, list[str]]:
-    """Return the files that match a pattern, by identifier; hidden ones are left out."""
-    if FIELD not in pattern or Path(pattern).is_absolute() or ".." in Path(pattern).parts:
-        checks.invalid_value("discover", "patterns", f"be paths below the root with {FIELD}", repr(pattern))
-    if any("**" in part and part != "**" for part in Path(pattern).parts) or Path(pattern).name == "**":
+def _matching_files(folder: Path, pattern: str) -> dict[str, list[Path]]:
+    """Return the files that match a pattern, by identifier; hidden ones are skipped."""
+    if _SUBJECT_FIELD not in pattern or Path(pattern).is_absolute() or ".." in Path(pattern).parts:
+        checks.invalid_value("discover", "patterns", f"be paths below the root with {_SUBJECT_FIELD}", repr(pattern))
+    if any("**" in name and name != "**" for name in Path(pattern).parts) or Path(pattern).name == "**":
         checks.invalid_value("discover", "patterns", "have ** only in place of folders", repr(pattern))
-    expression = expression_of(pattern)
-    result: dict[str, list[str]] = {}
-    for path in sorted(folder.glob(pattern.replace(FIELD, "*"))):
+    expression = _pattern_expression(pattern)
+    files: dict[str, list[Path]] = {}
+    for path in sorted(folder.glob(pattern.replace(_SUBJECT_FIELD, "*"))):
         match = expression.fullmatch(path.relative_to(folder).as_posix())
+        # `exists` is false for a symbolic link that leads nowhere, which `glob` lists.
         if match is not None and path.exists() and not is_hidden(path, folder):
-            result.setdefault(match["subject"], []).append(str(path))
-    return result
+            files.setdefault(match["subject"], []).append(path)
+    return files
+
+
+def _pattern_expression(pattern: str) -> re.Pattern[str]:
+    """Return the regular expression of a pattern, with a group `subject`."""
+    # The second time, the identifier must be the same as the first.
+    first, *others = re.split(r"\{subject\}", pattern)
+    wildcards = {"**/": "(?:[^/]+/)*", "*": "[^/]*", "?": "[^/]"}
+    translated = [
+        "".join(wildcards.get(piece, re.escape(piece)) for piece in re.split(r"(\*\*/|\*|\?)", text))
+        for text in (first, *others)
+    ]
+    return re.compile(f"{translated[0]}(?P<subject>[^/]+?){'(?P=subject)'.join(translated[1:])}")
 
 
 def is_hidden(path: Path, folder: Path) -> bool:
-    """Tell whether a file, or a folder that it lies in below another, is hidden; macOS leaves `._*` beside files."""
-    return any(part.startswith(".") for part in path.relative_to(folder).parts)
+    """Return whether a file or a folder on its way from `folder` is hidden; macOS leaves `._*` beside files."""
+    return any(name.startswith(".") for name in path.relative_to(folder).parts)
 
 
-def expression_of(pattern: str) -> re.Pattern[str]:
-    """Return the regular expression of a pattern; where the identifier stands twice, both must be the same."""
-    parts = re.split(r"(\{subject\}|\*\*/|\*|\?)", pattern)
-    signs = {"**/": "(?:[^/]+/)*", "*": "[^/]*", "?": "[^/]"}
-    first = parts.index(FIELD)
-    named = ["(?P<subject>[^/]+?)" if number == first else "(?P=subject)" for number in range(len(parts))]
-    return re.compile(
-        "".join(
-            named[number] if part == FIELD else signs.get(part, re.escape(part)) for number, part in enumerate(parts)
-        )
-    )
+def existing_folder(root: str | os.PathLike[str]) -> Path:
+    """Return a folder as a path; raise unless it exists."""
+    folder = Path(root)
+    if not folder.is_dir():
+        raise FileNotFoundError(f"discover: the folder {folder} does not exist.")
+    return folder
 
 
-def places_of(wishes: Mapping[str, Mapping[str, str]], *, argument: str = "patterns") -> list[tuple[str, str, str]]:
-    """Return category, entry and what is looked for, one after the other; refuse no wishes at all."""
-    places = wishes_of(wishes, argument=argument)
-    if not places:
-        checks.invalid_value("discover", argument, "have at least one entry", dict(wishes))
-    return places
-
-
-def checked_file(path: Path) -> Path:
-    """Return the path of a file; refuse an image that readers would mistake for the one beside it."""
-    known = any(path.name.lower().endswith(suffix) for suffix in formats.PARSERS)
-    other = formats.rival(path) if known else None
-    if other is not None:
-        needed = "match files without a double of another extension"
-        checks.invalid_value("discover", "patterns", needed, f"{path} beside {other.name}")
-    return path
-
-
-def _one(found: dict[str, list[str]], subject: str, entry: str) -> str:
-    """Return the one file of a subject's entry."""
-    files = found.get(subject, [])
-    if len(files) != 1:
-        actual = f"{len(files)} for {entry} of {subject}" + (f": {', '.join(files)}" if files else "")
-        checks.invalid_value("discover", "patterns", "match one file of every subject", actual)
-    return str(checked_file(Path(files[0])))
+def only_file(argument: str, paths: Sequence[Path], wanted: str) -> Path:
+    """Return the only one of several paths; raise if it is not alone, or has a twin that readers confuse with it."""
+    if len(paths) != 1:
+        actual = f"{len(paths)} for {wanted}" + (f": {', '.join(map(str, paths))}" if paths else "")
+        checks.invalid_value("discover", argument, "match one file of every subject", actual)
+    if (twin := twin_of(paths[0])) is not None:
+        needed = "lead to files without a double of another extension"
+        checks.invalid_value("discover", argument, needed, f"{paths[0]} beside {twin.name}")
+    return paths[0]

@@ -1,7 +1,9 @@
 """One image file in or out: NIfTI, MetaImage and NRRD, through SimpleITK; DICOM series and `.npy` in.
 
-A file is read as if a stranger had written it: its header is parsed first, the format is that of its extension, nothing
-is allocated beyond `max_bytes`, no other folder is touched, and a file that is not complete to the byte is refused.
+Every file is read as if a stranger had written it. Our own parser sees the header first; the extension alone chooses
+the reader, from an allow-list; nothing beyond `max_bytes` is allocated and nothing outside the file's folder is opened;
+and a file that is not complete to the byte is an error. What remains is the C++ code behind that: a process of its own
+contains it.
 """
 
 from mia_functional.images.conversion import ItkGrid, from_itk, from_simpleitk, to_itk, to_simpleitk
@@ -19,3 +21,5 @@ __all__ = [
     "to_simpleitk",
     "write",
 ]
+
+__dir__ = __all__.copy  # dir() shows what users may touch

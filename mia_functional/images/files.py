@@ -1,37 +1,34 @@
-"""One image file in or out: NIfTI, MetaImage and NRRD, through SimpleITK; DICOM series and `.npy` in.
+"""Read and write one image file, of any format in `formats.FORMATS`.
 
-ITK writes sizes, points and matrices in the order `(x, y, z)`, everything else here in array order `(z, y, x)`. The
-reversal happens in this module and nowhere else. World coordinates keep ITK's signs (x to the patient's left, y to the
-back, z to the head: LPS); only their order is turned.
-
-A file is read as if a stranger had written it: its header is parsed first, the format is that of its extension, nothing
-is allocated beyond `max_bytes`, no other folder is touched, and a file that is not complete to the byte is refused.
+The examples write into `folder`, an empty one given as a `pathlib.Path`.
 """
 
 import os
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from mia_functional._core import atomic_files
+from mia_functional._core import atomic_files, checks
 from mia_functional.geometry import Geometry
-from mia_functional.images import dicom, formats, header, npy
-from mia_functional.images.checked_itk import compare, load, written
-from mia_functional.images.conversion import from_itk, to_simpleitk
-from mia_functional.typing import Array
+from mia_functional.images.checked_itk import load_checked, write_checked
+from mia_functional.images.conversion import to_simpleitk
+from mia_functional.images.dicom import load_series
+from mia_functional.images.formats import extension_of, format_of, parse_header, twin_of
+from mia_functional.typing import Array, HostArray
+
+__all__ = ["MAX_BYTES", "read", "read_channels", "read_stored", "scale", "write"]
 
 MAX_BYTES = 4 << 30
 """Largest image, in bytes of memory, that is read unless the caller allows more."""
 
 
-def read(path: str | os.PathLike[str], *, max_bytes: int = MAX_BYTES) -> tuple[Any, Geometry]:
+def read(path: str | os.PathLike[str], *, max_bytes: int = MAX_BYTES) -> tuple[HostArray, Geometry]:
     """Read (load) one image file: its voxels and where they lie.
 
     Args:
         path: A NIfTI (`.nii`, `.nii.gz`), MetaImage (`.mha`, `.mhd`) or NRRD (`.nrrd`, `.nhdr`) file; a folder with the
-            slices of one DICOM series; or a `.npy` file, which says nothing of its place: spacing 1, and up to three
-            axes are spatial, the one behind them is that of channels.
+            slices of one DICOM series; or a `.npy` file, which has no geometry: its spacing is 1, its first three axes
+            at most are spatial, and one behind them is that of channels.
         max_bytes: Largest image in bytes of memory.
 
     Returns:
@@ -41,50 +38,50 @@ def read(path: str | os.PathLike[str], *, max_bytes: int = MAX_BYTES) -> tuple[A
 
     Raises:
         FileNotFoundError: There is no such file.
-        ValueError: The extension is unknown, the file is damaged, cut off, larger than `max_bytes`, leads out of its
-            folder or contradicts itself, or `x.nii` lies beside `x.nii.gz`. Of DICOM: there is another series or file
-            in the folder, slices are missing, there twice, not above each other, or hold several frames.
+        ValueError: The extension is unknown; the file is damaged, truncated, larger than `max_bytes`, contradicts
+            itself or refers to a file outside its folder; or `x.nii` lies beside `x.nii.gz`. Of DICOM: the folder holds
+            another series or another file, or slices are missing, duplicated, not above each other or of several
+            frames.
 
     Example:
         >>> grid = Geometry(shape=(2, 3, 4), spacing=(3.0, 1.0, 1.0), origin=(-10.0, 0.0, 5.0))
-        >>> import tempfile
-        >>> with tempfile.TemporaryDirectory() as folder:
-        ...     write(f"{folder}/image.nii.gz", np.ones((2, 3, 4), dtype=np.int16), grid)
-        ...     array, geometry = read(f"{folder}/image.nii.gz")
+        >>> write(folder / "image.nii.gz", np.ones((2, 3, 4), dtype=np.int16), grid)
+        >>> array, geometry = read(folder / "image.nii.gz")
         >>> array.dtype.name, int(array.sum()), geometry == grid
         ('int16', 24, True)
 
     Agrees with:
-        nibabel's affine for NIfTI, whose world axes are (R, A, S). Differs from SimpleITK alone, which reads a file
-        that is cut off as zeros, and takes NIfTI's qform where nibabel takes the sform: here, the two must agree.
+        nibabel's affine for NIfTI, whose world axes are (R, A, S). Differs from SimpleITK alone, which reads the
+        missing end of a truncated file as zeros, and takes NIfTI's qform where nibabel takes the sform: here, the two
+        must agree.
     """
-    return loaded(Path(path), max_bytes, scaled=True)
+    return _load(Path(path), max_bytes, scaled=True)
 
 
-def read_stored(path: str | os.PathLike[str], *, max_bytes: int = MAX_BYTES) -> tuple[Any, Geometry]:
-    """Read an image file without NIfTI's scaling (raw): the stored integers, half as large as what they stand for.
+@checks.speaking_for("read_stored", "read")
+def read_stored(path: str | os.PathLike[str], *, max_bytes: int = MAX_BYTES) -> tuple[HostArray, Geometry]:
+    """Read an image file without NIfTI's scaling (raw): the stored integers, half as large as the values they mean.
 
     Args:
         path: As in `read`.
         max_bytes: Largest image in bytes of memory.
 
     Returns:
-        As from `read`, but numbers of NIfTI files are as they are stored: what `read` returns is `slope * number +
-        intercept`, and `scale` tells the two.
+        As from `read`, but numbers of NIfTI files are as they are stored: `read` returns `slope * stored + intercept`,
+        with the slope and intercept that `scale` returns.
 
     Raises:
         ValueError: As in `read`, or a file with a scale has several numbers per voxel.
 
     Example:
-        >>> import tempfile
-        >>> with tempfile.TemporaryDirectory() as folder:
-        ...     write(f"{folder}/image.nii", np.ones((3, 4), np.int16), Geometry(shape=(3, 4), spacing=(1.0, 1.0)))
-        ...     read_stored(f"{folder}/image.nii")[0].dtype.name, scale(f"{folder}/image.nii")
+        >>> write(folder / "image.nii", np.ones((3, 4), np.int16), Geometry(shape=(3, 4), spacing=(1.0, 1.0)))
+        >>> read_stored(folder / "image.nii")[0].dtype.name, scale(folder / "image.nii")
         ('int16', (1.0, 0.0))
     """
-    return loaded(Path(path), max_bytes, scaled=False)
+    return _load(Path(path), max_bytes, scaled=False)
 
 
+@checks.speaking_for("scale", "read")
 def scale(path: str | os.PathLike[str]) -> tuple[float, float]:
     """Return slope and intercept of an image file: `scl_slope` and `scl_inter` of NIfTI, 1 and 0 of all others.
 
@@ -92,30 +89,25 @@ def scale(path: str | os.PathLike[str]) -> tuple[float, float]:
         path: As in `read`.
 
     Raises:
-        FileNotFoundError: There is no such file.
+        FileNotFoundError: There is no such NIfTI file.
         ValueError: It is a NIfTI file with a damaged header.
     """
-    place = Path(path)
-    return formats.parse(place).scale if place.name.lower().endswith((".nii", ".nii.gz")) else (1.0, 0.0)
+    path = Path(path)
+    return parse_header(path).scale if extension_of(path) in (".nii", ".nii.gz") else (1.0, 0.0)
 
 
-def loaded(place: Path, max_bytes: int, *, scaled: bool) -> tuple[Any, Geometry]:
-    """Return voxels and geometry of any file or folder that is read."""
-    if place.is_dir() and not place.name.lower().endswith(tuple(formats.PARSERS)):
-        stack = dicom.load_series(place, max_bytes)
-        return stack.voxels, from_itk(*stack[1:])
-    if place.suffix.lower() == ".npy":
-        array = npy.load_npy(place, max_bytes)
-        shape = array.shape[:3]
-        return array, Geometry(shape=shape, spacing=(1.0,) * len(shape))
-    stack = load(place, max_bytes, scaled=scaled)
-    try:
-        return stack.voxels, from_itk(*stack[1:])
-    except ValueError as error:
-        header.refuse(place, str(error))
+def _load(path: Path, max_bytes: int, *, scaled: bool) -> tuple[HostArray, Geometry]:
+    """Return voxels and geometry of a file, or of a folder as a DICOM series."""
+    if path.is_dir() and not extension_of(path):
+        return load_series(path, max_bytes)
+    row = format_of(path)
+    if row.load is not None:
+        return row.load(path, max_bytes)
+    return load_checked(parse_header(path), row.image_io, max_bytes, scaled=scaled)
 
 
-def read_channels(path: str | os.PathLike[str], *, max_bytes: int = MAX_BYTES) -> tuple[Any, Geometry]:
+@checks.speaking_for("read_channels", "read")
+def read_channels(path: str | os.PathLike[str], *, max_bytes: int = MAX_BYTES) -> tuple[HostArray, Geometry]:
     """Read an image file whose channels are on a fourth axis, as in the Medical Segmentation Decathlon.
 
     Args:
@@ -127,11 +119,9 @@ def read_channels(path: str | os.PathLike[str], *, max_bytes: int = MAX_BYTES) -
         geometry is that of the other three.
 
     Example:
-        >>> import tempfile
-        >>> with tempfile.TemporaryDirectory() as folder:
-        ...     grid = Geometry(shape=(5, 2, 3, 4), spacing=(1.0, 3.0, 2.0, 1.0))
-        ...     write(f"{folder}/image.nii.gz", np.zeros((5, 2, 3, 4)), grid)
-        ...     read_channels(f"{folder}/image.nii.gz")[0].shape
+        >>> grid = Geometry(shape=(5, 2, 3, 4), spacing=(1.0, 3.0, 2.0, 1.0))
+        >>> write(folder / "image.nii.gz", np.zeros((5, 2, 3, 4)), grid)
+        >>> read_channels(folder / "image.nii.gz")[0].shape
         (2, 3, 4, 5)
     """
     array, grid = read(path, max_bytes=max_bytes)
@@ -144,11 +134,12 @@ def read_channels(path: str | os.PathLike[str], *, max_bytes: int = MAX_BYTES) -
     return np.moveaxis(array, 0, 3), space
 
 
+@checks.speaking_for("write", "read", "to_simpleitk")
 def write(path: str | os.PathLike[str], array: Array, geometry: Geometry, *, overwrite: bool = False) -> None:
     """Write (save) one image file; under its name it is complete or absent.
 
-    The file is written in a temporary folder beside its place, read back, compared voxel by voxel, flushed to the disk
-    and then renamed. Of `.mhd` and `.nhdr`, whose pixels are in a file of their own, the header comes last.
+    The file is written to a temporary folder beside it, read back, compared voxel by voxel, flushed to the disk and
+    then renamed. Of `.mhd` and `.nhdr`, whose pixels are in a file of their own, the header is renamed last.
 
     Args:
         path: Where to; the extension chooses the format, as in `read`. The folder must exist.
@@ -158,7 +149,7 @@ def write(path: str | os.PathLike[str], array: Array, geometry: Geometry, *, ove
         overwrite: Replace an image that is there already.
 
     Raises:
-        FileExistsError: The file is there and `overwrite` is false; or another file there would be taken for it.
+        FileExistsError: The file exists and `overwrite` is false; or another file there would be confused with it.
         FileNotFoundError: There is no such folder.
         OSError: The file could not be written completely.
         TypeError: The dtype of `array` is one that image files do not hold.
@@ -166,23 +157,16 @@ def write(path: str | os.PathLike[str], array: Array, geometry: Geometry, *, ove
             axes at right angles, and more than one time point).
 
     Example:
-        >>> import tempfile
-        >>> with tempfile.TemporaryDirectory() as folder:
-        ...     write(f"{folder}/mask.mha", np.ones((3, 4), dtype=bool), Geometry(shape=(3, 4), spacing=(1.0, 1.0)))
-        ...     sorted(os.listdir(folder))
-        ['mask.mha']
+        >>> write(folder / "mask.mha", np.ones((3, 4), dtype=bool), Geometry(shape=(3, 4), spacing=(1.0, 1.0)))
+        >>> read(folder / "mask.mha")[0].dtype.name
+        'uint8'
     """
-    place = Path(path)
-    taken = [*filter(None, [formats.rival(place)]), *(() if overwrite else occupied(place))]
-    if taken:
-        raise FileExistsError(f"write: {taken[0]} exists already.")
-    with atomic_files.atomic_write("write", place) as draft:
-        image = to_simpleitk(array, geometry)
-        compare(place, image, written(image, draft, place))
-
-
-def occupied(place: Path) -> list[Path]:
-    """Return the files that writing an image would replace."""
-    known = formats.suffix(place)
-    names = [place.name, *([place.name[: -len(known)] + ".raw"] if known in (".mhd", ".nhdr") else ())]
-    return [place.with_name(name) for name in names if os.path.lexists(place.with_name(name))]
+    path = Path(path)
+    row = format_of(path, writable=True)
+    names = [path.name, *([path.name[: -len(extension_of(path))] + row.pixels] if row.pixels else [])]
+    replaced = [file for file in map(path.with_name, names) if os.path.lexists(file) and not overwrite]
+    # A twin is never replaced: afterwards, readers would take the one file for the other.
+    for file in [*filter(None, [twin_of(path)]), *replaced]:
+        raise FileExistsError(f"write: {file} exists already.")
+    with atomic_files.atomic_write("write", path) as draft:
+        write_checked(to_simpleitk(array, geometry), draft, path=path, image_io=row.image_io, parse=parse_header)

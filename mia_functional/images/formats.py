@@ -1,55 +1,93 @@
-"""Choose the reader of an image file by its extension, from an allow-list."""
+"""The table of file formats: which extension is read and written by what. A new format is a module and a row here."""
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 from mia_functional._core import checks
-from mia_functional.images.header import Header, refuse
-from mia_functional.images.metaimage import parse_meta
+from mia_functional.geometry import Geometry
+from mia_functional.images.header import Header, check_regular, invalid_file
+from mia_functional.images.metaimage import parse_metaimage
 from mia_functional.images.nifti import parse_nifti
+from mia_functional.images.npy import load_npy
 from mia_functional.images.nrrd import parse_nrrd
+from mia_functional.typing import HostArray
+
+__all__ = ["FORMATS", "Format", "extension_of", "format_of", "parse_header", "twin_of"]
 
 
-def suffix(path: Path) -> str:
-    """Return the extension that decides the format of an image file, in lower case."""
-    checks.unicode_text("images", "path", str(path))
-    for known in PARSERS:
-        if path.name.lower().endswith(known):
-            return known
-    raise ValueError(checks.message("images", "path", f"end in {', '.join(PARSERS)}", path))
+class Format(NamedTuple):
+    """One row of the table: a format that SimpleITK reads and writes, or one that is read by its own function.
+
+    Args:
+        parse: Parses the header before SimpleITK sees the file.
+        image_io: The only class of ITK that reads and writes such files.
+        load: Returns voxels and geometry of a file, given the largest number of bytes, without SimpleITK.
+        twin: Extension of the file beside it that would be read or written for it.
+        pixels: Extension of the file in which the writer puts the pixels, if they are not in the file itself.
+    """
+
+    parse: Callable[[Path], Header] | None = None
+    image_io: str = ""
+    load: Callable[[Path, int], tuple[HostArray, Geometry]] | None = None
+    twin: str = ""
+    pixels: str = ""
 
 
-RIVALS = {".nii": ".nii.gz", ".nii.gz": ".nii", ".mhd": ".nhdr", ".nhdr": ".mhd"}
-"""Extensions that share their pixels' file name, so that one of the two would be read or written for the other."""
+# An allow-list: no other reader is ever tried. The first extension that a name ends in decides, so a longer one has to
+# come before one that it ends in.
+FORMATS = {
+    ".nii": Format(parse_nifti, "NiftiImageIO", twin=".nii.gz"),
+    ".nii.gz": Format(parse_nifti, "NiftiImageIO", twin=".nii"),
+    ".mha": Format(parse_metaimage, "MetaImageIO"),
+    ".mhd": Format(parse_metaimage, "MetaImageIO", twin=".nhdr", pixels=".raw"),
+    ".nrrd": Format(parse_nrrd, "NrrdImageIO"),
+    ".nhdr": Format(parse_nrrd, "NrrdImageIO", twin=".mhd", pixels=".raw"),
+    ".npy": Format(load=load_npy),
+}
 
 
-def rival(path: Path) -> Path | None:
-    """Return the file beside `path` that would be taken for it, if there is one."""
-    known = suffix(path)
-    other = RIVALS.get(known, known)
-    names = [path.name[: -len(known)] + ending for ending in (other, other.upper())]
+def extension_of(path: Path) -> str:
+    """Return the extension of a name that the table knows, in lower case, and an empty text for any other name."""
+    return next((extension for extension in FORMATS if path.name.lower().endswith(extension)), "")
+
+
+def format_of(path: Path, *, writable: bool = False) -> Format:
+    """Return the format that the extension of a file stands for; raise if it is unknown, or is not `writable`."""
+    row = FORMATS.get(extension_of(path))
+    # SimpleITK ends the process at names that are not Unicode, and C++ ends names at a null character.
+    if row is None or row.image_io:
+        checks.unicode_text("read", "path", str(path))
+    if row is None or (writable and not row.image_io):
+        options = [extension for extension, row in FORMATS.items() if row.image_io or not writable]
+        checks.invalid_value("read", "path", f"end in {', '.join(options)}", path)
+    return row
+
+
+def twin_of(path: Path) -> Path | None:
+    """Return the file beside `path` that readers or writers would take for it, if there is one."""
+    extension = extension_of(path)
+    if not extension:
+        return None
+    # The same extension in upper case names the same file on systems that ignore case.
+    twin = FORMATS[extension].twin or extension
+    names = [path.name[: -len(extension)] + ending for ending in (twin, twin.upper())]
     return next((path.with_name(name) for name in names if name != path.name and path.with_name(name).exists()), None)
 
 
-def parse(path: Path) -> Header:
-    """Return what the header of an image file says, without a look at the pixels.
+def parse_header(path: Path) -> Header:
+    """Return what the header of an image file says, without reading the pixels.
 
     Raises:
         FileNotFoundError: There is no such file.
-        ValueError: The header is not that of a plain image of the kind that the extension names, or `x.nii` lies beside
-            `x.nii.gz`.
+        ValueError: The header is not that of a plain image of the format that the extension names, or `x.nii` lies
+            beside `x.nii.gz`.
     """
-    parser = PARSERS[suffix(path)]
-    if parser is parse_nifti and (other := rival(path)) is not None:
-        refuse(path, f"{other.name} lies beside it, and readers take the one for the other")
-    if path.exists() and not path.is_file():
-        refuse(path, "it is no regular file")
-    return parser(path)
-
-
-PARSERS: dict[str, Callable[[Path], Header]] = {
-    ".nii": parse_nifti, ".nii.gz": parse_nifti,
-    ".mha": parse_meta, ".mhd": parse_meta,
-    ".nrrd": parse_nrrd, ".nhdr": parse_nrrd,
-}  # fmt: skip
-"""The extensions that are read and written, and who parses each."""
+    parse = format_of(path).parse
+    if parse is None:
+        invalid_file(path, "its header is not parsed without its data")
+    # Asked for `x.nii.gz`, ITK's NIfTI reader takes the pixels of `x.nii` beside it (ITK #2243, nifti_clib #129).
+    if parse is parse_nifti and (twin := twin_of(path)) is not None:
+        invalid_file(path, f"{twin.name} lies beside it, and readers confuse the two")
+    check_regular(path)
+    return parse(path)

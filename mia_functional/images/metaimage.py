@@ -3,68 +3,73 @@
 import re
 from pathlib import Path
 
-from mia_functional.images.header import GZIP_OR_ZLIB, RAW, Header, beside, lines, refuse, text_header, whole_numbers
+from mia_functional.images import header
 
-META_TYPES = {"CHAR": "i1", "UCHAR": "u1", "SHORT": "i2", "USHORT": "u2", "INT": "i4", "UINT": "u4", "LONG": "i4"}
+__all__ = ["parse_metaimage"]
 
+# In MetaIO a LONG has 4 bytes on every system.
+_META_TYPES = {
+    "CHAR": "i1", "UCHAR": "u1", "SHORT": "i2", "USHORT": "u2", "INT": "i4", "UINT": "u4", "LONG": "i4", "ULONG": "u4",
+    "LONG_LONG": "i8", "ULONG_LONG": "u8", "FLOAT": "f4", "DOUBLE": "f8",
+}  # fmt: skip
 
-META_TYPES |= {"ULONG": "u4", "LONG_LONG": "i8", "ULONG_LONG": "u8", "FLOAT": "f4", "DOUBLE": "f8"}
-"""The numbers of each MetaImage element type."""
+_META_BYTE_ORDERS = ("binarydatabyteordermsb", "elementbyteordermsb")
 
+_META_SCALES = {"elementtointensityfunctionslope", "elementtointensityfunctionoffset"}
 
-META_ORDERS = ("binarydatabyteordermsb", "elementbyteordermsb")
-"""MetaImage fields with the order of bytes."""
-
-
-META_SCALES = ("elementtointensityfunctionslope", "elementtointensityfunctionoffset")
-"""MetaImage fields that give numbers another meaning."""
-
-
-META_PER_AXIS = dict.fromkeys(("offset", "position", "origin", "centerofrotation", "elementspacing", "elementsize"), 1)
-
-
-META_PER_AXIS |= dict.fromkeys(("transformmatrix", "orientation", "rotation"), 2)
-"""MetaImage fields with a number per axis, to this power."""
+_META_LENGTHS = {
+    "offset": 1, "position": 1, "origin": 1, "centerofrotation": 1, "elementspacing": 1, "elementsize": 1,
+    "transformmatrix": 2, "orientation": 2, "rotation": 2,
+}  # fmt: skip
+"""Fields with a number per axis (1) or per pair of axes (2). Of a shorter line, MetaIO reads on into the next one."""
 
 
-def parse_meta(path: Path) -> Header:
+def parse_metaimage(path: Path) -> header.Header:
     """Parse the text header of a MetaImage."""
-    fields, end = meta_fields(path)
+    fields, end = _meta_fields(path)
     if fields.get("objecttype", "Image") != "Image":
-        refuse(path, f"ObjectType is {fields['objecttype']}")
-    if not true(fields.get("binarydata", "True")) or fields.get("headersize", "0") != "0":
-        refuse(path, "only binary data without a header of their own are read")
+        header.invalid_file(path, f"ObjectType is {fields['objecttype']}")
+    if not _is_true(fields.get("binarydata", "True")) or fields.get("headersize", "0") != "0":
+        header.invalid_file(path, "only binary data without a header of their own are read")
     name = fields["elementdatafile"]
-    data, offset = (path, end) if name in ("LOCAL", "Local", "local") else (beside(path, name), 0)
-    encoding = GZIP_OR_ZLIB if true(fields.get("compresseddata", "False")) else RAW
+    data, offset = (path, end) if name in ("LOCAL", "Local", "local") else (header.detached_file(path, name), 0)
+    encoding = header.GZIP_OR_ZLIB if _is_true(fields.get("compresseddata", "False")) else header.RAW
     stored = str(data.stat().st_size - offset)
     if encoding and fields.get("compresseddatasize", stored) != stored:
-        refuse(path, f"CompressedDataSize is {fields['compresseddatasize']}, and {stored} bytes are there")
-    sizes = whole_numbers(path, fields.get("dimsize", ""))
-    for key, power in META_PER_AXIS.items():
-        count = len(fields.get(key, "0 " * len(sizes) ** power).split())
+        header.invalid_file(
+            path, f"CompressedDataSize is {fields['compresseddatasize']}, but the file holds {stored} bytes"
+        )
+    sizes = header.parse_sizes(path, fields.get("dimsize", ""))
+    for key, power in _META_LENGTHS.items():
+        count = len(fields[key].split()) if key in fields else len(sizes) ** power
         if fields.get("ndims") != str(len(sizes)) or count != len(sizes) ** power:
-            refuse(path, f"NDims is {fields.get('ndims')}, DimSize {sizes} and {key} {fields.get(key, 'missing')}")
-    sizes += whole_numbers(path, fields.get("elementnumberofchannels", "1"))
-    kind = META_TYPES.get(fields.get("elementtype", "").removeprefix("MET_"), "")
-    orders = {"<>"[true(fields[name])] for name in META_ORDERS if name in fields}
-    order = orders.pop() if len(orders) == 1 and not fields.keys() & META_SCALES else ""
-    return text_header(path, data=data, offset=offset, kind=kind and order + kind, sizes=sizes, encoding=encoding)
+            header.invalid_file(
+                path, f"NDims is {fields.get('ndims')}, DimSize {sizes} and {key} {fields.get(key, 'missing')}"
+            )
+    sizes += header.parse_sizes(path, fields.get("elementnumberofchannels", "1"))
+    kind = _META_TYPES.get(fields.get("elementtype", "").removeprefix("MET_"), "")
+    # Where byte orders contradict each other or values are rescaled, the order stays empty: ITK reads the pixels.
+    orders = {"<>"[_is_true(fields[name])] for name in _META_BYTE_ORDERS if name in fields}
+    order = orders.pop() if len(orders) == 1 and not fields.keys() & _META_SCALES else ""
+    return header.text_header(
+        path, data=data, offset=offset, kind=kind and order + kind, sizes=sizes, encoding=encoding
+    )
 
 
-def meta_fields(path: Path) -> tuple[dict[str, str], int]:
+def _meta_fields(path: Path) -> tuple[dict[str, str], int]:
     """Return the fields of a MetaImage header, and where it ends: with the line that names the data."""
     fields: dict[str, str] = {}
-    for line, end in lines(path):
+    for line, end in header.header_lines(path):
         match = re.fullmatch(r"([A-Za-z]\w*)\s*=\s*(.*?)\s*", line)
+        # Of a field that is there twice, MetaIO takes the last and others may take the first.
         if match is None or match[1].lower() in fields:
-            refuse(path, f"the header has the line {line[:80]!r}")
+            header.invalid_file(path, f"its header has the line {line[:80]!r}")
         fields[match[1].lower()] = match[2]
         if match[1].lower() == "elementdatafile":
             return fields, end
-    return refuse(path, "the header has no ElementDataFile")
+    return header.invalid_file(path, "its header has no ElementDataFile")
 
 
-def true(text: str) -> bool:
-    """Tell whether MetaImage takes a word for true."""
+def _is_true(text: str) -> bool:
+    """Return whether MetaIO takes a word for true: it looks at the first letter alone."""
     return text[:1] in ("T", "t", "1")

@@ -1,37 +1,39 @@
-"""NumPy's own files: an array without a place, read without running anything."""
+"""NumPy's own files (`.npy`): an array without a place in the world, read without unpickling anything."""
 
 import math
 import tokenize
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from mia_functional.images.header import refuse
+from mia_functional.geometry import Geometry
+from mia_functional.images.header import check_regular, invalid_file
+from mia_functional.typing import HostArray
 
-KINDS = "biuf"
-"""Kinds of dtypes that are read: no objects, which could run code."""
+__all__ = ["load_npy"]
 
 
-def load_npy(path: Path, max_bytes: int) -> Any:
-    """Return the array of a `.npy` file that is complete to the byte."""
-    if path.exists() and not path.is_file():
-        refuse(path, "it is no regular file")
+def load_npy(path: Path, max_bytes: int) -> tuple[HostArray, Geometry]:
+    """Return the array of a `.npy` file that is complete to the byte, on a grid with spacing 1."""
+    check_regular(path)
     with path.open("rb") as stream:
         try:
             version = np.lib.format.read_magic(stream)
             parse = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
             shape, fortran, dtype = parse(stream)
+        # NumPy evaluates the header as a Python literal and lets errors of Python's own parser through.
         except (ValueError, OSError, TypeError, SyntaxError, tokenize.TokenError) as error:
-            refuse(path, f"it is no NumPy file ({str(error).splitlines()[0]})")
-        if dtype.kind not in KINDS or dtype.itemsize > 8:
-            refuse(path, f"it holds {dtype}, and integers, floats and booleans are read")
-        if not shape:
-            refuse(path, "it holds a single number, and arrays are read")
+            invalid_file(path, f"it is not a NumPy file ({str(error).splitlines()[0]})")
+        # Objects are pickles, which run code (CVE-2019-6446); the limit of 8 bytes excludes longdouble.
+        if dtype.kind not in "biuf" or dtype.itemsize > 8:
+            invalid_file(path, f"it holds {dtype}; integers, floats and booleans are read")
+        if not shape or 0 in shape:
+            invalid_file(path, f"it holds {'no numbers' if shape else 'a single number'}; arrays are read")
         count = math.prod(shape)
-        if count * dtype.itemsize > max_bytes:
-            refuse(path, f"the array takes {count * dtype.itemsize} bytes, and `max_bytes` is {max_bytes}")
-        if stream.tell() + count * dtype.itemsize != path.stat().st_size:
-            refuse(path, f"its header announces {count} numbers, which is not what there is")
-        array = np.fromfile(stream, dtype, count)
-    return array.reshape(shape, order="F" if fortran else "C")
+        nbytes = count * dtype.itemsize
+        if nbytes > max_bytes:
+            invalid_file(path, f"the array takes {nbytes} bytes, and `max_bytes` is {max_bytes}")
+        if stream.tell() + nbytes != path.stat().st_size:
+            invalid_file(path, f"its header announces {count} numbers, and its size does not fit them")
+        array = np.fromfile(stream, dtype, count).reshape(shape, order="F" if fortran else "C")
+    return array, Geometry(shape=shape[:3], spacing=(1.0,) * len(shape[:3]))

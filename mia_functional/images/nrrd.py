@@ -3,10 +3,12 @@
 import re
 from pathlib import Path
 
-from mia_functional.images.header import GZIP, RAW, Header, beside, lines, refuse, text_header, whole_numbers
+from mia_functional.images import header
 
-NRRD_TYPES = {
-    name.strip(): kind
+__all__ = ["parse_nrrd"]
+
+_NRRD_TYPES = {
+    name: kind
     for kind, names in {
         "i1": "signed char, int8, int8_t",
         "u1": "uchar, unsigned char, uint8, uint8_t",
@@ -19,45 +21,46 @@ NRRD_TYPES = {
         "f4": "float",
         "f8": "double",
     }.items()
-    for name in names.split(",")
+    for name in names.split(", ")
 }
-"""The numbers of each NRRD type."""
+"""Element types by the names that the NRRD specification lists."""
 
 
-NRRD_ORDERS = {"little": "<", "big": ">"}
-"""The order of bytes by NRRD's word for it."""
-
-
-def parse_nrrd(path: Path) -> Header:
-    """Parse the text header of a NRRD file."""
-    fields, end = nrrd_fields(path)
-    encoding = {"raw": RAW, "gzip": GZIP, "gz": GZIP}.get(fields.get("encoding", ""))
+def parse_nrrd(path: Path) -> header.Header:
+    """Parse the text header of an NRRD file."""
+    fields, end = _nrrd_fields(path)
+    encoding = {"raw": header.RAW, "gzip": header.GZIP, "gz": header.GZIP}.get(fields.get("encoding", ""))
     if encoding is None:
-        refuse(path, f"encoding is {fields.get('encoding', 'missing')}; raw and gzip are read")
+        header.invalid_file(path, f"encoding is {fields.get('encoding', 'missing')}; raw and gzip are read")
     if any(fields.get(name, "0") != "0" for name in ("byteskip", "lineskip")):
-        refuse(path, "data with a header of their own are not read")
-    data, offset = (beside(path, fields["datafile"]), 0) if "datafile" in fields else (path, end)
-    sizes = whole_numbers(path, fields.get("sizes", ""))
-    kind, order = NRRD_TYPES.get(fields.get("type", ""), ""), NRRD_ORDERS.get(fields.get("endian", ""), "")
-    return text_header(path, data=data, offset=offset, kind=kind and order + kind, sizes=sizes, encoding=encoding)
+        header.invalid_file(path, "data with a header of their own are not read")
+    data, offset = (header.detached_file(path, fields["datafile"]), 0) if "datafile" in fields else (path, end)
+    sizes = header.parse_sizes(path, fields.get("sizes", ""))
+    kind = _NRRD_TYPES.get(fields.get("type", ""), "")
+    order = {"little": "<", "big": ">"}.get(fields.get("endian", ""), "")
+    return header.text_header(
+        path, data=data, offset=offset, kind=kind and order + kind, sizes=sizes, encoding=encoding
+    )
 
 
-def nrrd_fields(path: Path) -> tuple[dict[str, str], int]:
-    """Return the fields of a NRRD header, and where it ends: with an empty line or, of detached data, the file."""
+def _nrrd_fields(path: Path) -> tuple[dict[str, str], int]:
+    """Return the fields of an NRRD header and its end: after an empty line, or at the end of a detached header."""
     fields: dict[str, str] = {}
-    end = 0
-    for number, (line, position) in enumerate(lines(path)):
+    lines = header.header_lines(path)
+    version, end = next(lines, ("", 0))
+    if re.fullmatch(r"NRRD000[1-5]", version) is None:
+        header.invalid_file(path, "it does not begin with an NRRD version")
+    for line, position in lines:
         end = position
-        if number == 0 and re.fullmatch(r"NRRD000[1-5]", line) is None:
-            refuse(path, "it does not begin with a NRRD version")
         if not line:
             break
-        if number == 0 or line.startswith("#"):
+        if line.startswith("#"):
             continue
         match = re.fullmatch(r"([^:]+):(=| )(.*)", line)
+        # `data file` and `datafile` are one field to NRRD's own parser.
         name = "" if match is None else match[1].lower().replace(" ", "")
         if match is None or name in fields:
-            refuse(path, f"the header has the line {line[:80]!r}")
-        if match[2] == " ":
+            header.invalid_file(path, f"its header has the line {line[:80]!r}")
+        if match[2] == " ":  # `key:=value` is a comment of the user's
             fields[name] = match[3].strip()
     return fields, end

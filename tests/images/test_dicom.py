@@ -1,4 +1,4 @@
-"""DICOM series and `.npy` files: placed by every slice, or refused."""
+"""DICOM series: placed by every slice, or an error."""
 
 import os
 
@@ -120,10 +120,13 @@ DAMAGES = {
         "lacks 0020",
     ),
     "no pixels": (lambda f: write_slice(f / "9.dcm", PIXELS[3], position(6), PixelData=None), r"9\.dcm"),
-    "other file": (lambda f: (f / "notes.txt").write_text("x" * 200), r"notes\.txt: it is no DICOM file"),
-    "garbage": (lambda f: (f / "9.dcm").write_bytes(bytes(128) + b"DICM" + b"\xff" * 99), r"9\.dcm: it is no DICOM"),
-    "folder": (lambda f: (f / "inner").mkdir(), "inner: it is no file"),
-    "pipe": (lambda f: os.mkfifo(f / "pipe"), "pipe: it is no file"),
+    "other file": (lambda f: (f / "notes.txt").write_text("x" * 200), r"notes\.txt: it is not a DICOM file"),
+    "garbage": (
+        lambda f: (f / "9.dcm").write_bytes(bytes(128) + b"DICM" + b"\xff" * 99),
+        r"9\.dcm: ITK cannot read it \(GDCMImageIO.*Cannot read requested file\)",
+    ),
+    "folder": (lambda f: (f / "inner").mkdir(), "inner: it is not a regular file"),
+    "pipe": (lambda f: os.mkfifo(f / "pipe"), "pipe: it is not a regular file"),
     "empty": (lambda f: [path.unlink() for path in f.iterdir()], "the folder is empty"),
 }
 
@@ -148,39 +151,3 @@ def test_truncated_slices_are_refused(series):
 def test_max_bytes_holds_for_a_series(series):
     with pytest.raises(ValueError, match="the series takes more than 100 bytes"):
         images.read(series, max_bytes=100)
-
-
-# NumPy
-
-
-@pytest.mark.parametrize("dtype", ["bool", "uint8", ">i2", "float16", "float64"])
-@pytest.mark.parametrize("order", ["C", "F"])
-def test_numpy_files_come_back(tmp_path, dtype, order):
-    array = np.asarray(np.arange(24).reshape(2, 3, 4) % 5, dtype=dtype, order=order)
-    np.save(tmp_path / "x.npy", array)
-    again, geometry = images.read(tmp_path / "x.npy")
-    np.testing.assert_array_equal(again, array)
-    assert again.dtype == array.dtype
-    assert geometry == Geometry(shape=(2, 3, 4), spacing=(1.0, 1.0, 1.0))
-    np.save(tmp_path / "x.npy", np.zeros((2, 3, 4, 2)))
-    assert images.read(tmp_path / "x.npy")[1].shape == (2, 3, 4)
-
-
-def test_hostile_numpy_files_are_refused(tmp_path):
-    np.save(tmp_path / "good.npy", np.zeros((4, 4, 4), np.int16))
-    good = (tmp_path / "good.npy").read_bytes()
-    np.save(tmp_path / "object.npy", np.array([{}, "x"], dtype=object), allow_pickle=True)
-    np.save(tmp_path / "record.npy", np.zeros(3, dtype=[("a", "f4")]))
-    wrong = {
-        "empty": b"", "magic": b"x" + good[1:], "cut": good[:-1], "long": good + b"\0", "header": good[:30],
-        "huge": good.replace(b"(4, 4, 4)", b"(4444444,)"), "version": good[:6] + b"\7" + good[7:],
-        "unclosed": good.replace(b"(4, 4, 4)", b"(4, 4, 4 "),
-        "code": good.replace(b"False, 'shape'", b"exit(), 'shape'"),
-    }  # fmt: skip
-    for name, raw in wrong.items():
-        (tmp_path / f"{name}.npy").write_bytes(raw)
-    for name in (*wrong, "object", "record"):
-        with pytest.raises(ValueError, match=f"{name}.npy: "):
-            images.read(tmp_path / f"{name}.npy")
-    with pytest.raises(ValueError, match="`max_bytes` is 100"):
-        images.read(tmp_path / "good.npy", max_bytes=100)
