@@ -133,7 +133,7 @@ def test_a_vote_is_the_same_record_for_the_same_labels():
 @pytest.mark.parametrize(
     ("parts", "labels", "kind", "text"),
     [
-        (np.ones(2), (0, 1), TypeError, "vote: `patches` must hold integer labels; got dtype float64"),
+        (np.ones(2), (0, 1), TypeError, "assemble: `patches` must hold integer labels; got dtype float64"),
         (np.array([2, 7, 1]), (1,), ValueError, r"`patches` must hold only the labels \(1,\); got \[2, 7\]"),
         (np.array([2], np.uint8), (2, 300), ValueError, "`labels` must be numbers that patches of uint8 can hold"),
         (np.array([2]), (2, 2), ValueError, r"`labels` must be different whole numbers of at most 32 bits; got \(2, 2"),

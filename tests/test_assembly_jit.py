@@ -365,7 +365,7 @@ def test_a_sliding_window_may_not_change_the_volume_through_its_patches():
         (lambda: start(np.ones((2, 9)), (3, 3)), r"`patch` must fit into the volume, \(3, 3\); got \(2, 9\)"),
         (
             lambda: add(start(PARTS[0], SHAPE), PARTS[0][:2], row(placements(GRID, SHAPE)[0], 0)),
-            r"`patch` must match its place, \(3, 4, 3\)",
+            r"`patch` must match its placement, \(3, 4, 3\)",
         ),
         (
             lambda: add(start(PARTS[0], SHAPE), PARTS[0][..., :1], row(placements(GRID, SHAPE)[0], 0)),

@@ -105,8 +105,8 @@ def test_an_array_of_slices_or_voxels_becomes_the_volume(xp, axis, reduction):
 
 @pytest.mark.parametrize("reduction", REDUCTIONS, ids=name_of)
 def test_listed_slices_that_follow_each_other_are_taken_together(xp, reduction, monkeypatch):
-    monkeypatch.setattr(voxelwise, "ROWS", 8)
-    monkeypatch.setattr(voxelwise, "THICK", 32)
+    monkeypatch.setattr(voxelwise, "_HOST_ELEMENTS", 8)
+    monkeypatch.setattr(voxelwise, "_HOST_PLANES", 32)
     shape = (5, 4, 70)
     indices = indexing.slices(shape, axis=(1, 2))
     rng = np.random.default_rng(0)
@@ -306,7 +306,7 @@ def test_voxels_that_belong_to_no_sample_are_refused(indices, text):
         ),
         (
             lambda: add(start(np.ones(1), (3,)), np.ones((2, 1)), *placements(indexing.voxels((3,)), (3,))),
-            r"`patch` must match its place, \(3, 1\); got \(2, 1\)",
+            r"`patch` must match its placement, \(3, 1\); got \(2, 1\)",
         ),
     ],
 )

@@ -227,7 +227,7 @@ def test_bad_input_is_one_sentence():
         extract(VOLUME, (0,), channels=(0, 2))
     with pytest.raises(ValueError, match="`channels` must be some of the 2 on the last axis"):
         extract(VOLUME, (0,), channels=())
-    with pytest.raises(ValueError, match="`channels` must be left out where the index uses up all axes"):
+    with pytest.raises(ValueError, match="`channels` must be None where the index uses up all axes"):
         extract(VOLUME[..., 0], (0, 0, 0), channels=(0,))
     with pytest.raises(ValueError, match="`indices` must hold at least one index"):
         extract_batch(VOLUME, [])

@@ -1,4 +1,8 @@
-"""Patches back into volumes: reductions, windows, and the functions that assemble."""
+"""Patches back into volumes: reductions, windows, and the functions that assemble.
+
+`assemble`, `assemble_subjects`, `assemble_planes` and `sliding_window` do all of it; `placements`, `start`, `add` and
+`finish` are the same in steps, for loops of your own (incremental assembly).
+"""
 
 from mia_functional.assembly.incremental import add, finish, start
 from mia_functional.assembly.placement import Placement, placements
@@ -31,3 +35,5 @@ __all__ = [
     "uniform",
     "vote",
 ]
+
+__dir__ = __all__.copy  # dir() shows what users may touch

@@ -1,30 +1,49 @@
 """Where patches go in a volume, and how much each counts against those that came before it.
 
-The mean of a voxel is kept up to date: patch k changes it by `(p_k - mean) / d_k`, with
-`d_k = 1 + (w_1 + ... + w_(k-1)) / w_k`. What all patches agree on stays as it is to the last bit, nothing is left to be
-divided at the end, and there is no volume of weights: for a grid, whose windows are products over the axes, `d_k` is
-made of two lines per axis.
+A patch goes to a first voxel, and its weight relative to that of the patches before it is what a mean asks for (see
+`running_mean`). For a grid both are tables of a few numbers per axis; for other indices the weights are summed up in a
+volume, as the patches come.
 """
 
 import math
-from collections.abc import Callable, Iterable, Iterator
-from itertools import chain, product
-from typing import Any, NamedTuple, TypeAlias
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import product
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 
+from mia_functional import _array
 from mia_functional._core import checks
-from mia_functional.assembly.windows import Window, outer, profile, uniform
+from mia_functional.assembly.windows import Window, axis_weights, uniform
 from mia_functional.indexing import Indices
 from mia_functional.indexing.records import Axis
-from mia_functional.typing import Array, Index, Shape
+from mia_functional.typing import Array, HostArray, Index, Shape
 
-PATCHES = {"assemble_subjects": "predictions", "add": "patch", "merge_planes": "volumes"}
-"""What a function calls its patches, where it is not `patches`."""
+__all__ = [
+    "PATCH_ARGUMENTS",
+    "AxisLines",
+    "Coverage",
+    "Placement",
+    "check_coverage",
+    "crop_to_volume",
+    "fits_inside",
+    "grid_lines",
+    "grid_table",
+    "index_ranges",
+    "map_columns",
+    "place_by_rank",
+    "place_by_weight",
+    "place_indices",
+    "placed_shape",
+    "placement_of_planes",
+    "placements",
+]
 
+PATCH_ARGUMENTS = {"assemble_subjects": "predictions", "add": "patch", "merge_planes": "volumes"}
+"""What a function calls its patches in messages, if not `patches`."""
 
-Widths: TypeAlias = tuple[tuple[int, int], ...]
-"""A margin as the voxels before and after a patch along each axis."""
+Coverage: TypeAlias = list[HostArray]
+"""Weights that are positive where patches are: a line per axis, whose product counts, or one volume."""
 
 
 class Placement(NamedTuple):
@@ -36,7 +55,7 @@ class Placement(NamedTuple):
             its grid, and of each grid before, along this axis, divided by the patch's own. With `s`, `t`, `u`, ... of
             the axes in order, `d = 1 + s_n + t_n (s_(n-1) + t_(n-1) (... s_1)) + u_1 ... u_n + ...`. Empty where
             `divisor` is given.
-        divisor: `d` itself, `(*patch,)`, where the patches are no grid.
+        divisor: `d` itself, `(*patch,)`, where the patches are not a grid.
         newest: Where no later patch was before, `(*patch,)`, if patches come in another order than their indices.
     """
 
@@ -46,16 +65,18 @@ class Placement(NamedTuple):
     newest: Array | None = None
 
 
-class Ends(NamedTuple):
-    """The lines of one axis: where each of its steps starts, its lines, and the weight of all on every voxel."""
+class AxisLines(NamedTuple):
+    """One axis of a grid: where its steps start, the lines of each step, and the weight of all steps on every voxel."""
 
     starts: list[int]
-    lines: list[Any]
-    weights: Any
+    lines: list[HostArray]
+    weights: HostArray
 
 
 def placements(indices: Indices, shape: Shape, *, window: Window = uniform) -> tuple[Placement, ...]:
-    """Return the places of all patches as one table per grid, for loops under `jit`: `add` takes rows of them.
+    """Return the placements of all patches as one table per grid, for incremental assembly: `add` takes rows of them.
+
+    The loop that they belong to is shown with `start`.
 
     Args:
         indices: Whole patches that lie inside of the volume, of one size per grid: those of `patches` with `shift` or
@@ -68,215 +89,227 @@ def placements(indices: Indices, shape: Shape, *, window: Window = uniform) -> t
         it is. The tables belong together, in this order: a mean counts on the patches of those before.
 
     Raises:
-        ValueError: The indices are no grids of one size inside of the volume, or none of them covers it.
+        ValueError: The indices are not grids of one size inside of the volume, or do not cover it.
 
     Example:
         >>> from mia_functional.indexing import patches
-        >>> (places,) = placements(patches((5,), (3,)), (5,))
-        >>> places.start.tolist()
+        >>> (table,) = placements(patches((5,), (3,)), (5,))
+        >>> table.start.tolist()
         [[0], [2]]
     """
     size = checks.integer_tuple("placements", "shape", shape, minimum=1)
     checks.require_callable("placements", "window", window, "`gaussian`")
     grids = indices.grids if isinstance(indices, Indices) else ()
-    if not grids or not all(is_inside(grid, size) for grid in grids):
-        needed = f"be grids of equal patches inside of {size}"
-        checks.invalid_value("placements", "indices", needed, "others")
-    ends = all_ends(grids, size, window)
-    covered = [[end.weights for end in axes] for axes in ends]
-    refuse_gaps("placements", min(covered, key=_missing))
-    return tuple(map(table, ends))
+    if not grids or not all(fits_inside(grid, size) for grid in grids):
+        checks.invalid_value("placements", "indices", f"be grids of equal patches inside of {size}", "others")
+    axes_of_grids = grid_lines("placements", grids, size, window)
+    coverages = [[axis.weights for axis in axes] for axes in axes_of_grids]
+    check_coverage("placements", min(coverages, key=_missing_fraction))
+    return tuple(
+        grid_table([axis.starts for axis in axes], [_stack_lines(axis.lines) for axis in axes])
+        for axes in axes_of_grids
+    )
 
 
-def is_inside(grid: tuple[Axis, ...], shape: Shape) -> bool:
-    """Tell whether a grid has patches of one size that lie inside of a volume."""
-    steps = [[_span(step) for step in axis] for axis in grid]
-    return len(steps) == len(shape) and all(
+def _stack_lines(lines: list[HostArray]) -> HostArray:
+    """Return the lines of all steps of an axis as one array, or of one step if all are equal."""
+    # The lines of single voxels are all equal: those of all voxels of a head would take hundreds of megabytes.
+    same = all(np.array_equal(line, lines[0]) for line in lines)
+    return np.stack(lines[:1] if same else lines)
+
+
+def fits_inside(grid: tuple[Axis, ...], shape: Shape) -> bool:
+    """Return whether the patches of a grid have one size and lie inside of a volume."""
+    ranges = [[_range_of(step) for step in axis] for axis in grid]
+    return len(ranges) == len(shape) and all(
         low >= 0 and high <= size and high - low == axis[0][1] - axis[0][0]
-        for axis, size in zip(steps, shape, strict=True)
+        for axis, size in zip(ranges, shape, strict=True)
         for low, high in axis
     )
 
 
-def table(ends: list[Ends]) -> Placement:
-    """Return the places of all patches of a grid as one."""
-    order = np.indices([len(end.starts) for end in ends], dtype=np.int32).reshape(len(ends), -1)
-    start = np.stack([np.array(end.starts, dtype=np.int32)[row] for end, row in zip(ends, order, strict=True)], axis=1)
-    return Placement(start, tuple(_rows(end.lines, row) for end, row in zip(ends, order, strict=True)))
+def grid_lines(
+    function: str, grids: tuple[tuple[Axis, ...], ...], shape: Shape, window: Window
+) -> list[list[AxisLines]]:
+    """Return the lines of all steps along each axis of each grid, which comes after those before it."""
+    result: list[list[AxisLines]] = []
+    for grid in grids:
+        axes = []
+        for number, (axis, size) in enumerate(zip(grid, shape, strict=True)):
+            ranges = [_range_of(step) for step in axis]
+            own = [axis_weights(function, window, low, high, size) for low, high in ranges]
+            boxes = [slice(max(low, 0), max(low, 0) + line.size) for (low, _), line in zip(ranges, own, strict=True)]
+            everything, before = np.zeros(size), np.zeros(size)
+            for box, line in zip(boxes, own, strict=True):
+                everything[box] += line
+            lines = []
+            for box, line in zip(boxes, own, strict=True):
+                weights = (before, everything, *(axes_before[number].weights for axes_before in result))
+                lines.append(np.stack([other[box] / line for other in weights]))
+                before[box] += line
+            axes.append(AxisLines([box.start for box in boxes], lines, everything))
+        result.append(axes)
+    return result
 
 
-def _rows(lines: list[Any], order: Any) -> Any:
-    """Return lines in an order; equal ones are held once."""
-    if all(np.array_equal(line, lines[0]) for line in lines):
-        return np.broadcast_to(lines[0], (len(order), *lines[0].shape))
-    return np.stack(lines)[order]
+def grid_table(starts: Sequence[Sequence[int]], lines: Sequence[Array]) -> Placement:
+    """Return the placements of all patches of a grid as one table, the last axis fastest.
+
+    Args:
+        starts: For every axis where its steps start.
+        lines: For every axis the lines of its steps, `(steps, rows, size)`, in any library; `(1, rows, size)` if equal.
+    """
+    order = np.indices([len(axis) for axis in starts], dtype=np.int32).reshape(len(starts), -1)
+    corners = [np.array(axis, dtype=np.int32)[steps] for axis, steps in zip(starts, order, strict=True)]
+    rows = [
+        line[steps] if len(line) > 1 else _array.array_namespace(line).broadcast_to(line, (len(steps), *line.shape[1:]))
+        for line, steps in zip(lines, order, strict=True)
+    ]
+    return Placement(np.stack(corners, axis=1), tuple(rows))
 
 
-def walk(
+def place_indices(
     function: str, indices: Iterable[Index], shape: Shape, window: Window, fill_value: float | None
-) -> tuple[Iterator[tuple[Index, Placement]], list[Any]]:
-    """Return all indices with their places, and the weights that say which voxels are covered, once all are through.
+) -> tuple[Iterator[tuple[Index, Placement]], Coverage]:
+    """Return all indices with their placements, and the coverage, which is complete when all placements were taken.
 
-    Gaps of a grid are refused before the first patch. The weights are one array per axis of a grid, else one volume.
+    Gaps of grids are an error before the first patch comes.
     """
     grids = indices.grids if isinstance(indices, Indices) else ()
     if any(len(grid) != len(shape) for grid in grids):
         checks.invalid_value(function, "indices", f"have {len(shape)} entries, one per axis", len(grids[0]))
-    ends = all_ends(grids, shape, window)
-    covered = [[end.weights for end in axes] for axes in ends]
-    complete = [weights for weights in covered if all((line > 0).all() for line in weights)]
+    axes_of_grids = grid_lines(function, grids, shape, window)
+    coverages = [[axis.weights for axis in axes] for axes in axes_of_grids]
+    complete = [coverage for coverage in coverages if all((line > 0).all() for line in coverage)]
     if len(grids) != 1 and not complete:
-        seen = np.zeros(shape, dtype=np.float32)
-        return ((index, place_in(function, seen, index, window)) for index in indices), [seen]
-    weights = (complete or covered)[0]
+        # The union of several grids that all have gaps is not a product of lines, so it is counted voxel by voxel.
+        weights = np.zeros(shape, dtype=np.float32)
+        return ((index, place_by_weight(function, weights, index, window)) for index in indices), [weights]
+    coverage = (complete or coverages)[0]
     if fill_value is None:
-        refuse_gaps(function, weights)
-    return zip(indices, chain.from_iterable(map(_places, ends)), strict=True), weights
+        check_coverage(function, coverage)
+    placed = (
+        Placement(np.array([start for start, _ in steps], dtype=np.int32), tuple(lines for _, lines in steps))
+        for axes in axes_of_grids
+        for steps in product(*(zip(axis.starts, axis.lines, strict=True) for axis in axes))
+    )
+    return zip(indices, placed, strict=True), coverage
 
 
-def _places(ends: list[Ends]) -> Iterator[Placement]:
-    """Yield the places of the patches of a grid in order."""
-    for step in product(*(zip(end.starts, end.lines, strict=True) for end in ends)):
-        yield Placement(np.array([start for start, _ in step], dtype=np.int32), tuple(line for _, line in step))
-
-
-def place_in(function: str, seen: Any, index: Index, window: Window) -> Placement:
-    """Return the place of a patch after those whose weights were `seen`, a volume, which gets this one's too."""
-    start, lines, box = _box(function, seen.shape, index, window)
-    own = outer(lines).astype(seen.dtype)
-    divisor = 1 + seen[box] / own
-    seen[box] += own
+def place_by_weight(function: str, weights: HostArray, index: Index, window: Window) -> Placement:
+    """Return the placement of a patch after those whose weights are summed up in a volume; add its own to them."""
+    start, lines, box = _box_in_volume(function, weights.shape, index, window)
+    own: HostArray = np.asarray(math.prod(np.ix_(*lines)), dtype=weights.dtype)
+    divisor = 1 + weights[box] / own
+    weights[box] += own
     return Placement(start, (), divisor)
 
 
-def place_at(function: str, seen: Any, index: Index, rank: int) -> Placement:
-    """Return the place of the patch that is number `rank` > 0; `seen` holds the last one on every voxel so far."""
-    start, _, box = _box(function, seen.shape, index, uniform)
-    newest = seen[box] < rank
-    np.maximum(seen[box], rank, out=seen[box])
+def place_by_rank(function: str, ranks: HostArray, index: Index, rank: int) -> Placement:
+    """Return the placement of patch number `rank` > 0; `ranks` holds the last number on every voxel so far."""
+    start, _, box = _box_in_volume(function, ranks.shape, index, uniform)
+    newest = ranks[box] < rank
+    np.maximum(ranks[box], rank, out=ranks[box])
     return Placement(start, (), newest=newest)
 
 
-def extent(place: Placement) -> Shape:
-    """Return the shape of the patch of a place."""
-    if place.lines:
-        return tuple(line.shape[-1] for line in place.lines)
-    values: Array = place.newest if place.divisor is None else place.divisor
-    return tuple(values.shape[place.start.ndim - 1 :])
-
-
-def rows_of(place: Placement, low: int, high: int) -> Placement:
-    """Return the place of some planes of a patch, along the first axis.
-
-    Example:
-        >>> rows_of(Placement(np.array([3]), (), np.ones(5)), 1, 3)
-        Placement(start=array([4], dtype=int32), lines=(), divisor=array([1., 1.]), newest=None)
-    """
-    start = np.concatenate([place.start[:1] + low, place.start[1:]]).astype(np.int32)
-    lines = tuple(line[:, low:high] if axis == 0 else line for axis, line in enumerate(place.lines))
-    divisor, newest = (None if part is None else part[low:high] for part in (place.divisor, place.newest))
-    return Placement(start, lines, divisor, newest)
-
-
-def each_column(places: Placement, function: Callable[[Array], Any]) -> Placement:
-    """Return places with all their columns changed alike: some rows of them, or one.
-
-    Example:
-        >>> each_column(Placement(np.array([[0], [2]]), (), np.ones((2, 3))), lambda column: column[1]).start.tolist()
-        [2]
-    """
-    start, *lines = map(function, (places.start, *places.lines))
-    divisor, newest = (None if part is None else function(part) for part in (places.divisor, places.newest))
-    return Placement(start, tuple(lines), divisor, newest)
-
-
-def _box(function: str, shape: Shape, index: Index, window: Window) -> tuple[Any, list[Any], tuple[slice, ...]]:
+def _box_in_volume(
+    function: str, shape: Shape, index: Index, window: Window
+) -> tuple[HostArray, list[HostArray], tuple[slice, ...]]:
     """Return the first voxel of an index within a volume, its weights along each axis, and the part as slices."""
-    ranges = spans(function, index, shape)
-    lines = [profile(window, *span, size) for span, size in zip(ranges, shape, strict=True)]
+    ranges = index_ranges(function, index, shape)
+    lines = [axis_weights(function, window, *limits, size) for limits, size in zip(ranges, shape, strict=True)]
     start = [max(low, 0) for low, _ in ranges]
     box = tuple(slice(low, low + line.size) for low, line in zip(start, lines, strict=True))
     return np.array(start, dtype=np.int32), lines, box
 
 
-def fit(function: str, patch: Array, index: Index, shape: Shape, widths: Widths) -> Array:
+def placed_shape(placement: Placement) -> Shape:
+    """Return the shape of the patch that a placement is for."""
+    if placement.lines:
+        return tuple(line.shape[-1] for line in placement.lines)
+    values = placement.newest if placement.divisor is None else placement.divisor
+    return () if values is None else tuple(values.shape[placement.start.ndim - 1 :])
+
+
+def placement_of_planes(placement: Placement, low: int, high: int) -> Placement:
+    """Return the placement of some planes of a patch, along the first axis.
+
+    Example:
+        >>> placement_of_planes(Placement(np.array([3]), (), np.ones(5)), 1, 3)
+        Placement(start=array([4], dtype=int32), lines=(), divisor=array([1., 1.]), newest=None)
+    """
+    start = np.array([placement.start[0] + low, *placement.start[1:]], dtype=np.int32)
+    lines = tuple(line[:, low:high] if axis == 0 else line for axis, line in enumerate(placement.lines))
+    divisor, newest = (None if values is None else values[low:high] for values in (placement.divisor, placement.newest))
+    return Placement(start, lines, divisor, newest)
+
+
+def map_columns(function: Callable[[Array], Array], table: Placement) -> Placement:
+    """Return a table of placements with all its columns changed alike: some rows of them, or one.
+
+    Example:
+        >>> map_columns(lambda column: column[1], Placement(np.array([[0], [2]]), (), np.ones((2, 3)))).start.tolist()
+        [2]
+    """
+    # What `jax.tree.map` does, in any library: None stands for no leaf.
+    start, *lines = map(function, (table.start, *table.lines))
+    divisor, newest = (None if values is None else function(values) for values in (table.divisor, table.newest))
+    return Placement(start, tuple(lines), divisor, newest)
+
+
+def crop_to_volume(
+    function: str, patch: Array, index: Index, shape: Shape, margin: tuple[tuple[int, int], ...]
+) -> Array:
     """Return the part of a patch that lies in the volume, without its margin, and with an axis for every plane."""
-    ranges = spans(function, index, shape)
+    ranges = index_ranges(function, index, shape)
     expected: list[int] = []
     cut: list[slice | None] = []
-    sizes = zip(index, ranges, shape, widths, strict=True)
-    for entry, (low, high), size, (before, after) in sizes:
+    for entry, (low, high), size, (before, after) in zip(index, ranges, shape, margin, strict=True):
         if isinstance(entry, slice) or before or after:
             expected.append(before + high - low + after)
             cut.append(slice(before + max(-low, 0), before + min(high, size) - low))
         else:
             cut.append(None)
     if tuple(patch.shape[: len(expected)]) != tuple(expected):
-        argument = PATCHES.get(function, "patches")
+        argument = PATCH_ARGUMENTS.get(function, "patches")
         checks.invalid_value(function, argument, f"match their index, {tuple(expected)}", tuple(patch.shape))
     return patch if cut == [slice(0, length) for length in patch.shape[: len(cut)]] else patch[(*cut, ...)]
 
 
-def refuse_gaps(function: str, covered: list[Any]) -> None:
-    """Refuse volumes with voxels that no patch covers, by weights as `walk` gives them."""
-    missing = _missing(covered)
+def check_coverage(function: str, coverage: Coverage) -> None:
+    """Raise unless patches cover every voxel."""
+    missing = _missing_fraction(coverage)
     if missing > 0:
         raise ValueError(
             f"{function}: `indices` must cover the volume, or `fill_value` be given; {missing:.4%} is missing."
         )
 
 
-def _missing(covered: list[Any]) -> float:
+def _missing_fraction(coverage: Coverage) -> float:
     """Return the fraction of voxels without weight."""
-    return 1.0 - math.prod(float(np.mean(part > 0)) for part in covered)
+    return 1.0 - math.prod(float(np.mean(weights > 0)) for weights in coverage)
 
 
-def spans(function: str, index: Index, shape: Shape) -> list[tuple[int, int]]:
-    """Return the start and the stop along each axis; refuse an index that does not belong to the volume."""
-    if not isinstance(index, tuple) or not all(map(_is_entry, index)):
+def index_ranges(function: str, index: Index, shape: Shape) -> list[tuple[int, int]]:
+    """Return the start and the stop of an index along each axis; raise unless it touches the volume."""
+    if not isinstance(index, tuple) or not all(
+        checks.is_integer(entry)
+        or (checks.is_integer_slice(entry) and None not in (entry.start, entry.stop) and entry.step in (None, 1))
+        for entry in index
+    ):
         needed = "hold tuples of integers, and of slices with a start and a stop"
         checks.invalid_kind(function, "indices", needed, checks.describe(index))
     if len(index) != len(shape):
         checks.invalid_value(function, "indices", f"have {len(shape)} entries, one per axis", len(index))
-    found = [_span(entry) for entry in index]
-    if any(high <= max(low, 0) or low >= size for (low, high), size in zip(found, shape, strict=True)):
+    ranges = [_range_of(entry) for entry in index]
+    if any(high <= max(low, 0) or low >= size for (low, high), size in zip(ranges, shape, strict=True)):
         checks.invalid_value(function, "indices", f"touch the volume, {shape}", index)
-    return found
+    return ranges
 
 
-def _is_entry(entry: Any) -> bool:
-    """Tell whether an entry of an index is a position, or a slice of positions that follow each other."""
-    whole = checks.is_integer_slice(entry) and None not in (entry.start, entry.stop) and entry.step in (None, 1)
-    return whole or checks.is_integer(entry)
-
-
-def all_ends(grids: tuple[tuple[Axis, ...], ...], shape: Shape, window: Window) -> list[list[Ends]]:
-    """Return the lines of all steps along each axis of each grid, which comes after those before it."""
-    ends: list[list[Ends]] = []
-    for grid in grids:
-        earlier = [[others[place].weights for others in ends] for place in range(len(grid))]
-        rows = zip(grid, shape, earlier, strict=True)
-        ends.append([_axis_ends(axis, size, window, weights) for axis, size, weights in rows])
-    return ends
-
-
-def _axis_ends(axis: Axis, size: int, window: Window, earlier: list[Any]) -> Ends:
-    """Return the lines of all steps along one axis."""
-    ranges = [_span(step) for step in axis]
-    own = [profile(window, low, high, size) for low, high in ranges]
-    boxes = [slice(max(low, 0), max(low, 0) + line.size) for (low, _), line in zip(ranges, own, strict=True)]
-    everything, before = np.zeros(size), np.zeros(size)
-    for box, line in zip(boxes, own, strict=True):
-        everything[box] += line
-    lines = []
-    for box, line in zip(boxes, own, strict=True):
-        lines.append(np.stack([part[box] / line for part in (before, everything, *earlier)]))
-        before[box] += line
-    return Ends([box.start for box in boxes], lines, everything)
-
-
-def _span(step: Any) -> tuple[int, int]:
-    """Return the start and the stop of an entry of an index or of a step along an axis."""
+def _range_of(step: int | slice | tuple[int, int]) -> tuple[int, int]:
+    """Return the start and the stop of an entry of an index, or of a step along an axis."""
     if isinstance(step, slice):
         return step.start, step.stop
     return step if isinstance(step, tuple) else (step, step + 1)

@@ -4,20 +4,21 @@ import math
 from collections.abc import Callable
 from functools import partial
 from operator import itemgetter
-from typing import Any
 
 import numpy as np
 
 from mia_functional import _array
 from mia_functional._core import checks
 from mia_functional.assembly.incremental import add, finish, start
-from mia_functional.assembly.jax_grid import add_batch, in_rows
-from mia_functional.assembly.placement import Placement, each_column, extent, placements
-from mia_functional.assembly.volumes import typed
+from mia_functional.assembly.jax_grid import add_batch_by_planes, flatten_channels
+from mia_functional.assembly.placement import Placement, map_columns, placed_shape, placements
+from mia_functional.assembly.volumes import finish_volume
 from mia_functional.assembly.windows import Window, uniform
 from mia_functional.extraction import extract
 from mia_functional.indexing import patches
 from mia_functional.typing import Array, Shape
+
+__all__ = ["sliding_window"]
 
 
 def sliding_window(
@@ -41,7 +42,7 @@ def sliding_window(
             channels of their own; the last batch may be smaller.
         volume: `(*spatial, ...)`.
         patch_shape: Voxels of a patch along each axis.
-        step: Voxels from one patch to the next, for all axes or each; half a patch where left out.
+        step: Voxels from one patch to the next, for all axes or each; half a patch by default.
         window: Weights along one axis of a patch: `uniform`, `hann`, `gaussian` or any function like them.
         batch_size: Patches that the function gets at a time.
 
@@ -50,7 +51,7 @@ def sliding_window(
         float32.
 
     Raises:
-        TypeError: The function returns no array.
+        TypeError: The function does not return an array.
         ValueError: The function returns another number or shape of patches, or the step leaves gaps.
 
     Example:
@@ -64,72 +65,78 @@ def sliding_window(
     size = tuple(volume.shape[: len(patch)])
     if len(size) < len(patch):
         checks.invalid_value("sliding_window", "patch_shape", f"have at most {volume.ndim} entries", patch)
-    padded = tuple(map(max, size, patch))
     checks.require_callable("sliding_window", "function", function, "a network")
+    padded = tuple(map(max, size, patch))
     stride = tuple(max(voxels // 2, 1) for voxels in patch) if step is None else step
-    grid = patches(padded, patch, step=stride)
-    if any(part > voxels for part, voxels in zip(np.broadcast_to(stride, len(patch)), patch, strict=True)):
-        checks.invalid_value("sliding_window", "step", f"be at most the patch, {patch}", step)
-    (places,) = placements(grid, padded, window=window)
-    whole = extract(volume, tuple(slice(0, voxels) for voxels in padded)) if padded != size else volume
-    run = partial(_array.jit_call_network, _scanned) if _array.is_jax(volume) else _looped
-    return run(function, whole, places, shape=padded, number=number)[(*map(slice, size), ...)]
+    with checks.speaking_for("sliding_window", "patches", "placements"):
+        grid = patches(padded, patch, step=stride)
+        if any(part > voxels for part, voxels in zip(np.broadcast_to(stride, len(patch)), patch, strict=True)):
+            checks.invalid_value("sliding_window", "step", f"be at most the patch, {patch}", step)
+        (table,) = placements(grid, padded, window=window)
+    filled = extract(volume, tuple(slice(0, voxels) for voxels in padded)) if padded != size else volume
+    # In JAX one program: a call per batch would cost as much as a small network, and copy the volume.
+    run = partial(_array.jit_call_network, _assemble_in_program) if _array.is_jax(volume) else _assemble_by_batches
+    with checks.speaking_for("sliding_window", "start", "add", patch="function"):
+        result: Array = run(function, filled, table, shape=padded, number=number)
+    return result[(*map(slice, size), ...)]
 
 
-def _predictions(function: Callable[[Array], Array], read: Callable[[Any], Array], windows: Placement) -> Array:
-    """Return the predictions of some windows, each read from its start; refuse those that do not match them."""
-    patch, count = extent(windows), windows.start.shape[0]
+def _predict(function: Callable[[Array], Array], read: Callable[[Array], Array], windows: Placement) -> Array:
+    """Return the predictions of some windows, each read from its start; raise unless they match them."""
+    patch, count = placed_shape(windows), windows.start.shape[0]
     parts = [read(windows.start[row]) for row in range(count)]
     outputs = function(_array.stack(parts[0], parts[1:], count))
-    expected = (count, *patch)
     if not hasattr(outputs, "shape"):
         checks.invalid_kind("sliding_window", "function", "return an array", type(outputs).__name__)
+    expected = (count, *patch)
     if tuple(outputs.shape[: len(expected)]) != expected:
         needed = f"return predictions {expected}, channels aside"
         checks.invalid_value("sliding_window", "function", needed, tuple(outputs.shape))
     return outputs
 
 
-def _looped(
-    function: Callable[[Array], Array], volume: Array, places: Placement, *, shape: Shape, number: int
+def _assemble_by_batches(
+    function: Callable[[Array], Array], volume: Array, table: Placement, *, shape: Shape, number: int
 ) -> Array:
     """Return the assembled predictions of all windows, batch by batch."""
-    state: Any = None
-    outputs: Any = None
-    read = partial(_array.take_block, volume, shape=extent(places))
-    for low in range(0, len(places.start), number):
-        rows = each_column(places, itemgetter(slice(low, low + number)))
-        outputs = _predictions(function, read, rows)
+    read = partial(_array.take_block, volume, shape=placed_shape(table))
+    state = outputs = None
+    for low in range(0, table.start.shape[0], number):
+        windows = map_columns(itemgetter(slice(low, low + number)), table)
+        outputs = _predict(function, read, windows)
         state = start(outputs[0, ...], shape) if state is None else state
-        state = add(state, outputs, rows)
-    return typed(finish(state), outputs, None)
+        state = add(state, outputs, windows)
+    assert outputs is not None  # a grid that covers a volume has a window
+    return finish_volume("sliding_window", finish(state), outputs, [], None, None)
 
 
-def _scanned(
-    function: Callable[[Array], Array], volume: Array, places: Placement, *, shape: Shape, number: int
+def _assemble_in_program(
+    function: Callable[[Array], Array], volume: Array, table: Placement, *, shape: Shape, number: int
 ) -> Array:
     """Return the assembled predictions of all windows, by one loop in JAX; what is left of a batch comes last."""
-    count = places.start.shape[0]
+    count = table.start.shape[0]
     whole = count - count % number
-    rows = in_rows(volume, len(shape))
-    predict = partial(_predictions, function, partial(_read, rows, volume.shape, extent(places)))
+    read = partial(_read_window, flatten_channels(volume, len(shape)), volume.shape, placed_shape(table))
+    predict = partial(_predict, function, read)
 
-    def bring(state: Array, batch: Placement) -> Array:
-        return (add if len(shape) == 1 else add_batch)(state, predict(batch), batch)
+    def add_batch(state: Array, windows: Placement) -> Array:
+        return (add if len(shape) == 1 else add_batch_by_planes)(state, predict(windows), windows)
 
-    some = each_column(places, itemgetter(slice(0, number)))
-    like = _array.eval_shape(lambda _: predict(some), volume)
+    # The state of a loop has to be there before its first step: the shape of a prediction is found without computing.
+    first = map_columns(itemgetter(slice(0, number)), table)
+    like = _array.eval_shape(lambda _: predict(first), volume)
     model = _array.zeros(_array.array_namespace(volume), like.shape[1:], like.dtype, volume)
     state = start(model, shape)
     if whole:
-        batches = each_column(places, lambda column: column[:whole].reshape(-1, number, *column.shape[1:]))
-        state = _array.fold(bring, state, batches)
+        xp = _array.array_namespace(volume)
+        batches = map_columns(lambda rows: xp.reshape(rows[:whole], (-1, number, *rows.shape[1:])), table)
+        state = _array.fold(add_batch, state, batches)
     if whole < count:
-        state = bring(state, each_column(places, itemgetter(slice(whole, None))))
-    return typed(finish(state), model, None)
+        state = add_batch(state, map_columns(itemgetter(slice(whole, None)), table))
+    return finish_volume("sliding_window", finish(state), model, [], None, None)
 
 
-def _read(rows: Array, shape: Shape, patch: Shape, start: Array) -> Array:
+def _read_window(rows: Array, shape: Shape, patch: Shape, start: Array) -> Array:
     """Return a patch of a volume of some shape, of which the channels lie in one row with the last axis."""
     axes = len(patch)
     width, last = math.prod(shape[axes:]), axes - 1

@@ -7,13 +7,15 @@ import numpy as np
 
 from mia_functional import _array
 from mia_functional._core import checks
-from mia_functional.assembly.incremental import added, start
-from mia_functional.assembly.placement import Placement, fit, rows_of, spans, walk
+from mia_functional.assembly.incremental import add_patch, start
+from mia_functional.assembly.placement import Coverage, Placement, index_ranges, place_indices, placement_of_planes
 from mia_functional.assembly.reductions import Reduction, check_reduction, mean
-from mia_functional.assembly.volumes import alike, checked_request, filled, paired, typed
+from mia_functional.assembly.volumes import check_arguments, check_same_kind, cropped_patches, finish_volume
 from mia_functional.assembly.windows import Window, uniform
-from mia_functional.indexing import Indices, sides
+from mia_functional.indexing import Indices
 from mia_functional.typing import Array, Index, Margin, Shape
+
+__all__ = ["assemble_planes", "merge_planes"]
 
 
 def assemble_planes(
@@ -55,17 +57,18 @@ def assemble_planes(
         >>> [(k, float(plane)) for k, plane in assemble_planes(parts, [(slice(0, 2),), (slice(1, 3),)], (3,))]
         [(0, 1.0), (1, 2.0), (2, 3.0)]
     """
-    size = checked_request("assemble_planes", patches, indices, shape, window, reduction)
-    known = indices if isinstance(indices, Indices) else list(indices)
-    widths = sides("assemble_planes", margin, len(size))
-    walked, covered = walk("assemble_planes", known, size, window if reduction.weighted else uniform, fill_value)
-    parts = (
-        (fit("assemble_planes", patch, index, size, widths), place)
-        for patch, (index, place) in paired("assemble_planes", patches, walked)
-    )
-    for position, values, patch in _finished(parts, _depth(known, size), size, reduction):
-        plane = typed(reduction.finish(values), patch, dtype)
-        yield position, filled("assemble_planes", plane, _on_plane(covered, position), fill_value)
+    size = check_arguments("assemble_planes", patches, indices, shape, window, reduction)
+    ordered = indices if isinstance(indices, Indices) else list(indices)
+    weights = window if reduction.weighted else uniform
+    placed, coverage = place_indices("assemble_planes", ordered, size, weights, fill_value)
+    parts = cropped_patches("assemble_planes", patches, placed, size, margin)
+    with checks.speaking_for("assemble_planes", "start", "add", patch="patches"):
+        for position, state, patch in _finished_planes(parts, _ring_depth(ordered, size), size, reduction):
+            plane = reduction.finish(state)
+            line, *others = coverage
+            # The weights of a plane: one number times the lines of the other axes, or its part of a volume.
+            on_plane: Coverage = [line[position] * others[0], *others[1:]] if others else [line[position]]
+            yield position, finish_volume("assemble_planes", plane, patch, on_plane, fill_value, dtype)
 
 
 def merge_planes(volumes: Iterable[Array], *, reduction: Reduction = mean) -> Array:
@@ -87,89 +90,79 @@ def merge_planes(volumes: Iterable[Array], *, reduction: Reduction = mean) -> Ar
         [2.0, 2.0]
     """
     check_reduction("merge_planes", reduction)
-    state: Any = None
-    volume = first = None
-    for position, volume in enumerate(volumes):
-        first = volume if first is None else first
-        alike("merge_planes", first, volume)
-        if volume.shape != first.shape:
-            checks.invalid_value(
-                "merge_planes", "volumes", f"have one shape, {tuple(first.shape)}", tuple(volume.shape)
-            )
-        state = start(volume, tuple(volume.shape), reduction=reduction) if state is None else state
-        state = added("merge_planes", state, volume, _again(position, volume.shape), reduction)
+    state = volume = first = None
+    with checks.speaking_for("merge_planes", "start", "add", patch="volumes"):
+        for position, volume in enumerate(volumes):
+            first = volume if first is None else first
+            check_same_kind("merge_planes", first, volume)
+            if volume.shape != first.shape:
+                needed = f"have one shape, {tuple(first.shape)}"
+                checks.invalid_value("merge_planes", "volumes", needed, tuple(volume.shape))
+            shape = tuple(volume.shape)
+            state = start(volume, shape, reduction=reduction) if position == 0 else state
+            # `position` volumes come before this one: along the first axis their weight, all else counts once.
+            ahead = [position] + [0] * (len(shape) - 1)
+            lines = [np.stack([np.full(size, count), np.ones(size)]) for count, size in zip(ahead, shape, strict=True)]
+            placement = Placement(np.zeros(len(shape), dtype=np.int32), tuple(lines))
+            state = add_patch("merge_planes", state, volume, placement, reduction)
     if volume is None:
         checks.invalid_value("merge_planes", "volumes", "hold at least one volume", "none")
-    return typed(reduction.finish(state), volume, None)
+    return finish_volume("merge_planes", reduction.finish(state), volume, [], None, None)
 
 
-def _finished(
+def _finished_planes(
     parts: Iterator[tuple[Array, Placement]], depth: int, shape: Shape, reduction: Reduction
 ) -> Iterator[tuple[int, Array, Array]]:
-    """Yield the state of every plane as soon as no patch touches it again, with the patch at hand.
+    """Yield the state of every plane as soon as no patch touches it again, with the patch that came last.
 
     The states lie in a ring of `depth` planes: the plane at position k has row `k % depth`.
     """
-    part: Any = None
+    part: Array | None = None
     ring: Any = None
-    blank: Any = None
     done = 0
-    for part, place in parts:
+
+    def released(low: int, high: int) -> Iterator[tuple[int, Array]]:
+        nonlocal ring
+        for position in range(low, high):
+            row = position % depth
+            # A copy: the row is used again, while the caller may keep the plane.
+            yield position, _array.array_namespace(ring).asarray(ring[row, ...], copy=True)
+            ring = _array.jit_call_donating(_array.set_block, ring, (row,), blank)
+
+    for part, placement in parts:
         if ring is None:
             ring, blank = (start(part[:1, ...], (rows, *shape[1:]), reduction=reduction) for rows in (depth, 1))
-        begin = int(place.start[0])
-        for position in range(done, begin):
-            yield position, _row(ring, position % depth), part
-            ring = _array.jit_call_donating(_array.set_block, ring, (position % depth,), blank)
+        begin = int(placement.start[0])
+        yield from ((*plane, part) for plane in released(done, begin))
         done = begin
-        for piece, where in _pieces(part, place, depth):
-            ring = added("assemble_planes", ring, piece, where, reduction)
-    if ring is None:
+        for piece, piece_placement in _pieces_in_ring(part, placement, depth):
+            ring = add_patch("assemble_planes", ring, piece, piece_placement, reduction)
+    if part is None:
         checks.invalid_value("assemble_planes", "patches", "hold at least one patch", "none")
-    for position in range(done, shape[0]):
-        yield position, _row(ring, position % depth), part
-        ring = _array.jit_call_donating(_array.set_block, ring, (position % depth,), blank)
+    yield from ((*plane, part) for plane in released(done, shape[0]))
 
 
-def _row(ring: Array, row: int) -> Array:
-    """Return a copy of one plane of a ring."""
-    return _array.array_namespace(ring).asarray(ring[row, ...], copy=True)
-
-
-def _pieces(part: Array, place: Placement, depth: int) -> Iterator[tuple[Array, Placement]]:
-    """Yield a patch and its place in a ring; in two pieces where it goes beyond the last row."""
-    row, size = int(place.start[0]) % depth, part.shape[0]
+def _pieces_in_ring(part: Array, placement: Placement, depth: int) -> Iterator[tuple[Array, Placement]]:
+    """Yield a patch and its placement in a ring; in two pieces where it goes beyond the last row."""
+    row, size = int(placement.start[0]) % depth, part.shape[0]
     first = min(size, depth - row)
     for low, high, begin in ((0, first, row), (first, size, 0)):
         if low < high:
-            start = np.array([begin, *place.start[1:]], dtype=np.int32)
-            where = rows_of(place, low, high)._replace(start=start)
-            yield (part if size == high - low else part[low:high, ...]), where
+            start = np.array([begin, *placement.start[1:]], dtype=np.int32)
+            piece = placement_of_planes(placement, low, high)._replace(start=start)
+            yield (part if size == high - low else part[low:high, ...]), piece
 
 
-def _depth(indices: Iterable[Index], shape: Shape) -> int:
+def _ring_depth(indices: Iterable[Index], shape: Shape) -> int:
     """Return how many planes are unfinished at most: from an index' start to the farthest stop so far.
 
-    Refuses indices that are not in order.
+    Raise unless the indices are in order.
     """
     depth = start = stop = 0
     for index in indices:
-        low, high = spans("assemble_planes", index, shape)[0]
+        low, high = index_ranges("assemble_planes", index, shape)[0]
         if max(low, 0) < start:
             checks.invalid_value("assemble_planes", "indices", "be in order along the first axis", f"start {low}")
         start, stop = max(low, 0), max(stop, min(high, shape[0]))
         depth = max(depth, stop - start)
     return depth
-
-
-def _on_plane(covered: list[Any], position: int) -> list[Any]:
-    """Return the weights of a plane, from those of the volume."""
-    first, *others = covered
-    return [first[position] * others[0], *others[1:]] if others else [first[position]]
-
-
-def _again(position: int, shape: Shape) -> Placement:
-    """Return the place of a whole volume after `position` others."""
-    before = [position] + [0] * (len(shape) - 1)
-    lines = [np.stack([np.full(size, count), np.ones(size)]) for count, size in zip(before, shape, strict=True)]
-    return Placement(np.zeros(len(shape), dtype=np.int32), tuple(lines))

@@ -3,23 +3,28 @@
 import math
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple, NoReturn, Protocol
+from typing import Any, NamedTuple, NoReturn, Protocol, TypeAlias
 
 import numpy as np
 
 from mia_functional import _array
 from mia_functional._core import checks
-from mia_functional.assembly.incremental import added, start
-from mia_functional.assembly.placement import Placement, fit, place_at, place_in
-from mia_functional.assembly.reductions import Reduction, check_reduction, mean
-from mia_functional.assembly.volumes import alike, filled, typed
-from mia_functional.assembly.voxelwise import chosen, table_of, turns
+from mia_functional.assembly.incremental import add_patch, start
+from mia_functional.assembly.placement import Placement, crop_to_volume, place_by_rank, place_by_weight
+from mia_functional.assembly.reductions import Reduction, State, check_reduction, mean
+from mia_functional.assembly.volumes import check_same_kind, finish_volume
+from mia_functional.assembly.voxelwise import distinct_rounds, select_voxels, voxel_table
 from mia_functional.assembly.windows import Window, uniform
 from mia_functional.indexing import sides
-from mia_functional.typing import Array, Index, Margin, SampleSequence, Shape
+from mia_functional.typing import Array, HostArray, Index, Margin, SampleSequence, Shape
+
+__all__ = ["assemble_subjects"]
+
+_Key: TypeAlias = tuple[int | tuple[int, int], ...]
+"""An index as something that can be looked up: slices do not hash before Python 3.12."""
 
 
-class Cohort(Protocol):
+class _Cohort(Protocol):
     """Who the subjects are and how large their images; a `dataset.Dataset`."""
 
     @property
@@ -31,11 +36,11 @@ class Cohort(Protocol):
         """Spatial shape of every subject's images."""
 
 
-class SampleTable(Protocol):
+class _SampleTable(Protocol):
     """Which parts of which subjects the samples are; `dataset.Samples`."""
 
     @property
-    def dataset(self) -> Cohort:
+    def dataset(self) -> _Cohort:
         """The subjects."""
 
     @property
@@ -47,30 +52,31 @@ class SampleTable(Protocol):
         """The indices of each of them."""
 
     @property
-    def kept(self) -> Sequence[Any]:
+    def kept(self) -> Sequence[Sequence[int]]:
         """Positions in the indices that were selected, per subject; empty where all are."""
 
 
-class Begun(NamedTuple):
-    """A subject that is not complete.
+class _Unfinished(NamedTuple):
+    """A subject of which some predictions came, and not all.
 
     Args:
-        left: Number of samples that it still waits for.
-        missing: For every index that it waits for, the positions of its samples, counted from 1; where all are single
-            voxels, a volume that counts the samples of each.
+        remaining: Number of samples that it still waits for.
+        missing: For every index that it waits for, the positions of its samples, counted from 1.
+        due: Where all samples are single voxels, instead: a volume that counts the samples of each.
         seen: On every voxel the weight of all patches so far, or the last position where the order matters.
         states: A state per output.
         patches: A patch per output.
     """
 
-    left: int
-    missing: Any
-    seen: Any
-    states: dict[Any, Any]
+    remaining: int
+    missing: dict[_Key, list[int]]
+    due: "HostArray | None"
+    seen: HostArray
+    states: dict[Any, State]
     patches: dict[Any, Array]
 
 
-class Batch(NamedTuple):
+class _Batch(NamedTuple):
     """Predictions of one subject: who it is, the rows of a batch that are its own, all indices and all outputs."""
 
     subject: str
@@ -80,7 +86,7 @@ class Batch(NamedTuple):
 
 
 def assemble_subjects(
-    samples: SampleTable,
+    samples: _SampleTable,
     predictions: Iterable[tuple[Mapping[str, Any], Any]],
     *,
     reduction: Reduction = mean,
@@ -117,39 +123,45 @@ def assemble_subjects(
     """
     check_reduction("assemble_subjects", reduction)
     checks.require_callable("assemble_subjects", "window", window, "`gaussian`")
-    waiting = dict(_waiting(samples, margin))
-    begun: dict[str, Begun] = {}
-    for batch in _each(predictions):
-        name = batch.subject
-        if name in waiting:
-            begun[name] = _begin(*waiting.pop(name), np.int32 if reduction.ordered else np.float32)
-        if name not in begun:
-            _refuse(name, batch.indices[batch.rows[0]])
-        if isinstance(begun[name].missing, dict):
-            begun[name] = _bring(begun[name], batch, reduction, window, margin)
-        else:
-            begun[name] = _bring_voxels(begun[name], batch, reduction)
-        if not begun[name].left:
-            yield name, _finished(begun.pop(name), reduction, fill_value, dtype)
-    rest = {name: part.left for name, part in begun.items()}
-    for name, count in (rest | {name: len(indices) for name, (_, indices, _) in waiting.items()}).items():
+    waiting = dict(_samples_by_subject(samples, margin))
+    unfinished: dict[str, _Unfinished] = {}
+    with checks.speaking_for("assemble_subjects", "start", "add", patch="predictions"):
+        for batch in _batches_by_subject(predictions):
+            name = batch.subject
+            if name in waiting:
+                unfinished[name] = _begin(*waiting.pop(name), np.int32 if reduction.ordered else np.float32)
+            if name not in unfinished:
+                _refuse_extra(name, batch.indices[batch.rows[0]])
+            subject = unfinished[name]
+            if subject.due is None:
+                subject = _add_patches(subject, batch, reduction, window, margin)
+            else:
+                subject = _add_voxels_of_batch(subject, subject.due, batch, reduction)
+            unfinished[name] = subject
+            if not subject.remaining:
+                yield name, _finish_subject(unfinished.pop(name), reduction, fill_value, dtype)
+    missing = {name: subject.remaining for name, subject in unfinished.items()}
+    for name, count in (missing | {name: len(indices) for name, (_, indices, _) in waiting.items()}).items():
         actual = f"none for {count} of {name!r}"
         checks.invalid_value("assemble_subjects", "predictions", "hold every sample once", actual)
 
 
-def _waiting(samples: SampleTable, margin: Margin) -> Iterator[tuple[str, tuple[Shape, Any, Any]]]:
+def _samples_by_subject(
+    samples: _SampleTable, margin: Margin
+) -> Iterator[tuple[str, tuple[Shape, Sequence[Index], "HostArray | None"]]]:
     """Yield every subject with the shape of its volume, the indices of its samples, and those as a table of voxels."""
-    for place, number in enumerate(samples.numbers):
-        shape, indices = samples.dataset.grids[number], samples.indices[place]
-        table = table_of("assemble_subjects", indices, shape) if margin == 0 else None
+    for position, number in enumerate(samples.numbers):
+        shape = samples.dataset.grids[number]
+        indices: Any = samples.indices[position]
+        table = voxel_table("assemble_subjects", indices, shape) if margin == 0 else None
         if samples.kept and table is not None:
-            indices = table = table[np.array(samples.kept[place], dtype=np.int64)]
+            indices = table = table[np.array(samples.kept[position], dtype=np.int64)]
         elif samples.kept:
-            indices = [indices[int(position)] for position in samples.kept[place]]
+            indices = [indices[int(kept)] for kept in samples.kept[position]]
         yield samples.dataset.subjects[number], (shape, indices, table)
 
 
-def _each(predictions: Iterable[tuple[Mapping[str, Any], Any]]) -> Iterator[Batch]:
+def _batches_by_subject(predictions: Iterable[tuple[Mapping[str, Any], Any]]) -> Iterator[_Batch]:
     """Yield the predictions subject by subject."""
     pair: Any
     for pair in predictions:
@@ -164,11 +176,11 @@ def _each(predictions: Iterable[tuple[Mapping[str, Any], Any]]) -> Iterator[Batc
             checks.invalid_value("assemble_subjects", "predictions", needed, actual)
         for output in outputs.values():
             _array.checked_namespace("assemble_subjects", predictions=output)
-        if isinstance(sample["subject"], str):
-            alone = {name: output[None, ...] for name, output in outputs.items()}
-            yield Batch(sample["subject"], [0], [sample["index"]], alone)
-            continue
         names = sample["subject"]
+        if isinstance(names, str):
+            alone = {name: output[None, ...] for name, output in outputs.items()}
+            yield _Batch(names, [0], [sample["index"]], alone)
+            continue
         counts = {len(names), *(output.shape[0] for output in outputs.values())}
         if len(counts) != 1:
             needed = f"have one entry per sample of a batch, {len(names)}"
@@ -177,94 +189,101 @@ def _each(predictions: Iterable[tuple[Mapping[str, Any], Any]]) -> Iterator[Batc
         for row, name in enumerate(names):
             rows[name].append(row)
         for name, own in rows.items():
-            yield Batch(name, own, sample["index"], outputs)
+            yield _Batch(name, own, sample["index"], outputs)
 
 
-def _begin(shape: Shape, indices: Any, table: Any, dtype: Any) -> Begun:
+def _begin(shape: Shape, indices: Sequence[Index], table: "HostArray | None", dtype: type[np.generic]) -> _Unfinished:
     """Return a subject before its first prediction."""
     if table is not None:
+        # A dictionary of all voxels of a head takes hundreds of bytes for each, a volume of counts four.
         flat = np.ravel_multi_index(tuple(table.T), shape)
         due = np.bincount(flat, minlength=math.prod(shape)).astype(np.int32).reshape(shape)
-        return Begun(len(table), due, np.zeros(shape, dtype=np.float32), {}, {})
+        return _Unfinished(len(table), {}, due, np.zeros(shape, dtype=np.float32), {}, {})
     missing = defaultdict(list)
     for position, index in enumerate(indices, start=1):
         missing[_key(index)].append(position)
-    return Begun(len(indices), dict(missing), np.zeros(shape, dtype=dtype), {}, {})
+    return _Unfinished(len(indices), dict(missing), None, np.zeros(shape, dtype=dtype), {}, {})
 
 
-def _refuse(subject: str, index: Index) -> NoReturn:
-    """Refuse a prediction that no sample waits for."""
+def _refuse_extra(subject: str, index: Index) -> NoReturn:
+    """Raise for a prediction that no sample waits for."""
     actual = f"one more of {subject!r} at {index}"
     checks.invalid_value("assemble_subjects", "predictions", "hold every sample once", actual)
 
 
-def _key(index: Index) -> Any:
-    """Return an index as something that can be looked up."""
+def _key(index: Index) -> _Key:
+    """Return an index as a key of a dictionary."""
     return tuple((entry.start, entry.stop) if isinstance(entry, slice) else entry for entry in index)
 
 
-def _bring(subject: Begun, batch: Batch, reduction: Reduction, window: Window, margin: Margin) -> Begun:
-    """Return a subject with the predictions of a batch brought in, one after the other."""
+def _add_patches(
+    subject: _Unfinished, batch: _Batch, reduction: Reduction, window: Window, margin: Margin
+) -> _Unfinished:
+    """Return a subject with the predictions of a batch added, one after the other."""
     function, seen, shape = "assemble_subjects", subject.seen, subject.seen.shape
     widths = sides(function, margin, len(shape))
-    _same_outputs(subject, batch)
+    _check_outputs(subject, batch)
     for row in batch.rows:
         index = batch.indices[row]
-        positions = subject.missing.get(_key(index)) or _refuse(batch.subject, index)
+        positions = subject.missing.get(_key(index)) or _refuse_extra(batch.subject, index)
         rank = positions.pop(0)
-        weights = window if reduction.weighted else uniform
-        place = place_at(function, seen, index, rank) if reduction.ordered else place_in(function, seen, index, weights)
+        if reduction.ordered:
+            placement = place_by_rank(function, seen, index, rank)
+        else:
+            placement = place_by_weight(function, seen, index, window if reduction.weighted else uniform)
         for name, output in batch.outputs.items():
-            part = fit(function, output[row, ...], index, shape, widths)
-            _add(subject, name, part, place, reduction)
-    return subject._replace(left=subject.left - len(batch.rows))
+            part = crop_to_volume(function, output[row, ...], index, shape, widths)
+            _add_to_output(subject, name, part, placement, reduction)
+    return subject._replace(remaining=subject.remaining - len(batch.rows))
 
 
-def _bring_voxels(subject: Begun, batch: Batch, reduction: Reduction) -> Begun:
-    """Return a subject with single voxels brought in, all at once; of equal ones the last is the last to come."""
-    _same_outputs(subject, batch)
+def _add_voxels_of_batch(subject: _Unfinished, due: HostArray, batch: _Batch, reduction: Reduction) -> _Unfinished:
+    """Return a subject with single voxels added, all at once; of equal ones the last is the last to come."""
+    _check_outputs(subject, batch)
     rows, shape = np.array(batch.rows), subject.seen.shape
-    mine = [batch.indices[row] for row in batch.rows]
-    for index in mine:
-        if len(index) != len(shape) or not all(map(_is_on, index, shape)):
-            _refuse(batch.subject, index)
-    table = np.array(mine, dtype=np.int32)
-    for now, places in turns(table, subject.seen):
-        voxels = tuple(table[now].T)
-        if not (subject.missing[voxels] > 0).all():
-            _refuse(batch.subject, mine[now[int(np.argmin(subject.missing[voxels]))]])
-        subject.missing[voxels] -= 1
+    indices = [batch.indices[row] for row in batch.rows]
+    for index in indices:
+        if len(index) != len(shape) or not all(
+            not isinstance(entry, slice) and 0 <= entry < size for entry, size in zip(index, shape, strict=True)
+        ):
+            _refuse_extra(batch.subject, index)
+    table = np.array(indices, dtype=np.int32)
+    for numbers, counts in distinct_rounds(table, subject.seen):
+        voxels = tuple(table[numbers].T)
+        if not (due[voxels] > 0).all():
+            _refuse_extra(batch.subject, indices[numbers[int(np.argmin(due[voxels]))]])
+        due[voxels] -= 1
         for name, output in batch.outputs.items():
-            _add(subject, name, *chosen(output, rows[now], places), reduction)
-    return subject._replace(left=subject.left - len(rows))
+            patches, placements = select_voxels(output, rows[numbers], table[numbers], counts)
+            _add_to_output(subject, name, patches, placements, reduction)
+    return subject._replace(remaining=subject.remaining - len(rows))
 
 
-def _is_on(entry: int | slice, size: int) -> bool:
-    """Tell whether an entry of an index is a position on an axis."""
-    return not isinstance(entry, slice) and 0 <= entry < size
-
-
-def _same_outputs(subject: Begun, batch: Batch) -> None:
-    """Refuse predictions with other outputs than those before, or of another library or dtype."""
+def _check_outputs(subject: _Unfinished, batch: _Batch) -> None:
+    """Raise unless predictions have the outputs of those before, of the same library and dtype."""
     if subject.patches and batch.outputs.keys() != subject.patches.keys():
         needed = f"have the outputs {', '.join(map(str, subject.patches))}"
         checks.invalid_value("assemble_subjects", "predictions", needed, ", ".join(map(str, batch.outputs)))
     for name, first in subject.patches.items():
-        alike("assemble_subjects", first, batch.outputs[name])
+        check_same_kind("assemble_subjects", first, batch.outputs[name])
 
 
-def _add(subject: Begun, name: Any, patch: Array, place: Placement, reduction: Reduction) -> None:
-    """Bring a patch, or several, into the state of one output."""
+def _add_to_output(
+    subject: _Unfinished, name: str | None, patch: Array, placement: Placement, reduction: Reduction
+) -> None:
+    """Add a patch, or several, to the state of one output."""
     if name not in subject.states:
-        subject.patches[name] = first = patch[0, ...] if place.start.ndim > 1 else patch
+        subject.patches[name] = first = patch[0, ...] if placement.start.ndim > 1 else patch
         subject.states[name] = start(first, subject.seen.shape, reduction=reduction)
-    subject.states[name] = added("assemble_subjects", subject.states[name], patch, place, reduction)
+    # In place: a tuple with the old state would keep an array whose memory was given to the new one.
+    subject.states[name] = add_patch("assemble_subjects", subject.states[name], patch, placement, reduction)
 
 
-def _finished(subject: Begun, reduction: Reduction, fill_value: float | None, dtype: Any) -> Any:
+def _finish_subject(subject: _Unfinished, reduction: Reduction, fill_value: float | None, dtype: Any) -> Any:
     """Return the volume of a subject, or one per output."""
+    function, coverage = "assemble_subjects", [subject.seen]
     volumes = {
-        name: filled("assemble_subjects", typed(reduction.finish(state), patch, dtype), [subject.seen], fill_value)
-        for (name, state), patch in zip(subject.states.items(), subject.patches.values(), strict=True)
+        name: finish_volume(function, reduction.finish(state), subject.patches[name], coverage, fill_value, dtype)
+        for name, state in subject.states.items()
     }
     return volumes.get(None, volumes)

@@ -1,4 +1,9 @@
-"""Voxels that were predicted one by one, brought into a volume many at a time."""
+"""Many small patches at once: voxels that were predicted one by one, and slices that follow each other.
+
+Added one by one, they would cost a call of the library each, and slices across the last axis would touch all memory of
+the volume every time. So voxels of a table are scattered in chunks, arrays of whole grids are reshaped into one patch,
+and lists of slices are joined into thicker ones.
+"""
 
 import math
 from collections.abc import Iterable, Iterator
@@ -10,89 +15,107 @@ import numpy as np
 
 from mia_functional import _array
 from mia_functional._core import checks
-from mia_functional.assembly.placement import Placement, each_column, extent, rows_of
-from mia_functional.assembly.reductions import Reduction
+from mia_functional.assembly.placement import Placement, map_columns, placed_shape, placement_of_planes
+from mia_functional.assembly.reductions import Reduction, State
+from mia_functional.assembly.running_mean import mean_divisor
 from mia_functional.indexing import Boxes, Indices, starts
-from mia_functional.typing import Array, Index, Margin, Shape
+from mia_functional.typing import Array, HostArray, Index, Margin, Shape
 
-CHUNK = 2**16
-"""Voxels of an array that are brought in at a time."""
+__all__ = [
+    "add_several",
+    "assemble_voxels",
+    "distinct_rounds",
+    "join_planes",
+    "merge_grid",
+    "select_voxels",
+    "voxel_table",
+]
+
+_CHUNK_VOXELS = 2**16
+"""Voxels of an array that are added at a time."""
+
+_HOST_PLANES, _HOST_ELEMENTS, _DEVICE_PLANES = 256, 2**12, 8
+"""How many planes are joined on the host, of how many elements their rows at a time, so that these stay in the cache;
+and how many are joined as a whole in JAX and on other devices."""
 
 
-THICK, ROWS, WHOLE = 256, 2**12, 8
-"""How many planes are joined on the host, few rows of so many elements at a time, and how many elsewhere as a whole."""
+def merge_grid(patches: Any, indices: Iterable[Index], margin: Margin) -> tuple[Any, Iterable[Index]]:
+    """Return an array of the patches of a grid that goes on voxel by voxel (voxels, slices) as one large patch.
 
-
-def joined(patches: Any, indices: Iterable[Index], margin: Margin) -> tuple[Any, Iterable[Index]]:
-    """Return an array of the patches of a grid that goes on voxel by voxel (voxels, slices) as one large patch."""
+    Other patches and indices are returned as they are.
+    """
     grid = indices.grids[0] if isinstance(indices, Indices) and len(indices.grids) == 1 else ()
-    lines = [place for place, axis in enumerate(grid) if isinstance(axis, range) and axis.step == 1]
-    planes = [place for place, axis in enumerate(grid) if len(axis) == 1 and isinstance(axis[0], tuple)]
-    if not hasattr(patches, "shape") or margin != 0 or not grid or len(lines) + len(planes) < len(grid):
+    if not hasattr(patches, "shape") or margin != 0 or not grid:
         return patches, indices
-    spans: Any = [axis[0] if isinstance(axis, tuple) else (axis[0], axis[-1] + 1) for axis in grid]
-    shape = [stop - start for start, stop in spans]
-    expected = (math.prod(shape[place] for place in lines), *(shape[place] for place in planes))
+    # Axes that are visited voxel by voxel are rows of the array, those that a patch spans are axes of it.
+    visited = [number for number, axis in enumerate(grid) if isinstance(axis, range) and axis.step == 1]
+    spanned = [number for number, axis in enumerate(grid) if isinstance(axis, tuple) and len(axis) == 1]
+    ranges = [(axis[0], axis[-1] + 1) if isinstance(axis, range) else axis[0] for axis in grid]
+    shape = [limits[1] - limits[0] for limits in ranges if isinstance(limits, tuple)]
+    if len(visited) + len(spanned) < len(grid) or len(shape) < len(grid):
+        return patches, indices
+    expected = (math.prod(shape[axis] for axis in visited), *(shape[axis] for axis in spanned))
     if tuple(patches.shape[: len(expected)]) != expected:
+        # What does not match is an error of the general way.
         return patches, indices
     xp = _array.array_namespace(patches)
-    apart = xp.reshape(patches, (*(shape[place] for place in lines), *patches.shape[1:]))
-    order = [(lines + planes).index(place) for place in range(len(grid))]
-    whole = xp.permute_dims(apart, (*order, *range(len(grid), apart.ndim)))
-    return whole[None, ...], Indices(grids=(tuple((span,) for span in spans),))
+    apart = xp.reshape(patches, (*(shape[axis] for axis in visited), *patches.shape[1:]))
+    order = [(visited + spanned).index(axis) for axis in range(len(grid))]
+    volume = xp.permute_dims(apart, (*order, *range(len(grid), apart.ndim)))
+    return volume[None, ...], Indices(grids=(tuple((limits,) for limits in ranges),))
 
 
-def thickened(parts: Iterator[tuple[Array, Placement]]) -> Iterator[tuple[Array, Placement]]:
-    """Yield patches and places; planes of a grid that follow each other along the last axis are joined, few at a time.
-
-    One by one they would touch all memory of the volume every time.
-    """
+def join_planes(parts: Iterator[tuple[Array, Placement]]) -> Iterator[tuple[Array, Placement]]:
+    """Yield patches with their placements; planes that follow each other along the last axis are joined."""
     held: list[tuple[Array, Placement]] = []
-    for part, place in parts:
-        if len(held) == (THICK if _in_rows(part) else WHOLE) or (held and not _follows(held[-1][1], place)):
-            yield from _together(held)
+    for part, placement in parts:
+        if held and (len(held) >= _joinable(part)[0] or not _follows(held[-1][1], placement)):
+            yield from _joined(held)
             held = []
-        held.append((part, place))
-    yield from _together(held)
+        held.append((part, placement))
+    yield from _joined(held)
 
 
-def _in_rows(part: Array) -> bool:
-    """Tell whether planes are joined few rows at a time, so that these stay in the processor's cache."""
-    return _array.in_host_memory(part) and not _array.is_jax(part)
+def _joinable(part: Array) -> tuple[int, int]:
+    """Return how many planes like this one are joined at most, and how many of their rows at a time."""
+    if _array.is_jax(part) or not _array.in_host_memory(part):
+        # Every piece costs a call there, so planes are joined as a whole; few, as all are held until then.
+        return _DEVICE_PLANES, part.shape[0]
+    return _HOST_PLANES, max(1, _HOST_ELEMENTS // math.prod(part.shape[1:]))
 
 
-def _follows(one: Placement, other: Placement) -> bool:
-    """Tell whether places are those of planes that follow each other along the last axis."""
-    if not one.lines or one.lines[-1].shape[1] > 1 or other.lines[-1].shape[1] > 1 or len(one.lines) == 1:
+def _follows(placement: Placement, following: Placement) -> bool:
+    """Return whether two placements are those of planes that follow each other along the last axis."""
+    lines, lines_following = placement.lines, following.lines
+    if len(lines) < 2 or lines[-1].shape[1] > 1 or lines_following[-1].shape[1] > 1:
         return False
-    same = all(line is beside for line, beside in zip(one.lines[:-1], other.lines[:-1], strict=True))
-    return same and (other.start - one.start).tolist() == [0] * (len(one.lines) - 1) + [1]
+    # Lines of one grid are shared by its placements, so identity says that nothing changed along an axis.
+    same = all(line is other for line, other in zip(lines[:-1], lines_following[:-1], strict=True))
+    steps = _array.to_numpy(following.start) - _array.to_numpy(placement.start)
+    return same and steps.tolist() == [0] * (len(lines) - 1) + [1]
 
 
-def _together(held: list[tuple[Array, Placement]]) -> Iterator[tuple[Array, Placement]]:
-    """Yield planes as thicker patches of few rows; one alone as it is."""
+def _joined(held: list[tuple[Array, Placement]]) -> Iterator[tuple[Array, Placement]]:
+    """Yield planes as thicker patches, of few rows on the host; a single one as it is."""
     if len(held) < 2:
         yield from held
         return
-    (part, place), *_ = held
-    axis, size = len(place.lines) - 1, part.shape[0]
-    lines = (*place.lines[:-1], np.concatenate([place.lines[-1] for _, place in held], axis=1))
-    rows = max(1, ROWS // math.prod(part.shape[1:])) if _in_rows(part) else size
+    (first, placement), *_ = held
+    axis, size = len(placement.lines) - 1, first.shape[0]
+    lines = (*placement.lines[:-1], np.concatenate([other.lines[-1] for _, other in held], axis=1))
+    # A transposition by blocks: planes across the last axis are columns of the volume's rows.
+    _, rows = _joinable(first)
     for low in range(0, size, rows):
         high = min(low + rows, size)
-        some = [part[low:high, ...] for part, _ in held]
-        yield _array.concat(some, axis), rows_of(place._replace(lines=lines), low, high)
+        thick = _array.concat([part[low:high, ...] for part, _ in held], axis)
+        yield thick, placement_of_planes(placement._replace(lines=lines), low, high)
 
 
-def table_of(function: str, indices: Iterable[Index], shape: Shape) -> Any:
+def voxel_table(function: str, indices: Iterable[Index], shape: Shape) -> "HostArray | None":
     """Return indices of single voxels as integers, `(count, axes)`, if they are stored as such; else None."""
-    if isinstance(indices, Boxes):
-        single = all(size is None for size in indices.extent)
-    else:
-        single = isinstance(indices, Indices) and all(
-            isinstance(axis, range) for grid in indices.grids for axis in grid
-        )
-    if not single:
+    boxes = isinstance(indices, Boxes) and all(size is None for size in indices.extent)
+    grids = indices.grids if isinstance(indices, Indices) else ()
+    if not boxes and not (grids and all(isinstance(axis, range) for grid in grids for axis in grid)):
         return None
     table = starts(indices)
     if table.shape[1] != len(shape):
@@ -103,89 +126,87 @@ def table_of(function: str, indices: Iterable[Index], shape: Shape) -> Any:
     return table
 
 
-def of_table(function: str, patches: Array, table: Any, shape: Shape, reduction: Reduction) -> tuple[Any, Any]:
-    """Return the state of all voxels of a table, and how many there were on each of the volume."""
+def assemble_voxels(
+    function: str, patches: Array, table: HostArray, shape: Shape, reduction: Reduction
+) -> tuple[State, HostArray]:
+    """Return the state of all voxels of a table, and how many patches there were on each of the volume."""
     if patches.shape[0] != len(table) or not len(table):
         needed = f"be as many as `indices`, {len(table)}, and at least one"
         checks.invalid_value(function, "patches", needed, patches.shape[0])
     state = reduction.start(patches, (*shape, *patches.shape[1:]))
-    seen = np.zeros(shape, dtype=np.float32)
-    for low in range(0, len(table), CHUNK):
-        rows = table[low : low + CHUNK]
+    counts = np.zeros(shape, dtype=np.float32)
+    for low in range(0, len(table), _CHUNK_VOXELS):
+        rows = table[low : low + _CHUNK_VOXELS]
         part = _array.take_block(patches, (low,), (len(rows),))
-        for now, places in turns(rows, seen):
-            state = bring(state, *chosen(part, now, places), reduction)
-    return state, seen
+        for numbers, so_far in distinct_rounds(rows, counts):
+            state = add_several(state, *select_voxels(part, numbers, rows[numbers], so_far), reduction)
+    return state, counts
 
 
-def chosen(patches: Array, rows: Any, places: Placement) -> tuple[Array, Placement]:
-    """Return some rows of an array of voxels, with an axis of size 1 for each of a volume, and their places.
-
-    So that few programs are compiled, JAX gets a power of two of them; voxels outside of the volume fall away.
-    """
-    xp, (count, axes) = _array.array_namespace(patches), places.start.shape
-    if count < patches.shape[0]:
-        more = 2 ** math.ceil(math.log2(count)) - count if _array.is_jax(patches) else 0
-        rows = np.concatenate([rows, np.zeros(more, dtype=rows.dtype)])
-        outside = np.full((more, axes), 2**30, dtype=np.int32) + np.arange(more, dtype=np.int32)[:, np.newaxis]
-        ones = np.ones((more, *(1,) * axes), dtype=np.float32)
-        places = Placement(np.concatenate([places.start, outside]), (), np.concatenate([places.divisor, ones]))
+def select_voxels(patches: Array, rows: HostArray, corners: HostArray, counts: HostArray) -> tuple[Array, Placement]:
+    """Return some rows of an array of voxels, with an axis of size 1 for each of a volume, and their placements."""
+    xp, (number, axes) = _array.array_namespace(patches), corners.shape
+    if number < patches.shape[0]:
+        if _array.is_jax(patches):
+            # JAX compiles a program per shape, so it gets a power of two of voxels. Those added lie outside of the
+            # volume, where its scatter drops them; each at a place of its own, as it is told that all are different.
+            more = 2 ** math.ceil(math.log2(number)) - number
+            outside = np.full((more, axes), 2**30, dtype=np.int32) + np.arange(more, dtype=np.int32)[:, np.newaxis]
+            rows, corners = np.pad(rows, (0, more)), np.concatenate([corners, outside])
+            counts = np.pad(counts, (0, more), constant_values=1)
         patches = xp.take(patches, _array.from_numpy(rows, xp, patches), axis=0)
-    return xp.reshape(patches, (len(rows), *(1,) * axes, *patches.shape[1:])), places
+    # The mean of n equal weights moves by 1 / n: the count is the divisor.
+    placements = Placement(corners, (), counts.reshape(-1, *(1,) * axes))
+    return xp.reshape(patches, (len(rows), *(1,) * axes, *patches.shape[1:])), placements
 
 
-def turns(table: Any, seen: Any) -> Iterator[tuple[Any, Placement]]:
-    """Yield rows of a table with their places, in each turn different voxels; `seen` counts what came so far.
+def distinct_rounds(table: HostArray, counts: HostArray) -> Iterator[tuple[HostArray, HostArray]]:
+    """Yield rows of a table, different voxels in each round, and how often each voxel came so far, by `counts`.
 
-    The first turn has every voxel that is there, the next those that are there once more, and so on.
+    The first round has every voxel once, the next those that are there a second time, and so on: libraries add to
+    repeated positions in different ways, NumPy and PyTorch only once.
     """
-    flat, counts = np.ravel_multi_index(tuple(table.T), seen.shape), seen.reshape(-1)
+    flat, flat_counts = np.ravel_multi_index(tuple(table.T), counts.shape), counts.reshape(-1)
     rows = np.arange(len(flat))
     while len(rows):
         first = np.zeros(len(rows), dtype=bool)
         first[np.unique(flat[rows], return_index=True)[1]] = True
         now, rows = rows[first], rows[~first]
-        counts[flat[now]] += 1
-        yield now, Placement(table[now], (), counts[flat[now]].reshape(-1, *(1,) * table.shape[1]))
+        flat_counts[flat[now]] += 1
+        yield now, flat_counts[flat[now]]
 
 
-def bring(state: Any, patches: Array, places: Placement, reduction: Reduction) -> Any:
-    """Return the state with several patches brought in: different voxels at once, others one after the other."""
-    if set(extent(places)) == {1} and hasattr(state, "shape"):
-        return _array.jit_call_donating(_at_once(reduction), state, patches, places)
+def add_several(state: State, patches: Array, placements: Placement, reduction: Reduction) -> State:
+    """Return the state with several patches added: different voxels at once, others one after the other."""
+    if set(placed_shape(placements)) == {1} and hasattr(state, "shape"):
+        return _array.jit_call_donating(_voxel_program(reduction), state, patches, placements)
     if _array.is_traced(patches):
-        return _array.fold(lambda state, row: reduction.add(state, *row), state, (patches, places))
+        return _array.fold(lambda state, row: reduction.add(state, *row), state, (patches, placements))
     for row in range(patches.shape[0]):
-        state = reduction.add(state, patches[row, ...], each_column(places, itemgetter(row)))
+        state = reduction.add(state, patches[row, ...], map_columns(itemgetter(row), placements))
     return state
 
 
 @lru_cache(maxsize=32)
-def _at_once(reduction: Reduction) -> Any:
-    """Return the function that brings different voxels in; the same again, so that its program is found again."""
-    return partial(_voxels, reduction)
+def _voxel_program(reduction: Reduction) -> Any:
+    """Return the function that adds different voxels; the same again, as JAX finds its program by the function."""
+    return partial(_add_voxels, reduction)
 
 
-def _voxels(reduction: Reduction, state: Array, patches: Array, places: Placement) -> Array:
-    """Return a state with voxels brought in: together they are a patch of a volume that is made of them alone."""
-    xp, (count, axes) = _array.array_namespace(state), places.start.shape
+def _add_voxels(reduction: Reduction, state: Array, patches: Array, placements: Placement) -> Array:
+    """Return a state with voxels added: together they are a patch of a volume that is made of them alone."""
+    xp, (count, axes) = _array.array_namespace(state), placements.start.shape
     column = (count, *(1,) * (axes - 1))
     patch = xp.reshape(patches, (*column, *patches.shape[axes + 1 :]))
-    divisor = (_divisors(places) if places.divisor is None else places.divisor).reshape(column)
-    place = Placement(np.zeros(axes, dtype=np.int32), (), divisor)
+    divisor = placements.divisor
+    if divisor is None:
+        first, *others = ([line[:, row, 0] for row in range(line.shape[1])] for line in placements.lines)
+        divisor = mean_divisor(first[0], first[2:], others)
+    divisor = _array.array_namespace(divisor).reshape(divisor, column)
+    placement = Placement(np.zeros(axes, dtype=np.int32), (), divisor)
 
     def change(entries: Array) -> Array:
         volume = xp.reshape(entries, (*column, *entries.shape[1:]))
-        return xp.reshape(reduction.add(volume, patch, place), entries.shape)
+        return xp.reshape(reduction.add(volume, patch, placement), entries.shape)
 
-    return _array.update_points(state, places.start, change)
-
-
-def _divisors(places: Placement) -> Array:
-    """Return `d` of voxels from their lines (see `places`)."""
-    below: Any = 0.0
-    others: Any = 1.0
-    for line in places.lines:
-        below = line[:, 0, 0] + line[:, 1, 0] * below
-        others = others * line[:, 2:, 0]
-    return 1 + below + others.sum(axis=1)
+    return _array.update_points(state, placements.start, change)

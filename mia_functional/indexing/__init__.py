@@ -5,14 +5,14 @@ Every function takes the spatial shape and returns a lazy sequence (`Indices`, `
 array, last axis fastest.
 """
 
-from mia_functional.indexing.boundaries import Boundary, clip, drop, even, overhang, shift
+from mia_functional.indexing.boundaries import BoundaryRule, clip, drop, even, overhang, shift
 from mia_functional.indexing.grids import patches, slabs, slices, voxels, whole
 from mia_functional.indexing.margins import dilate, sides
 from mia_functional.indexing.random import random_patches, random_patches_at
 from mia_functional.indexing.records import Boxes, Indices, patches_at, starts
 
 __all__ = [
-    "Boundary",
+    "BoundaryRule",
     "Boxes",
     "Indices",
     "clip",
@@ -32,3 +32,5 @@ __all__ = [
     "voxels",
     "whole",
 ]
+
+__dir__ = __all__.copy  # dir() shows what users may touch

@@ -1,17 +1,19 @@
-"""What happens where a regular grid of patches does not fit: rules that place patches along one axis."""
+"""What happens where a regular grid of patches does not fit: rules that position patches along one axis."""
 
 import math
 from collections.abc import Callable
 from typing import TypeAlias
 
-Boundary: TypeAlias = Callable[[int, int, int], tuple[tuple[int, int], ...]]
+__all__ = ["FITTING_RULES", "BoundaryRule", "clip", "drop", "even", "overhang", "shift"]
+
+BoundaryRule: TypeAlias = Callable[[int, int, int], tuple[tuple[int, int], ...]]
 """From an axis' size, the patch's size and the step: the (start, stop) of every patch along that axis.
 
 Rules whose patches lie inside give none where the patch is larger than the axis.
 """
 
-LARGER = "`clip` or `overhang`"
-"""The rules that place a patch larger than the axis, for messages."""
+FITTING_RULES = "`clip` or `overhang`"
+"""The rules that accept a patch larger than the axis, for messages."""
 
 
 def drop(size: int, patch: int, step: int) -> tuple[tuple[int, int], ...]:
@@ -31,7 +33,7 @@ def clip(size: int, patch: int, step: int) -> tuple[tuple[int, int], ...]:
         >>> clip(10, 4, 4)
         ((0, 4), (4, 8), (8, 10))
     """
-    return tuple((start, min(start + patch, size)) for start in _covering(size, patch, step) if start < size)
+    return tuple((start, min(stop, size)) for start, stop in overhang(size, patch, step))
 
 
 def shift(size: int, patch: int, step: int) -> tuple[tuple[int, int], ...]:
@@ -43,7 +45,8 @@ def shift(size: int, patch: int, step: int) -> tuple[tuple[int, int], ...]:
     """
     if patch > size:
         return ()
-    return tuple((min(start, size - patch), min(start + patch, size)) for start in _covering(size, patch, step))
+    starts = [*range(0, size - patch, step), size - patch]
+    return tuple((start, start + patch) for start in starts)
 
 
 def even(size: int, patch: int, step: int) -> tuple[tuple[int, int], ...]:
@@ -55,6 +58,7 @@ def even(size: int, patch: int, step: int) -> tuple[tuple[int, int], ...]:
     """
     if patch > size:
         return ()
+    # A patch as large as the axis has no gap: without the test its starts would be divided by zero.
     gaps = math.ceil((size - patch) / step)
     starts = [round(position * (size - patch) / gaps) for position in range(gaps + 1)] if gaps else [0]
     return tuple((start, start + patch) for start in starts)
@@ -67,9 +71,7 @@ def overhang(size: int, patch: int, step: int) -> tuple[tuple[int, int], ...]:
         >>> overhang(10, 4, 4)
         ((0, 4), (4, 8), (8, 12))
     """
-    return tuple((start, start + patch) for start in _covering(size, patch, step) if start < size)
-
-
-def _covering(size: int, patch: int, step: int) -> range:
-    """Return the starts, `step` apart from 0, up to the first patch that reaches the end of the axis."""
-    return range(0, step * math.ceil(max(size - patch, 0) / step) + 1, step)
+    # Up to the first patch that reaches the end. With a step larger than the patch that one may start behind the end,
+    # where it would hold padding alone.
+    behind = min(size, max(size - patch, 0) + step)
+    return tuple((start, start + patch) for start in range(0, behind, step))

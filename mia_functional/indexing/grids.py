@@ -1,9 +1,11 @@
 """Regular indices of a volume: all of it, its slices, slabs, patches and voxels."""
 
 from mia_functional._core import checks
-from mia_functional.indexing.boundaries import LARGER, Boundary, drop, shift
+from mia_functional.indexing.boundaries import FITTING_RULES, BoundaryRule, drop, shift
 from mia_functional.indexing.records import Axis, Indices
 from mia_functional.typing import Shape
+
+__all__ = ["patches", "slabs", "slices", "voxels", "whole"]
 
 
 def whole(shape: Shape) -> Indices:
@@ -16,7 +18,8 @@ def whole(shape: Shape) -> Indices:
         >>> list(whole((2, 3)))
         [(slice(0, 2, None), slice(0, 3, None))]
     """
-    return Indices(grids=(_full(_spatial("whole", shape)),))
+    size = _checked_shape("whole", shape)
+    return Indices(grids=(tuple(((0, voxels),) for voxels in size),))
 
 
 def slices(shape: Shape, *, axis: int | tuple[int, ...] = 0) -> Indices:
@@ -30,12 +33,11 @@ def slices(shape: Shape, *, axis: int | tuple[int, ...] = 0) -> Indices:
         >>> list(slices((2, 3)))
         [(0, slice(0, 3, None)), (1, slice(0, 3, None))]
     """
-    size = _spatial("slices", shape)
-    axes = axis if isinstance(axis, tuple) else (axis,)
-    places = [checks.axis("slices", entry, len(size)) for entry in axes]
-    if not places or len(set(places)) != len(places):
+    size = _checked_shape("slices", shape)
+    axes = [checks.axis("slices", entry, len(size)) for entry in (axis if isinstance(axis, tuple) else (axis,))]
+    if not axes or len(set(axes)) != len(axes):
         checks.invalid_value("slices", "axis", "name at least one axis, and none of them twice", axis)
-    return Indices(grids=tuple(_replace(_full(size), place, range(size[place])) for place in places))
+    return Indices(grids=tuple(_grid_across(size, sliced, range(size[sliced])) for sliced in axes))
 
 
 def slabs(shape: Shape, thickness: int, *, axis: int = 0, step: int | None = None) -> Indices:
@@ -45,33 +47,33 @@ def slabs(shape: Shape, thickness: int, *, axis: int = 0, step: int | None = Non
         shape: Spatial shape.
         thickness: Slices per slab, at most the size of the axis.
         axis: The axis across which the slabs lie.
-        step: Slices from one slab to the next; `thickness` where left out.
+        step: Slices from one slab to the next; `thickness` by default.
 
     Example:
         >>> [index[0] for index in slabs((5, 4), 2)]
         [slice(0, 2, None), slice(2, 4, None), slice(3, 5, None)]
     """
-    size = _spatial("slabs", shape)
-    place = checks.axis("slabs", axis, len(size))
+    size = _checked_shape("slabs", shape)
+    across = checks.axis("slabs", axis, len(size))
     thick = checks.integer("slabs", "thickness", thickness, minimum=1)
-    if thick > size[place]:
-        checks.invalid_value("slabs", "thickness", f"be at most {size[place]}, the slices along axis {place}", thick)
+    if thick > size[across]:
+        checks.invalid_value("slabs", "thickness", f"be at most {size[across]}, the slices along axis {across}", thick)
     stride = thick if step is None else checks.integer("slabs", "step", step, minimum=1)
-    return Indices(grids=(_replace(_full(size), place, shift(size[place], thick, stride)),))
+    return Indices(grids=(_grid_across(size, across, shift(size[across], thick, stride)),))
 
 
 def patches(
-    shape: Shape, patch_shape: Shape, *, step: int | Shape | None = None, boundary: Boundary = shift
+    shape: Shape, patch_shape: Shape, *, step: int | Shape | None = None, boundary: BoundaryRule = shift
 ) -> Indices:
     """Return the indices of a regular grid of patches.
 
     Args:
         shape: Spatial shape, any number of axes.
         patch_shape: Voxels of a patch along each axis.
-        step: Voxels from one patch to the next, for all axes or each; `patch_shape` (no overlap) where left out.
+        step: Voxels from one patch to the next, for all axes or each; `patch_shape` (no overlap) by default.
         boundary: What happens where the grid does not fit: `drop`, `clip`, `shift` (default), `even` or `overhang`,
-            or any function of the same kind. A patch that is larger than the volume is refused, unless `clip` cuts it
-            to the volume or `overhang` lets it reach over; with `drop` there is none.
+            or any function of the same kind. A patch larger than the volume is an error, unless `clip` cuts it to the
+            volume or `overhang` lets it reach over; `drop` gives no patch at all.
 
     Raises:
         ValueError: A size or a step is smaller than 1, or the patch does not fit into the volume.
@@ -80,14 +82,15 @@ def patches(
         >>> [index[0] for index in patches((5,), (2,))]
         [slice(0, 2, None), slice(2, 4, None), slice(3, 5, None)]
     """
-    size = _spatial("patches", shape)
+    size = _checked_shape("patches", shape)
     patch = checks.integer_tuple("patches", "patch_shape", patch_shape, length=len(size), minimum=1)
     strides = (step,) * len(size) if checks.is_integer(step) else patch if step is None else step
     stride = checks.integer_tuple("patches", "step", strides, length=len(size), minimum=1)
     checks.require_callable("patches", "boundary", boundary, "`shift`")
     axes = tuple(map(boundary, size, patch, stride))
     if () in axes and boundary is not drop:
-        checks.invalid_value("patches", "patch_shape", f"fit into the volume, {size}, or `boundary` be {LARGER}", patch)
+        needed = f"fit into the volume, {size}, or `boundary` be {FITTING_RULES}"
+        checks.invalid_value("patches", "patch_shape", needed, patch)
     return Indices(grids=(axes,))
 
 
@@ -101,21 +104,18 @@ def voxels(shape: Shape) -> Indices:
         >>> list(voxels((1, 2)))
         [(0, 0), (0, 1)]
     """
-    return Indices(grids=(tuple(map(range, _spatial("voxels", shape))),))
+    return Indices(grids=(tuple(map(range, _checked_shape("voxels", shape))),))
 
 
-def _spatial(function: str, shape: Shape) -> Shape:
-    """Return a checked spatial shape."""
+def _checked_shape(function: str, shape: Shape) -> Shape:
+    """Return a spatial shape of positive integers, at least one."""
     size = checks.integer_tuple(function, "shape", shape, minimum=1)
     checks.not_empty(function, "shape", size)
     return size
 
 
-def _full(shape: Shape) -> tuple[Axis, ...]:
-    """Return the grid with one full range on every axis."""
-    return tuple(((0, size),) for size in shape)
-
-
-def _replace(grid: tuple[Axis, ...], place: int, axis: Axis) -> tuple[Axis, ...]:
-    """Return a grid with another axis at `place`."""
-    return (*grid[:place], axis, *grid[place + 1 :])
+def _grid_across(shape: Shape, axis: int, steps: Axis) -> tuple[Axis, ...]:
+    """Return the grid that visits one axis in `steps` and takes all others as a whole."""
+    grid: list[Axis] = [((0, size),) for size in shape]
+    grid[axis] = steps
+    return tuple(grid)

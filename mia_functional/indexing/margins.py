@@ -3,6 +3,8 @@
 from mia_functional._core import checks
 from mia_functional.typing import Index, Margin
 
+__all__ = ["dilate", "sides"]
+
 
 def dilate(index: Index, margin: Margin) -> Index:
     """Return an index that is wider by `margin` voxels on both sides of each axis, or by a number for each side.
@@ -14,8 +16,8 @@ def dilate(index: Index, margin: Margin) -> Index:
         margin: Voxels to add on each side: a number for all axes, or one entry per axis, a number or `(before, after)`.
 
     Raises:
-        TypeError: The margin is no whole number.
-        ValueError: The margin is negative, or has not one entry per axis.
+        TypeError: The margin is not a whole number.
+        ValueError: The margin is negative, or does not have one entry per axis.
 
     Example:
         >>> dilate((slice(0, 4), 7), (2, (1, 0)))
@@ -23,17 +25,24 @@ def dilate(index: Index, margin: Margin) -> Index:
     """
     if not isinstance(index, tuple):
         checks.invalid_kind("dilate", "index", "be a tuple of whole numbers and slices", repr(index))
-    return widened("dilate", index, margin)
-
-
-def widened(function: str, index: Index, margin: Margin) -> Index:
-    """Return what `dilate` does; messages name the function that was called."""
-    widths = sides(function, margin, len(index))
-    return tuple(_widen(function, entry, width) for entry, width in zip(index, widths, strict=True))
+    wider: list[int | slice] = []
+    for entry, (before, after) in zip(index, sides("dilate", margin, len(index)), strict=True):
+        if not (checks.is_integer(entry) or (checks.is_integer_slice(entry) and entry.step in (None, 1))):
+            needed = "hold whole numbers, and slices of them without a step"
+            checks.invalid_kind("dilate", "index", needed, repr(entry))
+        start, stop = (entry.start, entry.stop) if isinstance(entry, slice) else (entry, entry + 1)
+        if before == after == 0:
+            # Without a margin an integer stays an integer, which drops its axis, and a slice may be open.
+            wider.append(entry)
+        elif start is None or stop is None:
+            checks.invalid_kind("dilate", "index", "have a start and a stop where there is a margin", repr(entry))
+        else:
+            wider.append(slice(start - before, stop + after))
+    return tuple(wider)
 
 
 def sides(function: str, margin: Margin, axes: int) -> tuple[tuple[int, int], ...]:
-    """Return a margin as the voxels before and after along each axis.
+    """Return a margin as the voxels before and after along each axis; messages begin with the name of `function`.
 
     Example:
         >>> sides("extract", (1, (0, 2)), 2)
@@ -46,15 +55,3 @@ def sides(function: str, margin: Margin, axes: int) -> tuple[tuple[int, int], ..
     pairs = [entry if isinstance(entry, tuple | list) else (entry, entry) for entry in entries]
     checked = [checks.integer_tuple(function, "margin", pair, length=2, minimum=0) for pair in pairs]
     return tuple((before, after) for before, after in checked)
-
-
-def _widen(function: str, entry: int | slice, width: tuple[int, int]) -> int | slice:
-    """Return one entry of an index with voxels more on its sides; refuse steps, and what is no whole number."""
-    if not (checks.is_integer(entry) or (checks.is_integer_slice(entry) and entry.step in (None, 1))):
-        checks.invalid_kind(function, "index", "hold whole numbers, and slices of them without a step", repr(entry))
-    if width == (0, 0):
-        return entry
-    start, stop = (entry.start, entry.stop) if isinstance(entry, slice) else (entry, entry + 1)
-    if start is None or stop is None:
-        checks.invalid_kind(function, "index", "have a start and a stop where there is a margin", repr(entry))
-    return slice(start - width[0], stop + width[1])

@@ -1,23 +1,24 @@
 """Random patches: anywhere in a volume, or around voxels that are drawn from a mask, weights or labels."""
 
 from collections.abc import Callable, Mapping
-from functools import partial
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 
 from mia_functional import _array
 from mia_functional._core import checks
-from mia_functional.indexing.boundaries import LARGER, Boundary, shift
+from mia_functional.indexing.boundaries import FITTING_RULES, BoundaryRule, shift
 from mia_functional.indexing.records import Boxes, patches_at
-from mia_functional.typing import Shape, Sliceable
+from mia_functional.typing import HostArray, Shape, Sliceable
 
-Weigh: TypeAlias = Callable[[int], Any]
+__all__ = ["random_patches", "random_patches_at"]
+
+_PlaneWeights: TypeAlias = Callable[[int], HostArray]
 """From the position of a plane: the weights of its voxels, flat."""
 
 
 def random_patches(
-    rng: np.random.Generator, shape: Shape, patch_shape: Shape, *, count: int, boundary: Boundary = shift
+    rng: np.random.Generator, shape: Shape, patch_shape: Shape, *, count: int, boundary: BoundaryRule = shift
 ) -> Boxes:
     """Return the indices of patches anywhere in a volume, all positions equally likely (random crops).
 
@@ -26,11 +27,11 @@ def random_patches(
         shape: Spatial shape of the volume.
         patch_shape: Voxels of a patch along each axis.
         count: Number of patches.
-        boundary: What happens where the patch is larger than the volume, as for `patches`: `shift` refuses it, `clip`
-            cuts it to the volume, `overhang` lets it reach over the end, for `extraction.extract` to pad.
+        boundary: What happens where the patch is larger than the volume, as for `patches`: `shift` raises an error,
+            `clip` cuts it to the volume, `overhang` lets it reach over the end, for `extraction.extract` to pad.
 
     Raises:
-        TypeError: `rng` is no NumPy generator.
+        TypeError: `rng` is not a NumPy generator.
         ValueError: The patch does not fit into the volume.
 
     Example:
@@ -41,7 +42,7 @@ def random_patches(
         [(slice(0, 12, None),)]
     """
     size = checks.integer_tuple("random_patches", "shape", shape, minimum=1)
-    first, last, extent = _room("random_patches", rng, size, patch_shape, boundary)
+    first, last, extent = _start_ranges("random_patches", rng, size, patch_shape, boundary)
     number = checks.integer("random_patches", "count", count, minimum=0)
     return patches_at(rng.integers(first, last, size=(number, len(size)), endpoint=True), extent)
 
@@ -53,7 +54,7 @@ def random_patches_at(
     *,
     count: int,
     shares: Mapping[int, float] | None = None,
-    boundary: Boundary = shift,
+    boundary: BoundaryRule = shift,
 ) -> Boxes:
     """Return the indices of patches around voxels drawn from a mask, weights or labels (foreground, class-balanced).
 
@@ -72,7 +73,7 @@ def random_patches_at(
         boundary: What happens where the patch is larger than the volume, as for `random_patches`.
 
     Raises:
-        TypeError: `rng` is no NumPy generator.
+        TypeError: `rng` is not a NumPy generator.
         ValueError: The patch does not fit, no voxel has weight (no label is present), or weights are negative or NaN.
 
     Example:
@@ -83,92 +84,96 @@ def random_patches_at(
     checks.require_shape("random_patches_at", "mask_or_weights", mask_or_weights)
     patch = checks.integer_tuple("random_patches_at", "patch_shape", patch_shape, minimum=1)
     size = tuple(mask_or_weights.shape[: len(patch)])
-    first, last, extent = _room("random_patches_at", rng, size, patch_shape, boundary)
+    first, last, extent = _start_ranges("random_patches_at", rng, size, patch_shape, boundary)
     if tuple(mask_or_weights.shape[len(size) :]) not in ((), (1,)):
         needed = f"have {len(size)} axes, or one channel besides"
         checks.invalid_value("random_patches_at", "mask_or_weights", needed, f"shape {tuple(mask_or_weights.shape)}")
     number = checks.integer("random_patches_at", "count", count, minimum=0)
-    plane = partial(_plane, mask_or_weights, len(size))
-    centres = _at_weights(rng, plane, size, number) if shares is None else _at_labels(rng, plane, size, number, shares)
+
+    def plane_of(position: int) -> HostArray:
+        # A line has no planes: it is read as one.
+        plane = mask_or_weights[...] if len(size) == 1 else mask_or_weights[position, ...]
+        flat: HostArray = _array.to_numpy(plane).reshape(-1)
+        return flat
+
+    if shares is not None:
+        centres = _draw_by_label(rng, plane_of, size, number, shares)
+    else:
+        sums = _plane_sums(plane_of, size)
+        if not sums.sum() > 0:
+            checks.invalid_value("random_patches_at", "mask_or_weights", "hold a voxel with weight", "none")
+        centres = _draw_voxels(rng, plane_of, size, sums, number)
     return patches_at(np.clip(centres - np.floor_divide(extent, 2), first, last), extent)
 
 
-def _room(
-    function: str, rng: np.random.Generator, size: Shape, patch_shape: Shape, boundary: Boundary
+def _start_ranges(
+    function: str, rng: np.random.Generator, size: Shape, patch_shape: Shape, boundary: BoundaryRule
 ) -> tuple[Shape, Shape, Shape]:
-    """Return the first and the last start of patches along each axis, and their voxels; refuse what does not fit."""
+    """Return the first and the last start of patches along each axis, and the voxels of a patch."""
     if not isinstance(rng, np.random.Generator):
         checks.invalid_kind(function, "rng", "be a numpy.random.Generator", type(rng).__name__)
     checks.require_callable(function, "boundary", boundary, "`shift`")
     patch = checks.integer_tuple(function, "patch_shape", patch_shape, length=len(size), minimum=1)
     axes = [boundary(room, voxels, 1) for room, voxels in zip(size, patch, strict=True)]
     if () in axes:
-        checks.invalid_value(function, "patch_shape", f"fit into the volume, {size}, or `boundary` be {LARGER}", patch)
+        needed = f"fit into the volume, {size}, or `boundary` be {FITTING_RULES}"
+        checks.invalid_value(function, "patch_shape", needed, patch)
     extent = tuple(stop - start for (start, stop), *_ in axes)
     return tuple(axis[0][0] for axis in axes), tuple(axis[-1][0] for axis in axes), extent
 
 
-def _plane(source: Sliceable, axes: int, position: int) -> Any:
-    """Return one plane of a volume as flat NumPy array; of a line all."""
-    return _array.to_numpy(source[...] if axes == 1 else source[position, ...]).reshape(-1)
-
-
-def _at_weights(rng: np.random.Generator, plane: Weigh, size: Shape, count: int) -> Any:
-    """Return voxels drawn in proportion to their weights."""
-    totals = _totals(plane, size)
-    if not totals.sum() > 0:
-        checks.invalid_value("random_patches_at", "mask_or_weights", "hold a voxel with weight", "none")
-    return _draw(rng, plane, size, totals, count)
-
-
-def _at_labels(rng: np.random.Generator, plane: Weigh, size: Shape, count: int, shares: Mapping[int, float]) -> Any:
-    """Return voxels drawn label by label."""
+def _draw_by_label(
+    rng: np.random.Generator, labels_of: _PlaneWeights, size: Shape, count: int, shares: Mapping[int, float]
+) -> HostArray:
+    """Return voxels `(count, axes)`: for each the label is drawn first, then one of the voxels that have it."""
     if not isinstance(shares, Mapping):
         checks.invalid_kind("random_patches_at", "shares", "be a mapping from labels to numbers", repr(shares))
-    masks: list[Weigh] = [partial(_is_label, plane, label) for label in shares]
-    totals = [_totals(mask, size) for mask in masks]
+    masks = [lambda position, label=label: labels_of(position) == label for label in shares]
+    sums = [_plane_sums(mask, size) for mask in masks]
     wanted = np.array([checks.number("random_patches_at", "shares", share) for share in shares.values()])
-    chances = np.where([total.sum() > 0 for total in totals], wanted, 0.0)
-    if not (np.isfinite(wanted).all() and (wanted >= 0).all() and chances.sum() > 0):
+    probabilities = np.where([total.sum() > 0 for total in sums], wanted, 0.0)
+    if not (np.isfinite(wanted).all() and (wanted >= 0).all() and probabilities.sum() > 0):
         needed = "be finite, not negative, and positive for a label that is present"
         checks.invalid_value("random_patches_at", "shares", needed, dict(shares))
-    labels = rng.choice(len(masks), size=count, p=chances / chances.sum())
+    drawn = rng.choice(len(masks), size=count, p=probabilities / probabilities.sum())
     voxels = np.empty((count, len(size)), dtype=np.int64)
-    for place, (mask, total) in enumerate(zip(masks, totals, strict=True)):
-        mine = labels == place
-        voxels[mine] = _draw(rng, mask, size, total, int(mine.sum()))
+    for number, (mask, total) in enumerate(zip(masks, sums, strict=True)):
+        rows = drawn == number
+        voxels[rows] = _draw_voxels(rng, mask, size, total, int(rows.sum()))
     return voxels
 
 
-def _is_label(plane: Weigh, label: int, position: int) -> Any:
-    """Return where a plane holds a label."""
-    return plane(position) == label
-
-
-def _totals(weigh: Weigh, size: Shape) -> Any:
-    """Return the weight of every plane along the first axis; refuse what is no weight."""
-    totals = np.zeros(1 if len(size) == 1 else size[0])
-    for position in range(len(totals)):
-        weights = weigh(position)
-        totals[position] = weights.sum(dtype=np.float64)
-        if not (np.isfinite(totals[position]) and weights.min() >= 0):
+def _plane_sums(weights_of: _PlaneWeights, size: Shape) -> HostArray:
+    """Return the weight of every plane along the first axis; raise unless all weights are finite and not negative."""
+    sums = np.zeros(1 if len(size) == 1 else size[0])
+    for position in range(len(sums)):
+        weights = weights_of(position)
+        sums[position] = weights.sum(dtype=np.float64)
+        if not (np.isfinite(sums[position]) and weights.min() >= 0):
             checks.invalid_value("random_patches_at", "mask_or_weights", "be finite and not negative", "other weights")
-    return totals
+    return sums
 
 
-def _draw(rng: np.random.Generator, weigh: Weigh, size: Shape, totals: Any, count: int) -> Any:
-    """Return voxels drawn in proportion to their weights: first the plane, then the voxel within it."""
+def _draw_voxels(
+    rng: np.random.Generator, weights_of: _PlaneWeights, size: Shape, sums: HostArray, count: int
+) -> HostArray:
+    """Return voxels `(count, axes)` drawn in proportion to their weights: first the plane, then the voxel in it."""
     flat = np.empty(count, dtype=np.int64)
-    planes = _pick(rng, totals, count)
+    planes = _draw_positions(rng, sums, count)
+    # Every plane with a draw is read once more: two passes over a file, but only one plane in memory.
     for plane in np.unique(planes).tolist():
-        mine = planes == plane
-        flat[mine] = _pick(rng, weigh(plane), int(mine.sum()))
+        rows = planes == plane
+        flat[rows] = _draw_positions(rng, weights_of(plane), int(rows.sum()))
     if len(size) == 1:
         return flat[:, np.newaxis]
     return np.stack([planes, *np.unravel_index(flat, size[1:])], axis=1)
 
 
-def _pick(rng: np.random.Generator, weights: Any, count: int) -> Any:
-    """Return positions drawn in proportion to their weights, never one without weight."""
+def _draw_positions(rng: np.random.Generator, weights: HostArray, count: int) -> HostArray:
+    """Return positions drawn in proportion to their weights."""
+    if not count:
+        return np.zeros(0, dtype=np.int64)
     sums = np.cumsum(weights, dtype=np.float64)
-    return np.searchsorted(sums, rng.random(count) * sums[-1], side="right") if count else np.zeros(0, dtype=np.int64)
+    # `side="right"` skips positions without weight: their cumulative sum equals the one before.
+    positions: HostArray = np.searchsorted(sums, rng.random(count) * sums[-1], side="right")
+    return positions

@@ -4,12 +4,15 @@ import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import chain, product
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 
 from mia_functional._core import checks
-from mia_functional.typing import Index
+from mia_functional.typing import HostArray, Index
+
+__all__ = ["Axis", "Boxes", "Indices", "Step", "patches_at", "starts"]
 
 Step: TypeAlias = int | tuple[int, int]
 """A plane at a position, or the range from a start to a stop."""
@@ -36,18 +39,26 @@ class Indices:
 
     def __getitem__(self, position: int) -> Index:
         """Return the index tuple at a position; negative ones count from the end."""
-        rest = _within(position, len(self))
-        for grid in self.grids:
-            count = math.prod(map(len, grid))
-            if rest < count:
-                return _locate(grid, rest)
-            rest -= count
-        raise AssertionError("unreachable: the position was checked against the length")
+        rest = _checked_position(position, len(self))
+        counts = [math.prod(map(len, grid)) for grid in self.grids]
+        number = 0
+        while rest >= counts[number]:
+            rest -= counts[number]
+            number += 1
+        # The last axis is the fastest, as in the memory of an array: its digit is the last of the position.
+        entries: list[int | slice] = []
+        for axis in reversed(self.grids[number]):
+            rest, digit = divmod(rest, len(axis))
+            step = axis[digit]
+            entries.append(slice(*step) if isinstance(step, tuple) else step)
+        return tuple(reversed(entries))
 
     def __iter__(self) -> Iterator[Index]:
         """Yield the index tuples in order."""
-        steps = chain.from_iterable(product(*grid) for grid in self.grids)
-        return (tuple(map(_as_index, entries)) for entries in steps)
+        for grid in self.grids:
+            # Slices are made once per axis, not once per index: `product` shares them.
+            axes = [[slice(*step) if isinstance(step, tuple) else step for step in axis] for axis in grid]
+            yield from product(*axes)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -59,7 +70,7 @@ class Boxes:
         extent: Voxels along each axis; None where the index is an integer, which drops the axis.
     """
 
-    corners: Any
+    corners: HostArray
     extent: tuple[int | None, ...]
 
     def __len__(self) -> int:
@@ -68,7 +79,8 @@ class Boxes:
 
     def __getitem__(self, position: int) -> Index:
         """Return the index tuple at a position; negative ones count from the end."""
-        corner = self.corners[_within(position, len(self))].tolist()
+        # `tolist` gives integers of Python, with which slices compare, print and pickle as those of a grid do.
+        corner = self.corners[_checked_position(position, len(self))].tolist()
         return tuple(
             low if size is None else slice(low, low + size) for low, size in zip(corner, self.extent, strict=True)
         )
@@ -78,7 +90,7 @@ class Boxes:
         return map(self.__getitem__, range(len(self)))
 
 
-def starts(indices: Iterable[Index]) -> Any:
+def starts(indices: Iterable[Index]) -> HostArray:
     """Return the first voxels (corners) of all indices as one table of integers: 4 bytes per axis and index.
 
     Args:
@@ -94,7 +106,7 @@ def starts(indices: Iterable[Index]) -> Any:
     if isinstance(indices, Boxes):
         return indices.corners
     if isinstance(indices, Indices):
-        return _corners(indices)
+        return _grid_corners(indices)
     if not isinstance(indices, Iterable):
         checks.invalid_kind("starts", "indices", "be indices of `mia_functional.indexing`", repr(indices))
     rows = [[entry.start if isinstance(entry, slice) else entry for entry in index] for index in indices]
@@ -103,7 +115,7 @@ def starts(indices: Iterable[Index]) -> Any:
     return np.array(rows, dtype=np.int32)
 
 
-def patches_at(corners: Any, patch_shape: tuple[int | None, ...]) -> Boxes:
+def patches_at(corners: npt.ArrayLike, patch_shape: tuple[int | None, ...]) -> Boxes:
     """Return the indices of patches of one size at given corners, inside of a volume or not.
 
     Args:
@@ -111,8 +123,8 @@ def patches_at(corners: Any, patch_shape: tuple[int | None, ...]) -> Boxes:
         patch_shape: Voxels of a patch along each axis; None for an integer, which drops the axis (slices).
 
     Raises:
-        TypeError: The corners are no integers.
-        ValueError: The corners are no table with one column per axis.
+        TypeError: The corners are not integers.
+        ValueError: The corners are not a table with one column per axis.
 
     Example:
         >>> list(patches_at([[3, 7]], (2, None)))
@@ -122,48 +134,35 @@ def patches_at(corners: Any, patch_shape: tuple[int | None, ...]) -> Boxes:
         checks.invalid_kind("patches_at", "patch_shape", "be a tuple with an entry per axis", repr(patch_shape))
     table = np.array(corners)
     if table.ndim != 2 or table.shape[1] != len(patch_shape):
-        checks.invalid_value(
-            "patches_at", "corners", f"be a table of {len(patch_shape)} columns", f"shape {table.shape}"
-        )
+        needed = f"be a table of {len(patch_shape)} columns"
+        checks.invalid_value("patches_at", "corners", needed, f"shape {table.shape}")
     if not np.issubdtype(table.dtype, np.integer):
         checks.invalid_kind("patches_at", "corners", "be integers", f"dtype {table.dtype}")
     sizes = [1 if size is None else size for size in patch_shape]
     checks.integer_tuple("patches_at", "patch_shape", sizes, minimum=1)
     table = table.astype(np.int32)
+    # The record is frozen, and `starts` hands out its table without a copy.
     table.flags.writeable = False
     return Boxes(corners=table, extent=tuple(patch_shape))
 
 
-def _corners(indices: Indices) -> Any:
+def _grid_corners(indices: Indices) -> HostArray:
     """Return the first voxels of all indices, written into one table column by column."""
+    # Column by column into the result: all voxels of a head then need the table and no more, 12 bytes per voxel.
     table = np.empty((len(indices), len(indices.grids[0])), dtype=np.int32)
     end = 0
     for grid in indices.grids:
         counts = tuple(map(len, grid))
         begin, end = end, end + math.prod(counts)
         block = table[begin:end].reshape(*counts, len(grid))
-        for place, axis in enumerate(grid):
+        for column, axis in enumerate(grid):
             line = [step if isinstance(step, int) else step[0] for step in axis]
-            block[..., place] = np.reshape(line, (-1, *(1,) * (len(grid) - place - 1)))
+            block[..., column] = np.reshape(line, (-1, *(1,) * (len(grid) - column - 1)))
     return table
 
 
-def _within(position: int, size: int) -> int:
-    """Return a position counted from the start; refuse one outside of the sequence."""
+def _checked_position(position: int, size: int) -> int:
+    """Return a position counted from the start; raise `IndexError` outside of the sequence."""
     if not -size <= position < size:
         raise IndexError(f"indices: `position` must lie within {-size} and {size - 1}; got {position}.")
     return position % size
-
-
-def _locate(grid: tuple[Axis, ...], position: int) -> Index:
-    """Return the index at a position within one grid."""
-    entries: list[int | slice] = []
-    for axis in reversed(grid):
-        position, place = divmod(position, len(axis))
-        entries.append(_as_index(axis[place]))
-    return tuple(reversed(entries))
-
-
-def _as_index(step: Step) -> int | slice:
-    """Return a step as what indexing syntax takes."""
-    return slice(*step) if isinstance(step, tuple) else step

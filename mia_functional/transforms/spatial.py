@@ -12,7 +12,7 @@ import numpy as np
 
 from mia_functional import _array
 from mia_functional._core import checks
-from mia_functional.extraction import PAD_MODES, PadMode, constant, extract, whole_numbers
+from mia_functional.extraction import PAD_MODES, PadMode, constant, extract, require_integers
 from mia_functional.geometry import Geometry, regrid
 from mia_functional.typing import Array, Shape
 
@@ -186,7 +186,7 @@ def _spatial(function: str, target: Any, count: int, *, argument: str = "target"
 
 def _traced(function: str, argument: str, positions: Array, count: int) -> None:
     """Refuse positions that are not `count` whole numbers, as can be told of traced ones too."""
-    whole_numbers(function, argument, positions)
+    require_integers(function, argument, positions)
     if tuple(positions.shape) != (count,):
         checks.invalid_value(
             function, argument, f"have {count} entries, one per axis", f"shape {tuple(positions.shape)}"
