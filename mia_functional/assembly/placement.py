@@ -42,6 +42,8 @@ __all__ = [
 PATCH_ARGUMENTS = {"assemble_subjects": "predictions", "add": "patch", "merge_planes": "volumes"}
 """What a function calls its patches in messages, if not `patches`."""
 
+_Grid: TypeAlias = tuple[Axis, ...]
+
 Coverage: TypeAlias = list[HostArray]
 """Weights that are positive where patches are: a line per axis, whose product counts, or one volume."""
 
@@ -105,20 +107,16 @@ def placements(indices: Indices, shape: Shape, *, window: Window = uniform) -> t
     axes_of_grids = grid_lines("placements", grids, size, window)
     coverages = [[axis.weights for axis in axes] for axes in axes_of_grids]
     check_coverage("placements", min(coverages, key=_missing_fraction))
-    return tuple(
-        grid_table([axis.starts for axis in axes], [_stack_lines(axis.lines) for axis in axes])
-        for axes in axes_of_grids
-    )
+    tables = []
+    for axes in axes_of_grids:
+        # Lines that are all equal are held once: those of all voxels of a head would take hundreds of megabytes.
+        equal = [all(np.array_equal(line, axis.lines[0]) for line in axis.lines) for axis in axes]
+        lines = [np.stack(axis.lines[: 1 if same else None]) for axis, same in zip(axes, equal, strict=True)]
+        tables.append(grid_table([axis.starts for axis in axes], lines))
+    return tuple(tables)
 
 
-def _stack_lines(lines: list[HostArray]) -> HostArray:
-    """Return the lines of all steps of an axis as one array, or of one step if all are equal."""
-    # The lines of single voxels are all equal: those of all voxels of a head would take hundreds of megabytes.
-    same = all(np.array_equal(line, lines[0]) for line in lines)
-    return np.stack(lines[:1] if same else lines)
-
-
-def fits_inside(grid: tuple[Axis, ...], shape: Shape) -> bool:
+def fits_inside(grid: _Grid, shape: Shape) -> bool:
     """Return whether the patches of a grid have one size and lie inside of a volume."""
     ranges = [[_range_of(step) for step in axis] for axis in grid]
     return len(ranges) == len(shape) and all(
@@ -128,9 +126,7 @@ def fits_inside(grid: tuple[Axis, ...], shape: Shape) -> bool:
     )
 
 
-def grid_lines(
-    function: str, grids: tuple[tuple[Axis, ...], ...], shape: Shape, window: Window
-) -> list[list[AxisLines]]:
+def grid_lines(function: str, grids: Sequence[_Grid], shape: Shape, window: Window) -> list[list[AxisLines]]:
     """Return the lines of all steps along each axis of each grid, which comes after those before it."""
     result: list[list[AxisLines]] = []
     for grid in grids:
@@ -253,14 +249,11 @@ def map_columns(function: Callable[[Array], Array], table: Placement) -> Placeme
         [2]
     """
     # What `jax.tree.map` does, in any library: None stands for no leaf.
-    start, *lines = map(function, (table.start, *table.lines))
-    divisor, newest = (None if values is None else function(values) for values in (table.divisor, table.newest))
-    return Placement(start, tuple(lines), divisor, newest)
+    divisor, newest = (None if values is None else function(values) for values in table[2:])
+    return Placement(function(table.start), tuple(map(function, table.lines)), divisor, newest)
 
 
-def crop_to_volume(
-    function: str, patch: Array, index: Index, shape: Shape, margin: tuple[tuple[int, int], ...]
-) -> Array:
+def crop_to_volume(function: str, patch: Array, index: Index, shape: Shape, margin: Sequence[tuple[int, int]]) -> Array:
     """Return the part of a patch that lies in the volume, without its margin, and with an axis for every plane."""
     ranges = index_ranges(function, index, shape)
     expected: list[int] = []
@@ -271,7 +264,7 @@ def crop_to_volume(
             cut.append(slice(before + max(-low, 0), before + min(high, size) - low))
         else:
             cut.append(None)
-    if tuple(patch.shape[: len(expected)]) != tuple(expected):
+    if list(patch.shape[: len(expected)]) != expected:
         argument = PATCH_ARGUMENTS.get(function, "patches")
         checks.invalid_value(function, argument, f"match their index, {tuple(expected)}", tuple(patch.shape))
     return patch if cut == [slice(0, length) for length in patch.shape[: len(cut)]] else patch[(*cut, ...)]
@@ -279,11 +272,9 @@ def crop_to_volume(
 
 def check_coverage(function: str, coverage: Coverage) -> None:
     """Raise unless patches cover every voxel."""
-    missing = _missing_fraction(coverage)
-    if missing > 0:
-        raise ValueError(
-            f"{function}: `indices` must cover the volume, or `fill_value` be given; {missing:.4%} is missing."
-        )
+    missing = f"{_missing_fraction(coverage):.4%} is missing"
+    if _missing_fraction(coverage) > 0:
+        raise ValueError(f"{function}: `indices` must cover the volume, or `fill_value` be given; {missing}.")
 
 
 def _missing_fraction(coverage: Coverage) -> float:

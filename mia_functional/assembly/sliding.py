@@ -70,7 +70,7 @@ def sliding_window(
     stride = tuple(max(voxels // 2, 1) for voxels in patch) if step is None else step
     with checks.speaking_for("sliding_window", "patches", "placements"):
         grid = patches(padded, patch, step=stride)
-        if any(part > voxels for part, voxels in zip(np.broadcast_to(stride, len(patch)), patch, strict=True)):
+        if (np.broadcast_to(stride, len(patch)) > patch).any():
             checks.invalid_value("sliding_window", "step", f"be at most the patch, {patch}", step)
         (table,) = placements(grid, padded, window=window)
     filled = extract(volume, tuple(slice(0, voxels) for voxels in padded)) if padded != size else volume
@@ -119,27 +119,25 @@ def _assemble_in_program(
     read = partial(_read_window, flatten_channels(volume, len(shape)), volume.shape, placed_shape(table))
     predict = partial(_predict, function, read)
 
-    def add_batch(state: Array, windows: Placement) -> Array:
-        return (add if len(shape) == 1 else add_batch_by_planes)(state, predict(windows), windows)
-
     # The state of a loop has to be there before its first step: the shape of a prediction is found without computing.
     first = map_columns(itemgetter(slice(0, number)), table)
     like = _array.eval_shape(lambda _: predict(first), volume)
     model = _array.zeros(_array.array_namespace(volume), like.shape[1:], like.dtype, volume)
     state = start(model, shape)
+    add_batch = add if len(shape) == 1 else add_batch_by_planes
     if whole:
         xp = _array.array_namespace(volume)
         batches = map_columns(lambda rows: xp.reshape(rows[:whole], (-1, number, *rows.shape[1:])), table)
-        state = _array.fold(add_batch, state, batches)
+        state = _array.fold(lambda state, windows: add_batch(state, predict(windows), windows), state, batches)
     if whole < count:
-        state = add_batch(state, map_columns(itemgetter(slice(whole, None)), table))
+        windows = map_columns(itemgetter(slice(whole, None)), table)
+        state = add_batch(state, predict(windows), windows)
     return finish_volume("sliding_window", finish(state), model, [], None, None)
 
 
 def _read_window(rows: Array, shape: Shape, patch: Shape, start: Array) -> Array:
     """Return a patch of a volume of some shape, of which the channels lie in one row with the last axis."""
-    axes = len(patch)
-    width, last = math.prod(shape[axes:]), axes - 1
-    corner = (*(start[axis] for axis in range(last)), start[last] * width)
-    part = _array.take_block(rows, corner, (*patch[:last], patch[last] * width))
-    return _array.array_namespace(rows).reshape(part, (*patch, *shape[axes:]))
+    channels, last = shape[len(patch) :], len(patch) - 1
+    corner = (*(start[axis] for axis in range(last)), start[last] * math.prod(channels))
+    part = _array.take_block(rows, corner, (*patch[:last], patch[last] * math.prod(channels)))
+    return _array.array_namespace(rows).reshape(part, (*patch, *channels))

@@ -165,16 +165,14 @@ def finish_volume(
     if all((weights > 0).all() for weights in coverage):
         return volume
 
-    def filling(shape: Shape) -> Array:
-        return xp.astype(_array.zeros(xp, shape, volume.dtype, volume) + fill_value, volume.dtype)
-
+    filling = xp.astype(_array.zeros(xp, (), volume.dtype, volume) + fill_value, volume.dtype)
     if coverage[0].ndim > 1:
-        return xp.where(_array.broadcast_along(xp, coverage[0] > 0, 0, volume), volume, filling(()))
+        return xp.where(_array.broadcast_along(xp, coverage[0] > 0, 0, volume), volume, filling)
     # Gaps of a grid are slabs: writing them needs no mask and no second volume.
     for axis, weights in enumerate(coverage):
         edges = np.flatnonzero(np.diff(np.concatenate([[False], weights <= 0, [False]]).astype(np.int8)))
         for low, high in edges.reshape(-1, 2).tolist():
             corner = tuple(low if other == axis else 0 for other in range(volume.ndim))
-            slab = filling((*volume.shape[:axis], high - low, *volume.shape[axis + 1 :]))
+            slab = xp.broadcast_to(filling, (*volume.shape[:axis], high - low, *volume.shape[axis + 1 :]))
             volume = _array.jit_call_donating(_array.set_block, volume, corner, slab)
     return volume
