@@ -5,60 +5,30 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import torch
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mia_functional import indexing
 from mia_functional.assembly import (
     assemble,
-    assemble_planes,
-    gaussian,
     hann,
     last,
     maximum,
     mean,
-    merge_planes,
     total,
-    uniform,
     vote,
 )
 from mia_functional.extraction import extract, reflect
 
-COVERING = (indexing.clip, indexing.shift, indexing.even, indexing.overhang)
-WINDOWS = (uniform, hann, gaussian)
-shapes = st.lists(st.integers(2, 7), min_size=1, max_size=4).map(tuple)
-loose = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-
-
-@st.composite
-def indices_of(draw, shape):
-    """Indices that cover a volume: every kind there is."""
-    kind = draw(st.sampled_from(("whole", "slices", "planes", "slabs", "patches", "voxels", "list", "random")))
-    axes = len(shape)
-    if kind == "slices":
-        return indexing.slices(shape, axis=draw(st.integers(-axes, axes - 1)))
-    if kind == "planes":
-        return indexing.slices(shape, axis=tuple(range(axes)))
-    if kind == "slabs":
-        axis = draw(st.integers(0, axes - 1))
-        thickness = draw(st.integers(1, shape[axis]))
-        return indexing.slabs(shape, thickness, axis=axis, step=draw(st.integers(1, thickness)))
-    patch = tuple(draw(st.integers(1, size)) for size in shape)
-    if kind == "random":
-        boxes = indexing.random_patches(np.random.default_rng(draw(st.integers(0, 99))), shape, patch, count=5)
-        return [*boxes, *indexing.whole(shape), *boxes]
-    step = tuple(draw(st.integers(1, size)) for size in patch)
-    grid = indexing.patches(shape, patch, step=step, boundary=draw(st.sampled_from(COVERING)))
-    if kind == "list":
-        return draw(st.permutations(list(grid)))
-    return {"whole": indexing.whole(shape), "voxels": indexing.voxels(shape)}.get(kind, grid)
+from .cases import COVERING, WINDOWS, indices_of, loose, shapes
 
 
 def there_and_back(volume, indices, shape, **options):
-    """SampleField all parts of a volume and assemble them again."""
+    """Extract all parts of a volume and assemble them again."""
     return assemble((extract(volume, index) for index in indices), indices, shape, **options)
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=150)
 @given(st.data(), shapes, st.sampled_from((mean, last, maximum)), st.sampled_from(WINDOWS), st.integers(0, 2))
 def test_extract_then_assemble_is_exactly_the_identity(data, shape, reduction, window, channels):
@@ -168,46 +138,6 @@ def test_constant_in_constant_out_with_patches_larger_than_the_volume_too(reduct
         assert found.shape == shape
 
 
-@settings(deadline=None, max_examples=60)
-@given(st.data(), shapes, st.sampled_from((mean, last, maximum, total)), st.sampled_from(WINDOWS))
-def test_planes_one_by_one_are_those_of_the_volume(data, shape, reduction, window):
-    patch = tuple(data.draw(st.integers(1, size)) for size in shape)
-    step = tuple(data.draw(st.integers(1, size)) for size in patch)
-    rule = data.draw(st.sampled_from(COVERING))
-    grid = indexing.patches(shape, patch, step=step, boundary=rule)
-    indices = data.draw(st.sampled_from((grid, list(grid), indexing.slices(shape, axis=0))))
-    rng = np.random.default_rng(data.draw(st.integers(0, 99)))
-    volume = rng.normal(size=(*shape, 2)).astype(np.float32)
-    parts = [extract(volume, index) + rng.normal(size=2).astype(np.float32) for index in indices]
-    options = {"reduction": reduction, "window": window}
-    planes = list(assemble_planes(iter(parts), indices, shape, **options))
-    assert [position for position, _ in planes] == list(range(shape[0]))
-    found = np.stack([plane for _, plane in planes])
-    np.testing.assert_array_equal(found, assemble(parts, indices, shape, **options))
-    assert found.dtype == np.float32
-
-
-@settings(loose, max_examples=10)
-@given(data=st.data())
-def test_planes_of_labels_by_vote_are_those_of_the_volume_and_of_counting(xp, data):
-    shape = (5, 6)
-    indices = indexing.patches(shape, (3, 4), step=data.draw(st.integers(1, 3)))
-    rng = np.random.default_rng(data.draw(st.integers(0, 99)))
-    parts = rng.integers(2, 6, (len(indices), 3, 4)).astype(np.int32)
-    reduction = vote(data.draw(st.permutations(range(2, 6))))
-
-    def by_planes(arrays):
-        rows = (arrays[k, ...] for k in range(arrays.shape[0]))
-        return tuple(plane for _, plane in assemble_planes(rows, indices, shape, reduction=reduction))
-
-    planes = np.stack(xp.run(by_planes, parts))
-    np.testing.assert_array_equal(planes, xp.run(lambda a: assemble(a, indices, shape, reduction=reduction), parts))
-    ballots = np.zeros((*shape, 6))
-    for part, index in zip(parts, indices, strict=True):
-        np.add.at(ballots, (*np.mgrid[index], part), 1)
-    assert (np.take_along_axis(ballots, planes[..., np.newaxis], axis=-1)[..., 0] == ballots.max(axis=-1)).all()
-
-
 @settings(deadline=None, max_examples=40)
 @given(st.data(), st.lists(st.integers(3, 8), min_size=1, max_size=3).map(tuple))
 def test_margins_are_cut_before_anything_is_added(data, shape):
@@ -231,14 +161,6 @@ def test_gradients_in_torch_are_those_of_jax(reduction):
     tensor = torch.tensor(parts, requires_grad=True)
     loss(tensor).backward()
     np.testing.assert_allclose(tensor.grad.numpy(), jax.grad(loss)(jnp.asarray(parts)), rtol=1e-5, atol=1e-6)
-
-
-def test_planes_merge_to_their_mean_and_agreement_is_exact(xp):
-    volume = np.random.default_rng(0).normal(size=(4, 5, 6)).astype(np.float32)
-    assert (xp.run(lambda v: merge_planes([v, v, v]), volume) == volume).all()
-    found = xp.run(lambda v: merge_planes([v, v + 3, v + 6]), volume)
-    np.testing.assert_allclose(found, volume + 3, rtol=1e-6, atol=1e-6)
-    np.testing.assert_array_equal(xp.run(lambda v: merge_planes([v, -v], reduction=maximum), volume), abs(volume))
 
 
 @pytest.mark.parametrize(

@@ -148,7 +148,10 @@ def test_patches_are_of_one_library_and_dtype(parts, reduction):
         (lambda: assemble(ONES, [(...,)], (2,)), "`indices` must hold tuples of integers, and of slices with"),
         (lambda: assemble(ONES, [(slice(0, 2, 2),)], (2,)), "`indices` must hold tuples of integers, and of slices"),
         (lambda: list(assemble_planes(ONES, [slice(0, 2)], (2,))), "`indices` must hold tuples of integers"),
-        (lambda: add(start(np.ones(2), (2,)), np.ones(2), HALF[0]), "`placement` must be a Placement, from `placements`"),
+        (
+            lambda: add(start(np.ones(2), (2,)), np.ones(2), HALF[0]),
+            "`placement` must be a Placement, from",
+        ),
         (lambda: subjects(np.ones(2)), "`predictions` must be pairs of a sample, a dictionary, and its prediction"),
         (lambda: subjects(("A", np.ones(2))), "`predictions` must be pairs of a sample"),
     ],

@@ -2,7 +2,6 @@
 
 import tracemalloc
 from functools import partial
-from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
@@ -12,40 +11,27 @@ from hypothesis import strategies as st
 from mia_functional import indexing
 from mia_functional.assembly import (
     assemble,
-    assemble_planes,
     assemble_subjects,
     gaussian,
     last,
     maximum,
     mean,
-    merge_planes,
     total,
     vote,
 )
 from mia_functional.extraction import extract
 
-
-class Cohort(NamedTuple):
-    """Subjects and the shapes of their images."""
-
-    subjects: tuple[str, ...] = ("A", "B", "C")
-    grids: tuple[tuple[int, ...], ...] = ((6, 5, 4), (7, 5, 6), (4, 4, 4))
-
-
-class Table(NamedTuple):
-    """Samples of them."""
-
-    dataset: Cohort
-    numbers: tuple[int, ...]
-    indices: tuple[Any, ...]
-    kept: tuple[Any, ...] = ()
-
+from .cases import Cohort, Table
 
 COHORT = Cohort()
+
+
 VOLUMES = {
     name: np.random.default_rng(k).normal(size=(*grid, 2)).astype(np.float32)
     for k, (name, grid) in enumerate(zip(*COHORT, strict=True))
 }
+
+
 TABLE = Table(COHORT, (0, 1, 2), tuple(indexing.patches(grid, (3, 3, 3), step=2) for grid in COHORT.grids))
 
 
@@ -95,6 +81,7 @@ def test_a_shuffled_order_gives_the_same_volumes_where_patches_disagree(reductio
         np.testing.assert_allclose(other[name], expected, rtol=2e-6, atol=2e-6)
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=80)
 @given(st.data(), st.sampled_from((last, maximum, vote(range(4)), mean, total)))
 def test_a_shuffled_order_gives_the_volumes_of_the_order_of_the_samples(data, reduction):
@@ -272,44 +259,3 @@ PAIRS = listed(TABLE)
 def test_mistakes_are_one_sentence(predictions, text):
     with pytest.raises(ValueError, match=text):
         list(assemble_subjects(TABLE, predictions))
-
-
-@pytest.mark.parametrize(
-    ("call", "text"),
-    [
-        (lambda: merge_planes([]), "`volumes` must hold at least one volume"),
-        (lambda: merge_planes([np.ones(2), np.ones(3)]), r"`volumes` must have one shape, \(2,\); got \(3,\)"),
-        (
-            lambda: list(assemble_planes([np.ones(2)] * 3, [(slice(k, k + 2),) for k in (0, 2, 0)], (4,))),
-            "`indices` must be in order along the first axis; got start 0",
-        ),
-        (lambda: list(assemble_planes([], indexing.slices((2, 2)), (2, 2))), "got fewer patches"),
-        (lambda: list(assemble_planes([], [], (2, 2), fill_value=0)), "hold at least one patch"),
-    ],
-)
-def test_mistakes_with_planes_are_one_sentence(call, text):
-    with pytest.raises(ValueError, match=text):
-        call()
-
-
-def test_planes_without_a_patch_are_filled_or_missed():
-    indices = [(slice(1, 2), slice(0, 2)), (slice(3, 4), slice(0, 1))]
-    parts = [np.ones((1, 2)), np.full((1, 1), 2.0)]
-    found = np.stack([plane for _, plane in assemble_planes(parts, indices, (5, 2), fill_value=-1)])
-    assert found.tolist() == [[-1, -1], [1, 1], [-1, -1], [2, -1], [-1, -1]]
-    with pytest.raises(ValueError, match=r"100\.0000% is missing"):
-        list(assemble_planes(parts, indices, (5, 2)))
-
-
-def test_planes_never_hold_the_whole_volume():
-    shape = (120, 40, 40)
-    grid = indexing.patches(shape, (12, 20, 20), step=6)
-    volume_bytes = 120 * 40 * 40 * 8 * 4
-    patches = (np.ones((12, 20, 20, 8), dtype=np.float32) for _ in grid)
-    labels = np.zeros(shape, dtype=np.uint8)
-    tracemalloc.start()
-    for position, plane in assemble_planes(patches, grid, shape, window=gaussian):
-        labels[position] = plane.argmax(axis=-1)
-    peak = tracemalloc.get_traced_memory()[1]
-    tracemalloc.stop()
-    assert peak < 0.3 * volume_bytes

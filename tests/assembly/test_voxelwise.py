@@ -1,7 +1,6 @@
 """Voxels that are predicted one by one: arrays of them, batches, several places at once."""
 
 import tracemalloc
-from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -29,23 +28,9 @@ from mia_functional.assembly import (
     voxelwise,
 )
 
+from .cases import Cohort, Table
+
 REDUCTIONS = (mean, last, maximum, total, vote(range(4)))
-
-
-class Cohort(NamedTuple):
-    """Subjects and the shapes of their images."""
-
-    subjects: tuple[str, ...]
-    grids: tuple[tuple[int, ...], ...]
-
-
-class Table(NamedTuple):
-    """Samples of them."""
-
-    dataset: Cohort
-    numbers: tuple[int, ...]
-    indices: tuple[Any, ...]
-    kept: tuple[Any, ...] = ()
 
 
 def name_of(value):
@@ -74,6 +59,7 @@ def test_a_table_of_voxels_in_any_order_and_repeated_equals_one_by_one(data, red
     assert found.dtype == parts.dtype
 
 
+@pytest.mark.sampled(16)
 @pytest.mark.parametrize("reduction", REDUCTIONS, ids=name_of)
 def test_libraries_agree_on_a_table_of_repeated_voxels(xp, reduction):
     rng = np.random.default_rng(0)
@@ -86,6 +72,7 @@ def test_libraries_agree_on_a_table_of_repeated_voxels(xp, reduction):
     np.testing.assert_allclose(found, expected, rtol=2e-6, atol=2e-6)
 
 
+@pytest.mark.sampled(28)
 @pytest.mark.parametrize("axis", [0, 1, 2, -1])
 @pytest.mark.parametrize("reduction", [mean, last, total], ids=name_of)
 def test_an_array_of_slices_or_voxels_becomes_the_volume(xp, axis, reduction):
@@ -103,6 +90,7 @@ def test_an_array_of_slices_or_voxels_becomes_the_volume(xp, axis, reduction):
         np.testing.assert_array_equal(found, volume[..., 0] if parts.ndim == 1 else volume)
 
 
+@pytest.mark.sampled(16)
 @pytest.mark.parametrize("reduction", REDUCTIONS, ids=name_of)
 def test_listed_slices_that_follow_each_other_are_taken_together(xp, reduction, monkeypatch):
     monkeypatch.setattr(voxelwise, "_HOST_ELEMENTS", 8)
@@ -156,6 +144,7 @@ def stepwise(parts, places, shape, reduction, size):
     return finish(state, reduction=reduction)
 
 
+@pytest.mark.sampled(28)
 @pytest.mark.parametrize("reduction", REDUCTIONS, ids=name_of)
 @pytest.mark.parametrize("size", [7, 60])
 def test_several_places_at_once_equal_one_after_the_other(xp, reduction, size):
@@ -205,8 +194,14 @@ def test_a_reduction_of_your_own_with_several_states_takes_several_places():
 
 
 SHAPES = ((4, 3, 5), (3, 3, 3), (2, 4, 4))
+
+
 COHORT = Cohort(("A", "B", "C"), SHAPES)
+
+
 VOXELS = Table(COHORT, (0, 1, 2), tuple(indexing.voxels(shape) for shape in SHAPES))
+
+
 VOLUMES = {
     name: np.random.default_rng(k).normal(size=(*shape, 2)).astype(np.float32)
     for k, (name, shape) in enumerate(zip(*COHORT, strict=True))
@@ -223,6 +218,7 @@ def batched(pairs, size):
 PAIRS = [(name, index) for name, indices in zip(COHORT.subjects, VOXELS.indices, strict=True) for index in indices]
 
 
+@pytest.mark.sampled(18)
 @pytest.mark.parametrize("reduction", [mean, last, maximum], ids=name_of)
 @pytest.mark.parametrize("size", [13, 200])
 def test_voxels_of_several_subjects_come_back_in_any_order(xp, reduction, size):
@@ -315,6 +311,7 @@ def test_mistakes_are_one_sentence(call, text):
         call()
 
 
+@pytest.mark.slow
 def test_voxels_of_a_subject_need_no_memory_for_each_sample():
     shape = (40, 40, 40)
     table = Table(Cohort(("A",), (shape,)), (0,), (indexing.voxels(shape),))

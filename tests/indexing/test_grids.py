@@ -1,14 +1,10 @@
-"""Index tuples: hand-computed lists, coverage laws, the rules of other libraries, laziness, random draws."""
+"""Index tuples: hand-computed lists, laziness, tables of corners, margins, and mistakes."""
 
-import math
 import pickle
 import re
 import sys
 import tracemalloc
-from functools import partial
-from itertools import pairwise, product
 
-import h5py
 import numpy as np
 import pytest
 from hypothesis import given
@@ -16,66 +12,7 @@ from hypothesis import strategies as st
 
 from mia_functional import indexing
 
-RULES = (indexing.drop, indexing.clip, indexing.shift, indexing.even, indexing.overhang)
 RNG = np.random.default_rng(0)
-grids = st.tuples(st.integers(1, 30), st.integers(1, 12), st.integers(1, 12))
-
-
-def visits(size, steps):
-    """Return how often each voxel of an axis is visited."""
-    count = np.zeros(size, dtype=int)
-    for start, stop in steps:
-        count[max(start, 0) : stop] += 1
-    return count
-
-
-@pytest.mark.parametrize(
-    ("rule", "expected"),
-    [
-        (indexing.drop, [(0, 4), (3, 7), (6, 10)]),
-        (indexing.clip, [(0, 4), (3, 7), (6, 10), (9, 11)]),
-        (indexing.shift, [(0, 4), (3, 7), (6, 10), (7, 11)]),
-        (indexing.even, [(0, 4), (2, 6), (5, 9), (7, 11)]),
-        (indexing.overhang, [(0, 4), (3, 7), (6, 10), (9, 13)]),
-    ],
-)
-def test_rules_on_eleven_voxels_by_hand(rule, expected):
-    assert list(rule(11, 4, 3)) == expected
-
-
-@given(grids)
-def test_every_rule_but_drop_covers_the_axis_when_steps_do_not_jump(grid):
-    size, patch, step = grid
-    step = min(step, patch)
-    for rule in RULES[1:]:
-        if patch <= size or rule in (indexing.clip, indexing.overhang):
-            assert visits(size, rule(size, patch, step)).min() >= 1
-
-
-@given(grids)
-def test_patches_are_whole_and_inside_as_the_rules_promise(grid):
-    size, patch, step = grid
-    for rule in (indexing.drop, indexing.shift, indexing.even):
-        if patch <= size:
-            steps = rule(size, patch, step)
-            assert all(stop - start == patch and start >= 0 and stop <= size for start, stop in steps)
-            assert len(set(steps)) == len(steps)
-
-
-@given(grids)
-def test_every_patch_touches_the_image(grid):
-    size, patch, step = grid
-    for rule in RULES:
-        if patch <= size or rule in (indexing.clip, indexing.overhang):
-            assert all(0 <= start < size and start < stop for start, stop in rule(size, patch, step))
-
-
-@given(grids)
-def test_even_steps_are_at_most_the_step_asked_for(grid):
-    size, patch, step = grid
-    if patch <= size:
-        starts = [start for start, _ in indexing.even(size, patch, step)]
-        assert max(np.diff(starts), default=0) <= step
 
 
 def test_slices_of_three_axes_are_all_planes_in_order():
@@ -86,6 +23,7 @@ def test_slices_of_three_axes_are_all_planes_in_order():
     assert found[-1] == (slice(0, 2), slice(0, 3), 3)
 
 
+@pytest.mark.slow
 @given(
     st.lists(st.integers(1, 9), min_size=1, max_size=4),
     st.integers(1, 9),
@@ -113,45 +51,6 @@ def test_indices_are_hashable_and_picklable():
     assert pickle.loads(pickle.dumps(indices)) == indices
     assert hash(indices) == hash(indexing.slabs((7, 8), 3, axis=1, step=2))
     assert [index[1] for index in indices] == [slice(0, 3), slice(2, 5), slice(4, 7), slice(5, 8)]
-
-
-# The rules of other libraries, in our own words; their packages gave the same lists (benchmarks/assembly.md).
-
-
-def monai_windows(size, patch, step):
-    """MONAI's sliding window: as few windows as reach the end, each moved back where it would cross it."""
-    count = next(count for count in range(1, size + 1) if (count - 1) * step + patch >= size)
-    return [min(place * step, size - patch) for place in range(count)]
-
-
-def torchio_grid(size, patch, step):
-    """TorchIO's grid sampler: every step that fits, and the last position that fits."""
-    return sorted({*range(0, size - patch + 1, step), size - patch})
-
-
-def nnunet_steps(size, patch, step):
-    """nnU-Net: the number of windows from the step, then their positions spread evenly and rounded."""
-    return np.round(np.linspace(0, size - patch, math.ceil((size - patch) / step) + 1)).astype(int).tolist()
-
-
-@pytest.mark.parametrize(
-    ("rule", "theirs"),
-    [(indexing.shift, monai_windows), (indexing.shift, torchio_grid), (indexing.even, nnunet_steps)],
-)
-def test_starts_equal_those_of_other_libraries(rule, theirs):
-    for size in range(1, 25):
-        for patch in range(1, size + 1):
-            for step in range(1, patch + 1):
-                assert [start for start, _ in rule(size, patch, step)] == theirs(size, patch, step)
-
-
-def test_patches_side_by_side_equal_those_of_pymia_and_of_monais_patch_iterator():
-    for size, patch in product(range(1, 30), range(1, 30)):
-        complete = [(patch * k, patch * (k + 1)) for k in range(size // patch)]
-        every = [(patch * k, patch * (k + 1)) for k in range(-(-size // patch))]
-        assert list(indexing.drop(size, patch, patch)) == complete
-        assert list(indexing.overhang(size, patch, patch)) == every
-        assert list(indexing.clip(size, patch, patch)) == [(start, min(stop, size)) for start, stop in every]
 
 
 def test_starts_are_a_table_of_small_integers_in_the_order_of_the_indices():
@@ -210,34 +109,6 @@ def test_dilate_widens_each_side_by_its_own_number():
     assert indexing.dilate(index, (0, (1, 0), 2)) == (slice(0, 4), slice(6, 8), slice(0, 5))
 
 
-def test_random_patches_lie_inside_and_reach_every_position():
-    boxes = indexing.random_patches(np.random.default_rng(1), (5, 4), (3, 4), count=200)
-    assert len(boxes) == 200
-    assert {(rows.start, columns.start) for rows, columns in boxes} == {(0, 0), (1, 0), (2, 0)}
-    counts = np.bincount(indexing.starts(boxes)[:, 0])
-    assert counts.min() > 40
-    again = indexing.random_patches(np.random.default_rng(1), (5, 4), (3, 4), count=200)
-    assert list(again) == list(boxes)
-
-
-@pytest.mark.parametrize("rule", RULES)
-def test_random_patches_are_those_of_the_grid_of_every_position(rule):
-    """So a patch larger than the volume is cut, reaches over or is refused as in a regular grid."""
-    for shape, patch in (((5, 4), (3, 4)), ((5, 4), (7, 2)), ((3, 2), (3, 5))):
-        draws = [
-            partial(indexing.random_patches, np.random.default_rng(0), shape),
-            partial(indexing.random_patches_at, np.random.default_rng(0), np.ones(shape)),
-        ]
-        fits = rule in (indexing.clip, indexing.overhang) or all(np.less_equal(patch, shape))
-        for draw in draws:
-            if fits:
-                found = {str(index) for index in draw(patch, count=200, boundary=rule)}
-                assert found == {str(index) for index in indexing.patches(shape, patch, step=1, boundary=rule)}
-            else:
-                with pytest.raises(ValueError, match=re.escape(f"fit into the volume, {shape}, or `boundary` be")):
-                    draw(patch, count=200, boundary=rule)
-
-
 def test_no_patch_is_larger_than_the_volume_unless_the_rule_says_so():
     assert len(indexing.patches((4, 9), (5, 3), boundary=indexing.drop)) == 0
     assert list(indexing.patches((4, 9), (5, 9), boundary=indexing.clip)) == [(slice(0, 4), slice(0, 9))]
@@ -247,74 +118,6 @@ def test_no_patch_is_larger_than_the_volume_unless_the_rule_says_so():
             ValueError, match=re.escape("`patch_shape` must fit into the volume, (4, 9), or `boundary`")
         ):
             indexing.patches((4, 9), (5, 3), boundary=rule)
-
-
-def test_weights_decide_how_often_a_voxel_is_the_centre():
-    weights = np.array([[0.0, 1.0, 0.0], [3.0, 0.0, 6.0]])
-    boxes = indexing.random_patches_at(np.random.default_rng(0), weights, (1, 1), count=20_000)
-    found = np.zeros((2, 3))
-    np.add.at(found, tuple(indexing.starts(boxes).T), 1)
-    np.testing.assert_allclose(found / 20_000, weights / 10, atol=0.015)
-    assert (found[weights == 0] == 0).all()
-
-
-def test_patches_around_a_mask_hold_their_voxel_in_the_middle_or_at_the_border():
-    mask = np.zeros((9, 8, 7), dtype=bool)
-    mask[4, 4, 3] = mask[0, 7, 6] = True
-    boxes = indexing.random_patches_at(np.random.default_rng(3), mask, (3, 4, 5), count=40)
-    assert {tuple(corner) for corner in indexing.starts(boxes).tolist()} == {(3, 2, 1), (0, 4, 2)}
-    for index in boxes:
-        assert mask[index].any()
-
-
-def test_shares_balance_the_labels_however_rare_they_are():
-    labels = np.zeros((20, 30, 10), dtype=np.uint8)
-    labels[3:9] = 1
-    labels[5, 6, 7] = 2
-    boxes = indexing.random_patches_at(
-        np.random.default_rng(0), labels[..., np.newaxis], (1, 1, 1), count=4000, shares={0: 1, 1: 1, 2: 2, 9: 5}
-    )
-    found = np.bincount([int(labels[index].item()) for index in boxes]) / 4000
-    np.testing.assert_allclose(found, [0.25, 0.25, 0.5], atol=0.03)
-    ones = indexing.starts(boxes)[[labels[index].item() == 1 for index in boxes]]
-    assert set(ones[:, 0].tolist()) == set(range(3, 9))
-
-
-def test_the_same_draw_from_every_library_and_from_a_file(xp, tmp_path):
-    if xp.name == "jax-jit":
-        return
-    weights = np.random.default_rng(5).random((6, 7, 8)).astype(np.float32)
-    expected = indexing.starts(indexing.random_patches_at(np.random.default_rng(2), weights, (2, 2, 2), count=30))
-    assert len({tuple(corner) for corner in expected.tolist()}) > 20
-    found = indexing.random_patches_at(np.random.default_rng(2), xp.asarray(weights), (2, 2, 2), count=30)
-    np.testing.assert_array_equal(indexing.starts(found), expected)
-    with h5py.File(tmp_path / "weights.h5", "w") as file:
-        file["weights"] = weights
-        found = indexing.random_patches_at(np.random.default_rng(2), file["weights"], (2, 2, 2), count=30)
-    np.testing.assert_array_equal(indexing.starts(found), expected)
-
-
-def test_drawing_from_a_volume_makes_no_copy_of_it():
-    weights = np.ones((64, 64, 64), dtype=np.float32)
-    tracemalloc.start()
-    indexing.random_patches_at(np.random.default_rng(0), weights, (8, 8, 8), count=10)
-    peak = tracemalloc.get_traced_memory()[1]
-    tracemalloc.stop()
-    assert peak < weights.nbytes / 8
-
-
-def test_a_line_is_drawn_from_too_and_no_patches_are_no_error():
-    boxes = indexing.random_patches_at(np.random.default_rng(0), np.array([0, 0, 1, 0, 0]), (3,), count=5)
-    assert [index[0] for index in boxes] == [slice(1, 4)] * 5
-    assert len(indexing.random_patches(np.random.default_rng(0), (5,), (2,), count=0)) == 0
-    assert len(indexing.random_patches_at(np.random.default_rng(0), np.ones(5), (2,), count=0)) == 0
-
-
-@given(st.integers(1, 40), st.integers(1, 40), st.integers(1, 40))
-def test_positions_of_an_axis_ascend(size, patch, step):
-    for rule in RULES:
-        if patch <= size or rule in (indexing.drop, indexing.clip, indexing.overhang):
-            assert all(low < high for (low, _), (high, _) in pairwise(rule(size, patch, step)))
 
 
 def test_whole_reads_everything():
