@@ -21,7 +21,10 @@ NETWORKS = {
 """Networks without weights: they return their input, or its middle."""
 
 
-@pytest.mark.parametrize("library", [np, jnp, torch], ids=lambda library: library.__name__)
+LIBRARIES = {"numpy": np, "jax": pytest.param(jnp, marks=pytest.mark.slow), "torch": torch}
+
+
+@pytest.mark.parametrize("library", LIBRARIES.values(), ids=LIBRARIES)
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row[0])
 def test_a_row_of_the_table_runs_and_gives_the_volume_back(row, library):
     case, indices, sample, volume = row

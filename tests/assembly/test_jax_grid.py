@@ -18,6 +18,7 @@ from mia_functional.assembly import (
 )
 
 
+@pytest.mark.slow
 @pytest.mark.sampled(20)
 @pytest.mark.parametrize("compiled", [False, True])
 @pytest.mark.parametrize(

@@ -150,6 +150,7 @@ def test_margins_are_cut_before_anything_is_added(data, shape):
     np.testing.assert_array_equal(assemble(parts, indices, shape, margin=margin), volume)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("reduction", [mean, total, maximum, last], ids=lambda reduction: reduction.name)
 def test_gradients_in_torch_are_those_of_jax(reduction):
     grid = indexing.patches((6, 5), (3, 3), step=2)

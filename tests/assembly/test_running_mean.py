@@ -14,6 +14,8 @@ from mia_functional.assembly.running_mean import add_to_mean, mean_divisor
 
 from .cases import WINDOWS, shapes
 
+values = st.floats(-(2.0**100), 2.0**100, width=32, allow_subnormal=False)
+
 
 def by_hand(indices, shape, windows):
     """Return `d` of every patch from its definition: all weights so far on each of its voxels, over its own."""
@@ -48,11 +50,7 @@ def test_the_divisor_of_every_patch_of_every_grid_is_that_of_the_definition(data
 
 
 @settings(deadline=None, max_examples=60)
-@given(
-    st.lists(st.floats(0.01, 100), min_size=1, max_size=6),
-    st.floats(-(2.0**100), 2.0**100, width=32, allow_subnormal=False),
-    st.integers(0, 2),
-)
+@given(st.lists(st.floats(0.01, 100), min_size=1, max_size=6), values, st.integers(0, 2))
 def test_what_all_patches_agree_on_stays_to_the_last_bit(divisors, value, channels):
     state = np.zeros((2, 3, *(2,) * channels), dtype=np.float32)
     patch = np.full(state.shape, value, dtype=np.float32)
