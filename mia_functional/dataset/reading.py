@@ -8,11 +8,12 @@ from functools import partial
 from types import EllipsisType
 from typing import Any, TypeAlias
 
+import h5py
 import numpy as np
 
 from mia_functional import images
 from mia_functional._core import checks
-from mia_functional.dataset import hints, volume_cache
+from mia_functional.dataset import volume_cache
 from mia_functional.dataset._hdf5 import handles, validation
 from mia_functional.dataset._hdf5.metadata import FILE_ROOT, FILES, PROPERTIES
 from mia_functional.dataset.records import Dataset, category_of, check_dataset, subject_number
@@ -112,24 +113,16 @@ def own(part: Any) -> Any:
 
 def taken(dataset: Dataset, subject: str | int, category: str, index: Where) -> Any:
     """Return a part of an array, as a read-only view of the file where that can be; texts are always whole."""
-    array, record = located(dataset, subject, category)
-    if isinstance(array, tuple):
-        return array
-    if record is None and isinstance(array, np.ndarray):
-        return array[index]
-    return taken_alone(dataset, subject, category, index)
-
-
-def taken_alone(dataset: Dataset, subject: str | int, category: str, index: Where) -> Any:
-    """Return a part of an array that is cold or read by HDF5: no other thread may close the file meanwhile."""
-    with handles.LOCK:
-        array, record = located(dataset, subject, category)
-        if record is None:
-            return array[index] if isinstance(array, np.ndarray) else from_hdf5(array, index)
-        through = hints.touch(record, index)
-        if 0 not in record.touched:
-            handles.VIEWS[(dataset.path, dataset.digest, subject, category)] = (array, None)
-        return from_hdf5(record.found, index) if through else array[index]
+    found = located(dataset, subject, category)
+    if isinstance(found, tuple):
+        return found
+    if isinstance(found, np.ndarray):
+        return found[index]
+    if isinstance(found, handles.MappedArray):
+        return handles.read_ahead(found, found.array[index])
+    with handles.LOCK:  # HDF5 reads through the handle, which no other thread may close meanwhile
+        found = located(dataset, subject, category)
+        return from_hdf5(found, index) if isinstance(found, h5py.Dataset) else found[index]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -171,32 +164,35 @@ def view(dataset: Dataset, subject: str | int, category: str) -> Any:
         ('F',)
     """
     check_request(dataset, subject, category, ...)
-    return located(dataset, subject, category)[0]
+    found = located(dataset, subject, category)
+    return found.array if isinstance(found, handles.MappedArray) else found
 
 
-def located(dataset: Dataset, subject: str | int, category: str) -> tuple[Any, hints.Cold | None]:
-    """Return a subject's array, and its record as long as it was not touched everywhere."""
-    key = (dataset.path, dataset.digest, subject, category)
-    return handles.VIEWS.get(key) or looked_up(dataset, subject, category)
+def located(dataset: Dataset, subject: str | int, category: str) -> Any:
+    """Return a subject's array: from the cache, or found in the file, checked and remembered."""
+    found = handles.VIEWS.get((dataset.path, dataset.digest, subject, category))
+    return looked_up(dataset, subject, category) if found is None else found
 
 
-def looked_up(dataset: Dataset, subject: str | int, category: str) -> tuple[Any, hints.Cold | None]:
+def looked_up(dataset: Dataset, subject: str | int, category: str) -> Any:
     """Find a subject's array in the file, check it and remember where it is; decode it where it is in other files."""
     number = subject_number("read", dataset, subject)
-    found = category_of("read", dataset, category)
-    shape, name = found.shapes[number], f"{category} of {dataset.subjects[number]}"
+    record = category_of("read", dataset, category)
+    shape, name = record.shapes[number], f"{category} of {dataset.subjects[number]}"
     key = (dataset.path, dataset.digest, number, category)
-    if not found.stored and dataset.files is not None:
+    if not record.stored and dataset.files is not None:
         grid = partial(grid_of, dataset, number)
-        return volume_cache.volume(dataset, number, found, paths(dataset, number, category), grid), None
+        return volume_cache.volume(dataset, number, record, paths(dataset, number, category), grid)
     with handles.LOCK:
-        pair = handles.VIEWS.get(key) or handles.array_at(handles.expected(*key[:2]), number, category)
-        texts = isinstance(pair[0], tuple)
-        actual = (len(pair[0]),) if texts else pair[0].shape
+        found = handles.VIEWS.get(key)
+        if found is None:
+            found = handles.array_at(handles.expected(*key[:2]), number, category)
+        texts = isinstance(found, tuple)
+        actual = (len(found),) if texts else (found.array if isinstance(found, handles.MappedArray) else found).shape
         if math.prod(actual) != math.prod(shape) if texts else actual != shape:
             validation.refuse(dataset.path, f"{name} is {actual} and not {shape}")
-        handles.VIEWS[key] = handles.VIEWS[(*key[:2], subject, category)] = pair
-    return pair
+        handles.VIEWS[key] = handles.VIEWS[(*key[:2], subject, category)] = found
+    return found
 
 
 def close(dataset: Dataset) -> None:
@@ -226,12 +222,18 @@ def from_hdf5(array: Any, index: Where) -> Any:
         wanted = (*wanted[:place], *[slice(None)] * (array.ndim - len(wanted) + 1), *wanted[place + 1 :])
     if len(wanted) > array.ndim:
         raise IndexError(f"read: `index` must have at most {array.ndim} entries; got {len(wanted)}.")
-    spans = [hints.span(entry, size) for entry, size in zip(wanted, array.shape, strict=False)]
+    spans = [span(entry, size) for entry, size in zip(wanted, array.shape, strict=False)]
     try:
         block = array[tuple(slice(span.start, span.stop) for span in spans)]
     except (OSError, RuntimeError) as error:
         validation.refuse(array.file.filename, f"{array.name} cannot be read ({error})")
     return block[tuple(slice(None, None, e.step) if isinstance(e, slice) else 0 for e in wanted)]
+
+
+def span(entry: Any, size: int) -> range:
+    """Return the positions from the first to the last that one entry of an index needs."""
+    picked = range(size)[entry] if isinstance(entry, slice) else (range(size)[entry],)
+    return range(min(picked), max(picked) + 1) if picked else range(0)
 
 
 def chosen(part: Any, places: Any) -> Any:

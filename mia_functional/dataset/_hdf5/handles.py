@@ -6,17 +6,17 @@ Nothing here travels: records hold paths, and a process that was forked or spawn
 import mmap
 import os
 import threading
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
 
 import h5py
 import numpy as np
+from numpy.lib.array_utils import byte_bounds
 
-from mia_functional.dataset import hints
 from mia_functional.dataset._hdf5 import validation
 from mia_functional.dataset._hdf5.metadata import DATA, GROUPS, SUBJECTS, digest_of_tables, number_name
 from mia_functional.dataset.checkpoints import KINDS
-from mia_functional.dataset.hints import Cold
 
 OPEN_FILES = 16
 """Most files that are kept open; the one that was opened first is closed first."""
@@ -40,8 +40,27 @@ HANDLES: dict[str, Handle] = {}
 """By path."""
 
 
-VIEWS: dict[tuple[str, str, str | int, str], tuple[Any, Cold | None]] = {}
-"""By path, digest, subject and category: an array, and its record until it was touched everywhere."""
+REQUESTS_PER_PLANE = 16
+"""Requests to read ahead per plane of an array, after which all of it counts as being in the page cache."""
+
+
+AHEAD_BYTES = 1 << 21
+"""Bytes that are requested beyond a part that begins where the last one ended: about eight planes."""
+
+
+@dataclass(frozen=True, slots=True)
+class MappedArray:
+    """An array in a memory map."""
+
+    array: Any
+    memory: Any
+    start: int
+    requested: list[int]
+    most: int
+
+
+VIEWS: dict[tuple[str, str, str | int, str], Any] = {}
+"""Arrays by path, digest, subject and category."""
 
 
 ABANDONED: list[Handle] = []
@@ -145,20 +164,39 @@ def release(path: str) -> None:
             handle.file.close()
 
 
-def array_at(handle: Handle, number: int, category: str) -> tuple[Any, Cold | None]:
-    """Return a subject's array: memory where it can be mapped, an HDF5 dataset where not, or a tuple of texts.
-
-    Mapped memory comes with the record of its first touch.
-    """
+def array_at(handle: Handle, number: int, category: str) -> Any:
+    """Return a subject's array: memory where it can be mapped, an HDF5 dataset where not, or a tuple of texts."""
     with LOCK:
         _, group, name = DATA.format(category, number_name(number, len(handle.tables[SUBJECTS]))).split("/")
         found = validation.dataset_at(validation.group_at(validation.group_at(handle.file, "data"), group), name)
         if h5py.check_string_dtype(found.dtype) is not None:
-            return tuple(validation.texts_of(found, handle.memory).ravel().tolist()), None
+            return tuple(validation.texts_of(found, handle.memory).ravel().tolist())
         if not mappable(found):
-            return found, None
-        array = np.ndarray(found.shape, found.dtype, handle.memory, found.id.get_offset())
-        return array, hints.cold(found, handle.memory)
+            return found
+        start = found.id.get_offset()
+        array = np.ndarray(found.shape, found.dtype, handle.memory, start)
+        most = REQUESTS_PER_PLANE * len(array) if array.ndim > 2 and hasattr(handle.memory, "madvise") else 0
+        return MappedArray(array, handle.memory, start, [0], most)
+
+
+def read_ahead(mapped: MappedArray, part: Any) -> Any:
+    """Return a part of a mapped array, after asking the system for its pages.
+
+    Cold pages come in one fault at a time otherwise.
+    """
+    if len(mapped.requested) > mapped.most or not isinstance(part, np.ndarray) or part.size == 0:
+        return part
+    rows = part[np.newaxis] if part.flags.c_contiguous else part
+    low, high = byte_bounds(rows[:1])
+    first = low - byte_bounds(mapped.array)[0] + mapped.start
+    for number in range(len(rows)):
+        start = first + number * rows.strides[0]
+        stop = start + high - low
+        ahead = AHEAD_BYTES if start == mapped.requested[-1] else 0
+        page = start - start % mmap.PAGESIZE
+        mapped.memory.madvise(mmap.MADV_WILLNEED, page, stop + ahead - page)
+        mapped.requested.append(stop)
+    return part
 
 
 def mappable(found: Any) -> bool:
