@@ -7,11 +7,12 @@ from mia_functional.dataset.reading import close, files, geometry, read, view
 from mia_functional.dataset.records import Category, Dataset, Storage
 from mia_functional.dataset.sample_spec import RandomIndexing, SampleField
 from mia_functional.dataset.sampling import Samples, at_epoch, samples
-from mia_functional.dataset.traversal import Sample, traverse
+from mia_functional.dataset.traversal import traverse
 from mia_functional.dataset.verification import file_digests, info, scales, verify
 from mia_functional.discovery.layouts import discover_bids, discover_decathlon, discover_nnunet, discover_table
 from mia_functional.discovery.patterns import discover
 from mia_functional.discovery.records import Entry, Subject
+from mia_functional.transforms.composition import Sample
 
 __all__ = [
     "Category",
@@ -45,3 +46,5 @@ __all__ = [
     "verify",
     "view",
 ]
+
+__dir__ = __all__.copy  # dir() shows what users may touch

@@ -3,20 +3,56 @@
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from mia_functional._core import checks
-from mia_functional.dataset import buffer_pool
-from mia_functional.dataset.traversal import Sample
+from mia_functional.dataset.buffer_pool import pooled_array
+from mia_functional.transforms.composition import Sample
+from mia_functional.typing import HostArray, SampleSequence
+
+__all__ = ["SampleBatch", "collate", "prefetch", "rows_of_batch"]
 
 
-def collate(samples: Any) -> Sample:
+class BatchColumn(NamedTuple):
+    """An array of a batch, and its rows as they were handed out."""
+
+    array: HostArray
+    rows: list[HostArray]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SampleBatch:
+    """A sequence of samples that carries the arrays whose rows theirs are, so that `collate` need not copy them.
+
+    Args:
+        samples: Dictionaries, which may be changed.
+        columns: By name, the array and its rows.
+    """
+
+    samples: list[Sample]
+    columns: dict[str, BatchColumn]
+
+    def __len__(self) -> int:
+        """Return the number of samples."""
+        return len(self.samples)
+
+    def __getitem__(self, position: Any) -> Any:
+        """Return a sample; or several as a list, which carries nothing."""
+        return self.samples[position]
+
+    def __iter__(self) -> Iterator[Sample]:
+        """Yield the samples in order."""
+        return iter(self.samples)
+
+
+def collate(samples: Sequence[Sample] | SampleBatch | Sample) -> Sample:
     """Return samples as one batch: arrays of one shape are stacked, everything else is put side by side in a tuple.
 
-    It is the `collate_fn` of `torch.utils.data.DataLoader`; a batch that is ready passes through. What
-    `samples.__getitems__` returned lies in memory side by side already, and is not copied.
+    It is the `collate_fn` of `torch.utils.data.DataLoader`; a batch is returned as it is. The arrays that
+    `samples.__getitems__` returned lie side by side in memory already, and are not copied.
 
     Args:
         samples: Dictionaries with the same keys, or a batch.
@@ -30,39 +66,46 @@ def collate(samples: Any) -> Sample:
     """
     if isinstance(samples, dict):
         return samples
-    if not samples or any(sample.keys() != samples[0].keys() for sample in samples):
+    if len(samples) == 0 or any(sample.keys() != samples[0].keys() for sample in samples):
         keys = [" ".join(sample) for sample in samples]
         checks.invalid_value("collate", "samples", "be at least one, all with the same keys", keys)
-    return {name: stacked([sample[name] for sample in samples]) for name in samples[0]}
+    columns = samples.columns if isinstance(samples, SampleBatch) else {}
+    return {name: _stack([sample[name] for sample in samples], columns.get(name)) for name in samples[0]}
 
 
-def stacked(values: Sequence[Any]) -> Any:
+def _stack(values: list[Any], column: BatchColumn | None) -> "HostArray | tuple[Any, ...]":
     """Return arrays of one shape and dtype as one array, and anything else as a tuple."""
+    # A sample may hold another array now, but what was written into its row is in the array.
+    if column is not None and all(value is row for value, row in zip(values, column.rows, strict=True)):
+        return column.array
     alike = all(isinstance(value, np.ndarray) for value in values)
     if not alike or len({(value.shape, value.dtype) for value in values}) > 1:
         return tuple(values)
-    whole = buffer_pool.whole(values)
-    if whole is None:
-        return np.stack(values, out=buffer_pool.empty((len(values), *values[0].shape), values[0].dtype))
-    return whole
+    return np.stack(values, out=pooled_array((len(values), *values[0].shape), values[0].dtype))
 
 
-def apart(batch: Sample) -> list[Sample]:
-    """Return the samples of a batch; their arrays are its rows.
+def rows_of_batch(batch: Sample) -> tuple[list[Sample], dict[str, BatchColumn]]:
+    """Return the samples of a batch, whose arrays are its rows, and its columns.
 
     Example:
-        >>> apart({"subject": ("A", "B"), "x": np.array([[1, 2], [3, 4]])})[1]
+        >>> rows_of_batch({"subject": ("A", "B"), "x": np.array([[1, 2], [3, 4]])})[0][1]
         {'subject': 'B', 'x': array([3, 4])}
     """
     count = len(next(iter(batch.values())))
-    return [
-        {name: value[row, ...] if isinstance(value, np.ndarray) else value[row] for name, value in batch.items()}
-        for row in range(count)
+    columns = {
+        name: BatchColumn(value, [value[number, ...] for number in range(count)])
+        for name, value in batch.items()
+        if isinstance(value, np.ndarray)
+    }
+    samples = [
+        {name: columns[name].rows[number] if name in columns else value[number] for name, value in batch.items()}
+        for number in range(count)
     ]
+    return samples, columns
 
 
 def prefetch(
-    samples: Any,
+    samples: SampleSequence,
     *,
     batch_size: int,
     rng: np.random.Generator | None = None,
@@ -75,10 +118,10 @@ def prefetch(
     Args:
         samples: From `samples`, or any sequence of dictionaries with a length.
         batch_size: Samples in a batch.
-        rng: Shuffles the samples; in order where left out.
+        rng: Shuffles the samples; by default they come in order.
         workers: Number of threads that read and transform.
         ahead: Batches that may be ready before they are asked for.
-        drop_last: Leave out the last batch if it is smaller.
+        drop_last: Drop the last batch if it is smaller.
 
     Yields:
         Batches as `collate` makes them, in the order of the samples; the order does not depend on the threads.
@@ -100,16 +143,17 @@ def prefetch(
     pool = ThreadPoolExecutor(workers)
     try:
         for start in range(0, stop, size):
-            waiting.append(pool.submit(batch, samples, order[start : start + size].tolist()))
+            waiting.append(pool.submit(_read_batch, samples, order[start : start + size].tolist()))
             if len(waiting) > limit:
                 yield waiting.popleft().result()
         while waiting:
             yield waiting.popleft().result()
     finally:
+        # Also where the loop is left early: no thread may outlive it.
         pool.shutdown(wait=True, cancel_futures=True)
 
 
-def batch(samples: Any, positions: Sequence[int]) -> Sample:
+def _read_batch(samples: SampleSequence, positions: Sequence[int]) -> Sample:
     """Return the samples at positions as one batch."""
     if hasattr(samples, "__getitems__"):
         return collate(samples.__getitems__(positions))

@@ -1,75 +1,57 @@
-"""Memory of batches: what nobody holds any more is used again.
+"""A pool of batch buffers, reused once unreferenced.
 
 A batch has tens of megabytes. Fresh memory of that size comes from the system, which clears all of it when it is first
 written to; that takes about half as long as to read the batch.
+
+Hidden state: `_FREE`, the buffers of this process that no array uses, at most eight, for its whole life. A buffer comes
+back by a finalizer when the last reference to its array is gone, in whatever thread that happens. `deque` is atomic, so
+that no lock is needed; a finalizer could wait for one that its own thread holds. A forked child has copies of the free
+buffers, which share nothing with the parent once they are written to.
 """
 
 import ctypes
 import math
 import weakref
 from collections import deque
-from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
-from mia_functional.typing import Shape
+from mia_functional.typing import HostArray, Shape
 
-LARGE = 1 << 20
-"""Bytes of an array from which on its memory is worth keeping."""
+__all__ = ["MIN_POOLED_BYTES", "pooled_array"]
+
+MIN_POOLED_BYTES = 1 << 20
+"""Smaller arrays come from the memory that Python's allocator keeps anyway."""
+
+_Buffer: TypeAlias = "ctypes.Array[ctypes.c_char]"
+
+_FREE: deque[_Buffer] = deque(maxlen=8)
+"""As many buffers as a loop with batches ahead uses at once."""
 
 
-FREE: deque[Any] = deque(maxlen=8)
-"""Memory that no array holds any more: as much as a loop with batches ahead had at once."""
-
-
-LENT: weakref.WeakValueDictionary[int, Any] = weakref.WeakValueDictionary()
-"""Arrays in such memory, by their identity."""
-
-
-def empty(shape: Shape, dtype: np.dtype[Any]) -> Any:
-    """Return an array without values, as `numpy.empty` does, in memory that was used before where there is some.
-
-    The memory is free again when the array is gone. Every view, of whatever library, holds the array and not only the
-    memory, since that is no array itself.
-    """
+def pooled_array(shape: Shape, dtype: np.dtype[Any]) -> HostArray:
+    """Return an array without values, as `numpy.empty` does, in memory of an earlier one if possible."""
     size = math.prod(shape) * dtype.itemsize
-    if size < LARGE or dtype.hasobject:
+    if size < MIN_POOLED_BYTES or dtype.hasobject:
         return np.empty(shape, dtype)
-    memory = unused(size)
-    array: Any = np.ndarray(shape, dtype, memory)
-    weakref.finalize(array, FREE.append, memory).atexit = False
-    LENT[id(array)] = array
+    buffer = _free_buffer(size)
+    # A view refers to the innermost array below it, of which NumPy looks no deeper than this one, as the memory belongs
+    # to something that is not an array. So every view, of whatever library, keeps this array and not only the memory.
+    array: HostArray = np.ndarray(shape, dtype, memoryview(buffer))
+    weakref.finalize(array, _FREE.append, buffer).atexit = False
     return array
 
 
-def whole(rows: Sequence[Any]) -> Any:
-    """Return the array from `empty` whose rows these are, all of them in order; None where there is none.
-
-    Example:
-        >>> large = empty((2, 1024, 1024), np.dtype("float32"))
-        >>> whole(list(large)) is large, whole([large[1], large[0]])
-        (True, None)
-    """
-    found = LENT.get(id(rows[0].base))
-    if found is None or found is not rows[0].base or found.shape != (len(rows), *rows[0].shape):
-        return None
-    return found if all(_is_same(row, own) for row, own in zip(rows, found, strict=True)) else None
-
-
-def _is_same(one: Any, other: Any) -> bool:
-    """Tell whether two arrays are the same memory, seen alike."""
-    return bool(one.__array_interface__ == other.__array_interface__)
-
-
-def unused(size: int) -> Any:
-    """Return memory of a size: what was freed last, or fresh."""
-    for _ in range(len(FREE)):
+def _free_buffer(size: int) -> _Buffer:
+    """Return a buffer of a size: the one that was freed last, or a new one."""
+    for _ in range(len(_FREE)):
         try:
-            memory = FREE.pop()
-        except IndexError:
+            buffer = _FREE.pop()
+        except IndexError:  # another thread took it
             break
-        if len(memory) == size:
-            return memory
-        FREE.appendleft(memory)
+        if len(buffer) == size:
+            return buffer
+        _FREE.appendleft(buffer)
+    # NumPy allocates, as it asks Linux for huge pages where an array is large.
     return (ctypes.c_char * size).from_buffer(np.empty(size, np.uint8).data)

@@ -1,20 +1,20 @@
-"""A dataset file opened: a record of all that it says of itself."""
+"""Open a dataset file: a record of all that it says of itself."""
 
 import os
 from collections.abc import Hashable
-from typing import Any
 
 from mia_functional import images
 from mia_functional._core import checks
-from mia_functional.dataset import verification
-from mia_functional.dataset._hdf5 import handles, validation
-from mia_functional.dataset._hdf5.metadata import CATEGORIES, FILE_ROOT, NAMES, PROPERTIES, SHAPES, SUBJECTS, Tables
+from mia_functional.dataset._hdf5 import handles, layout, validation
 from mia_functional.dataset.records import Category, Dataset, Files
+from mia_functional.dataset.verification import faults_of
 from mia_functional.discovery.records import Load, is_name
 from mia_functional.typing import Shape
 
-CACHE_BYTES = 1 << 30
-"""Bytes of decoded volumes that are kept unless the caller wishes otherwise."""
+__all__ = ["open"]
+
+_CACHE_BYTES = 1 << 30
+"""Bytes of decoded volumes that are kept by default."""
 
 
 def open(
@@ -22,17 +22,17 @@ def open(
     *,
     root: str | os.PathLike[str] | None = None,
     load: Load = images.read,
-    cache_bytes: int = CACHE_BYTES,
+    cache_bytes: int = _CACHE_BYTES,
     verify: bool = False,
 ) -> Dataset:
     """Open (describe) a dataset file: its subjects, its categories, their entries and shapes.
 
-    Nothing but the tables of the file is read, and they are checked. Files of pymia 0.3 can be opened too.
+    Only the tables of the file are read, and they are checked. Files of pymia 0.3 can be opened too.
 
     Args:
         path: The file.
-        root: For a dataset that leaves the images in their files: the folder of the files. It may be left out if it is
-            the folder of the dataset, or one in it.
+        root: For a dataset that leaves the images in their files: the folder of the files. By default it is found if
+            it is the folder of the dataset, or one in it.
         load: Reads one of these files.
         cache_bytes: Most bytes of their volumes that are kept in memory.
         verify: Check every array too, as `verify` does; it takes as long as reading them all.
@@ -41,71 +41,70 @@ def open(
         A record that can be hashed, pickled and sent to other processes.
 
     Raises:
-        FileNotFoundError: There is no such file.
-        ValueError: The file is no dataset, or damaged, or refers to other files.
+        FileNotFoundError: The file does not exist.
+        ValueError: The file is not a dataset, is damaged, or refers to other files.
 
     Example:
-        >>> import tempfile
-        >>> from mia_functional.dataset import Entry, Subject, create, open
-        >>> someone = Subject(name="A", entries=(Entry(category="numerical", name="AGE", value=31.0),))
-        >>> with tempfile.TemporaryDirectory() as folder:
-        ...     create(f"{folder}/cohort.h5", [someone])
-        ...     open(f"{folder}/cohort.h5").subjects
+        >>> open(folder / "cohort.h5").subjects
         ('A',)
     """
     checks.require_callable("open", "load", load, "`images.read`")
     if not isinstance(load, Hashable):
         checks.invalid_kind("open", "load", "be a function that can be hashed", checks.describe(load))
     most = checks.integer("open", "cache_bytes", cache_bytes, minimum=0)
-    place = os.path.abspath(path)
-    handle = handles.opened(place)
-    files = Files(root=folder(place, handle.tables, root), load=load, cache_bytes=most)
-    dataset = described(place, handle, files)
-    faults = verification.verify(dataset) if verify else ()
+    absolute = os.path.abspath(path)
+    handle = handles.open_handle(absolute)
+    files = Files(root=_root_of_files(absolute, handle.tables, root), load=load, cache_bytes=most)
+    dataset = _dataset_record(absolute, handle, files)
+    faults = faults_of(dataset, progress=None) if verify else ()
     if faults:
-        validation.refuse(place, faults[0])
+        validation.malformed(absolute, faults[0])
     return dataset
 
 
-def described(path: str, handle: handles.Handle, files: Files) -> Dataset:
+def _dataset_record(path: str, handle: handles.Handle, files: Files) -> Dataset:
     """Return the record of a file from its tables."""
     tables = handle.tables
-    subjects = tuple(map(str, tables[SUBJECTS].ravel()))
-    names = [key.split("/")[-1].removesuffix("_shapes") for key in tables if key.startswith("meta/shapes/")]
-    names = [str(name) for name in tables.get(CATEGORIES, sorted(names))]
-    shapes = {name: rows(tables.get(SHAPES.format(name))) for name in names}
-    known = tuple(shape[:-1] for shape in shapes.get("images", ()))
-    grids = known or tuple(shape[::-1] for shape in rows(tables.get(PROPERTIES.format("shapes"))))
-    lengths = {len(entry) for entry in (*shapes.values(), *([grids] if grids else []))}
-    unfit = [name for name in (*subjects, *names) if not is_name(name)]
+    subjects = tuple(map(str, tables[layout.SUBJECTS].ravel()))
+    # Files of pymia have no table of categories.
+    shaped = sorted(key.split("/")[-1].removesuffix("_shapes") for key in tables if key.startswith("meta/shapes/"))
+    names = [str(name) for name in tables[layout.CATEGORIES]] if layout.CATEGORIES in tables else shaped
+    shapes = {name: _shape_rows(tables, layout.SHAPES.format(name)) for name in names}
+    # Without images in the file, the size in their properties is that of ITK, in its axis order.
+    itk_grids = (shape[::-1] for shape in _shape_rows(tables, layout.IMAGE_PROPERTIES.format("shapes")))
+    grids = tuple(shape[:-1] for shape in shapes.get("images", ())) or tuple(itk_grids)
+    lengths = {len(rows) for rows in (*shapes.values(), *([grids] if grids else []))}
+    unfit = any(not is_name(name) for name in (*subjects, *names))
     if unfit or len(set(subjects)) != len(subjects) or not lengths <= {len(subjects)}:
-        validation.refuse(path, "its tables contradict each other")
+        validation.malformed(path, "its tables contradict each other")
     stored = set(validation.group_at(handle.file, "data")) if "data" in handle.file else set()
-    found = tuple(category_from(name, shapes[name], grids, tables, stored) for name in names)
+    categories = tuple(
+        Category(
+            name=name,
+            entries=tuple(map(str, tables.get(layout.NAMES.format(name), ()))),
+            shapes=shapes[name],
+            spatial=bool(grids)
+            and all(shape[: len(grid)] == grid for shape, grid in zip(shapes[name], grids, strict=True)),
+            stored=name in stored,
+        )
+        for name in names
+    )
     return Dataset(
-        path=path, subjects=subjects, categories=found, grids=grids, digest=handle.digest,
+        path=path, subjects=subjects, categories=categories, grids=grids, digest=handle.digest,
         files=None if stored >= set(names) else files,
     )  # fmt: skip
 
 
-def folder(path: str, tables: Tables, root: str | os.PathLike[str] | None) -> str | None:
-    """Return the folder of the files of a dataset, as an absolute path; none where it has to be given and is not."""
+def _root_of_files(path: str, tables: layout.Tables, root: str | os.PathLike[str] | None) -> str | None:
+    """Return the folder of the files of a dataset, as an absolute path; none if it has to be given and is not."""
     if root is not None:
         return os.path.abspath(root)
-    inner = str(tables.get(FILE_ROOT, ".."))
+    # A file from elsewhere must not make us read what lies outside of its own folder.
+    inner = str(tables[layout.FILE_ROOT]) if layout.FILE_ROOT in tables else ".."
     outside = os.path.isabs(inner) or ".." in inner.split("/")
     return None if outside else os.path.join(os.path.dirname(path), inner)
 
 
-def rows(table: Any) -> tuple[Shape, ...]:
+def _shape_rows(tables: layout.Tables, location: str) -> tuple[Shape, ...]:
     """Return a table of shapes as tuples; none where there is no table."""
-    return () if table is None else tuple(map(tuple, table.tolist()))
-
-
-def category_from(
-    name: str, shapes: tuple[Shape, ...], grids: tuple[Shape, ...], tables: Tables, stored: set[str]
-) -> Category:
-    """Return the record of a category."""
-    entries = tuple(map(str, tables.get(NAMES.format(name), ())))
-    spatial = bool(grids) and all(shape[: len(grid)] == grid for shape, grid in zip(shapes, grids, strict=True))
-    return Category(name=name, entries=entries, shapes=shapes, spatial=spatial, stored=name in stored)
+    return tuple(map(tuple, tables[location].tolist())) if location in tables else ()

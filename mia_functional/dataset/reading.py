@@ -13,15 +13,29 @@ import numpy as np
 
 from mia_functional import images
 from mia_functional._core import checks
-from mia_functional.dataset import volume_cache
-from mia_functional.dataset._hdf5 import handles, validation
-from mia_functional.dataset._hdf5.metadata import FILE_ROOT, FILES, PROPERTIES
+from mia_functional.dataset._hdf5 import handles, layout, validation
+from mia_functional.dataset._hdf5.handles import ArrayIndex, MappedArray, StoredArray
 from mia_functional.dataset.records import Dataset, category_of, check_dataset, subject_number
+from mia_functional.dataset.volume_cache import cached_volume, forget_volumes
 from mia_functional.geometry import Geometry
-from mia_functional.typing import Array, Shape
+from mia_functional.typing import HostArray, Shape
 
-Where: TypeAlias = "int | slice | EllipsisType | tuple[int | slice | EllipsisType, ...]"
-"""What picks a part of an array, as in NumPy."""
+__all__ = [
+    "LazyArray",
+    "close",
+    "entry_positions",
+    "files",
+    "geometry",
+    "grid_of_subject",
+    "own_array",
+    "pick_entries",
+    "read",
+    "read_region",
+    "view",
+]
+
+_ArrayOrTexts: TypeAlias = "HostArray | tuple[str, ...]"
+_Positions: TypeAlias = int | slice | list[int]
 
 
 def read(
@@ -29,18 +43,18 @@ def read(
     subject: str | int,
     category: str,
     *,
-    index: Where = ...,
+    index: ArrayIndex = ...,
     entries: str | Sequence[str] | None = None,
-    out: Array | None = None,
-) -> Array:
+    out: "HostArray | None" = None,
+) -> Any:
     """Read (load) an array of a subject, or a part of it.
 
     Args:
         dataset: From `open`.
         subject: The identifier, or the position.
         category: `images`, `labels`, `numerical`, ...
-        index: Which part, as NumPy would take it: `mia_functional.indexing` yields such tuples. All where left out.
-        entries: Names of the entries (channels) to read: one, whose axis is left out, or several, in that order.
+        index: Which part, as NumPy would take it: `mia_functional.indexing` yields such tuples. All by default.
+        entries: Names of the entries (channels) to read: one, whose axis is dropped, or several, in that order.
         out: A NumPy array that the part is written to, of its shape; it saves the allocation.
 
     Returns:
@@ -49,84 +63,105 @@ def read(
     Raises:
         IndexError: The index lies outside of the array.
         TypeError: The index is of something else than integers, slices and `...`, or `out` cannot hold what is read.
-        ValueError: There is no such subject, category or entry, the index takes the axis of the entries too, the shape
-            of `out` is another, or the file is damaged.
+        ValueError: The subject, category or entry does not exist, the index takes the axis of the entries too, the
+            shape of `out` is wrong, or the file is damaged.
 
     Example:
-        >>> import tempfile
-        >>> from mia_functional.dataset import Entry, Subject, create, open
-        >>> someone = Subject(name="A", entries=(Entry(category="numerical", name="AGE", value=31.0),))
-        >>> with tempfile.TemporaryDirectory() as folder:
-        ...     create(f"{folder}/cohort.h5", [someone])
-        ...     float(read(open(f"{folder}/cohort.h5"), "A", "numerical", entries="AGE"))
+        >>> cohort.subjects  # from `open("cohort.h5")`
+        ('A',)
+        >>> float(read(cohort, "A", "numerical", entries="AGE"))
         31.0
+        >>> read(cohort, "A", "images", index=(slice(0, 2), 1), entries="T1").shape
+        (2,)
     """
-    check_request(dataset, subject, category, index)
-    places = None if entries is None else channels(dataset, category, entries, index)
+    _check_request("read", dataset, subject, category)
+    for entry in index if isinstance(index, tuple) else (index,):
+        if not (checks.is_integer(entry) or isinstance(entry, EllipsisType)) and not (
+            checks.is_integer_slice(entry) and entry.step != 0
+        ):
+            requirement = "be of integers, slices of them with a step other than 0, and `...`"
+            checks.invalid_kind("read", "index", requirement, checks.describe(entry))
+    positions = None if entries is None else entry_positions("read", dataset, category, entries, index)
     try:
-        part = taken(dataset, subject, category, index)
+        region: Any = read_region(dataset, subject, category, index)
     except IndexError as error:
         raise IndexError(checks.message("read", "index", "lie within the array", f"{index} ({error})")) from None
-    if places is not None:
-        part = chosen(part, places)
-    if out is not None:
-        return written(part, out)
-    return own(part)
+    if positions is not None:
+        region = pick_entries(region, positions)
+    return own_array(region) if out is None else _copy_to(out, region)
 
 
-def check_request(dataset: Dataset, subject: str | int, category: str, index: Where) -> None:
-    """Refuse kinds of arguments that NumPy or a dictionary would take for something else."""
-    check_dataset("read", dataset)
+def _check_request(function: str, dataset: object, subject: object, category: object) -> None:
+    """Raise on kinds of arguments that a dictionary would take for something else."""
+    check_dataset(function, dataset)
     if not isinstance(subject, str) and not checks.is_integer(subject):
-        checks.invalid_kind("read", "subject", "be an identifier or a position", repr(subject))
+        checks.invalid_kind(function, "subject", "be an identifier or a position", repr(subject))
     if not isinstance(category, str):
-        checks.invalid_kind("read", "category", "be the name of one category", repr(category))
-    for entry in index if isinstance(index, tuple) else (index,):
-        span = checks.is_integer_slice(entry) and entry.step != 0
-        if not (span or checks.is_integer(entry) or isinstance(entry, EllipsisType)):
-            needed = "be of integers, slices of them with a step other than 0, and `...`"
-            checks.invalid_kind("read", "index", needed, checks.describe(entry))
+        checks.invalid_kind(function, "category", "be the name of one category", repr(category))
 
 
-def written(part: Any, out: Array) -> Array:
-    """Return `out` with a part written to it; refuse what cannot hold it."""
-    if isinstance(part, tuple | str):
-        checks.invalid_value("read", "out", "be left out for texts", type(out).__name__)
+def _copy_to(out: object, region: "_ArrayOrTexts | str") -> HostArray:
+    """Return `out` with a region written to it; raise unless it can hold that."""
+    if isinstance(region, tuple | str):
+        checks.invalid_value("read", "out", "be none for texts", type(out).__name__)
     if not isinstance(out, np.ndarray) or not out.flags.writeable:
         checks.invalid_kind("read", "out", "be a NumPy array that can be written to", type(out).__name__)
-    if not np.can_cast(part.dtype, out.dtype, "same_kind"):
-        checks.invalid_kind("read", "out", f"be able to hold {part.dtype}", out.dtype)
-    if out.shape != part.shape:
-        checks.invalid_value("read", "out", f"have the shape of the part, {part.shape}", f"shape {out.shape}")
-    np.copyto(out, part, casting="same_kind")
+    if not np.can_cast(region.dtype, out.dtype, "same_kind"):
+        checks.invalid_kind("read", "out", f"be able to hold {region.dtype}", out.dtype)
+    if out.shape != region.shape:
+        checks.invalid_value("read", "out", f"have the shape of the part, {region.shape}", f"shape {out.shape}")
+    np.copyto(out, region, casting="same_kind")
     return out
 
 
-def own(part: Any) -> Any:
-    """Return an array that may be written to: itself if it was read, a copy if it is a view of what others see.
+def own_array(value: Any) -> Any:
+    """Return an array that may be written to: itself if it was read, a copy if it is a view of shared memory.
 
     Anything else is returned as it is.
     """
-    shared = isinstance(part, np.ndarray) and not (part.flags.writeable and part.flags.c_contiguous)
-    return np.array(part) if shared else part
+    shared = isinstance(value, np.ndarray) and not (value.flags.writeable and value.flags.c_contiguous)
+    return np.array(value) if shared else value
 
 
-def taken(dataset: Dataset, subject: str | int, category: str, index: Where) -> Any:
-    """Return a part of an array, as a read-only view of the file where that can be; texts are always whole."""
-    found = located(dataset, subject, category)
-    if isinstance(found, tuple):
-        return found
-    if isinstance(found, np.ndarray):
-        return found[index]
-    if isinstance(found, handles.MappedArray):
-        return handles.read_ahead(found, found.array[index])
-    with handles.LOCK:  # HDF5 reads through the handle, which no other thread may close meanwhile
-        found = located(dataset, subject, category)
-        return from_hdf5(found, index) if isinstance(found, h5py.Dataset) else found[index]
+def read_region(dataset: Dataset, subject: str | int, category: str, index: ArrayIndex) -> _ArrayOrTexts:
+    """Return a part of an array, as a read-only view of the file if possible; texts are always whole."""
+    found = _find(dataset, subject, category)
+    if isinstance(found, h5py.Dataset):
+        with handles.FILES_LOCK:
+            # HDF5 reads through its handle: the array is found again, as another thread may have closed it since.
+            found = _find(dataset, subject, category)
+            if isinstance(found, h5py.Dataset):
+                return _read_by_hdf5(found, index)
+    if isinstance(found, MappedArray):
+        return handles.read_mapped(found, index)
+    return found if isinstance(found, tuple) else found[index]
+
+
+def _read_by_hdf5(stored: h5py.Dataset, index: ArrayIndex) -> HostArray:
+    """Return a part of an HDF5 dataset that cannot be mapped, with the rules of NumPy."""
+    wanted: list[Any] = list(index) if isinstance(index, tuple) else [index]
+    if ... in wanted:
+        position = wanted.index(...)
+        wanted[position : position + 1] = [slice(None)] * (stored.ndim - len(wanted) + 1)
+    if len(wanted) > stored.ndim:
+        raise IndexError(f"too many entries for {stored.ndim} axes")
+    # h5py takes neither negative steps nor, at speed, other steps than 1: the block around them is read, and then
+    # picked from.
+    spans, picks = [], []
+    for entry, size in zip(wanted, stored.shape, strict=False):
+        picked = range(size)[entry] if isinstance(entry, slice) else (range(size)[entry],)
+        spans.append(slice(min(picked), max(picked) + 1) if picked else slice(0, 0))
+        picks.append(slice(None, None, entry.step) if isinstance(entry, slice) else 0)
+    try:
+        block: HostArray = stored[tuple(spans)]
+    except (OSError, RuntimeError) as error:
+        validation.malformed(stored.file.filename, f"{stored.name} cannot be read ({error})")
+    region: HostArray = block[tuple(picks)]
+    return region
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Source:
+class LazyArray:
     """A subject's array as something that can be sliced: every part is read when it is asked for.
 
     Args:
@@ -141,9 +176,9 @@ class Source:
     category: str
     shape: Shape
 
-    def __getitem__(self, index: Where) -> Any:
+    def __getitem__(self, index: ArrayIndex) -> _ArrayOrTexts:
         """Return a part."""
-        return taken(self.dataset, self.subject, self.category, index)
+        return read_region(self.dataset, self.subject, self.category, index)
 
 
 def view(dataset: Dataset, subject: str | int, category: str) -> Any:
@@ -155,116 +190,96 @@ def view(dataset: Dataset, subject: str | int, category: str) -> Any:
         category: `images`, `labels`, `numerical`, ...
 
     Example:
-        >>> import tempfile
-        >>> from mia_functional.dataset import Entry, Subject, create, open
-        >>> someone = Subject(name="A", entries=(Entry(category="gender", name="GENDER", value="F"),))
-        >>> with tempfile.TemporaryDirectory() as folder:
-        ...     create(f"{folder}/cohort.h5", [someone])
-        ...     view(open(f"{folder}/cohort.h5"), "A", "gender")
+        >>> view(cohort, "A", "images").flags.writeable  # `cohort` is from `open("cohort.h5")`
+        False
+        >>> view(cohort, "A", "gender")
         ('F',)
     """
-    check_request(dataset, subject, category, ...)
-    found = located(dataset, subject, category)
-    return found.array if isinstance(found, handles.MappedArray) else found
+    _check_request("view", dataset, subject, category)
+    found = _find(dataset, subject, category)
+    return found.array if isinstance(found, MappedArray) else found
 
 
-def located(dataset: Dataset, subject: str | int, category: str) -> Any:
-    """Return a subject's array: from the cache, or found in the file, checked and remembered."""
-    found = handles.VIEWS.get((dataset.path, dataset.digest, subject, category))
-    return looked_up(dataset, subject, category) if found is None else found
+def _find(dataset: Dataset, subject: str | int, category: str) -> "StoredArray | HostArray":
+    """Return a subject's array; what was found before is remembered until the file is closed."""
+    found = handles.ARRAYS.get((dataset.path, dataset.digest, subject, category))
+    return _look_up(dataset, subject, category) if found is None else found
 
 
-def looked_up(dataset: Dataset, subject: str | int, category: str) -> Any:
-    """Find a subject's array in the file, check it and remember where it is; decode it where it is in other files."""
+def _look_up(dataset: Dataset, subject: str | int, category: str) -> "StoredArray | HostArray":
+    """Find a subject's array in the file, check and remember it; or decode it from other files."""
     number = subject_number("read", dataset, subject)
     record = category_of("read", dataset, category)
-    shape, name = record.shapes[number], f"{category} of {dataset.subjects[number]}"
-    key = (dataset.path, dataset.digest, number, category)
     if not record.stored and dataset.files is not None:
-        grid = partial(grid_of, dataset, number)
-        return volume_cache.volume(dataset, number, record, paths(dataset, number, category), grid)
-    with handles.LOCK:
-        found = handles.VIEWS.get(key)
+        table = handles.expected_handle(dataset.path, dataset.digest).tables.get(layout.FILE_NAMES.format(category))
+        if table is None:
+            validation.malformed(dataset.path, f"it holds neither arrays nor files of {category}")
+        grid = partial(grid_of_subject, dataset, number)
+        return cached_volume(dataset, number, record, tuple(map(str, table[number])), grid)
+    key = (dataset.path, dataset.digest, number, category)
+    with handles.FILES_LOCK:
+        found = handles.ARRAYS.get(key)
         if found is None:
-            found = handles.array_at(handles.expected(*key[:2]), number, category)
-        texts = isinstance(found, tuple)
-        actual = (len(found),) if texts else (found.array if isinstance(found, handles.MappedArray) else found).shape
-        if math.prod(actual) != math.prod(shape) if texts else actual != shape:
-            validation.refuse(dataset.path, f"{name} is {actual} and not {shape}")
-        handles.VIEWS[key] = handles.VIEWS[(*key[:2], subject, category)] = found
+            found = handles.array_at(handles.expected_handle(dataset.path, dataset.digest), number, category)
+        expected = record.shapes[number]
+        if isinstance(found, tuple):
+            # pymia may store texts with more axes, which a tuple has not.
+            actual: Shape = (len(found),)
+            wrong = len(found) != math.prod(expected)
+        else:
+            actual = (found.array if isinstance(found, MappedArray) else found).shape
+            wrong = actual != expected
+        if wrong:
+            name = f"{category} of {dataset.subjects[number]}"
+            validation.malformed(dataset.path, f"{name} is {actual} and not {expected}")
+        handles.ARRAYS[key] = found
+        handles.ARRAYS[(dataset.path, dataset.digest, subject, category)] = found
     return found
 
 
 def close(dataset: Dataset) -> None:
-    """Close the file of a dataset in this process, so that it can be changed; arrays stay valid, decoded volumes go.
+    """Close the file of a dataset in this process, so that it can be changed.
+
+    Arrays stay valid; decoded volumes are dropped.
 
     Args:
         dataset: From `open`.
     """
     check_dataset("close", dataset)
-    volume_cache.forget(dataset.path)
+    forget_volumes(dataset.path)
     handles.release(dataset.path)
 
 
-def paths(dataset: Dataset, number: int, category: str) -> tuple[str, ...]:
-    """Return the files of a category of a subject, relative to the folder of the files."""
-    table = handles.expected(dataset.path, dataset.digest).tables.get(FILES.format(category))
-    if table is None:
-        validation.refuse(dataset.path, f"it holds neither arrays nor files of {category}")
-    return volume_cache.checked_names(dataset.path, tuple(map(str, table[number])))
+def pick_entries(value: _ArrayOrTexts, positions: _Positions) -> "_ArrayOrTexts | str":
+    """Return the entries at positions on the last axis of an array, or of texts."""
+    if isinstance(value, np.ndarray):
+        entries: HostArray = value[..., positions]
+        return entries
+    return tuple(value[position] for position in positions) if isinstance(positions, list) else value[positions]
 
 
-def from_hdf5(array: Any, index: Where) -> Any:
-    """Return a part of an HDF5 dataset that is read and not mapped, with the rules of NumPy."""
-    wanted = index if isinstance(index, tuple) else (index,)
-    if ... in wanted:
-        place = wanted.index(...)
-        wanted = (*wanted[:place], *[slice(None)] * (array.ndim - len(wanted) + 1), *wanted[place + 1 :])
-    if len(wanted) > array.ndim:
-        raise IndexError(f"read: `index` must have at most {array.ndim} entries; got {len(wanted)}.")
-    spans = [span(entry, size) for entry, size in zip(wanted, array.shape, strict=False)]
-    try:
-        block = array[tuple(slice(span.start, span.stop) for span in spans)]
-    except (OSError, RuntimeError) as error:
-        validation.refuse(array.file.filename, f"{array.name} cannot be read ({error})")
-    return block[tuple(slice(None, None, e.step) if isinstance(e, slice) else 0 for e in wanted)]
-
-
-def span(entry: Any, size: int) -> range:
-    """Return the positions from the first to the last that one entry of an index needs."""
-    picked = range(size)[entry] if isinstance(entry, slice) else (range(size)[entry],)
-    return range(min(picked), max(picked) + 1) if picked else range(0)
-
-
-def chosen(part: Any, places: Any) -> Any:
-    """Return the entries at places on the last axis of an array, or of texts."""
-    if not isinstance(part, tuple):
-        return part[..., places]
-    return tuple(part[place] for place in places) if isinstance(places, list) else part[places]
-
-
-def channels(dataset: Dataset, category: str, entries: str | Sequence[str], index: Where) -> Any:
+def entry_positions(
+    function: str, dataset: Dataset, category: str, entries: str | Sequence[str], index: ArrayIndex
+) -> _Positions:
     """Return the positions of entries on the last axis, which the index must leave alone.
 
-    One entry has a number, several that are side by side a slice.
+    One entry gives a number, several that are side by side a slice, of which NumPy makes no copy.
     """
-    found = category_of("read", dataset, category)
+    record = category_of(function, dataset, category)
     if not isinstance(entries, Sequence):
-        checks.invalid_kind("read", "entries", "be a name or a sequence of names", checks.describe(entries))
+        checks.invalid_kind(function, "entries", "be a name or a sequence of names", checks.describe(entries))
     names = [entries] if isinstance(entries, str) else list(entries)
-    unknown = [name for name in names if name not in found.entries]
-    if unknown or not names:
-        checks.invalid_value(
-            "read", "entries", f"be of {', '.join(found.entries) or 'a file that names them'}", entries
-        )
+    if not names or any(name not in record.entries for name in names):
+        requirement = f"be of {', '.join(record.entries) or 'a file that names them'}"
+        checks.invalid_value(function, "entries", requirement, entries)
     wanted = index if isinstance(index, tuple) else (index,)
-    if (... in wanted and wanted[-1] is not ...) or len(wanted) - (... in wanted) >= len(found.shapes[0]):
-        checks.invalid_value("read", "index", "leave the last axis to `entries`", index)
-    places = [found.entries.index(name) for name in names]
+    if (... in wanted and wanted[-1] is not ...) or len(wanted) - (... in wanted) >= len(record.shapes[0]):
+        checks.invalid_value(function, "index", "leave the last axis to `entries`", index)
+    positions = [record.entries.index(name) for name in names]
     if isinstance(entries, str):
-        return places[0]
-    straight = places == list(range(places[0], places[0] + len(places)))
-    return slice(places[0], places[0] + len(places)) if straight else places
+        return positions[0]
+    adjacent = slice(positions[0], positions[0] + len(positions))
+    return adjacent if positions == list(range(adjacent.start, adjacent.stop)) else positions
 
 
 def geometry(dataset: Dataset, subject: str | int) -> Geometry:
@@ -275,30 +290,26 @@ def geometry(dataset: Dataset, subject: str | int) -> Geometry:
         subject: The identifier, or the position.
 
     Raises:
-        ValueError: There is no such subject, or the dataset does not tell where its images lie.
+        ValueError: The subject does not exist, or the dataset does not say where its images lie.
 
     Example:
-        >>> import tempfile
-        >>> from mia_functional.dataset import Entry, Subject, create, open
-        >>> with tempfile.TemporaryDirectory() as folder:
-        ...     images.write(f"{folder}/A.mha", np.ones((3, 4)), Geometry(shape=(3, 4), spacing=(2.0, 1.0)))
-        ...     someone = Subject(name="A", entries=(Entry(category="images", name="T1", path=f"{folder}/A.mha"),))
-        ...     create(f"{folder}/cohort.h5", [someone])
-        ...     geometry(open(f"{folder}/cohort.h5"), "A").spacing
+        >>> geometry(cohort, "A").spacing  # `cohort` is from `open("cohort.h5")`
         (2.0, 1.0)
     """
-    found = grid_of(dataset, subject_number("geometry", dataset, subject))
-    if found is None:
-        checks.invalid_value("geometry", "dataset", "tell where its images lie", dataset)
-    return found
+    grid = grid_of_subject(dataset, subject_number("geometry", dataset, subject))
+    if grid is None:
+        checks.invalid_value("geometry", "dataset", "say where its images lie", dataset)
+    return grid
 
 
-def grid_of(dataset: Dataset, number: int) -> Geometry | None:
-    """Return where the images of a subject lie, if the tables of the dataset tell."""
-    tables = handles.expected(dataset.path, dataset.digest).tables
-    fields = [tables.get(PROPERTIES.format(name)) for name in ("shapes", "spacing", "origins", "directions")]
-    known = [field[number].tolist() for field in fields if field is not None]
-    return images.from_itk(*known) if len(known) == len(fields) else None
+def grid_of_subject(dataset: Dataset, number: int) -> Geometry | None:
+    """Return where the images of a subject lie, if the tables of the dataset say so."""
+    tables = handles.expected_handle(dataset.path, dataset.digest).tables
+    properties = [
+        tables.get(layout.IMAGE_PROPERTIES.format(name)) for name in ("shapes", "spacing", "origins", "directions")
+    ]
+    rows = [table[number].tolist() for table in properties if table is not None]
+    return images.from_itk(*rows) if len(rows) == len(properties) else None
 
 
 def files(dataset: Dataset, subject: str | int) -> dict[str, tuple[str, ...]]:
@@ -307,9 +318,16 @@ def files(dataset: Dataset, subject: str | int) -> dict[str, tuple[str, ...]]:
     Args:
         dataset: From `open`.
         subject: The identifier, or the position.
+
+    Example:
+        >>> files(cohort, "A")  # `cohort` is from `open("cohort.h5")`
+        {'images': ('./A.mha',)}
     """
     number = subject_number("files", dataset, subject)
-    tables = handles.expected(dataset.path, dataset.digest).tables
-    root = str(tables.get(FILE_ROOT, np.array(".", dtype=object)))
-    found = {c.name: tables[FILES.format(c.name)] for c in dataset.categories if FILES.format(c.name) in tables}
-    return {name: tuple(os.path.join(root, str(entry)) for entry in table[number]) for name, table in found.items()}
+    tables = handles.expected_handle(dataset.path, dataset.digest).tables
+    root = str(tables[layout.FILE_ROOT]) if layout.FILE_ROOT in tables else "."
+    return {
+        category.name: tuple(os.path.join(root, str(name)) for name in table[number])
+        for category in dataset.categories
+        if (table := tables.get(layout.FILE_NAMES.format(category.name))) is not None
+    }

@@ -1,10 +1,12 @@
-"""What a cohort consists of, before and after it became one file: frozen records without data."""
+"""What a dataset file consists of, and how it is written: frozen records without data."""
 
 from dataclasses import dataclass
 
 from mia_functional._core import checks
 from mia_functional.discovery.records import Load
 from mia_functional.typing import Shape
+
+__all__ = ["Category", "Dataset", "Files", "Storage", "category_of", "check_dataset", "subject_number"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -15,12 +17,12 @@ class Storage:
         compression: `gzip`, which every HDF5 reads, or `blosc` (LZ4; needs the extra of that name): chunks of voxels
             with checksums, smaller and much slower to read than uncompressed voxels, which are mapped into memory.
         paths: Keep the names of the files, relative to a common folder.
-        file_digests: Keep the SHA-256 of every file, for `dataset.file_digests`; of one whose pixels are in another
-            file, and of a folder, it is that of the digests of all their files.
-        durable: Flush everything to the disk, so that it survives a failure of power too.
+        file_digests: Keep the SHA-256 of every file, for `dataset.file_digests`; of a file whose pixels are in another,
+            and of a folder, it is that of the digests of all their files.
+        durable: Flush everything to the disk, so that it also survives a loss of power.
 
     Raises:
-        ValueError: The compression is another.
+        ValueError: The compression is unknown.
     """
 
     compression: str | None = None
@@ -29,7 +31,7 @@ class Storage:
     durable: bool = True
 
     def __post_init__(self) -> None:
-        """Refuse what is not known."""
+        """Raise unless the compression is known."""
         if self.compression not in (None, "gzip", "blosc"):
             checks.invalid_value("Storage", "compression", "be gzip, blosc or none", repr(self.compression))
 
@@ -40,10 +42,10 @@ class Category:
 
     Args:
         name: `images`, `labels`, `numerical`.
-        entries: Names of what is stacked on the last axis; empty where the file does not tell.
+        entries: Names of what is stacked on the last axis; empty where the file does not name them.
         shapes: The shape of every subject's array, in the order of the subjects.
         spatial: Whether it lies on the grid of the images, so that an index applies; numbers and texts do not.
-        stored: Whether the arrays are in the file; if not, they are read from the files they came from.
+        stored: Whether the arrays are in the file; if not, they are read from the image files.
     """
 
     name: str
@@ -58,7 +60,7 @@ class Files:
     """Where a dataset that holds no voxels finds them.
 
     Args:
-        root: The folder that the paths in the dataset start from; none where it is not known.
+        root: The folder that the paths in the dataset start from; none if it is unknown.
         load: Reads one file.
         cache_bytes: Most bytes of decoded volumes that a process keeps.
     """
@@ -77,7 +79,7 @@ class Dataset:
         subjects: Identifiers in order.
         categories: What every subject has.
         grids: Spatial shape of every subject's images, in the order of the subjects; empty without images.
-        digest: SHA-256 of the tables in the file, which tells it from one that took its place.
+        digest: SHA-256 of the tables in the file, which tells it from another that took its place.
         files: Where the voxels are, if they are not in the file.
     """
 
@@ -93,13 +95,13 @@ class Dataset:
         return len(self.subjects)
 
     def __repr__(self) -> str:
-        """Tell the file, how many subjects there are and what each has."""
-        parts = ", ".join(f"{c.name} ({' '.join(c.entries) or '?'})" for c in self.categories)
-        return f"Dataset({self.path!r}: {len(self.subjects)} subjects with {parts})"
+        """Return the file, the number of subjects and what each has."""
+        contents = ", ".join(f"{c.name} ({' '.join(c.entries) or '?'})" for c in self.categories)
+        return f"Dataset({self.path!r}: {len(self.subjects)} subjects with {contents})"
 
 
 def check_dataset(function: str, dataset: object) -> None:
-    """Refuse what is no opened dataset."""
+    """Raise unless the argument is an opened dataset."""
     if not isinstance(dataset, Dataset):
         checks.invalid_kind(function, "dataset", "come from `open`", repr(dataset))
 
@@ -112,15 +114,15 @@ def subject_number(function: str, dataset: Dataset, subject: str | int) -> int:
             checks.invalid_value(function, "subject", f"lie within 0 and {len(dataset.subjects) - 1}", subject)
         return int(subject)
     if subject not in dataset.subjects:
-        known = ", ".join(dataset.subjects[:5]) + (", ..." if len(dataset.subjects) > 5 else "")
-        checks.invalid_value(function, "subject", f"be one of {known}", repr(subject))
+        some = ", ".join(dataset.subjects[:5]) + (", ..." if len(dataset.subjects) > 5 else "")
+        checks.invalid_value(function, "subject", f"be one of {some}", repr(subject))
     return dataset.subjects.index(str(subject))
 
 
 def category_of(function: str, dataset: Dataset, name: str) -> Category:
     """Return the category of a name."""
-    found = next((category for category in dataset.categories if category.name == name), None)
-    if found is None:
-        known = ", ".join(category.name for category in dataset.categories)
-        checks.invalid_value(function, "category", f"be one of {known}", repr(name))
-    return found
+    category = next((category for category in dataset.categories if category.name == name), None)
+    if category is None:
+        names = ", ".join(category.name for category in dataset.categories)
+        checks.invalid_value(function, "category", f"be one of {names}", repr(name))
+    return category

@@ -1,4 +1,4 @@
-"""What is wanted of a dataset: which parts of a subject, and how they are cut into samples."""
+"""What each sample contains and how it is cut."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -8,18 +8,15 @@ import numpy as np
 
 from mia_functional import extraction
 from mia_functional._core import checks
-from mia_functional.dataset.reading import channels, files, geometry
+from mia_functional.dataset.reading import entry_positions, files, geometry
 from mia_functional.dataset.records import Dataset, category_of
-from mia_functional.dataset.traversal import Sample
 from mia_functional.discovery.records import RESERVED
-from mia_functional.typing import Index, Margin, SampleSequence, Shape
+from mia_functional.typing import HostArray, Index, Margin, SampleSequence, Shape
+
+__all__ = ["SAMPLE_EXTRAS", "Indexing", "RandomIndexing", "SampleField", "complete_fields"]
 
 Indexing: TypeAlias = Callable[[Shape], SampleSequence]
 """From the spatial shape of a subject to its indices, as the functions of `mia_functional.indexing`."""
-
-
-Predicate: TypeAlias = Callable[[Sample], bool]
-"""Whether a sample is wanted, as the functions of `mia_functional.selection`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,13 +25,13 @@ class SampleField:
 
     Args:
         category: `images`, `labels`, `numerical`, ...
-        name: Its key in the sample; the category where left out.
-        entries: Names of entries (channels): one, whose axis is left out, or several in this order; all where left out.
+        name: Its key in the sample; by default the category.
+        entries: Names of entries (channels): one, whose axis is dropped, or several in this order; by default all.
         margin: Voxels of context on both sides: a number for all axes of the index, or one entry per axis, a number or
             `(before, after)`.
         fill_value: What lies outside of the image, with `pad_mode=constant`.
         pad_mode: `constant`, `edge` or `reflect` of `mia_functional.extraction`.
-        whole: Leave the index aside and take all; numbers and texts are always whole.
+        whole: Take all, whatever the index; numbers and texts are always whole.
     """
 
     category: str
@@ -52,14 +49,14 @@ class RandomIndexing:
 
     Args:
         function: From a generator and a spatial shape to indices: `lambda rng, shape: random_patches(rng, shape, ...)`.
-        at: A category whose array `function` gets instead of the shape, to draw where there is something.
+        at: A category whose array `function` gets instead of the shape, to draw where something is.
     """
 
-    function: Callable[[np.random.Generator, Any], SampleSequence | Iterable[Index]]
+    function: Callable[[np.random.Generator, "Shape | HostArray"], SampleSequence | Iterable[Index]]
     at: str | None = None
 
 
-EXTRAS: dict[str, Callable[[Dataset, int], Any]] = {
+SAMPLE_EXTRAS: dict[str, Callable[[Dataset, int], Any]] = {
     "geometry": geometry,
     "shape": lambda dataset, number: dataset.grids[number],
     "names": lambda dataset, _: {category.name: category.entries for category in dataset.categories},
@@ -68,36 +65,29 @@ EXTRAS: dict[str, Callable[[Dataset, int], Any]] = {
 """What a sample may hold besides arrays."""
 
 
-def checked_parts(dataset: Dataset, extract: Sequence[SampleField | str]) -> tuple[SampleField | str, ...]:
-    """Return what goes into a sample, complete; refuse what the dataset has not, and one name for two parts."""
+def complete_fields(dataset: Dataset, extract: Sequence[SampleField | str]) -> tuple[SampleField | str, ...]:
+    """Return what goes into a sample, complete; raise unless the dataset has it, and under different names."""
     if isinstance(extract, str) or not isinstance(extract, Sequence):
         checks.invalid_kind("samples", "extract", "be a sequence of categories or `SampleField`", repr(extract))
-    parts = tuple(checked_part(dataset, part) for part in extract)
-    keys = [part if isinstance(part, str) else part.name for part in parts]
+    fields = tuple(_complete_field(dataset, field) for field in extract)
+    keys = [field if isinstance(field, str) else field.name for field in fields]
     if len(set(keys)) != len(keys):
         checks.invalid_value("samples", "extract", "have a `name` of its own for each part", ", ".join(keys))
-    return parts
+    return fields
 
 
-def checked_part(dataset: Dataset, part: SampleField | str) -> SampleField | str:
-    """Return one part of a sample, complete."""
-    if isinstance(part, str) and part in EXTRAS:
-        return part
-    record = SampleField(category=part) if isinstance(part, str) else part
+def _complete_field(dataset: Dataset, field: SampleField | str) -> SampleField | str:
+    """Return one field of a sample, complete."""
+    if isinstance(field, str) and field in SAMPLE_EXTRAS:
+        return field
+    record = SampleField(category=field) if isinstance(field, str) else field
     if not isinstance(record, SampleField):
-        checks.invalid_kind("samples", "extract", "be a sequence of categories or `SampleField`", repr(part))
+        checks.invalid_kind("samples", "extract", "be a sequence of categories or `SampleField`", repr(field))
     category = category_of("samples", dataset, record.category)
     if record.entries is not None:
-        channels(dataset, record.category, record.entries, ...)
+        entry_positions("samples", dataset, record.category, record.entries, ...)
     name = record.name or record.category
     if name in RESERVED:
-        checks.invalid_value("samples", "extract", f"have a `name` that is none of {', '.join(RESERVED)}", name)
+        checks.invalid_value("samples", "extract", f"have a `name` other than {', '.join(RESERVED)}", name)
     checks.require_callable("samples", "pad_mode", record.pad_mode, extraction.PAD_MODES)
     return replace(record, name=name, whole=record.whole or not category.spatial)
-
-
-def sequence(indices: SampleSequence | Iterable[Index]) -> SampleSequence:
-    """Return indices as something with a length and items: as they are, if they have them."""
-    if not isinstance(indices, Iterable):
-        checks.invalid_kind("samples", "indexing", "return a sequence of indices", checks.describe(indices))
-    return indices if isinstance(indices, SampleSequence) else tuple(indices)

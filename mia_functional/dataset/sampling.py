@@ -10,21 +10,16 @@ import numpy as np
 
 from mia_functional import extraction
 from mia_functional._core import checks
-from mia_functional.dataset.batching import apart, collate
-from mia_functional.dataset.reading import Source, channels, chosen, own, taken
+from mia_functional.dataset.batching import SampleBatch, collate, rows_of_batch
+from mia_functional.dataset.reading import LazyArray, entry_positions, own_array, pick_entries, read_region
 from mia_functional.dataset.records import Dataset, category_of, check_dataset, subject_number
-from mia_functional.dataset.sample_spec import (
-    EXTRAS,
-    Indexing,
-    Predicate,
-    RandomIndexing,
-    SampleField,
-    checked_parts,
-    sequence,
-)
-from mia_functional.dataset.traversal import Sample, Transform
+from mia_functional.dataset.sample_spec import SAMPLE_EXTRAS, Indexing, RandomIndexing, SampleField, complete_fields
 from mia_functional.indexing import dilate, sides
-from mia_functional.typing import Index, SampleSequence, Shape
+from mia_functional.selection import Predicate
+from mia_functional.transforms.composition import Sample, Transform
+from mia_functional.typing import HostArray, Index, SampleSequence, Shape
+
+__all__ = ["Samples", "at_epoch", "samples"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -40,7 +35,7 @@ class Samples:
         indexing: What the indices were made by.
         numbers: Positions of the subjects in the dataset.
         indices: The indices of each of them.
-        kept: Positions in the indices that were selected, per subject; empty where all are.
+        kept: Positions in the indices that were selected, per subject; empty if all are.
         ends: Number of samples up to and with each subject.
     """
 
@@ -52,7 +47,7 @@ class Samples:
     indexing: Indexing | RandomIndexing
     numbers: tuple[int, ...]
     indices: tuple[SampleSequence, ...]
-    kept: tuple[Any, ...]
+    kept: tuple[HostArray, ...]
     ends: tuple[int, ...]
 
     def __len__(self) -> int:
@@ -61,22 +56,28 @@ class Samples:
 
     def __getitem__(self, position: int) -> Sample:
         """Return the sample at a position; negative ones count from the end."""
-        return finished(self, position, viewed(self, position))
+        return _finish_sample(self, position, _view_sample(self, position))
 
-    def __getitems__(self, positions: Sequence[int]) -> list[Sample]:
-        """Return the samples at positions; arrays of one shape are rows of one array, which `collate` finds again."""
-        parts = apart(collate([viewed(self, position) for position in positions])) if len(positions) else []
-        return [finished(self, *pair) for pair in zip(positions, parts, strict=True)]
+    def __getitems__(self, positions: Sequence[int]) -> Sequence[Sample] | SampleBatch:
+        """Return the samples at positions; arrays of one shape are rows of one array, which the batch carries.
+
+        Loaders of PyTorch call it, as it is faster than one call per position.
+        """
+        if len(positions) == 0:
+            return []
+        rows, columns = rows_of_batch(collate([_view_sample(self, position) for position in positions]))
+        finished = [_finish_sample(self, position, row) for position, row in zip(positions, rows, strict=True)]
+        return SampleBatch(finished, columns)
 
     def __iter__(self) -> Iterator[Sample]:
         """Yield the samples in order."""
         return (self[position] for position in range(len(self)))
 
     def __repr__(self) -> str:
-        """Tell how many samples there are, of what."""
-        names = ", ".join(part if isinstance(part, str) else part.name for part in self.extract)
-        chance = f", seed {self.seed}, epoch {self.epoch}"
-        return f"Samples({len(self)} of {names} from {len(self.numbers)} subjects of {self.dataset.path!r}{chance})"
+        """Return how many samples there are, of what."""
+        names = ", ".join(field if isinstance(field, str) else field.name for field in self.extract)
+        draw = f", seed {self.seed}, epoch {self.epoch}"
+        return f"Samples({len(self)} of {names} from {len(self.numbers)} subjects of {self.dataset.path!r}{draw})"
 
 
 def samples(
@@ -95,12 +96,12 @@ def samples(
         dataset: From `open`.
         indexing: Cuts volumes into samples: `whole`, `slices`, or a `functools.partial` of `patches`, ...; or
             `RandomIndexing`.
-        extract: What goes into a sample: names of categories, or `SampleField` for more wishes; besides, `geometry`,
+        extract: What goes into a sample: names of categories, or `SampleField` with options; besides, `geometry`,
             `shape` (that of the subject's images), `names` (of entries) and `files`.
         transform: From a sample to a sample; may use `sample["rng"]`, whose numbers depend on the seed, the epoch and
             the position alone, however many workers there are.
         select: Keeps the samples for which it is true. It sees every sample once, before `transform`.
-        subjects: Identifiers of those to take; all where left out.
+        subjects: Identifiers of those to take; by default all.
         seed: Where the randomness of `RandomIndexing` and of `sample["rng"]` starts.
 
     Returns:
@@ -111,14 +112,10 @@ def samples(
         ValueError: A subject or a category is unknown, or there are no samples.
 
     Example:
-        >>> import tempfile
-        >>> from mia_functional.dataset import Entry, Subject, create, open
-        >>> from mia_functional.indexing import whole
-        >>> someone = Subject(name="A", entries=(Entry(category="numerical", name="AGE", value=31.0),))
-        >>> with tempfile.TemporaryDirectory() as folder:
-        ...     create(f"{folder}/cohort.h5", [someone])
-        ...     samples(open(f"{folder}/cohort.h5"), indexing=whole, extract=["numerical"])[0]["numerical"].tolist()
-        [31.0]
+        >>> from mia_functional.indexing import slices
+        >>> data = samples(cohort, indexing=slices, extract=["images"])  # `cohort` is from `open("cohort.h5")`
+        >>> len(data), data[0]["subject"], data[0]["images"].shape
+        (3, 'A', (4, 1))
     """
     check_dataset("samples", dataset)
     checks.require_callable("samples", "indexing", getattr(indexing, "function", indexing), "`indexing.whole`")
@@ -127,92 +124,95 @@ def samples(
             checks.require_callable("samples", argument, value, f"`{example}`")
     if isinstance(subjects, str):
         checks.invalid_kind("samples", "subjects", "be a sequence of identifiers", repr(subjects))
-    chosen = range(len(dataset)) if subjects is None else subjects
-    numbers = tuple(subject_number("samples", dataset, name) for name in chosen)
-    made = drawn(
+    names = range(len(dataset)) if subjects is None else subjects
+    numbers = tuple(subject_number("samples", dataset, name) for name in names)
+    plain = _with_indices(
         Samples(
-            dataset=dataset, extract=checked_parts(dataset, extract), transform=None,
+            dataset=dataset, extract=complete_fields(dataset, extract), transform=None,
             seed=checks.integer("samples", "seed", seed, minimum=0), epoch=0, indexing=indexing,
             numbers=numbers, indices=(), kept=(), ends=(),
         )
     )  # fmt: skip
-    if len(made):
-        check_first(made)
+    if len(plain):
+        _check_first_index(plain)
     if select is not None:
-        kept = selected(made, select)
-        made = replace(made, kept=kept, ends=tuple(accumulate(map(len, kept))))
-    if not len(made):
+        flags = np.fromiter((_verdict(select(sample)) for sample in plain), dtype=bool, count=len(plain))
+        kept = tuple(np.flatnonzero(some).astype(np.uint32) for some in np.split(flags, plain.ends[:-1]))
+        plain = replace(plain, kept=kept, ends=tuple(accumulate(map(len, kept))))
+    if not len(plain):
         checks.invalid_value("samples", "indexing", "lead to samples (or `select` keep some)", "none")
-    return replace(made, transform=transform)
+    return replace(plain, transform=transform)
 
 
-def check_first(samples: Samples) -> None:
-    """Refuse a first index that is none in the grid of its subject, and margins that do not fit it."""
-    number, index = located(samples, 0)
+def _verdict(answer: object) -> bool:
+    """Return what a predicate says of a sample; raise on an array of answers."""
+    if getattr(answer, "ndim", 0):
+        checks.invalid_kind("samples", "select", "return whether it is true, once a sample", checks.describe(answer))
+    return bool(answer)
+
+
+def _check_first_index(samples: Samples) -> None:
+    """Raise unless the first index fits the grid of its subject, and the margins fit the index.
+
+    All indices come from one function: the first stands for the others.
+    """
+    number, index = _locate(samples, 0)
     grid = samples.dataset.grids[number] if samples.dataset.grids else (1,)
-    known = isinstance(index, tuple) and all(
+    valid = isinstance(index, tuple) and all(
         checks.is_integer(entry) or checks.is_integer_slice(entry) for entry in index
     )
-    if not known or len(index) > len(grid):
-        needed = f"give tuples of at most {len(grid)} integers and slices, one per axis"
-        checks.invalid_value("samples", "indexing", needed, checks.describe(index))
-    for part in samples.extract:
-        if isinstance(part, SampleField) and not part.whole:
-            sides("samples", part.margin, len(index))
+    if not valid or len(index) > len(grid):
+        requirement = f"give tuples of at most {len(grid)} integers and slices, one per axis"
+        checks.invalid_value("samples", "indexing", requirement, checks.describe(index))
+    for field in samples.extract:
+        if isinstance(field, SampleField) and not field.whole:
+            sides("samples", field.margin, len(index))
 
 
 def at_epoch(samples: Samples, epoch: int) -> Samples:
     """Return the samples of another epoch: random indices and `sample["rng"]` change, the rest stays.
 
     Args:
-        samples: From `samples`, without `select` where indices are drawn.
+        samples: From `samples`, without `select` if indices are drawn.
         epoch: Its number, from 0.
     """
+    if not isinstance(samples, Samples):
+        checks.invalid_kind("at_epoch", "samples", "come from `samples`", checks.describe(samples))
     later = replace(samples, epoch=checks.integer("at_epoch", "epoch", epoch, minimum=0))
     if not isinstance(samples.indexing, RandomIndexing):
         return later
     if samples.kept:
         checks.invalid_value("at_epoch", "samples", "be without `select` where indices are drawn", samples)
-    return drawn(later)
+    return _with_indices(later)
 
 
-def drawn(samples: Samples) -> Samples:
-    """Return the samples with the indices of their epoch; those of subjects with one shape are shared."""
+def _with_indices(samples: Samples) -> Samples:
+    """Return the samples with the indices of their epoch; those of subjects with one shape are shared.
+
+    A sequence of indices stays what it is: that of `random_patches` takes 12 bytes for each patch of a volume.
+    """
     grids = [samples.dataset.grids[number] if samples.dataset.grids else (1,) for number in samples.numbers]
     indexing = samples.indexing
-    indices: tuple[SampleSequence, ...]
-    if isinstance(indexing, RandomIndexing):
-        indices = tuple(draw(samples, indexing, *pair) for pair in zip(samples.numbers, grids, strict=True))
-    else:
-        shared = {grid: sequence(indexing(grid)) for grid in dict.fromkeys(grids)}
-        indices = tuple(shared[grid] for grid in grids)
-    return replace(samples, indices=indices, ends=tuple(accumulate(map(len, indices))))
+    sequences = []
+    shared: dict[Shape, SampleSequence] = {}
+    for number, grid in zip(samples.numbers, grids, strict=True):
+        if isinstance(indexing, RandomIndexing):
+            # The third number tells these random numbers from those of `sample["rng"]`.
+            rng = np.random.default_rng((samples.seed, samples.epoch, 0, number))
+            target = grid if indexing.at is None else np.asarray(read_region(samples.dataset, number, indexing.at, ...))
+            indices = indexing.function(rng, target)
+        elif grid in shared:
+            indices = shared[grid]
+        else:
+            indices = indexing(grid)
+        if not hasattr(indices, "__iter__"):
+            checks.invalid_kind("samples", "indexing", "return a sequence of indices", checks.describe(indices))
+        sequences.append(indices if isinstance(indices, SampleSequence) else tuple(indices))
+        shared[grid] = sequences[-1]
+    return replace(samples, indices=tuple(sequences), ends=tuple(accumulate(map(len, sequences))))
 
 
-def draw(samples: Samples, indexing: RandomIndexing, number: int, grid: Shape) -> SampleSequence:
-    """Return the random indices of a subject: they depend on the seed, the epoch and the subject alone.
-
-    A sequence stays what it is: that of `random_patches` takes 12 bytes for each patch of a volume.
-    """
-    rng = np.random.default_rng((samples.seed, samples.epoch, 0, number))
-    given = grid if indexing.at is None else np.asarray(taken(samples.dataset, number, indexing.at, ...))
-    return sequence(indexing.function(rng, given))
-
-
-def selected(samples: Samples, select: Predicate) -> tuple[Any, ...]:
-    """Return the positions, within each subject's indices, of the samples for which a predicate is true."""
-    flags = np.fromiter((wanted(select(sample)) for sample in samples), dtype=bool, count=len(samples))
-    return tuple(np.flatnonzero(part).astype(np.uint32) for part in np.split(flags, samples.ends[:-1]))
-
-
-def wanted(answer: Any) -> bool:
-    """Return what a predicate says of a sample; refuse what is no yes or no."""
-    if getattr(answer, "ndim", 0):
-        checks.invalid_kind("samples", "select", "return whether it is true, once a sample", checks.describe(answer))
-    return bool(answer)
-
-
-def located(samples: Samples, position: int) -> tuple[int, Index]:
+def _locate(samples: Samples, position: int) -> tuple[int, Index]:
     """Return the number of the subject and the index of a sample."""
     size = len(samples)
     if not checks.is_integer(position):
@@ -220,43 +220,46 @@ def located(samples: Samples, position: int) -> tuple[int, Index]:
     if not -size <= position < size:
         raise IndexError(f"samples: `position` must lie within {-size} and {size - 1}; got {position}.")
     position = int(position) % size
-    place = bisect_right(samples.ends, position)
-    inner = position - (samples.ends[place - 1] if place else 0)
-    return samples.numbers[place], samples.indices[place][int(samples.kept[place][inner]) if samples.kept else inner]
+    slot = bisect_right(samples.ends, position)
+    inner = position - (samples.ends[slot - 1] if slot else 0)
+    index: Index = samples.indices[slot][int(samples.kept[slot][inner]) if samples.kept else inner]
+    return samples.numbers[slot], index
 
 
-def viewed(samples: Samples, position: int) -> Sample:
+def _view_sample(samples: Samples, position: int) -> Sample:
     """Return a sample whose arrays may be read-only views of the file."""
-    number, index = located(samples, position)
+    number, index = _locate(samples, position)
     sample: Sample = {"subject": samples.dataset.subjects[number], "index": index}
-    for part in samples.extract:
-        if isinstance(part, str):
-            sample[part] = EXTRAS[part](samples.dataset, number)
+    for field in samples.extract:
+        if isinstance(field, str):
+            sample[field] = SAMPLE_EXTRAS[field](samples.dataset, number)
         else:
-            sample[part.name] = extracted(samples.dataset, number, index, part)
+            sample[field.name] = _extract_field(samples.dataset, number, index, field)
     return sample
 
 
-def extracted(dataset: Dataset, number: int, index: Index, part: SampleField) -> Any:
+def _extract_field(dataset: Dataset, number: int, index: Index, field: SampleField) -> Any:
     """Return the part of an array at an index, with its margin."""
-    wanted = dilate(index, part.margin) if part.margin else index
-    if part.whole:
-        found = taken(dataset, number, part.category, ...)
-    elif inside(wanted, dataset.grids[number]):
-        found = taken(dataset, number, part.category, wanted)
+    wanted = dilate(index, field.margin) if field.margin else index
+    region: Any
+    if field.whole:
+        region = read_region(dataset, number, field.category, ...)
+    elif _is_inside(wanted, dataset.grids[number]):
+        region = read_region(dataset, number, field.category, wanted)
     else:
-        shape = category_of("samples", dataset, part.category).shapes[number]
-        source = Source(dataset=dataset, subject=number, category=part.category, shape=shape)
-        found = extraction.extract(
-            source, index, margin=part.margin, fill_value=part.fill_value, pad_mode=part.pad_mode
+        shape = category_of("samples", dataset, field.category).shapes[number]
+        source = LazyArray(dataset=dataset, subject=number, category=field.category, shape=shape)
+        region = extraction.extract(
+            source, index, margin=field.margin, fill_value=field.fill_value, pad_mode=field.pad_mode
         )
-    if part.entries is None:
-        return found
-    return chosen(found, channels(dataset, part.category, part.entries, ... if part.whole else index))
+    if field.entries is None:
+        return region
+    free = ... if field.whole else index
+    return pick_entries(region, entry_positions("samples", dataset, field.category, field.entries, free))
 
 
-def inside(index: Index, grid: Shape) -> bool:
-    """Tell whether an index lies inside a grid, so that nothing has to be padded."""
+def _is_inside(index: Index, grid: Shape) -> bool:
+    """Return whether an index lies inside a grid, so that nothing has to be padded."""
     for entry, size in zip(index, grid, strict=False):
         start, stop = (entry.start, entry.stop) if isinstance(entry, slice) else (entry, entry + 1)
         if start is None or stop is None or start < 0 or stop > size:
@@ -264,13 +267,14 @@ def inside(index: Index, grid: Shape) -> bool:
     return True
 
 
-def finished(samples: Samples, position: int, sample: Sample) -> Sample:
+def _finish_sample(samples: Samples, position: int, sample: Sample) -> Sample:
     """Return a sample with arrays of its own, transformed."""
-    whole = {name: own(value) for name, value in sample.items()}
+    owned = {name: own_array(value) for name, value in sample.items()}
     if samples.transform is None:
-        return whole
-    place = int(position) % len(samples)
-    result: Any = samples.transform({**whole, "rng": np.random.default_rng((samples.seed, samples.epoch, 1, place))})
+        return owned
+    # A function of seed, epoch and position alone: the same for any number of workers, in any order.
+    rng = np.random.default_rng((samples.seed, samples.epoch, 1, int(position) % len(samples)))
+    result = samples.transform({**owned, "rng": rng})
     if not isinstance(result, dict):
         checks.invalid_kind("samples", "transform", "return a sample, which is a dictionary", type(result).__name__)
     return {name: value for name, value in result.items() if name != "rng"}

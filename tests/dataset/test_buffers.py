@@ -17,9 +17,9 @@ FLOAT = np.dtype(np.float32)
 def nothing_is_kept():
     """Begin and end without memory of other tests."""
     gc.collect()
-    buffer_pool.FREE.clear()
+    buffer_pool._FREE.clear()
     yield
-    buffer_pool.FREE.clear()
+    buffer_pool._FREE.clear()
 
 
 def address(array):
@@ -28,15 +28,15 @@ def address(array):
 
 
 def test_memory_is_used_again_for_the_same_size():
-    first = buffer_pool.empty(SHAPE, FLOAT)
+    first = buffer_pool.pooled_array(SHAPE, FLOAT)
     place = address(first)
     del first
-    assert len(buffer_pool.FREE) == 1
-    assert address(buffer_pool.empty((4, 64), FLOAT)) != place
-    larger = buffer_pool.empty((2, *SHAPE), FLOAT)
-    again = buffer_pool.empty((*SHAPE, 2), np.dtype(np.uint16))
+    assert len(buffer_pool._FREE) == 1
+    assert address(buffer_pool.pooled_array((4, 64), FLOAT)) != place
+    larger = buffer_pool.pooled_array((2, *SHAPE), FLOAT)
+    again = buffer_pool.pooled_array((*SHAPE, 2), np.dtype(np.uint16))
     assert (address(again), again.shape, again.dtype) == (place, (*SHAPE, 2), np.uint16)
-    assert len({address(array) for array in (again, larger, buffer_pool.empty(SHAPE, FLOAT))}) == 3
+    assert len({address(array) for array in (again, larger, buffer_pool.pooled_array(SHAPE, FLOAT))}) == 3
 
 
 def to_torch(array):
@@ -59,28 +59,28 @@ def to_jax(array):
     [lambda a: a[1:], lambda a: a.reshape(-1)[::2][3:], memoryview, lambda a: a.view(np.uint8).T, to_torch, to_jax],
 )
 def test_whatever_shares_the_memory_keeps_it(hold):
-    array = buffer_pool.empty(SHAPE, FLOAT)
+    array = buffer_pool.pooled_array(SHAPE, FLOAT)
     array[...] = 3
     place, gone = address(array), weakref.ref(array)
     held = hold(array)
     del array
     gc.collect()
-    assert len(buffer_pool.FREE) == 0
-    other = buffer_pool.empty(SHAPE, FLOAT)
+    assert len(buffer_pool._FREE) == 0
+    other = buffer_pool.pooled_array(SHAPE, FLOAT)
     other[...] = 5
     assert address(other) != place
     assert np.asarray(held).max() == (64 if np.asarray(held).dtype == np.uint8 else 3)
     del held
     gc.collect()
     assert gone() is None
-    assert address(buffer_pool.empty(SHAPE, FLOAT)) == place
+    assert address(buffer_pool.pooled_array(SHAPE, FLOAT)) == place
 
 
 def test_only_so_much_is_kept_and_objects_never():
-    arrays = [buffer_pool.empty(SHAPE, FLOAT) for _ in range(12)]
+    arrays = [buffer_pool.pooled_array(SHAPE, FLOAT) for _ in range(12)]
     arrays.clear()
-    assert len(buffer_pool.FREE) == buffer_pool.FREE.maxlen == 8
-    assert buffer_pool.empty(SHAPE, np.dtype(object)).dtype == object
+    assert len(buffer_pool._FREE) == buffer_pool._FREE.maxlen == 8
+    assert buffer_pool.pooled_array(SHAPE, np.dtype(object)).dtype == object
 
 
 def test_batches_that_are_held_stay_what_they_are():

@@ -25,7 +25,7 @@ import SimpleITK
 
 import mia_functional
 from mia_functional import dataset, images
-from mia_functional.dataset import checkpoints, creation, locking
+from mia_functional.dataset import checkpoints, locking
 from mia_functional.dataset._hdf5 import writer
 from mia_functional.dataset.records import Storage
 from mia_functional.geometry import Geometry
@@ -375,9 +375,11 @@ def test_damaged_and_stale_parts_are_made_again(tmp_path, victim, executor):
     load = interrupted(loaded, after=3)
     with pytest.raises(KeyboardInterrupt):
         dataset.create(path, people, load=load, executor=executor)
-    part = next(p for p in tmp_path.glob(".x.h5.parts/*.part") if checkpoints.read_part(p).subject == "0")
+    part = next(p for p in tmp_path.glob(".x.h5.parts/*.part") if checkpoints.read_checkpoint(p).subject == "0")
     spoiled, where = (
-        (part, 10) if victim == "part" else (part.with_name("arrays"), checkpoints.read_part(part).blocks[0].offset)
+        (part, 10)
+        if victim == "part"
+        else (part.with_name("arrays"), checkpoints.read_checkpoint(part).blocks[0].offset)
     )
     raw = bytearray(spoiled.read_bytes())
     raw[where] ^= 1
@@ -508,8 +510,8 @@ def test_subjects_of_different_ranks_are_refused(subjects, tmp_path):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda s: {**s, "shape": np.zeros(3)}, "categories under names that are none of .*; got shape"),
-        (lambda s: {**s, "files": ("a",), "names": ("b",), "index": 3}, "none of .*; got files, names, index"),
+        (lambda s: {**s, "shape": np.zeros(3)}, "categories under names other than .*; got shape"),
+        (lambda s: {**s, "files": ("a",), "names": ("b",), "index": 3}, "other than .*; got files, names, index"),
         (lambda s: {"subject": s["subject"], "geometry": None}, "leave at least one category; got none of A"),
     ],
 )
@@ -680,11 +682,11 @@ def test_a_drive_without_locks_is_written_to(subjects, tmp_path, monkeypatch):
 
 
 def test_a_run_that_ended_meanwhile_is_not_overwritten(tmp_path, monkeypatch):
-    def late(place, folder, locked=locking.locked):
+    def late(place, folder, locked=locking.hold_lock):
         place.write_bytes(b"what another run made")
         return locked(place, folder)
 
-    monkeypatch.setattr(creation, "locked", late)
+    monkeypatch.setattr(checkpoints, "hold_lock", late)
     with pytest.raises(FileExistsError, match=r"x\.h5 exists already"):
         dataset.create(tmp_path / "x.h5", FOUR)
     assert (tmp_path / "x.h5").read_bytes() == b"what another run made"

@@ -18,8 +18,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mia_functional import dataset, images
-from mia_functional.dataset import checkpoints, volume_cache
-from mia_functional.dataset._hdf5 import handles, validation
+from mia_functional.dataset import volume_cache
+from mia_functional.dataset._hdf5 import blocks, handles, validation
 from mia_functional.dataset.records import Storage
 from mia_functional.geometry import Geometry
 
@@ -148,12 +148,12 @@ def test_what_is_no_dataset_or_no_name_is_said(cohort, tmp_path):
     for subject in (["A"], None, 1.0):
         with pytest.raises(TypeError, match="`subject` must be an identifier or a position; got"):
             dataset.read(cohort, subject, "images")
-    with pytest.raises(ValueError, match="`out` must be left out for texts"):
+    with pytest.raises(ValueError, match="`out` must be none for texts"):
         dataset.read(cohort, "A", "gender", out=np.empty(1))
     with pytest.raises(ValueError, match="it is a folder"):
         dataset.open(tmp_path)
     os.mkfifo(tmp_path / "pipe.h5")
-    with pytest.raises(ValueError, match="it is no regular file"):
+    with pytest.raises(ValueError, match="it is not a regular file"):
         dataset.open(tmp_path / "pipe.h5")
     for options in ({"load": None}, {"load": 3}, {"load": Unhashable()}, {"cache_bytes": "a"}):
         with pytest.raises(TypeError, match=f"open: `{next(iter(options))}` must be a"):
@@ -162,7 +162,7 @@ def test_what_is_no_dataset_or_no_name_is_said(cohort, tmp_path):
 
 def requested(data):
     """Where the parts of a mapped array that were requested ahead ended, in rows of its planes."""
-    mapped = handles.VIEWS[(data.path, data.digest, 0, "images")]
+    mapped = handles.ARRAYS[(data.path, data.digest, 0, "images")]
     return [(end - mapped.start) / mapped.array.strides[1] for end in mapped.requested[1:]]
 
 
@@ -181,7 +181,7 @@ def test_only_the_pages_of_a_part_are_requested(large, monkeypatch):
         for _ in "12":
             np.testing.assert_array_equal(dataset.read(large, 0, "images", index=index), VOLUME[index])
         assert requested(large) == ends * 2
-    monkeypatch.setattr(handles, "REQUESTS_PER_PLANE", 1 / 8)
+    monkeypatch.setattr(handles, "_REQUESTS_PER_PLANE", 1 / 8)
     dataset.close(large)
     for number in range(40):
         np.testing.assert_array_equal(dataset.read(large, 0, "images", index=number), VOLUME[number])
@@ -221,7 +221,7 @@ def test_images_without_a_place_are_described(tmp_path):
     dataset.create(tmp_path / "x.h5", [someone], transform=lambda sample: {**sample, "images": volume})
     found = dataset.open(tmp_path / "x.h5")
     assert dataset.info(found).splitlines()[-1].split() == ["images", "4", "x", "5", "x", "6", "x", "1", "uint8", "?"]
-    with pytest.raises(ValueError, match="geometry: `dataset` must tell where its images lie; got Dataset"):
+    with pytest.raises(ValueError, match="geometry: `dataset` must say where its images lie; got Dataset"):
         dataset.geometry(found, "A")
 
 
@@ -232,9 +232,9 @@ def test_stored_arrays_may_be_of_any_size_and_compressed_ones_may_not(cohort, su
     dataset.create(tmp_path / "x.h5", subjects, storage=Storage(compression="gzip"))
     with pytest.raises(ValueError, match="declares 13440 bytes in chunks, and 1000 are the most"):
         dataset.read(dataset.open(tmp_path / "x.h5"), "A", "images")
-    monkeypatch.setattr(checkpoints, "MAX_BYTES", 1000)
+    monkeypatch.setattr(blocks, "MAX_BYTES", 1000)
     dataset.create(tmp_path / "y.h5", subjects)
-    with pytest.raises(ValueError, match="`storage` must be without compression where arrays have more than 1000"):
+    with pytest.raises(ValueError, match="`storage` must be without compression where arrays exceed 1000 bytes"):
         dataset.create(tmp_path / "z.h5", subjects, storage=Storage(compression="gzip"))
 
 
@@ -295,7 +295,7 @@ def test_only_so_many_files_stay_open(subjects, tmp_path, monkeypatch):
     for number in range(5):
         dataset.create(tmp_path / f"{number}.h5", subjects)
         found.append(dataset.open(tmp_path / f"{number}.h5"))
-    assert len(handles.HANDLES) == 3
+    assert len(handles._HANDLES) == 3
     assert len({total(one) for one in found}) == 1
 
 
@@ -437,7 +437,7 @@ def test_kept_volumes_never_stand_for_other_files(elsewhere, tmp_path):
     shutil.copy(copied / "B_T1.mha", elsewhere / "B_T1.mha")
     np.testing.assert_array_equal(dataset.read(found, "B", "images")[..., 0], before[..., 0] + 1)
     dataset.close(found)
-    assert not any(key[0] == found.path for key in volume_cache.CACHE)
+    assert not any(key[0] == found.path for key in volume_cache._VOLUMES)
 
 
 def tenfold_of(path):
@@ -487,7 +487,7 @@ from mia_functional.dataset._hdf5 import handles
 from mia_functional.images import itk_globals
 found = dataset.open(sys.argv[1])
 expected = dataset.read(found, "A", "images")
-with handles.LOCK, itk_globals._LOCK:
+with handles.FILES_LOCK, itk_globals._LOCK:
     child = os.fork()
     if child == 0:
         signal.alarm(30)
@@ -509,13 +509,13 @@ def test_the_last_volumes_are_kept(elsewhere):
         loaded.append(Path(path).name)
         return images.read(path)
 
-    volume_cache.CACHE.clear()
+    volume_cache._VOLUMES.clear()
     size = 10 * 12 * 14 * 2 * 4
     found = dataset.open(elsewhere / "meta.h5", load=load, cache_bytes=2 * size)
     for name in "AABABCCA":
         dataset.read(found, name, "images", index=(0,))
     assert [name[0] for name in loaded[::2]] == ["A", "B", "C", "A"]
-    assert sum(kept.nbytes for kept in volume_cache.CACHE.values()) <= 2 * size
+    assert sum(kept.nbytes for kept in volume_cache._VOLUMES.values()) <= 2 * size
 
 
 def test_whole_arrays_go_to_jax_without_a_copy(subjects, tmp_path):

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from mia_functional import assembly, dataset, extraction, indexing, selection
-from mia_functional.dataset import RandomIndexing, SampleField, buffer_pool
+from mia_functional.dataset import RandomIndexing, SampleField
 from mia_functional.geometry import Geometry
 
 PATCHES = partial(indexing.patches, patch_shape=(4, 4, 4))
@@ -129,8 +129,7 @@ def test_batches_are_samples_side_by_side(cohort):
     assert samples.__getitems__([]) == []
 
 
-def test_samples_that_lie_side_by_side_are_not_copied_and_changes_to_them_count(cohort, monkeypatch):
-    monkeypatch.setattr(buffer_pool, "LARGE", 1)
+def test_samples_that_lie_side_by_side_are_not_copied_and_changes_to_them_count(cohort):
     samples = dataset.samples(cohort, indexing=PATCHES, extract=["images", "labels", "numerical"])
     parts = samples.__getitems__([3, 0, 40])
     batch = dataset.collate(parts)
@@ -313,7 +312,7 @@ def test_wishes_that_cannot_be_met(cohort):
         ({"extract": ["nothing"]}, "`category` must be one of images, labels, numerical, gender; got 'nothing'"),
         ({"extract": [wish(entries="T9")]}, "`entries` must be of T1, T2; got T9"),
         ({"extract": ["images", wish(margin=1)]}, "a `name` of its own for each part; got images, i"),
-        ({"extract": [wish(name="index")]}, "a `name` that is none of subject, index, .*; got index"),
+        ({"extract": [wish(name="index")]}, "a `name` other than subject, index, .*; got index"),
         ({"extract": [wish(margin=-1)]}, "`margin` must be at least 0 on every axis"),
         ({"extract": [wish(margin=(1, 1))]}, "`margin` must be a number or have 3 entries"),
         ({"subjects": ["Z"]}, "`subject` must be one of A, B, C; got 'Z'"),
@@ -325,7 +324,7 @@ def test_wishes_that_cannot_be_met(cohort):
         ({"indexing": lambda _: [(..., 0)]}, "`indexing` must give tuples of at most 3 integers and slices"),
         ({"indexing": lambda _: [(0, 0, 0, 0)]}, "`indexing` must give tuples of at most 3 integers and slices"),
     ):
-        with pytest.raises(ValueError, match=f"samples: .*{message}|read: .*{message}"):
+        with pytest.raises(ValueError, match=f"samples: .*{message}"):
             dataset.samples(cohort, **{"indexing": PATCHES, "extract": ["images"], **change})
     for change, message in (
         ({"extract": "images"}, "`extract` must be a sequence of categories or `SampleField`; got 'images'"),

@@ -1,7 +1,8 @@
-"""Where arrays will lie in a dataset, known as soon as the shapes of all subjects before are.
+"""Reserve HDF5 offsets in subject order.
 
-HDF5 decides on the places, and only what came before matters. Subjects that are made in this process ask for theirs one
-after the other, in their order, and write their arrays there: into the common file that will become the dataset.
+HDF5 decides where an array lies, and what came before is all that matters to it. Workers of this process reserve the
+offsets of their arrays one after the other, in the order of the subjects, as soon as they know the shapes; then each
+writes its arrays to where they belong in the common file, which will become the dataset. Nothing is copied later.
 """
 
 import tempfile
@@ -10,61 +11,60 @@ from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
+
+import h5py
 
 from mia_functional._core import atomic_files
-from mia_functional.dataset._hdf5.writer import make_room, new_file, raise_first
-from mia_functional.dataset.checkpoints import ARRAYS, Block, Part
+from mia_functional.dataset._hdf5.blocks import Block, StoredSubject
+from mia_functional.dataset._hdf5.writer import allocate, new_file, raise_first
+from mia_functional.dataset.checkpoints import COMMON_FILE
 
 
-class Plan(NamedTuple):
-    """A dataset without arrays in a folder, the failures of its disk, and a future per subject: done at its turn."""
+class Allocation(NamedTuple):
+    """A dataset without arrays, the failures of its disk, and per subject a future that is done at its turn."""
 
     folder: Path
-    file: Any
+    file: h5py.File
     failures: list[OSError]
     turns: list[Future[None]]
 
 
 @contextmanager
-def planned(folder: Path, count: int) -> Iterator[Plan]:
-    """Open a plan for a number of subjects, and the common file in a folder."""
-    (folder / ARRAYS).touch()
+def open_allocation(folder: Path, count: int) -> Iterator[Allocation]:
+    """Open the allocation of a number of subjects, and create the common file in the folder of the checkpoints."""
+    (folder / COMMON_FILE).touch()
     failures: list[OSError] = []
     turns: list[Future[None]] = [Future() for _ in range(count + 1)]
     turns[0].set_result(None)
     with tempfile.TemporaryFile(dir=folder, buffering=0) as stream, new_file(stream, failures) as file:
-        plan = Plan(folder, file, failures, turns)
-        yield plan
-    raise_failure(plan)
+        allocation = Allocation(folder, file, failures, turns)
+        yield allocation
+    with atomic_files.naming_failures("create", folder):
+        raise_first(failures)
 
 
-def reserve(plan: Plan, number: int, blocks: Sequence[Block]) -> dict[str, int]:
-    """Wait until all subjects before have their places; return those of a subject's arrays, by category.
+def reserve(allocation: Allocation, number: int, blocks: Sequence[Block]) -> dict[str, int]:
+    """Wait until all earlier subjects have their offsets; return those of a subject's arrays, by category.
 
     Raises:
-        Exception: What made a subject before fail.
+        Exception: What made an earlier subject fail.
     """
-    plan.turns[number].result()
-    places = make_room(plan.file, number, len(plan.turns) - 1, blocks)
-    raise_failure(plan)
-    plan.turns[number + 1].set_result(None)
-    return places
+    allocation.turns[number].result()
+    offsets = allocate(allocation.file, number, len(allocation.turns) - 1, blocks)
+    with atomic_files.naming_failures("create", allocation.folder):
+        raise_first(allocation.failures)
+    allocation.turns[number + 1].set_result(None)
+    return offsets
 
 
-def raise_failure(plan: Plan) -> None:
-    """Raise what went wrong first with the disk, if anything did."""
-    with atomic_files.naming_failures("create", plan.folder):
-        raise_first(plan.failures)
+def propagate_failure(allocation: Allocation, number: int, error: BaseException) -> None:
+    """Propagate the failure of a subject to the later ones, which would wait for its shapes for ever."""
+    if not allocation.turns[number + 1].done():
+        allocation.turns[number + 1].set_exception(error)
 
 
-def give_up(plan: Plan, number: int, error: BaseException) -> None:
-    """Let all subjects behind one that failed fail too, if they wait for its shapes."""
-    if not plan.turns[number + 1].done():
-        plan.turns[number + 1].set_exception(error)
-
-
-def moved(part: Part, places: dict[str, int]) -> Part:
-    """Return a part whose arrays lie at their places in the common file."""
-    blocks = tuple(replace(block, offset=places.get(block.category, 0)) for block in part.blocks)
-    return replace(part, blocks=blocks, placed=True)
+def at_offsets(header: StoredSubject, offsets: dict[str, int]) -> StoredSubject:
+    """Return a header whose arrays lie at their offsets in the common file."""
+    blocks = tuple(replace(block, offset=offsets.get(block.category, 0)) for block in header.blocks)
+    return replace(header, blocks=blocks, placed=True)

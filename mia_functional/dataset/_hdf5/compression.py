@@ -1,67 +1,57 @@
-"""Arrays to the bytes that are stored: as they are, or in compressed chunks with checksums."""
+"""Compression of arrays into chunks with checksums, by the filters of HDF5."""
 
 import threading
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import h5py
 
 from mia_functional._core import optional
-from mia_functional.typing import Shape
-
-CHUNK = 64
-"""Most voxels of a chunk along an axis."""
-
+from mia_functional.typing import HostArray, Shape
 
 BLOSC = 32001
-"""HDF5's number for Blosc."""
+"""Number of the Blosc filter in the registry of the HDF Group."""
 
+_CHUNK_VOXELS = 64
+"""Most voxels of a chunk along an axis: a MiB of float32 per channel."""
 
-LEVEL = 4
-"""Level of gzip: beyond it, files get hardly smaller."""
+_GZIP_LEVEL = 4
+"""Beyond it files get hardly smaller, and take much longer to write."""
 
 
 class Chunk(NamedTuple):
-    """A piece of an array: where it begins, how many bytes it takes when stored, and which filters it did without."""
+    """A piece of an array: where it begins, the bytes it takes when stored, and the mask of filters it skipped."""
 
     start: Shape
     nbytes: int
     mask: int
 
 
-def chunk_shape(shape: Shape) -> Shape:
-    """Return the shape of the chunks of an array: cubes with all channels.
-
-    Example:
-        >>> chunk_shape((181, 217, 30, 2))
-        (64, 64, 30, 2)
-    """
-    return (*(min(size, CHUNK) for size in shape[:-1]), shape[-1])
-
-
-def encoded(array: Any, compression: str) -> tuple[tuple[Chunk, ...], bytes]:
-    """Return an array in compressed chunks: where each belongs, and their bytes side by side."""
-    with h5py.File(f"encoded {threading.get_ident()}", "w", driver="core", backing_store=False) as file:
-        kind = h5py.h5t.py_create(array.dtype)
-        space = h5py.h5s.create_simple(array.shape)
-        found = h5py.h5d.create(file.id, b"array", kind, space, chunked(array.shape, compression))
-        found.write(h5py.h5s.ALL, h5py.h5s.ALL, array)
+def compress(array: HostArray, compression: str) -> tuple[tuple[Chunk, ...], bytes]:
+    """Return the compressed chunks of an array, and their bytes one after the other."""
+    # HDF5's filters cannot be called alone: it compresses into a file in memory, whose chunks are taken as they are.
+    # The name must differ between threads: two open files of one name would be the same file to HDF5.
+    with h5py.File(f"compressed {threading.get_ident()}", "w", driver="core", backing_store=False) as file:
+        kind, space = h5py.h5t.py_create(array.dtype), h5py.h5s.create_simple(array.shape)
+        stored = h5py.h5d.create(file.id, b"array", kind, space, chunked_creation(array.shape, compression))
+        stored.write(h5py.h5s.ALL, h5py.h5s.ALL, array)
         file.flush()
-        starts = [tuple(found.get_chunk_info(k).chunk_offset) for k in range(found.get_num_chunks())]
-        pieces = [found.read_direct_chunk(start) for start in starts]
+        starts = [tuple(stored.get_chunk_info(k).chunk_offset) for k in range(stored.get_num_chunks())]
+        pieces = [stored.read_direct_chunk(start) for start in starts]
     chunks = tuple(Chunk(start, len(raw), mask) for start, (mask, raw) in zip(starts, pieces, strict=True))
     return chunks, b"".join(raw for _, raw in pieces)
 
 
-def chunked(shape: Shape, compression: str) -> Any:
-    """Return how HDF5 is to store an array in chunks: compressed, and with a checksum of each."""
+def chunked_creation(shape: Shape, compression: str) -> h5py.h5p.PropDCID:
+    """Return the creation properties of a chunked HDF5 dataset: compressed, with a checksum of each chunk."""
     creation = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
-    creation.set_obj_track_times(False)
-    creation.set_chunk(chunk_shape(shape))
+    creation.set_obj_track_times(False)  # the file must depend on its content alone
+    creation.set_chunk((*(min(size, _CHUNK_VOXELS) for size in shape[:-1]), shape[-1]))
     if compression == "blosc":
         optional.require("hdf5plugin")
+        # level 5, shuffled bytes, LZ4; the first four values are filled in by the filter itself
         creation.set_filter(BLOSC, h5py.h5z.FLAG_OPTIONAL, (0, 0, 0, 0, 5, 1, 1))
     else:
         creation.set_shuffle()
-        creation.set_deflate(LEVEL)
+        creation.set_deflate(_GZIP_LEVEL)
     creation.set_fletcher32()
     return creation

@@ -1,6 +1,17 @@
-"""Open dataset files of this process: one handle and one read-only memory map per file, opened when first needed.
+"""Open dataset files: one HDF5 handle and one read-only memory map per file, opened when first needed.
 
-Nothing here travels: records hold paths, and a process that was forked or spawned opens its own handles.
+Hidden state, all of it private to this process:
+
+* `_HANDLES`: the open files by path. Opened by `open_handle`, closed by `release`, by a change of the file on the disk,
+  or as the oldest of more than `OPEN_FILES`. HDF5 is not safe to call from several threads while files are closed:
+  whoever uses a handle holds `FILES_LOCK`.
+* `ARRAYS`: what was found in these files; emptied per file by `release`. Looked up without a lock (a dictionary is
+  atomic), as a mapped array stays valid when its file is closed: it holds the memory map, and the map the pages.
+* Fork: the child gets a new lock, since another thread of the parent may hold the old one, and opens its own files: the
+  file position of an inherited descriptor is shared with the parent. The inherited handles must not be closed either,
+  which would change the parent's lock on the file; they are kept in `_INHERITED` so that they are not collected.
+
+Nothing here travels: records hold paths, and a process that was spawned begins empty.
 """
 
 import mmap
@@ -8,124 +19,133 @@ import os
 import threading
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple, TypeAlias
+from types import EllipsisType
+from typing import NamedTuple, TypeAlias
 
 import h5py
 import numpy as np
 from numpy.lib.array_utils import byte_bounds
 
 from mia_functional.dataset._hdf5 import validation
-from mia_functional.dataset._hdf5.metadata import DATA, GROUPS, SUBJECTS, digest_of_tables, number_name
-from mia_functional.dataset.checkpoints import KINDS
+from mia_functional.dataset._hdf5.layout import STORABLE_KINDS, SUBJECTS, TABLE_GROUPS, Tables, data_path
+from mia_functional.dataset._hdf5.metadata import digest_of_tables
+from mia_functional.typing import HostArray
 
 OPEN_FILES = 16
 """Most files that are kept open; the one that was opened first is closed first."""
 
+_REQUESTS_PER_PLANE = 16
+"""Requests to read ahead, per plane of an array, after which all of it counts as being in the page cache."""
 
-Stamp: TypeAlias = tuple[int, int, int]
-"""What tells a file from one that took its place: number, size and time of the last change."""
+_AHEAD_BYTES = 1 << 21
+"""Bytes that are requested beyond a part which begins where the last one ended: about eight planes."""
+
+FileStamp: TypeAlias = tuple[int, int, int]
+"""What tells a file from one that took its place: inode, size and time of the last change."""
 
 
 class Handle(NamedTuple):
-    """An open file: its tables, and the map of its bytes."""
+    """An open file: its tables and their digest, and the map of its bytes."""
 
-    file: Any
-    stamp: Stamp
-    tables: dict[str, Any]
+    file: h5py.File
+    stamp: FileStamp
+    tables: Tables
     digest: str
-    memory: Any
+    memory: mmap.mmap
 
 
-HANDLES: dict[str, Handle] = {}
-"""By path."""
-
-
-REQUESTS_PER_PLANE = 16
-"""Requests to read ahead per plane of an array, after which all of it counts as being in the page cache."""
-
-
-AHEAD_BYTES = 1 << 21
-"""Bytes that are requested beyond a part that begins where the last one ended: about eight planes."""
-
-
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class MappedArray:
-    """An array in a memory map."""
+    """An array in a memory map.
 
-    array: Any
-    memory: Any
+    Args:
+        array: The read-only array.
+        memory: The map of the file.
+        start: Where the array begins in the file.
+        requested: Where each part that was requested ahead ended; no more is requested after `most` parts.
+        most: That number; 0 where the system cannot read ahead.
+    """
+
+    array: HostArray
+    memory: mmap.mmap
     start: int
     requested: list[int]
     most: int
 
 
-VIEWS: dict[tuple[str, str, str | int, str], Any] = {}
-"""Arrays by path, digest, subject and category."""
+ArrayIndex: TypeAlias = "int | slice | EllipsisType | tuple[int | slice | EllipsisType, ...]"
+"""What picks a part of an array, as in NumPy."""
+
+StoredArray: TypeAlias = MappedArray | h5py.Dataset | tuple[str, ...]
+"""An array of a subject: mapped, or read by HDF5 where it cannot be mapped; or texts."""
+
+_HANDLES: dict[str, Handle] = {}
+
+ARRAYS: dict[tuple[str, str, str | int, str], StoredArray] = {}
+"""Arrays by path and digest of the file, subject and category."""
+
+_INHERITED: list[Handle] = []
+
+FILES_LOCK = threading.RLock()
 
 
-ABANDONED: list[Handle] = []
-"""Handles of the process that this one was forked from: they must be neither used nor closed."""
-
-
-LOCK = threading.RLock()
-
-
-def opened(path: str) -> Handle:
+def open_handle(path: str) -> Handle:
     """Return the handle of a file; a new one if the file is another than before.
 
     Raises:
         FileNotFoundError: There is no such file.
-        ValueError: The file is no dataset, damaged or hostile.
+        ValueError: The file is not a dataset, damaged or hostile.
     """
-    with LOCK:
-        handle = HANDLES.get(path)
-        if handle is not None and handle.stamp == stamp_of(path):
+    with FILES_LOCK:
+        handle = _HANDLES.get(path)
+        if handle is not None and handle.stamp == file_stamp(path):
             return handle
         release(path)
-        while len(HANDLES) >= OPEN_FILES:
-            release(next(iter(HANDLES)))
-        HANDLES[path] = fresh(path)
-        return HANDLES[path]
+        while len(_HANDLES) >= OPEN_FILES:
+            release(next(iter(_HANDLES)))
+        _HANDLES[path] = _new_handle(path)
+        return _HANDLES[path]
 
 
-def expected(path: str, digest: str) -> Handle:
-    """Return the handle of a file that was described before; refuse another file that took its place."""
-    handle = HANDLES.get(path) or opened(path)
+def expected_handle(path: str, digest: str) -> Handle:
+    """Return the handle of a file that was described before; raise if another file took its place."""
+    handle = _HANDLES.get(path) or open_handle(path)
     if handle.digest != digest:
-        validation.refuse(path, "it is another file than the one that was opened; open it again")
+        validation.malformed(path, "it is another file than the one that was opened; open it again")
     return handle
 
 
-def stamp_of(path: str) -> Stamp:
+def file_stamp(path: str) -> FileStamp:
     """Return what tells a file from another."""
     state = os.stat(path)
     return state.st_ino, state.st_size, state.st_mtime_ns
 
 
-def fresh(path: str) -> Handle:
+def _new_handle(path: str) -> Handle:
     """Open a file, read its tables and map it."""
-    stamp = stamp_of(path)
-    file = opened_by_hdf5(path)
+    stamp = file_stamp(path)  # before anything is read: a change meanwhile then leads to another handle
+    file = _open_by_hdf5(path)
     try:
         with Path(path).open("rb") as stream:
             memory = mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)
-        tables = tables_in(file, memory)
+        tables = _read_tables(file, memory)
         digest = digest_of_tables(tables)
-        if validation.attribute(file, "digest") not in (None, digest):
-            validation.refuse(path, "its tables are damaged")
+        # Files of pymia have no digest.
+        if validation.text_attribute(file, "digest") not in (None, digest):
+            validation.malformed(path, "its tables are damaged")
     except (OSError, KeyError, RuntimeError) as error:
         file.close()
-        validation.refuse(path, f"its tables cannot be read ({error})")
+        validation.malformed(path, f"its tables cannot be read ({error})")
     except BaseException:
         file.close()
         raise
     return Handle(file, stamp, tables, digest, memory)
 
 
-def opened_by_hdf5(path: str) -> Any:
-    """Let HDF5 open a file: with its usual locks, and without where there are none (on network drives)."""
+def _open_by_hdf5(path: str) -> h5py.File:
+    """Open a file by HDF5: with its usual locks, or without where the drive (a network drive) has none."""
     if not os.path.isfile(path):
-        validation.refuse(path, "it is a folder" if os.path.isdir(path) else "it is no regular file")
+        validation.malformed(path, "it is a folder" if os.path.isdir(path) else "it is not a regular file")
     try:
         try:
             return h5py.File(path, "r")
@@ -134,56 +154,59 @@ def opened_by_hdf5(path: str) -> Any:
                 raise
             return h5py.File(path, "r", locking=False)
     except OSError as error:
-        validation.refuse(path, f"HDF5 cannot open it ({str(error).splitlines()[0]})")
+        validation.malformed(path, f"HDF5 cannot open it ({str(error).splitlines()[0]})")
 
 
-def tables_in(file: Any, memory: Any) -> dict[str, Any]:
-    """Return the tables of a file by location."""
+def _read_tables(file: h5py.File, memory: mmap.mmap) -> Tables:
+    """Return the tables of a file by their path."""
     if "meta" not in file:
-        validation.refuse(file.filename, "it has no group `meta`")
+        validation.malformed(file.filename, "it has no group `meta`")
     meta = validation.group_at(file, "meta")
     if "subjects" not in meta:
-        validation.refuse(file.filename, "it has no `meta/subjects`")
-    tables = {
-        f"meta/{name}": validation.table(meta, name, memory) for name in ("subjects", "categories") if name in meta
-    }
-    for name in GROUPS:
+        validation.malformed(file.filename, "it has no `meta/subjects`")
+    names = [name for name in ("subjects", "categories") if name in meta]
+    tables = {f"meta/{name}": validation.read_table(meta, name, memory) for name in names}
+    for name in TABLE_GROUPS:
         if name in meta:
             group = validation.group_at(meta, name)
-            tables |= {f"meta/{name}/{key}": validation.table(group, key, memory) for key in group}
+            tables |= {f"meta/{name}/{key}": validation.read_table(group, key, memory) for key in group}
     return tables
 
 
 def release(path: str) -> None:
     """Close a file, if it is open; arrays that were read from it stay valid."""
-    with LOCK:
-        handle = HANDLES.pop(path, None)
-        for key in [key for key in VIEWS if key[0] == path]:
-            del VIEWS[key]
+    with FILES_LOCK:
+        handle = _HANDLES.pop(path, None)
+        for key in [key for key in ARRAYS if key[0] == path]:
+            del ARRAYS[key]
         if handle is not None:
             handle.file.close()
 
 
-def array_at(handle: Handle, number: int, category: str) -> Any:
-    """Return a subject's array: memory where it can be mapped, an HDF5 dataset where not, or a tuple of texts."""
-    with LOCK:
-        _, group, name = DATA.format(category, number_name(number, len(handle.tables[SUBJECTS]))).split("/")
-        found = validation.dataset_at(validation.group_at(validation.group_at(handle.file, "data"), group), name)
-        if h5py.check_string_dtype(found.dtype) is not None:
-            return tuple(validation.texts_of(found, handle.memory).ravel().tolist())
-        if not mappable(found):
-            return found
-        start = found.id.get_offset()
-        array = np.ndarray(found.shape, found.dtype, handle.memory, start)
-        most = REQUESTS_PER_PLANE * len(array) if array.ndim > 2 and hasattr(handle.memory, "madvise") else 0
-        return MappedArray(array, handle.memory, start, [0], most)
+def array_at(handle: Handle, number: int, category: str) -> StoredArray:
+    """Return a subject's array: mapped where its bytes lie in the file as they do in memory."""
+    with FILES_LOCK:
+        _, group, name = data_path(category, number, len(handle.tables[SUBJECTS])).split("/")
+        stored = validation.dataset_at(validation.group_at(validation.group_at(handle.file, "data"), group), name)
+        if h5py.check_string_dtype(stored.dtype) is not None:
+            return tuple(validation.read_texts(stored, handle.memory).ravel().tolist())
+        contiguous = stored.id.get_create_plist().get_layout() == h5py.h5d.CONTIGUOUS
+        # Enumerations, such as booleans of h5py, are integers with metadata.
+        if not contiguous or stored.size == 0 or stored.dtype.kind not in STORABLE_KINDS or stored.dtype.metadata:
+            return stored
+        start, memory = stored.id.get_offset(), handle.memory
+        array: HostArray = np.ndarray(stored.shape, stored.dtype, memory, start)
+        most = _REQUESTS_PER_PLANE * len(array) if array.ndim > 2 and hasattr(memory, "madvise") else 0
+        return MappedArray(array=array, memory=memory, start=start, requested=[0], most=most)
 
 
-def read_ahead(mapped: MappedArray, part: Any) -> Any:
-    """Return a part of a mapped array, after asking the system for its pages.
+def read_mapped(mapped: MappedArray, index: ArrayIndex) -> HostArray:
+    """Return a part of a mapped array as a view, after asking the system to read its pages.
 
-    Cold pages come in one fault at a time otherwise.
+    Pages that are not in the page cache come in one fault at a time otherwise: a slice across all planes of a cold
+    volume took 90 ms, and 4 ms if requested. Requests cost time where nothing is cold, so that they end after a number.
     """
+    part: HostArray = mapped.array[index]
     if len(mapped.requested) > mapped.most or not isinstance(part, np.ndarray) or part.size == 0:
         return part
     rows = part[np.newaxis] if part.flags.c_contiguous else part
@@ -192,27 +215,21 @@ def read_ahead(mapped: MappedArray, part: Any) -> Any:
     for number in range(len(rows)):
         start = first + number * rows.strides[0]
         stop = start + high - low
-        ahead = AHEAD_BYTES if start == mapped.requested[-1] else 0
+        ahead = _AHEAD_BYTES if start == mapped.requested[-1] else 0
         page = start - start % mmap.PAGESIZE
         mapped.memory.madvise(mmap.MADV_WILLNEED, page, stop + ahead - page)
         mapped.requested.append(stop)
     return part
 
 
-def mappable(found: Any) -> bool:
-    """Tell whether the bytes of an HDF5 dataset lie in the file as they do in memory."""
-    contiguous = found.id.get_create_plist().get_layout() == h5py.h5d.CONTIGUOUS
-    return contiguous and found.size > 0 and found.dtype.kind in KINDS and found.dtype.metadata is None
-
-
-def abandon() -> None:
+def _after_fork() -> None:
     """Forget the handles of the parent in a process that was forked, without closing them."""
-    global LOCK
-    LOCK = threading.RLock()
-    ABANDONED.extend(HANDLES.values())
-    HANDLES.clear()
-    VIEWS.clear()
+    global FILES_LOCK
+    FILES_LOCK = threading.RLock()
+    _INHERITED.extend(_HANDLES.values())
+    _HANDLES.clear()
+    ARRAYS.clear()
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=abandon)
+    os.register_at_fork(after_in_child=_after_fork)

@@ -1,137 +1,138 @@
-"""What is allowed in a dataset file. A file may come from anywhere, and HDF5 can be made to read any other file.
+"""Validation of untrusted HDF5 files.
 
-Every step of a path is looked at before it is taken: hard links only, no data in other files, numbers and texts only,
-filters that do not run foreign code, and no more bytes than there can be.
+A file may come from anywhere, and HDF5 can be made to read any other file of the user. Every step of a path is checked
+before it is taken: hard links only, no data in other files, numbers and texts only, filters that run no foreign code,
+and no more bytes than can be true.
 """
 
 import math
+import mmap
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import NoReturn
 
 import h5py
 import numpy as np
 
 from mia_functional._core import checks, optional
-from mia_functional.dataset._hdf5 import vlen_strings
 from mia_functional.dataset._hdf5.compression import BLOSC
-from mia_functional.dataset.checkpoints import KINDS
+from mia_functional.dataset._hdf5.layout import STORABLE_KINDS
+from mia_functional.dataset._hdf5.vlen_strings import parse_texts
 from mia_functional.images.files import MAX_BYTES
+from mia_functional.typing import HostArray
 
-FILTERS = {1: "gzip", 2: "shuffle", 3: "fletcher32", 32000: "lzf", BLOSC: "blosc"}
-"""Filters that HDF5 and h5py have built in, and the one of an extra."""
+_FILTERS = {1: "gzip", 2: "shuffle", 3: "fletcher32", 32000: "lzf", BLOSC: "blosc"}
+"""Filters that HDF5 and h5py have built in, and the one of an extra. HDF5 would load others as plugins."""
 
-
-TABLE_BYTES = 1 << 28
+_TABLE_BYTES = 1 << 28
 """Most bytes of one table in `meta`."""
 
+_CHUNK_BYTES = 1 << 28
+"""Most bytes of one chunk, which is decompressed as a whole."""
 
-CHUNK_BYTES = 1 << 28
-"""Most bytes of one chunk."""
-
-
-EXPANSION = 1100
+_EXPANSION = 1100
 """Most bytes that come out of one compressed byte; gzip reaches 1032."""
 
 
-def refuse(path: str | Path, reason: str) -> NoReturn:
-    """Raise the error of a file that is damaged, hostile or no dataset."""
+def malformed(path: str | Path, reason: str) -> NoReturn:
+    """Raise the error of a file that is damaged, hostile or not a dataset."""
     checks.invalid_value("open", "path", "name a complete, well-formed dataset", f"{path}: {reason}")
 
 
-def child(group: Any, name: str) -> Any:
-    """Return what is in a group under a name; refuse links that lead elsewhere."""
+def _child(group: h5py.Group, name: str) -> h5py.Group | h5py.Dataset:
+    """Return what a group holds under a name; raise if it is a link that leads elsewhere."""
     try:
-        kind = group.get(name, getlink=True)
-        if isinstance(kind, h5py.HardLink):
+        link = group.get(name, getlink=True)
+        if isinstance(link, h5py.HardLink):
             return group[name]
     except (KeyError, OSError, RuntimeError) as error:
-        refuse(group.file.filename, f"{group.name}/{name} is damaged ({error})")
-    found = "is missing" if kind is None else f"is {type(kind).__name__} and no part of the file"
-    refuse(group.file.filename, f"{group.name}/{name} {found}")
+        malformed(group.file.filename, f"{group.name}/{name} is damaged ({error})")
+    reason = "is missing" if link is None else f"is {type(link).__name__} and not part of the file"
+    malformed(group.file.filename, f"{group.name}/{name} {reason}")
 
 
-def group_at(group: Any, name: str) -> Any:
+def group_at(group: h5py.Group, name: str) -> h5py.Group:
     """Return a group in a group."""
-    found = child(group, name)
-    if not isinstance(found, h5py.Group):
-        refuse(group.file.filename, f"{group.name}/{name} is no group")
-    return found
+    child = _child(group, name)
+    if not isinstance(child, h5py.Group):
+        malformed(group.file.filename, f"{group.name}/{name} is not a group")
+    return child
 
 
-def dataset_at(group: Any, name: str, *, max_bytes: float = math.inf) -> Any:
-    """Return an HDF5 dataset in a group whose data can be read without a risk."""
-    found = child(group, name)
-    if not isinstance(found, h5py.Dataset):
-        refuse(group.file.filename, f"{group.name}/{name} is no array")
-    reason = fault(found, max_bytes)
-    if reason:
-        refuse(group.file.filename, f"{group.name}/{name} {reason}")
-    return found
+def dataset_at(group: h5py.Group, name: str, *, max_bytes: float = math.inf) -> h5py.Dataset:
+    """Return an HDF5 dataset in a group, whose data can be read without a risk."""
+    child = _child(group, name)
+    if not isinstance(child, h5py.Dataset):
+        malformed(group.file.filename, f"{group.name}/{name} is not an array")
+    fault = _storage_fault(child, max_bytes)
+    if fault:
+        malformed(group.file.filename, f"{group.name}/{name} {fault}")
+    return child
 
 
-def fault(found: Any, max_bytes: float) -> str | None:
-    """Return why an HDF5 dataset must not be read, or none."""
-    creation = found.id.get_create_plist()
-    layout = creation.get_layout()
-    kind = found.dtype
-    text = h5py.check_string_dtype(kind) is not None
+def _storage_fault(stored: h5py.Dataset, max_bytes: float) -> str | None:
+    """Return why an HDF5 dataset must not be read, if so."""
+    creation = stored.id.get_create_plist()
+    layout, dtype = creation.get_layout(), stored.dtype
+    text = h5py.check_string_dtype(dtype) is not None
     if layout not in (h5py.h5d.CONTIGUOUS, h5py.h5d.CHUNKED, h5py.h5d.COMPACT) or creation.get_external_count():
         return "has its data in other files"
-    if found.shape is None or not (text or (kind.kind in KINDS and kind.itemsize <= 8)):
-        return f"holds {kind} and no numbers or texts"
-    nbytes = math.prod(found.shape) * kind.itemsize
+    if stored.shape is None or not (text or (dtype.kind in STORABLE_KINDS and dtype.itemsize <= 8)):
+        return f"holds {dtype} instead of numbers or texts"
+    nbytes = math.prod(stored.shape) * dtype.itemsize
     if nbytes > max_bytes:
         return f"declares {nbytes} bytes, and {max_bytes} are the most"
     if layout == h5py.h5d.CHUNKED:
-        return chunk_fault(found, creation, nbytes)
+        return _chunk_fault(stored, creation, nbytes)
     if nbytes and layout == h5py.h5d.CONTIGUOUS:
-        offset = found.id.get_offset()
-        if offset is None or offset + nbytes > Path(found.file.filename).stat().st_size:
-            return "is not there completely"
+        offset = stored.id.get_offset()
+        if offset is None or offset + nbytes > Path(stored.file.filename).stat().st_size:
+            return "is incomplete"
     return None
 
 
-def chunk_fault(found: Any, creation: Any, nbytes: int) -> str | None:
-    """Return why a chunked dataset must not be read, or none."""
+def _chunk_fault(stored: h5py.Dataset, creation: h5py.h5p.PropDCID, nbytes: int) -> str | None:
+    """Return why a chunked dataset must not be read, if so."""
     codes = [creation.get_filter(number)[0] for number in range(creation.get_nfilters())]
-    unknown = sorted(set(codes) - FILTERS.keys())
+    unknown = sorted(set(codes) - _FILTERS.keys())
     if unknown:
-        return f"needs the filters {unknown}; {', '.join(FILTERS.values())} are known"
+        return f"needs the filters {unknown}; {', '.join(_FILTERS.values())} are known"
     if BLOSC in codes:
         optional.require("hdf5plugin")
     if nbytes > MAX_BYTES:
         return f"declares {nbytes} bytes in chunks, and {MAX_BYTES} are the most"
-    if math.prod(found.chunks) * found.dtype.itemsize > CHUNK_BYTES:
-        return f"has chunks of {found.chunks}"
-    if nbytes > EXPANSION * found.id.get_storage_size():
-        return f"declares {nbytes} bytes and stores {found.id.get_storage_size()}"
+    if math.prod(stored.chunks) * stored.dtype.itemsize > _CHUNK_BYTES:
+        return f"has chunks of {stored.chunks}"
+    if nbytes > _EXPANSION * stored.id.get_storage_size():
+        return f"declares {nbytes} bytes and stores {stored.id.get_storage_size()}"
     return None
 
 
-def attribute(file: Any, name: str) -> str | None:
-    """Return a text that is attached to the file, or none where there is none."""
+def text_attribute(file: h5py.File, name: str) -> str | None:
+    """Return a text that is attached to the file, if it is there."""
     if name not in file.attrs:
         return None
-    found = file.attrs.get_id(name)
-    if found.shape != () or found.dtype.kind != "S":
-        refuse(file.filename, f"its attribute {name} is no text of fixed length")
+    # Attributes of variable length would be read from a heap, which HDF5 itself must not do (see `vlen_strings`).
+    attribute = file.attrs.get_id(name)
+    if attribute.shape != () or attribute.dtype.kind != "S":
+        malformed(file.filename, f"its attribute {name} is not a text of fixed length")
     return str(file.attrs[name].decode(errors="replace"))
 
 
-def table(group: Any, name: str, memory: Any) -> Any:
+def read_table(group: h5py.Group, name: str, memory: mmap.mmap) -> HostArray:
     """Return a small array: numbers, or an object array of str; `memory` holds the bytes of the file."""
-    found = dataset_at(group, name, max_bytes=TABLE_BYTES)
-    return found[()] if h5py.check_string_dtype(found.dtype) is None else texts_of(found, memory)
+    stored = dataset_at(group, name, max_bytes=_TABLE_BYTES)
+    table: HostArray = stored[()] if h5py.check_string_dtype(stored.dtype) is None else read_texts(stored, memory)
+    return table
 
 
-def texts_of(found: Any, memory: Any) -> Any:
+def read_texts(stored: h5py.Dataset, memory: mmap.mmap) -> HostArray:
     """Return an HDF5 dataset of texts as an object array of str."""
     try:
-        if h5py.check_string_dtype(found.dtype).length is not None:
-            return np.asarray(found.asstr()[()], dtype=object)
-        if found.id.get_create_plist().get_layout() != h5py.h5d.CONTIGUOUS:
+        if h5py.check_string_dtype(stored.dtype).length is not None:
+            return np.asarray(stored.asstr()[()], dtype=object)
+        if stored.id.get_create_plist().get_layout() != h5py.h5d.CONTIGUOUS:
             raise ValueError("texts in chunks are not read")
-        values = vlen_strings.texts(memory, found.id.get_offset(), found.size, found.file.userblock_size)
+        texts = parse_texts(memory, stored.id.get_offset(), stored.size, stored.file.userblock_size)
     except ValueError as error:
-        refuse(found.file.filename, f"{found.name} holds no readable texts ({error})")
-    return np.array(values, dtype=object).reshape(found.shape)
+        malformed(stored.file.filename, f"{stored.name} holds no readable texts ({error})")
+    return np.array(texts, dtype=object).reshape(stored.shape)

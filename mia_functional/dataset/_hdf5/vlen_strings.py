@@ -1,23 +1,23 @@
-"""Texts of an HDF5 file, read by ourselves.
+"""Variable-length strings of an HDF5 file, parsed here instead of by HDF5.
 
-HDF5 keeps texts in heaps without checksums, and its library loops forever over one that is damaged. The format is
-small: an array of references (length, address of a collection, number of an object), and collections of objects.
+HDF5 keeps them in global heaps without checksums, and its library loops forever over a heap that is damaged. The format
+(specification III.E, global heap) is small: an array of references, each with a length, the address of a collection and
+the number of an object in it, and collections of objects.
 """
 
+import mmap
 import struct
-from typing import Any
 
 import numpy as np
 
-REFERENCE = np.dtype([("length", "<u4"), ("address", "<u8"), ("number", "<u4")])
+_REFERENCE = np.dtype([("length", "<u4"), ("address", "<u8"), ("number", "<u4")])
 """One text of an array."""
 
+_HEADER, _OBJECT = struct.Struct("<4s4sQ"), struct.Struct("<HHIQ")
+"""A collection begins with signature, version and size; an object with its number, two unused fields and its size."""
 
-HEADER, OBJECT = struct.Struct("<4s4sQ"), struct.Struct("<HHIQ")
-"""A collection begins with signature, version and size; an object with its number, two fields of no use, and size."""
 
-
-def texts(memory: Any, offset: int, count: int, base: int) -> list[str]:
+def parse_texts(memory: mmap.mmap | bytes, offset: int, count: int, base: int) -> list[str]:
     """Return the texts whose references are at an offset of a file.
 
     Args:
@@ -27,39 +27,39 @@ def texts(memory: Any, offset: int, count: int, base: int) -> list[str]:
         base: Where the file's addresses count from: the size of its user block.
 
     Raises:
-        ValueError: The references or a collection are damaged, or a text is no UTF-8.
+        ValueError: The references or a collection are damaged, or a text is not UTF-8.
     """
-    found: dict[int, dict[int, bytes]] = {}
-    result = []
-    for length, address, number in np.frombuffer(memory, REFERENCE, count, offset).tolist():
-        if length == 0:
-            result.append("")
+    collections: dict[int, dict[int, bytes]] = {}
+    texts = []
+    for length, address, number in np.frombuffer(memory, _REFERENCE, count, offset).tolist():
+        if length == 0:  # empty texts have no object, and an address of zero
+            texts.append("")
             continue
-        if address not in found:
-            found[address] = collection(memory, base + address)
-        if len(found[address].get(number, b"")) < length:
+        if address not in collections:
+            collections[address] = _parse_collection(memory, base + address)
+        if len(collections[address].get(number, b"")) < length:
             raise ValueError(f"the text {number} of the heap at {address} is missing")
-        result.append(found[address][number][:length].decode())
-    return result
+        texts.append(collections[address][number][:length].decode())
+    return texts
 
 
-def collection(memory: Any, start: int) -> dict[int, bytes]:
+def _parse_collection(memory: mmap.mmap | bytes, start: int) -> dict[int, bytes]:
     """Return the objects of a collection by number."""
-    if start + HEADER.size > len(memory):
+    if start + _HEADER.size > len(memory):
         raise ValueError(f"there is no heap at {start}")
-    signature, version, size = HEADER.unpack_from(memory, start)
+    signature, version, size = _HEADER.unpack_from(memory, start)
     end = start + size
     if signature != b"GCOL" or version[0] != 1 or end > len(memory):
         raise ValueError(f"there is no heap at {start}")
     objects = {}
-    place = start + HEADER.size
-    while place + OBJECT.size <= end:
-        number, _, _, size = OBJECT.unpack_from(memory, place)
-        place += OBJECT.size
-        if number == 0:
+    position = start + _HEADER.size
+    while position + _OBJECT.size <= end:
+        number, _, _, size = _OBJECT.unpack_from(memory, position)
+        position += _OBJECT.size
+        if number == 0:  # object 0 is the free space at the end
             break
-        if place + size > end:
+        if position + size > end:
             raise ValueError(f"the heap at {start} is damaged")
-        objects[number] = bytes(memory[place : place + size])
-        place += -(-size // 8) * 8
+        objects[number] = bytes(memory[position : position + size])
+        position += -(-size // 8) * 8  # objects are padded to multiples of eight bytes
     return objects

@@ -1,154 +1,143 @@
-"""Parts into one HDF5 file.
+"""Checkpoints into one HDF5 file.
 
 The HDF5 library never touches the disk by itself: when a disk is full it ends the process. It is given a file object
-that never fails, and what went wrong is raised afterwards. It only finds places for the arrays. Once it is done, the
-system copies them from the parts; or, where they lie at their places already, all else comes to them.
+whose writing never fails, and what went wrong is raised afterwards. HDF5 only decides on the offsets of the arrays. The
+system then copies them from the checkpoints; or, if they lie at their offsets in the common file already, copies
+everything else there.
 """
 
+import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
+import sys
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, BinaryIO, NamedTuple
+from typing import BinaryIO, NamedTuple
 
 import h5py
 import numpy as np
 
-from mia_functional._core import atomic_files, checks
-from mia_functional.dataset._hdf5.compression import chunked
-from mia_functional.dataset._hdf5.metadata import DATA, Tables, digest_of_tables, number_name, texts
-from mia_functional.dataset.checkpoints import ALIGNMENT, ARRAYS, Block, Part, source_of, write_all
+from mia_functional._core import atomic_files
+from mia_functional.dataset._hdf5.blocks import Block, StoredSubject
+from mia_functional.dataset._hdf5.compression import chunked_creation
+from mia_functional.dataset._hdf5.layout import ALIGNMENT, FORMAT, Tables, data_path
+from mia_functional.dataset._hdf5.metadata import digest_of_tables, text_table
+from mia_functional.dataset.checkpoints import COMMON_FILE, arrays_file, write_all
+from mia_functional.dataset.records import Storage
+from mia_functional.typing import HostArray
 
-FORMAT = "mia_functional 1"
-"""What the attribute `format` of a file says."""
+_COPY_BYTES = 1 << 24
+"""Bytes that are copied at a time where the system cannot copy; as many are flushed as soon as they are copied."""
 
-
-SUFFIXES = (".h5", ".hdf5")
-"""Extensions of a dataset; pymia knows these two."""
-
-
-COPIED = 1 << 24
-"""Bytes that are copied at a time where the system has no call for it; as many are worth a flush of their own."""
-
-
-COPIERS = 2
-"""Threads that copy: one does while the other waits for the disk."""
+_COPY_THREADS = 2
+"""One thread copies while the other waits for the disk."""
 
 
-class Copy(NamedTuple):
-    """Bytes of one file, and their place in another."""
+class CopyTask(NamedTuple):
+    """Bytes of one file, and where they go in another."""
 
     source: Path
     start: int
-    place: int
+    target_start: int
     nbytes: int
 
 
-def checked_place(path: Path, *, overwrite: bool) -> Path:
-    """Return where the dataset goes, as an absolute path; refuse what must not be touched."""
-    if path.suffix not in SUFFIXES:
-        checks.invalid_value("create", "path", f"end in {' or '.join(SUFFIXES)}", path)
-    if not path.absolute().parent.is_dir():
-        raise FileNotFoundError(f"create: the folder {path.absolute().parent} does not exist.")
-    if path.is_dir():
-        raise IsADirectoryError(f"create: {path} is a folder.")
-    if os.path.lexists(path) and not overwrite:
-        raise FileExistsError(f"create: {path} exists already; `overwrite=True` replaces it.")
-    return path.absolute()
-
-
-def write_file(
-    path: Path,
-    parts: Sequence[tuple[Path, Part]],
-    tables: Tables,
-    *,
-    attributes: Mapping[str, str],
-    compression: str | None,
-    durable: bool,
-) -> None:
-    """Write the parts of all subjects into one file, flush it, and give it its name."""
-    frame, common = (parts[0][0].with_name(name) for name in ("frame", ARRAYS))
+def write_file(path: Path, subjects: Sequence[tuple[Path, StoredSubject]], tables: Tables, storage: Storage) -> None:
+    """Write the checkpoints of all subjects into one file, flush it, and give it its name."""
+    frame, common = (subjects[0][0].with_name(name) for name in ("frame", COMMON_FILE))
     try:
         with atomic_files.naming_failures("create", path):
-            copies = write_frame(frame, parts, tables, attributes=attributes, compression=compression)
+            copies = _write_frame(frame, subjects, tables, storage)
             inside = [task for task in copies if task.source == common]
-            target = common if inside and all(task.start == task.place for task in inside) else frame
+            # The common file becomes the dataset only if every array in it is where it belongs; after a subject of
+            # another size was made again it may not be.
+            target = common if inside and all(task.start == task.target_start for task in inside) else frame
             if target == common:
-                copies = [*(task for task in copies if task.source != common), *gaps(frame, copies)]
-            with ThreadPoolExecutor(COPIERS) as pool:
-                list(pool.map(partial(copy, target, durable=durable), copies))
+                copies = [*(task for task in copies if task.source != common), *_gaps(frame, copies)]
+            with ThreadPoolExecutor(_COPY_THREADS) as pool:
+                list(pool.map(partial(copy, target, durable=storage.durable), copies))
             os.truncate(target, frame.stat().st_size)
-            atomic_files.publish(target, path, durable=durable)
+            atomic_files.publish(target, path, durable=storage.durable)
     finally:
         frame.unlink(missing_ok=True)
 
 
-def write_frame(
-    frame: Path,
-    parts: Sequence[tuple[Path, Part]],
-    tables: Tables,
-    *,
-    attributes: Mapping[str, str],
-    compression: str | None,
-) -> list[Copy]:
-    """Write a dataset in which only the uncompressed arrays are missing; return where they are and belong."""
+def _write_frame(
+    frame: Path, subjects: Sequence[tuple[Path, StoredSubject]], tables: Tables, storage: Storage
+) -> list[CopyTask]:
+    """Write a dataset that lacks only the uncompressed arrays; return where these are and where they go."""
     failures: list[OSError] = []
     copies = []
     with frame.open("w+b", buffering=0) as stream:
         with new_file(stream, failures) as file:
-            for number, (path, part) in enumerate(parts):
-                places = make_room(file, number, len(parts), part.blocks)
-                source, blocks = source_of(path, part), [block for block in part.blocks if block.category in places]
-                copies += [Copy(source, block.offset, places[block.category], block.nbytes) for block in blocks]
+            # All arrays before all else: their offsets must be those that `allocation` reserved.
+            for number, (path, header) in enumerate(subjects):
+                offsets = allocate(file, number, len(subjects), header.blocks)
+                source, blocks = arrays_file(path, header), [b for b in header.blocks if b.category in offsets]
+                copies += [CopyTask(source, block.offset, offsets[block.category], block.nbytes) for block in blocks]
                 raise_first(failures)
-            for number, (path, part) in enumerate(parts):
-                for block in part.blocks:
-                    location = DATA.format(block.category, number_name(number, len(parts)))
-                    write_other(file, location, block, path, compression)
+            for number, (path, header) in enumerate(subjects):
+                for block in header.blocks:
+                    location = data_path(block.category, number, len(subjects))
+                    if block.texts:
+                        _write_table(file, location, text_table(block.texts))
+                    elif block.chunks and storage.compression is not None:
+                        creation = chunked_creation(block.shape, storage.compression)
+                        _write_chunks(_new_dataset(file, location, block, creation), block, path)
                     raise_first(failures)
-            for name, value in {"format": FORMAT, **attributes, "digest": digest_of_tables(tables)}.items():
+            attributes = {
+                "format": FORMAT, "mia_functional": sys.modules["mia_functional"].__version__, "numpy": np.__version__,
+                "h5py": h5py.__version__, "hdf5": h5py.version.hdf5_version, "storage": json.dumps(asdict(storage)),
+                "digest": digest_of_tables(tables),
+            }  # fmt: skip
+            for name, value in attributes.items():
                 file.attrs[name] = np.bytes_(value)
             for location, table in tables.items():
-                write_table(file, location, table)
+                _write_table(file, location, table)
         raise_first(failures)
     return copies
 
 
-def new_file(stream: BinaryIO, failures: list[OSError]) -> Any:
+def new_file(stream: BinaryIO, failures: list[OSError]) -> h5py.File:
     """Return a new HDF5 file over a stream; what goes wrong with the stream is appended to `failures`."""
+    # A fixed range of format versions, so that the same content gives the same bytes with every release of HDF5.
     options = {"alignment_threshold": ALIGNMENT, "alignment_interval": ALIGNMENT, "meta_block_size": 1 << 16}
-    return h5py.File(sink(stream, failures), "w", libver=("v108", "v110"), **options)
+    return h5py.File(_unfailing(stream, failures), "w", libver=("v108", "v110"), **options)
 
 
-def make_room(file: Any, number: int, count: int, blocks: Sequence[Block]) -> dict[str, int]:
-    """Make room for the uncompressed arrays of a subject and return where it is, by category.
+def allocate(file: h5py.File, number: int, count: int, blocks: Sequence[Block]) -> dict[str, int]:
+    """Make room for the uncompressed arrays of a subject and return their offsets, by category.
 
-    The places depend on the blocks of this subject and of those before, and on nothing else.
+    The offsets depend on the blocks of this subject and of those before, and on nothing else.
     """
-    places = {}
-    for block in blocks:
-        if block.nbytes and not block.chunks:
-            location = DATA.format(block.category, number_name(number, count))
-            places[block.category] = new_dataset(file, location, block, contiguous()).get_offset()
-    return places
+    creation = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+    creation.set_alloc_time(h5py.h5d.ALLOC_TIME_EARLY)
+    creation.set_fill_time(h5py.h5d.FILL_TIME_NEVER)
+    creation.set_obj_track_times(False)
+    return {
+        block.category: _new_dataset(file, data_path(block.category, number, count), block, creation).get_offset()
+        for block in blocks
+        if block.nbytes and not block.chunks
+    }
 
 
-def gaps(frame: Path, copies: Sequence[Copy]) -> Iterator[Copy]:
-    """Yield all that lies between the arrays: the bytes that HDF5 wrote itself."""
+def _gaps(frame: Path, copies: Sequence[CopyTask]) -> Iterator[CopyTask]:
+    """Yield everything between the arrays: the bytes that HDF5 wrote itself."""
     end = 0
-    for task in sorted(copies, key=lambda task: task.place):
-        if task.place > end:
-            yield Copy(frame, end, end, task.place - end)
-        end = task.place + task.nbytes
-    yield Copy(frame, end, end, frame.stat().st_size - end)
+    for task in sorted(copies, key=lambda task: task.target_start):
+        if task.target_start > end:
+            yield CopyTask(frame, end, end, task.target_start - end)
+        end = task.target_start + task.nbytes
+    yield CopyTask(frame, end, end, frame.stat().st_size - end)
 
 
-def sink(stream: BinaryIO, failures: list[OSError]) -> Any:
+def _unfailing(stream: BinaryIO, failures: list[OSError]) -> SimpleNamespace:
     """Return a file object over a stream whose writing never fails; what went wrong is appended to `failures`."""
 
-    def write(data: Any) -> int:
+    def write(data: memoryview) -> int:
         try:
             write_all(stream, data)
         except OSError as error:
@@ -162,11 +151,9 @@ def sink(stream: BinaryIO, failures: list[OSError]) -> Any:
             failures.append(error)
         return size
 
-    def flush() -> None:
-        """Leave flushing to the one call at the end."""
-
     others = {name: getattr(stream, name) for name in ("read", "readinto", "seek", "tell")}
-    return SimpleNamespace(write=write, truncate=truncate, flush=flush, **others)
+    # HDF5 flushes often; one flush of everything at the end is enough.
+    return SimpleNamespace(write=write, truncate=truncate, flush=lambda: None, **others)
 
 
 def raise_first(failures: Sequence[OSError]) -> None:
@@ -175,74 +162,56 @@ def raise_first(failures: Sequence[OSError]) -> None:
         raise failures[0]
 
 
-def write_table(file: Any, location: str, table: Any) -> None:
+def _write_table(file: h5py.File, location: str, table: HostArray) -> None:
     """Write a small array of numbers or texts."""
-    kind = h5py.string_dtype() if table.dtype == object else table.dtype
-    file.create_dataset(location, data=table, dtype=kind, track_times=False)
+    dtype = h5py.string_dtype() if table.dtype == object else table.dtype
+    file.create_dataset(location, data=table, dtype=dtype, track_times=False)
 
 
-def write_other(file: Any, location: str, block: Block, part: Path, compression: str | None) -> None:
-    """Write a category of a part that is no uncompressed array: texts, or compressed chunks."""
-    if block.texts:
-        write_table(file, location, texts(block.texts))
-    elif block.chunks and compression is not None:
-        write_chunks(new_dataset(file, location, block, chunked(block.shape, compression)), block, part)
-
-
-def write_chunks(found: Any, block: Block, part: Path) -> None:
-    """Write the compressed chunks of a block."""
-    with part.open("rb", buffering=0) as source:
+def _write_chunks(stored: h5py.h5d.DatasetID, block: Block, checkpoint: Path) -> None:
+    """Write the compressed chunks of a block, as they are."""
+    with checkpoint.open("rb", buffering=0) as source:
         source.seek(block.offset)
         for chunk in block.chunks:
-            found.write_direct_chunk(chunk.start, source.read(chunk.nbytes), chunk.mask)
+            stored.write_direct_chunk(chunk.start, source.read(chunk.nbytes), chunk.mask)
 
 
-def contiguous() -> Any:
-    """Return how HDF5 is to make room for an array that is copied later."""
-    creation = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
-    creation.set_alloc_time(h5py.h5d.ALLOC_TIME_EARLY)
-    creation.set_fill_time(h5py.h5d.FILL_TIME_NEVER)
-    creation.set_obj_track_times(False)
-    return creation
-
-
-def new_dataset(file: Any, location: str, block: Block, creation: Any) -> Any:
+def _new_dataset(file: h5py.File, location: str, block: Block, creation: h5py.h5p.PropDCID) -> h5py.h5d.DatasetID:
     """Return a new HDF5 dataset for a block."""
     links = h5py.h5p.create(h5py.h5p.LINK_CREATE)
     links.set_create_intermediate_group(True)
-    space, kind = h5py.h5s.create_simple(block.shape), h5py.h5t.py_create(np.dtype(block.dtype))
-    return h5py.h5d.create(file.id, location.encode(), kind, space, creation, links)
+    space, dtype = h5py.h5s.create_simple(block.shape), h5py.h5t.py_create(np.dtype(block.dtype))
+    return h5py.h5d.create(file.id, location.encode(), dtype, space, creation, links)
 
 
-def copy(target: Path, task: Copy, *, durable: bool) -> None:
+def copy(target: Path, task: CopyTask, *, durable: bool) -> None:
     """Copy bytes from one file into another; where the system can, it does so without moving them."""
-    origin, start, place, count = task
-    with origin.open("rb", buffering=0) as source, target.open("r+b", buffering=0) as stream:
-        done = cloned(source.fileno(), start, stream.fileno(), place, count)
-        source.seek(start + done)
-        stream.seek(place + done)
-        while done < count:
-            piece = source.read(min(COPIED, count - done))
+    with task.source.open("rb", buffering=0) as source, target.open("r+b", buffering=0) as stream:
+        done = _copy_by_system(source.fileno(), stream.fileno(), task)
+        source.seek(task.start + done)
+        stream.seek(task.target_start + done)
+        while done < task.nbytes:
+            piece = source.read(min(_COPY_BYTES, task.nbytes - done))
             if not piece:
-                raise OSError(f"{origin} ends too early")
+                raise OSError(f"{task.source} ends too early")
             write_all(stream, piece)
             done += len(piece)
-        if durable and count >= COPIED:
+        if durable and task.nbytes >= _COPY_BYTES:
             os.fsync(stream.fileno())
 
 
-def cloned(source: int, start: int, target: int, place: int, count: int) -> int:
-    """Let the system copy between two files and return how many bytes it did.
+def _copy_by_system(source: int, target: int, task: CopyTask) -> int:
+    """Copy between two files inside of the system, as far as it can; return the number of bytes.
 
-    Only whole pages: some file systems then share them, and copy nothing at all.
+    Only whole pages: some file systems (Btrfs, XFS) then share them, and copy nothing at all.
     """
-    done, whole = 0, count - count % ALIGNMENT
+    done, whole = 0, task.nbytes - task.nbytes % ALIGNMENT
     try:
         while done < whole:
-            step = os.copy_file_range(source, target, whole - done, start + done, place + done)
+            step = os.copy_file_range(source, target, whole - done, task.start + done, task.target_start + done)
             if step == 0:
                 break
             done += step
-    except (OSError, AttributeError):
+    except (OSError, AttributeError):  # another file system, or a system without this call: the caller copies
         pass
     return done

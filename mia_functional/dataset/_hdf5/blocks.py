@@ -1,0 +1,180 @@
+"""What is stored of a subject: one block per category, with its digest and the bytes that go to the disk."""
+
+import hashlib
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import TypeAlias
+
+import numpy as np
+
+from mia_functional._core import checks
+from mia_functional.dataset._hdf5.compression import Chunk, compress
+from mia_functional.dataset._hdf5.layout import ALIGNMENT, STORABLE_KINDS
+from mia_functional.discovery.records import RESERVED
+from mia_functional.geometry import Geometry
+from mia_functional.images.files import MAX_BYTES
+from mia_functional.transforms.composition import Sample
+from mia_functional.typing import HostArray, Shape
+
+Payload: TypeAlias = "HostArray | bytes"
+"""The stored bytes of a block: a contiguous array, or compressed chunks."""
+
+_NOT_STORED = ("subject", "geometry", "rng")
+"""What a sample that is stored may hold besides its categories."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Block:
+    """A category of a subject, as it is stored.
+
+    Args:
+        category: Its name.
+        dtype: Of the array; empty for texts.
+        shape: Of the array, or the number of texts.
+        digest: SHA-256 of the array or the texts.
+        offset: Where the stored bytes begin in their file.
+        nbytes: How many there are; 0 for texts, and where the image files themselves remain the storage.
+        stored: SHA-256 of the stored bytes.
+        chunks: What the stored bytes consist of, if they are compressed.
+        texts: The texts themselves.
+    """
+
+    category: str
+    dtype: str
+    shape: Shape
+    digest: str = ""
+    offset: int = 0
+    nbytes: int = 0
+    stored: str = ""
+    chunks: tuple[Chunk, ...] = ()
+    texts: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredSubject:
+    """A subject as it is stored: the header of its checkpoint.
+
+    Args:
+        subject: Identifier.
+        fingerprint: What it was made from, and in which run; the name of the checkpoint says the same.
+        geometry: The grid of the images; none without images.
+        blocks: The categories in order.
+        file_digests: Category and SHA-256 of every entry that is a file.
+        scales: Category, slope and intercept of every entry that is a file.
+        placed: Whether the arrays are in the common file, at the offsets they will have in the dataset.
+    """
+
+    subject: str
+    fingerprint: str
+    geometry: Geometry | None
+    blocks: tuple[Block, ...]
+    file_digests: tuple[tuple[str, str], ...] = ()
+    scales: tuple[tuple[str, float, float], ...] = ()
+    placed: bool = False
+
+
+def blocks_of_sample(
+    sample: Sample, compression: str | None, *, voxels: bool
+) -> tuple[tuple[Block, ...], list[Payload]]:
+    """Return a sample as blocks and their payloads; offsets count from the end of the checkpoint's header.
+
+    Uncompressed arrays get their digests later, while the disk is busy. Without `voxels`, arrays on the grid of the
+    images are described and not stored.
+    """
+    blocks: list[Block] = []
+    payloads: list[Payload] = []
+    offset = 0
+    for name in _stored_categories(sample):
+        value, geometry = sample[name], sample["geometry"]
+        if isinstance(value, tuple) and value and all(isinstance(text, str) for text in value):
+            for text in value:
+                checks.unicode_text("create", name, text)
+            blocks.append(
+                Block(category=name, dtype="", shape=(len(value),), digest=digest_of_texts(value), texts=value)
+            )
+            continue
+        array = storable_array(name, value)
+        block = Block(category=name, dtype=array.dtype.str, shape=array.shape, offset=offset)
+        if voxels or geometry is None or array.shape[: len(geometry.shape)] != geometry.shape:
+            block, payload = _stored_block(block, array, compression)
+            payloads.append(payload)
+            offset += round_up(block.nbytes)
+        else:
+            block = replace(block, digest=digest_of_bytes(array))
+        blocks.append(block)
+    _check_channels(blocks, sample["geometry"])
+    return tuple(blocks), payloads
+
+
+def _stored_categories(sample: Sample) -> list[str]:
+    """Return the names of the categories of a sample; raise if there is none, or if a name would not be stored."""
+    reserved = [name for name in sample if name in RESERVED and name not in _NOT_STORED]
+    if reserved:
+        requirement = f"return categories under names other than {', '.join(RESERVED)}"
+        checks.invalid_value("create", "transform", requirement, ", ".join(reserved))
+    names = [name for name in sample if name not in RESERVED]
+    if not names:
+        checks.invalid_value("create", "transform", "leave at least one category", f"none of {sample['subject']}")
+    return names
+
+
+def _check_channels(blocks: Sequence[Block], geometry: Geometry | None) -> None:
+    """Raise unless images lie on their geometry: readers take all axes but the last for the grid."""
+    shape = next((block.shape for block in blocks if block.category == "images"), None)
+    if shape is not None and geometry is not None and shape[:-1] != geometry.shape:
+        requirement = "keep an axis of channels behind those of `geometry`, and change both at once"
+        example = '`on(("images", "geometry"), ...)`'
+        actual = f"{shape} on {geometry.shape}"
+        checks.invalid_value("create", "images", f"{requirement}, as {example} does", actual)
+
+
+def _stored_block(block: Block, array: HostArray, compression: str | None) -> tuple[Block, Payload]:
+    """Return a block with how it is stored, and its payload; only images are worth compressing."""
+    if compression is None or array.ndim < 3:
+        return replace(block, nbytes=array.nbytes), array
+    if array.nbytes > MAX_BYTES:
+        requirement = f"be without compression where arrays exceed {MAX_BYTES} bytes, which `read` does not decompress"
+        checks.invalid_value("create", "storage", requirement, f"{array.nbytes} bytes of {block.category}")
+    chunks, raw = compress(array, compression)
+    check, digest = digest_of_bytes(raw), digest_of_bytes(array)
+    return replace(block, digest=digest, nbytes=len(raw), stored=check, chunks=chunks), raw
+
+
+def storable_array(name: str, value: object) -> HostArray:
+    """Return an array as it is stored: contiguous and little-endian, as most machines are; booleans as uint8."""
+    array = np.asarray(value)
+    if array.dtype.kind not in STORABLE_KINDS or array.dtype.itemsize > 8 or array.ndim == 0 or array.size == 0:
+        requirement = "hold arrays of integers, floats or booleans with at least one axis and element"
+        checks.invalid_value("create", "subjects", requirement, f"{array.dtype} {array.shape} in {name}")
+    array = array.astype(np.uint8) if array.dtype.kind == "b" else array
+    return np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("<"))
+
+
+def with_digests(header: StoredSubject, payloads: Sequence[Payload]) -> StoredSubject:
+    """Return a header with the digests of its uncompressed arrays."""
+    remaining = iter(payloads)
+    blocks = []
+    for block in header.blocks:
+        payload = next(remaining) if block.nbytes else b""
+        if block.nbytes and not block.chunks:
+            digest = digest_of_bytes(payload)
+            block = replace(block, digest=digest, stored=digest)
+        blocks.append(block)
+    return replace(header, blocks=tuple(blocks))
+
+
+def round_up(count: int) -> int:
+    """Return the next multiple of the alignment."""
+    return -(-count // ALIGNMENT) * ALIGNMENT
+
+
+def digest_of_bytes(payload: Payload) -> str:
+    """Return the SHA-256 of bytes, or of those of a contiguous array."""
+    raw = payload.reshape(-1).view(np.uint8).data if isinstance(payload, np.ndarray) else payload
+    return hashlib.sha256(raw).hexdigest()
+
+
+def digest_of_texts(texts: Iterable[str]) -> str:
+    """Return the SHA-256 of texts: as JSON, so that their borders count."""
+    return hashlib.sha256(json.dumps(list(texts)).encode()).hexdigest()

@@ -1,0 +1,40 @@
+"""The layout of a dataset file: where its arrays and tables are, and what may be stored in them.
+
+The paths and dtypes are those of pymia 0.3, so that each library reads the other's files: `data/{category}/{number}`,
+`meta/subjects`, `meta/shapes`, `meta/image_props` (in ITK's axis order), `meta/names`, `meta/files`. `meta/categories`,
+`meta/digests`, `meta/file_digests` and `meta/scales` are additions, which pymia ignores.
+"""
+
+from typing import TypeAlias
+
+from mia_functional.typing import HostArray
+
+FORMAT = "mia_functional 1"
+"""Value of the file's attribute `format`."""
+
+SUBJECTS, CATEGORIES = "meta/subjects", "meta/categories"
+SHAPES, NAMES, IMAGE_PROPERTIES = "meta/shapes/{}_shapes", "meta/names/{}_names", "meta/image_props/{}"
+FILE_NAMES, FILE_ROOT = "meta/files/{}_files", "meta/files/file_root"
+DIGESTS, FILE_DIGESTS, SCALES = "meta/digests/{}", "meta/file_digests/{}", "meta/scales/{}"
+
+TABLE_GROUPS = ("shapes", "names", "files", "image_props", "digests", "file_digests", "scales")
+"""The groups of tables in `meta`."""
+
+ALIGNMENT = 4096
+"""Bytes that every array is aligned to, in checkpoints and in datasets: pages can be mapped, shared and cloned."""
+
+STORABLE_KINDS = "biuf"
+"""NumPy's kinds of the dtypes that are stored."""
+
+Tables: TypeAlias = dict[str, HostArray]
+"""Small arrays of numbers, or object arrays of str, by their path in the file."""
+
+
+def data_path(category: str, number: int, count: int) -> str:
+    """Return where the array of subject `number` of `count` is: the number is padded with zeros, as pymia does.
+
+    Example:
+        >>> data_path("images", 7, 25)
+        'data/images/07'
+    """
+    return f"data/{category}/{number:0{len(str(count))}}"

@@ -1,0 +1,64 @@
+"""What is known of the image files that a dataset is made from: fingerprints, digests and scales."""
+
+import hashlib
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+from mia_functional import images
+from mia_functional.dataset.records import Storage
+from mia_functional.discovery.records import Subject
+from mia_functional.images import formats
+
+__all__ = ["digest_of_source", "fingerprint", "scale_or_identity"]
+
+_DETACHABLE = (".mha", ".mhd", ".nrrd", ".nhdr")
+"""Extensions of headers whose pixels may be in another file."""
+
+
+def fingerprint(subject: Subject, storage: Storage, *, voxels: bool) -> str:
+    """Return the SHA-256 of what a subject is made from: values, names, sizes and times of its files, and options.
+
+    Sizes and times stand for the content of files, which would take as long to read as to load the subject again.
+    """
+    paths = [Path(entry.path) for entry in subject.entries if entry.path is not None]
+    files = [file for path in paths for file in (path, *sorted(path.glob("*")), *_detached_pixels(path))]
+    times = [(state.st_size, state.st_mtime_ns) for state in (file.stat() for file in files)]
+    facts = json.dumps([asdict(subject), times, asdict(storage), voxels])
+    return hashlib.sha256(facts.encode()).hexdigest()
+
+
+def digest_of_source(path: Path) -> str:
+    """Return the SHA-256 of a file; of header and pixels, or of a folder's files by name, that of their digests."""
+    if path.is_dir():
+        digests = [digest_of_source(file) for file in sorted(path.iterdir())]
+    elif pixels := _detached_pixels(path):
+        digests = [_digest_of_file(file) for file in (path, *pixels)]
+    else:
+        return _digest_of_file(path)
+    return hashlib.sha256("".join(digests).encode()).hexdigest()
+
+
+def _digest_of_file(path: Path) -> str:
+    """Return the SHA-256 of the bytes of one file."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _detached_pixels(path: Path) -> list[Path]:
+    """Return the file with the pixels, if the header at `path` names another."""
+    if not path.name.lower().endswith(_DETACHABLE):
+        return []
+    try:
+        data = formats.parse_header(path).data
+    except (OSError, ValueError):  # a format of the user's own, which only their `load` reads
+        return []
+    return [] if data == path else [data]
+
+
+def scale_or_identity(path: Path) -> tuple[float, float]:
+    """Return slope and intercept of a file; (1, 0) for a file that only the user's `load` can read."""
+    try:
+        return images.scale(path)
+    except ValueError:
+        return 1.0, 0.0
