@@ -23,7 +23,7 @@ class BatchColumn(NamedTuple):
     rows: list[HostArray]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class SampleBatch:
     """A sequence of samples that carries the arrays whose rows theirs are, so that `collate` need not copy them.
 

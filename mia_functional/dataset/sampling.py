@@ -67,7 +67,7 @@ class Samples:
             return []
         rows, columns = rows_of_batch(collate([_view_sample(self, position) for position in positions]))
         finished = [_finish_sample(self, position, row) for position, row in zip(positions, rows, strict=True)]
-        return SampleBatch(finished, columns)
+        return SampleBatch(samples=finished, columns=columns)
 
     def __iter__(self) -> Iterator[Sample]:
         """Yield the samples in order."""
