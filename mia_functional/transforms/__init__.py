@@ -83,3 +83,5 @@ __all__ = [
     "unsqueeze",
     "warp",
 ]
+
+__dir__ = __all__.copy  # dir() shows what users may touch

@@ -1,23 +1,58 @@
-"""What a transform is given besides the image: numbers, sequences or arrays, brought to the library of the image."""
+"""Arguments of transforms: check them, and bring numbers to the library of the image."""
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
 
 from mia_functional import _array
 from mia_functional._core import checks
-from mia_functional.typing import Array, Shape
+from mia_functional.geometry import Geometry
+from mia_functional.typing import Array, HostArray, Namespace, Shape
+
+__all__ = [
+    "ArrayOrGeometry",
+    "Integers",
+    "Numbers",
+    "as_numbers",
+    "image_shape",
+    "is_known_true",
+    "non_negative_per_axis",
+    "non_negative_range",
+    "require_finite",
+    "require_parameter_shape",
+    "require_real",
+    "to_python",
+    "with_parameters",
+]
+
+ArrayOrGeometry = TypeVar("ArrayOrGeometry", Array, Geometry)
+"""What transforms of the grid take and return: the voxels, or where they lie."""
+
+Numbers: TypeAlias = Array | float | Sequence[float] | Sequence[Sequence[float]]
+"""A parameter: one number, one per axis or channel, or a matrix; as an array it may be traced."""
+
+Integers: TypeAlias = Array | int | Sequence[int]
+"""Whole numbers, one or several; as an array they may be traced."""
 
 
-def together(function: str, image: Array, **parameters: Any) -> tuple[Any, Array, list[Array]]:
-    """Return the namespace, the image, and parameters as floats of its library and device, in the dtype of its sums."""
-    given = {name: numbers(function, name, value) for name, value in parameters.items()}
-    xp, (array, *rest) = _array.to_common_library(function, array=image, **given)
-    kind = _array.accumulator_dtype(array)
-    return xp, array, [xp.astype(value, kind, copy=False) for value in rest]
+def with_parameters(function: str, **arguments: Numbers) -> tuple[Namespace, Array, list[Array]]:
+    """Return the namespace, the image, and its parameters as floats of its library and device.
+
+    The first of `arguments` is the image, the others are its parameters.
+    """
+    name, *names = arguments
+    numbers = {parameter: as_numbers(function, parameter, arguments[parameter]) for parameter in names}
+    # The image is not converted: a list of numbers is a parameter, but no image.
+    given: dict[str, Any] = {name: arguments[name], **numbers}
+    xp, (image, *parameters) = _array.to_common_library(function, **given)
+    # Parameters are as wide as the sums of the image: float64 parameters of a float32 image would promote it in NumPy,
+    # and half precision is too coarse for coordinates.
+    dtype = _array.accumulator_dtype(image)
+    return xp, image, [xp.astype(parameter, dtype, copy=False) for parameter in parameters]
 
 
-def numbers(function: str, argument: str, value: Any) -> Array:
+def as_numbers(function: str, argument: str, value: Numbers) -> Array:
     """Return an array as it is, and numbers or sequences of them as NumPy floats."""
     if hasattr(value, "shape"):
         return value
@@ -27,37 +62,50 @@ def numbers(function: str, argument: str, value: Any) -> Array:
         checks.invalid_kind(function, argument, "be a number, or an array or a sequence of numbers", repr(value))
 
 
-def has_shape(function: str, argument: str, array: Array, *shapes: tuple[int, ...]) -> None:
-    """Refuse a parameter of none of the given shapes."""
+def to_python(function: str, argument: str, value: object) -> Any:
+    """Return an array as Python's own numbers and anything else as it is; raise for a traced array."""
+    if _array.is_traced(value):
+        checks.invalid_kind(function, argument, "be known where a Geometry is transformed", "a traced array")
+    return _array.to_numpy(value).tolist() if hasattr(value, "shape") else value
+
+
+def require_real(function: str, argument: str, array: Array) -> None:
+    """Raise unless an array holds booleans, integers or floats."""
+    if _array.dtype_kind(array) not in ("bool", "integer", "float"):
+        checks.invalid_kind(function, argument, "hold real numbers", f"dtype {array.dtype}")
+
+
+def require_parameter_shape(function: str, argument: str, array: Array, *shapes: Shape) -> None:
+    """Raise unless a parameter has one of the given shapes."""
     if tuple(array.shape) not in shapes:
-        wanted = " or ".join(map(str, shapes))
-        checks.invalid_value(function, argument, f"have the shape {wanted}", tuple(array.shape))
+        allowed = " or ".join(map(str, shapes))
+        checks.invalid_value(function, argument, f"have the shape {allowed}", tuple(array.shape))
 
 
-def finite(function: str, **parameters: Array) -> None:
-    """Refuse parameters that hold NaN or infinity; traced ones cannot be looked at."""
+def require_finite(function: str, **parameters: Array) -> None:
+    """Raise if a parameter is known to hold NaN or infinity."""
     for name, array in parameters.items():
         xp = _array.array_namespace(array)
-        if known(xp.any(~xp.isfinite(array))):
+        if is_known_true(xp.any(~xp.isfinite(array))):
             checks.invalid_value(function, name, "be finite", "NaN or infinity")
 
 
-def known(condition: Array) -> bool:
-    """Tell whether a condition is known to be true; of what is computed inside of `jit` nothing is known."""
+def is_known_true(condition: Array) -> bool:
+    """Return whether a condition is true and not traced: inside `jit` values are unknown, so no check may use them."""
     return not _array.is_traced(condition) and bool(condition)
 
 
-def image_shape(function: str, shape: Any, *, axes: int) -> Shape:
-    """Return the shape that a sampler is given, as a sequence or an array; refuse one of fewer axes."""
-    size = checks.integer_tuple(function, "shape", shape.tolist() if hasattr(shape, "tolist") else shape, minimum=1)
+def image_shape(function: str, shape: Integers, *, axes: int) -> Shape:
+    """Return the image shape that a sampler got, as a tuple; raise if it has fewer than `axes` axes."""
+    size = checks.integer_tuple(function, "shape", to_python(function, "shape", shape), minimum=1)
     if len(size) < axes:
         checks.invalid_value(function, "shape", f"have at least {axes} axes, (*spatial, channel)", size)
     return size
 
 
-def each(function: str, argument: str, value: Any, count: int) -> Any:
-    """Return one number, or one per axis, as `count` NumPy floats that are not negative."""
-    entries = _array.to_numpy(numbers(function, argument, value))
+def non_negative_per_axis(function: str, argument: str, value: Numbers, count: int) -> HostArray:
+    """Return one number, or one per axis, as `count` NumPy floats that are finite and not negative."""
+    entries: HostArray = _array.to_numpy(as_numbers(function, argument, value))
     if entries.shape not in ((), (count,)):
         checks.invalid_value(function, argument, f"be one number or {count}", value)
     if not (np.isfinite(entries) & (entries >= 0)).all():
@@ -65,11 +113,11 @@ def each(function: str, argument: str, value: Any, count: int) -> Any:
     return np.broadcast_to(entries, (count,))
 
 
-def between(function: str, argument: str, value: tuple[float, float]) -> tuple[float, float]:
-    """Return a range from a number that is not negative to one that is not smaller."""
+def non_negative_range(function: str, argument: str, value: tuple[float, float]) -> tuple[float, float]:
+    """Return the smallest and the largest number of a range that begins at 0 or above."""
     if np.shape(value) != (2,):
         checks.invalid_value(function, argument, "be the smallest and the largest", value)
-    low, high = each(function, argument, value, 2).tolist()
+    low, high = non_negative_per_axis(function, argument, value, 2).tolist()
     if low > high:
         checks.invalid_value(function, argument, "be in order", value)
     return low, high

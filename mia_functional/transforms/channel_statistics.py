@@ -1,42 +1,60 @@
-"""Statistics of each channel of an image, inside of a mask or everywhere; the machinery of the intensity transforms."""
+"""Statistics of each channel of an image, inside a mask or everywhere: what the intensity transforms share."""
 
 import math
-from typing import Any
 
 import numpy as np
 
 from mia_functional import _array
 from mia_functional._core import checks
-from mia_functional.typing import Array
+from mia_functional.transforms.arguments import require_real
+from mia_functional.typing import Array, HostArray
+
+__all__ = [
+    "mask_inside",
+    "masked_extremes",
+    "masked_mean",
+    "masked_percentiles",
+    "one_where_zero",
+    "restore_dtype",
+    "statistics_axes",
+    "to_float",
+    "to_float_and_mask",
+]
 
 
-def opened(function: str, image: Array, mask: Array | None) -> tuple[Array, Array | None]:
-    """Return the image in the dtype of sums, and the mask as booleans that broadcast against it."""
-    arrays = {"image": image} if mask is None else {"image": image, "mask": mask}
-    xp, (image, *rest) = _array.to_common_library(function, **arrays)
-    if _array.dtype_kind(image) not in ("bool", "integer", "float"):
-        checks.invalid_kind(function, "image", "hold real numbers", f"dtype {image.dtype}")
+def to_float(function: str, image: Array) -> Array:
+    """Return an image of real numbers in the dtype of sums: float64 stays, anything else becomes float32."""
+    xp = _array.checked_namespace(function, image=image)
+    require_real(function, "image", image)
     checks.not_empty(function, "image", image.shape)
-    values = xp.astype(image, _array.accumulator_dtype(image), copy=False)
-    return values, inside_of(function, image, rest[0]) if rest else None
+    return xp.astype(image, _array.accumulator_dtype(image), copy=False)
 
 
-def inside_of(function: str, image: Array, mask: Array) -> Array:
-    """Return a mask as booleans; refuse one of another shape."""
+def to_float_and_mask(function: str, image: Array, mask: Array | None) -> tuple[Array, Array | None]:
+    """Return an image as `to_float` does, and its mask as `mask_inside` does, in one library."""
+    if mask is None:
+        return to_float(function, image), None
+    _, (image, mask) = _array.to_common_library(function, image=image, mask=mask)
+    return to_float(function, image), mask_inside(function, image, mask)
+
+
+def mask_inside(function: str, image: Array, mask: Array) -> Array:
+    """Return a mask as booleans that broadcast against the image; raise if it has another shape."""
     allowed = (tuple(image.shape), (*image.shape[:-1], 1))
     if tuple(mask.shape) not in allowed:
         checks.invalid_value(function, "mask", f"have the shape {allowed[0]} or {allowed[1]}", tuple(mask.shape))
     return mask if _array.dtype_kind(mask) == "bool" else mask != 0
 
 
-def closed(values: Array, image: Array) -> Array:
-    """Return a result in the image's dtype; float32 where that is none of floats."""
-    kept = _array.dtype_kind(image) == "float"
-    return _array.array_namespace(values).astype(values, image.dtype if kept else _array.accumulator_dtype(image))
+def restore_dtype(values: Array, image: Array) -> Array:
+    """Return a result in the dtype of the image if that is one of floats, else in float32."""
+    # Integers are not restored: a standardised uint8 would be all zeros and ones.
+    is_float = _array.dtype_kind(image) == "float"
+    return _array.array_namespace(values).astype(values, image.dtype if is_float else _array.accumulator_dtype(image))
 
 
-def axes_of(function: str, axis: int | tuple[int, ...] | None, ndim: int) -> tuple[int, ...]:
-    """Return the axes of statistics: all but the last where none are given."""
+def statistics_axes(function: str, axis: int | tuple[int, ...] | None, ndim: int) -> tuple[int, ...]:
+    """Return the axes to take statistics over; all but the last by default."""
     if axis is None:
         if ndim < 2:
             checks.invalid_value(function, "image", "have its channels on a last axis, or `axis` be given", "one axis")
@@ -44,98 +62,94 @@ def axes_of(function: str, axis: int | tuple[int, ...] | None, ndim: int) -> tup
     return tuple(checks.axis(function, entry, ndim) for entry in (axis if isinstance(axis, tuple) else (axis,)))
 
 
-def or_one(divisor: Array) -> Array:
-    """Return a divisor with 1 in place of 0."""
+def one_where_zero(divisor: Array) -> Array:
+    """Return a divisor with 1 in place of 0, so that a constant channel gives 0 and no warning."""
     return _array.array_namespace(divisor).where(divisor == 0, 1.0, divisor)
 
 
-def _outside(inside: Array | None, values: Array, replacement: float) -> Array:
-    """Return `values` with what is not inside of the mask replaced."""
-    return values if inside is None else _array.array_namespace(values).where(inside, values, replacement)
-
-
-def extremes(values: Array, inside: Array | None, axes: tuple[int, ...]) -> tuple[Array, Array]:
-    """Return minimum and maximum inside of the mask, one axis at a time, which is far faster; NaN where it is empty."""
+def masked_extremes(values: Array, inside: Array | None, axes: tuple[int, ...]) -> tuple[Array, Array]:
+    """Return minimum and maximum inside the mask, with the axes kept; NaN where the mask is empty."""
     xp = _array.array_namespace(values)
-    low, high = _outside(inside, values, math.inf), _outside(inside, values, -math.inf)
+    low, high = _replace_outside(values, inside, math.inf), _replace_outside(values, inside, -math.inf)
+    # One axis at a time: with channels last NumPy takes 1.7 ms for 128^3 x 2 voxels, and 173 ms for all axes at once.
     for axis in axes:
         low, high = xp.min(low, axis=axis, keepdims=True), xp.max(high, axis=axis, keepdims=True)
-    low = xp.where(low > high, math.nan, low)
-    return low, high
+    # An empty mask leaves the infinities; where the minimum is NaN, one of the voxels is.
+    return xp.where(low > high, math.nan, low), high
 
 
-def mean(values: Array, inside: Array | None, axes: tuple[int, ...]) -> Array:
-    """Return the mean inside of the mask, summed in the widest dtype, one axis at a time; NaN where it is empty."""
+def masked_mean(values: Array, inside: Array | None, axes: tuple[int, ...]) -> Array:
+    """Return the mean inside the mask, with the axes kept; NaN where the mask is empty."""
     xp = _array.array_namespace(values)
+    # float32 sums of a volume lose the digits of a mean far from zero.
     wide = _array.widest_float(xp, values)
-    total, count = _outside(inside, values, 0.0), inside
+    total, count = _replace_outside(values, inside, 0.0), inside
     for axis in axes:
         total = xp.sum(total, axis=axis, keepdims=True, dtype=wide)
-        if inside is not None:
+        if count is not None:
             count = xp.sum(xp.astype(count, wide, copy=False), axis=axis, keepdims=True)
-    if inside is None:
+    if count is None:
         return xp.astype(total / math.prod(values.shape[axis] for axis in axes), values.dtype)
     return xp.astype(_array.ratio(total, xp.broadcast_to(count, total.shape)), values.dtype)
 
 
-def percentiles(values: Array, inside: Array | None, axes: tuple[int, ...], percents: tuple[float, ...]) -> list[Array]:
-    """Return percentiles inside of the mask by NumPy's linear rule, with the axes kept; NaN where the mask is empty.
-
-    NumPy selects without sorting. Where it finds NaN, there may be infinite voxels, for which `_rank` has its rule.
-    """
+def masked_percentiles(
+    values: Array, inside: Array | None, axes: tuple[int, ...], percents: tuple[float, ...]
+) -> list[Array]:
+    """Return percentiles inside the mask by NumPy's linear rule, with the axes kept; NaN where the mask is empty."""
     xp = _array.array_namespace(values)
     kept = tuple(axis for axis in range(values.ndim) if axis not in axes)
     shape = tuple(1 if axis in axes else size for axis, size in enumerate(values.shape))
-    rows = math.prod(values.shape[axis] for axis in kept)
 
-    def lined(array: Array) -> Array:
-        return xp.reshape(xp.permute_dims(array, (*kept, *axes)), (rows, -1))
+    def to_rows(array: Array) -> Array:
+        return xp.reshape(xp.permute_dims(array, (*kept, *axes)), (math.prod(values.shape[axis] for axis in kept), -1))
 
-    lines, chosen = lined(values), None if inside is None else lined(xp.broadcast_to(inside, values.shape))
+    rows, chosen = to_rows(values), None if inside is None else to_rows(xp.broadcast_to(inside, values.shape))
     if _array.in_host_memory(values):
-        found = _host_percentiles(_array.to_numpy(lines), None if chosen is None else _array.to_numpy(chosen), percents)
-        if not np.isnan(found).any():
-            return [xp.reshape(_array.from_numpy(row, xp, values), shape) for row in found]
-    size = lines.shape[1] if chosen is None else xp.count_nonzero(chosen, axis=-1, keepdims=True)
-    ordered = xp.sort(_outside(chosen, lines, math.inf), axis=-1)
-    return [xp.reshape(_rank(ordered, size, percent), shape) for percent in percents]
+        # NumPy selects without sorting. Its NaN may come from infinite voxels, for which the sorted way has a rule.
+        result = _host_percentiles(_array.to_numpy(rows), None if chosen is None else _array.to_numpy(chosen), percents)
+        if not np.isnan(result).any():
+            return [xp.reshape(_array.from_numpy(entry, xp, values), shape) for entry in result]
+    if chosen is None:
+        count = xp.full_like(rows[:, :1], rows.shape[1], dtype=_array.widest_float(xp, rows))
+    else:
+        count = xp.astype(xp.count_nonzero(chosen, axis=-1, keepdims=True), _array.widest_float(xp, rows))
+    # Boolean indexing has no static shape: what is outside goes behind the `count` voxels inside instead.
+    ordered = xp.sort(_replace_outside(rows, chosen, math.inf), axis=-1)
+    return [xp.reshape(_sorted_percentile(ordered, count, percent), shape) for percent in percents]
 
 
-def _host_percentiles(lines: Any, chosen: Any, percents: tuple[float, ...]) -> Any:
-    """Return the percentiles of NumPy lines, one row per percentile; NaN where they lie beside infinity too."""
-    parts = lines if chosen is None else [line[inside] for line, inside in zip(lines, chosen, strict=True)]
+def _replace_outside(values: Array, inside: Array | None, replacement: float) -> Array:
+    """Return values with those outside the mask replaced."""
+    return values if inside is None else _array.array_namespace(values).where(inside, values, replacement)
+
+
+def _host_percentiles(rows: HostArray, chosen: "HostArray | None", percents: tuple[float, ...]) -> HostArray:
+    """Return the percentiles of NumPy rows, one row per percentile; NaN also where they lie beside infinity."""
+    groups = rows if chosen is None else [row[inside] for row, inside in zip(rows, chosen, strict=True)]
+    # NumPy warns of infinity minus infinity when it interpolates beside an infinite voxel.
     with np.errstate(invalid="ignore"):
-        columns = [np.percentile(part, percents) if part.size else np.full(len(percents), np.nan) for part in parts]
-    return np.stack(columns, axis=-1).astype(lines.dtype)
+        columns = [np.percentile(group, percents) if group.size else np.full(len(percents), np.nan) for group in groups]
+    return np.stack(columns, axis=-1).astype(rows.dtype)
 
 
-def _rank(lines: Array, size: Any, percent: float) -> Array:
-    """Return the percentile of the first `size` values of sorted lines, after which there is nothing but infinity.
+def _sorted_percentile(rows: Array, count: Array, percent: float) -> Array:
+    """Return the percentile of the first `count` values of sorted rows, which hold nothing but infinity after them.
 
-    It is infinite between an infinite value and another, and NaN where a value is, which is sorted to the end.
+    It is infinite between an infinite value and another, and NaN in a row that holds NaN.
     """
-    xp = _array.array_namespace(lines)
-    wide = _array.widest_float(xp, lines)
-    last = (xp.astype(size, wide) if hasattr(size, "dtype") else xp.full_like(lines[:, :1], size, dtype=wide)) - 1
-    place = last * (percent / 100)
-    low = xp.floor(place)
-    part = xp.astype(place - low, lines.dtype)
+    xp = _array.array_namespace(rows)
+    last = count - 1
+    # Ranks are computed in the widest floats: float32 has no whole numbers beyond 2^24, and a volume has more voxels.
+    rank = last * (percent / 100)
+    low = xp.floor(rank)
+    fraction = xp.astype(rank - low, rows.dtype)
     below, above = (
-        xp.take_along_axis(lines, xp.astype(xp.clip(rank, 0, lines.shape[1] - 1), _array.index_dtype(xp)), axis=-1)
-        for rank in (low, xp.minimum(low + 1, last))
+        xp.take_along_axis(rows, xp.astype(xp.clip(position, 0, rows.shape[1] - 1), _array.index_dtype(xp)), axis=-1)
+        for position in (low, xp.minimum(low + 1, last))
     )
-    still = (part == 0) | xp.isinf(below)
+    # Infinity times a fraction of 0, or minus infinity, would be NaN.
+    still = (fraction == 0) | xp.isinf(below)
     rise = xp.where(still, 0.0, above) - xp.where(still, 0.0, below)
-    return xp.where((last < 0) | xp.isnan(lines[:, -1:]), math.nan, below + part * rise)
-
-
-def brighter(image: Array, value: float) -> Array:
-    """Return where an image is above a number; integers are compared with a whole number, so that none is rounded."""
-    xp = _array.array_namespace(image)
-    if math.isnan(value):
-        return xp.zeros_like(image, dtype=xp.bool)
-    if _array.dtype_kind(image) == "float":
-        return xp.astype(image, _array.accumulator_dtype(image), copy=False) > value
-    whole = xp.astype(image, xp.uint8) if _array.dtype_kind(image) == "bool" else image
-    least, most = int(xp.iinfo(whole.dtype).min), int(xp.iinfo(whole.dtype).max)
-    return xp.ones_like(image, dtype=xp.bool) if value < least else whole > math.floor(min(value, most))
+    # NaN is sorted to the end, so the last voxel tells whether there is one.
+    return xp.where((last < 0) | xp.isnan(rows[:, -1:]), math.nan, below + fraction * rise)

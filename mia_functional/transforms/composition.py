@@ -1,7 +1,7 @@
 """From functions of arrays to functions of samples: choose the categories, and put one function after the other.
 
-A sample is a dictionary of arrays by category, `subject`, `geometry` and `index`. What is returned here takes a sample
-and gives a new one; the old one and its arrays stay as they are. All of it pickles, if the functions do.
+A sample is a dictionary of arrays by category, `subject`, `geometry` and `index`. The functions returned here take a
+sample and return a new one; the old one and its arrays stay as they are. All of them pickle, if their functions do.
 """
 
 import copy
@@ -11,11 +11,12 @@ from typing import Any, TypeAlias
 
 from mia_functional import _array
 from mia_functional._core import checks
-from mia_functional.typing import Shape
+from mia_functional.typing import Array
+
+__all__ = ["Sample", "Transform", "category_names", "compose", "on", "randomly", "require_categories"]
 
 Sample: TypeAlias = dict[str, Any]
 """Arrays by category, and what else belongs to them."""
-
 
 Transform: TypeAlias = Callable[[Sample], Sample]
 """From a sample to a sample."""
@@ -25,7 +26,7 @@ def compose(*functions: Callable[[Any], Any]) -> Callable[[Any], Any]:
     """Return the function that applies `functions` one after the other, the first one first (pipeline, chain).
 
     Args:
-        functions: Functions of one argument, of samples or of arrays; none of them gives the identity.
+        functions: Functions of one argument, of samples or of arrays; without any the result is the identity.
 
     Returns:
         A function of one argument.
@@ -36,10 +37,10 @@ def compose(*functions: Callable[[Any], Any]) -> Callable[[Any], Any]:
     """
     for function in functions:
         checks.require_callable("compose", "functions", function, "`on(...)`")
-    return partial(_chain, functions)
+    return partial(_apply_in_order, functions)
 
 
-def _chain(functions: tuple[Callable[[Any], Any], ...], value: Any) -> Any:
+def _apply_in_order(functions: tuple[Callable[[Any], Any], ...], value: Any) -> Any:
     """Return `value` after all functions."""
     for function in functions:
         value = function(value)
@@ -53,10 +54,10 @@ def on(
     given: Mapping[str, str] | None = None,
     **options: Any,
 ) -> Transform:
-    """Lift a function of one array to samples: it is applied to the named categories, all else is handed on.
+    """Lift a function of one array to samples: it is applied to the named categories, everything else is handed on.
 
     Args:
-        categories: One category or several. `geometry` may be among them for functions that take a `Geometry` as well
+        categories: One category or several. `geometry` may be among them for functions that also take a `Geometry`
             (see `mia_functional.transforms.spatial`); a sample without a geometry stays without.
         function: Takes the array of a category first.
         given: Keyword arguments of the function that come from the sample: `{"mask": "brain"}` hands the array of the
@@ -75,10 +76,10 @@ def on(
         {'images': [2, 4], 'subject': 'A'}
     """
     checks.require_callable("on", "function", function, "`standardize`")
-    return partial(_apply, named("on", categories), function, dict(given or {}), options)
+    return partial(_apply_to_categories, category_names("on", categories), function, dict(given or {}), options)
 
 
-def _apply(
+def _apply_to_categories(
     names: tuple[str, ...],
     function: Callable[..., Any],
     given: Mapping[str, str],
@@ -86,10 +87,12 @@ def _apply(
     sample: Sample,
 ) -> Sample:
     """Return the sample with `function` applied to the categories `names`."""
-    present("on", sample, (*names, *given.values()))
-    taken = {argument: sample[category] for argument, category in given.items()}
-    chosen = [name for name in names if not (name == "geometry" and sample[name] is None)]
-    return {**sample, **{name: function(sample[name], **taken, **options) for name in chosen}}
+    require_categories("on", sample, (*names, *given.values()))
+    arguments = {argument: sample[category] for argument, category in given.items()}
+    return {
+        **sample,
+        **{name: function(array, **arguments, **options) for name, array in _transformable(sample, names).items()},
+    }
 
 
 def randomly(
@@ -109,8 +112,10 @@ def randomly(
         function: `affine`, `flip`, ... or any function of an array and the entries of the draw; `functools.partial`
             gives it options. Where categories need other options, a function for each:
             `{"images": partial(affine, fill_value=-1000.0), "labels": affine}`.
-        probability: How often a sample is transformed at all, 0 to 1. Below 1 and under `jit`, the function has to
-            keep the shape.
+        probability: How often a sample is transformed at all, 0 to 1: one number, and never an option of the sampler.
+            The probability of `random_flip`, which may be one per axis, is bound to the sampler:
+            `partial(random_flip, probability=(0.0, 0.5, 0.5))`. Below 1 and under `jit`, the function has to keep the
+            shape.
         options: Keyword arguments of the sampler.
 
     Returns:
@@ -119,6 +124,7 @@ def randomly(
         too. (Outside of `jit`, it is tried once on the first array of an integer dtype that is spared, to know that.)
 
     Raises:
+        TypeError: The probability is not one number.
         ValueError: The sample, when it comes, lacks a category or `rng`; the probability is not within 0 and 1; a
             category has no function.
 
@@ -130,78 +136,90 @@ def randomly(
         >>> sorted(mirror(sample))
         ['images', 'labels', 'rng']
     """
+    if hasattr(probability, "__len__") and not isinstance(probability, str):
+        needed = "be one number (bind the probabilities of axes to the sampler with functools.partial)"
+        checks.invalid_kind("randomly", "probability", needed, checks.describe(probability))
     if not 0 <= checks.number("randomly", "probability", probability) <= 1:
         checks.invalid_value("randomly", "probability", "lie within 0 and 1", probability)
     checks.require_callable("randomly", "sampler", sampler, "`random_flip`")
-    names = named("randomly", categories)
+    names = category_names("randomly", categories)
     functions = function if isinstance(function, Mapping) else dict.fromkeys(names, function)
     if set(functions) != set(names):
         needed = f"have a function for each of {', '.join(names)}"
         checks.invalid_value("randomly", "function", needed, ", ".join(map(str, functions)) or "none")
     for name in names:
         checks.require_callable("randomly", "function", functions[name], "`flip`")
-    chosen = {name: functions[name] for name in names}
-    return partial(_draw_and_apply, chosen, partial(sampler, **options), probability, {})
+    ordered = {name: functions[name] for name in names}
+    return partial(_draw_and_apply, ordered, partial(sampler, **options), probability, {})
 
 
 def _draw_and_apply(
     functions: Mapping[str, Callable[..., Any]],
     sampler: Callable[..., Any],
     probability: float,
-    known: dict[tuple[str, ...], Any],
+    dtypes: dict[tuple[str, ...], Any],
     sample: Sample,
 ) -> Sample:
-    """Return the sample with one draw applied to the categories of the functions, or, by chance, with none."""
-    present("randomly", sample, (*functions, "rng"))
-    first, second, rest = _array.split_rng("randomly", sample["rng"], 3)
-    arrays = {name: sample[name] for name in functions if not (name == "geometry" and sample[name] is None)}
+    """Return the sample with one draw applied to the categories of the functions, or, by chance, with none.
+
+    `dtypes` remembers, by category, library and dtype, which dtype a function gives to integers.
+    """
+    require_categories("randomly", sample, (*functions, "rng"))
+    # One source decides, one draws, and the rest goes to the next transform; a NumPy generator is all three.
+    chance, source, rest = _array.split_rng("randomly", sample["rng"], 3)
+    arrays = _transformable(sample, tuple(functions))
     shape = next((tuple(array.shape) for array in arrays.values()), ())
-    chosen = _array.random_uniform(first, 0.0, 1.0, ()) < probability
-    traced = _array.is_traced(chosen)
-    if not arrays or not (traced or chosen):
-        draw_aside = partial(_aside, sampler, second, shape)
-        spared = {name: _spared(name, functions[name], draw_aside, known, array) for name, array in arrays.items()}
+    is_applied = _array.random_uniform(chance, 0.0, 1.0, ()) < probability
+    is_traced = _array.is_traced(is_applied)
+    if not arrays or not (is_traced or is_applied):
+
+        def draw_aside() -> Any:
+            # From a copy: a NumPy generator would move on, and later draws would depend on whether this one was tried.
+            return sampler(copy.deepcopy(source), shape)
+
+        spared = {name: _spare(array, name, functions[name], draw_aside, dtypes) for name, array in arrays.items()}
         return {**sample, **spared, "rng": rest}
-    draw = sampler(second, shape)
+    draw = sampler(source, shape)
     changed = {name: functions[name](array, *draw) for name, array in arrays.items()}
-    if traced and probability < 1:
-        xp = _array.array_namespace(chosen)
-        changed = {n: xp.where(chosen, new, xp.astype(arrays[n], new.dtype)) for n, new in changed.items()}
+    if is_traced and probability < 1:
+        xp = _array.array_namespace(is_applied)
+        changed = {n: xp.where(is_applied, new, xp.astype(arrays[n], new.dtype)) for n, new in changed.items()}
     return {**sample, **changed, "rng": rest}
 
 
-def _spared(
-    name: str, function: Callable[..., Any], draw: Callable[[], Any], known: dict[tuple[str, ...], Any], array: Any
-) -> Any:
-    """Return an array that a function is not applied to; integers in the dtype that it would give.
-
-    `known` holds what was found out before, by category, library and dtype.
-    """
+def _spare(
+    array: Array,
+    name: str,
+    function: Callable[..., Any],
+    draw: Callable[[], Any],
+    dtypes: dict[tuple[str, ...], Any],
+) -> Array:
+    """Return an array that a function is not applied to; integers in the dtype that the function would give."""
     if not hasattr(array, "dtype") or _array.dtype_kind(array) not in ("bool", "integer"):
         return array
     xp = _array.array_namespace(array)
-    kind = (name, xp.__name__, str(array.dtype))
-    if kind not in known:
+    key = (name, xp.__name__, str(array.dtype))
+    if key not in dtypes:
         parameters = draw()
-        known[kind] = _array.eval_shape(lambda values: function(values, *parameters), array).dtype
-    return xp.astype(array, known[kind], copy=False)
+        dtypes[key] = _array.eval_shape(lambda values: function(values, *parameters), array).dtype
+    return xp.astype(array, dtypes[key], copy=False)
 
 
-def _aside(sampler: Callable[..., Any], rng: Any, shape: Shape) -> Any:
-    """Return a draw from a copy of a source of randomness, which itself does not move on."""
-    return sampler(copy.deepcopy(rng), shape)
+def _transformable(sample: Sample, names: tuple[str, ...]) -> dict[str, Any]:
+    """Return the named categories without a geometry that is None."""
+    return {name: sample[name] for name in names if name != "geometry" or sample[name] is not None}
 
 
-def named(function: str, categories: str | tuple[str, ...]) -> tuple[str, ...]:
-    """Return one category or several as a tuple."""
+def category_names(function: str, categories: str | tuple[str, ...]) -> tuple[str, ...]:
+    """Return one category or several as a tuple; raise unless they are names."""
     names = (categories,) if isinstance(categories, str) else categories
     if not isinstance(names, tuple | list) or not names or not all(isinstance(name, str) for name in names):
         checks.invalid_kind(function, "categories", "be a name or a tuple of names", checks.describe(categories))
     return tuple(names)
 
 
-def present(function: str, sample: Sample, names: tuple[str, ...]) -> None:
-    """Refuse what is no sample, and a sample that lacks one of the categories."""
+def require_categories(function: str, sample: Sample, names: tuple[str, ...]) -> None:
+    """Raise unless a sample is a dictionary with all named categories."""
     if not isinstance(sample, Mapping):
         checks.invalid_kind(function, "sample", "be a dictionary of arrays by category", checks.describe(sample))
     for name in names:

@@ -1,15 +1,15 @@
 """Transforms of samples that change the voxel grid: reorientation and resampling."""
 
-from collections.abc import Sequence
 from functools import partial
-from typing import Any
 
 from mia_functional._core import checks
-from mia_functional.geometry import orientation
+from mia_functional.geometry import Geometry, orientation
 from mia_functional.transforms.axes import flip, permute
-from mia_functional.transforms.composition import Sample, Transform, named, present
+from mia_functional.transforms.composition import Sample, Transform, category_names, require_categories
 from mia_functional.transforms.warping import resample
 from mia_functional.typing import Spacing
+
+__all__ = ["resample_to", "to_canonical"]
 
 
 def to_canonical(categories: str | tuple[str, ...]) -> Transform:
@@ -38,22 +38,14 @@ def to_canonical(categories: str | tuple[str, ...]) -> Transform:
     Agrees with:
         SimpleITK's `DICOMOrient(image, "LPS")`.
     """
-    return partial(_to_canonical, named("to_canonical", categories))
+    return partial(_to_canonical, category_names("to_canonical", categories))
 
 
 def _to_canonical(names: tuple[str, ...], sample: Sample) -> Sample:
     """Return the sample with the categories `names` and the geometry in canonical orientation."""
-    present("to_canonical", sample, (*names, "geometry"))
-    geometry = sample["geometry"]
-    if geometry is None:
-        checks.invalid_value("to_canonical", "sample", "have a geometry", None)
-    order, turned = orientation(geometry)
-    return {**sample, **{name: _turned(sample[name], order, turned) for name in (*names, "geometry")}}
-
-
-def _turned(target: Any, order: Sequence[int], turned: tuple[int, ...]) -> Any:
-    """Return an array or a geometry with its axes in another order, some of them flipped."""
-    return flip(permute(target, order), turned)
+    geometry = _sample_geometry("to_canonical", sample, names)
+    order, reverse = orientation(geometry)
+    return {**sample, **{name: flip(permute(sample[name], order), reverse) for name in (*names, "geometry")}}
 
 
 def resample_to(categories: str | tuple[str, ...], spacing: Spacing, *, antialias: bool = False) -> Transform:
@@ -78,15 +70,22 @@ def resample_to(categories: str | tuple[str, ...], spacing: Spacing, *, antialia
         (8, 6)
     """
     steps = checks.float_tuple("resample_to", "spacing", spacing)
-    return partial(_resample_to, named("resample_to", categories), steps, antialias=antialias)
+    return partial(_resample_to, category_names("resample_to", categories), steps, antialias=antialias)
 
 
 def _resample_to(names: tuple[str, ...], spacing: Spacing, sample: Sample, *, antialias: bool) -> Sample:
     """Return the sample with the categories `names` and the geometry at another spacing."""
-    present("resample_to", sample, (*names, "geometry"))
-    old = sample["geometry"]
-    if old is None:
-        checks.invalid_value("resample_to", "sample", "have a geometry", None)
-    new = checks.spacing("resample_to", spacing, len(old.spacing))
-    scale = tuple(after / before for after, before in zip(new, old.spacing, strict=True))
+    old = _sample_geometry("resample_to", sample, names).spacing
+    # The number of axes is known only now, when a sample comes.
+    new = checks.spacing("resample_to", spacing, len(old))
+    scale = tuple(after / before for after, before in zip(new, old, strict=True))
     return {**sample, **{name: resample(sample[name], scale, antialias=antialias) for name in (*names, "geometry")}}
+
+
+def _sample_geometry(function: str, sample: Sample, names: tuple[str, ...]) -> Geometry:
+    """Return the geometry of a sample; raise if it is None or a category is missing."""
+    require_categories(function, sample, (*names, "geometry"))
+    geometry: Geometry | None = sample["geometry"]
+    if geometry is None:
+        checks.invalid_value(function, "sample", "have a geometry", None)
+    return geometry

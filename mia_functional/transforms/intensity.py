@@ -10,16 +10,18 @@ import math
 from mia_functional import _array
 from mia_functional._core import checks
 from mia_functional.transforms.channel_statistics import (
-    axes_of,
-    closed,
-    extremes,
-    inside_of,
-    mean,
-    opened,
-    or_one,
-    percentiles,
+    mask_inside,
+    masked_extremes,
+    masked_mean,
+    masked_percentiles,
+    one_where_zero,
+    restore_dtype,
+    statistics_axes,
+    to_float_and_mask,
 )
 from mia_functional.typing import Array
+
+__all__ = ["clip_percentile", "mask_outside", "rescale", "standardize"]
 
 
 def rescale(
@@ -38,9 +40,9 @@ def rescale(
         image: Array `(*spatial, channel)`.
         lower: New smallest value.
         upper: New largest value.
-        mask: Mask `(*spatial, 1)` or of the image's shape: minimum and maximum are those inside of it. The rest is
+        mask: Mask `(*spatial, 1)` or of the image's shape: minimum and maximum are those inside it. The rest is
             mapped along, and may leave the range.
-        axis: Axis or axes to take the extremes over; all but the last where left out.
+        axis: Axis or axes to take the extremes over; by default all but the last.
 
     Returns:
         Floats of the image's shape.
@@ -62,9 +64,9 @@ def rescale(
     least, most = checks.number("rescale", "lower", lower), checks.number("rescale", "upper", upper)
     if not -math.inf < least < most < math.inf:
         checks.invalid_value("rescale", "lower, upper", "be finite and in order", (lower, upper))
-    values, inside = opened("rescale", image, mask)
-    low, high = extremes(values, inside, axes_of("rescale", axis, values.ndim))
-    return closed(least + (most - least) * ((values - low) / or_one(high - low)), image)
+    values, inside = to_float_and_mask("rescale", image, mask)
+    low, high = masked_extremes(values, inside, statistics_axes("rescale", axis, values.ndim))
+    return restore_dtype(least + (most - least) * ((values - low) / one_where_zero(high - low)), image)
 
 
 def standardize(image: Array, *, mask: Array | None = None, axis: int | tuple[int, ...] | None = None) -> Array:
@@ -74,8 +76,8 @@ def standardize(image: Array, *, mask: Array | None = None, axis: int | tuple[in
 
     Args:
         image: Array `(*spatial, channel)`.
-        mask: Mask `(*spatial, 1)` or of the image's shape: mean and deviation are those inside of it.
-        axis: Axis or axes to take the statistics over; all but the last where left out.
+        mask: Mask `(*spatial, 1)` or of the image's shape: mean and deviation are those inside it.
+        axis: Axis or axes to take the statistics over; by default all but the last.
 
     Returns:
         Floats of the image's shape.
@@ -91,12 +93,15 @@ def standardize(image: Array, *, mask: Array | None = None, axis: int | tuple[in
     Agrees with:
         `scipy.stats.zscore`.
     """
-    values, inside = opened("standardize", image, mask)
-    axes = axes_of("standardize", axis, values.ndim)
-    low, high = extremes(values, inside, axes)
-    centred = values - mean(values, inside, axes)
-    deviation = mean(centred * centred, inside, axes) ** 0.5
-    return closed(_array.array_namespace(values).where(low == high, 0.0, centred / or_one(deviation)), image)
+    values, inside = to_float_and_mask("standardize", image, mask)
+    axes = statistics_axes("standardize", axis, values.ndim)
+    low, high = masked_extremes(values, inside, axes)
+    # Constant channels are told by their extremes: their deviation from a rounded mean is small, but not 0.
+    centred = values - masked_mean(values, inside, axes)
+    deviation = masked_mean(centred * centred, inside, axes) ** 0.5
+    return restore_dtype(
+        _array.array_namespace(values).where(low == high, 0.0, centred / one_where_zero(deviation)), image
+    )
 
 
 def clip_percentile(
@@ -113,18 +118,18 @@ def clip_percentile(
         image: Array `(*spatial, channel)`.
         lower: Percentile, 0 to 100, below which values are raised to it.
         upper: Percentile, 0 to 100, above which values are lowered to it.
-        mask: Mask `(*spatial, 1)` or of the image's shape: the percentiles are those inside of it.
-        axis: Axis or axes to take the percentiles over; all but the last where left out.
+        mask: Mask `(*spatial, 1)` or of the image's shape: the percentiles are those inside it.
+        axis: Axis or axes to take the percentiles over; by default all but the last.
 
     Returns:
         Floats of the image's shape.
 
     Undefined:
-        An empty mask, or a voxel inside of it that is NaN: NaN. A percentile between an infinite voxel and another is
+        An empty mask, or a voxel inside it that is NaN: NaN. A percentile between an infinite voxel and another is
         infinite.
 
     Raises:
-        TypeError: A percentile is no number.
+        TypeError: A percentile is not a number.
         ValueError: The percentiles are not in order within 0 and 100.
 
     Example:
@@ -138,19 +143,19 @@ def clip_percentile(
     first, last = checks.number("clip_percentile", "lower", lower), checks.number("clip_percentile", "upper", upper)
     if not 0 <= first <= last <= 100:
         checks.invalid_value("clip_percentile", "lower, upper", "be in order within 0 and 100", (lower, upper))
-    values, inside = opened("clip_percentile", image, mask)
-    low, high = percentiles(values, inside, axes_of("clip_percentile", axis, values.ndim), (first, last))
+    values, inside = to_float_and_mask("clip_percentile", image, mask)
+    low, high = masked_percentiles(values, inside, statistics_axes("clip_percentile", axis, values.ndim), (first, last))
     xp = _array.array_namespace(values)
-    return closed(xp.minimum(xp.maximum(values, low), high), image)
+    return restore_dtype(xp.minimum(xp.maximum(values, low), high), image)
 
 
-def mask_outside(image: Array, mask: Array, *, value: float = 0.0) -> Array:
-    """Replace what lies outside of a mask (skull stripping, background removal).
+def mask_outside(image: Array, mask: Array, *, fill_value: float = 0.0) -> Array:
+    """Replace the voxels outside a mask (skull stripping, background removal).
 
     Args:
         image: Array `(*spatial, channel)` of any dtype.
         mask: Mask `(*spatial, 1)` or of the image's shape: bool, or numbers that are 0 outside.
-        value: What to write there; the dtype of the image has to hold it.
+        fill_value: What to write there; the dtype of the image has to hold it.
 
     Returns:
         Array of the image's shape and dtype.
@@ -160,9 +165,9 @@ def mask_outside(image: Array, mask: Array, *, value: float = 0.0) -> Array:
 
     Example:
         >>> import numpy as np
-        >>> mask_outside(np.array([[5], [6]]), np.array([[True], [False]]), value=-1)[:, 0].tolist()
+        >>> mask_outside(np.array([[5], [6]]), np.array([[True], [False]]), fill_value=-1)[:, 0].tolist()
         [5, -1]
     """
     xp, (image, mask) = _array.to_common_library("mask_outside", image=image, mask=mask)
-    _array.check_fits_dtype("mask_outside", "value", value, image)
-    return xp.where(inside_of("mask_outside", image, mask), image, xp.full_like(image, value))
+    _array.check_fits_dtype("mask_outside", "fill_value", fill_value, image)
+    return xp.where(mask_inside("mask_outside", image, mask), image, xp.full_like(image, fill_value))

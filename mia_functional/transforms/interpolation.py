@@ -1,30 +1,44 @@
 """Values between voxels: an interpolation says which voxels along an axis count, and how much; nothing else.
 
-Places are given in voxels: 0 is the centre of the first voxel. Within half a voxel of the outermost centres the edge is
+Coordinates are in voxels: 0 is the centre of the first voxel. Within half a voxel of the outermost centres the edge is
 repeated, since a voxel reaches that far; what lies farther out is outside. That is ITK's rule.
 """
 
 import math
-from collections.abc import Callable, Sequence
-from typing import Any, TypeAlias
+import operator
+from collections.abc import Callable, Iterable, Sequence
+from functools import reduce
+from typing import TypeAlias
 
 from mia_functional import _array
 from mia_functional._core import checks
-from mia_functional.transforms.arguments import known
-from mia_functional.typing import Array
+from mia_functional.transforms.arguments import is_known_true
+from mia_functional.typing import Array, HostArray, Shape
+
+__all__ = [
+    "Interpolation",
+    "Taps",
+    "choose_interpolation",
+    "interpolate",
+    "interpolate_axis",
+    "is_outside",
+    "linear",
+    "nearest",
+    "open_grid",
+]
 
 Taps: TypeAlias = tuple[tuple[Array, Array | None], ...]
-"""Voxels along an axis (integer positions) and the weight of each; None where there is one of weight 1."""
+"""Voxels along an axis (integer positions) and the weight of each; None for a single voxel of weight 1."""
 
 Interpolation: TypeAlias = Callable[[Array, int], Taps]
-"""From places along an axis (floats) and the size of the axis: taps, all within the axis."""
+"""From coordinates along an axis (floats) and the size of the axis: taps, all within the axis."""
 
 
-def nearest(places: Array, size: int) -> Taps:
+def nearest(coordinates: Array, size: int) -> Taps:
     """Take the nearest voxel, of two equally near ones the later: the only way for labels.
 
     Args:
-        places: Floats of any shape.
+        coordinates: Floats of any shape.
         size: Voxels along the axis.
 
     Example:
@@ -32,15 +46,16 @@ def nearest(places: Array, size: int) -> Taps:
         >>> nearest(np.array([-3.0, 0.4, 0.5, 9.0]), 3)[0][0].tolist()
         [0, 0, 1, 2]
     """
-    xp = _array.array_namespace(places)
-    return ((xp.astype(xp.clip(xp.floor(places + 0.5), 0, size - 1), _array.index_dtype(xp)), None),)
+    xp = _array.array_namespace(coordinates)
+    # Not `round`, which takes halves to even numbers: every second voxel would win.
+    return ((xp.astype(xp.clip(xp.floor(coordinates + 0.5), 0, size - 1), _array.index_dtype(xp)), None),)
 
 
-def linear(places: Array, size: int) -> Taps:
-    """Weigh the two voxels around a place by how near they are.
+def linear(coordinates: Array, size: int) -> Taps:
+    """Weigh the two voxels around a point by how near they are.
 
     Args:
-        places: Floats of any shape.
+        coordinates: Floats of any shape.
         size: Voxels along the axis.
 
     Example:
@@ -48,85 +63,99 @@ def linear(places: Array, size: int) -> Taps:
         >>> [(voxel.tolist(), weight.tolist()) for voxel, weight in linear(np.array([0.25, 7.0]), 3)]
         [([0, 1], [0.75, 0.0]), ([1, 2], [0.25, 1.0])]
     """
-    xp = _array.array_namespace(places)
-    inside = xp.clip(places, 0, size - 1)
+    xp = _array.array_namespace(coordinates)
+    # Clipping the coordinates repeats the edge: that is the value within the outer half of the border voxels.
+    inside = xp.clip(coordinates, 0, size - 1)
     low = xp.clip(xp.floor(inside), 0, max(size - 2, 0))
-    part = inside - low
+    fraction = inside - low
     first = xp.astype(low, _array.index_dtype(xp))
-    return ((first, 1 - part), (xp.clip(first + 1, 0, size - 1), part))
+    # An axis of one voxel has no second one: both taps are the same.
+    return ((first, 1 - fraction), (xp.clip(first + 1, 0, size - 1), fraction))
 
 
-def interpolation_of(function: str, array: Array, interpolation: Interpolation | None) -> Interpolation:
-    """Return the interpolation of an array: linear for floats, nearest for labels, unless another one is allowed."""
-    floating = _array.dtype_kind(array) == "float"
+def choose_interpolation(function: str, array: Array, interpolation: Interpolation | None) -> Interpolation:
+    """Return the interpolation of an array: by default linear for floats and nearest for labels."""
+    is_float = _array.dtype_kind(array) == "float"
     if interpolation is None:
-        return linear if floating else nearest
+        return linear if is_float else nearest
     checks.require_callable(function, "interpolation", interpolation, "`linear` or `nearest`")
-    if not floating and interpolation is not nearest:
+    if not is_float and interpolation is not nearest:
         needed = "hold floats, or be interpolated by `nearest` (cast an image first; take `one_hot` of labels)"
         checks.invalid_kind(function, "array", needed, f"dtype {array.dtype}")
     return interpolation
 
 
-def sample(array: Array, places: Sequence[Array], interpolation: Interpolation) -> Array:
-    """Return the values of an array `(*spatial, ...)` at places, one array per spatial axis, that broadcast."""
+def interpolate(array: Array, coordinates: Sequence[Array], interpolation: Interpolation) -> Array:
+    """Return the values of an array `(*spatial, ...)` at points, from one array of coordinates per spatial axis.
+
+    The arrays of coordinates broadcast against each other.
+    """
     xp = _array.array_namespace(array)
-    count = len(places)
-    shape = array.shape[:count]
-    flat = xp.reshape(array, (-1, *array.shape[count:]))
+    count = len(coordinates)
+    shape, channels = array.shape[:count], array.shape[count:]
+    # One `take` from the flattened volume is what every library has, traced as well. Positions are summed axis by axis,
+    # so that those of outer axes stay small until the inner ones broadcast them.
+    flat = xp.reshape(array, (-1, *channels))
     steps = [math.prod(shape[axis + 1 :]) for axis in range(count)]
     taps = [
-        tuple((voxel * step, weight) for voxel, weight in interpolation(place, size))
-        for place, size, step in zip(places, shape, steps, strict=True)
+        tuple((voxel * step, weight) for voxel, weight in interpolation(line, size))
+        for line, size, step in zip(coordinates, shape, steps, strict=True)
     ]
+    is_finite = _is_known_finite(array)
 
-    finite = is_finite(array)
-
-    def gather(axis: int, position: Any) -> Array:
+    def gather(axis: int, position: Array) -> Array:
         if axis == count:
-            taken = xp.take(flat, xp.reshape(position, (-1,)), axis=0)
-            return xp.reshape(taken, (*position.shape, *array.shape[count:]))
-        return combine(taps[axis], lambda voxel: gather(axis + 1, position + voxel), array.ndim - count, finite=finite)
+            values = xp.take(flat, xp.reshape(position, (-1,)), axis=0)
+            return xp.reshape(values, (*position.shape, *channels))
+        return _weigh(taps[axis], lambda voxel: gather(axis + 1, position + voxel), len(channels), is_finite=is_finite)
 
-    return gather(0, _array.zeros(xp, (1,) * places[0].ndim, _array.index_dtype(xp), array))
+    return gather(0, _array.zeros(xp, (1,) * coordinates[0].ndim, _array.index_dtype(xp), array))
 
 
-def sample_axis(array: Array, places: Array, axis: int, interpolation: Interpolation) -> Array:
-    """Return the values of an array at places along one axis."""
+def interpolate_axis(array: Array, coordinates: Array, axis: int, interpolation: Interpolation) -> Array:
+    """Return the values of an array at coordinates along one axis."""
     xp = _array.array_namespace(array)
-    taps = interpolation(places, array.shape[axis])
-    return combine(taps, lambda voxel: xp.take(array, voxel, axis=axis), array.ndim - axis - 1, finite=is_finite(array))
+    taps, trailing = interpolation(coordinates, array.shape[axis]), array.ndim - axis - 1
+    return _weigh(taps, lambda voxel: xp.take(array, voxel, axis=axis), trailing, is_finite=_is_known_finite(array))
 
 
-def is_finite(array: Array) -> bool:
-    """Tell whether an array is known to hold neither NaN nor infinity."""
+def _is_known_finite(array: Array) -> bool:
+    """Return whether an array is known to hold neither NaN nor infinity."""
     if _array.dtype_kind(array) != "float":
         return True
     xp = _array.array_namespace(array)
-    return known(xp.all(xp.isfinite(array)))
+    return is_known_true(xp.all(xp.isfinite(array)))
 
 
-def combine(taps: Taps, values: Callable[[Array], Array], trailing: int, *, finite: bool) -> Array:
-    """Return the weighted sum of the values at all taps; the weights lack the `trailing` axes of the values.
+def _weigh(taps: Taps, values_at: Callable[[Array], Array], trailing: int, *, is_finite: bool) -> Array:
+    """Return the weighted sum of the values at all taps; the weights lack the `trailing` axes of the values."""
 
-    NaN and infinity count nothing where their weight is 0; `finite` tells that there are none. All else is multiplied,
-    so that derivatives by the weights stay true.
+    def weighted(tap: tuple[Array, Array | None]) -> Array:
+        voxel, weight = tap
+        values = values_at(voxel)
+        if weight is None:
+            return values
+        xp = _array.array_namespace(weight)
+        factor = xp.reshape(weight, (*weight.shape, *(1,) * trailing))
+        # 0 times NaN or infinity is NaN: an image on its own grid would lose the neighbours of such voxels. Finite
+        # values are always multiplied, so that derivatives by the coordinates stay true where a weight is 0.
+        return (values if is_finite else xp.where((factor == 0) & ~xp.isfinite(values), 0.0, values)) * factor
+
+    return reduce(operator.add, map(weighted, taps))
+
+
+def is_outside(coordinates: Sequence[Array], shape: Shape) -> Array:
+    """Return where points lie more than half a voxel beyond the outermost centres."""
+    # The lower rim is inside and the upper one outside, as in ITK.
+    beyond = ((line < -0.5) | (line >= size - 0.5) for line, size in zip(coordinates, shape, strict=True))
+    return reduce(operator.or_, beyond)
+
+
+def open_grid(lines: Iterable[HostArray], ndim: int, model: Array) -> list[Array]:
+    """Return the coordinates along each axis as arrays of `ndim` axes that broadcast to the grid (open mesh).
+
+    They have the library, the device and the dtype of `model`.
     """
-    result = None
-    for voxel, weight in taps:
-        part = values(voxel)
-        if weight is not None:
-            xp = _array.array_namespace(weight)
-            factor = xp.reshape(weight, (*weight.shape, *(1,) * trailing))
-            part = (part if finite else xp.where((factor == 0) & ~xp.isfinite(part), 0.0, part)) * factor
-        result = part if result is None else result + part
-    return result
-
-
-def outside(places: Sequence[Array], shape: tuple[int, ...]) -> Array:
-    """Return where places lie more than half a voxel beyond the outermost centres."""
-    beyond = [(place < -0.5) | (place >= size - 0.5) for place, size in zip(places, shape, strict=True)]
-    result = beyond[0]
-    for part in beyond[1:]:
-        result = result | part
-    return result
+    xp = _array.array_namespace(model)
+    shaped = (line.reshape((1,) * axis + (-1,) + (1,) * (ndim - axis - 1)) for axis, line in enumerate(lines))
+    return [xp.astype(_array.from_numpy(line, xp, model), model.dtype, copy=False) for line in shaped]

@@ -13,6 +13,8 @@ from mia_functional._core import checks
 from mia_functional._label_maps import label_map, label_mask, label_sets
 from mia_functional.typing import Array, Label, Labels
 
+__all__ = ["argmax", "one_hot", "relabel"]
+
 
 def relabel(labels: Array, mapping: Mapping[Label, int]) -> Array:
     """Replace labels by others, all at once, so that two can swap (remap, merge labels).
@@ -25,8 +27,8 @@ def relabel(labels: Array, mapping: Mapping[Label, int]) -> Array:
         Integer array of the same shape and dtype (uint8 for booleans).
 
     Raises:
-        TypeError: The array holds no integers, or the mapping is none.
-        ValueError: The dtype cannot hold a new label; an old label is named twice or negative, or none is named.
+        TypeError: The array does not hold integers, or `mapping` is not a mapping.
+        ValueError: The dtype cannot hold a new label; an old label is named twice or negative; the mapping is empty.
 
     Example:
         >>> relabel(np.array([0, 1, 2, 3]), {1: 2, 2: 1, 3: 0}).tolist()
@@ -48,6 +50,7 @@ def relabel(labels: Array, mapping: Mapping[Label, int]) -> Array:
     largest = xp.iinfo(array.dtype).max
     if max(new) > largest:
         checks.invalid_value("relabel", "mapping", f"give labels up to {largest}, the most of {array.dtype}", max(new))
+    # Masks are taken from the old array, so that two labels can swap.
     result = array
     for entry, label in zip(sets, new, strict=True):
         result = xp.where(label_mask(array, entry), xp.full_like(array, label), result)
@@ -65,7 +68,7 @@ def one_hot(labels: Array, values: Labels | Iterable[Label]) -> Array:
         Float32 array `(*spatial, L)`.
 
     Raises:
-        TypeError: The array holds no integers.
+        TypeError: The array does not hold integers.
         ValueError: The last axis is not one channel.
 
     Example:
@@ -85,7 +88,7 @@ def argmax(scores: Array, *, values: Iterable[int] | None = None) -> Array:
 
     Args:
         scores: Array `(*spatial, L)`: probabilities, logits or votes.
-        values: The label of every channel; 0, 1, 2, ... where left out.
+        values: The label of every channel; by default 0, 1, 2 and so on.
 
     Returns:
         Integer array `(*spatial, 1)`, uint8 if all labels are below 256, else int32. Of equal scores the first wins.
@@ -104,5 +107,6 @@ def argmax(scores: Array, *, values: Iterable[int] | None = None) -> Array:
         "argmax", "values", tuple(range(count) if values is None else values), length=count, minimum=0
     )
     table = _array.from_numpy(np.asarray(labels, dtype=np.uint8 if max(labels) < 256 else np.int32), xp, scores)
-    places = xp.argmax(scores, axis=-1, keepdims=True)
-    return xp.reshape(xp.take(table, xp.reshape(places, (-1,))), places.shape)
+    # `take` accepts positions along one axis only, in the standard.
+    channels = xp.argmax(scores, axis=-1, keepdims=True)
+    return xp.reshape(xp.take(table, xp.reshape(channels, (-1,))), channels.shape)

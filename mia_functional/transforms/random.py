@@ -9,32 +9,33 @@ trace under `jit` and `vmap`.
 import itertools
 import math
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
 from mia_functional import _array
 from mia_functional._core import checks
-from mia_functional.transforms.arguments import between, each, image_shape
-from mia_functional.transforms.random_parameters import (
-    Affine,
-    BiasField,
-    Blur,
-    Crop,
-    Elastic,
-    Flip,
-    Gamma,
-    Noise,
-    RicianNoise,
-    Rot90,
-    Shift,
-)
-from mia_functional.transforms.scanner_artefacts import DEGREES, monomials
-from mia_functional.typing import Array, Shape, Spacing
+from mia_functional.transforms import random_parameters as parameters
+from mia_functional.transforms.arguments import image_shape, non_negative_per_axis, non_negative_range
+from mia_functional.transforms.scanner_artefacts import MAX_DEGREE, monomials
+from mia_functional.typing import Array, Rng, Shape, Spacing
+
+__all__ = [
+    "random_affine",
+    "random_bias_field",
+    "random_blur",
+    "random_crop",
+    "random_elastic",
+    "random_flip",
+    "random_gamma",
+    "random_noise",
+    "random_rician_noise",
+    "random_rot90",
+    "random_shift",
+]
 
 
-def random_crop(rng: Any, shape: Shape, *, patch_shape: Shape) -> Crop:
-    """Draw the start of a box that lies inside of the image; every place is equally likely.
+def random_crop(rng: Rng, shape: Shape, *, patch_shape: Shape) -> parameters.Crop:
+    """Draw the start of a box that lies inside the image; every position is equally likely.
 
     Args:
         rng: Source of randomness.
@@ -48,16 +49,16 @@ def random_crop(rng: Any, shape: Shape, *, patch_shape: Shape) -> Crop:
         >>> random_crop(np.random.default_rng(0), (5, 4, 1), patch_shape=(5, 4)).start.tolist()
         [0, 0]
     """
-    room = image_shape("random_crop", shape, axes=1)
+    full = image_shape("random_crop", shape, axes=1)
     size = checks.integer_tuple("random_crop", "patch_shape", patch_shape, minimum=1)
-    if len(size) > len(room) or any(a > b for a, b in zip(size, room, strict=False)):
-        checks.invalid_value("random_crop", "patch_shape", f"fit into {room}", size)
-    last = [full - length for full, length in zip(room, size, strict=False)]
+    if len(size) > len(full) or any(a > b for a, b in zip(size, full, strict=False)):
+        checks.invalid_value("random_crop", "patch_shape", f"fit into {full}", size)
+    last = [extent - length for extent, length in zip(full, size, strict=False)]
     (source,) = _array.split_rng("random_crop", rng, 1)
-    return Crop(_array.random_integers(source, 0, last, (len(size),)))
+    return parameters.Crop(_array.random_integers(source, 0, last, (len(size),)))
 
 
-def random_flip(rng: Any, shape: Shape, *, probability: float | Sequence[float] = 0.5) -> Flip:
+def random_flip(rng: Rng, shape: Shape, *, probability: float | Sequence[float] = 0.5) -> parameters.Flip:
     """Draw which axes are reversed.
 
     Args:
@@ -71,13 +72,13 @@ def random_flip(rng: Any, shape: Shape, *, probability: float | Sequence[float] 
     """
     size = len(image_shape("random_flip", shape, axes=2)) - 1
     (source,) = _array.split_rng("random_flip", rng, 1)
-    thresholds = each("random_flip", "probability", probability, size)
+    thresholds = non_negative_per_axis("random_flip", "probability", probability, size)
     if (thresholds > 1).any():
         checks.invalid_value("random_flip", "probability", "lie within 0 and 1", probability)
-    return Flip(_array.random_uniform(source, 0.0, 1.0, thresholds.shape) < thresholds)
+    return parameters.Flip(_array.random_uniform(source, 0.0, 1.0, thresholds.shape) < thresholds)
 
 
-def random_rot90(rng: Any, shape: Shape) -> Rot90:
+def random_rot90(rng: Rng, shape: Shape) -> parameters.Rot90:
     """Draw a number of quarter turns, 0 to 3, all equally likely.
 
     Args:
@@ -85,7 +86,7 @@ def random_rot90(rng: Any, shape: Shape) -> Rot90:
         shape: Shape of the image, `(*spatial, channel)`.
 
     Raises:
-        ValueError: There is no plane to turn in.
+        ValueError: The image has fewer than two spatial axes.
 
     Example:
         >>> int(random_rot90(np.random.default_rng(0), (5, 5, 1)).turns) in range(4)
@@ -95,10 +96,10 @@ def random_rot90(rng: Any, shape: Shape) -> Rot90:
     if len(size) < 3:
         checks.invalid_value("random_rot90", "shape", "have two spatial axes and channels", size)
     (source,) = _array.split_rng("random_rot90", rng, 1)
-    return Rot90(_array.random_integers(source, 0, 3, ()))
+    return parameters.Rot90(_array.random_integers(source, 0, 3, ()))
 
 
-def random_shift(rng: Any, shape: Shape, *, max_offset: int | Sequence[int]) -> Shift:
+def random_shift(rng: Rng, shape: Shape, *, max_offset: int | Sequence[int]) -> parameters.Shift:
     """Draw by how many voxels the content moves.
 
     Args:
@@ -112,15 +113,15 @@ def random_shift(rng: Any, shape: Shape, *, max_offset: int | Sequence[int]) -> 
     """
     size = len(image_shape("random_shift", shape, axes=2)) - 1
     (source,) = _array.split_rng("random_shift", rng, 1)
-    most = each("random_shift", "max_offset", max_offset, size)
+    most = non_negative_per_axis("random_shift", "max_offset", max_offset, size)
     if (most % 1 != 0).any():
         checks.invalid_value("random_shift", "max_offset", "be whole numbers", max_offset)
     most = most.astype(int)
-    return Shift(_array.random_integers(source, -most, most, most.shape))
+    return parameters.Shift(_array.random_integers(source, -most, most, most.shape))
 
 
 def random_affine(
-    rng: Any,
+    rng: Rng,
     shape: Shape,
     *,
     rotation: float | Sequence[float] = 10.0,
@@ -128,7 +129,7 @@ def random_affine(
     shear: float | Sequence[float] = 0.0,
     translation: float | Sequence[float] = 0.0,
     spacing: Spacing | None = None,
-) -> Affine:
+) -> parameters.Affine:
     """Draw a rotation about the centre, a shear, a scale along each axis and a translation.
 
     The matrix is `rotation @ shear @ scale` in millimetres: any affine map that does not mirror is one of them.
@@ -141,10 +142,11 @@ def random_affine(
         scale: Largest change of size, for all axes or each: 0.1 lies between 1 / 1.1 and 1.1 times.
         shear: Largest angle in degrees, below 90, by which an axis leans in either direction, for all planes or each.
         translation: Largest shift in voxels in either direction, for all axes or each.
-        spacing: Millimetres between voxel centres, so that rotations keep shapes where voxels are no cubes.
+        spacing: Millimetres between voxel centres, so that rotations keep shapes where voxels are not cubes.
 
     Raises:
-        ValueError: An option is negative, has not one entry per plane or axis, or is no angle below 90 degrees.
+        ValueError: An option is negative or does not have one entry per plane or axis, or a shear is not below 90
+            degrees.
 
     Example:
         >>> random_affine(np.random.default_rng(0), (5, 5, 1), rotation=0.0, scale=0.0).matrix.tolist()
@@ -152,29 +154,39 @@ def random_affine(
     """
     size = len(image_shape("random_affine", shape, axes=2)) - 1
     planes = list(itertools.combinations(range(size), 2))
-    turn, stretch, lean, move = _array.split_rng("random_affine", rng, 4)
-    most = np.deg2rad(each("random_affine", "rotation", rotation, len(planes)))
-    slope = np.deg2rad(each("random_affine", "shear", shear, len(planes)))
-    if (slope >= np.pi / 2).any():
+    turning, stretching, leaning, moving = _array.split_rng("random_affine", rng, 4)
+    max_angle = np.deg2rad(non_negative_per_axis("random_affine", "rotation", rotation, len(planes)))
+    max_lean = np.deg2rad(non_negative_per_axis("random_affine", "shear", shear, len(planes)))
+    if (max_lean >= np.pi / 2).any():
         checks.invalid_value("random_affine", "shear", "be below 90 degrees", shear)
-    change = np.log1p(each("random_affine", "scale", scale, size))
-    way = each("random_affine", "translation", translation, size)
-    angles = _array.random_uniform(turn, -most, most, most.shape)
+    # Scales are uniform in the logarithm: halving is as likely as doubling.
+    max_log_scale = np.log1p(non_negative_per_axis("random_affine", "scale", scale, size))
+    max_move = non_negative_per_axis("random_affine", "translation", translation, size)
+    angles = _array.random_uniform(turning, -max_angle, max_angle, max_angle.shape)
     xp = _array.array_namespace(angles)
-    matrix: Any = np.eye(size)
-    for number, plane in enumerate(planes):
-        matrix = matrix @ _rotation(xp.cos(angles[number]), xp.sin(angles[number]), plane, size)
-    leans = xp.tan(_array.random_uniform(lean, -slope, slope, slope.shape))
-    matrix = matrix @ sum((leans[number] * _unit(plane, size) for number, plane in enumerate(planes)), np.eye(size))
+    units = np.eye(size)
+    matrix: Array = units
+    for number, (first, second) in enumerate(planes):
+        # In matrices of constants and traced numbers alone: the standard cannot write into an array.
+        in_plane = np.diag(units[first] + units[second])
+        quarter = np.outer(units[second], units[first]) - np.outer(units[first], units[second])
+        cosine, sine = xp.cos(angles[number]), xp.sin(angles[number])
+        matrix = matrix @ (units - in_plane + cosine * in_plane + sine * quarter)
+    leans = xp.tan(_array.random_uniform(leaning, -max_lean, max_lean, max_lean.shape))
+    shears = (leans[number] * np.outer(units[first], units[second]) for number, (first, second) in enumerate(planes))
+    matrix = matrix @ sum(shears, units)
     steps = np.array(checks.spacing("random_affine", (1.0,) * size if spacing is None else spacing, size))
+    # From millimetres to voxels: `inverse(diag(steps)) @ matrix @ diag(steps)`.
     matrix = matrix * (steps[np.newaxis, :] / steps[:, np.newaxis])
-    matrix = matrix * xp.exp(_array.random_uniform(stretch, -change, change, change.shape))[np.newaxis, :]
-    return Affine(matrix, _array.random_uniform(move, -way, way, way.shape))
+    scales = xp.exp(_array.random_uniform(stretching, -max_log_scale, max_log_scale, max_log_scale.shape))
+    return parameters.Affine(
+        matrix * scales[np.newaxis, :], _array.random_uniform(moving, -max_move, max_move, max_move.shape)
+    )
 
 
 def random_elastic(
-    rng: Any, shape: Shape, *, points: int | Sequence[int] = 7, sigma: float | Sequence[float] = 2.0
-) -> Elastic:
+    rng: Rng, shape: Shape, *, points: int | Sequence[int] = 7, sigma: float | Sequence[float] = 2.0
+) -> parameters.Elastic:
     """Draw the displacements of control points from a normal distribution.
 
     Args:
@@ -189,14 +201,14 @@ def random_elastic(
         (2, 4, 6)
     """
     size = len(image_shape("random_elastic", shape, axes=2)) - 1
-    given = (points,) * size if checks.is_integer(points) else points
-    counts = checks.integer_tuple("random_elastic", "points", given, length=size, minimum=4)
-    widths = each("random_elastic", "sigma", sigma, size).astype(np.float32)
+    per_axis = (points,) * size if checks.is_integer(points) else points
+    counts = checks.integer_tuple("random_elastic", "points", per_axis, length=size, minimum=4)
+    widths = non_negative_per_axis("random_elastic", "sigma", sigma, size).astype(np.float32)
     (source,) = _array.split_rng("random_elastic", rng, 1)
-    return Elastic(_array.random_normal(source, (size, *counts)) * widths.reshape(size, *(1,) * size))
+    return parameters.Elastic(_array.random_normal(source, (size, *counts)) * widths.reshape(size, *(1,) * size))
 
 
-def random_noise(rng: Any, shape: Shape, *, sigma: tuple[float, float] = (0.0, 0.1)) -> Noise:
+def random_noise(rng: Rng, shape: Shape, *, sigma: tuple[float, float] = (0.0, 0.1)) -> parameters.Noise:
     """Draw normal noise whose standard deviation is drawn as well.
 
     Args:
@@ -209,13 +221,14 @@ def random_noise(rng: Any, shape: Shape, *, sigma: tuple[float, float] = (0.0, 0
         (2, 3, 1)
     """
     size = image_shape("random_noise", shape, axes=1)
-    low, high = between("random_noise", "sigma", sigma)
+    low, high = non_negative_range("random_noise", "sigma", sigma)
     level, field = _array.split_rng("random_noise", rng, 2)
-    width = _array.random_uniform(level, low, high, ())
-    return Noise(_array.random_normal(field, size) * width.astype(np.float32))
+    # Single precision, since a field is as large as the image and the only draw that is.
+    width = _array.random_uniform(level, low, high, ()).astype(np.float32)
+    return parameters.Noise(_array.random_normal(field, size) * width)
 
 
-def random_rician_noise(rng: Any, shape: Shape, *, sigma: tuple[float, float] = (0.0, 0.1)) -> RicianNoise:
+def random_rician_noise(rng: Rng, shape: Shape, *, sigma: tuple[float, float] = (0.0, 0.1)) -> parameters.RicianNoise:
     """Draw the normal noise of both channels of a magnetic resonance receiver, whose deviation is drawn as well.
 
     Args:
@@ -228,13 +241,13 @@ def random_rician_noise(rng: Any, shape: Shape, *, sigma: tuple[float, float] = 
         (2, 3, 1)
     """
     size = image_shape("random_rician_noise", shape, axes=1)
-    low, high = between("random_rician_noise", "sigma", sigma)
+    low, high = non_negative_range("random_rician_noise", "sigma", sigma)
     level, *fields = _array.split_rng("random_rician_noise", rng, 3)
     width = _array.random_uniform(level, low, high, ()).astype(np.float32)
-    return RicianNoise(*(_array.random_normal(field, size) * width for field in fields))
+    return parameters.RicianNoise(*(_array.random_normal(field, size) * width for field in fields))
 
 
-def random_gamma(rng: Any, shape: Shape, *, max_change: float = 0.3) -> Gamma:
+def random_gamma(rng: Rng, shape: Shape, *, max_change: float = 0.3) -> parameters.Gamma:
     """Draw an exponent for every channel; its logarithm is uniform.
 
     Args:
@@ -247,13 +260,14 @@ def random_gamma(rng: Any, shape: Shape, *, max_change: float = 0.3) -> Gamma:
         [1.0, 1.0]
     """
     size = image_shape("random_gamma", shape, axes=1)
-    most = math.log1p(float(each("random_gamma", "max_change", max_change, 1)[0]))
+    most = math.log1p(float(non_negative_per_axis("random_gamma", "max_change", max_change, 1)[0]))
     (source,) = _array.split_rng("random_gamma", rng, 1)
+    # The logarithm is uniform, so that darker and brighter are equally likely.
     powers = _array.random_uniform(source, -most, most, size[-1:])
-    return Gamma(_array.array_namespace(powers).exp(powers))
+    return parameters.Gamma(_array.array_namespace(powers).exp(powers))
 
 
-def random_bias_field(rng: Any, shape: Shape, *, degree: int = 3, max_coefficient: float = 0.3) -> BiasField:
+def random_bias_field(rng: Rng, shape: Shape, *, degree: int = 3, max_coefficient: float = 0.3) -> parameters.BiasField:
     """Draw the coefficients of a polynomial.
 
     Args:
@@ -268,15 +282,15 @@ def random_bias_field(rng: Any, shape: Shape, *, degree: int = 3, max_coefficien
     """
     size = len(image_shape("random_bias_field", shape, axes=2)) - 1
     highest = checks.integer("random_bias_field", "degree", degree, minimum=1)
-    if highest > DEGREES:
-        checks.invalid_value("random_bias_field", "degree", f"be at most {DEGREES}", degree)
+    if highest > MAX_DEGREE:
+        checks.invalid_value("random_bias_field", "degree", f"be at most {MAX_DEGREE}", degree)
     count = len(monomials(size, highest))
-    most = float(each("random_bias_field", "max_coefficient", max_coefficient, 1)[0])
+    most = float(non_negative_per_axis("random_bias_field", "max_coefficient", max_coefficient, 1)[0])
     (source,) = _array.split_rng("random_bias_field", rng, 1)
-    return BiasField(_array.random_uniform(source, -most, most, (count,)))
+    return parameters.BiasField(_array.random_uniform(source, -most, most, (count,)))
 
 
-def random_blur(rng: Any, shape: Shape, *, sigma: tuple[float, float] = (0.0, 1.5)) -> Blur:
+def random_blur(rng: Rng, shape: Shape, *, sigma: tuple[float, float] = (0.0, 1.5)) -> parameters.Blur:
     """Draw a standard deviation for every spatial axis.
 
     Args:
@@ -289,21 +303,6 @@ def random_blur(rng: Any, shape: Shape, *, sigma: tuple[float, float] = (0.0, 1.
         [1.0, 1.0]
     """
     size = len(image_shape("random_blur", shape, axes=2)) - 1
-    low, high = between("random_blur", "sigma", sigma)
+    low, high = non_negative_range("random_blur", "sigma", sigma)
     (source,) = _array.split_rng("random_blur", rng, 1)
-    return Blur(_array.random_uniform(source, low, high, (size,)))
-
-
-def _rotation(cosine: Array, sine: Array, plane: tuple[int, int], size: int) -> Array:
-    """Return the matrix of a rotation in a plane of two axes."""
-    first, second = plane
-    both = _unit((first, first), size) + _unit((second, second), size)
-    turned = _unit((second, first), size) - _unit(plane, size)
-    return np.eye(size) - both + cosine * both + sine * turned
-
-
-def _unit(place: tuple[int, int], size: int) -> Any:
-    """Return the matrix of zeros with a one at a place."""
-    matrix = np.zeros((size, size))
-    matrix[place] = 1
-    return matrix
+    return parameters.Blur(_array.random_uniform(source, low, high, (size,)))

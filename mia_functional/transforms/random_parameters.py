@@ -7,6 +7,20 @@ from typing import NamedTuple
 
 from mia_functional.typing import Array
 
+__all__ = [
+    "Affine",
+    "BiasField",
+    "Blur",
+    "Crop",
+    "Elastic",
+    "Flip",
+    "Gamma",
+    "Noise",
+    "RicianNoise",
+    "Rot90",
+    "Shift",
+]
+
 
 class Crop(NamedTuple):
     """First voxel of a box along each axis."""

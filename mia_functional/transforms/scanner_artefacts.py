@@ -1,17 +1,24 @@
 """What scanners do to intensities, for augmentation: noise, contrast and bias fields."""
 
 import itertools
-from typing import Any
 
 import numpy as np
 
-from mia_functional import _array
 from mia_functional._core import checks
-from mia_functional.transforms.arguments import has_shape, together
-from mia_functional.transforms.channel_statistics import axes_of, closed, extremes, opened, or_one
+from mia_functional.transforms.arguments import Numbers, is_known_true, require_parameter_shape, with_parameters
+from mia_functional.transforms.channel_statistics import (
+    masked_extremes,
+    one_where_zero,
+    restore_dtype,
+    statistics_axes,
+    to_float,
+)
+from mia_functional.transforms.interpolation import open_grid
 from mia_functional.typing import Array
 
-DEGREES = 8
+__all__ = ["MAX_DEGREE", "bias_field", "gamma", "monomials", "noise", "rician_noise"]
+
+MAX_DEGREE = 8
 """The highest degree of a polynomial."""
 
 
@@ -32,10 +39,9 @@ def noise(image: Array, field: Array) -> Array:
         >>> noise(np.array([[1.0], [2.0]]), np.array([[0.5], [-0.5]]))[:, 0].tolist()
         [1.5, 1.5]
     """
-    _, image, (field,) = together("noise", image, field=field)
-    has_shape("noise", "field", field, tuple(image.shape))
-    values, _ = opened("noise", image, None)
-    return closed(values + field, image)
+    _, image, (field,) = with_parameters("noise", image=image, field=field)
+    require_parameter_shape("noise", "field", field, tuple(image.shape))
+    return restore_dtype(to_float("noise", image) + field, image)
 
 
 def rician_noise(image: Array, real: Array, imaginary: Array) -> Array:
@@ -62,16 +68,17 @@ def rician_noise(image: Array, real: Array, imaginary: Array) -> Array:
     Source:
         Gudbjartsson and Patz 1995, The Rician distribution of noisy MRI data, doi 10.1002/mrm.1910340618.
     """
-    xp, image, (first, second) = together("rician_noise", image, real=real, imaginary=imaginary)
+    xp, image, (first, second) = with_parameters("rician_noise", image=image, real=real, imaginary=imaginary)
     for name, field in (("real", first), ("imaginary", second)):
-        has_shape("rician_noise", name, field, tuple(image.shape))
-    values, _ = opened("rician_noise", image, None)
-    if not _array.is_traced(image) and bool(xp.any(values < 0)):
+        require_parameter_shape("rician_noise", name, field, tuple(image.shape))
+    values = to_float("rician_noise", image)
+    if is_known_true(xp.any(values < 0)):
         checks.invalid_value("rician_noise", "image", "hold magnitudes, from 0 on", f"{float(xp.min(values)):g}")
-    return closed(xp.hypot(values + first, second), image)
+    # `hypot` squares in a range of its own: the square of a float32 above 1.8e19 is infinite.
+    return restore_dtype(xp.hypot(values + first, second), image)
 
 
-def gamma(image: Array, exponent: Any) -> Array:
+def gamma(image: Array, exponent: Numbers) -> Array:
     """Change the contrast of each channel and keep its range (gamma correction).
 
     `y = low + (high - low) ((x - low) / (high - low))^exponent`, with low and high the extremes of the channel.
@@ -93,16 +100,17 @@ def gamma(image: Array, exponent: Any) -> Array:
     Agrees with:
         `skimage.exposure.adjust_gamma` for images from 0 to 1.
     """
-    _, image, (power,) = together("gamma", image, exponent=exponent)
-    has_shape("gamma", "exponent", power, (), (1,), tuple(image.shape[-1:]))
-    if not _array.is_traced(power) and not bool(_array.array_namespace(power).all(power > 0)):
+    xp, image, (power,) = with_parameters("gamma", image=image, exponent=exponent)
+    require_parameter_shape("gamma", "exponent", power, (), (1,), tuple(image.shape[-1:]))
+    if is_known_true(xp.any(~(power > 0))):
         checks.invalid_value("gamma", "exponent", "be positive", exponent)
-    values, _ = opened("gamma", image, None)
-    low, high = extremes(values, None, axes_of("gamma", None, image.ndim))
-    return closed(low + (high - low) * ((values - low) / or_one(high - low)) ** power, image)
+    values = to_float("gamma", image)
+    low, high = masked_extremes(values, None, statistics_axes("gamma", None, image.ndim))
+    # Powers are taken between 0 and 1, so that the range stays and negative intensities have a power at all.
+    return restore_dtype(low + (high - low) * ((values - low) / one_where_zero(high - low)) ** power, image)
 
 
-def bias_field(image: Array, coefficients: Any) -> Array:
+def bias_field(image: Array, coefficients: Numbers) -> Array:
     """Brighten and darken an image smoothly, as the coils of a scanner do (intensity inhomogeneity).
 
     `y = x exp(p)`, with p a polynomial without constant term in coordinates from -1 to 1 along each axis.
@@ -125,27 +133,23 @@ def bias_field(image: Array, coefficients: Any) -> Array:
     Source:
         Van Leemput et al. 1999, Automated model-based bias field correction, doi 10.1109/42.811268.
     """
-    xp, image, (factors,) = together("bias_field", image, coefficients=coefficients)
+    xp, image, (factors,) = with_parameters("bias_field", image=image, coefficients=coefficients)
     shape = tuple(image.shape[:-1])
-    sizes = [len(monomials(len(shape), degree)) for degree in range(1, DEGREES + 1)]
-    if factors.ndim != 1 or factors.shape[0] not in sizes:
-        needed = f"be as many as a polynomial has: {', '.join(map(str, sizes))}"
+    counts = [len(monomials(len(shape), degree)) for degree in range(1, MAX_DEGREE + 1)]
+    if factors.ndim != 1 or factors.shape[0] not in counts:
+        needed = f"be as many as a polynomial has: {', '.join(map(str, counts))}"
         checks.invalid_value("bias_field", "coefficients", needed, f"shape {tuple(factors.shape)}")
-    values, _ = opened("bias_field", image, None)
-    lines = [
-        xp.astype(
-            _array.broadcast_along(xp, np.linspace(-1, 1, size) if size > 1 else np.zeros(1), axis, values),
-            values.dtype,
-        )
-        for axis, size in enumerate(shape)
-    ]
-    logarithm = 0.0
-    for number, powers in enumerate(monomials(len(shape), sizes.index(factors.shape[0]) + 1)):
+    values = to_float("bias_field", image)
+    # `linspace` puts a single voxel at -1, the border; its middle is 0.
+    lines = [np.linspace(-1, 1, size) if size > 1 else np.zeros(1) for size in shape]
+    grid = open_grid(lines, image.ndim, values)
+    logarithm = xp.zeros_like(factors[0])
+    for number, powers in enumerate(monomials(len(shape), counts.index(factors.shape[0]) + 1)):
         term = factors[number]
-        for line, power in zip(lines, powers, strict=True):
+        for line, power in zip(grid, powers, strict=True):
             term = term * line**power if power else term
         logarithm = logarithm + term
-    return closed(values * xp.exp(logarithm), image)
+    return restore_dtype(values * xp.exp(logarithm), image)
 
 
 def monomials(axes: int, degree: int) -> list[tuple[int, ...]]:

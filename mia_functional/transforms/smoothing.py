@@ -1,19 +1,19 @@
 """Gaussian smoothing along the spatial axes."""
 
-from typing import Any
-
 import numpy as np
 
 from mia_functional import _array
 from mia_functional._core import checks
 from mia_functional.extraction import edge
-from mia_functional.transforms.arguments import has_shape, together
-from mia_functional.transforms.channel_statistics import closed, opened
+from mia_functional.transforms.arguments import Numbers, is_known_true, require_parameter_shape, with_parameters
+from mia_functional.transforms.channel_statistics import restore_dtype, to_float
 from mia_functional.transforms.spatial import pad
-from mia_functional.typing import Array
+from mia_functional.typing import Array, HostArray
+
+__all__ = ["blur", "gaussian_radius", "smooth_gaussian"]
 
 
-def blur(image: Array, sigma: Any, *, radius: int | None = None) -> Array:
+def blur(image: Array, sigma: Numbers, *, radius: int | None = None) -> Array:
     """Smooth an image with a Gaussian (low-pass filter); the edge is repeated outside.
 
     A deviation of 0 leaves an axis as it is.
@@ -21,7 +21,7 @@ def blur(image: Array, sigma: Any, *, radius: int | None = None) -> Array:
     Args:
         image: Array `(*spatial, channel)`.
         sigma: Standard deviation in voxels, one number or one per spatial axis, not negative; may be traced.
-        radius: Voxels at which the Gaussian is cut off; 4 sigma where left out. Needed if `sigma` is traced.
+        radius: Voxels at which the Gaussian is cut off; by default 4 sigma. Needed if `sigma` is traced.
 
     Returns:
         Floats of the image's shape.
@@ -41,50 +41,50 @@ def blur(image: Array, sigma: Any, *, radius: int | None = None) -> Array:
         checks.integer("blur", "radius", radius, minimum=0)
     elif _array.is_traced(sigma):
         checks.invalid_kind("blur", "radius", "be given if `sigma` is traced", "None")
-    xp, image, (widths,) = together("blur", image, sigma=sigma)
+    xp, image, (widths,) = with_parameters("blur", image=image, sigma=sigma)
     spatial = image.ndim - 1
-    has_shape("blur", "sigma", widths, (), (spatial,))
-    if not _array.is_traced(widths) and not bool(xp.all(xp.isfinite(widths) & (widths >= 0))):
+    require_parameter_shape("blur", "sigma", widths, (), (spatial,))
+    if is_known_true(xp.any(~(xp.isfinite(widths) & (widths >= 0)))):
         checks.invalid_value("blur", "sigma", "be finite and not negative", sigma)
-    widths = xp.broadcast_to(widths, (spatial,))
-    limits: Any = radius if _array.is_traced(sigma) else reach(sigma, radius=radius)
-    reaches = np.broadcast_to(limits, (spatial,))
-    values, _ = opened("blur", image, None)
-    return closed(smooth(values, widths, reaches.tolist()), image)
+    # The number of weights is static, so a traced deviation cannot decide on it.
+    limits = radius if _array.is_traced(sigma) else gaussian_radius(sigma, radius=radius)
+    radii: list[int] = np.broadcast_to(np.asarray(limits), (spatial,)).tolist()
+    return restore_dtype(smooth_gaussian(to_float("blur", image), xp.broadcast_to(widths, (spatial,)), radii), image)
 
 
-def smooth(values: Array, sigma: Array, reaches: list[int]) -> Array:
-    """Return floats after a Gaussian along each leading axis, which has its deviation and is cut off at its reach."""
-    for axis, radius in enumerate(reaches):
+def gaussian_radius(sigma: Numbers, *, radius: int | None = None) -> HostArray:
+    """Return the voxels at which Gaussians of concrete deviations are cut off: `radius`, or 4 sigma as SciPy rounds it.
+
+    Example:
+        >>> gaussian_radius([0.0, 1.0]).tolist()
+        [0, 4]
+    """
+    widths = _array.to_numpy(sigma) if hasattr(sigma, "shape") else np.asarray(sigma)
+    return np.where(widths > 0, (4 * widths + 0.5).astype(int) if radius is None else radius, 0)
+
+
+def smooth_gaussian(values: Array, sigma: Array, radii: list[int]) -> Array:
+    """Return floats after a Gaussian along each leading axis, with its deviation and the radius at which it ends."""
+    xp = _array.array_namespace(sigma)
+    for axis, radius in enumerate(radii):
         if radius:
-            smoothed = _convolve(values, _gaussian(sigma[axis], radius), axis)
-            values = _array.array_namespace(sigma).where(sigma[axis] > 0, smoothed, values)
+            size = values.shape[axis]
+            padded = pad(values, ((0, 0),) * axis + ((radius, radius),), pad_mode=edge)
+            # A sum of shifted copies: the standard has no convolution, and the loop over weights is short.
+            windows = (padded[(*(slice(None),) * axis, slice(k, k + size), ...)] for k in range(2 * radius + 1))
+            smooth = sum(
+                weight * window for weight, window in zip(_gaussian(sigma[axis], radius), windows, strict=True)
+            )
+            # Not the weights 0, 1, 0 of a traced deviation of 0: they would spread NaN and infinity.
+            values = xp.where(sigma[axis] > 0, smooth, values)
     return values
 
 
-def reach(sigma: Any, *, radius: int | None = None) -> Any:
-    """Return the radius of concrete deviations in voxels, as SciPy rounds it, or a given one; 0 for a deviation of 0.
-
-    Example:
-        >>> reach([0.0, 1.0]).tolist()
-        [0, 4]
-    """
-    numbers = _array.to_numpy(sigma) if hasattr(sigma, "shape") else np.asarray(sigma)
-    return np.where(numbers > 0, (4 * numbers + 0.5).astype(int) if radius is None else radius, 0)
-
-
 def _gaussian(sigma: Array, radius: int) -> list[Array]:
-    """Return the weights of a Gaussian from -radius to radius, which sum to 1; a deviation of 0 keeps the middle."""
+    """Return the weights of a Gaussian from -radius to radius, which sum to 1; finite for a deviation of 0 as well."""
     xp = _array.array_namespace(sigma)
-    narrow = xp.where(sigma > 0, sigma, 1.0)
-    falls = [xp.where(sigma > 0, xp.exp(-0.5 * (step / narrow) ** 2), float(step == 0)) for step in range(radius + 1)]
+    # Both branches of `where` are differentiated: without this a deviation of 0 would give NaN gradients.
+    width = xp.where(sigma > 0, sigma, 1.0)
+    falls = [xp.exp(-0.5 * (step / width) ** 2) for step in range(radius + 1)]
     total = falls[0] + 2 * sum(falls[1:], xp.zeros_like(sigma))
     return [falls[abs(step)] / total for step in range(-radius, radius + 1)]
-
-
-def _convolve(values: Array, weights: list[Array], axis: int) -> Array:
-    """Return a sum of shifted copies along an axis, each with its weight."""
-    radius, size = len(weights) // 2, values.shape[axis]
-    wide = pad(values, ((0, 0),) * axis + ((radius, radius),), pad_mode=edge)
-    before = (slice(None),) * axis
-    return sum(weight * wide[(*before, slice(step, step + size), ...)] for step, weight in enumerate(weights))

@@ -2,49 +2,58 @@
 
 An array is `(*spatial, ...)` with one or more leading spatial axes; channels go along. Floats are interpolated linearly
 and keep their dtype; integers and booleans are labels, taken from the nearest voxel. Everything traces under `jit` with
-traced parameters. Places and displacements are in voxels. NaN and infinity spread to what is interpolated from them,
-but not with a weight of 0: an image that is taken to its own grid stays as it is.
+traced parameters. Coordinates and displacements are in voxels. NaN and infinity spread to what is interpolated from
+them, but not with a weight of 0: an image that is resampled to its own grid stays as it is.
 """
 
 import math
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
 from mia_functional import _array
 from mia_functional._core import checks
 from mia_functional.geometry import Geometry, regrid, world_to_index
-from mia_functional.transforms.arguments import finite, has_shape, known, together
+from mia_functional.transforms.arguments import (
+    ArrayOrGeometry,
+    Numbers,
+    is_known_true,
+    require_finite,
+    require_parameter_shape,
+    with_parameters,
+)
 from mia_functional.transforms.interpolation import (
     Interpolation,
-    interpolation_of,
+    choose_interpolation,
+    interpolate,
+    interpolate_axis,
+    is_outside,
     nearest,
-    outside,
-    sample,
-    sample_axis,
+    open_grid,
 )
-from mia_functional.transforms.smoothing import reach, smooth
-from mia_functional.typing import Array, Shape
+from mia_functional.transforms.smoothing import gaussian_radius, smooth_gaussian
+from mia_functional.typing import Array, HostArray, Shape
+
+__all__ = ["affine", "elastic", "resample", "resample_onto", "warp"]
 
 
 def resample(
-    target: Any,
+    array: ArrayOrGeometry,
     scale: Sequence[float],
     *,
     shape: Shape | None = None,
     interpolation: Interpolation | None = None,
     antialias: bool = False,
-) -> Any:
+) -> ArrayOrGeometry:
     """Resample to coarser or finer voxels (zoom, resize); the centre of the image stays where it is.
 
     `y[i] = x((i - (m - 1) / 2) scale + (n - 1) / 2)` along each axis, from n to m voxels. Where voxels become much
     coarser, details finer than a new voxel turn into patterns that are not there, unless `antialias` averages them.
 
     Args:
-        target: Array `(*spatial, ...)`, or a `Geometry`.
+        array: Array `(*spatial, ...)`, or a `Geometry`.
         scale: Old voxels per new voxel along each leading axis: new spacing / old spacing.
-        shape: Voxels of the result along these axes; the same extent as before, rounded, where left out.
+        shape: Voxels of the result along these axes; by default the same extent as before, rounded.
         interpolation: `linear`, `nearest` or a function like them.
         antialias: Smooth first with a Gaussian along the axes that become coarser: a point spread as wide as an old
             voxel becomes as wide as a new one, `sigma = sqrt((scale^2 - 1) / (8 ln 2))` old voxels. What is taken from
@@ -67,32 +76,30 @@ def resample(
     Agrees with:
         `torch.nn.functional.interpolate(align_corners=False)` where the extents agree, and SimpleITK's `Resample`.
     """
-    checks.require_shape("resample", "target", target)
+    checks.require_shape("resample", "array", array)
     steps = checks.float_tuple("resample", "scale", scale)
-    if len(steps) > len(target.shape) or not all(0 < step < math.inf for step in steps):
+    if len(steps) > len(array.shape) or not all(0 < step < math.inf for step in steps):
         checks.invalid_value("resample", "scale", "have a positive entry for each spatial axis", steps)
-    old = tuple(target.shape[: len(steps)])
+    old = tuple(array.shape[: len(steps)])
     extent = tuple(max(1, round(size / step)) for size, step in zip(old, steps, strict=True))
     new = checks.integer_tuple("resample", "shape", extent if shape is None else shape, length=len(steps), minimum=1)
+    # From centre to centre, not from corner to corner: an extent that is rounded is cut on both sides alike.
     starts = [(n - 1) / 2 - (m - 1) / 2 * step for n, m, step in zip(old, new, steps, strict=True)]
-    if isinstance(target, Geometry):
-        return regrid(target, new, starts, factors=steps)
-    xp = _array.checked_namespace("resample", target=target)
-    rule = interpolation_of("resample", target, interpolation)
-    result = _opened(target)
+    if isinstance(array, Geometry):
+        return regrid(array, new, starts, factors=steps)
+    xp = _array.checked_namespace("resample", array=array)
+    rule = choose_interpolation("resample", array, interpolation)
+    result = _widen_floats(array)
     if antialias and rule is not nearest:
-        result = _matched(result, steps)
+        # Widths at half maximum are voxel sizes, 2 sqrt(2 ln 2) sigma, and variances of Gaussians add up.
+        widths = np.sqrt(np.maximum(np.square(steps) - 1, 0) / (8 * math.log(2)))
+        _, result, (sigma,) = with_parameters("resample", array=result, scale=widths)
+        result = smooth_gaussian(result, sigma, gaussian_radius(widths).tolist())
+    # Axis by axis: a grid that is neither turned nor bent is interpolated with 2 taps per axis instead of 8 in all.
     for axis, (start, step, size) in enumerate(zip(starts, steps, new, strict=True)):
         line = (start + step * np.arange(size)).astype(np.float64 if result.dtype == xp.float64 else np.float32)
-        result = sample_axis(result, _array.from_numpy(line, xp, target), axis, rule)
-    return xp.astype(result, target.dtype, copy=False)
-
-
-def _matched(values: Array, scale: tuple[float, ...]) -> Array:
-    """Return floats smoothed along the axes that become coarser, so that point spreads grow as the voxels do."""
-    widths = np.sqrt(np.maximum(np.square(scale) - 1, 0) / (8 * math.log(2)))
-    _, values, (sigma,) = together("resample", values, scale=widths)
-    return smooth(values, sigma, reach(widths).tolist())
+        result = interpolate_axis(result, _array.from_numpy(line, xp, array), axis, rule)
+    return xp.astype(result, array.dtype, copy=False)
 
 
 def resample_onto(
@@ -103,7 +110,7 @@ def resample_onto(
     interpolation: Interpolation | None = None,
     fill_value: float = 0,
 ) -> Array:
-    """Resample an image onto the grid of another one, each voxel from the same place in the world.
+    """Resample an image onto the grid of another one, each voxel from the same point of the world.
 
     Nothing is smoothed: where voxels become much coarser, `resample` to about their size first, with `antialias`.
 
@@ -134,19 +141,23 @@ def resample_onto(
     size = len(geometry.shape)
     if tuple(array.shape[:size]) != geometry.shape or len(onto.shape) != size:
         checks.invalid_value("resample_onto", "array", f"have the shape {geometry.shape}", tuple(array.shape))
+    # The map between two grids is affine: the images of the first voxel and of a step along each axis define it.
     origin = np.array(world_to_index(geometry, onto.origin))
     ends = np.array(onto.origin) + (np.array(onto.direction) * onto.spacing).T
     matrix = np.array([world_to_index(geometry, end) for end in ends]).T - origin[:, np.newaxis]
-    _, array, (columns, start) = together("resample_onto", array, matrix=matrix, origin=origin)
-    return _warp("resample_onto", array, _affine_places(columns, start, onto.shape), interpolation, fill_value)
+    _, array, (columns, start) = with_parameters("resample_onto", array=array, matrix=matrix, origin=origin)
+    coordinates = _affine_coordinates(columns, start, onto.shape)
+    return _interpolate_or_fill("resample_onto", array, coordinates, interpolation, fill_value)
 
 
-def warp(array: Array, places: Array, *, interpolation: Interpolation | None = None, fill_value: float = 0) -> Array:
-    """Take every voxel from another place: `y[i] = x(places[i])`.
+def warp(
+    array: Array, coordinates: Array, *, interpolation: Interpolation | None = None, fill_value: float = 0
+) -> Array:
+    """Take every voxel from given coordinates: `y[i] = x(coordinates[i])`.
 
     Args:
         array: Array `(*spatial, ...)` of d spatial axes.
-        places: Array `(d, *shape)`: for every voxel of the result its place in `array`, in voxels.
+        coordinates: Array `(d, *shape)`: for every voxel of the result where it comes from in `array`, in voxels.
         interpolation: `linear`, `nearest` or a function like them.
         fill_value: Value of what lies outside of the array; its dtype has to hold it.
 
@@ -155,7 +166,7 @@ def warp(array: Array, places: Array, *, interpolation: Interpolation | None = N
 
     Raises:
         TypeError: An interpolation other than `nearest` is asked for integers or booleans.
-        ValueError: The shape of `places` does not fit, or a place is NaN (traced ones cannot be looked at).
+        ValueError: The shape of `coordinates` does not fit, or one of them is NaN (traced ones cannot be looked at).
 
     Example:
         >>> warp(np.array([0.0, 10.0, 20.0]), np.array([[0.5, 2.0, 7.0]]), fill_value=-1.0).tolist()
@@ -164,16 +175,18 @@ def warp(array: Array, places: Array, *, interpolation: Interpolation | None = N
     Agrees with:
         `scipy.ndimage.map_coordinates(order=1)` inside of the image.
     """
-    xp, array, (places,) = together("warp", array, places=places)
-    if places.ndim < 2 or not 1 <= places.shape[0] <= array.ndim:
-        checks.invalid_value("warp", "places", "have the shape (spatial axes, *shape)", tuple(places.shape))
-    if known(xp.any(xp.isnan(places))):
-        checks.invalid_value("warp", "places", "hold numbers", "NaN")
-    return _warp("warp", array, [places[axis, ...] for axis in range(places.shape[0])], interpolation, fill_value)
+    xp, array, (points,) = with_parameters("warp", array=array, coordinates=coordinates)
+    if points.ndim < 2 or not 1 <= points.shape[0] <= array.ndim:
+        checks.invalid_value("warp", "coordinates", "have the shape (spatial axes, *shape)", tuple(points.shape))
+    # Infinity is allowed, it is outside; NaN compares as inside, and would be cast to some voxel.
+    if is_known_true(xp.any(xp.isnan(points))):
+        checks.invalid_value("warp", "coordinates", "hold numbers", "NaN")
+    lines = [points[axis, ...] for axis in range(points.shape[0])]
+    return _interpolate_or_fill("warp", array, lines, interpolation, fill_value)
 
 
 def affine(
-    array: Array, matrix: Any, offset: Any, *, interpolation: Interpolation | None = None, fill_value: float = 0
+    array: Array, matrix: Numbers, offset: Numbers, *, interpolation: Interpolation | None = None, fill_value: float = 0
 ) -> Array:
     """Rotate, scale, shear and move the content of an image about its centre; the grid stays (affine map).
 
@@ -201,23 +214,23 @@ def affine(
     Agrees with:
         SimpleITK's `Resample` with an `AffineTransform`.
     """
-    xp, array, (matrix, offset) = together("affine", array, matrix=matrix, offset=offset)
-    size = offset.shape[0] if offset.ndim == 1 else 0
+    xp, array, (columns, shift) = with_parameters("affine", array=array, matrix=matrix, offset=offset)
+    size = shift.shape[0] if shift.ndim == 1 else 0
     if not 1 <= size <= array.ndim:
-        checks.invalid_value("affine", "offset", "have one entry per spatial axis", tuple(offset.shape))
-    has_shape("affine", "matrix", matrix, (size, size))
-    finite("affine", matrix=matrix, offset=offset)
+        checks.invalid_value("affine", "offset", "have one entry per spatial axis", tuple(shift.shape))
+    require_parameter_shape("affine", "matrix", columns, (size, size))
+    require_finite("affine", matrix=columns, offset=shift)
     shape = tuple(array.shape[:size])
     centre = _array.from_numpy((np.array(shape, dtype=np.float32) - 1) / 2, xp, array)
-    centre = xp.astype(centre, matrix.dtype)
-    start = centre + offset - xp.sum(matrix * centre, axis=1)
-    return _warp("affine", array, _affine_places(matrix, start, shape), interpolation, fill_value)
+    centre = xp.astype(centre, columns.dtype, copy=False)
+    start = centre + shift - xp.sum(columns * centre, axis=1)
+    return _interpolate_or_fill("affine", array, _affine_coordinates(columns, start, shape), interpolation, fill_value)
 
 
 def elastic(
     array: Array, control: Array, *, interpolation: Interpolation | None = None, fill_value: float = 0
 ) -> Array:
-    """Bend an image smoothly (elastic deformation): every voxel comes from a displaced place.
+    """Bend an image smoothly (elastic deformation): every voxel comes from a displaced point.
 
     `y[i] = x(i + u(i))`, with u the uniform cubic B-spline of the control points. The outermost points lie one cell
     beyond the edges of the image, so m points along an axis make m - 3 cells from its first edge to its last.
@@ -246,69 +259,63 @@ def elastic(
     Agrees with:
         SimpleITK's `Resample` with a `BSplineTransform`.
     """
-    xp, array, (control,) = together("elastic", array, control=control)
-    size = control.ndim - 1
-    if not 1 <= size <= array.ndim or control.shape[0] != size or min(control.shape[1:]) < 4:
+    xp, array, (field,) = with_parameters("elastic", array=array, control=control)
+    size = field.ndim - 1
+    if not 1 <= size <= array.ndim or field.shape[0] != size or min(field.shape[1:]) < 4:
         needed = "have the shape (spatial axes, *points), with at least 4 points along each"
-        checks.invalid_value("elastic", "control", needed, tuple(control.shape))
-    finite("elastic", control=control)
+        checks.invalid_value("elastic", "control", needed, tuple(field.shape))
+    require_finite("elastic", control=field)
     shape = tuple(array.shape[:size])
-    field = control
-    for length, points in zip(shape, control.shape[1:], strict=True):
-        weights = xp.astype(_array.from_numpy(spline_weights(length, points), xp, control), control.dtype)
+    # The spline is a product over the axes: each contraction takes the first axis of points and puts its voxels last.
+    for length, points in zip(shape, field.shape[1:], strict=True):
+        weights = xp.astype(_array.from_numpy(_spline_weights(length, points), xp, field), field.dtype, copy=False)
         field = xp.tensordot(field, weights, axes=((1,), (1,)))
-    lines = [
-        xp.astype(_array.broadcast_along(xp, np.arange(n), axis, field[0, ...]), field.dtype)
-        for axis, n in enumerate(shape)
-    ]
-    return _warp(
-        "elastic", array, [line + field[axis, ...] for axis, line in enumerate(lines)], interpolation, fill_value
-    )
+    grid = open_grid(map(np.arange, shape), size, field)
+    coordinates = [line + field[axis, ...] for axis, line in enumerate(grid)]
+    return _interpolate_or_fill("elastic", array, coordinates, interpolation, fill_value)
 
 
-def spline_weights(length: int, points: int) -> Any:
+def _spline_weights(length: int, points: int) -> HostArray:
     """Return how much each control point of a uniform cubic B-spline counts at each voxel, `(length, points)`.
 
     Example:
-        >>> spline_weights(1, 4).round(3).tolist()
+        >>> _spline_weights(1, 4).round(3).tolist()
         [[0.021, 0.479, 0.479, 0.021]]
     """
+    # The domain begins and ends half a voxel beyond the outermost centres, as that of ITK's `BSplineTransform`, and m
+    # points make m - 3 cells in it: within a cell exactly four basis functions differ from 0.
     cells = points - 3
-    place = (np.arange(length) + 0.5) / length * cells
-    cell = np.minimum(np.floor(place).astype(int), cells - 1)
-    t = place - cell
-    parts = ((1 - t) ** 3, 3 * t**3 - 6 * t**2 + 4, -3 * t**3 + 3 * t**2 + 3 * t + 1, t**3)
+    position = (np.arange(length) + 0.5) / length * cells
+    cell = np.minimum(np.floor(position).astype(int), cells - 1)
+    t = position - cell
+    pieces = ((1 - t) ** 3, 3 * t**3 - 6 * t**2 + 4, -3 * t**3 + 3 * t**2 + 3 * t + 1, t**3)
     weights = np.zeros((length, points))
-    for step, part in enumerate(parts):
-        weights[np.arange(length), cell + step] = part / 6
+    for step, piece in enumerate(pieces):
+        weights[np.arange(length), cell + step] = piece / 6
     return weights
 
 
-def _affine_places(matrix: Array, start: Array, shape: Shape) -> list[Array]:
-    """Return, for every axis, the places `start + matrix @ i` of all voxels i of a grid."""
-    xp = _array.array_namespace(matrix)
-    model = _array.zeros(xp, (1,) * len(shape), matrix.dtype, matrix)
-    lines = [
-        xp.astype(_array.broadcast_along(xp, np.arange(n), axis, model), matrix.dtype) for axis, n in enumerate(shape)
-    ]
-    return [sum((matrix[row, axis] * line for axis, line in enumerate(lines)), start[row]) for row in range(len(shape))]
+def _affine_coordinates(matrix: Array, start: Array, shape: Shape) -> list[Array]:
+    """Return, for every axis, the coordinates `start + matrix @ i` of all voxels i of a grid."""
+    grid = open_grid(map(np.arange, shape), len(shape), matrix)
+    return [sum((matrix[row, axis] * line for axis, line in enumerate(grid)), start[row]) for row in range(len(shape))]
 
 
-def _warp(
-    function: str, array: Array, places: Sequence[Array], interpolation: Interpolation | None, fill_value: float
+def _interpolate_or_fill(
+    function: str, array: Array, coordinates: Sequence[Array], interpolation: Interpolation | None, fill_value: float
 ) -> Array:
-    """Return the values of an array at places, and `fill_value` outside; in the dtype of the array."""
+    """Return the values of an array at coordinates, and `fill_value` outside, in the dtype of the array."""
     xp = _array.array_namespace(array)
-    rule = interpolation_of(function, array, interpolation)
+    rule = choose_interpolation(function, array, interpolation)
     _array.check_fits_dtype(function, "fill_value", fill_value, array)
-    values = xp.astype(sample(_opened(array), places, rule), array.dtype, copy=False)
-    beyond = outside(places, array.shape[: len(places)])
-    beyond = xp.reshape(beyond, (*beyond.shape, *(1,) * (array.ndim - len(places))))
+    values = xp.astype(interpolate(_widen_floats(array), coordinates, rule), array.dtype, copy=False)
+    beyond = is_outside(coordinates, array.shape[: len(coordinates)])
+    beyond = xp.reshape(beyond, (*beyond.shape, *(1,) * (array.ndim - len(coordinates))))
     return xp.where(beyond, xp.full_like(values, fill_value), values)
 
 
-def _opened(array: Array) -> Array:
-    """Return floats in the dtype of sums, anything else as it is."""
+def _widen_floats(array: Array) -> Array:
+    """Return floats in the dtype of sums and labels as they are: weights of half precision would be too coarse."""
     if _array.dtype_kind(array) != "float":
         return array
     return _array.array_namespace(array).astype(array, _array.accumulator_dtype(array), copy=False)

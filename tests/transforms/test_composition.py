@@ -49,7 +49,7 @@ def test_a_sample_without_geometry_stays_without():
 
 
 def test_arguments_come_from_other_categories():
-    after = on("images", mask_outside, given={"mask": "labels"}, value=-5)(sample())
+    after = on("images", mask_outside, given={"mask": "labels"}, fill_value=-5)(sample())
     expected = np.where(sample()["labels"] > 0, sample()["images"], -5)
     np.testing.assert_array_equal(after["images"], expected)
 

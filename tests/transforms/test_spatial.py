@@ -166,7 +166,7 @@ def test_permute_reshape_squeeze_unsqueeze(xp):
     ("call", "text"),
     [
         (lambda: crop(VOLUME, (3, 0, 0), (2, 2, 2)), "`start, shape` must stay below 4 on axis 0"),
-        (lambda: crop(GRID, (0, 0), (2, 2)), "`target` must have 2 spatial axes"),
+        (lambda: crop(GRID, (0, 0), (2, 2)), "`array` must have 2 spatial axes"),
         (lambda: crop(VOLUME, (0, -1, 0), (2, 2, 2)), "`start` must be at least 0"),
         (lambda: crop_or_pad(VOLUME, (0, 2, 2)), "`shape` must be at least 1"),
         (lambda: pad(VOLUME, -1), "`widths` must be at least 0"),
@@ -197,7 +197,7 @@ def test_bad_input(call, text):
         (lambda v, s: crop(v, s, (2, 2, 2)), np.array(0), ValueError, r"crop: `start` must have 3 entries, .*\(\)."),
         (lambda v, s: crop(v, s, (2, 2, 2)), np.zeros(3), TypeError, "`start` must hold whole numbers, .* float32."),
         (lambda v, s: crop(v, s, (5, 2, 2)), np.zeros(3, int), ValueError, r"`shape` must fit into \(4, 5, 6, 2\)"),
-        (lambda v, s: crop(v, s, (1,) * 5), np.zeros(5, int), ValueError, "crop: `target` must have 5 spatial axes"),
+        (lambda v, s: crop(v, s, (1,) * 5), np.zeros(5, int), ValueError, "crop: `array` must have 5 spatial axes"),
         (shift, np.zeros(3), TypeError, "shift: `offset` must hold whole numbers, one per axis; got dtype float32."),
         (shift, np.array(1), ValueError, r"shift: `offset` must have 1 entries, one per axis; got shape \(\)."),
     ],
