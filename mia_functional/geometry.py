@@ -9,11 +9,28 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import chain
+from typing import final
+
+import numpy as np
 
 from mia_functional._core import checks
 from mia_functional.typing import Shape, Spacing
 
+__all__ = [
+    "Geometry",
+    "determinant",
+    "differences",
+    "index_to_world",
+    "orientation",
+    "regrid",
+    "same_geometry",
+    "world_to_index",
+]
 
+__dir__ = __all__.copy  # dir() shows what users may touch
+
+
+@final
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Geometry:
     """A voxel grid in space: the point of an index is `origin + direction @ (spacing * index)`.
@@ -21,8 +38,8 @@ class Geometry:
     Args:
         shape: Voxels along each array axis; 1 to 4 axes.
         spacing: Millimetres between voxel centres along each array axis.
-        origin: World coordinates of the centre of voxel 0, in millimetres and array order; zeros where left out.
-        direction: Rows of the matrix whose column k is the unit vector of array axis k; the identity where left out.
+        origin: World coordinates of the centre of voxel 0, in millimetres and array order; zeros by default.
+        direction: Rows of the matrix whose column k is the unit vector of array axis k; the identity by default.
 
     Raises:
         ValueError: An entry is missing, not finite or not positive, or the direction is singular.
@@ -39,20 +56,22 @@ class Geometry:
     direction: tuple[tuple[float, ...], ...] = ()
 
     def __post_init__(self) -> None:
-        """Fill in what was left out, and refuse what no scanner writes."""
+        """Fill in defaults, and raise for grids that no scanner writes."""
         shape = checks.integer_tuple("Geometry", "shape", self.shape, minimum=1)
-        size = len(shape)
-        origin = checks.float_tuple("Geometry", "origin", self.origin or (0.0,) * size)
-        rows = self.direction or tuple(tuple(float(i == j) for j in range(size)) for i in range(size))
+        ndim = len(shape)
+        origin = checks.float_tuple("Geometry", "origin", self.origin or (0.0,) * ndim)
+        rows = self.direction or tuple(tuple(float(i == j) for j in range(ndim)) for i in range(ndim))
         direction = tuple(checks.float_tuple("Geometry", "direction", row) for row in rows)
-        if len(origin) != size or not all(map(math.isfinite, origin)):
-            checks.invalid_value("Geometry", "origin", f"have {size} finite entries", origin)
-        if [len(row) for row in direction] != [size] * size or not all(map(math.isfinite, chain(*direction))):
-            checks.invalid_value("Geometry", "direction", f"be a finite {size} x {size} matrix", direction)
+        if len(origin) != ndim or not all(map(math.isfinite, origin)):
+            checks.invalid_value("Geometry", "origin", f"have {ndim} finite entries", origin)
+        if [len(row) for row in direction] != [ndim] * ndim or not all(map(math.isfinite, chain(*direction))):
+            checks.invalid_value("Geometry", "direction", f"be a finite {ndim} x {ndim} matrix", direction)
+        # The columns are unit vectors, whose determinant is 1 where they are orthogonal: this is far from rounding.
         if abs(determinant(direction)) < 1e-6:
             checks.invalid_value("Geometry", "direction", "be invertible", direction)
+        # A frozen dataclass has no other way to keep the normalised entries, by which grids are compared and hashed.
         object.__setattr__(self, "shape", shape)
-        object.__setattr__(self, "spacing", checks.spacing("Geometry", self.spacing, size))
+        object.__setattr__(self, "spacing", checks.spacing("Geometry", self.spacing, ndim))
         object.__setattr__(self, "origin", origin)
         object.__setattr__(self, "direction", direction)
 
@@ -94,19 +113,19 @@ def world_to_index(geometry: Geometry, point: Sequence[float]) -> tuple[float, .
         >>> world_to_index(Geometry(shape=(4, 4), spacing=(2.0, 0.5), origin=(10.0, 0.0)), (12.0, 1.0))
         (1.0, 2.0)
     """
-    offset = [place - start for place, start in zip(point, geometry.origin, strict=True)]
+    offset = [coordinate - start for coordinate, start in zip(point, geometry.origin, strict=True)]
     whole = determinant(geometry.direction)
-    steps = []
-    for axis in range(len(offset)):
+    index = []
+    for axis, size in enumerate(geometry.spacing):
         replaced = [
             [*row[:axis], entry, *row[axis + 1 :]] for row, entry in zip(geometry.direction, offset, strict=True)
         ]
-        steps.append(determinant(replaced) / whole)
-    return tuple(step / size for step, size in zip(steps, geometry.spacing, strict=True))
+        index.append(determinant(replaced) / whole / size)
+    return tuple(index)
 
 
 def same_geometry(first: Geometry, second: Geometry, *, tolerance: float = 1e-3) -> bool:
-    """Tell whether two grids are the same: shapes equal, all else within `tolerance`.
+    """Return whether two grids are the same: shapes equal, everything else within `tolerance`.
 
     Args:
         first: A grid.
@@ -130,15 +149,10 @@ def differences(first: Geometry, second: Geometry, *, tolerance: float = 1e-3) -
     """
     if first.shape != second.shape:
         return ("shape",)
-    pairs = {
-        "spacing": (first.spacing, second.spacing),
-        "origin": (first.origin, second.origin),
-        "direction": (tuple(chain(*first.direction)), tuple(chain(*second.direction))),
-    }
     return tuple(
         name
-        for name, (left, right) in pairs.items()
-        if any(abs(a - b) > tolerance for a, b in zip(left, right, strict=True))
+        for name in ("spacing", "origin", "direction")
+        if np.abs(np.subtract(getattr(first, name), getattr(second, name))).max() > tolerance
     )
 
 
@@ -158,8 +172,8 @@ def regrid(
         geometry: The old grid.
         shape: Voxels along each axis of the new grid.
         offset: Index, in the old grid, of voxel 0 of the new one; fractions are allowed.
-        axes: For every axis of the new grid the axis of the old one that it runs along; in order where left out.
-        factors: Steps in the old grid per step in the new one, negative where turned; ones where left out.
+        axes: For every axis of the new grid the axis of the old one that it runs along; in order by default.
+        factors: Steps in the old grid per step in the new one, negative where turned; ones by default.
 
     Example:
         >>> old = Geometry(shape=(4, 6), spacing=(3.0, 1.0))
@@ -173,6 +187,7 @@ def regrid(
         shape=shape,
         spacing=tuple(geometry.spacing[source] * abs(step) for source, step in zip(sources, steps, strict=True)),
         origin=index_to_world(geometry, offset),
+        # Adding 0.0 turns -0.0 into 0.0, which would read and print as another grid.
         direction=tuple(
             tuple(row[source] if step > 0 else -row[source] + 0.0 for source, step in zip(sources, steps, strict=True))
             for row in geometry.direction
@@ -191,7 +206,7 @@ def orientation(geometry: Geometry) -> tuple[tuple[int, ...], tuple[int, ...]]:
         ((1, 0), (0,))
     """
     rows = geometry.direction
+    # All axes together, not the nearest for each: in an oblique grid two axes may be nearest to the same one.
     orders = itertools.permutations(range(len(rows)))
     best = max(orders, key=lambda order: sum(abs(row[axis]) for row, axis in zip(rows, order, strict=True)))
-    against = tuple(place for place, axis in enumerate(best) if rows[place][axis] < 0)
-    return best, against
+    return best, tuple(world for world, axis in enumerate(best) if rows[world][axis] < 0)

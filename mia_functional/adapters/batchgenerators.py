@@ -1,30 +1,28 @@
 """Transforms of batchgenerators for samples: they see a batch of one, with the channels first."""
 
 import random
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import partial
-from typing import Any
 
 import numpy as np
 
-from mia_functional._core import checks
-from mia_functional.adapters.host_samples import from_host, on_host, seed
-from mia_functional.transforms import Sample, Transform
-from mia_functional.transforms.composition import present
+from mia_functional.adapters.host_samples import HostSample, lift_host_transform
+from mia_functional.transforms import Transform
+from mia_functional.transforms.composition import Categories, Function
+from mia_functional.typing import HostArray
 
-LOCK = threading.Lock()
-"""They draw from global numbers: one thread at a time, so that draws do not depend on the others."""
+__all__ = ["lift"]
+
+__dir__ = __all__.copy  # dir() shows what users may touch
 
 
-def lift(transform: Callable[..., Any], *, image: str = "images", labels: str | None = "labels") -> Transform:
+def lift(transform: Function, *, images: Categories = "images", labels: Categories = "labels") -> Transform:
     """Lift a transform of batchgenerators to samples of two or three spatial axes.
 
     Args:
         transform: From `batchgenerators.transforms`: takes and gives `data` and `seg`, `(batch, channel, *spatial)`.
-        image: The category that is `data`.
-        labels: The category that is `seg`; none where there is none.
+        images: One category or several: their channels are `data`.
+        labels: Categories that are label maps: their channels are `seg`; `()` if there are none.
 
     Returns:
         A function from a sample to a new sample, with arrays in the libraries that they came in. Images of floats keep
@@ -33,34 +31,41 @@ def lift(transform: Callable[..., Any], *, image: str = "images", labels: str | 
         split, and the rest of it handed on.
 
     Raises:
-        ValueError: The sample, when it comes, lacks a category, or image and labels differ in spatial shape.
+        ValueError: The sample, when it comes, lacks a category, or images and labels differ in spatial shape.
     """
-    checks.require_callable("lift", "transform", transform, "`MirrorTransform()`")
-    return partial(_apply, transform, image, () if labels is None else (labels,))
+    return lift_host_transform(_apply_batchgenerators, transform, images, labels, (3, 4))
 
 
-def _apply(transform: Callable[..., Any], image: str, labels: tuple[str, ...], sample: Sample) -> Sample:
-    """Return the sample after a transform of batchgenerators."""
-    names = dict(zip(("data", "seg"), (image, *labels), strict=False))
-    present("lift", sample, (image, *labels))
-    given = on_host("lift", sample, (image,), labels, (3, 4))
-    batch = {key: np.moveaxis(given[name], -1, 0)[np.newaxis].copy() for key, name in names.items()}
-    number, left = (None, {}) if sample.get("rng") is None else seed("lift", sample["rng"])
-    with LOCK, seeded(number):
+def _apply_batchgenerators(
+    transform: Function, sample: HostSample, labels: tuple[str, ...], seed: int | None
+) -> HostSample:
+    """Return a sample after a transform of batchgenerators, which knows no geometry."""
+    arrays, geometry = sample
+    categories = {"data": tuple(name for name in arrays if name not in labels), "seg": labels}
+    categories = {key: names for key, names in categories.items() if names}
+    # Contiguous copies: these transforms write into the arrays that they get.
+    batch = {
+        key: np.ascontiguousarray(np.concatenate([np.moveaxis(arrays[name], -1, 0) for name in names]))[np.newaxis]
+        for key, names in categories.items()
+    }
+    with _global_seed(seed):
         after = transform(**batch)
-    arrays = {name: np.moveaxis(after[key][0], 0, -1) for key, name in names.items()}
-    return {**sample, **from_host(arrays, sample, labels), **left}
+    changed: dict[str, HostArray] = {}
+    for key, names in categories.items():
+        ends = np.cumsum([arrays[name].shape[-1] for name in names])[:-1]
+        changed |= dict(zip(names, np.split(np.moveaxis(after[key][0], 0, -1), ends, axis=-1), strict=True))
+    return changed, geometry
 
 
 @contextmanager
-def seeded(number: int | None) -> Iterator[None]:
-    """Seed the global numbers of NumPy and Python for a while, and put them back; leave them alone without a seed."""
-    if number is None:
+def _global_seed(seed: int | None) -> Iterator[None]:
+    """Seed the global numbers of NumPy and Python for a while, and put them back; without a seed leave them alone."""
+    if seed is None:
         yield
         return
     numpy_state, python_state = np.random.get_state(), random.getstate()
-    np.random.seed(number)
-    random.seed(number)
+    np.random.seed(seed)
+    random.seed(seed)
     try:
         yield
     finally:

@@ -1,4 +1,4 @@
-"""Batches for JAX, and so for Flax: on the device before they are asked for, with nothing that `jit` refuses."""
+"""Batches for JAX, and so for Flax: on the device before they are asked for, without what `jit` does not take."""
 
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
@@ -7,6 +7,10 @@ from typing import Any
 import numpy as np
 
 from mia_functional._core import checks, optional
+
+__all__ = ["arrays", "to_device"]
+
+__dir__ = __all__.copy  # dir() shows what users may touch
 
 
 def arrays(batch: Mapping[str, Any]) -> dict[str, Any]:
@@ -28,7 +32,7 @@ def to_device(batches: Iterable[Mapping[str, Any]], *, ahead: int = 2, device: A
     Args:
         batches: From `dataset.prefetch`, or any dictionaries with NumPy arrays.
         ahead: Batches that are sent before they are asked for.
-        device: A device or a sharding of JAX; its default where left out.
+        device: A device or a sharding of JAX; by default JAX's own.
 
     Yields:
         Dictionaries of JAX arrays alone.
@@ -41,6 +45,7 @@ def to_device(batches: Iterable[Mapping[str, Any]], *, ahead: int = 2, device: A
     jax = optional.require("jax")
     waiting: deque[dict[str, Any]] = deque()
     for batch in batches:
+        # `device_put` returns at once: the copy runs while the network works on an earlier batch.
         waiting.append(jax.device_put(arrays(batch), device))
         if len(waiting) > limit:
             yield waiting.popleft()

@@ -1,68 +1,108 @@
-"""What transforms of other libraries are given of a sample: NumPy arrays that they can work on, and a seed."""
+"""Samples for transforms of other libraries: NumPy arrays that these can work on, and a seed for what they draw."""
 
-from collections.abc import Mapping
-from typing import Any
+import threading
+from collections.abc import Callable
+from functools import partial
+from typing import TypeAlias
 
 import numpy as np
 
 from mia_functional import _array
 from mia_functional._core import checks
-from mia_functional.typing import Array
+from mia_functional.geometry import Geometry
+from mia_functional.transforms import Sample, Transform
+from mia_functional.transforms.arguments import require_real
+from mia_functional.transforms.composition import Categories, Function, category_names, require_categories
+from mia_functional.typing import Array, HostArray, Rng
+
+__all__ = ["ApplyOnHost", "HostSample", "lift_host_transform"]
+
+__dir__ = __all__.copy  # dir() shows what users may touch
+
+HostSample: TypeAlias = tuple[dict[str, HostArray], Geometry | None]
+"""NumPy arrays by category, and where they lie."""
+
+ApplyOnHost: TypeAlias = Callable[[Function, HostSample, tuple[str, ...], int | None], HostSample]
+"""From another library's transform, a sample, which categories are labels, and a seed to a new sample."""
+
+_GLOBAL_DRAWS = threading.Lock()
+"""Held while another library draws from its global random numbers: one thread at a time, seed and draws together, so
+that what a sample gets does not depend on the other threads."""
 
 
-def on_host(
-    function: str, sample: Mapping[str, Any], images: tuple[str, ...], labels: tuple[str, ...], axes: tuple[int, ...]
-) -> dict[str, Any]:
-    """Return categories of a sample as NumPy arrays of one spatial shape and of some number of `axes`."""
-    arrays = {name: _image_on_host(function, name, sample[name]) for name in images}
-    arrays |= {name: _labels_on_host(function, name, sample[name]) for name in labels}
-    first = next(iter(arrays), "")
+def lift_host_transform(
+    apply: ApplyOnHost, transform: Function, images: Categories, labels: Categories, axes: tuple[int, ...]
+) -> Transform:
+    """Return the function of samples that `lift` of an adapter returns.
+
+    Args:
+        apply: Calls the transform as its library wants it.
+        transform: The transform of the other library.
+        images: Categories that are interpolated.
+        labels: Categories that are label maps.
+        axes: The numbers of axes that arrays may have, with channels.
+    """
+    checks.require_callable("lift", "transform", transform, "`RandomAffine()` or `MirrorTransform()`")
+    image_names, label_names = (
+        () if categories == () else category_names("lift", categories, argument=argument)
+        for argument, categories in (("images", images), ("labels", labels))
+    )
+    return partial(_apply_to_sample, apply, transform, image_names, label_names, axes)
+
+
+def _apply_to_sample(
+    apply: ApplyOnHost,
+    transform: Function,
+    images: tuple[str, ...],
+    labels: tuple[str, ...],
+    axes: tuple[int, ...],
+    sample: Sample,
+) -> Sample:
+    """Return the sample after a transform of another library."""
+    require_categories("lift", sample, (*images, *labels))
+    arrays = {name: _to_host(name, sample[name], is_label=name in labels) for name in (*images, *labels)}
     for name, array in arrays.items():
-        checks.dimensions(function, name, array.shape, axes)
+        checks.dimensions("lift", name, array.shape, axes)
+        first = next(iter(arrays))
         if array.shape[:-1] != arrays[first].shape[:-1]:
             needed = f"have the spatial shape of `{first}`, {arrays[first].shape[:-1]}"
-            checks.invalid_value(function, name, needed, array.shape[:-1])
-    return arrays
-
-
-def from_host(arrays: Mapping[str, Any], sample: Mapping[str, Any], labels: tuple[str, ...]) -> dict[str, Array]:
-    """Return NumPy arrays in the libraries of a sample: images as floats, of their dtype if that is one, else float32.
-
-    Labels get their own dtype back.
-    """
-    result = {}
+            checks.invalid_value("lift", name, needed, array.shape[:-1])
+    changed: Sample = {}
+    seed = None
+    if sample.get("rng") is not None:
+        seed, changed["rng"] = _draw_seed(sample["rng"])
+    with _GLOBAL_DRAWS:
+        arrays, geometry = apply(transform, (arrays, sample.get("geometry")), labels, seed)
+    if geometry is not None:
+        changed["geometry"] = geometry
     for name, values in arrays.items():
         old = sample[name]
         xp = _array.array_namespace(old)
-        kept = name in labels or _array.dtype_kind(old) == "float"
-        dtype = old.dtype if kept else _array.accumulator_dtype(old)
-        result[name] = xp.astype(_array.from_numpy(values, xp, old), dtype, copy=False)
-    return result
+        # Noise on an image of integers is negative or below 1: cast back, it would wrap around or vanish.
+        keeps_dtype = name in labels or _array.dtype_kind(old) == "float"
+        dtype = old.dtype if keeps_dtype else _array.accumulator_dtype(old)
+        changed[name] = xp.astype(_array.from_numpy(values, xp, old), dtype, copy=False)
+    return {**sample, **changed}
 
 
-def seed(function: str, rng: Any) -> tuple[int, dict[str, Any]]:
-    """Return a seed for another library's global numbers, and the sample's `rng` afterwards: the rest of a JAX key."""
+def _draw_seed(rng: Rng) -> tuple[int, Rng]:
+    """Return a seed for the global numbers of another library, and the rest of a key (a generator moves on itself)."""
     if _array.is_traced(rng):
-        checks.invalid_kind(function, "rng", "be known, as other libraries do not trace", "a traced key")
-    source, rest = _array.split_rng(function, rng, 2)
-    return int(_array.random_integers(source, 0, 2**31 - 2, ())), {"rng": rest}
+        checks.invalid_kind("lift", "rng", "be known, as other libraries do not trace", "a traced key")
+    source, rest = _array.split_rng("lift", rng, 2)
+    # The limit holds for NumPy's global seed, and for the 32-bit integers of JAX.
+    return int(_array.random_integers(source, 0, 2**31 - 2, ())), rest
 
 
-def _image_on_host(function: str, name: str, image: Array) -> Any:
-    """Return an image of any library as NumPy floats: float64 stays, anything else becomes float32."""
-    xp = _array.checked_namespace(function, **{name: image})
-    if _array.is_traced(image):
-        checks.invalid_kind(function, name, "be known, as other libraries do not trace", "a traced array")
-    if _array.dtype_kind(image) not in ("bool", "integer", "float"):
-        checks.invalid_kind(function, name, "hold real numbers", f"dtype {image.dtype}")
-    return _array.to_numpy(xp.astype(image, _array.accumulator_dtype(image), copy=False))
-
-
-def _labels_on_host(function: str, name: str, labels: Array) -> Any:
-    """Return a label map of any library as NumPy integers; unsigned ones of 16 bits and more become int64."""
-    _array.checked_namespace(function, **{name: labels})
-    if _array.is_traced(labels) or _array.dtype_kind(labels) not in ("bool", "integer"):
-        return _image_on_host(function, name, labels)
-    array = _array.to_numpy(labels)
-    wide = array.dtype.kind == "u" and array.dtype.itemsize > 1
-    return array.astype(np.int64 if wide else array.dtype.newbyteorder("="), copy=False)
+def _to_host(name: str, array: Array, *, is_label: bool) -> HostArray:
+    """Return an array of any library as a NumPy one: label maps as integers, images as float64 or else float32."""
+    xp = _array.checked_namespace("lift", **{name: array})
+    if _array.is_traced(array):
+        checks.invalid_kind("lift", name, "be known, as other libraries do not trace", "a traced array")
+    require_real("lift", name, array)
+    if not is_label or _array.dtype_kind(array) == "float":
+        return _array.to_numpy(xp.astype(array, _array.accumulator_dtype(array), copy=False))
+    labels = _array.to_numpy(array)
+    # PyTorch knows unsigned integers of 16 bits and more, but most of its operations do not.
+    is_wide = labels.dtype.kind == "u" and labels.dtype.itemsize > 1
+    return labels.astype(np.int64 if is_wide else labels.dtype.newbyteorder("="), copy=False)

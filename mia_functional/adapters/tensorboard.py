@@ -7,6 +7,10 @@ from typing import Any, TypeAlias
 
 from mia_functional._core import optional
 
+__all__ = ["Log", "event_file"]
+
+__dir__ = __all__.copy  # dir() shows what users may touch
+
 Log: TypeAlias = Callable[[int, Mapping[str, float]], None]
 """A function of a step and of scalars by name."""
 
@@ -16,7 +20,7 @@ def event_file(folder: str | os.PathLike[str]) -> Iterator[Log]:
     """Open an event file in a folder and give a function that writes scalars to it; it is closed at the end.
 
     Args:
-        folder: Where TensorBoard will look; made if it is not there.
+        folder: Where TensorBoard will look; created if it does not exist.
 
     Yields:
         `log(step, {"loss": 0.5, "dice/white matter": 0.9})`.

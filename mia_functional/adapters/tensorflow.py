@@ -8,9 +8,13 @@ import numpy as np
 from mia_functional._core import optional
 from mia_functional.typing import SampleSequence
 
+__all__ = ["dataset", "generate"]
+
+__dir__ = __all__.copy  # dir() shows what users may touch
+
 
 def generate(samples: SampleSequence) -> Iterator[dict[str, Any]]:
-    """Yield the arrays and the texts of every sample, which is what TensorFlow takes; everything else is left out.
+    """Yield the arrays and the texts of every sample, which is what TensorFlow takes, and nothing else.
 
     Args:
         samples: From `dataset.samples`, or any sequence of dictionaries.
@@ -31,6 +35,7 @@ def dataset(samples: SampleSequence) -> Any:
     """
     tensorflow = optional.require("tensorflow")
     first = next(generate(samples))
+    # TensorFlow asks for shapes and dtypes before it sees an element.
     signature = {
         name: tensorflow.TensorSpec(value.shape, value.dtype)
         if isinstance(value, np.ndarray)

@@ -1,6 +1,6 @@
 """Samples for PyTorch: batches as tensors, and a `DataLoader` that makes them."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -9,19 +9,23 @@ import numpy as np
 from mia_functional._core import checks, optional
 from mia_functional.dataset import Samples, collate
 
-torch: Any = optional.require("torch")
+__all__ = ["loader", "tensors"]
+
+__dir__ = __all__.copy  # dir() shows what users may touch
+
+_torch: Any = optional.require("torch")
 
 
 def tensors(batch: Mapping[str, Any], *, channels_first: bool = True, device: Any = None) -> dict[str, Any]:
     """Return a sample or a batch with its arrays as tensors; everything else stays as it is.
 
     Args:
-        batch: Arrays by category, as `dataset.collate` makes them; or one sample of `dataset.samples`, which is told
-            from a batch by its `subject`: a text, and no tuple of them.
+        batch: Arrays by category, as `dataset.collate` makes them; or one sample of `dataset.samples`, which differs
+            from a batch in its `subject`: a text instead of a tuple of them.
         channels_first: Move the last axis of all arrays to where convolutions of PyTorch take it: behind the first of a
             batch, `(batch, channel, *spatial)`, and to the front of a sample, `(channel, *spatial)`. Arrays without
             spatial axes stay as they are.
-        device: Where to put the tensors; the CPU where left out.
+        device: Where to put the tensors; the CPU by default.
 
     Returns:
         A new dictionary. Tensors are contiguous and share no memory with the arrays.
@@ -34,10 +38,12 @@ def tensors(batch: Mapping[str, Any], *, channels_first: bool = True, device: An
         checks.invalid_kind("tensors", "batch", "be a dictionary of arrays by category", checks.describe(batch))
     arrays = {name: value for name, value in batch.items() if isinstance(value, np.ndarray)}
     if channels_first:
-        place = 0 if isinstance(batch.get("subject"), str) else 1
-        arrays = {n: np.moveaxis(value, -1, place) if value.ndim > place + 1 else value for n, value in arrays.items()}
+        first = 0 if isinstance(batch.get("subject"), str) else 1
+        arrays = {n: np.moveaxis(value, -1, first) if value.ndim > first + 1 else value for n, value in arrays.items()}
+    # Copies, since what is done to a tensor in place must not reach the arrays; they are in native byte order and have
+    # no negative strides, as PyTorch asks.
     copies = {name: np.array(array, array.dtype.newbyteorder("="), order="C") for name, array in arrays.items()}
-    return {**batch, **{name: torch.from_numpy(copy).to(device=device) for name, copy in copies.items()}}
+    return {**batch, **{name: _torch.from_numpy(copied).to(device=device) for name, copied in copies.items()}}
 
 
 def loader(
@@ -49,20 +55,20 @@ def loader(
         samples: From `dataset.samples`.
         batch_size: Samples in a batch.
         shuffle: Take the samples in a random order (from PyTorch's seed).
-        workers: Processes that load; they are spawned, never forked, since JAX may be loaded. In the process itself
-            where 0, which is often faster: see `dataset.prefetch` for threads.
+        workers: Processes that load; 0 loads in the process itself, which is often faster: see `dataset.prefetch` for
+            threads. They are spawned, never forked, since JAX may be loaded.
         channels_first: As in `tensors`.
     """
-    return torch.utils.data.DataLoader(
+    return _torch.utils.data.DataLoader(
         samples,
         batch_size=batch_size,
         shuffle=shuffle,
         num_workers=workers,
-        collate_fn=partial(_batch, channels_first=channels_first),
+        collate_fn=partial(_collate_tensors, channels_first=channels_first),
         multiprocessing_context="spawn" if workers else None,
     )
 
 
-def _batch(samples: Any, *, channels_first: bool) -> dict[str, Any]:
+def _collate_tensors(samples: Sequence[Mapping[str, Any]], *, channels_first: bool) -> dict[str, Any]:
     """Return samples as a batch of tensors."""
     return tensors(collate(samples), channels_first=channels_first)

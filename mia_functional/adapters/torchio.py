@@ -1,35 +1,35 @@
-"""Transforms of TorchIO for samples: they see images and label maps as TorchIO's own, in their place in the world."""
+"""Transforms of TorchIO for samples: they see images and label maps as TorchIO's own, where they lie in the world."""
 
-import threading
-from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 import numpy as np
 
-from mia_functional._core import checks, optional
-from mia_functional.adapters.host_samples import from_host, on_host, seed
+from mia_functional._core import optional
+from mia_functional.adapters.host_samples import HostSample, lift_host_transform
 from mia_functional.geometry import Geometry
 from mia_functional.images.conversion import from_itk, to_itk
-from mia_functional.transforms import Sample, Transform
-from mia_functional.transforms.composition import present
+from mia_functional.transforms import Transform
+from mia_functional.transforms.composition import Categories, Function
+from mia_functional.typing import HostArray
 
-torch: Any = optional.require("torch")
-torchio: Any = optional.require("torchio")
+__all__ = ["lift"]
 
-LOCK = threading.Lock()
-"""TorchIO draws from PyTorch's global numbers: one thread at a time, so that draws do not depend on the others."""
+__dir__ = __all__.copy  # dir() shows what users may touch
+
+_torchio: Any = optional.require("torchio")
+_pytorch: Any = optional.require("torch")
+
+_LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
+"""From the world of ITK and DICOM, whose axes run left, back and up, to that of TorchIO: right, front and up."""
 
 
-def lift(
-    transform: Callable[[Any], Any], *, images: tuple[str, ...] = ("images",), labels: tuple[str, ...] = ("labels",)
-) -> Transform:
+def lift(transform: Function, *, images: Categories = "images", labels: Categories = "labels") -> Transform:
     """Lift a transform of TorchIO to samples of three spatial axes.
 
     Args:
         transform: From `torchio.transforms`.
-        images: Categories that are interpolated.
-        labels: Categories that are label maps, for TorchIO to take from the nearest voxel.
+        images: One category or several, which are interpolated.
+        labels: Categories that are label maps, for TorchIO to take from the nearest voxel; `()` if there are none.
 
     Returns:
         A function from a sample to a new sample, with arrays in the libraries that they came in. Images of floats keep
@@ -40,49 +40,41 @@ def lift(
     Raises:
         ValueError: The sample, when it comes, lacks a category, or images and labels differ in spatial shape.
     """
-    checks.require_callable("lift", "transform", transform, "`torchio.RandomAffine()`")
-    return partial(_apply, transform, images, labels)
+    return lift_host_transform(_apply_torchio, transform, images, labels, (4,))
 
 
-def _apply(transform: Callable[[Any], Any], images: tuple[str, ...], labels: tuple[str, ...], sample: Sample) -> Sample:
-    """Return the sample after a transform of TorchIO."""
-    present("lift", sample, (*images, *labels))
-    geometry = sample.get("geometry")
-    affine = np.eye(4) if geometry is None else _to_affine(geometry)
-    given = on_host("lift", sample, images, labels, (4,))
-    subject = torchio.Subject(
-        {
-            name: (torchio.LabelMap if name in labels else torchio.ScalarImage)(
-                tensor=torch.tensor(np.ascontiguousarray(array.T)), affine=affine
-            )
-            for name, array in given.items()
-        }
-    )
-    number, left = (None, {}) if sample.get("rng") is None else seed("lift", sample["rng"])
-    with LOCK, torch.random.fork_rng(devices=[]):
-        if number is not None:
-            torch.manual_seed(number)
+def _apply_torchio(transform: Function, sample: HostSample, labels: tuple[str, ...], seed: int | None) -> HostSample:
+    """Return a sample after a transform of TorchIO."""
+    arrays, geometry = sample
+    affine = np.eye(4) if geometry is None else _torchio_affine(geometry)
+    # TorchIO's arrays are (channel, x, y, z): ours with all axes reversed.
+    kinds = {name: _torchio.LabelMap if name in labels else _torchio.ScalarImage for name in arrays}
+    tensors = {name: _pytorch.tensor(np.ascontiguousarray(array.T)) for name, array in arrays.items()}
+    subject = _torchio.Subject({name: kinds[name](tensor=tensors[name], affine=affine) for name in arrays})
+    # TorchIO draws from PyTorch's global numbers, which are put back; those of the GPUs play no part.
+    with _pytorch.random.fork_rng(devices=[]):
+        if seed is not None:
+            _pytorch.manual_seed(seed)
         after = transform(subject)
-    arrays = {name: after[name].data.numpy().T for name in given}
-    changed: Sample = {**from_host(arrays, sample, labels), **left}
+    changed = {name: after[name].data.numpy().T for name in arrays}
     if geometry is not None:
-        first = after[next(iter(given))]
-        changed["geometry"] = _from_affine(first.spatial_shape, first.affine)
-    return {**sample, **changed}
+        first = after[next(iter(arrays))]
+        geometry = _geometry_from_torchio(first.spatial_shape, first.affine)
+    return changed, geometry
 
 
-def _to_affine(geometry: Geometry) -> Any:
-    """Return a geometry as the matrix of TorchIO: from (x, y, z) voxels to world axes that run right, front, up."""
+def _torchio_affine(geometry: Geometry) -> HostArray:
+    """Return a geometry as the matrix of TorchIO, from (x, y, z) voxels to the world."""
     _, spacing, origin, direction = to_itk(geometry)
     matrix = np.eye(4)
     matrix[:3, :3] = np.reshape(direction, (3, 3)) * spacing
     matrix[:3, 3] = origin
-    return np.diag([-1.0, -1.0, 1.0, 1.0]) @ matrix
+    return _LPS_TO_RAS @ matrix
 
 
-def _from_affine(shape: tuple[int, ...], affine: Any) -> Geometry:
+def _geometry_from_torchio(shape: tuple[int, ...], affine: HostArray) -> Geometry:
     """Return the geometry of a matrix of TorchIO."""
-    matrix = np.diag([-1.0, -1.0, 1.0, 1.0]) @ affine
+    matrix = _LPS_TO_RAS @ affine
     spacing = np.linalg.norm(matrix[:3, :3], axis=0)
     direction = (matrix[:3, :3] / spacing).ravel().tolist()
     return from_itk(tuple(shape), spacing.tolist(), matrix[:3, 3].tolist(), direction)

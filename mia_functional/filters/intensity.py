@@ -1,4 +1,4 @@
-"""Image filters of SimpleITK as functions of arrays: bias correction, smoothing, histogram matching, registration.
+"""Image filters of SimpleITK as functions of arrays: bias correction, smoothing, histogram matching, thresholds.
 
 An image is `(*spatial,)` or `(*spatial, channel)` of any library, two or three spatial axes, and each channel is
 filtered on its own; it is copied to the host, where SimpleITK does the work. Nothing here traces. What needs no
@@ -6,19 +6,23 @@ SimpleITK is elsewhere: z-scores, rescaling and relabelling in `transforms`, con
 """
 
 import math
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Iterable, Sequence
+from typing import Any, TypeAlias
 
 import numpy as np
 
 from mia_functional import _array
 from mia_functional._core import checks
-from mia_functional.filters.registration import aligned, moved
 from mia_functional.geometry import Geometry
 from mia_functional.images.conversion import to_simpleitk
 from mia_functional.images.itk_globals import simpleitk
-from mia_functional.transforms.channel_statistics import brighter
-from mia_functional.typing import Array
+from mia_functional.transforms.arguments import require_real
+from mia_functional.typing import Array, HostArray
+
+__all__ = ["ItkImage", "correct_bias", "diffuse", "itk_channel", "itk_channels", "match_histogram", "threshold"]
+
+ItkImage: TypeAlias = Any
+"""A `SimpleITK.Image`; the methods of SimpleITK's classes carry no types."""
 
 
 def correct_bias(
@@ -36,7 +40,7 @@ def correct_bias(
     Args:
         image: Intensities, not negative: correct them before they are standardised.
         geometry: Where the image lies.
-        mask: Voxels that the field is fitted to, `(*spatial,)` or `(*spatial, 1)`; Otsu's foreground where left out.
+        mask: Voxels that the field is fitted to, `(*spatial,)` or `(*spatial, 1)`; by default Otsu's foreground.
         iterations: Most iterations on every level of the fit.
         shrink: Fit the field to an image that is coarser by this factor along each axis: 4 takes a fraction of the time
             and gives nearly the same field.
@@ -45,9 +49,9 @@ def correct_bias(
         Float32 array of the image's shape.
 
     Raises:
-        TypeError: The image holds no real numbers.
-        ValueError: The shapes of image, mask and geometry differ, an intensity is negative, NaN or infinite, or the
-            mask is empty, also when `shrink` leaves too few voxels of it.
+        TypeError: The image does not hold real numbers.
+        ValueError: The shapes of image, mask and geometry differ, a voxel is negative, NaN or infinite, or the mask is
+            empty, also when `shrink` leaves too few voxels of it.
 
     Example:
         >>> ramp = np.linspace(90, 110, 16)[:, None, None] + np.random.default_rng(0).normal(0, 1, (16, 16, 16))
@@ -62,28 +66,30 @@ def correct_bias(
         SimpleITK's `N4BiasFieldCorrectionImageFilter`.
     """
     factor = checks.integer("correct_bias", "shrink", shrink, minimum=1)
-    _on_grid("correct_bias", image, geometry)
+    channels = itk_channels("correct_bias", "image", image, geometry)
     if factor > 1 and min(geometry.shape) < 4 * factor:
         checks.invalid_value("correct_bias", "shrink", f"leave at least 4 voxels of {geometry.shape}", factor)
     rounds = checks.integer_tuple("correct_bias", "iterations", iterations, minimum=1)
     if not rounds:
         checks.invalid_value("correct_bias", "iterations", "hold a number for each level", rounds)
-    given = None if mask is None else _only("correct_bias", mask, geometry, argument="mask") != 0
+    itk = simpleitk()
+    foreground = None if mask is None else itk_channel("correct_bias", "mask", mask, geometry) != 0
 
-    def correct(whole: Any) -> Any:
-        _finite("correct_bias", "image", whole)
-        if (lowest := simpleitk().GetArrayViewFromImage(whole).min()) < 0:
+    def correct(channel: ItkImage) -> ItkImage:
+        if (lowest := itk.GetArrayViewFromImage(channel).min()) < 0:
             checks.invalid_value("correct_bias", "image", "not be negative", f"{lowest:g}")
-        inside = simpleitk().OtsuThreshold(whole, 0, 1, 200) if given is None else given
-        small = [simpleitk().Shrink(part, [factor] * whole.GetDimension()) for part in (whole, inside)]
-        if not simpleitk().GetArrayViewFromImage(small[1]).any():
+        inside = itk.OtsuThreshold(channel, 0, 1, 200) if foreground is None else foreground
+        small, small_mask = (itk.Shrink(whole, [factor] * whole.GetDimension()) for whole in (channel, inside))
+        if not itk.GetArrayViewFromImage(small_mask).any():
             checks.invalid_value("correct_bias", "mask", f"hold voxels after shrinking by {factor}", "none")
-        n4 = simpleitk().N4BiasFieldCorrectionImageFilter()
+        n4 = itk.N4BiasFieldCorrectionImageFilter()
         n4.SetMaximumNumberOfIterations(rounds)
-        n4.Execute(*small)
-        return whole / simpleitk().Exp(simpleitk().Cast(n4.GetLogBiasFieldAsImage(whole), whole.GetPixelID()))
+        n4.Execute(small, small_mask)
+        # The field is a spline, so it is evaluated on the full grid although it was fitted to a coarser one; ITK
+        # divides images of one pixel type only.
+        return channel / itk.Exp(itk.Cast(n4.GetLogBiasFieldAsImage(channel), channel.GetPixelID()))
 
-    return _filtered("correct_bias", image, geometry, correct)
+    return _from_itk_channels(image, map(correct, channels))
 
 
 def diffuse(
@@ -101,7 +107,7 @@ def diffuse(
         geometry: Where the image lies; voxel sizes count.
         iterations: Steps of diffusion.
         conductance: How steep an edge may be and still be smoothed; 0.5 to 1 keep structures of a few voxels.
-        time_step: Size of a step; the largest that is stable where left out: smallest spacing / 2^(axes + 1).
+        time_step: Size of a step; by default the largest that is stable, smallest spacing / 2^(axes + 1).
 
     Returns:
         Float32 array of the image's shape.
@@ -120,20 +126,19 @@ def diffuse(
     Agrees with:
         SimpleITK's `GradientAnisotropicDiffusion`.
     """
-    _on_grid("diffuse", image, geometry)
+    channels = itk_channels("diffuse", "image", image, geometry)
     stable = min(geometry.spacing) / 2 ** (len(geometry.shape) + 1)
     step = stable if time_step is None else checks.number("diffuse", "time_step", time_step)
+    # ITK only warns of unstable steps. Users compute the limit themselves, so it is allowed with its rounding error.
     if not 0 < step <= stable * (1 + 1e-6):
         checks.invalid_value("diffuse", "time_step", f"be positive and at most {stable:g}", time_step)
     rounds = checks.integer("diffuse", "iterations", iterations, minimum=1)
     if not 0 < checks.number("diffuse", "conductance", conductance) < math.inf:
         checks.invalid_value("diffuse", "conductance", "be positive and finite", conductance)
 
-    def smooth(whole: Any) -> Any:
-        _finite("diffuse", "image", whole)
-        return simpleitk().GradientAnisotropicDiffusion(whole, step, float(conductance), 1, rounds)
-
-    return _filtered("diffuse", image, geometry, smooth)
+    itk = simpleitk()
+    smooth = (itk.GradientAnisotropicDiffusion(channel, step, float(conductance), 1, rounds) for channel in channels)
+    return _from_itk_channels(image, smooth)
 
 
 def match_histogram(
@@ -146,7 +151,7 @@ def match_histogram(
         reference: Intensities of any shape with as many axes, and as many channels if there are any.
         levels: Bins of the histograms.
         points: Quantiles that are matched exactly; linear in between.
-        threshold_at_mean: Leave out voxels below the mean, as background.
+        threshold_at_mean: Ignore voxels below the mean, as background.
 
     Returns:
         Float32 array of the image's shape.
@@ -171,18 +176,18 @@ def match_histogram(
     if image.ndim != reference.ndim or (image.ndim == 4 and image.shape[-1] != reference.shape[-1]):
         needed = f"have as many axes and channels as the image, {tuple(image.shape)}"
         checks.invalid_value("match_histogram", "reference", needed, tuple(reference.shape))
-    place, other = (Geometry(shape=tuple(a.shape[:3]), spacing=(1.0,) * min(a.ndim, 3)) for a in (image, reference))
-    targets = iter(_channels("match_histogram", reference, other, argument="reference"))
+    # Histograms do not depend on where voxels lie: any grid of the shape will do.
+    grid, other = (Geometry(shape=tuple(a.shape[:3]), spacing=(1.0,) * min(a.ndim, 3)) for a in (image, reference))
     bins = checks.integer("match_histogram", "levels", levels, minimum=2)
     count = checks.integer("match_histogram", "points", points, minimum=1)
-
-    def match(whole: Any) -> Any:
-        target = next(targets)
-        _finite("match_histogram", "image", whole)
-        _finite("match_histogram", "reference", target)
-        return simpleitk().HistogramMatching(whole, target, bins, count, threshold_at_mean)
-
-    return _filtered("match_histogram", image, place, match)
+    itk = simpleitk()
+    pairs = zip(
+        itk_channels("match_histogram", "image", image, grid),
+        itk_channels("match_histogram", "reference", reference, other),
+        strict=True,
+    )
+    matched = (itk.HistogramMatching(channel, goal, bins, count, threshold_at_mean) for channel, goal in pairs)
+    return _from_itk_channels(image, matched)
 
 
 def threshold(image: Array, *, above: float | None = None) -> Array:
@@ -190,14 +195,14 @@ def threshold(image: Array, *, above: float | None = None) -> Array:
 
     Args:
         image: Intensities of any shape and library.
-        above: The threshold itself is outside of the mask; Otsu's threshold of all voxels where left out.
+        above: The threshold, which is itself outside of the mask; by default Otsu's threshold of all voxels.
 
     Returns:
         Boolean array of the image's shape.
 
     Raises:
-        TypeError: The image holds no real numbers.
-        ValueError: There is no voxel to find a threshold from, or one is NaN or infinite.
+        TypeError: The image does not hold real numbers.
+        ValueError: Without `above`, the image is empty, or a voxel is NaN or infinite.
 
     Example:
         >>> threshold(np.array([-3.0, 1.0, 2.0]), above=1).tolist()
@@ -212,97 +217,35 @@ def threshold(image: Array, *, above: float | None = None) -> Array:
         SimpleITK's `BinaryThreshold` and `OtsuThreshold` with 256 bins.
     """
     _array.checked_namespace("threshold", image=image)
-    _real("threshold", image)
+    require_real("threshold", "image", image)
     if above is not None:
-        return brighter(image, checks.number("threshold", "above", above))
+        return _brighter(image, checks.number("threshold", "above", above))
     checks.not_empty("threshold", "image", image.shape)
-    line = simpleitk().GetImageFromArray(_voxels(image).reshape(1, -1))
-    otsu = simpleitk().OtsuThresholdImageFilter()
+    itk = simpleitk()
+    # Neighbourhood plays no part, so an image of any number of axes is one row to ITK.
+    row = _to_finite_float32("threshold", "image", image).reshape(1, -1)
+    otsu = itk.OtsuThresholdImageFilter()
     otsu.SetNumberOfHistogramBins(256)
-    _finite("threshold", "image", line)
-    otsu.Execute(line)
-    return brighter(image, otsu.GetThreshold())
+    otsu.Execute(itk.GetImageFromArray(row))
+    return _brighter(image, otsu.GetThreshold())
 
 
-def register(
-    moving: tuple[Array, Geometry],
-    fixed: tuple[Array, Geometry],
-    *,
-    affine: bool = False,
-    seed: int = 0,
-    sampling: float = 0.2,
-    shrink: Sequence[int] = (4, 2, 1),
-) -> Geometry:
-    """Align an image with another one, of the same or another modality: return where it lies then (registration).
-
-    Mutual information (Mattes, 50 bins) of voxels drawn at random is climbed by gradient descent, from coarse to fine,
-    from where the centres of the images fall together. `transforms.resample_onto(array, result, fixed_geometry)` then
-    brings any array on the grid of the moving image onto the fixed one.
-
-    Args:
-        moving: The image `(*spatial,)` or with one channel, and its geometry, as `images.read` returns them.
-        fixed: The image that stays, and its geometry.
-        affine: Fit an affine map after the rigid one (rotation and translation).
-        seed: Of the voxels that are drawn; the same seed gives the same result.
-        sampling: Share of voxels drawn on every level, above 0 and at most 1.
-        shrink: How much coarser each level is.
-
-    Returns:
-        The geometry of the moving image after alignment. A rigid map turns and moves it; an affine one also changes its
-        spacing and the angles between its axes.
-
-    Raises:
-        ValueError: The numbers of axes differ, an option is out of range, or an image has too few voxels.
-
-    Example:
-        >>> ball = ((np.indices((24, 24, 24)) - 12) ** 2).sum(axis=0) < 60.0
-        >>> place = Geometry(shape=ball.shape, spacing=(1.0,) * 3)
-        >>> moved = register((np.roll(ball, 3, axis=0) * 1.0, place), (ball * 1.0, place))
-        >>> abs(moved.origin[0] + 3) < 0.5
-        True
-
-    Source:
-        Mattes et al. 2003, PET-CT image registration using free-form deformations, doi 10.1109/TMI.2003.809072.
-    """
-    for name, pair in (("moving", moving), ("fixed", fixed)):
-        if not (isinstance(pair, tuple) and len(pair) == 2 and isinstance(pair[1], Geometry)):
-            checks.invalid_kind("register", name, "be an image and its Geometry", checks.describe(pair))
-    if len(moving[1].shape) != len(fixed[1].shape):
-        checks.invalid_value("register", "moving", f"have {len(fixed[1].shape)} axes", len(moving[1].shape))
-    if not 0 < sampling <= 1:
-        checks.invalid_value("register", "sampling", "lie above 0 and be at most 1", sampling)
-    factors = checks.integer_tuple("register", "shrink", shrink, minimum=1)
-    if not factors:
-        checks.invalid_value("register", "shrink", "hold a factor for each level", factors)
-    source, target = (_only("register", *pair, argument=name) for name, pair in (("moving", moving), ("fixed", fixed)))
-    chance = checks.integer("register", "seed", seed, minimum=0)
-    return moved(moving[1], aligned(source, target, affine=affine, seed=chance, sampling=sampling, factors=factors))
+def _brighter(image: Array, value: float) -> Array:
+    """Return where an image is above a number."""
+    xp = _array.array_namespace(image)
+    if math.isnan(value):
+        return xp.zeros_like(image, dtype=xp.bool)
+    if _array.dtype_kind(image) == "float":
+        # In single precision at least: the threshold would be rounded to half precision.
+        return xp.astype(image, _array.accumulator_dtype(image), copy=False) > value
+    # Integers are compared with a whole number of their range: as floats, those beyond 2^24 would be rounded.
+    whole = xp.astype(image, xp.uint8) if _array.dtype_kind(image) == "bool" else image
+    least, most = int(xp.iinfo(whole.dtype).min), int(xp.iinfo(whole.dtype).max)
+    return xp.ones_like(image, dtype=xp.bool) if value < least else whole > math.floor(min(value, most))
 
 
-def _filtered(function: str, image: Array, geometry: Geometry, change: Callable[[Any], Any]) -> Array:
-    """Return an image after a filter of SimpleITK images, channel by channel, as float32 of the image's library."""
-    parts = [simpleitk().GetArrayFromImage(change(channel)) for channel in _channels(function, image, geometry)]
-    result = np.stack(parts, axis=-1).reshape(image.shape).astype(np.float32, copy=False)
-    return _array.from_numpy(result, _array.array_namespace(image), image)
-
-
-def _voxels(image: Array) -> Any:
-    """Return an image as NumPy array of float32."""
-    return _array.to_numpy(
-        _array.array_namespace(image).astype(image, _array.array_namespace(image).float32, copy=False)
-    )
-
-
-def _channels(function: str, image: Array, geometry: Geometry, *, argument: str = "image") -> list[Any]:
-    """Return every channel of an image as a SimpleITK image of float32."""
-    _on_grid(function, image, geometry, argument=argument)
-    _real(function, image, argument=argument)
-    voxels = _voxels(image).reshape((*geometry.shape, -1))
-    return [to_simpleitk(voxels[..., channel], geometry) for channel in range(voxels.shape[-1])]
-
-
-def _on_grid(function: str, image: Array, geometry: Geometry, *, argument: str = "image") -> None:
-    """Refuse what is no geometry of two or three axes, and an image of another shape."""
+def itk_channels(function: str, argument: str, image: Array, geometry: Geometry) -> list[ItkImage]:
+    """Return every channel of an image as a SimpleITK image of float32, the type that all filters take."""
     _array.checked_namespace(function, **{argument: image})
     if not isinstance(geometry, Geometry):
         checks.invalid_kind(function, "geometry", "be a Geometry", type(geometry).__name__)
@@ -311,23 +254,30 @@ def _on_grid(function: str, image: Array, geometry: Geometry, *, argument: str =
     if tuple(image.shape[: len(spatial)]) != spatial or image.ndim > len(spatial) + 1:
         needed = f"have the shape {spatial}, with or without channels"
         checks.invalid_value(function, argument, needed, tuple(image.shape))
+    require_real(function, argument, image)
+    voxels = _to_finite_float32(function, argument, image).reshape((*spatial, -1))
+    return [to_simpleitk(voxels[..., channel], geometry) for channel in range(voxels.shape[-1])]
 
 
-def _real(function: str, image: Array, *, argument: str = "image") -> None:
-    """Refuse an image of complex numbers and the like."""
-    if _array.dtype_kind(image) not in ("bool", "integer", "float"):
-        checks.invalid_kind(function, argument, "hold real numbers", f"dtype {image.dtype}")
+def itk_channel(function: str, argument: str, image: Array, geometry: Geometry) -> ItkImage:
+    """Return the only channel of an image as a SimpleITK image; raise if there are more."""
+    channel, *others = itk_channels(function, argument, image, geometry)
+    if others:
+        checks.invalid_value(function, argument, "have one channel", 1 + len(others))
+    return channel
 
 
-def _finite(function: str, argument: str, image: Any) -> None:
-    """Refuse an image of SimpleITK's with NaN or infinite voxels."""
-    if not np.isfinite(simpleitk().GetArrayViewFromImage(image)).all():
+def _to_finite_float32(function: str, argument: str, image: Array) -> HostArray:
+    """Return an image as a NumPy array of float32; raise for NaN and infinity, which SimpleITK filters all the same."""
+    xp = _array.array_namespace(image)
+    voxels = _array.to_numpy(xp.astype(image, xp.float32, copy=False))
+    if not np.isfinite(voxels).all():
         checks.invalid_value(function, argument, "be finite", "NaN or infinite voxels")
+    return voxels
 
 
-def _only(function: str, image: Array, geometry: Geometry, *, argument: str) -> Any:
-    """Return the one channel of an image as a SimpleITK image."""
-    channels = _channels(function, image, geometry, argument=argument)
-    if len(channels) != 1:
-        checks.invalid_value(function, argument, "have one channel", len(channels))
-    return channels[0]
+def _from_itk_channels(image: Array, channels: Iterable[ItkImage]) -> Array:
+    """Return the channels of a result as float32 of the library and the shape of the image."""
+    voxels = np.stack([simpleitk().GetArrayFromImage(channel) for channel in channels], axis=-1)
+    result = voxels.reshape(image.shape).astype(np.float32, copy=False)
+    return _array.from_numpy(result, _array.array_namespace(image), image)

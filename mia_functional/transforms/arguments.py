@@ -41,28 +41,28 @@ def with_parameters(function: str, **arguments: Numbers) -> tuple[Namespace, Arr
 
     The first of `arguments` is the image, the others are its parameters.
     """
-    name, *names = arguments
-    numbers = {parameter: as_numbers(function, parameter, arguments[parameter]) for parameter in names}
-    # The image is not converted: a list of numbers is a parameter, but no image.
-    given: dict[str, Any] = {name: arguments[name], **numbers}
-    xp, (image, *parameters) = _array.to_common_library(function, **given)
+    (name, image), *others = arguments.items()
+    # The image is not converted: a list of numbers is a parameter, but not an image.
+    given: dict[str, Any] = {name: image, **{key: as_numbers(function, key, value) for key, value in others}}
+    xp, (array, *parameters) = _array.to_common_library(function, **given)
     # Parameters are as wide as the sums of the image: float64 parameters of a float32 image would promote it in NumPy,
     # and half precision is too coarse for coordinates.
-    dtype = _array.accumulator_dtype(image)
-    return xp, image, [xp.astype(parameter, dtype, copy=False) for parameter in parameters]
+    dtype = _array.accumulator_dtype(array)
+    return xp, array, [xp.astype(parameter, dtype, copy=False) for parameter in parameters]
 
 
-def as_numbers(function: str, argument: str, value: Numbers) -> Array:
+def as_numbers(function: str, argument: str, value: Any) -> Array:
     """Return an array as it is, and numbers or sequences of them as NumPy floats."""
     if hasattr(value, "shape"):
-        return value
+        array: Array = value
+        return array
     try:
         return np.asarray(value, dtype=np.float64)
     except (TypeError, ValueError):
         checks.invalid_kind(function, argument, "be a number, or an array or a sequence of numbers", repr(value))
 
 
-def to_python(function: str, argument: str, value: object) -> Any:
+def to_python(function: str, argument: str, value: Any) -> Any:
     """Return an array as Python's own numbers and anything else as it is; raise for a traced array."""
     if _array.is_traced(value):
         checks.invalid_kind(function, argument, "be known where a Geometry is transformed", "a traced array")

@@ -42,16 +42,13 @@ def flip(array: ArrayOrGeometry, axes: Integers) -> ArrayOrGeometry:
         `numpy.flip`.
     """
     checks.require_shape("flip", "array", array)
-    if isinstance(array, Geometry):
-        reverse = _axes("flip", axes, len(array.shape))
-        first = [size - 1 if axis in reverse else 0 for axis, size in enumerate(array.shape)]
-        return regrid(
-            array, array.shape, first, factors=[-1.0 if axis in reverse else 1.0 for axis in range(len(first))]
-        )
-    if _array.is_traced(axes):
+    if not isinstance(array, Geometry) and _array.is_traced(axes):
         return _flip_traced(array, axes)
-    reverse = _axes("flip", axes, len(array.shape))
-    return _array.checked_namespace("flip", array=array).flip(array, axis=reverse) if reverse else array
+    reverse, ndim = _axes("flip", axes, len(array.shape)), len(array.shape)
+    if not isinstance(array, Geometry):
+        return _array.checked_namespace("flip", array=array).flip(array, axis=reverse) if reverse else array
+    first = [array.shape[axis] - 1 if axis in reverse else 0 for axis in range(ndim)]
+    return regrid(array, array.shape, first, factors=[-1.0 if axis in reverse else 1.0 for axis in range(ndim)])
 
 
 def rot90(array: ArrayOrGeometry, turns: Integers, *, axes: tuple[int, int] | None = None) -> ArrayOrGeometry:
@@ -116,10 +113,10 @@ def permute(array: ArrayOrGeometry, axes: Sequence[int]) -> ArrayOrGeometry:
     count = len(order)
     if sorted(order) != list(range(count)) or not 0 < count <= ndim or (isinstance(array, Geometry) and count < ndim):
         checks.invalid_value("permute", "axes", f"hold 0 to at most {ndim - 1}, each once", order)
-    if isinstance(array, Geometry):
-        return regrid(array, tuple(array.shape[axis] for axis in order), (0,) * count, axes=order)
-    xp = _array.checked_namespace("permute", array=array)
-    return xp.permute_dims(array, (*order, *range(count, ndim)))
+    if not isinstance(array, Geometry):
+        xp = _array.checked_namespace("permute", array=array)
+        return xp.permute_dims(array, (*order, *range(count, ndim)))
+    return regrid(array, tuple(array.shape[axis] for axis in order), (0,) * count, axes=order)
 
 
 def reshape(array: Array, shape: Shape) -> Array:

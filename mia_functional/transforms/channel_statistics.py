@@ -15,8 +15,8 @@ __all__ = [
     "masked_mean",
     "masked_percentiles",
     "one_where_zero",
+    "reduction_axes",
     "restore_dtype",
-    "statistics_axes",
     "to_float",
     "to_float_and_mask",
 ]
@@ -53,7 +53,7 @@ def restore_dtype(values: Array, image: Array) -> Array:
     return _array.array_namespace(values).astype(values, image.dtype if is_float else _array.accumulator_dtype(image))
 
 
-def statistics_axes(function: str, axis: int | tuple[int, ...] | None, ndim: int) -> tuple[int, ...]:
+def reduction_axes(function: str, axis: int | tuple[int, ...] | None, ndim: int) -> tuple[int, ...]:
     """Return the axes to take statistics over; all but the last by default."""
     if axis is None:
         if ndim < 2:
@@ -110,10 +110,9 @@ def masked_percentiles(
         result = _host_percentiles(_array.to_numpy(rows), None if chosen is None else _array.to_numpy(chosen), percents)
         if not np.isnan(result).any():
             return [xp.reshape(_array.from_numpy(entry, xp, values), shape) for entry in result]
-    if chosen is None:
-        count = xp.full_like(rows[:, :1], rows.shape[1], dtype=_array.widest_float(xp, rows))
-    else:
-        count = xp.astype(xp.count_nonzero(chosen, axis=-1, keepdims=True), _array.widest_float(xp, rows))
+    wide = _array.widest_float(xp, rows)
+    everything = xp.full_like(rows[:, :1], rows.shape[1], dtype=wide)
+    count = everything if chosen is None else xp.sum(xp.astype(chosen, wide), axis=-1, keepdims=True)
     # Boolean indexing has no static shape: what is outside goes behind the `count` voxels inside instead.
     ordered = xp.sort(_replace_outside(rows, chosen, math.inf), axis=-1)
     return [xp.reshape(_sorted_percentile(ordered, count, percent), shape) for percent in percents]

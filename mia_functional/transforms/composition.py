@@ -6,20 +6,39 @@ sample and return a new one; the old one and its arrays stay as they are. All of
 
 import copy
 from collections.abc import Callable, Mapping
-from functools import partial
+from functools import partial, reduce
 from typing import Any, TypeAlias
 
 from mia_functional import _array
 from mia_functional._core import checks
 from mia_functional.typing import Array
 
-__all__ = ["Sample", "Transform", "category_names", "compose", "on", "randomly", "require_categories"]
+__all__ = [
+    "Categories",
+    "Function",
+    "Sample",
+    "Transform",
+    "category_names",
+    "compose",
+    "on",
+    "randomly",
+    "require_categories",
+]
 
 Sample: TypeAlias = dict[str, Any]
 """Arrays by category, and what else belongs to them."""
 
 Transform: TypeAlias = Callable[[Sample], Sample]
 """From a sample to a sample."""
+
+Categories: TypeAlias = str | tuple[str, ...]
+"""One category or several."""
+
+Function: TypeAlias = Callable[..., Any]
+"""A function of an array, or of a source of randomness and a shape, and of options."""
+
+_Dtypes: TypeAlias = dict[tuple[str, str, str], Any]
+"""Which dtype a function gives to integers, by category, library and dtype."""
 
 
 def compose(*functions: Callable[[Any], Any]) -> Callable[[Any], Any]:
@@ -42,17 +61,11 @@ def compose(*functions: Callable[[Any], Any]) -> Callable[[Any], Any]:
 
 def _apply_in_order(functions: tuple[Callable[[Any], Any], ...], value: Any) -> Any:
     """Return `value` after all functions."""
-    for function in functions:
-        value = function(value)
-    return value
+    return reduce(lambda result, function: function(result), functions, value)
 
 
 def on(
-    categories: str | tuple[str, ...],
-    function: Callable[..., Any],
-    *,
-    given: Mapping[str, str] | None = None,
-    **options: Any,
+    categories: Categories, function: Function, *, given: Mapping[str, str] | None = None, **options: Any
 ) -> Transform:
     """Lift a function of one array to samples: it is applied to the named categories, everything else is handed on.
 
@@ -76,29 +89,25 @@ def on(
         {'images': [2, 4], 'subject': 'A'}
     """
     checks.require_callable("on", "function", function, "`standardize`")
-    return partial(_apply_to_categories, category_names("on", categories), function, dict(given or {}), options)
+    return partial(
+        _apply_to_categories, category_names("on", categories), partial(function, **options), dict(given or {})
+    )
 
 
 def _apply_to_categories(
-    names: tuple[str, ...],
-    function: Callable[..., Any],
-    given: Mapping[str, str],
-    options: Mapping[str, Any],
-    sample: Sample,
+    names: tuple[str, ...], function: Function, given: Mapping[str, str], sample: Sample
 ) -> Sample:
     """Return the sample with `function` applied to the categories `names`."""
     require_categories("on", sample, (*names, *given.values()))
     arguments = {argument: sample[category] for argument, category in given.items()}
-    return {
-        **sample,
-        **{name: function(array, **arguments, **options) for name, array in _transformable(sample, names).items()},
-    }
+    changed = {name: function(array, **arguments) for name, array in _transformable(sample, names).items()}
+    return {**sample, **changed}
 
 
 def randomly(
-    categories: str | tuple[str, ...],
-    sampler: Callable[..., Any],
-    function: Callable[..., Any] | Mapping[str, Callable[..., Any]],
+    categories: Categories,
+    sampler: Function,
+    function: Function | Mapping[str, Function],
     *,
     probability: float = 1.0,
     **options: Any,
@@ -136,7 +145,7 @@ def randomly(
         >>> sorted(mirror(sample))
         ['images', 'labels', 'rng']
     """
-    if hasattr(probability, "__len__") and not isinstance(probability, str):
+    if hasattr(probability, "__iter__"):
         needed = "be one number (bind the probabilities of axes to the sampler with functools.partial)"
         checks.invalid_kind("randomly", "probability", needed, checks.describe(probability))
     if not 0 <= checks.number("randomly", "probability", probability) <= 1:
@@ -154,16 +163,9 @@ def randomly(
 
 
 def _draw_and_apply(
-    functions: Mapping[str, Callable[..., Any]],
-    sampler: Callable[..., Any],
-    probability: float,
-    dtypes: dict[tuple[str, ...], Any],
-    sample: Sample,
+    functions: Mapping[str, Function], sampler: Function, probability: float, dtypes: _Dtypes, sample: Sample
 ) -> Sample:
-    """Return the sample with one draw applied to the categories of the functions, or, by chance, with none.
-
-    `dtypes` remembers, by category, library and dtype, which dtype a function gives to integers.
-    """
+    """Return the sample with one draw applied to the categories of the functions, or, by chance, with none."""
     require_categories("randomly", sample, (*functions, "rng"))
     # One source decides, one draws, and the rest goes to the next transform; a NumPy generator is all three.
     chance, source, rest = _array.split_rng("randomly", sample["rng"], 3)
@@ -172,12 +174,11 @@ def _draw_and_apply(
     is_applied = _array.random_uniform(chance, 0.0, 1.0, ()) < probability
     is_traced = _array.is_traced(is_applied)
     if not arrays or not (is_traced or is_applied):
-
-        def draw_aside() -> Any:
-            # From a copy: a NumPy generator would move on, and later draws would depend on whether this one was tried.
-            return sampler(copy.deepcopy(source), shape)
-
-        spared = {name: _spare(array, name, functions[name], draw_aside, dtypes) for name, array in arrays.items()}
+        # From a copy: a NumPy generator would move on, and later draws would depend on whether this one was tried.
+        spared = {
+            name: _spare(array, name, functions[name], lambda: sampler(copy.deepcopy(source), shape), dtypes)
+            for name, array in arrays.items()
+        }
         return {**sample, **spared, "rng": rest}
     draw = sampler(source, shape)
     changed = {name: functions[name](array, *draw) for name, array in arrays.items()}
@@ -187,13 +188,7 @@ def _draw_and_apply(
     return {**sample, **changed, "rng": rest}
 
 
-def _spare(
-    array: Array,
-    name: str,
-    function: Callable[..., Any],
-    draw: Callable[[], Any],
-    dtypes: dict[tuple[str, ...], Any],
-) -> Array:
+def _spare(array: Array, name: str, function: Function, draw: Function, dtypes: _Dtypes) -> Array:
     """Return an array that a function is not applied to; integers in the dtype that the function would give."""
     if not hasattr(array, "dtype") or _array.dtype_kind(array) not in ("bool", "integer"):
         return array
@@ -210,11 +205,11 @@ def _transformable(sample: Sample, names: tuple[str, ...]) -> dict[str, Any]:
     return {name: sample[name] for name in names if name != "geometry" or sample[name] is not None}
 
 
-def category_names(function: str, categories: str | tuple[str, ...]) -> tuple[str, ...]:
+def category_names(function: str, categories: Categories, *, argument: str = "categories") -> tuple[str, ...]:
     """Return one category or several as a tuple; raise unless they are names."""
     names = (categories,) if isinstance(categories, str) else categories
     if not isinstance(names, tuple | list) or not names or not all(isinstance(name, str) for name in names):
-        checks.invalid_kind(function, "categories", "be a name or a tuple of names", checks.describe(categories))
+        checks.invalid_kind(function, argument, "be a name or a tuple of names", checks.describe(categories))
     return tuple(names)
 
 

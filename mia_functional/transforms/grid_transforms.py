@@ -5,14 +5,14 @@ from functools import partial
 from mia_functional._core import checks
 from mia_functional.geometry import Geometry, orientation
 from mia_functional.transforms.axes import flip, permute
-from mia_functional.transforms.composition import Sample, Transform, category_names, require_categories
+from mia_functional.transforms.composition import Categories, Sample, Transform, category_names, require_categories
 from mia_functional.transforms.warping import resample
 from mia_functional.typing import Spacing
 
 __all__ = ["resample_to", "to_canonical"]
 
 
-def to_canonical(categories: str | tuple[str, ...]) -> Transform:
+def to_canonical(categories: Categories) -> Transform:
     """Permute and flip axes so that they run along those of the world, as nearly as they can (reorientation).
 
     Voxels keep their place in the world, and nothing is interpolated. Afterwards axis 0 runs to the head, axis 1 to the
@@ -48,7 +48,7 @@ def _to_canonical(names: tuple[str, ...], sample: Sample) -> Sample:
     return {**sample, **{name: flip(permute(sample[name], order), reverse) for name in (*names, "geometry")}}
 
 
-def resample_to(categories: str | tuple[str, ...], spacing: Spacing, *, antialias: bool = False) -> Transform:
+def resample_to(categories: Categories, spacing: Spacing, *, antialias: bool = False) -> Transform:
     """Resample the named categories of a sample, and its geometry, to a spacing; see `resample`.
 
     Args:

@@ -9,16 +9,7 @@ import math
 
 from mia_functional import _array
 from mia_functional._core import checks
-from mia_functional.transforms.channel_statistics import (
-    mask_inside,
-    masked_extremes,
-    masked_mean,
-    masked_percentiles,
-    one_where_zero,
-    restore_dtype,
-    statistics_axes,
-    to_float_and_mask,
-)
+from mia_functional.transforms import channel_statistics as statistics
 from mia_functional.typing import Array
 
 __all__ = ["clip_percentile", "mask_outside", "rescale", "standardize"]
@@ -64,9 +55,10 @@ def rescale(
     least, most = checks.number("rescale", "lower", lower), checks.number("rescale", "upper", upper)
     if not -math.inf < least < most < math.inf:
         checks.invalid_value("rescale", "lower, upper", "be finite and in order", (lower, upper))
-    values, inside = to_float_and_mask("rescale", image, mask)
-    low, high = masked_extremes(values, inside, statistics_axes("rescale", axis, values.ndim))
-    return restore_dtype(least + (most - least) * ((values - low) / one_where_zero(high - low)), image)
+    values, inside = statistics.to_float_and_mask("rescale", image, mask)
+    low, high = statistics.masked_extremes(values, inside, statistics.reduction_axes("rescale", axis, values.ndim))
+    contrast = statistics.one_where_zero(high - low)
+    return statistics.restore_dtype(least + (most - least) * ((values - low) / contrast), image)
 
 
 def standardize(image: Array, *, mask: Array | None = None, axis: int | tuple[int, ...] | None = None) -> Array:
@@ -93,15 +85,14 @@ def standardize(image: Array, *, mask: Array | None = None, axis: int | tuple[in
     Agrees with:
         `scipy.stats.zscore`.
     """
-    values, inside = to_float_and_mask("standardize", image, mask)
-    axes = statistics_axes("standardize", axis, values.ndim)
-    low, high = masked_extremes(values, inside, axes)
+    values, inside = statistics.to_float_and_mask("standardize", image, mask)
+    axes = statistics.reduction_axes("standardize", axis, values.ndim)
+    low, high = statistics.masked_extremes(values, inside, axes)
     # Constant channels are told by their extremes: their deviation from a rounded mean is small, but not 0.
-    centred = values - masked_mean(values, inside, axes)
-    deviation = masked_mean(centred * centred, inside, axes) ** 0.5
-    return restore_dtype(
-        _array.array_namespace(values).where(low == high, 0.0, centred / one_where_zero(deviation)), image
-    )
+    centred = values - statistics.masked_mean(values, inside, axes)
+    deviation = statistics.masked_mean(centred * centred, inside, axes) ** 0.5
+    scores = centred / statistics.one_where_zero(deviation)
+    return statistics.restore_dtype(_array.array_namespace(values).where(low == high, 0.0, scores), image)
 
 
 def clip_percentile(
@@ -143,10 +134,11 @@ def clip_percentile(
     first, last = checks.number("clip_percentile", "lower", lower), checks.number("clip_percentile", "upper", upper)
     if not 0 <= first <= last <= 100:
         checks.invalid_value("clip_percentile", "lower, upper", "be in order within 0 and 100", (lower, upper))
-    values, inside = to_float_and_mask("clip_percentile", image, mask)
-    low, high = masked_percentiles(values, inside, statistics_axes("clip_percentile", axis, values.ndim), (first, last))
+    values, inside = statistics.to_float_and_mask("clip_percentile", image, mask)
+    axes = statistics.reduction_axes("clip_percentile", axis, values.ndim)
+    low, high = statistics.masked_percentiles(values, inside, axes, (first, last))
     xp = _array.array_namespace(values)
-    return restore_dtype(xp.minimum(xp.maximum(values, low), high), image)
+    return statistics.restore_dtype(xp.minimum(xp.maximum(values, low), high), image)
 
 
 def mask_outside(image: Array, mask: Array, *, fill_value: float = 0.0) -> Array:
@@ -170,4 +162,4 @@ def mask_outside(image: Array, mask: Array, *, fill_value: float = 0.0) -> Array
     """
     xp, (image, mask) = _array.to_common_library("mask_outside", image=image, mask=mask)
     _array.check_fits_dtype("mask_outside", "fill_value", fill_value, image)
-    return xp.where(mask_inside("mask_outside", image, mask), image, xp.full_like(image, fill_value))
+    return xp.where(statistics.mask_inside("mask_outside", image, mask), image, xp.full_like(image, fill_value))

@@ -13,18 +13,17 @@ from typing import TypeAlias
 from mia_functional import _array
 from mia_functional._core import checks
 from mia_functional.transforms.arguments import is_known_true
-from mia_functional.typing import Array, HostArray, Shape
+from mia_functional.typing import Array, HostArray
 
 __all__ = [
     "Interpolation",
     "Taps",
-    "choose_interpolation",
     "interpolate",
     "interpolate_axis",
-    "is_outside",
     "linear",
     "nearest",
     "open_grid",
+    "rule_and_values",
 ]
 
 Taps: TypeAlias = tuple[tuple[Array, Array | None], ...]
@@ -73,43 +72,58 @@ def linear(coordinates: Array, size: int) -> Taps:
     return ((first, 1 - fraction), (xp.clip(first + 1, 0, size - 1), fraction))
 
 
-def choose_interpolation(function: str, array: Array, interpolation: Interpolation | None) -> Interpolation:
-    """Return the interpolation of an array: by default linear for floats and nearest for labels."""
+def rule_and_values(function: str, array: Array, interpolation: Interpolation | None) -> tuple[Interpolation, Array]:
+    """Return how an array is interpolated, by default linearly for floats and nearest for labels, and its values.
+
+    Floats are returned in the dtype of sums: weights of half precision would be too coarse.
+    """
     is_float = _array.dtype_kind(array) == "float"
-    if interpolation is None:
-        return linear if is_float else nearest
-    checks.require_callable(function, "interpolation", interpolation, "`linear` or `nearest`")
-    if not is_float and interpolation is not nearest:
-        needed = "hold floats, or be interpolated by `nearest` (cast an image first; take `one_hot` of labels)"
-        checks.invalid_kind(function, "array", needed, f"dtype {array.dtype}")
-    return interpolation
+    if interpolation is not None:
+        checks.require_callable(function, "interpolation", interpolation, "`linear` or `nearest`")
+        if not is_float and interpolation is not nearest:
+            needed = "hold floats, or be interpolated by `nearest` (cast an image first; take `one_hot` of labels)"
+            checks.invalid_kind(function, "array", needed, f"dtype {array.dtype}")
+    if not is_float:
+        return nearest, array
+    xp = _array.array_namespace(array)
+    return interpolation or linear, xp.astype(array, _array.accumulator_dtype(array), copy=False)
 
 
-def interpolate(array: Array, coordinates: Sequence[Array], interpolation: Interpolation) -> Array:
-    """Return the values of an array `(*spatial, ...)` at points, from one array of coordinates per spatial axis.
+def interpolate(
+    function: str, array: Array, coordinates: Sequence[Array], interpolation: Interpolation | None, fill_value: float
+) -> Array:
+    """Return the values of an array `(*spatial, ...)` at points, and `fill_value` outside, in the dtype of the array.
 
-    The arrays of coordinates broadcast against each other.
+    The points are given by one array of coordinates per spatial axis; these broadcast against each other.
     """
     xp = _array.array_namespace(array)
+    rule, values = rule_and_values(function, array, interpolation)
+    _array.check_fits_dtype(function, "fill_value", fill_value, array)
     count = len(coordinates)
     shape, channels = array.shape[:count], array.shape[count:]
     # One `take` from the flattened volume is what every library has, traced as well. Positions are summed axis by axis,
     # so that those of outer axes stay small until the inner ones broadcast them.
-    flat = xp.reshape(array, (-1, *channels))
+    flat = xp.reshape(values, (-1, *channels))
     steps = [math.prod(shape[axis + 1 :]) for axis in range(count)]
     taps = [
-        tuple((voxel * step, weight) for voxel, weight in interpolation(line, size))
+        tuple((voxel * step, weight) for voxel, weight in rule(line, size))
         for line, size, step in zip(coordinates, shape, steps, strict=True)
     ]
-    is_finite = _is_known_finite(array)
+    is_finite = _is_known_finite(values)
 
     def gather(axis: int, position: Array) -> Array:
         if axis == count:
-            values = xp.take(flat, xp.reshape(position, (-1,)), axis=0)
-            return xp.reshape(values, (*position.shape, *channels))
+            voxels = xp.take(flat, xp.reshape(position, (-1,)), axis=0)
+            return xp.reshape(voxels, (*position.shape, *channels))
         return _weigh(taps[axis], lambda voxel: gather(axis + 1, position + voxel), len(channels), is_finite=is_finite)
 
-    return gather(0, _array.zeros(xp, (1,) * coordinates[0].ndim, _array.index_dtype(xp), array))
+    first = _array.zeros(xp, (1,) * coordinates[0].ndim, _array.index_dtype(xp), array)
+    result = xp.astype(gather(0, first), array.dtype, copy=False)
+    # The lower rim, half a voxel beyond the centre, is inside and the upper one outside, as in ITK.
+    rims = ((line < -0.5) | (line >= size - 0.5) for line, size in zip(coordinates, shape, strict=True))
+    beyond = reduce(operator.or_, rims)
+    beyond = xp.reshape(beyond, (*beyond.shape, *(1,) * len(channels)))
+    return xp.where(beyond, xp.full_like(result, fill_value), result)
 
 
 def interpolate_axis(array: Array, coordinates: Array, axis: int, interpolation: Interpolation) -> Array:
@@ -142,13 +156,6 @@ def _weigh(taps: Taps, values_at: Callable[[Array], Array], trailing: int, *, is
         return (values if is_finite else xp.where((factor == 0) & ~xp.isfinite(values), 0.0, values)) * factor
 
     return reduce(operator.add, map(weighted, taps))
-
-
-def is_outside(coordinates: Sequence[Array], shape: Shape) -> Array:
-    """Return where points lie more than half a voxel beyond the outermost centres."""
-    # The lower rim is inside and the upper one outside, as in ITK.
-    beyond = ((line < -0.5) | (line >= size - 0.5) for line, size in zip(coordinates, shape, strict=True))
-    return reduce(operator.or_, beyond)
 
 
 def open_grid(lines: Iterable[HostArray], ndim: int, model: Array) -> list[Array]:

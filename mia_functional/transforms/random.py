@@ -8,7 +8,7 @@ trace under `jit` and `vmap`.
 
 import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -53,7 +53,7 @@ def random_crop(rng: Rng, shape: Shape, *, patch_shape: Shape) -> parameters.Cro
     size = checks.integer_tuple("random_crop", "patch_shape", patch_shape, minimum=1)
     if len(size) > len(full) or any(a > b for a, b in zip(size, full, strict=False)):
         checks.invalid_value("random_crop", "patch_shape", f"fit into {full}", size)
-    last = [extent - length for extent, length in zip(full, size, strict=False)]
+    last = np.array([extent - length for extent, length in zip(full, size, strict=False)])
     (source,) = _array.split_rng("random_crop", rng, 1)
     return parameters.Crop(_array.random_integers(source, 0, last, (len(size),)))
 
@@ -220,12 +220,7 @@ def random_noise(rng: Rng, shape: Shape, *, sigma: tuple[float, float] = (0.0, 0
         >>> random_noise(np.random.default_rng(0), (2, 3, 1)).field.shape
         (2, 3, 1)
     """
-    size = image_shape("random_noise", shape, axes=1)
-    low, high = non_negative_range("random_noise", "sigma", sigma)
-    level, field = _array.split_rng("random_noise", rng, 2)
-    # Single precision, since a field is as large as the image and the only draw that is.
-    width = _array.random_uniform(level, low, high, ()).astype(np.float32)
-    return parameters.Noise(_array.random_normal(field, size) * width)
+    return parameters.Noise(*_noise_fields(rng, "random_noise", shape, sigma, count=1))
 
 
 def random_rician_noise(rng: Rng, shape: Shape, *, sigma: tuple[float, float] = (0.0, 0.1)) -> parameters.RicianNoise:
@@ -240,11 +235,7 @@ def random_rician_noise(rng: Rng, shape: Shape, *, sigma: tuple[float, float] = 
         >>> random_rician_noise(np.random.default_rng(0), (2, 3, 1)).imaginary.shape
         (2, 3, 1)
     """
-    size = image_shape("random_rician_noise", shape, axes=1)
-    low, high = non_negative_range("random_rician_noise", "sigma", sigma)
-    level, *fields = _array.split_rng("random_rician_noise", rng, 3)
-    width = _array.random_uniform(level, low, high, ()).astype(np.float32)
-    return parameters.RicianNoise(*(_array.random_normal(field, size) * width for field in fields))
+    return parameters.RicianNoise(*_noise_fields(rng, "random_rician_noise", shape, sigma, count=2))
 
 
 def random_gamma(rng: Rng, shape: Shape, *, max_change: float = 0.3) -> parameters.Gamma:
@@ -306,3 +297,15 @@ def random_blur(rng: Rng, shape: Shape, *, sigma: tuple[float, float] = (0.0, 1.
     low, high = non_negative_range("random_blur", "sigma", sigma)
     (source,) = _array.split_rng("random_blur", rng, 1)
     return parameters.Blur(_array.random_uniform(source, low, high, (size,)))
+
+
+def _noise_fields(rng: Rng, function: str, shape: Shape, sigma: tuple[float, float], *, count: int) -> Iterator[Array]:
+    """Yield fields of normal noise of one standard deviation, which is drawn first."""
+    size = image_shape(function, shape, axes=1)
+    low, high = non_negative_range(function, "sigma", sigma)
+    level, *sources = _array.split_rng(function, rng, 1 + count)
+    width = _array.random_uniform(level, low, high, ())
+    for source in sources:
+        # Single precision: the fields are as large as the image, and no other draw is.
+        field = _array.random_normal(source, size)
+        yield field * _array.asarray_like(width, field)

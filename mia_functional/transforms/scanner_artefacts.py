@@ -5,14 +5,8 @@ import itertools
 import numpy as np
 
 from mia_functional._core import checks
+from mia_functional.transforms import channel_statistics as statistics
 from mia_functional.transforms.arguments import Numbers, is_known_true, require_parameter_shape, with_parameters
-from mia_functional.transforms.channel_statistics import (
-    masked_extremes,
-    one_where_zero,
-    restore_dtype,
-    statistics_axes,
-    to_float,
-)
 from mia_functional.transforms.interpolation import open_grid
 from mia_functional.typing import Array
 
@@ -41,7 +35,7 @@ def noise(image: Array, field: Array) -> Array:
     """
     _, image, (field,) = with_parameters("noise", image=image, field=field)
     require_parameter_shape("noise", "field", field, tuple(image.shape))
-    return restore_dtype(to_float("noise", image) + field, image)
+    return statistics.restore_dtype(statistics.to_float("noise", image) + field, image)
 
 
 def rician_noise(image: Array, real: Array, imaginary: Array) -> Array:
@@ -71,11 +65,11 @@ def rician_noise(image: Array, real: Array, imaginary: Array) -> Array:
     xp, image, (first, second) = with_parameters("rician_noise", image=image, real=real, imaginary=imaginary)
     for name, field in (("real", first), ("imaginary", second)):
         require_parameter_shape("rician_noise", name, field, tuple(image.shape))
-    values = to_float("rician_noise", image)
+    values = statistics.to_float("rician_noise", image)
     if is_known_true(xp.any(values < 0)):
         checks.invalid_value("rician_noise", "image", "hold magnitudes, from 0 on", f"{float(xp.min(values)):g}")
     # `hypot` squares in a range of its own: the square of a float32 above 1.8e19 is infinite.
-    return restore_dtype(xp.hypot(values + first, second), image)
+    return statistics.restore_dtype(xp.hypot(values + first, second), image)
 
 
 def gamma(image: Array, exponent: Numbers) -> Array:
@@ -104,10 +98,11 @@ def gamma(image: Array, exponent: Numbers) -> Array:
     require_parameter_shape("gamma", "exponent", power, (), (1,), tuple(image.shape[-1:]))
     if is_known_true(xp.any(~(power > 0))):
         checks.invalid_value("gamma", "exponent", "be positive", exponent)
-    values = to_float("gamma", image)
-    low, high = masked_extremes(values, None, statistics_axes("gamma", None, image.ndim))
+    values = statistics.to_float("gamma", image)
+    low, high = statistics.masked_extremes(values, None, statistics.reduction_axes("gamma", None, image.ndim))
     # Powers are taken between 0 and 1, so that the range stays and negative intensities have a power at all.
-    return restore_dtype(low + (high - low) * ((values - low) / one_where_zero(high - low)) ** power, image)
+    unit = (values - low) / statistics.one_where_zero(high - low)
+    return statistics.restore_dtype(low + (high - low) * unit**power, image)
 
 
 def bias_field(image: Array, coefficients: Numbers) -> Array:
@@ -139,7 +134,7 @@ def bias_field(image: Array, coefficients: Numbers) -> Array:
     if factors.ndim != 1 or factors.shape[0] not in counts:
         needed = f"be as many as a polynomial has: {', '.join(map(str, counts))}"
         checks.invalid_value("bias_field", "coefficients", needed, f"shape {tuple(factors.shape)}")
-    values = to_float("bias_field", image)
+    values = statistics.to_float("bias_field", image)
     # `linspace` puts a single voxel at -1, the border; its middle is 0.
     lines = [np.linspace(-1, 1, size) if size > 1 else np.zeros(1) for size in shape]
     grid = open_grid(lines, image.ndim, values)
@@ -149,7 +144,7 @@ def bias_field(image: Array, coefficients: Numbers) -> Array:
         for line, power in zip(grid, powers, strict=True):
             term = term * line**power if power else term
         logarithm = logarithm + term
-    return restore_dtype(values * xp.exp(logarithm), image)
+    return statistics.restore_dtype(values * xp.exp(logarithm), image)
 
 
 def monomials(axes: int, degree: int) -> list[tuple[int, ...]]:

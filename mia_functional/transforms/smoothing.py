@@ -5,7 +5,13 @@ import numpy as np
 from mia_functional import _array
 from mia_functional._core import checks
 from mia_functional.extraction import edge
-from mia_functional.transforms.arguments import Numbers, is_known_true, require_parameter_shape, with_parameters
+from mia_functional.transforms.arguments import (
+    Numbers,
+    as_numbers,
+    is_known_true,
+    require_parameter_shape,
+    with_parameters,
+)
 from mia_functional.transforms.channel_statistics import restore_dtype, to_float
 from mia_functional.transforms.spatial import pad
 from mia_functional.typing import Array, HostArray
@@ -59,7 +65,7 @@ def gaussian_radius(sigma: Numbers, *, radius: int | None = None) -> HostArray:
         >>> gaussian_radius([0.0, 1.0]).tolist()
         [0, 4]
     """
-    widths = _array.to_numpy(sigma) if hasattr(sigma, "shape") else np.asarray(sigma)
+    widths = _array.to_numpy(as_numbers("blur", "sigma", sigma))
     return np.where(widths > 0, (4 * widths + 0.5).astype(int) if radius is None else radius, 0)
 
 

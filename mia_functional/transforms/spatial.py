@@ -200,7 +200,7 @@ def _require_positions(function: str, argument: str, positions: Array, count: in
         checks.invalid_value(function, argument, needed, f"shape {tuple(positions.shape)}")
 
 
-def _stack_if_traced(positions: Integers) -> Any:
+def _stack_if_traced(positions: Any) -> Any:
     """Return a sequence in which some entries are traced as one array, anything else as it is."""
     traced = [entry for entry in positions if _array.is_traced(entry)] if isinstance(positions, Sequence) else []
     return _array.array_namespace(traced[0]).stack(list(positions)) if traced else positions

@@ -14,22 +14,15 @@ import numpy as np
 from mia_functional import _array
 from mia_functional._core import checks
 from mia_functional.geometry import Geometry, regrid, world_to_index
-from mia_functional.transforms.arguments import (
-    ArrayOrGeometry,
-    Numbers,
-    is_known_true,
-    require_finite,
-    require_parameter_shape,
-    with_parameters,
-)
+from mia_functional.transforms import arguments
+from mia_functional.transforms.arguments import ArrayOrGeometry, Numbers
 from mia_functional.transforms.interpolation import (
     Interpolation,
-    choose_interpolation,
     interpolate,
     interpolate_axis,
-    is_outside,
     nearest,
     open_grid,
+    rule_and_values,
 )
 from mia_functional.transforms.smoothing import gaussian_radius, smooth_gaussian
 from mia_functional.typing import Array, HostArray, Shape
@@ -88,12 +81,11 @@ def resample(
     if isinstance(array, Geometry):
         return regrid(array, new, starts, factors=steps)
     xp = _array.checked_namespace("resample", array=array)
-    rule = choose_interpolation("resample", array, interpolation)
-    result = _widen_floats(array)
+    rule, result = rule_and_values("resample", array, interpolation)
     if antialias and rule is not nearest:
         # Widths at half maximum are voxel sizes, 2 sqrt(2 ln 2) sigma, and variances of Gaussians add up.
         widths = np.sqrt(np.maximum(np.square(steps) - 1, 0) / (8 * math.log(2)))
-        _, result, (sigma,) = with_parameters("resample", array=result, scale=widths)
+        _, result, (sigma,) = arguments.with_parameters("resample", array=result, scale=widths)
         result = smooth_gaussian(result, sigma, gaussian_radius(widths).tolist())
     # Axis by axis: a grid that is neither turned nor bent is interpolated with 2 taps per axis instead of 8 in all.
     for axis, (start, step, size) in enumerate(zip(starts, steps, new, strict=True)):
@@ -145,9 +137,9 @@ def resample_onto(
     origin = np.array(world_to_index(geometry, onto.origin))
     ends = np.array(onto.origin) + (np.array(onto.direction) * onto.spacing).T
     matrix = np.array([world_to_index(geometry, end) for end in ends]).T - origin[:, np.newaxis]
-    _, array, (columns, start) = with_parameters("resample_onto", array=array, matrix=matrix, origin=origin)
+    _, array, (columns, start) = arguments.with_parameters("resample_onto", array=array, matrix=matrix, origin=origin)
     coordinates = _affine_coordinates(columns, start, onto.shape)
-    return _interpolate_or_fill("resample_onto", array, coordinates, interpolation, fill_value)
+    return interpolate("resample_onto", array, coordinates, interpolation, fill_value)
 
 
 def warp(
@@ -175,14 +167,14 @@ def warp(
     Agrees with:
         `scipy.ndimage.map_coordinates(order=1)` inside of the image.
     """
-    xp, array, (points,) = with_parameters("warp", array=array, coordinates=coordinates)
+    xp, array, (points,) = arguments.with_parameters("warp", array=array, coordinates=coordinates)
     if points.ndim < 2 or not 1 <= points.shape[0] <= array.ndim:
         checks.invalid_value("warp", "coordinates", "have the shape (spatial axes, *shape)", tuple(points.shape))
     # Infinity is allowed, it is outside; NaN compares as inside, and would be cast to some voxel.
-    if is_known_true(xp.any(xp.isnan(points))):
+    if arguments.is_known_true(xp.any(xp.isnan(points))):
         checks.invalid_value("warp", "coordinates", "hold numbers", "NaN")
     lines = [points[axis, ...] for axis in range(points.shape[0])]
-    return _interpolate_or_fill("warp", array, lines, interpolation, fill_value)
+    return interpolate("warp", array, lines, interpolation, fill_value)
 
 
 def affine(
@@ -214,17 +206,17 @@ def affine(
     Agrees with:
         SimpleITK's `Resample` with an `AffineTransform`.
     """
-    xp, array, (columns, shift) = with_parameters("affine", array=array, matrix=matrix, offset=offset)
+    xp, array, (columns, shift) = arguments.with_parameters("affine", array=array, matrix=matrix, offset=offset)
     size = shift.shape[0] if shift.ndim == 1 else 0
     if not 1 <= size <= array.ndim:
         checks.invalid_value("affine", "offset", "have one entry per spatial axis", tuple(shift.shape))
-    require_parameter_shape("affine", "matrix", columns, (size, size))
-    require_finite("affine", matrix=columns, offset=shift)
+    arguments.require_parameter_shape("affine", "matrix", columns, (size, size))
+    arguments.require_finite("affine", matrix=columns, offset=shift)
     shape = tuple(array.shape[:size])
     centre = _array.from_numpy((np.array(shape, dtype=np.float32) - 1) / 2, xp, array)
     centre = xp.astype(centre, columns.dtype, copy=False)
     start = centre + shift - xp.sum(columns * centre, axis=1)
-    return _interpolate_or_fill("affine", array, _affine_coordinates(columns, start, shape), interpolation, fill_value)
+    return interpolate("affine", array, _affine_coordinates(columns, start, shape), interpolation, fill_value)
 
 
 def elastic(
@@ -259,12 +251,12 @@ def elastic(
     Agrees with:
         SimpleITK's `Resample` with a `BSplineTransform`.
     """
-    xp, array, (field,) = with_parameters("elastic", array=array, control=control)
+    xp, array, (field,) = arguments.with_parameters("elastic", array=array, control=control)
     size = field.ndim - 1
     if not 1 <= size <= array.ndim or field.shape[0] != size or min(field.shape[1:]) < 4:
         needed = "have the shape (spatial axes, *points), with at least 4 points along each"
         checks.invalid_value("elastic", "control", needed, tuple(field.shape))
-    require_finite("elastic", control=field)
+    arguments.require_finite("elastic", control=field)
     shape = tuple(array.shape[:size])
     # The spline is a product over the axes: each contraction takes the first axis of points and puts its voxels last.
     for length, points in zip(shape, field.shape[1:], strict=True):
@@ -272,7 +264,7 @@ def elastic(
         field = xp.tensordot(field, weights, axes=((1,), (1,)))
     grid = open_grid(map(np.arange, shape), size, field)
     coordinates = [line + field[axis, ...] for axis, line in enumerate(grid)]
-    return _interpolate_or_fill("elastic", array, coordinates, interpolation, fill_value)
+    return interpolate("elastic", array, coordinates, interpolation, fill_value)
 
 
 def _spline_weights(length: int, points: int) -> HostArray:
@@ -299,23 +291,3 @@ def _affine_coordinates(matrix: Array, start: Array, shape: Shape) -> list[Array
     """Return, for every axis, the coordinates `start + matrix @ i` of all voxels i of a grid."""
     grid = open_grid(map(np.arange, shape), len(shape), matrix)
     return [sum((matrix[row, axis] * line for axis, line in enumerate(grid)), start[row]) for row in range(len(shape))]
-
-
-def _interpolate_or_fill(
-    function: str, array: Array, coordinates: Sequence[Array], interpolation: Interpolation | None, fill_value: float
-) -> Array:
-    """Return the values of an array at coordinates, and `fill_value` outside, in the dtype of the array."""
-    xp = _array.array_namespace(array)
-    rule = choose_interpolation(function, array, interpolation)
-    _array.check_fits_dtype(function, "fill_value", fill_value, array)
-    values = xp.astype(interpolate(_widen_floats(array), coordinates, rule), array.dtype, copy=False)
-    beyond = is_outside(coordinates, array.shape[: len(coordinates)])
-    beyond = xp.reshape(beyond, (*beyond.shape, *(1,) * (array.ndim - len(coordinates))))
-    return xp.where(beyond, xp.full_like(values, fill_value), values)
-
-
-def _widen_floats(array: Array) -> Array:
-    """Return floats in the dtype of sums and labels as they are: weights of half precision would be too coarse."""
-    if _array.dtype_kind(array) != "float":
-        return array
-    return _array.array_namespace(array).astype(array, _array.accumulator_dtype(array), copy=False)

@@ -121,7 +121,7 @@ def test_batchgenerators_mirrors_image_and_labels_alike():
 
 def test_batchgenerators_leaves_numpys_global_numbers_alone():
     before = np.random.get_state()[1].copy()
-    gamma = batchgenerators.lift(GammaTransform(p_per_sample=1.0), labels=None)
+    gamma = batchgenerators.lift(GammaTransform(p_per_sample=1.0), labels=())
     found = gamma(sample())
     assert not np.array_equal(found["images"], sample()["images"])
     np.testing.assert_array_equal(found["labels"], sample()["labels"])
