@@ -35,9 +35,8 @@ def masks(
     Returns:
         A strategy of NumPy boolean arrays.
     """
-    numpy = optional.require("hypothesis.extra.numpy")
     shapes = _shapes("masks", shape, dimensions, largest)
-    strategy: SearchStrategy[HostArray] = numpy.arrays(bool, shapes)
+    strategy: SearchStrategy[HostArray] = optional.require("hypothesis.extra.numpy").arrays(bool, shapes)
     return strategy
 
 
@@ -61,12 +60,9 @@ def mask_pairs(
 
 
 def label_maps(
-    *,
-    labels: Sequence[int] = (0, 1, 2, 3),
-    shape: Shape | None = None,
-    dimensions: tuple[int, int] = (1, 3),
+    *, labels: Sequence[int] = (0, 1, 2, 3), shape: Shape | None = None, dimensions: tuple[int, int] = (1, 3),
     largest: int = 7,
-) -> "SearchStrategy[HostArray]":
+) -> "SearchStrategy[HostArray]":  # fmt: skip
     """Return a strategy of label maps.
 
     Args:
@@ -79,9 +75,8 @@ def label_maps(
         A strategy of NumPy uint8 arrays.
     """
     values = checks.integer_tuple("label_maps", "labels", tuple(labels), minimum=0)
-    elements = optional.require("hypothesis.strategies").sampled_from(values)
-    shapes = _shapes("label_maps", shape, dimensions, largest)
-    numpy = optional.require("hypothesis.extra.numpy")
+    numpy, strategies = optional.require("hypothesis.extra.numpy"), optional.require("hypothesis.strategies")
+    shapes, elements = _shapes("label_maps", shape, dimensions, largest), strategies.sampled_from(values)
     strategy: SearchStrategy[HostArray] = numpy.arrays(np.uint8, shapes, elements=elements)
     return strategy
 
@@ -104,14 +99,9 @@ def spacings(ndim: int, *, smallest: float = 0.1, largest: float = 10.0) -> "Sea
 
 
 def check_metric(
-    function: Callable[..., Any],
-    *,
-    limits: tuple[float, float] = (0.0, 1.0),
-    best: float | None = 1.0,
-    symmetric: bool = False,
-    spacing: bool = False,
-    examples: int = 100,
-) -> None:
+    function: Callable[..., Any], *, limits: tuple[float, float] = (0.0, 1.0), best: float | None = 1.0,
+    symmetric: bool = False, spacing: bool = False, examples: int = 100,
+) -> None:  # fmt: skip
     """Check a metric on pairs of masks against the laws that all such metrics keep; Hypothesis finds a small offender.
 
     The value lies within the limits or is NaN or inf; a mask against itself has the best value; flipping both masks, or

@@ -1,4 +1,7 @@
-"""The notebooks run from end to end, the trainings in a short form, and give what they promise."""
+"""The notebooks run from end to end, the trainings in a short form, and give what they promise.
+
+Both trainings share `training_data.py` and differ in the framework alone: the default part runs the shorter one.
+"""
 
 import ast
 import json
@@ -51,6 +54,7 @@ def test_notebooks_are_kept_without_what_a_run_leaves(path):
     assert len({cell["id"] for cell in cells(path)}) == len(cells(path))
 
 
+@pytest.mark.slow
 def test_the_tour_ends_with_a_table_of_good_values(tmp_path):
     last = "print(repr({(row.label, row.metric): row.value for row in results.rows}))"
     values = ast.literal_eval(run("tour", tmp_path, last=last).splitlines()[-1])
@@ -59,7 +63,8 @@ def test_the_tour_ends_with_a_table_of_good_values(tmp_path):
     assert max(values[label, "HDRFDST95"] for label in LABELS.values()) < 5.0
 
 
-@pytest.mark.parametrize("name", ["train_flax", "train_torch"])
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [pytest.param("train_flax", marks=pytest.mark.full), "train_torch"])
 def test_training_learns_and_logs(name, tmp_path):
     copy = f"import shutil; shutil.copytree(folder / 'events', {str(tmp_path / 'events')!r}); print(history)"
     history = ast.literal_eval(run(name, tmp_path, parameters=SHORT, last=copy).splitlines()[-1])

@@ -21,15 +21,16 @@ def network(patch):
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     """A folder with the cohort that the README speaks of."""
-    place = tmp_path_factory.mktemp("readme")
+    folder = tmp_path_factory.mktemp("readme")
     for name, seed in (("case1", 1), ("case2", 2)):
         head = phantoms.head((86, 88, 90), rng=np.random.default_rng(seed))
-        (place / "cohort" / name).mkdir(parents=True)
+        (folder / "cohort" / name).mkdir(parents=True)
         for entry, array in (("T1", head.t1), ("T2", head.t2), ("GT", head.labels)):
-            images.write(place / "cohort" / name / f"{entry}.nii.gz", array, head.geometry)
-    return place
+            images.write(folder / "cohort" / name / f"{entry}.nii.gz", array, head.geometry)
+    return folder
 
 
+@pytest.mark.slow
 def test_the_code_of_the_readme_runs(folder, monkeypatch, capsys):
     monkeypatch.chdir(folder)
     names = {"network": network}

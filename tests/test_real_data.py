@@ -13,6 +13,8 @@ from scipy import ndimage, spatial
 
 import mia_functional as mia
 
+pytestmark = pytest.mark.slow
+
 LABELS = {1: "grey matter", 2: "white matter"}
 
 

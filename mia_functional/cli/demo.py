@@ -19,13 +19,8 @@ def _run_demo(options: argparse.Namespace) -> int:
     return DONE
 
 
-DEMO_COMMAND = Command(
-    "demo",
-    "run the whole path on a synthetic cohort, in less than a minute",
-    {
-        "--output": {"type": Path, "default": Path("mia-demo"), "metavar": "DIR", "help": "folder to write (mia-demo)"},
-        "--seed": {"type": int, "default": 0, "help": "seed of the cohort and of the training (0)"},
-        "--force": {"action": "store_true", "help": "replace the folder if an earlier demo wrote it"},
-    },
-    _run_demo,
-)
+DEMO_COMMAND = Command("demo", "run the whole path on a synthetic cohort, in less than a minute", _run_demo, {
+    "--output": {"type": Path, "default": Path("mia-demo"), "metavar": "DIR", "help": "folder to write (mia-demo)"},
+    "--seed": {"type": int, "default": 0, "help": "seed of the cohort and of the training (0)"},
+    "--force": {"action": "store_true", "help": "replace the folder if an earlier demo wrote it"},
+})  # fmt: skip

@@ -14,4 +14,4 @@ def _run_info(options: argparse.Namespace) -> int:
     return DONE
 
 
-INFO_COMMAND = Command("info", "print what is in a dataset", DATASET, _run_info)
+INFO_COMMAND = Command("info", "print what is in a dataset", _run_info, DATASET)

@@ -14,9 +14,7 @@ def _run_metrics(options: argparse.Namespace) -> int:
     return DONE
 
 
-METRICS_COMMAND = Command(
-    "metrics",
-    "list the metrics, or print a metric's formula, range, unit, undefined cases and source",
-    {"name": {"nargs": "?", "help": "name, abbreviation or alias, for example HDRFDST95"}},
-    _run_metrics,
-)
+_SUMMARY = "list the metrics, or print a metric's formula, range, unit, undefined cases and source"
+METRICS_COMMAND = Command("metrics", _SUMMARY, _run_metrics, {
+    "name": {"nargs": "?", "help": "name, abbreviation or alias, for example HDRFDST95"},
+})  # fmt: skip

@@ -21,14 +21,14 @@ class Command(NamedTuple):
     Attributes:
         name: What users type after `mia`.
         summary: What it does, in a few words without capital and full stop.
-        options: Flags and positional arguments, each with what `add_argument` takes.
         run: From the parsed options to the exit status.
+        options: Flags and positional arguments, each with what `add_argument` takes.
     """
 
     name: str
     summary: str
-    options: Mapping[str, Mapping[str, Any]]
     run: Callable[[argparse.Namespace], int]
+    options: Mapping[str, Mapping[str, Any]]
 
 
 def _positive(text: str) -> int:
@@ -67,7 +67,7 @@ def worded(text: str, command: str) -> str:
 
 def progress_bar(options: argparse.Namespace, title: str) -> Progress:
     """Return a progress function that draws a bar with a title on standard error, until the command ends."""
-    from tqdm import tqdm  # here, since it takes longer to import than `mia --help` takes in all
+    from tqdm import tqdm  # here, since it would double the time that `mia --help` takes
 
     style = "{desc:<26}{bar:24} {n_fmt}/{total_fmt} {postfix}"
     # The stack of `main` closes the bar after an error too, so that the message begins on a line of its own.

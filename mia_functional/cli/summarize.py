@@ -17,9 +17,6 @@ def _run_summarize(options: argparse.Namespace) -> int:
     return DONE
 
 
-SUMMARIZE_COMMAND = Command(
-    "summarize",
-    "print mean and standard deviation of a table of results",
-    {"results": {"type": Path, "help": "CSV file that `mia evaluate` or pymia wrote"}},
-    _run_summarize,
-)
+SUMMARIZE_COMMAND = Command("summarize", "print mean and standard deviation of a table of results", _run_summarize, {
+    "results": {"type": Path, "help": "CSV file that `mia evaluate` or pymia wrote"},
+})  # fmt: skip

@@ -16,4 +16,4 @@ def _run_verify(options: argparse.Namespace) -> int:
     return FAILED if faults else DONE
 
 
-VERIFY_COMMAND = Command("verify", "check every bit of a dataset against its digests", DATASET, _run_verify)
+VERIFY_COMMAND = Command("verify", "check every bit of a dataset against its digests", _run_verify, DATASET)

@@ -114,11 +114,9 @@ def _experiment(rng: np.random.Generator, folder: Path, progress: _Stages) -> ev
     cases = (_held_out(rng, data, subject, folder) for subject in data.subjects)
     training = progress("Training and predicting")
     return evaluation.evaluate_many(
-        cases,
-        metrics=_METRICS,
-        labels=phantoms.LABELS,
+        cases, metrics=_METRICS, labels=phantoms.LABELS,
         progress=lambda done, _, subject: training(done, len(data), subject),
-    )
+    )  # fmt: skip
 
 
 def _held_out(rng: np.random.Generator, data: dataset.Dataset, subject: str, folder: Path) -> evaluation.Case:

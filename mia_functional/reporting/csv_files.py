@@ -8,7 +8,6 @@ from pathlib import Path
 
 from mia_functional._core import atomic_files, checks
 from mia_functional.evaluation.results import Result, Results
-from mia_functional.reporting.rendering import cell_text
 from mia_functional.reporting.tables import LONG_COLUMNS, NO_VALUE, Data, Layout, statistics_table, table_of
 
 __all__ = ["read_csv", "render_csv", "write_csv"]
@@ -104,8 +103,8 @@ def render_csv(data: Data, *, delimiter: str = ";", layout: Layout | None = None
     stream = io.StringIO()
     writer = csv.writer(stream, delimiter=delimiter, lineterminator="\n")
     for line in (table.header, *table.rows):
-        # `repr` of a float is the shortest text that is read back as the same number.
-        writer.writerow([cell_text(_safe(cell), repr) for cell in line])
+        # Of a float this is the shortest text that is read back as the same number.
+        writer.writerow([_safe(cell) if isinstance(cell, str) else str(cell) for cell in line])
     return stream.getvalue()
 
 
@@ -143,11 +142,9 @@ def write_csv(
     atomic_files.write_text("write_csv", Path(path), text, overwrite=overwrite)
 
 
-def _safe(cell: str | float) -> str | float:
-    """Return a cell that no spreadsheet takes for a formula; raise for control characters."""
-    if not isinstance(cell, str):
-        return cell
+def _safe(text: str) -> str:
+    """Return a text that no spreadsheet takes for a formula; raise for control characters."""
     # Spreadsheets skip no-break spaces in front of a formula. They count as not printable, but names may hold them.
-    if any(not (character.isprintable() or character == "\u00a0") for character in cell):
-        checks.invalid_value("render_csv", "data", "hold printable text", repr(cell))
-    return f"'{cell}" if cell.lstrip(" \u00a0\ufeff").startswith(_FORMULA_STARTS) else cell
+    if any(not (character.isprintable() or character == "\u00a0") for character in text):
+        checks.invalid_value("render_csv", "data", "hold printable text", repr(text))
+    return f"'{text}" if text.lstrip(" \u00a0\ufeff").startswith(_FORMULA_STARTS) else text

@@ -1,12 +1,9 @@
 """Tables for people: console and Markdown."""
 
-import math
-from collections.abc import Callable
-
 from mia_functional._core import checks
 from mia_functional.reporting.tables import Data, Layout, summary_table, table_of
 
-__all__ = ["cell_text", "render_console", "render_markdown"]
+__all__ = ["render_console", "render_markdown"]
 
 
 def render_console(data: Data, *, precision: int = 3, layout: Layout | None = None) -> str:
@@ -65,20 +62,16 @@ def render_markdown(data: Data, *, precision: int = 3, layout: Layout | None = N
     return "\n".join(markdown)
 
 
-def cell_text(cell: str | float, digits: Callable[[float], str]) -> str:
-    """Return a cell as text: `digits` writes finite numbers; `inf`, `nan` and whole numbers stand as they are."""
-    if isinstance(cell, str):
-        return cell
-    if isinstance(cell, int) or not math.isfinite(cell):
-        return str(cell)
-    return digits(cell)
-
-
 def _rounded(function: str, data: Data, precision: int, layout: Layout | None) -> tuple[list[list[str]], list[bool]]:
     """Return header and rows of a table as texts, numbers rounded, and which columns hold numbers."""
     decimals = checks.integer(function, "precision", precision, minimum=0)
     table = table_of(function, data, layout, statistics=summary_table)
-    rows = [[cell_text(cell, lambda number: f"{number:.{decimals}f}") for cell in row] for row in table.rows]
+
+    def rounded(cell: str | float) -> str:
+        # Counts are whole numbers. `inf` and `nan` come out in words.
+        return str(cell) if isinstance(cell, str | int) else f"{cell:.{decimals}f}"
+
+    rows = [[rounded(cell) for cell in row] for row in table.rows]
     columns = list(zip(*table.rows, strict=True)) or [()] * len(table.header)
     numeric = [any(not isinstance(cell, str) for cell in column) for column in columns]
     return [list(table.header), *rows], numeric

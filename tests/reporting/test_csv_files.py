@@ -53,6 +53,11 @@ def test_numbers_survive_the_file(value):
     assert float(list(csv.reader(io.StringIO(text), delimiter=";"))[1][2]) == value
 
 
+def test_numbers_of_numpy_are_written_as_numbers():
+    rows = (row("A", "x", "DICE", np.float64(1 / 3)), row("B", "x", "DICE", np.float32(0.5)))
+    assert render_csv(Results(rows=rows)).splitlines()[1:] == [f"A;x;{1 / 3!r}", "B;x;0.5"]
+
+
 def test_a_value_that_is_missing_is_not_a_number():
     partial = Results(rows=TABLE.rows[:3])
     assert render_csv(partial).splitlines()[2].endswith(";n/a")

@@ -1,0 +1,38 @@
+"""The root of the package: a map of the namespaces that is true, and nothing else to see."""
+
+import re
+import subprocess
+import sys
+from types import ModuleType
+
+import pytest
+
+import mia_functional as mia
+
+
+def test_the_map_in_the_help_lists_every_namespace_once():
+    assert sorted(re.findall(r"^    (\w+)  +\w", mia.__doc__, flags=re.MULTILINE)) == mia.__all__
+
+
+def test_only_the_namespaces_and_the_version_are_shown():
+    assert dir(mia) == sorted(["__version__", *mia.__all__])
+
+
+@pytest.mark.parametrize("name", mia.__all__)
+def test_every_namespace_is_reached_by_attribute_and_described(name):
+    namespace = getattr(mia, name)
+    assert isinstance(namespace, ModuleType)
+    assert namespace.__doc__
+
+
+def test_other_names_are_attribute_errors():
+    with pytest.raises(AttributeError, match="has no attribute 'nonsense'"):
+        _ = mia.nonsense
+
+
+@pytest.mark.parametrize("namespace", ["evaluation", "metrics"])
+def test_tables_of_results_need_no_images_and_no_datasets(namespace):
+    heavy = ("h5py", "SimpleITK", "scipy.ndimage", "scipy.spatial", "jax", "torch", "matplotlib", "pandas")
+    code = f"import sys, mia_functional.{namespace}; print(*(name for name in {heavy} if name in sys.modules))"
+    outcome = subprocess.run([sys.executable, "-c", code], capture_output=True, encoding="utf-8", check=True)
+    assert outcome.stdout == "\n"
