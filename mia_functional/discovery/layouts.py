@@ -16,7 +16,7 @@ from mia_functional.discovery.tables import ByEntry, flat_entries, natural_key, 
 __all__ = ["discover_bids", "discover_decathlon", "discover_nnunet", "discover_table"]
 
 
-@checks.speaking_for("discover_table", "discover", patterns="paths")
+@checks.speaking_for("discover_table", "discover", "Entry", "Subject", patterns="paths")
 def discover_table(
     table: str | os.PathLike[str],
     *,
@@ -59,7 +59,7 @@ def discover_table(
     return tuple(cohort)
 
 
-@checks.speaking_for("discover_bids", "discover", patterns="suffixes", table="participants.tsv")
+@checks.speaking_for("discover_bids", "discover", "Entry", "Subject", patterns="suffixes", table="participants.tsv")
 def discover_bids(
     root: str | os.PathLike[str],
     suffixes: ByEntry,
@@ -115,7 +115,7 @@ def discover_bids(
     return tuple(cohort)
 
 
-@checks.speaking_for("discover_decathlon", "discover", patterns="root")
+@checks.speaking_for("discover_decathlon", "discover", "Entry", "Subject", patterns="root")
 def discover_decathlon(root: str | os.PathLike[str], *, split: str = "training") -> tuple[Subject, ...]:
     """Find the cases of a task of the Medical Segmentation Decathlon, from its `dataset.json`.
 
@@ -158,7 +158,7 @@ _NNUNET_SPLITS = {"training": "Tr", "test": "Ts"}
 """How nnU-Net ends the names of the folders of a split."""
 
 
-@checks.speaking_for("discover_nnunet", "discover", patterns="root")
+@checks.speaking_for("discover_nnunet", "discover", "Entry", "Subject", patterns="root")
 def discover_nnunet(root: str | os.PathLike[str], *, split: str = "training") -> tuple[Subject, ...]:
     """Find the cases of a raw dataset of nnU-Net: `imagesTr/CASE_0000.nii.gz`, `labelsTr/CASE.nii.gz`.
 

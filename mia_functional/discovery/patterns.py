@@ -16,6 +16,7 @@ _SUBJECT_FIELD = "{subject}"
 """What stands for the identifier in a pattern."""
 
 
+@checks.speaking_for("discover", "Entry", "Subject")
 def discover(
     root: str | os.PathLike[str],
     patterns: ByEntry,

@@ -38,12 +38,10 @@ def natural_key(name: str) -> tuple[object, ...]:
 
 def flat_entries(argument: str, texts: ByEntry, *, required: bool = False) -> list[tuple[str, str, str]]:
     """Return category, entry and text of a nested mapping, one after the other; raise if it is of another form."""
-    needed = "map categories to entries, and these to texts"
-    if not (isinstance(texts, Mapping) and all(isinstance(entries, Mapping) for entries in texts.values())):
-        checks.invalid_kind("discover", argument, needed, repr(texts))
-    flat = [(category, name, text) for category, entries in texts.items() for name, text in entries.items()]
-    if not all(isinstance(text, str) for triple in flat for text in triple):
-        checks.invalid_kind("discover", argument, needed, repr(texts))
+    nested = isinstance(texts, Mapping) and all(isinstance(entries, Mapping) for entries in texts.values())
+    flat = [(category, name, text) for category in texts for name, text in texts[category].items()] if nested else []
+    if not nested or not all(isinstance(text, str) for triple in flat for text in triple):
+        checks.invalid_kind("discover", argument, "map categories to entries, and these to texts", repr(texts))
     if required and not flat:
         checks.invalid_value("discover", argument, "have at least one entry", dict(texts))
     return flat

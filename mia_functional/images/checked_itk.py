@@ -97,7 +97,7 @@ def _stored_numbers(header: Header) -> HostArray:
             # One call reads 2 GiB at most on Linux.
             while end < size and (count := stream.readinto(raw[end:])):
                 end += count
-    _check_length(header, end)
+    _check_complete(header, end)
     # The pixels come last: what is decompressed of NIfTI begins with its header.
     start = size - header.values * np.dtype(header.dtype).itemsize
     numbers = np.frombuffer(raw, header.dtype, header.values, start)
@@ -127,16 +127,15 @@ def _decompressed(header: Header) -> Iterator[bytes]:
         invalid_file(header.data, "the compressed data end too early")
 
 
-def _check_complete(header: Header) -> None:
-    """Raise unless a file is complete to the byte; compressed pixels are decoded and their checksums tested."""
-    if header.encoding:
-        _check_length(header, sum(map(len, _decompressed(header))))
-    else:
-        _check_length(header, header.data.stat().st_size - header.offset)
+def _check_complete(header: Header, size: int | None = None) -> None:
+    """Raise unless a file is complete to the byte; `size` if its bytes of pixels were counted already.
 
-
-def _check_length(header: Header, size: int) -> None:
-    """Raise unless there are as many bytes of pixels as the header announces."""
+    Counting compressed pixels means to decode them, which tests their checksums.
+    """
+    if size is None and header.encoding:
+        size = sum(map(len, _decompressed(header)))
+    elif size is None:
+        size = header.data.stat().st_size - header.offset
     if size != header.length:
         actual = "more" if size > header.length else size
         invalid_file(header.data, f"the header announces {header.length} bytes of pixels, and there are {actual}")
@@ -154,9 +153,7 @@ def _open_reader(header: Header, image_io: str) -> ItkReader:
     if math.prod(size) * reader.GetNumberOfComponents() != header.values:
         invalid_file(header.path, f"it has {header.values} values, and its reader takes them for the size {size}")
     if len(size) not in (2, 3, 4) or "complex" in pixel_type:
-        invalid_file(
-            header.path, f"it holds {len(size)} axes of {pixel_type}; 2 to 4 axes of integers or floats are read"
-        )
+        invalid_file(header.path, f"it holds {len(size)} axes of {pixel_type}; 2 to 4 of integers or floats are read")
     return reader
 
 

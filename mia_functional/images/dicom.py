@@ -7,6 +7,7 @@ the files.
 """
 
 import itertools
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -38,12 +39,12 @@ class _Slice(NamedTuple):
     """What one file says: its series, where it lies (in ITK's order), and how large it is."""
 
     path: Path
+    reader: ItkReader
     series: str
     position: HostArray
     axes: HostArray
     size: tuple[int, ...]
     spacing: tuple[float, ...]
-    nbytes: int
 
 
 def load_series(folder: Path, max_bytes: int) -> tuple[HostArray, Geometry]:
@@ -51,49 +52,47 @@ def load_series(folder: Path, max_bytes: int) -> tuple[HostArray, Geometry]:
     files = sorted(path for path in folder.iterdir() if not path.name.startswith("."))
     if not files:
         invalid_file(folder, "the folder is empty")
-    slices = [_slice_header(path) for path in files]
+    slices = [_read_slice(path) for path in files]
     _check_uniform(folder, slices)
-    if sum(entry.nbytes for entry in slices) > max_bytes:
+    # Rescaled by a fractional slope, pixels become float64.
+    if sum(math.prod(entry.size) * entry.reader.GetNumberOfComponents() * 8 for entry in slices) > max_bytes:
         invalid_file(folder, f"the series takes more than {max_bytes} bytes")
     # Neither file names nor instance numbers are reliable: the position along the normal decides the order.
     normal = np.cross(*slices[0].axes)
     slices.sort(key=lambda entry: float(entry.position @ normal))
     gap = _slice_gap(folder, slices, normal)
-    voxels = np.stack([_slice_pixels(entry.path) for entry in slices])
+    planes = []
+    for entry in slices:
+        with itk_reads(entry.path):
+            image = entry.reader.Execute()
+        plane = simpleitk().GetArrayFromImage(image)
+        planes.append(plane[0] if image.GetDimension() == 3 else plane)
     first = slices[0]
     origin, direction = tuple(first.position.tolist()), np.column_stack([*first.axes, normal]).ravel().tolist()
     grid = ItkGrid((*first.size[:2], len(slices)), (*first.spacing[:2], gap), origin, tuple(direction))
-    return voxels, file_geometry(folder, grid)
+    return np.stack(planes), file_geometry(folder, grid)
 
 
-def _slice_header(path: Path) -> _Slice:
-    """Return what the header of one file says."""
-    reader = _slice_reader(path)
-    with itk_reads(path):
-        reader.ReadImageInformation()
-    position = _tag_numbers(reader, path, _POSITION_TAG, 3)
-    axes = _tag_numbers(reader, path, _ORIENTATION_TAG, 6).reshape(2, 3)
-    size, channels = reader.GetSize(), reader.GetNumberOfComponents()
-    if any(extent != 1 for extent in size[2:]):
-        invalid_file(path, f"it holds {size[2]} frames; series of single slices are read")
-    if abs(np.linalg.norm(axes, axis=1) - 1).max() > _SAME_AXES or abs(axes[0] @ axes[1]) > _SAME_AXES:
-        invalid_file(path, f"its orientation is {axes.tolist()}")
-    series = reader.GetMetaData(_SERIES_TAG).strip(" \0")  # DICOM pads values to an even length
-    # Rescaled by a fractional slope, pixels become float64.
-    return _Slice(path, series, position, axes, size, reader.GetSpacing(), size[0] * size[1] * channels * 8)
-
-
-def _slice_reader(path: Path) -> ItkReader:
-    """Return a reader of one file that begins as the standard asks; GDCM also guesses at files without that."""
+def _read_slice(path: Path) -> _Slice:
+    """Return what the header of one file says, and a reader for its pixels."""
     checks.unicode_text("read", "path", str(path))
     check_regular(path)
     with path.open("rb") as stream:
-        if stream.read(132)[128:] != b"DICM":
+        if stream.read(132)[128:] != b"DICM":  # GDCM also guesses at files that do not begin as the standard asks
             invalid_file(path, "it is not a DICOM file")
     reader = simpleitk().ImageFileReader()
     reader.SetImageIO("GDCMImageIO")
     reader.SetFileName(path)
-    return reader
+    with itk_reads(path):
+        reader.ReadImageInformation()
+    position = _tag_numbers(reader, path, _POSITION_TAG, 3)
+    axes = _tag_numbers(reader, path, _ORIENTATION_TAG, 6).reshape(2, 3)
+    if any(extent != 1 for extent in reader.GetSize()[2:]):
+        invalid_file(path, f"it holds {reader.GetSize()[2]} frames; series of single slices are read")
+    if abs(np.linalg.norm(axes, axis=1) - 1).max() > _SAME_AXES or abs(axes[0] @ axes[1]) > _SAME_AXES:
+        invalid_file(path, f"its orientation is {axes.tolist()}")
+    series = reader.GetMetaData(_SERIES_TAG).strip(" \0")  # DICOM pads values to an even length
+    return _Slice(path, reader, series, position, axes, reader.GetSize(), reader.GetSpacing())
 
 
 def _tag_numbers(reader: ItkReader, path: Path, tag: str, count: int) -> HostArray:
@@ -143,12 +142,3 @@ def _slice_gap(folder: Path, slices: Sequence[_Slice], normal: HostArray) -> flo
             invalid_file(folder, f"{names} do not lie above each other")
     # The mean over the whole stack, in which the rounding of single positions cancels.
     return float((slices[-1].position - slices[0].position) @ normal) / (len(slices) - 1)
-
-
-def _slice_pixels(path: Path) -> HostArray:
-    """Return the pixels of one slice, rescaled as its header says: `(y, x)`, or `(y, x, channels)`."""
-    reader = _slice_reader(path)
-    with itk_reads(path):
-        image = reader.Execute()
-    array: HostArray = simpleitk().GetArrayFromImage(image)
-    return array[0] if image.GetDimension() == 3 else array

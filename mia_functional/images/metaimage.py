@@ -13,6 +13,9 @@ _META_TYPES = {
     "LONG_LONG": "i8", "ULONG_LONG": "u8", "FLOAT": "f4", "DOUBLE": "f8",
 }  # fmt: skip
 
+# MetaIO looks at the first letter of a boolean alone.
+_META_TRUE = ("T", "t", "1")
+
 _META_BYTE_ORDERS = ("binarydatabyteordermsb", "elementbyteordermsb")
 
 _META_SCALES = {"elementtointensityfunctionslope", "elementtointensityfunctionoffset"}
@@ -29,31 +32,27 @@ def parse_metaimage(path: Path) -> header.Header:
     fields, end = _meta_fields(path)
     if fields.get("objecttype", "Image") != "Image":
         header.invalid_file(path, f"ObjectType is {fields['objecttype']}")
-    if not _is_true(fields.get("binarydata", "True")) or fields.get("headersize", "0") != "0":
+    if not fields.get("binarydata", "True").startswith(_META_TRUE) or fields.get("headersize", "0") != "0":
         header.invalid_file(path, "only binary data without a header of their own are read")
     name = fields["elementdatafile"]
     data, offset = (path, end) if name in ("LOCAL", "Local", "local") else (header.detached_file(path, name), 0)
-    encoding = header.GZIP_OR_ZLIB if _is_true(fields.get("compresseddata", "False")) else header.RAW
+    encoding = header.GZIP_OR_ZLIB if fields.get("compresseddata", "False").startswith(_META_TRUE) else header.RAW
     stored = str(data.stat().st_size - offset)
-    if encoding and fields.get("compresseddatasize", stored) != stored:
-        header.invalid_file(
-            path, f"CompressedDataSize is {fields['compresseddatasize']}, but the file holds {stored} bytes"
-        )
+    if encoding and (stated := fields.get("compresseddatasize", stored)) != stored:
+        header.invalid_file(path, f"CompressedDataSize is {stated}, but there are {stored} bytes")
     sizes = header.parse_sizes(path, fields.get("dimsize", ""))
+    if fields.get("ndims") != str(len(sizes)):
+        header.invalid_file(path, f"NDims is {fields.get('ndims', 'missing')}, but DimSize {sizes}")
     for key, power in _META_LENGTHS.items():
-        count = len(fields[key].split()) if key in fields else len(sizes) ** power
-        if fields.get("ndims") != str(len(sizes)) or count != len(sizes) ** power:
-            header.invalid_file(
-                path, f"NDims is {fields.get('ndims')}, DimSize {sizes} and {key} {fields.get(key, 'missing')}"
-            )
+        if key in fields and len(fields[key].split()) != len(sizes) ** power:
+            header.invalid_file(path, f"{key} is {fields[key]!r}, but DimSize {sizes}")
     sizes += header.parse_sizes(path, fields.get("elementnumberofchannels", "1"))
-    kind = _META_TYPES.get(fields.get("elementtype", "").removeprefix("MET_"), "")
+    number = _META_TYPES.get(fields.get("elementtype", "").removeprefix("MET_"), "")
     # Where byte orders contradict each other or values are rescaled, the order stays empty: ITK reads the pixels.
-    orders = {"<>"[_is_true(fields[name])] for name in _META_BYTE_ORDERS if name in fields}
+    orders = {"<>"[fields[name].startswith(_META_TRUE)] for name in _META_BYTE_ORDERS if name in fields}
     order = orders.pop() if len(orders) == 1 and not fields.keys() & _META_SCALES else ""
-    return header.text_header(
-        path, data=data, offset=offset, kind=kind and order + kind, sizes=sizes, encoding=encoding
-    )
+    kind = order + number if number else ""
+    return header.text_header(path, data=data, offset=offset, kind=kind, sizes=sizes, encoding=encoding)
 
 
 def _meta_fields(path: Path) -> tuple[dict[str, str], int]:
@@ -68,8 +67,3 @@ def _meta_fields(path: Path) -> tuple[dict[str, str], int]:
         if match[1].lower() == "elementdatafile":
             return fields, end
     return header.invalid_file(path, "its header has no ElementDataFile")
-
-
-def _is_true(text: str) -> bool:
-    """Return whether MetaIO takes a word for true: it looks at the first letter alone."""
-    return text[:1] in ("T", "t", "1")
