@@ -31,15 +31,15 @@ class Command(NamedTuple):
     options: Mapping[str, Mapping[str, Any]]
 
 
-def _positive(text: str) -> int:
-    """Return a whole number above 0."""
+def _thread_count(text: str) -> int:
+    """Return a number of threads."""
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number above 0")
     return int(text)
 
 
 DATASET = {"dataset": {"type": Path, "help": "file that `mia create` or pymia wrote"}}
-JOBS = {"--jobs": {"type": _positive, "default": 1, "help": "threads to work with (1)"}}
+JOBS = {"--jobs": {"type": _thread_count, "default": 1, "help": "threads to work with (1)"}}
 
 _WORDING: Mapping[str, Mapping[str, str]] = {
     "create": {"path": "dataset", "overwrite=True": "--overwrite", "resume=True": "--resume"},

@@ -47,7 +47,7 @@ class Request(NamedTuple):
     names: dict[Label, str] | None
 
 
-_Item = TypeVar("_Item")
+_Source = TypeVar("_Source")
 """A case, or what a case is loaded from; has a `subject`."""
 
 
@@ -145,13 +145,13 @@ def request(function: str, metrics: Sequence[str | Metric], labels: Labels | Ite
 
 
 def evaluate_each(
-    asked: Request, items: Iterable[_Item], load: Callable[[_Item], Case], *, executor: Executor | None,
+    asked: Request, sources: Iterable[_Source], load: Callable[[_Source], Case], *, executor: Executor | None,
     progress: Progress | None,
 ) -> Results:  # fmt: skip
-    """Return one table with the results of all items, in their order; `load` makes a case of each, in the worker."""
-    total = length_hint(items)
+    """Return one table with the results of all sources, in their order; `load` makes a case of each in the worker."""
+    total = length_hint(sources)
     tables = []
-    outcomes = ordered_map.map_ordered(partial(_evaluate_pair, asked, load), items, executor=executor)
+    outcomes = ordered_map.map_ordered(partial(_evaluate_pair, asked, load), sources, executor=executor)
     for done, table in enumerate(outcomes, start=1):
         tables.append(table)
         if progress is not None:
@@ -160,14 +160,14 @@ def evaluate_each(
         return concatenate(tables)
 
 
-def _evaluate_pair(asked: Request, load: Callable[[_Item], Case], item: _Item) -> Results:
+def _evaluate_pair(asked: Request, load: Callable[[_Source], Case], source: _Source) -> Results:
     """Return the results of a case, or why there are none."""
     try:
-        return _evaluate_case(asked, load(item))
-    # Mistakes of one case (shapes, kinds, unreadable files) must not lose the values of the others. What is no mistake
-    # of a case, such as a lack of memory, stops the evaluation.
+        return _evaluate_case(asked, load(source))
+    # A mistake in one case (shapes, kinds, unreadable files) must not lose the values of the others. A lack of memory,
+    # say, is not one: it stops the evaluation.
     except (ValueError, TypeError, OSError) as error:
-        return Results(failures=(Failure(subject=getattr(item, "subject", ""), message=str(error)),))
+        return Results(failures=(Failure(subject=getattr(source, "subject", ""), message=str(error)),))
 
 
 def _checked_case(case: Case) -> Case:

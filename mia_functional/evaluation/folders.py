@@ -61,11 +61,10 @@ def evaluate_folders(
         ValueError: A folder has no such files, a subject has two, or a metric is unknown.
 
     Example:
-        >>> import numpy as np, tempfile
+        >>> import numpy as np
         >>> from mia_functional.geometry import Geometry
-        >>> with tempfile.TemporaryDirectory() as folder:
-        ...     images.write(f"{folder}/A.mha", np.eye(3, dtype=np.uint8), Geometry(shape=(3, 3), spacing=(1.0, 1.0)))
-        ...     evaluate_folders(folder, folder, metrics=["DICE"], labels=(1,))[0].value
+        >>> images.write(folder / "A.mha", np.eye(3, dtype=np.uint8), Geometry(shape=(3, 3), spacing=(1.0, 1.0)))
+        >>> evaluate_folders(folder, folder, metrics=["DICE"], labels=(1,))[0].value
         1.0
     """
     asked = request("evaluate_folders", metrics, labels)

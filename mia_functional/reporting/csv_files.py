@@ -23,18 +23,16 @@ def read_csv(path: str | os.PathLike[str]) -> Results:
         path: The file.
 
     Returns:
-        The table. From a wide one, units and conventions are not known, and the reason of a row is that of all its
-        values that are not finite.
+        The table. A wide file has neither units nor conventions, and the reason of a line counts for all of its values
+        that are not finite.
 
     Raises:
         FileNotFoundError: There is no such file.
         ValueError: The file does not hold a table of results, or a value is not a number; the text names the line.
 
     Example:
-        >>> import tempfile
-        >>> with tempfile.TemporaryDirectory() as folder:
-        ...     _ = Path(folder, "results.csv").write_text("SUBJECT;LABEL;DICE\nA;liver;0.5\n")
-        ...     read_csv(f"{folder}/results.csv")[0].value
+        >>> _ = Path(folder, "results.csv").write_text("SUBJECT;LABEL;DICE\nA;liver;0.5\n")
+        >>> read_csv(folder / "results.csv")[0].value
         0.5
     """
     # Spreadsheets on Windows begin UTF-8 files with a byte-order mark, which "utf-8-sig" drops.
@@ -130,11 +128,9 @@ def write_csv(
 
     Example:
         >>> from mia_functional.evaluation import Result, Results
-        >>> import tempfile
-        >>> with tempfile.TemporaryDirectory() as folder:
-        ...     rows = (Result(subject="A", label="liver", metric="DICE", value=0.5),)
-        ...     write_csv(f"{folder}/results.csv", Results(rows=rows))
-        ...     Path(folder, "results.csv").read_text()
+        >>> rows = (Result(subject="A", label="liver", metric="DICE", value=0.5),)
+        >>> write_csv(folder / "results.csv", Results(rows=rows))
+        >>> Path(folder, "results.csv").read_text()
         'SUBJECT;LABEL;DICE\nA;liver;0.5\n'
     """
     with checks.speaking_for("write_csv", "render_csv"):
