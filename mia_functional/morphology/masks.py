@@ -8,7 +8,6 @@ import math
 from typing import Any
 
 import numpy as np
-import scipy  # its subpackages are imported at their first use, which keeps ours light
 from numpy.typing import NDArray
 
 from mia_functional import _array
@@ -231,8 +230,10 @@ def _components(name: str, mask: Array, connectivity: int) -> tuple[NDArray[np.i
     mask = _mask(name, mask)
     if checks.integer(name, "connectivity", connectivity, minimum=1) > mask.ndim:
         checks.invalid_value(name, "connectivity", f"be at most {mask.ndim}, the number of axes", connectivity)
-    structure = scipy.ndimage.generate_binary_structure(mask.ndim, connectivity)
-    labels, total = scipy.ndimage.label(_array.to_numpy(mask), structure=structure, output=np.int32)
+    from scipy import ndimage  # at its first use: SciPy takes as long to import as NumPy
+
+    structure = ndimage.generate_binary_structure(mask.ndim, connectivity)
+    labels, total = ndimage.label(_array.to_numpy(mask), structure=structure, output=np.int32)
     return labels, int(total)
 
 

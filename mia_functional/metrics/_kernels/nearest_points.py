@@ -14,7 +14,6 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
 import numpy as np
-import scipy  # its subpackages are imported at their first use, which keeps ours light
 from numpy.typing import NDArray
 
 from mia_functional.typing import Spacing
@@ -175,18 +174,20 @@ def _search_further(points: NDArray[np.intp], targets: NDArray[np.bool_], spacin
 
 def _tree(points: NDArray[np.intp], targets: NDArray[np.bool_], spacing: Spacing) -> NDArray[np.float64]:
     """Return distances by a tree over the targets, which finds the index; the length comes from whole steps."""
+    from scipy.spatial import KDTree  # at its first use: SciPy takes as long to import as NumPy
+
     ends = np.stack(np.nonzero(targets), axis=1)
     starts = np.stack(np.unravel_index(points, targets.shape), axis=1)
-    tree = scipy.spatial.KDTree(ends * np.asarray(spacing), leafsize=32, balanced_tree=False, compact_nodes=False)
+    tree = KDTree(ends * np.asarray(spacing), leafsize=32, balanced_tree=False, compact_nodes=False)
     _, index = tree.query(starts * np.asarray(spacing))
     return length(starts - ends[index], spacing)
 
 
 def _transform(points: NDArray[np.intp], targets: NDArray[np.bool_], spacing: Spacing) -> NDArray[np.float64]:
     """Return distances by an exact distance transform of the whole grid."""
-    index = scipy.ndimage.distance_transform_edt(
-        ~targets, sampling=spacing, return_distances=False, return_indices=True
-    )
+    from scipy import ndimage  # at its first use: SciPy takes as long to import as NumPy
+
+    index = ndimage.distance_transform_edt(~targets, sampling=spacing, return_distances=False, return_indices=True)
     places = np.unravel_index(points, targets.shape)
     steps = [index[axis].reshape(-1)[points] - place for axis, place in enumerate(places)]
     return length(np.stack(steps, axis=1), spacing)
