@@ -112,6 +112,7 @@ class Namespace(Protocol):
     broadcast_arrays: Callable[..., Any]
     isdtype: Callable[..., Any]
     __array_namespace_info__: Callable[..., Any]
+    linalg: Any
     __name__: str
 
     def __getattr__(self, name: str, /) -> Callable[..., Array]: ...

@@ -12,21 +12,31 @@ from mia_functional import _array
 from mia_functional.metrics.confusion import (
     ConfusionCounts,
     confusion_counts,
-    floats,
+    float_counts,
     from_counts,
     proportions,
-    sum_of,
+    voxel_number,
 )
-from mia_functional.metrics.contingency import ConfusionMatrix, against_rest
+from mia_functional.metrics.contingency import ConfusionMatrix, one_against_rest
 from mia_functional.metrics.moments import PairedMoments
 from mia_functional.metrics.statistic_or_pair import derived_from
 from mia_functional.typing import Array
 
-Table: TypeAlias = ConfusionCounts | ConfusionMatrix
-"""What the metrics of two or of several classes take."""
+__all__ = [
+    "area_under_curve",
+    "balanced_accuracy",
+    "cohen_kappa",
+    "interclass_correlation",
+    "intraclass_correlation",
+    "matthews_correlation",
+    "probabilistic_distance",
+    "youden_index",
+]
+
+_CountsOrMatrix: TypeAlias = ConfusionCounts | ConfusionMatrix
 
 
-_from_tables = derived_from(confusion_counts, ConfusionCounts, ConfusionMatrix)
+_from_counts_or_matrix = derived_from(confusion_counts, ConfusionCounts, ConfusionMatrix)
 _from_counts_or_moments = derived_from(confusion_counts, ConfusionCounts, PairedMoments)
 
 
@@ -57,13 +67,14 @@ def youden_index(counts: ConfusionCounts, *, zero_division: float = math.nan) ->
     Agrees with:
         scikit-learn's `balanced_accuracy_score` with `adjusted=True`.
     """
-    tp, fp, fn, tn = floats(counts)
+    tp, fp, fn, tn = float_counts(counts)
+    # Sensitivity minus fallout is sensitivity + specificity - 1, with one rounding less.
     difference = _array.ratio(tp, tp + fn) - _array.ratio(fp, fp + tn)
     return _filled(difference, ((tp + fn) == 0) | ((fp + tn) == 0), zero_division)
 
 
-@_from_tables
-def balanced_accuracy(counts: Table, *, zero_division: float = math.nan) -> Array:
+@_from_counts_or_matrix
+def balanced_accuracy(counts: _CountsOrMatrix, *, zero_division: float = math.nan) -> Array:
     """Return the balanced accuracy: the mean of sensitivity and specificity, or of the sensitivities of all classes.
 
     Formula: (TP / (TP + FN) + TN / (TN + FP)) / 2; of a matrix, the mean of TP / (TP + FN) over its classes.
@@ -91,10 +102,10 @@ def balanced_accuracy(counts: Table, *, zero_division: float = math.nan) -> Arra
         scikit-learn's `balanced_accuracy_score`.
     """
     if isinstance(counts, ConfusionMatrix):
-        tp, _, fn, _ = against_rest(counts)
+        tp, _, fn, _ = one_against_rest(counts)
         xp = _array.array_namespace(tp)
         return _filled(xp.mean(_array.ratio(tp, tp + fn), axis=-1), xp.any(tp + fn == 0, axis=-1), zero_division)
-    tp, fp, fn, tn = floats(counts)
+    tp, fp, fn, tn = float_counts(counts)
     mean = (_array.ratio(tp, tp + fn) + _array.ratio(tn, tn + fp)) / 2
     return _filled(mean, ((tp + fn) == 0) | ((fp + tn) == 0), zero_division)
 
@@ -126,13 +137,11 @@ def area_under_curve(counts: ConfusionCounts, *, zero_division: float = math.nan
     Agrees with:
         scikit-learn's `roc_auc_score` of the two masks; equal to `balanced_accuracy`.
     """
-    tp, fp, fn, tn = floats(counts)
-    area = (_array.ratio(tp, tp + fn) + _array.ratio(tn, tn + fp)) / 2
-    return _filled(area, ((tp + fn) == 0) | ((fp + tn) == 0), zero_division)
+    return balanced_accuracy(counts, zero_division=zero_division)
 
 
-@_from_tables
-def matthews_correlation(counts: Table, *, zero_division: float = math.nan) -> Array:
+@_from_counts_or_matrix
+def matthews_correlation(counts: _CountsOrMatrix, *, zero_division: float = math.nan) -> Array:
     """Return the Matthews correlation coefficient (MCC, phi): the correlation of the two masks.
 
     Formula: (TP TN - FP FN) / sqrt((TP + FP) (TN + FN) (TP + FN) (TN + FP)), on proportions; of a matrix, each of the
@@ -159,17 +168,18 @@ def matthews_correlation(counts: Table, *, zero_division: float = math.nan) -> A
     Agrees with:
         scikit-learn's `matthews_corrcoef`, which gives 0 where ours is undefined.
     """
-    tp, fp, fn, tn = proportions(against_rest(counts))
+    tp, fp, fn, tn = proportions(one_against_rest(counts))
     xp = _array.array_namespace(tp)
     predicted = xp.sqrt(_over_classes(counts, (tp + fp) * (fn + tn)))
     referenced = xp.sqrt(_over_classes(counts, (tp + fn) * (fp + tn)))
     shared = _over_classes(counts, tp * tn - fp * fn)
     value = _array.ratio(shared, predicted * referenced)
+    # Rounding may lead beyond 1.
     return _filled(xp.clip(value, -1.0, 1.0), predicted * referenced == 0, zero_division)
 
 
-@_from_tables
-def cohen_kappa(counts: Table, *, zero_division: float = math.nan) -> Array:
+@_from_counts_or_matrix
+def cohen_kappa(counts: _CountsOrMatrix, *, zero_division: float = math.nan) -> Array:
     """Return Cohen's kappa: the agreement beyond what chance alone would produce.
 
     Formula: (p_o - p_e) / (1 - p_e), with the observed and the expected share of equal voxels; computed as
@@ -197,7 +207,7 @@ def cohen_kappa(counts: Table, *, zero_division: float = math.nan) -> Array:
     Agrees with:
         scikit-learn's `cohen_kappa_score`.
     """
-    tp, fp, fn, tn = proportions(against_rest(counts))
+    tp, fp, fn, tn = proportions(one_against_rest(counts))
     chance = _over_classes(counts, (tp + fp) * (fp + tn) + (fn + tn) * (tp + fn))
     shared = _over_classes(counts, tp * tn - fp * fn)
     return _array.ratio(2 * shared, chance, zero_division=zero_division)
@@ -230,6 +240,7 @@ def intraclass_correlation(counts: ConfusionCounts | PairedMoments, *, zero_divi
         Shrout and Fleiss 1979, doi 10.1037/0033-2909.86.2.420; Taha and Hanbury 2015, doi 10.1186/s12880-015-0068-x.
     """
     between, within, number = _image_variances(counts) if isinstance(counts, PairedMoments) else _mask_variances(counts)
+    # Variances are proportions; this factor makes that between voxels the one of a sample of n.
     between = 2 * between * _array.ratio(number, number - 1)
     value = _array.ratio(between - within, between + within)
     return _filled(value, (number < 2) | (between + within == 0), zero_division)
@@ -244,7 +255,7 @@ def _mask_variances(counts: ConfusionCounts) -> tuple[Array, Array, Array]:
     tp, fp, fn, tn = proportions(counts)
     single = fp + fn
     mean = tp + single / 2
-    return tp * (1 - mean) ** 2 + single * (0.5 - mean) ** 2 + tn * mean**2, single / 2, sum_of(counts)
+    return tp * (1 - mean) ** 2 + single * (0.5 - mean) ** 2 + tn * mean**2, single / 2, voxel_number(counts)
 
 
 def _image_variances(moments: PairedMoments) -> tuple[Array, Array, Array]:
@@ -279,14 +290,14 @@ def probabilistic_distance(counts: ConfusionCounts, *, zero_division: float = ma
     Source:
         Gerig et al. 2001, doi 10.1007/3-540-45468-3_62; Taha and Hanbury 2015, doi 10.1186/s12880-015-0068-x.
     """
-    tp, fp, fn, _ = floats(counts)
+    tp, fp, fn, _ = float_counts(counts)
     xp = _array.array_namespace(tp)
     apart = fp + fn
     distance = _array.ratio(apart, 2 * tp, zero_division=math.inf)
     return xp.where((apart == 0) & (tp == 0), xp.full_like(distance, zero_division), distance)
 
 
-def _over_classes(counts: Table, term: Array) -> Array:
+def _over_classes(counts: _CountsOrMatrix, term: Array) -> Array:
     """Return the sum of a term over the classes of a matrix; the term of counts as it is."""
     if isinstance(counts, ConfusionMatrix):
         return _array.array_namespace(term).sum(term, axis=-1)

@@ -8,8 +8,16 @@ has the shape of the counts and is float64, or the widest float of the library.
 import math
 
 from mia_functional import _array
-from mia_functional.metrics.confusion import ConfusionCounts, from_counts, proportions, sum_of
+from mia_functional.metrics.confusion import ConfusionCounts, from_counts, proportions, voxel_number
 from mia_functional.typing import Array
+
+__all__ = [
+    "adjusted_rand_index",
+    "global_consistency_error",
+    "mutual_information",
+    "rand_index",
+    "variation_of_information",
+]
 
 
 @from_counts
@@ -41,14 +49,14 @@ def global_consistency_error(counts: ConfusionCounts) -> Array:
         in the other lacks; here, as in Taha and Hanbury, it is 1.
     """
     tp, fp, fn, tn = proportions(counts)
-    to_reference = _refinement(fn, tp) + _refinement(fp, tn)
-    to_prediction = _refinement(fp, tp) + _refinement(fn, tn)
+
+    def refinement(stray: Array, common: Array) -> Array:
+        """Return the refinement error of one class that is split into two parts."""
+        return stray * _array.ratio(stray + 2 * common, stray + common, zero_division=0)
+
+    to_reference = refinement(fn, tp) + refinement(fp, tn)
+    to_prediction = refinement(fp, tp) + refinement(fn, tn)
     return _array.array_namespace(tp).minimum(to_reference, to_prediction)
-
-
-def _refinement(stray: Array, common: Array) -> Array:
-    """Return the refinement error of one class that is split into two parts."""
-    return stray * _array.ratio(stray + 2 * common, stray + common, zero_division=0)
 
 
 @from_counts
@@ -79,7 +87,7 @@ def rand_index(counts: ConfusionCounts) -> Array:
         scikit-learn's `rand_score`.
     """
     tp, fp, fn, tn = proportions(counts)
-    number = sum_of(counts)
+    number = voxel_number(counts)
     right, wrong = tp + tn, fp + fn
     return right * _array.ratio(right * number - 1, number - 1) + wrong * _array.ratio(wrong * number - 1, number - 1)
 
@@ -111,15 +119,17 @@ def adjusted_rand_index(counts: ConfusionCounts) -> Array:
         scikit-learn's `adjusted_rand_score`.
     """
     tp, fp, fn, tn = proportions(counts)
-    part = _array.ratio(tp * 0 + 1, sum_of(counts))
-    excess = (tp * tn - fp * fn) * (tp**2 + tn**2 - fp**2 - fn**2) - (tp * tn + fp * fn) * part
-    spread = _pairs(tp + fp, fn + tn, tp + fn, fp + tn, part) + _pairs(tp + fn, fp + tn, tp + fp, fn + tn, part)
+    # A voxel is no pair with itself: n (n - 1) pairs are n^2 (1 - 1 / n), and so on for each part.
+    single = _array.ratio(_array.array_namespace(tp).ones_like(tp), voxel_number(counts))
+    excess = (tp * tn - fp * fn) * (tp**2 + tn**2 - fp**2 - fn**2) - (tp * tn + fp * fn) * single
+
+    def together_and_apart(inside: Array, outside: Array, other_inside: Array, other_outside: Array) -> Array:
+        """Return the pairs together in one mask times the pairs apart in the other, as proportions."""
+        return (inside**2 + outside**2 - single) * other_inside * other_outside
+
+    predicted, referenced = (tp + fp, fn + tn), (tp + fn, fp + tn)
+    spread = together_and_apart(*predicted, *referenced) + together_and_apart(*referenced, *predicted)
     return _array.ratio(2 * excess, spread, zero_division=1)
-
-
-def _pairs(inside: Array, outside: Array, other_inside: Array, other_outside: Array, part: Array) -> Array:
-    """Return the pairs together in one mask times the pairs apart in the other, as proportions."""
-    return (inside**2 + outside**2 - part) * other_inside * other_outside
 
 
 @from_counts
@@ -150,8 +160,11 @@ def mutual_information(counts: ConfusionCounts) -> Array:
     """
     tp, fp, fn, tn = proportions(counts)
     cross = tp * tn - fp * fn
+    # Each cell with its neighbours in the table. All four differ from what chance expects by the same amount.
     cells = ((tp, fp, fn, 1), (fp, tp, tn, -1), (fn, tn, tp, -1), (tn, fn, fp, 1))
-    bits = sum(_information(cell, (cell + row) * (cell + column), sign * cross) for cell, row, column, sign in cells)
+    terms = [_information(cell, (cell + row) * (cell + column), sign * cross) for cell, row, column, sign in cells]
+    bits = terms[0] + terms[1] + terms[2] + terms[3]
+    # Rounding of nearly independent masks may lead below 0.
     xp = _array.array_namespace(tp)
     return xp.maximum(bits, xp.zeros_like(bits))
 
@@ -161,7 +174,7 @@ def _information(joint: Array, expected: Array, surplus: Array) -> Array:
     xp = _array.array_namespace(joint)
     filled = joint > 0
     relative = _array.ratio(surplus, expected, zero_division=0)
-    near = abs(relative) < 0.5
+    near = xp.abs(relative) < 0.5
     quotient = _array.ratio(xp.where(filled, joint, expected), expected, zero_division=1)
     logarithm = xp.where(near, xp.log1p(xp.where(near, relative, xp.zeros_like(relative))), xp.log(quotient))
     return xp.where(filled, joint * logarithm / math.log(2), joint)
@@ -195,7 +208,8 @@ def variation_of_information(counts: ConfusionCounts) -> Array:
     """
     tp, fp, fn, tn = proportions(counts)
     splits = ((tp, fp), (fn, tn), (tp, fn), (fp, tn))
-    return sum(_surprise(one, other) + _surprise(other, one) for one, other in splits) / math.log(2)
+    terms = [_surprise(one, other) + _surprise(other, one) for one, other in splits]
+    return (terms[0] + terms[1] + terms[2] + terms[3]) / math.log(2)
 
 
 def _surprise(part: Array, rest: Array) -> Array:

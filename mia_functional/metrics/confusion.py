@@ -7,17 +7,31 @@ x64).
 
 from collections.abc import Callable, Iterable
 from functools import partial
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from mia_functional import _array
 from mia_functional._core import checks
 from mia_functional._label_maps import binary_mask, label_map, label_mask, label_sets
-from mia_functional.metrics._kernels import joint_histogram, joint_histogram_jax
-from mia_functional.metrics.inputs import countable, paired, reduced, walkable
+from mia_functional.metrics._kernels import joint_histogram
+from mia_functional.metrics._kernels.joint_histogram import LabelSets
+from mia_functional.metrics._kernels.joint_histogram_jax import can_count_codes, joint_matrix_jax
+from mia_functional.metrics.inputs import check_countable, host_cells, paired_arrays, prefers_host_loop, reduced_axes
 from mia_functional.metrics.statistic_or_pair import derived_from
 from mia_functional.typing import Array, Label, Labels
+
+__all__ = [
+    "ConfusionCounts",
+    "confusion_counts",
+    "count_true",
+    "float_counts",
+    "from_counts",
+    "map_label_sets",
+    "proportions",
+    "soft_confusion_counts",
+    "voxel_number",
+]
 
 
 class ConfusionCounts(NamedTuple):
@@ -44,14 +58,14 @@ def confusion_counts(
         reference: Array of the same shape.
         labels: Mapping from labels to names, or a sequence of labels; a tuple of label values is merged into one.
         axis: The axes to count over, all of them by default; the others are kept, in order.
-        mask: Mask of the same shape; only voxels inside of it count.
+        mask: Mask of the same shape; only voxels inside it count.
 
     Returns:
         Integer counts. Each field has the shape of the axes that are kept, and with `labels` a last axis of length L.
 
     Raises:
-        TypeError: An argument is no array, or holds no masks or labels; the libraries or devices differ.
-        ValueError: The shapes differ or are empty; a mask holds other values than 0 and 1; a label is negative; the
+        TypeError: An argument is not an array, or holds neither masks nor labels; the libraries or devices differ.
+        ValueError: The shapes differ or are empty; a mask holds values other than 0 and 1; a label is negative; the
             library's integers cannot count so many voxels.
 
     Example:
@@ -61,12 +75,12 @@ def confusion_counts(
         ([1, 1, 2], [1, 0, 1], [0, 0, 0], [2, 3, 1])
     """
     name = "confusion_counts"
-    prediction, reference, mask = paired(name, prediction, reference, mask=mask)
+    arrays = paired_arrays(name, prediction, reference, mask=mask)
     sets = None if labels is None else label_sets(name, labels)
-    axes = reduced(name, axis, prediction.ndim)
-    countable(name, prediction)
-    sizes_of = _host_sizes if walkable((prediction, reference, mask), axes) else _device_sizes
-    sizes, total = sizes_of(name, (prediction, reference, mask), sets, axes)
+    axes = reduced_axes(name, axis, prediction.ndim)
+    check_countable(name, arrays[0])
+    overlap_sizes = _host_overlap_sizes if prefers_host_loop(arrays, axes) else _device_overlap_sizes
+    sizes, total = overlap_sizes(name, arrays, sets, axes)
     shared, predicted, referenced = sizes[..., 0], sizes[..., 1], sizes[..., 2]
     counts = ConfusionCounts(shared, predicted - shared, referenced - shared, total - predicted - referenced + shared)
     return counts if sets is not None else ConfusionCounts(*(field[..., 0] for field in counts))
@@ -90,7 +104,7 @@ def soft_confusion_counts(
         reference: Mask (bool, or integers 0 and 1); with `labels`, an integer label map.
         labels: Mapping from labels to names, or a sequence of labels, in the order of the last axis of `probabilities`.
         axis: The axes of the reference to count over, all of them by default.
-        mask: Mask of the reference's shape; only voxels inside of it count.
+        mask: Mask of the reference's shape; only voxels inside it count.
 
     Returns:
         Counts as floats, at least float32, with the shape that `confusion_counts` gives.
@@ -117,49 +131,63 @@ def soft_confusion_counts(
     shape = tuple(reference.shape) if sets is None else (*reference.shape, len(sets))
     if tuple(probabilities.shape) != shape:
         checks.invalid_value(name, "probabilities", f"have the shape {shape}", f"{tuple(probabilities.shape)}")
-    masks = _masks(name, "reference", reference, sets)
+    if sets is None:
+        structures = binary_mask(name, "reference", reference)
+    else:
+        checked = label_map(name, "reference", reference)
+        structures = xp.stack([label_mask(checked, labels_of_one) for labels_of_one in sets], axis=-1)
     share = xp.astype(probabilities, _array.accumulator_dtype(probabilities))
-    target = xp.astype(masks[0] if sets is None else xp.stack(masks, axis=-1), share.dtype)
+    target = xp.astype(structures, share.dtype)
     terms = [share * target, share * (1 - target), (1 - share) * target, (1 - share) * (1 - target)]
     if mask is not None:
-        _, _, inside = paired(name, reference, reference, mask=mask)
+        _, _, inside = paired_arrays(name, reference, reference, mask=mask)
         inside = inside if sets is None else xp.expand_dims(inside, axis=-1)
+        # Not a product with the mask: NaN outside of it must not count.
         terms = [xp.where(inside, term, xp.zeros_like(term)) for term in terms]
-    axes = reduced(name, axis, reference.ndim)
+    axes = reduced_axes(name, axis, reference.ndim)
     return ConfusionCounts(*(xp.sum(term, axis=axes) for term in terms))
 
 
-def _masks(function: str, argument: str, array: Array, sets: tuple[tuple[int, ...], ...] | None) -> list[Array]:
-    """Return one boolean mask per label set, or the mask itself."""
-    if sets is None:
-        return [binary_mask(function, argument, array)]
-    checked = label_map(function, argument, array)
-    return [label_mask(checked, one) for one in sets]
+def _host_overlap_sizes(
+    function: str, arrays: tuple[Array, ...], sets: LabelSets | None, axes: tuple[int, ...]
+) -> tuple[Array, Array]:
+    """Return what `_device_overlap_sizes` returns, by the fast routes for arrays in the host's memory."""
+    shape, cells = host_cells(arrays, axes)
+    sizes = np.zeros((*shape, 1 if sets is None else len(sets), 3), np.int64)
+    total = np.zeros((*shape, 1), np.int64)
+    for index, cell in cells:
+        sizes[index], total[index] = joint_histogram.overlap_sizes(function, sets, *cell)
+    xp = _array.array_namespace(arrays[0])
+    return _array.from_numpy(sizes, xp, arrays[0]), _array.from_numpy(total, xp, arrays[0])
 
 
-def _device_sizes(
-    function: str, arrays: tuple[Array, Array, Array | None], sets: Any, axes: tuple[int, ...]
+def _device_overlap_sizes(
+    function: str, arrays: tuple[Array, ...], sets: LabelSets | None, axes: tuple[int, ...]
 ) -> tuple[Array, Array]:
     """Return the sizes (*kept, L, 3) of intersection, prediction and reference, and the voxels (*kept, 1)."""
     check = binary_mask if sets is None else label_map
-    maps = check(function, "prediction", arrays[0]), check(function, "reference", arrays[1])
-    given = maps if arrays[2] is None else (*maps, arrays[2])
-    if sets is not None and joint_histogram_jax.usable(given, sets, axes):
-        routes = partial(_counted_sizes, sets=sets), partial(_compared_sizes, sets=sets, axes=axes)
-        return cast(tuple[Array, Array], _array.platform_dependent(*routes, *given))
-    return cast(tuple[Array, Array], _array.jit_call(_compared_sizes, *given, sets=sets, axes=axes))
+    checked = check(function, "prediction", arrays[0]), check(function, "reference", arrays[1]), *arrays[2:]
+    sizes: tuple[Array, Array]
+    if sets is not None and can_count_codes(checked, sets, axes):
+        counted, compared = partial(_counted_sizes, sets=sets), partial(_compared_sizes, sets=sets, axes=axes)
+        sizes = _array.platform_dependent(counted, compared, *checked)
+    else:
+        sizes = _array.jit_call(_compared_sizes, *checked, sets=sets, axes=axes)
+    return sizes
 
 
-def _counted_sizes(prediction: Array, reference: Array, mask: Array | None = None, *, sets: Any) -> tuple[Array, Array]:
+def _counted_sizes(
+    prediction: Array, reference: Array, mask: Array | None = None, *, sets: LabelSets
+) -> tuple[Array, Array]:
     """Return the sizes from the joint counts of the label sets."""
-    counts = joint_histogram_jax.matrix(prediction, reference, mask, sets)
+    counts = joint_matrix_jax(sets, prediction, reference, mask)
     xp = _array.array_namespace(counts)
     sizes = xp.stack([xp.linalg.diagonal(counts), xp.sum(counts, axis=1), xp.sum(counts, axis=0)], axis=-1)
     return sizes[:-1, :], xp.sum(counts, keepdims=True)[0]
 
 
 def _compared_sizes(
-    prediction: Array, reference: Array, mask: Array | None = None, *, sets: Any, axes: tuple[int, ...]
+    prediction: Array, reference: Array, mask: Array | None = None, *, sets: LabelSets | None, axes: tuple[int, ...]
 ) -> tuple[Array, Array]:
     """Return the sizes by comparing the maps with every label set."""
     xp = _array.array_namespace(prediction)
@@ -167,21 +195,20 @@ def _compared_sizes(
 
     def sizes(predicted: Array, referenced: Array) -> Array:
         first, second = predicted & inside, referenced & inside
-        return xp.stack([count(part, axes) for part in (first & second, first, second)], axis=-1)
+        return xp.stack([count_true(region, axes) for region in (first & second, first, second)], axis=-1)
 
     maps = prediction, reference
-    rows = [sizes(*maps)] if sets is None else of_sets(sizes, maps, sets)
-    return xp.stack(rows, axis=-2), xp.expand_dims(count(inside, axes), axis=-1)
+    rows = [sizes(*maps)] if sets is None else map_label_sets(sizes, maps, sets)
+    return xp.stack(rows, axis=-2), xp.expand_dims(count_true(inside, axes), axis=-1)
 
 
-def of_sets(function: Callable[..., Array], maps: tuple[Array, ...], sets: tuple[tuple[int, ...], ...]) -> list[Array]:
-    """Return what a function makes of the masks of every label set in the maps; by one loop in a JAX program.
-
-    Sets of several labels, and labels that a map cannot hold, take a call each there too.
-    """
+def map_label_sets(function: Callable[..., Array], maps: tuple[Array, ...], sets: LabelSets) -> list[Array]:
+    """Return `function(*masks)` for the masks of every label set in the maps; by one loop in a JAX program."""
     xp = _array.array_namespace(*maps)
-    limit = min(xp.iinfo(array.dtype).max for array in maps)
-    if any(map(_array.is_traced, maps)) and all(len(one) == 1 and one[0] <= limit for one in sets):
+    largest = min(xp.iinfo(array.dtype).max for array in maps)
+    # A loop keeps programs of many labels small. It takes one label a step, of the dtype of the maps: merged labels,
+    # and those that a map cannot hold, are compared one by one.
+    if any(map(_array.is_traced, maps)) and all(len(one) == 1 and one[0] <= largest for one in sets):
         rows = tuple(tuple(xp.asarray(one[0], dtype=array.dtype) for array in maps) for one in sets)
         return list(
             _array.map_rows(lambda *values: function(*(m == v for m, v in zip(maps, values, strict=True))), rows)
@@ -189,37 +216,22 @@ def of_sets(function: Callable[..., Array], maps: tuple[Array, ...], sets: tuple
     return [function(*(label_mask(array, one) for array in maps)) for one in sets]
 
 
-def count(mask: Array, axes: tuple[int, ...]) -> Array:
-    """Return the number of True values along axes: the first of them in small integers, which compilers vectorize."""
+def count_true(mask: Array, axes: tuple[int, ...]) -> Array:
+    """Return the number of True values along axes."""
     xp = _array.array_namespace(mask)
     length = mask.shape[axes[0]]
+    # The first axis is summed in the smallest integers that hold its length: compilers make vector code of those.
     small = xp.uint8 if length < 2**8 else xp.int16 if length < 2**15 else xp.int32
     lines = xp.sum(xp.astype(mask, small), axis=axes[0], keepdims=True, dtype=small)
-    whole = xp.__array_namespace_info__().default_dtypes()["integral"]
-    return xp.sum(lines, axis=axes, dtype=whole)
+    return xp.sum(lines, axis=axes, dtype=xp.__array_namespace_info__().default_dtypes()["integral"])
 
 
-def _host_sizes(
-    function: str, arrays: tuple[Array, Array, Array | None], sets: Any, axes: tuple[int, ...]
-) -> tuple[Array, Array]:
-    """Return what `_device_sizes` returns, by the fast routes for arrays in the host's memory."""
-    kept = [axis for axis in range(arrays[0].ndim) if axis not in axes]
-    moved = [np.moveaxis(_array.to_numpy(array), kept, range(len(kept))) for array in arrays if array is not None]
-    shape = moved[0].shape[: len(kept)]
-    sizes = np.zeros((*shape, 1 if sets is None else len(sets), 3), np.int64)
-    total = np.zeros((*shape, 1), np.int64)
-    for index in np.ndindex(shape):
-        parts = [array[index] for array in moved]
-        sizes[index], total[index] = joint_histogram.overlap(function, parts[0], parts[1], [*parts, None][2], sets)
-    xp = _array.array_namespace(arrays[0])
-    return _array.from_numpy(sizes, xp, arrays[0]), _array.from_numpy(total, xp, arrays[0])
-
-
-def floats(counts: ConfusionCounts) -> tuple[Array, Array, Array, Array]:
+def float_counts(counts: ConfusionCounts) -> tuple[Array, Array, Array, Array]:
     """Return the counts as floating arrays: integers as the widest floats there are, Python numbers as NumPy's."""
-    model = next((field for field in counts if not isinstance(field, int | float)), np.zeros((), np.int64))
+    fields: list[Any] = list(counts)
+    model = next((field for field in fields if not isinstance(field, int | float)), np.zeros((), np.int64))
     xp = _array.array_namespace(model)
-    arrays = [xp.asarray(field) if isinstance(field, int | float) else field for field in counts]
+    arrays = [xp.asarray(field) if isinstance(field, int | float) else field for field in fields]
     if _array.dtype_kind(model) != "float":
         dtype = _array.widest_float(xp, model)
         arrays = [xp.astype(array, dtype) for array in arrays]
@@ -227,15 +239,15 @@ def floats(counts: ConfusionCounts) -> tuple[Array, Array, Array, Array]:
     return tp, fp, fn, tn
 
 
-def sum_of(counts: ConfusionCounts) -> Array:
+def voxel_number(counts: ConfusionCounts) -> Array:
     """Return the number of voxels as floats."""
-    tp, fp, fn, tn = floats(counts)
+    tp, fp, fn, tn = float_counts(counts)
     return tp + fp + fn + tn
 
 
 def proportions(counts: ConfusionCounts) -> tuple[Array, Array, Array, Array]:
-    """Return the counts as parts of all voxels; NaN where there is no voxel."""
-    fields = floats(counts)
+    """Return the counts divided by the number of voxels; NaN where there is no voxel."""
+    fields = float_counts(counts)
     number = fields[0] + fields[1] + fields[2] + fields[3]
     tp, fp, fn, tn = (_array.ratio(field, number) for field in fields)
     return tp, fp, fn, tn

@@ -6,18 +6,22 @@ Every voxel has one class on either side; the background is a class like any oth
 import math
 from collections.abc import Iterable, Sequence
 from functools import partial
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from mia_functional import _array
 from mia_functional._core import checks
 from mia_functional._label_maps import label_map, label_sets
-from mia_functional.metrics._kernels import joint_histogram, joint_histogram_jax
-from mia_functional.metrics.confusion import ConfusionCounts, count, of_sets
-from mia_functional.metrics.inputs import countable, paired, reduced, walkable
+from mia_functional.metrics._kernels import joint_histogram
+from mia_functional.metrics._kernels.joint_histogram import LabelSets
+from mia_functional.metrics._kernels.joint_histogram_jax import can_count_codes, joint_matrix_jax
+from mia_functional.metrics.confusion import ConfusionCounts, count_true, map_label_sets
+from mia_functional.metrics.inputs import check_countable, host_cells, paired_arrays, prefers_host_loop, reduced_axes
 from mia_functional.metrics.statistic_or_pair import derived_from
-from mia_functional.typing import Array, Label, Labels
+from mia_functional.typing import Array, HostArray, Label, Labels
+
+__all__ = ["ConfusionMatrix", "confusion_matrix", "expected_cost", "one_against_rest", "weighted_kappa"]
 
 
 class ConfusionMatrix(NamedTuple):
@@ -48,16 +52,16 @@ def confusion_matrix(
         reference: Array of the same shape.
         labels: Mapping from labels to names, or a sequence of labels; a tuple of label values is merged into one class.
         axis: The axes to count over, all of them by default; the others are kept, in order.
-        mask: Mask of the same shape; only voxels inside of it count.
+        mask: Mask of the same shape; only voxels inside it count.
 
     Returns:
-        Integer counts, with the axes that are kept in front. The metrics of a matrix are NaN where voxels are outside
-        of all classes, which only happens under `jit`, where they cannot be refused.
+        Integer counts, with the axes that are kept in front. The metrics of a matrix are NaN where voxels lie outside
+        all classes, which only happens under `jit`, where values cannot be checked.
 
     Raises:
-        TypeError: An argument is no array, or holds no labels; the libraries or devices differ.
-        ValueError: The shapes differ or are empty; a label is negative; a voxel has a label that is in no class, or
-            a label is in two; the library's integers cannot count so many voxels.
+        TypeError: An argument is not an array, or does not hold labels; the libraries or devices differ.
+        ValueError: The shapes differ or are empty; a label is negative; a voxel has a label of no class, or a label
+            belongs to two; the library's integers cannot count so many voxels.
 
     Example:
         >>> import numpy as np
@@ -68,41 +72,52 @@ def confusion_matrix(
         scikit-learn's `confusion_matrix`, transposed.
     """
     name = "confusion_matrix"
-    prediction, reference, mask = paired(name, prediction, reference, mask=mask)
+    arrays = paired_arrays(name, prediction, reference, mask=mask)
     sets = label_sets(name, labels)
     if len({value for one in sets for value in one}) != sum(map(len, sets)):
         checks.invalid_value(name, "labels", "put no label into two classes", sets)
-    axes = reduced(name, axis, prediction.ndim)
-    countable(name, prediction)
-    matrix_of = _host_matrix if walkable((prediction, reference, mask), axes) else _device_matrix
-    matrix = matrix_of(name, (prediction, reference, mask), sets, axes)
-    if not _array.is_traced(matrix.outside) and bool(_array.array_namespace(matrix.outside).any(matrix.outside > 0)):
+    axes = reduced_axes(name, axis, prediction.ndim)
+    check_countable(name, arrays[0])
+    matrix_of = _host_matrix if prefers_host_loop(arrays, axes) else _device_matrix
+    matrix = matrix_of(name, arrays, sets, axes)
+    outside = matrix.outside
+    if not _array.is_traced(outside) and bool(_array.array_namespace(outside).any(outside > 0)):
         checks.invalid_value(name, "labels", "name every label that occurs", f"{sets} and voxels of other labels")
     return matrix
 
 
-def _device_matrix(
-    function: str, arrays: tuple[Array, Array, Array | None], sets: Any, axes: tuple[int, ...]
-) -> ConfusionMatrix:
+def _host_matrix(function: str, arrays: tuple[Array, ...], sets: LabelSets, axes: tuple[int, ...]) -> ConfusionMatrix:
+    """Return the matrix by the fast routes for arrays in the host's memory."""
+    shape, cells = host_cells(arrays, axes)
+    counts = np.zeros((*shape, len(sets), len(sets)), np.int64)
+    total = np.zeros(shape, np.int64)
+    for index, cell in cells:
+        counts[index], total[index] = joint_histogram.joint_matrix(function, sets, *cell)
+    fields = counts, total - counts.sum(axis=(-2, -1))
+    xp = _array.array_namespace(arrays[0])
+    return ConfusionMatrix(*(_array.from_numpy(field, xp, arrays[0]) for field in fields))
+
+
+def _device_matrix(function: str, arrays: tuple[Array, ...], sets: LabelSets, axes: tuple[int, ...]) -> ConfusionMatrix:
     """Return the matrix on any device and under `jit`."""
     maps = label_map(function, "prediction", arrays[0]), label_map(function, "reference", arrays[1])
-    given = maps if arrays[2] is None else (*maps, arrays[2])
-    compared = partial(_compared_matrix, sets, axes)
-    if not joint_histogram_jax.usable(given, sets, axes):
-        return compared(*given)
-    found: ConfusionMatrix = _array.platform_dependent(partial(_counted_matrix, sets), compared, *given)
-    return found
+    checked = (*maps, *arrays[2:])
+    compare = partial(_compared_matrix, sets, axes)
+    if not can_count_codes(checked, sets, axes):
+        return compare(*checked)
+    matrix: ConfusionMatrix = _array.platform_dependent(partial(_counted_matrix, sets), compare, *checked)
+    return matrix
 
 
-def _counted_matrix(sets: Any, prediction: Array, reference: Array, mask: Array | None = None) -> ConfusionMatrix:
+def _counted_matrix(sets: LabelSets, prediction: Array, reference: Array, mask: Array | None = None) -> ConfusionMatrix:
     """Return the matrix from the joint counts of the classes."""
-    joined = joint_histogram_jax.matrix(prediction, reference, mask, sets)
-    counts, xp = joined[:-1, :-1], _array.array_namespace(joined)
-    return ConfusionMatrix(counts, xp.sum(joined) - xp.sum(counts))
+    joint = joint_matrix_jax(sets, prediction, reference, mask)
+    counts, xp = joint[:-1, :-1], _array.array_namespace(joint)
+    return ConfusionMatrix(counts, xp.sum(joint) - xp.sum(counts))
 
 
 def _compared_matrix(
-    sets: Any, axes: tuple[int, ...], prediction: Array, reference: Array, mask: Array | None = None
+    sets: LabelSets, axes: tuple[int, ...], prediction: Array, reference: Array, mask: Array | None = None
 ) -> ConfusionMatrix:
     """Return the matrix by comparing with every pair of classes."""
     xp = _array.array_namespace(prediction)
@@ -110,49 +125,33 @@ def _compared_matrix(
 
     def row(predicted: Array) -> Array:
         first = predicted & inside
-        meet = of_sets(lambda referenced: count(first & referenced, axes), (reference,), sets)
-        return xp.stack(meet, axis=-1)
+        shared = map_label_sets(lambda referenced: count_true(first & referenced, axes), (reference,), sets)
+        return xp.stack(shared, axis=-1)
 
-    counts = xp.stack(of_sets(row, (prediction,), sets), axis=-2)
-    return ConfusionMatrix(counts, count(inside, axes) - xp.sum(counts, axis=(-2, -1)))
-
-
-def _host_matrix(
-    function: str, arrays: tuple[Array, Array, Array | None], sets: Any, axes: tuple[int, ...]
-) -> ConfusionMatrix:
-    """Return the matrix by the fast routes for arrays in the host's memory."""
-    kept = [axis for axis in range(arrays[0].ndim) if axis not in axes]
-    moved = [np.moveaxis(_array.to_numpy(array), kept, range(len(kept))) for array in arrays if array is not None]
-    shape = moved[0].shape[: len(kept)]
-    counts = np.zeros((*shape, len(sets), len(sets)), np.int64)
-    total = np.zeros(shape, np.int64)
-    for index in np.ndindex(shape):
-        prediction, reference, mask = [*(array[index] for array in moved), None][:3]
-        counts[index], total[index] = joint_histogram.matrix(function, prediction, reference, mask, sets)
-    outside = total - counts.sum(axis=(-2, -1))
-    xp = _array.array_namespace(arrays[0])
-    return ConfusionMatrix(*(_array.from_numpy(field, xp, arrays[0]) for field in (counts, outside)))
+    counts = xp.stack(map_label_sets(row, (prediction,), sets), axis=-2)
+    return ConfusionMatrix(counts, count_true(inside, axes) - xp.sum(counts, axis=(-2, -1)))
 
 
-def table(matrix: ConfusionMatrix) -> Array:
-    """Return the matrix as floats, NaN where there are voxels outside of its classes."""
+def _float_matrix(matrix: ConfusionMatrix) -> Array:
+    """Return the matrix as floats, NaN where there are voxels outside its classes."""
     counts = matrix.counts
     xp = _array.array_namespace(counts)
-    shares = xp.astype(counts, _array.widest_float(xp, counts))
-    lost = xp.expand_dims(xp.expand_dims(matrix.outside > 0, axis=-1), axis=-1)
-    return xp.where(lost, xp.full_like(shares, math.nan), shares)
+    cells = xp.astype(counts, _array.widest_float(xp, counts))
+    incomplete = xp.expand_dims(xp.expand_dims(matrix.outside > 0, axis=-1), axis=-1)
+    return xp.where(incomplete, xp.full_like(cells, math.nan), cells)
 
 
-def against_rest(counts: ConfusionCounts | ConfusionMatrix) -> ConfusionCounts:
+def one_against_rest(counts: ConfusionCounts | ConfusionMatrix) -> ConfusionCounts:
     """Return counts as they are, and a matrix as the counts of each class against all others, classes last."""
     if isinstance(counts, ConfusionCounts):
         return counts
-    shares = table(counts)
-    xp = _array.array_namespace(shares)
-    others = xp.astype(_array.from_numpy(~np.eye(shares.shape[-1], dtype=bool), xp, shares), shares.dtype)
-    apart = shares * others
-    tn = xp.sum((others @ shares) * others, axis=-1)
-    return ConfusionCounts(xp.sum(shares - apart, axis=-1), xp.sum(apart, axis=-1), xp.sum(apart, axis=-2), tn)
+    cells = _float_matrix(counts)
+    xp = _array.array_namespace(cells)
+    others = xp.astype(_array.from_numpy(~np.eye(cells.shape[-1], dtype=bool), xp, cells), cells.dtype)
+    mistakes = cells * others
+    # A sum over the classes that are neither row nor column: total less both would cancel for frequent classes.
+    tn = xp.sum((others @ cells) * others, axis=-1)
+    return ConfusionCounts(xp.sum(cells - mistakes, axis=-1), xp.sum(mistakes, axis=-1), xp.sum(mistakes, axis=-2), tn)
 
 
 _from_matrix = derived_from(confusion_matrix, ConfusionMatrix)
@@ -194,7 +193,7 @@ def weighted_kappa(matrix: ConfusionMatrix, *, power: float = 1.0, zero_division
         checks.invalid_value("weighted_kappa", "power", "be positive and finite", power)
     positions = np.arange(matrix.counts.shape[-1])
     weights = np.abs(positions[:, None] - positions[None, :]) ** float(power)
-    observed, expected = _means(matrix, weights)
+    observed, expected = _mean_weights(matrix, weights)
     return _array.ratio(expected - observed, expected, zero_division=zero_division)
 
 
@@ -235,27 +234,26 @@ def expected_cost(
     prices = 1.0 - np.eye(size) if costs is None else np.asarray(costs, np.float64)
     if prices.shape != (size, size) or not np.isfinite(prices).all():
         checks.invalid_value("expected_cost", "costs", f"be {size} x {size} finite numbers", costs)
-    cost = _means(matrix, prices)[0]
+    cost = _mean_weights(matrix, prices)[0]
     if not normalized:
         return cost
-    shares = _shares(matrix)
+    shares = _cell_shares(matrix)
     xp = _array.array_namespace(shares)
     referenced = xp.sum(shares, axis=-2, keepdims=True)
     constant = xp.sum(xp.astype(_array.from_numpy(prices, xp, shares), shares.dtype) * referenced, axis=-1)
     return _array.ratio(cost, xp.min(constant, axis=-1))
 
 
-def _shares(matrix: ConfusionMatrix) -> Array:
+def _cell_shares(matrix: ConfusionMatrix) -> Array:
     """Return the matrix as shares of all voxels."""
-    counts = table(matrix)
-    whole = _array.array_namespace(counts).sum(counts, axis=(-2, -1), keepdims=True)
-    return counts / whole
+    cells = _float_matrix(matrix)
+    return cells / _array.array_namespace(cells).sum(cells, axis=(-2, -1), keepdims=True)
 
 
-def _means(matrix: ConfusionMatrix, weights: Any) -> tuple[Array, Array]:
+def _mean_weights(matrix: ConfusionMatrix, weights: HostArray) -> tuple[Array, Array]:
     """Return the mean weight of the pairs of classes, as they meet and as they would meet by chance."""
-    shares = _shares(matrix)
+    shares = _cell_shares(matrix)
     xp = _array.array_namespace(shares)
-    known = xp.astype(_array.from_numpy(weights, xp, shares), shares.dtype)
+    weight = xp.astype(_array.from_numpy(weights, xp, shares), shares.dtype)
     chance = xp.sum(shares, axis=-1, keepdims=True) * xp.sum(shares, axis=-2, keepdims=True)
-    return xp.sum(known * shares, axis=(-2, -1)), xp.sum(known * chance, axis=(-2, -1))
+    return xp.sum(weight * shares, axis=(-2, -1)), xp.sum(weight * chance, axis=(-2, -1))

@@ -13,10 +13,12 @@ import numpy as np
 from mia_functional import _array
 from mia_functional._core import checks
 from mia_functional.metrics._kernels import ssim_tiles
-from mia_functional.metrics.moments import PairedMoments, from_moments, images
-from mia_functional.typing import Array
+from mia_functional.metrics.moments import PairedMoments, from_moments, paired_images
+from mia_functional.typing import Array, Shape
 
-LUMINANCE, CONTRAST = 0.01, 0.03
+__all__ = ["gaussian_window", "peak_signal_noise_ratio", "structural_similarity"]
+
+_LUMINANCE, _CONTRAST = 0.01, 0.03
 """K1 and K2 of Wang et al.: means and variances that are small in parts of the data range count less."""
 
 
@@ -53,15 +55,15 @@ def peak_signal_noise_ratio(moments: PairedMoments, *, data_range: float | None 
     peak = moments.reference_maximum
     xp = _array.array_namespace(peak)
     if data_range is not None:
-        peak = xp.full_like(peak, _positive("peak_signal_noise_ratio", data_range))
+        peak = xp.full_like(peak, _positive("peak_signal_noise_ratio", "data_range", data_range))
     error = xp.sqrt(_array.ratio(moments.squared_error, moments.count))
     decibel = 20 * xp.log10(_array.ratio(xp.where(peak > 0, peak, xp.ones_like(peak)), error, zero_division=math.inf))
     return xp.where(peak > 0, decibel, xp.full_like(decibel, math.nan))
 
 
 def gaussian_window(*, sigma: float = 1.5) -> tuple[float, ...]:
-    """Return the weights of a Gaussian window that ends at 3.5 sigma: for `window`; 11 weights for sigma 1.5."""
-    reach = int(3.5 * _positive("gaussian_window", sigma, argument="sigma") + 0.5)
+    """Return the weights of a Gaussian window that ends at 3.5 sigma, 11 for sigma 1.5; pass them as `window`."""
+    reach = int(3.5 * _positive("gaussian_window", "sigma", sigma) + 0.5)
     weights = [math.exp(-0.5 * (step / sigma) ** 2) for step in range(-reach, reach + 1)]
     return tuple(weight / math.fsum(weights) for weight in weights)
 
@@ -75,7 +77,7 @@ def structural_similarity(
     sample_covariance: bool = True,
     slice_axis: int | None = None,
 ) -> Array:
-    """Return the mean structural similarity (SSIM) of two images, over all positions of the window inside of them.
+    """Return the mean structural similarity (SSIM) of two images, over all positions of the window inside them.
 
     Formula: mean of (2 mu_P mu_R + C1) (2 s_PR + C2) / ((mu_P^2 + mu_R^2 + C1) (s_PP + s_RR + C2)), with the means mu
     and the covariances s in the window, C1 = (0.01 L)^2 and C2 = (0.03 L)^2 with the data range L.
@@ -98,7 +100,7 @@ def structural_similarity(
         The largest value of the reference is not positive and no `data_range` is given: NaN.
 
     Raises:
-        TypeError: An argument is no array or holds complex numbers or objects; the libraries or devices differ.
+        TypeError: An argument is not an array, or holds complex numbers or objects; the libraries or devices differ.
         ValueError: The shapes differ or are empty; the window is larger than the image, even or not symmetric; the data
             range is not positive and finite.
 
@@ -116,24 +118,18 @@ def structural_similarity(
         gaussian_window()); with slice_axis=0, fastMRI.
     """
     name = "structural_similarity"
-    prediction, reference = images(name, prediction, reference)
-    data_range = None if data_range is None else _positive(name, data_range)
-    axes, weights = _window(name, window, prediction.shape, slice_axis)
+    prediction, reference = paired_images(name, prediction, reference)
+    data_range = None if data_range is None else _positive(name, "data_range", data_range)
+    axes, weights = _window_weights(name, window, prediction.shape, slice_axis)
     size = len(weights) ** len(axes)
     factor = size / (size - 1) if sample_covariance and size > 1 else 1.0
     options = weights, axes, data_range, factor
+    # Images of infinities, NaN or zeros have windows whose quotient is undefined; NaN is what they get.
     with np.errstate(all="ignore"):
         if _array.in_host_memory(prediction) and _array.in_host_memory(reference):
             return _host_mean(*options, prediction, reference)
         similar: Array = _array.call_gathered(partial(_device_mean, *options), prediction, reference)
     return similar
-
-
-def _constants(reference: Array, data_range: float | None, factor: float) -> tuple[Any, Any, Any]:
-    """Return the data range, 2 C1, and 2 C2 divided by the factor of the covariances."""
-    xp = _array.array_namespace(reference)
-    peak = xp.astype(xp.max(reference), _array.accumulator_dtype(reference)) if data_range is None else data_range
-    return peak, 2 * (LUMINANCE * peak) ** 2, 2 * (CONTRAST * peak) ** 2 / factor
 
 
 def _host_mean(
@@ -142,8 +138,8 @@ def _host_mean(
     """Return the mean similarity of two images in the host's memory."""
     xp = _array.array_namespace(p)
     peak, low, high = map(float, _constants(r, data_range, factor))
-    native = _array.to_numpy(p), _array.to_numpy(r)
-    value = ssim_tiles.mean_similarity(native, weights, axes, (low, high)) if peak > 0 else math.nan
+    images = _array.to_numpy(p), _array.to_numpy(r)
+    value = ssim_tiles.mean_similarity(images, weights, axes, (low, high)) if peak > 0 else math.nan
     return xp.astype(_array.from_numpy(np.asarray(value), xp, p), _array.widest_float(xp, p))
 
 
@@ -154,11 +150,18 @@ def _device_mean(
     xp = _array.array_namespace(p)
     peak, *constants = _constants(r, data_range, factor)
     dtype = xp.result_type(_array.accumulator_dtype(p), _array.accumulator_dtype(r))
-    reach = ssim_tiles.reach(weights, axes, p.ndim)
+    reach = ssim_tiles.window_reach(weights, axes, p.ndim)
     similarity = partial(_similarity, weights, axes, constants)
     total = _array.sum_slabs(similarity, (xp.astype(p, dtype), xp.astype(r, dtype)), reach[0])
-    similar = total / math.prod(ssim_tiles.places(p.shape, reach))
+    similar = total / math.prod(ssim_tiles.window_positions(p.shape, reach))
     return similar if data_range is not None else xp.where(peak > 0, similar, xp.full_like(similar, math.nan))
+
+
+def _constants(reference: Array, data_range: float | None, factor: float) -> tuple[Any, Any, Any]:
+    """Return the data range, 2 C1, and 2 C2 divided by the factor of the covariances."""
+    xp = _array.array_namespace(reference)
+    peak = xp.astype(xp.max(reference), _array.accumulator_dtype(reference)) if data_range is None else data_range
+    return peak, 2 * (_LUMINANCE * peak) ** 2, 2 * (_CONTRAST * peak) ** 2 / factor
 
 
 def _similarity(
@@ -171,10 +174,11 @@ def _similarity(
     """
     xp = _array.array_namespace(p)
     middle = xp.mean(r)
+    # Centred before the sum: the squares of values far from zero would leave no digits for their variance.
     d, s = p - r, (p - middle) + (r - middle)
     fields = [d, s, d * d, s * s]
     for axis in axes:
-        fields = [_smooth(field, weights, axis) for field in fields]
+        fields = [_window_sums(field, weights, axis) for field in fields]
     d, s, squared_d, squared_s = fields
     number = math.fsum(weights) ** len(axes)
     apart = (d / number) ** 2
@@ -184,26 +188,25 @@ def _similarity(
     return (luminance - apart) * (structure - spread) / ((luminance + apart) * (structure + spread))
 
 
-def _smooth(field: Array, weights: tuple[float, ...], axis: int) -> Array:
+def _window_sums(field: Array, weights: tuple[float, ...], axis: int) -> Array:
     """Return the weighted sums of neighbours along an axis."""
     if _array.is_jax(field):
         return _array.correlate1d(field, weights, axis)
     size, middle = len(weights), len(weights) // 2
     length = field.shape[axis] - size + 1
-    total = _part(field, axis, middle, length) * weights[middle]
+
+    def shifted(start: int) -> Array:
+        return field[(*(slice(None),) * axis, slice(start, start + length), ...)]
+
+    total = shifted(middle) * weights[middle]
+    # Weights are symmetric: two neighbours share one product.
     for step in range(middle):
-        beside = _part(field, axis, step, length) + _part(field, axis, size - 1 - step, length)
-        total += beside * weights[step]
+        total += (shifted(step) + shifted(size - 1 - step)) * weights[step]
     return total
 
 
-def _part(field: Array, axis: int, start: int, length: int) -> Array:
-    """Return the part of a field from `start` along an axis."""
-    return field[(*(slice(None),) * axis, slice(start, start + length), ...)]
-
-
-def _window(
-    function: str, window: int | Sequence[float], shape: tuple[int, ...], slice_axis: int | None
+def _window_weights(
+    function: str, window: int | Sequence[float], shape: Shape, slice_axis: int | None
 ) -> tuple[tuple[int, ...], tuple[float, ...]]:
     """Return the axes along which the window extends, and its weights along each: ones if they are equal."""
     sizes = window if isinstance(window, Sequence) else (1.0,) * checks.integer(function, "window", window, minimum=1)
@@ -216,10 +219,11 @@ def _window(
     if not axes or min(shape[axis] for axis in axes) < len(weights):
         requirement = f"have at least {len(weights)} voxels along every axis of the window"
         checks.invalid_value(function, "prediction", requirement, f"shape {tuple(shape)}")
+    # Sums of equal weights are sums of voxels, divided once at the end.
     return axes, (1.0,) * len(weights) if len(set(weights)) == 1 else tuple(weight / total for weight in weights)
 
 
-def _positive(function: str, value: float, *, argument: str = "data_range") -> float:
+def _positive(function: str, argument: str, value: float) -> float:
     """Return a positive, finite number."""
     if not 0 < value < math.inf:
         checks.invalid_value(function, argument, "be positive and finite", value)

@@ -1,4 +1,4 @@
-"""From what users hold, masks and label maps, to boolean masks: the one door of every metric on structures."""
+"""From what users hold, masks and label maps, to boolean masks and checked pairs: the input of all metrics."""
 
 import math
 from collections.abc import Iterable, Iterator
@@ -9,7 +9,20 @@ from mia_functional import _array
 from mia_functional._core import checks
 from mia_functional._label_maps import binary_mask, label_map, label_mask, label_sets
 from mia_functional.morphology.masks import common_box
-from mia_functional.typing import Array, Label, Labels
+from mia_functional.typing import Array, HostArray, Label, Labels, Shape
+
+__all__ = [
+    "check_countable",
+    "host_cells",
+    "paired_arrays",
+    "pairs_in_turn",
+    "prefers_host_loop",
+    "reduced_axes",
+    "structure_masks",
+]
+
+_FEW_CELLS, _LARGE_CELL = 64, 2**12
+"""So few numbers, or each of so many voxels, are computed one after the other with NumPy rather than all at once."""
 
 
 def pairs_in_turn(
@@ -30,7 +43,8 @@ def pairs_in_turn(
         Groups of pairs of boolean arrays.
 
     Raises:
-        TypeError: An array is no array or of the wrong kind, or the arrays belong to different libraries or devices.
+        TypeError: An argument is not an array or is of the wrong kind; the arrays belong to different libraries or
+            devices.
         ValueError: The shapes differ or are empty, or an array holds values that are not allowed.
 
     Example:
@@ -40,32 +54,23 @@ def pairs_in_turn(
         [([False, True], [False, False])]
         [([True, False], [True, True])]
     """
-    maps, sets = _checked(function, prediction, reference, labels)
+    pair = paired_arrays(function, prediction, reference)
+    check, sets = (binary_mask, ()) if labels is None else (label_map, label_sets(function, labels))
+    maps = check(function, "prediction", pair[0]), check(function, "reference", pair[1])
+
+    def masks_of(chosen: tuple[tuple[int, ...], ...]) -> tuple[tuple[Array, Array], ...]:
+        return tuple((label_mask(maps[0], one), label_mask(maps[1], one)) for one in chosen) or (maps,)
+
     if not all(map(_array.in_host_memory, maps)):
-        return iter((_selected(maps, sets),))
+        return iter((masks_of(sets),))
     if all(map(_array.is_numpy, maps)) and not any(0 in one for one in sets):
-        box = common_box(*maps)
-        maps = np.ascontiguousarray(maps[0][box]), np.ascontiguousarray(maps[1][box])
-    return (_selected(maps, sets[index : index + 1]) for index in range(max(len(sets), 1)))
+        first, second = map(_array.to_numpy, maps)
+        box = common_box(first, second)
+        maps = np.ascontiguousarray(first[box]), np.ascontiguousarray(second[box])
+    return (masks_of(sets[index : index + 1]) for index in range(max(len(sets), 1)))
 
 
-def _checked(
-    function: str, prediction: Array, reference: Array, labels: Labels | Iterable[Label] | None
-) -> tuple[tuple[Array, Array], tuple[tuple[int, ...], ...]]:
-    """Return a pair as masks and no labels, or as label maps and the values of each label."""
-    _, (prediction, reference) = _array.to_common_library(function, prediction=prediction, reference=reference)
-    checks.same_shape(function, prediction.shape, reference.shape)
-    checks.not_empty(function, "prediction", prediction.shape)
-    door, sets = (binary_mask, ()) if labels is None else (label_map, label_sets(function, labels))
-    return (door(function, "prediction", prediction), door(function, "reference", reference)), sets
-
-
-def _selected(maps: tuple[Array, Array], sets: tuple[tuple[int, ...], ...]) -> tuple[tuple[Array, Array], ...]:
-    """Return the pair of masks of each label; the pair itself without labels."""
-    return tuple((label_mask(maps[0], one), label_mask(maps[1], one)) for one in sets) or (maps,)
-
-
-def structures(
+def structure_masks(
     function: str, argument: str, array: Array, labels: Labels | Iterable[Label] | None
 ) -> tuple[Array, ...]:
     """Return the boolean masks of one array: the array itself without labels, else one mask per label.
@@ -80,12 +85,12 @@ def structures(
         Boolean arrays of the same shape.
 
     Raises:
-        TypeError: The array is no array or of the wrong kind.
+        TypeError: The argument is not an array or is of the wrong kind.
         ValueError: The array is empty or holds values that are not allowed.
 
     Example:
         >>> import numpy as np
-        >>> [one.tolist() for one in structures("volume", "mask", np.array([0, 1, 2]), (2, (1, 2)))]
+        >>> [one.tolist() for one in structure_masks("volume", "mask", np.array([0, 1, 2]), (2, (1, 2)))]
         [[False, False, True], [False, True, True]]
     """
     _array.checked_namespace(function, **{argument: array})
@@ -97,14 +102,10 @@ def structures(
     return tuple(label_mask(checked, one) for one in sets)
 
 
-FEW_CELLS, LARGE_CELL = 64, 2**12
-"""So few numbers, or each of so many voxels, are computed one after the other with NumPy rather than all at once."""
-
-
-def paired(
+def paired_arrays(
     function: str, prediction: Array, reference: Array, *, mask: Array | None = None
-) -> tuple[Array, Array, Array | None]:
-    """Return a pair, and the mask as booleans: of one shape, in one library and on one device."""
+) -> tuple[Array, ...]:
+    """Return a pair, and the mask as booleans if there is one: of one shape, in one library and on one device."""
     arrays = {"prediction": prediction, "reference": reference} | ({} if mask is None else {"mask": mask})
     _, (prediction, reference, *masks) = _array.to_common_library(function, **arrays)
     checks.same_shape(function, prediction.shape, reference.shape)
@@ -113,11 +114,10 @@ def paired(
         if tuple(given.shape) != tuple(reference.shape):
             requirement = f"have the shape of the pair, {tuple(reference.shape)}"
             checks.invalid_value(function, "mask", requirement, tuple(given.shape))
-        return prediction, reference, binary_mask(function, "mask", given)
-    return prediction, reference, None
+    return prediction, reference, *(binary_mask(function, "mask", given) for given in masks)
 
 
-def reduced(function: str, axis: int | tuple[int, ...] | None, ndim: int) -> tuple[int, ...]:
+def reduced_axes(function: str, axis: int | tuple[int, ...] | None, ndim: int) -> tuple[int, ...]:
     """Return the axes to reduce, counted from the front: all of them for None."""
     if axis is None:
         return tuple(range(ndim))
@@ -128,17 +128,31 @@ def reduced(function: str, axis: int | tuple[int, ...] | None, ndim: int) -> tup
     return axes
 
 
-def walkable(arrays: tuple[Array | None, ...], axes: tuple[int, ...]) -> bool:
-    """Tell whether arrays lie in the host's memory and what is reduced to one number is large, or such are few."""
-    shape = next(array.shape for array in arrays if array is not None)
+def prefers_host_loop(arrays: tuple[Array, ...], axes: tuple[int, ...]) -> bool:
+    """Return whether a loop over cells is faster: arrays in the host's memory, and cells that are large or few.
+
+    A cell is what is reduced to one number.
+    """
+    shape = arrays[0].shape
     cell = math.prod(shape[axis] for axis in axes)
-    few = math.prod(shape) <= FEW_CELLS * cell
-    return (few or cell >= LARGE_CELL) and all(_array.in_host_memory(array) for array in arrays if array is not None)
+    few = math.prod(shape) <= _FEW_CELLS * cell
+    return (few or cell >= _LARGE_CELL) and all(map(_array.in_host_memory, arrays))
 
 
-def countable(function: str, prediction: Array) -> None:
-    """Refuse more voxels than the library's integers can count."""
+def host_cells(
+    arrays: tuple[Array, ...], axes: tuple[int, ...]
+) -> tuple[Shape, Iterator[tuple[tuple[int, ...], list[HostArray]]]]:
+    """Return the shape of the axes that are kept, and for every index into them what is reduced of NumPy arrays."""
+    kept = [axis for axis in range(arrays[0].ndim) if axis not in axes]
+    ordered = [np.moveaxis(_array.to_numpy(array), kept, range(len(kept))) for array in arrays]
+    shape = ordered[0].shape[: len(kept)]
+    return shape, ((index, [array[index] for array in ordered]) for index in np.ndindex(shape))
+
+
+def check_countable(function: str, prediction: Array) -> None:
+    """Raise if there are more voxels than the library's integers can count."""
     xp = _array.array_namespace(prediction)
+    # 32 bits in JAX without x64, where larger counts would wrap silently.
     limit = int(xp.iinfo(xp.__array_namespace_info__().default_dtypes()["integral"]).max)
     if math.prod(prediction.shape) > limit:
         requirement = f"have at most {limit} voxels without 64-bit integers"

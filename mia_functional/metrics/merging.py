@@ -1,6 +1,7 @@
 """Statistics of parts joined into the statistic of the whole: patches, batches, devices."""
 
 import functools
+import math
 import operator
 from collections.abc import Callable
 from typing import Any, TypeVar, cast
@@ -12,10 +13,17 @@ from mia_functional.metrics.contingency import ConfusionMatrix
 from mia_functional.metrics.moments import PairedMoments
 from mia_functional.metrics.spatial import PairedSpatialMoments, SpatialMoments
 
-Statistic = TypeVar("Statistic", ConfusionCounts, ConfusionMatrix, PairedMoments, SpatialMoments, PairedSpatialMoments)
+__all__ = ["MergeableStatistic", "identity", "merge"]
+
+MergeableStatistic = TypeVar(
+    "MergeableStatistic", ConfusionCounts, ConfusionMatrix, PairedMoments, SpatialMoments, PairedSpatialMoments
+)
+"""The records of parts of volumes that can be joined."""
+
+_Counts = TypeVar("_Counts", ConfusionCounts, ConfusionMatrix)
 
 
-def merge(statistic: Statistic, *others: Statistic) -> Statistic:
+def merge(statistic: MergeableStatistic, *others: MergeableStatistic) -> MergeableStatistic:
     """Return the statistic of all voxels from the statistics of parts that share no voxel.
 
     Merging is associative and commutative (counts exactly, moments up to rounding), and `identity` is its neutral
@@ -40,19 +48,19 @@ def merge(statistic: Statistic, *others: Statistic) -> Statistic:
     Source:
         Chan, Golub and LeVeque 1983, doi 10.1080/00031305.1983.10483115.
     """
-    parts = (statistic, *others)
+    statistics = (statistic, *others)
     combine = _COMBINE.get(type(statistic))
-    if combine is None or any(type(part) is not type(statistic) for part in parts):
-        kinds = ", ".join(sorted({type(part).__name__ for part in parts}))
+    if combine is None or any(type(entry) is not type(statistic) for entry in statistics):
+        kinds = ", ".join(sorted({type(entry).__name__ for entry in statistics}))
         checks.invalid_kind("merge", "others", "be counts or moments of one kind", kinds)
-    return cast(Statistic, functools.reduce(combine, parts))
+    return cast(MergeableStatistic, functools.reduce(combine, statistics))
 
 
-def identity(statistic: Statistic) -> Statistic:
+def identity(statistic: MergeableStatistic) -> MergeableStatistic:
     """Return the statistic of no voxels, with the shape and dtypes of `statistic`: the start of a loop that merges.
 
     Args:
-        statistic: The statistic that it shall merge with.
+        statistic: A statistic that it will be merged with.
 
     Returns:
         A statistic of the same kind.
@@ -62,26 +70,28 @@ def identity(statistic: Statistic) -> Statistic:
         >>> merge(identity(counts), counts) == counts
         True
     """
-    empty: Any = type(statistic)(*map(_nothing, statistic))
+    fields: list[Any] = [_zeros_like(field) for field in statistic]
+    empty = type(statistic)(*fields)
     if isinstance(empty, PairedMoments):
-        inf = float("inf")
-        empty = empty._replace(
-            reference_minimum=empty.reference_minimum + inf, reference_maximum=empty.reference_maximum - inf
-        )
-    return cast(Statistic, empty)
+        # No voxel has an extreme: the first that are merged are smaller and larger than these.
+        low, high = empty.reference_minimum + math.inf, empty.reference_maximum - math.inf
+        empty = empty._replace(reference_minimum=low, reference_maximum=high)
+    return empty
 
 
-def _nothing(field: Any) -> Any:
+def _zeros_like(field: Any) -> Any:
     """Return zeros like a field: a number, an array, or a statistic in a statistic."""
     if isinstance(field, SpatialMoments):
         return identity(field)
     return 0 * field if isinstance(field, int | float) else _array.array_namespace(field).zeros_like(field)
 
 
-def _add(one: Any, other: Any) -> Any:
-    """Return the sums of the fields of two counts; refuse those that wrapped."""
+def _add_counts(one: _Counts, other: _Counts) -> _Counts:
+    """Return the sums of the fields of two counts; raise if one wrapped around."""
     total = type(one)(*map(operator.add, one, other))
-    for field in total:
+    fields: tuple[Any, ...] = total
+    for field in fields:
+        # Under a trace nothing can be checked; floats and Python's numbers do not wrap.
         if isinstance(field, int | float) or _array.is_traced(field) or _array.dtype_kind(field) == "float":
             continue
         if bool(_array.array_namespace(field).any(field < 0)):
@@ -110,7 +120,7 @@ def _add_moments(one: PairedMoments, other: PairedMoments) -> PairedMoments:
     )
 
 
-def _add_places(one: SpatialMoments, other: SpatialMoments) -> SpatialMoments:
+def _add_spatial_moments(one: SpatialMoments, other: SpatialMoments) -> SpatialMoments:
     """Return the spatial moments of two parts together; a part without voxels changes nothing."""
     count = one.count + other.count
     share = _array.ratio(other.count, count, zero_division=0)[..., None]
@@ -121,15 +131,10 @@ def _add_places(one: SpatialMoments, other: SpatialMoments) -> SpatialMoments:
     return SpatialMoments(count, one.mean + share * apart, covariance)
 
 
-def _add_pairs(one: PairedSpatialMoments, other: PairedSpatialMoments) -> PairedSpatialMoments:
-    """Return the spatial moments of two parts together, on both sides."""
-    return PairedSpatialMoments(*map(_add_places, one, other))
-
-
 _COMBINE: dict[type, Callable[[Any, Any], Any]] = {
-    ConfusionCounts: _add,
-    ConfusionMatrix: _add,
+    ConfusionCounts: _add_counts,
+    ConfusionMatrix: _add_counts,
     PairedMoments: _add_moments,
-    SpatialMoments: _add_places,
-    PairedSpatialMoments: _add_pairs,
+    SpatialMoments: _add_spatial_moments,
+    PairedSpatialMoments: lambda one, other: PairedSpatialMoments(*map(_add_spatial_moments, one, other)),
 }

@@ -14,16 +14,17 @@ import numpy as np
 
 from mia_functional import _array
 from mia_functional._core import checks
-from mia_functional.metrics.inputs import paired, reduced, walkable
+from mia_functional.metrics.inputs import host_cells, paired_arrays, prefers_host_loop, reduced_axes
 from mia_functional.metrics.statistic_or_pair import derived_from
-from mia_functional.typing import Array, Namespace
+from mia_functional.typing import Array, HostArray, Namespace
 
-CHUNK = 2**13
+__all__ = ["PairedMoments", "from_moments", "paired_images", "paired_moments"]
+
+_MOMENT_CHUNK = 2**13
 """Voxels at a time in the host's memory; buffers stay in the cache, and BLAS starts no threads for so few."""
 
-
-OFFSET = 1000
-"""So many ranges of an image from zero, single precision leaves four digits of what varies in it."""
+_FAR = 1000
+"""At so many ranges of an image from zero, float32 leaves about four digits of what varies in it."""
 
 
 class PairedMoments(NamedTuple):
@@ -42,7 +43,8 @@ class PairedMoments(NamedTuple):
         reference_maximum: Largest value of the reference.
     """
 
-    count: Array
+    # Hides the method `count` of tuples, which nobody calls on moments.
+    count: Array  # type: ignore[assignment]
     prediction_mean: Array
     reference_mean: Array
     prediction_scatter: Array
@@ -67,10 +69,10 @@ def paired_moments(prediction: Array, reference: Array, *, axis: int | tuple[int
         in the host's memory, else the dtype of the images, at least float32.
 
     Undefined:
-        A NaN in an image makes the moments NaN that it enters.
+        A NaN in an image makes all moments NaN that it enters.
 
     Raises:
-        TypeError: An argument is no array or holds complex numbers or objects; the libraries or devices differ.
+        TypeError: An argument is not an array, or holds complex numbers or objects; the libraries or devices differ.
         ValueError: The shapes differ or are empty.
 
     Example:
@@ -83,34 +85,34 @@ def paired_moments(prediction: Array, reference: Array, *, axis: int | tuple[int
         Chan, Golub and LeVeque 1983, doi 10.1080/00031305.1983.10483115.
     """
     name = "paired_moments"
-    prediction, reference = images(name, prediction, reference)
-    axes = reduced(name, axis, prediction.ndim)
-    moments_of = _host_moments if walkable((prediction, reference), axes) else _device_moments
+    pair = paired_images(name, prediction, reference)
+    axes = reduced_axes(name, axis, prediction.ndim)
+    moments_of = _host_moments if prefers_host_loop(pair, axes) else _device_moments
+    # Infinities and NaN in images make NaN, as documented, without NumPy's warnings.
     with np.errstate(invalid="ignore", over="ignore"):
-        return moments_of(prediction, reference, axes)
+        return moments_of(*pair, axes)
 
 
-def images(function: str, prediction: Array, reference: Array) -> tuple[Array, Array]:
+def paired_images(function: str, prediction: Array, reference: Array) -> tuple[Array, Array]:
     """Return a pair of images, of real numbers and one shape, in one library and on one device."""
-    first, second, _ = paired(function, prediction, reference)
-    for argument, given, image in (("prediction", prediction, first), ("reference", reference, second)):
+    pair = paired_arrays(function, prediction, reference)
+    for argument, given, image in zip(("prediction", "reference"), (prediction, reference), pair, strict=True):
         if _array.dtype_kind(image) not in ("bool", "integer", "float"):
             checks.invalid_kind(function, argument, "hold real numbers", f"dtype {image.dtype}")
         if _array.is_numpy(given) and not _array.is_numpy(image) and given.dtype.kind == "f":
-            _warn_of_lost_digits(function, argument, given, _array.array_namespace(image).finfo(image.dtype).bits)
-    return first, second
+            bits = _array.array_namespace(image).finfo(image.dtype).bits
+            _warn_of_lost_digits(function, argument, _array.to_numpy(given), bits)
+    return pair[0], pair[1]
 
 
-def _warn_of_lost_digits(function: str, argument: str, image: Any, bits: int) -> None:
-    """Warn if a NumPy image, moved to a library that holds its floats in fewer bits, lies far from zero."""
+def _warn_of_lost_digits(function: str, argument: str, image: HostArray, bits: int) -> None:
+    """Warn if |offset| of a NumPy image exceeds _FAR x range where a library holds its floats in fewer bits."""
     if bits >= 8 * image.dtype.itemsize:
         return
     low, high = float(image.min()), float(image.max())
-    if 0 < OFFSET * (high - low) < max(abs(low), abs(high)):
-        words = (
-            f"{function}: `{argument}` is more than {OFFSET} times its range away from zero, and becomes float{bits}"
-        )
-        warnings.warn(f"{words}; subtract an offset, or switch on 64-bit floats.", RuntimeWarning, stacklevel=2)
+    if 0 < _FAR * (high - low) < max(abs(low), abs(high)):
+        text = f"{function}: `{argument}` is more than {_FAR} times its range away from zero, and becomes float{bits}"
+        warnings.warn(f"{text}; subtract an offset, or switch on 64-bit floats.", RuntimeWarning, stacklevel=2)
 
 
 def _device_moments(prediction: Array, reference: Array, axes: tuple[int, ...]) -> PairedMoments:
@@ -121,16 +123,16 @@ def _device_moments(prediction: Array, reference: Array, axes: tuple[int, ...]) 
     prediction_mean, p = _centred(xp, prediction, axes)
     reference_mean, r = _centred(xp, reference, axes)
     error = prediction - reference
-    number = math.prod(prediction.shape[axis] for axis in axes)
+    voxels = xp.full_like(prediction_mean, math.prod(prediction.shape[axis] for axis in axes))
     sums = [xp.sum(term, axis=axes) for term in (p * p, r * r, p * r, xp.abs(error), error * error)]
     extremes = xp.min(reference, axis=axes), xp.max(reference, axis=axes)
-    return PairedMoments._make(
-        (xp.full_like(prediction_mean, number), prediction_mean, reference_mean, *sums, *extremes)
-    )
+    return PairedMoments(voxels, prediction_mean, reference_mean, *sums, *extremes)
 
 
 def _centred(xp: Namespace, image: Array, axes: tuple[int, ...]) -> tuple[Array, Array]:
     """Return the mean, and the image less its mean; exactly 0 where the image is constant."""
+    # Less the minimum, a constant is exactly zero, and an offset takes no digits. The first mean of many voxels has a
+    # rounding error in float32, which a second mean, of what the first leaves, takes away.
     lowest = xp.min(image, axis=axes, keepdims=True)
     shifted = image - lowest
     near = xp.mean(shifted, axis=axes, keepdims=True)
@@ -141,37 +143,38 @@ def _centred(xp: Namespace, image: Array, axes: tuple[int, ...]) -> tuple[Array,
 
 def _host_moments(prediction: Array, reference: Array, axes: tuple[int, ...]) -> PairedMoments:
     """Return the moments in one pass over arrays in the host's memory."""
-    kept = [axis for axis in range(prediction.ndim) if axis not in axes]
-    moved = [np.moveaxis(_array.to_numpy(array), kept, range(len(kept))) for array in (prediction, reference)]
-    shape = moved[0].shape[: len(kept)]
+    shape, cells = host_cells((prediction, reference), axes)
     rows = np.empty((*shape, len(PairedMoments._fields)))
-    for index in np.ndindex(shape):
-        rows[index] = _one_pass(moved[0][index], moved[1][index])
+    for index, pair in cells:
+        rows[index] = _one_pass(*pair)
     xp = _array.array_namespace(prediction)
-    fields = _array.from_numpy(
-        rows.astype(np.float64 if _array.has_float64(xp, prediction) else np.float32), xp, prediction
-    )
+    dtype = np.float64 if _array.has_float64(xp, prediction) else np.float32
+    fields = _array.from_numpy(rows.astype(dtype), xp, prediction)
     return PairedMoments(*(fields[..., column] for column in range(len(PairedMoments._fields))))
 
 
-def _one_pass(prediction: Any, reference: Any) -> tuple[float, ...]:
+def _one_pass(prediction: HostArray, reference: HostArray) -> tuple[float, ...]:
     """Return the fields of the moments of one pair of NumPy arrays, from chunks that are centred on their own means."""
     single = all(np.can_cast(image.dtype, np.float32) and image.dtype.kind == "f" for image in (prediction, reference))
     kind = np.float32 if single else np.float64
     access: Any = [["readonly"]] * 2
     flags: Any = ["external_loop", "buffered"]
-    chunks = np.nditer((prediction, reference), flags, access, [kind] * 2, casting="same_kind", buffersize=CHUNK)
-    parts = np.array([_chunk_moments(p, r) for p, r in chunks]).T
-    count, means, (p, r, cross, absolute, squared) = parts[0], parts[1:3], parts[3:8].sum(axis=1)
+    chunks = np.nditer(
+        (prediction, reference), flags, access, [kind] * 2, casting="same_kind", buffersize=_MOMENT_CHUNK
+    )
+    rows = np.array([_chunk_moments(p, r) for p, r in chunks]).T
+    count, means, (p, r, cross, absolute, squared) = rows[0], rows[1:3], rows[3:8].sum(axis=1)
+    # Chan, Golub and LeVeque: scatter within the chunks, and that of their means.
     mean = means @ count / prediction.size
     apart = means - mean[:, None]
     spread = (count * apart) @ apart.T + ((p, cross), (cross, r))
-    low, high = parts[8].min(), parts[9].max()
+    low, high = rows[8].min(), rows[9].max()
     return prediction.size, *mean, spread[0, 0], spread[1, 1], spread[0, 1], absolute, squared, low, high
 
 
-def _chunk_moments(prediction: Any, reference: Any) -> tuple[float, ...]:
+def _chunk_moments(prediction: HostArray, reference: HostArray) -> tuple[float, ...]:
     """Return the fields of the moments of two flat arrays; what their means miss by rounding is corrected."""
+    # Sums are products with ones, which BLAS computes faster than `np.sum` does.
     ones = np.ones_like(prediction)
     number = prediction.size
     error = prediction - reference

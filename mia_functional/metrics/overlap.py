@@ -8,8 +8,10 @@ import math
 
 from mia_functional import _array
 from mia_functional._core import checks
-from mia_functional.metrics.confusion import ConfusionCounts, floats, from_counts
+from mia_functional.metrics.confusion import ConfusionCounts, float_counts, from_counts
 from mia_functional.typing import Array
+
+__all__ = ["dice", "f_measure", "generalized_dice", "jaccard", "volume_similarity"]
 
 
 @from_counts
@@ -39,7 +41,7 @@ def dice(counts: ConfusionCounts, *, zero_division: float = math.nan) -> Array:
     Agrees with:
         scikit-learn's `f1_score`.
     """
-    tp, fp, fn, _ = floats(counts)
+    tp, fp, fn, _ = float_counts(counts)
     return _array.ratio(2 * tp, 2 * tp + fp + fn, zero_division=zero_division)
 
 
@@ -70,7 +72,7 @@ def jaccard(counts: ConfusionCounts, *, zero_division: float = math.nan) -> Arra
     Agrees with:
         scikit-learn's `jaccard_score`.
     """
-    tp, fp, fn, _ = floats(counts)
+    tp, fp, fn, _ = float_counts(counts)
     return _array.ratio(tp, tp + fp + fn, zero_division=zero_division)
 
 
@@ -107,7 +109,7 @@ def f_measure(counts: ConfusionCounts, *, beta: float = 1.0, zero_division: floa
     """
     if not 0 < beta < math.inf:
         checks.invalid_value("f_measure", "beta", "be positive and finite", beta)
-    tp, fp, fn, _ = floats(counts)
+    tp, fp, fn, _ = float_counts(counts)
     weight = float(beta) ** 2
     hits = (1 + weight) * tp
     return _array.ratio(hits, hits + weight * fn + fp, zero_division=zero_division)
@@ -137,7 +139,7 @@ def volume_similarity(counts: ConfusionCounts, *, zero_division: float = math.na
     Source:
         Taha and Hanbury 2015, doi 10.1186/s12880-015-0068-x.
     """
-    tp, fp, fn, _ = floats(counts)
+    tp, fp, fn, _ = float_counts(counts)
     smaller = _array.array_namespace(fp).minimum(fp, fn)
     return _array.ratio(2 * (tp + smaller), 2 * tp + fp + fn, zero_division=zero_division)
 
@@ -177,11 +179,12 @@ def generalized_dice(counts: ConfusionCounts, *, power: float = 2.0, zero_divisi
     name = "generalized_dice"
     if not 0 <= power < math.inf:
         checks.invalid_value(name, "power", "be finite and not negative", power)
-    tp, fp, fn, _ = floats(counts)
+    tp, fp, fn, _ = float_counts(counts)
     if tp.ndim == 0:
         checks.invalid_value(name, "counts", "have a last axis of labels", "no axis")
     xp = _array.array_namespace(tp)
     size = tp + fn
+    # Weights are relative to that of the smallest label, so that no power of a large volume overflows float32.
     smallest = xp.min(xp.where(size > 0, size, xp.full_like(size, math.inf)), axis=-1, keepdims=True)
     absent = xp.isinf(smallest)
     smallest = xp.where(absent, xp.ones_like(smallest), smallest)

@@ -7,8 +7,22 @@ have the shape of the counts and are float64, or the widest float of the library
 import math
 
 from mia_functional import _array
-from mia_functional.metrics.confusion import ConfusionCounts, floats, from_counts
+from mia_functional.metrics.confusion import ConfusionCounts, float_counts, from_counts
 from mia_functional.typing import Array
+
+__all__ = [
+    "accuracy",
+    "fallout",
+    "false_negative_rate",
+    "false_negatives",
+    "false_positives",
+    "negative_predictive_value",
+    "precision",
+    "sensitivity",
+    "specificity",
+    "true_negatives",
+    "true_positives",
+]
 
 
 @from_counts
@@ -130,7 +144,7 @@ def sensitivity(counts: ConfusionCounts, *, zero_division: float = math.nan) -> 
     Agrees with:
         scikit-learn's `recall_score`.
     """
-    tp, _, fn, _ = floats(counts)
+    tp, _, fn, _ = float_counts(counts)
     return _array.ratio(tp, tp + fn, zero_division=zero_division)
 
 
@@ -161,7 +175,7 @@ def specificity(counts: ConfusionCounts, *, zero_division: float = math.nan) -> 
     Agrees with:
         scikit-learn's `recall_score` of the background.
     """
-    _, fp, _, tn = floats(counts)
+    _, fp, _, tn = float_counts(counts)
     return _array.ratio(tn, tn + fp, zero_division=zero_division)
 
 
@@ -192,7 +206,7 @@ def fallout(counts: ConfusionCounts, *, zero_division: float = math.nan) -> Arra
     Agrees with:
         1 - `specificity`.
     """
-    _, fp, _, tn = floats(counts)
+    _, fp, _, tn = float_counts(counts)
     return _array.ratio(fp, fp + tn, zero_division=zero_division)
 
 
@@ -223,7 +237,7 @@ def false_negative_rate(counts: ConfusionCounts, *, zero_division: float = math.
     Agrees with:
         1 - `sensitivity`.
     """
-    tp, _, fn, _ = floats(counts)
+    tp, _, fn, _ = float_counts(counts)
     return _array.ratio(fn, fn + tp, zero_division=zero_division)
 
 
@@ -254,7 +268,7 @@ def accuracy(counts: ConfusionCounts, *, zero_division: float = math.nan) -> Arr
     Agrees with:
         scikit-learn's `accuracy_score`.
     """
-    tp, fp, fn, tn = floats(counts)
+    tp, fp, fn, tn = float_counts(counts)
     return _array.ratio(tp + tn, tp + fp + fn + tn, zero_division=zero_division)
 
 
@@ -285,7 +299,7 @@ def precision(counts: ConfusionCounts, *, zero_division: float = math.nan) -> Ar
     Agrees with:
         scikit-learn's `precision_score`.
     """
-    tp, fp, _, _ = floats(counts)
+    tp, fp, _, _ = float_counts(counts)
     return _array.ratio(tp, tp + fp, zero_division=zero_division)
 
 
@@ -316,5 +330,5 @@ def negative_predictive_value(counts: ConfusionCounts, *, zero_division: float =
     Agrees with:
         scikit-learn's `precision_score` of the background.
     """
-    _, _, fn, tn = floats(counts)
+    _, _, fn, tn = float_counts(counts)
     return _array.ratio(tn, tn + fn, zero_division=zero_division)

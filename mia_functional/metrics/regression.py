@@ -12,6 +12,20 @@ from mia_functional import _array
 from mia_functional.metrics.moments import PairedMoments, from_moments
 from mia_functional.typing import Array
 
+__all__ = [
+    "concordance_correlation",
+    "mean_absolute_error",
+    "mean_squared_error",
+    "normalized_mean_squared_error",
+    "normalized_root_mean_squared_error",
+    "pearson_correlation",
+    "r_squared",
+    "reference_mean",
+    "reference_norm",
+    "reference_range",
+    "root_mean_squared_error",
+]
+
 
 @from_moments
 def mean_absolute_error(moments: PairedMoments) -> Array:
@@ -92,17 +106,17 @@ def root_mean_squared_error(moments: PairedMoments) -> Array:
 
 
 def reference_range(moments: PairedMoments) -> Array:
-    """Return the range of the reference, its largest less its smallest value: for `normalization`."""
+    """Return the range of the reference, its largest minus its smallest value; pass it as `normalization`."""
     return moments.reference_maximum - moments.reference_minimum
 
 
 def reference_mean(moments: PairedMoments) -> Array:
-    """Return the mean of the reference: for `normalization`."""
+    """Return the mean of the reference; pass it as `normalization`."""
     return moments.reference_mean
 
 
 def reference_norm(moments: PairedMoments) -> Array:
-    """Return the root mean square of the reference, its Euclidean norm over sqrt(n): for `normalization`."""
+    """Return the root mean square of the reference, its Euclidean norm over sqrt(n); pass it as `normalization`."""
     return _root(_array.ratio(_energy(moments), moments.count))
 
 
@@ -229,6 +243,7 @@ def pearson_correlation(moments: PairedMoments, *, zero_division: float = math.n
         scipy's `pearsonr`.
     """
     xp = _array.array_namespace(moments.cross_scatter)
+    # The product of the roots, as the product of two large scatters would overflow.
     spread = _root(moments.prediction_scatter) * _root(moments.reference_scatter)
     value = _array.ratio(moments.cross_scatter, spread, zero_division=zero_division)
     return xp.where(spread == 0, value, xp.clip(value, -1.0, 1.0))
@@ -265,6 +280,7 @@ def concordance_correlation(moments: PairedMoments, *, zero_division: float = ma
     xp = _array.array_namespace(moments.cross_scatter)
     shared = 2 * moments.cross_scatter
     value = xp.clip(_array.ratio(shared, moments.squared_error + shared), -1.0, 1.0)
+    # The denominator is not 0 for two different constants, but their correlation is undefined all the same.
     constant = (moments.prediction_scatter == 0) | (moments.reference_scatter == 0)
     return xp.where(constant, xp.full_like(value, zero_division), value)
 

@@ -9,9 +9,11 @@ from collections.abc import Iterable
 
 from mia_functional import _array
 from mia_functional._core import checks
-from mia_functional.metrics.confusion import ConfusionCounts, floats, from_counts
-from mia_functional.metrics.inputs import paired, structures
+from mia_functional.metrics.confusion import ConfusionCounts, float_counts, from_counts
+from mia_functional.metrics.inputs import paired_arrays, structure_masks
 from mia_functional.typing import Array, Label, Labels, Spacing
+
+__all__ = ["area", "prediction_area", "prediction_volume", "reference_area", "reference_volume", "volume"]
 
 
 def volume(mask: Array, *, spacing: Spacing, labels: Labels | Iterable[Label] | None = None) -> Array:
@@ -28,8 +30,8 @@ def volume(mask: Array, *, spacing: Spacing, labels: Labels | Iterable[Label] | 
         Cubic millimetres (square millimetres of a mask with two axes), at least 0. One entry per label.
 
     Raises:
-        TypeError: The mask is no array or holds floats.
-        ValueError: The array is empty; a spacing is not positive; a mask holds other values than 0 and 1; a label is
+        TypeError: The mask is not an array, or holds floats.
+        ValueError: The array is empty; a spacing is not positive; a mask holds values other than 0 and 1; a label is
             negative.
 
     Example:
@@ -59,17 +61,17 @@ def area(
         mask: Mask (bool, or integers 0 and 1) of two or three axes; with `labels`, an integer label map.
         spacing: Millimetres between voxel centres along each axis of the mask.
         labels: Mapping from labels to names, or a sequence of labels; a tuple of label values is merged into one.
-        axis: The axis across which the slice is taken; without effect for two axes.
+        axis: The axis across which the slice is taken; ignored for two axes.
         index: Position of the slice along the axis, negative ones from the end; the middle, `shape[axis] // 2`, by
-            default; without effect for two axes.
+            default; ignored for two axes.
 
     Returns:
         Square millimetres, at least 0. One entry per label.
 
     Raises:
-        TypeError: The mask is no array or holds floats.
-        ValueError: The array is empty or has not two or three axes; there is no such slice; a spacing is not positive;
-            a mask holds other values than 0 and 1; a label is negative.
+        TypeError: The mask is not an array, or holds floats.
+        ValueError: The array is empty or does not have two or three axes; the slice does not exist; a spacing is not
+            positive; a mask holds values other than 0 and 1; a label is negative.
 
     Example:
         >>> import numpy as np
@@ -85,25 +87,18 @@ def area(
     step = checks.spacing(name, spacing, mask.ndim)
     if mask.ndim == 3:
         across = checks.axis(name, axis, 3)
-        position = _position(name, index, mask.shape[across])
-        mask = mask[(*(slice(None),) * across, position, ...)]
+        length = mask.shape[across]
+        position = length // 2 if index is None else checks.integer(name, "index", index, minimum=-length)
+        if position >= length:
+            checks.invalid_value(name, "index", f"lie within {-length} and {length - 1}", position)
+        mask = mask[(*(slice(None),) * across, position % length, ...)]
         step = step[:across] + step[across + 1 :]
     return _extent(name, mask, step, labels)
 
 
-def _position(function: str, index: int | None, length: int) -> int:
-    """Return the position of a slice from the front; the middle for None."""
-    if index is None:
-        return length // 2
-    position = checks.integer(function, "index", index, minimum=-length)
-    if position >= length:
-        checks.invalid_value(function, "index", f"lie within {-length} and {length - 1}", position)
-    return position % length
-
-
 def _extent(function: str, mask: Array, spacing: Spacing, labels: Labels | Iterable[Label] | None) -> Array:
     """Return the number of voxels times the size of a voxel, one entry per label."""
-    masks = structures(function, "mask", mask, labels)
+    masks = structure_masks(function, "mask", mask, labels)
     voxel = math.prod(checks.spacing(function, spacing, mask.ndim))
     xp = _array.array_namespace(mask)
     sizes = xp.stack([xp.count_nonzero(one) for one in masks])
@@ -135,8 +130,8 @@ def prediction_volume(counts: ConfusionCounts, *, spacing: Spacing) -> Array:
     Source:
         Jungo et al. 2021, pymia, doi 10.1016/j.cmpb.2020.105796.
     """
-    tp, fp, _, _ = floats(counts)
-    return (tp + fp) * _voxel("prediction_volume", spacing)
+    tp, fp, _, _ = float_counts(counts)
+    return (tp + fp) * _voxel_size("prediction_volume", spacing)
 
 
 @from_counts
@@ -163,12 +158,12 @@ def reference_volume(counts: ConfusionCounts, *, spacing: Spacing) -> Array:
     Source:
         Jungo et al. 2021, pymia, doi 10.1016/j.cmpb.2020.105796.
     """
-    tp, _, fn, _ = floats(counts)
-    return (tp + fn) * _voxel("reference_volume", spacing)
+    tp, _, fn, _ = float_counts(counts)
+    return (tp + fn) * _voxel_size("reference_volume", spacing)
 
 
-def _voxel(function: str, spacing: Spacing) -> float:
-    """Return the size of a voxel."""
+def _voxel_size(function: str, spacing: Spacing) -> float:
+    """Return the size of a voxel, for counts that do not tell how many axes there were."""
     entries = checks.float_tuple(function, "spacing", spacing)
     return math.prod(checks.spacing(function, entries, len(entries)))
 
@@ -209,8 +204,9 @@ def prediction_area(
     Source:
         Jungo et al. 2021, pymia, doi 10.1016/j.cmpb.2020.105796.
     """
-    prediction, _, _ = paired("prediction_area", prediction, reference)
-    return area(prediction, spacing=spacing, labels=labels, axis=axis, index=index)
+    prediction, _ = paired_arrays("prediction_area", prediction, reference)
+    with checks.speaking_for("prediction_area", "area", mask="prediction"):
+        return area(prediction, spacing=spacing, labels=labels, axis=axis, index=index)
 
 
 def reference_area(
@@ -249,5 +245,6 @@ def reference_area(
     Source:
         Jungo et al. 2021, pymia, doi 10.1016/j.cmpb.2020.105796.
     """
-    _, reference, _ = paired("reference_area", prediction, reference)
-    return area(reference, spacing=spacing, labels=labels, axis=axis, index=index)
+    _, reference = paired_arrays("reference_area", prediction, reference)
+    with checks.speaking_for("reference_area", "area", mask="reference"):
+        return area(reference, spacing=spacing, labels=labels, axis=axis, index=index)

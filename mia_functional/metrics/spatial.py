@@ -10,16 +10,24 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mia_functional import _array
 from mia_functional._core import checks
-from mia_functional.metrics.inputs import paired, structures
+from mia_functional.metrics.inputs import paired_arrays, structure_masks
 from mia_functional.metrics.statistic_or_pair import derived_from
 from mia_functional.morphology.masks import DIMENSIONS, bounding_box
 from mia_functional.typing import Array, Label, Labels, Spacing
 
-FLAT = 16
+__all__ = [
+    "PairedSpatialMoments",
+    "SpatialMoments",
+    "centroid_distance",
+    "mahalanobis_distance",
+    "paired_spatial_moments",
+    "spatial_moments",
+]
+
+_FLAT = 16
 """How many machine epsilons of the variance along an axis a direction may have and still count as flat."""
 
 
@@ -33,7 +41,8 @@ class SpatialMoments(NamedTuple):
             there is no voxel.
     """
 
-    count: Array
+    # Hides the method `count` of tuples, which nobody calls on moments.
+    count: Array  # type: ignore[assignment]
     mean: Array
     covariance: Array
 
@@ -64,9 +73,9 @@ def spatial_moments(
         Floats, the widest of the library.
 
     Raises:
-        TypeError: The mask is no array or holds floats.
-        ValueError: The array is empty or has more than three axes; a spacing is not positive; a mask holds other values
-            than 0 and 1; a label is negative.
+        TypeError: The mask is not an array, or holds floats.
+        ValueError: The array is empty or has more than three axes; a spacing is not positive; a mask holds values
+            other than 0 and 1; a label is negative.
 
     Example:
         >>> import numpy as np
@@ -74,18 +83,7 @@ def spatial_moments(
         >>> float(moments.count), moments.mean.tolist(), moments.covariance.tolist()
         (2.0, [0.0, 3.0], [[0.0, 0.0], [0.0, 1.0]])
     """
-    name = "spatial_moments"
-    masks = structures(name, "mask", mask, labels)
-    checks.dimensions(name, "mask", mask.shape, DIMENSIONS)
-    step = checks.spacing(name, spacing, mask.ndim)
-    first = (0.0,) * mask.ndim if origin is None else checks.float_tuple(name, "origin", origin)
-    if len(first) != mask.ndim:
-        checks.invalid_value(name, "origin", f"have {mask.ndim} entries, one per axis", first)
-    records = [_moments(one, step, first) for one in masks]
-    if labels is None:
-        return records[0]
-    xp = _array.array_namespace(mask)
-    return SpatialMoments(*(xp.stack(fields) for fields in zip(*records, strict=True)))
+    return _structure_moments("spatial_moments", "mask", mask, spacing, labels, origin)
 
 
 def paired_spatial_moments(
@@ -109,7 +107,7 @@ def paired_spatial_moments(
         The two records of `spatial_moments`.
 
     Raises:
-        TypeError: An argument is no array, or holds no masks or labels; the libraries or devices differ.
+        TypeError: An argument is not an array, or holds neither masks nor labels; the libraries or devices differ.
         ValueError: The shapes differ; else as `spatial_moments`.
 
     Example:
@@ -118,14 +116,37 @@ def paired_spatial_moments(
         >>> moments.prediction.mean.tolist(), moments.reference.mean.tolist()
         ([1.0], [3.0])
     """
-    prediction, reference, _ = paired("paired_spatial_moments", prediction, reference)
-    one, other = (
-        spatial_moments(array, spacing=spacing, labels=labels, origin=origin) for array in (prediction, reference)
+    name = "paired_spatial_moments"
+    prediction, reference = paired_arrays(name, prediction, reference)
+    return PairedSpatialMoments(
+        _structure_moments(name, "prediction", prediction, spacing, labels, origin),
+        _structure_moments(name, "reference", reference, spacing, labels, origin),
     )
-    return PairedSpatialMoments(one, other)
 
 
-def _moments(mask: Array, spacing: Spacing, origin: Spacing) -> SpatialMoments:
+def _structure_moments(
+    function: str,
+    argument: str,
+    array: Array,
+    spacing: Spacing,
+    labels: Labels | Iterable[Label] | None,
+    origin: Sequence[float] | None,
+) -> SpatialMoments:
+    """Return the moments of a mask, or of each label of a label map."""
+    masks = structure_masks(function, argument, array, labels)
+    checks.dimensions(function, argument, array.shape, DIMENSIONS)
+    step = checks.spacing(function, spacing, array.ndim)
+    first = (0.0,) * array.ndim if origin is None else checks.float_tuple(function, "origin", origin)
+    if len(first) != array.ndim:
+        checks.invalid_value(function, "origin", f"have {array.ndim} entries, one per axis", first)
+    records = [_mask_moments(mask, step, first) for mask in masks]
+    if labels is None:
+        return records[0]
+    xp = _array.array_namespace(array)
+    return SpatialMoments(*(xp.stack(fields) for fields in zip(*records, strict=True)))
+
+
+def _mask_moments(mask: Array, spacing: Spacing, origin: Spacing) -> SpatialMoments:
     """Return the moments of a boolean mask; of the box around it, if it lies in the host's memory."""
     if not _array.in_host_memory(mask):
         return SpatialMoments(*_array.jit_call(_box_moments, mask, spacing=spacing, origin=origin))
@@ -133,9 +154,9 @@ def _moments(mask: Array, spacing: Spacing, origin: Spacing) -> SpatialMoments:
     dtype = _array.widest_float(xp, mask)
     native = _array.to_numpy(mask)
     box = bounding_box(native)
-    corner = tuple(first + part.start * step for first, part, step in zip(origin, box, spacing, strict=True))
-    host = _box_moments(native[box], spacing=spacing, origin=corner)
-    return SpatialMoments(*(xp.astype(_array.from_numpy(field, xp, mask), dtype) for field in host))
+    corner = tuple(first + side.start * step for first, side, step in zip(origin, box, spacing, strict=True))
+    fields = _box_moments(native[box], spacing=spacing, origin=corner)
+    return SpatialMoments(*(xp.astype(_array.from_numpy(field, xp, mask), dtype) for field in fields))
 
 
 def _box_moments(mask: Array, *, spacing: Spacing, origin: Spacing) -> SpatialMoments:
@@ -148,11 +169,12 @@ def _box_moments(mask: Array, *, spacing: Spacing, origin: Spacing) -> SpatialMo
     def share(weighted: Array) -> Array:
         return _array.ratio(xp.sum(weighted), count, zero_division=0)
 
+    # One pass over the voxels counts them per line along an axis; all moments follow from these exact counts.
     planes = {pair: _project(mask, pair) for pair in itertools.combinations(axes, 2)}
     profiles = [xp.astype(_profile(mask, planes, axis), dtype) for axis in axes]
-    places = [(xp.cumulative_sum(xp.ones_like(profiles[axis])) - 1) * spacing[axis] for axis in axes]
-    means = [share(profile * place) for profile, place in zip(profiles, places, strict=True)]
-    apart = [place - mean for place, mean in zip(places, means, strict=True)]
+    positions = [(xp.cumulative_sum(xp.ones_like(profiles[axis])) - 1) * spacing[axis] for axis in axes]
+    means = [share(profile * position) for profile, position in zip(profiles, positions, strict=True)]
+    apart = [position - mean for position, mean in zip(positions, means, strict=True)]
     entries = {(axis, axis): share(profiles[axis] * apart[axis] ** 2) for axis in axes}
     for (low, high), plane in planes.items():
         products = xp.astype(plane, dtype) * apart[low][:, None] * apart[high][None, :]
@@ -163,17 +185,16 @@ def _box_moments(mask: Array, *, spacing: Spacing, origin: Spacing) -> SpatialMo
 
 
 def _project(mask: Array, kept: tuple[int, int]) -> Array:
-    """Return the number of voxels along the axis, if there is one, that is not one of two."""
+    """Return the number of voxels along the axis that is not one of two, if there is one."""
     xp = _array.array_namespace(mask)
-    for axis in set(range(mask.ndim)) - set(kept):
-        return _count_on_host(mask, axis) if _array.is_numpy(mask) else xp.count_nonzero(mask, axis=axis)
-    return xp.astype(mask, xp.uint8)
-
-
-def _count_on_host(mask: NDArray[np.bool_], axis: int) -> NDArray[np.int64]:
-    """Return the number of voxels along an axis of a NumPy mask, from fast sums of what fits into a byte."""
-    layers = np.moveaxis(mask, axis, 0).view(np.uint8)
+    projected = [axis for axis in range(mask.ndim) if axis not in kept]
+    if not projected:
+        return xp.astype(mask, xp.uint8)
+    if not _array.is_numpy(mask):
+        return xp.count_nonzero(mask, axis=projected[0])
+    layers = np.moveaxis(_array.to_numpy(mask), projected[0], 0).view(np.uint8)
     counts = np.zeros(layers.shape[1:], dtype=np.int64)
+    # NumPy adds bytes in vector code; 255 layers are the most that cannot overflow one.
     for start in range(0, len(layers), 255):
         counts += np.add.reduce(layers[start : start + 255], axis=0, dtype=np.uint8)
     return counts
@@ -250,7 +271,8 @@ def mahalanobis_distance(moments: PairedSpatialMoments) -> Array:
         (record.count * _array.ratio(record.count, record.count - 1))[..., None, None] * record.covariance
         for record in moments
     ]
-    pooled = _array.ratio(sum(scatters), (one.count + other.count)[..., None, None] + 0 * scatters[0])
+    total = (one.count + other.count)[..., None, None] + xp.zeros_like(scatters[0])
+    pooled = _array.ratio(scatters[0] + scatters[1], total)
     return _defined(xp.sqrt(_inverse_form(pooled, one.mean - other.mean)), moments)
 
 
@@ -258,9 +280,10 @@ def _inverse_form(matrix: Array, vector: Array) -> Array:
     """Return v^T M^-1 v of a covariance by elimination; NaN where a direction has no variance of its own."""
     xp = _array.array_namespace(matrix)
     size = vector.shape[-1]
-    limit = FLAT * float(xp.finfo(matrix.dtype).eps)
+    limit = _FLAT * float(xp.finfo(matrix.dtype).eps)
     rows = [[matrix[..., row, column] for column in range(size)] + [vector[..., row]] for row in range(size)]
-    total = 0.0 * rows[0][-1]
+    total = xp.zeros_like(rows[0][-1])
+    # Written out: the standard has no batched solver, and libraries raise or warn for singular matrices.
     for step in range(size):
         pivot = rows[step][step]
         pivot = xp.where(pivot > limit * matrix[..., step, step], pivot, xp.full_like(pivot, math.nan))

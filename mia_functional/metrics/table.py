@@ -843,7 +843,7 @@ METRICS: tuple[Metric, ...] = (
         function=image_quality.structural_similarity,
         lowest=-1.0,
         groups=("reconstruction",),
-        summary="mean structural similarity (SSIM) of two images, over all positions of the window inside of them",
+        summary="mean structural similarity (SSIM) of two images, over all positions of the window inside them",
         formula="mean of (2 mu_P mu_R + C1) (2 s_PR + C2) / ((mu_P^2 + mu_R^2 + C1) (s_PP + s_RR + C2))",
         where=(
             "with the means mu and the covariances s in the window, C1 = (0.01 L)^2 and C2 = (0.03 L)^2 with the data "

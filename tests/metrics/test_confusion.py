@@ -65,7 +65,7 @@ def test_large_label_values_are_found():
 
 
 def test_many_labels_are_compared_one_by_one(monkeypatch):
-    monkeypatch.setattr(joint_histogram, "MOST_VALUES", 3)
+    monkeypatch.setattr(joint_histogram, "MOST_COUNTED", 3)
     prediction, reference, _ = maps(3, 9)
     labels = tuple(range(10))
     counts = confusion_counts(prediction, reference, labels=labels)
@@ -78,7 +78,7 @@ def test_chunks_of_any_size_and_memory_order_add_up(monkeypatch, labels):
     whole = confusion_counts(prediction, reference, labels=labels, mask=mask)
     np.testing.assert_array_equal(np.stack(whole), brute(prediction, reference, [(one,) for one in labels], mask))
     for chunk in (16, 37, 64):
-        monkeypatch.setattr(joint_histogram, "CHUNK", chunk)
+        monkeypatch.setattr(joint_histogram, "HISTOGRAM_CHUNK", chunk)
         for p, r in (
             (prediction, reference),
             (np.asfortranarray(prediction), reference),

@@ -97,7 +97,7 @@ def test_chunks_of_any_size_and_memory_order_give_the_same(monkeypatch):
     prediction, reference = images((9, 10, 11))
     expected = exact_moments(prediction, reference)
     for chunk in (7, 64, 990, 2**14):
-        monkeypatch.setattr(moments, "CHUNK", chunk)
+        monkeypatch.setattr(moments, "_MOMENT_CHUNK", chunk)
         for p, r in (
             (prediction, reference),
             (np.asfortranarray(prediction), reference),

@@ -5,34 +5,36 @@ windows of an axis are products with a narrow band matrix, each row of which hol
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import product
 from typing import Any
 
 import numpy as np
 
-from mia_functional.typing import Array
+from mia_functional.typing import HostArray, Shape
 
-EXPONENT = 15
+_TILE_EXPONENT = 15
 """A tile has about 2^15 windows: 16 x 32 x 64 in three dimensions, more along the later axes."""
 
-
-PLACES = 16
+_BAND_WINDOWS = 16
 """Windows per product: with more, the band holds more zeros; with fewer, the products get small."""
 
 
-def reach(weights: tuple[float, ...], axes: tuple[int, ...], ndim: int) -> list[int]:
+def window_reach(weights: tuple[float, ...], axes: tuple[int, ...], ndim: int) -> list[int]:
     """Return by how many voxels every axis is longer than that of the windows."""
     return [len(weights) - 1 if axis in axes else 0 for axis in range(ndim)]
 
 
-def places(shape: tuple[int, ...], beyond: list[int]) -> list[int]:
+def window_positions(shape: Shape, reach: Sequence[int]) -> list[int]:
     """Return the number of windows along every axis."""
-    return [size - more for size, more in zip(shape, beyond, strict=True)]
+    return [size - more for size, more in zip(shape, reach, strict=True)]
 
 
 def mean_similarity(
-    images: tuple[Any, Any], weights: tuple[float, ...], axes: tuple[int, ...], constants: tuple[float, float]
+    images: tuple[HostArray, HostArray],
+    weights: tuple[float, ...],
+    axes: tuple[int, ...],
+    constants: tuple[float, float],
 ) -> float:
     """Return the mean similarity of NumPy images.
 
@@ -43,47 +45,49 @@ def mean_similarity(
         constants: 2 C1, and 2 C2 divided by the factor of the covariances.
     """
     single = all(np.can_cast(image.dtype, np.float32) for image in images)
-    shape, beyond = images[0].shape, reach(weights, axes, images[0].ndim)
-    windows = places(shape, beyond)
-    steps = [min(size, step) for size, step in zip(windows, _steps(len(shape)), strict=True)]
-    band = _band(weights, np.float32 if single else np.float64)
-    largest = math.prod(step + more for step, more in zip(steps, beyond, strict=True))
+    ndim = images[0].ndim
+    reach = window_reach(weights, axes, ndim)
+    windows = window_positions(images[0].shape, reach)
+    # Each axis of a tile is twice as long as the one before: rows of memory are read in long pieces.
+    steps = [
+        min(size, 2 ** max(0, int(_TILE_EXPONENT / ndim + axis - (ndim - 1) / 2))) for axis, size in enumerate(windows)
+    ]
+    band = _band_matrix(weights, np.float32 if single else np.float64)
+    largest = math.prod(step + more for step, more in zip(steps, reach, strict=True))
     buffers = np.empty((2, 4 * largest), band.dtype)
-    tiles = ((images[0][tile], images[1][tile]) for tile in _tiles(windows, steps, beyond))
+    tiles = ((images[0][tile], images[1][tile]) for tile in _tiles(windows, steps, reach))
     total = sum(_sum_of_tile(pair, band, axes, constants, buffers) for pair in tiles)
     return total / math.prod(windows)
 
 
-def _steps(ndim: int) -> list[int]:
-    """Return the windows of a tile along every axis, each twice those of the axis before it."""
-    return [2 ** max(0, int(EXPONENT / ndim + axis - (ndim - 1) / 2)) for axis in range(ndim)]
-
-
-def _tiles(windows: list[int], steps: list[int], beyond: list[int]) -> Iterator[tuple[slice, ...]]:
+def _tiles(windows: Sequence[int], steps: Sequence[int], reach: Sequence[int]) -> Iterator[tuple[slice, ...]]:
     """Yield where the voxels of every tile lie."""
     for start in product(*(range(0, size, step) for size, step in zip(windows, steps, strict=True))):
         stops = (min(low + step, size) for low, step, size in zip(start, steps, windows, strict=True))
-        yield tuple(slice(low, stop + more) for low, stop, more in zip(start, stops, beyond, strict=True))
+        yield tuple(slice(low, stop + more) for low, stop, more in zip(start, stops, reach, strict=True))
 
 
-def _band(weights: tuple[float, ...], dtype: Any) -> Any:
-    """Return the matrix that takes neighbouring voxels of a line to the weighted means in `PLACES` windows.
-
-    The weights are rounded so that their sum is exactly 1: else the variances of values far from zero were biased.
-    """
+def _band_matrix(weights: tuple[float, ...], dtype: Any) -> HostArray:
+    """Return the matrix that takes neighbouring voxels of a line to the weighted means in `_BAND_WINDOWS` windows."""
+    # Rounded so that the sum is exactly 1: else the variances of values far from zero would be biased.
     unit = float(np.finfo(dtype).epsneg)
     bounds = np.rint(np.cumsum((0, *weights)) / math.fsum(weights) / unit) * unit
     shares = np.diff(bounds).astype(dtype)
-    return np.array([np.pad(shares, (place, PLACES - 1 - place)) for place in range(PLACES)]).T
+    return np.array([np.pad(shares, (row, _BAND_WINDOWS - 1 - row)) for row in range(_BAND_WINDOWS)]).T
 
 
 def _sum_of_tile(
-    pair: tuple[Any, Any], band: Any, axes: tuple[int, ...], constants: tuple[float, float], buffers: Any
+    pair: tuple[HostArray, HostArray],
+    band: HostArray,
+    axes: tuple[int, ...],
+    constants: tuple[float, float],
+    buffers: HostArray,
 ) -> float:
     """Return the sum of the similarities in the windows of a tile: the formula of `image_quality`, in place."""
+    # Any value near the mean will do for the centre, so a quarter of the voxels is enough.
     middle = float(np.mean(pair[1][::4], dtype=band.dtype))
-    fields, spare = _smooth(_fields(pair, middle, buffers[0]), band, axes, buffers)
-    squares = _part(spare, (2, *fields.shape[1:]))
+    fields, spare = _window_means(_fields(pair, middle, buffers[0]), band, axes, buffers)
+    squares = _front(spare, (2, *fields.shape[1:]))
     np.multiply(fields[:2], fields[:2], out=squares)
     fields[2:] -= squares
     fields[0] = squares[0]
@@ -91,6 +95,7 @@ def _sum_of_tile(
     fields[1] *= fields[1]
     fields[1] += constants[0]
     fields[3] += constants[1]
+    # Rows are now mu_d^2, a, v_d, b: numerator and denominator are the differences and sums of neighbours.
     similar = np.subtract(fields[1::2], fields[::2], out=squares)
     fields[1::2] += fields[::2]
     np.divide(similar, fields[1::2], out=similar)
@@ -98,9 +103,9 @@ def _sum_of_tile(
     return float(np.sum(similar[0], dtype=np.float64))
 
 
-def _fields(pair: tuple[Any, Any], middle: float, buffer: Any) -> Any:
+def _fields(pair: tuple[HostArray, HostArray], middle: float, buffer: HostArray) -> HostArray:
     """Return the difference and the sum of two images, less what is in the middle of them, and the squares of both."""
-    fields = _part(buffer, (4, *pair[0].shape))
+    fields = _front(buffer, (4, *pair[0].shape))
     for image, centred in zip(pair, fields[2:], strict=True):
         np.subtract(image, middle, out=centred, dtype=buffer.dtype)
     np.subtract(fields[2], fields[3], out=fields[0])
@@ -109,7 +114,9 @@ def _fields(pair: tuple[Any, Any], middle: float, buffer: Any) -> Any:
     return fields
 
 
-def _smooth(fields: Any, band: Any, axes: tuple[int, ...], buffers: Any) -> tuple[Any, Any]:
+def _window_means(
+    fields: HostArray, band: HostArray, axes: tuple[int, ...], buffers: HostArray
+) -> tuple[HostArray, HostArray]:
     """Return the means of fields over the windows, in one of two buffers, and the other one.
 
     The fields lie in the first buffer. Every axis in turn becomes the last one, so that all are in order again.
@@ -118,16 +125,16 @@ def _smooth(fields: Any, band: Any, axes: tuple[int, ...], buffers: Any) -> tupl
     for axis in range(fields.ndim - 1):
         fields = np.moveaxis(fields, 1, -1)
         if axis in axes:
-            windows = fields.shape[-1] - len(band) + PLACES
-            means = _part(spare, (*fields.shape[:-1], windows))
-            for start in range(0, windows, PLACES):
-                stop = min(start + PLACES, windows)
-                part = band[: stop - start + len(band) - PLACES, : stop - start]
-                np.matmul(fields[..., start : start + len(part)], part, out=means[..., start:stop])
+            windows = fields.shape[-1] - len(band) + _BAND_WINDOWS
+            means = _front(spare, (*fields.shape[:-1], windows))
+            for start in range(0, windows, _BAND_WINDOWS):
+                stop = min(start + _BAND_WINDOWS, windows)
+                rows = band[: stop - start + len(band) - _BAND_WINDOWS, : stop - start]
+                np.matmul(fields[..., start : start + len(rows)], rows, out=means[..., start:stop])
             fields, current, spare = means, spare, current
     return fields, spare
 
 
-def _part(buffer: Any, shape: tuple[int, ...]) -> Array:
+def _front(buffer: HostArray, shape: Shape) -> HostArray:
     """Return the beginning of a buffer as an array of some shape."""
     return buffer[: math.prod(shape)].reshape(shape)
