@@ -191,7 +191,8 @@ def _similarity(
 def _window_sums(field: Array, weights: tuple[float, ...], axis: int) -> Array:
     """Return the weighted sums of neighbours along an axis."""
     if _array.is_jax(field):
-        return _array.correlate1d(field, weights, axis)
+        sums: Array = _array.correlate1d(field, weights, axis)
+        return sums
     size, middle = len(weights), len(weights) // 2
     length = field.shape[axis] - size + 1
 

@@ -126,7 +126,7 @@ def _device_moments(prediction: Array, reference: Array, axes: tuple[int, ...]) 
     voxels = xp.full_like(prediction_mean, math.prod(prediction.shape[axis] for axis in axes))
     sums = [xp.sum(term, axis=axes) for term in (p * p, r * r, p * r, xp.abs(error), error * error)]
     extremes = xp.min(reference, axis=axes), xp.max(reference, axis=axes)
-    return PairedMoments(voxels, prediction_mean, reference_mean, *sums, *extremes)
+    return PairedMoments._make((voxels, prediction_mean, reference_mean, *sums, *extremes))
 
 
 def _centred(xp: Namespace, image: Array, axes: tuple[int, ...]) -> tuple[Array, Array]:

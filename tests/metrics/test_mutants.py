@@ -7,14 +7,23 @@ from pathlib import Path
 import pytest
 
 SCRIPT = runpy.run_path(str(Path(__file__).parents[1] / "mutation.py"))
-MUTANTS = [(module, *change) for module, changes in SCRIPT["MUTANTS"].items() for change in changes]
+MUTANTS = [mutant for mutants in SCRIPT["MUTANTS"].values() for mutant in mutants]
 
 
-@pytest.mark.parametrize(("module", "old", "new"), MUTANTS)
-def test_every_mutant_changes_one_place_and_is_python(module, old, new):
-    ast.parse(SCRIPT["mutated"](module, old, new))
+@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: f"{mutant.function}: {mutant.change}")
+def test_every_mutant_applies_and_is_python(mutant):
+    _, source = SCRIPT["mutated"](mutant)
+    ast.parse(source)
 
 
-def test_there_are_enough_of_them():
-    assert len(MUTANTS) >= 40
+def test_there_are_enough_of_them_and_each_is_another():
+    assert len(MUTANTS) >= 97
+    assert len({(mutant.function, mutant.change) for mutant in MUTANTS}) == len(MUTANTS)
     assert len(SCRIPT["SURVIVORS"]) <= 2
+    assert {mutant[:2] for mutant in MUTANTS} >= SCRIPT["SURVIVORS"].keys()
+
+
+def test_a_mutant_that_no_longer_applies_is_an_error_with_its_name():
+    for change in (SCRIPT["operator"]("dice", "//", "/"), SCRIPT["constant"]("no_such_function", 1, 2)):
+        with pytest.raises(ValueError, match=f"^{change.function}: {change.change.split()[0]}"):
+            SCRIPT["mutated"](change)

@@ -11,6 +11,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from mia_functional import _array
 from mia_functional._label_maps import binary_mask, label_map, label_mask
 from mia_functional.typing import HostArray
 
@@ -45,7 +46,8 @@ def overlap_sizes(
         sizes, total = np.zeros((1, 3), np.int64), 0
         # Values are checked chunk by chunk, while they are in the cache.
         for first, second in _chunks(prediction, reference, mask):
-            sizes += _sizes(binary_mask(function, "prediction", first), binary_mask(function, "reference", second))
+            masks = binary_mask(function, "prediction", first), binary_mask(function, "reference", second)
+            sizes += _mask_sizes(_array.to_numpy(masks[0]), _array.to_numpy(masks[1]))
             total += first.size
         return sizes, total
     maps = _integers(function, "prediction", prediction), _integers(function, "reference", reference)
@@ -81,8 +83,7 @@ def joint_matrix(
 
 def _integers(function: str, argument: str, array: HostArray) -> HostArray:
     """Return a label map as integers; booleans are viewed as bytes, without a copy."""
-    integers: HostArray = array.view(np.uint8) if array.dtype == np.bool_ else label_map(function, argument, array)
-    return integers
+    return array.view(np.uint8) if array.dtype == np.bool_ else _array.to_numpy(label_map(function, argument, array))
 
 
 def _compare(
@@ -102,13 +103,13 @@ def _compare(
                     np.equal(second, labels[0], out=buffers[1, : second.size]),
                 )
             else:
-                masks = label_mask(first, labels), label_mask(second, labels)
-            sizes[row] += _sizes(*masks, out=masks[0])
+                masks = _array.to_numpy(label_mask(first, labels)), _array.to_numpy(label_mask(second, labels))
+            sizes[row] += _mask_sizes(*masks, out=masks[0])
         total += first.size
     return sizes, total
 
 
-def _sizes(first: HostArray, second: HostArray, *, out: "HostArray | None" = None) -> tuple[int, int, int]:
+def _mask_sizes(first: HostArray, second: HostArray, *, out: "HostArray | None" = None) -> tuple[int, int, int]:
     """Return the sizes of the intersection, which is left in `out`, and of each of two boolean masks."""
     alone = int(np.count_nonzero(first)), int(np.count_nonzero(second))
     return int(np.count_nonzero(np.logical_and(first, second, out=out))), *alone
@@ -167,7 +168,7 @@ def _histogram(codes: Iterable[tuple[HostArray, HostArray]], size: int) -> HostA
     counts = np.zeros(cells, np.int64)
     couples = np.zeros(cells * 2**8 if packed else 0, np.int64)
     for first, second in codes:
-        pairs = first.astype(kind)
+        pairs: HostArray = first.astype(kind)
         pairs *= kind(size)
         np.add(pairs, second, out=pairs, casting="unsafe")
         even = pairs.size // 2 * 2 if packed else 0
