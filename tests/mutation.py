@@ -285,7 +285,7 @@ MUTANTS = {
         unwrap("joint_matrix_jax", "where", 1),
         assigned("joint_matrix_jax", "joined", "second * width + first"),
     ],
-    "continuous": [
+    "regression": [
         unwrap("_chunk_moments", "abs", 0),
         operator("_chunk_moments", "-", "+", 4),
         assigned("_one_pass", "mean", "means.mean(axis=1)"),
@@ -326,7 +326,7 @@ MUTANTS = {
         assigned("variation_of_information", "splits", "((tp, fp), (fn, tn), (tp, fp), (fn, tn))"),
         operator("derived_from", "&", "-"),
     ],
-    "matrix": [
+    "contingency": [
         keep("_compared_matrix", "&", "left"),
         swap("one_against_rest", 1, 2, of="ConfusionCounts", size=4),
         assigned("expected_cost", "referenced", "xp.sum(shares, axis=-1, keepdims=True)"),

@@ -156,7 +156,7 @@ def _host_overlap_sizes(
     sizes = np.zeros((*shape, 1 if sets is None else len(sets), 3), np.int64)
     total = np.zeros((*shape, 1), np.int64)
     for index, cell in cells:
-        sizes[index], total[index] = joint_histogram.overlap_sizes(function, sets, *cell)
+        sizes[index], total[index] = joint_histogram.overlap_sizes(function, sets, cell)
     xp = _array.array_namespace(arrays[0])
     return _array.from_numpy(sizes, xp, arrays[0]), _array.from_numpy(total, xp, arrays[0])
 
@@ -176,11 +176,9 @@ def _device_overlap_sizes(
     return sizes
 
 
-def _counted_sizes(
-    prediction: Array, reference: Array, mask: Array | None = None, *, sets: LabelSets
-) -> tuple[Array, Array]:
+def _counted_sizes(*arrays: Array, sets: LabelSets) -> tuple[Array, Array]:
     """Return the sizes from the joint counts of the label sets."""
-    counts = joint_matrix_jax(sets, prediction, reference, mask)
+    counts = joint_matrix_jax(sets, *arrays)
     xp = _array.array_namespace(counts)
     sizes = xp.stack([xp.linalg.diagonal(counts), xp.sum(counts, axis=1), xp.sum(counts, axis=0)], axis=-1)
     return sizes[:-1, :], xp.sum(counts, keepdims=True)[0]

@@ -92,7 +92,7 @@ def _host_matrix(function: str, arrays: tuple[Array, ...], sets: LabelSets, axes
     counts = np.zeros((*shape, len(sets), len(sets)), np.int64)
     total = np.zeros(shape, np.int64)
     for index, cell in cells:
-        counts[index], total[index] = joint_histogram.joint_matrix(function, sets, *cell)
+        counts[index], total[index] = joint_histogram.joint_matrix(function, sets, cell)
     fields = counts, total - counts.sum(axis=(-2, -1))
     xp = _array.array_namespace(arrays[0])
     return ConfusionMatrix(*(_array.from_numpy(field, xp, arrays[0]) for field in fields))
@@ -109,9 +109,9 @@ def _device_matrix(function: str, arrays: tuple[Array, ...], sets: LabelSets, ax
     return matrix
 
 
-def _counted_matrix(sets: LabelSets, prediction: Array, reference: Array, mask: Array | None = None) -> ConfusionMatrix:
+def _counted_matrix(sets: LabelSets, *arrays: Array) -> ConfusionMatrix:
     """Return the matrix from the joint counts of the classes."""
-    joint = joint_matrix_jax(sets, prediction, reference, mask)
+    joint = joint_matrix_jax(sets, *arrays)
     counts, xp = joint[:-1, :-1], _array.array_namespace(joint)
     return ConfusionMatrix(counts, xp.sum(joint) - xp.sum(counts))
 

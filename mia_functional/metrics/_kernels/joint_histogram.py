@@ -31,29 +31,26 @@ LARGEST_TRANSLATED = 2**20
 """Label below which a table translates labels into positions."""
 
 
-def overlap_sizes(
-    function: str,
-    sets: LabelSets | None,
-    prediction: HostArray,
-    reference: HostArray,
-    mask: "HostArray | None" = None,
-) -> tuple[HostArray, int]:
+def overlap_sizes(function: str, sets: LabelSets | None, arrays: Sequence[HostArray]) -> tuple[HostArray, int]:
     """Return the sizes (L, 3) of intersection, prediction and reference of every label set, and the number of voxels.
 
-    Without label sets the pair are masks, and L is 1.
+    Args:
+        function: Name for messages.
+        sets: Without label sets the pair are masks, and L is 1.
+        arrays: Prediction, reference and, if there is one, the mask of the voxels that count.
     """
     if sets is None:
         sizes, total = np.zeros((1, 3), np.int64), 0
         # Values are checked chunk by chunk, while they are in the cache.
-        for first, second in _chunks(prediction, reference, mask):
+        for first, second in _chunks(arrays, HISTOGRAM_CHUNK):
             masks = binary_mask(function, "prediction", first), binary_mask(function, "reference", second)
             sizes += _mask_sizes(_array.to_numpy(masks[0]), _array.to_numpy(masks[1]))
             total += first.size
         return sizes, total
-    maps = _integers(function, "prediction", prediction), _integers(function, "reference", reference)
+    integers = _integers(function, arrays)
     if len(sets) <= MOST_COMPARED or sum(map(len, sets)) > MOST_COUNTED:
-        return _compare(sets, *maps, mask)
-    counts, codes = _count_codes(sets, *maps, mask)
+        return _compare(sets, integers)
+    counts, codes = _count_codes(sets, integers)
     coded = [[codes[label] for label in labels] for labels in sets]
     singles = np.array([(row, code) for row, entry in enumerate(coded) for code in entry], np.intp).T
     couples = np.array([(row, *pair) for row, entry in enumerate(coded) for pair in product(entry, entry)], np.intp).T
@@ -67,12 +64,9 @@ def overlap_sizes(
     return np.stack(sums, axis=1).astype(np.int64), int(counts.sum())
 
 
-def joint_matrix(
-    function: str, sets: LabelSets, prediction: HostArray, reference: HostArray, mask: "HostArray | None" = None
-) -> tuple[HostArray, int]:
+def joint_matrix(function: str, sets: LabelSets, arrays: Sequence[HostArray]) -> tuple[HostArray, int]:
     """Return how often the label sets, which share no label, meet, (L, L), and the number of voxels."""
-    maps = _integers(function, "prediction", prediction), _integers(function, "reference", reference)
-    counts, codes = _count_codes(sets, *maps, mask)
+    counts, codes = _count_codes(sets, _integers(function, arrays))
     rows = np.full(len(counts), len(sets))
     for row, labels in enumerate(sets):
         rows[[codes[label] for label in labels]] = row
@@ -81,20 +75,22 @@ def joint_matrix(
     return merged[:-1, :-1], int(counts.sum())
 
 
-def _integers(function: str, argument: str, array: HostArray) -> HostArray:
-    """Return a label map as integers; booleans are viewed as bytes, without a copy."""
-    return array.view(np.uint8) if array.dtype == np.bool_ else _array.to_numpy(label_map(function, argument, array))
+def _integers(function: str, arrays: Sequence[HostArray]) -> Sequence[HostArray]:
+    """Return the pair of label maps as integers, and the mask; booleans are viewed as bytes, without a copy."""
+    maps = [
+        array.view(np.uint8) if array.dtype == np.bool_ else _array.to_numpy(label_map(function, argument, array))
+        for argument, array in zip(("prediction", "reference"), arrays[:2], strict=True)
+    ]
+    return [*maps, *arrays[2:]]
 
 
-def _compare(
-    sets: LabelSets, prediction: HostArray, reference: HostArray, mask: "HostArray | None"
-) -> tuple[HostArray, int]:
+def _compare(sets: LabelSets, arrays: Sequence[HostArray]) -> tuple[HostArray, int]:
     """Return what `overlap_sizes` does, by comparing the maps with each label: the fastest way for few of them."""
     chunk = 4 * HISTOGRAM_CHUNK
-    buffers = np.empty((2, min(chunk, prediction.size)), np.bool_)
-    largest = min(np.iinfo(array.dtype).max for array in (prediction, reference))
+    buffers = np.empty((2, min(chunk, arrays[0].size)), np.bool_)
+    largest = min(np.iinfo(array.dtype).max for array in arrays[:2])
     sizes, total = np.zeros((len(sets), 3), np.int64), 0
-    for first, second in _chunks(prediction, reference, mask, size=chunk):
+    for first, second in _chunks(arrays, chunk):
         for row, labels in enumerate(sets):
             if len(labels) == 1 and labels[0] <= largest:
                 # Fresh arrays of this size come from the system page by page, which takes longer than the comparison.
@@ -115,9 +111,7 @@ def _mask_sizes(first: HostArray, second: HostArray, *, out: "HostArray | None" 
     return int(np.count_nonzero(np.logical_and(first, second, out=out))), *alone
 
 
-def _count_codes(
-    sets: LabelSets, prediction: HostArray, reference: HostArray, mask: "HostArray | None"
-) -> tuple[HostArray, dict[int, int]]:
+def _count_codes(sets: LabelSets, arrays: Sequence[HostArray]) -> tuple[HostArray, dict[int, int]]:
     """Return how often codes of labels meet, (A, A), and the codes of the labels of the sets.
 
     The code of a label is the label itself if all fit a byte, else its position; labels of no set may share any code
@@ -134,7 +128,7 @@ def _count_codes(
         def encode(labels: HostArray) -> HostArray:
             return _replace_above(labels, top, other)
 
-    pieces = ((encode(first), encode(second)) for first, second in _chunks(prediction, reference, mask))
+    pieces = ((encode(first), encode(second)) for first, second in _chunks(arrays, HISTOGRAM_CHUNK))
     return _histogram(pieces, size), codes
 
 
@@ -181,13 +175,10 @@ def _histogram(codes: Iterable[tuple[HostArray, HostArray]], size: int) -> HostA
     return counts.reshape(size, size)
 
 
-def _chunks(
-    prediction: HostArray, reference: HostArray, mask: "HostArray | None", *, size: int | None = None
-) -> Iterator[tuple[HostArray, HostArray]]:
-    """Yield flat pieces of a pair, of HISTOGRAM_CHUNK or `size` voxels, in memory order; those in the mask, if any."""
-    arrays = [prediction, reference] if mask is None else [prediction, reference, mask]
+def _chunks(arrays: Sequence[HostArray], size: int) -> Iterator[tuple[HostArray, HostArray]]:
+    """Yield flat pieces of a pair, of `size` voxels, in memory order; with a mask, only the voxels inside it."""
     # Bytes of the other order are swapped in the buffers, as comparisons and histograms would swap them many times.
     native = [array.dtype.newbyteorder("=") for array in arrays]
     access: Any = [["readonly"]] * len(arrays)
-    for piece in np.nditer(arrays, ["external_loop", "buffered"], access, native, buffersize=size or HISTOGRAM_CHUNK):
-        yield (piece[0], piece[1]) if mask is None else (piece[0][piece[2]], piece[1][piece[2]])
+    for piece in np.nditer(arrays, ["external_loop", "buffered"], access, native, buffersize=size):
+        yield (piece[0], piece[1]) if len(piece) == 2 else (piece[0][piece[2]], piece[1][piece[2]])

@@ -20,9 +20,12 @@ def can_count_codes(arrays: tuple[Array, ...], sets: LabelSets, axes: tuple[int,
     return worth_it and whole and any(map(_array.is_traced, arrays)) and not any(map(_array.is_on_mesh, arrays))
 
 
-def joint_matrix_jax(sets: LabelSets, prediction: Array, reference: Array, mask: Array | None = None) -> Array:
-    """Return how often each label set of the prediction meets each of the reference; all other labels come last."""
-    xp = _array.array_namespace(prediction)
+def joint_matrix_jax(sets: LabelSets, *arrays: Array) -> Array:
+    """Return how often each label set of the prediction meets each of the reference; all other labels come last.
+
+    The arrays are the two maps and, if there is one, the mask of the voxels that count.
+    """
+    xp = _array.array_namespace(*arrays)
     width = len(sets) + 1
     # Traced values cannot be checked: a first cell stands for all negative labels, a last one for all that are larger.
     rows = np.full(max(map(max, sets)) + 3, len(sets))
@@ -40,5 +43,4 @@ def joint_matrix_jax(sets: LabelSets, prediction: Array, reference: Array, mask:
         # Codes beyond the last are not counted.
         return joined if inside is None else xp.where(inside, joined, width**2)
 
-    arrays = (prediction, reference) if mask is None else (prediction, reference, mask)
     return xp.reshape(_array.bincount(code, arrays, width**2), (width, width))
