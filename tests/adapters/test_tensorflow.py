@@ -53,3 +53,10 @@ if importlib.util.find_spec("tensorflow"):
         assert [tuple(batch["images"].shape) for batch in batches] == [(4, 4, 5, 2), (2, 4, 5, 2)]
         assert batches[1]["subject"].numpy().tolist() == [b"case4", b"case5"]
         np.testing.assert_array_equal(batches[0]["labels"][:, 0, 0, 0], range(4))
+
+
+def test_tensorflow_gets_arrays_and_texts_alone(samples):
+    parts = list(tensorflow.generate(samples))
+    assert len(parts) == 16
+    assert set(parts[0]) == {"images", "labels", "subject"}
+    np.testing.assert_array_equal(parts[5]["images"], samples[5]["images"])

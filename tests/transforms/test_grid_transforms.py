@@ -5,10 +5,14 @@ import itertools
 import nibabel
 import numpy as np
 import pytest
+import SimpleITK
 
 from mia_functional import dataset, images
 from mia_functional.geometry import Geometry, index_to_world, same_geometry, world_to_index
+from mia_functional.images import from_simpleitk, to_simpleitk
 from mia_functional.transforms import to_canonical
+
+from .test_spatial import VOLUME, world
 
 
 def tilted(order, signs, angle=0.2):
@@ -20,6 +24,7 @@ def tilted(order, signs, angle=0.2):
     )
 
 
+@pytest.mark.sampled(16)
 @pytest.mark.parametrize("order", list(itertools.permutations(range(3))))
 @pytest.mark.parametrize("signs", list(itertools.product((1, -1), repeat=3)))
 def test_voxels_keep_their_place(order, signs):
@@ -53,3 +58,19 @@ def test_it_is_a_transform_of_creation(tmp_path):
     place = dataset.geometry(dataset.open(tmp_path / "x.h5"), "A")
     assert (np.diag(place.direction) > 0.9).all()
     assert place.shape == dataset.read(dataset.open(tmp_path / "x.h5"), "A", "images").shape[:3]
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_canonical_orientation_equals_simpleitk(seed):
+    turned, _ = np.linalg.qr(np.random.default_rng(seed).normal(size=(3, 3)))
+    grid = Geometry(shape=(4, 5, 6), spacing=(3.0, 0.5, 1.25), origin=(1, 2, 3), direction=tuple(map(tuple, turned)))
+    after = to_canonical(("images", "world"))({"images": VOLUME, "world": world(grid), "geometry": grid})
+    np.testing.assert_allclose(world(after["geometry"]), after["world"], atol=1e-9)
+    expected, place = from_simpleitk(SimpleITK.DICOMOrient(to_simpleitk(VOLUME[..., 0], grid), "LPS"))
+    np.testing.assert_array_equal(after["images"][..., 0], expected)
+    np.testing.assert_allclose(world(after["geometry"]), world(place), atol=1e-9)
+
+
+def test_canonical_orientation_needs_a_geometry():
+    with pytest.raises(ValueError, match="to_canonical: `sample` must have a geometry"):
+        to_canonical("images")({"images": VOLUME, "geometry": None})

@@ -65,6 +65,7 @@ def test_both_percentiles_are_those_of_the_image_before_clipping():
     assert clip_percentile(line, lower=90, upper=100)[:, 0].tolist() == [pytest.approx(70.0)] * 3 + [100.0]
 
 
+@pytest.mark.sampled(12)
 @pytest.mark.parametrize(
     ("values", "expected"),
     [
@@ -139,6 +140,7 @@ def test_mask_outside_keeps_the_dtype(xp):
     assert found.dtype == np.int16
 
 
+@pytest.mark.slow
 @given(arrays(np.float64, array_shapes(min_dims=2, max_dims=4, max_side=5), elements=st.floats(-1e3, 1e3, width=32)))
 def test_laws(image):
     standard = standardize(image)

@@ -17,6 +17,7 @@ def test_labels_swap_and_merge_at_once(xp):
     assert found.dtype == np.uint8
 
 
+@pytest.mark.slow
 @given(arrays(np.int16, array_shapes(max_dims=3, max_side=4), elements=st.integers(0, 6)), st.permutations(range(7)))
 def test_relabelling_with_a_permutation_is_undone_by_its_inverse(labels, order):
     there = relabel(labels, dict(enumerate(order)))

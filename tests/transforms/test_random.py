@@ -33,6 +33,7 @@ def generator(seed=0):
     return np.random.default_rng(seed)
 
 
+@pytest.mark.sampled(28)
 @pytest.mark.parametrize("name", PAIRS)
 def test_draws_apply_in_every_library_and_replay_after_storage(xp, name):
     sampler, function = PAIRS[name]
@@ -56,6 +57,8 @@ def test_the_same_seed_draws_the_same_and_another_seed_does_not(name):
     assert any(not np.array_equal(first[0], other[0]) for other in others)
 
 
+@pytest.mark.slow
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("name", PAIRS)
 def test_keys_draw_under_jit_and_vmap(name):
     sampler, function = PAIRS[name]
@@ -182,6 +185,7 @@ def test_probability_zero_never_and_one_always():
     np.testing.assert_array_equal(IMAGE, generator().random(SHAPE).astype(np.float32))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("asarray", [np.asarray, jax.numpy.asarray, torch.asarray])
 def test_chance_does_not_decide_the_dtype_of_integers(asarray):
     images = asarray((IMAGE * 100).astype(np.int16))
@@ -195,6 +199,7 @@ def test_chance_does_not_decide_the_dtype_of_integers(asarray):
     assert 0 < sum(spared) < 8
 
 
+@pytest.mark.slow
 def test_the_dtype_of_integers_is_the_same_under_jit():
     add = t.randomly("images", t.random_noise, t.noise, probability=0.5)
     images = jax.numpy.asarray((IMAGE * 100).astype(np.int16))
@@ -232,6 +237,7 @@ def test_a_draw_that_was_stored_as_text_replays(name):
     np.testing.assert_allclose(function(IMAGE, *stored), function(IMAGE, *draw), atol=1e-6)
 
 
+@pytest.mark.slow
 def test_a_chain_of_random_transforms_runs_in_one_jit():
     augment = t.compose(
         t.randomly(("images", "labels"), t.random_affine, t.affine, probability=0.5),
@@ -280,6 +286,16 @@ def test_lifted_transforms_pickle():
         (lambda: t.random_blur(generator(), SHAPE, sigma=(2.0, 1.0)), ValueError, "`sigma` must be in order"),
         (lambda: t.random_rot90(generator(), (4, 1)), ValueError, "have two spatial axes"),
         (lambda: t.randomly("images", t.random_flip, t.flip, probability=2), ValueError, "lie within 0 and 1"),
+        (
+            lambda: t.randomly("images", t.random_flip, t.flip, probability=(0.0, 0.5, 0.5)),
+            TypeError,
+            r"randomly: `probability` must be one number \(.*functools.partial\); got \(0.0, 0.5, 0.5\)\.",
+        ),
+        (
+            lambda: t.randomly("images", t.random_flip, t.flip, probability=np.array([0.5])),
+            TypeError,
+            "`probability` must be one number",
+        ),
         (lambda: t.randomly("images", t.random_flip, t.flip)({"images": IMAGE}), ValueError, "got 'rng'"),
         (lambda: t.randomly(("a", "b"), t.random_flip, {"a": t.flip}), ValueError, "for each of a, b; got a"),
         (lambda: t.randomly("a", t.random_flip, {"a": t.flip, "b": t.flip}), ValueError, "for each of a; got a, b"),

@@ -1,8 +1,8 @@
-"""Noise, contrast, bias and blur: against SciPy, scikit-image and NumPy's polynomials, under `jit` too."""
+"""Noise, contrast and bias: against SciPy, scikit-image and NumPy's polynomials, under `jit` too."""
 
 import numpy as np
 import pytest
-from scipy import ndimage, stats
+from scipy import stats
 from skimage import exposure
 
 from mia_functional.transforms import bias_field, blur, gamma, noise, random_rician_noise, rician_noise
@@ -68,26 +68,6 @@ def test_monomials_of_degree_three_are_nineteen():
     assert len({sum(power) for power in monomials(3, 3)}) == 3
 
 
-def test_blur_equals_scipy(xp):
-    sigma = np.array([0.8, 0.0, 1.7])
-    found = xp.run(lambda image, sigma: blur(image, sigma, radius=7), IMAGE, sigma)
-    for channel in range(2):
-        expected = ndimage.gaussian_filter(IMAGE[..., channel], sigma, mode="nearest", radius=(7, 7, 7))
-        np.testing.assert_allclose(found[..., channel], expected, atol=2e-6)
-
-
-def test_an_axis_of_deviation_zero_stays_as_it_is(xp):
-    line = np.array([1.0, np.nan, 3.0, np.inf, 5.0], dtype=np.float32)[:, None]
-    found = xp.run(lambda image, sigma: blur(image, sigma, radius=2), line, np.array(0.0))
-    np.testing.assert_array_equal(found, line)
-
-
-def test_blur_reaches_four_deviations_where_no_radius_is_given(xp):
-    found = xp.run(lambda image: blur(image, 1.3), IMAGE)
-    expected = ndimage.gaussian_filter(IMAGE[..., 0], 1.3, mode="nearest")
-    np.testing.assert_allclose(found[..., 0], expected, atol=2e-6)
-
-
 @pytest.mark.parametrize(
     "function",
     [
@@ -118,17 +98,8 @@ def test_floats_keep_their_dtype_and_others_become_float32(function, dtype):
         ),
         (lambda: gamma(IMAGE, [1.0, 1.0, 1.0]), ValueError, "`exponent` must have the shape"),
         (lambda: bias_field(IMAGE, [1.0] * 4), ValueError, "be as many as a polynomial has: 3, 9, 19"),
-        (lambda: blur(IMAGE, [1.0, 1.0]), ValueError, "`sigma` must have the shape"),
-        (lambda: blur([1.0], 1.0), TypeError, "be an array"),
     ],
 )
 def test_bad_input(call, kind, text):
     with pytest.raises(kind, match=text):
         call()
-
-
-def test_a_traced_deviation_needs_a_radius():
-    import jax
-
-    with pytest.raises(TypeError, match="`radius` must be given"):
-        jax.jit(blur)(IMAGE, 1.0)

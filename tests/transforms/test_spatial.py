@@ -19,16 +19,11 @@ from mia_functional.transforms import (
     flip,
     pad,
     permute,
-    reshape,
     rot90,
     shift,
-    squeeze,
-    to_canonical,
-    unsqueeze,
 )
 
 VOLUME = np.arange(4 * 5 * 6 * 2, dtype=np.int16).reshape(4, 5, 6, 2)
-CUBE = np.arange(4 * 5 * 5 * 1, dtype=np.float32).reshape(4, 5, 5, 1)
 ROTATION, _ = np.linalg.qr(np.random.default_rng(3).normal(size=(3, 3)))
 GRID = Geometry(
     shape=(4, 5, 6), spacing=(3.0, 0.5, 1.25), origin=(-7.0, 20.0, 3.5), direction=tuple(map(tuple, ROTATION))
@@ -78,22 +73,6 @@ def test_simpleitk_gives_the_same_image_and_geometry(change, oracle):
     np.testing.assert_allclose(world(change(GRID)), world(grid), atol=1e-9)
 
 
-@pytest.mark.parametrize("seed", range(12))
-def test_canonical_orientation_equals_simpleitk(seed):
-    turned, _ = np.linalg.qr(np.random.default_rng(seed).normal(size=(3, 3)))
-    grid = Geometry(shape=(4, 5, 6), spacing=(3.0, 0.5, 1.25), origin=(1, 2, 3), direction=tuple(map(tuple, turned)))
-    after = to_canonical(("images", "world"))({"images": VOLUME, "world": world(grid), "geometry": grid})
-    np.testing.assert_allclose(world(after["geometry"]), after["world"], atol=1e-9)
-    expected, place = from_simpleitk(SimpleITK.DICOMOrient(to_simpleitk(VOLUME[..., 0], grid), "LPS"))
-    np.testing.assert_array_equal(after["images"][..., 0], expected)
-    np.testing.assert_allclose(world(after["geometry"]), world(place), atol=1e-9)
-
-
-def test_canonical_orientation_needs_a_geometry():
-    with pytest.raises(ValueError, match="to_canonical: `sample` must have a geometry"):
-        to_canonical("images")({"images": VOLUME, "geometry": None})
-
-
 def test_crop_with_a_concrete_and_a_traced_start(xp):
     found = xp.run(lambda volume, start: crop(volume, start, (2, 3, 4)), VOLUME, np.array([2, 1, 0]))
     np.testing.assert_array_equal(found, VOLUME[2:4, 1:4, 0:4])
@@ -125,23 +104,6 @@ def test_crop_or_pad_there_and_back_keeps_the_middle(size, other):
         np.testing.assert_array_equal(back, line)
 
 
-def test_flip_by_axes_and_by_flags(xp):
-    for axes in (0, (1,), (0, 2), ()):
-        expected = np.flip(VOLUME, axes) if axes != () else VOLUME
-        np.testing.assert_array_equal(xp.run(lambda volume, axes=axes: flip(volume, axes), VOLUME), expected)
-    for flags in itertools.product((False, True), repeat=3):
-        expected = np.flip(VOLUME, np.flatnonzero(flags).tolist())
-        np.testing.assert_array_equal(xp.run(flip, VOLUME, np.array(flags)), expected)
-
-
-def test_rot90_equals_numpy(xp):
-    for turns, axes in itertools.product((-1, 0, 1, 2, 3, 4), ((0, 1), (2, 0), (1, 2))):
-        found = xp.run(lambda volume, turns=turns, axes=axes: rot90(volume, turns, axes=axes), VOLUME)
-        np.testing.assert_array_equal(found, np.rot90(VOLUME, turns, axes))
-    for turns in range(4):
-        np.testing.assert_array_equal(xp.run(rot90, CUBE, np.array(turns)), np.rot90(CUBE, turns, (1, 2)))
-
-
 def test_shift_fills_or_wraps(xp):
     offset = np.array([1, -2, 0])
     expected = np.full_like(VOLUME, -9)
@@ -153,15 +115,6 @@ def test_shift_fills_or_wraps(xp):
     assert (xp.run(lambda v: shift(v, (4, 0, 0), fill_value=-9), VOLUME) == -9).all()
 
 
-def test_permute_reshape_squeeze_unsqueeze(xp):
-    np.testing.assert_array_equal(xp.run(lambda v: permute(v, (2, 0, 1)), VOLUME), VOLUME.transpose(2, 0, 1, 3))
-    np.testing.assert_array_equal(xp.run(lambda v: permute(v, (3, 0, 1, 2)), VOLUME), np.moveaxis(VOLUME, -1, 0))
-    np.testing.assert_array_equal(xp.run(lambda v: reshape(v, (20, -1)), VOLUME), VOLUME.reshape(20, 12))
-    assert xp.run(unsqueeze, VOLUME).shape == (4, 5, 6, 2, 1)
-    assert xp.run(lambda v: unsqueeze(v, axis=0), VOLUME).shape == (1, 4, 5, 6, 2)
-    np.testing.assert_array_equal(xp.run(squeeze, CUBE), CUBE[..., 0])
-
-
 @pytest.mark.parametrize(
     ("call", "text"),
     [
@@ -170,11 +123,6 @@ def test_permute_reshape_squeeze_unsqueeze(xp):
         (lambda: crop(VOLUME, (0, -1, 0), (2, 2, 2)), "`start` must be at least 0"),
         (lambda: crop_or_pad(VOLUME, (0, 2, 2)), "`shape` must be at least 1"),
         (lambda: pad(VOLUME, -1), "`widths` must be at least 0"),
-        (lambda: flip(VOLUME, 4), "`axes` must lie within 0 and 3"),
-        (lambda: flip(GRID, -1), "`axes` must be at least 0"),
-        (lambda: rot90(VOLUME, 1, axes=(1, 1)), "each once"),
-        (lambda: permute(GRID, (0, 1)), "`axes` must hold 0 to at most 2"),
-        (lambda: squeeze(VOLUME), "have length 1 along axis -1"),
     ],
 )
 def test_bad_input(call, text):
@@ -185,14 +133,6 @@ def test_bad_input(call, text):
 @pytest.mark.parametrize(
     ("call", "argument", "kind", "text"),
     [
-        (
-            flip,
-            np.array([0, 1]),
-            TypeError,
-            "flip: `axes` must be booleans, .* where they are traced; got dtype int32.",
-        ),
-        (flip, np.ones(5, bool), ValueError, r"flip: `axes` must be at most 4 booleans, .*; got shape \(5,\)."),
-        (flip, np.array(1) > 0, ValueError, r"flip: `axes` must be at most 4 booleans, .*; got shape \(\)."),
         (lambda v, s: crop(v, s, (2, 2, 2)), np.zeros(2, int), ValueError, r"`start` must have 3 entries, .*\(2,\)."),
         (lambda v, s: crop(v, s, (2, 2, 2)), np.array(0), ValueError, r"crop: `start` must have 3 entries, .*\(\)."),
         (lambda v, s: crop(v, s, (2, 2, 2)), np.zeros(3), TypeError, "`start` must hold whole numbers, .* float32."),
@@ -207,23 +147,6 @@ def test_what_can_be_told_of_a_traced_argument_is_checked(call, argument, kind, 
 
     with pytest.raises(kind, match=text):
         jax.jit(call)(VOLUME, argument)
-
-
-def test_flags_are_booleans_in_any_sequence():
-    expected = np.flip(VOLUME, (0, 2))
-    for flags in ([True, False, True], (True, False, True), (np.True_, np.False_, np.True_), np.array([1, 0, 1], bool)):
-        np.testing.assert_array_equal(flip(VOLUME, flags), expected)
-    assert flip(GRID, [True, False, True]) == flip(GRID, (0, 2))
-    for wrong in ([False] * 5, np.zeros(5, bool)):
-        with pytest.raises(ValueError, match="`axes` must be at most 4 booleans"):
-            flip(VOLUME, wrong)
-
-
-def test_a_traced_turn_needs_a_square_plane():
-    import jax
-
-    with pytest.raises(ValueError, match="be square in the plane"):
-        jax.jit(rot90)(VOLUME, 1)
 
 
 def test_positions_may_be_traced_one_by_one():
