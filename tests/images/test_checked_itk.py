@@ -15,6 +15,7 @@ from mia_functional.geometry import Geometry
 from .cases import META, NRRD, PIXELS, SUFFIXES, oblique, random_array
 
 
+@pytest.mark.sampled(100)
 @pytest.mark.parametrize("suffix", [".nii", ".nii.gz", ".mha", ".nrrd"])
 def test_no_truncation_is_read(tmp_path, suffix):
     geometry = oblique((12, 11, 10))
@@ -43,6 +44,7 @@ def test_no_truncated_data_file_is_read(tmp_path, suffix):
         images.read(tmp_path / f"x{suffix}")
 
 
+@pytest.mark.sampled(100)
 @pytest.mark.parametrize("name", ["x.nii.gz", "x.mha", "x.nrrd"])
 def test_no_flipped_bit_of_compressed_data_is_read_as_something_else(tmp_path, name):
     array = random_array((12, 11, 10), "int16")

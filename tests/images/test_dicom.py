@@ -131,6 +131,7 @@ DAMAGES = {
 }
 
 
+@pytest.mark.sampled(100)
 @pytest.mark.parametrize("name", DAMAGES)
 def test_what_is_no_whole_series_is_refused(series, capfd, name):
     damage, message = DAMAGES[name]

@@ -17,6 +17,7 @@ from .cases import SUFFIXES, oblique, random_array
 DTYPES = ("bool", "int8", "uint8", "int16", "uint16", "int32", "uint32", "int64", "uint64", "float32", "float64")
 
 
+@pytest.mark.sampled(33)
 @pytest.mark.parametrize("suffix", SUFFIXES)
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_round_trip_of_every_format_and_dtype(tmp_path, suffix, dtype):
@@ -32,6 +33,7 @@ def test_round_trip_of_every_format_and_dtype(tmp_path, suffix, dtype):
     )
 
 
+@pytest.mark.sampled(56)
 @pytest.mark.parametrize("suffix", SUFFIXES)
 @pytest.mark.parametrize("shape", [(4, 3), (1, 3), (5, 4, 3), (1, 4, 3), (5, 1, 3), (1, 1, 1), (3, 5, 4, 2)])
 @pytest.mark.parametrize("channels", [(), (1,), (2,), (3,)])

@@ -67,6 +67,7 @@ print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="only systems that fork have the hook")
 def test_a_lock_that_another_thread_holds_is_free_after_a_fork():
     assert printed(FORKED) == "7"

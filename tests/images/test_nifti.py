@@ -29,6 +29,7 @@ def test_written_nifti_lies_where_nibabel_says(tmp_path, suffix, seed):
         np.testing.assert_allclose((TO_RAS @ world[:3])[::-1], geometries.index_to_world(geometry, index), atol=1e-4)
 
 
+@pytest.mark.sampled(20)
 @pytest.mark.parametrize("seed", range(8))
 @pytest.mark.parametrize("codes", [(1, 1), (0, 1), (1, 0), (0, 4), (2, 2)])
 def test_nifti_of_nibabel_lies_where_nibabel_says(tmp_path, seed, codes):
@@ -56,6 +57,7 @@ def test_big_endian_nifti_and_scaled_nifti(tmp_path):
     np.testing.assert_array_equal(scaled, array * 0.5 + 3.0)
 
 
+@pytest.mark.sampled(100)
 @pytest.mark.parametrize("suffix", [".nii", ".nii.gz"])
 @pytest.mark.parametrize("dtype", ["uint8", "int16", "uint16", "int32", "float32"])
 def test_stored_numbers_and_their_scale(tmp_path, suffix, dtype):
@@ -152,6 +154,7 @@ NIFTI_PATCHES = {
 }
 
 
+@pytest.mark.sampled(100)
 @pytest.mark.parametrize("name", NIFTI_PATCHES)
 @pytest.mark.parametrize("suffix", [".nii", ".nii.gz"])
 def test_hostile_nifti_is_refused(tmp_path, capfd, name, suffix):

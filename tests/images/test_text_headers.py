@@ -140,6 +140,7 @@ TEXT_PATCHES = {
 }
 
 
+@pytest.mark.sampled(100)
 @pytest.mark.parametrize(
     ("suffix", "name"), [(suffix, name) for suffix in TEXT_PATCHES for name in TEXT_PATCHES[suffix]]
 )
