@@ -206,10 +206,11 @@ def _nnunet_channels(folder: Path) -> tuple[dict[int, str], str]:
     channels = facts.get("channel_names", facts.get("modality"))
     if not isinstance(channels, dict) or not channels or not all(key.isdecimal() for key in channels):
         _invalid_json("with numbered channel_names", folder)
-    repeated = [name for name, count in Counter(map(str, channels.values())).items() if count > 1]
-    if repeated:
-        _invalid_json("with a name of its own for every channel", f"{repeated} twice in {folder / 'dataset.json'}")
     names = {int(key): str(channels[key]) for key in sorted(channels, key=int)}
+    repeated = [name for name, count in Counter(map(str, channels.values())).items() if count > 1]
+    if repeated or len(names) < len(channels):  # 1 and 01 are one number
+        actual = f"{repeated or list(channels)} twice in {folder / 'dataset.json'}"
+        _invalid_json("with a name of its own for every channel", actual)
     return names, str(facts.get("file_ending", ".nii.gz"))
 
 

@@ -91,14 +91,13 @@ def _matching_files(folder: Path, pattern: str) -> dict[str, list[Path]]:
 
 def _pattern_expression(pattern: str) -> re.Pattern[str]:
     """Return the regular expression of a pattern, with a group `subject`."""
-    # The second time, the identifier must be the same as the first.
-    first, *others = re.split(r"\{subject\}", pattern)
     wildcards = {"**/": "(?:[^/]+/)*", "*": "[^/]*", "?": "[^/]"}
-    translated = [
+    texts = [
         "".join(wildcards.get(piece, re.escape(piece)) for piece in re.split(r"(\*\*/|\*|\?)", text))
-        for text in (first, *others)
+        for text in pattern.split(_SUBJECT_FIELD)
     ]
-    return re.compile(f"{translated[0]}(?P<subject>[^/]+?){'(?P=subject)'.join(translated[1:])}")
+    # Where the identifier comes again, it must be the same.
+    return re.compile(f"{texts[0]}(?P<subject>[^/]+?){'(?P=subject)'.join(texts[1:])}")
 
 
 def is_hidden(path: Path, folder: Path) -> bool:

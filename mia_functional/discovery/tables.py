@@ -84,8 +84,7 @@ def table_entries(
             if _NO_VALUE.fullmatch(cell.strip()):
                 _invalid_table(f"have a value of {column} for {subject}", f"none in {table}")
             if convert[category] is float and "," in cell:
-                needed = f"write numbers with a point ({column} of {subject})"
-                _invalid_table(needed, f"{cell.strip()} in {table}")
+                _invalid_table(f"write numbers with a point ({column} of {subject})", f"{cell.strip()} in {table}")
             entries[subject].append(Entry(category=category, name=name, value=convert[category](cell)))
     return entries
 
@@ -101,13 +100,12 @@ def table_rows(table: Path) -> dict[str, dict[str, str]]:
     # A row may be shorter, as spreadsheets drop empty cells at its end; a longer one is an unquoted separator.
     long = [row[0] for row in rows if len(row) > len(header)]
     if long:
-        needed = f"have {len(header)} cells in a row, as in the header"
-        _invalid_table(needed, f"more for {', '.join(long[:5])} in {table}")
+        actual = f"more for {', '.join(long[:5])} in {table}"
+        _invalid_table(f"have {len(header)} cells in a row, as in the header", actual)
     names = [row[0].strip() for row in rows]
     repeated = [name for name, count in Counter(names).items() if count > 1]
     if repeated:
-        needed = "name every subject once in its first column"
-        _invalid_table(needed, f"{repeated} in {table}")
+        _invalid_table("name every subject once in its first column", f"{repeated} in {table}")
     return {name: dict(zip_longest(header, row, fillvalue="")) for name, row in zip(names, rows, strict=True)}
 
 

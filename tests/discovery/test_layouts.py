@@ -127,6 +127,8 @@ def test_channels_of_nnunet_have_a_name_each(tmp_path):
         nnunet(tmp_path, {"0": "T1"}, *names)
     with pytest.raises(ValueError, match=r"a name of its own for every channel; got \['MRI'\] twice in .*\.json"):
         nnunet(tmp_path, {"0": "MRI", "1": "MRI"}, *names)
+    with pytest.raises(ValueError, match=r"a name of its own for every channel; got \['0', '1', '01'\] twice in"):
+        nnunet(tmp_path, {"0": "T1", "1": "T2", "01": "T3"}, *names)
     assert len(nnunet(tmp_path, {"0": "T1", "1": "T2"}, *names)["a"]) == 3
 
 
