@@ -40,7 +40,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return DONE
     except (ValueError, TypeError, OSError, ImportError) as error:
-        for line in (str(error), *getattr(error, "__notes__", ())):
+        text = str(error)
+        # Errors of the operating system name a file and no function: "[Errno 2] No such file or directory: 'x.csv'".
+        if isinstance(error, OSError) and error.filename:
+            text = f"{options.command}: {error.filename}: {error.strerror}."
+        for line in (text, *getattr(error, "__notes__", ())):
             print(f"mia: {worded(line, options.command)}", file=sys.stderr)
         return WRONG_USAGE
     except KeyboardInterrupt:

@@ -202,7 +202,7 @@ def _values(asked: Request, case: Case, metric: Metric, statistics: dict[Callabl
     pair_function = metric.statistic or metric.function
     parameters = inspect.signature(pair_function).parameters
     if asked.names is not None and "labels" not in parameters:
-        needed = f"be None for {metric.abbreviation}, a metric of images"
+        needed = f"not be given for {metric.abbreviation}, a metric of images"
         checks.invalid_value(asked.function, "labels", needed, asked.names)
     # Never assumed: millimetres from a wrong spacing look like any others.
     if case.spacing is None and ("spacing" in parameters or "spacing" in metric.needs):

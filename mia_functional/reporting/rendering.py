@@ -66,12 +66,10 @@ def _rounded(function: str, data: Data, precision: int, layout: Layout | None) -
     """Return header and rows of a table as texts, numbers rounded, and which columns hold numbers."""
     decimals = checks.integer(function, "precision", precision, minimum=0)
     table = table_of(function, data, layout, statistics=summary_table)
-
-    def rounded(cell: str | float) -> str:
-        # Counts are whole numbers. `inf` and `nan` come out in words.
-        return str(cell) if isinstance(cell, str | int) else f"{cell:.{decimals}f}"
-
-    rows = [[rounded(cell) for cell in row] for row in table.rows]
+    # Counts are whole numbers. `inf` and `nan` come out in words.
+    rows = [
+        [str(cell) if isinstance(cell, str | int) else f"{cell:.{decimals}f}" for cell in row] for row in table.rows
+    ]
     columns = list(zip(*table.rows, strict=True)) or [()] * len(table.header)
     numeric = [any(not isinstance(cell, str) for cell in column) for column in columns]
     return [list(table.header), *rows], numeric

@@ -140,7 +140,7 @@ def test_the_subject_of_an_error_is_named(cohort, capsys):
         (("evaluate", "found", "truth", "--labels", "liver"), "'liver' is not of the form LABEL or LABEL=NAME"),
         (("evaluate", "found", "truth", "--output", "table.csv"), "table.csv exists already"),
         (("summarize", "table.csv"), "mia: summarize: `results` must name a table with SUBJECT, LABEL and metrics"),
-        (("summarize", "nothing.csv"), "nothing.csv"),
+        (("summarize", "nothing.csv"), "mia: summarize: nothing.csv: No such file or directory."),
         (("create", "x.h5", "truth", "GT={subject}/GT.mha"), "is not of the form CATEGORY/ENTRY=VALUE"),
         (
             ("create", "x.h5", "found", "labels/GT={subject}/GT.mha"),
@@ -168,7 +168,7 @@ def test_the_subject_of_an_error_is_named(cohort, capsys):
             "create: `n/A` must be given once; got age and sex.",
         ),
         (("info", "table.csv"), "mia: info: `dataset` must name a complete, well-formed dataset; got "),
-        (("verify", "nothing.h5"), "nothing.h5"),
+        (("verify", "nothing.h5"), "nothing.h5: No such file or directory."),
         (
             ("metrics", "hausdorf"),
             "mia: metrics: `name` must be the name of a metric; got 'hausdorf'; the nearest are HDR",
