@@ -143,12 +143,13 @@ def _check_complete(header: Header, size: int | None = None) -> None:
 
 def _open_reader(header: Header, image_io: str) -> ItkReader:
     """Return a SimpleITK reader that has seen the header of a file and agrees with ours."""
-    reader = simpleitk().ImageFileReader()
+    sitk = simpleitk()
+    reader = sitk.ImageFileReader()
     reader.SetImageIO(image_io)
     reader.SetFileName(header.path)
     with itk_reads(header.path):
         reader.ReadImageInformation()
-    size, pixel_type = reader.GetSize(), simpleitk().GetPixelIDValueAsString(reader.GetPixelID())
+    size, pixel_type = reader.GetSize(), sitk.GetPixelIDValueAsString(reader.GetPixelID())
     # Both parsers must see one image: what ITK allocates and fills is what was checked against `max_bytes`.
     if math.prod(size) * reader.GetNumberOfComponents() != header.values:
         invalid_file(header.path, f"it has {header.values} values, and its reader takes them for the size {size}")

@@ -29,11 +29,9 @@ __all__ = [
     "to_simpleitk",
 ]
 
-DTYPES_BY_PIXEL_TYPE = {
-    f"{bits}-bit {sign}signed integer": f"{'u' if sign else ''}int{bits}"
-    for sign in ("", "un")
-    for bits in (8, 16, 32, 64)
-} | {f"{bits}-bit float": f"float{bits}" for bits in (32, 64)}
+DTYPES_BY_PIXEL_TYPE = {f"{bits}-bit float": f"float{bits}" for bits in (32, 64)} | {
+    f"{bits}-bit {un}signed integer": f"{un[:1]}int{bits}" for bits in (8, 16, 32, 64) for un in ("", "un")
+}
 """The element types that every format holds: NumPy's name by SimpleITK's `GetPixelIDValueAsString`."""
 
 
@@ -178,7 +176,7 @@ def itk_grid(image: ItkImage | ItkReader) -> ItkGrid:
 def image_memory(image: ItkImage) -> HostArray:
     """Return the memory of a SimpleITK image as a writeable array that keeps the image alive.
 
-    SimpleITK's own view is read-only, and dangles once the image is gone (as of 2.5).
+    SimpleITK's own view is read-only, and valid only as long as somebody else keeps the image (as of 2.5).
     """
     view = simpleitk().GetArrayViewFromImage(image)
     address, _ = view.__array_interface__["data"]
