@@ -7,12 +7,12 @@ example of `start` shows the loop. `assemble` and `sliding_window` are made of t
 
 from mia_functional import _array
 from mia_functional._core import checks
-from mia_functional.assembly.placement import PATCH_ARGUMENTS, Placement, placed_shape
+from mia_functional.assembly.placement import Placement, placed_shape
 from mia_functional.assembly.reductions import Reduction, State, check_reduction, mean
 from mia_functional.assembly.voxelwise import add_several
 from mia_functional.typing import Array, Shape
 
-__all__ = ["add", "add_patch", "finish", "start"]
+__all__ = ["add", "finish", "start"]
 
 
 def start(patch: Array, shape: Shape, *, reduction: Reduction = mean) -> State:
@@ -66,22 +66,16 @@ def add(state: State, patch: Array, placement: Placement, *, reduction: Reductio
     check_reduction("add", reduction)
     if not isinstance(placement, Placement):
         checks.invalid_kind("add", "placement", "be a Placement, from `placements`", checks.describe(placement))
-    return add_patch("add", state, patch, placement, reduction)
-
-
-def add_patch(function: str, state: State, patch: Array, placement: Placement, reduction: Reduction) -> State:
-    """Return what `add` does; messages begin with the name of `function`."""
-    argument = PATCH_ARGUMENTS.get(function, "patches")
     shape = placed_shape(placement)
     expected = (*placement.start.shape[:-1], *shape)
     if tuple(patch.shape[: len(expected)]) != expected:
-        checks.invalid_value(function, argument, f"match its placement, {expected}", tuple(patch.shape))
+        checks.invalid_value("add", "patch", f"match its placement, {expected}", tuple(patch.shape))
     channels = tuple(patch.shape[len(expected) :])
     # A state may be any pytree: only that of one array says which channels it has.
     volume = getattr(state, "shape", (*shape, *channels, *(0,) * reduction.extra_axes))
     own = tuple(volume[len(shape) : len(volume) - reduction.extra_axes])
     if channels != own:
-        checks.invalid_value(function, argument, f"have the channels of the volume, {own}", channels)
+        checks.invalid_value("add", "patch", f"have the channels of the volume, {own}", channels)
     several = placement.start.ndim > 1
     return add_several(state, patch, placement, reduction) if several else reduction.add(state, patch, placement)
 

@@ -40,14 +40,14 @@ def is_jax_grid(patches: Array, indices: Indices, shape: Shape) -> bool:
         return False
     if not fits_inside(indices.grids[0], shape):
         return False
-    (axes,) = grid_lines("assemble", indices.grids, shape, uniform)
+    (axes,) = grid_lines(indices.grids, shape, uniform)
     expected = (len(indices), *(axis.lines[0].shape[1] for axis in axes))
     return tuple(patches.shape[: len(expected)]) == expected and all((axis.weights > 0).all() for axis in axes)
 
 
 def assemble_jax_grid(patches: Array, indices: Indices, shape: Shape, window: Window, reduction: Reduction) -> Array:
     """Return the volume of patches for which `is_jax_grid` holds."""
-    (axes,) = grid_lines("assemble", indices.grids, shape, window)
+    (axes,) = grid_lines(indices.grids, shape, window)
     xp = _array.array_namespace(patches)
     # Lines are arguments of the program, not constants in it: all windows share one program.
     lines = [_array.from_numpy(np.stack(axis.lines), xp, patches) for axis in axes]

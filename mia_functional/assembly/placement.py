@@ -3,6 +3,8 @@
 A patch goes to a first voxel, and its weight relative to that of the patches before it is what a mean asks for (see
 `running_mean`). For a grid both are tables of a few numbers per axis; for other indices the weights are summed up in a
 volume, as the patches come.
+
+Here, as in `volumes` and `voxelwise`, messages speak for `assemble`; its siblings put their own names and arguments in.
 """
 
 import math
@@ -20,7 +22,6 @@ from mia_functional.indexing.records import Axis
 from mia_functional.typing import Array, HostArray, Index, Shape
 
 __all__ = [
-    "PATCH_ARGUMENTS",
     "AxisLines",
     "Coverage",
     "Placement",
@@ -38,9 +39,6 @@ __all__ = [
     "placement_of_planes",
     "placements",
 ]
-
-PATCH_ARGUMENTS = {"assemble_subjects": "predictions", "add": "patch", "merge_planes": "volumes"}
-"""What a function calls its patches in messages, if not `patches`."""
 
 _Grid: TypeAlias = tuple[Axis, ...]
 
@@ -104,9 +102,9 @@ def placements(indices: Indices, shape: Shape, *, window: Window = uniform) -> t
     grids = indices.grids if isinstance(indices, Indices) else ()
     if not grids or not all(fits_inside(grid, size) for grid in grids):
         checks.invalid_value("placements", "indices", f"be grids of equal patches inside of {size}", "others")
-    axes_of_grids = grid_lines("placements", grids, size, window)
-    coverages = [[axis.weights for axis in axes] for axes in axes_of_grids]
-    check_coverage("placements", min(coverages, key=_missing_fraction))
+    with checks.speaking_for("placements", "assemble"):
+        axes_of_grids = grid_lines(grids, size, window)
+        check_coverage(min(([axis.weights for axis in axes] for axes in axes_of_grids), key=_missing_fraction))
     tables = []
     for axes in axes_of_grids:
         # Lines that are all equal are held once: those of all voxels of a head would take hundreds of megabytes.
@@ -126,14 +124,14 @@ def fits_inside(grid: _Grid, shape: Shape) -> bool:
     )
 
 
-def grid_lines(function: str, grids: Sequence[_Grid], shape: Shape, window: Window) -> list[list[AxisLines]]:
+def grid_lines(grids: Sequence[_Grid], shape: Shape, window: Window) -> list[list[AxisLines]]:
     """Return the lines of all steps along each axis of each grid, which comes after those before it."""
     result: list[list[AxisLines]] = []
     for grid in grids:
         axes = []
         for number, (axis, size) in enumerate(zip(grid, shape, strict=True)):
             ranges = [_range_of(step) for step in axis]
-            own = [axis_weights(function, window, low, high, size) for low, high in ranges]
+            own = [axis_weights(window, low, high, size) for low, high in ranges]
             boxes = [slice(max(low, 0), max(low, 0) + line.size) for (low, _), line in zip(ranges, own, strict=True)]
             everything, before = np.zeros(size), np.zeros(size)
             for box, line in zip(boxes, own, strict=True):
@@ -165,7 +163,7 @@ def grid_table(starts: Sequence[Sequence[int]], lines: Sequence[Array]) -> Place
 
 
 def place_indices(
-    function: str, indices: Iterable[Index], shape: Shape, window: Window, fill_value: float | None
+    indices: Iterable[Index], shape: Shape, window: Window, fill_value: float | None
 ) -> tuple[Iterator[tuple[Index, Placement]], Coverage]:
     """Return all indices with their placements, and the coverage, which is complete when all placements were taken.
 
@@ -173,17 +171,17 @@ def place_indices(
     """
     grids = indices.grids if isinstance(indices, Indices) else ()
     if any(len(grid) != len(shape) for grid in grids):
-        checks.invalid_value(function, "indices", f"have {len(shape)} entries, one per axis", len(grids[0]))
-    axes_of_grids = grid_lines(function, grids, shape, window)
+        checks.invalid_value("assemble", "indices", f"have {len(shape)} entries, one per axis", len(grids[0]))
+    axes_of_grids = grid_lines(grids, shape, window)
     coverages = [[axis.weights for axis in axes] for axes in axes_of_grids]
     complete = [coverage for coverage in coverages if all((line > 0).all() for line in coverage)]
     if len(grids) != 1 and not complete:
         # The union of several grids that all have gaps is not a product of lines, so it is counted voxel by voxel.
         weights = np.zeros(shape, dtype=np.float32)
-        return ((index, place_by_weight(function, weights, index, window)) for index in indices), [weights]
+        return ((index, place_by_weight(weights, index, window)) for index in indices), [weights]
     coverage = (complete or coverages)[0]
     if fill_value is None:
-        check_coverage(function, coverage)
+        check_coverage(coverage)
     placed = (
         Placement(np.array([start for start, _ in steps], dtype=np.int32), tuple(lines for _, lines in steps))
         for axes in axes_of_grids
@@ -192,29 +190,27 @@ def place_indices(
     return zip(indices, placed, strict=True), coverage
 
 
-def place_by_weight(function: str, weights: HostArray, index: Index, window: Window) -> Placement:
+def place_by_weight(weights: HostArray, index: Index, window: Window) -> Placement:
     """Return the placement of a patch after those whose weights are summed up in a volume; add its own to them."""
-    start, lines, box = _box_in_volume(function, weights.shape, index, window)
+    start, lines, box = _box_in_volume(weights.shape, index, window)
     own: HostArray = np.asarray(math.prod(np.ix_(*lines)), dtype=weights.dtype)
     divisor = 1 + weights[box] / own
     weights[box] += own
     return Placement(start, (), divisor)
 
 
-def place_by_rank(function: str, ranks: HostArray, index: Index, rank: int) -> Placement:
+def place_by_rank(ranks: HostArray, index: Index, rank: int) -> Placement:
     """Return the placement of patch number `rank` > 0; `ranks` holds the last number on every voxel so far."""
-    start, _, box = _box_in_volume(function, ranks.shape, index, uniform)
+    start, _, box = _box_in_volume(ranks.shape, index, uniform)
     newest = ranks[box] < rank
     np.maximum(ranks[box], rank, out=ranks[box])
     return Placement(start, (), newest=newest)
 
 
-def _box_in_volume(
-    function: str, shape: Shape, index: Index, window: Window
-) -> tuple[HostArray, list[HostArray], tuple[slice, ...]]:
+def _box_in_volume(shape: Shape, index: Index, window: Window) -> tuple[HostArray, list[HostArray], tuple[slice, ...]]:
     """Return the first voxel of an index within a volume, its weights along each axis, and the part as slices."""
-    ranges = index_ranges(function, index, shape)
-    lines = [axis_weights(function, window, *limits, size) for limits, size in zip(ranges, shape, strict=True)]
+    ranges = index_ranges(index, shape)
+    lines = [axis_weights(window, *limits, size) for limits, size in zip(ranges, shape, strict=True)]
     start = [max(low, 0) for low, _ in ranges]
     box = tuple(slice(low, low + line.size) for low, line in zip(start, lines, strict=True))
     return np.array(start, dtype=np.int32), lines, box
@@ -253,9 +249,9 @@ def map_columns(function: Callable[[Array], Array], table: Placement) -> Placeme
     return Placement(function(table.start), tuple(map(function, table.lines)), divisor, newest)
 
 
-def crop_to_volume(function: str, patch: Array, index: Index, shape: Shape, margin: Sequence[tuple[int, int]]) -> Array:
+def crop_to_volume(patch: Array, index: Index, shape: Shape, margin: Sequence[tuple[int, int]]) -> Array:
     """Return the part of a patch that lies in the volume, without its margin, and with an axis for every plane."""
-    ranges = index_ranges(function, index, shape)
+    ranges = index_ranges(index, shape)
     expected: list[int] = []
     cut: list[slice | None] = []
     for entry, (low, high), size, (before, after) in zip(index, ranges, shape, margin, strict=True):
@@ -265,16 +261,15 @@ def crop_to_volume(function: str, patch: Array, index: Index, shape: Shape, marg
         else:
             cut.append(None)
     if list(patch.shape[: len(expected)]) != expected:
-        argument = PATCH_ARGUMENTS.get(function, "patches")
-        checks.invalid_value(function, argument, f"match their index, {tuple(expected)}", tuple(patch.shape))
+        checks.invalid_value("assemble", "patches", f"match their index, {tuple(expected)}", tuple(patch.shape))
     return patch if cut == [slice(0, length) for length in patch.shape[: len(cut)]] else patch[(*cut, ...)]
 
 
-def check_coverage(function: str, coverage: Coverage) -> None:
+def check_coverage(coverage: Coverage) -> None:
     """Raise unless patches cover every voxel."""
     missing = f"{_missing_fraction(coverage):.4%} is missing"
     if _missing_fraction(coverage) > 0:
-        raise ValueError(f"{function}: `indices` must cover the volume, or `fill_value` be given; {missing}.")
+        raise ValueError(f"assemble: `indices` must cover the volume, or `fill_value` be given; {missing}.")
 
 
 def _missing_fraction(coverage: Coverage) -> float:
@@ -282,7 +277,7 @@ def _missing_fraction(coverage: Coverage) -> float:
     return 1.0 - math.prod(float(np.mean(weights > 0)) for weights in coverage)
 
 
-def index_ranges(function: str, index: Index, shape: Shape) -> list[tuple[int, int]]:
+def index_ranges(index: Index, shape: Shape) -> list[tuple[int, int]]:
     """Return the start and the stop of an index along each axis; raise unless it touches the volume."""
     if not isinstance(index, tuple) or not all(
         checks.is_integer(entry)
@@ -290,12 +285,12 @@ def index_ranges(function: str, index: Index, shape: Shape) -> list[tuple[int, i
         for entry in index
     ):
         needed = "hold tuples of integers, and of slices with a start and a stop"
-        checks.invalid_kind(function, "indices", needed, checks.describe(index))
+        checks.invalid_kind("assemble", "indices", needed, checks.describe(index))
     if len(index) != len(shape):
-        checks.invalid_value(function, "indices", f"have {len(shape)} entries, one per axis", len(index))
+        checks.invalid_value("assemble", "indices", f"have {len(shape)} entries, one per axis", len(index))
     ranges = [_range_of(entry) for entry in index]
     if any(high <= max(low, 0) or low >= size for (low, high), size in zip(ranges, shape, strict=True)):
-        checks.invalid_value(function, "indices", f"touch the volume, {shape}", index)
+        checks.invalid_value("assemble", "indices", f"touch the volume, {shape}", index)
     return ranges
 
 

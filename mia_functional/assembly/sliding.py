@@ -12,7 +12,7 @@ from mia_functional._core import checks
 from mia_functional.assembly.incremental import add, finish, start
 from mia_functional.assembly.jax_grid import add_batch_by_planes, flatten_channels
 from mia_functional.assembly.placement import Placement, map_columns, placed_shape, placements
-from mia_functional.assembly.volumes import finish_volume
+from mia_functional.assembly.volumes import assemble, finish_volume
 from mia_functional.assembly.windows import Window, uniform
 from mia_functional.extraction import extract
 from mia_functional.indexing import patches
@@ -74,10 +74,17 @@ def sliding_window(
             checks.invalid_value("sliding_window", "step", f"be at most the patch, {patch}", step)
         (table,) = placements(grid, padded, window=window)
     filled = extract(volume, tuple(slice(0, voxels) for voxels in padded)) if padded != size else volume
-    # In JAX one program: a call per batch would cost as much as a small network, and copy the volume.
-    run = partial(_array.jit_call_network, _assemble_in_program) if _array.is_jax(volume) else _assemble_by_batches
-    with checks.speaking_for("sliding_window", "start", "add", patch="function"):
-        result: Array = run(function, filled, table, shape=padded, number=number)
+    with checks.speaking_for("sliding_window", "assemble", "start", "add", patch="function", patches="function"):
+        if _array.is_jax(volume):
+            # One compiled loop: the state is updated in place, and no batch costs a call.
+            run = partial(_array.jit_call_network, _assemble_in_program)
+            result: Array = run(function, filled, table, shape=padded, number=number)
+        else:
+            read = partial(_array.take_block, filled, shape=patch)
+            batches = (map_columns(itemgetter(slice(low, low + number)), table) for low in range(0, len(grid), number))
+            outputs = (_predict(function, read, windows) for windows in batches)
+            predictions = (batch[row, ...] for batch in outputs for row in range(batch.shape[0]))
+            result = assemble(predictions, grid, padded, window=window)
     return result[(*map(slice, size), ...)]
 
 
@@ -93,21 +100,6 @@ def _predict(function: Callable[[Array], Array], read: Callable[[Array], Array],
         needed = f"return predictions {expected}, channels aside"
         checks.invalid_value("sliding_window", "function", needed, tuple(outputs.shape))
     return outputs
-
-
-def _assemble_by_batches(
-    function: Callable[[Array], Array], volume: Array, table: Placement, *, shape: Shape, number: int
-) -> Array:
-    """Return the assembled predictions of all windows, batch by batch."""
-    read = partial(_array.take_block, volume, shape=placed_shape(table))
-    state = outputs = None
-    for low in range(0, table.start.shape[0], number):
-        windows = map_columns(itemgetter(slice(low, low + number)), table)
-        outputs = _predict(function, read, windows)
-        state = start(outputs[0, ...], shape) if state is None else state
-        state = add(state, outputs, windows)
-    assert outputs is not None  # a grid that covers a volume has a window
-    return finish_volume("sliding_window", finish(state), outputs, [], None, None)
 
 
 def _assemble_in_program(
@@ -132,7 +124,7 @@ def _assemble_in_program(
     if whole < count:
         windows = map_columns(itemgetter(slice(whole, None)), table)
         state = add_batch(state, predict(windows), windows)
-    return finish_volume("sliding_window", finish(state), model, [], None, None)
+    return finish_volume(finish(state), model, [], None, None)
 
 
 def _read_window(rows: Array, shape: Shape, patch: Shape, start: Array) -> Array:

@@ -7,7 +7,7 @@ import numpy as np
 
 from mia_functional import _array
 from mia_functional._core import checks
-from mia_functional.assembly.incremental import add_patch, start
+from mia_functional.assembly.incremental import add, start
 from mia_functional.assembly.placement import Coverage, Placement, index_ranges, place_indices, placement_of_planes
 from mia_functional.assembly.reductions import Reduction, check_reduction, mean
 from mia_functional.assembly.volumes import check_arguments, check_same_kind, cropped_patches, finish_volume
@@ -57,18 +57,16 @@ def assemble_planes(
         >>> [(k, float(plane)) for k, plane in assemble_planes(parts, [(slice(0, 2),), (slice(1, 3),)], (3,))]
         [(0, 1.0), (1, 2.0), (2, 3.0)]
     """
-    size = check_arguments("assemble_planes", patches, indices, shape, window, reduction)
-    ordered = indices if isinstance(indices, Indices) else list(indices)
-    weights = window if reduction.weighted else uniform
-    placed, coverage = place_indices("assemble_planes", ordered, size, weights, fill_value)
-    parts = cropped_patches("assemble_planes", patches, placed, size, margin)
-    with checks.speaking_for("assemble_planes", "start", "add", patch="patches"):
+    with checks.speaking_for("assemble_planes", "assemble", "start", "add", patch="patches"):
+        size = check_arguments(patches, indices, shape, window, reduction)
+        ordered = indices if isinstance(indices, Indices) else list(indices)
+        placed, coverage = place_indices(ordered, size, window if reduction.weighted else uniform, fill_value)
+        parts = cropped_patches(patches, placed, size, margin)
         for position, state, patch in _finished_planes(parts, _ring_depth(ordered, size), size, reduction):
-            plane = reduction.finish(state)
             line, *others = coverage
             # The weights of a plane: one number times the lines of the other axes, or its part of a volume.
             on_plane: Coverage = [line[position] * others[0], *others[1:]] if others else [line[position]]
-            yield position, finish_volume("assemble_planes", plane, patch, on_plane, fill_value, dtype)
+            yield position, finish_volume(reduction.finish(state), patch, on_plane, fill_value, dtype)
 
 
 def merge_planes(volumes: Iterable[Array], *, reduction: Reduction = mean) -> Array:
@@ -91,10 +89,10 @@ def merge_planes(volumes: Iterable[Array], *, reduction: Reduction = mean) -> Ar
     """
     check_reduction("merge_planes", reduction)
     state = volume = first = None
-    with checks.speaking_for("merge_planes", "start", "add", patch="volumes"):
+    with checks.speaking_for("merge_planes", "assemble", "start", "add", patch="volumes", patches="volumes"):
         for position, volume in enumerate(volumes):
             first = volume if first is None else first
-            check_same_kind("merge_planes", first, volume)
+            check_same_kind(first, volume)
             if volume.shape != first.shape:
                 needed = f"have one shape, {tuple(first.shape)}"
                 checks.invalid_value("merge_planes", "volumes", needed, tuple(volume.shape))
@@ -104,10 +102,10 @@ def merge_planes(volumes: Iterable[Array], *, reduction: Reduction = mean) -> Ar
             ahead = [position] + [0] * (len(shape) - 1)
             lines = [np.stack([np.full(size, count), np.ones(size)]) for count, size in zip(ahead, shape, strict=True)]
             placement = Placement(np.zeros(len(shape), dtype=np.int32), tuple(lines))
-            state = add_patch("merge_planes", state, volume, placement, reduction)
+            state = add(state, volume, placement, reduction=reduction)
     if volume is None:
         checks.invalid_value("merge_planes", "volumes", "hold at least one volume", "none")
-    return finish_volume("merge_planes", reduction.finish(state), volume, [], None, None)
+    return finish_volume(reduction.finish(state), volume, [], None, None)
 
 
 def _finished_planes(
@@ -136,7 +134,7 @@ def _finished_planes(
         yield from ((*plane, part) for plane in released(done, begin))
         done = begin
         for piece, piece_placement in _pieces_in_ring(part, placement, depth):
-            ring = add_patch("assemble_planes", ring, piece, piece_placement, reduction)
+            ring = add(ring, piece, piece_placement, reduction=reduction)
     if part is None:
         checks.invalid_value("assemble_planes", "patches", "hold at least one patch", "none")
     yield from ((*plane, part) for plane in released(done, shape[0]))
@@ -160,7 +158,7 @@ def _ring_depth(indices: Iterable[Index], shape: Shape) -> int:
     """
     depth = start = stop = 0
     for index in indices:
-        low, high = index_ranges("assemble_planes", index, shape)[0]
+        low, high = index_ranges(index, shape)[0]
         if max(low, 0) < start:
             checks.invalid_value("assemble_planes", "indices", "be in order along the first axis", f"start {low}")
         start, stop = max(low, 0), max(stop, min(high, shape[0]))

@@ -9,7 +9,7 @@ import numpy as np
 
 from mia_functional import _array
 from mia_functional._core import checks
-from mia_functional.assembly.incremental import add_patch, start
+from mia_functional.assembly.incremental import add, start
 from mia_functional.assembly.placement import Placement, crop_to_volume, place_by_rank, place_by_weight
 from mia_functional.assembly.reductions import Reduction, State, check_reduction, mean
 from mia_functional.assembly.volumes import check_same_kind, finish_volume
@@ -123,9 +123,11 @@ def assemble_subjects(
     """
     check_reduction("assemble_subjects", reduction)
     checks.require_callable("assemble_subjects", "window", window, "`gaussian`")
-    waiting = dict(_samples_by_subject(samples, margin))
     unfinished: dict[str, _Unfinished] = {}
-    with checks.speaking_for("assemble_subjects", "start", "add", patch="predictions"):
+    with checks.speaking_for(
+        "assemble_subjects", "assemble", "start", "add", patch="predictions", patches="predictions"
+    ):
+        waiting = dict(_samples_by_subject(samples, margin))
         for batch in _batches_by_subject(predictions):
             name = batch.subject
             if name in waiting:
@@ -153,7 +155,7 @@ def _samples_by_subject(
     for position, number in enumerate(samples.numbers):
         shape = samples.dataset.grids[number]
         indices: Any = samples.indices[position]
-        table = voxel_table("assemble_subjects", indices, shape) if margin == 0 else None
+        table = voxel_table(indices, shape) if margin == 0 else None
         if samples.kept and table is not None:
             indices = table = table[np.array(samples.kept[position], dtype=np.int64)]
         elif samples.kept:
@@ -220,19 +222,19 @@ def _add_patches(
     subject: _Unfinished, batch: _Batch, reduction: Reduction, window: Window, margin: Margin
 ) -> _Unfinished:
     """Return a subject with the predictions of a batch added, one after the other."""
-    function, seen, shape = "assemble_subjects", subject.seen, subject.seen.shape
-    widths = sides(function, margin, len(shape))
+    seen, shape = subject.seen, subject.seen.shape
+    widths = sides("assemble_subjects", margin, len(shape))
     _check_outputs(subject, batch)
     for row in batch.rows:
         index = batch.indices[row]
         positions = subject.missing.get(_key(index)) or _refuse_extra(batch.subject, index)
         rank = positions.pop(0)
         if reduction.ordered:
-            placement = place_by_rank(function, seen, index, rank)
+            placement = place_by_rank(seen, index, rank)
         else:
-            placement = place_by_weight(function, seen, index, window if reduction.weighted else uniform)
+            placement = place_by_weight(seen, index, window if reduction.weighted else uniform)
         for name, output in batch.outputs.items():
-            part = crop_to_volume(function, output[row, ...], index, shape, widths)
+            part = crop_to_volume(output[row, ...], index, shape, widths)
             _add_to_output(subject, name, part, placement, reduction)
     return subject._replace(remaining=subject.remaining - len(batch.rows))
 
@@ -243,8 +245,8 @@ def _add_voxels_of_batch(subject: _Unfinished, due: HostArray, batch: _Batch, re
     rows, shape = np.array(batch.rows), subject.seen.shape
     indices = [batch.indices[row] for row in batch.rows]
     for index in indices:
-        if len(index) != len(shape) or not all(
-            not isinstance(entry, slice) and 0 <= entry < size for entry, size in zip(index, shape, strict=True)
+        if len(index) != len(shape) or any(
+            isinstance(entry, slice) or not 0 <= entry < size for entry, size in zip(index, shape, strict=True)
         ):
             _refuse_extra(batch.subject, index)
     table = np.array(indices, dtype=np.int32)
@@ -265,7 +267,7 @@ def _check_outputs(subject: _Unfinished, batch: _Batch) -> None:
         needed = f"have the outputs {', '.join(map(str, subject.patches))}"
         checks.invalid_value("assemble_subjects", "predictions", needed, ", ".join(map(str, batch.outputs)))
     for name, first in subject.patches.items():
-        check_same_kind("assemble_subjects", first, batch.outputs[name])
+        check_same_kind(first, batch.outputs[name])
 
 
 def _add_to_output(
@@ -276,14 +278,13 @@ def _add_to_output(
         subject.patches[name] = first = patch[0, ...] if placement.start.ndim > 1 else patch
         subject.states[name] = start(first, subject.seen.shape, reduction=reduction)
     # In place: a tuple with the old state would keep an array whose memory was given to the new one.
-    subject.states[name] = add_patch("assemble_subjects", subject.states[name], patch, placement, reduction)
+    subject.states[name] = add(subject.states[name], patch, placement, reduction=reduction)
 
 
 def _finish_subject(subject: _Unfinished, reduction: Reduction, fill_value: float | None, dtype: Any) -> Any:
     """Return the volume of a subject, or one per output."""
-    function, coverage = "assemble_subjects", [subject.seen]
     volumes = {
-        name: finish_volume(function, reduction.finish(state), subject.patches[name], coverage, fill_value, dtype)
+        name: finish_volume(reduction.finish(state), subject.patches[name], [subject.seen], fill_value, dtype)
         for name, state in subject.states.items()
     }
     return volumes.get(None, volumes)

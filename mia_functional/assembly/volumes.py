@@ -7,16 +7,9 @@ import numpy as np
 
 from mia_functional import _array
 from mia_functional._core import checks
-from mia_functional.assembly.incremental import add_patch, start
+from mia_functional.assembly.incremental import add, start
 from mia_functional.assembly.jax_grid import assemble_jax_grid, is_jax_grid
-from mia_functional.assembly.placement import (
-    PATCH_ARGUMENTS,
-    Coverage,
-    Placement,
-    check_coverage,
-    crop_to_volume,
-    place_indices,
-)
+from mia_functional.assembly.placement import Coverage, Placement, check_coverage, crop_to_volume, place_indices
 from mia_functional.assembly.reductions import Reduction, check_reduction, mean
 from mia_functional.assembly.voxelwise import assemble_voxels, join_planes, merge_grid, voxel_table
 from mia_functional.assembly.windows import Window, uniform
@@ -75,82 +68,77 @@ def assemble(
         >>> assemble(parts, [(slice(0, 2),), (slice(1, 3),)], (3,)).tolist()
         [1.0, 2.0, 3.0]
     """
-    size = check_arguments("assemble", patches, indices, shape, window, reduction)
+    size = check_arguments(patches, indices, shape, window, reduction)
     weights = window if reduction.weighted else uniform
     given: Any = patches  # one array or many, which the type does not tell apart
     with checks.speaking_for("assemble", "start", "add", patch="patches"):
         # Three ways, the fastest first: a table of voxels, one JAX program for a grid, patch after patch.
-        table = voxel_table("assemble", indices, size) if isinstance(indices, Boxes) and margin == 0 else None
+        table = voxel_table(indices, size) if isinstance(indices, Boxes) and margin == 0 else None
         if table is not None and hasattr(given, "shape"):
-            state, counts = assemble_voxels("assemble", given, table, size, reduction)
-            return finish_volume("assemble", reduction.finish(state), given, [counts], fill_value, dtype)
+            state, counts = assemble_voxels(given, table, size, reduction)
+            return finish_volume(reduction.finish(state), given, [counts], fill_value, dtype)
         given, indices = merge_grid(given, indices, margin)
         if margin == 0 and isinstance(indices, Indices) and is_jax_grid(given, indices, size):
             volume = assemble_jax_grid(given, indices, size, weights, reduction)
-            return finish_volume("assemble", volume, given, [], fill_value, dtype)
-        placed, coverage = place_indices("assemble", indices, size, weights, fill_value)
-        parts = cropped_patches("assemble", given, placed, size, margin)
+            return finish_volume(volume, given, [], fill_value, dtype)
+        placed, coverage = place_indices(indices, size, weights, fill_value)
+        parts = cropped_patches(given, placed, size, margin)
         state = part = None
         # Only what lies in memory anyway is joined: an iterator may make its patches one by one.
         for part, placement in join_planes(parts) if isinstance(given, Sequence) else parts:
             state = start(part, size, reduction=reduction) if state is None else state
-            state = add_patch("assemble", state, part, placement, reduction)
+            state = add(state, part, placement, reduction=reduction)
         if part is None:
             checks.invalid_value("assemble", "patches", "hold at least one patch", "none")
-        return finish_volume("assemble", reduction.finish(state), part, coverage, fill_value, dtype)
+        return finish_volume(reduction.finish(state), part, coverage, fill_value, dtype)
 
 
-def check_arguments(
-    function: str, patches: Any, indices: Any, shape: Shape, window: Window, reduction: Reduction
-) -> Shape:
+def check_arguments(patches: Any, indices: Any, shape: Shape, window: Window, reduction: Reduction) -> Shape:
     """Return the shape of a volume; raise for kinds of arguments that would fail somewhere within."""
-    check_reduction(function, reduction)
-    checks.require_callable(function, "window", window, "`gaussian`")
+    check_reduction("assemble", reduction)
+    checks.require_callable("assemble", "window", window, "`gaussian`")
     for argument, value, needed in (("patches", patches, "an array or arrays"), ("indices", indices, "indices")):
         if not isinstance(value, Iterable) and not hasattr(value, "shape"):
-            checks.invalid_kind(function, argument, f"be {needed} one after the other", checks.describe(value))
+            checks.invalid_kind("assemble", argument, f"be {needed} one after the other", checks.describe(value))
     if getattr(patches, "ndim", 1) == 0:
-        checks.invalid_value(function, "patches", "have an axis for the patches", "a single number")
-    return checks.integer_tuple(function, "shape", shape, minimum=1)
+        checks.invalid_value("assemble", "patches", "have an axis for the patches", "a single number")
+    return checks.integer_tuple("assemble", "shape", shape, minimum=1)
 
 
 def cropped_patches(
-    function: str, patches: Any, placed: Iterator[tuple[Index, Placement]], shape: Shape, margin: Margin
+    patches: Any, placed: Iterator[tuple[Index, Placement]], shape: Shape, margin: Margin
 ) -> Iterator[tuple[Array, Placement]]:
     """Yield the part of every patch that lies in the volume, with its placement.
 
     Raise unless there are as many patches as indices, all of one library and dtype.
     """
     rows = (patches[k, ...] for k in range(patches.shape[0])) if hasattr(patches, "shape") else patches
-    widths = sides(function, margin, len(shape))
+    widths = sides("assemble", margin, len(shape))
     first = None
     for patch in rows:
         # Not `zip(strict=True)`, whose message does not say which of the two was shorter.
         pair = next(placed, None)
         if pair is None:
-            raise ValueError(f"{function}: `patches` must be as many as `indices`; got fewer indices.")
+            raise ValueError("assemble: `patches` must be as many as `indices`; got fewer indices.")
         first = patch if first is None else first
-        check_same_kind(function, first, patch)
+        check_same_kind(first, patch)
         index, placement = pair
-        yield crop_to_volume(function, patch, index, shape, widths), placement
+        yield crop_to_volume(patch, index, shape, widths), placement
     if next(placed, None) is not None:
-        raise ValueError(f"{function}: `patches` must be as many as `indices`; got fewer patches.")
+        raise ValueError("assemble: `patches` must be as many as `indices`; got fewer patches.")
 
 
-def check_same_kind(function: str, first: Array, patch: Array) -> None:
+def check_same_kind(first: Array, patch: Array) -> None:
     """Raise unless a patch is of the library and dtype of the first: neither may decide what becomes of the other."""
     if patch is not first and type(patch) is type(first) and patch.dtype == first.dtype:
         return
-    argument = PATCH_ARGUMENTS.get(function, "patches")
-    kinds = [(_array.checked_namespace(function, **{argument: array}), array.dtype) for array in (first, patch)]
+    kinds = [(_array.checked_namespace("assemble", patches=array), array.dtype) for array in (first, patch)]
     if kinds[0] != kinds[1]:
         needed = f"be of one library and dtype, {type(first).__name__} of {first.dtype}"
-        checks.invalid_kind(function, argument, needed, f"{type(patch).__name__} of {patch.dtype}")
+        checks.invalid_kind("assemble", "patches", needed, f"{type(patch).__name__} of {patch.dtype}")
 
 
-def finish_volume(
-    function: str, volume: Array, patch: Array, coverage: Coverage, fill_value: float | None, dtype: Any
-) -> Array:
+def finish_volume(volume: Array, patch: Array, coverage: Coverage, fill_value: float | None, dtype: Any) -> Array:
     """Return the volume, the caller's own, in its final dtype and with the gaps between patches filled.
 
     The dtype is the one asked for, else that of patches of the volume's kind. Raise if there are gaps and no value.
@@ -159,9 +147,9 @@ def finish_volume(
     own = patch.dtype if _array.dtype_kind(patch) == _array.dtype_kind(volume) else volume.dtype
     volume = xp.astype(volume, own if dtype is None else dtype, copy=False)
     if fill_value is None:
-        check_coverage(function, coverage)
+        check_coverage(coverage)
         return volume
-    _array.check_fits_dtype(function, "fill_value", fill_value, volume)
+    _array.check_fits_dtype("assemble", "fill_value", fill_value, volume)
     if all((weights > 0).all() for weights in coverage):
         return volume
 

@@ -111,7 +111,7 @@ def _joined(held: list[tuple[Array, Placement]]) -> Iterator[tuple[Array, Placem
         yield thick, placement_of_planes(placement._replace(lines=lines), low, high)
 
 
-def voxel_table(function: str, indices: Iterable[Index], shape: Shape) -> "HostArray | None":
+def voxel_table(indices: Iterable[Index], shape: Shape) -> "HostArray | None":
     """Return indices of single voxels as integers, `(count, axes)`, if they are stored as such; else None."""
     boxes = isinstance(indices, Boxes) and all(size is None for size in indices.extent)
     grids = indices.grids if isinstance(indices, Indices) else ()
@@ -119,20 +119,20 @@ def voxel_table(function: str, indices: Iterable[Index], shape: Shape) -> "HostA
         return None
     table = starts(indices)
     if table.shape[1] != len(shape):
-        checks.invalid_value(function, "indices", f"have {len(shape)} entries, one per axis", table.shape[1])
+        checks.invalid_value("assemble", "indices", f"have {len(shape)} entries, one per axis", table.shape[1])
     outside = ((table < 0) | (table >= np.array(shape))).any(axis=1)
     if outside.any():
-        checks.invalid_value(function, "indices", f"touch the volume, {shape}", tuple(table[outside.argmax()].tolist()))
+        checks.invalid_value(
+            "assemble", "indices", f"touch the volume, {shape}", tuple(table[outside.argmax()].tolist())
+        )
     return table
 
 
-def assemble_voxels(
-    function: str, patches: Array, table: HostArray, shape: Shape, reduction: Reduction
-) -> tuple[State, HostArray]:
+def assemble_voxels(patches: Array, table: HostArray, shape: Shape, reduction: Reduction) -> tuple[State, HostArray]:
     """Return the state of all voxels of a table, and how many patches there were on each of the volume."""
     if patches.shape[0] != len(table) or not len(table):
         needed = f"be as many as `indices`, {len(table)}, and at least one"
-        checks.invalid_value(function, "patches", needed, patches.shape[0])
+        checks.invalid_value("assemble", "patches", needed, patches.shape[0])
     state = reduction.start(patches, (*shape, *patches.shape[1:]))
     counts = np.zeros(shape, dtype=np.float32)
     for low in range(0, len(table), _CHUNK_VOXELS):

@@ -53,14 +53,14 @@ def gaussian(size: int) -> HostArray:
     return np.maximum(np.exp(-(deviations**2) / 2), 1e-3)
 
 
-def axis_weights(function: str, window: Window, start: int, stop: int, size: int) -> HostArray:
+def axis_weights(window: Window, start: int, stop: int, size: int) -> HostArray:
     """Return the weights of a patch along an axis, as far as it lies on the axis; raise unless all are positive.
 
     Example:
-        >>> axis_weights("assemble", hann, -1, 2, 5).round(3).tolist()
+        >>> axis_weights(hann, -1, 2, 5).round(3).tolist()
         [1.0, 0.5]
     """
     weights = np.asarray(window(stop - start), dtype=np.float64)
     if weights.shape != (stop - start,) or not (np.isfinite(weights).all() and (weights > 0).all()):
-        checks.invalid_value(function, "window", f"give {stop - start} finite weights > 0", weights)
+        checks.invalid_value("assemble", "window", f"give {stop - start} finite weights > 0", weights)
     return weights[max(-start, 0) : size - start]
