@@ -9,7 +9,7 @@ import numpy as np
 from mia_functional import _array
 from mia_functional._core import checks
 from mia_functional.indexing.margins import dilate
-from mia_functional.typing import Array, HostArray, Index, Margin, Namespace, Shape, Sliceable
+from mia_functional.typing import Array, HostArray, Index, Margin, Shape, Sliceable
 
 __all__ = [
     "PAD_MODES",
@@ -160,12 +160,11 @@ def extract_batch(
     cut = partial(extract, source, margin=margin, fill_value=fill_value, pad_mode=pad_mode, channels=channels)
 
     def others() -> Iterator[Array]:
-        for index in listed[1:]:
-            part = cut(index)
-            if part.shape != first.shape:
+        for patch in map(cut, listed[1:]):
+            if patch.shape != first.shape:
                 needed = f"give parts of one shape, {tuple(first.shape)}"
-                checks.invalid_value("extract_batch", "indices", needed, tuple(part.shape))
-            yield part
+                checks.invalid_value("extract_batch", "indices", needed, tuple(patch.shape))
+            yield patch
 
     with checks.speaking_for("extract_batch", "extract"):
         first = cut(listed[0])
@@ -249,11 +248,13 @@ def _gather(
     xp = _array.checked_namespace("extract", source=block)
     _array.check_fits_dtype("extract", "fill_value", fill_value, block)
     arrays = [entry for entry in positions if isinstance(entry, np.ndarray)]
-    axes = [*enumerate(arrays), *([] if channels is None else [(block.ndim - 1, channels)])]
-    for axis, wanted in axes:
-        inside = wanted - _hull(wanted).start
+    for axis, wanted in [*enumerate(arrays), *([] if channels is None else [(block.ndim - 1, channels)])]:
+        inside, real = wanted - _hull(wanted).start, wanted >= 0
         if not np.array_equal(inside, np.arange(block.shape[axis])):
-            block = _rearrange(xp, block, inside, wanted >= 0, axis, fill_value)
+            block = xp.take(block, _array.from_numpy(np.maximum(inside, 0), xp, block), axis=axis)
+        if not real.all():
+            mask = _array.from_numpy(real.reshape(-1, *(1,) * (block.ndim - axis - 1)), xp, block)
+            block = xp.where(mask, block, xp.full_like(block, fill_value))
     return block
 
 
@@ -262,15 +263,3 @@ def _hull(positions: HostArray) -> slice:
     # One voxel even where all is padding: something has to be read that says which library and dtype the result has.
     real = positions[positions >= 0]
     return slice(int(real.min()), int(real.max()) + 1) if real.size else slice(0, 1)
-
-
-def _rearrange(
-    xp: Namespace, block: Array, positions: HostArray, real: HostArray, axis: int, fill_value: float
-) -> Array:
-    """Return a block taken at some positions of an axis, and filled where these are not real."""
-    taken = xp.take(block, _array.from_numpy(np.maximum(positions, 0), xp, block), axis=axis)
-    if real.all():
-        return taken
-    shape = tuple(-1 if other == axis else 1 for other in range(taken.ndim))
-    mask = xp.reshape(_array.from_numpy(real, xp, block), shape)
-    return xp.where(mask, taken, xp.full_like(taken, fill_value))

@@ -96,9 +96,9 @@ def _fill_plane(
         # The first axis is the fastest here: patches on each other come one after the other.
         (before, _), *others = _lines_on_plane(columns.lines, column)
         for number, depth in layers.items():
-            part = xp.reshape(_array.take_block(parts, (number, column, depth + step), (1, 1, 1)), shape)
+            values = xp.reshape(_array.take_block(parts, (number, column, depth + step), (1, 1, 1)), shape)
             ahead, everything = _array.take_block(lines[number, ...], (0, depth + step), (2, 1))
-            block = move_toward(xp, block, part, mean_divisor(before, (), [*others, (ahead, everything)]))
+            block = move_toward(xp, block, values, mean_divisor(before, (), [*others, (ahead, everything)]))
         return _array.set_block(plane, corner, block)
 
     plane = _array.fori_loop(xp, columns.start.shape[0], add_column, xp.zeros_like(volume[0, ...]), unroll=1)
@@ -126,9 +126,9 @@ def add_batch_by_planes(state: Array, patches: Array, placements: Placement) -> 
         row, depth = step % count, size - 1 - step // count
         corner = (start[row, 0] + depth, *(start[row, axis] for axis in range(1, axes)))
         block = _array.take_block(volume, corner, (1, *plane))
-        part = xp.reshape(_array.take_block(parts, (row, depth), (1, 1)), (1, *plane))
+        values = xp.reshape(_array.take_block(parts, (row, depth), (1, 1)), (1, *plane))
         divisor = mean_divisor(lines[0][row, 0, depth], (), _lines_on_plane(lines[1:], row))
-        return _array.set_block(volume, corner, move_toward(xp, block, part, divisor[None, ...]))
+        return _array.set_block(volume, corner, move_toward(xp, block, values, divisor[None, ...]))
 
     return xp.reshape(_array.fori_loop(xp, count * size, add_plane, volume, unroll=1), state.shape)
 

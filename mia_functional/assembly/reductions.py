@@ -86,9 +86,9 @@ def _same(state: Array) -> Array:
     return state
 
 
-def _add_values(xp: Namespace, block: Array, part: Array) -> Array:
-    """Return a block with a part added in place, promoted first."""
-    block += xp.astype(part, block.dtype, copy=False)
+def _add_values(xp: Namespace, block: Array, values: Array) -> Array:
+    """Return a block with values added in place, promoted first."""
+    block += xp.astype(values, block.dtype, copy=False)
     return block
 
 
@@ -104,7 +104,7 @@ def _overwrite(state: Array, patch: Array, placement: Placement) -> Array:
     xp = _array.array_namespace(state)
     newest = xp.astype(broadcast_channels(placement.newest, patch, state), xp.bool)
     return _array.update_block(
-        state, placement.start, lambda block, part, newest: xp.where(newest, part, block), patch, newest
+        state, placement.start, lambda block, values, newest: xp.where(newest, values, block), patch, newest
     )
 
 
@@ -138,7 +138,7 @@ def _count_votes(state: Array, votes: Array, placement: Placement) -> Array:
     """Return counts with votes added, up to the largest that the dtype holds."""
     add_values = partial(_add_values, _array.array_namespace(state))
     return _array.update_block(
-        state, placement.start, lambda block, part: add_values(block, part & (block < _MOST_VOTES)), votes
+        state, placement.start, lambda block, values: add_values(block, values & (block < _MOST_VOTES)), votes
     )
 
 

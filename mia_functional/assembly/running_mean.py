@@ -68,8 +68,8 @@ def add_to_mean(state: Array, patch: Array, placement: Placement) -> Array:
     # channels that broadcast take several times as long.
     first, *others = [_array.asarray_like(line, state) for line in placement.lines]
     base, *slopes = (
-        _array.broadcast_like(part, patch[:1, ...])
-        for part in _divisor_on_planes(others, first.shape[0] - 1, patch.ndim, state)
+        _array.broadcast_like(term, patch[:1, ...])
+        for term in _divisor_on_planes(others, first.shape[0] - 1, patch.ndim, state)
     )
     rows = (0, *range(2, first.shape[0]))
     ranges = _constant_ranges(placement.lines[0]) if _array.in_host_memory(state) else []
@@ -81,8 +81,8 @@ def add_to_mean(state: Array, patch: Array, placement: Placement) -> Array:
         return state
     entries = [xp.reshape(first[row, ...], (-1, *(1,) * (patch.ndim - 1))) for row in rows]
 
-    def move_planes(means: Array, part: Array, base: Array, *operands: Array) -> Array:
-        return move(means, part, _at_entries(base, operands[len(rows) :], operands[: len(rows)]))
+    def move_planes(means: Array, values: Array, base: Array, *operands: Array) -> Array:
+        return move(means, values, _at_entries(base, operands[len(rows) :], operands[: len(rows)]))
 
     return _array.update_block(state, start, move_planes, patch, base, *entries, *slopes)
 

@@ -131,5 +131,5 @@ def _read_window(rows: Array, shape: Shape, patch: Shape, start: Array) -> Array
     """Return a patch of a volume of some shape, of which the channels lie in one row with the last axis."""
     channels, last = shape[len(patch) :], len(patch) - 1
     corner = (*(start[axis] for axis in range(last)), start[last] * math.prod(channels))
-    part = _array.take_block(rows, corner, (*patch[:last], patch[last] * math.prod(channels)))
-    return _array.array_namespace(rows).reshape(part, (*patch, *channels))
+    window = _array.take_block(rows, corner, (*patch[:last], patch[last] * math.prod(channels)))
+    return _array.array_namespace(rows).reshape(window, (*patch, *channels))

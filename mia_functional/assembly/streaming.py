@@ -115,7 +115,7 @@ def _finished_planes(
 
     The states lie in a ring of `depth` planes: the plane at position k has row `k % depth`.
     """
-    part: Array | None = None
+    patch: Array | None = None
     ring: Any = None
     done = 0
 
@@ -127,28 +127,28 @@ def _finished_planes(
             yield position, _array.array_namespace(ring).asarray(ring[row, ...], copy=True)
             ring = _array.jit_call_donating(_array.set_block, ring, (row,), blank)
 
-    for part, placement in parts:
+    for patch, placement in parts:
         if ring is None:
-            ring, blank = (start(part[:1, ...], (rows, *shape[1:]), reduction=reduction) for rows in (depth, 1))
+            ring, blank = (start(patch[:1, ...], (rows, *shape[1:]), reduction=reduction) for rows in (depth, 1))
         begin = int(placement.start[0])
-        yield from ((*plane, part) for plane in released(done, begin))
+        yield from ((*plane, patch) for plane in released(done, begin))
         done = begin
-        for piece, piece_placement in _pieces_in_ring(part, placement, depth):
+        for piece, piece_placement in _pieces_in_ring(patch, placement, depth):
             ring = add(ring, piece, piece_placement, reduction=reduction)
-    if part is None:
+    if patch is None:
         checks.invalid_value("assemble_planes", "patches", "hold at least one patch", "none")
-    yield from ((*plane, part) for plane in released(done, shape[0]))
+    yield from ((*plane, patch) for plane in released(done, shape[0]))
 
 
-def _pieces_in_ring(part: Array, placement: Placement, depth: int) -> Iterator[tuple[Array, Placement]]:
+def _pieces_in_ring(patch: Array, placement: Placement, depth: int) -> Iterator[tuple[Array, Placement]]:
     """Yield a patch and its placement in a ring; in two pieces where it goes beyond the last row."""
-    row, size = int(placement.start[0]) % depth, part.shape[0]
+    row, size = int(placement.start[0]) % depth, patch.shape[0]
     first = min(size, depth - row)
     for low, high, begin in ((0, first, row), (first, size, 0)):
         if low < high:
             start = np.array([begin, *placement.start[1:]], dtype=np.int32)
             piece = placement_of_planes(placement, low, high)._replace(start=start)
-            yield (part if size == high - low else part[low:high, ...]), piece
+            yield (patch if size == high - low else patch[low:high, ...]), piece
 
 
 def _ring_depth(indices: Iterable[Index], shape: Shape) -> int:

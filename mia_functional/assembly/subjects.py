@@ -133,7 +133,7 @@ def assemble_subjects(
             if name in waiting:
                 unfinished[name] = _begin(*waiting.pop(name), np.int32 if reduction.ordered else np.float32)
             if name not in unfinished:
-                _refuse_extra(name, batch.indices[batch.rows[0]])
+                _raise_extra(name, batch.indices[batch.rows[0]])
             subject = unfinished[name]
             if subject.due is None:
                 subject = _add_patches(subject, batch, reduction, window, margin)
@@ -144,8 +144,7 @@ def assemble_subjects(
                 yield name, _finish_subject(unfinished.pop(name), reduction, fill_value, dtype)
     missing = {name: subject.remaining for name, subject in unfinished.items()}
     for name, count in (missing | {name: len(indices) for name, (_, indices, _) in waiting.items()}).items():
-        actual = f"none for {count} of {name!r}"
-        checks.invalid_value("assemble_subjects", "predictions", "hold every sample once", actual)
+        _invalid("hold every sample once", f"none for {count} of {name!r}")
 
 
 def _samples_by_subject(
@@ -173,9 +172,8 @@ def _batches_by_subject(predictions: Iterable[tuple[Mapping[str, Any], Any]]) ->
         sample, prediction = pair
         outputs = dict(prediction) if isinstance(prediction, Mapping) else {None: prediction}
         if not {"subject", "index"} <= sample.keys() or not outputs:
-            needed = "have a sample with `subject` and `index`, and at least one output"
             actual = f"{', '.join(map(str, sample))} and {len(outputs)} outputs"
-            checks.invalid_value("assemble_subjects", "predictions", needed, actual)
+            _invalid("have a sample with `subject` and `index`, and at least one output", actual)
         for output in outputs.values():
             _array.checked_namespace("assemble_subjects", predictions=output)
         names = sample["subject"]
@@ -185,8 +183,7 @@ def _batches_by_subject(predictions: Iterable[tuple[Mapping[str, Any], Any]]) ->
             continue
         counts = {len(names), *(output.shape[0] for output in outputs.values())}
         if len(counts) != 1:
-            needed = f"have one entry per sample of a batch, {len(names)}"
-            checks.invalid_value("assemble_subjects", "predictions", needed, sorted(counts))
+            _invalid(f"have one entry per sample of a batch, {len(names)}", sorted(counts))
         rows = defaultdict(list)
         for row, name in enumerate(names):
             rows[name].append(row)
@@ -207,10 +204,14 @@ def _begin(shape: Shape, indices: Sequence[Index], table: "HostArray | None", dt
     return _Unfinished(len(indices), dict(missing), None, np.zeros(shape, dtype=dtype), {}, {})
 
 
-def _refuse_extra(subject: str, index: Index) -> NoReturn:
+def _invalid(requirement: str, actual: object) -> NoReturn:
+    """Raise for predictions that do not meet a requirement."""
+    checks.invalid_value("assemble_subjects", "predictions", requirement, actual)
+
+
+def _raise_extra(subject: str, index: Index) -> NoReturn:
     """Raise for a prediction that no sample waits for."""
-    actual = f"one more of {subject!r} at {index}"
-    checks.invalid_value("assemble_subjects", "predictions", "hold every sample once", actual)
+    _invalid("hold every sample once", f"one more of {subject!r} at {index}")
 
 
 def _key(index: Index) -> _Key:
@@ -227,15 +228,15 @@ def _add_patches(
     _check_outputs(subject, batch)
     for row in batch.rows:
         index = batch.indices[row]
-        positions = subject.missing.get(_key(index)) or _refuse_extra(batch.subject, index)
+        positions = subject.missing.get(_key(index)) or _raise_extra(batch.subject, index)
         rank = positions.pop(0)
         if reduction.ordered:
             placement = place_by_rank(seen, index, rank)
         else:
             placement = place_by_weight(seen, index, window if reduction.weighted else uniform)
         for name, output in batch.outputs.items():
-            part = crop_to_volume(output[row, ...], index, shape, widths)
-            _add_to_output(subject, name, part, placement, reduction)
+            patch = crop_to_volume(output[row, ...], index, shape, widths)
+            _add_to_output(subject, name, patch, placement, reduction)
     return subject._replace(remaining=subject.remaining - len(batch.rows))
 
 
@@ -248,12 +249,12 @@ def _add_voxels_of_batch(subject: _Unfinished, due: HostArray, batch: _Batch, re
         if len(index) != len(shape) or any(
             isinstance(entry, slice) or not 0 <= entry < size for entry, size in zip(index, shape, strict=True)
         ):
-            _refuse_extra(batch.subject, index)
+            _raise_extra(batch.subject, index)
     table = np.array(indices, dtype=np.int32)
     for numbers, counts in distinct_rounds(table, subject.seen):
         voxels = tuple(table[numbers].T)
         if not (due[voxels] > 0).all():
-            _refuse_extra(batch.subject, indices[numbers[int(np.argmin(due[voxels]))]])
+            _raise_extra(batch.subject, indices[numbers[int(np.argmin(due[voxels]))]])
         due[voxels] -= 1
         for name, output in batch.outputs.items():
             patches, placements = select_voxels(output, rows[numbers], table[numbers], counts)
@@ -264,8 +265,7 @@ def _add_voxels_of_batch(subject: _Unfinished, due: HostArray, batch: _Batch, re
 def _check_outputs(subject: _Unfinished, batch: _Batch) -> None:
     """Raise unless predictions have the outputs of those before, of the same library and dtype."""
     if subject.patches and batch.outputs.keys() != subject.patches.keys():
-        needed = f"have the outputs {', '.join(map(str, subject.patches))}"
-        checks.invalid_value("assemble_subjects", "predictions", needed, ", ".join(map(str, batch.outputs)))
+        _invalid(f"have the outputs {', '.join(map(str, subject.patches))}", ", ".join(map(str, batch.outputs)))
     for name, first in subject.patches.items():
         check_same_kind(first, batch.outputs[name])
 

@@ -83,14 +83,14 @@ def assemble(
             return finish_volume(volume, given, [], fill_value, dtype)
         placed, coverage = place_indices(indices, size, weights, fill_value)
         parts = cropped_patches(given, placed, size, margin)
-        state = part = None
+        state = patch = None
         # Only what lies in memory anyway is joined: an iterator may make its patches one by one.
-        for part, placement in join_planes(parts) if isinstance(given, Sequence) else parts:
-            state = start(part, size, reduction=reduction) if state is None else state
-            state = add(state, part, placement, reduction=reduction)
-        if part is None:
+        for patch, placement in join_planes(parts) if isinstance(given, Sequence) else parts:
+            state = start(patch, size, reduction=reduction) if state is None else state
+            state = add(state, patch, placement, reduction=reduction)
+        if patch is None:
             checks.invalid_value("assemble", "patches", "hold at least one patch", "none")
-        return finish_volume(reduction.finish(state), part, coverage, fill_value, dtype)
+        return finish_volume(reduction.finish(state), patch, coverage, fill_value, dtype)
 
 
 def check_arguments(patches: Any, indices: Any, shape: Shape, window: Window, reduction: Reduction) -> Shape:

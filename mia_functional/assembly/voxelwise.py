@@ -68,20 +68,20 @@ def merge_grid(patches: Any, indices: Iterable[Index], margin: Margin) -> tuple[
 def join_planes(parts: Iterator[tuple[Array, Placement]]) -> Iterator[tuple[Array, Placement]]:
     """Yield patches with their placements; planes that follow each other along the last axis are joined."""
     held: list[tuple[Array, Placement]] = []
-    for part, placement in parts:
-        if held and (len(held) >= _joinable(part)[0] or not _follows(held[-1][1], placement)):
+    for plane, placement in parts:
+        if held and (len(held) >= _joinable(plane)[0] or not _follows(held[-1][1], placement)):
             yield from _joined(held)
             held = []
-        held.append((part, placement))
+        held.append((plane, placement))
     yield from _joined(held)
 
 
-def _joinable(part: Array) -> tuple[int, int]:
+def _joinable(plane: Array) -> tuple[int, int]:
     """Return how many planes like this one are joined at most, and how many of their rows at a time."""
-    if _array.is_jax(part) or not _array.in_host_memory(part):
+    if _array.is_jax(plane) or not _array.in_host_memory(plane):
         # Every piece costs a call there, so planes are joined as a whole; few, as all are held until then.
-        return _DEVICE_PLANES, part.shape[0]
-    return _HOST_PLANES, max(1, _HOST_ELEMENTS // math.prod(part.shape[1:]))
+        return _DEVICE_PLANES, plane.shape[0]
+    return _HOST_PLANES, max(1, _HOST_ELEMENTS // math.prod(plane.shape[1:]))
 
 
 def _follows(placement: Placement, following: Placement) -> bool:
@@ -107,7 +107,7 @@ def _joined(held: list[tuple[Array, Placement]]) -> Iterator[tuple[Array, Placem
     _, rows = _joinable(first)
     for low in range(0, size, rows):
         high = min(low + rows, size)
-        thick = _array.concat([part[low:high, ...] for part, _ in held], axis)
+        thick = _array.concat([plane[low:high, ...] for plane, _ in held], axis)
         yield thick, placement_of_planes(placement._replace(lines=lines), low, high)
 
 
@@ -137,9 +137,9 @@ def assemble_voxels(patches: Array, table: HostArray, shape: Shape, reduction: R
     counts = np.zeros(shape, dtype=np.float32)
     for low in range(0, len(table), _CHUNK_VOXELS):
         rows = table[low : low + _CHUNK_VOXELS]
-        part = _array.take_block(patches, (low,), (len(rows),))
+        chunk = _array.take_block(patches, (low,), (len(rows),))
         for numbers, so_far in distinct_rounds(rows, counts):
-            state = add_several(state, *select_voxels(part, numbers, rows[numbers], so_far), reduction)
+            state = add_several(state, *select_voxels(chunk, numbers, rows[numbers], so_far), reduction)
     return state, counts
 
 
