@@ -32,7 +32,7 @@ def test_other_names_are_attribute_errors():
 
 @pytest.mark.parametrize("namespace", ["evaluation", "metrics"])
 def test_tables_of_results_need_no_images_and_no_datasets(namespace):
-    heavy = ("h5py", "SimpleITK", "scipy.ndimage", "scipy.spatial", "jax", "torch", "matplotlib", "pandas")
+    heavy = ("h5py", "SimpleITK", "scipy", "jax", "torch", "matplotlib", "pandas", "mia_functional.images")
     code = f"import sys, mia_functional.{namespace}; print(*(name for name in {heavy} if name in sys.modules))"
     outcome = subprocess.run([sys.executable, "-c", code], capture_output=True, encoding="utf-8", check=True)
     assert outcome.stdout == "\n"
