@@ -22,7 +22,10 @@ __dir__ = __all__.copy  # dir() shows what users may touch
 HostSample: TypeAlias = tuple[dict[str, HostArray], Geometry | None]
 """NumPy arrays by category, and where they lie."""
 
-ApplyOnHost: TypeAlias = Callable[[Function, HostSample, tuple[str, ...], int | None], HostSample]
+_Names: TypeAlias = tuple[str, ...]
+"""Names of categories."""
+
+ApplyOnHost: TypeAlias = Callable[[Function, HostSample, _Names, int | None], HostSample]
 """From another library's transform, a sample, which categories are labels, and a seed to a new sample."""
 
 _GLOBAL_DRAWS = threading.Lock()
@@ -43,20 +46,15 @@ def lift_host_transform(
         axes: The numbers of axes that arrays may have, with channels.
     """
     checks.require_callable("lift", "transform", transform, "`RandomAffine()` or `MirrorTransform()`")
-    image_names, label_names = (
-        () if categories == () else category_names("lift", categories, argument=argument)
+    names = {
+        argument: () if categories == () else category_names("lift", categories, argument=argument)
         for argument, categories in (("images", images), ("labels", labels))
-    )
-    return partial(_apply_to_sample, apply, transform, image_names, label_names, axes)
+    }
+    return partial(_apply_to_sample, apply, transform, names["images"], names["labels"], axes)
 
 
 def _apply_to_sample(
-    apply: ApplyOnHost,
-    transform: Function,
-    images: tuple[str, ...],
-    labels: tuple[str, ...],
-    axes: tuple[int, ...],
-    sample: Sample,
+    apply: ApplyOnHost, transform: Function, images: _Names, labels: _Names, axes: tuple[int, ...], sample: Sample
 ) -> Sample:
     """Return the sample after a transform of another library."""
     require_categories("lift", sample, (*images, *labels))

@@ -1,6 +1,6 @@
 """Samples for PyTorch: batches as tensors, and a `DataLoader` that makes them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
@@ -8,6 +8,7 @@ import numpy as np
 
 from mia_functional._core import checks, optional
 from mia_functional.dataset import Samples, collate
+from mia_functional.transforms import compose
 
 __all__ = ["loader", "tensors"]
 
@@ -64,11 +65,6 @@ def loader(
         batch_size=batch_size,
         shuffle=shuffle,
         num_workers=workers,
-        collate_fn=partial(_collate_tensors, channels_first=channels_first),
+        collate_fn=compose(collate, partial(tensors, channels_first=channels_first)),
         multiprocessing_context="spawn" if workers else None,
     )
-
-
-def _collate_tensors(samples: Sequence[Mapping[str, Any]], *, channels_first: bool) -> dict[str, Any]:
-    """Return samples as a batch of tensors."""
-    return tensors(collate(samples), channels_first=channels_first)

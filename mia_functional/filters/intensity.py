@@ -7,7 +7,6 @@ SimpleITK is elsewhere: z-scores, rescaling and relabelling in `transforms`, con
 
 import math
 from collections.abc import Iterable, Sequence
-from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -15,14 +14,11 @@ from mia_functional import _array
 from mia_functional._core import checks
 from mia_functional.geometry import Geometry
 from mia_functional.images.conversion import to_simpleitk
-from mia_functional.images.itk_globals import simpleitk
+from mia_functional.images.itk_globals import ItkImage, simpleitk
 from mia_functional.transforms.arguments import require_real
 from mia_functional.typing import Array, HostArray
 
-__all__ = ["ItkImage", "correct_bias", "diffuse", "itk_channel", "itk_channels", "match_histogram", "threshold"]
-
-ItkImage: TypeAlias = Any
-"""A `SimpleITK.Image`; the methods of SimpleITK's classes carry no types."""
+__all__ = ["correct_bias", "diffuse", "itk_channel", "itk_channels", "match_histogram", "threshold"]
 
 
 def correct_bias(
@@ -181,13 +177,10 @@ def match_histogram(
     bins = checks.integer("match_histogram", "levels", levels, minimum=2)
     count = checks.integer("match_histogram", "points", points, minimum=1)
     itk = simpleitk()
-    pairs = zip(
-        itk_channels("match_histogram", "image", image, grid),
-        itk_channels("match_histogram", "reference", reference, other),
-        strict=True,
-    )
-    matched = (itk.HistogramMatching(channel, goal, bins, count, threshold_at_mean) for channel, goal in pairs)
-    return _from_itk_channels(image, matched)
+    channels = itk_channels("match_histogram", "image", image, grid)
+    goals = itk_channels("match_histogram", "reference", reference, other)
+    pairs = zip(channels, goals, strict=True)
+    return _from_itk_channels(image, (itk.HistogramMatching(*pair, bins, count, threshold_at_mean) for pair in pairs))
 
 
 def threshold(image: Array, *, above: float | None = None) -> Array:

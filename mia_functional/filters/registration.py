@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 
 from mia_functional._core import checks
-from mia_functional.filters.intensity import ItkImage, itk_channel
+from mia_functional.filters.intensity import itk_channel
 from mia_functional.geometry import Geometry
-from mia_functional.images.itk_globals import one_thread, simpleitk
+from mia_functional.images.itk_globals import ItkImage, one_thread, simpleitk
 from mia_functional.typing import Array
 
 __all__ = ["register"]
@@ -72,18 +72,18 @@ def register(
             checks.invalid_value("register", name, "have at least 4 voxels along every axis", f"shape {voxels.shape}")
         if voxels.min() == voxels.max():
             checks.invalid_value("register", name, "be finite and not constant", f"{voxels.min():g} everywhere")
-    first_draw = checks.integer("register", "seed", seed, minimum=0)
+    method = _registration_method(checks.integer("register", "seed", seed, minimum=0), sampling, factors)
     # One thread: several add up in an order of their own, and the climb makes much of small differences.
     with one_thread():
         try:
-            transform = _fit(source, target, _registration_method(sampling, first_draw, factors), affine=affine)
+            transform = _fit(source, target, method, affine=affine)
         except RuntimeError:
             needed, actual = "leave enough voxels on every level to be aligned by", f"{tuple(factors)} and {sampling:g}"
             checks.invalid_value("register", "shrink, sampling", needed, actual)
     return _move_geometry(moving[1], transform)
 
 
-def _registration_method(sampling: float, seed: int, factors: Sequence[int]) -> Any:
+def _registration_method(seed: int, sampling: float, factors: Sequence[int]) -> Any:
     """Return ITK's registration method with all its settings."""
     itk = simpleitk()
     method = itk.ImageRegistrationMethod()

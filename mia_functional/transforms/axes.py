@@ -110,15 +110,13 @@ def permute(array: ArrayOrGeometry, axes: Sequence[int]) -> ArrayOrGeometry:
     """
     checks.require_shape("permute", "array", array)
     order = checks.integer_tuple("permute", "axes", axes, minimum=0)
-    count = len(order)
-    ndim = len(array.shape)
-    fewest = ndim if isinstance(array, Geometry) else 1
-    if sorted(order) != list(range(count)) or not fewest <= count <= ndim:
+    is_geometry, ndim = isinstance(array, Geometry), len(array.shape)
+    if sorted(order) != list(range(len(order))) or not (ndim if is_geometry else 1) <= len(order) <= ndim:
         checks.invalid_value("permute", "axes", f"hold 0 to at most {ndim - 1}, each once", order)
     if not isinstance(array, Geometry):
         xp = _array.checked_namespace("permute", array=array)
-        return xp.permute_dims(array, (*order, *range(count, ndim)))
-    return regrid(array, tuple(array.shape[axis] for axis in order), (0,) * count, axes=order)
+        return xp.permute_dims(array, order + tuple(range(len(order), ndim)))
+    return regrid(array, tuple(array.shape[axis] for axis in order), (0,) * ndim, axes=order)
 
 
 def reshape(array: Array, shape: Shape) -> Array:

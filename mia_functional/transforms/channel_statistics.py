@@ -110,9 +110,8 @@ def masked_percentiles(
         result = _host_percentiles(_array.to_numpy(rows), None if chosen is None else _array.to_numpy(chosen), percents)
         if not np.isnan(result).any():
             return [xp.reshape(_array.from_numpy(entry, xp, values), shape) for entry in result]
-    wide = _array.widest_float(xp, rows)
-    everything = xp.full_like(rows[:, :1], rows.shape[1], dtype=wide)
-    count = everything if chosen is None else xp.sum(xp.astype(chosen, wide), axis=-1, keepdims=True)
+    everything = xp.full_like(rows[:, :1], rows.shape[1], dtype=_array.index_dtype(xp))
+    count = everything if chosen is None else xp.count_nonzero(chosen, axis=-1, keepdims=True)
     # Boolean indexing has no static shape: what is outside goes behind the `count` voxels inside instead.
     ordered = xp.sort(_replace_outside(rows, chosen, math.inf), axis=-1)
     return [xp.reshape(_sorted_percentile(ordered, count, percent), shape) for percent in percents]
@@ -138,8 +137,8 @@ def _sorted_percentile(rows: Array, count: Array, percent: float) -> Array:
     It is infinite between an infinite value and another, and NaN in a row that holds NaN.
     """
     xp = _array.array_namespace(rows)
-    last = count - 1
-    # Ranks are computed in the widest floats: float32 has no whole numbers beyond 2^24, and a volume has more voxels.
+    # In the widest floats: float32 does not hold every rank beyond 2^24, and a volume may have more voxels.
+    last = xp.astype(count, _array.widest_float(xp, rows)) - 1
     rank = last * (percent / 100)
     low = xp.floor(rank)
     fraction = xp.astype(rank - low, rows.dtype)

@@ -5,13 +5,7 @@ import numpy as np
 from mia_functional import _array
 from mia_functional._core import checks
 from mia_functional.extraction import edge
-from mia_functional.transforms.arguments import (
-    Numbers,
-    as_numbers,
-    is_known_true,
-    require_parameter_shape,
-    with_parameters,
-)
+from mia_functional.transforms import arguments
 from mia_functional.transforms.channel_statistics import restore_dtype, to_float
 from mia_functional.transforms.spatial import pad
 from mia_functional.typing import Array, HostArray
@@ -19,7 +13,7 @@ from mia_functional.typing import Array, HostArray
 __all__ = ["blur", "gaussian_radius", "smooth_gaussian"]
 
 
-def blur(image: Array, sigma: Numbers, *, radius: int | None = None) -> Array:
+def blur(image: Array, sigma: arguments.Numbers, *, radius: int | None = None) -> Array:
     """Smooth an image with a Gaussian (low-pass filter); the edge is repeated outside.
 
     A deviation of 0 leaves an axis as it is.
@@ -47,10 +41,10 @@ def blur(image: Array, sigma: Numbers, *, radius: int | None = None) -> Array:
         checks.integer("blur", "radius", radius, minimum=0)
     elif _array.is_traced(sigma):
         checks.invalid_kind("blur", "radius", "be given if `sigma` is traced", "None")
-    xp, image, (widths,) = with_parameters("blur", image=image, sigma=sigma)
+    xp, image, (widths,) = arguments.with_parameters("blur", image=image, sigma=sigma)
     spatial = image.ndim - 1
-    require_parameter_shape("blur", "sigma", widths, (), (spatial,))
-    if is_known_true(xp.any(~(xp.isfinite(widths) & (widths >= 0)))):
+    arguments.require_parameter_shape("blur", "sigma", widths, (), (spatial,))
+    if arguments.is_known_true(xp.any(~(xp.isfinite(widths) & (widths >= 0)))):
         checks.invalid_value("blur", "sigma", "be finite and not negative", sigma)
     # The number of weights is static, so a traced deviation cannot decide on it.
     limits = radius if _array.is_traced(sigma) else gaussian_radius(sigma, radius=radius)
@@ -58,14 +52,14 @@ def blur(image: Array, sigma: Numbers, *, radius: int | None = None) -> Array:
     return restore_dtype(smooth_gaussian(to_float("blur", image), xp.broadcast_to(widths, (spatial,)), radii), image)
 
 
-def gaussian_radius(sigma: Numbers, *, radius: int | None = None) -> HostArray:
+def gaussian_radius(sigma: arguments.Numbers, *, radius: int | None = None) -> HostArray:
     """Return the voxels at which Gaussians of concrete deviations are cut off: `radius`, or 4 sigma as SciPy rounds it.
 
     Example:
         >>> gaussian_radius([0.0, 1.0]).tolist()
         [0, 4]
     """
-    widths = _array.to_numpy(as_numbers("blur", "sigma", sigma))
+    widths = _array.to_numpy(arguments.as_numbers("blur", "sigma", sigma))
     return np.where(widths > 0, (4 * widths + 0.5).astype(int) if radius is None else radius, 0)
 
 
@@ -78,9 +72,8 @@ def smooth_gaussian(values: Array, sigma: Array, radii: list[int]) -> Array:
             padded = pad(values, ((0, 0),) * axis + ((radius, radius),), pad_mode=edge)
             # A sum of shifted copies: the standard has no convolution, and the loop over weights is short.
             windows = (padded[(*(slice(None),) * axis, slice(k, k + size), ...)] for k in range(2 * radius + 1))
-            smooth = sum(
-                weight * window for weight, window in zip(_gaussian(sigma[axis], radius), windows, strict=True)
-            )
+            weights = _gaussian(sigma[axis], radius)
+            smooth = sum(weight * window for weight, window in zip(weights, windows, strict=True))
             # Not the weights 0, 1, 0 of a traced deviation of 0: they would spread NaN and infinity.
             values = xp.where(sigma[axis] > 0, smooth, values)
     return values
