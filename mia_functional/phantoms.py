@@ -149,7 +149,9 @@ def cohort(
     for number, own in enumerate(rng.spawn(total), start=1):
         age, gpa = round(float(own.uniform(22, 36)), 1), round(float(own.uniform(2.0, 4.0)), 2)
         gender = "female" if own.random() < 0.5 else "male"
-        yield Participant(f"Subject_{number}", head(shape, spacing=spacing, rng=own), age, gender, gpa)
+        with checks.speaking_for("cohort", "head"):
+            someone = head(shape, spacing=spacing, rng=own)
+        yield Participant(f"Subject_{number}", someone, age, gender, gpa)
 
 
 def degrade(rng: np.random.Generator, labels: Array, *, displacement: float = 1.5, width: float = 4.0) -> Array:

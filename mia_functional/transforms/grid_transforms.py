@@ -45,7 +45,8 @@ def _to_canonical(names: tuple[str, ...], sample: Sample) -> Sample:
     """Return the sample with the categories `names` and the geometry in canonical orientation."""
     geometry = _sample_geometry("to_canonical", sample, names)
     order, reverse = orientation(geometry)
-    return {**sample, **{name: flip(permute(sample[name], order), reverse) for name in (*names, "geometry")}}
+    with checks.speaking_for("to_canonical", "flip", "permute"):
+        return {**sample, **{name: flip(permute(sample[name], order), reverse) for name in (*names, "geometry")}}
 
 
 def resample_to(categories: Categories, spacing: Spacing, *, antialias: bool = False) -> Transform:
@@ -79,7 +80,8 @@ def _resample_to(names: tuple[str, ...], spacing: Spacing, sample: Sample, *, an
     # The number of axes is known only now, when a sample comes.
     new = checks.spacing("resample_to", spacing, len(old))
     scale = tuple(after / before for after, before in zip(new, old, strict=True))
-    return {**sample, **{name: resample(sample[name], scale, antialias=antialias) for name in (*names, "geometry")}}
+    with checks.speaking_for("resample_to", "resample"):
+        return {**sample, **{name: resample(sample[name], scale, antialias=antialias) for name in (*names, "geometry")}}
 
 
 def _sample_geometry(function: str, sample: Sample, names: tuple[str, ...]) -> Geometry:

@@ -99,17 +99,28 @@ def interpolate(
     xp = _array.array_namespace(array)
     rule, values = rule_and_values(function, array, interpolation)
     _array.check_fits_dtype(function, "fill_value", fill_value, array)
+    result = xp.astype(_interpolate_inside(values, coordinates, rule), array.dtype, copy=False)
+    # The lower rim, half a voxel beyond the centre, is inside and the upper one outside, as in ITK.
+    rims = ((line < -0.5) | (line >= size - 0.5) for line, size in zip(coordinates, array.shape, strict=False))
+    beyond = reduce(operator.or_, rims)
+    beyond = xp.reshape(beyond, (*beyond.shape, *(1,) * (array.ndim - len(coordinates))))
+    return xp.where(beyond, xp.full_like(result, fill_value), result)
+
+
+def _interpolate_inside(array: Array, coordinates: Sequence[Array], rule: Interpolation) -> Array:
+    """Return the values of an array at points, with its edge repeated outside."""
+    xp = _array.array_namespace(array)
     count = len(coordinates)
     shape, channels = array.shape[:count], array.shape[count:]
     # One `take` from the flattened volume is what every library has, traced as well. Positions are summed axis by axis,
     # so that those of outer axes stay small until the inner ones broadcast them.
-    flat = xp.reshape(values, (-1, *channels))
+    flat = xp.reshape(array, (-1, *channels))
     steps = [math.prod(shape[axis + 1 :]) for axis in range(count)]
     taps = [
         tuple((voxel * step, weight) for voxel, weight in rule(line, size))
         for line, size, step in zip(coordinates, shape, steps, strict=True)
     ]
-    is_finite = _is_known_finite(values)
+    is_finite = _is_known_finite(array)
 
     def gather(axis: int, position: Array) -> Array:
         if axis == count:
@@ -117,13 +128,7 @@ def interpolate(
             return xp.reshape(voxels, (*position.shape, *channels))
         return _weigh(taps[axis], lambda voxel: gather(axis + 1, position + voxel), len(channels), is_finite=is_finite)
 
-    first = _array.zeros(xp, (1,) * coordinates[0].ndim, _array.index_dtype(xp), array)
-    result = xp.astype(gather(0, first), array.dtype, copy=False)
-    # The lower rim, half a voxel beyond the centre, is inside and the upper one outside, as in ITK.
-    rims = ((line < -0.5) | (line >= size - 0.5) for line, size in zip(coordinates, shape, strict=True))
-    beyond = reduce(operator.or_, rims)
-    beyond = xp.reshape(beyond, (*beyond.shape, *(1,) * len(channels)))
-    return xp.where(beyond, xp.full_like(result, fill_value), result)
+    return gather(0, _array.zeros(xp, (1,) * coordinates[0].ndim, _array.index_dtype(xp), array))
 
 
 def interpolate_axis(array: Array, coordinates: Array, axis: int, interpolation: Interpolation) -> Array:
