@@ -48,7 +48,7 @@ def opened(path):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("options", [Storage(), Storage(compression="gzip")])
-@pytest.mark.parametrize("count", [30, pytest.param(300, marks=pytest.mark.full)])
+@pytest.mark.parametrize("count", [60, pytest.param(300, marks=pytest.mark.full)])
 def test_no_damage_is_silent(subjects, tmp_path, options, count):
     dataset.create(tmp_path / "whole.h5", subjects, storage=options)
     expected = everything(dataset.open(tmp_path / "whole.h5"))
