@@ -51,7 +51,7 @@ def test_same_geometry_has_a_tolerance_per_field():
 @pytest.mark.parametrize(
     ("fields", "text"),
     [
-        ({"shape": (2, 2), "spacing": (1.0,)}, "spacing has 1 entries, array has 2 axes"),
+        ({"shape": (2, 2), "spacing": (1.0,)}, "`spacing` must have 2 entries, one per axis; got"),
         ({"shape": (2,), "spacing": (0.0,)}, "0.0 on axis 0"),
         ({"shape": (2,), "spacing": (float("nan"),)}, "nan on axis 0"),
         ({"shape": (0,), "spacing": (1.0,)}, "`shape` must be at least 1"),

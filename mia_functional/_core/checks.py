@@ -4,20 +4,29 @@ A check never looks at the values of an array, so that the same code traces unde
 the functions that may look, and only outside a trace.
 """
 
-import math
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, NoReturn, TypeGuard
+from typing import NoReturn, TypeGuard
 
 from mia_functional.typing import Shape, Spacing
 
-SPACING_RANGE = (1e-6, 1e6)
+_SPACING_RANGE = (1e-6, 1e6)
 """Spacings outside of this range, in millimetres, are mistakes of units or of header parsing."""
 
 
 def message(function: str, argument: str, requirement: str, actual: object) -> str:
     """Return the text of an error: where, which argument, what was needed and what came."""
     return f"{function}: `{argument}` must {requirement}; got {actual}."
+
+
+def invalid_value(function: str, argument: str, requirement: str, actual: object) -> NoReturn:
+    """Raise a `ValueError` with the common text."""
+    raise ValueError(message(function, argument, requirement, actual))
+
+
+def invalid_kind(function: str, argument: str, requirement: str, actual: object) -> NoReturn:
+    """Raise a `TypeError` with the common text."""
+    raise TypeError(message(function, argument, requirement, actual))
 
 
 @contextmanager
@@ -30,6 +39,7 @@ def speaking_for(public: str, /, *inner: str, **arguments: str) -> Iterator[None
     try:
         yield
     except (TypeError, ValueError, OverflowError, OSError) as error:
+        # Errors of the system have a number, too, and their text is made from it: they stay as they are.
         if len(error.args) == 1:
             error.args = (reworded(str(error), public, inner, arguments),)
         raise
@@ -45,71 +55,97 @@ def reworded(text: str, public: str, inner: Collection[str], arguments: Mapping[
     return f"{public}:{rest}"
 
 
-def invalid_value(function: str, argument: str, requirement: str, actual: object) -> NoReturn:
-    """Raise a `ValueError` with the common text."""
-    raise ValueError(message(function, argument, requirement, actual))
-
-
-def invalid_kind(function: str, argument: str, requirement: str, actual: object) -> NoReturn:
-    """Raise a `TypeError` with the common text."""
-    raise TypeError(message(function, argument, requirement, actual))
+def describe(value: object) -> str:
+    """Return how a value looks in a message: arrays by their shape, not by thousands of numbers."""
+    return f"an array of shape {tuple(value.shape)}" if hasattr(value, "shape") else repr(value)
 
 
 def same_shape(function: str, prediction: Shape, reference: Shape) -> None:
-    """Refuse a pair of different shapes, those that would broadcast included."""
+    """Raise unless the shapes of a pair are equal; shapes that broadcast are not."""
     if tuple(prediction) != tuple(reference):
-        invalid_value(
-            function,
-            "prediction",
-            f"have the shape of the reference, {tuple(reference)}",
-            f"{tuple(prediction)}",
-        )
+        needed = f"have the shape of the reference, {tuple(reference)}"
+        invalid_value(function, "prediction", needed, tuple(prediction))
 
 
 def not_empty(function: str, argument: str, shape: Shape) -> None:
-    """Refuse arrays without axes or without elements."""
+    """Raise unless an array has axes and elements."""
     if len(shape) == 0 or 0 in shape:
         invalid_value(function, argument, "have at least one axis and one element", f"shape {tuple(shape)}")
 
 
 def dimensions(function: str, argument: str, shape: Shape, allowed: tuple[int, ...]) -> None:
-    """Refuse arrays whose number of axes is not one of `allowed`."""
+    """Raise unless the number of axes is one of `allowed`."""
     if len(shape) not in allowed:
-        wanted = " or ".join(str(number) for number in allowed)
+        wanted = " or ".join(map(str, allowed))
         invalid_value(function, argument, f"have {wanted} axes", f"shape {tuple(shape)}")
 
 
-def spacing(function: str, value: object, ndim: int) -> Spacing:
-    """Return `value` as a spacing of `ndim` positive, finite floats."""
-    entries = float_tuple(function, "spacing", value)
-    if len(entries) != ndim:
-        raise ValueError(f"{function}: spacing has {len(entries)} entries, array has {ndim} axes.")
-    low, high = SPACING_RANGE
-    for axis, entry in enumerate(entries):
-        if not low <= entry <= high:
-            invalid_value(
-                function, "spacing", f"lie within {low:g} and {high:g} mm on every axis", f"{entry} on axis {axis}"
-            )
-    return entries
+def require_shape(function: str, argument: str, value: object) -> None:
+    """Raise unless a value has a shape; lists have none."""
+    if not hasattr(value, "shape"):
+        invalid_kind(function, argument, "be an array", type(value).__name__)
 
 
-def float_tuple(function: str, argument: str, value: object) -> tuple[float, ...]:
-    """Return a sequence of numbers as a tuple of Python floats."""
-    if isinstance(value, str | bytes):
-        invalid_kind(function, argument, "be a sequence of numbers", repr(value))
-    try:
-        return tuple(float(entry) for entry in value)  # type: ignore[attr-defined]
-    except (TypeError, ValueError):
-        invalid_kind(function, argument, "be a sequence of numbers", repr(value))
+def require_callable(function: str, argument: str, value: object, examples: str) -> None:
+    """Raise unless a value can be called."""
+    if not callable(value):
+        invalid_kind(function, argument, f"be a function such as {examples}", describe(value))
+
+
+def one_of(function: str, argument: str, value: object, options: Sequence[str]) -> None:
+    """Raise unless a value is one of several words."""
+    if value not in options:
+        invalid_value(function, argument, f"be one of {', '.join(options)}", repr(value))
+
+
+def unicode_text(function: str, argument: str, value: str) -> None:
+    """Raise unless a text is Unicode without null characters."""
+    # Names of files may hold bytes that are not text (surrogates), and for the C++ of ITK and HDF5 a null ends a text.
+    if "\0" in value or value != value.encode(errors="replace").decode():
+        invalid_value(function, argument, "be text of Unicode without null characters", ascii(value))
+
+
+def is_integer(value: object) -> TypeGuard[int]:
+    """Return whether a value is a whole number, scalar arrays included, and not a boolean."""
+    if type(value) is int:
+        return True
+    # Arrays of every dtype and shape have `__index__`; only integers without axes can be converted by it.
+    single = hasattr(value, "__index__") and not isinstance(value, bool) and getattr(value, "ndim", 0) == 0
+    return single and getattr(getattr(value, "dtype", None), "kind", "i") in "iu"
+
+
+def is_integer_slice(value: object) -> TypeGuard[slice]:
+    """Return whether a value is a slice of whole numbers, each of which may be None."""
+    if not isinstance(value, slice):
+        return False
+    return all(bound is None or is_integer(bound) for bound in (value.start, value.stop, value.step))
+
+
+def integer(function: str, argument: str, value: object, *, minimum: int) -> int:
+    """Return one whole number that is at least `minimum`."""
+    if not is_integer(value):
+        invalid_kind(function, argument, "be a whole number", repr(value))
+    if value < minimum:
+        invalid_value(function, argument, f"be at least {minimum}", int(value))
+    return int(value)
+
+
+def axis(function: str, value: object, ndim: int) -> int:
+    """Return one axis of an array with `ndim` axes; negative ones count from the end."""
+    if not is_integer(value):
+        invalid_kind(function, "axis", "be a whole number", repr(value))
+    if not -ndim <= value < ndim:
+        invalid_value(function, "axis", f"lie within {-ndim} and {ndim - 1}", int(value))
+    return int(value) % ndim
 
 
 def integer_tuple(
     function: str, argument: str, value: object, *, length: int | None = None, minimum: int
 ) -> tuple[int, ...]:
     """Return a sequence of whole numbers, each at least `minimum`, as a tuple of Python ints."""
-    if not isinstance(value, Sequence) or isinstance(value, str) or not all(is_integer(entry) for entry in value):
+    if not isinstance(value, Sequence) or isinstance(value, str) or not all(map(is_integer, value)):
         invalid_kind(function, argument, "be a sequence of whole numbers", describe(value))
-    entries = tuple(int(entry) for entry in value)
+    entries = tuple(map(int, value))
     if length is not None and len(entries) != length:
         invalid_value(function, argument, f"have {length} entries, one per axis", entries)
     if any(entry < minimum for entry in entries):
@@ -117,84 +153,36 @@ def integer_tuple(
     return entries
 
 
-def integer(function: str, argument: str, value: object, *, minimum: int) -> int:
-    """Return one whole number that is at least `minimum`."""
-    if not is_integer(value):
-        invalid_kind(function, argument, "be a whole number", repr(value))
-    number = int(value)  # type: ignore[call-overload]
-    if number < minimum:
-        invalid_value(function, argument, f"be at least {minimum}", number)
-    return int(number)
-
-
-def is_integer(value: Any) -> bool:
-    """Tell whether a value is a whole number and no boolean; array scalars count."""
-    if type(value) is int:
-        return True
-    single = hasattr(value, "__index__") and not isinstance(value, bool) and getattr(value, "ndim", 0) == 0
-    return single and getattr(getattr(value, "dtype", None), "kind", "i") in "iu"
-
-
-def is_integer_slice(value: Any) -> TypeGuard[slice]:
-    """Tell whether a value is a slice of whole numbers; each may be left out."""
-    return isinstance(value, slice) and all(
-        part is None or is_integer(part) for part in (value.start, value.stop, value.step)
-    )
-
-
-def one_of(function: str, argument: str, value: object, options: Sequence[str]) -> None:
-    """Refuse what is not one of several words."""
-    if value not in options:
-        invalid_value(function, argument, f"be one of {', '.join(options)}", repr(value))
-
-
-def unicode_text(function: str, argument: str, value: str) -> None:
-    """Refuse text that is no Unicode, as names of files may be, and text with null characters: C++ ends there."""
-    if "\0" in value or value != value.encode(errors="replace").decode():
-        invalid_value(function, argument, "be text of Unicode without null characters", ascii(value))
-
-
-def finite(function: str, argument: str, value: float) -> float:
-    """Return one finite number."""
-    if not math.isfinite(value):
-        invalid_value(function, argument, "be finite", value)
-    return float(value)
-
-
-def axis(function: str, value: object, ndim: int) -> int:
-    """Return one axis of an array with `ndim` axes; negative ones count from the end."""
-    if not is_integer(value):
-        invalid_kind(function, "axis", "be a whole number", repr(value))
-    number = int(value)  # type: ignore[call-overload]
-    if not -ndim <= number < ndim:
-        invalid_value(function, "axis", f"lie within {-ndim} and {ndim - 1}", number)
-    return int(number % ndim)
-
-
 def number(function: str, argument: str, value: object) -> float:
     """Return one number as a Python float."""
+    # `float` would read texts, too.
     if isinstance(value, str | bytes):
         invalid_kind(function, argument, "be a number", repr(value))
     try:
-        return float(value)  # type: ignore[arg-type]
+        return float(value)  # type: ignore[arg-type]  # whether it is a number is what is asked here
     except (TypeError, ValueError):
         invalid_kind(function, argument, "be a number", describe(value))
     except OverflowError:
         invalid_value(function, argument, "be a number that float64 holds", "one that is larger")
 
 
-def require_shape(function: str, argument: str, value: object) -> None:
-    """Refuse what has no shape, as lists have none."""
-    if not hasattr(value, "shape"):
-        invalid_kind(function, argument, "be an array", type(value).__name__)
+def float_tuple(function: str, argument: str, value: object) -> tuple[float, ...]:
+    """Return a sequence of numbers as a tuple of Python floats."""
+    if isinstance(value, str | bytes) or not isinstance(value, Iterable):
+        invalid_kind(function, argument, "be a sequence of numbers", repr(value))
+    try:
+        return tuple(map(float, value))
+    except (TypeError, ValueError):
+        invalid_kind(function, argument, "be a sequence of numbers", repr(value))
 
 
-def require_callable(function: str, argument: str, value: object, examples: str) -> None:
-    """Refuse what cannot be called where a function is wanted."""
-    if not callable(value):
-        invalid_kind(function, argument, f"be a function such as {examples}", describe(value))
-
-
-def describe(value: object) -> str:
-    """Return how a value looks in a message: arrays by their shape."""
-    return f"an array of shape {tuple(value.shape)}" if hasattr(value, "shape") else repr(value)
+def spacing(function: str, value: object, ndim: int) -> Spacing:
+    """Return `value` as a spacing of `ndim` positive, finite floats."""
+    entries, (low, high) = float_tuple(function, "spacing", value), _SPACING_RANGE
+    if len(entries) != ndim:
+        invalid_value(function, "spacing", f"have {ndim} entries, one per axis", entries)
+    for axis, entry in enumerate(entries):
+        if not low <= entry <= high:
+            needed = f"lie within {low:g} and {high:g} mm on every axis"
+            invalid_value(function, "spacing", needed, f"{entry} on axis {axis}")
+    return entries

@@ -3,14 +3,10 @@
 import importlib
 from typing import Any
 
-EXTRAS = {"jax": "jax", "torch": "torch", "matplotlib": "plot", "pandas": "tables", "hypothesis": "testing"}
-
-
-EXTRAS |= {"hdf5plugin": "blosc", "tensorboard": "tensorboard", "tensorflow": "tensorflow"}
-
-
-EXTRAS |= {"grain": "grain", "torchio": "torchio"}
-"""Packages that are not part of the core, and the extra that installs each."""
+_EXTRAS = {"jax": "jax", "torch": "torch", "matplotlib": "plot", "pandas": "tables", "hypothesis": "testing"}
+_EXTRAS |= {"hdf5plugin": "blosc", "tensorboard": "tensorboard", "tensorflow": "tensorflow", "grain": "grain"}
+_EXTRAS |= {"torchio": "torchio"}
+"""Packages that are not part of the core, and the extra in `pyproject.toml` that installs each."""
 
 
 def require(package: str) -> Any:
@@ -22,9 +18,9 @@ def require(package: str) -> Any:
     try:
         return importlib.import_module(package)
     except ModuleNotFoundError as error:
-        if error.name is not None and error.name.split(".")[0] != package.split(".")[0]:
+        # A package that is installed and lacks one of its own dependencies says so itself.
+        root = package.split(".")[0]
+        if error.name is not None and error.name.split(".")[0] != root:
             raise
-        extra = EXTRAS[package.split(".")[0]]
-        raise ImportError(
-            f"{package} is not installed; `pip install 'mia_functional[{extra}]'` installs it.", name=package
-        ) from error
+        text = f"{package} is not installed; `pip install 'mia_functional[{_EXTRAS[root]}]'` installs it."
+        raise ImportError(text, name=package) from error

@@ -6,13 +6,10 @@ from concurrent.futures import Executor, Future
 from typing import TypeVar
 
 Item = TypeVar("Item")
-
-
 Outcome = TypeVar("Outcome")
 
-
-AHEAD = 4
-"""How many items are submitted before the first is awaited, where the executor does not tell its size."""
+_AHEAD = 4
+"""Items that are submitted before the first is awaited, where the executor does not say how many workers it has."""
 
 
 def map_ordered(
@@ -23,7 +20,7 @@ def map_ordered(
     Args:
         function: Called once per item; with a process pool it and the items must pickle.
         items: Any iterable; it is read only a few items ahead.
-        executor: Any pool of `concurrent.futures`; without one, items are handled one after the other, here. Where one
+        executor: Any pool of `concurrent.futures`; without one, items are handled one after the other, here. If one
             fails, or the iterator is closed, those that wait are cancelled.
 
     Example:
@@ -33,7 +30,9 @@ def map_ordered(
     if executor is None:
         yield from map(function, items)
         return
-    ahead = getattr(executor, "_max_workers", AHEAD)
+    # `Executor.map` would submit all items at once, and keep every outcome until it is asked for. Pools of the standard
+    # library have `_max_workers`, other executors (dask, MPI) need not.
+    ahead = getattr(executor, "_max_workers", _AHEAD)
     pending: deque[Future[Outcome]] = deque()
     try:
         for item in items:

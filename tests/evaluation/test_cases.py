@@ -158,7 +158,7 @@ def test_a_case_that_fails_does_not_stop_the_others():
         ({"metrics": ["DICE", "dsc"]}, ValueError, "`metrics` must name .*, and none of them twice"),
         ({"metrics": ["HDRFDST"]}, ValueError, "`spacing` must be given in millimetres for HDRFDST"),
         ({"metrics": ["PREDVOL"]}, ValueError, "`spacing` must be given in millimetres for PREDVOL"),
-        ({"metrics": ["HDRFDST"], "spacing": (1.0, 1.0)}, ValueError, "spacing has 2 entries, array has 3 axes"),
+        ({"metrics": ["HDRFDST"], "spacing": (1.0, 1.0)}, ValueError, "`spacing` must have 3 entries, one per axis"),
         ({"metrics": ["MSE"]}, ValueError, "`labels` must not be given for MSE, a metric of images"),
         ({"metrics": ["DICE"], "labels": {"liver": 1}}, TypeError, "`labels` must be"),
         ({"metrics": ["DICE"], "labels": 1}, TypeError, "`labels` must map labels to names, or be several labels"),

@@ -159,7 +159,7 @@ def test_traced_labels_and_tuples_of_names_are_refused_in_our_words():
 @pytest.mark.parametrize(
     ("spacing", "error", "words"),
     [
-        ((1.0,), ValueError, "spacing has 1 entries, array has 2 axes"),
+        ((1.0,), ValueError, "`spacing` must have 2 entries, one per axis; got"),
         ((1.0, 0.0), ValueError, "got 0.0 on axis 1"),
         ((-1.0, 1.0), ValueError, "got -1.0 on axis 0"),
         ((np.nan, 1.0), ValueError, "got nan on axis 0"),

@@ -152,7 +152,7 @@ MASK = np.ones((2, 3, 4), bool)
 @pytest.mark.parametrize(
     ("mask", "spacing", "error", "words"),
     [
-        (MASK, (1, 1), ValueError, "spacing has 2 entries, array has 3 axes"),
+        (MASK, (1, 1), ValueError, "`spacing` must have 3 entries, one per axis; got"),
         (MASK, (1, 0, 1), ValueError, "`spacing` must lie within .* got 0.0 on axis 1"),
         (MASK, (1, 1, math.nan), ValueError, "got nan on axis 2"),
         (MASK, (1, 1, 1e7), ValueError, "axis 2"),

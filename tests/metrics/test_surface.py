@@ -104,7 +104,7 @@ MASK = np.ones((2, 3), dtype=bool)
         (MASK, MASK[:1], {"spacing": (1, 1)}, ValueError, r"shape of the reference, \(1, 3\)"),
         (MASK, MASK.astype(float), {"spacing": (1, 1)}, TypeError, "threshold or cast first"),
         (MASK, MASK * 2, {"spacing": (1, 1)}, ValueError, "contains 2; pass labels="),
-        (MASK, MASK, {"spacing": (1, 1, 1)}, ValueError, "spacing has 3 entries, array has 2 axes"),
+        (MASK, MASK, {"spacing": (1, 1, 1)}, ValueError, "`spacing` must have 2 entries, one per axis; got"),
         (MASK, MASK, {"spacing": (1, -1)}, ValueError, "`spacing` must lie within"),
         (MASK, MASK, {"spacing": (1, math.inf)}, ValueError, "`spacing`"),
         (MASK, MASK, {"spacing": None}, TypeError, "`spacing` must be a sequence of numbers"),
@@ -126,6 +126,9 @@ def test_bad_input(prediction, reference, options, error, words):
 def test_static_facts_are_checked_in_a_program():
     import jax
 
-    for options, words in (({"spacing": (1.0,)}, "2 axes"), ({"spacing": (1.0, 0.0)}, "`spacing`")):
+    for options, words in (
+        ({"spacing": (1.0,)}, "must have 2 entries, one per axis"),
+        ({"spacing": (1.0, 0.0)}, "`spacing`"),
+    ):
         with pytest.raises(ValueError, match=words):
             jax.jit(partial(surface_distances, **options))(MASK, MASK)

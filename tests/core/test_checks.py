@@ -1,0 +1,51 @@
+"""Validators: what they let pass, and messages that name the function that was called."""
+
+import numpy as np
+import pytest
+
+from mia_functional._core import checks
+
+
+def test_errors_of_inner_functions_name_the_public_one():
+    inner = checks.speaking_for("dice", "counts", prediction="predictions")
+    with pytest.raises(TypeError, match=r"^dice: `predictions` must be an array; got list\.$"), inner:
+        checks.require_shape("counts", "prediction", [])
+    for error in (ValueError("other: text"), ValueError("no function in front"), FileNotFoundError(2, "counts: x")):
+        text = str(error)
+        with pytest.raises(type(error)) as caught, checks.speaking_for("dice", "counts"):
+            raise error
+        assert str(caught.value) == text
+
+
+@pytest.mark.parametrize("value", [1, np.int16(1), np.array(1), np.uint8(1)])
+def test_whole_numbers_come_in_many_kinds(value):
+    assert checks.is_integer(value)
+    assert type(checks.integer("f", "x", value, minimum=0)) is int
+    assert type(checks.axis("f", value, 3)) is int
+    assert checks.integer_tuple("f", "x", [value], minimum=0) == (1,)
+    assert checks.is_integer_slice(slice(value, None))
+
+
+@pytest.mark.parametrize("value", [True, 1.0, "1", None, np.array([1]), np.float32(1), np.bool_(1)])
+def test_what_is_not_a_whole_number_is_an_error(value):
+    assert not checks.is_integer(value)
+    for check in (
+        lambda: checks.integer("f", "x", value, minimum=0),
+        lambda: checks.axis("f", value, 3),
+        lambda: checks.integer_tuple("f", "x", [value], minimum=0),
+    ):
+        with pytest.raises(TypeError, match="whole number"):
+            check()
+
+
+@pytest.mark.parametrize("value", ["12", b"12", 3, ["a"], [None], [[1.0]]])
+def test_what_is_not_a_sequence_of_numbers_is_an_error(value):
+    with pytest.raises(TypeError, match="`x` must be a sequence of numbers"):
+        checks.float_tuple("f", "x", value)
+
+
+@pytest.mark.parametrize("text", ["a\0b", "\udcff"])
+def test_names_of_files_may_be_no_unicode(text):
+    with pytest.raises(ValueError, match="text of Unicode without null characters"):
+        checks.unicode_text("f", "x", text)
+    checks.unicode_text("f", "x", "häß")
