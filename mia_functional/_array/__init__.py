@@ -31,7 +31,6 @@ from mia_functional._array.dtypes import (
     dtype_kind,
     has_float64,
     index_dtype,
-    ratio,
     widest_float,
 )
 from mia_functional._array.loops import fold, fori_loop, map_rows, map_slabs, replace_if, scan, slice_along
@@ -41,6 +40,7 @@ from mia_functional._array.reductions import (
     correlate1d,
     has_weight,
     pairwise_sum,
+    ratio,
     reduce_weighted,
     sum_slabs,
     weighted_max,

@@ -1,22 +1,40 @@
-"""Compiled programs: what is compiled once, what memory is reused, how a program calls the host."""
+"""Compiled programs of JAX: what is compiled once, what memory is reused, how a program calls the host."""
 
 import functools
 import sys
 import weakref
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Hashable
+from typing import Any, TypeVar
 
-import array_api_compat as compat
+from mia_functional._array.backends import array_namespace, from_numpy, is_jax, is_traced, to_numpy
+from mia_functional.typing import Array, HostArray
 
-from mia_functional._array.backends import array_namespace, from_numpy, is_traced, to_numpy
-from mia_functional.typing import Array
+Result = TypeVar("Result")
 
 
-def eval_shape(function: Callable[[Array], Array], argument: Array) -> Any:
+def eval_shape(function: Callable[[Array], Result], argument: Array) -> Result:
     """Return something with the shape and dtype of `function(argument)`; JAX finds them without computing."""
-    if compat.is_jax_array(argument):
-        return sys.modules["jax"].eval_shape(function, argument)
+    if is_jax(argument):
+        description: Result = sys.modules["jax"].eval_shape(function, argument)
+        return description
     return function(argument)
+
+
+def jit_call(function: Callable[..., Any], *arrays: Array, **options: Any) -> Any:
+    """Return `function(*arrays, **options)`, computed by one JAX program if the arrays are JAX's.
+
+    Arrays that are sharded over the explicit axes of a mesh are gathered first, as loops cannot be.
+
+    Args:
+        function: A function at the top of a module, so that its program is found again.
+        arrays: All arrays that the function needs.
+        options: Hashable keyword arguments.
+    """
+    if not all(map(is_jax, arrays)):
+        return function(*arrays, **options)
+    if not any(map(is_traced, arrays)):
+        return _jitted(jit_call, function, options=tuple(options.items()))(*arrays)
+    return call_gathered(functools.partial(function, **options), *arrays)
 
 
 def jit_call_donating(function: Callable[..., Array], state: Array, *arguments: Any) -> Array:
@@ -27,17 +45,31 @@ def jit_call_donating(function: Callable[..., Array], state: Array, *arguments: 
         state: The caller's own array, not to be used afterwards.
         arguments: Arrays, or tuples of them.
     """
-    if not compat.is_jax_array(state):
+    if not is_jax(state):
         return function(state, *arguments)
-    traced = any(map(is_traced, (state, *arguments)))
-    return _jit_donating(function, () if traced else (0,))(state, *arguments)
-
-
-@functools.lru_cache(maxsize=256)
-def _jit_donating(function: Callable[..., Any], donated: tuple[int, ...]) -> Callable[..., Any]:
-    """Return a function compiled by JAX that may overwrite some of its arguments."""
-    result: Callable[..., Any] = sys.modules["jax"].jit(function, donate_argnums=donated)
+    # Inside of a program nothing can be donated: there the compiler itself sees that `state` is not used any more.
+    donated = () if any(map(is_traced, (state, *arguments))) else (0,)
+    result: Array = _jitted(function, donated=donated)(state, *arguments)
     return result
+
+
+# JAX finds a program again by the identity of its function: a new `jit` of a new closure is compiled in every call
+# (0.4 s for a distance transform that takes 23 ms). The limit keeps closures of users from piling up.
+@functools.lru_cache(maxsize=512)
+def _jitted(
+    function: Callable[..., Any],
+    *leading: Hashable,
+    options: tuple[tuple[str, Hashable], ...] = (),
+    donated: tuple[int, ...] = (),
+) -> Callable[..., Any]:
+    """Return `function` compiled by JAX, with its leading arguments and options bound."""
+    bound = functools.partial(function, *leading, **dict(options))
+    program: Callable[..., Any] = sys.modules["jax"].jit(bound, donate_argnums=donated)
+    return program
+
+
+# Weak keys: a program lives as long as its network. A dictionary that kept networks would keep their weights in memory.
+_PROGRAMS: weakref.WeakKeyDictionary[Callable[..., Any], Callable[..., Any]] = weakref.WeakKeyDictionary()
 
 
 def jit_call_network(function: Callable[..., Any], network: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
@@ -52,68 +84,48 @@ def jit_call_network(function: Callable[..., Any], network: Callable[..., Any], 
         arguments: Arrays, or tuples of them.
         options: Hashable keyword arguments.
     """
-    jax, static = sys.modules["jax"], tuple(options.items())
+    jax = sys.modules["jax"]
     if not isinstance(network, jax.stages.Wrapped):
         return jax.jit(functools.partial(function, network, **options))(*arguments)
-    if network not in PROGRAMS:
-        alive = weakref.ref(network)
-        PROGRAMS[network] = jax.jit(
-            lambda function, options, *arguments: function(alive(), *arguments, **dict(options)), static_argnums=(0, 1)
+    if network not in _PROGRAMS:
+        # A program that refers to its network strongly would be a value that keeps its own weak key alive.
+        reference = weakref.ref(network)
+        _PROGRAMS[network] = jax.jit(
+            lambda function, options, *arguments: function(reference(), *arguments, **dict(options)),
+            static_argnums=(0, 1),
         )
-    return PROGRAMS[network](function, static, *arguments)
-
-
-PROGRAMS: weakref.WeakKeyDictionary[Any, Any] = weakref.WeakKeyDictionary()
-"""Programs of functions that `jax.jit` made."""
+    return _PROGRAMS[network](function, tuple(options.items()), *arguments)
 
 
 def platform_dependent(cpu: Callable[..., Any], other: Callable[..., Any], *arrays: Array) -> Any:
     """Return `cpu(*arrays)` in a program for the CPU, and `other(*arrays)` in one for another device; JAX only."""
+    # A traced array does not know its device: the choice is made when the program is lowered.
     return sys.modules["jax"].lax.platform_dependent(*arrays, cpu=cpu, default=other)
-
-
-def jit_call(function: Callable[..., Any], *arrays: Array, **options: Any) -> Any:
-    """Return `function(*arrays, **options)`, computed by one JAX program if the arrays are JAX's.
-
-    Arrays that are sharded over the explicit axes of a mesh are gathered first, as loops cannot be.
-
-    Args:
-        function: A function at the top of a module, so that its program is found again.
-        arrays: All arrays that the function needs.
-        options: Hashable keyword arguments.
-    """
-    if not all(map(compat.is_jax_array, arrays)):
-        return function(*arrays, **options)
-    if not any(map(is_traced, arrays)):
-        return _program(function, tuple(options.items()))(*arrays)
-    return call_gathered(functools.partial(function, **options), *arrays)
 
 
 def call_gathered(function: Callable[..., Any], *arrays: Array) -> Any:
     """Return `function(*arrays)`; JAX arrays that are sharded over the explicit axes of a mesh are gathered first."""
-    if not all(map(compat.is_jax_array, arrays)):
+    if not all(map(is_jax, arrays)):
         return function(*arrays)
-    sharding = sys.modules["jax"].sharding
-    for mesh in (sys.modules["jax"].typeof(array).sharding.mesh for array in arrays):
-        if sharding.AxisType.Explicit in mesh.axis_types:
-            automatic = sharding.auto_axes(function, out_sharding=sharding.PartitionSpec())
-            with sharding.use_abstract_mesh(mesh):
+    jax = sys.modules["jax"]
+    for mesh in (jax.typeof(array).sharding.mesh for array in arrays):
+        # Explicit axes are what `jax.make_mesh` makes by default (0.10): scans, pads and gathers along them are type
+        # errors, so the compiler may shard as it likes inside, and the result is whole on every device.
+        if jax.sharding.AxisType.Explicit in mesh.axis_types:
+            automatic = jax.sharding.auto_axes(function, out_sharding=jax.sharding.PartitionSpec())
+            with jax.sharding.use_abstract_mesh(mesh):
                 return automatic(*arrays)
     return function(*arrays)
 
 
-@functools.lru_cache(maxsize=256)
-def _program(function: Callable[..., Any], options: tuple[tuple[str, Any], ...]) -> Callable[..., Any]:
-    """Return the program for a function and its options."""
-    program: Callable[..., Any] = sys.modules["jax"].jit(lambda *arrays: jit_call(function, *arrays, **dict(options)))
-    return program
-
-
-def call_on_host(function: Callable[..., Any], *arrays: Array, results: Any) -> tuple[Array, ...]:
+def call_on_host(
+    function: Callable[..., tuple[Any, ...]], *arrays: Array, results: tuple[Array, ...]
+) -> tuple[Array, ...]:
     """Return the arrays that a function of NumPy arrays makes, from inside a JAX program on the CPU too.
 
     Args:
-        function: Takes NumPy arrays and returns a tuple of them.
+        function: Takes NumPy arrays and returns a tuple of them. It must not call JAX: a callback that waits for a
+            program while its own waits for the callback never returns.
         arrays: Arrays of one library.
         results: Tuple of objects with the shape and the dtype of every result of a traced call.
     """
@@ -123,8 +135,11 @@ def call_on_host(function: Callable[..., Any], *arrays: Array, results: Any) -> 
     jax = sys.modules["jax"]
     shapes = tuple(jax.ShapeDtypeStruct(result.shape, result.dtype) for result in results)
 
-    def call(*values: Array) -> tuple[Any, ...]:
-        made = function(*map(to_numpy, values))
-        return tuple(value.astype(shape.dtype, copy=False) for value, shape in zip(made, shapes, strict=True))
+    def callback(*values: Array) -> tuple[HostArray, ...]:
+        # SciPy computes in float64, which a program without x64 cannot take back.
+        pairs = zip(function(*map(to_numpy, values)), shapes, strict=True)
+        return tuple(value.astype(shape.dtype, copy=False) for value, shape in pairs)
 
-    return tuple(jax.pure_callback(call, shapes, *arrays, vmap_method="sequential"))
+    # "sequential": the function takes one case, and is called once per member of a batch under `vmap`.
+    from_host: tuple[Array, ...] = jax.pure_callback(callback, shapes, *arrays, vmap_method="sequential")
+    return from_host

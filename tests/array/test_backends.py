@@ -1,0 +1,72 @@
+"""Arrays between libraries: what is moved, what is shared, and what libraries would silently change."""
+
+import jax
+import jax.numpy as jnp
+import ml_dtypes
+import numpy as np
+import pytest
+import torch
+
+from mia_functional import _array
+
+
+def test_numpy_joins_another_library_and_two_others_do_not_meet():
+    xp, (first, second) = _array.to_common_library("f", a=np.arange(3), b=jnp.ones(3))
+    assert xp is jnp
+    assert _array.is_jax(first)
+    assert _array.is_jax(second)
+    with pytest.raises(TypeError, match=r"f: all arrays must belong to one array library; got a: .*torch.*, b: jax"):
+        _array.to_common_library("f", a=torch.ones(3), b=jnp.ones(3), c=np.ones(3))
+    with pytest.raises(TypeError, match=r"f: all arrays must lie on one device; got a: cpu, b: meta"):
+        _array.to_common_library("f", a=torch.ones(3), b=torch.ones(3, device="meta"))
+    with pytest.raises(TypeError, match=r"f: `b` must be an array; got list"):
+        _array.to_common_library("f", a=np.ones(3), b=[1.0])
+
+
+@pytest.mark.parametrize("model", [torch.ones(1), jnp.ones(1)])
+def test_numpy_arrays_of_any_layout_are_moved(model):
+    xp = _array.array_namespace(model)
+    read_only = np.arange(6)
+    read_only.flags.writeable = False
+    for array in (np.arange(6)[::-2], np.arange(6).astype(">i4"), np.arange(6).reshape(2, 3).T, read_only):
+        np.testing.assert_array_equal(_array.to_numpy(_array.from_numpy(array, xp, model)), array)
+
+
+def test_tensors_do_not_share_memory_with_numpy():
+    array = np.arange(3)
+    tensor = _array.from_numpy(array, _array.array_namespace(torch.ones(1)), torch.ones(1))
+    array[0] = 9
+    assert tensor[0] == 0
+
+
+def test_integers_that_jax_would_cut_are_an_error():
+    with pytest.raises(OverflowError, match="holds integers from -2147483648 to 2147483647 here; remap the labels"):
+        _array.from_numpy(np.array([2**40]), jnp, jnp.ones(1))
+
+
+def test_tensors_with_gradients_are_not_read_by_numpy():
+    assert _array.in_host_memory(torch.ones(1))
+    assert not _array.in_host_memory(torch.ones(1, requires_grad=True))
+    assert not _array.in_host_memory(torch.ones(1, device="meta"))
+    assert jax.jit(lambda x: x if _array.in_host_memory(x) else x + 1)(1.0) == 2
+
+
+def test_kinds_of_elements():
+    kinds = {
+        "bool": "bool",
+        "uint8": "integer",
+        "float16": "float",
+        ">f8": "float",
+        "complex64": "complex",
+        "S3": "other",
+    }
+    for dtype, kind in kinds.items():
+        assert _array.dtype_kind(np.zeros(1, dtype)) == kind
+    assert _array.dtype_kind(np.zeros(1, ml_dtypes.bfloat16)) == "other"
+    assert _array.dtype_kind(jnp.zeros(1, jnp.bfloat16)) == _array.dtype_kind(torch.ones(1).bfloat16()) == "float"
+
+
+def test_sums_are_held_in_single_precision_unless_the_array_is_double():
+    for dtype, expected in ((np.float16, np.float32), (np.int64, np.float32), (">f8", np.float64)):
+        assert _array.accumulator_dtype(np.zeros(1, dtype)) == expected
+    assert _array.accumulator_dtype(jnp.zeros(1)) == jnp.float32
