@@ -1,6 +1,8 @@
-"""The one door of every function on masks and label maps: what counts as one, and the check of its values."""
+"""Validate masks and label maps, and split label maps into structures."""
 
+import operator
 from collections.abc import Iterable, Mapping
+from functools import reduce
 from typing import Any
 
 from mia_functional import _array
@@ -31,10 +33,42 @@ def binary_mask(function: str, argument: str, array: Array) -> Array:
     if _array.dtype_kind(array) == "bool":
         return array
     _require_integers(function, argument, array, "a boolean mask or an integer one of 0 and 1; threshold or cast first")
-    for value in value_range(array):
+    xp = _array.array_namespace(array)
+    # Whatever lies between the smallest and the largest value can only be 0 or 1 as well.
+    for value in (int(xp.min(array)), int(xp.max(array))) if _has_values(array) else ():
         if value not in (0, 1):
             raise ValueError(f"{function}: `{argument}` contains {value}; pass labels= for a label map.")
     return array != 0
+
+
+def label_map(function: str, argument: str, array: Array) -> Array:
+    """Return a label map as integers, booleans promoted.
+
+    Args:
+        function: Name for messages.
+        argument: Name of the label map in messages.
+        array: Integer or boolean array.
+
+    Returns:
+        Integer array of the same shape.
+
+    Raises:
+        TypeError: The array is neither boolean nor integer.
+        ValueError: The array holds a negative label.
+
+    Example:
+        >>> import numpy as np
+        >>> label_map("dice", "prediction", np.array([0, 2])).tolist()
+        [0, 2]
+    """
+    xp = _array.array_namespace(array)
+    if _array.dtype_kind(array) == "bool":
+        return xp.astype(array, xp.uint8)
+    _require_integers(function, argument, array, "an integer label map")
+    # Unsigned arrays need no pass over the volume.
+    if not xp.isdtype(array.dtype, "unsigned integer") and _has_values(array) and (low := int(xp.min(array))) < 0:
+        checks.invalid_value(function, argument, "hold labels from 0 on", f"the label {low}")
+    return array
 
 
 def label_sets(function: str, labels: Labels | Iterable[Label]) -> tuple[tuple[int, ...], ...]:
@@ -62,40 +96,10 @@ def label_sets(function: str, labels: Labels | Iterable[Label]) -> tuple[tuple[i
     if any(_array.is_traced(value) for key in keys for value in key):
         checks.invalid_kind(function, "labels", "hold whole numbers that are known before tracing", repr(given))
     sets = tuple(checks.integer_tuple(function, "labels", key, minimum=0) for key in keys)
+    # (1, 2) and (2, 1) are the same structure.
     if not sets or () in sets or len(set(map(frozenset, sets))) != len(sets):
         checks.invalid_value(function, "labels", "name at least one structure, and none of them twice", repr(given))
     return sets
-
-
-def label_map(function: str, argument: str, array: Array) -> Array:
-    """Return a label map as integers, booleans promoted.
-
-    Args:
-        function: Name for messages.
-        argument: Name of the label map in messages.
-        array: Integer or boolean array.
-
-    Returns:
-        Integer array of the same shape.
-
-    Raises:
-        TypeError: The array is neither boolean nor integer.
-        ValueError: The array holds a negative label.
-
-    Example:
-        >>> import numpy as np
-        >>> label_map("dice", "prediction", np.array([0, 2])).tolist()
-        [0, 2]
-    """
-    xp = _array.array_namespace(array)
-    if _array.dtype_kind(array) == "bool":
-        return xp.astype(array, xp.uint8)
-    _require_integers(function, argument, array, "an integer label map")
-    if not xp.isdtype(array.dtype, "unsigned integer") and not _array.is_traced(array) and 0 not in array.shape:
-        value = int(xp.min(array))
-        if value < 0:
-            checks.invalid_value(function, argument, "hold labels from 0 on", f"the label {value}")
-    return array
 
 
 def label_mask(array: Array, label_set: tuple[int, ...]) -> Array:
@@ -103,7 +107,7 @@ def label_mask(array: Array, label_set: tuple[int, ...]) -> Array:
 
     Args:
         array: Integer array, as `label_map` returns it.
-        label_set: The values; those that the dtype cannot hold are nowhere.
+        label_set: The values; those that the dtype cannot hold occur nowhere.
 
     Returns:
         Boolean array of the same shape.
@@ -115,24 +119,17 @@ def label_mask(array: Array, label_set: tuple[int, ...]) -> Array:
     """
     xp = _array.array_namespace(array)
     largest = xp.iinfo(array.dtype).max
+    # PyTorch and JAX wrap a number that the dtype cannot hold before they compare: in uint8 they would find 300 as 44.
     masks = [array == label for label in label_set if label <= largest]
-    if not masks:
-        return xp.zeros_like(array, dtype=xp.bool)
-    chosen = masks[0]
-    for mask in masks[1:]:
-        chosen = chosen | mask
-    return chosen
+    return reduce(operator.or_, masks) if masks else xp.zeros_like(array, dtype=xp.bool)
 
 
-def value_range(array: Array) -> tuple[int, ...]:
-    """Return the smallest and the largest value of an integer array; nothing where it is traced or without elements."""
-    if _array.is_traced(array) or 0 in array.shape:
-        return ()
-    xp = _array.array_namespace(array)
-    return int(xp.min(array)), int(xp.max(array))
+def _has_values(array: Array) -> bool:
+    """Return whether an array has values that can be looked at: inside of a JAX transformation it has none yet."""
+    return not _array.is_traced(array) and 0 not in array.shape
 
 
 def _require_integers(function: str, argument: str, array: Array, requirement: str) -> None:
-    """Refuse arrays that do not hold integers."""
+    """Raise unless an array holds integers."""
     if _array.dtype_kind(array) != "integer":
         checks.invalid_kind(function, argument, f"be {requirement}", f"dtype {array.dtype}")

@@ -1,6 +1,6 @@
-"""Names for the kinds of values that cross the library's borders.
+"""Types of the values that users pass in and get back.
 
-Types are for readers and type checkers; what arrives at run time is checked by `_core.checks`.
+They are for readers and type checkers; what arrives at run time is checked by `_core.checks`.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -8,6 +8,23 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, runtime_checkable
 
 if TYPE_CHECKING:
     import numpy as np  # for type checkers alone: the parser of the command imports this module and stays light
+
+__all__ = [
+    "Array",
+    "HostArray",
+    "Index",
+    "Label",
+    "Labels",
+    "Margin",
+    "Namespace",
+    "Progress",
+    "Rng",
+    "SampleSequence",
+    "Shape",
+    "Sliceable",
+    "Spacing",
+]
+__dir__ = __all__.copy  # dir() shows what users may touch
 
 Shape: TypeAlias = tuple[int, ...]
 """Sizes along the array axes, in array order `(z, y, x)`."""
@@ -28,18 +45,18 @@ Labels: TypeAlias = Mapping[Label, str]
 """Label values and the names under which results report them."""
 
 Progress: TypeAlias = Callable[[int, int, str], None]
-"""A function of items done, items in all and the name of the item just done."""
+"""A function of the number of items done, the number of all items, and the name of the item just done."""
 
 
 HostArray: TypeAlias = "np.ndarray[Any, np.dtype[Any]]"
-"""An array in the host's memory, by a function that runs on NumPy alone."""
+"""A NumPy array: what a function takes or returns that runs on the host alone."""
 
 
 class Array(Protocol):
     """An array of any library that follows the array API standard: NumPy, JAX, PyTorch, CuPy.
 
-    What the libraries' own classes share, as type checkers see them. `__array_namespace__` is not among it: tensors of
-    PyTorch lack it, and `array-api-compat` finds their namespace all the same.
+    What the libraries' own classes share, as type checkers see them. `__array_namespace__` is not part of it: tensors
+    of PyTorch lack it, and `array-api-compat` finds their namespace all the same.
     """
 
     @property
@@ -55,7 +72,7 @@ class Array(Protocol):
         """The kind of the elements: an object of the library."""
 
     def __getitem__(self, index: Any, /) -> "Array":
-        """Return the part at `index`."""
+        """Return the region at `index`."""
 
     def __bool__(self) -> bool: ...
     def __float__(self) -> float: ...
@@ -120,19 +137,19 @@ class Namespace(Protocol):
 
 @runtime_checkable
 class Sliceable(Protocol):
-    """Whatever has a shape and gives an array for an index: arrays, h5py datasets, memory maps, zarr arrays."""
+    """Whatever has a shape and returns an array for an index: arrays, h5py datasets, memory maps, zarr arrays."""
 
     @property
     def shape(self) -> Shape:
         """Sizes along all axes."""
 
     def __getitem__(self, index: Any, /) -> Any:
-        """Return the part at `index`."""
+        """Return the region at `index`."""
 
 
 @runtime_checkable
 class SampleSequence(Protocol):
-    """What every loader asks of samples: a length and items by position."""
+    """What every loader needs of samples: a length and items by position."""
 
     def __len__(self) -> int:
         """Return the number of samples."""

@@ -9,3 +9,5 @@ from mia_functional.morphology.masks import (
 )
 
 __all__ = ["border", "bounding_box", "connected_components", "distance_transform", "largest_components"]
+
+__dir__ = __all__.copy  # dir() shows what users may touch

@@ -16,6 +16,8 @@ from numpy.typing import NDArray
 from mia_functional import _array
 from mia_functional.typing import Array, Spacing
 
+__all__ = ["METHODS", "Method", "euclidean_distances", "nearest_squared_distances"]
+
 Method: TypeAlias = Literal["auto", "host"]
 """Who computes: the fastest exact code of the array's library, or NumPy and SciPy on the host, inside of `jit` too."""
 
@@ -24,74 +26,79 @@ METHODS = get_args(Method)
 """The names of the methods."""
 
 
-REACH = 10
-"""How many of the smallest steps the bounded transform looks around itself."""
+_REACH = 10
+"""Steps, of the smallest size, within which the bounded transform looks: surfaces of usable predictions are nearer."""
 
 
 def euclidean_distances(mask: Array, spacing: Spacing, *, cap: float, method: Method) -> Array:
     """Return the distance of every voxel to the nearest voxel of a boolean mask; inf above the cap."""
     xp = _array.array_namespace(mask)
+    # SciPy takes time in proportion to the voxels, the loops below to the voxels of a line besides: only a compiler
+    # makes up for that. PyTorch on the CPU has none, so its masks go to SciPy, which shares their memory.
     if method == "host" or _array.in_host_memory(mask):
         host = partial(_host_distances, spacing=spacing, cap=cap)
         like = _array.eval_shape(lambda array: xp.astype(array, _array.widest_float(xp, mask)), mask)
         return _array.call_on_host(host, mask, results=(like,))[0]
     if _array.is_cupy(mask) and mask.ndim > 1:
-        found = _by_cupy(mask, spacing)
+        distances = _cupy_distances(mask, spacing)
     else:
-        found = xp.sqrt(_array.jit_call(squared_distances, mask, spacing=spacing, cap=cap))
-    return found if cap == math.inf else xp.where(found > cap, math.inf, found)
+        distances = xp.sqrt(_array.jit_call(_squared_distances, mask, spacing=spacing, cap=cap))
+    return distances if cap == math.inf else xp.where(distances > cap, math.inf, distances)
 
 
-def _by_cupy(mask: Array, spacing: Spacing) -> Array:
-    """Return the distances by CuPy, for two or three axes."""
-    xp = _array.array_namespace(mask)
-    return xp.where(xp.any(mask), _array.cupy_distance_transform(~mask, spacing), math.inf)
+def nearest_squared_distances(targets: Array, wanted: Array, *, spacing: Spacing) -> Array:
+    """Return squared distances to the targets, right at least where they are wanted.
+
+    Everything within the cap of the bounded transform is exact. Only if a wanted voxel has no target there are the
+    distances of the whole computed.
+    """
+    xp = _array.array_namespace(targets)
+    if _array.is_cupy(targets) and targets.ndim > 1:
+        return _cupy_distances(targets, spacing) ** 2
+    cap = _REACH * min(spacing)
+    near = _squared_distances(targets, spacing=spacing, cap=cap)
+    missed = xp.any(wanted & (near > cap * cap)) & xp.any(targets)
+    return _array.replace_if(missed, lambda: _squared_distances(targets, spacing=spacing), near)
 
 
 def _host_distances(mask: NDArray[np.bool_], *, spacing: Spacing, cap: float) -> tuple[NDArray[np.float64]]:
-    """Return the distances by SciPy, which would find a phantom in an image without any voxel of the mask."""
+    """Return the distances by SciPy."""
+    # Of an image without any zero SciPy returns the distances to a voxel that does not exist.
     if not mask.any():
         return (np.full(mask.shape, np.inf),)
     from scipy import ndimage  # at its first use: SciPy takes as long to import as NumPy
 
-    found = ndimage.distance_transform_edt(~mask, sampling=spacing)
+    distances = ndimage.distance_transform_edt(~mask, sampling=spacing)
     if cap < math.inf:
-        found[found > cap] = np.inf
-    return (found,)
+        distances[distances > cap] = np.inf
+    return (distances,)
 
 
-def nearest_squared_distances(targets: Array, wanted: Array, *, spacing: Spacing) -> Array:
-    """Return squared distances to the targets, right at least where they are wanted; they are looked for nearby first.
-
-    Everything within the cap of the bounded transform is exact. Only if a wanted voxel has nothing there is the whole
-    computed.
-    """
-    xp = _array.array_namespace(targets)
-    if _array.is_cupy(targets) and targets.ndim > 1:
-        return _by_cupy(targets, spacing) ** 2
-    cap = REACH * min(spacing)
-    near = squared_distances(targets, spacing=spacing, cap=cap)
-    missed = xp.any(wanted & (near > cap * cap)) & xp.any(targets)
-    return _array.replace_if(missed, lambda: squared_distances(targets, spacing=spacing), near)
+def _cupy_distances(mask: Array, spacing: Spacing) -> Array:
+    """Return the distances by CuPy, which has them for two and three axes, with SciPy's meaning of an empty mask."""
+    xp = _array.array_namespace(mask)
+    return xp.where(xp.any(mask), _array.cupy_distance_transform(~mask, spacing), math.inf)
 
 
-def squared_distances(mask: Array, *, spacing: Spacing, cap: float = math.inf) -> Array:
+def _squared_distances(mask: Array, *, spacing: Spacing, cap: float = math.inf) -> Array:
     """Return squared distances to the nearest voxel of a mask, in any library and under `jit`, shapes fixed.
 
     Distances above the cap may come out larger than they are.
     """
     squares = _along_first_axis(mask, spacing[0])
-    if mask.ndim == 1:
-        return squares
-    return _array.map_slabs(partial(_along_other_axes, spacing=spacing[1:], cap=cap), squares)
+    return (
+        squares
+        if mask.ndim == 1
+        else _array.map_slabs(partial(_along_other_axes, spacing=spacing[1:], cap=cap), squares)
+    )
 
 
 def _along_first_axis(mask: Array, step: float) -> Array:
     """Return squared distances to the nearest voxel of the mask on the same line along the first axis."""
-    xp = _array.array_namespace(mask)
-    count = mask.shape[0]
-    whole = xp.int16 if count < 2**14 else xp.int32
-    outside = xp.astype(~mask, whole)
+    xp, count = _array.array_namespace(mask), mask.shape[0]
+    # Small counters move half the memory. They reach at most twice the length of the axis.
+    integer = xp.int16 if count < 2**14 else xp.int32
+    outside = xp.astype(~mask, integer)
     none = xp.full_like(outside[0, ...], count)
     below = _array.scan(lambda steps, plane: (steps + 1) * plane, none, outside)
     steps = _array.scan(lambda steps, plane: xp.minimum(steps + 1, plane), none, below, backwards=True)
@@ -103,31 +110,30 @@ def _along_other_axes(squares: Array, *, spacing: Spacing, cap: float) -> Array:
     """Return the minimum over the last axes of squared distances plus squared steps along these axes."""
     for axis, step in zip(range(-len(spacing), 0), spacing, strict=True):
         count = squares.shape[axis]
+        # A cap of a whole number of steps includes the last of them, whatever their quotient is rounded to.
         reach = count if cap == math.inf else int(cap / step * (1 + 1e-9))
-        squares = (
-            _whole_minimum(squares, axis, step) if 2 * reach >= count else _near_minimum(squares, axis, step, reach)
-        )
+        # Beyond half of the axis, all its voxels as sources are fewer steps than all offsets.
+        minimum = partial(_near_minimum, reach=reach) if 2 * reach < count else _whole_minimum
+        squares = minimum(squares, axis, step)
     return squares
 
 
 def _whole_minimum(squares: Array, axis: int, step: float) -> Array:
     """Return `min over j of squares[j] + ((i - j) step)^2` for every i along an axis."""
-    xp = _array.array_namespace(squares)
-    count = squares.shape[axis]
-    index = _array.broadcast_along(xp, np.arange(count, dtype=np.float64), squares.ndim + axis, squares)
-    index = xp.astype(index, squares.dtype)
+    xp, count = _array.array_namespace(squares), squares.shape[axis]
+    positions = _array.broadcast_along(xp, np.arange(count, dtype=np.float64), squares.ndim + axis, squares)
+    positions = xp.astype(positions, squares.dtype)
 
     def body(source: Any, lowest: Array) -> Array:
-        length = (index - source) * step
+        length = (positions - source) * step
         return xp.minimum(lowest, _array.slice_along(squares, source, 1, axis) + length * length)
 
     return _array.fori_loop(xp, count, body, xp.full_like(squares, math.inf))
 
 
-def _near_minimum(squares: Array, axis: int, step: float, reach: int) -> Array:
+def _near_minimum(squares: Array, axis: int, step: float, *, reach: int) -> Array:
     """Return the same minimum over the sources at most `reach` voxels away."""
-    xp = _array.array_namespace(squares)
-    count = squares.shape[axis]
+    xp, count = _array.array_namespace(squares), squares.shape[axis]
     margin = xp.full_like(_array.slice_along(squares, 0, reach, axis), math.inf)
     wide = xp.concat([margin, squares, margin], axis=axis)
 

@@ -16,8 +16,19 @@ from mia_functional._label_maps import binary_mask
 from mia_functional.morphology.euclidean import METHODS, Method, euclidean_distances
 from mia_functional.typing import Array, Spacing
 
+__all__ = [
+    "DIMENSIONS",
+    "border",
+    "bounding_box",
+    "common_box",
+    "connected_components",
+    "distance_transform",
+    "largest_components",
+    "pad_mask",
+]
+
 DIMENSIONS = (1, 2, 3)
-"""Numbers of axes that a mask can have."""
+"""Numbers of axes that a mask may have."""
 
 
 def distance_transform(mask: Array, *, spacing: Spacing, cap: float | None = None, method: Method = "auto") -> Array:
@@ -40,8 +51,8 @@ def distance_transform(mask: Array, *, spacing: Spacing, cap: float | None = Non
         The mask is empty: inf everywhere.
 
     Raises:
-        TypeError: The mask is no array or neither boolean nor integer.
-        ValueError: The mask has no or more than three axes, no voxel or values besides 0 and 1; a spacing or the cap
+        TypeError: The mask is not an array, or neither boolean nor integer.
+        ValueError: The mask has no axes or more than three, no voxels, or values besides 0 and 1; a spacing or the cap
             is not positive; the method is unknown.
 
     Example:
@@ -79,8 +90,8 @@ def border(mask: Array) -> Array:
         Boolean array of the shape of the mask.
 
     Raises:
-        TypeError: The mask is no array or neither boolean nor integer.
-        ValueError: The mask has no or more than three axes, no voxel or values besides 0 and 1.
+        TypeError: The mask is not an array, or neither boolean nor integer.
+        ValueError: The mask has no axes or more than three, no voxels, or values besides 0 and 1.
 
     Example:
         >>> import numpy as np
@@ -92,7 +103,7 @@ def border(mask: Array) -> Array:
     """
     mask = _mask("border", mask)
     if _array.is_numpy(mask):
-        return _border_on_host(mask)
+        return _border_on_host(_array.to_numpy(mask))
     xp = _array.array_namespace(mask)
     inner = mask
     for axis, size in enumerate(mask.shape):
@@ -105,7 +116,9 @@ def border(mask: Array) -> Array:
 
 
 def _border_on_host(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Return the border of a NumPy mask, with the memory of one more mask."""
+    """Return the border of a NumPy mask."""
+    # One copy, changed in place, where shifted arrays would be two per axis. The views along one axis do not overlap
+    # with what they are combined with: `lines` belongs to the copy, `source` to the mask.
     inner = mask.copy()
     for axis in range(mask.ndim):
         lines, source = np.moveaxis(inner, axis, 0), np.moveaxis(mask, axis, 0)
@@ -134,19 +147,21 @@ def bounding_box(mask: Array) -> tuple[slice, ...]:
         One slice per axis, for use as `array[box]`; `slice(0, 0)` on every axis for an empty mask.
 
     Raises:
-        TypeError: The mask is no array or neither boolean nor integer.
-        ValueError: The mask has no or more than three axes, no voxel or values besides 0 and 1.
+        TypeError: The mask is not an array, or neither boolean nor integer.
+        ValueError: The mask has no axes or more than three, no voxels, or values besides 0 and 1.
 
     Example:
         >>> import numpy as np
         >>> bounding_box(np.array([[0, 0, 0, 0], [0, 1, 1, 0]]))
         (slice(1, 2, None), slice(1, 3, None))
     """
-    return box_on_host(_array.to_numpy(_mask("bounding_box", mask)))
+    return _box_on_host(_array.to_numpy(_mask("bounding_box", mask)))
 
 
-def box_on_host(array: NDArray[Any]) -> tuple[slice, ...]:
-    """Return the smallest box around the nonzero entries of a NumPy array of booleans or integers, in any order."""
+def _box_on_host(array: NDArray[Any]) -> tuple[slice, ...]:
+    """Return the smallest box around the nonzero entries of a NumPy array of booleans or integers."""
+    # Axes are reduced in the order of memory, slowest first, so that rows of any layout are read as they lie; what is
+    # left of the array is cut to the box at each step, and gets smaller by an axis.
     order = np.argsort(array.strides, stable=True)[::-1].tolist()
     rest, box = array.transpose(order), [slice(0, 0)] * array.ndim
     for axis in order:
@@ -160,7 +175,7 @@ def box_on_host(array: NDArray[Any]) -> tuple[slice, ...]:
 
 def common_box(*arrays: NDArray[Any]) -> tuple[slice, ...]:
     """Return the smallest box around the nonzero entries of NumPy arrays of one shape; one entry if there are none."""
-    boxes = [box for box in map(box_on_host, arrays) if box[0].stop > 0]
+    boxes = [box for box in map(_box_on_host, arrays) if box[0].stop > 0]
     if not boxes:
         return (slice(0, 1),) * arrays[0].ndim
     return tuple(slice(min(s.start for s in axis), max(s.stop for s in axis)) for axis in zip(*boxes, strict=True))
@@ -177,9 +192,9 @@ def connected_components(mask: Array, *, connectivity: int = 1) -> Array:
         Int32 array of the shape of the mask; 0 outside of it. The maximum is the number of components.
 
     Raises:
-        TypeError: The mask is no array or neither boolean nor integer.
-        ValueError: The mask has no or more than three axes, no voxel or values besides 0 and 1; the connectivity is not
-            between 1 and the number of axes.
+        TypeError: The mask is not an array, or neither boolean nor integer.
+        ValueError: The mask has no axes or more than three, no voxels, or values besides 0 and 1; the connectivity is
+            not between 1 and the number of axes.
 
     Example:
         >>> import numpy as np
@@ -189,9 +204,8 @@ def connected_components(mask: Array, *, connectivity: int = 1) -> Array:
     Agrees with:
         `scipy.ndimage.label`.
     """
-    xp = _array.array_namespace(mask)
     labels, _ = _components("connected_components", mask, connectivity)
-    return _array.from_numpy(labels, xp, mask)
+    return _array.from_numpy(labels, _array.array_namespace(mask), mask)
 
 
 def largest_components(mask: Array, *, count: int = 1, connectivity: int = 1) -> Array:
@@ -206,8 +220,8 @@ def largest_components(mask: Array, *, count: int = 1, connectivity: int = 1) ->
         Boolean array of the shape of the mask.
 
     Raises:
-        TypeError: The mask is no array or neither boolean nor integer.
-        ValueError: The mask has no or more than three axes, no voxel or values besides 0 and 1; `count` is less than
+        TypeError: The mask is not an array, or neither boolean nor integer.
+        ValueError: The mask has no axes or more than three, no voxels, or values besides 0 and 1; `count` is less than
             1; the connectivity is not between 1 and the number of axes.
 
     Example:
@@ -217,12 +231,12 @@ def largest_components(mask: Array, *, count: int = 1, connectivity: int = 1) ->
     """
     name = "largest_components"
     keep = checks.integer(name, "count", count, minimum=1)
-    xp = _array.array_namespace(mask)
     labels, total = _components(name, mask, connectivity)
     volumes = np.bincount(labels.reshape(-1), minlength=total + 1)[1:]
-    chosen = np.zeros(total + 1, dtype=np.bool_)
-    chosen[np.argsort(-volumes, kind="stable")[:keep] + 1] = True
-    return _array.from_numpy(chosen[labels], xp, mask)
+    kept = np.zeros(total + 1, dtype=np.bool_)
+    # A stable sort of negative volumes: of equal components the first one comes first.
+    kept[np.argsort(-volumes, kind="stable")[:keep] + 1] = True
+    return _array.from_numpy(kept[labels], _array.array_namespace(mask), mask)
 
 
 def _components(name: str, mask: Array, connectivity: int) -> tuple[NDArray[np.int32], int]:

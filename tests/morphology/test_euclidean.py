@@ -1,4 +1,4 @@
-"""Distance transforms, borders, boxes and components: against SciPy and against their definitions, on every library."""
+"""Distance transforms: against SciPy and brute force, on every library, eager, compiled and in batches."""
 
 import itertools
 import math
@@ -8,14 +8,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from mia_functional.morphology import (
-    border,
-    bounding_box,
-    connected_components,
-    distance_transform,
-    euclidean,
-    largest_components,
-)
+from mia_functional.morphology import distance_transform, euclidean
 
 SPACINGS = [(1.0, 1.0, 1.0), (0.9, 0.8, 3.0), (2.5, 0.7, 1.25)]
 SHAPES = [(17,), (1,), (13, 9), (1, 8), (2, 1), (9, 30, 8), (1, 5, 26), (4, 1, 1)]
@@ -54,7 +47,7 @@ def test_distances_equal_brute_force(shape, spacing):
     mask = noise(2, shape, 0.05)
     expected = brute_transform(mask, spacing)
     np.testing.assert_allclose(distance_transform(mask, spacing=spacing), expected, rtol=1e-12)
-    squares = euclidean.squared_distances(mask, spacing=spacing)
+    squares = euclidean._squared_distances(mask, spacing=spacing)
     np.testing.assert_allclose(np.sqrt(squares), expected, rtol=1e-12)
 
 
@@ -123,109 +116,6 @@ def test_near_distances_are_replaced_where_they_do_not_reach(xp):
         wanted[last] = True
         got = xp.run(lambda t, w: euclidean.nearest_squared_distances(t, w, spacing=(1.0, 1.0, 1.0)), targets, wanted)
         np.testing.assert_array_equal(got[: last + 1, 0, 0], np.arange(last + 1.0) ** 2)
-
-
-@pytest.mark.parametrize("shape", SHAPES)
-def test_borders_are_the_mask_without_its_erosion(xp, shape):
-    mask = noise(5, shape, 0.8)
-    np.testing.assert_array_equal(xp.run(border, mask), mask & ~ndimage.binary_erosion(mask))
-
-
-def test_boxes_are_the_smallest_around_a_mask(xp):
-    mask = np.zeros((6, 7, 8), dtype=bool)
-    mask[2, 3:5, 1] = mask[4, 6, 7] = True
-    assert bounding_box(xp.asarray(mask)) == (slice(2, 5), slice(3, 7), slice(1, 8))
-    assert bounding_box(np.asfortranarray(mask)) == (slice(2, 5), slice(3, 7), slice(1, 8))
-    assert bounding_box(mask[::-1].transpose(1, 2, 0)[:, ::-1])[0] == slice(3, 7)
-    assert bounding_box(xp.asarray(np.zeros((2, 3), dtype=bool))) == (slice(0, 0), slice(0, 0))
-
-
-def brute_components(mask, connectivity):
-    """Return numbered components by walking from each voxel that has no number yet."""
-    labels = np.zeros(mask.shape, dtype=int)
-    steps = [s for s in itertools.product((-1, 0, 1), repeat=mask.ndim) if 0 < np.count_nonzero(s) <= connectivity]
-    for start in zip(*np.nonzero(mask), strict=True):
-        if labels[start]:
-            continue
-        number, stack = labels.max() + 1, [start]
-        while stack:
-            voxel = stack.pop()
-            if not labels[voxel]:
-                labels[voxel] = number
-                near = [tuple(np.add(voxel, step)) for step in steps]
-                inside = [v for v in near if all(0 <= i < n for i, n in zip(v, mask.shape, strict=True))]
-                stack += [v for v in inside if mask[v]]
-    return labels
-
-
-@pytest.mark.parametrize(
-    ("shape", "connectivity"), [((12,), 1), ((7, 8), 1), ((7, 8), 2), ((4, 5, 6), 2), ((4, 5, 6), 3)]
-)
-def test_components_equal_a_walk(shape, connectivity):
-    mask = noise(6, shape, 0.3)
-    expected = brute_components(mask, connectivity)
-    labels = connected_components(mask, connectivity=connectivity)
-    assert labels.dtype == np.int32
-    np.testing.assert_array_equal(labels, expected)
-    volumes = [(np.sum(expected == number), -number) for number in range(1, expected.max() + 1)]
-    for count in (1, 2):
-        kept = [-number for _, number in sorted(volumes, reverse=True)[:count]]
-        got = largest_components(mask, count=count, connectivity=connectivity)
-        np.testing.assert_array_equal(got, np.isin(expected, kept))
-
-
-def test_components_keep_the_library():
-    import jax.numpy as jnp
-    import torch
-
-    mask = np.array([[1, 0, 1], [0, 0, 1]], dtype=bool)
-    for asarray, kind in ((jnp.asarray, jnp.ndarray), (torch.asarray, torch.Tensor)):
-        assert isinstance(connected_components(asarray(mask)), kind)
-        assert np.asarray(largest_components(asarray(mask))).tolist() == [[False, False, True], [False, False, True]]
-    assert not largest_components(np.zeros((2, 2), dtype=bool)).any()
-
-
-MASK = np.ones((2, 3), dtype=bool)
-
-
-@pytest.mark.parametrize(
-    ("function", "mask", "options", "error", "words"),
-    [
-        (distance_transform, MASK, {"spacing": (1.0,)}, ValueError, "spacing has 1 entries, array has 2 axes"),
-        (distance_transform, MASK, {"spacing": (1.0, 0.0)}, ValueError, "`spacing` must lie within"),
-        (distance_transform, MASK, {"spacing": (1.0, math.nan)}, ValueError, "`spacing`"),
-        (distance_transform, MASK, {"spacing": (1, 1), "cap": 0.0}, ValueError, "`cap` must be positive; got 0.0"),
-        (distance_transform, MASK, {"spacing": (1, 1), "cap": math.nan}, ValueError, "`cap`"),
-        (
-            distance_transform,
-            MASK,
-            {"spacing": (1, 1), "method": "gpu"},
-            ValueError,
-            "`method` must be one of auto, host",
-        ),
-        (distance_transform, MASK.astype(float), {"spacing": (1, 1)}, TypeError, "threshold or cast first"),
-        (distance_transform, MASK * 255, {"spacing": (1, 1)}, ValueError, "contains 255"),
-        (distance_transform, [[True]], {"spacing": (1, 1)}, TypeError, "must be an array; got list"),
-        (border, np.ones((1, 1, 1, 1), bool), {}, ValueError, "`mask` must have 1 or 2 or 3 axes"),
-        (bounding_box, np.ones((0, 2), bool), {}, ValueError, "at least one axis and one element"),
-        (connected_components, MASK, {"connectivity": 3}, ValueError, "`connectivity` must be at most 2"),
-        (connected_components, MASK, {"connectivity": 0}, ValueError, "`connectivity` must be at least 1"),
-        (largest_components, MASK, {"count": 0}, ValueError, "`count` must be at least 1"),
-        (largest_components, MASK, {"count": 1.5}, TypeError, "`count` must be a whole number"),
-    ],
-)
-def test_bad_input(function, mask, options, error, words):
-    with pytest.raises(error, match=words):
-        function(mask, **options)
-
-
-def test_inputs_are_not_changed():
-    mask = noise(7, (5, 6))
-    copy = mask.copy()
-    distance_transform(mask, spacing=(1.0, 1.0), cap=1.0)
-    border(mask)
-    largest_components(mask)
-    np.testing.assert_array_equal(mask, copy)
 
 
 def test_where_the_library_has_a_transform_of_its_own_it_is_asked(monkeypatch):

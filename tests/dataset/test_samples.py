@@ -1,0 +1,362 @@
+"""Samples: every index of every subject, in any loader, the same for any number of workers."""
+
+import pickle
+import threading
+from functools import partial
+
+import numpy as np
+import pytest
+
+from mia_functional import assembly, dataset, extraction, indexing, selection
+from mia_functional.dataset import RandomIndexing, SampleField
+from mia_functional.geometry import Geometry
+
+PATCHES = partial(indexing.patches, patch_shape=(4, 4, 4))
+CUTS = {
+    "whole": indexing.whole,
+    "slices": indexing.slices,
+    "planes": partial(indexing.slices, axis=(0, 1, 2)),
+    "slabs": partial(indexing.slabs, thickness=3),
+    "patches": PATCHES,
+    "overhang": partial(indexing.patches, patch_shape=(4, 4, 4), boundary=indexing.overhang),
+}
+
+
+def corners(rng, shape):
+    """Four random patches."""
+    starts = rng.integers(0, np.array(shape) - 3, (4, 3))
+    return [tuple(slice(int(s), int(s) + 3) for s in start) for start in starts]
+
+
+def brightened(sample):
+    """Add a random number."""
+    return {**sample, "images": sample["images"] + sample["rng"].normal()}
+
+
+def same(first, second):
+    """Whether two samples or batches are equal, array by array."""
+    assert first.keys() == second.keys()
+    for name in first:
+        if isinstance(first[name], np.ndarray):
+            np.testing.assert_array_equal(first[name], second[name])
+        else:
+            assert first[name] == second[name]
+    return True
+
+
+@pytest.mark.parametrize("name", CUTS)
+def test_predictions_go_back_to_volumes(cohort, name):
+    samples = dataset.samples(cohort, indexing=CUTS[name], extract=["images", "shape"])
+    assert len(samples) == 3 * len(CUTS[name]((10, 12, 14)))
+    for subject in cohort.subjects:
+        mine = [sample for sample in samples if sample["subject"] == subject]
+        volume = assembly.assemble([s["images"] * 2 for s in mine], [s["index"] for s in mine], mine[0]["shape"])
+        np.testing.assert_allclose(volume, dataset.read(cohort, subject, "images") * 2, rtol=1e-6)
+
+
+def test_a_sample_holds_what_was_asked_for(cohort, subjects):
+    wishes = [
+        SampleField(category="images", name="t2", entries="T2"),
+        SampleField(category="images", name="swapped", entries=("T2", "T1")),
+        SampleField(category="images", name="context", margin=(1, 2, 0), pad_mode=extraction.edge),
+        SampleField(category="labels", whole=True),
+        SampleField(category="numerical", name="age", entries="AGE"),
+        SampleField(category="gender", name="sex", entries="GENDER"),
+        *("numerical", "gender", "geometry", "shape", "names", "files"),
+    ]
+    samples = dataset.samples(cohort, indexing=PATCHES, extract=wishes)
+    index = (slice(0, 4), slice(4, 8), slice(10, 14))
+    sample = next(sample for sample in samples if sample["subject"] == "B" and sample["index"] == index)
+    whole = next(iter(dataset.traverse(subjects[1:2])))
+    np.testing.assert_array_equal(sample["t2"], whole["images"][(*index, 1)])
+    np.testing.assert_array_equal(sample["swapped"], whole["images"][(*index, slice(None, None, -1))])
+    expected = extraction.extract(whole["images"], index, margin=(1, 2, 0), pad_mode=extraction.edge)
+    np.testing.assert_array_equal(sample["context"], expected)
+    np.testing.assert_array_equal(sample["labels"], whole["labels"])
+    assert sample["numerical"].tolist() == whole["numerical"].tolist()
+    assert (float(sample["age"]), sample["sex"], sample["gender"]) == (21.0, "F", ("F",))
+    assert (sample["geometry"], sample["shape"]) == (whole["geometry"], (10, 12, 14))
+    assert sample["names"]["images"] == ("T1", "T2")
+    assert [path.split("/")[-1] for path in sample["files"]["images"]] == ["B_T1.mha", "B_T2.mha"]
+    assert all(value.flags.writeable for value in sample.values() if isinstance(value, np.ndarray) and value.ndim)
+
+
+@pytest.mark.parametrize("cut", [PATCHES, indexing.slices])
+@pytest.mark.parametrize("mode", [extraction.constant, extraction.edge, extraction.reflect])
+def test_margins_are_context_inside_and_padding_outside(cohort, cut, mode):
+    wish = SampleField(category="images", margin=(1, 2, 0), pad_mode=mode, fill_value=-7)
+    for sample in dataset.samples(cohort, indexing=cut, extract=[wish], subjects=["B"]):
+        whole = dataset.read(cohort, "B", "images")
+        expected = extraction.extract(whole, sample["index"], margin=(1, 2, 0), pad_mode=mode, fill_value=-7)
+        np.testing.assert_array_equal(sample["images"], expected)
+        assert sample["images"].flags.writeable
+
+
+def test_a_margin_may_differ_before_and_after(cohort):
+    wish = SampleField(category="images", margin=((2, 0), 1, (0, 3)))
+    for sample in dataset.samples(cohort, indexing=PATCHES, extract=[wish], subjects=["A"]):
+        expected = extraction.extract(dataset.read(cohort, "A", "images"), sample["index"], margin=wish.margin)
+        np.testing.assert_array_equal(sample["images"], expected)
+        assert sample["images"].shape == (6, 6, 7, 2)
+
+
+def test_positions_are_those_of_a_sequence(cohort):
+    samples = dataset.samples(cohort, indexing=PATCHES, extract=["images"])
+    same(samples[-1], samples[len(samples) - 1])
+    same(samples[np.int64(5)], samples[5])
+    for position in (len(samples), -len(samples) - 1):
+        with pytest.raises(IndexError, match="`position` must lie within"):
+            samples[position]
+    assert len(list(samples)) == len(samples)
+    assert repr(samples) == f"Samples({len(samples)} of images from 3 subjects of {cohort.path!r}, seed 0, epoch 0)"
+
+
+def test_batches_are_samples_side_by_side(cohort):
+    samples = dataset.samples(cohort, indexing=PATCHES, extract=["images", "gender", "numerical"])
+    alone = [samples[position] for position in (3, 0, 40)]
+    together = samples.__getitems__([3, 0, 40])
+    assert all(same(one, other) for one, other in zip(together, alone, strict=True))
+    batch = dataset.collate(together)
+    assert same(batch, dataset.collate(alone))
+    assert batch["images"].shape == (3, 4, 4, 4, 2)
+    assert batch["subject"] == tuple(sample["subject"] for sample in alone)
+    assert dataset.collate(batch) is batch
+    clipped = partial(indexing.patches, patch_shape=(7, 7, 7), boundary=indexing.clip)
+    ragged = dataset.samples(cohort, indexing=clipped, extract=["images"], subjects=["A"])
+    parts = ragged.__getitems__([0, len(ragged) - 1])
+    assert [part["images"].shape for part in parts] == [(7, 7, 7, 2), (3, 5, 7, 2)]
+    assert all(part["images"].flags.writeable for part in parts)
+    assert samples.__getitems__([]) == []
+
+
+def test_samples_that_lie_side_by_side_are_not_copied_and_changes_to_them_count(cohort):
+    samples = dataset.samples(cohort, indexing=PATCHES, extract=["images", "labels", "numerical"])
+    parts = samples.__getitems__([3, 0, 40])
+    batch = dataset.collate(parts)
+    assert all(np.shares_memory(batch[name], parts[1][name]) for name in ("images", "labels", "numerical"))
+    assert not np.shares_memory(dataset.collate(parts[:2])["images"], batch["images"])
+    reordered = dataset.collate(parts[::-1])["images"]
+    assert not np.shares_memory(reordered, batch["images"])
+    np.testing.assert_array_equal(reordered, batch["images"][::-1])
+    parts[1]["images"][...] = 7
+    parts[2]["images"] = parts[2]["images"] + 1
+    changed = dataset.collate(parts)["images"]
+    assert (changed[1] == 7).all()
+    np.testing.assert_array_equal(changed[2], batch["images"][2] + 1)
+    mirrored = dataset.collate([{**part, "images": part["images"][..., ::-1]} for part in parts])["images"]
+    np.testing.assert_array_equal(mirrored[0], batch["images"][0][..., ::-1])
+    own = np.arange(8.0).reshape(2, 4)
+    assert not np.shares_memory(dataset.collate([{"x": row} for row in own])["x"], own)
+
+
+def test_selection_and_subsets(cohort):
+    cut = indexing.slices
+    chosen = dataset.samples(
+        cohort, indexing=cut, extract=["labels"], select=partial(selection.has_foreground, at_least=140)
+    )
+    counts = [int(np.count_nonzero(s["labels"])) for s in dataset.samples(cohort, indexing=cut, extract=["labels"])]
+    assert 0 < len(chosen) < len(counts)
+    assert len(chosen) == sum(count >= 140 for count in counts)
+    assert all(np.count_nonzero(sample["labels"]) >= 140 for sample in chosen)
+    assert pickle.loads(pickle.dumps(chosen)).kept[0].dtype == np.uint32
+    subset = dataset.samples(cohort, indexing=cut, extract=["labels"], subjects=["C", "A"])
+    assert [sample["subject"] for sample in subset] == ["C"] * 10 + ["A"] * 10
+    by_name = dataset.samples(cohort, indexing=cut, extract=["labels"], select=selection.of_subjects(["C"]))
+    assert {sample["subject"] for sample in by_name} == {"C"}
+
+
+def test_randomness_is_a_function_of_seed_epoch_and_position(cohort):
+    make = partial(
+        dataset.samples, cohort, indexing=RandomIndexing(function=corners), extract=["images"], transform=brightened
+    )
+    samples = make(seed=3)
+    assert all(same(a, b) for a, b in zip(samples, pickle.loads(pickle.dumps(samples)), strict=True))
+    backwards = [samples[position] for position in reversed(range(len(samples)))][::-1]
+    assert all(same(a, b) for a, b in zip(samples, backwards, strict=True))
+    for other in (make(seed=4), dataset.at_epoch(samples, 1)):
+        assert [sample["index"] for sample in other] != [sample["index"] for sample in samples]
+    again = dataset.at_epoch(dataset.at_epoch(samples, 1), 0)
+    assert all(same(a, b) for a, b in zip(samples, again, strict=True))
+    assert len({float(sample["images"].sum()) for sample in samples}) == 12
+
+
+def test_indices_are_drawn_where_something_is(cohort):
+    def at_labels(rng, labels):
+        places = np.argwhere(labels[..., 0] == 4)
+        return [tuple(map(int, place)) for place in places[rng.integers(0, len(places), 5)]]
+
+    samples = dataset.samples(cohort, indexing=RandomIndexing(function=at_labels, at="labels"), extract=["labels"])
+    assert [sample["labels"].tolist() for sample in samples] == [[4]] * 15
+
+
+def random_boxes(rng, shape):
+    """Many random patches."""
+    return indexing.random_patches(rng, shape, (3, 3, 3), count=5000)
+
+
+def test_drawn_patches_are_no_objects(cohort):
+    samples = dataset.samples(cohort, indexing=RandomIndexing(function=random_boxes), extract=["images"], seed=2)
+    later = dataset.at_epoch(samples, 1)
+    assert len(samples) == len(later) == 15000
+    assert all(isinstance(indices, indexing.Boxes) for indices in (*samples.indices, *later.indices))
+    assert sum(indices.corners.nbytes for indices in samples.indices) == 12 * len(samples)
+    assert len(pickle.dumps(samples)) < 13 * len(samples)
+    again = pickle.loads(pickle.dumps(later))
+    assert all(same(again[k], later[k]) for k in (0, 4999, 5000, -1))
+    expected = dataset.read(cohort, "B", "images", index=samples[5001]["index"])
+    np.testing.assert_array_equal(samples[5001]["images"], expected)
+    assert len({sample["index"][0].start for sample in (samples[k] for k in range(100))}) == 8
+
+
+@pytest.mark.parametrize("threads", [1, 2, 5])
+def test_prefetching_changes_nothing(cohort, threads):
+    samples = dataset.samples(cohort, indexing=PATCHES, extract=["images"], transform=brightened, seed=1)
+    expected = [
+        dataset.collate([samples[p] for p in range(s, min(s + 5, len(samples)))]) for s in range(0, len(samples), 5)
+    ]
+    found = list(dataset.prefetch(samples, batch_size=5, workers=threads))
+    assert len(found) == len(expected)
+    assert all(same(a, b) for a, b in zip(found, expected, strict=True))
+    shuffled = [
+        list(dataset.prefetch(samples, batch_size=5, workers=threads, rng=np.random.default_rng(7))) for _ in "12"
+    ]
+    assert all(same(a, b) for a, b in zip(*shuffled, strict=True))
+    places = [(s, str(i)) for batch in shuffled[0] for s, i in zip(batch["subject"], batch["index"], strict=True)]
+    assert len(set(places)) == len(samples)
+    assert places != [(sample["subject"], str(sample["index"])) for sample in samples]
+    assert len(list(dataset.prefetch(samples, batch_size=50, drop_last=True))) == len(samples) // 50
+
+
+def test_prefetching_ends_with_the_loop_and_passes_errors_on(cohort):
+    before = threading.active_count()
+    batches = dataset.prefetch(dataset.samples(cohort, indexing=PATCHES, extract=["images"]), batch_size=2)
+    next(batches)
+    batches.close()
+    assert threading.active_count() == before
+
+    def failing(_):
+        raise RuntimeError("no good")
+
+    bad = dataset.samples(cohort, indexing=PATCHES, extract=["images"], transform=failing)
+    with pytest.raises(RuntimeError, match="no good"):
+        list(dataset.prefetch(bad, batch_size=2))
+
+
+def test_threads_read_the_same(cohort):
+    samples = dataset.samples(cohort, indexing=PATCHES, extract=["images", "labels", "gender"])
+    expected, wrong = list(samples), []
+
+    def work():
+        wrong.extend(k for k in range(len(samples)) if not same(samples[k], expected[k]))
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert wrong == []
+
+
+@pytest.mark.parametrize(("workers", "context"), [(0, None), (1, "spawn")])
+def test_samples_go_into_torch(cohort, workers, context):
+    data = pytest.importorskip("torch.utils.data")
+    samples = dataset.samples(cohort, indexing=PATCHES, extract=["images"], transform=brightened, subjects=["A"])
+    samples[0]
+    loader = data.DataLoader(
+        samples, batch_size=5, collate_fn=dataset.collate, num_workers=workers, multiprocessing_context=context
+    )
+    assert all(same(a, b) for a, b in zip(loader, dataset.prefetch(samples, batch_size=5), strict=True))
+
+
+def without_index(sample):
+    """Return what the collation of PyTorch knows how to put together."""
+    return {"subject": sample["subject"], "images": sample["images"]}
+
+
+def test_the_collation_of_torch_and_your_own_get_samples(cohort):
+    data = pytest.importorskip("torch.utils.data")
+    samples = dataset.samples(cohort, indexing=PATCHES, extract=["images"], transform=without_index, subjects=["A"])
+    batch = next(iter(data.DataLoader(samples, batch_size=3)))
+    np.testing.assert_array_equal(batch["images"].numpy(), np.stack([samples[k]["images"] for k in range(3)]))
+    assert batch["subject"] == ["A"] * 3
+    subset = data.Subset(dataset.samples(cohort, indexing=PATCHES, extract=["images"]), [4, 2])
+    loader = data.DataLoader(subset, batch_size=2, collate_fn=lambda parts: [part["index"] for part in parts])
+    assert list(loader) == [[subset[0]["index"], subset[1]["index"]]]
+
+
+def test_samples_go_into_grain(cohort):
+    grain = pytest.importorskip("grain")
+    samples = dataset.samples(cohort, indexing=PATCHES, extract=["images"])
+    source = grain.MapDataset.source(samples)
+    assert len(source) == len(samples)
+    assert same(source[7], samples[7])
+    images = grain.MapDataset.source(samples).shuffle(seed=1).map(lambda sample: sample["images"]).batch(4)
+    assert images[0].shape == (4, 4, 4, 4, 2)
+    assert len(list(grain.MapDataset.source(samples).to_iter_dataset())) == len(samples)
+
+
+def test_the_table_of_voxels_is_small(tmp_path):
+    someone = dataset.Subject(name="A", entries=(dataset.Entry(category="n", name="x", value=1.0),))
+    volume = np.zeros((41, 47, 41, 1), np.uint8)
+    grid = Geometry(shape=volume.shape[:3], spacing=(1, 1, 1))
+    dataset.create(tmp_path / "x.h5", [someone], transform=lambda s: {**s, "images": volume, "geometry": grid})
+    samples = dataset.samples(dataset.open(tmp_path / "x.h5"), indexing=indexing.voxels, extract=["images"])
+    assert len(samples) == volume.size
+    assert len(pickle.dumps(samples)) < 4096
+    assert samples[-1]["index"] == (40, 46, 40)
+
+
+def test_wishes_that_cannot_be_met(cohort):
+    wish = partial(SampleField, category="images")
+    for change, message in (
+        ({"extract": ["nothing"]}, "`category` must be one of images, labels, numerical, gender; got 'nothing'"),
+        ({"extract": [wish(entries="T9")]}, "`entries` must be of T1, T2; got T9"),
+        ({"extract": ["images", wish(margin=1)]}, "a `name` of its own for each part; got images, i"),
+        ({"extract": [wish(name="index")]}, "a `name` other than subject, index, .*; got index"),
+        ({"extract": [wish(margin=-1)]}, "`margin` must be at least 0 on every axis"),
+        ({"extract": [wish(margin=(1, 1))]}, "`margin` must be a number or have 3 entries"),
+        ({"subjects": ["Z"]}, "`subject` must be one of A, B, C; got 'Z'"),
+        ({"select": lambda _: False}, "lead to samples"),
+        ({"subjects": []}, "lead to samples"),
+        ({"seed": -1}, "`seed` must be at least 0"),
+        ({"indexing": lambda _: [3]}, "`indexing` must give tuples of at most 3 integers and slices.*; got 3"),
+        ({"indexing": lambda _: [(0.5,)]}, "`indexing` must give tuples of at most 3 integers and slices"),
+        ({"indexing": lambda _: [(..., 0)]}, "`indexing` must give tuples of at most 3 integers and slices"),
+        ({"indexing": lambda _: [(0, 0, 0, 0)]}, "`indexing` must give tuples of at most 3 integers and slices"),
+    ):
+        with pytest.raises(ValueError, match=f"samples: .*{message}"):
+            dataset.samples(cohort, **{"indexing": PATCHES, "extract": ["images"], **change})
+    for change, message in (
+        ({"extract": "images"}, "`extract` must be a sequence of categories or `SampleField`; got 'images'"),
+        ({"extract": [3]}, "`extract` must be a sequence of categories or `SampleField`; got 3"),
+        ({"extract": [wish(pad_mode="edge")]}, "`pad_mode` must be a function such as .*; got 'edge'"),
+        ({"indexing": indexing.slices((10, 12, 14))}, "`indexing` must be a function such as .*; got Indices"),
+        ({"transform": 3}, "`transform` must be a function such as .*; got 3"),
+        ({"indexing": None}, "`indexing` must be a function such as .*; got None"),
+        ({"indexing": RandomIndexing(function=3)}, "`indexing` must be a function such as .*; got 3"),
+        ({"indexing": lambda _: 3}, "`indexing` must return a sequence of indices; got 3"),
+        ({"select": lambda sample: sample["images"] > 0}, "`select` must return whether it is true, once a sample"),
+        ({"select": "labels"}, "`select` must be a function such as .*; got 'labels'"),
+        ({"subjects": "A"}, "`subjects` must be a sequence of identifiers; got 'A'"),
+        ({"seed": None}, "`seed` must be a whole number; got None"),
+    ):
+        with pytest.raises(TypeError, match=f"samples: {message}"):
+            dataset.samples(cohort, **{"indexing": PATCHES, "extract": ["images"], **change})
+
+
+def test_mistakes_with_samples(cohort):
+    samples = dataset.samples(cohort, indexing=lambda _: ((k,) for k in range(3)), extract=["images"])
+    assert len(samples) == 9
+    for position in ("a", 1.0, slice(0, 2)):
+        with pytest.raises(TypeError, match="samples: `position` must be a whole number; got"):
+            samples[position]
+    silent = dataset.samples(cohort, indexing=PATCHES, extract=["images"], transform=lambda _: None)
+    with pytest.raises(TypeError, match="`transform` must return a sample, which is a dictionary; got NoneType"):
+        silent[0]
+    for parts in ([], [{"a": 1}, {"b": 1}]):
+        with pytest.raises(ValueError, match="collate: `samples` must be at least one, all with the same keys; got"):
+            dataset.collate(parts)
+    with pytest.raises(TypeError, match="prefetch: `samples` must have a length and items; got <generator"):
+        next(dataset.prefetch((sample for sample in samples), batch_size=2))
+    with pytest.raises(TypeError, match=r"prefetch: `rng` must be a numpy\.random\.Generator; got 0"):
+        next(dataset.prefetch(samples, batch_size=2, rng=0))
