@@ -26,11 +26,9 @@ def event_file(folder: str | os.PathLike[str]) -> Iterator[Log]:
         `log(step, {"loss": 0.5, "dice/white matter": 0.9})`.
 
     Example:
-        >>> import tempfile, pathlib
-        >>> with tempfile.TemporaryDirectory() as folder:
-        ...     with event_file(folder) as log:
-        ...         log(0, {"loss": 0.5})
-        ...     len(list(pathlib.Path(folder).glob("events.out.tfevents.*")))
+        >>> with event_file(folder) as log:
+        ...     log(0, {"loss": 0.5})
+        >>> len(list(folder.glob("events.out.tfevents.*")))
         1
     """
     writer: Any = optional.require("tensorboard.summary").Writer(os.fspath(folder))

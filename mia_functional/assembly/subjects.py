@@ -20,7 +20,7 @@ from mia_functional.typing import Array, HostArray, Index, Margin, SampleSequenc
 
 __all__ = ["assemble_subjects"]
 
-_Key: TypeAlias = tuple[int | tuple[int, int], ...]
+_IndexKey: TypeAlias = tuple[int | tuple[int, int], ...]
 """An index as something that can be looked up: slices do not hash before Python 3.12."""
 
 
@@ -69,7 +69,7 @@ class _Unfinished(NamedTuple):
     """
 
     remaining: int
-    missing: dict[_Key, list[int]]
+    missing: dict[_IndexKey, list[int]]
     due: "HostArray | None"
     seen: HostArray
     states: dict[Any, State]
@@ -214,7 +214,7 @@ def _raise_extra(subject: str, index: Index) -> NoReturn:
     _invalid("hold every sample once", f"one more of {subject!r} at {index}")
 
 
-def _key(index: Index) -> _Key:
+def _key(index: Index) -> _IndexKey:
     """Return an index as a key of a dictionary."""
     return tuple((entry.start, entry.stop) if isinstance(entry, slice) else entry for entry in index)
 

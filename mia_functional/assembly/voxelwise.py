@@ -31,7 +31,7 @@ __all__ = [
     "voxel_table",
 ]
 
-_CHUNK_VOXELS = 2**16
+_VOXELS_AT_A_TIME = 2**16
 """Voxels of an array that are added at a time."""
 
 _HOST_PLANES, _HOST_ELEMENTS, _DEVICE_PLANES = 256, 2**12, 8
@@ -70,10 +70,10 @@ def join_planes(parts: Iterator[tuple[Array, Placement]]) -> Iterator[tuple[Arra
     held: list[tuple[Array, Placement]] = []
     for plane, placement in parts:
         if held and (len(held) >= _joinable(plane)[0] or not _follows(held[-1][1], placement)):
-            yield from _joined(held)
+            yield from _thick_patches(held)
             held = []
         held.append((plane, placement))
-    yield from _joined(held)
+    yield from _thick_patches(held)
 
 
 def _joinable(plane: Array) -> tuple[int, int]:
@@ -95,7 +95,7 @@ def _follows(placement: Placement, following: Placement) -> bool:
     return same and steps.tolist() == [0] * (len(lines) - 1) + [1]
 
 
-def _joined(held: list[tuple[Array, Placement]]) -> Iterator[tuple[Array, Placement]]:
+def _thick_patches(held: list[tuple[Array, Placement]]) -> Iterator[tuple[Array, Placement]]:
     """Yield planes as thicker patches, of few rows on the host; a single one as it is."""
     if len(held) < 2:
         yield from held
@@ -135,8 +135,8 @@ def assemble_voxels(patches: Array, table: HostArray, shape: Shape, reduction: R
         checks.invalid_value("assemble", "patches", needed, patches.shape[0])
     state = reduction.start(patches, (*shape, *patches.shape[1:]))
     counts = np.zeros(shape, dtype=np.float32)
-    for low in range(0, len(table), _CHUNK_VOXELS):
-        rows = table[low : low + _CHUNK_VOXELS]
+    for low in range(0, len(table), _VOXELS_AT_A_TIME):
+        rows = table[low : low + _VOXELS_AT_A_TIME]
         chunk = _array.take_block(patches, (low,), (len(rows),))
         for numbers, so_far in distinct_rounds(rows, counts):
             state = add_several(state, *select_voxels(chunk, numbers, rows[numbers], so_far), reduction)

@@ -31,6 +31,7 @@ __all__ = [
     "pick_entries",
     "read",
     "read_region",
+    "subject_rows",
     "view",
 ]
 
@@ -323,11 +324,15 @@ def files(dataset: Dataset, subject: str | int) -> dict[str, tuple[str, ...]]:
         >>> files(cohort, "A")  # `cohort` is from `open("cohort.h5")`
         {'images': ('./A.mha',)}
     """
-    number = subject_number("files", dataset, subject)
+    rows = subject_rows("files", dataset, subject, layout.FILE_NAMES)
     tables = handles.expected_handle(dataset.path, dataset.digest).tables
     root = str(tables[layout.FILE_ROOT]) if layout.FILE_ROOT in tables else "."
-    return {
-        category.name: tuple(os.path.join(root, str(name)) for name in table[number])
-        for category in dataset.categories
-        if (table := tables.get(layout.FILE_NAMES.format(category.name))) is not None
-    }
+    return {name: tuple(os.path.join(root, str(file)) for file in row) for name, row in rows.items()}
+
+
+def subject_rows(function: str, dataset: Dataset, subject: str | int, location: str) -> dict[str, HostArray]:
+    """Return the rows of a subject in the tables at a location, by category; only where there is a table."""
+    number = subject_number(function, dataset, subject)
+    tables = handles.expected_handle(dataset.path, dataset.digest).tables
+    found = {category.name: tables.get(location.format(category.name)) for category in dataset.categories}
+    return {name: table[number] for name, table in found.items() if table is not None}

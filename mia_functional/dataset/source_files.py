@@ -32,10 +32,10 @@ def digest_of_source(path: Path) -> str:
     """Return the SHA-256 of a file; of header and pixels, or of a folder's files by name, that of their digests."""
     if path.is_dir():
         digests = [digest_of_source(file) for file in sorted(path.iterdir())]
-    elif pixels := _detached_pixels(path):
-        digests = [_digest_of_file(file) for file in (path, *pixels)]
     else:
-        return _digest_of_file(path)
+        digests = [_digest_of_file(file) for file in (path, *_detached_pixels(path))]
+        if len(digests) == 1:
+            return digests[0]
     return hashlib.sha256("".join(digests).encode()).hexdigest()
 
 

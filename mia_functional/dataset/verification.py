@@ -7,10 +7,10 @@ import numpy as np
 
 from mia_functional._core import checks
 from mia_functional.dataset._hdf5 import blocks, handles, layout, validation
-from mia_functional.dataset.reading import grid_of_subject, read, view
-from mia_functional.dataset.records import Category, Dataset, check_dataset, subject_number
+from mia_functional.dataset.reading import grid_of_subject, read, subject_rows, view
+from mia_functional.dataset.records import Category, Dataset, check_dataset
 from mia_functional.dataset.volume_cache import forget_volumes
-from mia_functional.typing import HostArray, Progress
+from mia_functional.typing import Progress
 
 __all__ = ["faults_of", "file_digests", "info", "scales", "verify"]
 
@@ -135,7 +135,7 @@ def scales(dataset: Dataset, subject: str | int) -> dict[str, tuple[tuple[float,
         >>> scales(cohort, "A")  # `cohort` is from `open("cohort.h5")`
         {}
     """
-    rows = _subject_rows("scales", dataset, subject, layout.SCALES)
+    rows = subject_rows("scales", dataset, subject, layout.SCALES)
     return {name: tuple(map(tuple, row.tolist())) for name, row in rows.items()}
 
 
@@ -153,19 +153,8 @@ def file_digests(dataset: Dataset, subject: str | int) -> dict[str, tuple[str, .
         >>> file_digests(cohort, "A")  # `cohort` is from `open("cohort.h5")`
         {}
     """
-    rows = _subject_rows("file_digests", dataset, subject, layout.FILE_DIGESTS)
+    rows = subject_rows("file_digests", dataset, subject, layout.FILE_DIGESTS)
     return {name: tuple(bytes(digest).hex() for digest in row) for name, row in rows.items()}
-
-
-def _subject_rows(function: str, dataset: Dataset, subject: str | int, location: str) -> dict[str, HostArray]:
-    """Return the rows of a subject in the tables at a location, by category; only where there is a table."""
-    number = subject_number(function, dataset, subject)
-    tables = handles.expected_handle(dataset.path, dataset.digest).tables
-    return {
-        category.name: table[number]
-        for category in dataset.categories
-        if (table := tables.get(location.format(category.name))) is not None
-    }
 
 
 def _range_text(rows: Sequence[tuple[float, ...]]) -> str:

@@ -57,6 +57,7 @@ def test_integers_come_back_exactly_too(data, shape, reduction, dtype):
     assert found.dtype == (np.float32 if reduction is mean else dtype)
 
 
+@pytest.mark.sampled(4)
 @settings(loose, max_examples=12)
 @given(data=st.data())
 def test_the_identity_is_exact_in_every_library(xp, data):
@@ -71,6 +72,7 @@ def test_the_identity_is_exact_in_every_library(xp, data):
     np.testing.assert_array_equal(found, volume)
 
 
+@pytest.mark.sampled(4)
 @settings(loose, max_examples=10)
 @given(data=st.data())
 def test_libraries_agree_where_patches_do_not(xp, data):

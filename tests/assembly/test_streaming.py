@@ -43,6 +43,7 @@ def test_planes_one_by_one_are_those_of_the_volume(data, shape, reduction, windo
     assert found.dtype == np.float32
 
 
+@pytest.mark.sampled(4)
 @settings(loose, max_examples=10)
 @given(data=st.data())
 def test_planes_of_labels_by_vote_are_those_of_the_volume_and_of_counting(xp, data):

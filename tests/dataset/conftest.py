@@ -66,7 +66,9 @@ def cohort(subjects, tmp_path_factory):
     return dataset.open(path)
 
 
-@pytest.fixture(scope="session", params=["threads", "processes", "dask"])
+@pytest.fixture(
+    scope="session", params=["threads", *(pytest.param(name, marks=pytest.mark.slow) for name in ("processes", "dask"))]
+)
 def executor(request):
     """Two workers: threads, processes that are spawned, or a local cluster of dask."""
     if request.param == "threads":

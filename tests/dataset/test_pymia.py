@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from mia_functional import dataset, images
 
@@ -20,6 +21,7 @@ def pymia(*arguments):
     assert result.returncode == 0, result.stderr
 
 
+@pytest.mark.slow
 def test_pymia_reads_our_file(cohort, subjects, tmp_path):
     pymia("read", cohort.path, tmp_path / "result.npz")
     found = np.load(tmp_path / "result.npz")
@@ -39,6 +41,7 @@ def test_pymia_reads_our_file(cohort, subjects, tmp_path):
     np.testing.assert_array_equal(found["slices"], np.moveaxis(whole, 2, 1).reshape(-1, 10, 14, 2))
 
 
+@pytest.mark.slow
 def test_we_read_the_file_of_pymia(subjects, folder, tmp_path):
     pymia("write", tmp_path / "old.h5", folder)
     old = dataset.open(tmp_path / "old.h5")

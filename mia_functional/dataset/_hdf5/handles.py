@@ -34,7 +34,7 @@ from mia_functional.typing import HostArray
 OPEN_FILES = 16
 """Most files that are kept open; the one that was opened first is closed first."""
 
-_REQUESTS_PER_PLANE = 16
+_REQUESTS_PER_PLANE = 8
 """Requests to read ahead, per plane of an array, after which all of it counts as being in the page cache."""
 
 _AHEAD_BYTES = 1 << 21
@@ -62,7 +62,7 @@ class MappedArray:
         array: The read-only array.
         memory: The map of the file.
         start: Where the array begins in the file.
-        requested: Where each part that was requested ahead ended; no more is requested after `most` parts.
+        requested: Where each row that was requested ahead ended, once per plane of it; `most` are requested.
         most: That number; 0 where the system cannot read ahead.
     """
 
@@ -218,7 +218,7 @@ def read_mapped(mapped: MappedArray, index: ArrayIndex) -> HostArray:
         ahead = _AHEAD_BYTES if start == mapped.requested[-1] else 0
         page = start - start % mmap.PAGESIZE
         mapped.memory.madvise(mmap.MADV_WILLNEED, page, stop + ahead - page)
-        mapped.requested.append(stop)
+        mapped.requested.extend([stop] * (1 + (stop - start) // mapped.array.strides[0]))  # by planes, if it spans some
     return part
 
 

@@ -9,13 +9,13 @@ everything else there.
 import json
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
-from typing import BinaryIO, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 import h5py
 import numpy as np
@@ -137,20 +137,17 @@ def _gaps(frame: Path, copies: Sequence[CopyTask]) -> Iterator[CopyTask]:
 def _unfailing(stream: BinaryIO, failures: list[OSError]) -> SimpleNamespace:
     """Return a file object over a stream whose writing never fails; what went wrong is appended to `failures`."""
 
-    def write(data: memoryview) -> int:
-        try:
-            write_all(stream, data)
-        except OSError as error:
-            failures.append(error)
-        return len(data)
+    def recording(function: Callable[[Any], object], result: Callable[[Any], int]) -> Callable[[Any], int]:
+        def call(argument: Any) -> int:
+            try:
+                function(argument)
+            except OSError as error:
+                failures.append(error)
+            return result(argument)
 
-    def truncate(size: int) -> int:
-        try:
-            stream.truncate(size)
-        except OSError as error:
-            failures.append(error)
-        return size
+        return call
 
+    write, truncate = recording(partial(write_all, stream), len), recording(stream.truncate, int)
     others = {name: getattr(stream, name) for name in ("read", "readinto", "seek", "tell")}
     # HDF5 flushes often; one flush of everything at the end is enough.
     return SimpleNamespace(write=write, truncate=truncate, flush=lambda: None, **others)

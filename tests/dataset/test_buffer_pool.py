@@ -56,7 +56,14 @@ def to_jax(array):
 
 @pytest.mark.parametrize(
     "hold",
-    [lambda a: a[1:], lambda a: a.reshape(-1)[::2][3:], memoryview, lambda a: a.view(np.uint8).T, to_torch, to_jax],
+    [
+        lambda a: a[1:],
+        lambda a: a.reshape(-1)[::2][3:],
+        memoryview,
+        lambda a: a.view(np.uint8).T,
+        pytest.param(to_torch, marks=pytest.mark.slow),
+        pytest.param(to_jax, marks=pytest.mark.slow),
+    ],
 )
 def test_whatever_shares_the_memory_keeps_it(hold):
     array = buffer_pool.pooled_array(SHAPE, FLOAT)
