@@ -151,16 +151,14 @@ def read_checkpoint(path: Path) -> StoredSubject:
         checks.invalid_value("create", "path", "lie beside whole parts", f"a damaged part, {path}")
     fields = json.loads(line)
     geometry = fields.pop("geometry")
-    blocks = tuple(_block_from_json(entry, 0 if fields["placed"] else start) for entry in fields.pop("blocks"))
+    blocks = []
+    for entry in fields.pop("blocks"):  # JSON has no tuples
+        entry |= {"shape": tuple(entry["shape"]), "texts": tuple(entry["texts"])}
+        entry["chunks"] = tuple(Chunk(tuple(corner), *rest) for corner, *rest in entry["chunks"])
+        entry["offset"] += 0 if fields["placed"] else start
+        blocks.append(Block(**entry))
     fields |= {name: tuple(map(tuple, fields[name])) for name in ("file_digests", "scales")}
-    return StoredSubject(**fields, geometry=None if geometry is None else Geometry(**geometry), blocks=blocks)
-
-
-def _block_from_json(entry: dict[str, Any], start: int) -> Block:
-    """Return a block from its fields in JSON, which knows no tuples."""
-    chunks = tuple(Chunk(tuple(corner), *rest) for corner, *rest in entry["chunks"])
-    changed = {"shape": tuple(entry["shape"]), "texts": tuple(entry["texts"]), "chunks": chunks}
-    return Block(**{**entry, **changed, "offset": start + entry["offset"]})
+    return StoredSubject(**fields, geometry=None if geometry is None else Geometry(**geometry), blocks=tuple(blocks))
 
 
 def arrays_file(path: Path, header: StoredSubject) -> Path:

@@ -59,7 +59,7 @@ def _acquire(path: Path, folder: Path) -> int:
                 return lock
 
 
-def _after_fork() -> None:
+def _close_inherited() -> None:
     """Close the locks of the parent in a process that was forked from it; the parent still holds them."""
     for lock in _HELD:
         os.close(lock)
@@ -67,4 +67,4 @@ def _after_fork() -> None:
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork)
+    os.register_at_fork(after_in_child=_close_inherited)

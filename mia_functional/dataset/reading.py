@@ -22,6 +22,7 @@ from mia_functional.typing import HostArray, Shape
 
 __all__ = [
     "LazyArray",
+    "array_region",
     "close",
     "entry_positions",
     "files",
@@ -30,7 +31,6 @@ __all__ = [
     "own_array",
     "pick_entries",
     "read",
-    "read_region",
     "subject_rows",
     "view",
 ]
@@ -84,7 +84,7 @@ def read(
             checks.invalid_kind("read", "index", requirement, checks.describe(entry))
     positions = None if entries is None else entry_positions("read", dataset, category, entries, index)
     try:
-        region: Any = read_region(dataset, subject, category, index)
+        region: Any = array_region(dataset, subject, category, index)
     except IndexError as error:
         raise IndexError(checks.message("read", "index", "lie within the array", f"{index} ({error})")) from None
     if positions is not None:
@@ -124,7 +124,7 @@ def own_array(value: Any) -> Any:
     return np.array(value) if shared else value
 
 
-def read_region(dataset: Dataset, subject: str | int, category: str, index: ArrayIndex) -> _ArrayOrTexts:
+def array_region(dataset: Dataset, subject: str | int, category: str, index: ArrayIndex) -> _ArrayOrTexts:
     """Return a part of an array, as a read-only view of the file if possible; texts are always whole."""
     found = _find(dataset, subject, category)
     if isinstance(found, h5py.Dataset):
@@ -179,7 +179,7 @@ class LazyArray:
 
     def __getitem__(self, index: ArrayIndex) -> _ArrayOrTexts:
         """Return a part."""
-        return read_region(self.dataset, self.subject, self.category, index)
+        return array_region(self.dataset, self.subject, self.category, index)
 
 
 def view(dataset: Dataset, subject: str | int, category: str) -> Any:

@@ -11,7 +11,7 @@ import numpy as np
 from mia_functional import extraction
 from mia_functional._core import checks
 from mia_functional.dataset.batching import SampleBatch, collate, rows_of_batch
-from mia_functional.dataset.reading import LazyArray, entry_positions, own_array, pick_entries, read_region
+from mia_functional.dataset.reading import LazyArray, array_region, entry_positions, own_array, pick_entries
 from mia_functional.dataset.records import Dataset, category_of, check_dataset, subject_number
 from mia_functional.dataset.sample_spec import SAMPLE_EXTRAS, Indexing, RandomIndexing, SampleField, complete_fields
 from mia_functional.indexing import dilate, sides
@@ -191,15 +191,15 @@ def _with_indices(samples: Samples) -> Samples:
 
     A sequence of indices stays what it is: that of `random_patches` takes 12 bytes for each patch of a volume.
     """
-    grids = [samples.dataset.grids[number] if samples.dataset.grids else (1,) for number in samples.numbers]
-    indexing = samples.indexing
+    dataset, indexing = samples.dataset, samples.indexing
+    grids = [dataset.grids[number] if dataset.grids else (1,) for number in samples.numbers]
     sequences = []
     shared: dict[Shape, SampleSequence] = {}
     for number, grid in zip(samples.numbers, grids, strict=True):
         if isinstance(indexing, RandomIndexing):
             # The third number tells these random numbers from those of `sample["rng"]`.
             rng = np.random.default_rng((samples.seed, samples.epoch, 0, number))
-            target = grid if indexing.at is None else np.asarray(read_region(samples.dataset, number, indexing.at, ...))
+            target = grid if indexing.at is None else np.asarray(array_region(dataset, number, indexing.at, ...))
             indices = indexing.function(rng, target)
         elif grid in shared:
             indices = shared[grid]
@@ -243,9 +243,9 @@ def _extract_field(dataset: Dataset, number: int, index: Index, field: SampleFie
     wanted = dilate(index, field.margin) if field.margin else index
     region: Any
     if field.whole:
-        region = read_region(dataset, number, field.category, ...)
+        region = array_region(dataset, number, field.category, ...)
     elif _is_inside(wanted, dataset.grids[number]):
-        region = read_region(dataset, number, field.category, wanted)
+        region = array_region(dataset, number, field.category, wanted)
     else:
         shape = category_of("samples", dataset, field.category).shapes[number]
         source = LazyArray(dataset=dataset, subject=number, category=field.category, shape=shape)

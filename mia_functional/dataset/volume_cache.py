@@ -24,10 +24,10 @@ from mia_functional.typing import HostArray
 
 __all__ = ["cached_volume", "forget_volumes"]
 
-_Key: TypeAlias = tuple[str, str, int, str, str, Load, tuple[handles.FileStamp, ...]]
+_VolumeKey: TypeAlias = tuple[str, str, int, str, str, Load, tuple[handles.FileStamp, ...]]
 """Path and digest of the dataset, subject, category, root, loader, and the stamps of the files."""
 
-_VOLUMES: OrderedDict[_Key, HostArray] = OrderedDict()
+_VOLUMES: OrderedDict[_VolumeKey, HostArray] = OrderedDict()
 
 
 def cached_volume(

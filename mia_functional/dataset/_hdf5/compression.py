@@ -11,7 +11,7 @@ from mia_functional.typing import HostArray, Shape
 BLOSC = 32001
 """Number of the Blosc filter in the registry of the HDF Group."""
 
-_CHUNK_VOXELS = 64
+_CHUNK_EDGE = 64
 """Most voxels of a chunk along an axis: a MiB of float32 per channel."""
 
 _GZIP_LEVEL = 4
@@ -45,7 +45,7 @@ def chunked_creation(shape: Shape, compression: str) -> h5py.h5p.PropDCID:
     """Return the creation properties of a chunked HDF5 dataset: compressed, with a checksum of each chunk."""
     creation = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
     creation.set_obj_track_times(False)  # the file must depend on its content alone
-    creation.set_chunk((*(min(size, _CHUNK_VOXELS) for size in shape[:-1]), shape[-1]))
+    creation.set_chunk((*(min(size, _CHUNK_EDGE) for size in shape[:-1]), shape[-1]))
     if compression == "blosc":
         optional.require("hdf5plugin")
         # level 5, shuffled bytes, LZ4; the first four values are filled in by the filter itself

@@ -164,13 +164,11 @@ def _read_tables(file: h5py.File, memory: mmap.mmap) -> Tables:
     meta = validation.group_at(file, "meta")
     if "subjects" not in meta:
         validation.malformed(file.filename, "it has no `meta/subjects`")
-    names = [name for name in ("subjects", "categories") if name in meta]
-    tables = {f"meta/{name}": validation.read_table(meta, name, memory) for name in names}
-    for name in TABLE_GROUPS:
-        if name in meta:
-            group = validation.group_at(meta, name)
-            tables |= {f"meta/{name}/{key}": validation.read_table(group, key, memory) for key in group}
-    return tables
+    members = [(f"meta/{name}", meta, name) for name in ("subjects", "categories") if name in meta]
+    for key in [key for key in TABLE_GROUPS if key in meta]:
+        group = validation.group_at(meta, key)
+        members += [(f"meta/{key}/{name}", group, name) for name in group]
+    return {path: validation.read_table(group, name, memory) for path, group, name in members}
 
 
 def release(path: str) -> None:
@@ -222,7 +220,7 @@ def read_mapped(mapped: MappedArray, index: ArrayIndex) -> HostArray:
     return part
 
 
-def _after_fork() -> None:
+def _abandon_inherited() -> None:
     """Forget the handles of the parent in a process that was forked, without closing them."""
     global FILES_LOCK
     FILES_LOCK = threading.RLock()
@@ -232,4 +230,4 @@ def _after_fork() -> None:
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork)
+    os.register_at_fork(after_in_child=_abandon_inherited)
