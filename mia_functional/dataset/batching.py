@@ -66,6 +66,8 @@ def collate(samples: Sequence[Sample] | SampleBatch | Sample) -> Sample:
     """
     if isinstance(samples, dict):
         return samples
+    if not hasattr(samples, "__len__") or not hasattr(samples, "__getitem__"):
+        checks.invalid_kind("collate", "samples", "be several dictionaries, or a batch", checks.describe(samples))
     if len(samples) == 0 or any(sample.keys() != samples[0].keys() for sample in samples):
         keys = [" ".join(sample) for sample in samples]
         checks.invalid_value("collate", "samples", "be at least one, all with the same keys", keys)
@@ -75,8 +77,9 @@ def collate(samples: Sequence[Sample] | SampleBatch | Sample) -> Sample:
 
 def _stack(values: list[Any], column: BatchColumn | None) -> "HostArray | tuple[Any, ...]":
     """Return arrays of one shape and dtype as one array, and anything else as a tuple."""
-    # A sample may hold another array now, but what was written into its row is in the array.
-    if column is not None and all(value is row for value, row in zip(values, column.rows, strict=True)):
+    # A sample may hold another array now; what was written into its row is in the array, unless both were pickled.
+    carried = column is not None and all(value is row for value, row in zip(values, column.rows, strict=True))
+    if column is not None and carried and values[0].base is column.array:
         return column.array
     alike = all(isinstance(value, np.ndarray) for value in values)
     if not alike or len({(value.shape, value.dtype) for value in values}) > 1:

@@ -1,5 +1,6 @@
 """Batches: samples side by side, ahead of their use, and in the loaders of others."""
 
+import pickle
 import threading
 from functools import partial
 
@@ -45,6 +46,11 @@ def test_samples_that_lie_side_by_side_are_not_copied_and_changes_to_them_count(
     np.testing.assert_array_equal(changed[2], batch["images"][2] + 1)
     mirrored = dataset.collate([{**part, "images": part["images"][..., ::-1]} for part in parts])["images"]
     np.testing.assert_array_equal(mirrored[0], batch["images"][0][..., ::-1])
+    travelled = pickle.loads(pickle.dumps(samples.__getitems__([3, 0])))
+    travelled[1]["images"][...] = 5
+    assert (dataset.collate(travelled)["images"][1] == 5).all()
+    with pytest.raises(TypeError, match="collate: `samples` must be several dictionaries, or a batch; got 3"):
+        dataset.collate(3)
     own = np.arange(8.0).reshape(2, 4)
     assert not np.shares_memory(dataset.collate([{"x": row} for row in own])["x"], own)
 
