@@ -84,7 +84,8 @@ def _stack(values: list[Any], column: BatchColumn | None) -> "HostArray | tuple[
     alike = all(isinstance(value, np.ndarray) for value in values)
     if not alike or len({(value.shape, value.dtype) for value in values}) > 1:
         return tuple(values)
-    return np.stack(values, out=pooled_array((len(values), *values[0].shape), values[0].dtype))
+    array: HostArray = np.stack(values, out=pooled_array((len(values), *values[0].shape), values[0].dtype))
+    return array
 
 
 def rows_of_batch(batch: Sample) -> tuple[list[Sample], dict[str, BatchColumn]]:
