@@ -212,7 +212,7 @@ def assigned(function: str, target: str, source: str, nth: int = 1) -> Mutant:
     def apply(tree: ast.AST) -> None:
         nodes = (
             node
-            for node in in_order(tree, (ast.Assign, ast.AugAssign))
+            for node in in_order(tree, (ast.Assign, ast.AnnAssign, ast.AugAssign))
             if ast.unparse(node.targets[0] if isinstance(node, ast.Assign) else node.target) == target
         )
         pick(nodes, nth).value = expression(source)

@@ -166,3 +166,5 @@ __all__ = [
     "weighted_kappa",
     "youden_index",
 ]
+
+__dir__ = __all__.copy  # dir() shows what users may touch

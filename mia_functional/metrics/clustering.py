@@ -119,7 +119,7 @@ def adjusted_rand_index(counts: ConfusionCounts) -> Array:
         scikit-learn's `adjusted_rand_score`.
     """
     tp, fp, fn, tn = proportions(counts)
-    # A voxel is no pair with itself: n (n - 1) pairs are n^2 (1 - 1 / n), and so on for each part.
+    # No voxel is paired with itself: of n voxels there are n^2 (1 - 1 / n) ordered pairs.
     single = _array.ratio(_array.array_namespace(tp).ones_like(tp), voxel_number(counts))
     excess = (tp * tn - fp * fn) * (tp**2 + tn**2 - fp**2 - fn**2) - (tp * tn + fp * fn) * single
 
@@ -212,7 +212,7 @@ def variation_of_information(counts: ConfusionCounts) -> Array:
     return (terms[0] + terms[1] + terms[2] + terms[3]) / math.log(2)
 
 
-def _surprise(part: Array, rest: Array) -> Array:
-    """Return -part log(part / (part + rest)), and 0 where the part is 0."""
-    xp = _array.array_namespace(part)
-    return part * xp.log1p(_array.ratio(rest, part, zero_division=0))
+def _surprise(share: Array, rest: Array) -> Array:
+    """Return -share log(share / (share + rest)), and 0 where the share is 0."""
+    xp = _array.array_namespace(share)
+    return share * xp.log1p(_array.ratio(rest, share, zero_division=0))

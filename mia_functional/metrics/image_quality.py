@@ -182,9 +182,9 @@ def _similarity(
     d, s, squared_d, squared_s = fields
     number = math.fsum(weights) ** len(axes)
     apart = (d / number) ** 2
-    luminance = (s / number + 2 * middle) ** 2 + constants[0]
+    luminance: Array = (s / number + 2 * middle) ** 2 + constants[0]
     spread = (squared_d * number - d * d) / number**2
-    structure = (squared_s * number - s * s) / number**2 + constants[1]
+    structure: Array = (squared_s * number - s * s) / number**2 + constants[1]
     return (luminance - apart) * (structure - spread) / ((luminance + apart) * (structure + spread))
 
 

@@ -13,17 +13,17 @@ from mia_functional.metrics.contingency import ConfusionMatrix
 from mia_functional.metrics.moments import PairedMoments
 from mia_functional.metrics.spatial import PairedSpatialMoments, SpatialMoments
 
-__all__ = ["MergeableStatistic", "identity", "merge"]
+__all__ = ["identity", "merge"]
 
-MergeableStatistic = TypeVar(
-    "MergeableStatistic", ConfusionCounts, ConfusionMatrix, PairedMoments, SpatialMoments, PairedSpatialMoments
+_Mergeable = TypeVar(
+    "_Mergeable", ConfusionCounts, ConfusionMatrix, PairedMoments, SpatialMoments, PairedSpatialMoments
 )
 """The records of parts of volumes that can be joined."""
 
 _Counts = TypeVar("_Counts", ConfusionCounts, ConfusionMatrix)
 
 
-def merge(statistic: MergeableStatistic, *others: MergeableStatistic) -> MergeableStatistic:
+def merge(statistic: _Mergeable, *others: _Mergeable) -> _Mergeable:
     """Return the statistic of all voxels from the statistics of parts that share no voxel.
 
     Merging is associative and commutative (counts exactly, moments up to rounding), and `identity` is its neutral
@@ -53,10 +53,10 @@ def merge(statistic: MergeableStatistic, *others: MergeableStatistic) -> Mergeab
     if combine is None or any(type(entry) is not type(statistic) for entry in statistics):
         kinds = ", ".join(sorted({type(entry).__name__ for entry in statistics}))
         checks.invalid_kind("merge", "others", "be counts or moments of one kind", kinds)
-    return cast(MergeableStatistic, functools.reduce(combine, statistics))
+    return cast(_Mergeable, functools.reduce(combine, statistics))
 
 
-def identity(statistic: MergeableStatistic) -> MergeableStatistic:
+def identity(statistic: _Mergeable) -> _Mergeable:
     """Return the statistic of no voxels, with the shape and dtypes of `statistic`: the start of a loop that merges.
 
     Args:

@@ -2,20 +2,20 @@
 
 import functools
 import inspect
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from inspect import Parameter, Signature
 from typing import Any, NamedTuple, ParamSpec, Protocol, overload
 
 from mia_functional._core import checks
 from mia_functional.typing import Array, Label, Labels, Spacing
 
-__all__ = ["Formula", "MetricFunction", "derived_from"]
+__all__ = ["MetricFunction", "derived_from"]
 
-Formula = ParamSpec("Formula")
+_Formula = ParamSpec("_Formula")
 """The parameters of a formula: its record and its options."""
 
 
-class MetricFunction(Protocol[Formula]):
+class MetricFunction(Protocol[_Formula]):
     """A metric, called with its record as the formula is, or with the pair and the options of the statistic."""
 
     @property
@@ -23,7 +23,7 @@ class MetricFunction(Protocol[Formula]):
         """The public name."""
 
     @overload
-    def __call__(self, *record: Formula.args, **options: Formula.kwargs) -> Array: ...
+    def __call__(self, *record: _Formula.args, **options: _Formula.kwargs) -> Array: ...
 
     # Python's types cannot join the keywords of two functions: the usual ones of the statistics are written out, and
     # the rest is checked at run time.
@@ -43,7 +43,7 @@ class MetricFunction(Protocol[Formula]):
 
 def derived_from(
     statistic: Callable[..., Any], *records: type, one_per_label: bool = False
-) -> Callable[[Callable[Formula, Array]], MetricFunction[Formula]]:
+) -> Callable[[Callable[_Formula, Array]], MetricFunction[_Formula]]:
     """Return a decorator that lets `metric(record, **options)` be called as `metric(prediction, reference, **options)`.
 
     Keywords that the formula does not have go to `statistic`, so `spacing=`, `labels=`, `axis=` pass through. Signature
@@ -61,12 +61,23 @@ def derived_from(
             return bool(value) and all(isinstance(entry, records) for entry in value)
         return isinstance(value, records)
 
-    def decorate(formula: Callable[Formula, Array]) -> MetricFunction[Formula]:
+    def decorate(formula: Callable[_Formula, Array]) -> MetricFunction[_Formula]:
         name = formula.__name__
         record, *options = inspect.signature(formula).parameters.values()
         own = {option.name for option in options}
         pair_form = Signature([first, second, *pair_options, *options])
         calls = _call(name, [record, *options]), _call(name, pair_form.parameters.values())
+
+        def check_form(value: object, arguments: Sequence[Any], keywords: Mapping[str, Any]) -> None:
+            if record.name in keywords or (len(arguments) == 1 and "reference" not in keywords):
+                kinds = " or ".join(kind.__name__ for kind in records)
+                actual = type(value).__name__ if isinstance(value, tuple) else checks.describe(value)
+                requirement = f"be {kinds} (or pass prediction and reference)"
+                raise TypeError(checks.message(name, record.name, requirement, actual)) from None
+            try:
+                pair_form.bind(*arguments, **keywords)
+            except TypeError as error:
+                raise TypeError(f"{name}() {error}; call {calls[0]} or {calls[1]}.") from None
 
         @functools.wraps(formula)
         def metric(*arguments: Any, **keywords: Any) -> Any:
@@ -74,23 +85,17 @@ def derived_from(
             if is_record(value):
                 return formula(*arguments, **keywords)
             try:
+                computed = statistic(*arguments, **{key: keywords[key] for key in keywords if key not in own})
+            except Exception as error:
+                # Only calls that failed are looked at: to bind arguments takes longer than to count a small mask.
+                if isinstance(error, TypeError):
+                    check_form(value, arguments, keywords)
                 with checks.speaking_for(name, statistic.__name__):
-                    found = statistic(*arguments, **{key: keywords[key] for key in keywords if key not in own})
-            except TypeError:
-                # To bind arguments takes longer than to count a small mask, so only calls that failed are looked at.
-                if record.name in keywords or (len(arguments) == 1 and "reference" not in keywords):
-                    kinds = " or ".join(kind.__name__ for kind in records)
-                    actual = type(value).__name__ if isinstance(value, tuple) else checks.describe(value)
-                    checks.invalid_kind(name, record.name, f"be {kinds} (or pass prediction and reference)", actual)
-                try:
-                    pair_form.bind(*arguments, **keywords)
-                except TypeError as error:
-                    raise TypeError(f"{name}() {error}; call {calls[0]} or {calls[1]}.") from None
-                raise
-            return formula(found, **{key: keywords[key] for key in own & keywords.keys()})
+                    raise
+            return formula(computed, **{key: keywords[key] for key in own & keywords.keys()})
 
         metric.__doc__ = _with_forms(formula.__doc__, calls)
-        metric.__signature__ = _joined(record, pair_form)  # type: ignore[attr-defined]
+        metric.__signature__ = _both_forms(record, pair_form)  # type: ignore[attr-defined]
         return metric
 
     return decorate
@@ -104,7 +109,7 @@ class _Unset(NamedTuple):
         return "..."
 
 
-def _joined(record: Parameter, pair_form: Signature) -> Signature:
+def _both_forms(record: Parameter, pair_form: Signature) -> Signature:
     """Return one signature for both forms, which binds whatever one of them does."""
     first, second, *options = (
         entry.replace(default=_Unset()) if entry.default is Parameter.empty else entry

@@ -29,6 +29,7 @@ def maps(seed, top, shape=(5, 6, 7), dtype=np.uint8):
     return prediction.astype(dtype), reference.astype(dtype), rng.random(shape) < 0.6
 
 
+@pytest.mark.sampled(35)
 @pytest.mark.parametrize("masked", [False, True])
 @pytest.mark.parametrize("labels", [(1,), (2, 1), (1, 2, 3), (3, (1, 2), 0, (1, 2, 3)), (1, 2, 99)])
 def test_label_counts_equal_brute_force(xp, labels, masked):
@@ -78,7 +79,7 @@ def test_chunks_of_any_size_and_memory_order_add_up(monkeypatch, labels):
     whole = confusion_counts(prediction, reference, labels=labels, mask=mask)
     np.testing.assert_array_equal(np.stack(whole), brute(prediction, reference, [(one,) for one in labels], mask))
     for chunk in (16, 37, 64):
-        monkeypatch.setattr(joint_histogram, "HISTOGRAM_CHUNK", chunk)
+        monkeypatch.setattr(joint_histogram, "_HISTOGRAM_CHUNK", chunk)
         for p, r in (
             (prediction, reference),
             (np.asfortranarray(prediction), reference),
@@ -103,6 +104,7 @@ def test_masks_of_zeros_and_ones(xp):
         assert all(field.shape == () for field in counts)
 
 
+@pytest.mark.sampled(28)
 @pytest.mark.parametrize("axis", [(1, 2), (0, 2), 1, -1])
 @pytest.mark.parametrize("labels", [None, (1, (1, 2), 3)])
 def test_axes_that_are_kept(xp, axis, labels):
@@ -164,6 +166,7 @@ def test_soft_counts_of_a_mask_are_its_counts(xp):
     np.testing.assert_allclose(np.stack(one), np.stack(expected), rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_soft_dice_has_the_gradient_of_finite_differences():
     import jax
     import torch

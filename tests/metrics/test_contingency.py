@@ -39,6 +39,7 @@ def test_labels_are_merged_and_ordered_and_axes_kept(xp):
     assert matrix.outside.shape == (6,)
 
 
+@pytest.mark.slow
 def test_a_label_outside_of_the_classes_is_refused_or_makes_the_metrics_nan_under_jit():
     import jax
 
@@ -166,6 +167,7 @@ def test_generalized_dice_by_hand(xp):
         metrics.generalized_dice(np.array([True]), np.array([True]))
 
 
+@pytest.mark.slow
 def test_generalized_dice_is_a_loss_with_a_gradient():
     import jax
 

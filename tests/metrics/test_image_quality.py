@@ -39,6 +39,7 @@ KINDS = [
 ]
 
 
+@pytest.mark.sampled(28)
 @pytest.mark.parametrize(("ours", "theirs"), KINDS)
 @pytest.mark.parametrize("shape", [(13, 17), (13, 17, 15)])
 def test_scikit_image_agrees(xp, shape, ours, theirs):
@@ -98,6 +99,7 @@ def test_slices_are_compared_one_by_one(xp, axis):
     np.testing.assert_allclose(value, np.mean([oracle(p, r, data_range=limit) for p, r in pairs]), atol=1e-6)
 
 
+@pytest.mark.sampled(14)
 @pytest.mark.parametrize("dtype", [np.uint8, np.int16, bool, np.float16])
 def test_every_kind_of_number_is_promoted(xp, dtype):
     if dtype is np.float16 and xp.name.startswith(("strict", "torch")):
@@ -162,6 +164,8 @@ def test_bad_sigma():
         gaussian_window(sigma=0)
 
 
+@pytest.mark.slow
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("window", [7, gaussian_window()])
 @pytest.mark.parametrize("planes", [24, 29])
 def test_compiled_programs_take_few_planes_at_a_time(planes, window):
@@ -189,6 +193,7 @@ def test_many_equal_similarities_keep_single_precision():
     np.testing.assert_allclose(value, (2 * 0.625 * 0.5 + 1e-4) / (0.625**2 + 0.25 + 1e-4), rtol=5e-7)
 
 
+@pytest.mark.slow
 def test_it_is_a_loss_with_a_gradient():
     import jax
     import torch

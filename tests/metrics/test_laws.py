@@ -184,6 +184,8 @@ def test_images_and_their_algebra(pair):
     np.testing.assert_allclose(scaled, metrics.structural_similarity(prediction, reference, data_range=100), atol=1e-9)
 
 
+@pytest.mark.slow
+@pytest.mark.sampled(10)
 @ROWS(COUNTING)
 def test_vmap_equals_a_loop_and_jit_equals_eager(row):
     import jax
@@ -195,6 +197,8 @@ def test_vmap_equals_a_loop_and_jit_equals_eager(row):
     np.testing.assert_allclose(jax.jit(jax.vmap(function))(prediction, reference), eager, rtol=1e-6, atol=1e-6)
 
 
+@pytest.mark.slow
+@pytest.mark.sampled(26)
 @ROWS(METRICS)
 def test_every_row_runs_on_every_library_with_the_same_value(row):
     import jax.numpy as jnp

@@ -65,6 +65,7 @@ def same(one, other, tolerance):
         np.testing.assert_allclose(field, expected, rtol=tolerance, atol=tolerance)
 
 
+@pytest.mark.sampled(21)
 @pytest.mark.parametrize("case", CASES)
 def test_parts_in_any_order_make_the_whole(xp, case):
     function, arrays, tolerance = CASES[case]
@@ -79,6 +80,7 @@ def test_parts_in_any_order_make_the_whole(xp, case):
     same(merge(identity(whole), identity(whole)), identity(whole), 0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", CASES)
 def test_merging_works_in_scan_and_vmap(case):
     import jax
@@ -211,5 +213,6 @@ print("agree")
 """
 
 
+@pytest.mark.slow
 def test_statistics_of_volumes_on_four_devices_need_no_gathering(four_devices):
     assert four_devices(SHARDED) == "agree\n"

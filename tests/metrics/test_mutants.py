@@ -10,6 +10,7 @@ SCRIPT = runpy.run_path(str(Path(__file__).parents[1] / "mutation.py"))
 MUTANTS = [mutant for mutants in SCRIPT["MUTANTS"].values() for mutant in mutants]
 
 
+@pytest.mark.sampled(200)
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: f"{mutant.function}: {mutant.change}")
 def test_every_mutant_applies_and_is_python(mutant):
     _, source = SCRIPT["mutated"](mutant)

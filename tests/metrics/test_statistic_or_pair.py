@@ -48,6 +48,7 @@ def record_name(function):
     return next(iter(inspect.signature(inspect.unwrap(function)).parameters))
 
 
+@pytest.mark.sampled(100)
 @DERIVED
 def test_both_forms_positional_and_by_keyword_are_one(name):
     function, (prediction, reference), options, record, own = call_of(name)
@@ -61,6 +62,7 @@ def test_both_forms_positional_and_by_keyword_are_one(name):
         np.testing.assert_array_equal(value, other)
 
 
+@pytest.mark.sampled(100)
 @DERIVED
 def test_signature_binds_both_forms_and_help_shows_them(name):
     function, pair, options, record, own = call_of(name)
@@ -84,6 +86,7 @@ def test_signature_binds_both_forms_and_help_shows_them(name):
     assert all(f"{option}=" in forms[1] or f"{option}," in forms[1] + "," for option in options)
 
 
+@pytest.mark.sampled(100)
 @ALL
 def test_a_misspelt_keyword_names_the_metric(name):
     function, pair, options, record, own = call_of(name)
@@ -96,6 +99,7 @@ def test_a_misspelt_keyword_names_the_metric(name):
             function(record, **own, axes=0)
 
 
+@pytest.mark.sampled(100)
 @ALL
 def test_wrong_arguments_name_the_metric(name):
     function, pair, options, _, own = call_of(name)
@@ -113,6 +117,7 @@ def test_wrong_arguments_name_the_metric(name):
         function(**given)
 
 
+@pytest.mark.sampled(100)
 @DERIVED
 def test_a_record_of_another_statistic_is_named(name):
     function, _, _, record, own = call_of(name)

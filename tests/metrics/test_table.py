@@ -3,6 +3,7 @@
 import inspect
 import json
 import math
+import pkgutil
 import re
 import subprocess
 import sys
@@ -213,3 +214,9 @@ def test_a_description_tells_everything():
     assert max(map(len, text.splitlines())) <= 100
     with pytest.raises(ValueError, match="must be the name of a metric"):
         documentation.describe("nothing")
+
+
+def test_no_public_name_hides_a_module():
+    modules = {module.name for module in pkgutil.iter_modules(metrics.__path__)}
+    assert modules.isdisjoint(metrics.__all__)
+    assert sorted(metrics.__all__) == dir(metrics)

@@ -18,7 +18,7 @@ from mia_functional.typing import HostArray
 LabelSets: TypeAlias = Sequence[tuple[int, ...]]
 """The label values of each structure, as `label_sets` returns them."""
 
-HISTOGRAM_CHUNK = 2**17
+_HISTOGRAM_CHUNK = 2**17
 """Voxels at a time; four times as many where labels are compared, as each step is short."""
 
 MOST_COMPARED = 2
@@ -42,7 +42,7 @@ def overlap_sizes(function: str, sets: LabelSets | None, arrays: Sequence[HostAr
     if sets is None:
         sizes, total = np.zeros((1, 3), np.int64), 0
         # Values are checked chunk by chunk, while they are in the cache.
-        for first, second in _chunks(arrays, HISTOGRAM_CHUNK):
+        for first, second in _chunks(arrays, _HISTOGRAM_CHUNK):
             masks = binary_mask(function, "prediction", first), binary_mask(function, "reference", second)
             sizes += _mask_sizes(_array.to_numpy(masks[0]), _array.to_numpy(masks[1]))
             total += first.size
@@ -86,7 +86,7 @@ def _integers(function: str, arrays: Sequence[HostArray]) -> Sequence[HostArray]
 
 def _compare(sets: LabelSets, arrays: Sequence[HostArray]) -> tuple[HostArray, int]:
     """Return what `overlap_sizes` does, by comparing the maps with each label: the fastest way for few of them."""
-    chunk = 4 * HISTOGRAM_CHUNK
+    chunk = 4 * _HISTOGRAM_CHUNK
     buffers = np.empty((2, min(chunk, arrays[0].size)), np.bool_)
     largest = min(np.iinfo(array.dtype).max for array in arrays[:2])
     sizes, total = np.zeros((len(sets), 3), np.int64), 0
@@ -114,8 +114,8 @@ def _mask_sizes(first: HostArray, second: HostArray, *, out: "HostArray | None" 
 def _count_codes(sets: LabelSets, arrays: Sequence[HostArray]) -> tuple[HostArray, dict[int, int]]:
     """Return how often codes of labels meet, (A, A), and the codes of the labels of the sets.
 
-    The code of a label is the label itself if all fit a byte, else its position; labels of no set may share any code
-    that is no set's.
+    The code of a label is the label itself if all fit a byte, else its position. Labels outside the sets may share any
+    code that no set uses.
     """
     values = sorted({label for labels in sets for label in labels})
     top, codes = values[-1], {label: position for position, label in enumerate(values)}
@@ -128,7 +128,7 @@ def _count_codes(sets: LabelSets, arrays: Sequence[HostArray]) -> tuple[HostArra
         def encode(labels: HostArray) -> HostArray:
             return _replace_above(labels, top, other)
 
-    pieces = ((encode(first), encode(second)) for first, second in _chunks(arrays, HISTOGRAM_CHUNK))
+    pieces = ((encode(first), encode(second)) for first, second in _chunks(arrays, _HISTOGRAM_CHUNK))
     return _histogram(pieces, size), codes
 
 
