@@ -12,6 +12,7 @@ from mia_functional import _array
 from mia_functional._core import checks, ordered_map
 from mia_functional.evaluation.results import Failure, Result, Results, concatenate
 from mia_functional.metrics import Metric, confusion_counts, find
+from mia_functional.metrics.boundaries import convention_name
 from mia_functional.typing import Array, Label, Labels, Progress, Spacing
 
 __all__ = ["Case", "Request", "evaluate", "evaluate_each", "evaluate_many", "request"]
@@ -228,7 +229,7 @@ def _values(asked: Request, case: Case, metric: Metric, statistics: dict[Callabl
 def _convention(metric: Metric) -> str:
     """Return the name of the boundary convention that a metric uses; empty for one without surfaces."""
     parameter = inspect.signature(metric.statistic or metric.function).parameters.get("boundary")
-    return "" if parameter is None else str(parameter.default.__name__)
+    return "" if parameter is None else convention_name(parameter.default)
 
 
 def _empty_structures(asked: Request, case: Case) -> dict[str, str]:

@@ -4,7 +4,8 @@ All axes of a mask are spatial, one to three of them, and `spacing[k]` is the di
 axis k in millimetres.
 """
 
-from typing import Any, NamedTuple, Protocol
+import functools
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,14 +13,16 @@ from numpy.typing import NDArray
 from mia_functional import _array
 from mia_functional.metrics._kernels import marching_cubes
 from mia_functional.morphology.masks import border
-from mia_functional.typing import Array, Spacing
+from mia_functional.typing import Array, HostArray, Spacing
+
+__all__ = ["Boundary", "Elements", "convention_name", "solid", "surfels", "voxels"]
 
 
 class Elements(NamedTuple):
     """The surface of a mask: a grid of uint8 codes, 0 where there is no surface, and the weight of each code."""
 
     codes: Array
-    weights: NDArray[Any]
+    weights: HostArray
 
 
 class Boundary(Protocol):
@@ -27,6 +30,28 @@ class Boundary(Protocol):
 
     def __call__(self, mask: Array, *, spacing: Spacing) -> Elements:
         """Return the elements of the surface."""
+
+
+def convention_name(boundary: Boundary) -> str:
+    """Return the name under which results report a boundary convention: that of the function, and its own options.
+
+    Args:
+        boundary: A convention, perhaps one whose options `functools.partial` has set.
+
+    Returns:
+        For example `surfels`, or `band(width=2.0)`: with other options the numbers are others.
+
+    Example:
+        >>> convention_name(surfels), convention_name(functools.partial(voxels))
+        ('surfels', 'voxels')
+    """
+    if isinstance(boundary, functools.partial):
+        options = ", ".join(
+            [*map(repr, boundary.args), *(f"{key}={value!r}" for key, value in boundary.keywords.items())]
+        )
+        return convention_name(boundary.func) + (f"({options})" if options else "")
+    # Objects that can be called have no name of their own.
+    return str(getattr(boundary, "__name__", type(boundary).__name__))
 
 
 def surfels(mask: Array, *, spacing: Spacing) -> Elements:
@@ -55,35 +80,33 @@ def surfels(mask: Array, *, spacing: Spacing) -> Elements:
     """
     xp = _array.array_namespace(mask)
     full = 2 ** (2**mask.ndim) - 1
-    codes = _codes_on_host(mask) if _array.is_numpy(mask) else _codes(mask)
-    return Elements(codes * xp.astype(codes != full, xp.uint8), marching_cubes.sizes(tuple(spacing)))
+    codes: Array = _neighbour_codes_on_host(_array.to_numpy(mask)) if _array.is_numpy(mask) else _neighbour_codes(mask)
+    # No surface passes through a neighbourhood that is inside altogether: its code becomes that of the background.
+    return Elements(codes * xp.astype(codes != full, xp.uint8), marching_cubes.surfel_sizes(tuple(spacing)))
 
 
-def _codes(mask: Array) -> Array:
-    """Return the code of the neighbourhood of every corner."""
+def _neighbour_codes(mask: Array) -> Array:
+    """Return the code of the neighbourhood of every corner, with static shapes."""
     xp = _array.array_namespace(mask)
     codes = xp.astype(mask, xp.uint8)
     for axis in range(mask.ndim):
-        codes = _join_neighbours(codes, axis)
+        # Each gap along the axis joins the code before it with the one after it, which gets the higher bits: codes of
+        # one voxel have 1 bit, those of 2, 4 and 8 voxels as many.
+        edge = xp.zeros_like(codes[(*(slice(None),) * axis, slice(0, 1), ...)])
+        before = xp.concat([edge, codes], axis=axis)
+        after = xp.concat([codes, edge], axis=axis)
+        codes = before | (after * (1 << (1 << axis)))
     return codes
 
 
-def _join_neighbours(codes: Array, axis: int) -> Array:
-    """Return codes one longer along an axis: the code before each gap, and that after it in the higher bits."""
-    xp = _array.array_namespace(codes)
-    edge = xp.zeros_like(codes[(*(slice(None),) * axis, slice(0, 1), ...)])
-    before = xp.concat([edge, codes], axis=axis)
-    after = xp.concat([codes, edge], axis=axis)
-    return before | (after * 2 ** (2**axis))
-
-
-def _codes_on_host(mask: NDArray[np.bool_]) -> NDArray[np.uint8]:
-    """Return what `_codes` does; zeros end every line, so that a shift of all lines is one slice."""
+def _neighbour_codes_on_host(mask: NDArray[np.bool_]) -> NDArray[np.uint8]:
+    """Return what `_neighbour_codes` does, in two buffers and without a copy of the mask per axis."""
     codes = np.zeros(tuple(size + 1 for size in mask.shape), dtype=np.uint8)
     codes[(slice(-1),) * mask.ndim] = mask
     flat, higher = codes.reshape(-1), np.empty(codes.size, dtype=np.uint8)
     for axis, stride in enumerate(codes.strides):
-        np.multiply(flat, 2 ** (2**axis), out=higher)
+        np.multiply(flat, 1 << (1 << axis), out=higher)
+        # A zero ends every line, so that all lines can be shifted by one step as one: nothing runs over into the next.
         higher[stride:] |= flat[:-stride]
         flat, higher = higher, flat
     return flat.reshape(codes.shape)

@@ -5,10 +5,8 @@ with the options of `surface_distances`. The result is a scalar; with labels it 
 percentiles add a last axis. If one structure is empty, every distance is inf; if both are, it is NaN.
 """
 
-import functools
 from collections.abc import Iterable, Sequence
 from functools import partial
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,23 +14,29 @@ from numpy.typing import NDArray
 from mia_functional import _array
 from mia_functional._core import checks
 from mia_functional.metrics._kernels import nearest_points
-from mia_functional.metrics._kernels.weighted_percentiles import percentiles
+from mia_functional.metrics._kernels.weighted_percentiles import distance_percentiles
 from mia_functional.metrics.boundaries import solid
 from mia_functional.metrics.inputs import pairs_in_turn
 from mia_functional.metrics.surface import SurfaceDistances, surface_distances
 from mia_functional.metrics.surface_reductions import (
     Direction,
-    defined,
-    directed,
-    directions,
+    both_directions,
     from_distances,
-    mean,
-    one_or_all,
-    pool,
-    several,
+    infinite_or_undefined,
+    numbers_of_option,
+    one_direction,
+    weighted_mean,
 )
 from mia_functional.morphology.masks import DIMENSIONS, common_box
-from mia_functional.typing import Array, Label, Labels, Spacing
+from mia_functional.typing import Array, HostArray, Label, Labels, Spacing
+
+__all__ = [
+    "average_distance",
+    "average_surface_distance",
+    "average_symmetric_surface_distance",
+    "hausdorff_distance",
+    "mean_average_surface_distance",
+]
 
 
 @from_distances
@@ -72,14 +76,16 @@ def hausdorff_distance(
         DeepMind's surface-distance; with `boundary=voxels` MONAI and Metrics Reloaded, and medpy with `pooled=True`
         too.
     """
-    percents = several(percentile)
-    for percent in percents:
-        if not 0 <= percent <= 100:
-            checks.invalid_value("hausdorff_distance", "percentile", "lie within 0 and 100", percent)
-    samples = (pool(distances),) if pooled else directions(distances)
-    values = [percentiles(*sample, percents) for sample in samples]
-    larger = functools.reduce(_array.array_namespace(*values).maximum, values)
-    return one_or_all(percentile, defined(larger, distances))
+    percents = numbers_of_option("hausdorff_distance", "percentile", percentile, 100, "lie within 0 and 100")
+    samples = both_directions(distances)
+    xp = _array.array_namespace(*samples[0])
+    if pooled:
+        lengths, weights = zip(*samples, strict=True)
+        values = distance_percentiles(xp.concat(lengths), xp.concat(weights), percents)
+    else:
+        values = xp.maximum(*(distance_percentiles(*sample, percents) for sample in samples))
+    values = infinite_or_undefined(values, distances)
+    return values if isinstance(percentile, Sequence) else values[0]
 
 
 @from_distances
@@ -111,7 +117,7 @@ def average_symmetric_surface_distance(distances: SurfaceDistances) -> Array:
     Agrees with:
         With `boundary=voxels` medpy, MONAI and Metrics Reloaded.
     """
-    return defined(mean(*directions(distances)), distances)
+    return infinite_or_undefined(weighted_mean(*both_directions(distances)), distances)
 
 
 @from_distances
@@ -141,8 +147,8 @@ def mean_average_surface_distance(distances: SurfaceDistances) -> Array:
     Agrees with:
         With `boundary=voxels` Metrics Reloaded.
     """
-    forward, backward = directions(distances)
-    return defined((mean(forward) + mean(backward)) / 2, distances)
+    forward, backward = both_directions(distances)
+    return infinite_or_undefined((weighted_mean(forward) + weighted_mean(backward)) / 2, distances)
 
 
 @from_distances
@@ -176,7 +182,8 @@ def average_surface_distance(distances: SurfaceDistances, *, direction: Directio
     Agrees with:
         DeepMind's surface-distance, which gives NaN from an empty surface.
     """
-    return defined(mean(directed("average_surface_distance", distances, direction)), distances)
+    sample = one_direction("average_surface_distance", distances, direction)
+    return infinite_or_undefined(weighted_mean(sample), distances)
 
 
 def average_distance(
@@ -220,36 +227,40 @@ def average_distance(
         ITK's `HausdorffDistanceImageFilter`, whose average is the mean of the two and not the larger.
     """
     name = "average_distance"
+    # Programs need fixed shapes, so that all voxels take part; on the host those outside of the overlap do.
     if not (_array.in_host_memory(prediction) and _array.in_host_memory(reference)):
         with checks.speaking_for(name, "surface_distances"):
             records = surface_distances(prediction, reference, spacing=spacing, labels=labels, boundary=solid)
         return _larger_mean(records)
     groups = pairs_in_turn(name, prediction, reference, labels)
     checks.dimensions(name, "prediction", prediction.shape, DIMENSIONS)
-    find = partial(_outside_each_other, spacing=checks.spacing(name, spacing, prediction.ndim))
-    calls = (_array.call_on_host(find, *pair, results=()) for group in groups for pair in group)
-    found = tuple(SurfaceDistances(*call) for call in calls)
-    return _larger_mean(found[0] if labels is None else found)
+    measure = partial(_distances_outside_overlap, spacing=checks.spacing(name, spacing, prediction.ndim))
+    fields = (_array.call_on_host(measure, *pair, results=()) for group in groups for pair in group)
+    compact = tuple(SurfaceDistances(*arrays) for arrays in fields)
+    return _larger_mean(compact[0] if labels is None else compact)
 
 
-def _outside_each_other(
+def _distances_outside_overlap(
     prediction: NDArray[np.bool_], reference: NDArray[np.bool_], *, spacing: Spacing
-) -> tuple[NDArray[Any], ...]:
-    """Return the fields of `SurfaceDistances` between voxels; what they share is one heavy element."""
+) -> tuple[HostArray, ...]:
+    """Return the fields of `SurfaceDistances` between all voxels of two masks.
+
+    The voxels that they share, nearly all of two similar masks, are at distance zero: they are one element, as heavy as
+    their number, which leaves the mean as it is.
+    """
     box = common_box(prediction, reference)
-    masks = [nearest_points.pad(mask[box], spacing) for mask in (prediction, reference)]
+    masks = [nearest_points.pad_for_search(mask[box], spacing) for mask in (prediction, reference)]
     shared = np.count_nonzero(masks[0] & masks[1])
     points = [np.flatnonzero(one & ~other) for one, other in (masks, masks[::-1])]
-    distances = nearest_points.both(
-        partial(nearest_points.nearest, spacing=spacing), *zip(points, masks[::-1], strict=True)
-    )
-    weights = (np.ones(found.size) for found in points)
-    return *(np.append(found, 0.0) for found in distances), *(np.append(mass, shared) for mass in weights)
+    search = partial(nearest_points.nearest_distances, spacing=spacing)
+    distances = nearest_points.map_pair(search, *zip(points, masks[::-1], strict=True))
+    weights = (np.append(np.ones(outside.size), shared) for outside in points)
+    return *(np.append(lengths, 0.0) for lengths in distances), *weights
 
 
 @from_distances
 def _larger_mean(distances: SurfaceDistances) -> Array:
     """Return the larger of the two directed mean distances."""
-    forward, backward = directions(distances)
+    forward, backward = both_directions(distances)
     xp = _array.array_namespace(*forward)
-    return defined(xp.maximum(mean(forward), mean(backward)), distances)
+    return infinite_or_undefined(xp.maximum(weighted_mean(forward), weighted_mean(backward)), distances)

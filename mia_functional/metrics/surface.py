@@ -19,18 +19,24 @@ from mia_functional.metrics.boundaries import Boundary, surfels
 from mia_functional.metrics.inputs import pairs_in_turn
 from mia_functional.morphology.euclidean import METHODS, Method, nearest_squared_distances
 from mia_functional.morphology.masks import DIMENSIONS, common_box
-from mia_functional.typing import Array, Label, Labels, Spacing
+from mia_functional.typing import Array, HostArray, Label, Labels, Spacing
 
-NAME = "surface_distances"
-"""The function that messages name."""
+__all__ = ["SurfaceDistances", "surface_distances"]
+
+_NAME = "surface_distances"  # the function that messages name
 
 
 class SurfaceDistances(NamedTuple):
     """How far each element of one surface is from the other surface, in millimetres, and how much the element weighs.
 
-    Outside of `jit` the arrays have one entry per element. Under `jit` they have one entry per grid point, and the
-    weight is zero where there is no element. Weights are areas (lengths in 2-D), or booleans where elements are
-    merely counted; percentiles of counted elements are interpolated, those of areas are not.
+    Weights are areas (lengths in 2-D), or booleans where elements are merely counted; percentiles of counted elements
+    are interpolated, those of areas are not. The arrays are compact or fill a grid, and every metric is the same:
+
+    - Compact, one axis with one entry per element: NumPy's arrays, those of PyTorch and JAX in the memory of the host,
+      and with `method="host"` those of any library and device; in all cases outside of `jit`.
+    - A grid, one entry per grid point with the weight zero where there is no element: under `jit` and `vmap` of JAX,
+      whose shapes are fixed, and eager arrays on a GPU (JAX, PyTorch, CuPy) or of another library of the standard.
+      With `method="host"` under `jit` the elements fill the front of such a grid, in the order of the compact ones.
     """
 
     prediction_to_reference: Array
@@ -44,7 +50,7 @@ class _Elements(NamedTuple):
 
     points: NDArray[np.intp]
     surface: NDArray[np.bool_]
-    weights: NDArray[Any]
+    weights: HostArray
 
 
 @overload
@@ -114,86 +120,94 @@ def surface_distances(
     Agrees with:
         DeepMind's surface-distance (`surfels`); the borders of medpy and MONAI (`voxels`).
     """
-    checks.one_of(NAME, "method", method, METHODS)
-    measure = partial(_measure, spacing=spacing, boundary=boundary, method=method)
-    groups = pairs_in_turn(NAME, prediction, reference, labels)
+    checks.one_of(_NAME, "method", method, METHODS)
+    measure = partial(_distances_of_pairs, spacing=spacing, boundary=boundary, method=method)
+    groups = pairs_in_turn(_NAME, prediction, reference, labels)
     records = tuple(record for group in groups for record in measure(group))
     return records[0] if labels is None else records
 
 
-def _measure(
-    masks: tuple[tuple[Array, Array], ...], *, spacing: Spacing, boundary: Boundary, method: Method
+def _distances_of_pairs(
+    pairs: tuple[tuple[Array, Array], ...], *, spacing: Spacing, boundary: Boundary, method: Method
 ) -> tuple[SurfaceDistances, ...]:
     """Return the distances between the surfaces of each pair of boolean masks."""
-    arrays = [mask for pair in masks for mask in pair]
-    checks.dimensions(NAME, "prediction", arrays[0].shape, DIMENSIONS)
-    step = checks.spacing(NAME, spacing, arrays[0].ndim)
-    if method == "auto" and not all(map(_array.in_host_memory, arrays)):
+    masks = [mask for pair in pairs for mask in pair]
+    checks.dimensions(_NAME, "prediction", masks[0].shape, DIMENSIONS)
+    step = checks.spacing(_NAME, spacing, masks[0].ndim)
+    if method == "auto" and not all(map(_array.in_host_memory, masks)):
+        # One program for all labels, in which the code for a pair is compiled once.
         records: tuple[SurfaceDistances, ...]
-        records = _array.jit_call(_all_on_device, *arrays, spacing=step, boundary=boundary)
+        records = _array.jit_call(_grids_of_pairs, *masks, spacing=step, boundary=boundary)
         return records
-    return tuple(_call_host(*pair, step, boundary) for pair in masks)
+    if any(map(_array.is_traced, masks)):
+        return tuple(
+            SurfaceDistances(*_array.jit_call(_call_back_host, *pair, spacing=step, boundary=boundary))
+            for pair in pairs
+        )
+    on_host = partial(_compact_distances, spacing=step, boundary=boundary)
+    return tuple(SurfaceDistances(*_array.call_on_host(on_host, *pair, results=())) for pair in pairs)
 
 
-def _call_host(prediction: Array, reference: Array, spacing: Spacing, boundary: Boundary) -> SurfaceDistances:
-    """Return the distances that the host finds."""
-    options: dict[str, Any] = {"spacing": spacing, "boundary": boundary}
-    if _array.is_traced(prediction) or _array.is_traced(reference):
-        return SurfaceDistances(*_array.jit_call(_call_back, prediction, reference, **options))
-    return SurfaceDistances(*_array.call_on_host(partial(_on_host, **options), prediction, reference, results=()))
-
-
-def _call_back(prediction: Array, reference: Array, *, spacing: Spacing, boundary: Boundary) -> tuple[Array, ...]:
+def _call_back_host(prediction: Array, reference: Array, *, spacing: Spacing, boundary: Boundary) -> tuple[Array, ...]:
     """Return the distances that the host finds for a traced pair; they fill the front of arrays of a fixed shape."""
-    fixed = _array.eval_shape(lambda mask: _on_device(mask, mask, spacing, boundary), prediction)
 
-    def find_fixed(prediction: NDArray[np.bool_], reference: NDArray[np.bool_]) -> tuple[NDArray[Any], ...]:
-        found = _on_host(prediction, reference, spacing=spacing, boundary=boundary)
+    def grid_of(mask: Array) -> Any:
+        return _grid_distances(mask, mask, spacing=spacing, boundary=boundary)
+
+    # A callback has to announce its shapes before it runs: a grid holds any number of elements.
+    fixed = _array.eval_shape(grid_of, prediction)
+
+    def find_fixed(prediction: NDArray[np.bool_], reference: NDArray[np.bool_]) -> tuple[HostArray, ...]:
+        compact = _compact_distances(prediction, reference, spacing=spacing, boundary=boundary)
         filled = tuple(np.zeros(field.shape, field.dtype) for field in fixed)
-        for array, field in zip(filled, found, strict=True):
-            array.reshape(-1)[: field.size] = field
+        for array, entries in zip(filled, compact, strict=True):
+            array.reshape(-1)[: entries.size] = entries
         return filled
 
     return _array.call_on_host(find_fixed, prediction, reference, results=fixed)
 
 
-def _all_on_device(*masks: Array, spacing: Spacing, boundary: Boundary) -> tuple[SurfaceDistances, ...]:
-    """Return the distances between the surfaces of masks that follow each other in pairs."""
-    pairs_of_masks = tuple(zip(masks[::2], masks[1::2], strict=True))
-    return _array.map_rows(lambda one, other: _on_device(one, other, spacing, boundary), pairs_of_masks)
+def _grids_of_pairs(*masks: Array, spacing: Spacing, boundary: Boundary) -> tuple[SurfaceDistances, ...]:
+    """Return the distances between the surfaces of masks that follow each other in pairs: programs take arrays only."""
+    pairs = tuple(zip(masks[::2], masks[1::2], strict=True))
+    return _array.map_rows(partial(_grid_distances, spacing=spacing, boundary=boundary), pairs)
 
 
-def _on_device(prediction: Array, reference: Array, spacing: Spacing, boundary: Boundary) -> SurfaceDistances:
-    """Return one distance and one weight per grid point; nothing depends on the values of the masks."""
+def _grid_distances(prediction: Array, reference: Array, *, spacing: Spacing, boundary: Boundary) -> SurfaceDistances:
+    """Return one distance and one weight per grid point; no shape depends on the values of the masks."""
     xp = _array.array_namespace(prediction)
     elements = [boundary(mask, spacing=spacing) for mask in (prediction, reference)]
     surfaces = [codes != 0 for codes, _ in elements]
+    # Squares of distances to each surface, right at least where the other one has elements.
     squares = [nearest_squared_distances(one, other, spacing=spacing) for one, other in (surfaces, surfaces[::-1])]
     weights = []
     for codes, table in elements:
-        known = _array.from_numpy(table, xp, codes)
-        known = known if table.dtype == np.bool_ else xp.astype(known, squares[0].dtype)
-        taken = xp.take(known, xp.astype(xp.reshape(codes, (-1,)), xp.int32), axis=0)
+        values = _array.from_numpy(table, xp, codes)
+        if table.dtype != np.bool_:
+            values = xp.astype(values, squares[0].dtype)
+        # The standard takes along one axis only, by indices of 32 or 64 bits.
+        taken = xp.take(values, xp.astype(xp.reshape(codes, (-1,)), xp.int32), axis=0)
         weights.append(xp.reshape(taken, codes.shape))
     return SurfaceDistances(xp.sqrt(squares[1]), xp.sqrt(squares[0]), *weights)
 
 
-def _on_host(
+def _compact_distances(
     prediction: NDArray[np.bool_], reference: NDArray[np.bool_], *, spacing: Spacing, boundary: Boundary
-) -> SurfaceDistances:
-    """Return one distance and one weight per element, from the box around both masks."""
+) -> tuple[HostArray, ...]:
+    """Return the fields of `SurfaceDistances` with one entry per element, from the box around both masks."""
     box = common_box(prediction, reference)
-    elements = partial(_host_elements, spacing=spacing, boundary=boundary)
-    one, other = nearest_points.both(elements, (prediction[box],), (reference[box],))
-    search = partial(nearest_points.nearest, spacing=spacing)
-    distances = nearest_points.both(search, (one.points, other.surface), (other.points, one.surface))
-    return SurfaceDistances(*distances, one.weights, other.weights)
+    elements = partial(_elements_on_host, spacing=spacing, boundary=boundary)
+    one, other = nearest_points.map_pair(elements, (prediction[box],), (reference[box],))
+    search = partial(nearest_points.nearest_distances, spacing=spacing)
+    distances = nearest_points.map_pair(search, (one.points, other.surface), (other.points, one.surface))
+    return *distances, one.weights, other.weights
 
 
-def _host_elements(mask: NDArray[np.bool_], *, spacing: Spacing, boundary: Boundary) -> _Elements:
+def _elements_on_host(mask: NDArray[np.bool_], *, spacing: Spacing, boundary: Boundary) -> _Elements:
     """Return the elements of the surface of a mask, in a grid with a margin."""
-    codes, table = boundary(np.ascontiguousarray(mask), spacing=spacing)
-    codes = nearest_points.pad(codes, spacing)
+    # Conventions and the search walk flat indices, which are those of C order.
+    elements = boundary(np.ascontiguousarray(mask), spacing=spacing)
+    codes = nearest_points.pad_for_search(_array.to_numpy(elements.codes), spacing)
     surface = codes != 0
     points = np.flatnonzero(surface)
-    return _Elements(points, surface, table[codes.reshape(-1)[points]])
+    return _Elements(points, surface, elements.weights[codes.reshape(-1)[points]])

@@ -20,18 +20,20 @@ from mia_functional.metrics._kernels import nearest_points
 from mia_functional.metrics.inputs import pairs_in_turn
 from mia_functional.metrics.surface import SurfaceDistances
 from mia_functional.metrics.surface_reductions import (
-    ROUNDING,
+    TOLERANCE_SLACK,
     Direction,
-    directed,
-    directions,
+    both_directions,
     from_distances,
+    one_direction,
     share_within,
 )
 from mia_functional.morphology.masks import DIMENSIONS, common_box, distance_transform, pad_mask
 from mia_functional.typing import Array, Label, Labels, Spacing
 
-SHIFTS = 200
-"""The largest number of shifts of a mask that are faster than a distance transform of it, about."""
+__all__ = ["boundary_iou", "normalized_surface_dice", "surface_overlap"]
+
+_MAX_SHIFTS = 200
+"""About how many shifts of a mask are faster than a distance transform of it."""
 
 
 @from_distances
@@ -75,7 +77,7 @@ def surface_overlap(
         DeepMind's surface-distance.
     """
     name = "surface_overlap"
-    return share_within(name, [directed(name, distances, direction)], tolerance, zero_division)
+    return share_within(name, [one_direction(name, distances, direction)], tolerance, zero_division)
 
 
 @from_distances
@@ -114,7 +116,7 @@ def normalized_surface_dice(
     Agrees with:
         DeepMind's surface-distance; with `boundary=voxels` MONAI and Metrics Reloaded.
     """
-    return share_within("normalized_surface_dice", directions(distances), tolerance, zero_division)
+    return share_within("normalized_surface_dice", both_directions(distances), tolerance, zero_division)
 
 
 def boundary_iou(
@@ -173,51 +175,46 @@ def boundary_iou(
 def _overlap_of_bands(prediction: Array, reference: Array, *, spacing: Spacing, width: float) -> tuple[Array, Array]:
     """Return how many voxels the bands of two boolean masks share, and how many they have together."""
     xp = _array.array_namespace(prediction)
-    dtype = _array.widest_float(xp, prediction)
-    options: dict[str, Any] = {"spacing": spacing, "width": width}
     if _array.in_host_memory(prediction) and _array.in_host_memory(reference):
-        sizes = _array.call_on_host(partial(_sizes_on_host, **options), prediction, reference, results=())
+        on_host = partial(_band_counts_on_host, spacing=spacing, width=width)
+        counts = _array.call_on_host(on_host, prediction, reference, results=())
     else:
-        sizes = _array.jit_call(_sizes_on_device, prediction, reference, **options)
-    return xp.astype(sizes[0], dtype), xp.astype(sizes[1], dtype)
+        counts = _array.jit_call(_band_counts, prediction, reference, spacing=spacing, width=width)
+    dtype = _array.widest_float(xp, prediction)
+    return xp.astype(counts[0], dtype), xp.astype(counts[1], dtype)
 
 
-def _sizes_on_device(prediction: Array, reference: Array, *, spacing: Spacing, width: float) -> tuple[Array, Array]:
-    """Return the sizes of the intersection and the union of the bands of two masks."""
-    return _sizes(*(_band(mask, spacing, width) for mask in (prediction, reference)))
+def _band_counts(*masks: Array, spacing: Spacing, width: float) -> tuple[Array, Array]:
+    """Return the numbers of voxels in both and in either of the bands of two masks, by a distance transform of each."""
+    xp = _array.array_namespace(*masks)
+    bands = []
+    for mask in masks:
+        padded = pad_mask(mask, 1)  # what lies beyond the image counts as outside
+        # Depths above the cap do not matter; twice the width keeps the cap clear of rounding at the width.
+        depth = distance_transform(~padded, spacing=spacing, cap=2 * width)
+        bands.append(padded & (depth <= width * (1 + TOLERANCE_SLACK * float(xp.finfo(depth.dtype).eps))))
+    return xp.count_nonzero(bands[0] & bands[1]), xp.count_nonzero(bands[0] | bands[1])
 
 
-def _sizes(one: Array, other: Array) -> tuple[Array, Array]:
-    """Return the numbers of voxels in both and in either of two masks."""
-    xp = _array.array_namespace(one)
-    return xp.count_nonzero(one & other), xp.count_nonzero(one | other)
-
-
-def _band(mask: Array, spacing: Spacing, width: float) -> Array:
-    """Return the voxels of a mask within `width` of the outside, with a margin around them."""
-    wider = pad_mask(mask, 1)
-    depth = distance_transform(~wider, spacing=spacing, cap=2 * width)
-    return wider & (depth <= width * (1 + ROUNDING * float(_array.array_namespace(mask).finfo(depth.dtype).eps)))
-
-
-def _sizes_on_host(
-    prediction: NDArray[np.bool_], reference: NDArray[np.bool_], *, spacing: Spacing, width: float
-) -> tuple[Any, Any]:
-    """Return what `_sizes` does of the bands, from the box around both masks; narrow bands by shifts of the masks."""
-    box = common_box(prediction, reference)
-    cropped = (np.ascontiguousarray(mask[box]) for mask in (prediction, reference))
-    limit = width * (1 + ROUNDING * sys.float_info.epsilon)
-    if nearest_points.ball_size(spacing, limit) > SHIFTS:
-        return _sizes(*(_band(mask, spacing, width) for mask in cropped))
+def _band_counts_on_host(*masks: NDArray[np.bool_], spacing: Spacing, width: float) -> tuple[Any, ...]:
+    """Return what `_band_counts` does, from the box around both masks; narrow bands by shifts of the masks."""
+    box = common_box(*masks)
+    cropped = [np.ascontiguousarray(mask[box]) for mask in masks]
+    limit = width * (1 + TOLERANCE_SLACK * sys.float_info.epsilon)
+    if nearest_points.ball_size(spacing, limit) > _MAX_SHIFTS:
+        return _band_counts(*cropped, spacing=spacing, width=width)
     offsets = nearest_points.ball_offsets(spacing, limit)
-    return _sizes(*(_eroded_away(mask, offsets) for mask in cropped))
+    one, other = (_band_by_shifts(mask, offsets) for mask in cropped)
+    return np.count_nonzero(one & other), np.count_nonzero(one | other)
 
 
-def _eroded_away(mask: NDArray[np.bool_], offsets: NDArray[np.intp]) -> NDArray[np.bool_]:
+def _band_by_shifts(mask: NDArray[np.bool_], offsets: NDArray[np.intp]) -> NDArray[np.bool_]:
     """Return the voxels of a mask that some offset leads out of, with a margin around them."""
-    padded = nearest_points.with_margin(mask, tuple(np.max(offsets, axis=0).tolist()))
+    padded = np.pad(mask, [(reach, reach) for reach in np.max(offsets, axis=0)])
     inner: NDArray[np.bool_] = padded.copy()
+    # A margin as wide as the offsets lets all lines be shifted as one: what runs over the end of a line is outside.
     for shift in (offsets @ np.array(padded.strides)).tolist():
+        # The offsets are symmetric, so each positive shift stands for its opposite as well.
         if shift > 0:
             inner.reshape(-1)[:-shift] &= padded.reshape(-1)[shift:]
             inner.reshape(-1)[shift:] &= padded.reshape(-1)[:-shift]

@@ -4,10 +4,18 @@ import itertools
 import math
 
 import numpy as np
+from scipy import ndimage
 from surface_distance import lookup_tables
 
 SHAPES = [(7,), (1,), (6, 7), (1, 5), (1, 1), (5, 6, 7), (1, 6, 4), (3, 1, 1)]
 SPACINGS = [(1.0, 1.0, 1.0), (0.9, 0.8, 3.0), (2.5, 0.7, 1.25)]
+ANISOTROPIC = (0.9, 0.8, 3.0)
+
+
+def smooth_mask(seed, shape, share=0.3):
+    """Return a smooth random mask that fills a share of the grid."""
+    field = ndimage.gaussian_filter(np.random.default_rng(seed).random(shape), 2)
+    return field > np.quantile(field, 1 - share)
 
 
 def blobs(seed, shape):

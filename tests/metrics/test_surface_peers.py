@@ -51,6 +51,7 @@ def test_distances_are_deepminds_bit_by_bit_for_isotropic_spacing(shape, step):
         np.testing.assert_array_equal(np.sort(ours.reference_to_prediction), theirs["distances_gt_to_pred"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ndim", [2, 3])
 def test_metrics_are_deepminds_for_anisotropic_spacing(ndim):
     import surface_distance
@@ -79,6 +80,7 @@ def test_metrics_are_deepminds_for_anisotropic_spacing(ndim):
         np.testing.assert_allclose(got, wanted, rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_border_voxels_are_those_of_medpy_and_monai():
     import torch
     from monai.metrics import compute_average_surface_distance, compute_hausdorff_distance, compute_surface_dice
@@ -190,6 +192,7 @@ def test_itk_and_scikit_image_measure_sets_of_voxels_and_not_surfaces():
     assert medpy.hd(disc, ring) == 2.0
 
 
+@pytest.mark.slow
 def test_monai_forgets_a_missed_structure_and_a_percentile_of_zero():
     import torch
     from monai.metrics import compute_hausdorff_distance

@@ -9,23 +9,22 @@ of the voxels inside, the surface is that of the complement.
 import functools
 import itertools
 import math
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mia_functional.typing import Spacing
 
-Point: TypeAlias = tuple[int, ...]
+_Point: TypeAlias = tuple[int, ...]
 """A corner of the unit cube; middles of edges are written as the sum of the edge's ends."""
 
-
-SQUARE = ((0, 0), (0, 1), (1, 1), (1, 0))
+_SQUARE = ((0, 0), (0, 1), (1, 1), (1, 0))
 """The corners of the unit square, once around."""
 
 
 @functools.lru_cache(maxsize=64)
-def sizes(spacing: Spacing) -> NDArray[np.float64]:
+def surfel_sizes(spacing: Spacing) -> NDArray[np.float64]:
     """Return the size of the surface in a neighbourhood for every code.
 
     Args:
@@ -36,7 +35,7 @@ def sizes(spacing: Spacing) -> NDArray[np.float64]:
         millimetres for two, and 1 per point for one axis.
 
     Example:
-        >>> sizes((1.0, 2.0)).tolist()[0b0011], sizes((3.0,)).tolist()
+        >>> surfel_sizes((1.0, 2.0)).tolist()[0b0011], surfel_sizes((3.0,)).tolist()
         (1.0, [0.0, 1.0, 1.0, 0.0])
 
     Source:
@@ -46,77 +45,89 @@ def sizes(spacing: Spacing) -> NDArray[np.float64]:
     full = 2 ** (2**ndim) - 1
     table = np.zeros(full + 1)
     for code in range(1, full):
-        fewer = code if code.bit_count() <= 2 ** (ndim - 1) else full - code
-        table[code] = _SIZE_OF_CODE[ndim - 1](fewer, spacing)
+        # The complement rule of Lorensen and Cline, who list patterns of up to four inside corners and give the others
+        # the surface of the complement. It matters on faces with two diagonal corners inside, which can be cut in two
+        # ways: by it all 256 areas are those of DeepMind's table, as a test shows.
+        fewer = min(code, full - code, key=int.bit_count)
+        if ndim == 1:
+            table[code] = 1.0
+        elif ndim == 2:
+            table[code] = _contour_length(fewer, spacing)
+        else:
+            table[code] = _surface_area(fewer, spacing)
+    # The table is cached and handed out to all callers.
     table.flags.writeable = False
     return table
 
 
-def _points(_code: int, _spacing: Spacing) -> float:
-    """Return the count of end points between two voxels of which one is inside."""
-    return 1.0
-
-
 def _contour_length(code: int, spacing: Spacing) -> float:
     """Return the length of the contour through a square; middles of edges have doubled coordinates."""
-    segments = _segments(SQUARE, _inside(code, 2))
+    segments = _segments(_SQUARE, _corners_inside(code, 2))
     return sum(0.5 * math.hypot(*(s * (b - a) for s, a, b in zip(spacing, *ends, strict=True))) for ends in segments)
 
 
 def _surface_area(code: int, spacing: Spacing) -> float:
     """Return the area of the triangles through a cube."""
     first, second, third = spacing
+    # A component of an area vector is an area in the plane of the other two axes, and grows with their spacings.
     scale = (second * third, first * third, first * second)
-    return sum(math.hypot(*(s * n for s, n in zip(scale, normal, strict=True))) for normal in _normals(code))
-
-
-_SIZE_OF_CODE: tuple[Any, ...] = (_points, _contour_length, _surface_area)
+    return sum(math.hypot(*(s * n for s, n in zip(scale, normal, strict=True))) for normal in _area_vectors(code))
 
 
 @functools.cache
-def _normals(code: int) -> tuple[tuple[float, ...], ...]:
-    """Return the area vectors of the triangles of a code on the grid of unit spacing."""
-    normals = []
-    for loop in _loops(_inside(code, 3)):
-        fans = [_fan(loop[start:] + loop[:start]) for start in range(len(loop))]
-        normals += max(fans, key=lambda fan: round(sum(math.hypot(*normal) for normal in fan), 9))
-    return tuple(normals)
+def _area_vectors(code: int) -> tuple[tuple[float, ...], ...]:
+    """Return the area vectors of the triangles of a code on the grid of unit spacing, which serve every spacing."""
+    vectors = []
+    for polygon in _polygons(_corners_inside(code, 3)):
+        # Polygons of more than three corners are not flat in general, so their area depends on the corner that the fan
+        # of triangles starts from: it is the one of the largest area. Without rounding, the last bit of a sum would
+        # choose among equal fans, which differ again as soon as the spacing is anisotropic.
+        fans = [_fan(polygon[start:] + polygon[:start]) for start in range(len(polygon))]
+        vectors += max(fans, key=lambda fan: round(sum(math.hypot(*vector) for vector in fan), 9))
+    return tuple(vectors)
 
 
-def _fan(loop: list[Point]) -> list[tuple[float, ...]]:
+def _fan(polygon: list[_Point]) -> list[tuple[float, ...]]:
     """Return the area vectors of the triangles between the first corner of a polygon and its other sides."""
-    apex = loop[0]
-    arms = [tuple(end - start for end, start in zip(corner, apex, strict=True)) for corner in loop[1:]]
+    apex = polygon[0]
+    arms = [tuple(end - start for end, start in zip(corner, apex, strict=True)) for corner in polygon[1:]]
+    # Half of a cross product, of arms that are twice as long as they should be: an eighth.
     return [
         ((b * f - c * e) / 8, (c * d - a * f) / 8, (a * e - b * d) / 8)
         for (a, b, c), (d, e, f) in itertools.pairwise(arms)
     ]
 
 
-def _loops(inside: frozenset[Point]) -> list[list[Point]]:
+def _polygons(inside: frozenset[_Point]) -> list[list[_Point]]:
     """Return the closed polygons in which the surface meets the edges of the unit cube."""
-    following = {start: end for face in _faces() for start, end in _segments(face, inside)}
-    loops = []
+    # Every edge that is cut lies on two faces: on one of them a segment ends there, on the other the next one begins.
+    following = {start: end for face in _cube_faces() for start, end in _segments(face, inside)}
+    polygons = []
     while following:
-        loop = [next(iter(following))]
-        while (end := following.pop(loop[-1])) != loop[0]:
-            loop.append(end)
-        loops.append(loop)
-    return loops
+        polygon = [next(iter(following))]
+        while (end := following.pop(polygon[-1])) != polygon[0]:
+            polygon.append(end)
+        polygons.append(polygon)
+    return polygons
 
 
 @functools.cache
-def _faces() -> tuple[tuple[Point, ...], ...]:
+def _cube_faces() -> tuple[tuple[_Point, ...], ...]:
     """Return the corners of the six faces of the unit cube, all in the same sense as seen from outside."""
     faces = []
     for axis, side in itertools.product(range(3), range(2)):
-        face = tuple((*corner[:axis], side, *corner[axis:]) for corner in SQUARE)
+        face = tuple((*corner[:axis], side, *corner[axis:]) for corner in _SQUARE)
+        # Opposite faces are seen from opposite sides, and the middle axis leaves the other two in odd order.
         faces.append(face[::-1] if (side == 1) != (axis == 1) else face)
     return tuple(faces)
 
 
-def _segments(face: tuple[Point, ...], inside: frozenset[Point]) -> list[tuple[Point, Point]]:
+def _segments(face: tuple[_Point, ...], inside: frozenset[_Point]) -> list[tuple[_Point, _Point]]:
     """Return where the surface enters and leaves a face: one pair of edge middles per run of inside corners."""
+
+    def middle(corner: int) -> _Point:
+        return tuple(a + b for a, b in zip(face[corner - 1], face[corner % 4], strict=True))
+
     member = [corner in inside for corner in face]
     pairs = []
     for first in range(4):
@@ -124,16 +135,11 @@ def _segments(face: tuple[Point, ...], inside: frozenset[Point]) -> list[tuple[P
             last = first
             while member[(last + 1) % 4]:
                 last += 1
-            pairs.append((_middle(face[first - 1], face[first]), _middle(face[last % 4], face[(last + 1) % 4])))
+            pairs.append((middle(first), middle(last % 4 + 1)))
     return pairs
 
 
-def _middle(first: Point, second: Point) -> Point:
-    """Return the middle of an edge, with doubled coordinates."""
-    return tuple(a + b for a, b in zip(first, second, strict=True))
-
-
-def _inside(code: int, ndim: int) -> frozenset[Point]:
+def _corners_inside(code: int, ndim: int) -> frozenset[_Point]:
     """Return the voxels of a neighbourhood that a code marks."""
     offsets = itertools.product(range(2), repeat=ndim)
     return frozenset(offset for offset in offsets if code >> sum(o << k for k, o in enumerate(offset)) & 1)

@@ -1,9 +1,11 @@
 """The exact distance from grid points to the nearest of other grid points, on the host: the engine of the fast metrics.
 
-Most points of two similar surfaces are close to each other. So offsets are tried in order of their length, all points
-that are left at once, until the points that found nothing are few or the offsets are spent; a tree or a distance
-transform does the rest. Every distance is the square root of summed squares of whole steps times spacing, so all
-three ways agree bit by bit.
+Most points of two similar surfaces are close to each other. So offsets are tried in order of their length, all
+remaining points at once; the few points that have no target within the offsets ask a k-d tree. Where few points have a
+target nearby, one distance transform of the whole grid is cheaper, and replaces the search.
+
+Which way is taken decides about the time alone: each finds whole steps along the axes, whose length is computed by one
+function, so that the distances agree to the last bit (two targets whose lengths differ by rounding aside).
 """
 
 import functools
@@ -11,34 +13,42 @@ import itertools
 import math
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mia_functional.typing import Spacing
+from mia_functional.typing import HostArray, Spacing
 
-NEAR = {1: 41, 2: 317, 3: 515}
-"""About how many offsets all points try, by the number of axes."""
+_Result = TypeVar("_Result")
 
+_CLOSE = {1: 5, 2: 21, 3: 57}
+"""About how many offsets all points try, by the number of axes: in 3-D those of up to two voxels."""
 
-FURTHER = {1: 401, 2: 1257, 3: 4169}
-"""About how many offsets the last few points try."""
+_NEAR = {1: 41, 2: 317, 3: 515}
+"""About how many offsets the others try, unless a transform is cheaper: in 3-D those of up to five voxels."""
 
+_FAR = {1: 401, 2: 1257, 3: 4169}
+"""About how many offsets the last few points try instead of a tree: in 3-D those of up to ten voxels."""
 
-LOOKUP, QUERY, GROW, SWEEP = 3.0, 2400.0, 115.0, 80.0
-"""Nanoseconds, about: one look into the grid, one query of a tree, one target of it, one voxel of a transform."""
+_SAMPLE = 64
+"""One point in so many, in the order of the grid, is looked at first where the search may take long."""
 
+# Nanoseconds, measured on x86 processors; only their ratios matter, for the choice between ways to the same distances.
+_LOOK = 3.0  # one offset of one point
+_GROW, _QUERY = 115.0, 3000.0  # one target, and one query, of a k-d tree
+_SWEEP, _SWEEP_UNCACHED = 50.0, 150.0  # one voxel of a distance transform, and one where the grid leaves the cache
+_CACHED = 2**19
+"""Voxels whose transform stays in the cache: SciPy keeps 12 bytes for each, and walks along every axis in turn."""
 
-BLOCK = 2**18
-"""How many looks of the last few points are made at once."""
+_FIXED_LOOKS = 600
+"""How many looks the overhead of one call of NumPy is worth, per offset."""
 
-
-LARGE = 2**18
+_TWO_THREADS = 2**18
 """How many voxels or more are worth a second thread."""
 
 
-class Shells(NamedTuple):
+class _Shells(NamedTuple):
     """Offsets in order of length: `reach` voxels along each axis, lengths in millimetres, offsets of each length."""
 
     reach: tuple[int, ...]
@@ -47,18 +57,18 @@ class Shells(NamedTuple):
 
 
 @functools.lru_cache(maxsize=64)
-def shells(spacing: Spacing, count: int) -> Shells:
+def _shells(spacing: Spacing, count: int) -> _Shells:
     """Return all offsets within a ball that holds about `count` voxels, grouped by their exact length."""
     radius = (count / ball_size(spacing, 1.0)) ** (1 / len(spacing))
     steps = ball_offsets(spacing, radius)
-    distinct, group = np.unique(length(steps, spacing), return_inverse=True)
+    distinct, group = np.unique(_lengths(steps, spacing), return_inverse=True)
     order = np.argsort(group, kind="stable")
     offsets = np.split(steps[order], np.cumsum(np.bincount(group))[:-1])
-    return Shells(tuple(np.max(steps, axis=0).tolist()), tuple(distinct.tolist()), tuple(offsets))
+    return _Shells(tuple(np.max(steps, axis=0).tolist()), tuple(distinct.tolist()), tuple(offsets))
 
 
 def ball_size(spacing: Spacing, radius: float) -> float:
-    """Return about how many voxels a ball holds."""
+    """Return about how many voxels a ball of `radius` millimetres holds, in any number of dimensions."""
     ndim = len(spacing)
     return float(math.pi ** (ndim / 2) / math.gamma(ndim / 2 + 1) * radius**ndim / math.prod(spacing))
 
@@ -67,127 +77,136 @@ def ball_offsets(spacing: Spacing, radius: float) -> NDArray[np.intp]:
     """Return all whole steps along the axes that are at most `radius` millimetres long, one in each row."""
     reach = (int(radius / step) for step in spacing)
     steps = np.array(list(itertools.product(*(range(-r, r + 1) for r in reach))), dtype=np.intp)
-    return steps[length(steps, spacing) <= radius]
+    return steps[_lengths(steps, spacing) <= radius]
 
 
-def length(steps: NDArray[Any], spacing: Spacing) -> NDArray[np.float64]:
-    """Return the lengths in millimetres of rows of whole steps along the axes."""
+def _lengths(steps: NDArray[np.intp], spacing: Spacing) -> NDArray[np.float64]:
+    """Return the lengths in millimetres of rows of whole steps; the squares are added in the order of the axes."""
     squares = (steps.astype(np.float64) * np.asarray(spacing)) ** 2
     lengths: NDArray[np.float64] = np.sqrt(functools.reduce(np.add, squares.T))
     return lengths
 
 
-def pad(grid: NDArray[Any], spacing: Spacing) -> NDArray[Any]:
-    """Return a grid with a margin of zeros as wide as the offsets that all points try."""
-    return with_margin(grid, shells(spacing, NEAR[grid.ndim]).reach)
+def pad_for_search(grid: HostArray, spacing: Spacing) -> HostArray:
+    """Return a grid with the margin of zeros that `nearest_distances` needs, so that no offset leads out of it."""
+    return np.pad(grid, [(reach, reach) for reach in _shells(spacing, _NEAR[grid.ndim]).reach])
 
 
-def with_margin(grid: NDArray[Any], reach: tuple[int, ...]) -> NDArray[Any]:
-    """Return a grid with a margin of zeros."""
-    padded = np.zeros(tuple(size + 2 * r for size, r in zip(grid.shape, reach, strict=True)), dtype=grid.dtype)
-    padded[tuple(slice(r, r + size) for size, r in zip(grid.shape, reach, strict=True))] = grid
-    return padded
-
-
-def both(function: Callable[..., Any], first: tuple[Any, ...], second: tuple[Any, ...]) -> tuple[Any, Any]:
+def map_pair(
+    function: Callable[..., _Result], first: tuple[HostArray, ...], second: tuple[HostArray, ...]
+) -> tuple[_Result, _Result]:
     """Return `function(*first)` and `function(*second)`; in two threads if the last array of `first` is large."""
-    if first[-1].size < LARGE:
+    if first[-1].size < _TWO_THREADS:
         return function(*first), function(*second)
+    # NumPy and SciPy release the interpreter's lock in all that takes long here.
     with ThreadPoolExecutor(1) as executor:
         later = executor.submit(function, *second)
-        found = function(*first)
-        return found, later.result()
+        return function(*first), later.result()
 
 
-def nearest(points: NDArray[np.intp], targets: NDArray[np.bool_], spacing: Spacing) -> NDArray[np.float64]:
+def nearest_distances(points: NDArray[np.intp], targets: NDArray[np.bool_], spacing: Spacing) -> NDArray[np.float64]:
     """Return the distance in millimetres from each point to the nearest target.
 
     Args:
         points: Flat indices into `targets`, none of them in its margin.
-        targets: Boolean grid with the margin that `pad` makes.
+        targets: Boolean grid with the margin that `pad_for_search` makes.
         spacing: Millimetres between grid points along each axis.
 
     Returns:
         Float64 distances in the order of `points`; inf if there is no target.
     """
-    count = np.count_nonzero(targets)
+    # SciPy's transform of a grid without any target would return distances to a phantom.
+    count = int(np.count_nonzero(targets))
     if not count:
         return np.full(points.shape, np.inf)
-    distances, left = _search(points, targets, spacing)
-    tree, sweep = GROW * count, SWEEP * targets.size
-    if left.size and LOOKUP * left.size * FURTHER[targets.ndim] < tree:
-        distances[left] = _search_further(points[left], targets, spacing)
-        left = left[np.isinf(distances[left])]
-    if left.size:
-        rest = _tree if tree + QUERY * left.size < sweep else _transform
-        distances[left] = rest(points[left], targets, spacing)
+    close = _shells(spacing, _CLOSE[targets.ndim])
+    distances, missed, _ = _search(points, targets, close)
+    if missed.size:
+        distances[missed] = _remaining_distances(points[missed], targets, count, spacing, tried=len(close.lengths))
+    return distances
+
+
+def _remaining_distances(
+    points: NDArray[np.intp], targets: NDArray[np.bool_], count: int, spacing: Spacing, *, tried: int
+) -> NDArray[np.float64]:
+    """Return the distances of points, which have none of `count` targets in the first shells, in the cheapest way."""
+    ndim = targets.ndim
+    near = _shells(spacing, _NEAR[ndim])
+    voxels = math.prod(size - 2 * reach for size, reach in zip(targets.shape, near.reach, strict=True))
+    transform = voxels * (_SWEEP if voxels < _CACHED else _SWEEP_UNCACHED)
+    if points.size * (_LOOK * _NEAR[ndim] + _QUERY) > transform:
+        # Perhaps only: a sample tells how soon the others end, and how many of them would go on to the tree.
+        _, missed, looks = _search(points[::_SAMPLE], targets, near, skip=tried)
+        if _SAMPLE * (looks * _LOOK + missed.size * _QUERY) + (_GROW * count if missed.size else 0.0) > transform:
+            return _transform(points, targets, spacing, near.reach)
+    distances, missed, _ = _search(points, targets, near, skip=tried)
+    # The surface of an organ has so many targets that a tree of them takes longer to grow than all else together. A few
+    # hundred points that are further off look up to ten voxels far instead.
+    if missed.size and (missed.size + _FIXED_LOOKS) * _FAR[ndim] * _LOOK < _GROW * count:
+        far = _shells(spacing, _FAR[ndim])
+        extra = [more - less for more, less in zip(far.reach, near.reach, strict=True)]
+        starts = np.unravel_index(points[missed], targets.shape)
+        wider = np.pad(targets, [(width, width) for width in extra])
+        shifted = tuple(start + width for start, width in zip(starts, extra, strict=True))
+        distances[missed], rest, _ = _search(np.ravel_multi_index(shifted, wider.shape), wider, far)
+        missed = missed[rest]
+    if missed.size:
+        distances[missed] = _query_tree(points[missed], targets, spacing)
     return distances
 
 
 def _search(
-    points: NDArray[np.intp], targets: NDArray[np.bool_], spacing: Spacing
-) -> tuple[NDArray[np.float64], NDArray[np.intp]]:
-    """Return the distances to targets nearby, inf where there is none, and the positions of those.
+    points: NDArray[np.intp], targets: NDArray[np.bool_], table: _Shells, *, skip: int = 0
+) -> tuple[NDArray[np.float64], NDArray[np.intp], int]:
+    """Return the distances to targets nearby, the positions of points without any, and the number of looks taken.
 
-    It is given up when it has cost a good part of what a distance transform would.
+    Args:
+        points: As in `nearest_distances`.
+        targets: As in `nearest_distances`, with a margin at least as wide as the offsets.
+        table: The offsets to try.
+        skip: How many of the shortest lengths have been tried before.
     """
-    table = shells(spacing, NEAR[targets.ndim])
-    strides = np.array(targets.strides, dtype=np.intp)
+    strides = np.array(targets.strides, dtype=np.intp)  # in bytes, which are the elements of a boolean grid
+    # A view that begins at the offset spares a new array of indices for each; counted from the corner of the margin,
+    # neither the beginnings nor the indices are negative.
     base = int(strides @ np.array(table.reach))
-    flat, distances = targets.reshape(-1), np.empty(points.shape)
-    left, places = np.arange(points.size), points - base
-    budget = SWEEP / 5 * targets.size
-    for distance, offsets in zip(table.lengths, table.offsets, strict=True):
-        budget -= left.size * len(offsets)
-        if not left.size or budget < 0:
+    grid, distances = targets.reshape(-1), np.empty(points.shape)
+    missed, indices, looks = np.arange(points.size), points - base, 0
+    for length, offsets in zip(table.lengths[skip:], table.offsets[skip:], strict=True):
+        if not missed.size:
             break
+        looks += missed.size * len(offsets)
         starts = (offsets @ strides + base).tolist()
-        hit = flat[starts[0] :].take(places)
+        hit = grid[starts[0] :].take(indices)
         for start in starts[1:]:
-            hit |= flat[start:].take(places)
-        distances[left] = distance
-        missed = np.flatnonzero(~hit)
-        left, places = left.take(missed), places.take(missed)
-    distances[left] = np.inf
-    return distances, left
+            hit |= grid[start:].take(indices)
+        distances[missed] = length  # of those that miss, a later length takes its place
+        rest = np.flatnonzero(~hit)
+        missed, indices = missed.take(rest), indices.take(rest)
+    distances[missed] = np.inf
+    return distances, missed, looks
 
 
-def _search_further(points: NDArray[np.intp], targets: NDArray[np.bool_], spacing: Spacing) -> NDArray[np.float64]:
-    """Return the distances of few points, inf for those with no target within the longer offsets."""
-    table, near = (shells(spacing, counts[targets.ndim]) for counts in (FURTHER, NEAR))
-    extra = tuple(far - close for far, close in zip(table.reach, near.reach, strict=True))
-    grid = with_margin(targets, extra)
-    ends = [place + more for place, more in zip(np.unravel_index(points, targets.shape), extra, strict=True)]
-    places = np.ravel_multi_index(ends, grid.shape)
-    offsets = np.concatenate(table.offsets) @ np.array(grid.strides)
-    lengths = np.repeat(table.lengths, [len(group) for group in table.offsets])
-    distances, left, start = np.full(points.shape, np.inf), np.arange(points.size), 0
-    while left.size and start < offsets.size:
-        stop = start + max(BLOCK // left.size, 1)
-        hits = grid.reshape(-1).take(places[left, None] + offsets[start:stop])
-        first = hits.argmax(axis=1)
-        found = hits[np.arange(left.size), first]
-        distances[left[found]] = lengths[start + first[found]]
-        left, start = left[~found], stop
-    return distances
-
-
-def _tree(points: NDArray[np.intp], targets: NDArray[np.bool_], spacing: Spacing) -> NDArray[np.float64]:
-    """Return distances by a tree over the targets, which finds the index; the length comes from whole steps."""
+def _query_tree(points: NDArray[np.intp], targets: NDArray[np.bool_], spacing: Spacing) -> NDArray[np.float64]:
+    """Return distances by a k-d tree of the targets, which finds the nearest one; the length comes from whole steps."""
     from scipy.spatial import KDTree  # at its first use: SciPy takes as long to import as NumPy
 
     ends = np.stack(np.nonzero(targets), axis=1)
     starts = np.stack(np.unravel_index(points, targets.shape), axis=1)
+    # The tree is asked few times, so it shall grow fast: compact nodes take up to twice as long, and gain nothing.
     tree = KDTree(ends * np.asarray(spacing), leafsize=32, balanced_tree=False, compact_nodes=False)
     _, index = tree.query(starts * np.asarray(spacing))
-    return length(starts - ends[index], spacing)
+    return _lengths(starts - ends[index], spacing)
 
 
-def _transform(points: NDArray[np.intp], targets: NDArray[np.bool_], spacing: Spacing) -> NDArray[np.float64]:
-    """Return distances by an exact distance transform of the whole grid."""
+def _transform(
+    points: NDArray[np.intp], targets: NDArray[np.bool_], spacing: Spacing, margin: tuple[int, ...]
+) -> NDArray[np.float64]:
+    """Return distances by an exact distance transform of the grid without its margin, which can be half of it."""
     from scipy import ndimage  # at its first use: SciPy takes as long to import as NumPy
 
-    index = ndimage.distance_transform_edt(~targets, sampling=spacing, return_distances=False, return_indices=True)
-    places = np.unravel_index(points, targets.shape)
-    steps = [index[axis].reshape(-1)[points] - place for axis, place in enumerate(places)]
-    return length(np.stack(steps, axis=1), spacing)
+    inner = targets[tuple(slice(width, size - width) for width, size in zip(margin, targets.shape, strict=True))]
+    ends = ndimage.distance_transform_edt(~inner, sampling=spacing, return_distances=False, return_indices=True)
+    indices = np.unravel_index(points, targets.shape)
+    starts = tuple(index - width for index, width in zip(indices, margin, strict=True))
+    return _lengths(np.stack([end[starts] - start for end, start in zip(ends, starts, strict=True)], axis=1), spacing)

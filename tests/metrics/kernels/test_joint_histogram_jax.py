@@ -8,6 +8,8 @@ import pytest
 
 from mia_functional.metrics import confusion_counts, confusion_matrix, merge
 
+pytestmark = pytest.mark.slow
+
 SHAPE = (43, 41, 41)
 LABELS = (3, (1, 7), 0, 99)
 
@@ -39,6 +41,7 @@ def is_counted_by_codes(function, *arrays):
     return "scatter" in jax.jit(function).lower(*arrays).as_text()
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("dtype", [np.uint8, np.int8, np.uint16, np.int32])
 @pytest.mark.parametrize("masked", [False, True])
 def test_chunks_and_what_is_left_of_them(dtype, masked):
