@@ -19,7 +19,7 @@ from mia_functional.typing import Array, Namespace
 __all__ = ["add_to_mean", "broadcast_channels", "mean_divisor", "move_toward"]
 
 
-def mean_divisor(before: Array, earlier: Iterable[Array], faster: Iterable[Sequence[Array]]) -> Array:
+def mean_divisor(before: Array, earlier: Iterable[Array], faster: Iterable[Iterable[Array]]) -> Array:
     """Return `d`, by which the step of a mean towards a patch is divided, from the patch's lines.
 
     Args:
