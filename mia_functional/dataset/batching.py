@@ -78,8 +78,9 @@ def collate(samples: Sequence[Sample] | SampleBatch | Sample) -> Sample:
 def _stack(values: list[Any], column: BatchColumn | None) -> "HostArray | tuple[Any, ...]":
     """Return arrays of one shape and dtype as one array, and anything else as a tuple."""
     # A sample may hold another array now; what was written into its row is in the array, unless both were pickled.
-    carried = column is not None and all(value is row for value, row in zip(values, column.rows, strict=True))
-    if column is not None and carried and values[0].base is column.array:
+    if column is not None and all(
+        value is row and row.base is column.array for value, row in zip(values, column.rows, strict=True)
+    ):
         return column.array
     alike = all(isinstance(value, np.ndarray) for value in values)
     if not alike or len({(value.shape, value.dtype) for value in values}) > 1:
