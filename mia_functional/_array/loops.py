@@ -12,7 +12,7 @@ from mia_functional._array.backends import array_namespace, is_jax, is_jax_names
 from mia_functional._array.compilation import platform_dependent
 from mia_functional.typing import Array, Namespace
 
-State = TypeVar("State")
+_State = TypeVar("_State")
 
 SLAB_PLANES = 8
 """Planes that a JAX program for the CPU works on at a time.
@@ -23,22 +23,22 @@ and the first touch of each of their pages is a page fault.
 
 
 def fori_loop(
-    xp: Namespace, count: int, body: Callable[[Any, State], State], state: State, *, unroll: int = 4
-) -> State:
+    xp: Namespace, count: int, body: Callable[[Any, _State], _State], state: _State, *, unroll: int = 4
+) -> _State:
     """Return the state after `state = body(step, state)` for each step below `count`; one compiled loop in JAX."""
     if is_jax_namespace(xp):
         # The compiler joins unrolled steps: the state goes through memory once for several of them, which makes a
         # distance transform 1.3 times as fast.
-        result: State = sys.modules["jax"].lax.fori_loop(0, count, body, state, unroll=min(unroll, count))
+        result: _State = sys.modules["jax"].lax.fori_loop(0, count, body, state, unroll=min(unroll, count))
         return result
     for step in range(count):
         state = body(step, state)
     return state
 
 
-def fold(step: Callable[[State, Any], State], state: State, rows: Any) -> State:
+def fold(step: Callable[[_State, Any], _State], state: _State, rows: Any) -> _State:
     """Return the last state of `state = step(state, row)` over the rows of arrays, in one compiled loop; JAX only."""
-    result: State = sys.modules["jax"].lax.scan(lambda state, row: (step(state, row), None), state, rows)[0]
+    result: _State = sys.modules["jax"].lax.scan(lambda state, row: (step(state, row), None), state, rows)[0]
     return result
 
 
@@ -81,7 +81,7 @@ def replace_if(needed: Array, replacement: Callable[[], Array], value: Array) ->
     return lax().while_loop(lambda state: state[0], lambda _: (never, replacement()), (needed, value))[1]
 
 
-def map_rows(function: Callable[..., State], rows: Sequence[tuple[Array, ...]]) -> tuple[State, ...]:
+def map_rows(function: Callable[..., _State], rows: Sequence[tuple[Array, ...]]) -> tuple[_State, ...]:
     """Return `function(*row)` for each row of arrays of one shape; in JAX the code of the function is compiled once."""
     if len(rows) == 1 or not is_jax(rows[0][0]):
         return tuple(function(*row) for row in rows)

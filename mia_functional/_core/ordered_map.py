@@ -5,16 +5,16 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor, Future
 from typing import TypeVar
 
-Item = TypeVar("Item")
-Outcome = TypeVar("Outcome")
+_Item = TypeVar("_Item")
+_Outcome = TypeVar("_Outcome")
 
 _AHEAD = 4
 """Items that are submitted before the first is awaited, where the executor does not say how many workers it has."""
 
 
 def map_ordered(
-    function: Callable[[Item], Outcome], items: Iterable[Item], *, executor: Executor | None = None
-) -> Iterator[Outcome]:
+    function: Callable[[_Item], _Outcome], items: Iterable[_Item], *, executor: Executor | None = None
+) -> Iterator[_Outcome]:
     """Yield `function(item)` for every item, in their order.
 
     Args:
@@ -33,7 +33,7 @@ def map_ordered(
     # `Executor.map` would submit all items at once, and keep every outcome until it is asked for. Pools of the standard
     # library have `_max_workers`, other executors (dask, MPI) need not.
     ahead = getattr(executor, "_max_workers", _AHEAD)
-    pending: deque[Future[Outcome]] = deque()
+    pending: deque[Future[_Outcome]] = deque()
     try:
         for item in items:
             pending.append(executor.submit(function, item))
