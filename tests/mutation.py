@@ -275,7 +275,7 @@ MUTANTS = {
         keyword("_position_encoder", "searchsorted", "side", "'right'"),
         inverted_index("_chunks", 2),
         operator("label_mask", "<=", "<"),
-        operator("label_mask", "|", "&"),
+        rename("label_mask", "or_", "and_"),
     ],
     "codes": [
         operator("can_count_codes", "==", "<=", 2),

@@ -131,6 +131,7 @@ def test_many_small_cells_are_counted_at_once_to_the_same():
         np.testing.assert_array_equal([field[index] for field in counts], expected)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("labels", [(1, 3, 200), (1, 300), (2, (1, 3))])
 def test_compiled_counts_take_labels_of_each_dtype(labels):
     import jax
@@ -143,6 +144,7 @@ def test_compiled_counts_take_labels_of_each_dtype(labels):
     np.testing.assert_array_equal(counts, brute(prediction, reference, sets))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("length", [255, 256, 300, 40_000])
 def test_long_axes_do_not_overflow_small_integers(length):
     import jax
