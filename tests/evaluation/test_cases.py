@@ -71,6 +71,12 @@ def test_units_and_conventions_are_named():
     assert [(row.unit, row.convention) for row in rows] == [("mm", "surfels"), ("mm", "voxels"), ("", "")]
 
 
+def test_a_convention_with_options_of_its_own_is_named():
+    boundary = functools.partial(m.voxels)
+    row = dataclasses.replace(m.find("ASSD"), statistic=functools.partial(m.surface_distances, boundary=boundary))
+    assert evaluate(PREDICTION, REFERENCE, metrics=[row], labels=(1,), spacing=SPACING)[0].convention == "voxels"
+
+
 def test_what_is_undefined_has_a_reason():
     missed = np.where(PREDICTION == 1, 0, PREDICTION)
     rows = evaluate(missed, REFERENCE, metrics=("DICE", "HDRFDST"), labels={1: "cube", 9: "none"}, spacing=SPACING)
