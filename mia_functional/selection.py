@@ -139,5 +139,4 @@ def _category_on_host(function: str, sample: Mapping[str, Any], category: str) -
         checks.invalid_kind(function, "sample", "be a dictionary of arrays by category", checks.describe(sample))
     if category not in sample:
         checks.invalid_value(function, "sample", f"hold {category}", ", ".join(sample))
-    array: HostArray = _array.to_numpy(sample[category])
-    return array
+    return _array.to_numpy(sample[category])

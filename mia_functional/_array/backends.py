@@ -7,7 +7,7 @@ No library but NumPy is imported here: an array of JAX is the proof that JAX is 
 import importlib
 import sys
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeGuard
 
 import array_api_compat as compat
 import numpy as np
@@ -133,7 +133,7 @@ def read_region(source: Sliceable, index: Any) -> Array:
     return region if known else np.asarray(region)
 
 
-def is_traced(array: object) -> bool:
+def is_traced(array: object) -> TypeGuard[Array]:
     """Return whether an array is a placeholder inside a JAX transformation, whose values cannot be looked at."""
     jax = sys.modules.get("jax")
     return jax is not None and isinstance(array, jax.core.Tracer)

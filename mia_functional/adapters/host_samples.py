@@ -15,7 +15,7 @@ from mia_functional.transforms.arguments import require_real
 from mia_functional.transforms.composition import Categories, Function, category_names, require_categories
 from mia_functional.typing import Array, HostArray, Rng
 
-__all__ = ["ApplyOnHost", "HostSample", "lift_host_transform"]
+__all__ = ["HostSample", "lift_host_transform"]
 
 __dir__ = __all__.copy  # dir() shows what users may touch
 
@@ -25,7 +25,7 @@ HostSample: TypeAlias = tuple[dict[str, HostArray], Geometry | None]
 _Names: TypeAlias = tuple[str, ...]
 """Names of categories."""
 
-ApplyOnHost: TypeAlias = Callable[[Function, HostSample, _Names, int | None], HostSample]
+_ApplyOnHost: TypeAlias = Callable[[Function, HostSample, _Names, int | None], HostSample]
 """From another library's transform, a sample, which categories are labels, and a seed to a new sample."""
 
 _GLOBAL_DRAWS = threading.Lock()
@@ -34,7 +34,7 @@ that what a sample gets does not depend on the other threads."""
 
 
 def lift_host_transform(
-    apply: ApplyOnHost, transform: Function, images: Categories, labels: Categories, axes: tuple[int, ...]
+    apply: _ApplyOnHost, transform: Function, images: Categories, labels: Categories, axes: tuple[int, ...]
 ) -> Transform:
     """Return the function of samples that `lift` of an adapter returns.
 
@@ -54,7 +54,7 @@ def lift_host_transform(
 
 
 def _apply_to_sample(
-    apply: ApplyOnHost, transform: Function, images: _Names, labels: _Names, axes: tuple[int, ...], sample: Sample
+    apply: _ApplyOnHost, transform: Function, images: _Names, labels: _Names, axes: tuple[int, ...], sample: Sample
 ) -> Sample:
     """Return the sample after a transform of another library."""
     require_categories("lift", sample, (*images, *labels))

@@ -18,7 +18,7 @@ from mia_functional.images.itk_globals import ItkImage, simpleitk
 from mia_functional.transforms.arguments import require_real
 from mia_functional.typing import Array, HostArray
 
-__all__ = ["correct_bias", "diffuse", "itk_channel", "itk_channels", "match_histogram", "threshold"]
+__all__ = ["correct_bias", "diffuse", "itk_channel", "match_histogram", "threshold"]
 
 
 def correct_bias(
@@ -62,7 +62,7 @@ def correct_bias(
         SimpleITK's `N4BiasFieldCorrectionImageFilter`.
     """
     factor = checks.integer("correct_bias", "shrink", shrink, minimum=1)
-    channels = itk_channels("correct_bias", "image", image, geometry)
+    channels = _itk_channels("correct_bias", "image", image, geometry)
     if factor > 1 and min(geometry.shape) < 4 * factor:
         checks.invalid_value("correct_bias", "shrink", f"leave at least 4 voxels of {geometry.shape}", factor)
     rounds = checks.integer_tuple("correct_bias", "iterations", iterations, minimum=1)
@@ -122,7 +122,7 @@ def diffuse(
     Agrees with:
         SimpleITK's `GradientAnisotropicDiffusion`.
     """
-    channels = itk_channels("diffuse", "image", image, geometry)
+    channels = _itk_channels("diffuse", "image", image, geometry)
     stable = min(geometry.spacing) / 2 ** (len(geometry.shape) + 1)
     step = stable if time_step is None else checks.number("diffuse", "time_step", time_step)
     # ITK only warns of unstable steps. Users compute the limit themselves, so it is allowed with its rounding error.
@@ -177,8 +177,8 @@ def match_histogram(
     bins = checks.integer("match_histogram", "levels", levels, minimum=2)
     count = checks.integer("match_histogram", "points", points, minimum=1)
     itk = simpleitk()
-    channels = itk_channels("match_histogram", "image", image, grid)
-    goals = itk_channels("match_histogram", "reference", reference, other)
+    channels = _itk_channels("match_histogram", "image", image, grid)
+    goals = _itk_channels("match_histogram", "reference", reference, other)
     pairs = zip(channels, goals, strict=True)
     return _from_itk_channels(image, (itk.HistogramMatching(*pair, bins, count, threshold_at_mean) for pair in pairs))
 
@@ -237,7 +237,7 @@ def _brighter(image: Array, value: float) -> Array:
     return xp.ones_like(image, dtype=xp.bool) if value < least else whole > math.floor(min(value, most))
 
 
-def itk_channels(function: str, argument: str, image: Array, geometry: Geometry) -> list[ItkImage]:
+def _itk_channels(function: str, argument: str, image: Array, geometry: Geometry) -> list[ItkImage]:
     """Return every channel of an image as a SimpleITK image of float32, the type that all filters take."""
     _array.checked_namespace(function, **{argument: image})
     if not isinstance(geometry, Geometry):
@@ -254,7 +254,7 @@ def itk_channels(function: str, argument: str, image: Array, geometry: Geometry)
 
 def itk_channel(function: str, argument: str, image: Array, geometry: Geometry) -> ItkImage:
     """Return the only channel of an image as a SimpleITK image; raise if there are more."""
-    channel, *others = itk_channels(function, argument, image, geometry)
+    channel, *others = _itk_channels(function, argument, image, geometry)
     if others:
         checks.invalid_value(function, argument, "have one channel", 1 + len(others))
     return channel

@@ -105,7 +105,7 @@ def image_shape(function: str, shape: Integers, *, axes: int) -> Shape:
 
 def non_negative_per_axis(function: str, argument: str, value: Numbers, count: int) -> HostArray:
     """Return one number, or one per axis, as `count` NumPy floats that are finite and not negative."""
-    entries: HostArray = _array.to_numpy(as_numbers(function, argument, value))
+    entries = _array.to_numpy(as_numbers(function, argument, value))
     if entries.shape not in ((), (count,)):
         checks.invalid_value(function, argument, f"be one number or {count}", value)
     if not (np.isfinite(entries) & (entries >= 0)).all():

@@ -193,7 +193,7 @@ def _axes(function: str, axes: Integers, ndim: int) -> tuple[int, ...]:
     return chosen
 
 
-def _flip_traced(array: Array, axes: Integers) -> Array:
+def _flip_traced(array: Array, axes: Array) -> Array:
     """Return an array flipped along the axes whose traced flag is set."""
     xp, (result, flags) = _array.to_common_library("flip", array=array, axes=axes)
     if _array.dtype_kind(flags) != "bool":
