@@ -9,13 +9,13 @@ from typing import Any, TypeVar
 from mia_functional._array.backends import array_namespace, from_numpy, is_jax, is_traced, to_numpy
 from mia_functional.typing import Array, HostArray
 
-_Result = TypeVar("_Result")
+_Evaluated = TypeVar("_Evaluated")
 
 
-def eval_shape(function: Callable[[Array], _Result], argument: Array) -> _Result:
+def eval_shape(function: Callable[[Array], _Evaluated], argument: Array) -> _Evaluated:
     """Return something with the shape and dtype of `function(argument)`; JAX finds them without computing."""
     if is_jax(argument):
-        description: _Result = sys.modules["jax"].eval_shape(function, argument)
+        description: _Evaluated = sys.modules["jax"].eval_shape(function, argument)
         return description
     return function(argument)
 

@@ -24,7 +24,7 @@ _WIDE_DTYPES = {"complex128": 16, "int64": 8, "int32": 4}
 """Types of which NumPy moves one element as fast as one of a smaller type, and their sizes in bytes."""
 
 
-_CACHED = 2**16
+_PIECE_ELEMENTS = 2**16
 """Elements that `update_block` works on at a time: a plane of a patch, a fraction of a processor's cache."""
 
 
@@ -159,8 +159,8 @@ def _slices(start: Sequence[Any] | Array, shape: Shape) -> tuple[Any, ...]:
 
 def _pieces(shape: Shape) -> Iterator[tuple[Any, ...]]:
     """Yield the indices of pieces of a block: few planes each, or where one plane is too large, few rows."""
-    axes = 1 if len(shape) < 2 or math.prod(shape[1:]) <= _CACHED else 2
-    steps = [max(1, _CACHED // max(1, math.prod(shape[axis + 1 :]))) for axis in range(axes)]
+    axes = 1 if len(shape) < 2 or math.prod(shape[1:]) <= _PIECE_ELEMENTS else 2
+    steps = [max(1, _PIECE_ELEMENTS // max(1, math.prod(shape[axis + 1 :]))) for axis in range(axes)]
     for lows in product(*(range(0, size, step) for size, step in zip(shape, steps, strict=False))):
         ranges = zip(lows, shape, steps, strict=False)
         yield (*(slice(low, min(low + step, size)) for low, size, step in ranges), ...)

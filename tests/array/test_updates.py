@@ -26,7 +26,7 @@ def test_blocks_are_read_and_written_alike(xp):
 
 @pytest.mark.parametrize("cached", [1, 7, 30, 1000])
 def test_pieces_on_the_host_cover_the_block_once(monkeypatch, cached):
-    monkeypatch.setattr(updates, "_CACHED", cached)
+    monkeypatch.setattr(updates, "_PIECE_ELEMENTS", cached)
     array = np.zeros((6, 5, 4))
     weights = np.arange(5.0).reshape(1, 5, 1)
     _array.update_block(array, (1, 0), lambda block, ones, weights: block + ones * weights, np.ones((4, 5, 4)), weights)
