@@ -1,0 +1,54 @@
+"""Errors name the public function that was called: every function with a misspelt keyword, and with a wrong kind."""
+
+import importlib
+import inspect
+
+import pytest
+
+import mia_functional as mia
+
+NAMESPACES = [name for name in mia.__all__ if name not in ("adapters", "demo")]
+FUNCTIONS = {
+    f"{namespace}.{name}": value
+    for namespace in NAMESPACES
+    for name in getattr(importlib.import_module(f"mia_functional.{namespace}"), "__all__", ())
+    if inspect.isfunction(value := getattr(getattr(mia, namespace), name))
+}
+
+FORWARDING = {"transforms.on", "transforms.randomly"}
+"""Functions whose further keywords are those of a function that they are given."""
+
+
+class Wrong:
+    """What no function takes."""
+
+    def __repr__(self):
+        return "Wrong()"
+
+
+def required(function):
+    """Return the names of the arguments that a function cannot do without."""
+    parameters = inspect.signature(function).parameters.values()
+    kinds = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+    return [p.name for p in parameters if p.default is p.empty and p.kind not in kinds]
+
+
+@pytest.mark.parametrize("name", sorted(set(FUNCTIONS) - FORWARDING))
+def test_a_misspelt_keyword_names_the_function(name):
+    function = FUNCTIONS[name]
+    arguments = [Wrong()] * len([p for p in required(function)])
+    with pytest.raises(TypeError, match="no_such_keyword") as caught:
+        function(*arguments, no_such_keyword=1)
+    assert str(caught.value).startswith((f"{function.__name__}:", f"{function.__name__}()"))
+
+
+@pytest.mark.parametrize("name", sorted(name for name, function in FUNCTIONS.items() if required(function)))
+def test_a_wrong_kind_names_the_function(name):
+    function = FUNCTIONS[name]
+    keyword_only = inspect.Parameter.KEYWORD_ONLY
+    parameters = inspect.signature(function).parameters
+    positional = [Wrong() for key in required(function) if parameters[key].kind is not keyword_only]
+    keywords = {key: Wrong() for key in required(function) if parameters[key].kind is keyword_only}
+    with pytest.raises((TypeError, ValueError)) as caught:
+        function(*positional, **keywords)
+    assert str(caught.value).startswith(f"{function.__name__}: ")
