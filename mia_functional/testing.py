@@ -126,6 +126,7 @@ def check_metric(
         Traceback (most recent call last):
         AssertionError: the value must lie within (0.0, 1.0); got ...
     """
+    checks.require_callable("check_metric", "function", function, "`dice`")
     hypothesis, strategies = optional.require("hypothesis"), optional.require("hypothesis.strategies")
     cases = mask_pairs().flatmap(
         lambda pair: strategies.tuples(

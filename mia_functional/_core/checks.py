@@ -4,8 +4,10 @@ A check never looks at the values of an array, so that the same code traces unde
 the functions that may look, and only outside a trace.
 """
 
+import os
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import NoReturn, TypeGuard
 
 from mia_functional.typing import Shape, Spacing
@@ -84,6 +86,19 @@ def require_shape(function: str, argument: str, value: object) -> None:
     """Raise unless a value has a shape; lists have none."""
     if not hasattr(value, "shape"):
         invalid_kind(function, argument, "be an array", type(value).__name__)
+
+
+def require_instance(function: str, argument: str, value: object, kind: type | tuple[type, ...], needed: str) -> None:
+    """Raise unless a value is of a kind; `needed` says it in words."""
+    if not isinstance(value, kind):
+        invalid_kind(function, argument, f"be {needed}", describe(value))
+
+
+def path(function: str, argument: str, value: object) -> Path:
+    """Return a path of text; raise for what names no file."""
+    if not isinstance(value, str | os.PathLike):
+        invalid_kind(function, argument, "be a path", describe(value))
+    return Path(value)
 
 
 def require_callable(function: str, argument: str, value: object, examples: str) -> None:

@@ -84,6 +84,7 @@ def summarize(
     """
     if not isinstance(functions, Mapping) or not functions or not all(map(callable, functions.values())):
         checks.invalid_kind("summarize", "functions", "map names to functions", repr(functions))
+    checks.require_instance("summarize", "results", results, Results, "a table of results")
     if not results.rows:
         checks.invalid_value("summarize", "results", "hold at least one value", "none")
     groups: dict[tuple[str, str], list[Result]] = {}

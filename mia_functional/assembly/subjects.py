@@ -15,7 +15,7 @@ from mia_functional.assembly.reductions import Reduction, State, check_reduction
 from mia_functional.assembly.volumes import check_same_kind, finish_volume
 from mia_functional.assembly.voxelwise import distinct_rounds, select_voxels, voxel_table
 from mia_functional.assembly.windows import Window, uniform
-from mia_functional.indexing import sides
+from mia_functional.indexing.margins import sides
 from mia_functional.typing import Array, HostArray, Index, Margin, SampleSequence, Shape
 
 __all__ = ["assemble_subjects"]

@@ -13,7 +13,8 @@ from mia_functional.assembly.placement import Coverage, Placement, check_coverag
 from mia_functional.assembly.reductions import Reduction, check_reduction, mean
 from mia_functional.assembly.voxelwise import assemble_voxels, join_planes, merge_grid, voxel_table
 from mia_functional.assembly.windows import Window, uniform
-from mia_functional.indexing import Boxes, Indices, sides
+from mia_functional.indexing import Boxes, Indices
+from mia_functional.indexing.margins import sides
 from mia_functional.typing import Array, Index, Margin, Shape
 
 __all__ = ["assemble", "check_arguments", "check_same_kind", "cropped_patches", "finish_volume"]

@@ -14,7 +14,7 @@ from mia_functional.dataset.batching import SampleBatch, collate, rows_of_batch
 from mia_functional.dataset.reading import LazyArray, array_region, entry_positions, own_array, pick_entries
 from mia_functional.dataset.records import Dataset, category_of, check_dataset, subject_number
 from mia_functional.dataset.sample_spec import SAMPLE_EXTRAS, Indexing, RandomIndexing, SampleField, complete_fields
-from mia_functional.indexing import dilate, sides
+from mia_functional.indexing.margins import dilate, sides
 from mia_functional.selection import Predicate
 from mia_functional.transforms.composition import Sample, Transform
 from mia_functional.typing import HostArray, Index, SampleSequence, Shape

@@ -96,6 +96,7 @@ def concatenate(tables: Iterable[Results]) -> Results:
         >>> len(concatenate([one, other]))
         2
     """
+    checks.require_instance("concatenate", "tables", tables, Iterable, "tables one after the other")
     tables = tuple(tables)
     rows = tuple(row for table in tables for row in table.rows)
     seen: set[tuple[str, str, str]] = set()
@@ -130,6 +131,7 @@ def select_rows(
         >>> [row.subject for row in select_rows(Results(rows=rows), subject="B", metric="dsc")]
         ['B']
     """
+    checks.require_instance("select_rows", "results", results, Results, "a table of results")
     rows = results.rows
     for field, value in {"subject": subject, "label": label, "metric": metric}.items():
         if value is None:

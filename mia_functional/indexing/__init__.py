@@ -7,7 +7,7 @@ array, last axis fastest.
 
 from mia_functional.indexing.boundaries import BoundaryRule, clip, drop, even, overhang, shift
 from mia_functional.indexing.grids import patches, slabs, slices, voxels, whole
-from mia_functional.indexing.margins import dilate, sides
+from mia_functional.indexing.margins import dilate
 from mia_functional.indexing.random import random_patches, random_patches_at
 from mia_functional.indexing.records import Boxes, Indices, patches_at, starts
 
@@ -25,7 +25,6 @@ __all__ = [
     "random_patches",
     "random_patches_at",
     "shift",
-    "sides",
     "slabs",
     "slices",
     "starts",

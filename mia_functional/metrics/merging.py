@@ -70,6 +70,7 @@ def identity(statistic: _Mergeable) -> _Mergeable:
         >>> merge(identity(counts), counts) == counts
         True
     """
+    checks.require_instance("identity", "statistic", statistic, tuple(_COMBINE), "a statistic")
     fields: list[Any] = [_zeros_like(field) for field in statistic]
     empty = type(statistic)(*fields)
     if isinstance(empty, PairedMoments):

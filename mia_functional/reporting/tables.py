@@ -50,6 +50,7 @@ def wide_table(results: Results) -> Table:
         >>> wide_table(Results(rows=(Result(subject="A", label="liver", metric="DICE", value=0.5),)))
         Table(header=('SUBJECT', 'LABEL', 'DICE'), rows=(('A', 'liver', 0.5),))
     """
+    checks.require_instance("wide_table", "results", results, Results, "a table of results")
     metrics = tuple(dict.fromkeys(row.metric for row in results))
     cells = {(row.subject, row.label, row.metric): row.value for row in results}
     # One reason for a row of several metrics: the first, since an empty structure is the reason of all of them.
@@ -72,6 +73,7 @@ def long_table(results: Results) -> Table:
         >>> long_table(Results(rows=(Result(subject="A", label="liver", metric="DICE", value=0.5),))).rows
         (('A', 'liver', 'DICE', 0.5, '', '', ''),)
     """
+    checks.require_instance("long_table", "results", results, Results, "a table of results")
     rows = tuple((r.subject, r.label, r.metric, r.value, r.unit, r.convention, r.reason) for r in results)
     return Table(LONG_COLUMNS, rows)
 
@@ -83,6 +85,7 @@ def summary_table(data: tuple[Statistic, ...]) -> Table:
         >>> summary_table((Statistic(label="liver", metric="DICE", statistic="MEAN", value=0.5, count=3),))
         Table(header=('LABEL', 'METRIC', 'MEAN', 'N'), rows=(('liver', 'DICE', 0.5, 3),))
     """
+    checks.require_instance("summary_table", "data", data, tuple, "statistics as `summarize` returns them")
     names = tuple(dict.fromkeys(entry.statistic for entry in data))
     groups: dict[tuple[str, str], dict[str, Statistic]] = {}
     for entry in data:
@@ -102,6 +105,7 @@ def statistics_table(data: tuple[Statistic, ...]) -> Table:
         >>> statistics_table((Statistic(label="liver", metric="DICE", statistic="MEAN", value=0.5, count=3),)).rows
         (('liver', 'DICE', 'MEAN', 0.5, 3, 0, 0),)
     """
+    checks.require_instance("statistics_table", "data", data, tuple, "statistics as `summarize` returns them")
     header = ("LABEL", "METRIC", "STATISTIC", "VALUE", "N", "UNDEFINED", "INFINITE")
     rows = tuple((e.label, e.metric, e.statistic, e.value, e.count, e.undefined, e.infinite) for e in data)
     return Table(header, rows)

@@ -53,7 +53,9 @@ def test_only_what_is_public_is_imported_elsewhere(module):
     for node in ast.walk(MODULES[module]):
         if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == NAME:
             below = node.module.partition(".")[2]
-            private = [a.name for a in node.names if a.name.startswith("_") and f"{below}.{a.name}".strip(".") not in MODULES]
+            private = [
+                a.name for a in node.names if a.name.startswith("_") and f"{below}.{a.name}".strip(".") not in MODULES
+            ]
             assert not private, f"{module}:{node.lineno}"
 
 
@@ -88,7 +90,9 @@ def test_every_module_can_be_imported_alone(module):
     subprocess.run([sys.executable, "-W", "error", "-c", f"import {NAME}.{module}"], check=True)
 
 
-@pytest.mark.parametrize("room", ["metrics", "evaluation", "images", "discovery", "morphology", "analysis", "reporting"])
+@pytest.mark.parametrize(
+    "room", ["metrics", "evaluation", "images", "discovery", "morphology", "analysis", "reporting"]
+)
 def test_rooms_load_no_heavy_library(room):
     code = f"import sys, {NAME}.{room}; print(*{{name.split('.')[0] for name in sys.modules}})"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, encoding="utf-8", check=True).stdout
