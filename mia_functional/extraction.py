@@ -12,7 +12,6 @@ from mia_functional.indexing.margins import dilate
 from mia_functional.typing import Array, HostArray, Index, Margin, Shape, Sliceable
 
 __all__ = [
-    "PAD_MODES",
     "PadMode",
     "constant",
     "dynamic_patch",
@@ -20,7 +19,6 @@ __all__ = [
     "extract",
     "extract_batch",
     "reflect",
-    "require_integers",
 ]
 
 __dir__ = __all__.copy  # dir() shows what users may touch
@@ -28,7 +26,7 @@ __dir__ = __all__.copy  # dir() shows what users may touch
 PadMode: TypeAlias = Callable[[HostArray, int], HostArray]
 """From positions along an axis (NumPy integers, some outside) and its size: positions inside, -1 for `fill_value`."""
 
-PAD_MODES = "`constant`, `edge` or `reflect`"
+_PAD_MODES = "`constant`, `edge` or `reflect`"
 """The pad modes of this module, for messages."""
 
 
@@ -118,7 +116,7 @@ def extract(
     ):
         # Nothing to pad or to rearrange: a view where the library has views.
         return _array.read_region(source, (*wanted, ...))
-    checks.require_callable("extract", "pad_mode", pad_mode, PAD_MODES)
+    checks.require_callable("extract", "pad_mode", pad_mode, _PAD_MODES)
     positions = [_axis_positions(entry, size, pad_mode) for entry, size in zip(wanted, source.shape, strict=False)]
     return _gather(source, positions, picked, fill_value)
 
@@ -201,7 +199,7 @@ def dynamic_patch(array: Array, start: Array | Sequence[int], patch_shape: Shape
         checks.invalid_kind("dynamic_patch", "start", "hold whole numbers, one per axis", repr(start))
     entries: Any = (start,) if hasattr(start, "shape") else start
     for entry in entries:
-        require_integers("dynamic_patch", "start", entry)
+        _array.require_integers("dynamic_patch", "start", entry)
         if _array.is_traced(entry):
             # Only JAX slices at a traced position, so a NumPy array is moved there.
             _, (array, _) = _array.to_common_library("dynamic_patch", array=array, start=entry)
@@ -211,12 +209,6 @@ def dynamic_patch(array: Array, start: Array | Sequence[int], patch_shape: Shape
         checks.invalid_value("dynamic_patch", "start", f"have {len(patch)} entries, one per axis", actual)
     last = [room - voxels for room, voxels in zip(size, patch, strict=True)]
     return _array.take_block(array, [_array.clamp(start[axis], high) for axis, high in enumerate(last)], patch)
-
-
-def require_integers(function: str, argument: str, value: Any) -> None:
-    """Raise unless an array, perhaps traced, holds whole numbers; whatever is not an array passes."""
-    if hasattr(value, "dtype") and _array.dtype_kind(value) != "integer":
-        checks.invalid_kind(function, argument, "hold whole numbers, one per axis", f"dtype {value.dtype}")
 
 
 def _channel_positions(trailing: Shape, channels: tuple[int, ...]) -> HostArray:

@@ -18,7 +18,6 @@ from mia_functional.typing import Shape, Spacing
 
 __all__ = [
     "Geometry",
-    "determinant",
     "differences",
     "index_to_world",
     "orientation",
@@ -67,29 +66,13 @@ class Geometry:
         if [len(row) for row in direction] != [ndim] * ndim or not all(map(math.isfinite, chain(*direction))):
             checks.invalid_value("Geometry", "direction", f"be a finite {ndim} x {ndim} matrix", direction)
         # The columns are unit vectors, whose determinant is 1 where they are orthogonal: this is far from rounding.
-        if abs(determinant(direction)) < 1e-6:
+        if abs(np.linalg.det(direction)) < 1e-6:
             checks.invalid_value("Geometry", "direction", "be invertible", direction)
         # A frozen dataclass has no other way to keep the normalised entries, by which grids are compared and hashed.
         object.__setattr__(self, "shape", shape)
         object.__setattr__(self, "spacing", checks.spacing("Geometry", self.spacing, ndim))
         object.__setattr__(self, "origin", origin)
         object.__setattr__(self, "direction", direction)
-
-
-def determinant(matrix: Sequence[Sequence[float]]) -> float:
-    """Return the determinant of a small square matrix, by expansion along its first row.
-
-    Example:
-        >>> determinant(((2.0, 0.0), (0.0, 3.0)))
-        6.0
-    """
-    if len(matrix) == 1:
-        return matrix[0][0]
-    total = 0.0
-    for column, entry in enumerate(matrix[0]):
-        minor = [[*row[:column], *row[column + 1 :]] for row in matrix[1:]]
-        total += (-1.0) ** column * entry * determinant(minor)
-    return total
 
 
 def index_to_world(geometry: Geometry, index: Sequence[float]) -> tuple[float, ...]:
@@ -99,7 +82,8 @@ def index_to_world(geometry: Geometry, index: Sequence[float]) -> tuple[float, .
         >>> index_to_world(Geometry(shape=(4, 4), spacing=(2.0, 0.5), origin=(10.0, 0.0)), (1, 2))
         (12.0, 1.0)
     """
-    steps = [step * position for step, position in zip(geometry.spacing, index, strict=True)]
+    entries = _coordinates("index_to_world", geometry, "index", index)
+    steps = [step * position for step, position in zip(geometry.spacing, entries, strict=True)]
     return tuple(
         start + sum(entry * step for entry, step in zip(row, steps, strict=True))
         for start, row in zip(geometry.origin, geometry.direction, strict=True)
@@ -107,21 +91,23 @@ def index_to_world(geometry: Geometry, index: Sequence[float]) -> tuple[float, .
 
 
 def world_to_index(geometry: Geometry, point: Sequence[float]) -> tuple[float, ...]:
-    """Return the (fractional) voxel index of a point given in millimetres and array order, by Cramer's rule.
+    """Return the (fractional) voxel index of a point given in millimetres and array order.
 
     Example:
         >>> world_to_index(Geometry(shape=(4, 4), spacing=(2.0, 0.5), origin=(10.0, 0.0)), (12.0, 1.0))
         (1.0, 2.0)
     """
-    offset = [coordinate - start for coordinate, start in zip(point, geometry.origin, strict=True)]
-    whole = determinant(geometry.direction)
-    index = []
-    for axis, size in enumerate(geometry.spacing):
-        replaced = [
-            [*row[:axis], entry, *row[axis + 1 :]] for row, entry in zip(geometry.direction, offset, strict=True)
-        ]
-        index.append(determinant(replaced) / whole / size)
-    return tuple(index)
+    offset = np.subtract(_coordinates("world_to_index", geometry, "point", point), geometry.origin)
+    return tuple((np.linalg.solve(geometry.direction, offset) / geometry.spacing).tolist())
+
+
+def _coordinates(function: str, geometry: Geometry, argument: str, value: Sequence[float]) -> tuple[float, ...]:
+    """Return a point or an index as floats; raise unless it has as many entries as the geometry has axes."""
+    checks.require_instance(function, "geometry", geometry, Geometry, "a geometry")
+    entries = checks.float_tuple(function, argument, value)
+    if len(entries) != len(geometry.shape):
+        checks.invalid_value(function, argument, f"have {len(geometry.shape)} entries, one per axis", entries)
+    return entries
 
 
 def same_geometry(first: Geometry, second: Geometry, *, tolerance: float = 1e-3) -> bool:
@@ -137,7 +123,8 @@ def same_geometry(first: Geometry, second: Geometry, *, tolerance: float = 1e-3)
         >>> same_geometry(grid, Geometry(shape=(2, 2), spacing=(1.0, 1.01)))
         False
     """
-    return not differences(first, second, tolerance=tolerance)
+    with checks.speaking_for("same_geometry", "differences"):
+        return not differences(first, second, tolerance=tolerance)
 
 
 def differences(first: Geometry, second: Geometry, *, tolerance: float = 1e-3) -> tuple[str, ...]:
@@ -147,6 +134,8 @@ def differences(first: Geometry, second: Geometry, *, tolerance: float = 1e-3) -
         >>> differences(Geometry(shape=(2,), spacing=(1.0,)), Geometry(shape=(2,), spacing=(2.0,)))
         ('spacing',)
     """
+    for argument, grid in (("first", first), ("second", second)):
+        checks.require_instance("differences", argument, grid, Geometry, "a geometry")
     if first.shape != second.shape:
         return ("shape",)
     return tuple(
@@ -181,6 +170,7 @@ def regrid(
         >>> new.origin, new.spacing, new.direction
         ((9.0, 0.0), (3.0, 2.0), ((-1.0, 0.0), (0.0, 1.0)))
     """
+    checks.require_instance("regrid", "geometry", geometry, Geometry, "a geometry")
     sources = tuple(range(len(shape))) if axes is None else axes
     steps = (1.0,) * len(shape) if factors is None else factors
     return Geometry(
@@ -205,6 +195,7 @@ def orientation(geometry: Geometry) -> tuple[tuple[int, ...], tuple[int, ...]]:
         >>> orientation(Geometry(shape=(2, 3), spacing=(1.0, 2.0), direction=((0, -1), (1, 0))))
         ((1, 0), (0,))
     """
+    checks.require_instance("orientation", "geometry", geometry, Geometry, "a geometry")
     rows = geometry.direction
     # All axes together, not the nearest for each: in an oblique grid two axes may be nearest to the same one.
     orders = itertools.permutations(range(len(rows)))

@@ -31,6 +31,7 @@ from mia_functional._array.dtypes import (
     dtype_kind,
     has_float64,
     index_dtype,
+    require_integers,
     widest_float,
 )
 from mia_functional._array.loops import fold, fori_loop, map_rows, map_slabs, replace_if, scan, slice_along
@@ -103,6 +104,7 @@ __all__ = [
     "read_region",
     "reduce_weighted",
     "replace_if",
+    "require_integers",
     "scan",
     "set_block",
     "slice_along",

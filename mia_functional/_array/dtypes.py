@@ -65,3 +65,9 @@ def check_fits_dtype(function: str, argument: str, value: float, model: Array) -
     if math.isfinite(number) and abs(number) > largest:
         needed = f"lie within {-largest:g} and {largest:g}, which {model.dtype} holds"
         checks.invalid_value(function, argument, needed, value)
+
+
+def require_integers(function: str, argument: str, value: Any) -> None:
+    """Raise unless an array, perhaps traced, holds whole numbers; whatever is not an array passes."""
+    if hasattr(value, "dtype") and dtype_kind(value) != "integer":
+        checks.invalid_kind(function, argument, "hold whole numbers, one per axis", f"dtype {value.dtype}")

@@ -89,6 +89,7 @@ def merge_planes(volumes: Iterable[Array], *, reduction: Reduction = mean) -> Ar
     """
     check_reduction("merge_planes", reduction)
     state = volume = first = None
+    checks.require_instance("merge_planes", "volumes", volumes, Iterable, "volumes one after the other")
     with checks.speaking_for("merge_planes", "assemble", "start", "add", patch="volumes", patches="volumes"):
         for position, volume in enumerate(volumes):
             first = volume if first is None else first

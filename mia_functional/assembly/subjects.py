@@ -124,6 +124,8 @@ def assemble_subjects(
     check_reduction("assemble_subjects", reduction)
     checks.require_callable("assemble_subjects", "window", window, "`gaussian`")
     unfinished: dict[str, _Unfinished] = {}
+    if not hasattr(samples, "indices"):
+        checks.invalid_kind("assemble_subjects", "samples", "come from `dataset.samples`", checks.describe(samples))
     with checks.speaking_for(
         "assemble_subjects", "assemble", "start", "add", patch="predictions", patches="predictions"
     ):

@@ -13,7 +13,7 @@ from mia_functional.dataset.buffer_pool import pooled_array
 from mia_functional.transforms.composition import Sample
 from mia_functional.typing import HostArray, SampleSequence
 
-__all__ = ["SampleBatch", "collate", "prefetch", "rows_of_batch"]
+__all__ = ["BatchColumn", "SampleBatch", "collate", "prefetch", "rows_of_batch"]
 
 
 class BatchColumn(NamedTuple):

@@ -57,6 +57,7 @@ def to_itk(geometry: Geometry) -> ItkGrid:
         >>> to_itk(Geometry(shape=(2, 3), spacing=(4.0, 5.0), origin=(6.0, 7.0), direction=((0, 1), (-1, 0))))
         ItkGrid(size=(3, 2), spacing=(5.0, 4.0), origin=(7.0, 6.0), direction=(0.0, -1.0, 1.0, 0.0))
     """
+    checks.require_instance("to_itk", "geometry", geometry, Geometry, "a geometry")
     # Rows are world axes and columns array axes; both are reversed.
     rows = (row[::-1] for row in geometry.direction[::-1])
     return ItkGrid(geometry.shape[::-1], geometry.spacing[::-1], geometry.origin[::-1], tuple(chain(*rows)))

@@ -4,7 +4,6 @@ import csv
 import io
 import math
 import os
-from pathlib import Path
 
 from mia_functional._core import atomic_files, checks
 from mia_functional.evaluation.results import Result, Results

@@ -12,7 +12,7 @@ import numpy as np
 
 from mia_functional import _array
 from mia_functional._core import checks
-from mia_functional.extraction import PAD_MODES, PadMode, constant, extract, require_integers
+from mia_functional.extraction import PadMode, constant, extract
 from mia_functional.geometry import Geometry, regrid
 from mia_functional.transforms.arguments import ArrayOrGeometry, Integers, to_python
 from mia_functional.typing import Array, Shape
@@ -175,7 +175,7 @@ def _extract_box(
     function: str, array: ArrayOrGeometry, start: Shape, shape: Shape, fill_value: float, pad_mode: PadMode
 ) -> ArrayOrGeometry:
     """Return the box of `shape` that begins at `start` and may reach outside; or its geometry."""
-    checks.require_callable(function, "pad_mode", pad_mode, PAD_MODES)
+    checks.require_callable(function, "pad_mode", pad_mode, "`constant`, `edge` or `reflect`")
     if isinstance(array, Geometry):
         return regrid(array, shape, start)
     _array.check_fits_dtype(function, "fill_value", fill_value, array)
@@ -194,7 +194,7 @@ def _leading_sizes(function: str, array: Array | Geometry, count: int) -> Shape:
 
 def _require_positions(function: str, argument: str, positions: Array, count: int) -> None:
     """Raise unless an array holds `count` whole numbers: that much is known of a traced one, too."""
-    require_integers(function, argument, positions)
+    _array.require_integers(function, argument, positions)
     if tuple(positions.shape) != (count,):
         needed = f"have {count} entries, one per axis"
         checks.invalid_value(function, argument, needed, f"shape {tuple(positions.shape)}")

@@ -1,7 +1,7 @@
 """How the code reads, in figures: `python -m tests.architecture.measures` prints them by room, and what is long.
 
-Lines of code are those with a token that is not a docstring or a comment; `__all__` and the rows of the metric table are
-data and do not count. A declaration in a Protocol (`...`) is not a function.
+Lines of code are those with a token that is not a docstring or a comment; `__all__` and the rows of the metric table
+are data and do not count. A declaration in a Protocol (`...`) is not a function.
 """
 
 import ast

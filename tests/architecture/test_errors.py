@@ -32,6 +32,8 @@ BEHAVIOUR = {
 }
 """Functions that are passed as values: the library calls them, with arguments that it checked before."""
 
+NEEDED = {"spacing": (1.0, 1.0), "labels": (1,)}
+
 ANYTHING = {"assembly.finish"}
 """Functions of what another function of the library returned, whatever it is."""
 
@@ -50,13 +52,22 @@ def required(function):
     return [p.name for p in parameters if p.default is p.empty and p.kind not in kinds]
 
 
+def started(result):
+    """Take the first item of a generator, whose checks run then."""
+    return next(result) if isinstance(result, Iterator) else result
+
+
 @pytest.mark.parametrize("name", sorted(set(FUNCTIONS) - FORWARDING))
 def test_a_misspelt_keyword_names_the_function(name):
     function = FUNCTIONS[name]
-    # Both forms of a metric have no argument that is always required; a pair is one of them.
-    pair = [np.ones((3, 3), dtype=bool)] * 2 if "reference" in inspect.signature(function).parameters else []
+    parameters = inspect.signature(function).parameters
+    # No argument of a metric is always required, as it has two forms: this is the pair, with what some need beside it.
+    pair = [np.ones((3, 3), dtype=bool)] * 2 if "reference" in parameters else []
+    needed = {
+        key: value for key, value in NEEDED.items() if key in parameters and repr(parameters[key].default) == "..."
+    }
     with pytest.raises(TypeError, match="no_such_keyword") as caught:
-        function(*(pair or [Wrong()] * len(required(function))), no_such_keyword=1)
+        function(*(pair or [Wrong()] * len(required(function))), **needed, no_such_keyword=1)
     assert str(caught.value).startswith((f"{function.__name__}:", f"{function.__name__}()"))
 
 
@@ -70,7 +81,5 @@ def test_a_wrong_kind_names_the_function(name):
     positional = [Wrong() for key in required(function) if parameters[key].kind is not keyword_only]
     keywords = {key: Wrong() for key in required(function) if parameters[key].kind is keyword_only}
     with pytest.raises((TypeError, ValueError)) as caught:
-        result = function(*positional, **keywords)
-        if isinstance(result, Iterator):  # a generator begins with its first item
-            next(result)
+        started(function(*positional, **keywords))
     assert str(caught.value).startswith(f"{function.__name__}: ")
