@@ -156,7 +156,7 @@ def _mask_moments(mask: Array, spacing: Spacing, origin: Spacing) -> SpatialMome
     box = bounding_box(native)
     corner = tuple(first + side.start * step for first, side, step in zip(origin, box, spacing, strict=True))
     fields = _box_moments(native[box], spacing=spacing, origin=corner)
-    return SpatialMoments(*(xp.astype(_array.from_numpy(field, xp, mask), dtype) for field in fields))
+    return SpatialMoments(*(xp.astype(_array.from_numpy(_array.to_numpy(field), xp, mask), dtype) for field in fields))
 
 
 def _box_moments(mask: Array, *, spacing: Spacing, origin: Spacing) -> SpatialMoments:
