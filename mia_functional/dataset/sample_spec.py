@@ -89,5 +89,5 @@ def _complete_field(dataset: Dataset, field: SampleField | str) -> SampleField |
     name = record.name or record.category
     if name in RESERVED:
         checks.invalid_value("samples", "extract", f"have a `name` other than {', '.join(RESERVED)}", name)
-    checks.require_callable("samples", "pad_mode", record.pad_mode, extraction.PAD_MODES)
+    checks.require_callable("samples", "pad_mode", record.pad_mode, "`constant`, `edge` or `reflect`")
     return replace(record, name=name, whole=record.whole or not category.spatial)
