@@ -13,7 +13,7 @@ ROOMS = {module.split(".")[0] for module in MODULES}
 WORDS = re.compile(r"`([^`\n]+)`")
 PATH = re.compile(r"[\w.-]+(/[\w.-]+)*(/|\.(py|md|yml|yaml|toml|ipynb|h5))")
 DOTTED = re.compile(r"[a-z_]\w*(\.\w+)+")
-EXAMPLES = {"cohort.h5"}
+EXAMPLES = {"cohort.h5", "mia_functional/images/npz.py", "tests/images/test_npz.py"}
 
 
 def top_names(module):
