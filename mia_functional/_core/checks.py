@@ -7,7 +7,6 @@ the functions that may look, and only outside a trace.
 import os
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from typing import NoReturn, TypeGuard
 
 from mia_functional.typing import Shape, Spacing
@@ -94,11 +93,12 @@ def require_instance(function: str, argument: str, value: object, kind: type | t
         invalid_kind(function, argument, f"be {needed}", describe(value))
 
 
-def path(function: str, argument: str, value: object) -> Path:
-    """Return a path of text; raise for what names no file."""
-    if not isinstance(value, str | os.PathLike):
+def path_text(function: str, argument: str, value: object) -> str:
+    """Return a path as text, not as `pathlib.Path`, whose import metrics do without; raise for what names no file."""
+    text = os.fspath(value) if isinstance(value, str | os.PathLike) else value
+    if not isinstance(text, str):
         invalid_kind(function, argument, "be a path", describe(value))
-    return Path(value)
+    return text
 
 
 def require_callable(function: str, argument: str, value: object, examples: str) -> None:

@@ -121,7 +121,7 @@ def create(
     if metadata_only and (transform is not None or not storage.paths):
         checks.invalid_value("create", "metadata_only", "be without `transform`, and with paths", storage)
     check_same_entries(subjects)
-    target = checks.path("create", "path", path).absolute()
+    target = Path(checks.path_text("create", "path", path)).absolute()
     _check_target(target, overwrite=overwrite)
     fingerprints = [fingerprint(subject, storage, voxels=not metadata_only) for subject in subjects]
     file_names = file_name_tables(target, subjects) if storage.paths else {}

@@ -52,7 +52,7 @@ def open(
     if not isinstance(load, Hashable):
         checks.invalid_kind("open", "load", "be a function that can be hashed", checks.describe(load))
     most = checks.integer("open", "cache_bytes", cache_bytes, minimum=0)
-    absolute = os.path.abspath(checks.path("open", "path", path))
+    absolute = os.path.abspath(checks.path_text("open", "path", path))
     handle = handles.open_handle(absolute)
     files = Files(root=_root_of_files(absolute, handle.tables, root), load=load, cache_bytes=most)
     dataset = _dataset_record(absolute, handle, files)

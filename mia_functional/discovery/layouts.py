@@ -47,8 +47,8 @@ def discover_table(
         >>> discover_table(folder / "cohort.csv", paths={"images": {"T1": "t1"}})[0].name
         'A'
     """
-    table = checks.path("discover", "table", table)
-    folder = table.parent if root is None else checks.path("discover", "root", root)
+    table = Path(checks.path_text("discover", "table", table))
+    folder = table.parent if root is None else Path(checks.path_text("discover", "root", root))
     subjects = list(table_rows(table))
     files = table_entries(table, paths, subjects, argument="paths", as_text=True)
     values = table_entries(table, columns or {}, subjects)

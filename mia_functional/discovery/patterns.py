@@ -107,7 +107,7 @@ def is_hidden(path: Path, folder: Path) -> bool:
 
 def existing_folder(root: str | os.PathLike[str]) -> Path:
     """Return a folder as a path; raise unless it exists."""
-    folder = checks.path("discover", "root", root)
+    folder = Path(checks.path_text("discover", "root", root))
     if not folder.is_dir():
         raise FileNotFoundError(f"discover: the folder {folder} does not exist.")
     return folder

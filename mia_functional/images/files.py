@@ -55,7 +55,7 @@ def read(path: str | os.PathLike[str], *, max_bytes: int = MAX_BYTES) -> tuple[H
         missing end of a truncated file as zeros, and takes NIfTI's qform where nibabel takes the sform: here, the two
         must agree.
     """
-    return _load(checks.path("read", "path", path), max_bytes, scaled=True)
+    return _load(Path(checks.path_text("read", "path", path)), max_bytes, scaled=True)
 
 
 @checks.speaking_for("read_stored", "read")
@@ -78,7 +78,7 @@ def read_stored(path: str | os.PathLike[str], *, max_bytes: int = MAX_BYTES) -> 
         >>> read_stored(folder / "image.nii")[0].dtype.name, scale(folder / "image.nii")
         ('int16', (1.0, 0.0))
     """
-    return _load(checks.path("read", "path", path), max_bytes, scaled=False)
+    return _load(Path(checks.path_text("read", "path", path)), max_bytes, scaled=False)
 
 
 @checks.speaking_for("scale", "read")
@@ -92,7 +92,7 @@ def scale(path: str | os.PathLike[str]) -> tuple[float, float]:
         FileNotFoundError: There is no such NIfTI file.
         ValueError: It is a NIfTI file with a damaged header.
     """
-    path = checks.path("read", "path", path)
+    path = Path(checks.path_text("read", "path", path))
     return parse_header(path).scale if extension_of(path) in (".nii", ".nii.gz") else (1.0, 0.0)
 
 
@@ -161,7 +161,7 @@ def write(path: str | os.PathLike[str], array: Array, geometry: Geometry, *, ove
         >>> read(folder / "mask.mha")[0].dtype.name
         'uint8'
     """
-    path = checks.path("write", "path", path)
+    path = Path(checks.path_text("write", "path", path))
     row = format_of(path, writable=True)
     names = [path.name, *([path.name[: -len(extension_of(path))] + row.pixels] if row.pixels else [])]
     replaced = [file for file in map(path.with_name, names) if os.path.lexists(file) and not overwrite]

@@ -4,6 +4,7 @@ import csv
 import io
 import math
 import os
+from pathlib import Path
 
 from mia_functional._core import atomic_files, checks
 from mia_functional.evaluation.results import Result, Results
@@ -35,7 +36,7 @@ def read_csv(path: str | os.PathLike[str]) -> Results:
         0.5
     """
     # Spreadsheets on Windows begin UTF-8 files with a byte-order mark, which "utf-8-sig" drops.
-    with checks.path("read_csv", "path", path).open(newline="", encoding="utf-8-sig") as stream:
+    with Path(checks.path_text("read_csv", "path", path)).open(newline="", encoding="utf-8-sig") as stream:
         first = stream.readline()
         stream.seek(0)
         lines = list(csv.reader(stream, delimiter=max(";,\t", key=first.count)))
@@ -134,7 +135,7 @@ def write_csv(
     """
     with checks.speaking_for("write_csv", "render_csv"):
         text = render_csv(data, delimiter=delimiter, layout=layout)
-    atomic_files.write_text("write_csv", checks.path("write_csv", "path", path), text, overwrite=overwrite)
+    atomic_files.write_text("write_csv", Path(checks.path_text("write_csv", "path", path)), text, overwrite=overwrite)
 
 
 def _safe(text: str) -> str:
