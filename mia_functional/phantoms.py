@@ -123,8 +123,12 @@ def head(
     # Voxels average over their volume: a little smoothing keeps borders from being sharper than any scanner's.
     images = [scipy.ndimage.gaussian_filter(signal * np.float32(_BRIGHTEST), 0.5) for signal in signals]
     if rng is not None:
-        # The coils weigh the signal, and noise comes after: it is as strong where the image is dark.
-        images = [_add_rician(rng, image * _bias_field(rng, size, bias), noise * _BRIGHTEST) for image in images]
+        sigma = np.float32(noise * _BRIGHTEST)
+        for number, image in enumerate(images):
+            # The coils weigh the signal, and noise comes after: it is as strong where the image is dark.
+            signal = image * _bias_field(rng, size, bias)
+            real, imaginary = (sigma * rng.standard_normal(size, dtype=np.float32) for _ in range(2))
+            images[number] = np.hypot(signal + real, imaginary)
     origin = tuple(-s * (n - 1) / 2 for n, s in zip(size, step, strict=True))
     return Head(images[0], images[1], labels, mask, Geometry(shape=size, spacing=step, origin=origin))
 
@@ -240,9 +244,3 @@ def _bias_field(rng: np.random.Generator, shape: Shape, bias: float) -> HostArra
     logarithm -= logarithm.mean()
     field: HostArray = np.exp(logarithm * np.float32(np.log1p(bias)) / max(float(np.abs(logarithm).max()), 1e-12))
     return field
-
-
-def _add_rician(rng: np.random.Generator, image: HostArray, sigma: float) -> HostArray:
-    """Return the magnitude of a signal with complex normal noise."""
-    real, imaginary = (rng.standard_normal(image.shape, dtype=np.float32) for _ in range(2))
-    return np.hypot(image + np.float32(sigma) * real, np.float32(sigma) * imaginary)

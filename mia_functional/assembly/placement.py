@@ -104,7 +104,7 @@ def placements(indices: Indices, shape: Shape, *, window: Window = uniform) -> t
         checks.invalid_value("placements", "indices", f"be grids of equal patches inside of {size}", "others")
     with checks.speaking_for("placements", "assemble"):
         axes_of_grids = grid_lines(grids, size, window)
-        check_coverage(min(([axis.weights for axis in axes] for axes in axes_of_grids), key=_missing_fraction))
+        check_coverage(*([axis.weights for axis in axes] for axes in axes_of_grids))
     tables = []
     for axes in axes_of_grids:
         # Lines that are all equal are held once: those of all voxels of a head would take hundreds of megabytes.
@@ -265,16 +265,12 @@ def crop_to_volume(patch: Array, index: Index, shape: Shape, margin: Sequence[tu
     return patch if cut == [slice(0, length) for length in patch.shape[: len(cut)]] else patch[(*cut, ...)]
 
 
-def check_coverage(coverage: Coverage) -> None:
-    """Raise unless patches cover every voxel."""
-    missing = f"{_missing_fraction(coverage):.4%} is missing"
-    if _missing_fraction(coverage) > 0:
+def check_coverage(*coverages: Coverage) -> None:
+    """Raise unless patches, or those of one of several grids, cover every voxel."""
+    covered = max(math.prod(float(np.mean(weights > 0)) for weights in coverage) for coverage in coverages)
+    if covered < 1:
+        missing = f"{1 - covered:.4%} is missing"
         raise ValueError(f"assemble: `indices` must cover the volume, or `fill_value` be given; {missing}.")
-
-
-def _missing_fraction(coverage: Coverage) -> float:
-    """Return the fraction of voxels without weight."""
-    return 1.0 - math.prod(float(np.mean(weights > 0)) for weights in coverage)
 
 
 def index_ranges(index: Index, shape: Shape) -> list[tuple[int, int]]:

@@ -3,6 +3,7 @@
 import math
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any, NamedTuple, NoReturn, Protocol, TypeAlias
 
 import numpy as np
@@ -19,6 +20,9 @@ from mia_functional.indexing.margins import sides
 from mia_functional.typing import Array, HostArray, Index, Margin, SampleSequence, Shape
 
 __all__ = ["assemble_subjects"]
+
+_invalid = partial(checks.invalid_value, "assemble_subjects", "predictions")
+"""Raise for predictions: from what they have to be, and what they are."""
 
 _IndexKey: TypeAlias = tuple[int | tuple[int, int], ...]
 """An index as something that can be looked up: slices do not hash before Python 3.12."""
@@ -204,11 +208,6 @@ def _begin(shape: Shape, indices: Sequence[Index], table: "HostArray | None", dt
     for position, index in enumerate(indices, start=1):
         missing[_key(index)].append(position)
     return _Unfinished(len(indices), dict(missing), None, np.zeros(shape, dtype=dtype), {}, {})
-
-
-def _invalid(requirement: str, actual: object) -> NoReturn:
-    """Raise for predictions that do not meet a requirement."""
-    checks.invalid_value("assemble_subjects", "predictions", requirement, actual)
 
 
 def _raise_extra(subject: str, index: Index) -> NoReturn:

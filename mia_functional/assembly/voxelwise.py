@@ -38,6 +38,9 @@ _HOST_PLANES, _HOST_ELEMENTS, _DEVICE_PLANES = 256, 2**12, 8
 """How many planes are joined on the host, of how many elements their rows at a time, so that these stay in the cache;
 and how many are joined as a whole in JAX and on other devices."""
 
+_cached_partial: Any = lru_cache(maxsize=32)(partial)
+"""`partial`, the same object again for the same arguments, as JAX finds its program by the function."""
+
 
 def merge_grid(patches: Any, indices: Iterable[Index], margin: Margin) -> tuple[Any, Iterable[Index]]:
     """Return an array of the patches of a grid that goes on voxel by voxel (voxels, slices) as one large patch.
@@ -179,18 +182,12 @@ def distinct_rounds(table: HostArray, counts: HostArray) -> Iterator[tuple[HostA
 def add_several(state: State, patches: Array, placements: Placement, reduction: Reduction) -> State:
     """Return the state with several patches added: different voxels at once, others one after the other."""
     if set(placed_shape(placements)) == {1} and hasattr(state, "shape"):
-        return _array.jit_call_donating(_voxel_program(reduction), state, patches, placements)
+        return _array.jit_call_donating(_cached_partial(_add_voxels, reduction), state, patches, placements)
     if _array.is_traced(patches):
         return _array.fold(lambda state, row: reduction.add(state, *row), state, (patches, placements))
     for row in range(patches.shape[0]):
         state = reduction.add(state, patches[row, ...], map_columns(itemgetter(row), placements))
     return state
-
-
-@lru_cache(maxsize=32)
-def _voxel_program(reduction: Reduction) -> Any:
-    """Return the function that adds different voxels; the same again, as JAX finds its program by the function."""
-    return partial(_add_voxels, reduction)
 
 
 def _add_voxels(reduction: Reduction, state: Array, patches: Array, placements: Placement) -> Array:

@@ -40,14 +40,13 @@ class Indices:
     def __getitem__(self, position: int) -> Index:
         """Return the index tuple at a position; negative ones count from the end."""
         rest = _checked_position(position, len(self))
-        counts = [math.prod(map(len, grid)) for grid in self.grids]
-        number = 0
-        while rest >= counts[number]:
-            rest -= counts[number]
-            number += 1
+        for grid in self.grids:
+            if rest < (count := math.prod(map(len, grid))):
+                break
+            rest -= count
         # The last axis is the fastest, as in the memory of an array: its digit is the last of the position.
         entries: list[int | slice] = []
-        for axis in reversed(self.grids[number]):
+        for axis in reversed(grid):
             rest, digit = divmod(rest, len(axis))
             step = axis[digit]
             entries.append(slice(*step) if isinstance(step, tuple) else step)
@@ -133,9 +132,9 @@ def patches_at(corners: npt.ArrayLike, patch_shape: tuple[int | None, ...]) -> B
     if not isinstance(patch_shape, tuple | list):
         checks.invalid_kind("patches_at", "patch_shape", "be a tuple with an entry per axis", repr(patch_shape))
     table = np.array(corners)
-    if table.ndim != 2 or table.shape[1] != len(patch_shape):
-        needed = f"be a table of {len(patch_shape)} columns"
-        checks.invalid_value("patches_at", "corners", needed, f"shape {table.shape}")
+    columns = len(patch_shape)
+    if table.ndim != 2 or table.shape[1] != columns:
+        checks.invalid_value("patches_at", "corners", f"be a table of {columns} columns", f"shape {table.shape}")
     if not np.issubdtype(table.dtype, np.integer):
         checks.invalid_kind("patches_at", "corners", "be integers", f"dtype {table.dtype}")
     sizes = [1 if size is None else size for size in patch_shape]

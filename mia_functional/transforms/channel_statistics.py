@@ -70,7 +70,9 @@ def one_where_zero(divisor: Array) -> Array:
 def masked_extremes(values: Array, inside: Array | None, axes: tuple[int, ...]) -> tuple[Array, Array]:
     """Return minimum and maximum inside the mask, with the axes kept; NaN where the mask is empty."""
     xp = _array.array_namespace(values)
-    low, high = _replace_outside(values, inside, math.inf), _replace_outside(values, inside, -math.inf)
+    low = high = values
+    if inside is not None:
+        low, high = xp.where(inside, values, math.inf), xp.where(inside, values, -math.inf)
     # One axis at a time: with channels last NumPy takes 1.7 ms for 128^3 x 2 voxels, and 173 ms for all axes at once.
     for axis in axes:
         low, high = xp.min(low, axis=axis, keepdims=True), xp.max(high, axis=axis, keepdims=True)
@@ -83,7 +85,7 @@ def masked_mean(values: Array, inside: Array | None, axes: tuple[int, ...]) -> A
     xp = _array.array_namespace(values)
     # float32 sums of a volume lose the digits of a mean far from zero.
     wide = _array.widest_float(xp, values)
-    total, count = _replace_outside(values, inside, 0.0), inside
+    total, count = values if inside is None else xp.where(inside, values, 0.0), inside
     for axis in axes:
         total = xp.sum(total, axis=axis, keepdims=True, dtype=wide)
         if count is not None:
@@ -98,13 +100,13 @@ def masked_percentiles(
 ) -> list[Array]:
     """Return percentiles inside the mask by NumPy's linear rule, with the axes kept; NaN where the mask is empty."""
     xp = _array.array_namespace(values)
-    kept = tuple(axis for axis in range(values.ndim) if axis not in axes)
+    order = (*(axis for axis in range(values.ndim) if axis not in axes), *axes)
     shape = tuple(1 if axis in axes else size for axis, size in enumerate(values.shape))
-
-    def to_rows(array: Array) -> Array:
-        return xp.reshape(xp.permute_dims(array, (*kept, *axes)), (math.prod(values.shape[axis] for axis in kept), -1))
-
-    rows, chosen = to_rows(values), None if inside is None else to_rows(xp.broadcast_to(inside, values.shape))
+    # One row per channel, of which statistics are taken along the row.
+    rows = xp.reshape(xp.permute_dims(values, order), (math.prod(shape), -1))
+    chosen = inside
+    if inside is not None:
+        chosen = xp.reshape(xp.permute_dims(xp.broadcast_to(inside, values.shape), order), rows.shape)
     if _array.in_host_memory(values):
         # NumPy selects without sorting. Its NaN may come from infinite voxels, for which the sorted way has a rule.
         result = _host_percentiles(_array.to_numpy(rows), None if chosen is None else _array.to_numpy(chosen), percents)
@@ -113,13 +115,8 @@ def masked_percentiles(
     everything = xp.full_like(rows[:, :1], rows.shape[1], dtype=_array.index_dtype(xp))
     count = everything if chosen is None else xp.count_nonzero(chosen, axis=-1, keepdims=True)
     # Boolean indexing has no static shape: what is outside goes behind the `count` voxels inside instead.
-    ordered = xp.sort(_replace_outside(rows, chosen, math.inf), axis=-1)
+    ordered = xp.sort(rows if chosen is None else xp.where(chosen, rows, math.inf), axis=-1)
     return [xp.reshape(_sorted_percentile(ordered, count, percent), shape) for percent in percents]
-
-
-def _replace_outside(values: Array, inside: Array | None, replacement: float) -> Array:
-    """Return values with those outside the mask replaced."""
-    return values if inside is None else _array.array_namespace(values).where(inside, values, replacement)
 
 
 def _host_percentiles(rows: HostArray, chosen: "HostArray | None", percents: tuple[float, ...]) -> HostArray:

@@ -100,8 +100,8 @@ def _apply_to_categories(
     """Return the sample with `function` applied to the categories `names`."""
     require_categories("on", sample, (*names, *given.values()))
     arguments = {argument: sample[category] for argument, category in given.items()}
-    changed = {name: function(array, **arguments) for name, array in _transformable(sample, names).items()}
-    return {**sample, **changed}
+    present = [name for name in names if name != "geometry" or sample[name] is not None]
+    return {**sample, **{name: function(sample[name], **arguments) for name in present}}
 
 
 def randomly(
@@ -169,7 +169,7 @@ def _draw_and_apply(
     require_categories("randomly", sample, (*functions, "rng"))
     # One source decides, one draws, and the rest goes to the next transform; a NumPy generator is all three.
     chance, source, rest = _array.split_rng("randomly", sample["rng"], 3)
-    arrays = _transformable(sample, tuple(functions))
+    arrays = {name: sample[name] for name in functions if name != "geometry" or sample[name] is not None}
     shape = next((tuple(array.shape) for array in arrays.values()), ())
     is_applied = _array.random_uniform(chance, 0.0, 1.0, ()) < probability
     is_traced = _array.is_traced(is_applied)
@@ -198,11 +198,6 @@ def _spare(array: Array, name: str, function: Function, draw: Function, dtypes: 
         parameters = draw()
         dtypes[key] = _array.eval_shape(lambda values: function(values, *parameters), array).dtype
     return xp.astype(array, dtypes[key], copy=False)
-
-
-def _transformable(sample: Sample, names: tuple[str, ...]) -> dict[str, Any]:
-    """Return the named categories without a geometry that is None."""
-    return {name: sample[name] for name in names if name != "geometry" or sample[name] is not None}
 
 
 def category_names(function: str, categories: Categories, *, argument: str = "categories") -> tuple[str, ...]:
