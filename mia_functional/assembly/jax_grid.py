@@ -36,11 +36,10 @@ _MOST_LAYERS = 8
 
 def is_jax_grid(patches: Array, indices: Indices, shape: Shape) -> bool:
     """Return whether patches are one JAX array, those of a grid that covers the volume and does not leave it."""
-    if not (_array.is_jax(patches) and len(indices.grids) == 1 and len(indices) > 1):
+    grids = indices.grids
+    if not (_array.is_jax(patches) and len(grids) == 1 and len(indices) > 1 and fits_inside(grids[0], shape)):
         return False
-    if not fits_inside(indices.grids[0], shape):
-        return False
-    (axes,) = grid_lines(indices.grids, shape, uniform)
+    (axes,) = grid_lines(grids, shape, uniform)
     expected = (len(indices), *(axis.lines[0].shape[1] for axis in axes))
     return tuple(patches.shape[: len(expected)]) == expected and all((axis.weights > 0).all() for axis in axes)
 

@@ -6,7 +6,7 @@ divided at the end, and there is no volume of weights: for a grid, whose windows
 made of two lines per axis (`Placement.lines`).
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from functools import partial
 from itertools import pairwise
 
@@ -74,17 +74,16 @@ def add_to_mean(state: Array, patch: Array, placement: Placement) -> Array:
     rows = (0, *range(2, first.shape[0]))
     ranges = _constant_ranges(placement.lines[0]) if _array.in_host_memory(state) else []
     for low, high in ranges:
-        divisor = _at_entries(base, slopes, [first[row, low] for row in rows])
+        divisor = _at_entries(base, *slopes, *(first[row, low] for row in rows))
         corner = (start[0] + low, *start[1:])
         state = _array.update_block(state, corner, move, patch[low:high, ...], divisor)
     if ranges:
         return state
     entries = [xp.reshape(first[row, ...], (-1, *(1,) * (patch.ndim - 1))) for row in rows]
-
-    def move_planes(means: Array, values: Array, base: Array, *operands: Array) -> Array:
-        return move(means, values, _at_entries(base, operands[len(rows) :], operands[: len(rows)]))
-
-    return _array.update_block(state, start, move_planes, patch, base, *entries, *slopes)
+    terms = (base, *slopes, *entries)
+    return _array.update_block(
+        state, start, lambda means, values, *terms: move(means, values, _at_entries(*terms)), patch, *terms
+    )
 
 
 def _constant_divisor(lines: tuple[Array, ...]) -> float:
@@ -113,10 +112,11 @@ def _divisor_on_planes(others: list[Array], count: int, ndim: int, state: Array)
     return [mean_divisor(nothing, (), axes), *slopes]
 
 
-def _at_entries(base: Array, slopes: Sequence[Array], entries: Sequence[Array]) -> Array:
-    """Return `d` where the lines of the first axis have some entries."""
-    divisor = base + entries[0] * slopes[0]
-    for entry, slope in zip(entries[1:], slopes[1:], strict=True):
+def _at_entries(base: Array, *terms: Array) -> Array:
+    """Return `d` where the lines of the first axis have some entries: `terms` are all slopes, then their entries."""
+    count = len(terms) // 2
+    divisor = base + terms[count] * terms[0]
+    for slope, entry in zip(terms[1:count], terms[count + 1 :], strict=True):
         divisor += entry * slope
     return divisor
 

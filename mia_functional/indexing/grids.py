@@ -37,7 +37,8 @@ def slices(shape: Shape, *, axis: int | tuple[int, ...] = 0) -> Indices:
     axes = [checks.axis("slices", entry, len(size)) for entry in (axis if isinstance(axis, tuple) else (axis,))]
     if not axes or len(set(axes)) != len(axes):
         checks.invalid_value("slices", "axis", "name at least one axis, and none of them twice", axis)
-    return Indices(grids=tuple(_grid_across(size, sliced, range(size[sliced])) for sliced in axes))
+    full: list[Axis] = [((0, voxels),) for voxels in size]
+    return Indices(grids=tuple((*full[:cut], range(size[cut]), *full[cut + 1 :]) for cut in axes))
 
 
 def slabs(shape: Shape, thickness: int, *, axis: int = 0, step: int | None = None) -> Indices:
@@ -59,7 +60,9 @@ def slabs(shape: Shape, thickness: int, *, axis: int = 0, step: int | None = Non
     if thick > size[across]:
         checks.invalid_value("slabs", "thickness", f"be at most {size[across]}, the slices along axis {across}", thick)
     stride = thick if step is None else checks.integer("slabs", "step", step, minimum=1)
-    return Indices(grids=(_grid_across(size, across, shift(size[across], thick, stride)),))
+    grid: list[Axis] = [((0, voxels),) for voxels in size]
+    grid[across] = shift(size[across], thick, stride)
+    return Indices(grids=(tuple(grid),))
 
 
 def patches(
@@ -112,10 +115,3 @@ def _checked_shape(function: str, shape: Shape) -> Shape:
     size = checks.integer_tuple(function, "shape", shape, minimum=1)
     checks.not_empty(function, "shape", size)
     return size
-
-
-def _grid_across(shape: Shape, axis: int, steps: Axis) -> tuple[Axis, ...]:
-    """Return the grid that visits one axis in `steps` and takes all others as a whole."""
-    grid: list[Axis] = [((0, size),) for size in shape]
-    grid[axis] = steps
-    return tuple(grid)

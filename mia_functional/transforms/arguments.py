@@ -8,20 +8,20 @@ import numpy as np
 from mia_functional import _array
 from mia_functional._core import checks
 from mia_functional.geometry import Geometry
-from mia_functional.typing import Array, HostArray, Namespace, Shape
+from mia_functional.typing import Array, HostArray, Namespace, Rng, Shape
 
 __all__ = [
     "ArrayOrGeometry",
     "Integers",
     "Numbers",
     "as_numbers",
-    "image_shape",
     "is_known_true",
     "non_negative_per_axis",
     "non_negative_range",
     "require_finite",
     "require_parameter_shape",
     "require_real",
+    "shape_and_sources",
     "to_python",
     "with_parameters",
 ]
@@ -95,12 +95,14 @@ def is_known_true(condition: Array) -> bool:
     return not _array.is_traced(condition) and bool(condition)
 
 
-def image_shape(function: str, shape: Integers, *, axes: int) -> Shape:
-    """Return the image shape that a sampler got, as a tuple; raise if it has fewer than `axes` axes."""
+def shape_and_sources(
+    function: str, rng: Rng, shape: Integers, *, axes: int, count: int = 1
+) -> tuple[Shape, list[Any]]:
+    """Return the image shape that a sampler got, of `axes` axes at least, and `count` sources of randomness."""
     size = checks.integer_tuple(function, "shape", to_python(function, "shape", shape), minimum=1)
     if len(size) < axes:
         checks.invalid_value(function, "shape", f"have at least {axes} axes, (*spatial, channel)", size)
-    return size
+    return size, _array.split_rng(function, rng, count)
 
 
 def non_negative_per_axis(function: str, argument: str, value: Numbers, count: int) -> HostArray:

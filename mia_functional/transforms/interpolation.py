@@ -7,8 +7,10 @@ repeated, since a voxel reaches that far; what lies farther out is outside. That
 import math
 import operator
 from collections.abc import Callable, Iterable, Sequence
-from functools import reduce
+from functools import partial, reduce
 from typing import TypeAlias
+
+import numpy as np
 
 from mia_functional import _array
 from mia_functional._core import checks
@@ -19,7 +21,7 @@ __all__ = [
     "Interpolation",
     "Taps",
     "interpolate",
-    "interpolate_axis",
+    "interpolate_axes",
     "linear",
     "nearest",
     "open_grid",
@@ -131,11 +133,18 @@ def _interpolate_inside(array: Array, coordinates: Sequence[Array], rule: Interp
     return gather(0, _array.zeros(xp, (1,) * coordinates[0].ndim, _array.index_dtype(xp), array))
 
 
-def interpolate_axis(array: Array, coordinates: Array, axis: int, interpolation: Interpolation) -> Array:
-    """Return the values of an array at coordinates along one axis."""
+def interpolate_axes(array: Array, lines: Iterable[HostArray], rule: Interpolation) -> Array:
+    """Return the values of an array on a grid that is neither turned nor bent: at a line of coordinates for each axis.
+
+    It takes 2 taps per axis, one axis after the other, instead of 8 in all.
+    """
     xp = _array.array_namespace(array)
-    taps, trailing = interpolation(coordinates, array.shape[axis]), array.ndim - axis - 1
-    return _weigh(taps, lambda voxel: xp.take(array, voxel, axis=axis), trailing, is_finite=_is_known_finite(array))
+    for axis, line in enumerate(lines):
+        wide = line.astype(np.float64 if array.dtype == xp.float64 else np.float32)
+        taps = rule(_array.from_numpy(wide, xp, array), array.shape[axis])
+        values_at = partial(xp.take, array, axis=axis)
+        array = _weigh(taps, values_at, array.ndim - axis - 1, is_finite=_is_known_finite(array))
+    return array
 
 
 def _is_known_finite(array: Array) -> bool:

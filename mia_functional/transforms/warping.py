@@ -19,7 +19,7 @@ from mia_functional.transforms.arguments import ArrayOrGeometry, Numbers
 from mia_functional.transforms.interpolation import (
     Interpolation,
     interpolate,
-    interpolate_axis,
+    interpolate_axes,
     nearest,
     open_grid,
     rule_and_values,
@@ -87,11 +87,8 @@ def resample(
         widths = np.sqrt(np.maximum(np.square(steps) - 1, 0) / (8 * math.log(2)))
         _, result, (sigma,) = arguments.with_parameters("resample", array=result, scale=widths)
         result = smooth_gaussian(result, sigma, gaussian_radius(widths).tolist())
-    # Axis by axis: a grid that is neither turned nor bent is interpolated with 2 taps per axis instead of 8 in all.
-    for axis, (start, step, size) in enumerate(zip(starts, steps, new, strict=True)):
-        line = (start + step * np.arange(size)).astype(np.float64 if result.dtype == xp.float64 else np.float32)
-        result = interpolate_axis(result, _array.from_numpy(line, xp, array), axis, rule)
-    return xp.astype(result, array.dtype, copy=False)
+    lines = (start + step * np.arange(size) for start, step, size in zip(starts, steps, new, strict=True))
+    return xp.astype(interpolate_axes(result, lines, rule), array.dtype, copy=False)
 
 
 def resample_onto(
