@@ -230,15 +230,13 @@ def _axis_positions(entry: int | slice, size: int, pad_mode: PadMode) -> "int | 
     return entry
 
 
-def _gather(
-    source: Sliceable, positions: "list[int | HostArray]", channels: "HostArray | None", fill_value: float
-) -> Array:
+def _gather(source: Sliceable, positions: "list[int | HostArray]", channels: "HostArray | None", fill: float) -> Array:
     """Return the voxels at the product of positions along the leading axes, and at `channels` of the last axis."""
     # One block is read, then rearranged axis by axis: files have one way in, slices that ascend.
     region = tuple(_hull(entry) if isinstance(entry, np.ndarray) else entry for entry in positions)
     block = _array.read_region(source, (*region, ..., *(() if channels is None else (_hull(channels),))))
     xp = _array.checked_namespace("extract", source=block)
-    _array.check_fits_dtype("extract", "fill_value", fill_value, block)
+    _array.check_fits_dtype("extract", "fill_value", fill, block)
     arrays = [entry for entry in positions if isinstance(entry, np.ndarray)]
     for axis, wanted in [*enumerate(arrays), *([] if channels is None else [(block.ndim - 1, channels)])]:
         inside, real = wanted - _hull(wanted).start, wanted >= 0
@@ -246,7 +244,7 @@ def _gather(
             block = xp.take(block, _array.from_numpy(np.maximum(inside, 0), xp, block), axis=axis)
         if not real.all():
             mask = _array.from_numpy(real.reshape(-1, *(1,) * (block.ndim - axis - 1)), xp, block)
-            block = xp.where(mask, block, xp.full_like(block, fill_value))
+            block = xp.where(mask, block, xp.full_like(block, fill))
     return block
 
 

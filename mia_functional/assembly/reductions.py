@@ -101,11 +101,9 @@ def _overwrite(state: Array, patch: Array, placement: Placement) -> Array:
     """Return a volume with a patch written over what was there, except where that comes later."""
     if placement.newest is None:
         return _array.set_block(state, placement.start, patch)
-    xp = _array.array_namespace(state)
+    xp, start = _array.array_namespace(state), placement.start
     newest = xp.astype(broadcast_channels(placement.newest, patch, state), xp.bool)
-    return _array.update_block(
-        state, placement.start, lambda block, values, newest: xp.where(newest, values, block), patch, newest
-    )
+    return _array.update_block(state, start, lambda old, new, newest: xp.where(newest, new, old), patch, newest)
 
 
 def _add_to_maximum(state: Array, patch: Array, placement: Placement) -> Array:
@@ -136,10 +134,8 @@ def _add_votes(labels: tuple[int, ...], state: Array, patch: Array, placement: P
 
 def _count_votes(state: Array, votes: Array, placement: Placement) -> Array:
     """Return counts with votes added, up to the largest that the dtype holds."""
-    add_values = partial(_add_values, _array.array_namespace(state))
-    return _array.update_block(
-        state, placement.start, lambda block, values: add_values(block, values & (block < _MOST_VOTES)), votes
-    )
+    start, add = placement.start, partial(_add_values, _array.array_namespace(state))
+    return _array.update_block(state, start, lambda counts, new: add(counts, new & (counts < _MOST_VOTES)), votes)
 
 
 def _elect(labels: tuple[int, ...], state: Array) -> Array:

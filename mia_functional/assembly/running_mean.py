@@ -74,16 +74,14 @@ def add_to_mean(state: Array, patch: Array, placement: Placement) -> Array:
     rows = (0, *range(2, first.shape[0]))
     ranges = _constant_ranges(placement.lines[0]) if _array.in_host_memory(state) else []
     for low, high in ranges:
-        divisor = _at_entries(base, *slopes, *(first[row, low] for row in rows))
+        divisor = _divisor(base, *slopes, *(first[row, low] for row in rows))
         corner = (start[0] + low, *start[1:])
         state = _array.update_block(state, corner, move, patch[low:high, ...], divisor)
     if ranges:
         return state
     entries = [xp.reshape(first[row, ...], (-1, *(1,) * (patch.ndim - 1))) for row in rows]
     terms = (base, *slopes, *entries)
-    return _array.update_block(
-        state, start, lambda means, values, *terms: move(means, values, _at_entries(*terms)), patch, *terms
-    )
+    return _array.update_block(state, start, lambda old, new, *terms: move(old, new, _divisor(*terms)), patch, *terms)
 
 
 def _constant_divisor(lines: tuple[Array, ...]) -> float:
@@ -112,7 +110,7 @@ def _divisor_on_planes(others: list[Array], count: int, ndim: int, state: Array)
     return [mean_divisor(nothing, (), axes), *slopes]
 
 
-def _at_entries(base: Array, *terms: Array) -> Array:
+def _divisor(base: Array, *terms: Array) -> Array:
     """Return `d` where the lines of the first axis have some entries: `terms` are all slopes, then their entries."""
     count = len(terms) // 2
     divisor = base + terms[count] * terms[0]

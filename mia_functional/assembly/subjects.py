@@ -60,7 +60,7 @@ class _SampleTable(Protocol):
         """Positions in the indices that were selected, per subject; empty where all are."""
 
 
-class _Unfinished(NamedTuple):
+class _Pending(NamedTuple):
     """A subject of which some predictions came, and not all.
 
     Args:
@@ -127,7 +127,7 @@ def assemble_subjects(
     """
     check_reduction("assemble_subjects", reduction)
     checks.require_callable("assemble_subjects", "window", window, "`gaussian`")
-    unfinished: dict[str, _Unfinished] = {}
+    unfinished: dict[str, _Pending] = {}
     if not hasattr(samples, "indices"):
         checks.invalid_kind("assemble_subjects", "samples", "come from `dataset.samples`", checks.describe(samples))
     with checks.speaking_for(
@@ -184,8 +184,7 @@ def _batches_by_subject(predictions: Iterable[tuple[Mapping[str, Any], Any]]) ->
             _array.checked_namespace("assemble_subjects", predictions=output)
         names = sample["subject"]
         if isinstance(names, str):
-            alone = {name: output[None, ...] for name, output in outputs.items()}
-            yield _Batch(names, [0], [sample["index"]], alone)
+            yield _Batch(names, [0], [sample["index"]], {name: output[None, ...] for name, output in outputs.items()})
             continue
         counts = {len(names), *(output.shape[0] for output in outputs.values())}
         if len(counts) != 1:
@@ -197,17 +196,17 @@ def _batches_by_subject(predictions: Iterable[tuple[Mapping[str, Any], Any]]) ->
             yield _Batch(name, own, sample["index"], outputs)
 
 
-def _begin(shape: Shape, indices: Sequence[Index], table: "HostArray | None", dtype: type[np.generic]) -> _Unfinished:
+def _begin(shape: Shape, indices: Sequence[Index], table: "HostArray | None", dtype: type[np.generic]) -> _Pending:
     """Return a subject before its first prediction."""
     if table is not None:
         # A dictionary of all voxels of a head takes hundreds of bytes for each, a volume of counts four.
         flat = np.ravel_multi_index(tuple(table.T), shape)
         due = np.bincount(flat, minlength=math.prod(shape)).astype(np.int32).reshape(shape)
-        return _Unfinished(len(table), {}, due, np.zeros(shape, dtype=np.float32), {}, {})
+        return _Pending(len(table), {}, due, np.zeros(shape, dtype=np.float32), {}, {})
     missing = defaultdict(list)
     for position, index in enumerate(indices, start=1):
         missing[_key(index)].append(position)
-    return _Unfinished(len(indices), dict(missing), None, np.zeros(shape, dtype=dtype), {}, {})
+    return _Pending(len(indices), dict(missing), None, np.zeros(shape, dtype=dtype), {}, {})
 
 
 def _raise_extra(subject: str, index: Index) -> NoReturn:
@@ -220,9 +219,7 @@ def _key(index: Index) -> _IndexKey:
     return tuple((entry.start, entry.stop) if isinstance(entry, slice) else entry for entry in index)
 
 
-def _add_patches(
-    subject: _Unfinished, batch: _Batch, reduction: Reduction, window: Window, margin: Margin
-) -> _Unfinished:
+def _add_patches(subject: _Pending, batch: _Batch, reduction: Reduction, window: Window, margin: Margin) -> _Pending:
     """Return a subject with the predictions of a batch added, one after the other."""
     seen, shape = subject.seen, subject.seen.shape
     widths = sides("assemble_subjects", margin, len(shape))
@@ -236,12 +233,11 @@ def _add_patches(
         else:
             placement = place_by_weight(seen, index, window if reduction.weighted else uniform)
         for name, output in batch.outputs.items():
-            patch = crop_to_volume(output[row, ...], index, shape, widths)
-            _add_to_output(subject, name, patch, placement, reduction)
+            _add_output(subject, name, crop_to_volume(output[row, ...], index, shape, widths), placement, reduction)
     return subject._replace(remaining=subject.remaining - len(batch.rows))
 
 
-def _add_voxels_of_batch(subject: _Unfinished, due: HostArray, batch: _Batch, reduction: Reduction) -> _Unfinished:
+def _add_voxels_of_batch(subject: _Pending, due: HostArray, batch: _Batch, reduction: Reduction) -> _Pending:
     """Return a subject with single voxels added, all at once; of equal ones the last is the last to come."""
     _check_outputs(subject, batch)
     rows, shape = np.array(batch.rows), subject.seen.shape
@@ -259,11 +255,11 @@ def _add_voxels_of_batch(subject: _Unfinished, due: HostArray, batch: _Batch, re
         due[voxels] -= 1
         for name, output in batch.outputs.items():
             patches, placements = select_voxels(output, rows[numbers], table[numbers], counts)
-            _add_to_output(subject, name, patches, placements, reduction)
+            _add_output(subject, name, patches, placements, reduction)
     return subject._replace(remaining=subject.remaining - len(rows))
 
 
-def _check_outputs(subject: _Unfinished, batch: _Batch) -> None:
+def _check_outputs(subject: _Pending, batch: _Batch) -> None:
     """Raise unless predictions have the outputs of those before, of the same library and dtype."""
     if subject.patches and batch.outputs.keys() != subject.patches.keys():
         _invalid(f"have the outputs {', '.join(map(str, subject.patches))}", ", ".join(map(str, batch.outputs)))
@@ -271,9 +267,7 @@ def _check_outputs(subject: _Unfinished, batch: _Batch) -> None:
         check_same_kind(first, batch.outputs[name])
 
 
-def _add_to_output(
-    subject: _Unfinished, name: str | None, patch: Array, placement: Placement, reduction: Reduction
-) -> None:
+def _add_output(subject: _Pending, name: str | None, patch: Array, placement: Placement, reduction: Reduction) -> None:
     """Add a patch, or several, to the state of one output."""
     if name not in subject.states:
         subject.patches[name] = first = patch[0, ...] if placement.start.ndim > 1 else patch
@@ -282,7 +276,7 @@ def _add_to_output(
     subject.states[name] = add(subject.states[name], patch, placement, reduction=reduction)
 
 
-def _finish_subject(subject: _Unfinished, reduction: Reduction, fill_value: float | None, dtype: Any) -> Any:
+def _finish_subject(subject: _Pending, reduction: Reduction, fill_value: float | None, dtype: Any) -> Any:
     """Return the volume of a subject, or one per output."""
     volumes = {
         name: finish_volume(reduction.finish(state), subject.patches[name], [subject.seen], fill_value, dtype)

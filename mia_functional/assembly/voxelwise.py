@@ -125,9 +125,8 @@ def voxel_table(indices: Iterable[Index], shape: Shape) -> "HostArray | None":
         checks.invalid_value("assemble", "indices", f"have {len(shape)} entries, one per axis", table.shape[1])
     outside = ((table < 0) | (table >= np.array(shape))).any(axis=1)
     if outside.any():
-        checks.invalid_value(
-            "assemble", "indices", f"touch the volume, {shape}", tuple(table[outside.argmax()].tolist())
-        )
+        first = tuple(table[outside.argmax()].tolist())
+        checks.invalid_value("assemble", "indices", f"touch the volume, {shape}", first)
     return table
 
 

@@ -178,8 +178,7 @@ def match_histogram(
     count = checks.integer("match_histogram", "points", points, minimum=1)
     itk = simpleitk()
     channels = _itk_channels("match_histogram", "image", image, grid)
-    goals = _itk_channels("match_histogram", "reference", reference, other)
-    pairs = zip(channels, goals, strict=True)
+    pairs = zip(channels, _itk_channels("match_histogram", "reference", reference, other), strict=True)
     return _from_itk_channels(image, (itk.HistogramMatching(*pair, bins, count, threshold_at_mean) for pair in pairs))
 
 

@@ -18,8 +18,7 @@ def whole(shape: Shape) -> Indices:
         >>> list(whole((2, 3)))
         [(slice(0, 2, None), slice(0, 3, None))]
     """
-    size = _checked_shape("whole", shape)
-    return Indices(grids=(tuple(((0, voxels),) for voxels in size),))
+    return Indices(grids=(tuple(((0, voxels),) for voxels in _checked_shape("whole", shape)),))
 
 
 def slices(shape: Shape, *, axis: int | tuple[int, ...] = 0) -> Indices:

@@ -28,8 +28,7 @@ def dilate(index: Index, margin: Margin) -> Index:
     wider: list[int | slice] = []
     for entry, (before, after) in zip(index, sides("dilate", margin, len(index)), strict=True):
         if not (checks.is_integer(entry) or (checks.is_integer_slice(entry) and entry.step in (None, 1))):
-            needed = "hold whole numbers, and slices of them without a step"
-            checks.invalid_kind("dilate", "index", needed, repr(entry))
+            checks.invalid_kind("dilate", "index", "hold whole numbers, and slices of them without a step", repr(entry))
         start, stop = (entry.start, entry.stop) if isinstance(entry, slice) else (entry, entry + 1)
         if before == after == 0:
             # Without a margin an integer stays an integer, which drops its axis, and a slice may be open.

@@ -13,7 +13,7 @@ from mia_functional.typing import HostArray, Shape, Sliceable
 
 __all__ = ["random_patches", "random_patches_at"]
 
-_PlaneWeights: TypeAlias = Callable[[int], HostArray]
+_Planes: TypeAlias = Callable[[int], HostArray]
 """From the position of a plane: the weights of its voxels, flat."""
 
 
@@ -123,7 +123,7 @@ def _start_ranges(
 
 
 def _draw_by_label(
-    rng: np.random.Generator, labels_of: _PlaneWeights, size: Shape, count: int, shares: Mapping[int, float]
+    rng: np.random.Generator, labels_of: _Planes, size: Shape, count: int, shares: Mapping[int, float]
 ) -> HostArray:
     """Return voxels `(count, axes)`: for each the label is drawn first, then one of the voxels that have it."""
     if not isinstance(shares, Mapping):
@@ -143,7 +143,7 @@ def _draw_by_label(
     return voxels
 
 
-def _plane_sums(weights_of: _PlaneWeights, size: Shape) -> HostArray:
+def _plane_sums(weights_of: _Planes, size: Shape) -> HostArray:
     """Return the weight of every plane along the first axis; raise unless all weights are finite and not negative."""
     sums = np.zeros(1 if len(size) == 1 else size[0])
     for position in range(len(sums)):
@@ -154,9 +154,7 @@ def _plane_sums(weights_of: _PlaneWeights, size: Shape) -> HostArray:
     return sums
 
 
-def _draw_voxels(
-    rng: np.random.Generator, weights_of: _PlaneWeights, size: Shape, sums: HostArray, count: int
-) -> HostArray:
+def _draw_voxels(rng: np.random.Generator, weights_of: _Planes, size: Shape, sums: HostArray, count: int) -> HostArray:
     """Return voxels `(count, axes)` drawn in proportion to their weights: first the plane, then the voxel in it."""
     flat = np.empty(count, dtype=np.int64)
     planes = _draw_positions(rng, sums, count)

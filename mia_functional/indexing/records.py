@@ -80,9 +80,8 @@ class Boxes:
         """Return the index tuple at a position; negative ones count from the end."""
         # `tolist` gives integers of Python, with which slices compare, print and pickle as those of a grid do.
         corner = self.corners[_checked_position(position, len(self))].tolist()
-        return tuple(
-            low if size is None else slice(low, low + size) for low, size in zip(corner, self.extent, strict=True)
-        )
+        axes = zip(corner, self.extent, strict=True)
+        return tuple(low if size is None else slice(low, low + size) for low, size in axes)
 
     def __iter__(self) -> Iterator[Index]:
         """Yield the index tuples in order."""
@@ -137,8 +136,7 @@ def patches_at(corners: npt.ArrayLike, patch_shape: tuple[int | None, ...]) -> B
         checks.invalid_value("patches_at", "corners", f"be a table of {columns} columns", f"shape {table.shape}")
     if not np.issubdtype(table.dtype, np.integer):
         checks.invalid_kind("patches_at", "corners", "be integers", f"dtype {table.dtype}")
-    sizes = [1 if size is None else size for size in patch_shape]
-    checks.integer_tuple("patches_at", "patch_shape", sizes, minimum=1)
+    checks.integer_tuple("patches_at", "patch_shape", [1 if size is None else size for size in patch_shape], minimum=1)
     table = table.astype(np.int32)
     # The record is frozen, and `starts` hands out its table without a copy.
     table.flags.writeable = False

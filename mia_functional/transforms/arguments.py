@@ -21,7 +21,7 @@ __all__ = [
     "require_finite",
     "require_parameter_shape",
     "require_real",
-    "shape_and_sources",
+    "shape_and_rngs",
     "to_python",
     "with_parameters",
 ]
@@ -95,9 +95,7 @@ def is_known_true(condition: Array) -> bool:
     return not _array.is_traced(condition) and bool(condition)
 
 
-def shape_and_sources(
-    function: str, rng: Rng, shape: Integers, *, axes: int, count: int = 1
-) -> tuple[Shape, list[Any]]:
+def shape_and_rngs(function: str, rng: Rng, shape: Integers, *, axes: int, count: int = 1) -> tuple[Shape, list[Any]]:
     """Return the image shape that a sampler got, of `axes` axes at least, and `count` sources of randomness."""
     size = checks.integer_tuple(function, "shape", to_python(function, "shape", shape), minimum=1)
     if len(size) < axes:

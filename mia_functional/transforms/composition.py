@@ -89,14 +89,10 @@ def on(
         {'images': [2, 4], 'subject': 'A'}
     """
     checks.require_callable("on", "function", function, "`standardize`")
-    return partial(
-        _apply_to_categories, category_names("on", categories), partial(function, **options), dict(given or {})
-    )
+    return partial(_apply_to_each, category_names("on", categories), partial(function, **options), dict(given or {}))
 
 
-def _apply_to_categories(
-    names: tuple[str, ...], function: Function, given: Mapping[str, str], sample: Sample
-) -> Sample:
+def _apply_to_each(names: tuple[str, ...], function: Function, given: Mapping[str, str], sample: Sample) -> Sample:
     """Return the sample with `function` applied to the categories `names`."""
     require_categories("on", sample, (*names, *given.values()))
     arguments = {argument: sample[category] for argument, category in given.items()}

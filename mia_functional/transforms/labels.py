@@ -103,9 +103,8 @@ def argmax(scores: Array, *, values: Iterable[int] | None = None) -> Array:
     xp = _array.checked_namespace("argmax", scores=scores)
     checks.not_empty("argmax", "scores", scores.shape)
     count = scores.shape[-1]
-    labels = checks.integer_tuple(
-        "argmax", "values", tuple(range(count) if values is None else values), length=count, minimum=0
-    )
+    listed = tuple(range(count) if values is None else values)
+    labels = checks.integer_tuple("argmax", "values", listed, length=count, minimum=0)
     table = _array.from_numpy(np.asarray(labels, dtype=np.uint8 if max(labels) < 256 else np.int32), xp, scores)
     # `take` accepts positions along one axis only, in the standard.
     channels = xp.argmax(scores, axis=-1, keepdims=True)

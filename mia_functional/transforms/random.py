@@ -15,7 +15,7 @@ import numpy as np
 from mia_functional import _array
 from mia_functional._core import checks
 from mia_functional.transforms import random_parameters as parameters
-from mia_functional.transforms.arguments import non_negative_per_axis, non_negative_range, shape_and_sources
+from mia_functional.transforms.arguments import non_negative_per_axis, non_negative_range, shape_and_rngs
 from mia_functional.transforms.scanner_artefacts import MAX_DEGREE, monomials
 from mia_functional.typing import Array, Rng, Shape, Spacing
 
@@ -49,7 +49,7 @@ def random_crop(rng: Rng, shape: Shape, *, patch_shape: Shape) -> parameters.Cro
         >>> random_crop(np.random.default_rng(0), (5, 4, 1), patch_shape=(5, 4)).start.tolist()
         [0, 0]
     """
-    full, (source,) = shape_and_sources("random_crop", rng, shape, axes=1)
+    full, (source,) = shape_and_rngs("random_crop", rng, shape, axes=1)
     size = checks.integer_tuple("random_crop", "patch_shape", patch_shape, minimum=1)
     if len(size) > len(full) or any(a > b for a, b in zip(size, full, strict=False)):
         checks.invalid_value("random_crop", "patch_shape", f"fit into {full}", size)
@@ -69,7 +69,7 @@ def random_flip(rng: Rng, shape: Shape, *, probability: float | Sequence[float] 
         >>> random_flip(np.random.default_rng(0), (5, 5, 5, 1), probability=(0, 0, 1)).axes.tolist()
         [False, False, True]
     """
-    size, (source,) = shape_and_sources("random_flip", rng, shape, axes=2)
+    size, (source,) = shape_and_rngs("random_flip", rng, shape, axes=2)
     thresholds = non_negative_per_axis("random_flip", "probability", probability, len(size) - 1)
     if (thresholds > 1).any():
         checks.invalid_value("random_flip", "probability", "lie within 0 and 1", probability)
@@ -90,7 +90,7 @@ def random_rot90(rng: Rng, shape: Shape) -> parameters.Rot90:
         >>> int(random_rot90(np.random.default_rng(0), (5, 5, 1)).turns) in range(4)
         True
     """
-    size, (source,) = shape_and_sources("random_rot90", rng, shape, axes=1)
+    size, (source,) = shape_and_rngs("random_rot90", rng, shape, axes=1)
     if len(size) < 3:
         checks.invalid_value("random_rot90", "shape", "have two spatial axes and channels", size)
     return parameters.Rot90(_array.random_integers(source, 0, 3, ()))
@@ -108,7 +108,7 @@ def random_shift(rng: Rng, shape: Shape, *, max_offset: int | Sequence[int]) -> 
         >>> random_shift(np.random.default_rng(0), (9, 9, 1), max_offset=(0, 0)).offset.tolist()
         [0, 0]
     """
-    size, (source,) = shape_and_sources("random_shift", rng, shape, axes=2)
+    size, (source,) = shape_and_rngs("random_shift", rng, shape, axes=2)
     most = non_negative_per_axis("random_shift", "max_offset", max_offset, len(size) - 1)
     if (most % 1 != 0).any():
         checks.invalid_value("random_shift", "max_offset", "be whole numbers", max_offset)
@@ -148,7 +148,7 @@ def random_affine(
         >>> random_affine(np.random.default_rng(0), (5, 5, 1), rotation=0.0, scale=0.0).matrix.tolist()
         [[1.0, 0.0], [0.0, 1.0]]
     """
-    full, (turning, stretching, leaning, moving) = shape_and_sources("random_affine", rng, shape, axes=2, count=4)
+    full, (turning, stretching, leaning, moving) = shape_and_rngs("random_affine", rng, shape, axes=2, count=4)
     size = len(full) - 1
     planes = list(itertools.combinations(range(size), 2))
     max_angle = np.deg2rad(non_negative_per_axis("random_affine", "rotation", rotation, len(planes)))
@@ -175,9 +175,8 @@ def random_affine(
     # From millimetres to voxels: `inverse(diag(steps)) @ matrix @ diag(steps)`.
     matrix = matrix * (steps[np.newaxis, :] / steps[:, np.newaxis])
     scales = xp.exp(_array.random_uniform(stretching, -max_log_scale, max_log_scale, max_log_scale.shape))
-    return parameters.Affine(
-        matrix * scales[np.newaxis, :], _array.random_uniform(moving, -max_move, max_move, max_move.shape)
-    )
+    offset = _array.random_uniform(moving, -max_move, max_move, max_move.shape)
+    return parameters.Affine(matrix * scales[np.newaxis, :], offset)
 
 
 def random_elastic(
@@ -196,7 +195,7 @@ def random_elastic(
         >>> random_elastic(np.random.default_rng(0), (20, 20, 1), points=(4, 6)).control.shape
         (2, 4, 6)
     """
-    full, (source,) = shape_and_sources("random_elastic", rng, shape, axes=2)
+    full, (source,) = shape_and_rngs("random_elastic", rng, shape, axes=2)
     size = len(full) - 1
     per_axis = (points,) * size if checks.is_integer(points) else points
     counts = checks.integer_tuple("random_elastic", "points", per_axis, length=size, minimum=4)
@@ -246,7 +245,7 @@ def random_gamma(rng: Rng, shape: Shape, *, max_change: float = 0.3) -> paramete
         >>> random_gamma(np.random.default_rng(0), (8, 8, 2), max_change=0.0).exponent.tolist()
         [1.0, 1.0]
     """
-    size, (source,) = shape_and_sources("random_gamma", rng, shape, axes=1)
+    size, (source,) = shape_and_rngs("random_gamma", rng, shape, axes=1)
     most = math.log1p(float(non_negative_per_axis("random_gamma", "max_change", max_change, 1)[0]))
     # The logarithm is uniform, so that darker and brighter are equally likely.
     powers = _array.random_uniform(source, -most, most, size[-1:])
@@ -266,7 +265,7 @@ def random_bias_field(rng: Rng, shape: Shape, *, degree: int = 3, max_coefficien
         >>> random_bias_field(np.random.default_rng(0), (8, 8, 8, 1)).coefficients.shape
         (19,)
     """
-    size, (source,) = shape_and_sources("random_bias_field", rng, shape, axes=2)
+    size, (source,) = shape_and_rngs("random_bias_field", rng, shape, axes=2)
     highest = checks.integer("random_bias_field", "degree", degree, minimum=1)
     if highest > MAX_DEGREE:
         checks.invalid_value("random_bias_field", "degree", f"be at most {MAX_DEGREE}", degree)
@@ -287,14 +286,14 @@ def random_blur(rng: Rng, shape: Shape, *, sigma: tuple[float, float] = (0.0, 1.
         >>> random_blur(np.random.default_rng(0), (8, 8, 1), sigma=(1.0, 1.0)).sigma.tolist()
         [1.0, 1.0]
     """
-    size, (source,) = shape_and_sources("random_blur", rng, shape, axes=2)
+    size, (source,) = shape_and_rngs("random_blur", rng, shape, axes=2)
     low, high = non_negative_range("random_blur", "sigma", sigma)
     return parameters.Blur(_array.random_uniform(source, low, high, (len(size) - 1,)))
 
 
 def _noise_fields(rng: Rng, function: str, shape: Shape, sigma: tuple[float, float], *, count: int) -> Iterator[Array]:
     """Yield fields of normal noise of one standard deviation, which is drawn first."""
-    size, (level, *sources) = shape_and_sources(function, rng, shape, axes=1, count=1 + count)
+    size, (level, *sources) = shape_and_rngs(function, rng, shape, axes=1, count=1 + count)
     low, high = non_negative_range(function, "sigma", sigma)
     width = _array.random_uniform(level, low, high, ())
     for source in sources:

@@ -136,8 +136,7 @@ def bias_field(image: Array, coefficients: Numbers) -> Array:
         checks.invalid_value("bias_field", "coefficients", needed, f"shape {tuple(factors.shape)}")
     values = statistics.to_float("bias_field", image)
     # `linspace` puts a single voxel at -1, the border; its middle is 0.
-    lines = [np.linspace(-1, 1, size) if size > 1 else np.zeros(1) for size in shape]
-    grid = open_grid(lines, image.ndim, values)
+    grid = open_grid([np.linspace(-1, 1, size) if size > 1 else np.zeros(1) for size in shape], image.ndim, values)
     logarithm = xp.zeros_like(factors[0])
     for number, powers in enumerate(monomials(len(shape), counts.index(factors.shape[0]) + 1)):
         term = factors[number]

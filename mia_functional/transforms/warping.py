@@ -259,8 +259,7 @@ def elastic(
     for length, points in zip(shape, field.shape[1:], strict=True):
         weights = xp.astype(_array.from_numpy(_spline_weights(length, points), xp, field), field.dtype, copy=False)
         field = xp.tensordot(field, weights, axes=((1,), (1,)))
-    grid = open_grid(map(np.arange, shape), size, field)
-    coordinates = [line + field[axis, ...] for axis, line in enumerate(grid)]
+    coordinates = [line + field[axis, ...] for axis, line in enumerate(open_grid(map(np.arange, shape), size, field))]
     return interpolate("elastic", array, coordinates, interpolation, fill_value)
 
 
