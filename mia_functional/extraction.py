@@ -47,8 +47,7 @@ def edge(positions: HostArray, size: int) -> HostArray:
         >>> edge(np.arange(-2, 4), 3).tolist()
         [0, 0, 0, 1, 2, 2]
     """
-    inside: HostArray = np.clip(positions, 0, size - 1)
-    return inside
+    return positions.clip(0, size - 1)
 
 
 def reflect(positions: HostArray, size: int) -> HostArray:
@@ -61,10 +60,8 @@ def reflect(positions: HostArray, size: int) -> HostArray:
     if size < 2:
         # A single voxel has no neighbours to mirror: the period would be 0.
         return np.zeros_like(positions)
-    period = 2 * (size - 1)
-    folded = positions % period
-    mirrored: HostArray = np.minimum(folded, period - folded)
-    return mirrored
+    last = size - 1
+    return last - abs(positions % (2 * last) - last)
 
 
 def extract(

@@ -171,7 +171,6 @@ def _draw_positions(rng: np.random.Generator, weights: HostArray, count: int) ->
     """Return positions drawn in proportion to their weights."""
     if not count:
         return np.zeros(0, dtype=np.int64)
-    sums = np.cumsum(weights, dtype=np.float64)
+    sums = weights.cumsum(dtype=np.float64)
     # `side="right"` skips positions without weight: their cumulative sum equals the one before.
-    positions: HostArray = np.searchsorted(sums, rng.random(count) * sums[-1], side="right")
-    return positions
+    return sums.searchsorted(rng.random(count) * sums[-1], side="right")

@@ -8,9 +8,9 @@ from mia_functional.extraction import edge
 from mia_functional.transforms import arguments
 from mia_functional.transforms.channel_statistics import restore_dtype, to_float
 from mia_functional.transforms.spatial import pad
-from mia_functional.typing import Array, HostArray
+from mia_functional.typing import Array
 
-__all__ = ["blur", "gaussian_radius", "smooth_gaussian"]
+__all__ = ["blur", "gaussian_radii", "smooth_gaussian"]
 
 
 def blur(image: Array, sigma: arguments.Numbers, *, radius: int | None = None) -> Array:
@@ -46,21 +46,23 @@ def blur(image: Array, sigma: arguments.Numbers, *, radius: int | None = None) -
     arguments.require_parameter_shape("blur", "sigma", widths, (), (spatial,))
     if arguments.is_known_true(xp.any(~(xp.isfinite(widths) & (widths >= 0)))):
         checks.invalid_value("blur", "sigma", "be finite and not negative", sigma)
-    # The number of weights is static, so a traced deviation cannot decide on it.
-    limits = radius if _array.is_traced(sigma) else gaussian_radius(sigma, radius=radius)
-    radii: list[int] = np.broadcast_to(np.asarray(limits), (spatial,)).tolist()
+    radii = gaussian_radii(sigma, spatial, radius=radius)
     return restore_dtype(smooth_gaussian(to_float("blur", image), xp.broadcast_to(widths, (spatial,)), radii), image)
 
 
-def gaussian_radius(sigma: arguments.Numbers, *, radius: int | None = None) -> HostArray:
-    """Return the voxels at which Gaussians of concrete deviations are cut off: `radius`, or 4 sigma as SciPy rounds it.
+def gaussian_radii(sigma: arguments.Numbers, axes: int, *, radius: int | None = None) -> list[int]:
+    """Return the voxels at which the Gaussian of each axis is cut off: `radius`, or 4 sigma as SciPy rounds it.
 
     Example:
-        >>> gaussian_radius([0.0, 1.0]).tolist()
+        >>> gaussian_radii([0.0, 1.0], 2)
         [0, 4]
     """
-    widths = _array.to_numpy(arguments.as_numbers("blur", "sigma", sigma))
-    return np.where(widths > 0, (4 * widths + 0.5).astype(int) if radius is None else radius, 0)
+    limits = np.asarray(radius)
+    # The number of weights is static, so a traced deviation cannot decide on it.
+    if not _array.is_traced(sigma):
+        widths = _array.to_numpy(arguments.as_numbers("blur", "sigma", sigma))
+        limits = np.where(widths > 0, (4 * widths + 0.5).astype(int) if radius is None else radius, 0)
+    return list(np.broadcast_to(limits, (axes,)).tolist())
 
 
 def smooth_gaussian(values: Array, sigma: Array, radii: list[int]) -> Array:

@@ -24,7 +24,7 @@ from mia_functional.transforms.interpolation import (
     open_grid,
     rule_and_values,
 )
-from mia_functional.transforms.smoothing import gaussian_radius, smooth_gaussian
+from mia_functional.transforms.smoothing import gaussian_radii, smooth_gaussian
 from mia_functional.typing import Array, HostArray, Shape
 
 __all__ = ["affine", "elastic", "resample", "resample_onto", "warp"]
@@ -86,7 +86,7 @@ def resample(
         # Widths at half maximum are voxel sizes, 2 sqrt(2 ln 2) sigma, and variances of Gaussians add up.
         widths = np.sqrt(np.maximum(np.square(steps) - 1, 0) / (8 * math.log(2)))
         _, result, (sigma,) = arguments.with_parameters("resample", array=result, scale=widths)
-        result = smooth_gaussian(result, sigma, gaussian_radius(widths).tolist())
+        result = smooth_gaussian(result, sigma, gaussian_radii(widths, len(steps)))
     lines = (start + step * np.arange(size) for start, step, size in zip(starts, steps, new, strict=True))
     return xp.astype(interpolate_axes(result, lines, rule), array.dtype, copy=False)
 
