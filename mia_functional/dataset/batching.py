@@ -4,13 +4,14 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from mia_functional._core import checks
 from mia_functional.dataset.buffer_pool import pooled_array
-from mia_functional.transforms.composition import Sample
+from mia_functional.transforms.composition import Sample, compose
 from mia_functional.typing import HostArray, SampleSequence
 
 __all__ = ["BatchColumn", "SampleBatch", "collate", "prefetch", "rows_of_batch"]
@@ -144,11 +145,14 @@ def prefetch(
         checks.invalid_kind("prefetch", "rng", "be a numpy.random.Generator", repr(rng))
     order = np.arange(len(samples)) if rng is None else rng.permutation(len(samples))
     stop = len(order) - len(order) % size if drop_last else len(order)
+    # `Samples` makes the arrays of a batch in one piece; other sequences give their samples one by one.
+    one_by_one = partial(map, samples.__getitem__)
+    fetch = compose(getattr(samples, "__getitems__", compose(one_by_one, list)), collate)
     waiting: deque[Future[Sample]] = deque()
     pool = ThreadPoolExecutor(workers)
     try:
         for start in range(0, stop, size):
-            waiting.append(pool.submit(_read_batch, samples, order[start : start + size].tolist()))
+            waiting.append(pool.submit(fetch, order[start : start + size].tolist()))
             if len(waiting) > limit:
                 yield waiting.popleft().result()
         while waiting:
@@ -156,10 +160,3 @@ def prefetch(
     finally:
         # Also where the loop is left early: no thread may outlive it.
         pool.shutdown(wait=True, cancel_futures=True)
-
-
-def _read_batch(samples: SampleSequence, positions: Sequence[int]) -> Sample:
-    """Return the samples at positions as one batch."""
-    if hasattr(samples, "__getitems__"):
-        return collate(samples.__getitems__(positions))
-    return collate([samples[position] for position in positions])

@@ -29,7 +29,6 @@ from mia_functional.geometry import Geometry
 
 __all__ = [
     "COMMON_FILE",
-    "arrays_file",
     "begin_run",
     "checkpoint_folder",
     "empty_folder",
@@ -161,18 +160,14 @@ def read_checkpoint(path: Path) -> StoredSubject:
     return StoredSubject(**fields, geometry=None if geometry is None else Geometry(**geometry), blocks=tuple(blocks))
 
 
-def arrays_file(path: Path, header: StoredSubject) -> Path:
-    """Return the file that holds the arrays of a checkpoint."""
-    return path.with_name(COMMON_FILE) if header.placed else path
-
-
 def usable_checkpoint(path: Path) -> StoredSubject | None:
     """Return the header of a checkpoint that is intact to the bit and made from what its name says, if there is one."""
     try:
         header = read_checkpoint(path)
+        file = path.with_name(COMMON_FILE) if header.placed else path
         for block in header.blocks:
             if block.nbytes:
-                raw = np.memmap(arrays_file(path, header), np.uint8, "r", block.offset, (block.nbytes,))
+                raw = np.memmap(file, np.uint8, "r", block.offset, (block.nbytes,))
                 if digest_of_bytes(raw) != block.stored:
                     return None
     except (OSError, ValueError):

@@ -10,19 +10,12 @@ from typing import NamedTuple
 
 from mia_functional import images
 from mia_functional._core import checks
+from mia_functional.dataset import checkpoints
 from mia_functional.dataset._hdf5 import handles
-from mia_functional.dataset._hdf5.allocation import Allocation, at_offsets, open_allocation, propagate_failure, reserve
+from mia_functional.dataset._hdf5.allocation import Allocation, open_allocation, reserve
 from mia_functional.dataset._hdf5.blocks import Payload, StoredSubject, blocks_of_sample
 from mia_functional.dataset._hdf5.metadata import check_same_entries, cohort_tables, file_name_tables
 from mia_functional.dataset._hdf5.writer import write_file
-from mia_functional.dataset.checkpoints import (
-    begin_run,
-    checkpoint_folder,
-    empty_folder,
-    read_checkpoint,
-    usable_checkpoint,
-    write_checkpoint,
-)
 from mia_functional.dataset.records import Storage
 from mia_functional.dataset.source_files import digest_of_source, fingerprint, scale_or_identity
 from mia_functional.dataset.traversal import check_loading, load_sample
@@ -128,9 +121,9 @@ def create(
     recipe = _Recipe(load, transform, storage, not metadata_only)
     # Only workers of this process can reserve offsets, and only of arrays whose size is known before they are stored.
     in_place = (executor is None or type(executor) is ThreadPoolExecutor) and storage.compression is None
-    with checkpoint_folder(target) as folder:
+    with checkpoints.checkpoint_folder(target) as folder:
         _check_target(target, overwrite=overwrite)  # another run may have ended since
-        run = begin_run(folder, overwrite=overwrite, resume=resume, durable=storage.durable)
+        run = checkpoints.begin_run(folder, overwrite=overwrite, resume=resume, durable=storage.durable)
         paths = [folder / f"{run}-{digest}.part" for digest in fingerprints]
         with open_allocation(folder, len(subjects)) if in_place else nullcontext() as allocation:
             pairs = enumerate(zip(subjects, paths, strict=True))
@@ -139,11 +132,11 @@ def create(
                 for done, name in enumerate(names, start=1):
                     if progress is not None:
                         progress(done, len(subjects), name)
-        headers = [read_checkpoint(checkpoint) for checkpoint in paths]
+        headers = [checkpoints.read_checkpoint(checkpoint) for checkpoint in paths]
         tables = cohort_tables(headers, subjects) | file_names
         handles.release(str(target))
         write_file(target, list(zip(paths, headers, strict=True)), tables, storage)
-        empty_folder(folder)
+        checkpoints.empty_folder(folder)
 
 
 def _check_target(path: Path, *, overwrite: bool) -> None:
@@ -181,18 +174,19 @@ def _run_tasks(tasks: Sequence[_Task], executor: Executor | None) -> Generator[s
 def _make_checkpoint(number: int, subject: Subject, path: Path, recipe: _Recipe, allocation: Allocation | None) -> str:
     """Make a subject's checkpoint, unless a usable one exists, and return the identifier."""
     try:
-        kept = usable_checkpoint(path)
-        offsets = None if kept is None or allocation is None else reserve(allocation, number, kept.blocks)
+        kept = checkpoints.usable_checkpoint(path)
+        placed = None if kept is None or allocation is None else reserve(allocation, number, kept)
         # If an earlier subject has another size now, it may overwrite what is in the common file: it is made again, and
         # as its offset is reserved already, into a file of its own.
-        if kept is None or (kept.placed and offsets is not None and kept != at_offsets(kept, offsets)):
+        if kept is None or (kept.placed and placed is not None and kept != placed):
             header, payloads = _load_header(subject, path.stem, recipe)
             if kept is None and allocation is not None:
-                header = at_offsets(header, reserve(allocation, number, header.blocks))
-            write_checkpoint(path, header, payloads, durable=recipe.storage.durable)
+                header = reserve(allocation, number, header)
+            checkpoints.write_checkpoint(path, header, payloads, durable=recipe.storage.durable)
     except BaseException as error:
-        if allocation is not None:
-            propagate_failure(allocation, number, error)
+        # Later subjects would wait for the offsets of this one for ever.
+        if allocation is not None and not allocation.turns[number + 1].done():
+            allocation.turns[number + 1].set_exception(error)
         # Later subjects raise the same error object, which names the first already.
         if not any(note.startswith(_NOTE) for note in getattr(error, "__notes__", ())):
             error.add_note(f"{_NOTE} {subject.name}.")

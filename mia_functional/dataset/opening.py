@@ -3,13 +3,14 @@
 import os
 from collections.abc import Hashable
 
+import numpy as np
+
 from mia_functional import images
 from mia_functional._core import checks
 from mia_functional.dataset._hdf5 import handles, layout, validation
 from mia_functional.dataset.records import Category, Dataset, Files
 from mia_functional.dataset.verification import faults_of
 from mia_functional.discovery.records import Load, is_name
-from mia_functional.typing import Shape
 
 __all__ = ["open"]
 
@@ -69,10 +70,11 @@ def _dataset_record(path: str, handle: handles.Handle, files: Files) -> Dataset:
     # Files of pymia have no table of categories.
     shaped = sorted(key.split("/")[-1].removesuffix("_shapes") for key in tables if key.startswith("meta/shapes/"))
     names = [str(name) for name in tables[layout.CATEGORIES]] if layout.CATEGORIES in tables else shaped
-    shapes = {name: _shape_rows(tables, layout.SHAPES.format(name)) for name in names}
+    no_rows = np.empty((0, 0))  # of a table that is not there
+    shapes = {name: tuple(map(tuple, tables.get(layout.SHAPES.format(name), no_rows).tolist())) for name in names}
     # Without images in the file, the size in their properties is that of ITK, in its axis order.
-    itk_grids = (shape[::-1] for shape in _shape_rows(tables, layout.IMAGE_PROPERTIES.format("shapes")))
-    grids = tuple(shape[:-1] for shape in shapes.get("images", ())) or tuple(itk_grids)
+    sizes = tables.get(layout.IMAGE_PROPERTIES.format("shapes"), no_rows)
+    grids = tuple(shape[:-1] for shape in shapes.get("images", ())) or tuple(map(tuple, sizes[:, ::-1].tolist()))
     lengths = {len(rows) for rows in (*shapes.values(), *([grids] if grids else []))}
     unfit = any(not is_name(name) for name in (*subjects, *names))
     if unfit or len(set(subjects)) != len(subjects) or not lengths <= {len(subjects)}:
@@ -103,8 +105,3 @@ def _root_of_files(path: str, tables: layout.Tables, root: str | os.PathLike[str
     inner = str(tables[layout.FILE_ROOT]) if layout.FILE_ROOT in tables else ".."
     outside = os.path.isabs(inner) or ".." in inner.split("/")
     return None if outside else os.path.join(os.path.dirname(path), inner)
-
-
-def _shape_rows(tables: layout.Tables, location: str) -> tuple[Shape, ...]:
-    """Return a table of shapes as tuples; none where there is no table."""
-    return tuple(map(tuple, tables[location].tolist())) if location in tables else ()

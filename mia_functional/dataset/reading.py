@@ -202,13 +202,10 @@ def view(dataset: Dataset, subject: str | int, category: str) -> Any:
 
 
 def _find(dataset: Dataset, subject: str | int, category: str) -> "StoredArray | HostArray":
-    """Return a subject's array; what was found before is remembered until the file is closed."""
+    """Return a subject's array: from the file, checked and remembered until it is closed; or decoded from others."""
     found = handles.ARRAYS.get((dataset.path, dataset.digest, subject, category))
-    return _look_up(dataset, subject, category) if found is None else found
-
-
-def _look_up(dataset: Dataset, subject: str | int, category: str) -> "StoredArray | HostArray":
-    """Find a subject's array in the file, check and remember it; or decode it from other files."""
+    if found is not None:
+        return found
     number = subject_number("read", dataset, subject)
     record = category_of("read", dataset, category)
     if not record.stored and dataset.files is not None:

@@ -135,20 +135,23 @@ def samples(
     )  # fmt: skip
     if len(plain):
         _check_first_index(plain)
-    if select is not None:
-        flags = np.fromiter((_verdict(select(sample)) for sample in plain), dtype=bool, count=len(plain))
-        kept = tuple(np.flatnonzero(some).astype(np.uint32) for some in np.split(flags, plain.ends[:-1]))
-        plain = replace(plain, kept=kept, ends=tuple(accumulate(map(len, kept))))
+    plain = plain if select is None else _selected(plain, select)
     if not len(plain):
         checks.invalid_value("samples", "indexing", "lead to samples (or `select` keep some)", "none")
     return replace(plain, transform=transform)
 
 
-def _verdict(answer: object) -> bool:
-    """Return what a predicate says of a sample; raise on an array of answers."""
-    if getattr(answer, "ndim", 0):
-        checks.invalid_kind("samples", "select", "return whether it is true, once a sample", checks.describe(answer))
-    return bool(answer)
+def _selected(samples: Samples, select: Predicate) -> Samples:
+    """Return the samples for which a predicate is true."""
+    flags = np.empty(len(samples), dtype=bool)
+    for position, sample in enumerate(samples):
+        answer: object = select(sample)
+        if getattr(answer, "ndim", 0):
+            requirement = "return whether it is true, once a sample"
+            checks.invalid_kind("samples", "select", requirement, checks.describe(answer))
+        flags[position] = bool(answer)
+    kept = tuple(np.flatnonzero(some).astype(np.uint32) for some in np.split(flags, samples.ends[:-1]))
+    return replace(samples, kept=kept, ends=tuple(accumulate(map(len, kept))))
 
 
 def _check_first_index(samples: Samples) -> None:

@@ -33,16 +33,13 @@ def digest_of_source(path: Path) -> str:
     if path.is_dir():
         digests = [digest_of_source(file) for file in sorted(path.iterdir())]
     else:
-        digests = [_digest_of_file(file) for file in (path, *_detached_pixels(path))]
+        digests = []
+        for file in (path, *_detached_pixels(path)):
+            with file.open("rb") as stream:
+                digests.append(hashlib.file_digest(stream, "sha256").hexdigest())
         if len(digests) == 1:
             return digests[0]
     return hashlib.sha256("".join(digests).encode()).hexdigest()
-
-
-def _digest_of_file(path: Path) -> str:
-    """Return the SHA-256 of the bytes of one file."""
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def _detached_pixels(path: Path) -> list[Path]:

@@ -8,7 +8,7 @@ import numpy as np
 from mia_functional import dataset, images, phantoms
 from mia_functional.typing import Progress
 
-__all__ = ["find_cohort", "write_cohort"]
+__all__ = ["write_cohort"]
 
 _SUBJECTS = 4
 """How many subjects the cohort has."""
@@ -33,8 +33,8 @@ _SUBJECT_TABLE = "subjects.csv"
 """Numbers and texts of the subjects."""
 
 
-def write_cohort(rng: np.random.Generator, folder: Path, progress: Progress) -> None:
-    """Write the images of a new cohort as `.nii.gz` and `.mha` files, and the table of its subjects."""
+def write_cohort(rng: np.random.Generator, folder: Path, progress: Progress) -> tuple[dataset.Subject, ...]:
+    """Write a new cohort, images as `.nii.gz` and `.mha` and a table of subjects; return it as it is found there."""
     (folder / "images").mkdir()
     rows = [("subject", "age", "gpa", "gender")]
     for done, someone in enumerate(phantoms.cohort(rng, _SUBJECTS, _SHAPE, spacing=_SPACING), start=1):
@@ -48,8 +48,4 @@ def write_cohort(rng: np.random.Generator, folder: Path, progress: Progress) -> 
     # `newline=""` is what the csv module asks for: it ends the lines itself.
     with open(folder / _SUBJECT_TABLE, "w", newline="", encoding="utf-8") as stream:
         csv.writer(stream).writerows(rows)
-
-
-def find_cohort(folder: Path) -> tuple[dataset.Subject, ...]:
-    """Return the subjects with all their files and values."""
     return dataset.discover(folder, _PATTERNS, table=folder / _SUBJECT_TABLE, columns=_COLUMNS)

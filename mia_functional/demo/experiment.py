@@ -25,7 +25,7 @@ from mia_functional import (
 )
 from mia_functional._core import checks
 from mia_functional.demo.classifier import CONTEXT, Network, balanced_voxels, forward, patch_features, train
-from mia_functional.demo.cohort import find_cohort, write_cohort
+from mia_functional.demo.cohort import write_cohort
 from mia_functional.typing import Array, HostArray, Progress, Shape
 
 __all__ = ["Outcome", "run"]
@@ -104,10 +104,9 @@ def _check_vacant(target: Path, *, force: bool) -> None:
 
 def _experiment(rng: np.random.Generator, folder: Path, progress: _Stages) -> evaluation.Results:
     """Write the cohort, make the dataset, predict every subject from the others, and evaluate the predictions."""
-    write_cohort(rng, folder, progress("Writing images"))
+    subjects = write_cohort(rng, folder, progress("Writing images"))
     normalize = transforms.on("images", transforms.standardize)
-    creating = progress("Creating dataset")
-    dataset.create(folder / "dataset.h5", find_cohort(folder), transform=normalize, progress=creating)
+    dataset.create(folder / "dataset.h5", subjects, transform=normalize, progress=progress("Creating dataset"))
     data = dataset.open(folder / "dataset.h5")
     (folder / "predictions").mkdir()
     # A generator: each subject is trained for and predicted when its turn comes, and freed after its evaluation.

@@ -126,7 +126,7 @@ def evaluate_many(
     if not isinstance(cases, Iterable):
         checks.invalid_kind("evaluate_many", "cases", "be several `Case`", checks.describe(cases))
     asked = request("evaluate_many", metrics, labels)
-    return evaluate_each(asked, cases, _checked_case, executor=executor, progress=progress)
+    return evaluate_each(asked, cases, None, executor=executor, progress=progress)
 
 
 def request(function: str, metrics: Sequence[str | Metric], labels: Labels | Iterable[Label] | None) -> Request:
@@ -146,7 +146,7 @@ def request(function: str, metrics: Sequence[str | Metric], labels: Labels | Ite
 
 
 def evaluate_each(
-    asked: Request, sources: Iterable[_Source], load: Callable[[_Source], Case], *, executor: Executor | None,
+    asked: Request, sources: Iterable[_Source], load: Callable[[_Source], Case] | None, *, executor: Executor | None,
     progress: Progress | None,
 ) -> Results:  # fmt: skip
     """Return one table with the results of all sources, in their order; `load` makes a case of each in the worker."""
@@ -161,27 +161,27 @@ def evaluate_each(
         return concatenate(tables)
 
 
-def _evaluate_pair(asked: Request, load: Callable[[_Source], Case], source: _Source) -> Results:
+def _evaluate_pair(asked: Request, load: Callable[[_Source], Case] | None, source: _Source) -> Results:
     """Return the results of a case, or why there are none."""
     try:
-        return _evaluate_case(asked, load(source))
+        case = source if load is None else load(source)
+        if not isinstance(case, Case):
+            checks.invalid_kind("evaluate_many", "cases", "be several `Case`", f"{type(case).__name__} among them")
+        return _evaluate_case(asked, case)
     # A mistake in one case (shapes, kinds, unreadable files) must not lose the values of the others. A lack of memory,
     # say, is not one: it stops the evaluation.
     except (ValueError, TypeError, OSError) as error:
         return Results(failures=(Failure(subject=getattr(source, "subject", ""), message=str(error)),))
 
 
-def _checked_case(case: Case) -> Case:
-    """Return the case itself, already in memory; raise unless it is one."""
-    if not isinstance(case, Case):
-        checks.invalid_kind("evaluate_many", "cases", "be several `Case`", f"{type(case).__name__} among them")
-    return case
-
-
 def _evaluate_case(asked: Request, case: Case) -> Results:
     """Return the values of a case for every label and metric, with a reason beside those that are not finite."""
     statistics: dict[Callable[..., Any], Any] = {}
-    columns = [(metric, _convention(metric), _values(asked, case, metric, statistics)) for metric in asked.metrics]
+    columns = []
+    for metric in asked.metrics:
+        boundary = inspect.signature(metric.statistic or metric.function).parameters.get("boundary")
+        convention = "" if boundary is None else convention_name(boundary.default)
+        columns.append((metric, convention, _values(asked, case, metric, statistics)))
     labels = [""] if asked.names is None else list(asked.names.values())
     finite = all(math.isfinite(value) for _, _, values in columns for value in values)
     # Which structures are empty takes another pass over the volume, so it is asked only if a value must be explained.
@@ -224,12 +224,6 @@ def _values(asked: Request, case: Case, metric: Metric, statistics: dict[Callabl
     # One number for a mask, which some libraries return as an array without axes; one axis for several labels.
     values: list[float] = _array.to_numpy(value).astype(float).reshape(-1).tolist()
     return values
-
-
-def _convention(metric: Metric) -> str:
-    """Return the name of the boundary convention that a metric uses; empty for one without surfaces."""
-    parameter = inspect.signature(metric.statistic or metric.function).parameters.get("boundary")
-    return "" if parameter is None else convention_name(parameter.default)
 
 
 def _empty_structures(asked: Request, case: Case) -> dict[str, str]:

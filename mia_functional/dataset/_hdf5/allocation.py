@@ -6,7 +6,7 @@ writes its arrays to where they belong in the common file, which will become the
 """
 
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import replace
@@ -16,7 +16,7 @@ from typing import NamedTuple
 import h5py
 
 from mia_functional._core import atomic_files
-from mia_functional.dataset._hdf5.blocks import Block, StoredSubject
+from mia_functional.dataset._hdf5.blocks import StoredSubject
 from mia_functional.dataset._hdf5.writer import allocate, new_file, raise_first
 from mia_functional.dataset.checkpoints import COMMON_FILE
 
@@ -44,27 +44,16 @@ def open_allocation(folder: Path, count: int) -> Iterator[Allocation]:
         raise_first(failures)
 
 
-def reserve(allocation: Allocation, number: int, blocks: Sequence[Block]) -> dict[str, int]:
-    """Wait until all earlier subjects have their offsets; return those of a subject's arrays, by category.
+def reserve(allocation: Allocation, number: int, header: StoredSubject) -> StoredSubject:
+    """Wait until all earlier subjects have their offsets; return a header with those of its arrays.
 
     Raises:
         Exception: What made an earlier subject fail.
     """
     allocation.turns[number].result()
-    offsets = allocate(allocation.file, number, len(allocation.turns) - 1, blocks)
+    offsets = allocate(allocation.file, number, len(allocation.turns) - 1, header.blocks)
     with atomic_files.naming_failures("create", allocation.folder):
         raise_first(allocation.failures)
     allocation.turns[number + 1].set_result(None)
-    return offsets
-
-
-def propagate_failure(allocation: Allocation, number: int, error: BaseException) -> None:
-    """Propagate the failure of a subject to the later ones, which would wait for its shapes for ever."""
-    if not allocation.turns[number + 1].done():
-        allocation.turns[number + 1].set_exception(error)
-
-
-def at_offsets(header: StoredSubject, offsets: dict[str, int]) -> StoredSubject:
-    """Return a header whose arrays lie at their offsets in the common file."""
     blocks = tuple(replace(block, offset=offsets.get(block.category, 0)) for block in header.blocks)
     return replace(header, blocks=blocks, placed=True)

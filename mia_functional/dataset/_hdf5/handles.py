@@ -40,6 +40,9 @@ _REQUESTS_PER_PLANE = 8
 _AHEAD_BYTES = 1 << 21
 """Bytes that are requested beyond a part which begins where the last one ended: about eight planes."""
 
+_TABLE_BYTES = 1 << 28
+"""Most bytes of one table in `meta`."""
+
 FileStamp: TypeAlias = tuple[int, int, int]
 """What tells a file from one that took its place: inode, size and time of the last change."""
 
@@ -168,7 +171,12 @@ def _read_tables(file: h5py.File, memory: mmap.mmap) -> Tables:
     for key in [key for key in TABLE_GROUPS if key in meta]:
         group = validation.group_at(meta, key)
         members += [(f"meta/{key}/{name}", group, name) for name in group]
-    return {path: validation.read_table(group, name, memory) for path, group, name in members}
+    tables = {}
+    for path, group, name in members:
+        stored = validation.dataset_at(group, name, max_bytes=_TABLE_BYTES)
+        is_text = h5py.check_string_dtype(stored.dtype) is not None
+        tables[path] = validation.read_texts(stored, memory) if is_text else stored[()]
+    return tables
 
 
 def release(path: str) -> None:

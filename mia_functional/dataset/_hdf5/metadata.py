@@ -24,7 +24,7 @@ def cohort_tables(headers: Sequence[StoredSubject], subjects: Sequence[Subject])
     _check_identifiers(names)
     _check_same_categories(headers)
     order = [block.category for block in headers[0].blocks]
-    tables: layout.Tables = {layout.SUBJECTS: text_table(names), layout.CATEGORIES: text_table(order)}
+    tables: layout.Tables = {layout.SUBJECTS: np.array(names, object), layout.CATEGORIES: np.array(order, object)}
     for category in order:
         blocks = [block for header in headers for block in header.blocks if block.category == category]
         if len({(len(block.shape), not block.dtype) for block in blocks}) != 1:
@@ -32,10 +32,11 @@ def cohort_tables(headers: Sequence[StoredSubject], subjects: Sequence[Subject])
             requirement = f"all have {category}, with one number of axes"
             checks.invalid_value("create", "subjects", requirement, ", ".join(shapes))
         tables[layout.SHAPES.format(category)] = _shape_table([block.shape for block in blocks])
-        tables[layout.DIGESTS.format(category)] = _digest_table([block.digest for block in blocks])
+        digests = [list(bytes.fromhex(block.digest)) for block in blocks]
+        tables[layout.DIGESTS.format(category)] = np.array(digests, dtype=np.uint8)
         entries = [entry.name for entry in subjects[0].entries if entry.category == category]
         if _channels_are_entries(category, entries, dict(zip(names, (block.shape for block in blocks), strict=True))):
-            tables[layout.NAMES.format(category)] = text_table(entries)
+            tables[layout.NAMES.format(category)] = np.array(entries, dtype=object)
     return tables | _geometry_tables([header.geometry for header in headers]) | _file_tables(headers)
 
 
@@ -57,16 +58,6 @@ def _channels_are_entries(category: str, entries: Sequence[str], shapes: Mapping
         requirement = f"all have one channel for each entry of {category} ({', '.join(entries)}), or none of them"
         checks.invalid_value("create", "subjects", requirement, f"{shapes[others[0]]} of {others[0]}")
     return not others
-
-
-def text_table(texts: str | Sequence[str] | Sequence[Sequence[str]]) -> HostArray:
-    """Return texts as a table; one text has no axes."""
-    return np.array(texts, dtype=object)
-
-
-def _digest_table(digests: Sequence[str]) -> HostArray:
-    """Return hexadecimal digests as rows of bytes."""
-    return np.array([list(bytes.fromhex(digest)) for digest in digests], dtype=np.uint8)
 
 
 def _shape_table(shapes: Sequence[Shape]) -> HostArray:
@@ -95,8 +86,11 @@ def _file_tables(headers: Sequence[StoredSubject]) -> layout.Tables:
     """Return the tables of file digests, if they were made, and of scales of the categories where a file has one."""
     tables = {}
     for category in dict.fromkeys(name for name, _ in headers[0].file_digests):
-        rows = [[digest for name, digest in header.file_digests if name == category] for header in headers]
-        tables[layout.FILE_DIGESTS.format(category)] = np.stack([_digest_table(row) for row in rows])
+        digests = [
+            [list(bytes.fromhex(digest)) for name, digest in header.file_digests if name == category]
+            for header in headers
+        ]
+        tables[layout.FILE_DIGESTS.format(category)] = np.array(digests, dtype=np.uint8)
     for category in dict.fromkeys(name for name, *_ in headers[0].scales):
         table = np.array([[pair for name, *pair in header.scales if name == category] for header in headers])
         if (table != (1.0, 0.0)).any():
@@ -111,11 +105,11 @@ def file_name_tables(path: Path, subjects: Sequence[Subject]) -> layout.Tables:
         return {}
     paths = {entry.path: _without_parents(Path(entry.path)) for entry in entries if entry.path is not None}
     root = Path(os.path.commonpath([file.parent for file in paths.values()]))
-    tables: layout.Tables = {layout.FILE_ROOT: text_table(_path_text(_relative_root(path.parent, root)))}
+    tables: layout.Tables = {layout.FILE_ROOT: np.array(_path_text(_relative_root(path.parent, root)), dtype=object)}
     for category in dict.fromkeys(entry.category for entry in entries):
         rows = [[entry.path for entry in subject.entries if entry.category == category] for subject in subjects]
         names = [[_path_text(paths[name].relative_to(root)) for name in row if name is not None] for row in rows]
-        tables[layout.FILE_NAMES.format(category)] = text_table(names)
+        tables[layout.FILE_NAMES.format(category)] = np.array(names, dtype=object)
     return tables
 
 

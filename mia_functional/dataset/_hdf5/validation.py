@@ -23,9 +23,6 @@ from mia_functional.typing import HostArray
 _FILTERS = {1: "gzip", 2: "shuffle", 3: "fletcher32", 32000: "lzf", BLOSC: "blosc"}
 """Filters that HDF5 and h5py have built in, and the one of an extra. HDF5 would load others as plugins."""
 
-_TABLE_BYTES = 1 << 28
-"""Most bytes of one table in `meta`."""
-
 _CHUNK_BYTES = 1 << 28
 """Most bytes of one chunk, which is decompressed as a whole."""
 
@@ -116,13 +113,6 @@ def text_attribute(file: h5py.File, name: str) -> str | None:
     if attribute.shape != () or attribute.dtype.kind != "S":
         malformed(file.filename, f"its attribute {name} is not a text of fixed length")
     return str(file.attrs[name].decode(errors="replace"))
-
-
-def read_table(group: h5py.Group, name: str, memory: mmap.mmap) -> HostArray:
-    """Return a small array: numbers, or an object array of str; `memory` holds the bytes of the file."""
-    stored = dataset_at(group, name, max_bytes=_TABLE_BYTES)
-    table: HostArray = stored[()] if h5py.check_string_dtype(stored.dtype) is None else read_texts(stored, memory)
-    return table
 
 
 def read_texts(stored: h5py.Dataset, memory: mmap.mmap) -> HostArray:

@@ -24,10 +24,9 @@ from mia_functional._core import atomic_files
 from mia_functional.dataset._hdf5.blocks import Block, StoredSubject
 from mia_functional.dataset._hdf5.compression import chunked_creation
 from mia_functional.dataset._hdf5.layout import ALIGNMENT, FORMAT, Tables, data_path
-from mia_functional.dataset._hdf5.metadata import digest_of_tables, text_table
-from mia_functional.dataset.checkpoints import COMMON_FILE, arrays_file, write_all
+from mia_functional.dataset._hdf5.metadata import digest_of_tables
+from mia_functional.dataset.checkpoints import COMMON_FILE, write_all
 from mia_functional.dataset.records import Storage
-from mia_functional.typing import HostArray
 
 _COPY_BYTES = 1 << 24
 """Bytes that are copied at a time where the system cannot copy; as many are flushed as soon as they are copied."""
@@ -76,14 +75,16 @@ def _write_frame(
             # All arrays before all else: their offsets must be those that `allocation` reserved.
             for number, (path, header) in enumerate(subjects):
                 offsets = allocate(file, number, len(subjects), header.blocks)
-                source, blocks = arrays_file(path, header), [b for b in header.blocks if b.category in offsets]
+                source = path.with_name(COMMON_FILE) if header.placed else path
+                blocks = [block for block in header.blocks if block.category in offsets]
                 copies += [CopyTask(source, block.offset, offsets[block.category], block.nbytes) for block in blocks]
                 raise_first(failures)
             for number, (path, header) in enumerate(subjects):
                 for block in header.blocks:
                     location = data_path(block.category, number, len(subjects))
                     if block.texts:
-                        _write_table(file, location, text_table(block.texts))
+                        texts = np.array(block.texts, dtype=object)
+                        file.create_dataset(location, data=texts, dtype=h5py.string_dtype(), track_times=False)
                     elif block.chunks and storage.compression is not None:
                         creation = chunked_creation(block.shape, storage.compression)
                         _write_chunks(_new_dataset(file, location, block, creation), block, path)
@@ -96,16 +97,33 @@ def _write_frame(
             for name, value in attributes.items():
                 file.attrs[name] = np.bytes_(value)
             for location, table in tables.items():
-                _write_table(file, location, table)
+                dtype = h5py.string_dtype() if table.dtype == object else table.dtype
+                file.create_dataset(location, data=table, dtype=dtype, track_times=False)
         raise_first(failures)
     return copies
 
 
 def new_file(stream: BinaryIO, failures: list[OSError]) -> h5py.File:
     """Return a new HDF5 file over a stream; what goes wrong with the stream is appended to `failures`."""
+
+    # HDF5 itself sees a stream whose writing never fails.
+    def recording(function: Callable[[Any], object], result: Callable[[Any], int]) -> Callable[[Any], int]:
+        def call(argument: Any) -> int:
+            try:
+                function(argument)
+            except OSError as error:
+                failures.append(error)
+            return result(argument)
+
+        return call
+
+    write, truncate = recording(partial(write_all, stream), len), recording(stream.truncate, int)
+    others = {name: getattr(stream, name) for name in ("read", "readinto", "seek", "tell")}
+    # HDF5 flushes often; one flush of everything at the end is enough.
+    unfailing = SimpleNamespace(write=write, truncate=truncate, flush=lambda: None, **others)
     # A fixed range of format versions, so that the same content gives the same bytes with every release of HDF5.
     options = {"alignment_threshold": ALIGNMENT, "alignment_interval": ALIGNMENT, "meta_block_size": 1 << 16}
-    return h5py.File(_unfailing(stream, failures), "w", libver=("v108", "v110"), **options)
+    return h5py.File(unfailing, "w", libver=("v108", "v110"), **options)
 
 
 def allocate(file: h5py.File, number: int, count: int, blocks: Sequence[Block]) -> dict[str, int]:
@@ -134,35 +152,10 @@ def _gaps(frame: Path, copies: Sequence[CopyTask]) -> Iterator[CopyTask]:
     yield CopyTask(frame, end, end, frame.stat().st_size - end)
 
 
-def _unfailing(stream: BinaryIO, failures: list[OSError]) -> SimpleNamespace:
-    """Return a file object over a stream whose writing never fails; what went wrong is appended to `failures`."""
-
-    def recording(function: Callable[[Any], object], result: Callable[[Any], int]) -> Callable[[Any], int]:
-        def call(argument: Any) -> int:
-            try:
-                function(argument)
-            except OSError as error:
-                failures.append(error)
-            return result(argument)
-
-        return call
-
-    write, truncate = recording(partial(write_all, stream), len), recording(stream.truncate, int)
-    others = {name: getattr(stream, name) for name in ("read", "readinto", "seek", "tell")}
-    # HDF5 flushes often; one flush of everything at the end is enough.
-    return SimpleNamespace(write=write, truncate=truncate, flush=lambda: None, **others)
-
-
 def raise_first(failures: Sequence[OSError]) -> None:
     """Raise what went wrong first, if anything did."""
     if failures:
         raise failures[0]
-
-
-def _write_table(file: h5py.File, location: str, table: HostArray) -> None:
-    """Write a small array of numbers or texts."""
-    dtype = h5py.string_dtype() if table.dtype == object else table.dtype
-    file.create_dataset(location, data=table, dtype=dtype, track_times=False)
 
 
 def _write_chunks(stored: h5py.h5d.DatasetID, block: Block, checkpoint: Path) -> None:
