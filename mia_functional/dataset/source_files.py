@@ -24,8 +24,7 @@ def fingerprint(subject: Subject, storage: Storage, *, voxels: bool) -> str:
     paths = [Path(entry.path) for entry in subject.entries if entry.path is not None]
     files = [file for path in paths for file in (path, *sorted(path.glob("*")), *_detached_pixels(path))]
     times = [(state.st_size, state.st_mtime_ns) for state in (file.stat() for file in files)]
-    facts = json.dumps([asdict(subject), times, asdict(storage), voxels])
-    return hashlib.sha256(facts.encode()).hexdigest()
+    return hashlib.sha256(json.dumps([asdict(subject), times, asdict(storage), voxels]).encode()).hexdigest()
 
 
 def digest_of_source(path: Path) -> str:

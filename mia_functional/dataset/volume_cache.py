@@ -85,8 +85,7 @@ def _decode(path: str, subject: Subject, load: Load, grid: Geometry | None) -> H
     grids = [] if grid is None else [(replace(subject.entries[0], path=path), grid)]
     with checks.speaking_for("read", "traverse", "create"):
         arrays = (load_entry(subject, entry, load, grids) for entry in subject.entries)
-        stack = stack_channels(arrays, len(subject.entries))
-        array = storable_array(subject.entries[0].category, stack).view()
+        array = storable_array(subject.entries[0].category, stack_channels(arrays, len(subject.entries))).view()
     array.flags.writeable = False  # of the view: what the loader returned may be an array that others write to
     return array
 

@@ -66,8 +66,7 @@ def discover(
     for subject in subjects:
         entries = []
         for category, name, _ in flat:
-            matches = files[category, name].get(subject, [])
-            path = only_file("patterns", matches, f"{category} {name} of {subject}")
+            path = only_file("patterns", files[category, name].get(subject, []), f"{category} {name} of {subject}")
             entries.append(Entry(category=category, name=name, path=path))
         cohort.append(Subject(name=subject, entries=(*entries, *values.get(subject, ()))))
     return tuple(cohort)

@@ -21,7 +21,7 @@ from mia_functional.images.header import GZIP, INFLATE_BLOCK, Header, invalid_fi
 from mia_functional.images.itk_globals import ItkImage, ItkReader, itk_message, quiet, simpleitk
 from mia_functional.typing import HostArray
 
-__all__ = ["file_geometry", "itk_reads", "load_checked", "write_checked"]
+__all__ = ["file_geometry", "header_reader", "itk_reads", "load_checked", "write_checked"]
 
 # glibc keeps freed blocks of up to 32 MiB (the most that M_MMAP_THRESHOLD grows to) for the thread that had them, and
 # maps larger ones, which go back to the system at once. Each thread that reads volumes would hold on to such blocks, so
@@ -78,6 +78,16 @@ def itk_reads(path: Path) -> Iterator[None]:
             yield
     except RuntimeError as error:
         invalid_file(path, f"ITK cannot read it ({itk_message(error)})")
+
+
+def header_reader(path: Path, image_io: str) -> ItkReader:
+    """Return a SimpleITK reader that has seen the header of a file."""
+    reader = simpleitk().ImageFileReader()
+    reader.SetImageIO(image_io)
+    reader.SetFileName(path)
+    with itk_reads(path):
+        reader.ReadImageInformation()
+    return reader
 
 
 def _stored_numbers(header: Header) -> HostArray:
@@ -143,13 +153,8 @@ def _check_complete(header: Header, size: int | None = None) -> None:
 
 def _open_reader(header: Header, image_io: str) -> ItkReader:
     """Return a SimpleITK reader that has seen the header of a file and agrees with ours."""
-    sitk = simpleitk()
-    reader = sitk.ImageFileReader()
-    reader.SetImageIO(image_io)
-    reader.SetFileName(header.path)
-    with itk_reads(header.path):
-        reader.ReadImageInformation()
-    size, pixel_type = reader.GetSize(), sitk.GetPixelIDValueAsString(reader.GetPixelID())
+    reader = header_reader(header.path, image_io)
+    size, pixel_type = reader.GetSize(), simpleitk().GetPixelIDValueAsString(reader.GetPixelID())
     # Both parsers must see one image: what ITK allocates and fills is what was checked against `max_bytes`.
     if math.prod(size) * reader.GetNumberOfComponents() != header.values:
         invalid_file(header.path, f"it has {header.values} values, and its reader takes them for the size {size}")

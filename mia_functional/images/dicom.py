@@ -16,7 +16,7 @@ import numpy as np
 
 from mia_functional._core import checks
 from mia_functional.geometry import Geometry
-from mia_functional.images.checked_itk import file_geometry, itk_reads
+from mia_functional.images.checked_itk import file_geometry, header_reader, itk_reads
 from mia_functional.images.conversion import ItkGrid
 from mia_functional.images.header import check_regular, invalid_file
 from mia_functional.images.itk_globals import ItkReader, simpleitk
@@ -80,11 +80,7 @@ def _read_slice(path: Path) -> _Slice:
     with path.open("rb") as stream:
         if stream.read(132)[128:] != b"DICM":  # GDCM also guesses at files that do not begin as the standard asks
             invalid_file(path, "it is not a DICOM file")
-    reader = simpleitk().ImageFileReader()
-    reader.SetImageIO("GDCMImageIO")
-    reader.SetFileName(path)
-    with itk_reads(path):
-        reader.ReadImageInformation()
+    reader = header_reader(path, "GDCMImageIO")
     position = _tag_numbers(reader, path, _POSITION_TAG, 3)
     axes = _tag_numbers(reader, path, _ORIENTATION_TAG, 6).reshape(2, 3)
     if any(extent != 1 for extent in reader.GetSize()[2:]):

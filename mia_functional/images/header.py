@@ -80,15 +80,17 @@ def check_regular(path: Path) -> None:
         invalid_file(path, "it is not a regular file")
 
 
-def text_header(path: Path, *, data: Path, offset: int, kind: str, sizes: list[int], encoding: int) -> Header:
-    """Return the header of a MetaImage or NRRD file; `kind` such as `<f4`, without `<` or `>` if that is unknown."""
+def text_header(
+    path: Path, *, data: Path, offset: int, order: str, kind: str, sizes: list[int], encoding: int
+) -> Header:
+    """Return the header of a MetaImage or NRRD file; `order` is `<`, `>` or empty (unknown), `kind` such as `f4`."""
     if not kind or min(sizes) < 1:
         invalid_file(path, f"its element type and its sizes {sizes} do not describe an image of integers or floats")
     values = math.prod(sizes)
     nbytes = values * int(kind[-1])
     return Header(
         path=path, data=data, offset=offset, length=nbytes, encoding=encoding,
-        values=values, nbytes=nbytes, dtype=kind if len(kind) == 3 else "",
+        values=values, nbytes=nbytes, dtype=order and order + kind,
     )  # fmt: skip
 
 

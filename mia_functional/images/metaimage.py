@@ -47,12 +47,11 @@ def parse_metaimage(path: Path) -> header.Header:
         if key in fields and len(fields[key].split()) != len(sizes) ** power:
             header.invalid_file(path, f"{key} is {fields[key]!r}, but DimSize {sizes}")
     sizes += header.parse_sizes(path, fields.get("elementnumberofchannels", "1"))
-    number = _META_TYPES.get(fields.get("elementtype", "").removeprefix("MET_"), "")
+    kind = _META_TYPES.get(fields.get("elementtype", "").removeprefix("MET_"), "")
     # Where byte orders contradict each other or values are rescaled, the order stays empty: ITK reads the pixels.
     orders = {"<>"[fields[name].startswith(_META_TRUE)] for name in _META_BYTE_ORDERS if name in fields}
     order = orders.pop() if len(orders) == 1 and not fields.keys() & _META_SCALES else ""
-    kind = order + number if number else ""
-    return header.text_header(path, data=data, offset=offset, kind=kind, sizes=sizes, encoding=encoding)
+    return header.text_header(path, data=data, offset=offset, order=order, kind=kind, sizes=sizes, encoding=encoding)
 
 
 def _meta_fields(path: Path) -> tuple[dict[str, str], int]:

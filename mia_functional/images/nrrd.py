@@ -36,10 +36,9 @@ def parse_nrrd(path: Path) -> header.Header:
         header.invalid_file(path, "data with a header of their own are not read")
     data, offset = (header.detached_file(path, fields["datafile"]), 0) if "datafile" in fields else (path, end)
     sizes = header.parse_sizes(path, fields.get("sizes", ""))
-    number = _NRRD_TYPES.get(fields.get("type", ""), "")
+    kind = _NRRD_TYPES.get(fields.get("type", ""), "")
     order = {"little": "<", "big": ">"}.get(fields.get("endian", ""), "")
-    kind = order + number if number else ""
-    return header.text_header(path, data=data, offset=offset, kind=kind, sizes=sizes, encoding=encoding)
+    return header.text_header(path, data=data, offset=offset, order=order, kind=kind, sizes=sizes, encoding=encoding)
 
 
 def _nrrd_fields(path: Path) -> tuple[dict[str, str], int]:

@@ -38,8 +38,7 @@ def open_allocation(folder: Path, count: int) -> Iterator[Allocation]:
     turns: list[Future[None]] = [Future() for _ in range(count + 1)]
     turns[0].set_result(None)
     with tempfile.TemporaryFile(dir=folder, buffering=0) as stream, new_file(stream, failures) as file:
-        allocation = Allocation(folder, file, failures, turns)
-        yield allocation
+        yield Allocation(folder, file, failures, turns)
     with atomic_files.naming_failures("create", folder):
         raise_first(failures)
 

@@ -123,10 +123,9 @@ def _check_channels(blocks: Sequence[Block], geometry: Geometry | None) -> None:
     """Raise unless images lie on their geometry: readers take all axes but the last for the grid."""
     shape = next((block.shape for block in blocks if block.category == "images"), None)
     if shape is not None and geometry is not None and shape[:-1] != geometry.shape:
-        requirement = "keep an axis of channels behind those of `geometry`, and change both at once"
-        example = '`on(("images", "geometry"), ...)`'
-        actual = f"{shape} on {geometry.shape}"
-        checks.invalid_value("create", "images", f"{requirement}, as {example} does", actual)
+        requirement = "keep an axis of channels behind those of `geometry`, and change both at once, as "
+        requirement += '`on(("images", "geometry"), ...)` does'
+        checks.invalid_value("create", "images", requirement, f"{shape} on {geometry.shape}")
 
 
 def _stored_block(block: Block, array: HostArray, compression: str | None) -> tuple[Block, Payload]:

@@ -105,10 +105,14 @@ def file_name_tables(path: Path, subjects: Sequence[Subject]) -> layout.Tables:
         return {}
     paths = {entry.path: _without_parents(Path(entry.path)) for entry in entries if entry.path is not None}
     root = Path(os.path.commonpath([file.parent for file in paths.values()]))
-    tables: layout.Tables = {layout.FILE_ROOT: np.array(_path_text(_relative_root(path.parent, root)), dtype=object)}
+    root_text = _relative_root(path.parent, root).as_posix()
+    texts = {name: file.relative_to(root).as_posix() for name, file in paths.items()}
+    for text in (root_text, *texts.values()):
+        checks.unicode_text("create", "paths", text)
+    tables: layout.Tables = {layout.FILE_ROOT: np.array(root_text, dtype=object)}
     for category in dict.fromkeys(entry.category for entry in entries):
         rows = [[entry.path for entry in subject.entries if entry.category == category] for subject in subjects]
-        names = [[_path_text(paths[name].relative_to(root)) for name in row if name is not None] for row in rows]
+        names = [[texts[name] for name in row if name is not None] for row in rows]
         tables[layout.FILE_NAMES.format(category)] = np.array(names, dtype=object)
     return tables
 
@@ -129,13 +133,6 @@ def _relative_root(folder: Path, root: Path) -> Path:
         return root.relative_to(start)
     # A path with `..` is followed by the system from where the folder really is, whatever links lead to it.
     return Path(os.path.relpath(root.resolve(), start.resolve()))
-
-
-def _path_text(path: Path) -> str:
-    """Return a path as it is stored, with `/`; raise unless it is Unicode."""
-    text = path.as_posix()
-    checks.unicode_text("create", "paths", text)
-    return text
 
 
 def digest_of_tables(tables: layout.Tables) -> str:

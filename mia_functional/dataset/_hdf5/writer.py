@@ -197,10 +197,9 @@ def _copy_by_system(source: int, target: int, task: CopyTask) -> int:
     """
     done, whole = 0, task.nbytes - task.nbytes % ALIGNMENT
     try:
-        while done < whole:
-            step = os.copy_file_range(source, target, whole - done, task.start + done, task.target_start + done)
-            if step == 0:
-                break
+        while done < whole and (
+            step := os.copy_file_range(source, target, whole - done, task.start + done, task.target_start + done)
+        ):
             done += step
     except (OSError, AttributeError):  # another file system, or a system without this call: the caller copies
         pass
