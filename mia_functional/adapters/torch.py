@@ -35,8 +35,7 @@ def tensors(batch: Mapping[str, Any], *, channels_first: bool = True, device: An
         >>> tensors({"images": np.zeros((2, 4, 5, 3), np.float32), "subject": ("A", "B")})["images"].shape
         torch.Size([2, 3, 4, 5])
     """
-    if not isinstance(batch, Mapping):
-        checks.invalid_kind("tensors", "batch", "be a dictionary of arrays by category", checks.describe(batch))
+    checks.require_instance("tensors", "batch", batch, Mapping, "a dictionary of arrays by category")
     arrays = {name: value for name, value in batch.items() if isinstance(value, np.ndarray)}
     if channels_first:
         first = 0 if isinstance(batch.get("subject"), str) else 1

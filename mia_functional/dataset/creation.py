@@ -107,8 +107,7 @@ def create(
         pymia, which writes into the final file, and leaves one that cannot be opened after a crash.
     """
     check_loading("create", load, transform, executor)
-    if not isinstance(storage, Storage):
-        checks.invalid_kind("create", "storage", "be a `Storage`", repr(storage))
+    checks.require_instance("create", "storage", storage, Storage, "a `Storage`")
     if progress is not None:
         checks.require_callable("create", "progress", progress, "`print`")
     if metadata_only and (transform is not None or not storage.paths):

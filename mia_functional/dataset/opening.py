@@ -50,8 +50,7 @@ def open(
         ('A',)
     """
     checks.require_callable("open", "load", load, "`images.read`")
-    if not isinstance(load, Hashable):
-        checks.invalid_kind("open", "load", "be a function that can be hashed", checks.describe(load))
+    checks.require_instance("open", "load", load, Hashable, "a function that can be hashed")
     most = checks.integer("open", "cache_bytes", cache_bytes, minimum=0)
     absolute = os.path.abspath(checks.path_text("open", "path", path))
     handle = handles.open_handle(absolute)

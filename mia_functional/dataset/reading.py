@@ -97,8 +97,7 @@ def _check_request(function: str, dataset: object, subject: object, category: ob
     check_dataset(function, dataset)
     if not isinstance(subject, str) and not checks.is_integer(subject):
         checks.invalid_kind(function, "subject", "be an identifier or a position", repr(subject))
-    if not isinstance(category, str):
-        checks.invalid_kind(function, "category", "be the name of one category", repr(category))
+    checks.require_instance(function, "category", category, str, "the name of one category")
 
 
 def _copy_to(out: object, region: "_ArrayOrTexts | str") -> HostArray:
@@ -264,8 +263,7 @@ def entry_positions(
     One entry gives a number, several that are side by side a slice, of which NumPy makes no copy.
     """
     record = category_of(function, dataset, category)
-    if not isinstance(entries, Sequence):
-        checks.invalid_kind(function, "entries", "be a name or a sequence of names", checks.describe(entries))
+    checks.require_instance(function, "entries", entries, Sequence, "a name or a sequence of names")
     names = [entries] if isinstance(entries, str) else list(entries)
     if not names or any(name not in record.entries for name in names):
         requirement = f"be of {', '.join(record.entries) or 'a file that names them'}"

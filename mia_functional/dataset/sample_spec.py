@@ -81,8 +81,7 @@ def _complete_field(dataset: Dataset, field: SampleField | str) -> SampleField |
     if isinstance(field, str) and field in SAMPLE_EXTRAS:
         return field
     record = SampleField(category=field) if isinstance(field, str) else field
-    if not isinstance(record, SampleField):
-        checks.invalid_kind("samples", "extract", "be a sequence of categories or `SampleField`", repr(field))
+    checks.require_instance("samples", "extract", record, SampleField, "a sequence of categories or `SampleField`")
     category = category_of("samples", dataset, record.category)
     if record.entries is not None:
         entry_positions("samples", dataset, record.category, record.entries, ...)

@@ -48,8 +48,7 @@ def traverse(
         >>> next(traverse([person]))["numerical"].tolist()
         [31.0]
     """
-    if not isinstance(subjects, Iterable):
-        checks.invalid_kind("traverse", "subjects", "be several `Subject`", repr(subjects))
+    checks.require_instance("traverse", "subjects", subjects, Iterable, "several `Subject`")
     check_loading("traverse", load, transform, executor)
     return ordered_map.map_ordered(partial(load_sample, load=load, transform=transform), subjects, executor=executor)
 

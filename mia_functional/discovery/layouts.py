@@ -109,9 +109,8 @@ def discover_bids(
             files = sorted(path for path in matches if not is_hidden(path, home))
             path = only_file("suffixes", files, f"{suffix} in {home}")
             entries.append(Entry(category=category, name=name, path=path))
-        cohort.append(
-            Subject(name="_".join(home.relative_to(folder).parts), entries=(*entries, *values.get(person, ())))
-        )
+        name = "_".join(home.relative_to(folder).parts)
+        cohort.append(Subject(name=name, entries=(*entries, *values.get(person, ()))))
     return tuple(cohort)
 
 

@@ -90,9 +90,8 @@ def blocks_of_sample(
         if isinstance(value, tuple) and value and all(isinstance(text, str) for text in value):
             for text in value:
                 checks.unicode_text("create", name, text)
-            blocks.append(
-                Block(category=name, dtype="", shape=(len(value),), digest=digest_of_texts(value), texts=value)
-            )
+            digest = digest_of_texts(value)
+            blocks.append(Block(category=name, dtype="", shape=(len(value),), digest=digest, texts=value))
             continue
         array = storable_array(name, value)
         block = Block(category=name, dtype=array.dtype.str, shape=array.shape, offset=offset)
