@@ -173,4 +173,5 @@ def _draw_positions(rng: np.random.Generator, weights: HostArray, count: int) ->
         return np.zeros(0, dtype=np.int64)
     sums = weights.cumsum(dtype=np.float64)
     # `side="right"` skips positions without weight: their cumulative sum equals the one before.
-    return sums.searchsorted(rng.random(count) * sums[-1], side="right")
+    positions: HostArray = sums.searchsorted(rng.random(count) * sums[-1], side="right")
+    return positions

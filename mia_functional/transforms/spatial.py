@@ -41,14 +41,13 @@ def crop(array: ArrayOrGeometry, start: Integers, shape: Shape) -> ArrayOrGeomet
         [1, 2, 3]
     """
     size = checks.integer_tuple("crop", "shape", shape, minimum=1)
-    corner = _stack_if_traced(start)
-    if not isinstance(array, Geometry) and _array.is_traced(corner):
-        _, (image, first) = _array.to_common_library("crop", array=array, start=corner)
-        _require_positions("crop", "start", first, len(size))
+    low = _whole_numbers("crop", "start", start, minimum=0, count=len(size))
+    if not isinstance(array, Geometry) and _array.is_traced(low):
+        _, (image, first) = _array.to_common_library("crop", array=array, start=low)
         if any(length > full for length, full in zip(size, _leading_sizes("crop", image, len(size)), strict=True)):
             checks.invalid_value("crop", "shape", f"fit into {tuple(array.shape)}", size)
         return _array.take_block(image, [first[axis] for axis in range(len(size))], size)
-    low = checks.integer_tuple("crop", "start", to_python("crop", "start", corner), length=len(size), minimum=0)
+    low = to_python("crop", "start", low)
     for axis, (begin, length, full) in enumerate(zip(low, size, _leading_sizes("crop", array, len(size)), strict=True)):
         if begin + length > full:
             checks.invalid_value("crop", "start, shape", f"stay below {full} on axis {axis}", f"{begin} + {length}")
@@ -152,15 +151,10 @@ def shift(array: Array, offset: Integers, *, fill_value: float = 0, wrap: bool =
     Agrees with:
         `numpy.roll` with `wrap`.
     """
-    steps = _stack_if_traced(offset)
-    is_traced = _array.is_traced(steps)
-    if not is_traced:
-        # Content may move beyond the border: the limit is that of the integers of JAX.
-        entries = to_python("shift", "offset", steps)
-        steps = np.asarray(checks.integer_tuple("shift", "offset", entries, minimum=-(2**31)))
+    # Content may move beyond the border: the limit is that of the integers of JAX.
+    steps = _whole_numbers("shift", "offset", offset, minimum=-(2**31))
+    steps = steps if _array.is_traced(steps) else np.asarray(steps)
     xp, (result, steps) = _array.to_common_library("shift", array=array, offset=steps)
-    if is_traced:
-        _require_positions("shift", "offset", steps, steps.shape[0] if steps.ndim else 1)
     _array.check_fits_dtype("shift", "fill_value", fill_value, array)
     for axis, size in enumerate(_leading_sizes("shift", array, steps.shape[0])):
         source = _array.broadcast_along(xp, np.arange(size), 0, xp.empty_like(steps[:1])) - steps[axis]
@@ -192,15 +186,17 @@ def _leading_sizes(function: str, array: Array | Geometry, count: int) -> Shape:
     return tuple(array.shape[:count])
 
 
-def _require_positions(function: str, argument: str, positions: Array, count: int) -> None:
-    """Raise unless an array holds `count` whole numbers: that much is known of a traced one, too."""
+def _whole_numbers(function: str, argument: str, values: Any, *, minimum: int, count: int | None = None) -> Any:
+    """Return whole numbers, `count` if it is given, as a tuple, or as one array if some are traced."""
+    traced = [entry for entry in values if _array.is_traced(entry)] if isinstance(values, Sequence) else []
+    positions = _array.array_namespace(traced[0]).stack(list(values)) if traced else values
+    if not _array.is_traced(positions):
+        entries = to_python(function, argument, positions)
+        return checks.integer_tuple(function, argument, entries, length=count, minimum=minimum)
+    # Kind and number are known of a traced array, too.
     _array.require_integers(function, argument, positions)
-    if tuple(positions.shape) != (count,):
-        needed = f"have {count} entries, one per axis"
+    expected = ((positions.shape[0] if positions.ndim else 1) if count is None else count,)
+    if tuple(positions.shape) != expected:
+        needed = f"have {expected[0]} entries, one per axis"
         checks.invalid_value(function, argument, needed, f"shape {tuple(positions.shape)}")
-
-
-def _stack_if_traced(positions: Any) -> Any:
-    """Return a sequence in which some entries are traced as one array, anything else as it is."""
-    traced = [entry for entry in positions if _array.is_traced(entry)] if isinstance(positions, Sequence) else []
-    return _array.array_namespace(traced[0]).stack(list(positions)) if traced else positions
+    return positions
