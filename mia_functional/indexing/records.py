@@ -80,8 +80,9 @@ class Boxes:
         """Return the index tuple at a position; negative ones count from the end."""
         # `tolist` gives integers of Python, with which slices compare, print and pickle as those of a grid do.
         corner = self.corners[_checked_position(position, len(self))].tolist()
-        axes = zip(corner, self.extent, strict=True)
-        return tuple(low if size is None else slice(low, low + size) for low, size in axes)
+        return tuple(
+            low if size is None else slice(low, low + size) for low, size in zip(corner, self.extent, strict=True)
+        )
 
     def __iter__(self) -> Iterator[Index]:
         """Yield the index tuples in order."""
