@@ -125,8 +125,7 @@ def create(
         run = checkpoints.begin_run(folder, overwrite=overwrite, resume=resume, durable=storage.durable)
         paths = [folder / f"{run}-{digest}.part" for digest in fingerprints]
         with open_allocation(folder, len(subjects)) if in_place else nullcontext() as allocation:
-            pairs = enumerate(zip(subjects, paths, strict=True))
-            tasks = [(number, subject, checkpoint, recipe, allocation) for number, (subject, checkpoint) in pairs]
+            tasks = [(number, subject, paths[number], recipe, allocation) for number, subject in enumerate(subjects)]
             with closing(_run_tasks(tasks, executor)) as names:
                 for done, name in enumerate(names, start=1):
                     if progress is not None:

@@ -238,9 +238,8 @@ def _empty_structures(asked: Request, case: Case) -> dict[str, str]:
         return {}
     tp, fp, fn, _ = (_array.to_numpy(field).reshape(-1) for field in counts)
     reasons = {}
-    for label, predicted, referenced in zip(
-        asked.names.values() if asked.names else [""], tp + fp, tp + fn, strict=True
-    ):
+    names = list(asked.names.values()) if asked.names else [""]
+    for label, predicted, referenced in zip(names, tp + fp, tp + fn, strict=True):
         missing = [name for name, size in (("prediction", predicted), ("reference", referenced)) if size == 0]
         if missing:
             reasons[label] = f"empty in the {' and the '.join(missing)}"

@@ -4,6 +4,7 @@ import csv
 import io
 import math
 import os
+from itertools import chain
 from pathlib import Path
 
 from mia_functional._core import atomic_files, checks
@@ -43,12 +44,9 @@ def read_csv(path: str | os.PathLike[str]) -> Results:
     header = tuple(lines[0]) if lines else ()
     if header[:2] != LONG_COLUMNS[:2] or len(header) < 3 or any(len(line) != len(header) for line in lines):
         checks.invalid_value("read_csv", "path", "name a table with SUBJECT, LABEL and metrics", path)
-    rows = (
-        row
-        for number, line in enumerate(lines[1:], start=2)
-        for row in _results_of_line(header, line, f"line {number} of {path}")
-    )
-    return Results(rows=tuple(rows))
+    numbered = enumerate(lines[1:], start=2)
+    rows = (_results_of_line(header, line, f"line {number} of {path}") for number, line in numbered)
+    return Results(rows=tuple(chain.from_iterable(rows)))
 
 
 def _results_of_line(header: tuple[str, ...], line: list[str], where: str) -> list[Result]:
