@@ -32,7 +32,9 @@ def binary_mask(function: str, argument: str, array: Array) -> Array:
     """
     if _array.dtype_kind(array) == "bool":
         return array
-    _require_integers(function, argument, array, "a boolean mask or an integer one of 0 and 1; threshold or cast first")
+    if _array.dtype_kind(array) != "integer":
+        requirement = "be a boolean mask or an integer one of 0 and 1; threshold or cast first"
+        checks.invalid_kind(function, argument, requirement, f"dtype {array.dtype}")
     xp = _array.array_namespace(array)
     # Whatever lies between the smallest and the largest value can only be 0 or 1 as well.
     for value in (int(xp.min(array)), int(xp.max(array))) if _has_values(array) else ():
@@ -64,7 +66,8 @@ def label_map(function: str, argument: str, array: Array) -> Array:
     xp = _array.array_namespace(array)
     if _array.dtype_kind(array) == "bool":
         return xp.astype(array, xp.uint8)
-    _require_integers(function, argument, array, "an integer label map")
+    if _array.dtype_kind(array) != "integer":
+        checks.invalid_kind(function, argument, "be an integer label map", f"dtype {array.dtype}")
     # Unsigned arrays need no pass over the volume.
     if not xp.isdtype(array.dtype, "unsigned integer") and _has_values(array) and (low := int(xp.min(array))) < 0:
         checks.invalid_value(function, argument, "hold labels from 0 on", f"the label {low}")
@@ -127,9 +130,3 @@ def label_mask(array: Array, label_set: tuple[int, ...]) -> Array:
 def _has_values(array: Array) -> bool:
     """Return whether an array has values that can be looked at: inside of a JAX transformation it has none yet."""
     return not _array.is_traced(array) and 0 not in array.shape
-
-
-def _require_integers(function: str, argument: str, array: Array, requirement: str) -> None:
-    """Raise unless an array holds integers."""
-    if _array.dtype_kind(array) != "integer":
-        checks.invalid_kind(function, argument, f"be {requirement}", f"dtype {array.dtype}")

@@ -25,15 +25,12 @@ def dtype_kind(array: Array) -> str:
     return next((name for kind, name in kinds.items() if xp.isdtype(array.dtype, kind)), "other")
 
 
-def has_float64(xp: Namespace, array: Array) -> bool:
-    """Return whether double precision is there: JAX has it only with its x64 mode switched on, some devices never."""
-    device = None if is_traced(array) else compat.device(array)
-    return "float64" in xp.__array_namespace_info__().dtypes(device=device, kind="real floating")
-
-
 def widest_float(xp: Namespace, array: Array) -> Any:
     """Return the widest floating dtype that the library and the device of `array` offer: float64, else float32."""
-    return xp.float64 if has_float64(xp, array) else xp.float32
+    # JAX has double precision only with its x64 mode switched on, some devices never have it.
+    device = None if is_traced(array) else compat.device(array)
+    offered = xp.__array_namespace_info__().dtypes(device=device, kind="real floating")
+    return xp.float64 if "float64" in offered else xp.float32
 
 
 def accumulator_dtype(array: Array) -> Any:
@@ -42,7 +39,7 @@ def accumulator_dtype(array: Array) -> Any:
     # Half precision is not enough for sums (float16 ends at 65504, bfloat16 counts up to 256), and float64 of what was
     # float32 would take twice the memory of a volume. Dtypes of two byte orders do not compare equal.
     dtype = array.dtype.newbyteorder("=") if is_numpy(array) else array.dtype
-    return xp.float64 if has_float64(xp, array) and dtype == xp.float64 else xp.float32
+    return widest_float(xp, array) if dtype == xp.float64 else xp.float32
 
 
 def index_dtype(xp: Namespace) -> Any:

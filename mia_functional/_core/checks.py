@@ -4,6 +4,7 @@ A check never looks at the values of an array, so that the same code traces unde
 the functions that may look, and only outside a trace.
 """
 
+import math
 import os
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -61,11 +62,10 @@ def describe(value: object) -> str:
     return f"an array of shape {tuple(value.shape)}" if hasattr(value, "shape") else repr(value)
 
 
-def same_shape(function: str, prediction: Shape, reference: Shape) -> None:
-    """Raise unless the shapes of a pair are equal; shapes that broadcast are not."""
-    if tuple(prediction) != tuple(reference):
-        needed = f"have the shape of the reference, {tuple(reference)}"
-        invalid_value(function, "prediction", needed, tuple(prediction))
+def same_shape(function: str, argument: str, shape: Shape, reference: Shape, *, of: str = "the reference") -> None:
+    """Raise unless an array has the shape of another one; shapes that broadcast have not."""
+    if tuple(shape) != tuple(reference):
+        invalid_value(function, argument, f"have the shape of {of}, {tuple(reference)}", tuple(shape))
 
 
 def not_empty(function: str, argument: str, shape: Shape) -> None:
@@ -181,6 +181,13 @@ def number(function: str, argument: str, value: object) -> float:
         invalid_value(function, argument, "be a number that float64 holds", "one that is larger")
 
 
+def positive(function: str, argument: str, value: float) -> float:
+    """Return one number that is positive and finite."""
+    if not 0 < value < math.inf:
+        invalid_value(function, argument, "be positive and finite", value)
+    return float(value)
+
+
 def float_tuple(function: str, argument: str, value: object) -> tuple[float, ...]:
     """Return a sequence of numbers as a tuple of Python floats."""
     if isinstance(value, str | bytes) or not isinstance(value, Iterable):
@@ -191,10 +198,10 @@ def float_tuple(function: str, argument: str, value: object) -> tuple[float, ...
         invalid_kind(function, argument, "be a sequence of numbers", repr(value))
 
 
-def spacing(function: str, value: object, ndim: int) -> Spacing:
-    """Return `value` as a spacing of `ndim` positive, finite floats."""
+def spacing(function: str, value: object, ndim: int | None) -> Spacing:
+    """Return `value` as a spacing of `ndim` positive, finite floats; of any number of them for None."""
     entries, (low, high) = float_tuple(function, "spacing", value), _SPACING_RANGE
-    if len(entries) != ndim:
+    if ndim not in (None, len(entries)):
         invalid_value(function, "spacing", f"have {ndim} entries, one per axis", entries)
     for axis, entry in enumerate(entries):
         if not low <= entry <= high:

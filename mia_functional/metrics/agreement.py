@@ -239,7 +239,7 @@ def intraclass_correlation(counts: ConfusionCounts | PairedMoments, *, zero_divi
     Source:
         Shrout and Fleiss 1979, doi 10.1037/0033-2909.86.2.420; Taha and Hanbury 2015, doi 10.1186/s12880-015-0068-x.
     """
-    between, within, number = _image_variances(counts) if isinstance(counts, PairedMoments) else _mask_variances(counts)
+    between, within, number = _variances(counts)
     # Variances are proportions; this factor makes that between voxels the one of a sample of n.
     between = 2 * between * _array.ratio(number, number - 1)
     value = _array.ratio(between - within, between + within)
@@ -250,19 +250,15 @@ interclass_correlation = intraclass_correlation
 """The name that pymia gives it; an alias."""
 
 
-def _mask_variances(counts: ConfusionCounts) -> tuple[Array, Array, Array]:
-    """Return the variance of the mean mask, the mean square within voxels, and the number of voxels."""
-    tp, fp, fn, tn = proportions(counts)
+def _variances(pair: ConfusionCounts | PairedMoments) -> tuple[Array, Array, Array]:
+    """Return the variance of the mean image, the mean square within voxels, and the number of voxels."""
+    if isinstance(pair, PairedMoments):
+        scatter = pair.prediction_scatter + pair.reference_scatter + 2 * pair.cross_scatter
+        return _array.ratio(scatter / 4, pair.count), _array.ratio(pair.squared_error / 2, pair.count), pair.count
+    tp, fp, fn, tn = proportions(pair)
     single = fp + fn
     mean = tp + single / 2
-    return tp * (1 - mean) ** 2 + single * (0.5 - mean) ** 2 + tn * mean**2, single / 2, voxel_number(counts)
-
-
-def _image_variances(moments: PairedMoments) -> tuple[Array, Array, Array]:
-    """Return the same of two real-valued images."""
-    scatter = moments.prediction_scatter + moments.reference_scatter + 2 * moments.cross_scatter
-    count = moments.count
-    return _array.ratio(scatter / 4, count), _array.ratio(moments.squared_error / 2, count), count
+    return tp * (1 - mean) ** 2 + single * (0.5 - mean) ** 2 + tn * mean**2, single / 2, voxel_number(pair)
 
 
 @from_counts
@@ -291,10 +287,8 @@ def probabilistic_distance(counts: ConfusionCounts, *, zero_division: float = ma
         Gerig et al. 2001, doi 10.1007/3-540-45468-3_62; Taha and Hanbury 2015, doi 10.1186/s12880-015-0068-x.
     """
     tp, fp, fn, _ = float_counts(counts)
-    xp = _array.array_namespace(tp)
     apart = fp + fn
-    distance = _array.ratio(apart, 2 * tp, zero_division=math.inf)
-    return xp.where((apart == 0) & (tp == 0), xp.full_like(distance, zero_division), distance)
+    return _filled(_array.ratio(apart, 2 * tp, zero_division=math.inf), (apart == 0) & (tp == 0), zero_division)
 
 
 def _over_classes(counts: _CountsOrMatrix, term: Array) -> Array:

@@ -50,13 +50,10 @@ def global_consistency_error(counts: ConfusionCounts) -> Array:
     """
     tp, fp, fn, tn = proportions(counts)
 
-    def refinement(stray: Array, common: Array) -> Array:
-        """Return the refinement error of one class that is split into two parts."""
-        return stray * _array.ratio(stray + 2 * common, stray + common, zero_division=0)
-
-    to_reference = refinement(fn, tp) + refinement(fp, tn)
-    to_prediction = refinement(fp, tp) + refinement(fn, tn)
-    return _array.array_namespace(tp).minimum(to_reference, to_prediction)
+    # The refinement errors of classes that are split into two parts: those of the prediction, then of the reference.
+    splits = ((fn, tp), (fp, tn), (fp, tp), (fn, tn))
+    errors = [stray * _array.ratio(stray + 2 * same, stray + same, zero_division=0) for stray, same in splits]
+    return _array.array_namespace(tp).minimum(errors[0] + errors[1], errors[2] + errors[3])
 
 
 @from_counts
@@ -123,12 +120,9 @@ def adjusted_rand_index(counts: ConfusionCounts) -> Array:
     single = _array.ratio(_array.array_namespace(tp).ones_like(tp), voxel_number(counts))
     excess = (tp * tn - fp * fn) * (tp**2 + tn**2 - fp**2 - fn**2) - (tp * tn + fp * fn) * single
 
-    def together_and_apart(inside: Array, outside: Array, other_inside: Array, other_outside: Array) -> Array:
-        """Return the pairs together in one mask times the pairs apart in the other, as proportions."""
-        return (inside**2 + outside**2 - single) * other_inside * other_outside
-
-    predicted, referenced = (tp + fp, fn + tn), (tp + fn, fp + tn)
-    spread = together_and_apart(*predicted, *referenced) + together_and_apart(*referenced, *predicted)
+    p, not_p, r, not_r = tp + fp, fn + tn, tp + fn, fp + tn
+    # The pairs together in one mask times the pairs apart in the other, as proportions.
+    spread = (p**2 + not_p**2 - single) * r * not_r + (r**2 + not_r**2 - single) * p * not_p
     return _array.ratio(2 * excess, spread, zero_division=1)
 
 
@@ -207,12 +201,9 @@ def variation_of_information(counts: ConfusionCounts) -> Array:
         scikit-image's `variation_of_information`, the sum of its two entries.
     """
     tp, fp, fn, tn = proportions(counts)
-    splits = ((tp, fp), (fn, tn), (tp, fn), (fp, tn))
-    terms = [_surprise(one, other) + _surprise(other, one) for one, other in splits]
-    return (terms[0] + terms[1] + terms[2] + terms[3]) / math.log(2)
-
-
-def _surprise(share: Array, rest: Array) -> Array:
-    """Return -share log(share / (share + rest)), and 0 where the share is 0."""
-    xp = _array.array_namespace(share)
-    return share * xp.log1p(_array.ratio(rest, share, zero_division=0))
+    log1p = _array.array_namespace(tp).log1p
+    # Each share of a split adds -share log(share / (share + rest)), and 0 where it is 0.
+    splits = ((tp, fp), (fp, tp), (fn, tn), (tn, fn), (tp, fn), (fn, tp), (fp, tn), (tn, fp))
+    terms = [share * log1p(_array.ratio(rest, share, zero_division=0)) for share, rest in splits]
+    pairs = [one + other for one, other in zip(terms[::2], terms[1::2], strict=True)]
+    return (pairs[0] + pairs[1] + pairs[2] + pairs[3]) / math.log(2)

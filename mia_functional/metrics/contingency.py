@@ -189,11 +189,12 @@ def weighted_kappa(matrix: ConfusionMatrix, *, power: float = 1.0, zero_division
     Agrees with:
         scikit-learn's `cohen_kappa_score` with `weights`.
     """
-    if not 0 < power < math.inf:
-        checks.invalid_value("weighted_kappa", "power", "be positive and finite", power)
+    exponent = checks.positive("weighted_kappa", "power", power)
     positions = np.arange(matrix.counts.shape[-1])
-    weights = np.abs(positions[:, None] - positions[None, :]) ** float(power)
-    observed, expected = _mean_weights(matrix, weights)
+    shares, weights = _shares_and_weights(matrix, np.abs(positions[:, None] - positions) ** exponent)
+    xp = _array.array_namespace(shares)
+    chance = xp.sum(shares, axis=-1, keepdims=True) * xp.sum(shares, axis=-2, keepdims=True)
+    observed, expected = (xp.sum(weights * pairs, axis=(-2, -1)) for pairs in (shares, chance))
     return _array.ratio(expected - observed, expected, zero_division=zero_division)
 
 
@@ -234,26 +235,18 @@ def expected_cost(
     prices = 1.0 - np.eye(size) if costs is None else np.asarray(costs, np.float64)
     if prices.shape != (size, size) or not np.isfinite(prices).all():
         checks.invalid_value("expected_cost", "costs", f"be {size} x {size} finite numbers", costs)
-    cost = _mean_weights(matrix, prices)[0]
+    shares, weights = _shares_and_weights(matrix, prices)
+    xp = _array.array_namespace(shares)
+    cost = xp.sum(weights * shares, axis=(-2, -1))
     if not normalized:
         return cost
-    shares = _cell_shares(matrix)
-    xp = _array.array_namespace(shares)
     referenced = xp.sum(shares, axis=-2, keepdims=True)
-    constant = xp.sum(xp.astype(_array.from_numpy(prices, xp, shares), shares.dtype) * referenced, axis=-1)
-    return _array.ratio(cost, xp.min(constant, axis=-1))
+    return _array.ratio(cost, xp.min(xp.sum(weights * referenced, axis=-1), axis=-1))
 
 
-def _cell_shares(matrix: ConfusionMatrix) -> Array:
-    """Return the matrix as shares of all voxels."""
+def _shares_and_weights(matrix: ConfusionMatrix, weights: HostArray) -> tuple[Array, Array]:
+    """Return the matrix as shares of all voxels, and the weights of its cells as an array of the same library."""
     cells = _float_matrix(matrix)
-    return cells / _array.array_namespace(cells).sum(cells, axis=(-2, -1), keepdims=True)
-
-
-def _mean_weights(matrix: ConfusionMatrix, weights: HostArray) -> tuple[Array, Array]:
-    """Return the mean weight of the pairs of classes, as they meet and as they would meet by chance."""
-    shares = _cell_shares(matrix)
-    xp = _array.array_namespace(shares)
-    weight = xp.astype(_array.from_numpy(weights, xp, shares), shares.dtype)
-    chance = xp.sum(shares, axis=-1, keepdims=True) * xp.sum(shares, axis=-2, keepdims=True)
-    return xp.sum(weight * shares, axis=(-2, -1)), xp.sum(weight * chance, axis=(-2, -1))
+    xp = _array.array_namespace(cells)
+    shares = cells / xp.sum(cells, axis=(-2, -1), keepdims=True)
+    return shares, xp.astype(_array.from_numpy(weights, xp, shares), shares.dtype)

@@ -30,7 +30,7 @@ def table_markdown() -> str:
         name = " or ".join((f"`{metric.name}`", *metric.aliases))
         # A bar ends the cell of a Markdown table, in code as well.
         formula = metric.formula.replace("|", r"\|")
-        cells = (_pattern(metric), name, f"`{formula}`", _range(metric), _best(metric), metric.undefined)
+        cells = (_pattern(metric), name, f"`{formula}`", *_range_and_best(metric), metric.undefined)
         lines.append("".join(f"| {cell} " for cell in cells) + "|")
     return "".join(line + "\n" for line in lines)
 
@@ -64,13 +64,14 @@ def describe(name: str) -> str:
     """
     with checks.speaking_for("describe", "find"):
         metric = find(name)
+    interval, best = _range_and_best(metric)
     aliases = f" ({', '.join(metric.aliases)})" if metric.aliases else ""
     facts = {
         "Name": metric.name + aliases,
         "Meaning": metric.summary,
         "Formula": "; ".join(filter(None, (metric.formula, metric.where))),
-        "Range": _range(metric),
-        "Best": _best(metric),
+        "Range": interval,
+        "Best": best,
         "Undefined": metric.undefined or "never",
         "Symmetric": "yes" if metric.symmetric else "no",
         "Options": ", ".join(f"{key}={value}" for key, value in metric.options),
@@ -93,12 +94,7 @@ def _pattern(metric: Metric) -> str:
     return metric.abbreviation + ("[@2mm]" if metric.parameter in LENGTH_PARAMETERS else without_unit[metric.parameter])
 
 
-def _range(metric: Metric) -> str:
-    """Return the range of the values with their unit."""
+def _range_and_best(metric: Metric) -> tuple[str, str]:
+    """Return the range of the values with their unit, and the best one; "" where more is neither better nor worse."""
     unit = f" {metric.unit}" if metric.unit else ""
-    return f"{metric.lowest:g} to {metric.highest:g}{unit}"
-
-
-def _best(metric: Metric) -> str:
-    """Return the best value; nothing where more is neither better nor worse."""
-    return "" if math.isnan(metric.best) else f"{metric.best:g}"
+    return f"{metric.lowest:g} to {metric.highest:g}{unit}", "" if math.isnan(metric.best) else f"{metric.best:g}"

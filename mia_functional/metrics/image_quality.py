@@ -55,7 +55,7 @@ def peak_signal_noise_ratio(moments: PairedMoments, *, data_range: float | None 
     peak = moments.reference_maximum
     xp = _array.array_namespace(peak)
     if data_range is not None:
-        peak = xp.full_like(peak, _positive("peak_signal_noise_ratio", "data_range", data_range))
+        peak = xp.full_like(peak, checks.positive("peak_signal_noise_ratio", "data_range", data_range))
     error = xp.sqrt(_array.ratio(moments.squared_error, moments.count))
     decibel = 20 * xp.log10(_array.ratio(xp.where(peak > 0, peak, xp.ones_like(peak)), error, zero_division=math.inf))
     return xp.where(peak > 0, decibel, xp.full_like(decibel, math.nan))
@@ -63,7 +63,7 @@ def peak_signal_noise_ratio(moments: PairedMoments, *, data_range: float | None 
 
 def gaussian_window(*, sigma: float = 1.5) -> tuple[float, ...]:
     """Return the weights of a Gaussian window that ends at 3.5 sigma, 11 for sigma 1.5; pass them as `window`."""
-    reach = int(3.5 * _positive("gaussian_window", "sigma", sigma) + 0.5)
+    reach = int(3.5 * checks.positive("gaussian_window", "sigma", sigma) + 0.5)
     weights = [math.exp(-0.5 * (step / sigma) ** 2) for step in range(-reach, reach + 1)]
     return tuple(weight / math.fsum(weights) for weight in weights)
 
@@ -119,7 +119,7 @@ def structural_similarity(
     """
     name = "structural_similarity"
     prediction, reference = paired_images(name, prediction, reference)
-    data_range = None if data_range is None else _positive(name, "data_range", data_range)
+    data_range = None if data_range is None else checks.positive(name, "data_range", data_range)
     axes, weights = _window_weights(name, window, prediction.shape, slice_axis)
     size = len(weights) ** len(axes)
     factor = size / (size - 1) if sample_covariance and size > 1 else 1.0
@@ -150,10 +150,9 @@ def _device_mean(
     xp = _array.array_namespace(p)
     peak, *constants = _constants(r, data_range, factor)
     dtype = xp.result_type(_array.accumulator_dtype(p), _array.accumulator_dtype(r))
-    reach = ssim_tiles.window_reach(weights, axes, p.ndim)
+    windows, reach = ssim_tiles.window_grid(p.shape, weights, axes)
     similarity = partial(_similarity, weights, axes, constants)
-    total = _array.sum_slabs(similarity, (xp.astype(p, dtype), xp.astype(r, dtype)), reach[0])
-    similar = total / math.prod(ssim_tiles.window_positions(p.shape, reach))
+    similar = _array.sum_slabs(similarity, (xp.astype(p, dtype), xp.astype(r, dtype)), reach[0]) / math.prod(windows)
     return similar if data_range is not None else xp.where(peak > 0, similar, xp.full_like(similar, math.nan))
 
 
@@ -194,11 +193,7 @@ def _window_sums(field: Array, weights: tuple[float, ...], axis: int) -> Array:
         sums: Array = _array.correlate1d(field, weights, axis)
         return sums
     size, middle = len(weights), len(weights) // 2
-    length = field.shape[axis] - size + 1
-
-    def shifted(start: int) -> Array:
-        return field[(*(slice(None),) * axis, slice(start, start + length), ...)]
-
+    shifted = partial(_array.slice_along, field, size=field.shape[axis] - size + 1, axis=axis - field.ndim)
     total = shifted(middle) * weights[middle]
     # Weights are symmetric: two neighbours share one product.
     for step in range(middle):
@@ -222,10 +217,3 @@ def _window_weights(
         checks.invalid_value(function, "prediction", requirement, f"shape {tuple(shape)}")
     # Sums of equal weights are sums of voxels, divided once at the end.
     return axes, (1.0,) * len(weights) if len(set(weights)) == 1 else tuple(weight / total for weight in weights)
-
-
-def _positive(function: str, argument: str, value: float) -> float:
-    """Return a positive, finite number."""
-    if not 0 < value < math.inf:
-        checks.invalid_value(function, argument, "be positive and finite", value)
-    return float(value)

@@ -108,12 +108,10 @@ def paired_arrays(
     """Return a pair, and the mask as booleans if there is one: of one shape, in one library and on one device."""
     arrays = {"prediction": prediction, "reference": reference} | ({} if mask is None else {"mask": mask})
     _, (prediction, reference, *masks) = _array.to_common_library(function, **arrays)
-    checks.same_shape(function, prediction.shape, reference.shape)
+    checks.same_shape(function, "prediction", prediction.shape, reference.shape)
     checks.not_empty(function, "prediction", prediction.shape)
     for given in masks:
-        if tuple(given.shape) != tuple(reference.shape):
-            requirement = f"have the shape of the pair, {tuple(reference.shape)}"
-            checks.invalid_value(function, "mask", requirement, tuple(given.shape))
+        checks.same_shape(function, "mask", given.shape, reference.shape, of="the pair")
     return prediction, reference, *(binary_mask(function, "mask", given) for given in masks)
 
 

@@ -148,8 +148,7 @@ def _host_moments(prediction: Array, reference: Array, axes: tuple[int, ...]) ->
     for index, pair in cells:
         rows[index] = _one_pass(*pair)
     xp = _array.array_namespace(prediction)
-    dtype = np.float64 if _array.has_float64(xp, prediction) else np.float32
-    fields = _array.from_numpy(rows.astype(dtype), xp, prediction)
+    fields = xp.astype(_array.from_numpy(rows, xp, prediction), _array.widest_float(xp, prediction))
     return PairedMoments(*(fields[..., column] for column in range(len(PairedMoments._fields))))
 
 

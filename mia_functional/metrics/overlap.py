@@ -107,10 +107,8 @@ def f_measure(counts: ConfusionCounts, *, beta: float = 1.0, zero_division: floa
     Agrees with:
         scikit-learn's `fbeta_score`.
     """
-    if not 0 < beta < math.inf:
-        checks.invalid_value("f_measure", "beta", "be positive and finite", beta)
+    weight = checks.positive("f_measure", "beta", beta) ** 2
     tp, fp, fn, _ = float_counts(counts)
-    weight = float(beta) ** 2
     hits = (1 + weight) * tp
     return _array.ratio(hits, hits + weight * fn + fp, zero_division=zero_division)
 

@@ -102,7 +102,8 @@ def root_mean_squared_error(moments: PairedMoments) -> Array:
     Agrees with:
         scikit-learn's `root_mean_squared_error`.
     """
-    return _root(_array.ratio(moments.squared_error, moments.count))
+    squared_error = _array.ratio(moments.squared_error, moments.count)
+    return _array.array_namespace(squared_error).sqrt(squared_error)
 
 
 def reference_range(moments: PairedMoments) -> Array:
@@ -117,7 +118,8 @@ def reference_mean(moments: PairedMoments) -> Array:
 
 def reference_norm(moments: PairedMoments) -> Array:
     """Return the root mean square of the reference, its Euclidean norm over sqrt(n); pass it as `normalization`."""
-    return _root(_array.ratio(_energy(moments), moments.count))
+    mean_square = _array.ratio(_energy(moments), moments.count)
+    return _array.array_namespace(mean_square).sqrt(mean_square)
 
 
 @from_moments
@@ -153,8 +155,7 @@ def normalized_root_mean_squared_error(
     Agrees with:
         scikit-image's `normalized_root_mse`, whose default is `reference_norm`.
     """
-    error = _root(_array.ratio(moments.squared_error, moments.count))
-    return _array.ratio(error, normalization(moments), zero_division=zero_division)
+    return _array.ratio(root_mean_squared_error(moments), normalization(moments), zero_division=zero_division)
 
 
 @from_moments
@@ -244,7 +245,7 @@ def pearson_correlation(moments: PairedMoments, *, zero_division: float = math.n
     """
     xp = _array.array_namespace(moments.cross_scatter)
     # The product of the roots, as the product of two large scatters would overflow.
-    spread = _root(moments.prediction_scatter) * _root(moments.reference_scatter)
+    spread = xp.sqrt(moments.prediction_scatter) * xp.sqrt(moments.reference_scatter)
     value = _array.ratio(moments.cross_scatter, spread, zero_division=zero_division)
     return xp.where(spread == 0, value, xp.clip(value, -1.0, 1.0))
 
@@ -288,8 +289,3 @@ def concordance_correlation(moments: PairedMoments, *, zero_division: float = ma
 def _energy(moments: PairedMoments) -> Array:
     """Return the sum of the squared values of the reference."""
     return moments.reference_scatter + moments.count * moments.reference_mean**2
-
-
-def _root(value: Array) -> Array:
-    """Return the square root."""
-    return _array.array_namespace(value).sqrt(value)

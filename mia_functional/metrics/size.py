@@ -131,7 +131,7 @@ def prediction_volume(counts: ConfusionCounts, *, spacing: Spacing) -> Array:
         Jungo et al. 2021, pymia, doi 10.1016/j.cmpb.2020.105796.
     """
     tp, fp, _, _ = float_counts(counts)
-    return (tp + fp) * _voxel_size("prediction_volume", spacing)
+    return (tp + fp) * math.prod(checks.spacing("prediction_volume", spacing, None))
 
 
 @from_counts
@@ -159,13 +159,7 @@ def reference_volume(counts: ConfusionCounts, *, spacing: Spacing) -> Array:
         Jungo et al. 2021, pymia, doi 10.1016/j.cmpb.2020.105796.
     """
     tp, _, fn, _ = float_counts(counts)
-    return (tp + fn) * _voxel_size("reference_volume", spacing)
-
-
-def _voxel_size(function: str, spacing: Spacing) -> float:
-    """Return the size of a voxel, for counts that do not tell how many axes there were."""
-    entries = checks.float_tuple(function, "spacing", spacing)
-    return math.prod(checks.spacing(function, entries, len(entries)))
+    return (tp + fn) * math.prod(checks.spacing("reference_volume", spacing, None))
 
 
 def prediction_area(

@@ -56,11 +56,6 @@ def derived_from(
     """
     first, second, *pair_options = inspect.signature(statistic).parameters.values()
 
-    def is_record(value: object) -> bool:
-        if one_per_label and type(value) is tuple:
-            return bool(value) and all(isinstance(entry, records) for entry in value)
-        return isinstance(value, records)
-
     def decorate(formula: Callable[_Formula, Array]) -> MetricFunction[_Formula]:
         name = formula.__name__
         record, *options = inspect.signature(formula).parameters.values()
@@ -82,7 +77,8 @@ def derived_from(
         @functools.wraps(formula)
         def metric(*arguments: Any, **keywords: Any) -> Any:
             value = arguments[0] if arguments else keywords.get(record.name)
-            if is_record(value):
+            entries = value if one_per_label and type(value) is tuple else (value,)
+            if entries and all(isinstance(entry, records) for entry in entries):
                 return formula(*arguments, **keywords)
             try:
                 computed = statistic(*arguments, **{key: keywords[key] for key in keywords if key not in own})

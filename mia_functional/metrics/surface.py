@@ -7,7 +7,7 @@ in millimetres. What the surface of a mask consists of is a convention, chosen b
 
 from collections.abc import Iterable
 from functools import partial
-from typing import Any, NamedTuple, overload
+from typing import NamedTuple, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -150,12 +150,9 @@ def _distances_of_pairs(
 
 def _call_back_host(prediction: Array, reference: Array, *, spacing: Spacing, boundary: Boundary) -> tuple[Array, ...]:
     """Return the distances that the host finds for a traced pair; they fill the front of arrays of a fixed shape."""
-
-    def grid_of(mask: Array) -> Any:
-        return _grid_distances(mask, mask, spacing=spacing, boundary=boundary)
-
     # A callback has to announce its shapes before it runs: a grid holds any number of elements.
-    fixed = _array.eval_shape(grid_of, prediction)
+    measure = partial(_grid_distances, spacing=spacing, boundary=boundary)
+    fixed = _array.eval_shape(lambda mask: measure(mask, mask), prediction)
 
     def find_fixed(prediction: NDArray[np.bool_], reference: NDArray[np.bool_]) -> tuple[HostArray, ...]:
         compact = _compact_distances(prediction, reference, spacing=spacing, boundary=boundary)

@@ -163,8 +163,7 @@ def boundary_iou(
         B. Cheng et al., Boundary IoU: improving object-centric image segmentation evaluation, 2021, arXiv 2103.16562.
     """
     name = "boundary_iou"
-    if not 0 < width < math.inf:
-        checks.invalid_value(name, "width", "be positive and finite", width)
+    width = checks.positive(name, "width", width)
     groups = pairs_in_turn(name, prediction, reference, labels)
     checks.dimensions(name, "prediction", prediction.shape, DIMENSIONS)
     measure = partial(_overlap_of_bands, spacing=checks.spacing(name, spacing, prediction.ndim), width=width)

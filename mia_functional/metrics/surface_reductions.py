@@ -5,7 +5,7 @@ import math
 import operator
 import sys
 from collections.abc import Callable, Sequence
-from typing import Any, Concatenate, Literal, ParamSpec, TypeAlias
+from typing import Any, Concatenate, Literal, ParamSpec, TypeAlias, get_args
 
 import numpy as np
 
@@ -89,21 +89,16 @@ def both_directions(distances: SurfaceDistances) -> tuple[Weighted, Weighted]:
 
 def one_direction(function: str, distances: SurfaceDistances, direction: Direction) -> Weighted:
     """Return distances and weights of one direction."""
-    names = ("prediction_to_reference", "reference_to_prediction")
-    if direction not in names:
-        checks.invalid_value(function, "direction", f"be one of {names}", repr(direction))
+    names = get_args(Direction)
+    checks.one_of(function, "direction", direction, names)
     return both_directions(distances)[names.index(direction)]
 
 
 def weighted_mean(*samples: Weighted) -> Array:
     """Return the weighted mean distance of all samples together; NaN without any weight."""
-    xp = _array.array_namespace(*samples[0])
-
-    def sums(distances: Array, weights: Array) -> Array:
-        weights = xp.astype(weights, distances.dtype, copy=False)
-        return xp.stack([_array.weighted_sum(distances, weights), _array.pairwise_sum(weights)])
-
-    moment, weight = _sum_over(samples, sums)
+    moment, weight = _sum_over(
+        samples, lambda lengths, weights: [_array.weighted_sum(lengths, weights), _array.pairwise_sum(weights)]
+    )
     return _array.ratio(moment, weight)
 
 
@@ -115,11 +110,10 @@ def share_within(
     limits = numbers_of_option(function, "tolerance", tolerance, sys.float_info.max, "be finite and not negative")
     slack = 1 + TOLERANCE_SLACK * float(xp.finfo(samples[0][0].dtype).eps)
 
-    def sums(distances: Array, weights: Array) -> Array:
-        weights = xp.astype(weights, distances.dtype, copy=False)
+    def sums(distances: Array, weights: Array) -> list[Array]:
         inside = [xp.astype(distances <= limit * slack, distances.dtype) for limit in limits]
         # The whole is summed like the parts, so that the share of everything is 1 to the last bit.
-        return xp.stack([_array.weighted_sum(within, weights) for within in (*inside, xp.ones_like(distances))])
+        return [_array.weighted_sum(within, weights) for within in (*inside, xp.ones_like(distances))]
 
     weight = _sum_over(samples, sums)
     whole = xp.broadcast_to(weight[-1], (len(limits),))
@@ -127,9 +121,14 @@ def share_within(
     return shares if isinstance(tolerance, Sequence) else shares[0]
 
 
-def _sum_over(samples: Sequence[Weighted], sums: Callable[[Array, Array], Array]) -> Array:
+def _sum_over(samples: Sequence[Weighted], sums: Callable[[Array, Array], list[Array]]) -> Array:
     """Return a vector of sums over all samples together, without an array that holds them all."""
-    return functools.reduce(operator.add, (_array.reduce_weighted(sums, *sample) for sample in samples))
+    xp = _array.array_namespace(*samples[0])
+
+    def stacked(distances: Array, weights: Array) -> Array:
+        return xp.stack(sums(distances, xp.astype(weights, distances.dtype, copy=False)))
+
+    return functools.reduce(operator.add, (_array.reduce_weighted(stacked, *sample) for sample in samples))
 
 
 def infinite_or_undefined(value: Array, distances: SurfaceDistances) -> Array:

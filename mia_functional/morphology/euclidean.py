@@ -86,11 +86,8 @@ def _squared_distances(mask: Array, *, spacing: Spacing, cap: float = math.inf) 
     Distances above the cap may come out larger than they are.
     """
     squares = _along_first_axis(mask, spacing[0])
-    return (
-        squares
-        if mask.ndim == 1
-        else _array.map_slabs(partial(_along_other_axes, spacing=spacing[1:], cap=cap), squares)
-    )
+    others = partial(_along_other_axes, spacing=spacing[1:], cap=cap)
+    return squares if mask.ndim == 1 else _array.map_slabs(others, squares)
 
 
 def _along_first_axis(mask: Array, step: float) -> Array:
@@ -112,33 +109,24 @@ def _along_other_axes(squares: Array, *, spacing: Spacing, cap: float) -> Array:
         count = squares.shape[axis]
         # A cap of a whole number of steps includes the last of them, whatever their quotient is rounded to.
         reach = count if cap == math.inf else int(cap / step * (1 + 1e-9))
-        # Beyond half of the axis, all its voxels as sources are fewer steps than all offsets.
-        minimum = partial(_near_minimum, reach=reach) if 2 * reach < count else _whole_minimum
-        squares = minimum(squares, axis, step)
+        squares = _along_axis(squares, axis, step, min(reach, count))
     return squares
 
 
-def _whole_minimum(squares: Array, axis: int, step: float) -> Array:
-    """Return `min over j of squares[j] + ((i - j) step)^2` for every i along an axis."""
+def _along_axis(squares: Array, axis: int, step: float, reach: int) -> Array:
+    """Return `min over j of squares[j] + ((i - j) step)^2` for every i along an axis, at least for |i - j| <= reach."""
     xp, count = _array.array_namespace(squares), squares.shape[axis]
-    positions = _array.broadcast_along(xp, np.arange(count, dtype=np.float64), squares.ndim + axis, squares)
-    positions = xp.astype(positions, squares.dtype)
+    centre: Any
+    if 2 * reach < count:
+        margin = xp.full_like(_array.slice_along(squares, 0, reach, axis), math.inf)
+        sources, centre, number, window = xp.concat([margin, squares, margin], axis=axis), reach, 2 * reach + 1, count
+    else:
+        # Beyond half of the axis, all its voxels as sources are fewer steps than all offsets.
+        positions = _array.broadcast_along(xp, np.arange(count, dtype=np.float64), squares.ndim + axis, squares)
+        sources, centre, number, window = squares, xp.astype(positions, squares.dtype), count, 1
 
     def body(source: Any, lowest: Array) -> Array:
-        length = (positions - source) * step
-        return xp.minimum(lowest, _array.slice_along(squares, source, 1, axis) + length * length)
+        length = (centre - source) * step
+        return xp.minimum(lowest, _array.slice_along(sources, source, window, axis) + length * length)
 
-    return _array.fori_loop(xp, count, body, xp.full_like(squares, math.inf))
-
-
-def _near_minimum(squares: Array, axis: int, step: float, *, reach: int) -> Array:
-    """Return the same minimum over the sources at most `reach` voxels away."""
-    xp, count = _array.array_namespace(squares), squares.shape[axis]
-    margin = xp.full_like(_array.slice_along(squares, 0, reach, axis), math.inf)
-    wide = xp.concat([margin, squares, margin], axis=axis)
-
-    def body(offset: Any, lowest: Array) -> Array:
-        length = (offset - reach) * step
-        return xp.minimum(lowest, _array.slice_along(wide, offset, count, axis) + length * length)
-
-    return _array.fori_loop(xp, 2 * reach + 1, body, xp.full_like(squares, math.inf))
+    return _array.fori_loop(xp, number, body, xp.full_like(squares, math.inf))

@@ -50,10 +50,8 @@ def plot_overlay(
     """
     grey, predicted, referenced = (_array.to_numpy(array) for array in (image, prediction, reference))
     checks.dimensions("plot_overlay", "image", grey.shape, (2,))
-    checks.same_shape("plot_overlay", predicted.shape, referenced.shape)
-    if grey.shape != referenced.shape:
-        needed = f"have the shape of the reference, {referenced.shape}"
-        checks.invalid_value("plot_overlay", "image", needed, grey.shape)
+    checks.same_shape("plot_overlay", "prediction", predicted.shape, referenced.shape)
+    checks.same_shape("plot_overlay", "image", grey.shape, referenced.shape)
     high, wide = checks.spacing("plot_overlay", spacing, 2)
     if axes is None:
         # Not by `pyplot`, which keeps every figure alive until it is closed and wants a display.

@@ -6,6 +6,7 @@ counts are 64-bit integers.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from itertools import product
 from typing import Any, TypeAlias
 
@@ -123,11 +124,7 @@ def _count_codes(sets: LabelSets, arrays: Sequence[HostArray]) -> tuple[HostArra
     if top <= np.iinfo(np.uint8).max:
         other = top + 1 if values[0] == 0 else 0
         codes = {label: label for label in values}
-        size = max(top, other) + 1
-
-        def encode(labels: HostArray) -> HostArray:
-            return _replace_above(labels, top, other)
-
+        size, encode = max(top, other) + 1, partial(_replace_above, top=top, other=other)
     pieces = ((encode(first), encode(second)) for first, second in _chunks(arrays, _HISTOGRAM_CHUNK))
     return _histogram(pieces, size), codes
 

@@ -49,36 +49,34 @@ def surfel_sizes(spacing: Spacing) -> NDArray[np.float64]:
         # the surface of the complement. It matters on faces with two diagonal corners inside, which can be cut in two
         # ways: by it all 256 areas are those of DeepMind's table, as a test shows.
         fewer = min(code, full - code, key=int.bit_count)
+        offsets = itertools.product(range(2), repeat=ndim)
+        inside = frozenset(offset for offset in offsets if fewer >> sum(o << k for k, o in enumerate(offset)) & 1)
         if ndim == 1:
             table[code] = 1.0
         elif ndim == 2:
-            table[code] = _contour_length(fewer, spacing)
+            # Middles of edges have doubled coordinates.
+            ends = (zip(spacing, *segment, strict=True) for segment in _segments(_SQUARE, inside))
+            table[code] = sum(0.5 * math.hypot(*(s * (b - a) for s, a, b in sides)) for sides in ends)
         else:
-            table[code] = _surface_area(fewer, spacing)
+            table[code] = _surface_area(inside, spacing)
     # The table is cached and handed out to all callers.
     table.flags.writeable = False
     return table
 
 
-def _contour_length(code: int, spacing: Spacing) -> float:
-    """Return the length of the contour through a square; middles of edges have doubled coordinates."""
-    segments = _segments(_SQUARE, _corners_inside(code, 2))
-    return sum(0.5 * math.hypot(*(s * (b - a) for s, a, b in zip(spacing, *ends, strict=True))) for ends in segments)
-
-
-def _surface_area(code: int, spacing: Spacing) -> float:
+def _surface_area(inside: frozenset[_Point], spacing: Spacing) -> float:
     """Return the area of the triangles through a cube."""
     first, second, third = spacing
     # A component of an area vector is an area in the plane of the other two axes, and grows with their spacings.
     scale = (second * third, first * third, first * second)
-    return sum(math.hypot(*(s * n for s, n in zip(scale, normal, strict=True))) for normal in _area_vectors(code))
+    return sum(math.hypot(*(s * n for s, n in zip(scale, normal, strict=True))) for normal in _area_vectors(inside))
 
 
 @functools.cache
-def _area_vectors(code: int) -> tuple[tuple[float, ...], ...]:
-    """Return the area vectors of the triangles of a code on the grid of unit spacing, which serve every spacing."""
+def _area_vectors(inside: frozenset[_Point]) -> tuple[tuple[float, ...], ...]:
+    """Return the area vectors of the triangles on the grid of unit spacing, which serve every spacing."""
     vectors = []
-    for polygon in _polygons(_corners_inside(code, 3)):
+    for polygon in _polygons(inside):
         # Polygons of more than three corners are not flat in general, so their area depends on the corner that the fan
         # of triangles starts from: it is the one of the largest area. Without rounding, the last bit of a sum would
         # choose among equal fans, which differ again as soon as the spacing is anisotropic.
@@ -137,9 +135,3 @@ def _segments(face: tuple[_Point, ...], inside: frozenset[_Point]) -> list[tuple
                 last += 1
             pairs.append((middle(first), middle(last % 4 + 1)))
     return pairs
-
-
-def _corners_inside(code: int, ndim: int) -> frozenset[_Point]:
-    """Return the voxels of a neighbourhood that a code marks."""
-    offsets = itertools.product(range(2), repeat=ndim)
-    return frozenset(offset for offset in offsets if code >> sum(o << k for k, o in enumerate(offset)) & 1)

@@ -5,7 +5,6 @@ windows of an axis are products with a narrow band matrix, each row of which hol
 """
 
 import math
-from collections.abc import Iterator, Sequence
 from itertools import product
 from typing import Any
 
@@ -20,14 +19,10 @@ _BAND_WINDOWS = 16
 """Windows per product: with more, the band holds more zeros; with fewer, the products get small."""
 
 
-def window_reach(weights: tuple[float, ...], axes: tuple[int, ...], ndim: int) -> list[int]:
-    """Return by how many voxels every axis is longer than that of the windows."""
-    return [len(weights) - 1 if axis in axes else 0 for axis in range(ndim)]
-
-
-def window_positions(shape: Shape, reach: Sequence[int]) -> list[int]:
-    """Return the number of windows along every axis."""
-    return [size - more for size, more in zip(shape, reach, strict=True)]
+def window_grid(shape: Shape, weights: tuple[float, ...], axes: tuple[int, ...]) -> tuple[list[int], list[int]]:
+    """Return the number of windows along every axis, and by how many voxels the axis is longer."""
+    reach = [len(weights) - 1 if axis in axes else 0 for axis in range(len(shape))]
+    return [size - more for size, more in zip(shape, reach, strict=True)], reach
 
 
 def mean_similarity(
@@ -46,25 +41,19 @@ def mean_similarity(
     """
     single = all(np.can_cast(image.dtype, np.float32) for image in images)
     ndim = images[0].ndim
-    reach = window_reach(weights, axes, ndim)
-    windows = window_positions(images[0].shape, reach)
+    windows, reach = window_grid(images[0].shape, weights, axes)
     # Each axis of a tile is twice as long as the one before: rows of memory are read in long pieces.
     steps = [
         min(size, 2 ** max(0, int(_TILE_EXPONENT / ndim + axis - (ndim - 1) / 2))) for axis, size in enumerate(windows)
     ]
     band = _band_matrix(weights, np.float32 if single else np.float64)
     largest = math.prod(step + more for step, more in zip(steps, reach, strict=True))
-    buffers = np.empty((2, 4 * largest), band.dtype)
-    tiles = ((images[0][tile], images[1][tile]) for tile in _tiles(windows, steps, reach))
-    total = sum(_sum_of_tile(pair, band, axes, constants, buffers) for pair in tiles)
-    return total / math.prod(windows)
-
-
-def _tiles(windows: Sequence[int], steps: Sequence[int], reach: Sequence[int]) -> Iterator[tuple[slice, ...]]:
-    """Yield where the voxels of every tile lie."""
+    buffers, total = np.empty((2, 4 * largest), band.dtype), 0.0
     for start in product(*(range(0, size, step) for size, step in zip(windows, steps, strict=True))):
         stops = (min(low + step, size) for low, step, size in zip(start, steps, windows, strict=True))
-        yield tuple(slice(low, stop + more) for low, stop, more in zip(start, stops, reach, strict=True))
+        tile = tuple(slice(low, stop + more) for low, stop, more in zip(start, stops, reach, strict=True))
+        total += _sum_of_tile((images[0][tile], images[1][tile]), band, axes, constants, buffers)
+    return total / math.prod(windows)
 
 
 def _band_matrix(weights: tuple[float, ...], dtype: Any) -> HostArray:
