@@ -187,11 +187,7 @@ def average_surface_distance(distances: SurfaceDistances, *, direction: Directio
 
 
 def average_distance(
-    prediction: Array,
-    reference: Array,
-    *,
-    spacing: Spacing,
-    labels: Labels | Iterable[Label] | None = None,
+    prediction: Array, reference: Array, *, spacing: Spacing, labels: Labels | Iterable[Label] | None = None
 ) -> Array:
     """Return the average Hausdorff distance (AHD): the larger of the mean distances over all foreground voxels.
 

@@ -58,11 +58,7 @@ def from_distances(
     return metric
 
 
-def _evaluate(
-    formula: Callable[..., Array],
-    distances: SurfaceDistances,
-    options: dict[str, Any],
-) -> Array:
+def _evaluate(formula: Callable[..., Array], distances: SurfaceDistances, options: dict[str, Any]) -> Array:
     """Return the value of a formula; arrays that lie in the host's memory are evaluated with NumPy."""
     model = distances.prediction_to_reference
     if not all(map(_array.in_host_memory, distances)):

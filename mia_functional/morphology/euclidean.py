@@ -40,7 +40,8 @@ def euclidean_distances(mask: Array, spacing: Spacing, *, cap: float, method: Me
         like = _array.eval_shape(lambda array: xp.astype(array, _array.widest_float(xp, mask)), mask)
         return _array.call_on_host(host, mask, results=(like,))[0]
     if _array.is_cupy(mask) and mask.ndim > 1:
-        distances = _cupy_distances(mask, spacing)
+        # CuPy has a transform of its own for two and three axes, but with SciPy's meaning of an empty mask.
+        distances = xp.where(xp.any(mask), _array.cupy_distance_transform(~mask, spacing), math.inf)
     else:
         distances = xp.sqrt(_array.jit_call(_squared_distances, mask, spacing=spacing, cap=cap))
     return distances if cap == math.inf else xp.where(distances > cap, math.inf, distances)
@@ -54,7 +55,7 @@ def nearest_squared_distances(targets: Array, wanted: Array, *, spacing: Spacing
     """
     xp = _array.array_namespace(targets)
     if _array.is_cupy(targets) and targets.ndim > 1:
-        return _cupy_distances(targets, spacing) ** 2
+        return euclidean_distances(targets, spacing, cap=math.inf, method="auto") ** 2
     cap = _REACH * min(spacing)
     near = _squared_distances(targets, spacing=spacing, cap=cap)
     missed = xp.any(wanted & (near > cap * cap)) & xp.any(targets)
@@ -72,12 +73,6 @@ def _host_distances(mask: NDArray[np.bool_], *, spacing: Spacing, cap: float) ->
     if cap < math.inf:
         distances[distances > cap] = np.inf
     return (distances,)
-
-
-def _cupy_distances(mask: Array, spacing: Spacing) -> Array:
-    """Return the distances by CuPy, which has them for two and three axes, with SciPy's meaning of an empty mask."""
-    xp = _array.array_namespace(mask)
-    return xp.where(xp.any(mask), _array.cupy_distance_transform(~mask, spacing), math.inf)
 
 
 def _squared_distances(mask: Array, *, spacing: Spacing, cap: float = math.inf) -> Array:
