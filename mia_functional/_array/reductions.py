@@ -12,7 +12,7 @@ from typing import Any
 
 from mia_functional._array.backends import array_namespace, is_jax, is_numpy, lax
 from mia_functional._array.compilation import eval_shape, platform_dependent
-from mia_functional._array.loops import SLAB_PLANES
+from mia_functional._array.loops import SLAB_PLANES, fori_loop, slice_along
 from mia_functional.typing import Array
 
 _CHUNK = 2**13
@@ -86,7 +86,7 @@ def sum_slabs(function: Callable[..., Array], arrays: tuple[Array, ...], reach: 
 
 
 def correlate1d(array: Array, weights: tuple[float, ...], axis: int) -> Array:
-    """Return the weighted sums of neighbours along an axis, the plain sums for equal weights; JAX only.
+    """Return the weighted sums of neighbours along an axis, the plain sums for equal weights in JAX.
 
     Args:
         array: Floating array.
@@ -94,20 +94,21 @@ def correlate1d(array: Array, weights: tuple[float, ...], axis: int) -> Array:
         axis: The axis, counted from the front, which gets shorter.
     """
     size, middle = len(weights), len(weights) // 2
-    if len(set(weights)) == 1:
+    if is_jax(array) and len(set(weights)) == 1:
         # Sums in windows are an operation of XLA.
         window = [size if number == axis else 1 for number in range(array.ndim)]
         return lax().reduce_window(array, array.dtype.type(0), lax().add, window, (1,) * array.ndim, "VALID")
-    taps = array_namespace(array).asarray(weights, array.dtype)
-    shifted = functools.partial(lax().dynamic_slice_in_dim, array, slice_size=array.shape[axis] - size + 1, axis=axis)
-    # Weights are symmetric: one multiplication serves two neighbours.
-    return lax().fori_loop(
-        0,
-        middle,
-        lambda tap, total: total + (shifted(tap) + shifted(size - 1 - tap)) * taps[tap],
-        shifted(middle) * taps[middle],
-        unroll=2,
-    )
+    xp = array_namespace(array)
+    taps: Any = xp.asarray(weights, array.dtype) if is_jax(array) else weights
+    shifted = functools.partial(slice_along, array, size=array.shape[axis] - size + 1, axis=axis - array.ndim)
+
+    def add_pair(tap: Any, total: Array) -> Array:
+        # Weights are symmetric: one multiplication serves two neighbours.
+        pair: Array = (shifted(tap) + shifted(size - 1 - tap)) * taps[tap]
+        return total + pair
+
+    centre: Array = shifted(middle) * taps[middle]
+    return fori_loop(xp, middle, add_pair, centre, unroll=2)
 
 
 def bincount(code: Callable[..., Array], arrays: tuple[Array, ...], size: int) -> Array:

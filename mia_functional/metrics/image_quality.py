@@ -177,7 +177,7 @@ def _similarity(
     d, s = p - r, (p - middle) + (r - middle)
     fields = [d, s, d * d, s * s]
     for axis in axes:
-        fields = [_window_sums(field, weights, axis) for field in fields]
+        fields = [_array.correlate1d(field, weights, axis) for field in fields]
     d, s, squared_d, squared_s = fields
     number = math.fsum(weights) ** len(axes)
     apart = (d / number) ** 2
@@ -185,20 +185,6 @@ def _similarity(
     spread = (squared_d * number - d * d) / number**2
     structure: Array = (squared_s * number - s * s) / number**2 + constants[1]
     return (luminance - apart) * (structure - spread) / ((luminance + apart) * (structure + spread))
-
-
-def _window_sums(field: Array, weights: tuple[float, ...], axis: int) -> Array:
-    """Return the weighted sums of neighbours along an axis."""
-    if _array.is_jax(field):
-        sums: Array = _array.correlate1d(field, weights, axis)
-        return sums
-    size, middle = len(weights), len(weights) // 2
-    shifted = partial(_array.slice_along, field, size=field.shape[axis] - size + 1, axis=axis - field.ndim)
-    total = shifted(middle) * weights[middle]
-    # Weights are symmetric: two neighbours share one product.
-    for step in range(middle):
-        total += (shifted(step) + shifted(size - 1 - step)) * weights[step]
-    return total
 
 
 def _window_weights(

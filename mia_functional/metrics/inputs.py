@@ -58,16 +58,14 @@ def pairs_in_turn(
     check, sets = (binary_mask, ()) if labels is None else (label_map, label_sets(function, labels))
     maps = check(function, "prediction", pair[0]), check(function, "reference", pair[1])
 
-    def masks_of(chosen: tuple[tuple[int, ...], ...]) -> tuple[tuple[Array, Array], ...]:
-        return tuple((label_mask(maps[0], one), label_mask(maps[1], one)) for one in chosen) or (maps,)
-
+    groups = [sets[index : index + 1] for index in range(max(len(sets), 1))]
     if not all(map(_array.in_host_memory, maps)):
-        return iter((masks_of(sets),))
-    if all(map(_array.is_numpy, maps)) and not any(0 in one for one in sets):
+        groups = [sets]
+    elif all(map(_array.is_numpy, maps)) and not any(0 in one for one in sets):
         first, second = map(_array.to_numpy, maps)
         box = common_box(first, second)
         maps = np.ascontiguousarray(first[box]), np.ascontiguousarray(second[box])
-    return (masks_of(sets[index : index + 1]) for index in range(max(len(sets), 1)))
+    return (tuple((label_mask(maps[0], one), label_mask(maps[1], one)) for one in group) or (maps,) for group in groups)
 
 
 def structure_masks(
