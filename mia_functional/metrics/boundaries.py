@@ -46,9 +46,8 @@ def convention_name(boundary: Boundary) -> str:
         ('surfels', 'voxels')
     """
     if isinstance(boundary, functools.partial):
-        options = ", ".join(
-            [*map(repr, boundary.args), *(f"{key}={value!r}" for key, value in boundary.keywords.items())]
-        )
+        keywords = [f"{key}={value!r}" for key, value in boundary.keywords.items()]
+        options = ", ".join([*map(repr, boundary.args), *keywords])
         return convention_name(boundary.func) + (f"({options})" if options else "")
     # Objects that can be called have no name of their own.
     return str(getattr(boundary, "__name__", type(boundary).__name__))

@@ -158,9 +158,8 @@ def _one_pass(prediction: HostArray, reference: HostArray) -> tuple[float, ...]:
     kind = np.float32 if single else np.float64
     access: Any = [["readonly"]] * 2
     flags: Any = ["external_loop", "buffered"]
-    chunks = np.nditer(
-        (prediction, reference), flags, access, [kind] * 2, casting="same_kind", buffersize=_MOMENT_CHUNK
-    )
+    pair = prediction, reference
+    chunks = np.nditer(pair, flags, access, [kind] * 2, casting="same_kind", buffersize=_MOMENT_CHUNK)
     rows = np.array([_chunk_moments(p, r) for p, r in chunks]).T
     count, means, (p, r, cross, absolute, squared) = rows[0], rows[1:3], rows[3:8].sum(axis=1)
     # Chan, Golub and LeVeque: scatter within the chunks, and that of their means.

@@ -95,13 +95,11 @@ def _compare(sets: LabelSets, arrays: Sequence[HostArray]) -> tuple[HostArray, i
         for row, labels in enumerate(sets):
             if len(labels) == 1 and labels[0] <= largest:
                 # Fresh arrays of this size come from the system page by page, which takes longer than the comparison.
-                masks = (
-                    np.equal(first, labels[0], out=buffers[0, : first.size]),
-                    np.equal(second, labels[0], out=buffers[1, : second.size]),
-                )
+                one = np.equal(first, labels[0], out=buffers[0, : first.size])
+                other = np.equal(second, labels[0], out=buffers[1, : second.size])
             else:
-                masks = _array.to_numpy(label_mask(first, labels)), _array.to_numpy(label_mask(second, labels))
-            sizes[row] += _mask_sizes(*masks, out=masks[0])
+                one, other = (_array.to_numpy(label_mask(piece, labels)) for piece in (first, second))
+            sizes[row] += _mask_sizes(one, other, out=one)
         total += first.size
     return sizes, total
 
