@@ -23,7 +23,7 @@ __all__ = ["PairedMoments", "from_moments", "paired_images", "paired_moments"]
 _MOMENT_CHUNK = 2**13
 """Voxels at a time in the host's memory; buffers stay in the cache, and BLAS starts no threads for so few."""
 
-_FAR = 1000
+_FAR_OFFSET = 1000
 """At so many ranges of an image from zero, float32 leaves about four digits of what varies in it."""
 
 
@@ -106,12 +106,12 @@ def paired_images(function: str, prediction: Array, reference: Array) -> tuple[A
 
 
 def _warn_of_lost_digits(function: str, argument: str, image: HostArray, bits: int) -> None:
-    """Warn if |offset| of a NumPy image exceeds _FAR x range where a library holds its floats in fewer bits."""
+    """Warn if |offset| of a NumPy image exceeds _FAR_OFFSET x range where a library holds its floats in fewer bits."""
     if bits >= 8 * image.dtype.itemsize:
         return
     low, high = float(image.min()), float(image.max())
-    if 0 < _FAR * (high - low) < max(abs(low), abs(high)):
-        text = f"{function}: `{argument}` is more than {_FAR} times its range away from zero, and becomes float{bits}"
+    if 0 < _FAR_OFFSET * (high - low) < max(abs(low), abs(high)):
+        text = f"{function}: `{argument}` is more than {_FAR_OFFSET} times its range away from zero, and becomes float{bits}"
         warnings.warn(f"{text}; subtract an offset, or switch on 64-bit floats.", RuntimeWarning, stacklevel=2)
 
 
