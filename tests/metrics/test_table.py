@@ -22,7 +22,9 @@ CLASSICAL = [
 ]  # fmt: skip
 OTHER = ["REFAREA", "PREDAREA", "R2", "MAE", "MSE", "RMSE", "NRMSE", "PSNR", "SSIM"]
 PYMIA = [*OVERLAP, *DISTANCE, *CLASSICAL, *OTHER]
-MORE = ["NPV", "BALACC", "YOUDEN", "MCC", "ASSD", "MASD", "ASD_PR", "ASD_RP", "BIOU", "CENDST", "NMSE", "PCC", "CCC"]
+MORE = [
+    "NPV", "BALACC", "YOUDEN", "MCC", "ASSD", "MASD", "ASD_PR", "ASD_RP", "BIOU", "CENDST", "NMSE", "PCC", "CCC",
+]  # fmt: skip
 ROWS = pytest.mark.parametrize("row", METRICS, ids=lambda row: row.abbreviation)
 
 
