@@ -1,0 +1,22 @@
+"""The house stays readable: reasons in comments, no crumbs, types, one name for one thing."""
+
+from . import measures
+
+FIGURES = measures.total()
+
+
+def test_reasons_are_written_down():
+    assert FIGURES.code / FIGURES.comments <= 60
+
+
+def test_few_functions_are_crumbs():
+    """The rest are formulas of metrics, container methods, validators, and what JAX needs at the top of a module."""
+    assert FIGURES.short / FIGURES.functions <= 0.28
+
+
+def test_most_annotations_are_types():
+    assert FIGURES.untyped / FIGURES.annotations < 0.10
+
+
+def test_a_name_is_defined_in_one_module():
+    assert len(measures.shared_names()) <= 25
