@@ -209,7 +209,7 @@ def _band_counts_on_host(*masks: NDArray[np.bool_], spacing: Spacing, width: flo
 
 def _band_by_shifts(mask: NDArray[np.bool_], offsets: NDArray[np.intp]) -> NDArray[np.bool_]:
     """Return the voxels of a mask that some offset leads out of, with a margin around them."""
-    padded = np.pad(mask, [(reach, reach) for reach in np.max(offsets, axis=0)])
+    padded = nearest_points.pad_zeros(mask, tuple(np.max(offsets, axis=0).tolist()))
     inner: NDArray[np.bool_] = padded.copy()
     # A margin as wide as the offsets lets all lines be shifted as one: what runs over the end of a line is outside.
     for shift in (offsets @ np.array(padded.strides)).tolist():

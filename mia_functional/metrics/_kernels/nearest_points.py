@@ -1,8 +1,8 @@
 """The exact distance from grid points to the nearest of other grid points, on the host: the engine of the fast metrics.
 
-Most points of two similar surfaces are close to each other. So offsets are tried in order of their length, all
-remaining points at once; the few points that have no target within the offsets ask a k-d tree. Where few points have a
-target nearby, one distance transform of the whole grid is cheaper, and replaces the search.
+Most points of two similar surfaces are close to each other. So the shortest offsets are tried in order of their length,
+by all remaining points at once. If points are left, a sample of them tells whether to go on with longer offsets; else
+a k-d tree of the targets or one distance transform of the whole grid finds the others, whichever is cheaper.
 
 Which way is taken decides about the time alone: each finds whole steps along the axes, whose length is computed by one
 function, so that the distances agree to the last bit (two targets whose lengths differ by rounding aside).
@@ -22,27 +22,27 @@ from mia_functional.typing import HostArray, Spacing
 
 _Result = TypeVar("_Result")
 
-_CLOSE = {1: 5, 2: 21, 3: 57}
-"""About how many offsets all points try, by the number of axes: in 3-D those of up to two voxels."""
+_CLOSE = {1: 7, 2: 29, 3: 123}
+"""About how many offsets all points try, by the number of axes: in 3-D those of up to three voxels."""
 
 _NEAR = {1: 41, 2: 317, 3: 515}
-"""About how many offsets the others try, unless a transform is cheaper: in 3-D those of up to five voxels."""
+"""About how many offsets the others try, if most find a target then: in 3-D those of up to five voxels."""
 
 _FAR = {1: 401, 2: 1257, 3: 4169}
 """About how many offsets the last few points try instead of a tree: in 3-D those of up to ten voxels."""
 
 _SAMPLE = 64
-"""One point in so many, in the order of the grid, is looked at first where the search may take long."""
+"""One point in so many, in the order of the grid, tells how long the search would take and how many it would miss."""
 
 # Nanoseconds, measured on x86 processors; only their ratios matter, for the choice between ways to the same distances.
 _LOOK = 3.0  # one offset of one point
 _GROW, _QUERY = 115.0, 3000.0  # one target, and one query, of a k-d tree
-_SWEEP, _SWEEP_UNCACHED = 50.0, 150.0  # one voxel of a distance transform, and one where the grid leaves the cache
-_CACHED = 2**19
-"""Voxels whose transform stays in the cache: SciPy keeps 12 bytes for each, and walks along every axis in turn."""
+_SWEEP, _SWEEP_UNCACHED = 50.0, 120.0  # one voxel of a distance transform, and one where the grid leaves the cache
+_CACHED = 2**19  # voxels that fit in the cache: SciPy keeps 12 bytes for each, and walks along every axis in turn
+_WORTH_A_SAMPLE = 2e6  # a sample tries hundreds of offsets, which takes up to a millisecond
 
-_FIXED_LOOKS = 600
-"""How many looks the overhead of one call of NumPy is worth, per offset."""
+_BLOCK = 2**18
+"""How many looks of the last few points are made at once: 2 MB of indices."""
 
 _TWO_THREADS = 2**18
 """How many voxels or more are worth a second thread."""
@@ -89,7 +89,14 @@ def _lengths(steps: NDArray[np.intp], spacing: Spacing) -> NDArray[np.float64]:
 
 def pad_for_search(grid: HostArray, spacing: Spacing) -> HostArray:
     """Return a grid with the margin of zeros that `nearest_distances` needs, so that no offset leads out of it."""
-    return np.pad(grid, [(reach, reach) for reach in _shells(spacing, _NEAR[grid.ndim]).reach])
+    return pad_zeros(grid, _shells(spacing, _NEAR[grid.ndim]).reach)
+
+
+def pad_zeros(grid: HostArray, widths: tuple[int, ...]) -> HostArray:
+    """Return a grid with a margin of zeros, `widths` voxels at both ends of the axes; `np.pad` takes twice as long."""
+    padded = np.zeros(tuple(size + 2 * width for size, width in zip(grid.shape, widths, strict=True)), dtype=grid.dtype)
+    padded[tuple(slice(width, width + size) for size, width in zip(grid.shape, widths, strict=True))] = grid
+    return padded
 
 
 def map_pair(
@@ -130,25 +137,38 @@ def _remaining_distances(
     points: NDArray[np.intp], targets: NDArray[np.bool_], count: int, spacing: Spacing, *, tried: int
 ) -> NDArray[np.float64]:
     """Return the distances of points, which have none of `count` targets in the first shells, in the cheapest way."""
-    ndim = targets.ndim
-    near = _shells(spacing, _NEAR[ndim])
+    near = _shells(spacing, _NEAR[targets.ndim])
     voxels = math.prod(size - 2 * reach for size, reach in zip(targets.shape, near.reach, strict=True))
     transform = voxels * (_SWEEP if voxels < _CACHED else _SWEEP_UNCACHED)
-    if points.size * (_LOOK * _NEAR[ndim] + _QUERY) > transform:
-        # Perhaps only: a sample tells how soon the others end, and how many of them would go on to the tree.
+    tree = _GROW * count + _QUERY * points.size
+    if min(tree, transform) > _WORTH_A_SAMPLE:
         _, missed, looks = _search(points[::_SAMPLE], targets, near, skip=tried)
-        if _SAMPLE * (looks * _LOOK + missed.size * _QUERY) + (_GROW * count if missed.size else 0.0) > transform:
-            return _transform(points, targets, spacing, near.reach)
+        search = _SAMPLE * (looks * _LOOK + missed.size * _QUERY)
+        if missed.size:
+            search += min(_GROW * count, _SAMPLE * missed.size * _FAR[targets.ndim] * _LOOK)
+        if search < min(tree, transform):
+            return _search_on(points, targets, count, spacing, tried=tried)
+    if transform < tree:
+        return _transform(points, targets, spacing, near.reach)
+    return _query_tree(points, targets, spacing)
+
+
+def _search_on(
+    points: NDArray[np.intp], targets: NDArray[np.bool_], count: int, spacing: Spacing, *, tried: int
+) -> NDArray[np.float64]:
+    """Return what `_remaining_distances` does, by a search of a few voxels more, which leaves few points to a tree."""
+    ndim = targets.ndim
+    near = _shells(spacing, _NEAR[ndim])
     distances, missed, _ = _search(points, targets, near, skip=tried)
     # The surface of an organ has so many targets that a tree of them takes longer to grow than all else together. A few
     # hundred points that are further off look up to ten voxels far instead.
-    if missed.size and (missed.size + _FIXED_LOOKS) * _FAR[ndim] * _LOOK < _GROW * count:
+    if missed.size and missed.size * _FAR[ndim] * _LOOK < _GROW * count:
         far = _shells(spacing, _FAR[ndim])
-        extra = [more - less for more, less in zip(far.reach, near.reach, strict=True)]
+        extra = tuple(more - less for more, less in zip(far.reach, near.reach, strict=True))
         starts = np.unravel_index(points[missed], targets.shape)
-        wider = np.pad(targets, [(width, width) for width in extra])
+        wider = pad_zeros(targets, extra)
         shifted = tuple(start + width for start, width in zip(starts, extra, strict=True))
-        distances[missed], rest, _ = _search(np.ravel_multi_index(shifted, wider.shape), wider, far)
+        distances[missed], rest = _search_in_blocks(np.ravel_multi_index(shifted, wider.shape), wider, far)
         missed = missed[rest]
     if missed.size:
         distances[missed] = _query_tree(points[missed], targets, spacing)
@@ -185,6 +205,23 @@ def _search(
         missed, indices = missed.take(rest), indices.take(rest)
     distances[missed] = np.inf
     return distances, missed, looks
+
+
+def _search_in_blocks(
+    points: NDArray[np.intp], targets: NDArray[np.bool_], table: _Shells
+) -> tuple[NDArray[np.float64], NDArray[np.intp]]:
+    """Return what `_search` does, for few points and many offsets, which would pay for a call of NumPy each."""
+    offsets = np.concatenate(table.offsets) @ np.array(targets.strides)
+    lengths = np.repeat(table.lengths, [len(group) for group in table.offsets])
+    distances, missed, start = np.full(points.shape, np.inf), np.arange(points.size), 0
+    while missed.size and start < offsets.size:
+        stop = start + max(_BLOCK // missed.size, 1)
+        hits = targets.reshape(-1).take(points[missed, None] + offsets[start:stop])
+        first = hits.argmax(axis=1)  # the offsets are in order of length, so that the first hit is the nearest
+        hit = hits[np.arange(missed.size), first]
+        distances[missed[hit]] = lengths[start + first[hit]]
+        missed, start = missed[~hit], stop
+    return distances, missed
 
 
 def _query_tree(points: NDArray[np.intp], targets: NDArray[np.bool_], spacing: Spacing) -> NDArray[np.float64]:

@@ -93,7 +93,12 @@ def search(points, targets, spacing):
     ]
 
 
-@pytest.mark.parametrize("way", [search, nearest_points._query_tree, transform])
+def search_in_blocks(points, targets, spacing):
+    near = nearest_points._shells(spacing, nearest_points._NEAR[targets.ndim])
+    return nearest_points._search_in_blocks(points, targets, near)[0]
+
+
+@pytest.mark.parametrize("way", [search, search_in_blocks, nearest_points._query_tree, transform])
 @pytest.mark.parametrize("shape", [(70,), (40, 30), (20, 24, 26)])
 def test_each_way_is_exact(way, shape):
     for spacing in (SPACINGS[0][: len(shape)], ANISOTROPIC[: len(shape)]):
@@ -121,8 +126,8 @@ def test_a_search_skips_the_lengths_that_were_tried_before(shape):
     ("name", "rates", "ways"),
     [
         ("near", {}, set()),
-        ("far", {}, {"_transform"}),
-        ("far", {"_SWEEP": 1e9}, {"_query_tree"}),
+        ("far", {}, {"_query_tree"}),
+        ("far", {"_QUERY": 1e9}, {"_transform"}),
         ("few far", {"_GROW": 1e9, "_SWEEP": 1e12}, set()),
         ("few far", {"_GROW": 0.0}, {"_query_tree"}),
     ],
