@@ -29,7 +29,7 @@ _NAME = "surface_distances"  # the function that messages name
 class SurfaceDistances(NamedTuple):
     """How far each element of one surface is from the other surface, in millimetres, and how much the element weighs.
 
-    Weights are areas (lengths in 2-D), or booleans where elements are merely counted; percentiles of counted elements
+    Weights are areas (lengths in 2-D), or booleans where elements are counted; percentiles of counted elements
     are interpolated, those of areas are not. The arrays are compact or fill a grid, and every metric is the same:
 
     - Compact, one axis with one entry per element: NumPy's arrays, those of PyTorch and JAX in the memory of the host,
@@ -107,7 +107,7 @@ def surface_distances(
         One surface is empty: the distances to it are inf.
 
     Raises:
-        TypeError: An array is no array or holds floats; the arrays belong to different libraries or devices.
+        TypeError: An argument is not an array or holds floats; the arrays belong to different libraries or devices.
         ValueError: The shapes differ, are empty or have more than three axes; a spacing is not positive; a mask holds
             other values than 0 and 1; a label is negative; the method is unknown.
 

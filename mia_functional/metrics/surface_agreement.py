@@ -148,7 +148,7 @@ def boundary_iou(
         Both bands empty: NaN, or `zero_division`.
 
     Raises:
-        TypeError: An array is no array or holds floats; the arrays belong to different libraries or devices.
+        TypeError: An argument is not an array or holds floats; the arrays belong to different libraries or devices.
         ValueError: The shapes differ, are empty or have more than three axes; a spacing or the width is not positive; a
             mask holds other values than 0 and 1; a label is negative.
 

@@ -230,7 +230,7 @@ def _query_tree(points: NDArray[np.intp], targets: NDArray[np.bool_], spacing: S
 
     ends = np.stack(np.nonzero(targets), axis=1)
     starts = np.stack(np.unravel_index(points, targets.shape), axis=1)
-    # The tree is asked few times, so it shall grow fast: compact nodes take up to twice as long, and gain nothing.
+    # The tree is asked few times, so it must grow fast. Compact nodes take longer to grow, and gained nothing.
     tree = KDTree(ends * np.asarray(spacing), leafsize=32, balanced_tree=False, compact_nodes=False)
     _, index = tree.query(starts * np.asarray(spacing))
     return _lengths(starts - ends[index], spacing)
