@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 ROOT = Path(__file__).parents[1]
-PLACES = ("mia_functional/metrics", "mia_functional/_label_maps.py")
+PLACES = ("mia_functional/metrics", "mia_functional/_label_maps.py", "mia_functional/_core/checks.py")
 """Where functions are mutated."""
 
 OPERATORS: dict[str, type[ast.AST]] = {

@@ -68,7 +68,7 @@ def test_a_donated_state_is_reused(reduction):
     np.testing.assert_allclose(finish(state, reduction=reduction), expected, rtol=2e-6, atol=2e-6)
 
 
-@pytest.mark.sampled(16)
+@pytest.mark.sampled(10)
 @pytest.mark.parametrize("reduction", REDUCTIONS, ids=lambda reduction: reduction.name)
 def test_a_loop_of_your_own_equals_assemble_in_every_library(xp, reduction):
     (places,) = placements(GRID, SHAPE, window=hann)

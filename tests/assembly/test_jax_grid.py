@@ -19,7 +19,7 @@ from mia_functional.assembly import (
 
 
 @pytest.mark.slow
-@pytest.mark.sampled(20)
+@pytest.mark.sampled(12)
 @pytest.mark.parametrize("compiled", [False, True])
 @pytest.mark.parametrize(
     ("shape", "patch", "step", "rule", "channels"),

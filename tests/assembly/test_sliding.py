@@ -21,7 +21,7 @@ from mia_functional.extraction import extract
 from .cases import GRID, SHAPE, VOLUME
 
 
-@pytest.mark.sampled(18)
+@pytest.mark.sampled(11)
 @pytest.mark.parametrize("window", [uniform, hann, gaussian])
 @pytest.mark.parametrize("batch_size", [1, 20])
 def test_a_sliding_window_equals_extract_network_assemble(xp, window, batch_size):
@@ -36,7 +36,7 @@ def test_a_sliding_window_equals_extract_network_assemble(xp, window, batch_size
     np.testing.assert_allclose(found, assemble(parts, GRID, SHAPE, window=window), rtol=2e-6, atol=5e-6)
 
 
-@pytest.mark.sampled(14)
+@pytest.mark.sampled(9)
 @pytest.mark.parametrize("shape", [(5,), (4, 5), (2, 6, 3), (2, 3, 2, 3)])
 def test_a_sliding_window_that_changes_nothing_is_the_identity_and_may_be_larger_than_the_volume(xp, shape):
     volume = np.random.default_rng(1).normal(size=(*shape, 2)).astype(np.float32)

@@ -59,7 +59,7 @@ def test_a_table_of_voxels_in_any_order_and_repeated_equals_one_by_one(data, red
     assert found.dtype == parts.dtype
 
 
-@pytest.mark.sampled(16)
+@pytest.mark.sampled(10)
 @pytest.mark.parametrize("reduction", REDUCTIONS, ids=name_of)
 def test_libraries_agree_on_a_table_of_repeated_voxels(xp, reduction):
     rng = np.random.default_rng(0)
@@ -72,7 +72,7 @@ def test_libraries_agree_on_a_table_of_repeated_voxels(xp, reduction):
     np.testing.assert_allclose(found, expected, rtol=2e-6, atol=2e-6)
 
 
-@pytest.mark.sampled(28)
+@pytest.mark.sampled(17)
 @pytest.mark.parametrize("axis", [0, 1, 2, -1])
 @pytest.mark.parametrize("reduction", [mean, last, total], ids=name_of)
 def test_an_array_of_slices_or_voxels_becomes_the_volume(xp, axis, reduction):
@@ -90,7 +90,7 @@ def test_an_array_of_slices_or_voxels_becomes_the_volume(xp, axis, reduction):
         np.testing.assert_array_equal(found, volume[..., 0] if parts.ndim == 1 else volume)
 
 
-@pytest.mark.sampled(16)
+@pytest.mark.sampled(10)
 @pytest.mark.parametrize("reduction", REDUCTIONS, ids=name_of)
 def test_listed_slices_that_follow_each_other_are_taken_together(xp, reduction, monkeypatch):
     monkeypatch.setattr(voxelwise, "_HOST_ELEMENTS", 8)
@@ -144,7 +144,7 @@ def stepwise(parts, places, shape, reduction, size):
     return finish(state, reduction=reduction)
 
 
-@pytest.mark.sampled(28)
+@pytest.mark.sampled(17)
 @pytest.mark.parametrize("reduction", REDUCTIONS, ids=name_of)
 @pytest.mark.parametrize("size", [7, 60])
 def test_several_places_at_once_equal_one_after_the_other(xp, reduction, size):
@@ -218,7 +218,7 @@ def batched(pairs, size):
 PAIRS = [(name, index) for name, indices in zip(COHORT.subjects, VOXELS.indices, strict=True) for index in indices]
 
 
-@pytest.mark.sampled(18)
+@pytest.mark.sampled(11)
 @pytest.mark.parametrize("reduction", [mean, last, maximum], ids=name_of)
 @pytest.mark.parametrize("size", [13, 200])
 def test_voxels_of_several_subjects_come_back_in_any_order(xp, reduction, size):

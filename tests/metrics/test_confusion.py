@@ -29,7 +29,7 @@ def maps(seed, top, shape=(5, 6, 7), dtype=np.uint8):
     return prediction.astype(dtype), reference.astype(dtype), rng.random(shape) < 0.6
 
 
-@pytest.mark.sampled(35)
+@pytest.mark.sampled(21)
 @pytest.mark.parametrize("masked", [False, True])
 @pytest.mark.parametrize("labels", [(1,), (2, 1), (1, 2, 3), (3, (1, 2), 0, (1, 2, 3)), (1, 2, 99)])
 def test_label_counts_equal_brute_force(xp, labels, masked):
@@ -104,7 +104,7 @@ def test_masks_of_zeros_and_ones(xp):
         assert all(field.shape == () for field in counts)
 
 
-@pytest.mark.sampled(28)
+@pytest.mark.sampled(17)
 @pytest.mark.parametrize("axis", [(1, 2), (0, 2), 1, -1])
 @pytest.mark.parametrize("labels", [None, (1, (1, 2), 3)])
 def test_axes_that_are_kept(xp, axis, labels):

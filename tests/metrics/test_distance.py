@@ -79,7 +79,7 @@ def test_metrics_equal_their_definitions_on_every_library(xp, shape, boundary):
     assert_close(xp.run(partial(everything, **options), *masks), expected(*masks, **options))
 
 
-@pytest.mark.sampled(16)
+@pytest.mark.sampled(10)
 @pytest.mark.parametrize("boundary", [surfels, voxels], ids=["surfels", "voxels"])
 @pytest.mark.parametrize("spacing", SPACINGS)
 @pytest.mark.parametrize("shape", SHAPES)

@@ -39,7 +39,7 @@ KINDS = [
 ]
 
 
-@pytest.mark.sampled(28)
+@pytest.mark.sampled(17)
 @pytest.mark.parametrize(("ours", "theirs"), KINDS)
 @pytest.mark.parametrize("shape", [(13, 17), (13, 17, 15)])
 def test_scikit_image_agrees(xp, shape, ours, theirs):
@@ -99,7 +99,7 @@ def test_slices_are_compared_one_by_one(xp, axis):
     np.testing.assert_allclose(value, np.mean([oracle(p, r, data_range=limit) for p, r in pairs]), atol=1e-6)
 
 
-@pytest.mark.sampled(14)
+@pytest.mark.sampled(9)
 @pytest.mark.parametrize("dtype", [np.uint8, np.int16, bool, np.float16])
 def test_every_kind_of_number_is_promoted(xp, dtype):
     if dtype is np.float16 and xp.name.startswith(("strict", "torch")):

@@ -56,7 +56,7 @@ def inside(row, value):
     return math.isnan(value) or value == math.inf or row.lowest - 1e-9 <= value <= row.highest + 1e-9
 
 
-@pytest.mark.sampled(100)
+@pytest.mark.sampled(60)
 @ROWS(STRUCTURES)
 def test_structures(row):
     @FEW
@@ -79,7 +79,7 @@ def test_structures(row):
     laws()
 
 
-@pytest.mark.sampled(100)
+@pytest.mark.sampled(60)
 @ROWS(IMAGES)
 def test_images(row):
     @FEW
@@ -135,7 +135,7 @@ PADDED = {
 """Metrics that do not see the background."""
 
 
-@pytest.mark.sampled(100)
+@pytest.mark.sampled(60)
 @ROWS([row for row in STRUCTURES if row.abbreviation in PADDED])
 def test_background_around_the_image_changes_nothing(row):
     @FEW

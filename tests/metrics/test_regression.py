@@ -52,7 +52,7 @@ def test_moments_equal_exact_fractions_whatever_the_offset(xp, offset, scale):
     np.testing.assert_allclose(np.stack(value), exact_moments(prediction, reference), rtol=2e-6)
 
 
-@pytest.mark.sampled(20)
+@pytest.mark.sampled(12)
 @pytest.mark.parametrize("dtype", [np.uint8, np.int8, np.uint16, np.int64, bool, np.float16])
 def test_every_kind_of_number_is_promoted_before_it_is_subtracted(xp, dtype):
     if dtype in (np.uint16, np.float16) and xp.name.startswith(("strict", "torch")):
@@ -163,7 +163,7 @@ def test_every_metric_of_moments_has_an_oracle():
     assert {row.name for row in ROWS} == SKLEARN.keys()
 
 
-@pytest.mark.sampled(30)
+@pytest.mark.sampled(18)
 @pytest.mark.parametrize("name", SKLEARN)
 def test_oracles_agree(xp, name):
     for offset in (0.0, 50.0):

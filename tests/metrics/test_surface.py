@@ -49,7 +49,7 @@ def test_distances_equal_brute_force_on_every_library(xp, shape, boundary, eleme
     assert_same_pairs(record, surface_pairs(prediction, reference, spacing, elements), 1e-6)
 
 
-@pytest.mark.sampled(24)
+@pytest.mark.sampled(15)
 @pytest.mark.parametrize(("boundary", "elements"), CONVENTIONS, ids=NAMES)
 @pytest.mark.parametrize(("shape", "spacing"), list(itertools.product(SHAPES, SPACINGS)))
 def test_distances_equal_brute_force_for_many_shapes(shape, spacing, boundary, elements):

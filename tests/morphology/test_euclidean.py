@@ -31,7 +31,7 @@ def brute_transform(mask, spacing):
     return np.reshape(distances, mask.shape)
 
 
-@pytest.mark.sampled(28)
+@pytest.mark.sampled(17)
 @pytest.mark.parametrize("shape", [(17,), (13, 9), (9, 30, 8)])
 @pytest.mark.parametrize("spacing", SPACINGS)
 def test_distances_are_scipys_on_every_library(xp, shape, spacing):
@@ -70,7 +70,7 @@ def test_a_cap_of_whole_steps_reaches_that_far(xp, step):
     assert np.all(np.isinf(got[0, 4:]))
 
 
-@pytest.mark.sampled(21)
+@pytest.mark.sampled(13)
 @pytest.mark.parametrize("shape", [(4,), (3, 4), (2, 3, 24)])
 @pytest.mark.parametrize("cap", [None, 2.0])
 def test_an_empty_mask_is_infinitely_far_and_a_full_one_near(xp, shape, cap):

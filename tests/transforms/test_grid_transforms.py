@@ -24,7 +24,7 @@ def tilted(order, signs, angle=0.2):
     )
 
 
-@pytest.mark.sampled(16)
+@pytest.mark.sampled(10)
 @pytest.mark.parametrize("order", list(itertools.permutations(range(3))))
 @pytest.mark.parametrize("signs", list(itertools.product((1, -1), repeat=3)))
 def test_voxels_keep_their_place(order, signs):

@@ -65,7 +65,7 @@ def test_both_percentiles_are_those_of_the_image_before_clipping():
     assert clip_percentile(line, lower=90, upper=100)[:, 0].tolist() == [pytest.approx(70.0)] * 3 + [100.0]
 
 
-@pytest.mark.sampled(12)
+@pytest.mark.sampled(8)
 @pytest.mark.parametrize(
     ("values", "expected"),
     [

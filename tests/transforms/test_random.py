@@ -33,7 +33,7 @@ def generator(seed=0):
     return np.random.default_rng(seed)
 
 
-@pytest.mark.sampled(28)
+@pytest.mark.sampled(17)
 @pytest.mark.parametrize("name", PAIRS)
 def test_draws_apply_in_every_library_and_replay_after_storage(xp, name):
     sampler, function = PAIRS[name]

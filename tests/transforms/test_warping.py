@@ -106,7 +106,7 @@ def test_labels_through_channels_follow_the_largest_share():
     assert (smooth == elastic(LABELS, control)).mean() > 0.7
 
 
-@pytest.mark.sampled(5)
+@pytest.mark.sampled(3)
 def test_resample_equals_simpleitk_and_keeps_the_place_in_the_world(xp):
     scale = (0.5, 1.5, 0.85)
     onto = resample(GRID, scale)
@@ -129,7 +129,7 @@ def test_resample_equals_torch_where_extents_agree():
     np.testing.assert_allclose(found, expected[0, 0], atol=1e-6)
 
 
-@pytest.mark.sampled(5)
+@pytest.mark.sampled(3)
 def test_antialias_matches_the_point_spread_of_the_new_voxels(xp):
     """The deviation is Cardoso's: variances of Gaussians add, and full widths at half maximum are the voxel sizes."""
     scale = (3.0, 0.5, 1.25)
@@ -141,7 +141,7 @@ def test_antialias_matches_the_point_spread_of_the_new_voxels(xp):
     assert found.dtype == np.float32
 
 
-@pytest.mark.sampled(5)
+@pytest.mark.sampled(3)
 def test_antialias_changes_neither_labels_nor_what_becomes_finer_nor_the_grid(xp):
     scale = (3.0, 2.0, 2.0)
     found = xp.run(lambda labels: resample(labels, scale, antialias=True), LABELS)
@@ -171,7 +171,7 @@ def test_a_sample_is_smoothed_on_its_way_to_coarser_voxels_and_its_labels_are_no
     assert not np.array_equal(plain["images"], after["images"])
 
 
-@pytest.mark.sampled(5)
+@pytest.mark.sampled(3)
 def test_a_shear_moves_every_row_by_its_distance_from_the_centre(xp):
     rows = np.zeros((5, 9), dtype=np.float32)
     rows[:, 4] = 1
@@ -181,7 +181,7 @@ def test_a_shear_moves_every_row_by_its_distance_from_the_centre(xp):
     np.testing.assert_allclose(found, expected, atol=1e-6)
 
 
-@pytest.mark.sampled(5)
+@pytest.mark.sampled(3)
 def test_resample_onto_another_grid_equals_simpleitk(xp):
     turned, _ = np.linalg.qr(ROTATION + 0.1 * np.random.default_rng(5).normal(size=(3, 3)))
     onto = Geometry(
@@ -263,7 +263,7 @@ IDENTITIES = {
 STRAIGHT = Geometry(shape=(9, 12, 10), spacing=(2.0, 1.0, 1.0))
 
 
-@pytest.mark.sampled(14)
+@pytest.mark.sampled(9)
 @pytest.mark.parametrize("name", IDENTITIES)
 def test_nan_and_infinity_stay_where_they_are_on_the_same_grid(xp, name):
     image = IMAGE.copy()
@@ -286,7 +286,7 @@ def test_derivatives_by_displacements_are_true_where_no_voxel_is_displaced():
     np.testing.assert_allclose(np.diagonal(slope[:, 0]), [4, -3])
 
 
-@pytest.mark.sampled(5)
+@pytest.mark.sampled(3)
 def test_one_voxel_thick_images_work(xp):
     flat = IMAGE[:1]
     np.testing.assert_array_equal(xp.run(lambda a: affine(a, np.eye(3), np.zeros(3)), flat), flat)
