@@ -15,6 +15,10 @@ SEED = "2026"
 """What the choice of sampled cases depends on besides their names: the same cases in every run."""
 
 
+QUICK_CASES = 3
+"""Most cases of a test with parameters in the quick part."""
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add `--part`: which part of the suite runs."""
     parser.addoption("--part", choices=("quick", "default", "full"), default="default", help="see tests/README.md")
@@ -30,12 +34,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     for item in items:
         if item.get_closest_marker("full") or (part == "quick" and not is_quick(item)):
             left_out.add(item)
-        elif item.get_closest_marker("sampled"):
+        elif item.get_closest_marker("sampled") or part == "quick":
             matrices[item.nodeid.partition("[")[0]].append(item)
     for cases in matrices.values():
         marker = cases[0].get_closest_marker("sampled")
-        assert marker is not None
-        count = 1 if part == "quick" else marker.args[0]
+        count = QUICK_CASES if marker is None else 1 if part == "quick" else marker.args[0]
         left_out.update(sorted(cases, key=lambda item: zlib.crc32((SEED + item.nodeid).encode()))[count:])
     config.hook.pytest_deselected(items=[item for item in items if item in left_out])
     items[:] = [item for item in items if item not in left_out]
