@@ -87,7 +87,9 @@ ALONE = [m for m in MODULES if m not in ("__init__", "__main__") and not m.start
 @pytest.mark.sampled(10)
 @pytest.mark.parametrize("module", ALONE)
 def test_every_module_can_be_imported_alone(module):
-    subprocess.run([sys.executable, "-W", "error", "-c", f"import {NAME}.{module}"], check=True)
+    command = [sys.executable, "-W", "error", "-c", f"import {NAME}.{module}"]
+    run = subprocess.run(command, capture_output=True, encoding="utf-8", check=False)
+    assert run.returncode == 0, run.stderr
 
 
 @pytest.mark.parametrize(
