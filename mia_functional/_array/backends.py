@@ -15,6 +15,23 @@ import numpy as np
 from mia_functional._core import checks
 from mia_functional.typing import Array, HostArray, Namespace, Shape, Sliceable, Spacing
 
+__all__ = [
+    "array_namespace",
+    "asarray_like",
+    "checked_namespace",
+    "cupy_distance_transform",
+    "from_numpy",
+    "in_host_memory",
+    "is_cupy",
+    "is_jax",
+    "is_numpy",
+    "is_on_mesh",
+    "is_traced",
+    "read_region",
+    "to_common_library",
+    "to_numpy",
+]
+
 array_namespace: Callable[..., Namespace] = compat.array_namespace
 """The array API namespace of arrays that were checked before."""
 

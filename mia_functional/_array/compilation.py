@@ -9,6 +9,16 @@ from typing import Any, TypeVar
 from mia_functional._array.backends import array_namespace, from_numpy, is_jax, is_traced, to_numpy
 from mia_functional.typing import Array, HostArray
 
+__all__ = [
+    "call_gathered",
+    "call_on_host",
+    "eval_shape",
+    "jit_call",
+    "jit_call_donating",
+    "jit_call_network",
+    "platform_dependent",
+]
+
 _Evaluated = TypeVar("_Evaluated")
 
 

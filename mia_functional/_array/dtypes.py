@@ -9,6 +9,15 @@ from mia_functional._array.backends import array_namespace, is_numpy, is_traced
 from mia_functional._core import checks
 from mia_functional.typing import Array, Namespace
 
+__all__ = [
+    "accumulator_dtype",
+    "check_fits_dtype",
+    "dtype_kind",
+    "index_dtype",
+    "require_integers",
+    "widest_float",
+]
+
 # The largest numbers of narrow floating dtypes: no one `finfo` knows those of all libraries (NumPy's lacks bfloat16).
 _LARGEST = {"float16": 65504.0, "bfloat16": 3.3895313892515355e38, "float32": 3.4028234663852886e38}
 

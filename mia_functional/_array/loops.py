@@ -12,6 +12,8 @@ from mia_functional._array.backends import array_namespace, is_jax, is_jax_names
 from mia_functional._array.compilation import platform_dependent
 from mia_functional.typing import Array, Namespace
 
+__all__ = ["fold", "fori_loop", "map_rows", "map_slabs", "replace_if", "scan", "slice_along"]
+
 _State = TypeVar("_State")
 
 SLAB_PLANES = 8

@@ -12,6 +12,8 @@ from mia_functional._array.backends import is_jax
 from mia_functional._core import checks
 from mia_functional.typing import Array, HostArray, Rng, Shape
 
+__all__ = ["random_integers", "random_normal", "random_uniform", "split_rng"]
+
 
 def split_rng(function: str, rng: Rng, count: int) -> list[Any]:
     """Return `count` sources of numbers that are independent of each other.

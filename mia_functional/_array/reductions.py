@@ -15,6 +15,19 @@ from mia_functional._array.compilation import eval_shape, platform_dependent
 from mia_functional._array.loops import SLAB_PLANES, fori_loop, slice_along
 from mia_functional.typing import Array
 
+__all__ = [
+    "bincount",
+    "correlate1d",
+    "has_weight",
+    "pairwise_sum",
+    "ratio",
+    "reduce_weighted",
+    "sum_slabs",
+    "weighted_max",
+    "weighted_quantiles",
+    "weighted_sum",
+]
+
 _CHUNK = 2**13
 """Entries that a JAX program for the CPU reduces at once: with all that is made of them, a fraction of its cache."""
 

@@ -20,6 +20,19 @@ from mia_functional._array.backends import (
 )
 from mia_functional.typing import Array, HostArray, Namespace, Shape
 
+__all__ = [
+    "broadcast_along",
+    "broadcast_like",
+    "clamp",
+    "concat",
+    "set_block",
+    "stack",
+    "take_block",
+    "update_block",
+    "update_points",
+    "zeros",
+]
+
 _WIDE_DTYPES = {"complex128": 16, "int64": 8, "int32": 4}
 """Types of which NumPy moves one element as fast as one of a smaller type, and their sizes in bytes."""
 

@@ -1,81 +1,22 @@
 """Metrics of a prediction against a reference: statistics that are computed once, and formulas on them."""
 
-from mia_functional.metrics.agreement import (
-    area_under_curve,
-    balanced_accuracy,
-    cohen_kappa,
-    interclass_correlation,
-    intraclass_correlation,
-    matthews_correlation,
-    probabilistic_distance,
-    youden_index,
-)
+from mia_functional.metrics.agreement import *
 from mia_functional.metrics.boundaries import solid, surfels, voxels
-from mia_functional.metrics.clustering import (
-    adjusted_rand_index,
-    global_consistency_error,
-    mutual_information,
-    rand_index,
-    variation_of_information,
-)
+from mia_functional.metrics.clustering import *
 from mia_functional.metrics.confusion import ConfusionCounts, confusion_counts, soft_confusion_counts
 from mia_functional.metrics.contingency import ConfusionMatrix, confusion_matrix, expected_cost, weighted_kappa
-from mia_functional.metrics.distance import (
-    average_distance,
-    average_surface_distance,
-    average_symmetric_surface_distance,
-    hausdorff_distance,
-    mean_average_surface_distance,
-)
-from mia_functional.metrics.documentation import describe, listing, table_markdown
-from mia_functional.metrics.image_quality import gaussian_window, peak_signal_noise_ratio, structural_similarity
-from mia_functional.metrics.merging import identity, merge
+from mia_functional.metrics.distance import *
+from mia_functional.metrics.documentation import *
+from mia_functional.metrics.image_quality import *
+from mia_functional.metrics.merging import *
 from mia_functional.metrics.moments import PairedMoments, paired_moments
-from mia_functional.metrics.overlap import dice, f_measure, generalized_dice, jaccard, volume_similarity
-from mia_functional.metrics.rates import (
-    accuracy,
-    fallout,
-    false_negative_rate,
-    false_negatives,
-    false_positives,
-    negative_predictive_value,
-    precision,
-    sensitivity,
-    specificity,
-    true_negatives,
-    true_positives,
-)
-from mia_functional.metrics.regression import (
-    concordance_correlation,
-    mean_absolute_error,
-    mean_squared_error,
-    normalized_mean_squared_error,
-    normalized_root_mean_squared_error,
-    pearson_correlation,
-    r_squared,
-    reference_mean,
-    reference_norm,
-    reference_range,
-    root_mean_squared_error,
-)
-from mia_functional.metrics.size import (
-    area,
-    prediction_area,
-    prediction_volume,
-    reference_area,
-    reference_volume,
-    volume,
-)
-from mia_functional.metrics.spatial import (
-    PairedSpatialMoments,
-    SpatialMoments,
-    centroid_distance,
-    mahalanobis_distance,
-    paired_spatial_moments,
-    spatial_moments,
-)
-from mia_functional.metrics.surface import SurfaceDistances, surface_distances
-from mia_functional.metrics.surface_agreement import boundary_iou, normalized_surface_dice, surface_overlap
+from mia_functional.metrics.overlap import *
+from mia_functional.metrics.rates import *
+from mia_functional.metrics.regression import *
+from mia_functional.metrics.size import *
+from mia_functional.metrics.spatial import *
+from mia_functional.metrics.surface import *
+from mia_functional.metrics.surface_agreement import *
 from mia_functional.metrics.table import METRICS, Metric, find, group
 
 __all__ = [

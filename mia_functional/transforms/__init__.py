@@ -7,29 +7,17 @@ replayed, and the function traces under `jit`; `randomly` lifts both to samples.
 """
 
 from mia_functional.extraction import constant, edge, reflect
-from mia_functional.transforms.axes import flip, permute, reshape, rot90, squeeze, unsqueeze
+from mia_functional.transforms.axes import *
 from mia_functional.transforms.composition import Sample, Transform, compose, on, randomly
-from mia_functional.transforms.grid_transforms import resample_to, to_canonical
-from mia_functional.transforms.intensity import clip_percentile, mask_outside, rescale, standardize
+from mia_functional.transforms.grid_transforms import *
+from mia_functional.transforms.intensity import *
 from mia_functional.transforms.interpolation import linear, nearest
-from mia_functional.transforms.labels import argmax, one_hot, relabel
-from mia_functional.transforms.random import (
-    random_affine,
-    random_bias_field,
-    random_blur,
-    random_crop,
-    random_elastic,
-    random_flip,
-    random_gamma,
-    random_noise,
-    random_rician_noise,
-    random_rot90,
-    random_shift,
-)
+from mia_functional.transforms.labels import *
+from mia_functional.transforms.random import *
 from mia_functional.transforms.scanner_artefacts import bias_field, gamma, noise, rician_noise
 from mia_functional.transforms.smoothing import blur
-from mia_functional.transforms.spatial import crop, crop_or_pad, pad, shift
-from mia_functional.transforms.warping import affine, elastic, resample, resample_onto, warp
+from mia_functional.transforms.spatial import *
+from mia_functional.transforms.warping import *
 
 __all__ = [
     "Sample",

@@ -23,7 +23,9 @@ def top_names(module):
         names |= {getattr(node, "name", "")}
         targets = getattr(node, "targets", [getattr(node, "target", None)])
         names |= {getattr(target, "id", "") for target in targets}
-        names |= {alias.asname or alias.name for alias in getattr(node, "names", [])}
+        for alias in getattr(node, "names", []):
+            starred = alias.name == "*"
+            names |= top_names(module_of(node.module.partition(".")[2])) if starred else {alias.asname or alias.name}
     return names
 
 
