@@ -99,8 +99,7 @@ def extract(
         [0, 0, 0, 1]
     """
     checks.require_shape("extract", "source", source)
-    if not isinstance(index, tuple):
-        checks.invalid_kind("extract", "index", "be a tuple of whole numbers and slices", checks.describe(index))
+    checks.require_instance("extract", "index", index, tuple, "a tuple of whole numbers and slices")
     if len(index) > len(source.shape):
         needed = f"have at most {len(source.shape)} entries, one per axis of the source"
         checks.invalid_value("extract", "index", needed, len(index))
@@ -147,8 +146,7 @@ def extract_batch(
         >>> extract_batch(np.arange(4), [(slice(0, 2),), (slice(2, 4),)]).tolist()
         [[0, 1], [2, 3]]
     """
-    if not isinstance(indices, Iterable):
-        checks.invalid_kind("extract_batch", "indices", "be indices of `mia_functional.indexing`", repr(indices))
+    checks.require_instance("extract_batch", "indices", indices, Iterable, "indices of `mia_functional.indexing`")
     listed = list(indices)
     if not listed:
         checks.invalid_value("extract_batch", "indices", "hold at least one index", "none")

@@ -117,7 +117,7 @@ def head(
     if not (0 <= checks.number("head", "noise", noise) <= 1 and 0 <= checks.number("head", "bias", bias) < 1):
         checks.invalid_value("head", "noise, bias", "lie within 0 and 1", (noise, bias))
     if rng is not None:
-        _require_generator(rng, "head")
+        checks.require_instance("head", "rng", rng, np.random.Generator, "a numpy.random.Generator")
     structures = _ANATOMY if rng is None else tuple(_vary(rng, structure) for structure in _ANATOMY)
     labels, mask, *signals = _paint(structures, _coordinates(size, np.eye(3) if rng is None else _tilt(rng)))
     # Voxels average over their volume: a little smoothing keeps borders from being sharper than any scanner's.
@@ -148,7 +148,7 @@ def cohort(
         >>> [someone.subject for someone in cohort(np.random.default_rng(0), 2, (16, 16, 16))]
         ['Subject_1', 'Subject_2']
     """
-    _require_generator(rng, "cohort")
+    checks.require_instance("cohort", "rng", rng, np.random.Generator, "a numpy.random.Generator")
     total = checks.integer("cohort", "count", count, minimum=1)
     for number, own in enumerate(rng.spawn(total), start=1):
         age, gpa = round(float(own.uniform(22, 36)), 1), round(float(own.uniform(2.0, 4.0)), 2)
@@ -176,7 +176,7 @@ def degrade(rng: np.random.Generator, labels: Array, *, displacement: float = 1.
         >>> wrong.shape == truth.shape, bool((wrong != truth).any())
         (True, True)
     """
-    _require_generator(rng, "degrade")
+    checks.require_instance("degrade", "rng", rng, np.random.Generator, "a numpy.random.Generator")
     checks.require_shape("degrade", "labels", labels)
     if checks.number("degrade", "displacement", displacement) < 0 or checks.number("degrade", "width", width) < 0:
         checks.invalid_value("degrade", "displacement, width", "not be negative", (displacement, width))
@@ -187,12 +187,6 @@ def degrade(rng: np.random.Generator, labels: Array, *, displacement: float = 1.
         sources[axis] += displacement * field / max(float(field.std()), 1e-12)
         np.clip(np.rint(sources[axis], out=sources[axis]), 0, size - 1, out=sources[axis])
     return labels[tuple(sources.astype(np.intp))]
-
-
-def _require_generator(rng: object, function: str) -> None:
-    """Raise unless `rng` is a NumPy generator."""
-    if not isinstance(rng, np.random.Generator):
-        checks.invalid_kind(function, "rng", "be a numpy.random.Generator", type(rng).__name__)
 
 
 def _vary(rng: np.random.Generator, structure: _Ellipsoid) -> _Ellipsoid:

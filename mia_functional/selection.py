@@ -135,8 +135,7 @@ def _fulfils_all(predicates: tuple[Predicate, ...], sample: Mapping[str, Any]) -
 
 def _category_on_host(function: str, sample: Mapping[str, Any], category: str) -> HostArray:
     """Return a category of a sample as a NumPy array."""
-    if not isinstance(sample, Mapping):
-        checks.invalid_kind(function, "sample", "be a dictionary of arrays by category", checks.describe(sample))
+    checks.require_instance(function, "sample", sample, Mapping, "a dictionary of arrays by category")
     if category not in sample:
         checks.invalid_value(function, "sample", f"hold {category}", ", ".join(sample))
     return _array.to_numpy(sample[category])

@@ -92,6 +92,8 @@ def from_numpy(array: HostArray, xp: Namespace, model: Array) -> Array:
     """
     # PyTorch takes neither foreign byte orders nor negative strides, JAX no foreign byte order.
     native = np.asarray(array, dtype=array.dtype.newbyteorder("="), order="C")
+    if is_numpy(model):
+        return native
     if native.dtype.kind in "iu" and native.dtype.itemsize == 8 and native.size:
         # Without x64 JAX keeps the low 32 bits of 64-bit integers, without a word.
         kind = xp.__array_namespace_info__().default_dtypes()["integral"]

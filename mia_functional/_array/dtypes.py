@@ -15,6 +15,7 @@ __all__ = [
     "dtype_kind",
     "index_dtype",
     "require_integers",
+    "require_real",
     "widest_float",
 ]
 
@@ -71,6 +72,12 @@ def check_fits_dtype(function: str, argument: str, value: float, model: Array) -
     if math.isfinite(number) and abs(number) > largest:
         needed = f"lie within {-largest:g} and {largest:g}, which {model.dtype} holds"
         checks.invalid_value(function, argument, needed, value)
+
+
+def require_real(function: str, argument: str, array: Array) -> None:
+    """Raise unless an array holds booleans, integers or floats."""
+    if dtype_kind(array) not in ("bool", "integer", "float"):
+        checks.invalid_kind(function, argument, "hold real numbers", f"dtype {array.dtype}")
 
 
 def require_integers(function: str, argument: str, value: Any) -> None:

@@ -90,8 +90,8 @@ def concat(arrays: list[Array], axis: int) -> Array:
 def take_block(array: Array, start: Sequence[Any] | Array, shape: Shape) -> Array:
     """Return the block of `shape` along the leading axes that begins at `start`, which may be traced."""
     if is_jax(array):
-        rest = array.shape[len(shape) :]
-        return lax().dynamic_slice(array, (*start, *(0,) * len(rest)), (*shape, *rest))
+        corner = (*start, *(0,) * (array.ndim - len(start)))
+        return lax().dynamic_slice(array, corner, (*shape, *array.shape[len(shape) :]))
     return array[_slices(start, shape)]
 
 
@@ -119,8 +119,7 @@ def update_block(array: Array, start: Sequence[Any] | Array, function: Callable[
     shape = operands[0].shape
     if is_jax(array):
         # Slices instead of `array.at[...]`: a scatter of windows takes XLA for the CPU eight times as long.
-        corner = (*start, *(0,) * (array.ndim - len(start)))
-        return set_block(array, start, function(lax().dynamic_slice(array, corner, shape), *operands))
+        return set_block(array, start, function(take_block(array, start, shape), *operands))
     xp = array_namespace(array)
     target: Any = array[_slices(start, shape)]
     if not (in_host_memory(array) and in_host_memory(operands[0])):

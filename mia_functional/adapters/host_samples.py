@@ -11,7 +11,6 @@ from mia_functional import _array
 from mia_functional._core import checks
 from mia_functional.geometry import Geometry
 from mia_functional.transforms import Sample, Transform
-from mia_functional.transforms.arguments import require_real
 from mia_functional.transforms.composition import Categories, Function, category_names, require_categories
 from mia_functional.typing import Array, HostArray, Rng
 
@@ -97,7 +96,7 @@ def _to_host(name: str, array: Array, *, is_label: bool) -> HostArray:
     xp = _array.checked_namespace("lift", **{name: array})
     if _array.is_traced(array):
         checks.invalid_kind("lift", name, "be known, as other libraries do not trace", "a traced array")
-    require_real("lift", name, array)
+    _array.require_real("lift", name, array)
     if not is_label or _array.dtype_kind(array) == "float":
         return _array.to_numpy(xp.astype(array, _array.accumulator_dtype(array), copy=False))
     labels = _array.to_numpy(array)

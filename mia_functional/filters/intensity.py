@@ -15,7 +15,6 @@ from mia_functional._core import checks
 from mia_functional.geometry import Geometry
 from mia_functional.images.conversion import to_simpleitk
 from mia_functional.images.itk_globals import ItkImage, simpleitk
-from mia_functional.transforms.arguments import require_real
 from mia_functional.typing import Array, HostArray
 
 __all__ = ["correct_bias", "diffuse", "itk_channel", "match_histogram", "threshold"]
@@ -209,7 +208,7 @@ def threshold(image: Array, *, above: float | None = None) -> Array:
         SimpleITK's `BinaryThreshold` and `OtsuThreshold` with 256 bins.
     """
     _array.checked_namespace("threshold", image=image)
-    require_real("threshold", "image", image)
+    _array.require_real("threshold", "image", image)
     if above is not None:
         return _brighter(image, checks.number("threshold", "above", above))
     checks.not_empty("threshold", "image", image.shape)
@@ -239,14 +238,13 @@ def _brighter(image: Array, value: float) -> Array:
 def _itk_channels(function: str, argument: str, image: Array, geometry: Geometry) -> list[ItkImage]:
     """Return every channel of an image as a SimpleITK image of float32, the type that all filters take."""
     _array.checked_namespace(function, **{argument: image})
-    if not isinstance(geometry, Geometry):
-        checks.invalid_kind(function, "geometry", "be a Geometry", type(geometry).__name__)
+    checks.require_instance(function, "geometry", geometry, Geometry, "a Geometry")
     spatial = geometry.shape
     checks.dimensions(function, "geometry", spatial, (2, 3))
     if tuple(image.shape[: len(spatial)]) != spatial or image.ndim > len(spatial) + 1:
         needed = f"have the shape {spatial}, with or without channels"
         checks.invalid_value(function, argument, needed, tuple(image.shape))
-    require_real(function, argument, image)
+    _array.require_real(function, argument, image)
     voxels = _to_finite_float32(function, argument, image).reshape((*spatial, -1))
     return [to_simpleitk(voxels[..., channel], geometry) for channel in range(voxels.shape[-1])]
 

@@ -15,7 +15,6 @@ from mia_functional.metrics.confusion import (
     float_counts,
     from_counts,
     proportions,
-    voxel_number,
 )
 from mia_functional.metrics.contingency import ConfusionMatrix, one_against_rest
 from mia_functional.metrics.moments import PairedMoments
@@ -168,7 +167,7 @@ def matthews_correlation(counts: _CountsOrMatrix, *, zero_division: float = math
     Agrees with:
         scikit-learn's `matthews_corrcoef`, which gives 0 where ours is undefined.
     """
-    tp, fp, fn, tn = proportions(one_against_rest(counts))
+    tp, fp, fn, tn, _ = proportions(one_against_rest(counts))
     xp = _array.array_namespace(tp)
     predicted = xp.sqrt(_over_classes(counts, (tp + fp) * (fn + tn)))
     referenced = xp.sqrt(_over_classes(counts, (tp + fn) * (fp + tn)))
@@ -207,7 +206,7 @@ def cohen_kappa(counts: _CountsOrMatrix, *, zero_division: float = math.nan) -> 
     Agrees with:
         scikit-learn's `cohen_kappa_score`.
     """
-    tp, fp, fn, tn = proportions(one_against_rest(counts))
+    tp, fp, fn, tn, _ = proportions(one_against_rest(counts))
     chance = _over_classes(counts, (tp + fp) * (fp + tn) + (fn + tn) * (tp + fn))
     shared = _over_classes(counts, tp * tn - fp * fn)
     return _array.ratio(2 * shared, chance, zero_division=zero_division)
@@ -255,10 +254,10 @@ def _variances(pair: ConfusionCounts | PairedMoments) -> tuple[Array, Array, Arr
     if isinstance(pair, PairedMoments):
         scatter = pair.prediction_scatter + pair.reference_scatter + 2 * pair.cross_scatter
         return _array.ratio(scatter / 4, pair.count), _array.ratio(pair.squared_error / 2, pair.count), pair.count
-    tp, fp, fn, tn = proportions(pair)
+    tp, fp, fn, tn, number = proportions(pair)
     single = fp + fn
     mean = tp + single / 2
-    return tp * (1 - mean) ** 2 + single * (0.5 - mean) ** 2 + tn * mean**2, single / 2, voxel_number(pair)
+    return tp * (1 - mean) ** 2 + single * (0.5 - mean) ** 2 + tn * mean**2, single / 2, number
 
 
 @from_counts

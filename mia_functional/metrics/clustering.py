@@ -8,7 +8,7 @@ has the shape of the counts and is float64, or the widest float of the library.
 import math
 
 from mia_functional import _array
-from mia_functional.metrics.confusion import ConfusionCounts, from_counts, proportions, voxel_number
+from mia_functional.metrics.confusion import ConfusionCounts, from_counts, proportions
 from mia_functional.typing import Array
 
 __all__ = [
@@ -48,7 +48,7 @@ def global_consistency_error(counts: ConfusionCounts) -> Array:
         Martin's error of a voxel that only one mask has, which is the share of its region in one mask that its region
         in the other lacks; here, as in Taha and Hanbury, it is 1.
     """
-    tp, fp, fn, tn = proportions(counts)
+    tp, fp, fn, tn, _ = proportions(counts)
 
     # The refinement errors of classes that are split into two parts: those of the prediction, then of the reference.
     splits = ((fn, tp), (fp, tn), (fp, tp), (fn, tn))
@@ -83,8 +83,7 @@ def rand_index(counts: ConfusionCounts) -> Array:
     Agrees with:
         scikit-learn's `rand_score`.
     """
-    tp, fp, fn, tn = proportions(counts)
-    number = voxel_number(counts)
+    tp, fp, fn, tn, number = proportions(counts)
     right, wrong = tp + tn, fp + fn
     return right * _array.ratio(right * number - 1, number - 1) + wrong * _array.ratio(wrong * number - 1, number - 1)
 
@@ -115,9 +114,9 @@ def adjusted_rand_index(counts: ConfusionCounts) -> Array:
     Agrees with:
         scikit-learn's `adjusted_rand_score`.
     """
-    tp, fp, fn, tn = proportions(counts)
+    tp, fp, fn, tn, number = proportions(counts)
     # No voxel is paired with itself: of n voxels there are n^2 (1 - 1 / n) ordered pairs.
-    single = _array.ratio(_array.array_namespace(tp).ones_like(tp), voxel_number(counts))
+    single = _array.ratio(_array.array_namespace(tp).ones_like(tp), number)
     excess = (tp * tn - fp * fn) * (tp**2 + tn**2 - fp**2 - fn**2) - (tp * tn + fp * fn) * single
 
     p, not_p, r, not_r = tp + fp, fn + tn, tp + fn, fp + tn
@@ -152,7 +151,7 @@ def mutual_information(counts: ConfusionCounts) -> Array:
     Agrees with:
         scikit-learn's `mutual_info_score`, which is in nats.
     """
-    tp, fp, fn, tn = proportions(counts)
+    tp, fp, fn, tn, _ = proportions(counts)
     cross = tp * tn - fp * fn
     # Each cell with its neighbours in the table. All four differ from what chance expects by the same amount.
     cells = ((tp, fp, fn, 1), (fp, tp, tn, -1), (fn, tn, tp, -1), (tn, fn, fp, 1))
@@ -200,7 +199,7 @@ def variation_of_information(counts: ConfusionCounts) -> Array:
     Agrees with:
         scikit-image's `variation_of_information`, the sum of its two entries.
     """
-    tp, fp, fn, tn = proportions(counts)
+    tp, fp, fn, tn, _ = proportions(counts)
     log1p = _array.array_namespace(tp).log1p
     # Each share of a split adds -share log(share / (share + rest)), and 0 where it is 0.
     splits = ((tp, fp), (fp, tp), (fn, tn), (tn, fn), (tp, fn), (fn, tp), (fp, tn), (tn, fp))

@@ -17,7 +17,7 @@ from mia_functional._label_maps import binary_mask, label_map, label_mask, label
 from mia_functional.metrics._kernels import joint_histogram
 from mia_functional.metrics._kernels.joint_histogram import LabelSets
 from mia_functional.metrics._kernels.joint_histogram_jax import can_count_codes, joint_matrix_jax
-from mia_functional.metrics.inputs import check_countable, host_cells, paired_arrays, prefers_host_loop, reduced_axes
+from mia_functional.metrics.inputs import check_countable, map_cells, paired_arrays, prefers_host_loop
 from mia_functional.metrics.statistic_or_pair import derived_from
 from mia_functional.typing import Array, Label, Labels
 
@@ -30,7 +30,6 @@ __all__ = [
     "map_label_sets",
     "proportions",
     "soft_confusion_counts",
-    "voxel_number",
 ]
 
 
@@ -77,12 +76,15 @@ def confusion_counts(
     name = "confusion_counts"
     arrays = paired_arrays(name, prediction, reference, mask=mask)
     sets = None if labels is None else label_sets(name, labels)
-    axes = reduced_axes(name, axis, prediction.ndim)
+    axes = checks.axes(name, axis, prediction.ndim)
     check_countable(name, arrays[0])
-    overlap_sizes = _host_overlap_sizes if prefers_host_loop(arrays, axes) else _device_overlap_sizes
-    sizes, total = overlap_sizes(name, arrays, sets, axes)
+    if prefers_host_loop(arrays, axes):
+        sizes, total = map_cells(partial(joint_histogram.overlap_sizes, name, sets), arrays, axes)
+    else:
+        sizes, total = _device_overlap_sizes(name, arrays, sets, axes)
     shared, predicted, referenced = sizes[..., 0], sizes[..., 1], sizes[..., 2]
-    counts = ConfusionCounts(shared, predicted - shared, referenced - shared, total - predicted - referenced + shared)
+    tn = total[..., None] - predicted - referenced + shared
+    counts = ConfusionCounts(shared, predicted - shared, referenced - shared, tn)
     return counts if sets is not None else ConfusionCounts(*(field[..., 0] for field in counts))
 
 
@@ -144,27 +146,14 @@ def soft_confusion_counts(
         inside = inside if sets is None else xp.expand_dims(inside, axis=-1)
         # Not a product with the mask: NaN outside of it must not count.
         terms = [xp.where(inside, term, xp.zeros_like(term)) for term in terms]
-    axes = reduced_axes(name, axis, reference.ndim)
+    axes = checks.axes(name, axis, reference.ndim)
     return ConfusionCounts(*(xp.sum(term, axis=axes) for term in terms))
-
-
-def _host_overlap_sizes(
-    function: str, arrays: tuple[Array, ...], sets: LabelSets | None, axes: tuple[int, ...]
-) -> tuple[Array, Array]:
-    """Return what `_device_overlap_sizes` returns, by the fast routes for arrays in the host's memory."""
-    shape, cells = host_cells(arrays, axes)
-    sizes = np.zeros((*shape, 1 if sets is None else len(sets), 3), np.int64)
-    total = np.zeros((*shape, 1), np.int64)
-    for index, cell in cells:
-        sizes[index], total[index] = joint_histogram.overlap_sizes(function, sets, cell)
-    xp = _array.array_namespace(arrays[0])
-    return _array.from_numpy(sizes, xp, arrays[0]), _array.from_numpy(total, xp, arrays[0])
 
 
 def _device_overlap_sizes(
     function: str, arrays: tuple[Array, ...], sets: LabelSets | None, axes: tuple[int, ...]
 ) -> tuple[Array, Array]:
-    """Return the sizes (*kept, L, 3) of intersection, prediction and reference, and the voxels (*kept, 1)."""
+    """Return the sizes (*kept, L, 3) of intersection, prediction and reference, and the voxels (*kept)."""
     check = binary_mask if sets is None else label_map
     checked = check(function, "prediction", arrays[0]), check(function, "reference", arrays[1]), *arrays[2:]
     sizes: tuple[Array, Array]
@@ -181,7 +170,7 @@ def _counted_sizes(*arrays: Array, sets: LabelSets) -> tuple[Array, Array]:
     counts = joint_matrix_jax(sets, *arrays)
     xp = _array.array_namespace(counts)
     sizes = xp.stack([xp.linalg.diagonal(counts), xp.sum(counts, axis=1), xp.sum(counts, axis=0)], axis=-1)
-    return sizes[:-1, :], xp.sum(counts, keepdims=True)[0]
+    return sizes[:-1, :], xp.sum(counts)
 
 
 def _compared_sizes(
@@ -197,7 +186,7 @@ def _compared_sizes(
 
     maps = prediction, reference
     rows = [sizes(*maps)] if sets is None else map_label_sets(sizes, maps, sets)
-    return xp.stack(rows, axis=-2), xp.expand_dims(count_true(inside, axes), axis=-1)
+    return xp.stack(rows, axis=-2), count_true(inside, axes)
 
 
 def map_label_sets(function: Callable[..., Array], maps: tuple[Array, ...], sets: LabelSets) -> list[Array]:
@@ -237,18 +226,12 @@ def float_counts(counts: ConfusionCounts) -> tuple[Array, Array, Array, Array]:
     return tp, fp, fn, tn
 
 
-def voxel_number(counts: ConfusionCounts) -> Array:
-    """Return the number of voxels as floats."""
-    tp, fp, fn, tn = float_counts(counts)
-    return tp + fp + fn + tn
-
-
-def proportions(counts: ConfusionCounts) -> tuple[Array, Array, Array, Array]:
-    """Return the counts divided by the number of voxels; NaN where there is no voxel."""
+def proportions(counts: ConfusionCounts) -> tuple[Array, Array, Array, Array, Array]:
+    """Return the counts divided by the number of voxels, NaN where there is no voxel; and that number."""
     fields = float_counts(counts)
     number = fields[0] + fields[1] + fields[2] + fields[3]
     tp, fp, fn, tn = (_array.ratio(field, number) for field in fields)
-    return tp, fp, fn, tn
+    return tp, fp, fn, tn, number
 
 
 from_counts = derived_from(confusion_counts, ConfusionCounts)

@@ -17,7 +17,7 @@ from mia_functional.metrics._kernels import joint_histogram
 from mia_functional.metrics._kernels.joint_histogram import LabelSets
 from mia_functional.metrics._kernels.joint_histogram_jax import can_count_codes, joint_matrix_jax
 from mia_functional.metrics.confusion import ConfusionCounts, count_true, map_label_sets
-from mia_functional.metrics.inputs import check_countable, host_cells, paired_arrays, prefers_host_loop, reduced_axes
+from mia_functional.metrics.inputs import check_countable, map_cells, paired_arrays, prefers_host_loop
 from mia_functional.metrics.statistic_or_pair import derived_from
 from mia_functional.typing import Array, HostArray, Label, Labels
 
@@ -76,26 +76,16 @@ def confusion_matrix(
     sets = label_sets(name, labels)
     if len({value for one in sets for value in one}) != sum(map(len, sets)):
         checks.invalid_value(name, "labels", "put no label into two classes", sets)
-    axes = reduced_axes(name, axis, prediction.ndim)
+    axes = checks.axes(name, axis, prediction.ndim)
     check_countable(name, arrays[0])
-    matrix_of = _host_matrix if prefers_host_loop(arrays, axes) else _device_matrix
-    matrix = matrix_of(name, arrays, sets, axes)
+    if prefers_host_loop(arrays, axes):
+        matrix = ConfusionMatrix(*map_cells(partial(joint_histogram.joint_matrix, name, sets), arrays, axes))
+    else:
+        matrix = _device_matrix(name, arrays, sets, axes)
     outside = matrix.outside
     if not _array.is_traced(outside) and bool(_array.array_namespace(outside).any(outside > 0)):
         checks.invalid_value(name, "labels", "name every label that occurs", f"{sets} and voxels of other labels")
     return matrix
-
-
-def _host_matrix(function: str, arrays: tuple[Array, ...], sets: LabelSets, axes: tuple[int, ...]) -> ConfusionMatrix:
-    """Return the matrix by the fast routes for arrays in the host's memory."""
-    shape, cells = host_cells(arrays, axes)
-    counts = np.zeros((*shape, len(sets), len(sets)), np.int64)
-    total = np.zeros(shape, np.int64)
-    for index, cell in cells:
-        counts[index], total[index] = joint_histogram.joint_matrix(function, sets, cell)
-    fields = counts, total - counts.sum(axis=(-2, -1))
-    xp = _array.array_namespace(arrays[0])
-    return ConfusionMatrix(*(_array.from_numpy(field, xp, arrays[0]) for field in fields))
 
 
 def _device_matrix(function: str, arrays: tuple[Array, ...], sets: LabelSets, axes: tuple[int, ...]) -> ConfusionMatrix:

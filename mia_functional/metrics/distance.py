@@ -27,7 +27,7 @@ from mia_functional.metrics.surface_reductions import (
     one_direction,
     weighted_mean,
 )
-from mia_functional.morphology.masks import DIMENSIONS, common_box
+from mia_functional.morphology.masks import common_box
 from mia_functional.typing import Array, HostArray, Label, Labels, Spacing
 
 __all__ = [
@@ -229,7 +229,6 @@ def average_distance(
             records = surface_distances(prediction, reference, spacing=spacing, labels=labels, boundary=solid)
         return _larger_mean(records)
     groups = pairs_in_turn(name, prediction, reference, labels)
-    checks.dimensions(name, "prediction", prediction.shape, DIMENSIONS)
     measure = partial(_distances_outside_overlap, spacing=checks.spacing(name, spacing, prediction.ndim))
     fields = (_array.call_on_host(measure, *pair, results=()) for group in groups for pair in group)
     compact = tuple(SurfaceDistances(*arrays) for arrays in fields)

@@ -1,23 +1,23 @@
 """From what users hold, masks and label maps, to boolean masks and checked pairs: the input of all metrics."""
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
 
 import numpy as np
 
 from mia_functional import _array
 from mia_functional._core import checks
 from mia_functional._label_maps import binary_mask, label_map, label_mask, label_sets
-from mia_functional.morphology.masks import common_box
-from mia_functional.typing import Array, HostArray, Label, Labels, Shape
+from mia_functional.morphology.masks import DIMENSIONS, common_box
+from mia_functional.typing import Array, HostArray, Label, Labels
 
 __all__ = [
     "check_countable",
-    "host_cells",
+    "map_cells",
     "paired_arrays",
     "pairs_in_turn",
     "prefers_host_loop",
-    "reduced_axes",
     "structure_masks",
 ]
 
@@ -55,6 +55,7 @@ def pairs_in_turn(
         [([True, False], [True, True])]
     """
     pair = paired_arrays(function, prediction, reference)
+    checks.dimensions(function, "prediction", pair[0].shape, DIMENSIONS)
     check, sets = (binary_mask, ()) if labels is None else (label_map, label_sets(function, labels))
     maps = check(function, "prediction", pair[0]), check(function, "reference", pair[1])
 
@@ -113,17 +114,6 @@ def paired_arrays(
     return prediction, reference, *(binary_mask(function, "mask", given) for given in masks)
 
 
-def reduced_axes(function: str, axis: int | tuple[int, ...] | None, ndim: int) -> tuple[int, ...]:
-    """Return the axes to reduce, counted from the front: all of them for None."""
-    if axis is None:
-        return tuple(range(ndim))
-    entries = axis if isinstance(axis, tuple) else (axis,)
-    axes = tuple(checks.axis(function, entry, ndim) for entry in entries)
-    if not axes or len(set(axes)) != len(axes):
-        checks.invalid_value(function, "axis", "name at least one axis, and none of them twice", axis)
-    return axes
-
-
 def prefers_host_loop(arrays: tuple[Array, ...], axes: tuple[int, ...]) -> bool:
     """Return whether a loop over cells is faster: arrays in the host's memory, and cells that are large or few.
 
@@ -135,14 +125,16 @@ def prefers_host_loop(arrays: tuple[Array, ...], axes: tuple[int, ...]) -> bool:
     return (few or cell >= _LARGE_CELL) and all(map(_array.in_host_memory, arrays))
 
 
-def host_cells(
-    arrays: tuple[Array, ...], axes: tuple[int, ...]
-) -> tuple[Shape, Iterator[tuple[tuple[int, ...], list[HostArray]]]]:
-    """Return the shape of the axes that are kept, and for every index into them what is reduced of NumPy arrays."""
+def map_cells(
+    function: Callable[[list[HostArray]], tuple[Any, ...]], arrays: tuple[Array, ...], axes: tuple[int, ...]
+) -> list[Array]:
+    """Return what a function of NumPy arrays makes of every cell: one array per result, with the kept axes in front."""
     kept = [axis for axis in range(arrays[0].ndim) if axis not in axes]
     ordered = [np.moveaxis(_array.to_numpy(array), kept, range(len(kept))) for array in arrays]
-    shape = ordered[0].shape[: len(kept)]
-    return shape, ((index, [array[index] for array in ordered]) for index in np.ndindex(shape))
+    shape, xp = ordered[0].shape[: len(kept)], _array.array_namespace(arrays[0])
+    rows = [function([array[index] for array in ordered]) for index in np.ndindex(shape)]
+    columns = (np.array(column) for column in zip(*rows, strict=True))
+    return [_array.from_numpy(column.reshape(shape + column.shape[1:]), xp, arrays[0]) for column in columns]
 
 
 def check_countable(function: str, prediction: Array) -> None:

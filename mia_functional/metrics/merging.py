@@ -71,20 +71,18 @@ def identity(statistic: _Mergeable) -> _Mergeable:
         True
     """
     checks.require_instance("identity", "statistic", statistic, tuple(_COMBINE), "a statistic")
-    fields: list[Any] = [_zeros_like(field) for field in statistic]
+    if isinstance(statistic, PairedSpatialMoments):
+        return PairedSpatialMoments(*map(identity, statistic))
+    fields: list[Any] = list(statistic)
+    for number, field in enumerate(fields):
+        is_array = not isinstance(field, int | float)
+        fields[number] = _array.array_namespace(field).zeros_like(field) if is_array else 0 * field
     empty = type(statistic)(*fields)
     if isinstance(empty, PairedMoments):
         # No voxel has an extreme: the first that are merged are smaller and larger than these.
         low, high = empty.reference_minimum + math.inf, empty.reference_maximum - math.inf
         empty = empty._replace(reference_minimum=low, reference_maximum=high)
     return empty
-
-
-def _zeros_like(field: Any) -> Any:
-    """Return zeros like a field: a number, an array, or a statistic in a statistic."""
-    if isinstance(field, SpatialMoments):
-        return identity(field)
-    return 0 * field if isinstance(field, int | float) else _array.array_namespace(field).zeros_like(field)
 
 
 def _add_counts(one: _Counts, other: _Counts) -> _Counts:

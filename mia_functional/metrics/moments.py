@@ -14,7 +14,7 @@ import numpy as np
 
 from mia_functional import _array
 from mia_functional._core import checks
-from mia_functional.metrics.inputs import host_cells, paired_arrays, prefers_host_loop, reduced_axes
+from mia_functional.metrics.inputs import map_cells, paired_arrays, prefers_host_loop
 from mia_functional.metrics.statistic_or_pair import derived_from
 from mia_functional.typing import Array, HostArray, Namespace
 
@@ -86,7 +86,7 @@ def paired_moments(prediction: Array, reference: Array, *, axis: int | tuple[int
     """
     name = "paired_moments"
     pair = paired_images(name, prediction, reference)
-    axes = reduced_axes(name, axis, prediction.ndim)
+    axes = checks.axes(name, axis, prediction.ndim)
     moments_of = _host_moments if prefers_host_loop(pair, axes) else _device_moments
     # Infinities and NaN in images make NaN, as documented, without NumPy's warnings.
     with np.errstate(invalid="ignore", over="ignore"):
@@ -97,8 +97,7 @@ def paired_images(function: str, prediction: Array, reference: Array) -> tuple[A
     """Return a pair of images, of real numbers and one shape, in one library and on one device."""
     pair = paired_arrays(function, prediction, reference)
     for argument, given, image in zip(("prediction", "reference"), (prediction, reference), pair, strict=True):
-        if _array.dtype_kind(image) not in ("bool", "integer", "float"):
-            checks.invalid_kind(function, argument, "hold real numbers", f"dtype {image.dtype}")
+        _array.require_real(function, argument, image)
         if _array.is_numpy(given) and not _array.is_numpy(image) and given.dtype.kind == "f":
             bits = _array.array_namespace(image).finfo(image.dtype).bits
             _warn_of_lost_digits(function, argument, _array.to_numpy(given), bits)
@@ -147,12 +146,9 @@ def _centred(xp: Namespace, image: Array, axes: tuple[int, ...]) -> tuple[Array,
 
 def _host_moments(prediction: Array, reference: Array, axes: tuple[int, ...]) -> PairedMoments:
     """Return the moments in one pass over arrays in the host's memory."""
-    shape, cells = host_cells((prediction, reference), axes)
-    rows = np.empty((*shape, len(PairedMoments._fields)))
-    for index, pair in cells:
-        rows[index] = _one_pass(*pair)
+    (fields,) = map_cells(lambda pair: (np.array(_one_pass(*pair)),), (prediction, reference), axes)
     xp = _array.array_namespace(prediction)
-    fields = xp.astype(_array.from_numpy(rows, xp, prediction), _array.widest_float(xp, prediction))
+    fields = xp.astype(fields, _array.widest_float(xp, prediction))
     return PairedMoments(*(fields[..., column] for column in range(len(PairedMoments._fields))))
 
 

@@ -42,7 +42,12 @@ def volume(mask: Array, *, spacing: Spacing, labels: Labels | Iterable[Label] | 
     Source:
         Jungo et al. 2021, pymia, doi 10.1016/j.cmpb.2020.105796.
     """
-    return _extent("volume", mask, spacing, labels)
+    masks = structure_masks("volume", "mask", mask, labels)
+    voxel = math.prod(checks.spacing("volume", spacing, mask.ndim))
+    xp = _array.array_namespace(mask)
+    counts = xp.stack([xp.count_nonzero(one) for one in masks])
+    volumes = xp.astype(counts, _array.widest_float(xp, mask)) * voxel
+    return volumes[0] if labels is None else volumes
 
 
 def area(
@@ -93,17 +98,8 @@ def area(
             checks.invalid_value(name, "index", f"lie within {-length} and {length - 1}", position)
         mask = mask[(*(slice(None),) * across, position % length, ...)]
         step = step[:across] + step[across + 1 :]
-    return _extent(name, mask, step, labels)
-
-
-def _extent(function: str, mask: Array, spacing: Spacing, labels: Labels | Iterable[Label] | None) -> Array:
-    """Return the number of voxels times the size of a voxel, one entry per label."""
-    masks = structure_masks(function, "mask", mask, labels)
-    voxel = math.prod(checks.spacing(function, spacing, mask.ndim))
-    xp = _array.array_namespace(mask)
-    sizes = xp.stack([xp.count_nonzero(one) for one in masks])
-    extents = xp.astype(sizes, _array.widest_float(xp, mask)) * voxel
-    return extents[0] if labels is None else extents
+    with checks.speaking_for(name, "volume"):
+        return volume(mask, spacing=step, labels=labels)
 
 
 @from_counts

@@ -13,6 +13,7 @@ import numpy as np
 
 from mia_functional import _array
 from mia_functional._core import checks
+from mia_functional._label_maps import label_sets
 from mia_functional.metrics.inputs import paired_arrays, structure_masks
 from mia_functional.metrics.statistic_or_pair import derived_from
 from mia_functional.morphology.masks import DIMENSIONS, bounding_box
@@ -83,7 +84,18 @@ def spatial_moments(
         >>> float(moments.count), moments.mean.tolist(), moments.covariance.tolist()
         (2.0, [0.0, 3.0], [[0.0, 0.0], [0.0, 1.0]])
     """
-    return _structure_moments("spatial_moments", "mask", mask, spacing, labels, origin)
+    name = "spatial_moments"
+    masks = structure_masks(name, "mask", mask, labels)
+    checks.dimensions(name, "mask", mask.shape, DIMENSIONS)
+    step = checks.spacing(name, spacing, mask.ndim)
+    first = (0.0,) * mask.ndim if origin is None else checks.float_tuple(name, "origin", origin)
+    if len(first) != mask.ndim:
+        checks.invalid_value(name, "origin", f"have {mask.ndim} entries, one per axis", first)
+    records = [_mask_moments(structure, step, first) for structure in masks]
+    if labels is None:
+        return records[0]
+    xp = _array.array_namespace(mask)
+    return SpatialMoments(*(xp.stack(fields) for fields in zip(*records, strict=True)))
 
 
 def paired_spatial_moments(
@@ -118,32 +130,13 @@ def paired_spatial_moments(
     """
     name = "paired_spatial_moments"
     prediction, reference = paired_arrays(name, prediction, reference)
-    return PairedSpatialMoments(
-        _structure_moments(name, "prediction", prediction, spacing, labels, origin),
-        _structure_moments(name, "reference", reference, spacing, labels, origin),
-    )
-
-
-def _structure_moments(
-    function: str,
-    argument: str,
-    array: Array,
-    spacing: Spacing,
-    labels: Labels | Iterable[Label] | None,
-    origin: Sequence[float] | None,
-) -> SpatialMoments:
-    """Return the moments of a mask, or of each label of a label map."""
-    masks = structure_masks(function, argument, array, labels)
-    checks.dimensions(function, argument, array.shape, DIMENSIONS)
-    step = checks.spacing(function, spacing, array.ndim)
-    first = (0.0,) * array.ndim if origin is None else checks.float_tuple(function, "origin", origin)
-    if len(first) != array.ndim:
-        checks.invalid_value(function, "origin", f"have {array.ndim} entries, one per axis", first)
-    records = [_mask_moments(mask, step, first) for mask in masks]
-    if labels is None:
-        return records[0]
-    xp = _array.array_namespace(array)
-    return SpatialMoments(*(xp.stack(fields) for fields in zip(*records, strict=True)))
+    # An iterator of labels has to serve both.
+    sets = None if labels is None else label_sets(name, labels)
+    records = []
+    for argument, mask in (("prediction", prediction), ("reference", reference)):
+        with checks.speaking_for(name, "spatial_moments", mask=argument):
+            records.append(spatial_moments(mask, spacing=spacing, labels=sets, origin=origin))
+    return PairedSpatialMoments(*records)
 
 
 def _mask_moments(mask: Array, spacing: Spacing, origin: Spacing) -> SpatialMoments:

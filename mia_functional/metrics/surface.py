@@ -18,7 +18,7 @@ from mia_functional.metrics._kernels import nearest_points
 from mia_functional.metrics.boundaries import Boundary, surfels
 from mia_functional.metrics.inputs import pairs_in_turn
 from mia_functional.morphology.euclidean import METHODS, Method, nearest_squared_distances
-from mia_functional.morphology.masks import DIMENSIONS, common_box
+from mia_functional.morphology.masks import common_box
 from mia_functional.typing import Array, HostArray, Label, Labels, Spacing
 
 __all__ = ["SurfaceDistances", "surface_distances"]
@@ -132,7 +132,6 @@ def _distances_of_pairs(
 ) -> tuple[SurfaceDistances, ...]:
     """Return the distances between the surfaces of each pair of boolean masks."""
     masks = [mask for pair in pairs for mask in pair]
-    checks.dimensions(_NAME, "prediction", masks[0].shape, DIMENSIONS)
     step = checks.spacing(_NAME, spacing, masks[0].ndim)
     if method == "auto" and not all(map(_array.in_host_memory, masks)):
         # One program for all labels, in which the code for a pair is compiled once.

@@ -27,7 +27,7 @@ from mia_functional.metrics.surface_reductions import (
     one_direction,
     share_within,
 )
-from mia_functional.morphology.masks import DIMENSIONS, common_box, distance_transform, pad_mask
+from mia_functional.morphology.masks import common_box, distance_transform, pad_mask
 from mia_functional.typing import Array, Label, Labels, Spacing
 
 __all__ = ["boundary_iou", "normalized_surface_dice", "surface_overlap"]
@@ -165,7 +165,6 @@ def boundary_iou(
     name = "boundary_iou"
     width = checks.positive(name, "width", width)
     groups = pairs_in_turn(name, prediction, reference, labels)
-    checks.dimensions(name, "prediction", prediction.shape, DIMENSIONS)
     measure = partial(_overlap_of_bands, spacing=checks.spacing(name, spacing, prediction.ndim), width=width)
     values = [_array.ratio(*measure(*pair), zero_division=zero_division) for group in groups for pair in group]
     return values[0] if labels is None else _array.array_namespace(*values).stack(values)

@@ -877,8 +877,7 @@ def find(name: str) -> Metric:
         >>> find("dsc").abbreviation, find("surfdice@2.0mm").abbreviation, find("hd95").options
         ('DICE', 'SURFDICE@2mm', (('percentile', 95.0),))
     """
-    if not isinstance(name, str):
-        checks.invalid_kind("find", "name", "be the name of a metric", repr(name))
+    checks.require_instance("find", "name", name, str, "the name of a metric")
     row = _row_of(name)
     if row is None:
         close = difflib.get_close_matches(name.strip().lower(), _ROWS, n=3, cutoff=0.4)

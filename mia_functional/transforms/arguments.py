@@ -20,7 +20,6 @@ __all__ = [
     "non_negative_range",
     "require_finite",
     "require_parameter_shape",
-    "require_real",
     "shape_and_rngs",
     "to_python",
     "with_parameters",
@@ -67,12 +66,6 @@ def to_python(function: str, argument: str, value: Any) -> Any:
     if _array.is_traced(value):
         checks.invalid_kind(function, argument, "be known where a Geometry is transformed", "a traced array")
     return _array.to_numpy(value).tolist() if hasattr(value, "shape") else value
-
-
-def require_real(function: str, argument: str, array: Array) -> None:
-    """Raise unless an array holds booleans, integers or floats."""
-    if _array.dtype_kind(array) not in ("bool", "integer", "float"):
-        checks.invalid_kind(function, argument, "hold real numbers", f"dtype {array.dtype}")
 
 
 def require_parameter_shape(function: str, argument: str, array: Array, *shapes: Shape) -> None:

@@ -6,7 +6,6 @@ import numpy as np
 
 from mia_functional import _array
 from mia_functional._core import checks
-from mia_functional.transforms.arguments import require_real
 from mia_functional.typing import Array, HostArray
 
 __all__ = [
@@ -25,7 +24,7 @@ __all__ = [
 def to_float(function: str, image: Array) -> Array:
     """Return an image of real numbers in the dtype of sums: float64 stays, anything else becomes float32."""
     xp = _array.checked_namespace(function, image=image)
-    require_real(function, "image", image)
+    _array.require_real(function, "image", image)
     checks.not_empty(function, "image", image.shape)
     return xp.astype(image, _array.accumulator_dtype(image), copy=False)
 
@@ -59,7 +58,7 @@ def reduction_axes(function: str, axis: int | tuple[int, ...] | None, ndim: int)
         if ndim < 2:
             checks.invalid_value(function, "image", "have its channels on a last axis, or `axis` be given", "one axis")
         return tuple(range(ndim - 1))
-    return tuple(checks.axis(function, entry, ndim) for entry in (axis if isinstance(axis, tuple) else (axis,)))
+    return checks.axes(function, axis, ndim)
 
 
 def one_where_zero(divisor: Array) -> Array:

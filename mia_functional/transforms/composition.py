@@ -206,8 +206,7 @@ def category_names(function: str, categories: Categories, *, argument: str = "ca
 
 def require_categories(function: str, sample: Sample, names: tuple[str, ...]) -> None:
     """Raise unless a sample is a dictionary with all named categories."""
-    if not isinstance(sample, Mapping):
-        checks.invalid_kind(function, "sample", "be a dictionary of arrays by category", checks.describe(sample))
+    checks.require_instance(function, "sample", sample, Mapping, "a dictionary of arrays by category")
     for name in names:
         if name not in sample:
             checks.invalid_value(function, "categories", f"be in the sample ({', '.join(sample)})", repr(name))

@@ -38,8 +38,7 @@ def relabel(labels: Array, mapping: Mapping[Label, int]) -> Array:
     """
     xp = _array.checked_namespace("relabel", labels=labels)
     array = label_map("relabel", "labels", labels)
-    if not isinstance(mapping, Mapping):
-        checks.invalid_kind("relabel", "mapping", "be a mapping from old labels to new ones", checks.describe(mapping))
+    checks.require_instance("relabel", "mapping", mapping, Mapping, "a mapping from old labels to new ones")
     if not mapping:
         checks.invalid_value("relabel", "mapping", "name at least one label", "none")
     sets = label_sets("relabel", mapping)

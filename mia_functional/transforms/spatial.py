@@ -12,7 +12,7 @@ import numpy as np
 
 from mia_functional import _array
 from mia_functional._core import checks
-from mia_functional.extraction import PadMode, constant, extract
+from mia_functional.extraction import PadMode, constant, dynamic_patch, extract
 from mia_functional.geometry import Geometry, regrid
 from mia_functional.transforms.arguments import ArrayOrGeometry, Integers, to_python
 from mia_functional.typing import Array, Shape
@@ -43,10 +43,8 @@ def crop(array: ArrayOrGeometry, start: Integers, shape: Shape) -> ArrayOrGeomet
     size = checks.integer_tuple("crop", "shape", shape, minimum=1)
     low = _whole_numbers("crop", "start", start, minimum=0, count=len(size))
     if not isinstance(array, Geometry) and _array.is_traced(low):
-        _, (image, first) = _array.to_common_library("crop", array=array, start=low)
-        if any(length > full for length, full in zip(size, _leading_sizes("crop", image, len(size)), strict=True)):
-            checks.invalid_value("crop", "shape", f"fit into {tuple(array.shape)}", size)
-        return _array.take_block(image, [first[axis] for axis in range(len(size))], size)
+        with checks.speaking_for("crop", "dynamic_patch", patch_shape="shape"):
+            return dynamic_patch(array, low, size)
     low = to_python("crop", "start", low)
     for axis, (begin, length, full) in enumerate(zip(low, size, _leading_sizes("crop", array, len(size)), strict=True)):
         if begin + length > full:
@@ -116,8 +114,7 @@ def crop_or_pad(
         >>> crop_or_pad(np.arange(5), (2,)).tolist(), crop_or_pad(np.arange(2), (5,), fill_value=9).tolist()
         ([1, 2], [9, 0, 1, 9, 9])
     """
-    if not isinstance(shape, Sequence):
-        checks.invalid_kind("crop_or_pad", "shape", "be a sequence with an entry per axis", checks.describe(shape))
+    checks.require_instance("crop_or_pad", "shape", shape, Sequence, "a sequence with an entry per axis")
     sizes = _leading_sizes("crop_or_pad", array, len(shape))
     requested = tuple(size if entry is None else entry for entry, size in zip(shape, sizes, strict=True))
     new = checks.integer_tuple("crop_or_pad", "shape", requested, minimum=1)

@@ -125,8 +125,7 @@ def resample_onto(
         SimpleITK's `Resample`.
     """
     for name, grid in (("geometry", geometry), ("onto", onto)):
-        if not isinstance(grid, Geometry):
-            checks.invalid_kind("resample_onto", name, "be a Geometry", type(grid).__name__)
+        checks.require_instance("resample_onto", name, grid, Geometry, "a Geometry")
     size = len(geometry.shape)
     if tuple(array.shape[:size]) != geometry.shape or len(onto.shape) != size:
         checks.invalid_value("resample_onto", "array", f"have the shape {geometry.shape}", tuple(array.shape))

@@ -66,14 +66,15 @@ def overlap_sizes(function: str, sets: LabelSets | None, arrays: Sequence[HostAr
 
 
 def joint_matrix(function: str, sets: LabelSets, arrays: Sequence[HostArray]) -> tuple[HostArray, int]:
-    """Return how often the label sets, which share no label, meet, (L, L), and the number of voxels."""
+    """Return how often the label sets, which share no label, meet, (L, L), and the number of other voxels."""
     counts, codes = _count_codes(sets, _integers(function, arrays))
     rows = np.full(len(counts), len(sets))
     for row, labels in enumerate(sets):
         rows[[codes[label] for label in labels]] = row
     merged = np.zeros((len(sets) + 1,) * 2, np.int64)
     np.add.at(merged, (rows[:, None], rows), counts)
-    return merged[:-1, :-1], int(counts.sum())
+    matrix = merged[:-1, :-1]
+    return matrix, int(counts.sum() - matrix.sum())
 
 
 def _integers(function: str, arrays: Sequence[HostArray]) -> Sequence[HostArray]:

@@ -122,10 +122,8 @@ def _cube_faces() -> tuple[tuple[_Point, ...], ...]:
 
 def _segments(face: tuple[_Point, ...], inside: frozenset[_Point]) -> list[tuple[_Point, _Point]]:
     """Return where the surface enters and leaves a face: one pair of edge middles per run of inside corners."""
-
-    def middle(corner: int) -> _Point:
-        return tuple(a + b for a, b in zip(face[corner - 1], face[corner % 4], strict=True))
-
+    # The edge before each corner.
+    middles = [tuple(a + b for a, b in zip(face[corner - 1], face[corner], strict=True)) for corner in range(4)]
     member = [corner in inside for corner in face]
     pairs = []
     for first in range(4):
@@ -133,5 +131,5 @@ def _segments(face: tuple[_Point, ...], inside: frozenset[_Point]) -> list[tuple
             last = first
             while member[(last + 1) % 4]:
                 last += 1
-            pairs.append((middle(first), middle(last % 4 + 1)))
+            pairs.append((middles[first], middles[(last + 1) % 4]))
     return pairs
