@@ -118,15 +118,12 @@ class Namespace(Protocol):
 
     float32: Any
     float64: Any
-    int8: Any
     int32: Any
     int64: Any
     uint8: Any
     bool: Any
     finfo: Callable[..., Any]
     iinfo: Callable[..., Any]
-    meshgrid: Callable[..., Any]
-    broadcast_arrays: Callable[..., Any]
     isdtype: Callable[..., Any]
     __array_namespace_info__: Callable[..., Any]
     linalg: Any

@@ -88,12 +88,7 @@ def correct_bias(
 
 
 def diffuse(
-    image: Array,
-    geometry: Geometry,
-    *,
-    iterations: int = 5,
-    conductance: float = 3.0,
-    time_step: float | None = None,
+    image: Array, geometry: Geometry, *, iterations: int = 5, conductance: float = 3.0, time_step: float | None = None
 ) -> Array:
     """Smooth an image within regions but not across their edges (anisotropic diffusion, Perona and Malik).
 

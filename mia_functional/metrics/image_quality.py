@@ -192,7 +192,8 @@ def _window_weights(
 ) -> tuple[tuple[int, ...], tuple[float, ...]]:
     """Return the axes along which the window extends, and its weights along each: ones if they are equal."""
     sizes = window if isinstance(window, Sequence) else (1.0,) * checks.integer(function, "window", window, minimum=1)
-    total = math.fsum(weights := checks.float_tuple(function, "window", sizes))
+    weights = checks.float_tuple(function, "window", sizes)
+    total = math.fsum(weights)
     if len(weights) % 2 == 0 or weights != weights[::-1] or min(weights) < 0 or not 0 < total < math.inf:
         requirement = "have an odd size and symmetric weights that are not negative"
         checks.invalid_value(function, "window", requirement, window)

@@ -110,12 +110,9 @@ def _warn_of_lost_digits(function: str, argument: str, image: HostArray, bits: i
         return
     low, high = float(image.min()), float(image.max())
     if 0 < _FAR_OFFSET * (high - low) < max(abs(low), abs(high)):
-        text = f"{function}: `{argument}` is more than {_FAR_OFFSET} times its range away from zero"
-        warnings.warn(
-            f"{text}, and becomes float{bits}; subtract an offset, or switch on 64-bit floats.",
-            RuntimeWarning,
-            stacklevel=2,
-        )
+        danger = f"is more than {_FAR_OFFSET} times its range away from zero, and becomes float{bits}"
+        advice = "subtract an offset, or switch on 64-bit floats"
+        warnings.warn(f"{function}: `{argument}` {danger}; {advice}.", RuntimeWarning, stacklevel=2)
 
 
 def _device_moments(prediction: Array, reference: Array, axes: tuple[int, ...]) -> PairedMoments:

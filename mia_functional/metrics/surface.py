@@ -7,7 +7,7 @@ in millimetres. What the surface of a mask consists of is a convention, chosen b
 
 from collections.abc import Iterable
 from functools import partial
-from typing import NamedTuple, overload
+from typing import NamedTuple, TypedDict, Unpack, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -53,27 +53,22 @@ class _Elements(NamedTuple):
     weights: HostArray
 
 
+class _Options(TypedDict, total=False):
+    """Keywords of `surface_distances` that do not bear on what it returns."""
+
+    boundary: Boundary
+    method: Method
+
+
 @overload
 def surface_distances(
-    prediction: Array,
-    reference: Array,
-    *,
-    spacing: Spacing,
-    labels: None = None,
-    boundary: Boundary = surfels,
-    method: Method = "auto",
+    prediction: Array, reference: Array, *, spacing: Spacing, labels: None = None, **rest: Unpack[_Options]
 ) -> SurfaceDistances: ...
 
 
 @overload
 def surface_distances(
-    prediction: Array,
-    reference: Array,
-    *,
-    spacing: Spacing,
-    labels: Labels | Iterable[Label],
-    boundary: Boundary = surfels,
-    method: Method = "auto",
+    prediction: Array, reference: Array, *, spacing: Spacing, labels: Labels | Iterable[Label], **rest: Unpack[_Options]
 ) -> tuple[SurfaceDistances, ...]: ...
 
 
