@@ -19,18 +19,18 @@ __all__ = [
     "platform_dependent",
 ]
 
-_Evaluated = TypeVar("_Evaluated")
+_Result = TypeVar("_Result")
 
 
-def eval_shape(function: Callable[[Array], _Evaluated], argument: Array) -> _Evaluated:
+def eval_shape(function: Callable[[Array], _Result], argument: Array) -> _Result:
     """Return something with the shape and dtype of `function(argument)`; JAX finds them without computing."""
     if is_jax(argument):
-        description: _Evaluated = sys.modules["jax"].eval_shape(function, argument)
+        description: _Result = sys.modules["jax"].eval_shape(function, argument)
         return description
     return function(argument)
 
 
-def jit_call(function: Callable[..., Any], *arrays: Array, **options: Any) -> Any:
+def jit_call(function: Callable[..., _Result], *arrays: Array, **options: Any) -> _Result:
     """Return `function(*arrays, **options)`, computed by one JAX program if the arrays are JAX's.
 
     Arrays that are sharded over the explicit axes of a mesh are gathered first, as loops cannot be.
@@ -43,7 +43,8 @@ def jit_call(function: Callable[..., Any], *arrays: Array, **options: Any) -> An
     if not all(map(is_jax, arrays)):
         return function(*arrays, **options)
     if not any(map(is_traced, arrays)):
-        return _jitted(jit_call, function, options=tuple(options.items()))(*arrays)
+        result: _Result = _jitted(jit_call, function, options=tuple(options.items()))(*arrays)
+        return result
     return call_gathered(functools.partial(function, **options), *arrays)
 
 
@@ -107,13 +108,14 @@ def jit_call_network(function: Callable[..., Any], network: Callable[..., Any], 
     return _PROGRAMS[network](function, tuple(options.items()), *arguments)
 
 
-def platform_dependent(cpu: Callable[..., Any], other: Callable[..., Any], *arrays: Array) -> Any:
+def platform_dependent(cpu: Callable[..., _Result], other: Callable[..., _Result], *arrays: Array) -> _Result:
     """Return `cpu(*arrays)` in a program for the CPU, and `other(*arrays)` in one for another device; JAX only."""
     # A traced array does not know its device: the choice is made when the program is lowered.
-    return sys.modules["jax"].lax.platform_dependent(*arrays, cpu=cpu, default=other)
+    result: _Result = sys.modules["jax"].lax.platform_dependent(*arrays, cpu=cpu, default=other)
+    return result
 
 
-def call_gathered(function: Callable[..., Any], *arrays: Array) -> Any:
+def call_gathered(function: Callable[..., _Result], *arrays: Array) -> _Result:
     """Return `function(*arrays)`; JAX arrays that are sharded over the explicit axes of a mesh are gathered first."""
     if not all(map(is_jax, arrays)):
         return function(*arrays)
@@ -124,7 +126,8 @@ def call_gathered(function: Callable[..., Any], *arrays: Array) -> Any:
         if jax.sharding.AxisType.Explicit in mesh.axis_types:
             automatic = jax.sharding.auto_axes(function, out_sharding=jax.sharding.PartitionSpec())
             with jax.sharding.use_abstract_mesh(mesh):
-                return automatic(*arrays)
+                gathered: _Result = automatic(*arrays)
+            return gathered
     return function(*arrays)
 
 

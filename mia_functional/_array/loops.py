@@ -68,10 +68,7 @@ def map_slabs(function: Callable[[Array], Array], array: Array) -> Array:
     if not is_jax(array):
         return function(array)
     # Other devices are fast with the whole, and would wait for the start of each step of a loop.
-    result: Array = platform_dependent(
-        lambda planes: lax().map(function, planes, batch_size=SLAB_PLANES), function, array
-    )
-    return result
+    return platform_dependent(lambda planes: lax().map(function, planes, batch_size=SLAB_PLANES), function, array)
 
 
 def replace_if(needed: Array, replacement: Callable[[], Array], value: Array) -> Array:

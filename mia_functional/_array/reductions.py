@@ -92,10 +92,9 @@ def sum_slabs(function: Callable[..., Array], arrays: tuple[Array, ...], reach: 
         return pairwise_sum(xp.reshape(xp.where(new, values, xp.zeros_like(values)), (-1,)))
 
     starts = xp.arange(0, count, SLAB_PLANES)
-    total: Array = platform_dependent(
+    return platform_dependent(
         lambda *volumes: pairwise_sum(lax().map(lambda start: sum_slab(start, *volumes), starts)), sum_all, *arrays
     )
-    return total
 
 
 def correlate1d(array: Array, weights: tuple[float, ...], axis: int) -> Array:
@@ -206,8 +205,7 @@ def reduce_weighted(
         )
         return join(results)
 
-    reduced: Array = platform_dependent(in_chunks, function, distances, weights)
-    return reduced
+    return platform_dependent(in_chunks, function, distances, weights)
 
 
 def weighted_max(distances: Array, weights: Array) -> Array:

@@ -9,13 +9,7 @@ import math
 from typing import TypeAlias
 
 from mia_functional import _array
-from mia_functional.metrics.confusion import (
-    ConfusionCounts,
-    confusion_counts,
-    float_counts,
-    from_counts,
-    proportions,
-)
+from mia_functional.metrics.confusion import ConfusionCounts, confusion_counts, float_counts, from_counts, proportions
 from mia_functional.metrics.contingency import ConfusionMatrix, one_against_rest
 from mia_functional.metrics.moments import PairedMoments
 from mia_functional.metrics.statistic_or_pair import derived_from

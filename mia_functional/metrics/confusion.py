@@ -156,13 +156,10 @@ def _device_overlap_sizes(
     """Return the sizes (*kept, L, 3) of intersection, prediction and reference, and the voxels (*kept)."""
     check = binary_mask if sets is None else label_map
     checked = check(function, "prediction", arrays[0]), check(function, "reference", arrays[1]), *arrays[2:]
-    sizes: tuple[Array, Array]
     if sets is not None and can_count_codes(checked, sets, axes):
         counted, compared = partial(_counted_sizes, sets=sets), partial(_compared_sizes, sets=sets, axes=axes)
-        sizes = _array.platform_dependent(counted, compared, *checked)
-    else:
-        sizes = _array.jit_call(_compared_sizes, *checked, sets=sets, axes=axes)
-    return sizes
+        return _array.platform_dependent(counted, compared, *checked)
+    return _array.jit_call(_compared_sizes, *checked, sets=sets, axes=axes)
 
 
 def _counted_sizes(*arrays: Array, sets: LabelSets) -> tuple[Array, Array]:

@@ -95,8 +95,7 @@ def _device_matrix(function: str, arrays: tuple[Array, ...], sets: LabelSets, ax
     compare = partial(_compared_matrix, sets, axes)
     if not can_count_codes(checked, sets, axes):
         return compare(*checked)
-    matrix: ConfusionMatrix = _array.platform_dependent(partial(_counted_matrix, sets), compare, *checked)
-    return matrix
+    return _array.platform_dependent(partial(_counted_matrix, sets), compare, *checked)
 
 
 def _counted_matrix(sets: LabelSets, *arrays: Array) -> ConfusionMatrix:

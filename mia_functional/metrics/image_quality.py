@@ -128,8 +128,7 @@ def structural_similarity(
     with np.errstate(all="ignore"):
         if _array.in_host_memory(prediction) and _array.in_host_memory(reference):
             return _host_mean(*options, prediction, reference)
-        similar: Array = _array.call_gathered(partial(_device_mean, *options), prediction, reference)
-    return similar
+        return _array.call_gathered(partial(_device_mean, *options), prediction, reference)
 
 
 def _host_mean(

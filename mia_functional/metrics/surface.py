@@ -130,9 +130,7 @@ def _distances_of_pairs(
     step = checks.spacing(_NAME, spacing, masks[0].ndim)
     if method == "auto" and not all(map(_array.in_host_memory, masks)):
         # One program for all labels, in which the code for a pair is compiled once.
-        records: tuple[SurfaceDistances, ...]
-        records = _array.jit_call(_grids_of_pairs, *masks, spacing=step, boundary=boundary)
-        return records
+        return _array.jit_call(_grids_of_pairs, *masks, spacing=step, boundary=boundary)
     if any(map(_array.is_traced, masks)):
         return tuple(
             SurfaceDistances(*_array.jit_call(_call_back_host, *pair, spacing=step, boundary=boundary))

@@ -64,8 +64,7 @@ def _evaluate(formula: Callable[..., Array], distances: SurfaceDistances, option
     if not all(map(_array.in_host_memory, distances)):
         # Options are static in a program, and found again by their hash.
         hashable = {name: tuple(value) if isinstance(value, list) else value for name, value in options.items()}
-        traced: Array = _array.jit_call(_formula_of_fields, *distances, formula=formula, **hashable)
-        return traced
+        return _array.jit_call(_formula_of_fields, *distances, formula=formula, **hashable)
     # Eager JAX and PyTorch would pay for every step of the formula, and sort where NumPy adds up in bins.
     value = np.asarray(formula(SurfaceDistances(*map(_array.to_numpy, distances)), **options))
     return _array.from_numpy(value, _array.array_namespace(model), model)
