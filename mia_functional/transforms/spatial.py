@@ -42,11 +42,12 @@ def crop(array: ArrayOrGeometry, start: Integers, shape: Shape) -> ArrayOrGeomet
     """
     size = checks.integer_tuple("crop", "shape", shape, minimum=1)
     low = _whole_numbers("crop", "start", start, minimum=0, count=len(size))
+    room = _leading_sizes("crop", array, len(size))
     if not isinstance(array, Geometry) and _array.is_traced(low):
         with checks.speaking_for("crop", "dynamic_patch", patch_shape="shape"):
             return dynamic_patch(array, low, size)
     low = to_python("crop", "start", low)
-    for axis, (begin, length, full) in enumerate(zip(low, size, _leading_sizes("crop", array, len(size)), strict=True)):
+    for axis, (begin, length, full) in enumerate(zip(low, size, room, strict=True)):
         if begin + length > full:
             checks.invalid_value("crop", "start, shape", f"stay below {full} on axis {axis}", f"{begin} + {length}")
     return regrid(array, size, low) if isinstance(array, Geometry) else _array.take_block(array, low, size)

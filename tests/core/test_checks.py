@@ -38,6 +38,19 @@ def test_what_is_not_a_whole_number_is_an_error(value):
             check()
 
 
+@pytest.mark.parametrize(
+    ("value", "expected"), [(None, (0, 1, 2)), (-1, (2,)), ((2, 0), (2, 0)), ((-3, np.int8(1)), (0, 1))]
+)
+def test_axes_count_from_the_front(value, expected):
+    assert checks.axes("f", value, 3) == expected
+
+
+@pytest.mark.parametrize("value", [(), (0, 0), (1, -2)])
+def test_axes_are_named_once(value):
+    with pytest.raises(ValueError, match="`axis` must name at least one axis, and none of them twice"):
+        checks.axes("f", value, 3)
+
+
 @pytest.mark.parametrize("value", ["12", b"12", 3, ["a"], [None], [[1.0]]])
 def test_what_is_not_a_sequence_of_numbers_is_an_error(value):
     with pytest.raises(TypeError, match="`x` must be a sequence of numbers"):

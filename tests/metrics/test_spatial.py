@@ -73,7 +73,9 @@ def test_distances_of_clouds(xp, shape):
 def test_labels_give_one_entry_each(xp):
     prediction, reference = RNG.integers(0, 4, (2, 6, 7, 8))
     labels = {2: "two", (1, 3): "odd", 9: "absent"}
-    value = xp.run(partial(paired_spatial_moments, spacing=SPACING, labels=labels), prediction, reference)
+    value = xp.run(
+        lambda *pair: paired_spatial_moments(*pair, spacing=SPACING, labels=iter(labels)), prediction, reference
+    )
     for side, array in zip(value, (prediction, reference), strict=True):
         for row, label in enumerate(labels):
             one = spatial_moments(np.isin(array, label), spacing=SPACING)

@@ -166,6 +166,7 @@ def test_laws(image):
         (lambda: mask_outside(IMAGE, MASK[..., 0]), ValueError, r"got \(5, 6, 7\)"),
         (lambda: clip_percentile(IMAGE, lower=99, upper=1), ValueError, "in order within 0 and 100"),
         (lambda: rescale(IMAGE, axis=(4,)), ValueError, "`axis` must lie within -4 and 3"),
+        (lambda: standardize(IMAGE, axis=(0, -4)), ValueError, "standardize: `axis` must name .* none of them twice"),
     ],
 )
 def test_bad_input(call, kind, text):

@@ -80,6 +80,16 @@ def test_crop_with_a_concrete_and_a_traced_start(xp):
     np.testing.assert_array_equal(found, VOLUME[2:4, 1:4])
 
 
+@pytest.mark.parametrize("start", [(-1, 5, 2), (-4, 4, 9), (9, -9, 0)])
+def test_crop_moves_a_traced_start_inside(start):
+    import jax
+
+    low = np.clip(start, 0, (2, 2, 2))
+    expected = VOLUME[tuple(slice(first, first + size) for first, size in zip(low, (2, 3, 4), strict=True))]
+    found = jax.jit(lambda volume, start: crop(volume, start, (2, 3, 4)))(VOLUME, np.array(start))
+    np.testing.assert_array_equal(found, expected)
+
+
 def test_pad_and_crop_or_pad_equal_numpy(xp):
     found = xp.run(lambda volume: pad(volume, ((1, 2), 0, 3), fill_value=-7), VOLUME)
     np.testing.assert_array_equal(found, np.pad(VOLUME, ((1, 2), (0, 0), (3, 3), (0, 0)), constant_values=-7))
@@ -136,7 +146,7 @@ def test_bad_input(call, text):
         (lambda v, s: crop(v, s, (2, 2, 2)), np.zeros(2, int), ValueError, r"`start` must have 3 entries, .*\(2,\)."),
         (lambda v, s: crop(v, s, (2, 2, 2)), np.array(0), ValueError, r"crop: `start` must have 3 entries, .*\(\)."),
         (lambda v, s: crop(v, s, (2, 2, 2)), np.zeros(3), TypeError, "`start` must hold whole numbers, .* float32."),
-        (lambda v, s: crop(v, s, (5, 2, 2)), np.zeros(3, int), ValueError, r"`shape` must fit into \(4, 5, 6, 2\)"),
+        (lambda v, s: crop(v, s, (5, 2, 2)), np.zeros(3, int), ValueError, r"fit into the array, \(4, 5, 6, 2\)"),
         (lambda v, s: crop(v, s, (1,) * 5), np.zeros(5, int), ValueError, "crop: `array` must have 5 spatial axes"),
         (shift, np.zeros(3), TypeError, "shift: `offset` must hold whole numbers, one per axis; got dtype float32."),
         (shift, np.array(1), ValueError, r"shift: `offset` must have 1 entries, one per axis; got shape \(\)."),
