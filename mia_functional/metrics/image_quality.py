@@ -13,6 +13,7 @@ import numpy as np
 from mia_functional import _array
 from mia_functional._core import checks
 from mia_functional.metrics._kernels import ssim_tiles
+from mia_functional.metrics._kernels.ssim_tiles import Window
 from mia_functional.metrics.moments import PairedMoments, from_moments, paired_images
 from mia_functional.typing import Array, Shape
 
@@ -120,10 +121,10 @@ def structural_similarity(
     name = "structural_similarity"
     prediction, reference = paired_images(name, prediction, reference)
     data_range = None if data_range is None else checks.positive(name, "data_range", data_range)
-    axes, weights = _window_weights(name, window, prediction.shape, slice_axis)
-    size = len(weights) ** len(axes)
+    weighted = _window_weights(name, window, prediction.shape, slice_axis)
+    size = len(weighted.weights) ** len(weighted.axes)
     factor = size / (size - 1) if sample_covariance and size > 1 else 1.0
-    options = weights, axes, data_range, factor
+    options = weighted, data_range, factor
     # Images of infinities, NaN or zeros have windows whose quotient is undefined; NaN is what they get.
     with np.errstate(all="ignore"):
         if _array.in_host_memory(prediction) and _array.in_host_memory(reference):
@@ -131,26 +132,22 @@ def structural_similarity(
         return _array.call_gathered(partial(_device_mean, *options), prediction, reference)
 
 
-def _host_mean(
-    weights: tuple[float, ...], axes: tuple[int, ...], data_range: float | None, factor: float, p: Array, r: Array
-) -> Array:
+def _host_mean(window: Window, data_range: float | None, factor: float, p: Array, r: Array) -> Array:
     """Return the mean similarity of two images in the host's memory."""
     xp = _array.array_namespace(p)
     peak, low, high = map(float, _constants(r, data_range, factor))
     images = _array.to_numpy(p), _array.to_numpy(r)
-    value = ssim_tiles.mean_similarity(images, weights, axes, (low, high)) if peak > 0 else math.nan
+    value = ssim_tiles.mean_similarity(images, window, (low, high)) if peak > 0 else math.nan
     return xp.astype(_array.from_numpy(np.asarray(value), xp, p), _array.widest_float(xp, p))
 
 
-def _device_mean(
-    weights: tuple[float, ...], axes: tuple[int, ...], data_range: float | None, factor: float, p: Array, r: Array
-) -> Array:
+def _device_mean(window: Window, data_range: float | None, factor: float, p: Array, r: Array) -> Array:
     """Return the mean similarity of two images on any device and under `jit`."""
     xp = _array.array_namespace(p)
     peak, *constants = _constants(r, data_range, factor)
     dtype = xp.result_type(_array.accumulator_dtype(p), _array.accumulator_dtype(r))
-    windows, reach = ssim_tiles.window_grid(p.shape, weights, axes)
-    similarity = partial(_similarity, weights, axes, constants)
+    windows, reach = ssim_tiles.window_grid(p.shape, window)
+    similarity = partial(_similarity, window, constants)
     similar = _array.sum_slabs(similarity, (xp.astype(p, dtype), xp.astype(r, dtype)), reach[0]) / math.prod(windows)
     return similar if data_range is not None else xp.where(peak > 0, similar, xp.full_like(similar, math.nan))
 
@@ -162,9 +159,7 @@ def _constants(reference: Array, data_range: float | None, factor: float) -> tup
     return peak, 2 * (_LUMINANCE * peak) ** 2, 2 * (_CONTRAST * peak) ** 2 / factor
 
 
-def _similarity(
-    weights: tuple[float, ...], axes: tuple[int, ...], constants: Sequence[Any], p: Array, r: Array
-) -> Array:
+def _similarity(window: Window, constants: Sequence[Any], p: Array, r: Array) -> Array:
     """Return the similarity in every window.
 
     With the difference d and the sum s of the images it is (a - mu_d^2) (b - v_d) / ((a + mu_d^2) (b + v_d)),
@@ -175,10 +170,10 @@ def _similarity(
     # Centred before the sum: the squares of values far from zero would leave no digits for their variance.
     d, s = p - r, (p - middle) + (r - middle)
     fields = [d, s, d * d, s * s]
-    for axis in axes:
-        fields = [_array.correlate1d(field, weights, axis) for field in fields]
+    for axis in window.axes:
+        fields = [_array.correlate1d(field, window.weights, axis) for field in fields]
     d, s, squared_d, squared_s = fields
-    number = math.fsum(weights) ** len(axes)
+    number = math.fsum(window.weights) ** len(window.axes)
     apart = (d / number) ** 2
     luminance: Array = (s / number + 2 * middle) ** 2 + constants[0]
     spread = (squared_d * number - d * d) / number**2
@@ -186,9 +181,7 @@ def _similarity(
     return (luminance - apart) * (structure - spread) / ((luminance + apart) * (structure + spread))
 
 
-def _window_weights(
-    function: str, window: int | Sequence[float], shape: Shape, slice_axis: int | None
-) -> tuple[tuple[int, ...], tuple[float, ...]]:
+def _window_weights(function: str, window: int | Sequence[float], shape: Shape, slice_axis: int | None) -> Window:
     """Return the axes along which the window extends, and its weights along each: ones if they are equal."""
     sizes = window if isinstance(window, Sequence) else (1.0,) * checks.integer(function, "window", window, minimum=1)
     weights = checks.float_tuple(function, "window", sizes)
@@ -202,4 +195,5 @@ def _window_weights(
         requirement = f"have at least {len(weights)} voxels along every axis of the window"
         checks.invalid_value(function, "prediction", requirement, f"shape {tuple(shape)}")
     # Sums of equal weights are sums of voxels, divided once at the end.
-    return axes, (1.0,) * len(weights) if len(set(weights)) == 1 else tuple(weight / total for weight in weights)
+    is_equal = len(set(weights)) == 1
+    return Window((1.0,) * len(weights) if is_equal else tuple(weight / total for weight in weights), axes)

@@ -88,7 +88,7 @@ def standardize(image: Array, *, mask: Array | None = None, axis: int | tuple[in
     values, inside = statistics.to_float_and_mask("standardize", image, mask)
     axes = statistics.reduction_axes("standardize", axis, values.ndim)
     low, high = statistics.masked_extremes(values, inside, axes)
-    # Constant channels are told by their extremes: their deviation from a rounded mean is small, but not 0.
+    # Constant channels are recognised by their extremes: their deviation from a rounded mean is small, but not 0.
     centred = values - statistics.masked_mean(values, inside, axes)
     deviation = statistics.masked_mean(centred * centred, inside, axes) ** 0.5
     scores = centred / statistics.one_where_zero(deviation)

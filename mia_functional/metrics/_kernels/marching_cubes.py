@@ -122,7 +122,7 @@ def _cube_faces() -> tuple[tuple[_Point, ...], ...]:
 
 def _segments(face: tuple[_Point, ...], inside: frozenset[_Point]) -> list[tuple[_Point, _Point]]:
     """Return where the surface enters and leaves a face: one pair of edge middles per run of inside corners."""
-    # The edge before each corner.
+    # One for each edge of the face, in the order of the corners where the edges end.
     middles = [tuple(a + b for a, b in zip(face[corner - 1], face[corner], strict=True)) for corner in range(4)]
     member = [corner in inside for corner in face]
     pairs = []

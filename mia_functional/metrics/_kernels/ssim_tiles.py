@@ -6,7 +6,7 @@ windows of an axis are products with a narrow band matrix, each row of which hol
 
 import math
 from itertools import product
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -19,40 +19,41 @@ _BAND_WINDOWS = 16
 """Windows per product: with more, the band holds more zeros; with fewer, the products get small."""
 
 
-def window_grid(shape: Shape, weights: tuple[float, ...], axes: tuple[int, ...]) -> tuple[list[int], list[int]]:
+class Window(NamedTuple):
+    """A window of weighted voxels: the weights along each of its axes, and these axes."""
+
+    weights: tuple[float, ...]
+    axes: tuple[int, ...]
+
+
+def window_grid(shape: Shape, window: Window) -> tuple[list[int], list[int]]:
     """Return the number of windows along every axis, and by how many voxels the axis is longer."""
-    reach = [len(weights) - 1 if axis in axes else 0 for axis in range(len(shape))]
+    reach = [len(window.weights) - 1 if axis in window.axes else 0 for axis in range(len(shape))]
     return [size - more for size, more in zip(shape, reach, strict=True)], reach
 
 
-def mean_similarity(
-    images: tuple[HostArray, HostArray],
-    weights: tuple[float, ...],
-    axes: tuple[int, ...],
-    constants: tuple[float, float],
-) -> float:
+def mean_similarity(images: tuple[HostArray, HostArray], window: Window, constants: tuple[float, float]) -> float:
     """Return the mean similarity of NumPy images.
 
     Args:
         images: Real numbers of one shape.
-        weights: Weights of the window along each axis.
-        axes: The axes of the window.
+        window: The weights along each axis of the window, and these axes.
         constants: 2 C1, and 2 C2 divided by the factor of the covariances.
     """
     single = all(np.can_cast(image.dtype, np.float32) for image in images)
     ndim = images[0].ndim
-    windows, reach = window_grid(images[0].shape, weights, axes)
+    windows, reach = window_grid(images[0].shape, window)
     # Each axis of a tile is twice as long as the one before: rows of memory are read in long pieces.
     steps = [
         min(size, 2 ** max(0, int(_TILE_EXPONENT / ndim + axis - (ndim - 1) / 2))) for axis, size in enumerate(windows)
     ]
-    band = _band_matrix(weights, np.float32 if single else np.float64)
+    band = _band_matrix(window.weights, np.float32 if single else np.float64)
     largest = math.prod(step + more for step, more in zip(steps, reach, strict=True))
     buffers, total = np.empty((2, 4 * largest), band.dtype), 0.0
     for start in product(*(range(0, size, step) for size, step in zip(windows, steps, strict=True))):
         stops = (min(low + step, size) for low, step, size in zip(start, steps, windows, strict=True))
         tile = tuple(slice(low, stop + more) for low, stop, more in zip(start, stops, reach, strict=True))
-        total += _sum_of_tile((images[0][tile], images[1][tile]), band, axes, constants, buffers)
+        total += _sum_of_tile((images[0][tile], images[1][tile]), band, window.axes, constants, buffers)
     return total / math.prod(windows)
 
 
