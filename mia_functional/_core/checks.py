@@ -156,8 +156,9 @@ def axis(function: str, value: object, ndim: int) -> int:
 
 def axes(function: str, value: object, ndim: int) -> tuple[int, ...]:
     """Return one axis or several of an array with `ndim` axes, each once and counted from the front; all for None."""
-    entries = range(ndim) if value is None else value if isinstance(value, tuple) else (value,)
-    positions = tuple(axis(function, entry, ndim) for entry in entries)
+    if value is None:
+        return tuple(range(ndim))
+    positions = tuple(axis(function, entry, ndim) for entry in (value if isinstance(value, tuple) else (value,)))
     if not positions or len(set(positions)) != len(positions):
         invalid_value(function, "axis", "name at least one axis, and none of them twice", value)
     return positions
