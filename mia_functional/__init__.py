@@ -56,6 +56,8 @@ __all__ = [
     "transforms",
 ]
 
+__dir__ = ["__version__", *__all__].copy  # dir() imports no namespace
+
 
 def __getattr__(name: str) -> ModuleType:
     """Import a namespace at its first use (PEP 562)."""
@@ -63,8 +65,3 @@ def __getattr__(name: str) -> ModuleType:
     if name in __all__:
         return importlib.import_module(f"{__name__}.{name}")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-
-
-def __dir__() -> list[str]:
-    """Return the namespaces without importing them, and the version."""
-    return ["__version__", *__all__]

@@ -29,7 +29,7 @@ def atomic_write(function: str, path: Path, *, overwrite: bool = True, durable: 
         raise FileExistsError(f"{function}: {path} exists already.")
     if not path.parent.is_dir():
         raise FileNotFoundError(f"{function}: the folder {path.parent} does not exist.")
-    # The draft lies in the folder of the file, hence on its file system: a rename across two of them is no single step.
+    # The draft lies in the folder of the file, hence on its file system: a rename across two is not a single step.
     # It has a folder of its own, in which it bears its final name: formats go by extensions, and headers name files.
     with naming_failures(function, path), tempfile.TemporaryDirectory(prefix=".mia-", dir=path.parent) as folder:
         draft = Path(folder, path.name)
@@ -52,12 +52,6 @@ def publish(draft: Path, path: Path, *, companions: Sequence[Path] = (), durable
     draft.replace(path)
     if durable:
         _sync(path.parent)
-
-
-def write_text(function: str, path: Path, text: str, *, overwrite: bool) -> None:
-    """Write a text file in UTF-8, line ends as they are in `text`; arguments and errors as for `atomic_write`."""
-    with atomic_write(function, path, overwrite=overwrite) as draft:
-        draft.write_text(text, encoding="utf-8", newline="")
 
 
 @contextmanager

@@ -63,7 +63,7 @@ def describe(value: object) -> str:
 
 
 def same_shape(function: str, argument: str, shape: Shape, reference: Shape, *, of: str = "the reference") -> None:
-    """Raise unless an array has the shape of another one; shapes that broadcast have not."""
+    """Raise unless an array has exactly the shape of another one; broadcasting does not count."""
     if tuple(shape) != tuple(reference):
         invalid_value(function, argument, f"have the shape of {of}, {tuple(reference)}", tuple(shape))
 
@@ -101,9 +101,9 @@ def path_text(function: str, argument: str, value: object) -> str:
     return text
 
 
-def require_callable(function: str, argument: str, value: object, examples: str) -> None:
-    """Raise unless a value can be called."""
-    if not callable(value):
+def require_callable(function: str, argument: str, value: object, examples: str, *, optional: bool = False) -> None:
+    """Raise unless a value can be called; an `optional` one may be None instead."""
+    if not callable(value) and not (optional and value is None):
         invalid_kind(function, argument, f"be a function such as {examples}", describe(value))
 
 
@@ -162,6 +162,15 @@ def axes(function: str, value: object, ndim: int) -> tuple[int, ...]:
     if not positions or len(set(positions)) != len(positions):
         invalid_value(function, "axis", "name at least one axis, and none of them twice", value)
     return positions
+
+
+def position(function: str, value: object, size: int) -> int:
+    """Return a position in a sequence, counted from its start; raise `IndexError` outside of the sequence."""
+    if not is_integer(value):
+        invalid_kind(function, "position", "be a whole number", repr(value))
+    if not -size <= value < size:
+        raise IndexError(message(function, "position", f"lie within {-size} and {size - 1}", value))
+    return int(value) % size
 
 
 def integer_tuple(

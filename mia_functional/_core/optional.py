@@ -3,10 +3,8 @@
 import importlib
 from typing import Any
 
-_EXTRAS = {"jax": "jax", "torch": "torch", "matplotlib": "plot", "pandas": "tables", "hypothesis": "testing"}
-_EXTRAS |= {"hdf5plugin": "blosc", "tensorboard": "tensorboard", "tensorflow": "tensorflow", "grain": "grain"}
-_EXTRAS |= {"torchio": "torchio"}
-"""Packages that are not part of the core, and the extra in `pyproject.toml` that installs each."""
+_EXTRAS = {"matplotlib": "plot", "pandas": "tables", "hypothesis": "testing", "hdf5plugin": "blosc"}
+"""Packages whose extra in `pyproject.toml` has another name than they have."""
 
 
 def require(package: str) -> Any:
@@ -22,5 +20,5 @@ def require(package: str) -> Any:
         root = package.split(".")[0]
         if error.name is not None and error.name.split(".")[0] != root:
             raise
-        text = f"{package} is not installed; `pip install 'mia_functional[{_EXTRAS[root]}]'` installs it."
+        text = f"{package} is not installed; `pip install 'mia_functional[{_EXTRAS.get(root, root)}]'` installs it."
         raise ImportError(text, name=package) from error

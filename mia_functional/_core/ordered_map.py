@@ -13,7 +13,7 @@ _AHEAD = 4
 
 
 def map_ordered(
-    function: Callable[[_Item], _Outcome], items: Iterable[_Item], *, executor: Executor | None = None
+    function: Callable[[_Item], _Outcome], items: Iterable[_Item], *, executor: Executor | None = None, ahead: int = 0
 ) -> Iterator[_Outcome]:
     """Yield `function(item)` for every item, in their order.
 
@@ -22,6 +22,7 @@ def map_ordered(
         items: Any iterable; it is read only a few items ahead.
         executor: Any pool of `concurrent.futures`; without one, items are handled one after the other, here. If one
             fails, or the iterator is closed, those that wait are cancelled.
+        ahead: Items that are submitted before the first is awaited; by default as many as the executor has workers.
 
     Example:
         >>> list(map_ordered(abs, [-1, 2, -3]))
@@ -32,12 +33,12 @@ def map_ordered(
         return
     # `Executor.map` would submit all items at once, and keep every outcome until it is asked for. Pools of the standard
     # library have `_max_workers`, other executors (dask, MPI) need not.
-    ahead = getattr(executor, "_max_workers", _AHEAD)
+    limit = ahead or getattr(executor, "_max_workers", _AHEAD)
     pending: deque[Future[_Outcome]] = deque()
     try:
         for item in items:
             pending.append(executor.submit(function, item))
-            if len(pending) > ahead:
+            if len(pending) > limit:
                 yield pending.popleft().result()
         while pending:
             yield pending.popleft().result()

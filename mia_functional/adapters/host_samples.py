@@ -45,11 +45,9 @@ def lift_host_transform(
         axes: The numbers of axes that arrays may have, with channels.
     """
     checks.require_callable("lift", "transform", transform, "`RandomAffine()` or `MirrorTransform()`")
-    names = {
-        argument: () if categories == () else category_names("lift", categories, argument=argument)
-        for argument, categories in (("images", images), ("labels", labels))
-    }
-    return partial(_apply_to_sample, apply, transform, names["images"], names["labels"], axes)
+    image_names = () if images == () else category_names("lift", images, argument="images")
+    label_names = () if labels == () else category_names("lift", labels, argument="labels")
+    return partial(_apply_to_sample, apply, transform, image_names, label_names, axes)
 
 
 def _apply_to_sample(

@@ -36,10 +36,8 @@ def dataset(samples: SampleSequence) -> Any:
     tensorflow = optional.require("tensorflow")
     first = next(generate(samples))
     # TensorFlow asks for shapes and dtypes before it sees an element.
+    spec, text = tensorflow.TensorSpec, tensorflow.TensorSpec((), tensorflow.string)
     signature = {
-        name: tensorflow.TensorSpec(value.shape, value.dtype)
-        if isinstance(value, np.ndarray)
-        else tensorflow.TensorSpec((), tensorflow.string)
-        for name, value in first.items()
+        key: text if isinstance(value, str) else spec(value.shape, value.dtype) for key, value in first.items()
     }
     return tensorflow.data.Dataset.from_generator(lambda: generate(samples), output_signature=signature)

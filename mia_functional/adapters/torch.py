@@ -59,11 +59,8 @@ def loader(
             threads. They are spawned, never forked, since JAX may be loaded.
         channels_first: As in `tensors`.
     """
+    to_batch = compose(collate, partial(tensors, channels_first=channels_first))
     return _torch.utils.data.DataLoader(
-        samples,
-        batch_size=batch_size,
-        shuffle=shuffle,
-        num_workers=workers,
-        collate_fn=compose(collate, partial(tensors, channels_first=channels_first)),
+        samples, batch_size=batch_size, shuffle=shuffle, num_workers=workers, collate_fn=to_batch,
         multiprocessing_context="spawn" if workers else None,
-    )
+    )  # fmt: skip

@@ -90,29 +90,22 @@ def summarize(
     groups: dict[tuple[str, str], list[Result]] = {}
     for row in results:
         groups.setdefault((row.label, row.metric), []).append(row)
-    return tuple(
-        _statistic(rows, name, function, undefined, infinite)
-        for rows in groups.values()
-        for name, function in functions.items()
-    )
-
-
-def _statistic(
-    rows: list[Result], name: str, function: _Function, undefined: float | None, infinite: float | None
-) -> Statistic:
-    """Return one statistic of the values of one label and metric."""
-    values = np.array([row.value for row in rows])
-    is_undefined, is_infinite = np.isnan(values), np.isinf(values)
-    if infinite is not None:
-        values[is_infinite] = infinite
-    if undefined is None:
-        values = values[~is_undefined]
-    else:
-        values[is_undefined] = undefined
-    # The standard deviation of an infinite value subtracts inf from inf: NaN is the answer and no reason to warn.
-    with np.errstate(invalid="ignore"):
-        value = float(function(values)) if values.size else math.nan
-    return Statistic(
-        label=rows[0].label, metric=rows[0].metric, statistic=name, value=value, unit=rows[0].unit, count=values.size,
-        undefined=int(is_undefined.sum()), infinite=int(is_infinite.sum()),
-    )  # fmt: skip
+    statistics = []
+    for (label, metric), rows in groups.items():
+        values = np.array([row.value for row in rows])
+        is_undefined, is_infinite = np.isnan(values), np.isinf(values)
+        if infinite is not None:
+            values[is_infinite] = infinite
+        if undefined is None:
+            values = values[~is_undefined]
+        else:
+            values[is_undefined] = undefined
+        for name, function in functions.items():
+            # The standard deviation of an infinite value subtracts inf from inf: NaN is the answer, no reason to warn.
+            with np.errstate(invalid="ignore"):
+                value = float(function(values.copy())) if values.size else math.nan  # some functions sort in place
+            statistics.append(Statistic(
+                label=label, metric=metric, statistic=name, value=value, unit=rows[0].unit, count=values.size,
+                undefined=int(is_undefined.sum()), infinite=int(is_infinite.sum()),
+            ))  # fmt: skip
+    return tuple(statistics)

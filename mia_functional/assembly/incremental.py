@@ -64,8 +64,7 @@ def add(state: State, patch: Array, placement: Placement, *, reduction: Reductio
         ValueError: The patch has another shape than its placement, or other channels than the volume.
     """
     check_reduction("add", reduction)
-    if not isinstance(placement, Placement):
-        checks.invalid_kind("add", "placement", "be a Placement, from `placements`", checks.describe(placement))
+    checks.require_instance("add", "placement", placement, Placement, "a Placement, from `placements`")
     shape = placed_shape(placement)
     expected = (*placement.start.shape[:-1], *shape)
     if tuple(patch.shape[: len(expected)]) != expected:

@@ -53,9 +53,7 @@ class Reduction:
 
 def check_reduction(function: str, reduction: object) -> None:
     """Raise unless an argument is a reduction."""
-    if not isinstance(reduction, Reduction):
-        needed = "be a Reduction such as `mean` or `vote(labels)`"
-        checks.invalid_kind(function, "reduction", needed, checks.describe(reduction))
+    checks.require_instance(function, "reduction", reduction, Reduction, "a Reduction such as `mean` or `vote(labels)`")
 
 
 def _start_sums(patch: Array, shape: Shape) -> Array:
@@ -151,9 +149,8 @@ def _elect(labels: tuple[int, ...], state: Array) -> Array:
     return winner
 
 
-def _donating(function: Callable[..., Array]) -> Callable[..., Array]:
-    """Return a function of this module as a program of JAX that gives the memory of the old state to the new one."""
-    return partial(_array.jit_call_donating, function)
+_donating = partial(partial, _array.jit_call_donating)
+"""Makes of a function a program of JAX that gives the memory of the old state to the new one."""
 
 
 mean = Reduction(name="mean", start=_start_sums, add=_donating(add_to_mean), finish=_same, weighted=True)
@@ -198,10 +195,5 @@ def vote(labels: Sequence[int]) -> Reduction:
 @lru_cache(maxsize=32)
 def _vote_for(labels: tuple[int, ...]) -> Reduction:
     """Return the reduction for some labels; the same again, so that programs made with it are found again."""
-    return Reduction(
-        name="vote",
-        start=partial(_start_votes, labels),
-        add=partial(_add_votes, labels),
-        finish=partial(_elect, labels),
-        extra_axes=1,
-    )
+    start, add, finish = partial(_start_votes, labels), partial(_add_votes, labels), partial(_elect, labels)
+    return Reduction(name="vote", start=start, add=add, finish=finish, extra_axes=1)

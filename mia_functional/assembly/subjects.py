@@ -130,9 +130,8 @@ def assemble_subjects(
     unfinished: dict[str, _Pending] = {}
     if not hasattr(samples, "indices"):
         checks.invalid_kind("assemble_subjects", "samples", "come from `dataset.samples`", checks.describe(samples))
-    with checks.speaking_for(
-        "assemble_subjects", "assemble", "start", "add", patch="predictions", patches="predictions"
-    ):
+    names = {"patch": "predictions", "patches": "predictions"}
+    with checks.speaking_for("assemble_subjects", "assemble", "start", "add", **names):
         waiting = dict(_samples_by_subject(samples, margin))
         for batch in _batches_by_subject(predictions):
             name = batch.subject

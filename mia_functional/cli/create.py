@@ -6,12 +6,12 @@ from pathlib import Path
 
 import mia_functional as mia
 from mia_functional._core import checks
-from mia_functional.cli.options import DONE, JOBS, Command, progress_bar
+from mia_functional.cli.options import JOBS, Command, Options, progress_bar
 
 __all__ = ["CREATE_COMMAND"]
 
 
-def _run_create(options: argparse.Namespace) -> int:
+def _run_create(options: Options) -> None:
     """Create a dataset and describe it."""
     from concurrent import futures  # here: it is a quarter of what `mia --help` would import
 
@@ -23,7 +23,6 @@ def _run_create(options: argparse.Namespace) -> int:
             overwrite=options.overwrite, resume=options.resume,
         )  # fmt: skip
     print(mia.dataset.info(mia.dataset.open(options.dataset)))
-    return DONE
 
 
 def _entry(text: str) -> tuple[str, str, str]:
@@ -40,7 +39,7 @@ def _by_category(entries: Sequence[tuple[str, str, str]]) -> dict[str, dict[str,
     categories: dict[str, dict[str, str]] = {}
     for category, name, value in entries:
         values = categories.setdefault(category, {})
-        # In a dictionary the second would replace the first without a word.
+        # In a dictionary the second would silently replace the first.
         if name in values:
             checks.invalid_value("create", f"{category}/{name}", "be given once", f"{values[name]} and {value}")
         values[name] = value

@@ -1,22 +1,20 @@
 """`mia demo`: the whole path on a synthetic cohort."""
 
-import argparse
 from functools import partial
 from pathlib import Path
 
 import mia_functional as mia
-from mia_functional.cli.options import DONE, Command, progress_bar
+from mia_functional.cli.options import Command, Options, progress_bar
 
 __all__ = ["DEMO_COMMAND"]
 
 
-def _run_demo(options: argparse.Namespace) -> int:
+def _run_demo(options: Options) -> None:
     """Run the demo, print its tables and say where its files are."""
     stages = partial(progress_bar, options)
     outcome = mia.demo.run(options.output, seed=options.seed, force=options.force, progress=stages)
     print(outcome.table)
     print(f"\nEverything is in {outcome.folder}: {', '.join(outcome.files)}.")
-    return DONE
 
 
 DEMO_COMMAND = Command("demo", "run the whole path on a synthetic cohort, in less than a minute", _run_demo, {

@@ -5,13 +5,13 @@ import sys
 from pathlib import Path
 
 import mia_functional as mia
-from mia_functional.cli.options import DONE, FAILED, JOBS, Command, progress_bar, worded
+from mia_functional.cli.options import DONE, FAILED, JOBS, Command, Options, progress_bar, worded
 from mia_functional.typing import Label
 
 __all__ = ["EVALUATE_COMMAND"]
 
 
-def _run_evaluate(options: argparse.Namespace) -> int:
+def _run_evaluate(options: Options) -> int:
     """Evaluate two folders, print the tables, and say which subjects failed."""
     from concurrent import futures  # here: it is a quarter of what `mia --help` would import
 

@@ -1,17 +1,14 @@
 """`mia metrics`: the metrics, or all about one."""
 
-import argparse
-
 import mia_functional as mia
-from mia_functional.cli.options import DONE, Command
+from mia_functional.cli.options import Command, Options
 
 __all__ = ["METRICS_COMMAND"]
 
 
-def _run_metrics(options: argparse.Namespace) -> int:
+def _run_metrics(options: Options) -> None:
     """List the metrics or describe one."""
     print(mia.metrics.listing() if options.name is None else mia.metrics.describe(options.name))
-    return DONE
 
 
 _SUMMARY = "list the metrics, or print a metric's formula, range, unit, undefined cases and source"

@@ -4,15 +4,30 @@ import argparse
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 from mia_functional._core import checks
 from mia_functional.typing import Progress
 
-__all__ = ["DATASET", "DONE", "FAILED", "INTERRUPTED", "JOBS", "WRONG_USAGE", "Command", "progress_bar", "worded"]
+__all__ = [
+    "DATASET",
+    "DONE",
+    "FAILED",
+    "INTERRUPTED",
+    "JOBS",
+    "WRONG_USAGE",
+    "Command",
+    "Options",
+    "progress_bar",
+    "worded",
+]
 
 # 130 is what shells report for a process that SIGINT ended: 128 + 2.
 DONE, FAILED, WRONG_USAGE, INTERRUPTED = 0, 1, 2, 130
+
+
+Options: TypeAlias = argparse.Namespace
+"""The options of a command, parsed."""
 
 
 class Command(NamedTuple):
@@ -21,13 +36,13 @@ class Command(NamedTuple):
     Attributes:
         name: What users type after `mia`.
         summary: What it does, in a few words without capital and full stop.
-        run: From the parsed options to the exit status.
+        run: From the parsed options to the exit status; None says that it is done.
         options: Flags and positional arguments, each with what `add_argument` takes.
     """
 
     name: str
     summary: str
-    run: Callable[[argparse.Namespace], int]
+    run: Callable[[Options], int | None]
     options: Mapping[str, Mapping[str, Any]]
 
 
@@ -65,7 +80,7 @@ def worded(text: str, command: str) -> str:
     return checks.reworded(text, command, _WORDING, _WORDING.get(text.partition(":")[0], {}))
 
 
-def progress_bar(options: argparse.Namespace, title: str) -> Progress:
+def progress_bar(options: Options, title: str) -> Progress:
     """Return a progress function that draws a bar with a title on standard error, until the command ends."""
     from tqdm import tqdm  # here, since it would double the time that `mia --help` takes
 

@@ -33,7 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         with ExitStack() as bars:
             options.bars = bars
-            status: int = options.run(options)
+            status: int = options.run(options) or DONE
         sys.stdout.flush()
     except BrokenPipeError:
         # The reader, `head` say, has all it wanted. Python flushes once more at exit: that must not fail as well.

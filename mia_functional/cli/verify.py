@@ -1,14 +1,12 @@
 """`mia verify`: a dataset against its digests."""
 
-import argparse
-
 import mia_functional as mia
-from mia_functional.cli.options import DATASET, DONE, FAILED, Command, progress_bar
+from mia_functional.cli.options import DATASET, DONE, FAILED, Command, Options, progress_bar
 
 __all__ = ["VERIFY_COMMAND"]
 
 
-def _run_verify(options: argparse.Namespace) -> int:
+def _run_verify(options: Options) -> int:
     """Verify a dataset and print what is wrong with it."""
     data = mia.dataset.open(options.dataset)
     faults = mia.dataset.verify(data, progress=progress_bar(options, "Verifying"))

@@ -1,15 +1,14 @@
 """Samples side by side in batches, and batches ahead of their use."""
 
-from collections import deque
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from mia_functional._core import checks
+from mia_functional._core import checks, ordered_map
 from mia_functional.dataset.buffer_pool import pooled_array
 from mia_functional.transforms.composition import Sample, compose
 from mia_functional.typing import HostArray, SampleSequence
@@ -86,8 +85,7 @@ def _stack(values: list[Any], column: BatchColumn | None) -> "HostArray | tuple[
     alike = all(isinstance(value, np.ndarray) for value in values)
     if not alike or len({(value.shape, value.dtype) for value in values}) > 1:
         return tuple(values)
-    array: HostArray = np.stack(values, out=pooled_array((len(values), *values[0].shape), values[0].dtype))
-    return array
+    return np.stack(values, out=pooled_array((len(values), *values[0].shape), values[0].dtype))
 
 
 def rows_of_batch(batch: Sample) -> tuple[list[Sample], dict[str, BatchColumn]]:
@@ -97,17 +95,10 @@ def rows_of_batch(batch: Sample) -> tuple[list[Sample], dict[str, BatchColumn]]:
         >>> rows_of_batch({"subject": ("A", "B"), "x": np.array([[1, 2], [3, 4]])})[0][1]
         {'subject': 'B', 'x': array([3, 4])}
     """
-    count = len(next(iter(batch.values())))
-    columns = {
-        name: BatchColumn(value, [value[number, ...] for number in range(count)])
-        for name, value in batch.items()
-        if isinstance(value, np.ndarray)
-    }
-    samples = [
-        {name: columns[name].rows[number] if name in columns else value[number] for name, value in batch.items()}
-        for number in range(count)
-    ]
-    return samples, columns
+    arrays = {name: value for name, value in batch.items() if isinstance(value, np.ndarray)}
+    columns = {name: BatchColumn(array, [array[k, ...] for k in range(len(array))]) for name, array in arrays.items()}
+    entries = [columns[name].rows if name in columns else value for name, value in batch.items()]
+    return [dict(zip(batch, row, strict=True)) for row in zip(*entries, strict=True)], columns
 
 
 def prefetch(
@@ -148,15 +139,10 @@ def prefetch(
     # `Samples` makes the arrays of a batch in one piece; other sequences give their samples one by one.
     one_by_one = partial(map, samples.__getitem__)
     fetch = compose(getattr(samples, "__getitems__", compose(one_by_one, list)), collate)
-    waiting: deque[Future[Sample]] = deque()
+    positions = (order[start : start + size].tolist() for start in range(0, stop, size))
     pool = ThreadPoolExecutor(workers)
     try:
-        for start in range(0, stop, size):
-            waiting.append(pool.submit(fetch, order[start : start + size].tolist()))
-            if len(waiting) > limit:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
+        yield from ordered_map.map_ordered(fetch, positions, executor=pool, ahead=limit)
     finally:
         # Also where the loop is left early: no thread may outlive it.
         pool.shutdown(wait=True, cancel_futures=True)

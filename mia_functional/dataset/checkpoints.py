@@ -12,7 +12,7 @@ import os
 import secrets
 import shutil
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import asdict
@@ -22,7 +22,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from mia_functional._core import atomic_files, checks
-from mia_functional.dataset._hdf5.blocks import Block, Payload, StoredSubject, digest_of_bytes, round_up, with_digests
+from mia_functional.dataset._hdf5.blocks import Block, Payload, StoredSubject, digest_of, round_up, with_digests
 from mia_functional.dataset._hdf5.compression import Chunk
 from mia_functional.dataset.locking import LOCK_FILE, hold_lock
 from mia_functional.geometry import Geometry
@@ -69,7 +69,7 @@ def checkpoint_folder(path: Path) -> Iterator[Path]:
 def begin_run(folder: Path, *, overwrite: bool, resume: bool, durable: bool) -> str:
     """Empty the folder, unless the checkpoints of an interrupted run are to be used; return the word of the run.
 
-    Workers may outlive a run that was killed: what they write has another word and counts not for this run.
+    Workers may outlive a run that was killed: what they write has another word and does not count for this run.
     """
     if not resume and not overwrite and any(folder.glob("*.part")):
         choice = "`resume=True` goes on, `overwrite=True` starts anew"
@@ -91,7 +91,7 @@ def empty_folder(folder: Path) -> None:
             path.unlink(missing_ok=True)
 
 
-def write_checkpoint(path: Path, header: StoredSubject, payloads: Sequence[Payload], *, durable: bool) -> None:
+def write_checkpoint(path: Path, header: StoredSubject, payloads: Mapping[str, Payload], *, durable: bool) -> None:
     """Write a checkpoint; once this returns, the subject survives a crash."""
     if header.placed:
         header = _write_to_common_file(path.with_name(COMMON_FILE), header, payloads, durable=durable)
@@ -106,7 +106,7 @@ def write_checkpoint(path: Path, header: StoredSubject, payloads: Sequence[Paylo
 
 
 def _write_to_common_file(
-    common: Path, header: StoredSubject, payloads: Sequence[Payload], *, durable: bool
+    common: Path, header: StoredSubject, payloads: Mapping[str, Payload], *, durable: bool
 ) -> StoredSubject:
     """Write arrays to the common file; return their header with digests, which are made while the disk is busy."""
     with (
@@ -122,11 +122,11 @@ def _write_to_common_file(
     return header
 
 
-def _write_payloads(stream: BinaryIO | Any, header: StoredSubject, payloads: Sequence[Payload], start: int) -> None:
+def _write_payloads(stream: BinaryIO | Any, header: StoredSubject, payloads: Mapping[str, Payload], start: int) -> None:
     """Write the payloads of the blocks, whose offsets count from `start`."""
-    offsets = [start + block.offset for block in header.blocks if block.nbytes]
-    for offset, payload in zip(offsets, payloads, strict=True):
-        stream.seek(offset)
+    offsets = {block.category: block.offset for block in header.blocks}
+    for category, payload in payloads.items():
+        stream.seek(start + offsets[category])
         write_all(stream, payload)
 
 
@@ -168,7 +168,7 @@ def usable_checkpoint(path: Path) -> StoredSubject | None:
         for block in header.blocks:
             if block.nbytes:
                 raw = np.memmap(file, np.uint8, "r", block.offset, (block.nbytes,))
-                if digest_of_bytes(raw) != block.stored:
+                if digest_of(raw) != block.stored:
                     return None
     except (OSError, ValueError):
         return None

@@ -108,8 +108,7 @@ def create(
     """
     check_loading("create", load, transform, executor)
     checks.require_instance("create", "storage", storage, Storage, "a `Storage`")
-    if progress is not None:
-        checks.require_callable("create", "progress", progress, "`print`")
+    checks.require_callable("create", "progress", progress, "`print`", optional=True)
     if metadata_only and (transform is not None or not storage.paths):
         checks.invalid_value("create", "metadata_only", "be without `transform`, and with paths", storage)
     check_same_entries(subjects)
@@ -192,7 +191,7 @@ def _make_checkpoint(number: int, subject: Subject, path: Path, recipe: _Recipe,
     return subject.name
 
 
-def _load_header(subject: Subject, fingerprint: str, recipe: _Recipe) -> tuple[StoredSubject, list[Payload]]:
+def _load_header(subject: Subject, fingerprint: str, recipe: _Recipe) -> tuple[StoredSubject, dict[str, Payload]]:
     """Load and transform a subject; return the header of its checkpoint, and the payloads of its arrays."""
     with checks.speaking_for("create", "traverse"):
         sample = load_sample(subject, load=recipe.load, transform=recipe.transform)

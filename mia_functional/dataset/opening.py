@@ -7,9 +7,9 @@ import numpy as np
 
 from mia_functional import images
 from mia_functional._core import checks
+from mia_functional.dataset import verification
 from mia_functional.dataset._hdf5 import handles, layout, validation
 from mia_functional.dataset.records import Category, Dataset, Files
-from mia_functional.dataset.verification import faults_of
 from mia_functional.discovery.records import Load, is_name
 
 __all__ = ["open"]
@@ -56,7 +56,7 @@ def open(
     handle = handles.open_handle(absolute)
     files = Files(root=_root_of_files(absolute, handle.tables, root), load=load, cache_bytes=most)
     dataset = _dataset_record(absolute, handle, files)
-    faults = faults_of(dataset, progress=None) if verify else ()
+    faults = verification.verify(dataset) if verify else ()
     if faults:
         validation.malformed(absolute, faults[0])
     return dataset
@@ -72,26 +72,21 @@ def _dataset_record(path: str, handle: handles.Handle, files: Files) -> Dataset:
     no_rows = np.empty((0, 0))  # of a table that is not there
     shapes = {name: tuple(map(tuple, tables.get(layout.SHAPES.format(name), no_rows).tolist())) for name in names}
     # Without images in the file, the size in their properties is that of ITK, in its axis order.
-    sizes = tables.get(layout.IMAGE_PROPERTIES.format("shapes"), no_rows)
+    sizes = tables.get(layout.IMAGE_PROPERTIES[0], no_rows)
     grids = tuple(shape[:-1] for shape in shapes.get("images", ())) or tuple(map(tuple, sizes[:, ::-1].tolist()))
     lengths = {len(rows) for rows in (*shapes.values(), *([grids] if grids else []))}
     unfit = any(not is_name(name) for name in (*subjects, *names))
     if unfit or len(set(subjects)) != len(subjects) or not lengths <= {len(subjects)}:
         validation.malformed(path, "its tables contradict each other")
     stored = set(validation.group_at(handle.file, "data")) if "data" in handle.file else set()
-    categories = tuple(
-        Category(
-            name=name,
-            entries=tuple(map(str, tables.get(layout.NAMES.format(name), ()))),
-            shapes=shapes[name],
-            spatial=bool(grids)
-            and all(shape[: len(grid)] == grid for shape, grid in zip(shapes[name], grids, strict=True)),
-            stored=name in stored,
-        )
-        for name in names
-    )
+    categories = []
+    for name, rows in shapes.items():
+        entries = tuple(map(str, tables.get(layout.NAMES.format(name), ())))
+        spatial = bool(grids) and all(row[: len(grid)] == grid for row, grid in zip(rows, grids, strict=True))
+        category = Category(name=name, entries=entries, shapes=rows, spatial=spatial, stored=name in stored)
+        categories.append(category)
     return Dataset(
-        path=path, subjects=subjects, categories=categories, grids=grids, digest=handle.digest,
+        path=path, subjects=subjects, categories=tuple(categories), grids=grids, digest=handle.digest,
         files=None if stored >= set(names) else files,
     )  # fmt: skip
 

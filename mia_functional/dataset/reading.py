@@ -77,9 +77,8 @@ def read(
     """
     _check_request("read", dataset, subject, category)
     for entry in index if isinstance(index, tuple) else (index,):
-        if not (checks.is_integer(entry) or isinstance(entry, EllipsisType)) and not (
-            checks.is_integer_slice(entry) and entry.step != 0
-        ):
+        is_range = checks.is_integer_slice(entry) and entry.step != 0
+        if not (is_range or checks.is_integer(entry) or isinstance(entry, EllipsisType)):
             requirement = "be of integers, slices of them with a step other than 0, and `...`"
             checks.invalid_kind("read", "index", requirement, checks.describe(entry))
     positions = None if entries is None else entry_positions("read", dataset, category, entries, index)
@@ -125,16 +124,16 @@ def own_array(value: Any) -> Any:
 
 def array_region(dataset: Dataset, subject: str | int, category: str, index: ArrayIndex) -> _ArrayOrTexts:
     """Return a part of an array, as a read-only view of the file if possible; texts are always whole."""
-    found = _find(dataset, subject, category)
-    if isinstance(found, h5py.Dataset):
+    stored = _stored_array(dataset, subject, category)
+    if isinstance(stored, h5py.Dataset):
         with handles.FILES_LOCK:
-            # HDF5 reads through its handle: the array is found again, as another thread may have closed it since.
-            found = _find(dataset, subject, category)
-            if isinstance(found, h5py.Dataset):
-                return _read_by_hdf5(found, index)
-    if isinstance(found, MappedArray):
-        return handles.read_mapped(found, index)
-    return found if isinstance(found, tuple) else found[index]
+            # HDF5 reads through its handle: the array is looked up again, as another thread may have closed it since.
+            stored = _stored_array(dataset, subject, category)
+            if isinstance(stored, h5py.Dataset):
+                return _read_by_hdf5(stored, index)
+    if isinstance(stored, MappedArray):
+        return handles.read_mapped(stored, index)
+    return stored if isinstance(stored, tuple) else stored[index]
 
 
 def _read_by_hdf5(stored: h5py.Dataset, index: ArrayIndex) -> HostArray:
@@ -156,8 +155,7 @@ def _read_by_hdf5(stored: h5py.Dataset, index: ArrayIndex) -> HostArray:
         block: HostArray = stored[tuple(spans)]
     except (OSError, RuntimeError) as error:
         validation.malformed(stored.file.filename, f"{stored.name} cannot be read ({error})")
-    region: HostArray = block[tuple(picks)]
-    return region
+    return block[tuple(picks)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -196,15 +194,15 @@ def view(dataset: Dataset, subject: str | int, category: str) -> Any:
         ('F',)
     """
     _check_request("view", dataset, subject, category)
-    found = _find(dataset, subject, category)
-    return found.array if isinstance(found, MappedArray) else found
+    stored = _stored_array(dataset, subject, category)
+    return stored.array if isinstance(stored, MappedArray) else stored
 
 
-def _find(dataset: Dataset, subject: str | int, category: str) -> "StoredArray | HostArray":
+def _stored_array(dataset: Dataset, subject: str | int, category: str) -> "StoredArray | HostArray":
     """Return a subject's array: from the file, checked and remembered until it is closed; or decoded from others."""
-    found = handles.ARRAYS.get((dataset.path, dataset.digest, subject, category))
-    if found is not None:
-        return found
+    stored = handles.ARRAYS.get((dataset.path, dataset.digest, subject, category))
+    if stored is not None:
+        return stored
     number = subject_number("read", dataset, subject)
     record = category_of("read", dataset, category)
     if not record.stored and dataset.files is not None:
@@ -215,23 +213,18 @@ def _find(dataset: Dataset, subject: str | int, category: str) -> "StoredArray |
         return cached_volume(dataset, number, record, tuple(map(str, table[number])), grid)
     key = (dataset.path, dataset.digest, number, category)
     with handles.FILES_LOCK:
-        found = handles.ARRAYS.get(key)
-        if found is None:
-            found = handles.array_at(handles.expected_handle(dataset.path, dataset.digest), number, category)
-        expected = record.shapes[number]
-        if isinstance(found, tuple):
-            # pymia may store texts with more axes, which a tuple has not.
-            actual: Shape = (len(found),)
-            wrong = len(found) != math.prod(expected)
-        else:
-            actual = (found.array if isinstance(found, MappedArray) else found).shape
-            wrong = actual != expected
-        if wrong:
+        stored = handles.ARRAYS.get(key)
+        if stored is None:
+            stored = handles.array_at(handles.expected_handle(dataset.path, dataset.digest), number, category)
+        array, expected = stored.array if isinstance(stored, MappedArray) else stored, record.shapes[number]
+        # pymia may store texts with more axes, which a tuple does not have.
+        actual: Shape = (len(array),) if isinstance(array, tuple) else array.shape
+        if actual != ((math.prod(expected),) if isinstance(array, tuple) else expected):
             name = f"{category} of {dataset.subjects[number]}"
             validation.malformed(dataset.path, f"{name} is {actual} and not {expected}")
-        handles.ARRAYS[key] = found
-        handles.ARRAYS[(dataset.path, dataset.digest, subject, category)] = found
-    return found
+        handles.ARRAYS[key] = stored
+        handles.ARRAYS[(dataset.path, dataset.digest, subject, category)] = stored
+    return stored
 
 
 def close(dataset: Dataset) -> None:
@@ -250,8 +243,7 @@ def close(dataset: Dataset) -> None:
 def pick_entries(value: _ArrayOrTexts, positions: _Positions) -> "_ArrayOrTexts | str":
     """Return the entries at positions on the last axis of an array, or of texts."""
     if isinstance(value, np.ndarray):
-        entries: HostArray = value[..., positions]
-        return entries
+        return value[..., positions]
     return tuple(value[position] for position in positions) if isinstance(positions, list) else value[positions]
 
 
@@ -301,11 +293,8 @@ def geometry(dataset: Dataset, subject: str | int) -> Geometry:
 def grid_of_subject(dataset: Dataset, number: int) -> Geometry | None:
     """Return where the images of a subject lie, if the tables of the dataset say so."""
     tables = handles.expected_handle(dataset.path, dataset.digest).tables
-    properties = [
-        tables.get(layout.IMAGE_PROPERTIES.format(name)) for name in ("shapes", "spacing", "origins", "directions")
-    ]
-    rows = [table[number].tolist() for table in properties if table is not None]
-    return images.from_itk(*rows) if len(rows) == len(properties) else None
+    rows = [tables[path][number].tolist() for path in layout.IMAGE_PROPERTIES if path in tables]
+    return images.from_itk(*rows) if len(rows) == len(layout.IMAGE_PROPERTIES) else None
 
 
 def files(dataset: Dataset, subject: str | int) -> dict[str, tuple[str, ...]]:
@@ -329,5 +318,5 @@ def subject_rows(function: str, dataset: Dataset, subject: str | int, location: 
     """Return the rows of a subject in the tables at a location, by category; only where there is a table."""
     number = subject_number(function, dataset, subject)
     tables = handles.expected_handle(dataset.path, dataset.digest).tables
-    found = {category.name: tables.get(location.format(category.name)) for category in dataset.categories}
-    return {name: table[number] for name, table in found.items() if table is not None}
+    by_category = {category.name: tables.get(location.format(category.name)) for category in dataset.categories}
+    return {name: table[number] for name, table in by_category.items() if table is not None}

@@ -41,14 +41,14 @@ class Samples:
 
     dataset: Dataset
     extract: tuple[SampleField | str, ...]
-    transform: Transform | None
+    transform: Transform | None = None
     seed: int
-    epoch: int
+    epoch: int = 0
     indexing: Indexing | RandomIndexing
     numbers: tuple[int, ...]
-    indices: tuple[SampleSequence, ...]
-    kept: tuple[HostArray, ...]
-    ends: tuple[int, ...]
+    indices: tuple[SampleSequence, ...] = ()
+    kept: tuple[HostArray, ...] = ()
+    ends: tuple[int, ...] = ()
 
     def __len__(self) -> int:
         """Return the number of samples."""
@@ -119,20 +119,14 @@ def samples(
     """
     check_dataset("samples", dataset)
     checks.require_callable("samples", "indexing", getattr(indexing, "function", indexing), "`indexing.whole`")
-    for argument, value, example in (("transform", transform, "on(...)"), ("select", select, "has_foreground")):
-        if value is not None:
-            checks.require_callable("samples", argument, value, f"`{example}`")
+    checks.require_callable("samples", "transform", transform, "`on(...)`", optional=True)
+    checks.require_callable("samples", "select", select, "`has_foreground`", optional=True)
     if isinstance(subjects, str):
         checks.invalid_kind("samples", "subjects", "be a sequence of identifiers", repr(subjects))
     names = range(len(dataset)) if subjects is None else subjects
     numbers = tuple(subject_number("samples", dataset, name) for name in names)
-    plain = _with_indices(
-        Samples(
-            dataset=dataset, extract=complete_fields(dataset, extract), transform=None,
-            seed=checks.integer("samples", "seed", seed, minimum=0), epoch=0, indexing=indexing,
-            numbers=numbers, indices=(), kept=(), ends=(),
-        )
-    )  # fmt: skip
+    fields, start = complete_fields(dataset, extract), checks.integer("samples", "seed", seed, minimum=0)
+    plain = _with_indices(Samples(dataset=dataset, extract=fields, seed=start, indexing=indexing, numbers=numbers))
     if len(plain):
         _check_first_index(plain)
     plain = plain if select is None else _selected(plain, select)
@@ -161,9 +155,7 @@ def _check_first_index(samples: Samples) -> None:
     """
     number, index = _locate(samples, 0)
     grid = samples.dataset.grids[number] if samples.dataset.grids else (1,)
-    valid = isinstance(index, tuple) and all(
-        checks.is_integer(entry) or checks.is_integer_slice(entry) for entry in index
-    )
+    valid = isinstance(index, tuple) and all(checks.is_integer(e) or checks.is_integer_slice(e) for e in index)
     if not valid or len(index) > len(grid):
         requirement = f"give tuples of at most {len(grid)} integers and slices, one per axis"
         checks.invalid_value("samples", "indexing", requirement, checks.describe(index))
@@ -217,12 +209,7 @@ def _with_indices(samples: Samples) -> Samples:
 
 def _locate(samples: Samples, position: int) -> tuple[int, Index]:
     """Return the number of the subject and the index of a sample."""
-    size = len(samples)
-    if not checks.is_integer(position):
-        checks.invalid_kind("samples", "position", "be a whole number", repr(position))
-    if not -size <= position < size:
-        raise IndexError(f"samples: `position` must lie within {-size} and {size - 1}; got {position}.")
-    position = int(position) % size
+    position = checks.position("samples", position, len(samples))
     slot = bisect_right(samples.ends, position)
     inner = position - (samples.ends[slot - 1] if slot else 0)
     index: Index = samples.indices[slot][int(samples.kept[slot][inner]) if samples.kept else inner]
@@ -245,10 +232,8 @@ def _extract_field(dataset: Dataset, number: int, index: Index, field: SampleFie
     """Return the part of an array at an index, with its margin."""
     wanted = dilate(index, field.margin) if field.margin else index
     region: Any
-    if field.whole:
-        region = array_region(dataset, number, field.category, ...)
-    elif _is_inside(wanted, dataset.grids[number]):
-        region = array_region(dataset, number, field.category, wanted)
+    if field.whole or _is_inside(wanted, dataset.grids[number]):
+        region = array_region(dataset, number, field.category, ... if field.whole else wanted)
     else:
         shape = category_of("samples", dataset, field.category).shapes[number]
         source = LazyArray(dataset=dataset, subject=number, category=field.category, shape=shape)

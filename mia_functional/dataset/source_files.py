@@ -12,9 +12,6 @@ from mia_functional.images import formats
 
 __all__ = ["digest_of_source", "fingerprint", "scale_or_identity"]
 
-_DETACHABLE = (".mha", ".mhd", ".nrrd", ".nhdr")
-"""Extensions of headers whose pixels may be in another file."""
-
 
 def fingerprint(subject: Subject, storage: Storage, *, voxels: bool) -> str:
     """Return the SHA-256 of what a subject is made from: values, names, sizes and times of its files, and options.
@@ -43,11 +40,9 @@ def digest_of_source(path: Path) -> str:
 
 def _detached_pixels(path: Path) -> list[Path]:
     """Return the file with the pixels, if the header at `path` names another."""
-    if not path.name.lower().endswith(_DETACHABLE):
-        return []
     try:
         data = formats.parse_header(path).data
-    except (OSError, ValueError):  # a format of the user's own, which only their `load` reads
+    except (OSError, ValueError):  # a folder, or a format of the user's own, which only their `load` reads
         return []
     return [] if data == path else [data]
 

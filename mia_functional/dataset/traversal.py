@@ -56,10 +56,8 @@ def traverse(
 def check_loading(function: str, load: object, transform: object, executor: object) -> None:
     """Raise unless the arguments can load, transform and run."""
     checks.require_callable(function, "load", load, "`images.read`")
-    if transform is not None:
-        checks.require_callable(function, "transform", transform, "`on(...)` returns")
-    if executor is not None and not isinstance(executor, Executor):
-        checks.invalid_kind(function, "executor", "be a `concurrent.futures.Executor`", repr(executor))
+    checks.require_callable(function, "transform", transform, "`on(...)` returns", optional=True)
+    checks.require_instance(function, "executor", executor, (Executor, type(None)), "a `concurrent.futures.Executor`")
 
 
 def load_sample(subject: Subject, *, load: Load, transform: Transform | None) -> Sample:

@@ -10,7 +10,7 @@ from mia_functional.dataset.records import Category, Dataset, check_dataset
 from mia_functional.dataset.volume_cache import forget_volumes
 from mia_functional.typing import Progress
 
-__all__ = ["faults_of", "file_digests", "info", "scales", "verify"]
+__all__ = ["file_digests", "info", "scales", "verify"]
 
 
 def verify(dataset: Dataset, *, progress: Progress | None = None) -> tuple[str, ...]:
@@ -31,13 +31,8 @@ def verify(dataset: Dataset, *, progress: Progress | None = None) -> tuple[str, 
         ()
     """
     check_dataset("verify", dataset)
-    if progress is not None:
-        checks.require_callable("verify", "progress", progress, "`print`")
-    return faults_of(dataset, progress=progress)
+    checks.require_callable("verify", "progress", progress, "`print`", optional=True)
 
-
-def faults_of(dataset: Dataset, *, progress: Progress | None) -> tuple[str, ...]:
-    """Return what is wrong with a dataset, a sentence each."""
     forget_volumes(dataset.path)  # files may have changed and kept their size and time
     faults = list(_unlisted(dataset))
     for number, name in enumerate(dataset.subjects):
@@ -55,8 +50,7 @@ def _array_fault(dataset: Dataset, number: int, category: Category) -> str | Non
     except (OSError, ValueError, KeyError, RuntimeError) as error:
         return f"{where} cannot be read: {error}"
     table = handles.expected_handle(dataset.path, dataset.digest).tables.get(layout.DIGESTS.format(category.name))
-    actual = blocks.digest_of_texts(array) if isinstance(array, tuple) else blocks.digest_of_bytes(array)
-    if table is not None and bytes(table[number]).hex() != actual:
+    if table is not None and bytes(table[number]).hex() != blocks.digest_of(array):
         return f"{where} is not what was written."
     return None
 
@@ -67,12 +61,10 @@ def _unlisted(dataset: Dataset) -> Iterator[str]:
     known = {category.name for category in dataset.categories}
     data = validation.group_at(file, "data") if "data" in file else {}
     for category in data:
-        expected = {layout.data_path(category, number, len(dataset)) for number in range(len(dataset))}
+        expected = {layout.data_path(category, number, len(dataset)).split("/")[2] for number in range(len(dataset))}
         if category not in known:
             yield f"The file has data/{category}, of which its tables say nothing."
-        elif extra := sorted(
-            name for name in validation.group_at(data, category) if f"data/{category}/{name}" not in expected
-        ):
+        elif extra := sorted(set(validation.group_at(data, category)) - expected):
             yield f"The file has {', '.join(extra)} in data/{category}, of which its tables say nothing."
 
 

@@ -10,22 +10,12 @@ from typing import NamedTuple, TypeAlias
 
 import numpy as np
 
-from mia_functional import (
-    _array,
-    analysis,
-    assembly,
-    dataset,
-    evaluation,
-    extraction,
-    images,
-    indexing,
-    phantoms,
-    reporting,
-    transforms,
-)
+import mia_functional as mia
+from mia_functional import _array
 from mia_functional._core import checks
 from mia_functional.demo.classifier import CONTEXT, Network, balanced_voxels, forward, patch_features, train
 from mia_functional.demo.cohort import write_cohort
+from mia_functional.evaluation import Case, Results
 from mia_functional.typing import Array, HostArray, Progress, Shape
 
 __all__ = ["Outcome", "run"]
@@ -36,7 +26,7 @@ _METRICS = ("DICE", "HDRFDST95", "VOLSMTY")
 _PATCH, _STEP = (36, 43, 36), (18, 22, 18)
 """Voxels of a patch and from one patch to the next: half of each patch overlaps the next."""
 
-_CLASSES = 1 + len(phantoms.LABELS)
+_CLASSES = 1 + len(mia.phantoms.LABELS)
 """The structures and the background."""
 
 _OVERLAY = "overlay.png"
@@ -52,7 +42,7 @@ class Outcome(NamedTuple):
 
     folder: Path
     files: tuple[str, ...]
-    results: evaluation.Results
+    results: Results
     table: str
 
 
@@ -102,43 +92,43 @@ def _check_vacant(target: Path, *, force: bool) -> None:
         raise FileExistsError(f"run: {target} holds other things than a demo writes, so it is not replaced.")
 
 
-def _experiment(rng: np.random.Generator, folder: Path, progress: _Stages) -> evaluation.Results:
+def _experiment(rng: np.random.Generator, folder: Path, progress: _Stages) -> Results:
     """Write the cohort, make the dataset, predict every subject from the others, and evaluate the predictions."""
     subjects = write_cohort(rng, folder, progress("Writing images"))
-    normalize = transforms.on("images", transforms.standardize)
-    dataset.create(folder / "dataset.h5", subjects, transform=normalize, progress=progress("Creating dataset"))
-    data = dataset.open(folder / "dataset.h5")
+    normalize = mia.transforms.on("images", mia.transforms.standardize)
+    mia.dataset.create(folder / "dataset.h5", subjects, transform=normalize, progress=progress("Creating dataset"))
+    data = mia.dataset.open(folder / "dataset.h5")
     (folder / "predictions").mkdir()
     # A generator: each subject is trained for and predicted when its turn comes, and freed after its evaluation.
     cases = (_held_out(rng, data, subject, folder) for subject in data.subjects)
     training = progress("Training and predicting")
-    return evaluation.evaluate_many(
-        cases, metrics=_METRICS, labels=phantoms.LABELS,
+    return mia.evaluation.evaluate_many(
+        cases, metrics=_METRICS, labels=mia.phantoms.LABELS,
         progress=lambda done, _, subject: training(done, len(data), subject),
     )  # fmt: skip
 
 
-def _held_out(rng: np.random.Generator, data: dataset.Dataset, subject: str, folder: Path) -> evaluation.Case:
+def _held_out(rng: np.random.Generator, data: mia.dataset.Dataset, subject: str, folder: Path) -> Case:
     """Return a subject's reference, and its prediction by a network that was trained on the other subjects."""
     network = _learn(rng, data, tuple(name for name in data.subjects if name != subject))
     prediction = _segment(data, subject, network)
-    geometry = dataset.geometry(data, subject)
-    images.write(folder / "predictions" / f"{subject}.nii.gz", prediction, geometry)
-    reference = dataset.read(data, subject, "labels", entries="GT")
+    geometry = mia.dataset.geometry(data, subject)
+    mia.images.write(folder / "predictions" / f"{subject}.nii.gz", prediction, geometry)
+    reference = mia.dataset.read(data, subject, "labels", entries="GT")
     if subject == data.subjects[0] and importlib.util.find_spec("matplotlib") is not None:
         _draw(folder / _OVERLAY, data, subject, prediction, reference)
-    return evaluation.Case(subject, prediction, reference, geometry.spacing)
+    return Case(subject, prediction, reference, geometry.spacing)
 
 
-def _patches_of(data: dataset.Dataset, subjects: tuple[str, ...], step: Shape) -> dataset.Samples:
+def _patches_of(data: mia.dataset.Dataset, subjects: tuple[str, ...], step: Shape) -> mia.dataset.Samples:
     """Return patches of subjects, with the context that their features depend on, and their labels."""
-    grid = functools.partial(indexing.patches, patch_shape=_PATCH, step=step)
-    context = dataset.SampleField(category="images", margin=CONTEXT, pad_mode=extraction.edge)
-    labels = dataset.SampleField(category="labels", entries="GT")
-    return dataset.samples(data, indexing=grid, extract=(context, labels, "shape"), subjects=subjects)
+    grid = functools.partial(mia.indexing.patches, patch_shape=_PATCH, step=step)
+    context = mia.dataset.SampleField(category="images", margin=CONTEXT, pad_mode=mia.extraction.edge)
+    labels = mia.dataset.SampleField(category="labels", entries="GT")
+    return mia.dataset.samples(data, indexing=grid, extract=(context, labels, "shape"), subjects=subjects)
 
 
-def _learn(rng: np.random.Generator, data: dataset.Dataset, subjects: tuple[str, ...]) -> Network:
+def _learn(rng: np.random.Generator, data: mia.dataset.Dataset, subjects: tuple[str, ...]) -> Network:
     """Return a network trained on voxels of all structures from the patches of several subjects."""
     inputs, targets = [], []
     for sample in _patches_of(data, subjects, _PATCH):
@@ -149,31 +139,32 @@ def _learn(rng: np.random.Generator, data: dataset.Dataset, subjects: tuple[str,
     return train(rng, np.concatenate(inputs), np.concatenate(targets), classes=_CLASSES)
 
 
-def _segment(data: dataset.Dataset, subject: str, network: Network) -> HostArray:
+def _segment(data: mia.dataset.Dataset, subject: str, network: Network) -> HostArray:
     """Return the label map of a subject: probabilities of overlapping patches, averaged, and the most likely label."""
     samples = _patches_of(data, (subject,), _STEP)
     shape = samples[0]["shape"]
     patches = (forward(network, patch_features(sample))[1].reshape(*_PATCH, _CLASSES) for sample in samples)
-    indices = indexing.patches(shape, _PATCH, step=_STEP)
-    probabilities = assembly.assemble(patches, indices, shape, window=assembly.gaussian)
+    indices = mia.indexing.patches(shape, _PATCH, step=_STEP)
+    probabilities = mia.assembly.assemble(patches, indices, shape, window=mia.assembly.gaussian)
     label_map: HostArray = _array.to_numpy(probabilities).argmax(axis=-1).astype(np.uint8)
     return label_map
 
 
-def _draw(path: Path, data: dataset.Dataset, subject: str, prediction: Array, reference: Array) -> None:
+def _draw(path: Path, data: mia.dataset.Dataset, subject: str, prediction: Array, reference: Array) -> None:
     """Draw the prediction over a slice of the T1, where most of the small structures are."""
-    small = np.isin(_array.to_numpy(reference), list(phantoms.LABELS)[2:])
+    names = mia.phantoms.LABELS
+    small = np.isin(_array.to_numpy(reference), list(names)[2:])
     middle = int(np.argmax(small.sum(axis=(1, 2))))
-    t1 = dataset.read(data, subject, "images", index=(middle,), entries="T1")
-    spacing = dataset.geometry(data, subject).spacing[1:]
-    axes = reporting.plot_overlay(t1, prediction[middle], reference[middle], labels=phantoms.LABELS, spacing=spacing)
+    t1 = mia.dataset.read(data, subject, "images", index=(middle,), entries="T1")
+    spacing = mia.dataset.geometry(data, subject).spacing[1:]
+    axes = mia.reporting.plot_overlay(t1, prediction[middle], reference[middle], labels=names, spacing=spacing)
     axes.set_title(f"{subject}, slice {middle}")
     axes.figure.savefig(path)
 
 
-def _report(folder: Path, results: evaluation.Results) -> str:
+def _report(folder: Path, results: Results) -> str:
     """Write the tables and return them as text for the console."""
-    summary = analysis.summarize(results)
-    reporting.write_csv(folder / "results.csv", results)
-    reporting.write_csv(folder / "statistics.csv", summary)
-    return f"{reporting.render_console(results)}\n\n{reporting.render_console(summary)}"
+    summary = mia.analysis.summarize(results)
+    mia.reporting.write_csv(folder / "results.csv", results)
+    mia.reporting.write_csv(folder / "statistics.csv", summary)
+    return f"{mia.reporting.render_console(results)}\n\n{mia.reporting.render_console(summary)}"

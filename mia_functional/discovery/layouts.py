@@ -61,10 +61,7 @@ def discover_table(
 
 @checks.speaking_for("discover_bids", "discover", "Entry", "Subject", patterns="suffixes", table="participants.tsv")
 def discover_bids(
-    root: str | os.PathLike[str],
-    suffixes: ByEntry,
-    *,
-    columns: ByEntry | None = None,
+    root: str | os.PathLike[str], suffixes: ByEntry, *, columns: ByEntry | None = None
 ) -> tuple[Subject, ...]:
     """Find the files of every subject, or of every session, of a BIDS dataset.
 

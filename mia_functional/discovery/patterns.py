@@ -41,7 +41,7 @@ def discover(
 
     Raises:
         FileNotFoundError: The folder or the table does not exist.
-        PermissionError: The folder must not be listed.
+        PermissionError: The folder may not be listed.
         TypeError: Patterns or columns are not texts by category and entry.
         ValueError: A pattern has no `{subject}`; nothing matches; an entry of a subject is missing or matches twice;
             the table lacks a subject, a column or a value; there are columns and no table.
@@ -52,7 +52,7 @@ def discover(
         'case1'
     """
     folder = existing_folder(root)
-    os.scandir(folder).close()  # raises PermissionError, where `Path.glob` finds nothing without a word
+    os.scandir(folder).close()  # raises PermissionError, where `Path.glob` silently finds nothing
     flat = flat_entries("patterns", patterns, required=True)
     if flat_entries("columns", {} if columns is None else columns) and table is None:
         checks.invalid_value("discover", "table", "be given with `columns`", "none")

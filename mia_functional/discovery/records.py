@@ -103,10 +103,9 @@ def _number_or_text(value: object) -> float | str:
     return plain if whole else number
 
 
-def check_name(function: str, argument: str, name: object) -> None:
+def check_name(function: str, argument: str, name: Any) -> None:
     """Raise unless an identifier can be a name in a file and in a folder, and can be displayed."""
-    if not isinstance(name, str):
-        checks.invalid_kind(function, argument, "be text", repr(name))
+    checks.require_instance(function, argument, name, str, "text")
     if not is_name(name):
         needed = "be a printable name of at most 200 bytes, without slashes, not empty, not `.` or `..`"
         checks.invalid_value(function, argument, needed, repr(name[:50]))

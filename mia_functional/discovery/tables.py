@@ -4,9 +4,10 @@ import csv
 import re
 from collections import Counter
 from collections.abc import Callable, Mapping
+from functools import partial
 from itertools import zip_longest
 from pathlib import Path
-from typing import NoReturn, TypeAlias
+from typing import TypeAlias
 
 from mia_functional._core import checks
 from mia_functional.discovery.records import Entry
@@ -47,9 +48,8 @@ def flat_entries(argument: str, texts: ByEntry, *, required: bool = False) -> li
     return flat
 
 
-def _invalid_table(requirement: str, actual: object) -> NoReturn:
-    """Raise the error of a table that does not fit."""
-    checks.invalid_value("discover", "table", requirement, actual)
+_invalid_table = partial(checks.invalid_value, "discover", "table")
+"""Raise for a table that does not fit: from what it has to be, and what it is."""
 
 
 def table_entries(

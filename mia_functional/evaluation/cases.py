@@ -123,8 +123,7 @@ def evaluate_many(
         >>> table[0].value, table.failures[0].subject
         (1.0, 'B')
     """
-    if not isinstance(cases, Iterable):
-        checks.invalid_kind("evaluate_many", "cases", "be several `Case`", checks.describe(cases))
+    checks.require_instance("evaluate_many", "cases", cases, Iterable, "several `Case`")
     asked = request("evaluate_many", metrics, labels)
     return evaluate_each(asked, cases, None, executor=executor, progress=progress)
 
@@ -222,8 +221,7 @@ def _values(asked: Request, case: Case, metric: Metric, statistics: dict[Callabl
                 options["spacing"] = case.spacing
             value = metric.function(statistics[metric.statistic], **options)
     # One number for a mask, which some libraries return as an array without axes; one axis for several labels.
-    values: list[float] = _array.to_numpy(value).astype(float).reshape(-1).tolist()
-    return values
+    return _array.to_numpy(value).astype(float).reshape(-1).tolist()
 
 
 def _empty_structures(asked: Request, case: Case) -> dict[str, str]:

@@ -1,5 +1,6 @@
 """Results of an evaluation as one immutable, long table: a row per subject, label and metric."""
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
@@ -99,13 +100,10 @@ def concatenate(tables: Iterable[Results]) -> Results:
     checks.require_instance("concatenate", "tables", tables, Iterable, "tables one after the other")
     tables = tuple(tables)
     rows = tuple(row for table in tables for row in table.rows)
-    seen: set[tuple[str, str, str]] = set()
-    for row in rows:
-        key = (row.subject, row.label, row.metric)
-        # Two values for one cell of a wide table: the later would silently hide the earlier.
-        if key in seen:
-            checks.invalid_value("concatenate", "tables", "have every subject, label and metric once", f"{key} twice")
-        seen.add(key)
+    counts = Counter((row.subject, row.label, row.metric) for row in rows)
+    # Two values for one cell of a wide table: the later would silently hide the earlier.
+    if twice := [key for key, count in counts.items() if count > 1]:
+        checks.invalid_value("concatenate", "tables", "have every subject, label and metric once", f"{twice[0]} twice")
     return Results(rows=rows, failures=tuple(failure for table in tables for failure in table.failures))
 
 

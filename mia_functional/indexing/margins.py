@@ -23,8 +23,7 @@ def dilate(index: Index, margin: Margin) -> Index:
         >>> dilate((slice(0, 4), 7), (2, (1, 0)))
         (slice(-2, 6, None), slice(6, 8, None))
     """
-    if not isinstance(index, tuple):
-        checks.invalid_kind("dilate", "index", "be a tuple of whole numbers and slices", repr(index))
+    checks.require_instance("dilate", "index", index, tuple, "a tuple of whole numbers and slices")
     wider: list[int | slice] = []
     for entry, (before, after) in zip(index, sides("dilate", margin, len(index)), strict=True):
         if not (checks.is_integer(entry) or (checks.is_integer_slice(entry) and entry.step in (None, 1))):

@@ -93,8 +93,7 @@ def random_patches_at(
     def plane_of(position: int) -> HostArray:
         # A line has no planes: it is read as one.
         plane = mask_or_weights[...] if len(size) == 1 else mask_or_weights[position, ...]
-        flat: HostArray = _array.to_numpy(plane).reshape(-1)
-        return flat
+        return _array.to_numpy(plane).reshape(-1)
 
     if shares is not None:
         centres = _draw_by_label(rng, plane_of, size, number, shares)
@@ -126,8 +125,7 @@ def _draw_by_label(
     rng: np.random.Generator, labels_of: _Planes, size: Shape, count: int, shares: Mapping[int, float]
 ) -> HostArray:
     """Return voxels `(count, axes)`: for each the label is drawn first, then one of the voxels that have it."""
-    if not isinstance(shares, Mapping):
-        checks.invalid_kind("random_patches_at", "shares", "be a mapping from labels to numbers", repr(shares))
+    checks.require_instance("random_patches_at", "shares", shares, Mapping, "a mapping from labels to numbers")
     masks = [lambda position, label=label: labels_of(position) == label for label in shares]
     sums = [_plane_sums(mask, size) for mask in masks]
     wanted = np.array([checks.number("random_patches_at", "shares", share) for share in shares.values()])

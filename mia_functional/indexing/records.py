@@ -39,7 +39,7 @@ class Indices:
 
     def __getitem__(self, position: int) -> Index:
         """Return the index tuple at a position; negative ones count from the end."""
-        rest = _checked_position(position, len(self))
+        rest = checks.position("indices", position, len(self))
         for grid in self.grids:
             if rest < (count := math.prod(map(len, grid))):
                 break
@@ -79,7 +79,7 @@ class Boxes:
     def __getitem__(self, position: int) -> Index:
         """Return the index tuple at a position; negative ones count from the end."""
         # `tolist` gives integers of Python, with which slices compare, print and pickle as those of a grid do.
-        corner = self.corners[_checked_position(position, len(self))].tolist()
+        corner = self.corners[checks.position("indices", position, len(self))].tolist()
         return tuple(
             low if size is None else slice(low, low + size) for low, size in zip(corner, self.extent, strict=True)
         )
@@ -106,8 +106,7 @@ def starts(indices: Iterable[Index]) -> HostArray:
         return indices.corners
     if isinstance(indices, Indices):
         return _grid_corners(indices)
-    if not isinstance(indices, Iterable):
-        checks.invalid_kind("starts", "indices", "be indices of `mia_functional.indexing`", repr(indices))
+    checks.require_instance("starts", "indices", indices, Iterable, "indices of `mia_functional.indexing`")
     rows = [[entry.start if isinstance(entry, slice) else entry for entry in index] for index in indices]
     if len(set(map(len, rows))) > 1 or not all(map(checks.is_integer, chain.from_iterable(rows))):
         checks.invalid_value("starts", "indices", "have as many entries each, with explicit starts", rows[:2])
@@ -129,8 +128,7 @@ def patches_at(corners: npt.ArrayLike, patch_shape: tuple[int | None, ...]) -> B
         >>> list(patches_at([[3, 7]], (2, None)))
         [(slice(3, 5, None), 7)]
     """
-    if not isinstance(patch_shape, tuple | list):
-        checks.invalid_kind("patches_at", "patch_shape", "be a tuple with an entry per axis", repr(patch_shape))
+    checks.require_instance("patches_at", "patch_shape", patch_shape, (tuple, list), "a tuple with an entry per axis")
     table = np.array(corners)
     columns = len(patch_shape)
     if table.ndim != 2 or table.shape[1] != columns:
@@ -157,10 +155,3 @@ def _grid_corners(indices: Indices) -> HostArray:
             line = [step if isinstance(step, int) else step[0] for step in axis]
             block[..., column] = np.reshape(line, (-1, *(1,) * (len(grid) - column - 1)))
     return table
-
-
-def _checked_position(position: int, size: int) -> int:
-    """Return a position counted from the start; raise `IndexError` outside of the sequence."""
-    if not -size <= position < size:
-        raise IndexError(f"indices: `position` must lie within {-size} and {size - 1}; got {position}.")
-    return position % size

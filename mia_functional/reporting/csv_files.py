@@ -4,6 +4,7 @@ import csv
 import io
 import math
 import os
+from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
 
@@ -49,15 +50,14 @@ def read_csv(path: str | os.PathLike[str]) -> Results:
     return Results(rows=tuple(chain.from_iterable(rows)))
 
 
-def _results_of_line(header: tuple[str, ...], line: list[str], where: str) -> list[Result]:
-    """Return the values of a line: one in a long table, one per metric in a wide one."""
+def _results_of_line(header: tuple[str, ...], line: list[str], where: str) -> Iterator[Result]:
+    """Yield the values of a line: one in a long table, one per metric in a wide one."""
     # An apostrophe keeps spreadsheets from computing: see `_safe`.
     cells = {name: cell.removeprefix("'") for name, cell in zip(header, line, strict=True)}
     subject, label, reason = (cells.pop(name, "") for name in ("SUBJECT", "LABEL", "REASON"))
     is_long = header == LONG_COLUMNS
     unit, convention = (cells["UNIT"], cells["CONVENTION"]) if is_long else ("", "")
     texts = {cells["METRIC"]: cells["VALUE"]} if is_long else cells
-    results = []
     for metric, text in texts.items():
         if text == NO_VALUE and not is_long:
             continue
@@ -65,13 +65,10 @@ def _results_of_line(header: tuple[str, ...], line: list[str], where: str) -> li
             value = float(text)
         except ValueError:
             checks.invalid_value("read_csv", "path", "hold numbers", f"{text!r} in {where}")
-        results.append(
-            Result(
-                subject=subject, label=label, metric=metric, value=value, unit=unit, convention=convention,
-                reason=reason if is_long or not math.isfinite(value) else "",
-            )
+        yield Result(
+            subject=subject, label=label, metric=metric, value=value, unit=unit, convention=convention,
+            reason=reason if is_long or not math.isfinite(value) else "",
         )  # fmt: skip
-    return results
 
 
 def render_csv(data: Data, *, delimiter: str = ";", layout: Layout | None = None) -> str:
@@ -133,7 +130,9 @@ def write_csv(
     """
     with checks.speaking_for("write_csv", "render_csv"):
         text = render_csv(data, delimiter=delimiter, layout=layout)
-    atomic_files.write_text("write_csv", Path(checks.path_text("write_csv", "path", path)), text, overwrite=overwrite)
+    target = Path(checks.path_text("write_csv", "path", path))
+    with atomic_files.atomic_write("write_csv", target, overwrite=overwrite) as draft:
+        draft.write_text(text, encoding="utf-8", newline="")  # line ends stay as they are
 
 
 def _safe(text: str) -> str:

@@ -117,9 +117,7 @@ def table_of(function: str, data: Data, layout: Layout | None, *, statistics: La
     Raises:
         TypeError: The data are neither; `function` is the name for the message.
     """
-    default: Layout = wide_table
-    if not isinstance(data, Results):
-        default = statistics
-        if not isinstance(data, tuple) or not all(isinstance(entry, Statistic) for entry in data):
-            checks.invalid_kind(function, "data", "be results, or what `summarize` returns", type(data).__name__)
+    default: Layout = wide_table if isinstance(data, Results) else statistics
+    if default is statistics and not (isinstance(data, tuple) and all(isinstance(entry, Statistic) for entry in data)):
+        checks.invalid_kind(function, "data", "be results, or what `summarize` returns", type(data).__name__)
     return (layout or default)(data)

@@ -15,6 +15,11 @@ def contents(folder):
     return {path.name: path.read_text() for path in sorted(folder.iterdir())}
 
 
+def save(path, *, overwrite=False):
+    with atomic_files.atomic_write("save", path, overwrite=overwrite) as draft:
+        draft.write_text("new")
+
+
 def test_a_file_appears_when_the_block_ends(tmp_path):
     path = tmp_path / "x.txt"
     with atomic_files.atomic_write("save", path) as draft:
@@ -50,16 +55,15 @@ def test_an_error_leaves_the_old_file_and_nothing_else(tmp_path, error):
 
 def test_existing_files_and_missing_folders_are_named(tmp_path):
     path = tmp_path / "x.txt"
-    atomic_files.write_text("save", path, "line\r\n", overwrite=False)
-    assert path.read_bytes() == b"line\r\n"
+    save(path)
     with pytest.raises(FileExistsError, match=rf"^save: {path} exists already\.$"):
-        atomic_files.write_text("save", path, "", overwrite=False)
+        save(path)
     with pytest.raises(FileNotFoundError, match=rf"^save: the folder {tmp_path / 'nowhere'} does not exist\.$"):
-        atomic_files.write_text("save", tmp_path / "nowhere" / "x", "", overwrite=True)
+        save(tmp_path / "nowhere" / "x", overwrite=True)
     path.unlink()
     path.symlink_to(tmp_path / "nowhere")
     with pytest.raises(FileExistsError, match="exists already"):
-        atomic_files.write_text("save", path, "", overwrite=False)
+        save(path)
 
 
 def test_the_named_file_comes_after_its_companions_and_after_every_flush(tmp_path, monkeypatch):
@@ -104,7 +108,7 @@ def test_errors_of_the_system_name_the_file_and_keep_their_kind(tmp_path, monkey
 
     monkeypatch.setattr(*((os, "fsync") if failing == "fsync" else (Path, "replace")), refuse)
     with pytest.raises(PermissionError, match=rf"save: {path} could not be written: Permission denied") as caught:
-        atomic_files.write_text("save", path, "new", overwrite=True)
+        save(path, overwrite=True)
     assert caught.value.filename == str(path)
     assert contents(tmp_path) == {"x.txt": "old"}
 

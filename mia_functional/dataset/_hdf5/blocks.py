@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
@@ -76,31 +76,29 @@ class StoredSubject:
 
 def blocks_of_sample(
     sample: Sample, compression: str | None, *, voxels: bool
-) -> tuple[tuple[Block, ...], list[Payload]]:
-    """Return a sample as blocks and their payloads; offsets count from the end of the checkpoint's header.
+) -> tuple[tuple[Block, ...], dict[str, Payload]]:
+    """Return a sample as blocks, and payloads by category; offsets count from the end of the checkpoint's header.
 
     Uncompressed arrays get their digests later, while the disk is busy. Without `voxels`, arrays on the grid of the
     images are described and not stored.
     """
     blocks: list[Block] = []
-    payloads: list[Payload] = []
+    payloads: dict[str, Payload] = {}
     offset = 0
     for name in _stored_categories(sample):
         value, geometry = sample[name], sample["geometry"]
         if isinstance(value, tuple) and value and all(isinstance(text, str) for text in value):
             for text in value:
                 checks.unicode_text("create", name, text)
-            digest = digest_of_texts(value)
-            blocks.append(Block(category=name, dtype="", shape=(len(value),), digest=digest, texts=value))
+            blocks.append(Block(category=name, dtype="", shape=(len(value),), digest=digest_of(value), texts=value))
             continue
         array = storable_array(name, value)
         block = Block(category=name, dtype=array.dtype.str, shape=array.shape, offset=offset)
         if voxels or geometry is None or array.shape[: len(geometry.shape)] != geometry.shape:
-            block, payload = _stored_block(block, array, compression)
-            payloads.append(payload)
+            block, payloads[name] = _stored_block(block, array, compression)
             offset += round_up(block.nbytes)
         else:
-            block = replace(block, digest=digest_of_bytes(array))
+            block = replace(block, digest=digest_of(array))
         blocks.append(block)
     _check_channels(blocks, sample["geometry"])
     return tuple(blocks), payloads
@@ -135,8 +133,7 @@ def _stored_block(block: Block, array: HostArray, compression: str | None) -> tu
         requirement = f"be without compression where arrays exceed {MAX_BYTES} bytes, which `read` does not decompress"
         checks.invalid_value("create", "storage", requirement, f"{array.nbytes} bytes of {block.category}")
     chunks, raw = compress(array, compression)
-    check, digest = digest_of_bytes(raw), digest_of_bytes(array)
-    return replace(block, digest=digest, nbytes=len(raw), stored=check, chunks=chunks), raw
+    return replace(block, digest=digest_of(array), nbytes=len(raw), stored=digest_of(raw), chunks=chunks), raw
 
 
 def storable_array(name: str, value: object) -> HostArray:
@@ -149,14 +146,12 @@ def storable_array(name: str, value: object) -> HostArray:
     return np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("<"))
 
 
-def with_digests(header: StoredSubject, payloads: Sequence[Payload]) -> StoredSubject:
+def with_digests(header: StoredSubject, payloads: Mapping[str, Payload]) -> StoredSubject:
     """Return a header with the digests of its uncompressed arrays."""
-    remaining = iter(payloads)
     blocks = []
     for block in header.blocks:
-        payload = next(remaining) if block.nbytes else b""
         if block.nbytes and not block.chunks:
-            digest = digest_of_bytes(payload)
+            digest = digest_of(payloads[block.category])
             block = replace(block, digest=digest, stored=digest)
         blocks.append(block)
     return replace(header, blocks=tuple(blocks))
@@ -167,12 +162,9 @@ def round_up(count: int) -> int:
     return -(-count // ALIGNMENT) * ALIGNMENT
 
 
-def digest_of_bytes(payload: Payload) -> str:
-    """Return the SHA-256 of bytes, or of those of a contiguous array."""
-    raw = payload.reshape(-1).view(np.uint8).data if isinstance(payload, np.ndarray) else payload
+def digest_of(content: "Payload | tuple[str, ...]") -> str:
+    """Return the SHA-256 of bytes, of a contiguous array's bytes, or of texts: as JSON, so that their borders count."""
+    if isinstance(content, tuple):
+        content = json.dumps(content).encode()
+    raw = content.reshape(-1).view(np.uint8).data if isinstance(content, np.ndarray) else content
     return hashlib.sha256(raw).hexdigest()
-
-
-def digest_of_texts(texts: Iterable[str]) -> str:
-    """Return the SHA-256 of texts: as JSON, so that their borders count."""
-    return hashlib.sha256(json.dumps(list(texts)).encode()).hexdigest()

@@ -15,7 +15,7 @@ _CHUNK_EDGE = 64
 """Most voxels of a chunk along an axis: a MiB of float32 per channel."""
 
 _GZIP_LEVEL = 4
-"""Beyond it files get hardly smaller, and take much longer to write."""
+"""Beyond it files hardly get smaller, and take much longer to write."""
 
 
 class Chunk(NamedTuple):

@@ -209,8 +209,8 @@ def array_at(handle: Handle, number: int, category: str) -> StoredArray:
 def read_mapped(mapped: MappedArray, index: ArrayIndex) -> HostArray:
     """Return a part of a mapped array as a view, after asking the system to read its pages.
 
-    Pages that are not in the page cache come in one fault at a time otherwise: a slice across all planes of a cold
-    volume took 90 ms, and 4 ms if requested. Requests cost time where nothing is cold, so that they end after a number.
+    Otherwise pages that are not in the page cache come in one fault at a time: a slice across all planes of a cold
+    volume took 90 ms, and 4 ms if requested. Requests cost time where nothing is cold, so they end after a number.
     """
     part: HostArray = mapped.array[index]
     if len(mapped.requested) > mapped.most or not isinstance(part, np.ndarray) or part.size == 0:

@@ -13,7 +13,9 @@ FORMAT = "mia_functional 1"
 """Value of the file's attribute `format`."""
 
 SUBJECTS, CATEGORIES = "meta/subjects", "meta/categories"
-SHAPES, NAMES, IMAGE_PROPERTIES = "meta/shapes/{}_shapes", "meta/names/{}_names", "meta/image_props/{}"
+SHAPES, NAMES = "meta/shapes/{}_shapes", "meta/names/{}_names"
+IMAGE_PROPERTIES = tuple(f"meta/image_props/{name}" for name in ("shapes", "spacing", "origins", "directions"))
+"""In the order of the fields of `images.to_itk`; the first is the size."""
 FILE_NAMES, FILE_ROOT = "meta/files/{}_files", "meta/files/file_root"
 DIGESTS, FILE_DIGESTS, SCALES = "meta/digests/{}", "meta/file_digests/{}", "meta/scales/{}"
 

@@ -12,7 +12,7 @@ import numpy as np
 from mia_functional import images
 from mia_functional._core import checks
 from mia_functional.dataset._hdf5 import layout
-from mia_functional.dataset._hdf5.blocks import StoredSubject, digest_of_texts
+from mia_functional.dataset._hdf5.blocks import StoredSubject, digest_of
 from mia_functional.discovery.records import Subject
 from mia_functional.geometry import Geometry
 from mia_functional.typing import HostArray, Shape
@@ -74,23 +74,16 @@ def _geometry_tables(grids: Sequence[Geometry | None]) -> layout.Tables:
     if len(known) != len(grids) or len({len(grid.size) for grid in known}) != 1:
         actual = "some without, or with another number"
         checks.invalid_value("create", "subjects", "all have images with one number of axes", actual)
-    return {
-        layout.IMAGE_PROPERTIES.format("shapes"): _shape_table([grid.size for grid in known]),
-        layout.IMAGE_PROPERTIES.format("origins"): np.array([grid.origin for grid in known]),
-        layout.IMAGE_PROPERTIES.format("directions"): np.array([grid.direction for grid in known]),
-        layout.IMAGE_PROPERTIES.format("spacing"): np.array([grid.spacing for grid in known]),
-    }
+    sizes, *others = zip(*known, strict=True)
+    return dict(zip(layout.IMAGE_PROPERTIES, (_shape_table(sizes), *map(np.array, others)), strict=True))
 
 
 def _file_tables(headers: Sequence[StoredSubject]) -> layout.Tables:
     """Return the tables of file digests, if they were made, and of scales of the categories where a file has one."""
     tables = {}
     for category in dict.fromkeys(name for name, _ in headers[0].file_digests):
-        digests = [
-            [list(bytes.fromhex(digest)) for name, digest in header.file_digests if name == category]
-            for header in headers
-        ]
-        tables[layout.FILE_DIGESTS.format(category)] = np.array(digests, dtype=np.uint8)
+        rows = [[list(bytes.fromhex(sha)) for name, sha in one.file_digests if name == category] for one in headers]
+        tables[layout.FILE_DIGESTS.format(category)] = np.array(rows, dtype=np.uint8)
     for category in dict.fromkeys(name for name, *_ in headers[0].scales):
         table = np.array([[pair for name, *pair in header.scales if name == category] for header in headers])
         if (table != (1.0, 0.0)).any():
@@ -103,7 +96,7 @@ def file_name_tables(path: Path, subjects: Sequence[Subject]) -> layout.Tables:
     entries = [entry for subject in subjects for entry in subject.entries if entry.path is not None]
     if not entries:
         return {}
-    paths = {entry.path: _without_parents(Path(entry.path)) for entry in entries if entry.path is not None}
+    paths = {str(entry.path): _without_parents(Path(str(entry.path))) for entry in entries}
     root = Path(os.path.commonpath([file.parent for file in paths.values()]))
     root_text = _relative_root(path.parent, root).as_posix()
     texts = {name: file.relative_to(root).as_posix() for name, file in paths.items()}
@@ -111,8 +104,7 @@ def file_name_tables(path: Path, subjects: Sequence[Subject]) -> layout.Tables:
         checks.unicode_text("create", "paths", text)
     tables: layout.Tables = {layout.FILE_ROOT: np.array(root_text, dtype=object)}
     for category in dict.fromkeys(entry.category for entry in entries):
-        rows = [[entry.path for entry in subject.entries if entry.category == category] for subject in subjects]
-        names = [[texts[name] for name in row if name is not None] for row in rows]
+        names = [[texts[str(entry.path)] for entry in one.entries if entry.category == category] for one in subjects]
         tables[layout.FILE_NAMES.format(category)] = np.array(names, dtype=object)
     return tables
 
@@ -141,7 +133,7 @@ def digest_of_tables(tables: layout.Tables) -> str:
     for path in sorted(tables):
         table = np.asarray(tables[path])
         text = table.dtype == object
-        raw = digest_of_texts(map(str, table.ravel())).encode() if text else table.tobytes()
+        raw = digest_of(tuple(map(str, table.ravel()))).encode() if text else table.tobytes()
         total.update(f"{path} {'text' if text else table.dtype.str} {table.shape}\n".encode() + raw)
     return total.hexdigest()
 
@@ -152,14 +144,13 @@ def check_same_entries(subjects: Sequence[Subject]) -> None:
         checks.invalid_kind("create", "subjects", "be a sequence of `Subject`", type(subjects).__name__)
     if not subjects:
         checks.invalid_value("create", "subjects", "be at least one", "none")
-    expected = [(entry.category, entry.name, entry.path is None) for entry in subjects[0].entries]
+    expected: dict[str, bool] = {}
     for subject in subjects:
-        if [(entry.category, entry.name, entry.path is None) for entry in subject.entries] != expected:
-            first, other = (
-                ", ".join(f"{entry.category}/{entry.name}" for entry in one.entries) for one in (subjects[0], subject)
-            )
-            requirement = f"have the same entries in the same order, {first} as {subjects[0].name} has"
-            checks.invalid_value("create", "subjects", requirement, f"{other} of {subject.name}")
+        are_files = {f"{entry.category}/{entry.name}": entry.path is not None for entry in subject.entries}
+        expected = expected or are_files
+        if list(are_files.items()) != list(expected.items()):
+            requirement = f"have the same entries in the same order, {', '.join(expected)} as {subjects[0].name} has"
+            checks.invalid_value("create", "subjects", requirement, f"{', '.join(are_files)} of {subject.name}")
     _check_identifiers([subject.name for subject in subjects])
 
 
