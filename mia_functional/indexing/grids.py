@@ -33,9 +33,7 @@ def slices(shape: Shape, *, axis: int | tuple[int, ...] = 0) -> Indices:
         [(0, slice(0, 3, None)), (1, slice(0, 3, None))]
     """
     size = _checked_shape("slices", shape)
-    axes = [checks.axis("slices", entry, len(size)) for entry in (axis if isinstance(axis, tuple) else (axis,))]
-    if not axes or len(set(axes)) != len(axes):
-        checks.invalid_value("slices", "axis", "name at least one axis, and none of them twice", axis)
+    axes = checks.axes("slices", axis if isinstance(axis, tuple) else (axis,), len(size))
     full: list[Axis] = [((0, voxels),) for voxels in size]
     return Indices(grids=tuple((*full[:cut], range(size[cut]), *full[cut + 1 :]) for cut in axes))
 
