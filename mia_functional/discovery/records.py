@@ -95,10 +95,7 @@ def _number_or_text(value: object) -> float | str:
     whole, real = isinstance(plain, int), isinstance(plain, Real)
     if not real:
         checks.invalid_kind("Entry", "value", "be a number or text", checks.describe(value))
-    try:
-        number = float(plain)
-    except OverflowError:
-        checks.invalid_value("Entry", "value", "be a number that float64 holds", "one that is larger")
+    number = checks.number("Entry", "value", plain)
     # Whole numbers stay exact beyond 2**53; that float64 can hold them at all was tested above.
     return plain if whole else number
 

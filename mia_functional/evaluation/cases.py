@@ -124,8 +124,7 @@ def evaluate_many(
         (1.0, 'B')
     """
     checks.require_instance("evaluate_many", "cases", cases, Iterable, "several `Case`")
-    asked = request("evaluate_many", metrics, labels)
-    return evaluate_each(asked, cases, None, executor=executor, progress=progress)
+    return evaluate_each(request("evaluate_many", metrics, labels), cases, None, executor=executor, progress=progress)
 
 
 def request(function: str, metrics: Sequence[str | Metric], labels: Labels | Iterable[Label] | None) -> Request:

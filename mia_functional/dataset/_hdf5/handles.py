@@ -145,18 +145,15 @@ def _new_handle(path: str) -> Handle:
     return Handle(file, stamp, tables, digest, memory)
 
 
-def _open_by_hdf5(path: str) -> h5py.File:
+def _open_by_hdf5(path: str, *, locking: bool | None = None) -> h5py.File:
     """Open a file by HDF5: with its usual locks, or without where the drive (a network drive) has none."""
     if not os.path.isfile(path):
         validation.malformed(path, "it is a folder" if os.path.isdir(path) else "it is not a regular file")
     try:
-        try:
-            return h5py.File(path, "r")
-        except OSError as error:
-            if "lock" not in str(error):
-                raise
-            return h5py.File(path, "r", locking=False)
+        return h5py.File(path, "r", locking=locking)
     except OSError as error:
+        if locking is None and "lock" in str(error):
+            return _open_by_hdf5(path, locking=False)
         validation.malformed(path, f"HDF5 cannot open it ({str(error).splitlines()[0]})")
 
 
