@@ -4,7 +4,10 @@ The examples write into `folder`, an empty one given as a `pathlib.Path`.
 """
 
 import os
+import sys
+from functools import partial
 from pathlib import Path
+from typing import Literal, TypeAlias, get_args
 
 import numpy as np
 
@@ -14,15 +17,22 @@ from mia_functional.images.checked_itk import load_checked, write_checked
 from mia_functional.images.conversion import to_simpleitk
 from mia_functional.images.dicom import load_series
 from mia_functional.images.formats import extension_of, format_of, parse_header, twin_of
+from mia_functional.images.header import Header
+from mia_functional.images.nifti import load_nifti
 from mia_functional.typing import Array, HostArray
 
-__all__ = ["MAX_BYTES", "read", "read_channels", "read_stored", "scale", "write"]
+__all__ = ["MAX_BYTES", "Affine", "read", "read_channels", "read_stored", "scale", "write"]
 
 MAX_BYTES = 4 << 30
 """Largest image, in bytes of memory, that is read unless the caller allows more."""
 
+Affine: TypeAlias = Literal["sform", "qform"]
+"""Which pose of a NIfTI file counts."""
 
-def read(path: str | os.PathLike[str], *, max_bytes: int = MAX_BYTES) -> tuple[HostArray, Geometry]:
+
+def read(
+    path: str | os.PathLike[str], *, max_bytes: int = MAX_BYTES, affine: Affine | None = None
+) -> tuple[HostArray, Geometry]:
     """Read (load) one image file: its voxels and where they lie.
 
     Args:
@@ -30,18 +40,22 @@ def read(path: str | os.PathLike[str], *, max_bytes: int = MAX_BYTES) -> tuple[H
             slices of one DICOM series; or a `.npy` file, which has no geometry: its spacing is 1, its first three axes
             at most are spatial, and one behind them is that of channels.
         max_bytes: Largest image in bytes of memory.
+        affine: Which pose of a NIfTI file counts if its header states two that differ: its sform or its qform. By
+            default such a file is an error. Files with one pose, and other formats, ignore it.
 
     Returns:
         A NumPy array of shape `(*spatial,)` or `(*spatial, channels)`, spatial axes in the order `(z, y, x)`, with the
-        dtype of the file (NIfTI files with a scale are float32, or float64 if the file is: `read_stored` leaves them as
-        they are), and the geometry.
+        dtype of the file, and the geometry. NIfTI files with a scale are float32, or float64 where float32 would make
+        equal what is stored apart (integers of 32 bits); `read_stored` leaves them as they are. An sform of NIfTI that
+        is off right angles by rounding becomes the nearest one at right angles; no corner moves by more than 0.01
+        voxels. A NIfTI slice of two axes that is not axial is a volume of one slice.
 
     Raises:
         FileNotFoundError: There is no such file.
         ValueError: The extension is unknown; the file is damaged, truncated, larger than `max_bytes`, contradicts
-            itself or refers to a file outside its folder; or `x.nii` lies beside `x.nii.gz`. Of DICOM: the folder holds
-            another series or another file, or slices are missing, duplicated, not above each other or of several
-            frames.
+            itself or refers to a file outside its folder; or `x.nii` lies beside `x.nii.gz`. Of NIfTI: sform and qform
+            place a corner more than 0.01 voxels apart, or the sform is sheared. Of DICOM: the folder holds another
+            series or another file, or slices are missing, duplicated, not above each other or of several frames.
 
     Example:
         >>> grid = Geometry(shape=(2, 3, 4), spacing=(3.0, 1.0, 1.0), origin=(-10.0, 0.0, 5.0))
@@ -51,34 +65,38 @@ def read(path: str | os.PathLike[str], *, max_bytes: int = MAX_BYTES) -> tuple[H
         ('int16', 24, True)
 
     Agrees with:
-        nibabel's affine for NIfTI, whose world axes are (R, A, S). Differs from SimpleITK alone, which reads the
-        missing end of a truncated file as zeros, and takes NIfTI's qform where nibabel takes the sform: here, the two
-        must agree.
+        nibabel for NIfTI: its affine, whose world axes are (R, A, S), also where no code is set, and its numbers, also
+        of displacement fields. Differs from nibabel where sform and qform differ, of which that takes the sform.
+        Differs from SimpleITK alone, which reads the missing end of a truncated file as zeros, takes the qform, turns
+        displacements, and places files without codes elsewhere.
     """
-    return _load(Path(checks.path_text("read", "path", path)), max_bytes, scaled=True)
+    return _load(Path(checks.path_text("read", "path", path)), max_bytes, scaled=True, affine=affine)
 
 
 @checks.speaking_for("read_stored", "read")
-def read_stored(path: str | os.PathLike[str], *, max_bytes: int = MAX_BYTES) -> tuple[HostArray, Geometry]:
+def read_stored(
+    path: str | os.PathLike[str], *, max_bytes: int = MAX_BYTES, affine: Affine | None = None
+) -> tuple[HostArray, Geometry]:
     """Read an image file without NIfTI's scaling (raw): the stored integers, half as large as the values they mean.
 
     Args:
         path: As in `read`.
         max_bytes: Largest image in bytes of memory.
+        affine: As in `read`.
 
     Returns:
         As from `read`, but numbers of NIfTI files are as they are stored: `read` returns `slope * stored + intercept`,
         with the slope and intercept that `scale` returns.
 
     Raises:
-        ValueError: As in `read`, or a file with a scale has several numbers per voxel.
+        ValueError: As in `read`.
 
     Example:
         >>> write(folder / "image.nii", np.ones((3, 4), np.int16), Geometry(shape=(3, 4), spacing=(1.0, 1.0)))
         >>> read_stored(folder / "image.nii")[0].dtype.name, scale(folder / "image.nii")
         ('int16', (1.0, 0.0))
     """
-    return _load(Path(checks.path_text("read", "path", path)), max_bytes, scaled=False)
+    return _load(Path(checks.path_text("read", "path", path)), max_bytes, scaled=False, affine=affine)
 
 
 @checks.speaking_for("scale", "read")
@@ -96,23 +114,37 @@ def scale(path: str | os.PathLike[str]) -> tuple[float, float]:
     return parse_header(path).scale if extension_of(path) in (".nii", ".nii.gz") else (1.0, 0.0)
 
 
-def _load(path: Path, max_bytes: int, *, scaled: bool) -> tuple[HostArray, Geometry]:
+def _load(path: Path, max_bytes: int, *, scaled: bool, affine: Affine | None) -> tuple[HostArray, Geometry]:
     """Return voxels and geometry of a file, or of a folder as a DICOM series."""
+    if affine is not None:
+        checks.one_of("read", "affine", affine, get_args(Affine))
     if path.is_dir() and not extension_of(path):
         return load_series(path, max_bytes)
     row = format_of(path)
     if row.load is not None:
         return row.load(path, max_bytes)
-    return load_checked(parse_header(path), row.image_io, max_bytes, scaled=scaled)
+    return _load_parsed(parse_header(path), row.image_io, max_bytes, scaled=scaled, affine=affine)
+
+
+def _load_parsed(
+    header: Header, image_io: str, max_bytes: int, *, scaled: bool = True, affine: Affine | None = None
+) -> tuple[HostArray, Geometry]:
+    """Return voxels and geometry of a file whose header was parsed: NIfTI by ourselves, others through SimpleITK."""
+    if header.nifti is not None:
+        return load_nifti(header, header.nifti, max_bytes, scaled=scaled, affine=affine)
+    return load_checked(header, image_io, max_bytes)
 
 
 @checks.speaking_for("read_channels", "read")
-def read_channels(path: str | os.PathLike[str], *, max_bytes: int = MAX_BYTES) -> tuple[HostArray, Geometry]:
+def read_channels(
+    path: str | os.PathLike[str], *, max_bytes: int = MAX_BYTES, affine: Affine | None = None
+) -> tuple[HostArray, Geometry]:
     """Read an image file whose channels are on a fourth axis, as in the Medical Segmentation Decathlon.
 
     Args:
         path: As in `read`.
         max_bytes: Largest image in bytes of memory.
+        affine: As in `read`.
 
     Returns:
         As from `read`, but of an image of four axes the slowest one becomes the last: `(z, y, x, channels)`, and the
@@ -124,7 +156,7 @@ def read_channels(path: str | os.PathLike[str], *, max_bytes: int = MAX_BYTES) -
         >>> read_channels(folder / "image.nii.gz")[0].shape
         (2, 3, 4, 5)
     """
-    array, grid = read(path, max_bytes=max_bytes)
+    array, grid = read(path, max_bytes=max_bytes, affine=affine)
     if len(grid.shape) != 4:
         return array, grid
     space = Geometry(
@@ -169,4 +201,7 @@ def write(path: str | os.PathLike[str], array: Array, geometry: Geometry, *, ove
     for file in [*filter(None, [twin_of(path)]), *replaced]:
         raise FileExistsError(f"write: {file} exists already.")
     with atomic_files.atomic_write("write", path) as draft:
-        write_checked(to_simpleitk(array, geometry), draft, path=path, image_io=row.image_io, parse=parse_header)
+        write_checked(
+            to_simpleitk(array, geometry), draft, path=path, image_io=row.image_io, parse=parse_header,
+            load=partial(_load_parsed, image_io=row.image_io, max_bytes=sys.maxsize),
+        )  # fmt: skip

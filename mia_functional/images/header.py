@@ -11,7 +11,7 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NoReturn
+from typing import NamedTuple, NoReturn
 
 from mia_functional._core import checks
 
@@ -40,6 +40,34 @@ INFLATE_BLOCK = 1 << 16
 RAW, GZIP, GZIP_OR_ZLIB = 0, zlib.MAX_WBITS | 16, zlib.MAX_WBITS | 32
 
 
+class NiftiGrid(NamedTuple):
+    """The axes and places that a NIfTI header states, in its order (x, y, z, t), in millimetres and seconds.
+
+    Args:
+        size: Voxels along the 2 to 4 axes.
+        channels: Numbers per voxel.
+        interleaved: Whether the channels of a voxel are stored side by side (colours).
+        steps: The spacing of `pixdim` along x, y and z.
+        qfac: The sign of the third axis of the qform.
+        qform_code: Above zero if the qform is in use.
+        qform: The quaternion's b, c and d, and the offset along x, y and z.
+        sform_code: Above zero if the sform is in use.
+        sform: Three rows of four; the world axes are (R, A, S).
+        time: Step and start.
+    """
+
+    size: tuple[int, ...]
+    channels: int
+    interleaved: bool
+    steps: tuple[float, ...]
+    qfac: float
+    qform_code: int
+    qform: tuple[float, ...]
+    sform_code: int
+    sform: tuple[tuple[float, ...], ...]
+    time: tuple[float, float]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Header:
     """Where the pixels of an image file are, and how many.
@@ -52,8 +80,8 @@ class Header:
         encoding: RAW, GZIP or GZIP_OR_ZLIB.
         values: Numbers in the image: voxels times channels.
         nbytes: Bytes of the image in memory.
-        affine: NIfTI's sform in millimetres, if it is in use: three rows of four, world axes (R, A, S).
-        dtype: NumPy's name of the stored numbers; empty if there are several per voxel or their byte order is unknown.
+        nifti: The axes and places that a NIfTI header states.
+        dtype: NumPy's name of the stored numbers; empty if their byte order is unknown.
         scale: NIfTI's slope and intercept: the value of a voxel is `slope * stored + intercept`.
     """
 
@@ -64,7 +92,7 @@ class Header:
     encoding: int
     values: int
     nbytes: int
-    affine: tuple[tuple[float, ...], ...] = ()
+    nifti: NiftiGrid | None = None
     dtype: str = ""
     scale: tuple[float, float] = (1.0, 0.0)
 
