@@ -7,12 +7,13 @@ contains it.
 """
 
 from mia_functional.images.conversion import ItkGrid, from_itk, from_simpleitk, to_itk, to_simpleitk
-from mia_functional.images.files import read, read_channels, read_stored, scale, write
+from mia_functional.images.files import intent, read, read_channels, read_stored, scale, write
 
 __all__ = [
     "ItkGrid",
     "from_itk",
     "from_simpleitk",
+    "intent",
     "read",
     "read_channels",
     "read_stored",

@@ -23,12 +23,13 @@ from mia_functional.typing import HostArray
 
 __all__ = [
     "MAX_DRIFT",
+    "check_written",
     "corner_shift",
     "file_geometry",
     "header_reader",
     "itk_reads",
     "load_checked",
-    "write_checked",
+    "write_image",
 ]
 
 MAX_DRIFT = 0.01
@@ -124,18 +125,25 @@ def corner_shift(first: HostArray, second: HostArray, size: Sequence[int]) -> _S
     return _Shift(millimetres, millimetres / float(steps[steps > 0].min(initial=np.inf)))
 
 
-def write_checked(
-    image: ItkImage, draft: Path, *, path: Path, image_io: str,
-    parse: Callable[[Path], Header], load: Callable[[Header], tuple[HostArray, Geometry]],
-) -> None:  # fmt: skip
-    """Write an image to `draft` and raise unless the same image is read back from there; messages name `path`."""
+def write_image(image: ItkImage, draft: Path, *, path: Path, image_io: str) -> None:
+    """Write an image to `draft`; messages name `path`."""
     try:
         with quiet():
             simpleitk().WriteImage(image, draft, imageIO=image_io)
+    except RuntimeError as error:
+        raise OSError(f"write: {path} could not be written completely: {itk_message(error)}") from error
+
+
+def check_written(
+    image: ItkImage, draft: Path, *, path: Path, parse: Callable[[Path], Header],
+    load: Callable[[Header], tuple[HostArray, Geometry]],
+) -> None:  # fmt: skip
+    """Raise unless an image is read back from `draft` as it was written there; messages name `path`."""
+    try:
         header = parse(draft)
         check_complete(header)
-    except (RuntimeError, ValueError) as error:
-        raise OSError(f"write: {path} could not be written completely: {itk_message(error)}") from error
+    except ValueError as error:
+        raise OSError(f"write: {path} could not be written completely: {error}") from error
     voxels = image_memory(image)
     suitable = f"name a format for {voxels.dtype} {voxels.shape}"
     try:

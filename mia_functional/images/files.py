@@ -7,31 +7,27 @@ import os
 import sys
 from functools import partial
 from pathlib import Path
-from typing import Literal, TypeAlias, get_args
 
 import numpy as np
 
 from mia_functional._core import atomic_files, checks
 from mia_functional.geometry import Geometry
-from mia_functional.images.checked_itk import load_checked, write_checked
+from mia_functional.images.checked_itk import check_written, load_checked, write_image
 from mia_functional.images.conversion import to_simpleitk
 from mia_functional.images.dicom import load_series
 from mia_functional.images.formats import extension_of, format_of, parse_header, twin_of
 from mia_functional.images.header import Header
-from mia_functional.images.nifti import load_nifti
-from mia_functional.typing import Array, HostArray
+from mia_functional.images.nifti import load_nifti, parse_nifti, set_intent
+from mia_functional.typing import Affine, Array, HostArray
 
-__all__ = ["MAX_BYTES", "Affine", "read", "read_channels", "read_stored", "scale", "write"]
+__all__ = ["MAX_BYTES", "intent", "read", "read_channels", "read_stored", "scale", "write"]
 
 MAX_BYTES = 4 << 30
 """Largest image, in bytes of memory, that is read unless the caller allows more."""
 
-Affine: TypeAlias = Literal["sform", "qform"]
-"""Which pose of a NIfTI file counts."""
-
 
 def read(
-    path: str | os.PathLike[str], *, max_bytes: int = MAX_BYTES, affine: Affine | None = None
+    path: str | os.PathLike[str], *, max_bytes: int = MAX_BYTES, affine: Affine = None
 ) -> tuple[HostArray, Geometry]:
     """Read (load) one image file: its voxels and where they lie.
 
@@ -75,7 +71,7 @@ def read(
 
 @checks.speaking_for("read_stored", "read")
 def read_stored(
-    path: str | os.PathLike[str], *, max_bytes: int = MAX_BYTES, affine: Affine | None = None
+    path: str | os.PathLike[str], *, max_bytes: int = MAX_BYTES, affine: Affine = None
 ) -> tuple[HostArray, Geometry]:
     """Read an image file without NIfTI's scaling (raw): the stored integers, half as large as the values they mean.
 
@@ -114,10 +110,31 @@ def scale(path: str | os.PathLike[str]) -> tuple[float, float]:
     return parse_header(path).scale if extension_of(path) in (".nii", ".nii.gz") else (1.0, 0.0)
 
 
-def _load(path: Path, max_bytes: int, *, scaled: bool, affine: Affine | None) -> tuple[HostArray, Geometry]:
+@checks.speaking_for("intent", "read")
+def intent(path: str | os.PathLike[str]) -> int:
+    """Return NIfTI's code of what the numbers of an image file are: 1006 for displacements; 0 of all other formats.
+
+    Args:
+        path: As in `read`.
+
+    Raises:
+        FileNotFoundError: There is no such NIfTI file.
+        ValueError: It is a NIfTI file with a damaged header.
+
+    Example:
+        >>> grid = Geometry(shape=(2, 3, 4), spacing=(3.0, 1.0, 1.0))
+        >>> write(folder / "field.nii.gz", np.zeros((2, 3, 4, 3)), grid, intent=1006)
+        >>> intent(folder / "field.nii.gz")
+        1006
+    """
+    path = Path(checks.path_text("read", "path", path))
+    return parse_header(path).intent if extension_of(path) in (".nii", ".nii.gz") else 0
+
+
+def _load(path: Path, max_bytes: int, *, scaled: bool, affine: Affine) -> tuple[HostArray, Geometry]:
     """Return voxels and geometry of a file, or of a folder as a DICOM series."""
     if affine is not None:
-        checks.one_of("read", "affine", affine, get_args(Affine))
+        checks.one_of("read", "affine", affine, ("sform", "qform"))
     if path.is_dir() and not extension_of(path):
         return load_series(path, max_bytes)
     row = format_of(path)
@@ -127,7 +144,7 @@ def _load(path: Path, max_bytes: int, *, scaled: bool, affine: Affine | None) ->
 
 
 def _load_parsed(
-    header: Header, image_io: str, max_bytes: int, *, scaled: bool = True, affine: Affine | None = None
+    header: Header, image_io: str, max_bytes: int, *, scaled: bool = True, affine: Affine = None
 ) -> tuple[HostArray, Geometry]:
     """Return voxels and geometry of a file whose header was parsed: NIfTI by ourselves, others through SimpleITK."""
     if header.nifti is not None:
@@ -137,7 +154,7 @@ def _load_parsed(
 
 @checks.speaking_for("read_channels", "read")
 def read_channels(
-    path: str | os.PathLike[str], *, max_bytes: int = MAX_BYTES, affine: Affine | None = None
+    path: str | os.PathLike[str], *, max_bytes: int = MAX_BYTES, affine: Affine = None
 ) -> tuple[HostArray, Geometry]:
     """Read an image file whose channels are on a fourth axis, as in the Medical Segmentation Decathlon.
 
@@ -167,7 +184,14 @@ def read_channels(
 
 
 @checks.speaking_for("write", "read", "to_simpleitk")
-def write(path: str | os.PathLike[str], array: Array, geometry: Geometry, *, overwrite: bool = False) -> None:
+def write(
+    path: str | os.PathLike[str],
+    array: Array,
+    geometry: Geometry,
+    *,
+    intent: int | None = None,
+    overwrite: bool = False,
+) -> None:
     """Write (save) one image file; under its name it is complete or absent.
 
     The file is written to a temporary folder beside it, read back, compared voxel by voxel, flushed to the disk and
@@ -178,6 +202,8 @@ def write(path: str | os.PathLike[str], array: Array, geometry: Geometry, *, ove
         array: Shape `(*spatial,)` or `(*spatial, channels)`, any library; integers of 8 to 64 bits, float32 or float64.
             Booleans are written as uint8, and one channel as none.
         geometry: The grid of the spatial axes.
+        intent: NIfTI's code of what the numbers are, which other formats do not have: 1006 for displacements, whose
+            numbers stay what they are, along the axes (R, A, S). By default 1007, vectors, with channels, or else 0.
         overwrite: Replace an image that is there already.
 
     Raises:
@@ -200,8 +226,15 @@ def write(path: str | os.PathLike[str], array: Array, geometry: Geometry, *, ove
     # A twin is never replaced: afterwards, readers would take the one file for the other.
     for file in [*filter(None, [twin_of(path)]), *replaced]:
         raise FileExistsError(f"write: {file} exists already.")
+    if intent is not None:
+        if checks.integer("write", "intent", intent, minimum=0) >= 1 << 15:
+            checks.invalid_value("write", "intent", "be below 32768", intent)
+        if row.parse is not parse_nifti:
+            checks.invalid_value("write", "intent", "be left out for formats other than NIfTI", f"{intent} for {path}")
     with atomic_files.atomic_write("write", path) as draft:
-        write_checked(
-            to_simpleitk(array, geometry), draft, path=path, image_io=row.image_io, parse=parse_header,
-            load=partial(_load_parsed, image_io=row.image_io, max_bytes=sys.maxsize),
-        )  # fmt: skip
+        image = to_simpleitk(array, geometry)
+        write_image(image, draft, path=path, image_io=row.image_io)
+        if intent is not None:
+            set_intent(draft, intent)
+        load = partial(_load_parsed, image_io=row.image_io, max_bytes=sys.maxsize)
+        check_written(image, draft, path=path, parse=parse_header, load=load)

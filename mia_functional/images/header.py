@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple, NoReturn
 
+import numpy as np
+
 from mia_functional._core import checks
 
 __all__ = [
@@ -22,11 +24,13 @@ __all__ = [
     "MAX_HEADER_BYTES",
     "RAW",
     "Header",
+    "NiftiGrid",
     "check_regular",
     "detached_file",
     "header_lines",
     "invalid_file",
     "parse_sizes",
+    "scaled_dtype",
     "text_header",
 ]
 
@@ -81,6 +85,7 @@ class Header:
         values: Numbers in the image: voxels times channels.
         nbytes: Bytes of the image in memory.
         nifti: The axes and places that a NIfTI header states.
+        intent: NIfTI's code of what the numbers are.
         dtype: NumPy's name of the stored numbers; empty if their byte order is unknown.
         scale: NIfTI's slope and intercept: the value of a voxel is `slope * stored + intercept`.
     """
@@ -93,6 +98,7 @@ class Header:
     values: int
     nbytes: int
     nifti: NiftiGrid | None = None
+    intent: int = 0
     dtype: str = ""
     scale: tuple[float, float] = (1.0, 0.0)
 
@@ -120,6 +126,16 @@ def text_header(
         path=path, data=data, offset=offset, length=nbytes, encoding=encoding,
         values=values, nbytes=nbytes, dtype=order and order + kind,
     )  # fmt: skip
+
+
+def scaled_dtype(stored: np.dtype[np.generic], scale: tuple[float, float]) -> np.dtype[np.generic]:
+    """Return the dtype of values: of scaled integers float32, where it keeps all of them apart, or else float64."""
+    if scale == (1, 0) or stored.kind == "f":
+        return stored
+    largest = abs(scale[0]) * 2.0 ** (8 * stored.itemsize) + abs(scale[1])
+    # Neighbours among float32 of that size are at most `largest * 2^-23` apart.
+    exact = largest * 2.0**-23 < abs(scale[0]) and largest < np.finfo(np.float32).max
+    return np.dtype(np.float32 if exact else np.float64)
 
 
 def header_lines(path: Path) -> Iterator[tuple[str, int]]:

@@ -4,7 +4,9 @@ SimpleITK 2.5.7 takes the qform where nibabel and most others take the sform, re
 by rounding, gives a file without either another orientation than nibabel, and turns the vectors of displacement fields.
 """
 
+import gzip
 import math
+import struct
 import zlib
 from itertools import chain
 from pathlib import Path
@@ -12,16 +14,25 @@ from pathlib import Path
 import numpy as np
 
 from mia_functional.geometry import Geometry
-from mia_functional.images.header import GZIP, INFLATE_BLOCK, MAX_HEADER_BYTES, RAW, Header, NiftiGrid, invalid_file
+from mia_functional.images.header import (
+    GZIP,
+    INFLATE_BLOCK,
+    MAX_HEADER_BYTES,
+    RAW,
+    Header,
+    NiftiGrid,
+    invalid_file,
+    scaled_dtype,
+)
 from mia_functional.images.nifti_grid import nifti_geometry
-from mia_functional.images.pixels import check_size, stored_numbers
-from mia_functional.typing import HostArray
+from mia_functional.images.pixels import check_size, scaled_numbers, stored_numbers
+from mia_functional.typing import Affine, HostArray
 
-__all__ = ["load_nifti", "parse_nifti"]
+__all__ = ["load_nifti", "parse_nifti", "set_intent"]
 
 _RECORDS = {
     348: (352, b"n+1", np.dtype({  # type: ignore[call-overload]  # NumPy takes fields as (type, offset), its stubs do not
-        "sizeof_hdr": ("i4", 0), "dim": ("8i2", 40), "datatype": ("i2", 70),
+        "sizeof_hdr": ("i4", 0), "dim": ("8i2", 40), "intent_code": ("i2", 68), "datatype": ("i2", 70),
         "pixdim": ("8f4", 76), "vox_offset": ("f4", 108), "scl_slope": ("f4", 112), "scl_inter": ("f4", 116),
         "xyzt_units": ("u1", 123), "toffset": ("f4", 136), "qform_code": ("i2", 252), "sform_code": ("i2", 254),
         "qform": ("6f4", 256), "sform": ("(3,4)f4", 280), "magic": ("S4", 344),
@@ -30,7 +41,7 @@ _RECORDS = {
         "sizeof_hdr": ("i4", 0), "magic": ("S8", 4), "datatype": ("i2", 12), "dim": ("8i8", 16), "pixdim": ("8f8", 104),
         "vox_offset": ("i8", 168), "scl_slope": ("f8", 176), "scl_inter": ("f8", 184), "toffset": ("f8", 216),
         "qform_code": ("i4", 344), "sform_code": ("i4", 348), "qform": ("6f8", 352), "sform": ("(3,4)f8", 400),
-        "xyzt_units": ("i4", 500),
+        "xyzt_units": ("i4", 500), "intent_code": ("i4", 504),
     })),
 }  # fmt: skip
 """By the size that a header states of itself, of NIfTI-1 and of NIfTI-2: its bytes with the flag behind it that
@@ -51,9 +62,6 @@ _MILLIMETRES = {1: 1000.0, 3: 0.001}
 _SECONDS = {16: 1e-3, 24: 1e-6}
 """By the high bits of `xyzt_units`, milliseconds and microseconds; all others count as 1, as ITK has it."""
 
-_SCALED_AT_ONCE = 1 << 16
-"""Numbers that are scaled in float64 at a time: they stay in the cache of the processor."""
-
 
 def parse_nifti(path: Path) -> Header:
     """Parse the header of a single-file NIfTI image, gzipped or not."""
@@ -73,7 +81,8 @@ def parse_nifti(path: Path) -> Header:
     offset = 0 if encoding else int(start)
     return Header(
         path=path, data=path, offset=offset, length=int(start) - offset + values * int(kind[1]), encoding=encoding,
-        values=values, nbytes=values * _scaled_dtype(kind, scale).itemsize, dtype=order + kind, scale=scale, nifti=grid,
+        values=values, nbytes=values * scaled_dtype(np.dtype(kind), scale).itemsize, dtype=order + kind,
+        scale=scale, nifti=grid, intent=int(fields["intent_code"]),
     )  # fmt: skip
 
 
@@ -140,42 +149,26 @@ def _nifti_scale(path: Path, slope: float, intercept: float) -> tuple[float, flo
     return (slope, intercept) if used else (1.0, 0.0)
 
 
-def _scaled_dtype(kind: str, scale: tuple[float, float]) -> np.dtype[np.generic]:
-    """Return the dtype of values: of scaled integers float32, if it keeps all of them apart, or else float64."""
-    dtype = np.dtype(kind)
-    if scale == (1, 0) or dtype.kind == "f":
-        return dtype
-    largest = abs(scale[0]) * 2.0 ** (8 * dtype.itemsize) + abs(scale[1])
-    # Two float32 of that size differ by at most `largest * 2^-23`.
-    exact = largest * 2.0**-23 < abs(scale[0]) and largest < np.finfo(np.float32).max
-    return np.dtype(np.float32 if exact else np.float64)
-
-
 def load_nifti(
-    header: Header, grid: NiftiGrid, max_bytes: int, *, scaled: bool, affine: str | None
+    header: Header, grid: NiftiGrid, max_bytes: int, *, scaled: bool, affine: Affine
 ) -> tuple[HostArray, Geometry]:
     """Return voxels and geometry of a file whose header was parsed, after all checks."""
     check_size(header, max_bytes)
     geometry = nifti_geometry(header.path, grid, affine)
     numbers = stored_numbers(header)
     if scaled and header.scale != (1, 0):
-        numbers = _scaled_numbers(header, numbers)
+        numbers = scaled_numbers(header, numbers)
     if grid.channels == 1 or grid.interleaved:
         return numbers.reshape(*geometry.shape, *((grid.channels,) if grid.interleaved else ())), geometry
     # Channels are stored one after the other.
     return np.ascontiguousarray(np.moveaxis(numbers.reshape(grid.channels, *geometry.shape), 0, -1)), geometry
 
 
-def _scaled_numbers(header: Header, numbers: HostArray) -> HostArray:
-    """Return `slope * number + intercept`, computed in float64 as nibabel does and rounded once."""
-    slope, intercept = header.scale
-    values = np.empty(numbers.shape, _scaled_dtype(header.dtype[1:], header.scale))
-    for start in range(0, numbers.size, _SCALED_AT_ONCE):
-        block = numbers[start : start + _SCALED_AT_ONCE] * np.float64(slope)
-        block += intercept
-        try:
-            with np.errstate(over="raise"):
-                values[start : start + _SCALED_AT_ONCE] = block
-        except FloatingPointError:
-            invalid_file(header.path, f"its scale {header.scale} leads beyond what {values.dtype} holds")
-    return values
+def set_intent(path: Path, intent: int) -> None:
+    """Replace the intent code of a NIfTI-1 file that ITK wrote, in the byte order of this machine."""
+    start = _RECORDS[348][2].fields["intent_code"][1]
+    zipped = path.name.lower().endswith(".nii.gz")
+    raw = bytearray(gzip.decompress(path.read_bytes()) if zipped else path.read_bytes())
+    raw[start : start + 2] = struct.pack("=h", intent)
+    # Without a time in the header of gzip, the same image gives the same bytes.
+    path.write_bytes(gzip.compress(raw, mtime=0) if zipped else raw)

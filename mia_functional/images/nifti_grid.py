@@ -15,7 +15,7 @@ from mia_functional.geometry import Geometry
 from mia_functional.images.checked_itk import MAX_DRIFT, corner_shift, file_geometry
 from mia_functional.images.conversion import ItkGrid
 from mia_functional.images.header import NiftiGrid, invalid_file
-from mia_functional.typing import HostArray
+from mia_functional.typing import Affine, HostArray
 
 __all__ = ["nifti_geometry"]
 
@@ -26,7 +26,7 @@ _LARGEST_QUATERNION = 1.001
 """Largest sum of the squares of b, c and d; a takes what is missing to 1, and what is above is rounding."""
 
 
-def nifti_geometry(path: Path, grid: NiftiGrid, affine: str | None) -> Geometry:
+def nifti_geometry(path: Path, grid: NiftiGrid, affine: Affine) -> Geometry:
     """Return the geometry of the axes of space, and of time if there is one.
 
     Directions are orthonormal: those nearest to an sform that is off right angles by rounding, such that no corner
@@ -51,7 +51,7 @@ def nifti_geometry(path: Path, grid: NiftiGrid, affine: str | None) -> Geometry:
     return file_geometry(path, ItkGrid(size, tuple(spacing), tuple(origin), tuple(direction.ravel())))
 
 
-def _chosen_pose(path: Path, grid: NiftiGrid, affine: str | None) -> tuple[str, HostArray]:
+def _chosen_pose(path: Path, grid: NiftiGrid, affine: Affine) -> tuple[str, HostArray]:
     """Return the name and the matrix of the pose that counts; raise if the header states two and none was chosen."""
     # nibabel, too, takes the sform where there are both.
     poses = {"sform": np.array(grid.sform)} if grid.sform_code > 0 else {}
@@ -96,8 +96,10 @@ def _check_poses(path: Path, grid: NiftiGrid, sform: HostArray, qform: HostArray
     if shift.voxels > MAX_DRIFT:
         first, second = (f"{code}: {_WORLDS.get(code, 'unknown')}" for code in (grid.sform_code, grid.qform_code))
         requirement = "be 'sform' or 'qform' for a NIfTI file that states two places"
-        actual = f"{path}, whose sform (code {first}) and qform (code {second}) are {shift.millimetres:.3g} mm apart"
-        checks.invalid_value("read", "affine", requirement, f"none for {actual}")
+        actual = f"{path}, whose sform (code {first}) and qform (code {second})"
+        checks.invalid_value(
+            "read", "affine", requirement, f"none for {actual} place a corner {shift.millimetres:.3g} mm apart"
+        )
 
 
 def _check_spacing(path: Path, grid: NiftiGrid, sform: HostArray) -> None:
@@ -106,7 +108,7 @@ def _check_spacing(path: Path, grid: NiftiGrid, sform: HostArray) -> None:
     size = (*grid.size[:3], 1)[:3]
     if (np.abs(steps - grid.steps) * np.subtract(size, 1)).max() > MAX_DRIFT * min(grid.steps):
         requirement = "be 'sform' for a NIfTI file whose pixdim states another spacing"
-        actual = f"{path}, {steps.tolist()} mm and {list(grid.steps)} mm"
+        actual = f"{path}, {list(grid.steps)} mm and not {steps.tolist()} mm"
         checks.invalid_value("read", "affine", requirement, f"none for {actual}")
 
 

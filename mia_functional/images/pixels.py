@@ -10,15 +10,18 @@ from collections.abc import Iterator
 import numpy as np
 
 from mia_functional._core import optional
-from mia_functional.images.header import GZIP, INFLATE_BLOCK, Header, invalid_file
+from mia_functional.images.header import GZIP, INFLATE_BLOCK, Header, invalid_file, scaled_dtype
 from mia_functional.typing import HostArray
 
-__all__ = ["check_complete", "check_size", "stored_numbers"]
+__all__ = ["check_complete", "check_size", "scaled_numbers", "stored_numbers"]
 
 # glibc keeps freed blocks of up to 32 MiB (the most that M_MMAP_THRESHOLD grows to) for the thread that had them, and
 # maps larger ones, which go back to the system at once. Each thread that reads volumes would hold on to such blocks, so
 # those above 4 MiB are requested as 33 MiB. Pages that are never touched cost nothing.
 _POOLED_BYTES, _MAPPED_BYTES = 1 << 22, 33 << 20
+
+_SCALED_AT_ONCE = 1 << 16
+"""Numbers that are scaled in float64 at a time: they stay in the cache of the processor."""
 
 _INFLATER = optional.installed("zlib_ng.zlib_ng") or zlib
 """zlib-ng has the interface of Python's zlib and takes about a third of its time; both verify the checksums."""
@@ -89,3 +92,18 @@ def check_complete(header: Header, size: int | None = None) -> None:
     if size != header.length:
         actual = "more" if size > header.length else size
         invalid_file(header.data, f"the header announces {header.length} bytes of pixels, and there are {actual}")
+
+
+def scaled_numbers(header: Header, numbers: HostArray) -> HostArray:
+    """Return `slope * number + intercept`, computed in float64 as nibabel does and rounded once."""
+    slope, intercept = header.scale
+    values = np.empty(numbers.shape, scaled_dtype(numbers.dtype, header.scale))
+    for start in range(0, numbers.size, _SCALED_AT_ONCE):
+        block = numbers[start : start + _SCALED_AT_ONCE] * np.float64(slope)
+        block += intercept
+        try:
+            with np.errstate(over="raise"):
+                values[start : start + _SCALED_AT_ONCE] = block
+        except FloatingPointError:
+            invalid_file(header.path, f"its scale {header.scale} leads beyond what {values.dtype} holds")
+    return values
