@@ -89,9 +89,14 @@ def parse_nifti(path: Path) -> Header:
 def _nifti_fields(path: Path, encoding: int) -> tuple[str, int, np.void]:
     """Return the byte order of a header, its size with the flag of extensions, and its fields."""
     with path.open("rb") as stream:
-        raw = stream.read(INFLATE_BLOCK)
+        block = stream.read(INFLATE_BLOCK)
+    raw = b"" if encoding else block
     try:
-        raw = zlib.decompressobj(encoding).decompress(raw, _HEADER_BYTES) if encoding else raw
+        # A gzip file may have several members, one after the other.
+        while len(raw) < _HEADER_BYTES and encoding and block:
+            decoder = zlib.decompressobj(encoding)
+            raw += decoder.decompress(block, _HEADER_BYTES - len(raw))
+            block = decoder.unused_data
     except zlib.error as error:
         invalid_file(path, f"it is not a gzip file ({error})")
     # A header begins with its own size, which reveals the byte order.

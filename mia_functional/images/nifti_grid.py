@@ -96,10 +96,8 @@ def _check_poses(path: Path, grid: NiftiGrid, sform: HostArray, qform: HostArray
     if shift.voxels > MAX_DRIFT:
         first, second = (f"{code}: {_WORLDS.get(code, 'unknown')}" for code in (grid.sform_code, grid.qform_code))
         requirement = "be 'sform' or 'qform' for a NIfTI file that states two places"
-        actual = f"{path}, whose sform (code {first}) and qform (code {second})"
-        checks.invalid_value(
-            "read", "affine", requirement, f"none for {actual} place a corner {shift.millimetres:.3g} mm apart"
-        )
+        actual = f"none for {path}, whose sform (code {first}) and qform (code {second}) place a corner"
+        checks.invalid_value("read", "affine", requirement, f"{actual} {shift.millimetres:.3g} mm apart")
 
 
 def _check_spacing(path: Path, grid: NiftiGrid, sform: HostArray) -> None:
