@@ -50,7 +50,7 @@ def stored_numbers(header: Header) -> HostArray:
             # One call reads 2 GiB at most on Linux.
             while end < size and (count := stream.readinto(raw[end:])):
                 end += count
-    check_complete(header, end)
+    _check_length(header, end)
     # The pixels come last: what is decompressed of NIfTI begins with its header.
     start = size - header.values * np.dtype(header.dtype).itemsize
     numbers = np.frombuffer(raw, header.dtype, header.values, start)
@@ -80,17 +80,18 @@ def _decompressed(header: Header) -> Iterator[bytes]:
         invalid_file(header.data, "the compressed data end too early")
 
 
-def check_complete(header: Header, size: int | None = None) -> None:
-    """Raise unless a file is complete to the byte; `size` if its bytes of pixels were counted already.
+def check_complete(header: Header) -> None:
+    """Raise unless a file is complete to the byte. Compressed pixels are decoded, which tests their checksums."""
+    if header.encoding:
+        _check_length(header, sum(map(len, _decompressed(header))))
+    else:
+        _check_length(header, header.data.stat().st_size - header.offset)
 
-    Counting compressed pixels means to decode them, which tests their checksums.
-    """
-    if size is None and header.encoding:
-        size = sum(map(len, _decompressed(header)))
-    elif size is None:
-        size = header.data.stat().st_size - header.offset
-    if size != header.length:
-        actual = "more" if size > header.length else size
+
+def _check_length(header: Header, length: int) -> None:
+    """Raise unless there are as many bytes of pixels as the header announces."""
+    if length != header.length:
+        actual = "more" if length > header.length else length
         invalid_file(header.data, f"the header announces {header.length} bytes of pixels, and there are {actual}")
 
 
