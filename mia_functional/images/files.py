@@ -44,7 +44,8 @@ def read(
         dtype of the file, and the geometry. NIfTI files with a scale are float32, or float64 where float32 would make
         equal what is stored apart (integers of 32 bits); `read_stored` leaves them as they are. An sform of NIfTI that
         is off right angles by rounding becomes the nearest one at right angles; no corner moves by more than 0.01
-        voxels. A NIfTI slice of two axes that is not axial is a volume of one slice.
+        voxels. A NIfTI slice of two axes that is not axial is a volume of one slice; the height of an axial one is no
+        part of its geometry.
 
     Raises:
         FileNotFoundError: There is no such file.

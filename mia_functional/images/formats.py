@@ -21,7 +21,7 @@ class Format(NamedTuple):
 
     Args:
         parse: Parses the header before SimpleITK sees the file.
-        image_io: The only class of ITK that reads and writes such files.
+        image_io: The only class of ITK that writes such files, and that reads them but for NIfTI.
         load: Returns voxels and geometry of a file, given the largest number of bytes, without SimpleITK.
         twin: Extension of the file beside it that would be read or written for it.
         pixels: Extension of the file in which the writer puts the pixels, if they are not in the file itself.

@@ -134,7 +134,7 @@ def scaled_dtype(stored: np.dtype[np.generic], scale: tuple[float, float]) -> np
         return stored
     largest = abs(scale[0]) * 2.0 ** (8 * stored.itemsize) + abs(scale[1])
     # Neighbours among float32 of that size are at most `largest * 2^-23` apart.
-    exact = largest * 2.0**-23 < abs(scale[0]) and largest < np.finfo(np.float32).max
+    exact = largest * 2.0**-23 < abs(scale[0]) and largest < float(np.finfo(np.float32).max)
     return np.dtype(np.float32 if exact else np.float64)
 
 

@@ -59,6 +59,9 @@ _NIFTI_COLOURS = {128: 3, 2304: 4}
 _MILLIMETRES = {1: 1000.0, 3: 0.001}
 """By the low bits of `xyzt_units`, metres and micrometres; 2 is millimetres, and 0, unknown, is taken for them."""
 
+_LAST_CODE = 5
+"""Largest code of qform and sform in the standard; nibabel takes a larger one for 0, and ITK for one in use."""
+
 _SECONDS = {16: 1e-3, 24: 1e-6}
 """By the high bits of `xyzt_units`, milliseconds and microseconds; all others count as 1, as ITK has it."""
 
@@ -130,17 +133,20 @@ def _nifti_grid(path: Path, fields: np.void, colours: int) -> NiftiGrid:
         invalid_file(path, f"pixdim is {pixdim}")
     if len(steps) < 3:
         steps.append(pixdim[3] if math.isfinite(pixdim[3]) and pixdim[3] > 0 else 1.0)
+    codes = int(fields["qform_code"]), int(fields["sform_code"])
+    if max(codes) > _LAST_CODE:
+        invalid_file(path, f"its qform_code is {codes[0]} and its sform_code {codes[1]}; codes up to 5 are known")
     qform, sform = fields["qform"].tolist(), fields["sform"].tolist()
     # A code of zero means that the form is not in use, whatever its numbers are.
-    used = [*(qform if fields["qform_code"] > 0 else ()), *(chain(*sform) if fields["sform_code"] > 0 else ())]
+    used = [*(qform if codes[0] > 0 else ()), *(chain(*sform) if codes[1] > 0 else ())]
     if not all(map(math.isfinite, used)):
         invalid_file(path, f"its qform is {qform} and its sform {sform}")
     units = int(fields["xyzt_units"])
     unit, second = _MILLIMETRES.get(units & 0b111, 1.0), _SECONDS.get(units & 0b111000, 1.0)
     return NiftiGrid(
         size=tuple(size), channels=channels * colours, interleaved=colours > 1,
-        steps=tuple(unit * step for step in steps), qfac=pixdim[0] or 1.0, qform_code=int(fields["qform_code"]),
-        qform=(*qform[:3], *(unit * entry for entry in qform[3:])), sform_code=int(fields["sform_code"]),
+        steps=tuple(unit * step for step in steps), qfac=pixdim[0] or 1.0, qform_code=codes[0],
+        qform=(*qform[:3], *(unit * entry for entry in qform[3:])), sform_code=codes[1],
         sform=tuple(tuple(unit * entry for entry in row) for row in sform),
         time=(second * pixdim[4] if pixdim[4] > 0 else 1.0, second * float(fields["toffset"])),
     )  # fmt: skip

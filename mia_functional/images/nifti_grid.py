@@ -94,7 +94,7 @@ def _check_poses(path: Path, grid: NiftiGrid, sform: HostArray, qform: HostArray
     """Raise unless both poses place the image within rounding."""
     shift = corner_shift(sform, qform, grid.size[:3])
     if shift.voxels > MAX_DRIFT:
-        first, second = (f"{code}: {_WORLDS.get(code, 'unknown')}" for code in (grid.sform_code, grid.qform_code))
+        first, second = (f"{code}: {_WORLDS[code]}" for code in (grid.sform_code, grid.qform_code))
         requirement = "be 'sform' or 'qform' for a NIfTI file that states two places"
         actual = f"none for {path}, whose sform (code {first}) and qform (code {second}) place a corner"
         checks.invalid_value("read", "affine", requirement, f"{actual} {shift.millimetres:.3g} mm apart")

@@ -211,6 +211,16 @@ def test_a_qform_that_is_no_rotation_is_refused(tmp_path, fields, words):
     assert images.read(tmp_path / "x.nii")[1].direction[0] == (1, 0, 0)
 
 
+@pytest.mark.parametrize("codes", [(6, 1), (1, 7), (0, 512), (9, 0)])
+def test_unknown_codes_are_refused_and_negative_ones_are_none(tmp_path, codes):
+    save(tmp_path / "x.nii", OBLIQUE)
+    patched(tmp_path / "x.nii", 252, struct.pack("<hh", *codes))
+    with pytest.raises(ValueError, match=f"its qform_code is {codes[0]} and its sform_code {codes[1]}; codes up to 5"):
+        images.read(tmp_path / "x.nii")
+    patched(tmp_path / "x.nii", 252, struct.pack("<hh", -codes[0], -codes[1] if codes[1] > 1 else 0))
+    assert displacement(images.read(tmp_path / "x.nii")[1], nibabel.load(tmp_path / "x.nii").affine) < 2e-5
+
+
 @pytest.mark.parametrize(("step", "units", "expected"), [(2, 2, 2), (0, 2, 1), (2, 16, 0.002), (4, 24, 4e-6)])
 def test_the_fourth_axis_is_time_in_seconds(tmp_path, step, units, expected):
     save(tmp_path / "x.nii", OBLIQUE, (5, 4, 3, 2))
