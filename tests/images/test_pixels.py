@@ -70,7 +70,7 @@ def test_no_cut_and_no_flipped_bit_of_the_end_is_read(tmp_path):
         broken = bytearray(whole)
         broken[-place] ^= 0x10
         path.write_bytes(broken)
-        with pytest.raises(ValueError, match=r"damaged|incorrect (data|length) check"):
+        with pytest.raises(ValueError, match="damaged"):
             images.read(path)
 
 
