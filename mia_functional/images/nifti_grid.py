@@ -119,7 +119,8 @@ def _orthonormal(path: Path, name: str, pose: HostArray, size: tuple[int, ...]) 
         axis = single[0]
         normal = np.cross(steps[:, axis - 2], steps[:, axis - 1])
         length = float(np.linalg.norm(steps[:, axis])) or 1.0
-        steps[:, axis] = normal / (np.linalg.norm(normal) or 1.0) * math.copysign(length, normal @ steps[:, axis])
+        side = -length if normal @ steps[:, axis] < 0 else length
+        steps[:, axis] = normal / (np.linalg.norm(normal) or 1.0) * side
     spacing = np.linalg.norm(steps, axis=0)
     if not spacing.all():
         invalid_file(path, f"its {name} has an axis without a direction")

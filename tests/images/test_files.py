@@ -55,6 +55,9 @@ def test_an_axial_slice_with_channels_at_height_0_is_a_plane_in_nifti(tmp_path):
     geometry = Geometry(shape=(1, 4, 3), spacing=(3.0, 1.0, 1.0))
     with pytest.raises(ValueError, match="must name a format for float32"):
         images.write(tmp_path / "x.nii", random_array((1, 4, 3, 2), "float32"), geometry)
+    higher = Geometry(shape=(1, 4, 3), spacing=(3.0, 1.0, 1.0), origin=(5.0, 0.0, 0.0))
+    images.write(tmp_path / "x.nii", random_array((1, 4, 3, 2), "float32"), higher)
+    assert images.read(tmp_path / "x.nii")[1] == higher
 
 
 def test_every_library_is_written(tmp_path, xp):

@@ -117,14 +117,15 @@ def test_slices_lie_where_nibabel_says(tmp_path, shape, affine, codes):
     assert min(geometry.spacing) > 0
 
 
-@pytest.mark.parametrize("column", [(0, 0, 0), (1, 2, 3), (0, -2, 0)])
+@pytest.mark.parametrize("column", [(0, 0, 0), (1, 2, 3), (0, -2, 0), (0, 0, -2), (1, 0, -3)])
 def test_the_direction_of_a_single_slice_does_not_matter(tmp_path, column):
+    """It becomes the normal on the same side of the plane, and a right-handed one if it lies in the plane."""
     affine = AXIAL.copy()
     affine[:3, 2] = column
     save(tmp_path / "x.nii", affine, (5, 4, 1), qform=AXIAL)
     geometry = images.read(tmp_path / "x.nii")[1]
     assert displacement(geometry, nibabel.load(tmp_path / "x.nii").affine) < 1e-5
-    np.testing.assert_allclose(np.abs(geometry.direction), np.eye(3), atol=1e-12)
+    np.testing.assert_allclose(geometry.direction, np.diag([1.0 if column[2] > 0 else -1, -1, 1]), atol=1e-12)
     assert geometry.spacing[0] == pytest.approx(np.linalg.norm(column) or 1)
 
 
@@ -209,6 +210,14 @@ def test_a_qform_that_is_no_rotation_is_refused(tmp_path, fields, words):
         images.read(tmp_path / "x.nii")
     patched(tmp_path / "x.nii", 76, struct.pack("<f", 0))  # the standard takes 0 for 1
     assert images.read(tmp_path / "x.nii")[1].direction[0] == (1, 0, 0)
+
+
+def test_a_quaternion_that_is_too_long_by_rounding_is_a_rotation(tmp_path):
+    save(tmp_path / "x.nii", np.diag([-2.0, -3, 1.5, 1]), codes=(1, 0))
+    patched(tmp_path / "x.nii", 256, struct.pack("<3f", 0, 0, 1.0004))
+    geometry = images.read(tmp_path / "x.nii")[1]
+    np.testing.assert_allclose(geometry.direction, np.eye(3), atol=1e-12)
+    np.testing.assert_allclose(geometry.spacing, (1.5, 3, 2), rtol=1e-12)
 
 
 @pytest.mark.parametrize("codes", [(6, 1), (1, 7), (0, 512), (9, 0)])
