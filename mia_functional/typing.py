@@ -4,12 +4,13 @@ They are for readers and type checkers; what arrives at run time is checked by `
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, runtime_checkable
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias, runtime_checkable
 
 if TYPE_CHECKING:
     import numpy as np  # for type checkers alone: the parser of the command imports this module and stays light
 
 __all__ = [
+    "Affine",
     "Array",
     "HostArray",
     "Index",
@@ -43,6 +44,9 @@ Label: TypeAlias = int | tuple[int, ...]
 
 Labels: TypeAlias = Mapping[Label, str]
 """Label values and the names under which results report them."""
+
+Affine: TypeAlias = Literal["sform", "qform"] | None
+"""Which pose of a NIfTI file counts if its header states two that differ: none, such a file is an error."""
 
 Progress: TypeAlias = Callable[[int, int, str], None]
 """A function of the number of items done, the number of all items, and the name of the item just done."""

@@ -22,3 +22,11 @@ def require(package: str) -> Any:
             raise
         text = f"{package} is not installed; `pip install 'mia_functional[{_EXTRAS.get(root, root)}]'` installs it."
         raise ImportError(text, name=package) from error
+
+
+def installed(package: str) -> Any | None:
+    """Return the imported package, or None if it is not installed."""
+    try:
+        return importlib.import_module(package)
+    except ModuleNotFoundError:
+        return None

@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 import mia_functional as mia
-from mia_functional.cli.options import DONE, FAILED, JOBS, Command, Options, progress_bar, worded
+from mia_functional.cli.options import AFFINE, DONE, FAILED, JOBS, Command, Options, progress_bar, worded
 from mia_functional.typing import Label
 
 __all__ = ["EVALUATE_COMMAND"]
@@ -21,7 +21,7 @@ def _run_evaluate(options: Options) -> int:
     with futures.ThreadPoolExecutor(options.jobs) as pool:
         results = mia.evaluation.evaluate_folders(
             options.predictions, options.references, metrics=options.metrics, labels=dict(options.labels) or None,
-            executor=pool, progress=progress_bar(options, "Evaluating"),
+            affine=options.affine, executor=pool, progress=progress_bar(options, "Evaluating"),
         )  # fmt: skip
     if options.output is not None:
         mia.reporting.write_csv(options.output, results)
@@ -51,5 +51,6 @@ EVALUATE_COMMAND = Command("evaluate", "compare a folder of predictions with a f
     "--metrics": {"nargs": "+", "default": ["DICE", "HDRFDST95", "VOLSMTY"], "metavar": "METRIC",
                   "help": "names or abbreviations, see `mia metrics` (DICE HDRFDST95 VOLSMTY)"},
     "--output": {"type": Path, "metavar": "CSV", "help": "file to write the values to"},
+    **AFFINE,
     **JOBS,
 })  # fmt: skip

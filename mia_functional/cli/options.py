@@ -10,6 +10,7 @@ from mia_functional._core import checks
 from mia_functional.typing import Progress
 
 __all__ = [
+    "AFFINE",
     "DATASET",
     "DONE",
     "FAILED",
@@ -54,16 +55,17 @@ def _thread_count(text: str) -> int:
 
 
 DATASET = {"dataset": {"type": Path, "help": "file that `mia create` or pymia wrote"}}
+AFFINE = {"--affine": {"choices": ("sform", "qform"), "help": "pose that counts of NIfTI files that state two"}}
 JOBS = {"--jobs": {"type": _thread_count, "default": 1, "help": "threads to work with (1)"}}
 
 _WORDING: Mapping[str, Mapping[str, str]] = {
     "create": {"path": "dataset", "overwrite=True": "--overwrite", "resume=True": "--resume"},
     "describe": {},
     "discover": {"patterns": "CATEGORY/ENTRY=PATTERN", "table": "--table", "columns": "--column"},
-    "evaluate_folders": {"labels": "--labels", "metrics": "--metrics"},
+    "evaluate_folders": {"affine": "--affine", "labels": "--labels", "metrics": "--metrics"},
     "find": {},
     "open": {"path": "dataset"},
-    "read": {"path": "CATEGORY/ENTRY=PATTERN"},
+    "read": {"affine": "--affine", "path": "CATEGORY/ENTRY=PATTERN"},
     "read_csv": {"path": "results"},
     "run": {"folder": "--output", "seed": "--seed", "force=True": "--force"},
     "traverse": {"subjects": "CATEGORY/ENTRY=PATTERN"},

@@ -68,7 +68,8 @@ def create(
         path: Where to; ends in `.h5` or `.hdf5`. The folder must exist.
         subjects: From `discover`, or built by hand; all with the same entries in the same order.
         load: Reads one file, as in `traverse`. With `images.read_stored`, NIfTI's integers stay what they are in the
-            file, and `scales` returns how they are to be scaled; with `images.read` they are scaled already.
+            file, and `scales` returns how they are to be scaled; with `images.read` they are scaled already. For NIfTI
+            files that state two poses: `functools.partial(images.read, affine="sform")`.
         transform: From a sample to a sample, as in `traverse`; it may add categories, remove some, or give the
             subject another identifier.
         metadata_only: Store shapes, geometry, digests and paths, and leave the images in their files, from which they

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterable, Sequence
 from concurrent.futures import Executor
+from functools import partial
 from itertools import takewhile
 from pathlib import Path
 from typing import NamedTuple
@@ -14,7 +15,7 @@ from mia_functional.evaluation.cases import Case, evaluate_each, request
 from mia_functional.evaluation.results import Results
 from mia_functional.geometry import differences
 from mia_functional.metrics import Metric
-from mia_functional.typing import Label, Labels, Progress
+from mia_functional.typing import Affine, Label, Labels, Progress
 
 __all__ = ["evaluate_folders"]
 
@@ -36,6 +37,7 @@ def evaluate_folders(
     *,
     metrics: Sequence[str | Metric],
     labels: Labels | Iterable[Label] | None = None,
+    affine: Affine = None,
     executor: Executor | None = None,
     progress: Progress | None = None,
 ) -> Results:
@@ -50,6 +52,7 @@ def evaluate_folders(
         references: Likewise. It says which subjects there are.
         metrics: As in `evaluate`.
         labels: As in `evaluate`.
+        affine: Which pose counts of NIfTI files that state two, as in `images.read`; without it their subjects fail.
         executor: Evaluates subjects in parallel, in any pool of `concurrent.futures`; files are read there.
         progress: Called with subjects done, subjects in all and the subject just done.
 
@@ -68,12 +71,14 @@ def evaluate_folders(
         1.0
     """
     asked = request("evaluate_folders", metrics, labels)
+    if affine is not None:
+        checks.one_of("evaluate_folders", "affine", affine, ("sform", "qform"))
     predicted = _files_by_subject("predictions", predictions)
     referenced = _files_by_subject("references", references)
     # References come first, since they say which subjects there are; predictions without one are failures at the end.
     subjects = dict.fromkeys([*referenced, *predicted])
     pairs = [_FilePair(name, predicted.get(name), referenced.get(name)) for name in subjects]
-    return evaluate_each(asked, pairs, _read_pair, executor=executor, progress=progress)
+    return evaluate_each(asked, pairs, partial(_read_pair, affine=affine), executor=executor, progress=progress)
 
 
 def _files_by_subject(argument: str, location: str | os.PathLike[str]) -> dict[str, str]:
@@ -88,15 +93,15 @@ def _files_by_subject(argument: str, location: str | os.PathLike[str]) -> dict[s
     return {subject.name: str(subject.entries[0].path) for subject in subjects}
 
 
-def _read_pair(pair: _FilePair) -> Case:
+def _read_pair(pair: _FilePair, *, affine: Affine) -> Case:
     """Return the images of a subject; raise unless both are there and lie on one grid."""
     if pair.prediction is None or pair.reference is None:
         missing = "prediction" if pair.prediction is None else "reference"
         raise FileNotFoundError(f"evaluate_folders: there is no {missing} for {pair.subject}.")
     with checks.speaking_for("evaluate_folders", "read", path="predictions"):
-        prediction, predicted_grid = images.read(pair.prediction)
+        prediction, predicted_grid = images.read(pair.prediction, affine=affine)
     with checks.speaking_for("evaluate_folders", "read", path="references"):
-        reference, grid = images.read(pair.reference)
+        reference, grid = images.read(pair.reference, affine=affine)
     if fields := differences(predicted_grid, grid):
         needed = f"lie on the grid of the reference, {pair.reference}"
         actual = "; ".join(f"{field} {getattr(predicted_grid, field)} and {getattr(grid, field)}" for field in fields)

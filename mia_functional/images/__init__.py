@@ -1,4 +1,4 @@
-"""One image file in or out: NIfTI, MetaImage and NRRD, through SimpleITK; DICOM series and `.npy` in.
+"""One image file in or out: NIfTI, MetaImage and NRRD; DICOM series and `.npy` in.
 
 Every file is read as if a stranger had written it. Our own parser sees the header first; the extension alone chooses
 the reader, from an allow-list; nothing beyond `max_bytes` is allocated and nothing outside the file's folder is opened;
@@ -7,12 +7,13 @@ contains it.
 """
 
 from mia_functional.images.conversion import ItkGrid, from_itk, from_simpleitk, to_itk, to_simpleitk
-from mia_functional.images.files import read, read_channels, read_stored, scale, write
+from mia_functional.images.files import intent, read, read_channels, read_stored, scale, write
 
 __all__ = [
     "ItkGrid",
     "from_itk",
     "from_simpleitk",
+    "intent",
     "read",
     "read_channels",
     "read_stored",

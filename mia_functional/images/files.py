@@ -4,58 +4,55 @@ The examples write into `folder`, an empty one given as a `pathlib.Path`.
 """
 
 import os
+import sys
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from mia_functional._core import atomic_files, checks
 from mia_functional.geometry import Geometry
-from mia_functional.images.checked_itk import load_checked, write_checked
+from mia_functional.images.checked_itk import check_written, load_checked, write_image
 from mia_functional.images.conversion import to_simpleitk
 from mia_functional.images.dicom import load_series
 from mia_functional.images.formats import extension_of, format_of, parse_header, twin_of
-from mia_functional.images.header import check_spacing
-from mia_functional.typing import Array, HostArray, Spacing
+from mia_functional.images.header import Header
+from mia_functional.images.nifti import load_nifti, parse_nifti, set_intent
+from mia_functional.typing import Affine, Array, HostArray
 
-__all__ = ["MAX_BYTES", "read", "read_channels", "read_stored", "scale", "write"]
+__all__ = ["MAX_BYTES", "intent", "read", "read_channels", "read_stored", "scale", "write"]
 
 MAX_BYTES = 4 << 30
 """Largest image, in bytes of memory, that is read unless the caller allows more."""
 
 
 def read(
-    path: str | os.PathLike[str], *, max_bytes: int = MAX_BYTES, spacing: Spacing | None = None
+    path: str | os.PathLike[str], *, max_bytes: int = MAX_BYTES, affine: Affine = None
 ) -> tuple[HostArray, Geometry]:
     """Read (load) one image file: its voxels and where they lie.
 
     Args:
         path: A NIfTI (`.nii`, `.nii.gz`), MetaImage (`.mha`, `.mhd`) or NRRD (`.nrrd`, `.nhdr`) file; a folder with the
-            slices of one DICOM series, a file for each; or a `.npy` file, which has no geometry: its spacing is 1, its
-            first three axes at most are spatial, and one behind them is that of channels.
+            slices of one DICOM series; or a `.npy` file, which has no geometry: its spacing is 1, its first three axes
+            at most are spatial, and one behind them is that of channels.
         max_bytes: Largest image in bytes of memory.
-        spacing: What the file does not state, in millimetres along every spatial axis of the array: the spacing of a
-            `.npy` file, of a DICOM series without one, or between slices where a series has but one. What a file does
-            state has to agree within a thousandth, and is what counts.
+        affine: Which pose of a NIfTI file counts if its header states two that differ: its sform or its qform. By
+            default such a file is an error. Files with one pose, and other formats, ignore it.
 
     Returns:
         A NumPy array of shape `(*spatial,)` or `(*spatial, channels)`, spatial axes in the order `(z, y, x)`, with the
-        dtype of the file (NIfTI files with a scale are float32, or float64 if the file is: `read_stored` leaves them as
-        they are), and the geometry. Values of DICOM slices are `slope * stored + intercept`, each with its own; those
-        of MONOCHROME1 are not inverted, as that concerns displays. The spacing of rows and columns is the PixelSpacing,
-        or where a series has none, the ImagerPixelSpacing (in the plane of the detector: the patient is magnified),
-        NominalScannedPixelSpacing or ImagePlanePixelSpacing. Slices lie on the even grid nearest to their positions,
-        which may be rounded; the distance of a single one is its SpacingBetweenSlices or its SliceThickness.
-
-    Warns:
-        UserWarning: A DICOM series has one slice, whose thickness or the like is taken for the distance of slices.
+        dtype of the file, and the geometry. NIfTI files with a scale are float32, or float64 where float32 would make
+        equal what is stored apart (integers of 32 bits); `read_stored` leaves them as they are. An sform of NIfTI that
+        is off right angles by rounding becomes the nearest one at right angles; no corner moves by more than 0.01
+        voxels. A NIfTI slice of two axes that is not axial is a volume of one slice; the height of an axial one is no
+        part of its geometry.
 
     Raises:
         FileNotFoundError: There is no such file.
         ValueError: The extension is unknown; the file is damaged, truncated, larger than `max_bytes`, contradicts
-            itself, `spacing`, or refers to a file outside its folder; or `x.nii` lies beside `x.nii.gz`. Of DICOM: the
-            folder holds another series or another file; slices are missing, duplicated, uneven, not above each other or
-            of several frames; nothing states the spacing; or values are those of a palette, of a table, of one bit, or
-            of another kind that is not read.
+            itself or refers to a file outside its folder; or `x.nii` lies beside `x.nii.gz`. Of NIfTI: sform and qform
+            place a corner more than 0.01 voxels apart, or the sform is sheared. Of DICOM: the folder holds another
+            series or another file, or slices are missing, duplicated, not above each other or of several frames.
 
     Example:
         >>> grid = Geometry(shape=(2, 3, 4), spacing=(3.0, 1.0, 1.0), origin=(-10.0, 0.0, 5.0))
@@ -65,37 +62,38 @@ def read(
         ('int16', 24, True)
 
     Agrees with:
-        nibabel's affine for NIfTI, whose world axes are (R, A, S). Differs from SimpleITK alone, which reads the
-        missing end of a truncated file as zeros, and takes NIfTI's qform where nibabel takes the sform: here, the two
-        must agree.
+        nibabel for NIfTI: its affine, whose world axes are (R, A, S), also where no code is set, and its numbers, also
+        of displacement fields. Differs from nibabel where sform and qform differ, of which that takes the sform.
+        Differs from SimpleITK alone, which reads the missing end of a truncated file as zeros, takes the qform, turns
+        displacements, and places files without codes elsewhere.
     """
-    return _load(Path(checks.path_text("read", "path", path)), max_bytes, spacing, scaled=True)
+    return _load(Path(checks.path_text("read", "path", path)), max_bytes, scaled=True, affine=affine)
 
 
 @checks.speaking_for("read_stored", "read")
 def read_stored(
-    path: str | os.PathLike[str], *, max_bytes: int = MAX_BYTES, spacing: Spacing | None = None
+    path: str | os.PathLike[str], *, max_bytes: int = MAX_BYTES, affine: Affine = None
 ) -> tuple[HostArray, Geometry]:
     """Read an image file without NIfTI's scaling (raw): the stored integers, half as large as the values they mean.
 
     Args:
         path: As in `read`.
         max_bytes: Largest image in bytes of memory.
-        spacing: As in `read`.
+        affine: As in `read`.
 
     Returns:
         As from `read`, but numbers of NIfTI files are as they are stored: `read` returns `slope * stored + intercept`,
         with the slope and intercept that `scale` returns.
 
     Raises:
-        ValueError: As in `read`, or a file with a scale has several numbers per voxel.
+        ValueError: As in `read`.
 
     Example:
         >>> write(folder / "image.nii", np.ones((3, 4), np.int16), Geometry(shape=(3, 4), spacing=(1.0, 1.0)))
         >>> read_stored(folder / "image.nii")[0].dtype.name, scale(folder / "image.nii")
         ('int16', (1.0, 0.0))
     """
-    return _load(Path(checks.path_text("read", "path", path)), max_bytes, spacing, scaled=False)
+    return _load(Path(checks.path_text("read", "path", path)), max_bytes, scaled=False, affine=affine)
 
 
 @checks.speaking_for("scale", "read")
@@ -113,27 +111,58 @@ def scale(path: str | os.PathLike[str]) -> tuple[float, float]:
     return parse_header(path).scale if extension_of(path) in (".nii", ".nii.gz") else (1.0, 0.0)
 
 
-def _load(path: Path, max_bytes: int, spacing: Spacing | None, *, scaled: bool) -> tuple[HostArray, Geometry]:
+@checks.speaking_for("intent", "read")
+def intent(path: str | os.PathLike[str]) -> int:
+    """Return NIfTI's code of what the numbers of an image file are: 1006 for displacements; 0 of all other formats.
+
+    Args:
+        path: As in `read`.
+
+    Raises:
+        FileNotFoundError: There is no such NIfTI file.
+        ValueError: It is a NIfTI file with a damaged header.
+
+    Example:
+        >>> grid = Geometry(shape=(2, 3, 4), spacing=(3.0, 1.0, 1.0))
+        >>> write(folder / "field.nii.gz", np.zeros((2, 3, 4, 3)), grid, intent=1006)
+        >>> intent(folder / "field.nii.gz")
+        1006
+    """
+    path = Path(checks.path_text("read", "path", path))
+    return parse_header(path).intent if extension_of(path) in (".nii", ".nii.gz") else 0
+
+
+def _load(path: Path, max_bytes: int, *, scaled: bool, affine: Affine) -> tuple[HostArray, Geometry]:
     """Return voxels and geometry of a file, or of a folder as a DICOM series."""
-    checks.number("read", "max_bytes", max_bytes)
+    if affine is not None:
+        checks.one_of("read", "affine", affine, ("sform", "qform"))
     if path.is_dir() and not extension_of(path):
-        return load_series(path, max_bytes, spacing)
+        return load_series(path, max_bytes)
     row = format_of(path)
     if row.load is not None:
-        return row.load(path, max_bytes, spacing)
-    voxels, geometry = load_checked(parse_header(path), row.image_io, max_bytes, scaled=scaled)
-    if spacing is not None:
-        check_spacing(path, spacing, geometry.spacing)
-    return voxels, geometry
+        return row.load(path, max_bytes)
+    return _load_parsed(parse_header(path), row.image_io, max_bytes, scaled=scaled, affine=affine)
+
+
+def _load_parsed(
+    header: Header, image_io: str, max_bytes: int, *, scaled: bool = True, affine: Affine = None
+) -> tuple[HostArray, Geometry]:
+    """Return voxels and geometry of a file whose header was parsed: NIfTI by ourselves, others through SimpleITK."""
+    if header.nifti is not None:
+        return load_nifti(header, header.nifti, max_bytes, scaled=scaled, affine=affine)
+    return load_checked(header, image_io, max_bytes)
 
 
 @checks.speaking_for("read_channels", "read")
-def read_channels(path: str | os.PathLike[str], *, max_bytes: int = MAX_BYTES) -> tuple[HostArray, Geometry]:
+def read_channels(
+    path: str | os.PathLike[str], *, max_bytes: int = MAX_BYTES, affine: Affine = None
+) -> tuple[HostArray, Geometry]:
     """Read an image file whose channels are on a fourth axis, as in the Medical Segmentation Decathlon.
 
     Args:
         path: As in `read`.
         max_bytes: Largest image in bytes of memory.
+        affine: As in `read`.
 
     Returns:
         As from `read`, but of an image of four axes the slowest one becomes the last: `(z, y, x, channels)`, and the
@@ -145,7 +174,7 @@ def read_channels(path: str | os.PathLike[str], *, max_bytes: int = MAX_BYTES) -
         >>> read_channels(folder / "image.nii.gz")[0].shape
         (2, 3, 4, 5)
     """
-    array, grid = read(path, max_bytes=max_bytes)
+    array, grid = read(path, max_bytes=max_bytes, affine=affine)
     if len(grid.shape) != 4:
         return array, grid
     space = Geometry(
@@ -156,7 +185,14 @@ def read_channels(path: str | os.PathLike[str], *, max_bytes: int = MAX_BYTES) -
 
 
 @checks.speaking_for("write", "read", "to_simpleitk")
-def write(path: str | os.PathLike[str], array: Array, geometry: Geometry, *, overwrite: bool = False) -> None:
+def write(
+    path: str | os.PathLike[str],
+    array: Array,
+    geometry: Geometry,
+    *,
+    intent: int | None = None,
+    overwrite: bool = False,
+) -> None:
     """Write (save) one image file; under its name it is complete or absent.
 
     The file is written to a temporary folder beside it, read back, compared voxel by voxel, flushed to the disk and
@@ -167,6 +203,8 @@ def write(path: str | os.PathLike[str], array: Array, geometry: Geometry, *, ove
         array: Shape `(*spatial,)` or `(*spatial, channels)`, any library; integers of 8 to 64 bits, float32 or float64.
             Booleans are written as uint8, and one channel as none.
         geometry: The grid of the spatial axes.
+        intent: NIfTI's code of what the numbers are, which other formats do not have: 1006 for displacements, whose
+            numbers stay what they are, along the axes (R, A, S). By default 1007, vectors, with channels, or else 0.
         overwrite: Replace an image that is there already.
 
     Raises:
@@ -189,5 +227,15 @@ def write(path: str | os.PathLike[str], array: Array, geometry: Geometry, *, ove
     # A twin is never replaced: afterwards, readers would take the one file for the other.
     for file in [*filter(None, [twin_of(path)]), *replaced]:
         raise FileExistsError(f"write: {file} exists already.")
+    if intent is not None:
+        if checks.integer("write", "intent", intent, minimum=0) >= 1 << 15:
+            checks.invalid_value("write", "intent", "be below 32768", intent)
+        if row.parse is not parse_nifti:
+            checks.invalid_value("write", "intent", "be left out for formats other than NIfTI", f"{intent} for {path}")
     with atomic_files.atomic_write("write", path) as draft:
-        write_checked(to_simpleitk(array, geometry), draft, path=path, image_io=row.image_io, parse=parse_header)
+        image = to_simpleitk(array, geometry)
+        write_image(image, draft, path=path, image_io=row.image_io)
+        if intent is not None:
+            set_intent(draft, intent)
+        load = partial(_load_parsed, image_io=row.image_io, max_bytes=sys.maxsize)
+        check_written(image, draft, path=path, parse=parse_header, load=load)

@@ -11,10 +11,11 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NoReturn
+from typing import NamedTuple, NoReturn
+
+import numpy as np
 
 from mia_functional._core import checks
-from mia_functional.typing import Spacing
 
 __all__ = [
     "GZIP",
@@ -22,14 +23,14 @@ __all__ = [
     "INFLATE_BLOCK",
     "MAX_HEADER_BYTES",
     "RAW",
-    "SAME_SPACING",
     "Header",
+    "NiftiGrid",
     "check_regular",
-    "check_spacing",
     "detached_file",
     "header_lines",
     "invalid_file",
     "parse_sizes",
+    "scaled_dtype",
     "text_header",
 ]
 
@@ -43,8 +44,32 @@ INFLATE_BLOCK = 1 << 16
 RAW, GZIP, GZIP_OR_ZLIB = 0, zlib.MAX_WBITS | 16, zlib.MAX_WBITS | 32
 
 
-SAME_SPACING = 1e-3
-"""Largest difference, as a fraction, between spacings that are the same."""
+class NiftiGrid(NamedTuple):
+    """The axes and places that a NIfTI header states, in its order (x, y, z, t), in millimetres and seconds.
+
+    Args:
+        size: Voxels along the 2 to 4 axes.
+        channels: Numbers per voxel.
+        interleaved: Whether the channels of a voxel are stored side by side (colours).
+        steps: The spacing of `pixdim` along x, y and z.
+        qfac: The sign of the third axis of the qform.
+        qform_code: Above zero if the qform is in use.
+        qform: The quaternion's b, c and d, and the offset along x, y and z.
+        sform_code: Above zero if the sform is in use.
+        sform: Three rows of four; the world axes are (R, A, S).
+        time: Step and start.
+    """
+
+    size: tuple[int, ...]
+    channels: int
+    interleaved: bool
+    steps: tuple[float, ...]
+    qfac: float
+    qform_code: int
+    qform: tuple[float, ...]
+    sform_code: int
+    sform: tuple[tuple[float, ...], ...]
+    time: tuple[float, float]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,8 +84,9 @@ class Header:
         encoding: RAW, GZIP or GZIP_OR_ZLIB.
         values: Numbers in the image: voxels times channels.
         nbytes: Bytes of the image in memory.
-        affine: NIfTI's sform in millimetres, if it is in use: three rows of four, world axes (R, A, S).
-        dtype: NumPy's name of the stored numbers; empty if there are several per voxel or their byte order is unknown.
+        nifti: The axes and places that a NIfTI header states.
+        intent: NIfTI's code of what the numbers are.
+        dtype: NumPy's name of the stored numbers; empty if their byte order is unknown.
         scale: NIfTI's slope and intercept: the value of a voxel is `slope * stored + intercept`.
     """
 
@@ -71,7 +97,8 @@ class Header:
     encoding: int
     values: int
     nbytes: int
-    affine: tuple[tuple[float, ...], ...] = ()
+    nifti: NiftiGrid | None = None
+    intent: int = 0
     dtype: str = ""
     scale: tuple[float, float] = (1.0, 0.0)
 
@@ -87,13 +114,6 @@ def check_regular(path: Path) -> None:
         invalid_file(path, "it is not a regular file")
 
 
-def check_spacing(path: Path, given: object, stated: Spacing) -> None:
-    """Raise unless the spacing that a caller gave is that of a file, which states one."""
-    spacing = checks.spacing("read", given, len(stated))
-    if any(abs(own - wanted) > SAME_SPACING * own for own, wanted in zip(stated, spacing, strict=True)):
-        checks.invalid_value("read", "spacing", f"be what {path} states, {stated}", spacing)
-
-
 def text_header(
     path: Path, *, data: Path, offset: int, order: str, kind: str, sizes: list[int], encoding: int
 ) -> Header:
@@ -106,6 +126,16 @@ def text_header(
         path=path, data=data, offset=offset, length=nbytes, encoding=encoding,
         values=values, nbytes=nbytes, dtype=order and order + kind,
     )  # fmt: skip
+
+
+def scaled_dtype(stored: np.dtype[np.generic], scale: tuple[float, float]) -> np.dtype[np.generic]:
+    """Return the dtype of values: of scaled integers float32, where it keeps all of them apart, or else float64."""
+    if scale == (1, 0) or stored.kind == "f":
+        return stored
+    largest = abs(scale[0]) * 2.0 ** (8 * stored.itemsize) + abs(scale[1])
+    # Neighbours among float32 of that size are at most `largest * 2^-23` apart.
+    exact = largest * 2.0**-23 < abs(scale[0]) and largest < float(np.finfo(np.float32).max)
+    return np.dtype(np.float32 if exact else np.float64)
 
 
 def header_lines(path: Path) -> Iterator[tuple[str, int]]:

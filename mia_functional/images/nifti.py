@@ -1,26 +1,54 @@
-"""Parse the header of single-file NIfTI-1 images (`.nii`, `.nii.gz`)."""
+"""Single-file NIfTI-1 and NIfTI-2 images (`.nii`, `.nii.gz`), read without a C++ library.
 
+SimpleITK 2.5.7 takes the qform where nibabel and most others take the sform, refuses an sform that is off right angles
+by rounding, gives a file without either another orientation than nibabel, and turns the vectors of displacement fields.
+"""
+
+import gzip
 import math
+import struct
 import zlib
 from itertools import chain
 from pathlib import Path
 
 import numpy as np
 
-from mia_functional.images.header import GZIP, INFLATE_BLOCK, MAX_HEADER_BYTES, RAW, Header, invalid_file
+from mia_functional.geometry import Geometry
+from mia_functional.images.header import (
+    GZIP,
+    INFLATE_BLOCK,
+    MAX_HEADER_BYTES,
+    RAW,
+    Header,
+    NiftiGrid,
+    invalid_file,
+    scaled_dtype,
+)
+from mia_functional.images.nifti_grid import nifti_geometry
+from mia_functional.images.pixels import check_size, scaled_numbers, stored_numbers
+from mia_functional.typing import Affine, HostArray
 
-__all__ = ["parse_nifti"]
+__all__ = ["load_nifti", "parse_nifti", "set_intent"]
 
-_NIFTI_BYTES = 352
-"""Bytes of the header (348) and of the flag behind it that announces extensions."""
+_RECORDS = {
+    348: (352, b"n+1", np.dtype({  # type: ignore[call-overload]  # NumPy takes fields as (type, offset), its stubs do not
+        "sizeof_hdr": ("i4", 0), "dim": ("8i2", 40), "intent_code": ("i2", 68), "datatype": ("i2", 70),
+        "pixdim": ("8f4", 76), "vox_offset": ("f4", 108), "scl_slope": ("f4", 112), "scl_inter": ("f4", 116),
+        "xyzt_units": ("u1", 123), "toffset": ("f4", 136), "qform_code": ("i2", 252), "sform_code": ("i2", 254),
+        "qform": ("6f4", 256), "sform": ("(3,4)f4", 280), "magic": ("S4", 344),
+    })),
+    540: (544, b"n+2\0\r\n\x1a\n", np.dtype({  # type: ignore[call-overload]
+        "sizeof_hdr": ("i4", 0), "magic": ("S8", 4), "datatype": ("i2", 12), "dim": ("8i8", 16), "pixdim": ("8f8", 104),
+        "vox_offset": ("i8", 168), "scl_slope": ("f8", 176), "scl_inter": ("f8", 184), "toffset": ("f8", 216),
+        "qform_code": ("i4", 344), "sform_code": ("i4", 348), "qform": ("6f8", 352), "sform": ("(3,4)f8", 400),
+        "xyzt_units": ("i4", 500), "intent_code": ("i4", 504),
+    })),
+}  # fmt: skip
+"""By the size that a header states of itself, of NIfTI-1 and of NIfTI-2: its bytes with the flag behind it that
+announces extensions, its magic, and the fields that are read, with type and position; named as in nifti1.h, but for the
+parameters of qform and sform."""
 
-_NIFTI_RECORD = np.dtype({  # type: ignore[call-overload]  # NumPy takes fields as (type, offset), its stubs do not
-    "sizeof_hdr": ("i4", 0), "dim": ("8i2", 40), "datatype": ("i2", 70), "pixdim": ("8f4", 76),
-    "vox_offset": ("f4", 108), "scl_slope": ("f4", 112), "scl_inter": ("f4", 116), "xyzt_units": ("u1", 123),
-    "qform_code": ("i2", 252), "sform_code": ("i2", 254), "qform": ("6f4", 256), "sform": ("(3,4)f4", 280),
-    "magic": ("S4", 344),
-})  # fmt: skip
-"""The fields that are read, with type and position; named as in nifti1.h, but for the parameters of qform and sform."""
+_HEADER_BYTES = max(size for size, _, _ in _RECORDS.values())
 
 _NIFTI_TYPES = {2: "u1", 4: "i2", 8: "i4", 16: "f4", 64: "f8", 256: "i1", 512: "u2", 768: "u4", 1024: "i8", 1280: "u8"}
 """Element types by NIfTI's `datatype`; complex numbers and float128 are not read."""
@@ -31,51 +59,97 @@ _NIFTI_COLOURS = {128: 3, 2304: 4}
 _MILLIMETRES = {1: 1000.0, 3: 0.001}
 """By the low bits of `xyzt_units`, metres and micrometres; 2 is millimetres, and 0, unknown, is taken for them."""
 
+_LAST_CODE = 5
+"""Largest code of qform and sform in the standard; nibabel takes a larger one for 0, and ITK for one in use."""
+
+_SECONDS = {16: 1e-3, 24: 1e-6}
+"""By the high bits of `xyzt_units`, milliseconds and microseconds; all others count as 1, as ITK has it."""
+
 
 def parse_nifti(path: Path) -> Header:
-    """Parse the header of a single-file NIfTI-1 image, gzipped or not."""
+    """Parse the header of a single-file NIfTI image, gzipped or not."""
     encoding = GZIP if path.name.lower().endswith(".nii.gz") else RAW
-    raw = _nifti_bytes(path, encoding)
-    # The size of the header, which is always 348, reveals the byte order.
-    order, fields = "<", np.frombuffer(raw, _NIFTI_RECORD.newbyteorder("<"), 1)[0]
-    if fields["sizeof_hdr"] != 348:
-        order, fields = ">", np.frombuffer(raw, _NIFTI_RECORD.newbyteorder(">"), 1)[0]
-    if fields["sizeof_hdr"] != 348 or fields["magic"] != b"n+1":  # NumPy strips the terminating zero
-        invalid_file(path, "it is not a single-file NIfTI-1 image")
-    dim, pixdim, code = fields["dim"].tolist(), fields["pixdim"].tolist(), int(fields["datatype"])
-    shape = dim[1 : 1 + dim[0]] if 1 <= dim[0] <= 7 else []
-    if not shape or min(shape) < 1:
-        invalid_file(path, f"dim is {dim}")
+    order, nbytes, fields = _nifti_fields(path, encoding)
+    code, start = int(fields["datatype"]), float(fields["vox_offset"])
     if code not in _NIFTI_TYPES | _NIFTI_COLOURS:
         invalid_file(path, f"datatype is {code}; integers, floats, RGB and RGBA are read")
-    if not all(math.isfinite(step) and step > 0 for step in pixdim[1 : 1 + min(dim[0], 3)]):
-        invalid_file(path, f"pixdim is {pixdim}")
-    start = float(fields["vox_offset"])
-    if not (_NIFTI_BYTES <= start < MAX_HEADER_BYTES and start.is_integer()):
+    if not (nbytes <= start < MAX_HEADER_BYTES and start.is_integer()):
         invalid_file(path, f"vox_offset is {start}")
-    scale = _nifti_scale(path, float(fields["scl_slope"]), float(fields["scl_inter"]))
-    kind = _NIFTI_TYPES.get(code, "u1")
-    width, values = int(kind[1]), math.prod(shape) * _NIFTI_COLOURS.get(code, 1)
+    kind, colours = _NIFTI_TYPES.get(code, "u1"), _NIFTI_COLOURS.get(code, 1)
+    # The standard has no scale for colours.
+    scale = _nifti_scale(path, float(fields["scl_slope"]), float(fields["scl_inter"])) if colours == 1 else (1.0, 0.0)
+    grid = _nifti_grid(path, fields, colours)
+    values = math.prod(grid.size) * grid.channels
     # A gzipped file is decompressed from its beginning, so its header counts as part of the data.
     offset = 0 if encoding else int(start)
     return Header(
-        path=path, data=path, offset=offset, length=int(start) - offset + values * width, encoding=encoding,
-        values=values, nbytes=values * (width if scale == (1, 0) else max(width, 4)),  # scaled: at least float32
-        affine=_sform_rows(path, fields), dtype=order + kind if code in _NIFTI_TYPES else "", scale=scale,
+        path=path, data=path, offset=offset, length=int(start) - offset + values * int(kind[1]), encoding=encoding,
+        values=values, nbytes=values * scaled_dtype(np.dtype(kind), scale).itemsize, dtype=order + kind,
+        scale=scale, nifti=grid, intent=int(fields["intent_code"]),
     )  # fmt: skip
 
 
-def _nifti_bytes(path: Path, encoding: int) -> bytes:
-    """Return the bytes of the header, decompressed if need be."""
+def _nifti_fields(path: Path, encoding: int) -> tuple[str, int, np.void]:
+    """Return the byte order of a header, its size with the flag of extensions, and its fields."""
     with path.open("rb") as stream:
-        raw = stream.read(INFLATE_BLOCK)
+        block = stream.read(INFLATE_BLOCK)
+    raw = b"" if encoding else block
     try:
-        raw = zlib.decompressobj(encoding).decompress(raw, _NIFTI_BYTES) if encoding else raw
+        # A gzip file may have several members, one after the other.
+        while len(raw) < _HEADER_BYTES and encoding and block:
+            decoder = zlib.decompressobj(encoding)
+            raw += decoder.decompress(block, _HEADER_BYTES - len(raw))
+            block = decoder.unused_data
     except zlib.error as error:
-        invalid_file(path, f"it is not a gzip file ({error})")
-    if len(raw) < _NIFTI_BYTES:
+        invalid_file(path, f"it is not a gzip file, or damaged ({error})")
+    # A header begins with its own size, which reveals the byte order.
+    stated = {int.from_bytes(raw[:4], "little"): "<", int.from_bytes(raw[:4], "big"): ">"}
+    size = next((size for size in _RECORDS if size in stated), 348)
+    nbytes, magic, record = _RECORDS[size]
+    if len(raw) < nbytes:
         invalid_file(path, f"it ends within its header, after {len(raw)} bytes")
-    return raw[:_NIFTI_BYTES]
+    order = stated.get(size, "<")
+    fields = np.frombuffer(raw, record.newbyteorder(order), 1)[0]
+    if fields["sizeof_hdr"] != size or fields["magic"] != magic:  # NumPy strips the terminating zero
+        invalid_file(path, "it is not a single-file NIfTI image")
+    return order, nbytes, fields
+
+
+def _nifti_grid(path: Path, fields: np.void, colours: int) -> NiftiGrid:
+    """Return what a header says of axes and places, in millimetres and seconds; raise unless numbers can be that."""
+    dim, pixdim = fields["dim"].tolist(), fields["pixdim"].tolist()
+    size = dim[1 : 1 + dim[0]] if 1 <= dim[0] <= 7 else []
+    channels = size[4] if len(size) > 4 else 1
+    # Axes 1 to 3 are space, 4 is time, 5 has the numbers of a voxel.
+    if len(size) < 2 or min(size) < 1 or max(size[5:], default=1) > 1 or min(channels, colours) > 1:
+        invalid_file(path, f"dim is {dim}; 2 to 4 axes are read, and a fifth of channels")
+    # Axes of one voxel at the end are none; a plane with channels has them before the fifth.
+    size, least = size[:4], 2 if channels > 1 else 3
+    while len(size) > least and size[-1] == 1:
+        size.pop()
+    # nibabel, too, takes a step of 0 for 1; here, only where there is nothing to step to.
+    steps = [step or float(count == 1) for step, count in zip(pixdim[1:4], size, strict=False)]
+    if not all(math.isfinite(step) and step > 0 for step in steps):
+        invalid_file(path, f"pixdim is {pixdim}")
+    if len(steps) < 3:
+        steps.append(pixdim[3] if math.isfinite(pixdim[3]) and pixdim[3] > 0 else 1.0)
+    codes = int(fields["qform_code"]), int(fields["sform_code"])
+    if max(codes) > _LAST_CODE:
+        invalid_file(path, f"its qform_code is {codes[0]} and its sform_code {codes[1]}; codes up to 5 are known")
+    qform, sform = fields["qform"].tolist(), fields["sform"].tolist()
+    # A code of zero means that the form is not in use, whatever its numbers are.
+    used = [*(qform if codes[0] > 0 else ()), *(chain(*sform) if codes[1] > 0 else ())]
+    if not all(map(math.isfinite, used)):
+        invalid_file(path, f"its qform is {qform} and its sform {sform}")
+    units = int(fields["xyzt_units"])
+    unit, second = _MILLIMETRES.get(units & 0b111, 1.0), _SECONDS.get(units & 0b111000, 1.0)
+    return NiftiGrid(
+        size=tuple(size), channels=channels * colours, interleaved=colours > 1,
+        steps=tuple(unit * step for step in steps), qfac=pixdim[0] or 1.0, qform_code=codes[0],
+        qform=(*qform[:3], *(unit * entry for entry in qform[3:])), sform_code=codes[1],
+        sform=tuple(tuple(unit * entry for entry in row) for row in sform),
+        time=(second * pixdim[4] if pixdim[4] > 0 else 1.0, second * float(fields["toffset"])),
+    )  # fmt: skip
 
 
 def _nifti_scale(path: Path, slope: float, intercept: float) -> tuple[float, float]:
@@ -86,12 +160,26 @@ def _nifti_scale(path: Path, slope: float, intercept: float) -> tuple[float, flo
     return (slope, intercept) if used else (1.0, 0.0)
 
 
-def _sform_rows(path: Path, fields: np.void) -> tuple[tuple[float, ...], ...]:
-    """Return the rows of the sform in millimetres; none unless its code is positive."""
-    qform, sform = fields["qform"].tolist(), fields["sform"].tolist()
-    # A code of zero means that the form is not in use, whatever its numbers are.
-    used = [*(qform if fields["qform_code"] > 0 else ()), *(chain(*sform) if fields["sform_code"] > 0 else ())]
-    if not all(map(math.isfinite, used)):
-        invalid_file(path, f"its qform is {qform} and its sform {sform}")
-    unit = _MILLIMETRES.get(int(fields["xyzt_units"]) & 7, 1.0)
-    return tuple(tuple(unit * entry for entry in row) for row in sform) if fields["sform_code"] > 0 else ()
+def load_nifti(
+    header: Header, grid: NiftiGrid, max_bytes: int, *, scaled: bool, affine: Affine
+) -> tuple[HostArray, Geometry]:
+    """Return voxels and geometry of a file whose header was parsed, after all checks."""
+    check_size(header, max_bytes)
+    geometry = nifti_geometry(header.path, grid, affine)
+    numbers = stored_numbers(header)
+    if scaled and header.scale != (1, 0):
+        numbers = scaled_numbers(header, numbers)
+    if grid.channels == 1 or grid.interleaved:
+        return numbers.reshape(*geometry.shape, *((grid.channels,) if grid.interleaved else ())), geometry
+    # Channels are stored one after the other.
+    return np.ascontiguousarray(np.moveaxis(numbers.reshape(grid.channels, *geometry.shape), 0, -1)), geometry
+
+
+def set_intent(path: Path, intent: int) -> None:
+    """Replace the intent code of a NIfTI-1 file that ITK wrote, in the byte order of this machine."""
+    start = _RECORDS[348][2].fields["intent_code"][1]
+    zipped = path.name.lower().endswith(".nii.gz")
+    raw = bytearray(gzip.decompress(path.read_bytes()) if zipped else path.read_bytes())
+    raw[start : start + 2] = struct.pack("=h", intent)
+    # Without a time in the header of gzip, the same image gives the same bytes.
+    path.write_bytes(gzip.compress(raw, mtime=0) if zipped else raw)

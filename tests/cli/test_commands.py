@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 
+import nibabel
 import numpy as np
 import pytest
 
@@ -234,3 +235,24 @@ def test_help_needs_none_of_the_heavy_packages():
         [sys.executable, "-c", code], capture_output=True, encoding="utf-8", check=False
     ).stderr.split()
     assert set(names).isdisjoint({"jax", "torch", "scipy", "h5py", "SimpleITK", "matplotlib", "pandas", "numpy"})
+
+
+def test_the_pose_of_a_file_that_states_two_is_an_option(tmp_path, capsys):
+    image = nibabel.Nifti1Image(np.ones((4, 4, 4), np.uint8), np.diag([1.0, 1, 3, 1]))
+    image.set_qform(np.diag([2.0, 2, 2, 1]), 1)
+    image.set_sform(np.diag([1.0, 1, 3, 1]), 4)
+    (tmp_path / "scans").mkdir()
+    nibabel.save(image, tmp_path / "scans" / "A.nii")
+    arguments = ("create", tmp_path / "x.h5", tmp_path / "scans", "images/T1={subject}.nii")
+    status, _, err = run(capsys, *arguments)
+    assert status == 2
+    assert "mia: create: `--affine` must be 'sform' or 'qform' for a NIfTI file that states two places; got none" in err
+    for pose, spacing in (("sform", "3 x 1 x 1"), ("qform", "2 x 2 x 2")):
+        status, out, _ = run(capsys, *arguments, "--affine", pose, "--overwrite")
+        assert status == 0
+        assert f"spacing in mm: {spacing}" in out
+    arguments = ("evaluate", tmp_path / "scans", tmp_path / "scans", "--metrics", "DICE")
+    status, _, err = run(capsys, *arguments)
+    assert status == 1
+    assert "A: evaluate: `--affine` must be 'sform' or 'qform'" in err
+    assert run(capsys, *arguments, "--affine", "sform")[0] == 0

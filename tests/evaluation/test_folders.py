@@ -1,5 +1,8 @@
 """Folders: files are paired by subject, grids have to agree, and what is missing or damaged fails alone."""
 
+from functools import partial
+
+import nibabel
 import numpy as np
 import pytest
 
@@ -54,3 +57,23 @@ def test_folders_without_files_are_named(folders):
         evaluate_folders(folders / "nowhere", folders / "truth", metrics=["DICE"])
     with pytest.raises(ValueError, match=r"^evaluate_folders: `references` must hold files that match \{subject\}.nii"):
         evaluate_folders(folders / "found", folders / "truth" / "{subject}.nii", metrics=["DICE"])
+
+
+@pytest.mark.parametrize("affine", ["sform", "qform"])
+def test_the_pose_of_nifti_files_that_state_two_is_chosen(tmp_path, affine):
+    """The prediction lies on the grid of the reference by its sform, and elsewhere by its qform, or the other way."""
+    image = nibabel.Nifti1Image(REFERENCE.T, np.eye(4))
+    moved = np.diag([2.0, 2, 2, 1])
+    image.set_sform(np.eye(4) if affine == "sform" else moved, 4)
+    image.set_qform(moved if affine == "sform" else np.eye(4), 1)
+    for folder in ("found", "truth"):
+        (tmp_path / folder).mkdir()
+    nibabel.save(image, tmp_path / "found" / "A.nii.gz")
+    nibabel.save(nibabel.Nifti1Image(REFERENCE.T, np.eye(4)), tmp_path / "truth" / "A.nii.gz")
+    run = partial(evaluate_folders, tmp_path / "found", tmp_path / "truth", metrics=["VOLSMTY", "DICE"], labels=(1,))
+    refused = run().failures[0].message
+    assert refused.startswith("evaluate_folders: `affine` must be 'sform' or 'qform' for a NIfTI file that states two")
+    assert [row.value for row in run(affine=affine)] == [1, 1]
+    assert len(run(affine="qform" if affine == "sform" else "sform").failures) == 1
+    with pytest.raises(ValueError, match="evaluate_folders: `affine` must be one of sform, qform; got 'mine'"):
+        run(affine="mine")

@@ -1,0 +1,110 @@
+"""The stored numbers of an image file, taken from it directly once it is known to be complete to the byte.
+
+Plain numbers need no C++ reader: uncompressed ones are copied once instead of twice, and compressed ones have to be
+decoded for the checks anyway (28 MB: `.nii` 3 ms instead of 23 with SimpleITK 2.5.7, `.nii.gz` 56 instead of 98).
+"""
+
+import zlib
+from collections.abc import Iterator
+
+import numpy as np
+
+from mia_functional._core import optional
+from mia_functional.images.header import GZIP, INFLATE_BLOCK, Header, invalid_file, scaled_dtype
+from mia_functional.typing import HostArray
+
+__all__ = ["check_complete", "check_size", "scaled_numbers", "stored_numbers"]
+
+# glibc keeps freed blocks of up to 32 MiB (the most that M_MMAP_THRESHOLD grows to) for the thread that had them, and
+# maps larger ones, which go back to the system at once. Each thread that reads volumes would hold on to such blocks, so
+# those above 4 MiB are requested as 33 MiB. Pages that are never touched cost nothing.
+_POOLED_BYTES, _MAPPED_BYTES = 1 << 22, 33 << 20
+
+_SCALED_AT_ONCE = 1 << 16
+"""Numbers that are scaled in float64 at a time: they stay in the cache of the processor."""
+
+_INFLATER = optional.installed("zlib_ng.zlib_ng") or zlib
+"""zlib-ng has the interface of Python's zlib and takes about a third of its time; both verify the checksums."""
+
+
+def check_size(header: Header, max_bytes: int) -> None:
+    """Raise if an image takes more memory than the caller allows."""
+    if header.nbytes > max_bytes:
+        invalid_file(header.path, f"the image takes {header.nbytes} bytes, and `max_bytes` is {max_bytes}")
+
+
+def stored_numbers(header: Header) -> HostArray:
+    """Return the numbers of a file that is complete to the byte, flat, in the byte order of this machine."""
+    size = header.length
+    raw = np.empty(max(size, _MAPPED_BYTES) if size > _POOLED_BYTES else size, np.uint8).data[:size]
+    end = 0
+    if header.encoding:
+        for piece in _decompressed(header):
+            room = raw[end : end + len(piece)]
+            room[:] = piece[: len(room)]
+            end += len(piece)
+    else:
+        check_complete(header)
+        with header.data.open("rb", buffering=0) as stream:
+            stream.seek(header.offset)
+            # One call reads 2 GiB at most on Linux.
+            while end < size and (count := stream.readinto(raw[end:])):
+                end += count
+    _check_length(header, end)
+    # The pixels come last: what is decompressed of NIfTI begins with its header.
+    start = size - header.values * np.dtype(header.dtype).itemsize
+    numbers = np.frombuffer(raw, header.dtype, header.values, start)
+    return numbers.astype(numbers.dtype.newbyteorder("="), copy=not numbers.flags.aligned)
+
+
+def _decompressed(header: Header) -> Iterator[bytes]:
+    """Yield the decompressed bytes of a file; stop soon after there are more than the header announces (gzip bombs)."""
+    size = 0
+    decoder = _INFLATER.decompressobj(header.encoding)
+    with header.data.open("rb") as stream:
+        stream.seek(header.offset)
+        while size <= header.length and (block := stream.read(INFLATE_BLOCK)):
+            while block:
+                # A gzip file may have several members, one after the other; MetaImage's zlib stream ends the file.
+                if decoder.eof and header.encoding != GZIP:
+                    invalid_file(header.data, "something follows the compressed data")
+                decoder = _INFLATER.decompressobj(header.encoding) if decoder.eof else decoder
+                try:
+                    piece = decoder.decompress(block)
+                except _INFLATER.error as error:  # a wrong checksum, too
+                    invalid_file(header.data, f"the compressed data are damaged ({error})")
+                size += len(piece)
+                yield piece
+                block = decoder.unused_data
+    if not decoder.eof and size <= header.length:
+        invalid_file(header.data, "the compressed data end too early")
+
+
+def check_complete(header: Header) -> None:
+    """Raise unless a file is complete to the byte. Compressed pixels are decoded, which tests their checksums."""
+    if header.encoding:
+        _check_length(header, sum(map(len, _decompressed(header))))
+    else:
+        _check_length(header, header.data.stat().st_size - header.offset)
+
+
+def _check_length(header: Header, length: int) -> None:
+    """Raise unless there are as many bytes of pixels as the header announces."""
+    if length != header.length:
+        actual = "more" if length > header.length else length
+        invalid_file(header.data, f"the header announces {header.length} bytes of pixels, and there are {actual}")
+
+
+def scaled_numbers(header: Header, numbers: HostArray) -> HostArray:
+    """Return `slope * number + intercept`, computed in float64 as nibabel does and rounded once."""
+    slope, intercept = header.scale
+    values = np.empty(numbers.shape, scaled_dtype(numbers.dtype, header.scale))
+    for start in range(0, numbers.size, _SCALED_AT_ONCE):
+        block = numbers[start : start + _SCALED_AT_ONCE] * np.float64(slope)
+        block += intercept
+        try:
+            with np.errstate(over="raise"):
+                values[start : start + _SCALED_AT_ONCE] = block
+        except FloatingPointError:
+            invalid_file(header.path, f"its scale {header.scale} leads beyond what {values.dtype} holds")
+    return values
