@@ -1,7 +1,9 @@
 """Traversal: subjects to samples in memory, with every image on one grid."""
 
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
+import nibabel
 import numpy as np
 import pytest
 
@@ -206,3 +208,19 @@ def test_only_a_few_samples_wait(subjects):
         assert len(done) <= 3
         samples.close()
     assert len(done) <= 3
+
+
+def test_the_pose_of_nifti_files_that_state_two_is_part_of_the_loader(tmp_path):
+    image = nibabel.Nifti1Image(np.arange(24, dtype=np.int16).reshape(4, 3, 2), None)
+    image.header.set_qform(np.diag([2.0, 2, 2, 1]), 1)
+    image.header.set_sform(np.diag([1.0, 1, 3, 1]), 4)
+    nibabel.save(image, tmp_path / "A.nii")
+    person = dataset.Subject(name="A", entries=(dataset.Entry(category="images", name="T1", path=tmp_path / "A.nii"),))
+    for pose, spacing in (("sform", (3, 1, 1)), ("qform", (2, 2, 2))):
+        load = partial(images.read, affine=pose)
+        assert next(dataset.traverse([person], load=load))["geometry"].spacing == spacing
+        dataset.create(tmp_path / "x.h5", [person], load=load, metadata_only=True, overwrite=True)
+        volume = dataset.read(dataset.open(tmp_path / "x.h5", root=tmp_path, load=load), "A", "images")
+        np.testing.assert_array_equal(volume[..., 0], np.asarray(image.dataobj).T)
+    with pytest.raises(ValueError, match="`affine` must be 'sform' or 'qform' for a NIfTI file that states two places"):
+        next(dataset.traverse([person]))
