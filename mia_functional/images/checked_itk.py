@@ -68,19 +68,19 @@ def file_geometry(path: Path, grid: ItkGrid) -> Geometry:
 
 @contextmanager
 def itk_reads(path: Path) -> Iterator[None]:
-    """Silence ITK's warnings, and turn an error of ITK's into that of an invalid file."""
+    """Silence ITK's warnings, and turn an error of ITK's into that of an invalid file, in our words."""
     try:
         with quiet():
             yield
     except RuntimeError as error:
-        invalid_file(path, f"ITK cannot read it ({itk_message(error)})")
+        invalid_file(path, itk_message(error))
 
 
-def header_reader(path: Path, image_io: str) -> ItkReader:
-    """Return a SimpleITK reader that has seen the header of a file."""
+def header_reader(path: Path, image_io: str, *, copy: Path | None = None) -> ItkReader:
+    """Return a SimpleITK reader that has seen the header of a file, or that of a copy of it; errors name the file."""
     reader = simpleitk().ImageFileReader()
     reader.SetImageIO(image_io)
-    reader.SetFileName(path)
+    reader.SetFileName(copy or path)
     with itk_reads(path):
         reader.ReadImageInformation()
     return reader
@@ -131,7 +131,12 @@ def write_image(image: ItkImage, draft: Path, *, path: Path, image_io: str) -> N
         with quiet():
             simpleitk().WriteImage(image, draft, imageIO=image_io)
     except RuntimeError as error:
-        raise OSError(f"write: {path} could not be written completely: {itk_message(error)}") from error
+        raise _incomplete(path) from error
+
+
+def _incomplete(path: Path) -> OSError:
+    """Return the error of an image that was not written as a whole."""
+    return OSError(f"write: {path} could not be written completely: not all of it reached the disk, which may be full.")
 
 
 def check_written(
@@ -143,7 +148,7 @@ def check_written(
         header = parse(draft)
         check_complete(header)
     except ValueError as error:
-        raise OSError(f"write: {path} could not be written completely: {error}") from error
+        raise _incomplete(path) from error
     voxels = image_memory(image)
     suitable = f"name a format for {voxels.dtype} {voxels.shape}"
     try:

@@ -141,7 +141,8 @@ def to_simpleitk(array: Array, geometry: Geometry) -> ItkImage:
         A `SimpleITK.Image`, a vector image where there are channels.
 
     Raises:
-        TypeError: `array` is not an array, or has a dtype that image files do not hold (float16, complex, text).
+        TypeError: `array` is not an array, or has a dtype that image files do not hold (float16, complex, text), or
+            `geometry` is none.
         ValueError: The shape of `array` is not that of `geometry`, with or without channels.
 
     Example:
@@ -149,6 +150,7 @@ def to_simpleitk(array: Array, geometry: Geometry) -> ItkImage:
         (1.0, 1.0, 3.0)
     """
     _array.checked_namespace("to_simpleitk", array=array)
+    checks.require_instance("to_simpleitk", "geometry", geometry, Geometry, "a geometry")
     checks.dimensions("to_simpleitk", "geometry", geometry.shape, (2, 3, 4))
     shape, spatial = tuple(array.shape), geometry.shape
     if shape[: len(spatial)] != spatial or len(shape) > len(spatial) + 1 or 0 in shape:

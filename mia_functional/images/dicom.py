@@ -1,14 +1,15 @@
 """A folder with the slices of one DICOM series to a volume, placed by what every slice says about itself.
 
 Readers of series take the spacing from two slices and assume it for all: SimpleITK 2.5.7 turns a missing slice into a
-spacing of 2.812 mm instead of 2.5, and a duplicated one into 0.75 mm, with a line on standard error. Here each header
-is read, and whatever is not a complete, straight stack of one series is an error. Nothing that names the patient leaves
-the files.
+spacing of 2.812 mm instead of 2.5, a duplicated one into 0.75 mm, and a spacing of pixels that is missing, or that of
+a class of objects that ITK does not know (XA, CR, DX, RT images), into 1 mm. Here each header is read, and whatever is
+not a complete, straight stack of one series is an error. Nothing that names the patient leaves the files.
 """
 
-import itertools
 import math
-from collections.abc import Sequence
+import tempfile
+import warnings
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -17,60 +18,116 @@ import numpy as np
 from mia_functional._core import checks
 from mia_functional.geometry import Geometry
 from mia_functional.images.checked_itk import file_geometry, header_reader, itk_reads
-from mia_functional.images.conversion import ItkGrid
-from mia_functional.images.header import check_regular, invalid_file
-from mia_functional.images.itk_globals import ItkReader, simpleitk
-from mia_functional.typing import HostArray
+from mia_functional.images.conversion import DTYPES_BY_PIXEL_TYPE, ItkGrid, image_memory
+from mia_functional.images.dicom_elements import BIG_ENDIAN, DEFLATED, Elements, locate_elements, pixel_module
+from mia_functional.images.header import SAME_SPACING, check_regular, check_spacing, invalid_file
+from mia_functional.images.itk_globals import ItkImage, ItkReader, simpleitk
+from mia_functional.typing import HostArray, Spacing
 
 __all__ = ["load_series"]
 
-# Series instance UID, image position (patient) and image orientation (patient).
-_SERIES_TAG, _POSITION_TAG, _ORIENTATION_TAG = "0020|000e", "0020|0032", "0020|0037"
+_TAGS = {
+    "SOPClassUID": "0008|0016", "SeriesInstanceUID": "0020|000e",
+    "ImagePositionPatient": "0020|0032", "ImageOrientationPatient": "0020|0037",
+    "PixelSpacing": "0028|0030", "ImagerPixelSpacing": "0018|1164",
+    "NominalScannedPixelSpacing": "0018|2010", "ImagePlanePixelSpacing": "3002|0011",
+    "SpacingBetweenSlices": "0018|0088", "SliceThickness": "0018|0050",
+    "PhotometricInterpretation": "0028|0004", "BitsAllocated": "0028|0100",
+    "RescaleSlope": "0028|1053", "RescaleIntercept": "0028|1052",
+}  # fmt: skip
+"""The elements of a header that are read, by the names of the standard: their tags as ITK writes them."""
 
-# By how much distances and offsets of slices may differ, as a fraction of the gap and in millimetres: files hold
-# decimals that scanners rounded.
-_RELATIVE_ROUNDING, _ABSOLUTE_ROUNDING = 0.01, 0.01
+_REQUIRED = ("SeriesInstanceUID", "ImagePositionPatient", "ImageOrientationPatient")
 
-_SAME_AXES = 1e-4
-"""Largest difference between direction cosines, and between spacings as a fraction, that are the same."""
+_PIXEL_SPACINGS = ("PixelSpacing", "ImagerPixelSpacing", "NominalScannedPixelSpacing", "ImagePlanePixelSpacing")
+"""What states the distance of rows and that of columns: the first that has a value counts."""
+
+_SLICE_DISTANCES = ("SpacingBetweenSlices", "SliceThickness")
+"""What stands for the distance of slices where there is but one."""
+
+_UNREAD = {0x00283000: "ModalityLUTSequence", 0x3004000E: "DoseGridScaling"}
+"""Elements besides slope and intercept that change values; ITK ignores them."""
+
+_STORAGE_ROOT = "1.2.840.10008.5.1.4.1.1."
+
+_MULTI_FRAME = {
+    "2.1": "Enhanced CT", "2.2": "Legacy Converted Enhanced CT",
+    "4.1": "Enhanced MR", "4.3": "Enhanced MR Color", "4.4": "Legacy Converted Enhanced MR",
+    "130": "Enhanced PET", "128.1": "Legacy Converted Enhanced PET",
+    "66.4": "Segmentation", "66.7": "Label Map Segmentation", "30": "Parametric Map",
+    "481.2": "RT Dose", "20": "Nuclear Medicine", "3.1": "Ultrasound Multi-frame", "6.2": "Enhanced US Volume",
+    "12.1.1": "Enhanced XA", "12.2.1": "Enhanced XRF", "13.1.1": "X-Ray 3D Angiographic",
+    "13.1.2": "X-Ray 3D Craniofacial", "13.1.3": "Breast Tomosynthesis",
+    "77.1.6": "VL Whole Slide Microscopy", "77.1.5.4": "Ophthalmic Tomography",
+}  # fmt: skip
+"""Classes of objects that hold several frames, by what follows the root of their identifiers."""
+
+_ROUNDED_COSINES = 2e-4
+"""By how much lengths, right angles and directions may be off: cosines that were written with four decimals."""
+
+_ROUNDED_GAP, _MAX_ROUNDED_GAP = 0.01, 0.25
+"""By how much slices may be off, as a fraction of their distance: always, and at most where decimals are few."""
+
+_CURE = "state it by `spacing=(slices, rows, columns)` in millimetres"
 
 
 class _Slice(NamedTuple):
-    """What one file says: its series, where it lies (in ITK's order), and how large it is."""
+    """What one file says: its series, where it lies (in ITK's order), how large it is and what its pixels are.
+
+    Args:
+        header: The elements of `_TAGS` as texts; those that are missing are empty.
+        elements: Where the elements are in the file.
+        axes: Directions along a row and along a column, at right angles, of length 1.
+        spacing: Between rows and between columns; empty unless `stated`, the words of the header, is of use.
+        size: Columns and rows.
+    """
 
     path: Path
     reader: ItkReader
-    series: str
+    header: Mapping[str, str]
+    elements: Elements
     position: HostArray
     axes: HostArray
-    size: tuple[int, ...]
+    stated: str
     spacing: tuple[float, ...]
+    size: tuple[int, ...]
+    components: int
+    dtype: str
 
 
-def load_series(folder: Path, max_bytes: int) -> tuple[HostArray, Geometry]:
-    """Return voxels and geometry of a folder of DICOM slices, after all checks."""
+def load_series(folder: Path, max_bytes: int, spacing: Spacing | None) -> tuple[HostArray, Geometry]:
+    """Return voxels and geometry of a folder of DICOM slices, after all checks; `spacing` says what they leave out."""
+    given = None if spacing is None else checks.spacing("read", spacing, 3)
     files = sorted(path for path in folder.iterdir() if not path.name.startswith("."))
     if not files:
         invalid_file(folder, "the folder is empty")
     slices = [_read_slice(path) for path in files]
     _check_uniform(folder, slices)
-    # Rescaled by a fractional slope, pixels become float64.
-    if sum(math.prod(entry.size) * entry.reader.GetNumberOfComponents() * 8 for entry in slices) > max_bytes:
-        invalid_file(folder, f"the series takes more than {max_bytes} bytes")
-    # Neither file names nor instance numbers are reliable: the position along the normal decides the order.
-    normal = np.cross(*slices[0].axes)
-    slices.sort(key=lambda entry: float(entry.position @ normal))
-    gap = _slice_gap(folder, slices, normal)
-    planes = []
-    for entry in slices:
-        with itk_reads(entry.path):
-            image = entry.reader.Execute()
-        plane = simpleitk().GetArrayFromImage(image)
-        planes.append(plane[0] if image.GetDimension() == 3 else plane)
     first = slices[0]
-    origin, direction = tuple(first.position.tolist()), np.column_stack([*first.axes, normal]).ravel().tolist()
-    grid = ItkGrid((*first.size[:2], len(slices)), (*first.spacing[:2], gap), origin, tuple(direction))
-    return np.stack(planes), file_geometry(folder, grid)
+    shape = (len(slices), *first.size[::-1], *([first.components] if first.components > 1 else []))
+    # Every slice has a slope of its own, and so a dtype.
+    dtype = np.result_type(*{entry.dtype for entry in slices})
+    if (nbytes := math.prod(shape) * dtype.itemsize) > max_bytes:
+        invalid_file(folder, f"the series takes {nbytes} bytes, and `max_bytes` is {max_bytes}")
+    # Neither file names nor instance numbers are reliable: the position along the normal decides the order.
+    normal = np.cross(*first.axes)
+    slices.sort(key=lambda entry: float(entry.position @ normal))
+    if not first.spacing and given is None:
+        invalid_file(first.path, f"{first.stated}; {_CURE}")
+    if len(slices) == 1:
+        origin, distance = first.position, given[0] if given else _distance_of_one(first)
+    else:
+        origin, distance = _even_grid(folder, slices, normal)
+    stated = (distance, *(first.spacing or (given or ())[1:]))
+    if given is not None:
+        check_spacing(folder, given, stated)
+    direction = np.column_stack([*first.axes, normal])
+    grid = ItkGrid((*first.size, len(slices)), stated[::-1], tuple(origin.tolist()), tuple(direction.ravel().tolist()))
+    geometry = file_geometry(folder, grid)
+    voxels = np.empty(shape, dtype)
+    for plane, entry in zip(voxels, slices, strict=True):
+        plane[:] = image_memory(_decode(entry)).reshape(plane.shape)
+    return voxels, geometry
 
 
 def _read_slice(path: Path) -> _Slice:
@@ -80,61 +137,180 @@ def _read_slice(path: Path) -> _Slice:
     with path.open("rb") as stream:
         if stream.read(132)[128:] != b"DICM":  # GDCM also guesses at files that do not begin as the standard asks
             invalid_file(path, "it is not a DICOM file")
+    elements = locate_elements(path)
+    if elements.syntax == DEFLATED:  # of one that is cut off, GDCM 3.0 reads on for ever, into ever more memory
+        invalid_file(path, "it is deflated as a whole; pixels may be compressed, headers may not")
     reader = header_reader(path, "GDCMImageIO")
-    position = _tag_numbers(reader, path, _POSITION_TAG, 3)
-    axes = _tag_numbers(reader, path, _ORIENTATION_TAG, 6).reshape(2, 3)
-    if any(extent != 1 for extent in reader.GetSize()[2:]):
-        invalid_file(path, f"it holds {reader.GetSize()[2]} frames; series of single slices are read")
-    if abs(np.linalg.norm(axes, axis=1) - 1).max() > _SAME_AXES or abs(axes[0] @ axes[1]) > _SAME_AXES:
-        invalid_file(path, f"its orientation is {axes.tolist()}")
-    series = reader.GetMetaData(_SERIES_TAG).strip(" \0")  # DICOM pads values to an even length
-    return _Slice(path, reader, series, position, axes, reader.GetSize(), reader.GetSpacing())
+    # DICOM pads values to an even length.
+    header = {
+        name: reader.GetMetaData(tag).strip(" \0") if reader.HasMetaDataKey(tag) else "" for name, tag in _TAGS.items()
+    }
+    frames = math.prod(reader.GetSize()[2:])
+    kind = _MULTI_FRAME.get(header["SOPClassUID"].removeprefix(_STORAGE_ROOT), "")
+    if frames != 1 or (kind and not header["ImagePositionPatient"]):
+        held = f"{frames} frame{'s' * (frames != 1)} in one {kind or 'multi-frame'} object"
+        invalid_file(path, f"it holds {held}; series with a file for every slice are read")
+    if missing := next((name for name in _REQUIRED if not header[name]), None):
+        invalid_file(path, f"its header lacks {missing} ({_TAGS[missing].replace('|', ',')})")
+    position, cosines = _decimals(header["ImagePositionPatient"]), _decimals(header["ImageOrientationPatient"])
+    if len(position) != 3:
+        invalid_file(path, f"its ImagePositionPatient is {header['ImagePositionPatient']}")
+    axes = np.reshape(cosines, (2, 3)) if len(cosines) == 6 else np.zeros((2, 3))
+    lengths, overlap = np.linalg.norm(axes, axis=1, keepdims=True), float(axes[0] @ axes[1])
+    if max(float(abs(lengths - 1).max()), abs(overlap)) > _ROUNDED_COSINES:
+        invalid_file(path, f"its orientation is {header['ImageOrientationPatient']}")
+    # Half of the overlap is taken from each axis, so that both turn by the same angle.
+    axes = axes - overlap / 2 * axes[::-1]
+    stated, spacing = _stated_spacing(header)
+    return _Slice(
+        path=path, reader=reader, header=header, elements=elements, position=np.array(position),
+        axes=axes / np.linalg.norm(axes, axis=1, keepdims=True), stated=stated, spacing=spacing,
+        size=reader.GetSize()[:2], components=reader.GetNumberOfComponents(),
+        dtype=_pixel_dtype(path, reader, header, elements),
+    )  # fmt: skip
 
 
-def _tag_numbers(reader: ItkReader, path: Path, tag: str, count: int) -> HostArray:
-    """Return the decimals of a tag; raise unless there are `count` finite ones."""
-    if not (reader.HasMetaDataKey(tag) and reader.HasMetaDataKey(_SERIES_TAG)):
-        invalid_file(path, f"its header lacks {tag} or {_SERIES_TAG}")
-    words = reader.GetMetaData(tag).strip(" \0").split("\\")
+def _decimals(text: str) -> tuple[float, ...]:
+    """Return the decimals of an element; none unless all of them are finite numbers."""
     try:
-        decimals = np.array([float(word) for word in words])
+        decimals = tuple(map(float, text.split("\\")))
     except ValueError:
-        decimals = np.array([])
-    if decimals.shape != (count,) or not np.isfinite(decimals).all():
-        invalid_file(path, f"its {tag} is {words}")
-    return decimals
+        return ()
+    return decimals if all(map(math.isfinite, decimals)) else ()
+
+
+def _stated_spacing(header: Mapping[str, str]) -> tuple[str, tuple[float, ...]]:
+    """Return what a header states about the distances of rows and columns, in its words, and both if of use."""
+    name = next((name for name in _PIXEL_SPACINGS if header[name]), None)
+    if name is None:
+        return "it has no PixelSpacing", ()
+    spacing = _decimals(header[name])
+    return f"its {name} is {header[name]}", spacing if len(spacing) == 2 and min(spacing) > 0 else ()
+
+
+def _pixel_dtype(path: Path, reader: ItkReader, header: Mapping[str, str], elements: Elements) -> str:
+    """Return the dtype of the values of a slice; raise for values that GDCM (SimpleITK 2.5.7) would spoil."""
+    for tag, name in _UNREAD.items():
+        if tag in elements.by_tag and elements.by_tag[tag].length:
+            invalid_file(path, f"its values depend on its {name}, which is not read")
+    slope, intercept = _decimals(header["RescaleSlope"] or "1"), _decimals(header["RescaleIntercept"] or "0")
+    if len(slope) != 1 or len(intercept) != 1 or slope == (0,):  # GDCM takes a slope of 0 for 1
+        scale = f"RescaleSlope is {header['RescaleSlope']} and its RescaleIntercept {header['RescaleIntercept']}"
+        invalid_file(path, f"its {scale}")
+    colours, bits = header["PhotometricInterpretation"], header["BitsAllocated"]
+    # GDCM makes 255 of a single bit, mixes up compressed colours of 16 bits, and cuts those of palettes down to 8.
+    if colours == "PALETTE COLOR" or bits not in (("8",) if reader.GetNumberOfComponents() > 1 else ("8", "16", "32")):
+        needed = "grey values of 8, 16 or 32 bits and colours of 8 are read"
+        invalid_file(path, f"its pixels are {colours} with BitsAllocated {bits}; {needed}")
+    if bits == "32" and elements.syntax == BIG_ENDIAN:  # GDCM does not swap their bytes
+        invalid_file(path, "its pixels are big-endian numbers of 32 bits; little-endian ones are read")
+    # GDCM fills pixels up that are too few; where two of them share their colours, three numbers are stored as two.
+    values = math.prod(reader.GetSize()) * reader.GetNumberOfComponents()
+    length = values * int(bits) // 8 * (2 if colours.endswith("_422") else 3) // 3
+    if elements.pixels is not None and elements.pixels.length < length:
+        invalid_file(path, f"it has {elements.pixels.length} bytes of pixels instead of {length}")
+    return DTYPES_BY_PIXEL_TYPE[simpleitk().GetPixelIDValueAsString(reader.GetPixelID()).removeprefix("vector of ")]
 
 
 def _check_uniform(folder: Path, slices: Sequence[_Slice]) -> None:
-    """Raise if slices are of several series, sizes, spacings or orientations."""
-    series = {entry.series: entry.path.name for entry in slices}
+    """Raise if slices are of several series, sizes, colours, spacings or orientations."""
+    series = {entry.header["SeriesInstanceUID"]: entry.path.name for entry in slices}
     if len(series) > 1:
         examples = ", ".join(f"{uid} ({name})" for uid, name in series.items())
-        invalid_file(folder, f"it holds {len(series)} series: {examples}")
+        invalid_file(folder, f"it holds {len(series)} series, and each needs a folder of its own: {examples}")
     first = slices[0]
     for entry in slices[1:]:
-        same_axes = float(np.abs(entry.axes - first.axes).max()) <= _SAME_AXES
-        same_spacing = np.allclose(entry.spacing[:2], first.spacing[:2], rtol=_SAME_AXES)
-        if entry.size != first.size or not same_axes or not same_spacing:
-            invalid_file(folder, f"{entry.path.name} and {first.path.name} differ in size, spacing or orientation")
+        same = {
+            "size": entry.size == first.size,
+            "colours": entry.components == first.components,
+            "spacing": len(entry.spacing) == len(first.spacing)
+            and np.allclose(entry.spacing, first.spacing, rtol=SAME_SPACING, atol=0),
+            "orientation": float(np.abs(entry.axes - first.axes).max()) <= _ROUNDED_COSINES,
+        }
+        if differing := [name for name, holds in same.items() if not holds]:
+            invalid_file(folder, f"{entry.path.name} and {first.path.name} differ in {' and '.join(differing)}")
 
 
-def _slice_gap(folder: Path, slices: Sequence[_Slice], normal: HostArray) -> float:
-    """Return the distance between sorted slices; raise if slices are missing, duplicated or shifted sideways."""
-    if len(slices) == 1:
-        return slices[0].spacing[2] if len(slices[0].spacing) > 2 else 1.0
-    pairs = list(itertools.pairwise(slices))
-    gaps = [float((upper.position - lower.position) @ normal) for lower, upper in pairs]
+def _distance_of_one(only: _Slice) -> float:
+    """Return the distance of slices that the only slice of a series states, and say what it was taken from."""
+    for name in _SLICE_DISTANCES:
+        number = _decimals(only.header[name])
+        if len(number) == 1 and number != (0,):
+            warnings.warn(
+                f"{only.path} is a series of one slice: its {name}, {only.header[name]} mm, is taken for the distance "
+                "of slices.",
+                UserWarning,
+                stacklevel=2,
+            )
+            # Its sign says in which order slices were taken (nuclear medicine).
+            return abs(number[0])
+    return invalid_file(only.path, f"it is a series of one slice without {' or '.join(_SLICE_DISTANCES)}; {_CURE}")
+
+
+def _even_grid(folder: Path, slices: Sequence[_Slice], normal: HostArray) -> tuple[HostArray, float]:
+    """Return where the first of several sorted slices lies and the distance of all, on the even grid nearest to them.
+
+    Raises if slices are missing, duplicated, or farther from that grid than the decimals in the files explain.
+    """
+    positions = np.array([entry.position for entry in slices])
+    along = positions @ normal
+    gaps = np.diff(along)
     # The median: a missing slice makes one gap of two, and must not change what the others are compared with.
-    gap = float(np.median(gaps))
-    allowed = max(_RELATIVE_ROUNDING * gap, _ABSOLUTE_ROUNDING)
-    for width, (lower, upper) in zip(gaps, pairs, strict=True):
-        names = f"{lower.path.name} and {upper.path.name}"
-        if width < allowed:
-            invalid_file(folder, f"{names} lie at the same place")
-        if abs(width - gap) > allowed:
-            invalid_file(folder, f"{names} are {width:g} mm apart, and the others {gap:g} mm: slices are missing")
-        if float(np.linalg.norm(upper.position - lower.position - width * normal)) > allowed:
-            invalid_file(folder, f"{names} do not lie above each other")
-    # The mean over the whole stack, in which the rounding of single positions cancels.
-    return float((slices[-1].position - slices[0].position) @ normal) / (len(slices) - 1)
+    typical = float(np.median(gaps)) or float(gaps.max())
+    closest, oddest = int(gaps.argmin()), int(abs(gaps - typical).argmax())
+    if gaps[closest] <= _ROUNDED_GAP * typical:
+        invalid_file(folder, f"{_pair(slices, closest)} lie at the same place")
+    # Least squares, in which the rounding of single positions cancels.
+    steps = np.arange(len(slices)) - (len(slices) - 1) / 2
+    distance = float(steps @ along / (steps @ steps))
+    deviations = along - along.mean() - distance * steps
+    # A position is off by half a unit of its last decimal, and the grid that is fitted to many of them as well.
+    unit = _last_decimal(positions)
+    smallest, largest = _ROUNDED_GAP * distance, _MAX_ROUNDED_GAP * distance
+    if abs(deviations).max() > min(max(smallest, unit * np.abs(normal).sum()), largest):
+        width = gaps[oddest]
+        reason = "slices are missing" if 1.8 <= width / typical <= 2.2 else "the slices are uneven"
+        found = f"{_pair(slices, oddest)} are {width:g} mm apart, and the others {typical:g} mm"
+        invalid_file(folder, f"{found}: {reason}")
+    offsets = positions - positions[0]
+    sideways = np.linalg.norm(offsets - np.outer(offsets @ normal, normal), axis=1)
+    excess = sideways - _ROUNDED_COSINES * (along - along[0])
+    if excess.max() > min(max(smallest, unit * math.sqrt(3)), largest):
+        names = f"{slices[0].path.name} and {slices[int(excess.argmax())].path.name}"
+        invalid_file(folder, f"{names} do not lie above each other")
+    return positions[0] - deviations[0] * normal, distance
+
+
+def _pair(slices: Sequence[_Slice], number: int) -> str:
+    """Return the names of a slice and of the next one."""
+    return f"{slices[number].path.name} and {slices[number + 1].path.name}"
+
+
+def _last_decimal(positions: HostArray) -> float:
+    """Return the unit of the last decimal of positions.
+
+    That of single precision, as there are files in which 1.2 became 1.2000000476837158 on its way; whole millimetres
+    count as 3.0, since they are exact more often than rounded.
+    """
+    words = [np.format_float_positional(np.float32(number), trim="0") for number in positions.flat]
+    return 10.0 ** -max(len(word.partition(".")[2]) for word in words)
+
+
+def _decode(entry: _Slice) -> ItkImage:
+    """Return the values of a slice: as they are stored, after slope and intercept."""
+    # ITK inverts MONOCHROME1, and raises an error if it finds a SpacingBetweenSlices of 0.
+    if entry.header["PhotometricInterpretation"] != "MONOCHROME1" and 0 not in entry.reader.GetSpacing():
+        with itk_reads(entry.path):
+            return entry.reader.Execute()
+    module = pixel_module(entry.path, entry.elements)
+    if module is None:
+        invalid_file(entry.path, "the elements of its header are damaged")
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(folder, "pixels.dcm")
+        copy.write_bytes(module)
+        reader = header_reader(entry.path, "GDCMImageIO", copy=copy)
+        kinds = {(each.GetSize(), each.GetNumberOfComponents(), each.GetPixelID()) for each in (reader, entry.reader)}
+        if len(kinds) > 1 or reader.GetMetaData(_TAGS["PhotometricInterpretation"]).startswith("MONOCHROME1"):
+            invalid_file(entry.path, "its header describes the pixels twice")
+        with itk_reads(entry.path):
+            return reader.Execute()

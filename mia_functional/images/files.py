@@ -16,9 +16,9 @@ from mia_functional.images.checked_itk import check_written, load_checked, write
 from mia_functional.images.conversion import to_simpleitk
 from mia_functional.images.dicom import load_series
 from mia_functional.images.formats import extension_of, format_of, parse_header, twin_of
-from mia_functional.images.header import Header
+from mia_functional.images.header import Header, check_spacing
 from mia_functional.images.nifti import load_nifti, parse_nifti, set_intent
-from mia_functional.typing import Affine, Array, HostArray
+from mia_functional.typing import Affine, Array, HostArray, Spacing
 
 __all__ = ["MAX_BYTES", "intent", "read", "read_channels", "read_stored", "scale", "write"]
 
@@ -27,17 +27,24 @@ MAX_BYTES = 4 << 30
 
 
 def read(
-    path: str | os.PathLike[str], *, max_bytes: int = MAX_BYTES, affine: Affine = None
+    path: str | os.PathLike[str],
+    *,
+    max_bytes: int = MAX_BYTES,
+    affine: Affine = None,
+    spacing: Spacing | None = None,
 ) -> tuple[HostArray, Geometry]:
     """Read (load) one image file: its voxels and where they lie.
 
     Args:
         path: A NIfTI (`.nii`, `.nii.gz`), MetaImage (`.mha`, `.mhd`) or NRRD (`.nrrd`, `.nhdr`) file; a folder with the
-            slices of one DICOM series; or a `.npy` file, which has no geometry: its spacing is 1, its first three axes
-            at most are spatial, and one behind them is that of channels.
+            slices of one DICOM series, a file for each; or a `.npy` file, which has no geometry: its spacing is 1, its
+            first three axes at most are spatial, and one behind them is that of channels.
         max_bytes: Largest image in bytes of memory.
         affine: Which pose of a NIfTI file counts if its header states two that differ: its sform or its qform. By
             default such a file is an error. Files with one pose, and other formats, ignore it.
+        spacing: What the file does not state, in millimetres along every spatial axis of the array: the spacing of a
+            `.npy` file, of a DICOM series without one, or between slices where a series has but one. What a file does
+            state has to agree within a thousandth, and is what counts.
 
     Returns:
         A NumPy array of shape `(*spatial,)` or `(*spatial, channels)`, spatial axes in the order `(z, y, x)`, with the
@@ -45,14 +52,23 @@ def read(
         equal what is stored apart (integers of 32 bits); `read_stored` leaves them as they are. An sform of NIfTI that
         is off right angles by rounding becomes the nearest one at right angles; no corner moves by more than 0.01
         voxels. A NIfTI slice of two axes that is not axial is a volume of one slice; the height of an axial one is no
-        part of its geometry.
+        part of its geometry. Values of DICOM slices are `slope * stored + intercept`, each with its own; those of
+        MONOCHROME1 are not inverted, as that concerns displays. The spacing of rows and columns is the PixelSpacing, or
+        where a series has none, the ImagerPixelSpacing (in the plane of the detector: the patient is magnified),
+        NominalScannedPixelSpacing or ImagePlanePixelSpacing. Slices lie on the even grid nearest to their positions,
+        which may be rounded; the distance of a single one is its SpacingBetweenSlices or its SliceThickness.
+
+    Warns:
+        UserWarning: A DICOM series has one slice, whose thickness or the like is taken for the distance of slices.
 
     Raises:
         FileNotFoundError: There is no such file.
         ValueError: The extension is unknown; the file is damaged, truncated, larger than `max_bytes`, contradicts
-            itself or refers to a file outside its folder; or `x.nii` lies beside `x.nii.gz`. Of NIfTI: sform and qform
-            place a corner more than 0.01 voxels apart, or the sform is sheared. Of DICOM: the folder holds another
-            series or another file, or slices are missing, duplicated, not above each other or of several frames.
+            itself, `spacing`, or refers to a file outside its folder; or `x.nii` lies beside `x.nii.gz`. Of NIfTI:
+            sform and qform place a corner more than 0.01 voxels apart, or the sform is sheared. Of DICOM: the folder
+            holds another series or another file; slices are missing, duplicated, uneven, not above each other or of
+            several frames; nothing states the spacing; or values are those of a palette, of a table, of one bit, or of
+            another kind that is not read.
 
     Example:
         >>> grid = Geometry(shape=(2, 3, 4), spacing=(3.0, 1.0, 1.0), origin=(-10.0, 0.0, 5.0))
@@ -67,12 +83,16 @@ def read(
         Differs from SimpleITK alone, which reads the missing end of a truncated file as zeros, takes the qform, turns
         displacements, and places files without codes elsewhere.
     """
-    return _load(Path(checks.path_text("read", "path", path)), max_bytes, scaled=True, affine=affine)
+    return _load(Path(checks.path_text("read", "path", path)), max_bytes, scaled=True, affine=affine, spacing=spacing)
 
 
 @checks.speaking_for("read_stored", "read")
 def read_stored(
-    path: str | os.PathLike[str], *, max_bytes: int = MAX_BYTES, affine: Affine = None
+    path: str | os.PathLike[str],
+    *,
+    max_bytes: int = MAX_BYTES,
+    affine: Affine = None,
+    spacing: Spacing | None = None,
 ) -> tuple[HostArray, Geometry]:
     """Read an image file without NIfTI's scaling (raw): the stored integers, half as large as the values they mean.
 
@@ -80,6 +100,7 @@ def read_stored(
         path: As in `read`.
         max_bytes: Largest image in bytes of memory.
         affine: As in `read`.
+        spacing: As in `read`.
 
     Returns:
         As from `read`, but numbers of NIfTI files are as they are stored: `read` returns `slope * stored + intercept`,
@@ -93,7 +114,7 @@ def read_stored(
         >>> read_stored(folder / "image.nii")[0].dtype.name, scale(folder / "image.nii")
         ('int16', (1.0, 0.0))
     """
-    return _load(Path(checks.path_text("read", "path", path)), max_bytes, scaled=False, affine=affine)
+    return _load(Path(checks.path_text("read", "path", path)), max_bytes, scaled=False, affine=affine, spacing=spacing)
 
 
 @checks.speaking_for("scale", "read")
@@ -132,16 +153,22 @@ def intent(path: str | os.PathLike[str]) -> int:
     return parse_header(path).intent if extension_of(path) in (".nii", ".nii.gz") else 0
 
 
-def _load(path: Path, max_bytes: int, *, scaled: bool, affine: Affine) -> tuple[HostArray, Geometry]:
+def _load(
+    path: Path, max_bytes: int, *, scaled: bool, affine: Affine, spacing: Spacing | None
+) -> tuple[HostArray, Geometry]:
     """Return voxels and geometry of a file, or of a folder as a DICOM series."""
+    checks.number("read", "max_bytes", max_bytes)
     if affine is not None:
         checks.one_of("read", "affine", affine, ("sform", "qform"))
     if path.is_dir() and not extension_of(path):
-        return load_series(path, max_bytes)
+        return load_series(path, max_bytes, spacing)
     row = format_of(path)
     if row.load is not None:
-        return row.load(path, max_bytes)
-    return _load_parsed(parse_header(path), row.image_io, max_bytes, scaled=scaled, affine=affine)
+        return row.load(path, max_bytes, spacing)
+    voxels, geometry = _load_parsed(parse_header(path), row.image_io, max_bytes, scaled=scaled, affine=affine)
+    if spacing is not None:
+        check_spacing(path, spacing, geometry.spacing)
+    return voxels, geometry
 
 
 def _load_parsed(

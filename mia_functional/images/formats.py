@@ -11,7 +11,7 @@ from mia_functional.images.metaimage import parse_metaimage
 from mia_functional.images.nifti import parse_nifti
 from mia_functional.images.npy import load_npy
 from mia_functional.images.nrrd import parse_nrrd
-from mia_functional.typing import HostArray
+from mia_functional.typing import HostArray, Spacing
 
 __all__ = ["FORMATS", "Format", "extension_of", "format_of", "parse_header", "twin_of"]
 
@@ -22,14 +22,15 @@ class Format(NamedTuple):
     Args:
         parse: Parses the header before SimpleITK sees the file.
         image_io: The only class of ITK that writes such files, and that reads them but for NIfTI.
-        load: Returns voxels and geometry of a file, given the largest number of bytes, without SimpleITK.
+        load: Returns voxels and geometry of a file, given the largest number of bytes and the spacing that the file
+            does not state (None for 1), without SimpleITK.
         twin: Extension of the file beside it that would be read or written for it.
         pixels: Extension of the file in which the writer puts the pixels, if they are not in the file itself.
     """
 
     parse: Callable[[Path], Header] | None = None
     image_io: str = ""
-    load: Callable[[Path, int], tuple[HostArray, Geometry]] | None = None
+    load: Callable[[Path, int, Spacing | None], tuple[HostArray, Geometry]] | None = None
     twin: str = ""
     pixels: str = ""
 

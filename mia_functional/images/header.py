@@ -16,6 +16,7 @@ from typing import NamedTuple, NoReturn
 import numpy as np
 
 from mia_functional._core import checks
+from mia_functional.typing import Spacing
 
 __all__ = [
     "GZIP",
@@ -23,9 +24,11 @@ __all__ = [
     "INFLATE_BLOCK",
     "MAX_HEADER_BYTES",
     "RAW",
+    "SAME_SPACING",
     "Header",
     "NiftiGrid",
     "check_regular",
+    "check_spacing",
     "detached_file",
     "header_lines",
     "invalid_file",
@@ -42,6 +45,10 @@ INFLATE_BLOCK = 1 << 16
 
 # How pixels are encoded, as zlib's window bits: 16 adds a gzip header and trailer, 32 detects gzip or zlib.
 RAW, GZIP, GZIP_OR_ZLIB = 0, zlib.MAX_WBITS | 16, zlib.MAX_WBITS | 32
+
+
+SAME_SPACING = 1e-3
+"""Largest difference, as a fraction, between spacings that are the same."""
 
 
 class NiftiGrid(NamedTuple):
@@ -112,6 +119,13 @@ def check_regular(path: Path) -> None:
     """Raise if there is something other than a file, such as a folder, or a pipe, whose reader would wait forever."""
     if path.exists() and not path.is_file():
         invalid_file(path, "it is not a regular file")
+
+
+def check_spacing(path: Path, given: object, stated: Spacing) -> None:
+    """Raise unless the spacing that a caller gave is that of a file, which states one."""
+    spacing = checks.spacing("read", given, len(stated))
+    if any(abs(own - wanted) > SAME_SPACING * own for own, wanted in zip(stated, spacing, strict=True)):
+        checks.invalid_value("read", "spacing", f"be what {path} states, {stated}", spacing)
 
 
 def text_header(

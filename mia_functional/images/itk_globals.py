@@ -33,6 +33,17 @@ _LOCK = threading.Lock()
 _ORIGINALS: dict[str, list[object]] = {}
 """By setting: the value to go back to, once for every context that is active."""
 
+_MESSAGES = {
+    "Cannot read requested file": "it holds no pixels, or pixels of a kind that is not read",  # GDCM
+    "Zero-valued spacing": "its spacing is 0 along an axis",
+    "Bad direction": "its directions lie in one plane, or have no length",
+    "space vector": "its space directions are not vectors of finite numbers",
+    "Complex image": "it holds complex numbers; integers and floats are read",
+}
+"""What errors mean, by a part of their text (ITK 5.4 with GDCM and NRRD)."""
+
+_UNKNOWN_MESSAGE = "its header or its pixels are damaged, or of a kind that is not read"
+
 
 def simpleitk() -> ModuleType:
     """Return SimpleITK; its import takes 0.2 s, which commands and metrics that touch no image file do not pay."""
@@ -40,8 +51,12 @@ def simpleitk() -> ModuleType:
 
 
 def itk_message(error: Exception) -> str:
-    """Return the line of an ITK error that says what happened, without the C++ locations before it."""
-    return str(error).strip().splitlines()[-1].removeprefix("ITK ERROR: ")
+    """Return what an error of SimpleITK, ITK or a library below says, in our words.
+
+    Theirs hold addresses of memory, lines of C++ and names of classes, and end in a full stop or not.
+    """
+    text = str(error)
+    return next((words for part, words in _MESSAGES.items() if part in text), _UNKNOWN_MESSAGE)
 
 
 def _renew_lock() -> None:

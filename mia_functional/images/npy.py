@@ -6,15 +6,16 @@ from pathlib import Path
 
 import numpy as np
 
+from mia_functional._core import checks
 from mia_functional.geometry import Geometry
 from mia_functional.images.header import check_regular, invalid_file
-from mia_functional.typing import HostArray
+from mia_functional.typing import HostArray, Spacing
 
 __all__ = ["load_npy"]
 
 
-def load_npy(path: Path, max_bytes: int) -> tuple[HostArray, Geometry]:
-    """Return the array of a `.npy` file that is complete to the byte, on a grid with spacing 1."""
+def load_npy(path: Path, max_bytes: int, spacing: Spacing | None) -> tuple[HostArray, Geometry]:
+    """Return the array of a `.npy` file that is complete to the byte, on a grid of that spacing, or 1 everywhere."""
     check_regular(path)
     with path.open("rb") as stream:
         try:
@@ -22,8 +23,8 @@ def load_npy(path: Path, max_bytes: int) -> tuple[HostArray, Geometry]:
             parse = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
             shape, fortran, dtype = parse(stream)
         # NumPy evaluates the header as a Python literal and lets errors of Python's own parser through.
-        except (ValueError, OSError, TypeError, SyntaxError, tokenize.TokenError) as error:
-            invalid_file(path, f"it is not a NumPy file ({str(error).splitlines()[0]})")
+        except (ValueError, OSError, TypeError, SyntaxError, tokenize.TokenError):
+            invalid_file(path, "it is not a NumPy file, or its header is damaged")
         # Objects are pickles, which run code (CVE-2019-6446); the limit of 8 bytes excludes longdouble.
         if dtype.kind not in "biuf" or dtype.itemsize > 8:
             invalid_file(path, f"it holds {dtype}; integers, floats and booleans are read")
@@ -36,4 +37,6 @@ def load_npy(path: Path, max_bytes: int) -> tuple[HostArray, Geometry]:
         if stream.tell() + nbytes != path.stat().st_size:
             invalid_file(path, f"its header announces {count} numbers, and its size does not fit them")
         array = np.fromfile(stream, dtype, count).reshape(shape, order="F" if fortran else "C")
-    return array, Geometry(shape=shape[:3], spacing=(1.0,) * len(shape[:3]))
+    ndim = min(len(shape), 3)
+    steps = (1.0,) * ndim if spacing is None else checks.spacing("read", spacing, ndim)
+    return array, Geometry(shape=shape[:ndim], spacing=steps)

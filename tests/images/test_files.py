@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -128,6 +129,17 @@ def test_a_format_that_would_change_the_image_is_refused(tmp_path, capfd):
         images.write(tmp_path / "x.nii", np.zeros((1, 4, 3, 2)), Geometry(shape=(1, 4, 3, 2), spacing=(1, 1, 1, 1)))
     assert os.listdir(tmp_path) == ["x.mha"]
     assert capfd.readouterr() == ("", "")
+
+
+def test_arguments_of_another_kind_are_type_errors(tmp_path):
+    images.write(tmp_path / "x.mha", np.zeros((2, 3)), Geometry(shape=(2, 3), spacing=(1, 1)))
+    np.save(tmp_path / "x.npy", np.zeros((2, 3)))
+    for name, limit in product(("x.mha", "x.npy"), ("9", None, [1])):
+        with pytest.raises(TypeError, match=r"^read: `max_bytes` must be a number; got"):
+            images.read(tmp_path / name, max_bytes=limit)
+    for grid in (None, (1, 1), (2, 3)):
+        with pytest.raises(TypeError, match=r"^write: `geometry` must be a geometry; got"):
+            images.write(tmp_path / "y.mha", np.zeros((2, 3)), grid)
 
 
 def test_missing_folder_and_folder_without_permission(tmp_path):
