@@ -4,7 +4,6 @@ What SimpleITK 2.5.7 does on its own, without an error: it reports success when 
 readers (VTK, HDF5, TIFF, ...) guess at a file of unknown content.
 """
 
-import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import product
@@ -16,9 +15,9 @@ import numpy as np
 from mia_functional._core import checks
 from mia_functional.geometry import Geometry
 from mia_functional.images.conversion import DTYPES_BY_PIXEL_TYPE, ItkGrid, from_itk, image_memory, itk_grid, to_itk
-from mia_functional.images.header import Header, invalid_file
+from mia_functional.images.header import Header, TextGrid, invalid_file
 from mia_functional.images.itk_globals import ItkImage, ItkReader, itk_message, quiet, simpleitk
-from mia_functional.images.pixels import check_complete, check_size, stored_numbers
+from mia_functional.images.pixels import check_complete, check_size, scaled_numbers, stored_numbers
 from mia_functional.typing import HostArray
 
 __all__ = [
@@ -36,25 +35,42 @@ MAX_DRIFT = 0.01
 """Voxels by which two statements of where the corners of an image lie may differ: rounding, not another place."""
 
 
-def load_checked(header: Header, image_io: str, max_bytes: int) -> tuple[HostArray, Geometry]:
-    """Return voxels and geometry of a file whose header was parsed, after all checks.
+def load_checked(
+    header: Header, grid: TextGrid, image_io: str, max_bytes: int, *, scaled: bool
+) -> tuple[HostArray, Geometry]:
+    """Return voxels and geometry of a MetaImage or NRRD file whose header was parsed, after all checks.
 
-    SimpleITK says where the image lies, by its class `image_io` alone. Plain numbers are taken from the file directly;
-    SimpleITK reads what has to be reordered.
+    The numbers are taken from the file directly. SimpleITK says where the image lies, by its class `image_io` alone; it
+    applies neither MetaImage's slope and offset nor the units of either format (as of 2.5.7).
     """
     check_size(header, max_bytes)
-    stored = stored_numbers(header) if header.dtype else None
-    if stored is None:
-        check_complete(header)
-    reader = _open_reader(header, image_io)
-    source: ItkImage | ItkReader = reader
-    if stored is not None and _means_stored(reader, stored):
-        voxels = stored.reshape(reader.GetSize()[::-1])
-    else:
-        with itk_reads(header.path):
-            source = reader.Execute()
-        voxels = image_memory(source)
-    return voxels, file_geometry(header.path, itk_grid(source))
+    numbers = stored_numbers(header)
+    place = _in_millimetres(itk_grid(_open_reader(header, grid, image_io)), grid.factors)
+    if scaled and header.scale != (1, 0):
+        numbers = scaled_numbers(header, numbers)
+    voxels = numbers.reshape(grid.sizes[::-1])
+    if grid.channel_axis is not None:
+        voxels = np.moveaxis(voxels, voxels.ndim - 1 - grid.channel_axis, -1)
+        # One channel is as none, as in `to_simpleitk`.
+        voxels = np.ascontiguousarray(voxels) if voxels.shape[-1] > 1 else voxels[..., 0]
+    return voxels, file_geometry(header.path, place)
+
+
+def _in_millimetres(grid: ItkGrid, factors: tuple[float, ...]) -> ItkGrid:
+    """Return a grid of ITK's, its world axes multiplied by factors, if there are any, and spacings above zero."""
+    direction = np.reshape(grid.direction, (len(grid.size),) * 2)
+    lengths = np.linalg.norm(direction, axis=0)
+    # `Geometry` refuses a spacing of 0 and an axis without a direction.
+    if 0 in grid.spacing or not lengths.all() or (min(grid.spacing) > 0 and not factors):
+        return grid
+    turned = direction * np.reshape(factors or (1.0,) * len(grid.size), (-1, 1))
+    stretch = np.linalg.norm(turned, axis=0) / lengths
+    return ItkGrid(
+        grid.size,
+        tuple((np.abs(grid.spacing) * stretch).tolist()),
+        tuple(np.multiply(grid.origin, factors or 1.0).tolist()),
+        tuple((turned / stretch * np.sign(grid.spacing)).ravel().tolist()),
+    )
 
 
 def file_geometry(path: Path, grid: ItkGrid) -> Geometry:
@@ -86,24 +102,20 @@ def header_reader(path: Path, image_io: str, *, copy: Path | None = None) -> Itk
     return reader
 
 
-def _open_reader(header: Header, image_io: str) -> ItkReader:
+def _open_reader(header: Header, grid: TextGrid, image_io: str) -> ItkReader:
     """Return a SimpleITK reader that has seen the header of a file and agrees with ours."""
     reader = header_reader(header.path, image_io)
-    size, pixel_type = reader.GetSize(), simpleitk().GetPixelIDValueAsString(reader.GetPixelID())
-    # Both parsers must see one image: what ITK allocates and fills is what was checked against `max_bytes`.
-    if math.prod(size) * reader.GetNumberOfComponents() != header.values:
-        invalid_file(header.path, f"it has {header.values} values, and its reader takes them for the size {size}")
+    axes, size = list(grid.sizes), reader.GetSize()
+    pixel_type = simpleitk().GetPixelIDValueAsString(reader.GetPixelID())
+    channels = 1 if grid.channel_axis is None else axes.pop(grid.channel_axis)
     if len(size) not in (2, 3, 4) or "complex" in pixel_type:
         invalid_file(header.path, f"it holds {len(size)} axes of {pixel_type}; 2 to 4 of integers or floats are read")
+    dtype = DTYPES_BY_PIXEL_TYPE.get(pixel_type.removeprefix("vector of "))
+    if (tuple(axes), channels) != (size, reader.GetNumberOfComponents()) or dtype != np.dtype(header.dtype).name:
+        invalid_file(header.path, f"its header says {axes} of {header.dtype}, and ITK sees {size} of {pixel_type}")
+    if grid.place and not all(map(np.allclose, grid.place, itk_grid(reader)[1:])):
+        invalid_file(header.path, f"its header says {grid.place}, and ITK sees {itk_grid(reader)[1:]}")
     return reader
-
-
-def _means_stored(reader: ItkReader, stored: HostArray) -> bool:
-    """Return whether the stored numbers, in their order, are what SimpleITK would return."""
-    dtype = DTYPES_BY_PIXEL_TYPE.get(simpleitk().GetPixelIDValueAsString(reader.GetPixelID()))
-    # A spacing below zero becomes positive, and the axis of the direction negative, when ITK reads the pixels.
-    same_size = math.prod(reader.GetSize()) == stored.size
-    return bool(dtype == stored.dtype.name and same_size and min(reader.GetSpacing()) > 0)
 
 
 class _Shift(NamedTuple):

@@ -15,8 +15,8 @@ from mia_functional.geometry import Geometry
 from mia_functional.images.checked_itk import check_written, load_checked, write_image
 from mia_functional.images.conversion import to_simpleitk
 from mia_functional.images.dicom import load_series
-from mia_functional.images.formats import extension_of, format_of, parse_header, twin_of
-from mia_functional.images.header import Header, check_spacing
+from mia_functional.images.formats import FORMATS, extension_of, format_of, parse_header, twin_of
+from mia_functional.images.header import Header, NiftiGrid, check_spacing
 from mia_functional.images.nifti import load_nifti, parse_nifti, set_intent
 from mia_functional.typing import Affine, Array, HostArray, Spacing
 
@@ -48,15 +48,16 @@ def read(
 
     Returns:
         A NumPy array of shape `(*spatial,)` or `(*spatial, channels)`, spatial axes in the order `(z, y, x)`, with the
-        dtype of the file, and the geometry. NIfTI files with a scale are float32, or float64 where float32 would make
-        equal what is stored apart (integers of 32 bits); `read_stored` leaves them as they are. An sform of NIfTI that
-        is off right angles by rounding becomes the nearest one at right angles; no corner moves by more than 0.01
-        voxels. A NIfTI slice of two axes that is not axial is a volume of one slice; the height of an axial one is no
-        part of its geometry. Values of DICOM slices are `slope * stored + intercept`, each with its own; those of
-        MONOCHROME1 are not inverted, as that concerns displays. The spacing of rows and columns is the PixelSpacing, or
-        where a series has none, the ImagerPixelSpacing (in the plane of the detector: the patient is magnified),
-        NominalScannedPixelSpacing or ImagePlanePixelSpacing. Slices lie on the even grid nearest to their positions,
-        which may be rounded; the distance of a single one is its SpacingBetweenSlices or its SliceThickness.
+        dtype of the file, and the geometry in millimetres, whatever unit the file has. NIfTI and MetaImage files with a
+        scale are float32, or float64 where float32 would make equal what is stored apart (integers of 32 bits);
+        `read_stored` leaves them as they are. An sform of NIfTI that is off right angles by rounding becomes the
+        nearest one at right angles; no corner moves by more than 0.01 voxels. A NIfTI slice of two axes that is not
+        axial is a volume of one slice; the height of an axial one is no part of its geometry. Values of DICOM slices
+        are `slope * stored + intercept`, each with its own; those of MONOCHROME1 are not inverted, as that concerns
+        displays. The spacing of rows and columns is the PixelSpacing, or where a series has none, the
+        ImagerPixelSpacing (in the plane of the detector: the patient is magnified), NominalScannedPixelSpacing or
+        ImagePlanePixelSpacing. Slices lie on the even grid nearest to their positions, which may be rounded; the
+        distance of a single one is its SpacingBetweenSlices or its SliceThickness.
 
     Warns:
         UserWarning: A DICOM series has one slice, whose thickness or the like is taken for the distance of slices.
@@ -64,11 +65,11 @@ def read(
     Raises:
         FileNotFoundError: There is no such file.
         ValueError: The extension is unknown; the file is damaged, truncated, larger than `max_bytes`, contradicts
-            itself, `spacing`, or refers to a file outside its folder; or `x.nii` lies beside `x.nii.gz`. Of NIfTI:
-            sform and qform place a corner more than 0.01 voxels apart, or the sform is sheared. Of DICOM: the folder
-            holds another series or another file; slices are missing, duplicated, uneven, not above each other or of
-            several frames; nothing states the spacing; or values are those of a palette, of a table, of one bit, or of
-            another kind that is not read.
+            itself, `spacing`, has a unit that is not one of length or refers to a file outside its folder; or `x.nii`
+            lies beside `x.nii.gz`. Of NIfTI: sform and qform place a corner more than 0.01 voxels apart, or the sform
+            is sheared. Of DICOM: the folder holds another series or another file; slices are missing, duplicated,
+            uneven, not above each other or of several frames; nothing states the spacing; or values are those of a
+            palette, of a table, of one bit, or of another kind that is not read.
 
     Example:
         >>> grid = Geometry(shape=(2, 3, 4), spacing=(3.0, 1.0, 1.0), origin=(-10.0, 0.0, 5.0))
@@ -81,7 +82,8 @@ def read(
         nibabel for NIfTI: its affine, whose world axes are (R, A, S), also where no code is set, and its numbers, also
         of displacement fields. Differs from nibabel where sform and qform differ, of which that takes the sform.
         Differs from SimpleITK alone, which reads the missing end of a truncated file as zeros, takes the qform, turns
-        displacements, and places files without codes elsewhere.
+        displacements, places files without codes elsewhere, and applies neither MetaImage's slope and offset nor the
+        units of MetaImage and NRRD.
     """
     return _load(Path(checks.path_text("read", "path", path)), max_bytes, scaled=True, affine=affine, spacing=spacing)
 
@@ -94,7 +96,7 @@ def read_stored(
     affine: Affine = None,
     spacing: Spacing | None = None,
 ) -> tuple[HostArray, Geometry]:
-    """Read an image file without NIfTI's scaling (raw): the stored integers, half as large as the values they mean.
+    """Read an image file without its scale (raw): the stored integers, half as large as the values they mean.
 
     Args:
         path: As in `read`.
@@ -103,8 +105,8 @@ def read_stored(
         spacing: As in `read`.
 
     Returns:
-        As from `read`, but numbers of NIfTI files are as they are stored: `read` returns `slope * stored + intercept`,
-        with the slope and intercept that `scale` returns.
+        As from `read`, but numbers of NIfTI and MetaImage files are as they are stored: `read` returns `slope * stored
+        + intercept`, with the slope and intercept that `scale` returns.
 
     Raises:
         ValueError: As in `read`.
@@ -119,17 +121,21 @@ def read_stored(
 
 @checks.speaking_for("scale", "read")
 def scale(path: str | os.PathLike[str]) -> tuple[float, float]:
-    """Return slope and intercept of an image file: `scl_slope` and `scl_inter` of NIfTI, 1 and 0 of all others.
+    """Return slope and intercept of an image file.
+
+    They are `scl_slope` and `scl_inter` of NIfTI, `ElementToIntensityFunctionSlope` and `...Offset` of MetaImage, and 1
+    and 0 of all other files.
 
     Args:
         path: As in `read`.
 
     Raises:
-        FileNotFoundError: There is no such NIfTI file.
-        ValueError: It is a NIfTI file with a damaged header.
+        FileNotFoundError: There is no such NIfTI, MetaImage or NRRD file.
+        ValueError: Its header is damaged.
     """
     path = Path(checks.path_text("read", "path", path))
-    return parse_header(path).scale if extension_of(path) in (".nii", ".nii.gz") else (1.0, 0.0)
+    row = FORMATS.get(extension_of(path))
+    return (1.0, 0.0) if row is None or row.parse is None else parse_header(path).scale
 
 
 @checks.speaking_for("intent", "read")
@@ -175,9 +181,9 @@ def _load_parsed(
     header: Header, image_io: str, max_bytes: int, *, scaled: bool = True, affine: Affine = None
 ) -> tuple[HostArray, Geometry]:
     """Return voxels and geometry of a file whose header was parsed: NIfTI by ourselves, others through SimpleITK."""
-    if header.nifti is not None:
-        return load_nifti(header, header.nifti, max_bytes, scaled=scaled, affine=affine)
-    return load_checked(header, image_io, max_bytes)
+    if isinstance(header.grid, NiftiGrid):
+        return load_nifti(header, header.grid, max_bytes, scaled=scaled, affine=affine)
+    return load_checked(header, header.grid, image_io, max_bytes, scaled=scaled)
 
 
 @checks.speaking_for("read_channels", "read")

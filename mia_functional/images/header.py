@@ -6,7 +6,9 @@ any readable file on the machine, whose bytes then come back as pixels.
 """
 
 import math
+import os
 import re
+import unicodedata
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -19,6 +21,7 @@ from mia_functional._core import checks
 from mia_functional.typing import Spacing
 
 __all__ = [
+    "BZIP2",
     "GZIP",
     "GZIP_OR_ZLIB",
     "INFLATE_BLOCK",
@@ -27,11 +30,13 @@ __all__ = [
     "SAME_SPACING",
     "Header",
     "NiftiGrid",
+    "TextGrid",
     "check_regular",
     "check_spacing",
     "detached_file",
     "header_lines",
     "invalid_file",
+    "millimetres",
     "parse_sizes",
     "scaled_dtype",
     "text_header",
@@ -43,8 +48,22 @@ MAX_HEADER_BYTES = 1 << 20
 INFLATE_BLOCK = 1 << 16
 """Compressed bytes that are read at a time: deflate swells at most about a thousandfold, to 64 MiB."""
 
-# How pixels are encoded, as zlib's window bits: 16 adds a gzip header and trailer, 32 detects gzip or zlib.
-RAW, GZIP, GZIP_OR_ZLIB = 0, zlib.MAX_WBITS | 16, zlib.MAX_WBITS | 32
+# How pixels are encoded, as zlib's window bits: 16 adds a gzip header and trailer, 32 detects gzip or zlib. Bzip2 has a
+# library of its own.
+RAW, GZIP, GZIP_OR_ZLIB, BZIP2 = 0, zlib.MAX_WBITS | 16, zlib.MAX_WBITS | 32, -1
+
+_PREFIXES = {"nano": 1e-6, "micro": 1e-3, "milli": 1.0, "centi": 10.0, "deci": 100.0, "": 1e3}
+
+_UNITS = {
+    "nm": 1e-6, "um": 1e-3, "\N{GREEK SMALL LETTER MU}m": 1e-3, "micron": 1e-3, "microns": 1e-3, "mm": 1.0, "cm": 10.0,
+    "dm": 100.0, "m": 1e3, "in": 25.4, "inch": 25.4, "inches": 25.4,
+    **{f"{prefix}{word}": factor for prefix, factor in _PREFIXES.items()
+       for word in ("meter", "meters", "metre", "metres")},
+}  # fmt: skip
+"""Millimetres in a unit of length, by its symbol or its name."""
+
+_UNSTATED = ("", "?", "???", "none", "unknown")
+"""How text headers say that a unit is not known; lengths are taken for millimetres then, as in files without units."""
 
 
 SAME_SPACING = 1e-3
@@ -79,6 +98,22 @@ class NiftiGrid(NamedTuple):
     time: tuple[float, float]
 
 
+class TextGrid(NamedTuple):
+    """The axes that a MetaImage or NRRD header states, and what ITK leaves out of account.
+
+    Args:
+        sizes: The size of every axis, channels included, from the fastest to the slowest.
+        channel_axis: Which of them holds channels; none if there are no channels.
+        factors: What each world axis of ITK is multiplied by, to be in millimetres of (L, P, S); empty where it is.
+        place: MetaImage: spacing, offset and direction matrix (flat), in ITK's order, which ITK has to read as well.
+    """
+
+    sizes: tuple[int, ...]
+    channel_axis: int | None
+    factors: tuple[float, ...] = ()
+    place: tuple[tuple[float, ...], ...] = ()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Header:
     """Where the pixels of an image file are, and how many.
@@ -88,13 +123,14 @@ class Header:
         data: The file with the pixels: the same one, or one beside it.
         offset: Bytes before the (possibly compressed) pixels.
         length: Bytes from there to the end, once decompressed.
-        encoding: RAW, GZIP or GZIP_OR_ZLIB.
+        encoding: RAW, GZIP, GZIP_OR_ZLIB or BZIP2.
         values: Numbers in the image: voxels times channels.
         nbytes: Bytes of the image in memory.
-        nifti: The axes and places that a NIfTI header states.
+        grid: The axes and places that it states.
         intent: NIfTI's code of what the numbers are.
-        dtype: NumPy's name of the stored numbers; empty if their byte order is unknown.
-        scale: NIfTI's slope and intercept: the value of a voxel is `slope * stored + intercept`.
+        dtype: NumPy's name of the stored numbers.
+        scale: Slope and intercept: the value of a voxel is `slope * stored + intercept`.
+        segments: Number of segments in a segmentation of 3D Slicer; 0 in any other file.
     """
 
     path: Path
@@ -104,10 +140,11 @@ class Header:
     encoding: int
     values: int
     nbytes: int
-    nifti: NiftiGrid | None = None
+    grid: NiftiGrid | TextGrid
     intent: int = 0
     dtype: str = ""
     scale: tuple[float, float] = (1.0, 0.0)
+    segments: int = 0
 
 
 def invalid_file(path: Path, reason: str) -> NoReturn:
@@ -129,17 +166,31 @@ def check_spacing(path: Path, given: object, stated: Spacing) -> None:
 
 
 def text_header(
-    path: Path, *, data: Path, offset: int, order: str, kind: str, sizes: list[int], encoding: int
-) -> Header:
-    """Return the header of a MetaImage or NRRD file; `order` is `<`, `>` or empty (unknown), `kind` such as `f4`."""
-    if not kind or min(sizes) < 1:
+    path: Path, data: Path, offset: int, grid: TextGrid, dtype: str, *, encoding: int,
+    scale: tuple[float, float] = (1.0, 0.0), segments: int = 0,
+) -> Header:  # fmt: skip
+    """Return the header of a MetaImage or NRRD file; `dtype` is NumPy's, such as `<f4`, and empty if it is unknown."""
+    if not dtype or min(grid.sizes) < 1:
+        sizes = list(grid.sizes)
         invalid_file(path, f"its element type and its sizes {sizes} do not describe an image of integers or floats")
-    values = math.prod(sizes)
-    nbytes = values * int(kind[-1])
+    values, stored = math.prod(grid.sizes), np.dtype(dtype)
     return Header(
-        path=path, data=data, offset=offset, length=nbytes, encoding=encoding,
-        values=values, nbytes=nbytes, dtype=order and order + kind,
+        path=path, data=data, offset=offset, length=values * stored.itemsize, encoding=encoding, values=values,
+        nbytes=values * scaled_dtype(stored, scale).itemsize, grid=grid, dtype=dtype, scale=scale, segments=segments,
     )  # fmt: skip
+
+
+def millimetres(path: Path, field: str, unit: str) -> float:
+    """Return how many millimetres a unit of length is; raise for a unit that is not one of length."""
+    # Headers are decoded as Latin-1, in which the two bytes of a mu in UTF-8 are two letters; and there are two mus.
+    try:
+        word = unit.encode("latin-1").decode()
+    except UnicodeDecodeError:
+        word = unit
+    word = unicodedata.normalize("NFKC", word).strip().lower()
+    if word not in _UNITS and word not in _UNSTATED:
+        invalid_file(path, f"its {field} are {unit!r}; units of length are read, such as mm or um")
+    return _UNITS.get(word, 1.0)
 
 
 def scaled_dtype(stored: np.dtype[np.generic], scale: tuple[float, float]) -> np.dtype[np.generic]:
@@ -161,22 +212,26 @@ def header_lines(path: Path) -> Iterator[tuple[str, int]]:
             # Every byte is a character of Latin-1, so that foreign comments cannot make a header unreadable.
             line = raw.removesuffix(b"\n").removesuffix(b"\r").decode("latin-1")
             # A carriage return inside a line may end it for another parser, which then sees a field that we do not.
-            if end > MAX_HEADER_BYTES or any(character < " " and character != "\t" for character in line):
+            # Escapes change the alphabet of a name that was copied from DICOM, and mean nothing to any parser.
+            if end > MAX_HEADER_BYTES or any(character < " " and character not in "\t\x1b" for character in line):
                 invalid_file(path, "its header is not plain text")
             yield line, end
 
 
 def parse_sizes(path: Path, text: str) -> list[int]:
     """Return the whole numbers of a header line, at most eight; 18 digits fit 64 bits in every reader."""
-    if re.fullmatch(r"[0-9]{1,18}( +[0-9]{1,18}){0,7}", text) is None:
+    if re.fullmatch(r"[0-9]{1,18}([ \t]+[0-9]{1,18}){0,7}", text) is None:
         invalid_file(path, f"its header has the sizes {text!r}")
     return [int(word) for word in text.split()]
 
 
 def detached_file(path: Path, name: str) -> Path:
     """Return the data file that a header names, which must be one ordinary file in the folder of the header."""
-    # LIST, SKIPLIST and patterns with % stand for several files, and a colon for a drive or a stream of Windows.
-    ordinary = re.fullmatch(r"(?!LIST|SKIPLIST)[^/\\%:]+", name) is not None and name not in (".", "..")
+    # The header was decoded as Latin-1, and file names have the encoding of the system.
+    name = os.fsdecode(re.sub(r"^(\./)+", "", name).encode("latin-1"))
+    # LIST, SKIPLIST and patterns with % stand for several files, a colon for a drive or a stream of Windows, and - for
+    # the standard input.
+    ordinary = re.fullmatch(r"(?!LIST|SKIPLIST)[^/\\%:]+", name) is not None and name not in (".", "..", "-")
     data = path.parent / name
     if not ordinary or data.resolve().parent != path.parent.resolve():  # a symbolic link may lead elsewhere
         invalid_file(path, f"its header names the data file {name!r}, which is not an ordinary file beside it")

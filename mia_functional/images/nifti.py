@@ -85,7 +85,7 @@ def parse_nifti(path: Path) -> Header:
     return Header(
         path=path, data=path, offset=offset, length=int(start) - offset + values * int(kind[1]), encoding=encoding,
         values=values, nbytes=values * scaled_dtype(np.dtype(kind), scale).itemsize, dtype=order + kind,
-        scale=scale, nifti=grid, intent=int(fields["intent_code"]),
+        scale=scale, grid=grid, intent=int(fields["intent_code"]),
     )  # fmt: skip
 
 

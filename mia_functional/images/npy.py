@@ -30,6 +30,8 @@ def load_npy(path: Path, max_bytes: int, spacing: Spacing | None) -> tuple[HostA
             invalid_file(path, f"it holds {dtype}; integers, floats and booleans are read")
         if not shape or 0 in shape:
             invalid_file(path, f"it holds {'no numbers' if shape else 'a single number'}; arrays are read")
+        if len(shape) > 4:
+            invalid_file(path, f"it holds {len(shape)} axes; up to three of space and one of channels are read")
         count = math.prod(shape)
         nbytes = count * dtype.itemsize
         if nbytes > max_bytes:

@@ -4,13 +4,14 @@ Plain numbers need no C++ reader: uncompressed ones are copied once instead of t
 decoded for the checks anyway (28 MB: `.nii` 3 ms instead of 23 with SimpleITK 2.5.7, `.nii.gz` 56 instead of 98).
 """
 
+import bz2
 import zlib
 from collections.abc import Iterator
 
 import numpy as np
 
 from mia_functional._core import optional
-from mia_functional.images.header import GZIP, INFLATE_BLOCK, Header, invalid_file, scaled_dtype
+from mia_functional.images.header import BZIP2, GZIP, INFLATE_BLOCK, Header, invalid_file, scaled_dtype
 from mia_functional.typing import HostArray
 
 __all__ = ["check_complete", "check_size", "scaled_numbers", "stored_numbers"]
@@ -22,6 +23,9 @@ _POOLED_BYTES, _MAPPED_BYTES = 1 << 22, 33 << 20
 
 _SCALED_AT_ONCE = 1 << 16
 """Numbers that are scaled in float64 at a time: they stay in the cache of the processor."""
+
+_DECODED_AT_ONCE = 1 << 20
+"""Most bytes that a bzip2 decoder returns at a time."""
 
 _INFLATER = optional.installed("zlib_ng.zlib_ng") or zlib
 """zlib-ng has the interface of Python's zlib and takes about a third of its time; both verify the checksums."""
@@ -39,7 +43,7 @@ def stored_numbers(header: Header) -> HostArray:
     raw = np.empty(max(size, _MAPPED_BYTES) if size > _POOLED_BYTES else size, np.uint8).data[:size]
     end = 0
     if header.encoding:
-        for piece in _decompressed(header):
+        for piece in _decoded(header):
             room = raw[end : end + len(piece)]
             room[:] = piece[: len(room)]
             end += len(piece)
@@ -57,8 +61,33 @@ def stored_numbers(header: Header) -> HostArray:
     return numbers.astype(numbers.dtype.newbyteorder("="), copy=not numbers.flags.aligned)
 
 
-def _decompressed(header: Header) -> Iterator[bytes]:
-    """Yield the decompressed bytes of a file; stop soon after there are more than the header announces (gzip bombs)."""
+def _decoded(header: Header) -> Iterator[bytes]:
+    """Yield the decompressed bytes of a file; stop soon after there are more than the header announces (bombs)."""
+    return _decoded_by_bzip2(header) if header.encoding == BZIP2 else _decoded_by_zlib(header)
+
+
+def _decoded_by_bzip2(header: Header) -> Iterator[bytes]:
+    """Yield the decompressed bytes of a bzip2 file, few at a time: 45 bytes of it may swell to 45 MB."""
+    size = 0
+    decoder = bz2.BZ2Decompressor()
+    with header.data.open("rb") as stream:
+        stream.seek(header.offset)
+        while size <= header.length and not decoder.eof:
+            block = stream.read(INFLATE_BLOCK) if decoder.needs_input else b""
+            if decoder.needs_input and not block:
+                invalid_file(header.data, "the compressed data end too early")
+            try:
+                piece = decoder.decompress(block, _DECODED_AT_ONCE)
+            except OSError as error:
+                invalid_file(header.data, f"the compressed data are damaged ({error})")
+            size += len(piece)
+            yield piece
+        if decoder.eof and (decoder.unused_data or stream.read(1)):
+            invalid_file(header.data, "something follows the compressed data")
+
+
+def _decoded_by_zlib(header: Header) -> Iterator[bytes]:
+    """Yield the decompressed bytes of a gzip or zlib file."""
     size = 0
     decoder = _INFLATER.decompressobj(header.encoding)
     with header.data.open("rb") as stream:
@@ -83,7 +112,7 @@ def _decompressed(header: Header) -> Iterator[bytes]:
 def check_complete(header: Header) -> None:
     """Raise unless a file is complete to the byte. Compressed pixels are decoded, which tests their checksums."""
     if header.encoding:
-        _check_length(header, sum(map(len, _decompressed(header))))
+        _check_length(header, sum(map(len, _decoded(header))))
     else:
         _check_length(header, header.data.stat().st_size - header.offset)
 

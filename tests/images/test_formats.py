@@ -65,7 +65,7 @@ def test_upper_case_extensions_are_read(tmp_path, suffix):
 
 def test_errors_name_the_function_that_was_called(tmp_path):
     (tmp_path / "x.nii").write_bytes(b"no image")
-    for function in (images.read, images.read_stored, images.read_channels, images.scale):
+    for function in (images.read, images.read_stored, images.read_channels, images.read_labels, images.scale):
         with pytest.raises(ValueError, match=rf"^{function.__name__}: `path` must name a complete.*x\.nii: "):
             function(tmp_path / "x.nii")
         with pytest.raises(TypeError, match=rf"^{function.__name__}\(\) got an unexpected keyword argument"):
