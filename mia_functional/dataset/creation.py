@@ -18,7 +18,7 @@ from mia_functional.dataset._hdf5.metadata import check_same_entries, cohort_tab
 from mia_functional.dataset._hdf5.writer import write_file
 from mia_functional.dataset.records import Storage
 from mia_functional.dataset.source_files import digest_of_source, fingerprint, scale_or_identity
-from mia_functional.dataset.traversal import check_loading, load_sample
+from mia_functional.dataset.traversal import LABELS, check_loading, load_sample
 from mia_functional.discovery.records import Load, Subject
 from mia_functional.transforms.composition import Transform
 from mia_functional.typing import Progress
@@ -67,9 +67,9 @@ def create(
     Args:
         path: Where to; ends in `.h5` or `.hdf5`. The folder must exist.
         subjects: From `discover`, or built by hand; all with the same entries in the same order.
-        load: Reads one file, as in `traverse`. With `images.read_stored`, NIfTI's integers stay what they are in the
-            file, and `scales` returns how they are to be scaled; with `images.read` they are scaled already. For NIfTI
-            files that state two poses: `functools.partial(images.read, affine="sform")`.
+        load: Reads one file, as in `traverse`. With `images.read_stored`, integers stay what they are in the file, but
+            for labels, and `scales` returns how they are to be scaled; with `images.read` they are scaled already. For
+            NIfTI files that state two poses: `functools.partial(images.read, affine="sform")`.
         transform: From a sample to a sample, as in `traverse`; it may add categories, remove some, or give the
             subject another identifier.
         metadata_only: Store shapes, geometry, digests and paths, and leave the images in their files, from which they
@@ -202,6 +202,7 @@ def _load_header(subject: Subject, fingerprint: str, recipe: _Recipe) -> tuple[S
     header = StoredSubject(
         subject=sample["subject"], fingerprint=fingerprint, geometry=sample["geometry"], blocks=blocks,
         file_digests=tuple((category, digest_of_source(path)) for category, path in digested),
-        scales=tuple((category, *scale_or_identity(path)) for category, path in files),
+        # Labels are stored as what they mean, whichever of our readers loads them.
+        scales=tuple((name, *((1.0, 0.0) if name == LABELS else scale_or_identity(path))) for name, path in files),
     )  # fmt: skip
     return header, payloads

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Executor
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 
@@ -10,10 +11,14 @@ from mia_functional import images
 from mia_functional._core import checks, ordered_map
 from mia_functional.discovery.records import Entry, Load, Subject, check_name
 from mia_functional.geometry import Geometry, differences
+from mia_functional.images.labels import label_map
 from mia_functional.transforms.composition import Sample, Transform
 from mia_functional.typing import HostArray
 
-__all__ = ["check_loading", "load_entry", "load_sample", "stack_channels", "traverse"]
+__all__ = ["LABELS", "check_loading", "load_entry", "load_sample", "stack_channels", "traverse"]
+
+LABELS = "labels"
+"""The category whose files are label maps, in every layout that `discovery` knows."""
 
 
 def traverse(
@@ -36,8 +41,10 @@ def traverse(
 
     Yields:
         Dictionaries. An image category is an array `(*spatial, channels)`, with the entries in order on the last axis
-        and their dtype (the smallest that holds all; integers stay integers); numbers are float64 `(entries,)`; texts
-        are a tuple of str. Besides, `subject` (the identifier) and `geometry` (of the images; none without images).
+        and their dtype (the smallest that holds all; integers stay integers); files of the category `labels` are label
+        maps, read as by `images.read_labels` unless `load` is a function of yours; numbers are float64 `(entries,)`;
+        texts are a tuple of str. Besides, `subject` (the identifier) and `geometry` (of the images; none without
+        images).
 
     Raises:
         TypeError: An argument is of the wrong kind, or what `load` or `transform` return.
@@ -86,7 +93,8 @@ def load_sample(subject: Subject, *, load: Load, transform: Transform | None) ->
 
 def load_entry(subject: Subject, entry: Entry, load: Load, grids: list[tuple[Entry, Geometry]]) -> HostArray:
     """Return the voxels of a file, with an axis of channels, and append its grid; raise unless all grids are equal."""
-    array, geometry = _checked_pair(load(str(entry.path)), entry)
+    path = str(entry.path)
+    array, geometry = _checked_pair(_load_labels(load, path) if entry.category == LABELS else load(path), entry)
     grids.append((entry, geometry))
     first, grid = grids[0]
     names = differences(geometry, grid)
@@ -95,6 +103,19 @@ def load_entry(subject: Subject, entry: Entry, load: Load, grids: list[tuple[Ent
         requirement = f"lie on one grid ({entry.path} and {first.path} of {subject.name})"
         checks.invalid_value("traverse", "images", requirement, actual)
     return array[..., np.newaxis] if array.ndim == len(geometry.shape) else array
+
+
+def _load_labels(load: Load, path: str) -> tuple[HostArray, Geometry]:
+    """Return a file as a label map if a reader of ours loads it; what a loader of the user's returns stays as it is."""
+    reader = getattr(load, "func", load)  # of a `functools.partial`
+    if reader not in (images.read, images.read_channels, images.read_stored):
+        return load(path)
+    # What a label means is what the scale of its file makes of the stored number.
+    if reader is images.read_stored:
+        load = partial(images.read, **getattr(load, "keywords", {}))
+    array, geometry = load(path)
+    with checks.speaking_for("traverse", "label_map", path="subjects"):
+        return label_map(array, geometry, Path(path)), geometry
 
 
 def _checked_pair(pair: object, entry: Entry) -> tuple[HostArray, Geometry]:

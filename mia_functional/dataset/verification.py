@@ -108,7 +108,8 @@ def scales(dataset: Dataset, subject: str | int) -> dict[str, tuple[tuple[float,
     """Return how the files of a subject scale their numbers (`scl_slope`, `scl_inter`, rescale).
 
     What `images.read` returns is `slope * number + intercept` of the numbers in the file. A dataset that was made with
-    it holds the scaled values, float32 as a rule; one that was made with `images.read_stored` holds the numbers.
+    it holds the scaled values, float32 as a rule; one that was made with `images.read_stored` holds the numbers. Labels
+    are what they mean in both.
 
     Args:
         dataset: From `open`.

@@ -206,6 +206,10 @@ def _values(asked: Request, case: Case, metric: Metric, statistics: dict[Callabl
     # Never assumed: millimetres from a wrong spacing look like any others.
     if case.spacing is None and ("spacing" in parameters or "spacing" in metric.needs):
         checks.invalid_value(asked.function, "spacing", f"be given in millimetres for {metric.abbreviation}", "none")
+    shape = tuple(getattr(case.reference, "shape", ()))
+    # An axis of channels would be pooled, and label 1 of one layer is not label 1 of another.
+    if case.spacing is not None and "segmentation" in metric.groups and len(shape) != len(case.spacing):
+        checks.invalid_value(asked.function, "spacing", f"have {len(shape)} entries, one per axis", case.spacing)
     offered = {"labels": asked.names, "spacing": case.spacing}
     pair_options = {name: value for name, value in offered.items() if value is not None and name in parameters}
     options = dict[str, Any](metric.options)

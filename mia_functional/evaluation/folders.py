@@ -11,10 +11,10 @@ from typing import NamedTuple
 from mia_functional import images
 from mia_functional._core import checks
 from mia_functional.discovery import discover
-from mia_functional.evaluation.cases import Case, evaluate_each, request
+from mia_functional.evaluation.cases import Case, Request, evaluate_each, request
 from mia_functional.evaluation.results import Results
 from mia_functional.geometry import differences
-from mia_functional.metrics import Metric
+from mia_functional.metrics import Metric, soft_confusion_counts
 from mia_functional.typing import Affine, Label, Labels, Progress
 
 __all__ = ["evaluate_folders"]
@@ -78,7 +78,16 @@ def evaluate_folders(
     # References come first, since they say which subjects there are; predictions without one are failures at the end.
     subjects = dict.fromkeys([*referenced, *predicted])
     pairs = [_FilePair(name, predicted.get(name), referenced.get(name)) for name in subjects]
-    return evaluate_each(asked, pairs, partial(_read_pair, affine=affine), executor=executor, progress=progress)
+    load = partial(_read_pair, labels=_compares_labels(asked), affine=affine)
+    return evaluate_each(asked, pairs, load, executor=executor, progress=progress)
+
+
+def _compares_labels(asked: Request) -> bool:
+    """Return whether label maps or masks are compared, and not images or probabilities."""
+    statistics = [(row, getattr(row.statistic, "func", row.statistic)) for row in asked.metrics]
+    return asked.names is not None or any(
+        "segmentation" in row.groups and statistic is not soft_confusion_counts for row, statistic in statistics
+    )
 
 
 def _files_by_subject(argument: str, location: str | os.PathLike[str]) -> dict[str, str]:
@@ -93,15 +102,20 @@ def _files_by_subject(argument: str, location: str | os.PathLike[str]) -> dict[s
     return {subject.name: str(subject.entries[0].path) for subject in subjects}
 
 
-def _read_pair(pair: _FilePair, *, affine: Affine) -> Case:
+def _read_pair(pair: _FilePair, *, labels: bool, affine: Affine) -> Case:
     """Return the images of a subject; raise unless both are there and lie on one grid."""
     if pair.prediction is None or pair.reference is None:
         missing = "prediction" if pair.prediction is None else "reference"
         raise FileNotFoundError(f"evaluate_folders: there is no {missing} for {pair.subject}.")
-    with checks.speaking_for("evaluate_folders", "read", path="predictions"):
-        prediction, predicted_grid = images.read(pair.prediction, affine=affine)
-    with checks.speaking_for("evaluate_folders", "read", path="references"):
-        reference, grid = images.read(pair.reference, affine=affine)
+    read = images.read_labels if labels else images.read
+    with checks.speaking_for("evaluate_folders", read.__name__, path="predictions"):
+        prediction, predicted_grid = read(pair.prediction, affine=affine)
+    with checks.speaking_for("evaluate_folders", read.__name__, path="references"):
+        reference, grid = read(pair.reference, affine=affine)
+    # Along a fourth axis there may be time or channels, which mean different things to labels.
+    if labels and len(grid.shape) > 3:
+        needed = f"be label maps of two or three axes, frame by frame or channel by channel ({pair.reference})"
+        checks.invalid_value("evaluate_folders", "references", needed, f"shape {grid.shape}")
     if fields := differences(predicted_grid, grid):
         needed = f"lie on the grid of the reference, {pair.reference}"
         actual = "; ".join(f"{field} {getattr(predicted_grid, field)} and {getattr(grid, field)}" for field in fields)

@@ -99,6 +99,23 @@ def test_every_rank_of_image_and_its_geometry(tmp_path, ndim):
     assert dataset.read(found, 0, "images", entries="T1").ravel().tolist() == list(range(int(np.prod(grid.shape))))
 
 
+def test_labels_are_stored_as_what_they_mean_and_have_no_scale(tmp_path):
+    head = "NDims = 3\nBinaryData = True\nDimSize = 5 3 4\nElementToIntensityFunctionSlope = {}\n"
+    head += "ElementType = MET_UCHAR\nElementDataFile = LOCAL\n"
+    stored = np.arange(60, dtype=np.uint8).reshape(4, 3, 5)
+    (tmp_path / "A_T1.mha").write_bytes(head.format(0.5).encode() + stored.tobytes())
+    (tmp_path / "A_GT.mha").write_bytes(head.format(2).encode() + stored.tobytes())
+    people = dataset.discover(tmp_path, {"images": {"T1": "{subject}_T1.mha"}, "labels": {"GT": "{subject}_GT.mha"}})
+    for load, factor in ((images.read, 0.5), (images.read_stored, 1)):
+        for metadata_only in (False, True):
+            path = tmp_path / "x.h5"
+            dataset.create(path, people, load=load, metadata_only=metadata_only, overwrite=True)
+            found = dataset.open(path, load=load)
+            np.testing.assert_array_equal(dataset.read(found, "A", "images")[..., 0], stored * factor)
+            np.testing.assert_array_equal(dataset.read(found, "A", "labels")[..., 0], 2 * stored.astype(int))
+            assert dataset.scales(found, "A") == {"images": ((0.5, 0.0),)}
+
+
 @pytest.mark.slow
 def test_stored_integers_and_their_scales_are_kept_on_request(tmp_path):
     grid, rng = Geometry(shape=(4, 3, 5), spacing=(1, 1, 1)), np.random.default_rng(0)

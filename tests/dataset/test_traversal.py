@@ -86,6 +86,50 @@ def test_images_must_lie_on_each_other(tmp_path, other, message):
         next(iter(dataset.traverse([subject(tmp_path, **pair)])))
 
 
+def labelled(path):
+    return dataset.Subject(name="A", entries=(dataset.Entry(category="labels", name="GT", path=str(path)),))
+
+
+META = """NDims = 3
+BinaryData = True
+BinaryDataByteOrderMSB = False
+DimSize = 5 3 4
+ElementToIntensityFunctionSlope = 0.5
+ElementType = MET_SHORT
+ElementDataFile = LOCAL
+"""
+
+
+READERS = [images.read, images.read_stored, images.read_channels, images.read_labels]
+
+
+@pytest.mark.parametrize("load", [*READERS, partial(images.read_stored, max_bytes=10_000)])
+def test_labels_are_whole_numbers_whichever_reader_reads_them(tmp_path, load):
+    labels = np.arange(60).reshape(GRID.shape)
+    (tmp_path / "x.mha").write_bytes(META.encode() + (2 * labels).astype("<i2").tobytes())
+    sample = next(iter(dataset.traverse([labelled(tmp_path / "x.mha")], load=load)))
+    assert sample["labels"].dtype == np.int32
+    np.testing.assert_array_equal(sample["labels"], labels[..., None])
+    (tmp_path / "x.mha").write_bytes(META.encode() + labels.astype("<i2").tobytes())
+    with pytest.raises(ValueError, match=r"x\.mha: it holds 0\.5; probabilities"):
+        next(iter(dataset.traverse([labelled(tmp_path / "x.mha")], load=load)))
+
+
+def test_channels_of_labels_are_refused_by_our_readers_and_left_to_others(tmp_path):
+    layers = np.ones((*GRID.shape, 2), np.uint8)
+    images.write(tmp_path / "x.seg.nrrd", layers, GRID)
+    with pytest.raises(
+        ValueError, match=r"^traverse: `subjects` must name a label map.*x\.seg\.nrrd: it has 2 channels"
+    ):
+        next(iter(dataset.traverse([labelled(tmp_path / "x.seg.nrrd")])))
+    with pytest.raises(ValueError, match=r"^create: `subjects` must name a label map"):
+        dataset.create(tmp_path / "x.h5", [labelled(tmp_path / "x.seg.nrrd")])
+    sample = next(iter(dataset.traverse([labelled(tmp_path / "x.seg.nrrd")], load=lambda _: (layers, GRID))))
+    np.testing.assert_array_equal(sample["labels"], layers)
+    sample = next(iter(dataset.traverse([subject(tmp_path, image=layers)])))
+    assert sample["images"].shape == layers.shape
+
+
 def test_files_and_values_are_not_mixed(tmp_path):
     someone = subject(tmp_path, a=np.zeros(GRID.shape))
     value = dataset.Entry(category="images", name="b", value=1.0)

@@ -39,6 +39,14 @@ def test_values_by_hand():
     assert {row.subject for row in results} == {"A"}
 
 
+def test_an_axis_of_channels_is_no_axis_of_labels():
+    pair = [np.stack([array, array], axis=-1) for array in (PREDICTION, REFERENCE)]
+    for options in ({"labels": LABELS}, {}):
+        with pytest.raises(ValueError, match=r"^evaluate: `spacing` must have 4 entries, one per axis"):
+            evaluate(*pair, metrics=["DICE"], spacing=SPACING, **options)
+    assert evaluate(*pair, metrics=["MSE"], spacing=SPACING)[0].value > 0
+
+
 def test_every_library_gives_the_same(xp):
     found = evaluate(
         xp.asarray(PREDICTION), xp.asarray(REFERENCE), metrics=("DICE", "HDRFDST95", "SURFDICE@0.4mm"),

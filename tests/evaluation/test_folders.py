@@ -1,12 +1,14 @@
 """Folders: files are paired by subject, grids have to agree, and what is missing or damaged fails alone."""
 
+import dataclasses
+import re
 from functools import partial
 
 import nibabel
 import numpy as np
 import pytest
 
-from mia_functional import images
+from mia_functional import images, metrics
 from mia_functional.evaluation import evaluate_folders
 from mia_functional.geometry import Geometry
 
@@ -50,6 +52,46 @@ def test_files_are_paired_by_subject_and_what_fails_fails_alone(folders):
     )
     assert messages["D"] == "evaluate_folders: there is no prediction for D."
     assert messages["E"] == "evaluate_folders: there is no reference for E."
+
+
+def test_layers_and_frames_of_labels_are_never_pooled(tmp_path):
+    layers = np.zeros((*GRID.shape, 2), np.uint8)
+    layers[:2, ..., 0] = layers[1:3, ..., 1] = 1
+    frames = Geometry(shape=(2, *GRID.shape), spacing=(1.0, *GRID.spacing))
+    reasons = {
+        "A.seg.nrrd": (layers, GRID, r"`predictions` must name a label map.*A\.seg\.nrrd: it has 2 channels"),
+        "B.mha": (layers, GRID, r"`predictions` must name a label map.*B\.mha: it has 2 channels"),
+        "C.nii": (np.moveaxis(layers, -1, 0), frames, r"`references` must be label maps of two or three axes"),
+    }
+    for folder in ("found", "truth"):
+        (tmp_path / folder).mkdir()
+        for name, (array, grid, _) in reasons.items():
+            images.write(tmp_path / folder / name, array, grid)
+    # HDRFDST refuses four axes itself; counts would take them as one mask.
+    for options in ({"labels": {1: "one"}}, {}):
+        results = evaluate_folders(tmp_path / "found", tmp_path / "truth", metrics=["DICE", "SNSVTY"], **options)
+        assert len(results) == 0
+        for failure, (_, _, reason) in zip(results.failures, reasons.values(), strict=True):
+            assert re.match(f"evaluate_folders: {reason}", failure.message)
+    # Images may have channels and frames.
+    results = evaluate_folders(tmp_path / "found", tmp_path / "truth", metrics=["MSE"])
+    assert [row.value for row in results] == [0, 0, 0]
+
+
+def test_labels_as_floats_are_compared_and_fractions_refused(tmp_path):
+    for folder in ("found", "truth"):
+        (tmp_path / folder).mkdir()
+        images.write(tmp_path / folder / "A.nii", REFERENCE.astype(np.float32 if folder == "found" else np.int16), GRID)
+    images.write(tmp_path / "found" / "B.nii", REFERENCE * np.float32(0.25), GRID)
+    images.write(tmp_path / "truth" / "B.nii", REFERENCE, GRID)
+    for options in ({"labels": {1: "cube"}}, {}):
+        results = evaluate_folders(tmp_path / "found", tmp_path / "truth", metrics=["DICE"], **options)
+        assert [(row.subject, row.value) for row in results] == [("A", 1)]
+        assert "B.nii: it holds 0.25; probabilities have to be thresholded" in results.failures[0].message
+    # A soft statistic takes probabilities as they are: 2 x 0.25 n / (0.25 n + n).
+    soft = dataclasses.replace(metrics.find("DICE"), statistic=metrics.soft_confusion_counts)
+    results = evaluate_folders(tmp_path / "found", tmp_path / "truth" / "{subject}.nii", metrics=[soft])
+    assert {row.subject: row.value for row in results} == {"A": 1, "B": pytest.approx(0.4)}
 
 
 def test_folders_without_files_are_named(folders):
