@@ -27,7 +27,7 @@ from mia_functional.typing import HostArray, Spacing
 __all__ = ["load_series"]
 
 _TAGS = {
-    "SOPClassUID": "0008|0016", "SeriesInstanceUID": "0020|000e",
+    "ImageType": "0008|0008", "SOPClassUID": "0008|0016", "SeriesInstanceUID": "0020|000e",
     "ImagePositionPatient": "0020|0032", "ImageOrientationPatient": "0020|0037",
     "PixelSpacing": "0028|0030", "ImagerPixelSpacing": "0018|1164",
     "NominalScannedPixelSpacing": "0018|2010", "ImagePlanePixelSpacing": "3002|0011",
@@ -150,6 +150,8 @@ def _read_slice(path: Path) -> _Slice:
     if frames != 1 or (kind and not header["ImagePositionPatient"]):
         held = f"{frames} frame{'s' * (frames != 1)} in one {kind or 'multi-frame'} object"
         invalid_file(path, f"it holds {held}; series with a file for every slice are read")
+    if "MOSAIC" in header["ImageType"]:  # Siemens' MR: its position is that of no slice
+        invalid_file(path, "it is a mosaic, with its slices as tiles; series with a file for every slice are read")
     if missing := next((name for name in _REQUIRED if not header[name]), None):
         invalid_file(path, f"its header lacks {missing} ({_TAGS[missing].replace('|', ',')})")
     position, cosines = _decimals(header["ImagePositionPatient"]), _decimals(header["ImageOrientationPatient"])

@@ -81,9 +81,10 @@ def read(
     Agrees with:
         nibabel for NIfTI: its affine, whose world axes are (R, A, S), also where no code is set, and its numbers, also
         of displacement fields. Differs from nibabel where sform and qform differ, of which that takes the sform.
-        Differs from SimpleITK alone, which reads the missing end of a truncated file as zeros, takes the qform, turns
-        displacements, places files without codes elsewhere, and applies neither MetaImage's slope and offset nor the
-        units of MetaImage and NRRD.
+        pydicom for the values of DICOM slices. Differs from SimpleITK alone, which reads the missing end of a truncated
+        file as zeros, takes the qform, turns displacements, places NIfTI files without codes elsewhere, applies neither
+        MetaImage's slope and offset nor the units of MetaImage and NRRD, inverts MONOCHROME1, and takes 1 mm for
+        spacings of DICOM that are missing or in classes of objects it does not know.
     """
     return _load(Path(checks.path_text("read", "path", path)), max_bytes, scaled=True, affine=affine, spacing=spacing)
 

@@ -1,6 +1,7 @@
 """DICOM series: placed by every slice, or an error."""
 
 import os
+import tracemalloc
 
 import numpy as np
 import pydicom
@@ -131,6 +132,7 @@ DAMAGES = {
         "it holds 4 frames in one Segmentation object",
     ),
     "cine": (added(NumberOfFrames=2, PixelData=bytes(80)), "it holds 2 frames in one multi-frame object"),
+    "mosaic": (changed(2, ImageType=["ORIGINAL", "PRIMARY", "M", "MOSAIC"]), "it is a mosaic, with its slices as"),
     "slope 0": (changed(2, RescaleSlope=0, RescaleIntercept=5), "its RescaleSlope is 0.0 and its RescaleIntercept 5.0"),
     "endless slope": (changed(2, RescaleSlope="1e400", RescaleIntercept=0), "its RescaleSlope is 1e400"),
     "a lookup table": (changed(2, ModalityLUTSequence=Sequence([LOOKUP])), "depend on its ModalityLUTSequence"),
@@ -268,6 +270,16 @@ def test_max_bytes_counts_what_the_array_takes(series):
     assert images.read(series, max_bytes=960)[0].dtype == np.float64
     with pytest.raises(ValueError, match="the series takes 960 bytes"):
         images.read(series, max_bytes=959)
+
+
+def test_slices_are_read_straight_into_the_volume(tmp_path):
+    write_stack(tmp_path, heights(range(64)), np.ones((64, 256, 256), np.int16))
+    images.read(tmp_path)
+    tracemalloc.start()
+    array, _ = images.read(tmp_path)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 1.25 * array.nbytes
 
 
 @pytest.mark.parametrize(("dtype", "channels"), [(np.uint8, 1), (np.int32, 1), (np.uint8, 3)])
