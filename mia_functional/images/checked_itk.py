@@ -112,9 +112,9 @@ def _open_reader(header: Header, grid: TextGrid, image_io: str) -> ItkReader:
         invalid_file(header.path, f"it holds {len(size)} axes of {pixel_type}; 2 to 4 of integers or floats are read")
     dtype = DTYPES_BY_PIXEL_TYPE.get(pixel_type.removeprefix("vector of "))
     if (tuple(axes), channels) != (size, reader.GetNumberOfComponents()) or dtype != np.dtype(header.dtype).name:
-        invalid_file(header.path, f"its header says {axes} of {header.dtype}, and ITK sees {size} of {pixel_type}")
+        invalid_file(header.path, f"its header says {axes} of {header.dtype}, and its reader finds {size} of {dtype}")
     if grid.place and not all(map(np.allclose, grid.place, itk_grid(reader)[1:])):
-        invalid_file(header.path, f"its header says {grid.place}, and ITK sees {itk_grid(reader)[1:]}")
+        invalid_file(header.path, f"its header says {grid.place}, and its reader finds {itk_grid(reader)[1:]}")
     return reader
 
 

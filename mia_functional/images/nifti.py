@@ -100,8 +100,8 @@ def _nifti_fields(path: Path, encoding: int) -> tuple[str, int, np.void]:
             decoder = zlib.decompressobj(encoding)
             raw += decoder.decompress(block, _HEADER_BYTES - len(raw))
             block = decoder.unused_data
-    except zlib.error as error:
-        invalid_file(path, f"it is not a gzip file, or damaged ({error})")
+    except zlib.error:
+        invalid_file(path, "it is not a gzip file, or damaged")
     # A header begins with its own size, which reveals the byte order.
     stated = {int.from_bytes(raw[:4], "little"): "<", int.from_bytes(raw[:4], "big"): ">"}
     size = next((size for size in _RECORDS if size in stated), 348)

@@ -78,8 +78,8 @@ def _decoded_by_bzip2(header: Header) -> Iterator[bytes]:
                 invalid_file(header.data, "the compressed data end too early")
             try:
                 piece = decoder.decompress(block, _DECODED_AT_ONCE)
-            except OSError as error:
-                invalid_file(header.data, f"the compressed data are damaged ({error})")
+            except OSError:
+                invalid_file(header.data, "the compressed data are damaged")
             size += len(piece)
             yield piece
         if decoder.eof and (decoder.unused_data or stream.read(1)):
@@ -100,8 +100,8 @@ def _decoded_by_zlib(header: Header) -> Iterator[bytes]:
                 decoder = _INFLATER.decompressobj(header.encoding) if decoder.eof else decoder
                 try:
                     piece = decoder.decompress(block)
-                except _INFLATER.error as error:  # a wrong checksum, too
-                    invalid_file(header.data, f"the compressed data are damaged ({error})")
+                except _INFLATER.error:  # a wrong checksum, too
+                    invalid_file(header.data, "the compressed data are damaged")
                 size += len(piece)
                 yield piece
                 block = decoder.unused_data

@@ -83,3 +83,24 @@ def test_the_last_to_leave_restores_the_number_of_threads():
     assert threads() == 1
     last.__exit__(None, None, None)
     assert threads() == before
+
+
+@pytest.mark.parametrize(
+    ("theirs", "ours"),
+    [
+        ("ITK ERROR: GDCMImageIO(0x55d0): Cannot read requested file.", "it holds no pixels, or pixels of a kind"),
+        (
+            "ITK ERROR: Image(0x55d0): Zero-valued spacing is not supported and may ...",
+            "its spacing is 0 along an axis",
+        ),
+        ("ITK ERROR: Image(0x55d0): Bad direction, determinant is 0. Refusing ...", "its directions lie in one plane"),
+        ("sitk::ERROR: Only Complex image with float and double are supported!", "it holds complex numbers"),
+        ("An invalid logic behavior occurredPF.GetBitsStored() != 12", "its header or its pixels are damaged"),
+        ("", "its header or its pixels are damaged"),
+    ],
+)
+def test_errors_of_itk_are_said_in_our_words(theirs, ours):
+    words = itk_globals.itk_message(RuntimeError(f"Exception thrown in SimpleITK:\n{theirs}\n"))
+    assert words.startswith(ours)
+    assert not words.endswith(".")
+    assert not any(part in words for part in ("0x", "ITK", "GDCM", "Exception", "\n"))
