@@ -7,17 +7,20 @@ millimetres. ITK and the image files write both the other way round; `mia_functi
 import itertools
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
-from typing import final
+from typing import NamedTuple, final
 
 import numpy as np
 
 from mia_functional._core import checks
-from mia_functional.typing import Shape, Spacing
+from mia_functional.typing import HostArray, Shape, Spacing
 
 __all__ = [
+    "Displacement",
     "Geometry",
+    "corner_displacement",
+    "describe_differences",
     "differences",
     "index_to_world",
     "orientation",
@@ -27,6 +30,9 @@ __all__ = [
 ]
 
 __dir__ = __all__.copy  # dir() shows what users may touch
+
+_TOLERANCE = 0.01
+"""Voxels by which corners of two grids may differ that are taken for one: rounding in files, not another place."""
 
 
 @final
@@ -110,13 +116,66 @@ def _coordinates(function: str, geometry: Geometry, argument: str, value: Sequen
     return entries
 
 
-def same_geometry(first: Geometry, second: Geometry, *, tolerance: float = 1e-3) -> bool:
-    """Return whether two grids are the same: shapes equal, everything else within `tolerance`.
+class Displacement(NamedTuple):
+    """How far a corner of a grid lies from the same corner of another one.
+
+    Attributes:
+        voxels: In index coordinates, along the axis where it is farthest: a voxel is as long as the spacing there.
+        millimetres: In a straight line.
+    """
+
+    voxels: float
+    millimetres: float
+
+
+def corner_displacement(first: Geometry, second: Geometry) -> Displacement:
+    """Return how far the corners of one grid lie from those of another, at most.
+
+    Corners are those of the outermost voxels, at indices -1/2 and n - 1/2, so that the thickness of a single slice
+    counts. With the corners `p` and `q` of the two grids at the same ends of their axes, `voxels` is the largest entry
+    of `|inverse(direction) @ (p - q) / spacing|` in either grid, and `millimetres` the largest `|p - q|`.
+
+    Args:
+        first: A grid.
+        second: Another grid of as many axes; the order of the two does not matter.
+
+    Raises:
+        ValueError: The grids have different numbers of axes.
+
+    Example:
+        >>> grid = Geometry(shape=(4, 4), spacing=(2.0, 1.0))
+        >>> corner_displacement(grid, Geometry(shape=(4, 4), spacing=(2.0, 1.0), origin=(0.5, 0.0)))
+        Displacement(voxels=0.25, millimetres=0.5)
+    """
+    for argument, grid in (("first", first), ("second", second)):
+        checks.require_instance("corner_displacement", argument, grid, Geometry, "a geometry")
+    checks.dimensions("corner_displacement", "second", second.shape, (len(first.shape),))
+    # Files may state origins so large that differences overflow: these are far apart, and no reason for a warning.
+    with np.errstate(over="ignore", invalid="ignore"):
+        gaps = _corners(first) - _corners(second)
+        indices = [np.linalg.solve(grid.direction, gaps) / np.array(grid.spacing)[:, None] for grid in (first, second)]
+        lengths = np.linalg.norm(gaps, axis=0)
+    largest = (np.nan_to_num(np.abs(values), nan=math.inf, posinf=math.inf).max() for values in (indices, lengths))
+    return Displacement(*map(float, largest))
+
+
+def _corners(geometry: Geometry) -> HostArray:
+    """Return the corners of a grid in the world, `(axes, corners)`."""
+    ends = itertools.product(*((size - 0.5, -0.5) for size in geometry.shape))
+    steps = np.array(geometry.direction) * geometry.spacing
+    corners: HostArray = steps @ np.array(list(ends)).T + np.array(geometry.origin)[:, np.newaxis]
+    return corners
+
+
+def same_geometry(first: Geometry, second: Geometry, *, tolerance: float = _TOLERANCE) -> bool:
+    """Return whether two grids are the same: of one shape, and no corner moves by more than `tolerance` voxels.
+
+    `corner_displacement(first, second).voxels <= tolerance`, whatever the size of a voxel.
 
     Args:
         first: A grid.
         second: Another grid.
-        tolerance: Largest difference of a spacing or an origin in millimetres, and of an entry of the direction.
+        tolerance: Largest displacement in voxels, along any axis: rounding in files stays far below the default.
 
     Example:
         >>> grid = Geometry(shape=(2, 2), spacing=(1.0, 1.0))
@@ -127,22 +186,115 @@ def same_geometry(first: Geometry, second: Geometry, *, tolerance: float = 1e-3)
         return not differences(first, second, tolerance=tolerance)
 
 
-def differences(first: Geometry, second: Geometry, *, tolerance: float = 1e-3) -> tuple[str, ...]:
-    """Return the names of the fields in which two grids differ by more than `tolerance`, as `same_geometry` counts.
+def differences(first: Geometry, second: Geometry, *, tolerance: float = _TOLERANCE) -> tuple[str, ...]:
+    """Return in what two grids differ; nothing if they are the same, as `same_geometry` counts.
+
+    Grids are first turned into each other as nearly as they can: what flips and permutations of axes explain is no
+    other origin or direction. What is left differs if it alone moves a corner by more than `tolerance` voxels; of
+    several that do so only together, the one that moves corners most is named.
+
+    Args:
+        first: A grid.
+        second: Another grid.
+        tolerance: Largest displacement in voxels, along any axis.
+
+    Returns:
+        Some of `axes` (in another order), `flip`, `shape`, `spacing`, `shift` (of the origin), `rotation` (or shear).
 
     Example:
-        >>> differences(Geometry(shape=(2,), spacing=(1.0,)), Geometry(shape=(2,), spacing=(2.0,)))
-        ('spacing',)
+        >>> grid = Geometry(shape=(4, 2), spacing=(2.0, 1.0))
+        >>> differences(grid, Geometry(shape=(4, 2), spacing=(2.0, 1.0), origin=(6, 0), direction=((-1, 0), (0, 1))))
+        ('flip',)
     """
     for argument, grid in (("first", first), ("second", second)):
         checks.require_instance("differences", argument, grid, Geometry, "a geometry")
-    if first.shape != second.shape:
-        return ("shape",)
-    return tuple(
-        name
-        for name in ("spacing", "origin", "direction")
-        if np.abs(np.subtract(getattr(first, name), getattr(second, name))).max() > tolerance
+    limit = checks.number("differences", "tolerance", tolerance)
+    if not 0 <= limit < math.inf:
+        checks.invalid_value("differences", "tolerance", "be finite and not negative", tolerance)
+    return tuple(_explain(first, second, limit))
+
+
+def describe_differences(first: Geometry, second: Geometry) -> str:
+    """Return in what two grids differ, as text: how far apart their corners lie, and why; empty if they are the same.
+
+    Args:
+        first: A grid, which is described.
+        second: The grid that it was to be.
+
+    Example:
+        >>> grid = Geometry(shape=(4, 2), spacing=(2.0, 1.0))
+        >>> describe_differences(Geometry(shape=(4, 2), spacing=(2.0, 1.0), origin=(0.0, 3.0)), grid)
+        'corners up to 3 voxels (3 mm) apart: shift of 3 mm'
+    """
+    for argument, grid in (("first", first), ("second", second)):
+        checks.require_instance("describe_differences", argument, grid, Geometry, "a geometry")
+    reasons = ", ".join(_explain(first, second, _TOLERANCE).values())
+    if not reasons or len(first.shape) != len(second.shape):
+        return reasons
+    voxels, millimetres = map(_three_digits, corner_displacement(first, second))
+    return f"corners up to {voxels} voxel{'s' * (voxels != '1')} ({millimetres} mm) apart: {reasons}"
+
+
+def _three_digits(value: float) -> str:
+    """Return a number as text, rounded to three digits and without an exponent below a million."""
+    return f"{float(f'{value:.3g}'):g}"
+
+
+def _explain(first: Geometry, second: Geometry, tolerance: float) -> dict[str, str]:
+    """Return in what two grids differ, and how this is said."""
+    if len(first.shape) != len(second.shape):
+        return {"shape": f"shape {first.shape} and not {second.shape}"}
+    if _coincide(first, second, tolerance):
+        return {}
+    order, reverse = orientation(first, onto=second)
+    turned = _turned(first, order, reverse)
+    reasons = {}
+    if order != tuple(range(len(order))):
+        reasons["axes"] = f"axes in the order {order}"
+    if reverse:
+        reasons["flip"] = f"{'axis' if len(reverse) == 1 else 'axes'} {' and '.join(map(str, reverse))} flipped"
+    if _coincide(turned, second, tolerance):
+        return reasons
+    if turned.shape != second.shape:
+        reasons["shape"] = f"shape {turned.shape} and not {second.shape}"
+    texts = {
+        "spacing": f"spacing {turned.spacing} and not {second.spacing}",
+        "shift": f"shift of {_three_digits(math.dist(turned.origin, second.origin))} mm",
+        "rotation": f"rotation of {_three_digits(_largest_angle(turned, second))} degrees",
+    }
+    alone = {
+        name: corner_displacement(replace(second, **{field: getattr(turned, field)}), second).voxels
+        for name, field in (("spacing", "spacing"), ("shift", "origin"), ("rotation", "direction"))
+    }
+    named = [name for name, moved in alone.items() if moved > tolerance]
+    # Several may be too much only together.
+    if not named and turned.shape == second.shape:
+        named = [max(alone, key=alone.__getitem__)]
+    return reasons | {name: texts[name] for name in named}
+
+
+def _coincide(first: Geometry, second: Geometry, tolerance: float) -> bool:
+    """Return whether two grids of as many axes have one shape, and their corners in the same places."""
+    return first.shape == second.shape and corner_displacement(first, second).voxels <= tolerance
+
+
+def _turned(geometry: Geometry, order: Sequence[int], reverse: Sequence[int]) -> Geometry:
+    """Return the grid with its axes in another order and then some of them reversed, as `orientation` says."""
+    shape = tuple(geometry.shape[axis] for axis in order)
+    first = [0] * len(shape)
+    for axis in reverse:
+        first[order[axis]] = shape[axis] - 1
+    return regrid(
+        geometry, shape, first, axes=order, factors=[-1.0 if k in reverse else 1.0 for k in range(len(shape))]
     )
+
+
+def _largest_angle(first: Geometry, second: Geometry) -> float:
+    """Return the largest angle in degrees between an axis of one grid and the same axis of the other."""
+    columns = [np.array(grid.direction) / np.linalg.norm(grid.direction, axis=0) for grid in (first, second)]
+    # The sine of half the angle: the cosine of a small one is 1 up to rounding.
+    chords = np.linalg.norm(columns[0] - columns[1], axis=0)
+    return float(np.degrees(2 * np.arcsin(np.minimum(chords / 2, 1)).max()))
 
 
 def regrid(
@@ -185,19 +337,26 @@ def regrid(
     )
 
 
-def orientation(geometry: Geometry) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """Return which array axis runs along each axis of the world, and the world's axes that it runs against.
+def orientation(geometry: Geometry, *, onto: Geometry | None = None) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Return which array axis runs along each axis of the world or of another grid, and which of these it runs against.
+
+    `flip(permute(array, order), reverse)` of `transforms` has its axes along those of the world or of `onto`.
 
     Args:
         geometry: A voxel grid.
+        onto: Another grid of as many axes; by default the world.
 
     Example:
         >>> orientation(Geometry(shape=(2, 3), spacing=(1.0, 2.0), direction=((0, -1), (1, 0))))
         ((1, 0), (0,))
     """
     checks.require_instance("orientation", "geometry", geometry, Geometry, "a geometry")
-    rows = geometry.direction
+    rows: Sequence[Sequence[float]] = geometry.direction
+    if onto is not None:
+        checks.require_instance("orientation", "onto", onto, Geometry, "a geometry")
+        checks.dimensions("orientation", "onto", onto.shape, (len(rows),))
+        rows = np.linalg.solve(onto.direction, geometry.direction).tolist()
     # All axes together, not the nearest for each: in an oblique grid two axes may be nearest to the same one.
     orders = itertools.permutations(range(len(rows)))
     best = max(orders, key=lambda order: sum(abs(row[axis]) for row, axis in zip(rows, order, strict=True)))
-    return best, tuple(world for world, axis in enumerate(best) if rows[world][axis] < 0)
+    return best, tuple(row for row, axis in enumerate(best) if rows[row][axis] < 0)

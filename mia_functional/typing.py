@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Affine",
+    "Align",
     "Array",
     "HostArray",
     "Index",
@@ -47,6 +48,9 @@ Labels: TypeAlias = Mapping[Label, str]
 
 Affine: TypeAlias = Literal["sform", "qform"] | None
 """Which pose of a NIfTI file counts if its header states two that differ: none, such a file is an error."""
+
+Align: TypeAlias = Literal["reorient", "resample"] | None
+"""What is done to images on other grids than they should be: nothing, flips and permutations of axes, interpolation."""
 
 Progress: TypeAlias = Callable[[int, int, str], None]
 """A function of the number of items done, the number of all items, and the name of the item just done."""

@@ -4,9 +4,9 @@ from typing import Any
 
 import numpy as np
 
-from mia_functional._core import optional
+from mia_functional._core import checks, optional
 from mia_functional.adapters.host_samples import HostSample, lift_host_transform
-from mia_functional.geometry import Geometry
+from mia_functional.geometry import Geometry, describe_differences
 from mia_functional.images.conversion import from_itk, to_itk
 from mia_functional.transforms import Transform
 from mia_functional.transforms.composition import Categories, Function
@@ -38,7 +38,8 @@ def lift(transform: Function, *, images: Categories = "images", labels: Categori
         from it. A JAX key is split, and the rest of it handed on.
 
     Raises:
-        ValueError: The sample, when it comes, lacks a category, or images and labels differ in spatial shape.
+        ValueError: The sample, when it comes, lacks a category; or images and labels differ in spatial shape, or lie on
+            different grids after the transform.
     """
     return lift_host_transform(_apply_torchio, transform, images, labels, (4,))
 
@@ -57,10 +58,13 @@ def _apply_torchio(transform: Function, sample: HostSample, labels: tuple[str, .
             _pytorch.manual_seed(seed)
         after = transform(subject)
     changed = {name: after[name].data.numpy().T for name in arrays}
-    if geometry is not None:
-        first = after[next(iter(arrays))]
-        geometry = _geometry_from_torchio(first.spatial_shape, first.affine)
-    return changed, geometry
+    grids = {name: _geometry_from_torchio(after[name].spatial_shape, after[name].affine) for name in arrays}
+    first = next(iter(arrays))
+    for name, grid in grids.items():
+        if reasons := describe_differences(grid, grids[first]):
+            needed = f"leave images and labels on one grid ({name} and {first})"
+            checks.invalid_value("lift", "transform", needed, reasons)
+    return changed, None if geometry is None else grids[first]
 
 
 def _torchio_affine(geometry: Geometry) -> HostArray:

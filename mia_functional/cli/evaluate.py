@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 import mia_functional as mia
-from mia_functional.cli.options import AFFINE, DONE, FAILED, JOBS, Command, Options, progress_bar, worded
+from mia_functional.cli.options import AFFINE, ALIGN, DONE, FAILED, JOBS, Command, Options, progress_bar, worded
 from mia_functional.typing import Label
 
 __all__ = ["EVALUATE_COMMAND"]
@@ -21,7 +21,7 @@ def _run_evaluate(options: Options) -> int:
     with futures.ThreadPoolExecutor(options.jobs) as pool:
         results = mia.evaluation.evaluate_folders(
             options.predictions, options.references, metrics=options.metrics, labels=dict(options.labels) or None,
-            affine=options.affine, executor=pool, progress=progress_bar(options, "Evaluating"),
+            affine=options.affine, align=options.align, executor=pool, progress=progress_bar(options, "Evaluating"),
         )  # fmt: skip
     if options.output is not None:
         mia.reporting.write_csv(options.output, results)
@@ -52,5 +52,6 @@ EVALUATE_COMMAND = Command("evaluate", "compare a folder of predictions with a f
                   "help": "names or abbreviations, see `mia metrics` (DICE HDRFDST95 VOLSMTY)"},
     "--output": {"type": Path, "metavar": "CSV", "help": "file to write the values to"},
     **AFFINE,
+    **ALIGN,
     **JOBS,
 })  # fmt: skip

@@ -11,6 +11,7 @@ from mia_functional.typing import Progress
 
 __all__ = [
     "AFFINE",
+    "ALIGN",
     "DATASET",
     "DONE",
     "FAILED",
@@ -56,13 +57,18 @@ def _thread_count(text: str) -> int:
 
 DATASET = {"dataset": {"type": Path, "help": "file that `mia create` or pymia wrote"}}
 AFFINE = {"--affine": {"choices": ("sform", "qform"), "help": "pose that counts of NIfTI files that state two"}}
+ALIGN = {"--align": {"nargs": "?", "const": "reorient", "choices": ("reorient", "resample"),
+                     "help": "bring images on other grids onto the first or the reference: flip and permute axes "
+                             "(reorient), or interpolate where that does not suffice (resample)"}}  # fmt: skip
 JOBS = {"--jobs": {"type": _thread_count, "default": 1, "help": "threads to work with (1)"}}
 
+_ALIGN_WORDING = {"align": "--align", 'align="reorient"': "--align", 'align="resample"': "--align resample"}
+
 _WORDING: Mapping[str, Mapping[str, str]] = {
-    "create": {"path": "dataset", "overwrite=True": "--overwrite", "resume=True": "--resume"},
+    "create": {"path": "dataset", "overwrite=True": "--overwrite", "resume=True": "--resume", **_ALIGN_WORDING},
     "describe": {},
     "discover": {"patterns": "CATEGORY/ENTRY=PATTERN", "table": "--table", "columns": "--column"},
-    "evaluate_folders": {"affine": "--affine", "labels": "--labels", "metrics": "--metrics"},
+    "evaluate_folders": {"affine": "--affine", "labels": "--labels", "metrics": "--metrics", **_ALIGN_WORDING},
     "find": {},
     "open": {"path": "dataset"},
     "read": {"affine": "--affine", "path": "CATEGORY/ENTRY=PATTERN"},

@@ -21,7 +21,7 @@ from mia_functional.dataset.source_files import digest_of_source, fingerprint, s
 from mia_functional.dataset.traversal import LABELS, check_loading, load_sample
 from mia_functional.discovery.records import Load, Subject
 from mia_functional.transforms.composition import Transform
-from mia_functional.typing import Progress
+from mia_functional.typing import Align, Progress
 
 __all__ = ["create"]
 
@@ -36,9 +36,10 @@ _NOTE = "create: this happened with the subject"
 
 
 class _Recipe(NamedTuple):
-    """How checkpoints are made: loading, a transform, storage, and whether images are stored at all."""
+    """How checkpoints are made: loading, alignment, a transform, storage, and whether images are stored at all."""
 
     load: Load
+    align: Align
     transform: Transform | None
     storage: Storage
     voxels: bool
@@ -49,6 +50,7 @@ def create(
     subjects: Sequence[Subject],
     *,
     load: Load = images.read,
+    align: Align = None,
     transform: Transform | None = None,
     metadata_only: bool = False,
     executor: Executor | None = None,
@@ -70,6 +72,8 @@ def create(
         load: Reads one file, as in `traverse`. With `images.read_stored`, integers stay what they are in the file, but
             for labels, and `scales` returns how they are to be scaled; with `images.read` they are scaled already. For
             NIfTI files that state two poses: `functools.partial(images.read, affine="sform")`.
+        align: What is done about files of a subject that do not lie on the grid of its first one, as in `traverse`:
+            nothing, `"reorient"` or `"resample"`. A dataset of metadata keeps it, and its files are read so.
         transform: From a sample to a sample, as in `traverse`; it may add categories, remove some, or give the
             subject another identifier.
         metadata_only: Store shapes, geometry, digests and paths, and leave the images in their files, from which they
@@ -107,7 +111,7 @@ def create(
     Differs from:
         pymia, which writes into the final file, and leaves one that cannot be opened after a crash.
     """
-    check_loading("create", load, transform, executor)
+    check_loading("create", load, align, transform, executor)
     checks.require_instance("create", "storage", storage, Storage, "a `Storage`")
     checks.require_callable("create", "progress", progress, "`print`", optional=True)
     if metadata_only and (transform is not None or not storage.paths):
@@ -115,9 +119,9 @@ def create(
     check_same_entries(subjects)
     target = Path(checks.path_text("create", "path", path)).absolute()
     _check_target(target, overwrite=overwrite)
-    fingerprints = [fingerprint(subject, storage, voxels=not metadata_only) for subject in subjects]
-    file_names = file_name_tables(target, subjects) if storage.paths else {}
-    recipe = _Recipe(load, transform, storage, not metadata_only)
+    fingerprints = [fingerprint(subject, storage, align=align, voxels=not metadata_only) for subject in subjects]
+    file_names = file_name_tables(target, subjects, align) if storage.paths else {}
+    recipe = _Recipe(load, align, transform, storage, not metadata_only)
     # Only workers of this process can reserve offsets, and only of arrays whose size is known before they are stored.
     in_place = (executor is None or type(executor) is ThreadPoolExecutor) and storage.compression is None
     with checkpoints.checkpoint_folder(target) as folder:
@@ -195,7 +199,7 @@ def _make_checkpoint(number: int, subject: Subject, path: Path, recipe: _Recipe,
 def _load_header(subject: Subject, fingerprint: str, recipe: _Recipe) -> tuple[StoredSubject, dict[str, Payload]]:
     """Load and transform a subject; return the header of its checkpoint, and the payloads of its arrays."""
     with checks.speaking_for("create", "traverse"):
-        sample = load_sample(subject, load=recipe.load, transform=recipe.transform)
+        sample = load_sample(subject, load=recipe.load, align=recipe.align, transform=recipe.transform)
     blocks, payloads = blocks_of_sample(sample, recipe.storage.compression, voxels=recipe.voxels)
     files = [(entry.category, Path(entry.path)) for entry in subject.entries if entry.path is not None]
     digested = files if recipe.storage.file_digests else []

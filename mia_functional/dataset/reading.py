@@ -206,11 +206,15 @@ def _stored_array(dataset: Dataset, subject: str | int, category: str) -> "Store
     number = subject_number("read", dataset, subject)
     record = category_of("read", dataset, category)
     if not record.stored and dataset.files is not None:
-        table = handles.expected_handle(dataset.path, dataset.digest).tables.get(layout.FILE_NAMES.format(category))
+        tables = handles.expected_handle(dataset.path, dataset.digest).tables
+        table = tables.get(layout.FILE_NAMES.format(category))
         if table is None:
             validation.malformed(dataset.path, f"it holds neither arrays nor files of {category}")
+        align: Any = str(tables[layout.ALIGN]) if layout.ALIGN in tables else None
+        if align not in (None, "reorient", "resample"):
+            validation.malformed(dataset.path, "it does not say how its files are aligned")
         grid = partial(grid_of_subject, dataset, number)
-        return cached_volume(dataset, number, record, tuple(map(str, table[number])), grid)
+        return cached_volume(dataset, number, record, tuple(map(str, table[number])), grid, align=align)
     key = (dataset.path, dataset.digest, number, category)
     with handles.FILES_LOCK:
         stored = handles.ARRAYS.get(key)

@@ -9,11 +9,12 @@ from mia_functional import images
 from mia_functional.dataset.records import Storage
 from mia_functional.discovery.records import Subject
 from mia_functional.images import formats
+from mia_functional.typing import Align
 
 __all__ = ["digest_of_source", "fingerprint", "scale_or_identity"]
 
 
-def fingerprint(subject: Subject, storage: Storage, *, voxels: bool) -> str:
+def fingerprint(subject: Subject, storage: Storage, *, align: Align, voxels: bool) -> str:
     """Return the SHA-256 of what a subject is made from: values, names, sizes and times of its files, and options.
 
     Sizes and times stand for the content of files, which would take as long to read as to load the subject again.
@@ -21,7 +22,7 @@ def fingerprint(subject: Subject, storage: Storage, *, voxels: bool) -> str:
     paths = [Path(entry.path) for entry in subject.entries if entry.path is not None]
     files = [file for path in paths for file in (path, *sorted(path.glob("*")), *_detached_pixels(path))]
     times = [(state.st_size, state.st_mtime_ns) for state in (file.stat() for file in files)]
-    return hashlib.sha256(json.dumps([asdict(subject), times, asdict(storage), voxels]).encode()).hexdigest()
+    return hashlib.sha256(json.dumps([asdict(subject), times, asdict(storage), align, voxels]).encode()).hexdigest()
 
 
 def digest_of_source(path: Path) -> str:

@@ -10,10 +10,11 @@ import numpy as np
 from mia_functional import images
 from mia_functional._core import checks, ordered_map
 from mia_functional.discovery.records import Entry, Load, Subject, check_name
-from mia_functional.geometry import Geometry, differences
+from mia_functional.geometry import Geometry
 from mia_functional.images.labels import label_map
+from mia_functional.transforms.alignment import align_onto, check_align
 from mia_functional.transforms.composition import Sample, Transform
-from mia_functional.typing import HostArray
+from mia_functional.typing import Align, HostArray
 
 __all__ = ["LABELS", "check_loading", "load_entry", "load_sample", "stack_channels", "traverse"]
 
@@ -25,6 +26,7 @@ def traverse(
     subjects: Iterable[Subject],
     *,
     load: Load = images.read,
+    align: Align = None,
     transform: Transform | None = None,
     executor: Executor | None = None,
 ) -> Iterator[Sample]:
@@ -33,6 +35,10 @@ def traverse(
     Args:
         subjects: From `discover`, or built by hand; read only a few ahead.
         load: Reads one file.
+        align: What is done about files of a subject that do not lie on the grid of its first one (by 0.01 voxels, see
+            `geometry.same_geometry`): nothing, they are errors; `"reorient"`, their axes are flipped and permuted if
+            that suffices, and values stay what they are; `"resample"`, others are resampled, too: the category `images`
+            linearly, with integers rounded, all else from the nearest voxel, and 0 outside of the file.
         transform: Applied to every sample. One that changes sizes has to change `geometry` too.
         executor: Where subjects are loaded and transformed: any `concurrent.futures.Executor` (threads, processes with
             `spawn`, dask, MPI); by default one after the other in this process. Order and samples are the same, and
@@ -56,18 +62,20 @@ def traverse(
         [31.0]
     """
     checks.require_instance("traverse", "subjects", subjects, Iterable, "several `Subject`")
-    check_loading("traverse", load, transform, executor)
-    return ordered_map.map_ordered(partial(load_sample, load=load, transform=transform), subjects, executor=executor)
+    check_loading("traverse", load, align, transform, executor)
+    function = partial(load_sample, load=load, align=align, transform=transform)
+    return ordered_map.map_ordered(function, subjects, executor=executor)
 
 
-def check_loading(function: str, load: object, transform: object, executor: object) -> None:
-    """Raise unless the arguments can load, transform and run."""
+def check_loading(function: str, load: object, align: object, transform: object, executor: object) -> None:
+    """Raise unless the arguments can load, align, transform and run."""
     checks.require_callable(function, "load", load, "`images.read`")
+    check_align(function, align)
     checks.require_callable(function, "transform", transform, "`on(...)` returns", optional=True)
     checks.require_instance(function, "executor", executor, (Executor, type(None)), "a `concurrent.futures.Executor`")
 
 
-def load_sample(subject: Subject, *, load: Load, transform: Transform | None) -> Sample:
+def load_sample(subject: Subject, *, load: Load, align: Align, transform: Transform | None) -> Sample:
     """Return a subject's files and values as a sample, transformed."""
     if not isinstance(subject, Subject):
         checks.invalid_kind("traverse", "subjects", "be several `Subject`", f"{subject!r} among them")
@@ -80,7 +88,7 @@ def load_sample(subject: Subject, *, load: Load, transform: Transform | None) ->
             checks.invalid_value("traverse", "subjects", "have files or values in a category, not both", category)
         if files:
             # A generator: besides the stack only one of the files is in memory at a time.
-            arrays = (load_entry(subject, entry, load, grids) for entry in files)
+            arrays = (load_entry(subject, entry, load, align, grids) for entry in files)
             sample[category] = stack_channels(arrays, len(files))
         else:
             values = [entry.value for entry in entries]
@@ -91,17 +99,19 @@ def load_sample(subject: Subject, *, load: Load, transform: Transform | None) ->
     return sample if transform is None else _checked_sample(transform(sample))
 
 
-def load_entry(subject: Subject, entry: Entry, load: Load, grids: list[tuple[Entry, Geometry]]) -> HostArray:
-    """Return the voxels of a file, with an axis of channels, and append its grid; raise unless all grids are equal."""
+def load_entry(
+    subject: Subject, entry: Entry, load: Load, align: Align, grids: list[tuple[Entry, Geometry]]
+) -> HostArray:
+    """Return the voxels of a file on the first grid, with an axis of channels, and append its own grid."""
     path = str(entry.path)
     array, geometry = _checked_pair(_load_labels(load, path) if entry.category == LABELS else load(path), entry)
     grids.append((entry, geometry))
     first, grid = grids[0]
-    names = differences(geometry, grid)
-    if names:
-        actual = "; ".join(f"{name} {getattr(geometry, name)} and {getattr(grid, name)}" for name in names)
-        requirement = f"lie on one grid ({entry.path} and {first.path} of {subject.name})"
-        checks.invalid_value("traverse", "images", requirement, actual)
+    requirement = f"lie on one grid ({entry.path} and {first.path} of {subject.name})"
+    with checks.speaking_for("traverse", "align_onto", "reorient_onto", "resample_onto", geometry="images"):
+        array = align_onto(
+            array, geometry, grid, align=align, is_image=entry.category == "images", requirement=requirement
+        )
     return array[..., np.newaxis] if array.ndim == len(geometry.shape) else array
 
 

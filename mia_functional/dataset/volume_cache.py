@@ -20,7 +20,7 @@ from mia_functional.dataset.records import Category, Dataset
 from mia_functional.dataset.traversal import load_entry, stack_channels
 from mia_functional.discovery.records import Entry, Load, Subject
 from mia_functional.geometry import Geometry
-from mia_functional.typing import HostArray
+from mia_functional.typing import Align, HostArray
 
 __all__ = ["cached_volume", "forget_volumes"]
 
@@ -31,8 +31,9 @@ _VOLUMES: OrderedDict[_VolumeKey, HostArray] = OrderedDict()
 
 
 def cached_volume(
-    dataset: Dataset, number: int, category: Category, names: tuple[str, ...], grid: Callable[[], Geometry | None]
-) -> HostArray:
+    dataset: Dataset, number: int, category: Category, names: tuple[str, ...], grid: Callable[[], Geometry | None], *,
+    align: Align,
+) -> HostArray:  # fmt: skip
     """Return a category of a subject, read from its files or kept from the last time; read-only.
 
     Changed files, another folder and another `load` lead to another volume.
@@ -43,6 +44,7 @@ def cached_volume(
         category: One that is not stored.
         names: Its files, relative to their folder.
         grid: Returns where the subject's images lie by the tables of the dataset, if these say so.
+        align: How files that lie elsewhere are brought there, as in `create`.
 
     Raises:
         FileNotFoundError: A file is missing.
@@ -67,7 +69,7 @@ def cached_volume(
             return _VOLUMES[key]
     entries = [Entry(category=category.name, name=str(k), path=path) for k, path in enumerate(paths)]
     subject = Subject(name=dataset.subjects[number], entries=tuple(entries))
-    array = _decode(dataset.path, subject, files.load, grid())
+    array = _decode(dataset.path, subject, files.load, grid(), align)
     if array.shape != category.shapes[number]:
         shape = category.shapes[number]
         requirement = f"hold the files that the dataset was made from, {', '.join(names)} of shape {shape}"
@@ -79,12 +81,14 @@ def cached_volume(
     return array
 
 
-def _decode(path: str, subject: Subject, load: Load, grid: Geometry | None) -> HostArray:
+def _decode(path: str, subject: Subject, load: Load, grid: Geometry | None, align: Align) -> HostArray:
     """Return the files of a subject side by side, as read-only memory; all on the grid of the dataset, if known."""
     # The dataset stands for the first entry: messages then name it, and not the first file, as what others differ from.
     grids = [] if grid is None else [(replace(subject.entries[0], path=path), grid)]
-    with checks.speaking_for("read", "traverse", "create"):
-        arrays = (load_entry(subject, entry, load, grids) for entry in subject.entries)
+    # It is `create` that has the option.
+    cures = {f'align="{word}"': f'create(align="{word}")' for word in ("reorient", "resample")}
+    with checks.speaking_for("read", "traverse", "create", **cures):
+        arrays = (load_entry(subject, entry, load, align, grids) for entry in subject.entries)
         array = storable_array(subject.entries[0].category, stack_channels(arrays, len(subject.entries))).view()
     array.flags.writeable = False  # of the view: what the loader returned may be an array that others write to
     return array

@@ -13,9 +13,9 @@ from mia_functional._core import checks
 from mia_functional.discovery import discover
 from mia_functional.evaluation.cases import Case, Request, evaluate_each, request
 from mia_functional.evaluation.results import Results
-from mia_functional.geometry import differences
 from mia_functional.metrics import Metric, soft_confusion_counts
-from mia_functional.typing import Affine, Label, Labels, Progress
+from mia_functional.transforms.alignment import align_onto, check_align
+from mia_functional.typing import Affine, Align, Label, Labels, Progress
 
 __all__ = ["evaluate_folders"]
 
@@ -38,13 +38,14 @@ def evaluate_folders(
     metrics: Sequence[str | Metric],
     labels: Labels | Iterable[Label] | None = None,
     affine: Affine = None,
+    align: Align = None,
     executor: Executor | None = None,
     progress: Progress | None = None,
 ) -> Results:
     """Evaluate (score, benchmark) all predictions in a folder against the references in another.
 
-    The spacing is that of the reference; a prediction has to lie on its grid. A subject that cannot be evaluated, or
-    has no prediction, does not stop the others: it is listed in `failures`.
+    The spacing is that of the reference; a prediction has to lie on its grid, or is brought there (`align`). A subject
+    that cannot be evaluated, or has no prediction, does not stop the others: it is listed in `failures`.
 
     Args:
         predictions: A folder, in which the subject is the name of a file up to its first point, or a path with
@@ -53,6 +54,10 @@ def evaluate_folders(
         metrics: As in `evaluate`.
         labels: As in `evaluate`.
         affine: Which pose counts of NIfTI files that state two, as in `images.read`; without it their subjects fail.
+        align: What is done about a prediction that does not lie on the grid of its reference (by 0.01 voxels, see
+            `geometry.same_geometry`): nothing, the subject fails; `"reorient"`, its axes are flipped and permuted if
+            that suffices, and values stay what they are; `"resample"`, others are resampled, too: masks and label maps
+            from the nearest voxel, images (if all metrics are of images) linearly, and 0 outside of the prediction.
         executor: Evaluates subjects in parallel, in any pool of `concurrent.futures`; files are read there.
         progress: Called with subjects done, subjects in all and the subject just done.
 
@@ -73,12 +78,13 @@ def evaluate_folders(
     asked = request("evaluate_folders", metrics, labels)
     if affine is not None:
         checks.one_of("evaluate_folders", "affine", affine, ("sform", "qform"))
+    check_align("evaluate_folders", align)
     predicted = _files_by_subject("predictions", predictions)
     referenced = _files_by_subject("references", references)
     # References come first, since they say which subjects there are; predictions without one are failures at the end.
     subjects = dict.fromkeys([*referenced, *predicted])
     pairs = [_FilePair(name, predicted.get(name), referenced.get(name)) for name in subjects]
-    load = partial(_read_pair, labels=_compares_labels(asked), affine=affine)
+    load = partial(_read_pair, labels=_compares_labels(asked), affine=affine, align=align)
     return evaluate_each(asked, pairs, load, executor=executor, progress=progress)
 
 
@@ -102,8 +108,8 @@ def _files_by_subject(argument: str, location: str | os.PathLike[str]) -> dict[s
     return {subject.name: str(subject.entries[0].path) for subject in subjects}
 
 
-def _read_pair(pair: _FilePair, *, labels: bool, affine: Affine) -> Case:
-    """Return the images of a subject; raise unless both are there and lie on one grid."""
+def _read_pair(pair: _FilePair, *, labels: bool, affine: Affine, align: Align) -> Case:
+    """Return the images of a subject on the grid of the reference; raise unless both are there."""
     if pair.prediction is None or pair.reference is None:
         missing = "prediction" if pair.prediction is None else "reference"
         raise FileNotFoundError(f"evaluate_folders: there is no {missing} for {pair.subject}.")
@@ -116,8 +122,8 @@ def _read_pair(pair: _FilePair, *, labels: bool, affine: Affine) -> Case:
     if labels and len(grid.shape) > 3:
         needed = f"be label maps of two or three axes, frame by frame or channel by channel ({pair.reference})"
         checks.invalid_value("evaluate_folders", "references", needed, f"shape {grid.shape}")
-    if fields := differences(predicted_grid, grid):
-        needed = f"lie on the grid of the reference, {pair.reference}"
-        actual = "; ".join(f"{field} {getattr(predicted_grid, field)} and {getattr(grid, field)}" for field in fields)
-        checks.invalid_value("evaluate_folders", "predictions", needed, actual)
+    needed = f"lie on the grid of the reference, {pair.reference}"
+    inner = ("align_onto", "reorient_onto", "resample_onto")
+    with checks.speaking_for("evaluate_folders", *inner, geometry="predictions"):
+        prediction = align_onto(prediction, predicted_grid, grid, align=align, is_image=not labels, requirement=needed)
     return Case(pair.subject, prediction, reference, grid.spacing)

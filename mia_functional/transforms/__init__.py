@@ -57,6 +57,7 @@ __all__ = [
     "randomly",
     "reflect",
     "relabel",
+    "reorient_onto",
     "resample",
     "resample_onto",
     "resample_to",

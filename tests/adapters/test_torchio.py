@@ -47,6 +47,27 @@ def test_torchio_resampling_changes_the_geometry():
     assert set(np.unique(found["labels"])) <= set(range(6))
 
 
+@pytest.mark.parametrize(
+    ("images_alone", "reason"),
+    [
+        (torchio.Resample(2.0, include=["images"]), "shape .* and not .*, spacing .* and not .*"),
+        (torchio.Flip(axes=0, include=["images"]), None),
+        (torchio.Crop((0, 0, 0, 0, 1, 0), include=["images"]), "shape .* and not .*, shift of .* mm"),
+        (torchio.Lambda(lambda subject: subject), None),
+    ],
+    ids=["resample", "flip", "crop", "nothing"],
+)
+def test_images_and_labels_stay_on_one_grid(images_alone, reason):
+    function = torchio_adapter.lift(images_alone)
+    if reason is None:
+        assert same_geometry(function(sample())["geometry"], sample()["geometry"])
+        return
+    message = rf"^lift: `transform` must leave images and labels on one grid \(labels and images\); got .*: {reason}\.$"
+    for given in (sample(), {**sample(), "geometry": None}):
+        with pytest.raises(ValueError, match=message):
+            function(given)
+
+
 def test_torchio_standardises_and_rescales_images_of_integers():
     before = {**sample(), "images": (sample()["images"] // 4).astype(np.int16)}
     standard = torchio_adapter.lift(torchio.ZNormalization(), labels=())(before)["images"]

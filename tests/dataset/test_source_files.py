@@ -9,6 +9,7 @@ import pytest
 
 from mia_functional import dataset, images
 from mia_functional.dataset import Storage
+from mia_functional.dataset.source_files import fingerprint
 from mia_functional.geometry import Geometry
 
 from .cases import interrupted
@@ -32,6 +33,13 @@ def test_digests_of_files_can_be_compared_with_the_files(subjects, cohort, tmp_p
             contents = [(tmp_path / file).read_bytes() for file in files]
             assert digests[name] == tuple(hashlib.sha256(content).hexdigest() for content in contents)
     assert dataset.file_digests(cohort, "A") == {}
+
+
+def test_alignment_is_part_of_what_a_checkpoint_is_made_from(subjects):
+    prints = {
+        fingerprint(subjects[0], Storage(), align=align, voxels=True) for align in (None, "reorient", "resample", None)
+    }
+    assert len(prints) == 3
 
 
 def replaced_pixels(path):

@@ -1,11 +1,16 @@
 """Traversal: subjects to samples in memory, with every image on one grid."""
 
+import re
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from functools import partial
 
 import nibabel
 import numpy as np
 import pytest
+import SimpleITK
+from pydicom.dataset import FileDataset, FileMetaDataset
+from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, generate_uid
 
 from mia_functional import dataset, images
 from mia_functional.geometry import Geometry
@@ -74,16 +79,119 @@ def test_integers_that_no_type_holds_are_refused(tmp_path):
     [
         (
             Geometry(shape=(4, 3, 5), spacing=(2.0, 1.0, 1.1), origin=(1.0, 2.0, 3.0)),
-            r"spacing \(2\.0, 1\.0, 1\.1\) and",
+            "corners up to 0.45 voxels (0.45 mm) apart: spacing (2.0, 1.0, 1.1) and not (2.0, 1.0, 1.0)",
         ),
-        (Geometry(shape=(4, 3, 5), spacing=(2.0, 1.0, 1.0)), r"origin \(0\.0, 0\.0, 0\.0\) and \(1\.0, 2\.0, 3\.0\)"),
-        (Geometry(shape=(4, 5, 3), spacing=(2.0, 1.0, 1.0)), r"shape \(4, 5, 3\) and \(4, 3, 5\)"),
+        (
+            Geometry(shape=(4, 3, 5), spacing=(2.0, 1.0, 1.0)),
+            "corners up to 3 voxels (3.74 mm) apart: shift of 3.74 mm",
+        ),
+        (
+            Geometry(shape=(4, 5, 3), spacing=(2.0, 1.0, 1.0), origin=(1.0, 2.0, 3.0)),
+            "corners up to 2 voxels (2.83 mm) apart: shape (4, 5, 3) and not (4, 3, 5)",
+        ),
     ],
 )
 def test_images_must_lie_on_each_other(tmp_path, other, message):
     pair = {"a": np.zeros(GRID.shape), "b": (np.zeros(other.shape), other)}
-    with pytest.raises(ValueError, match=rf"lie on one grid \(.*b\.nrrd and .*a\.nrrd of A\); got {message}"):
-        next(iter(dataset.traverse([subject(tmp_path, **pair)])))
+    someone = subject(tmp_path, **pair)
+    where = re.escape(f"({tmp_path / 'b.nrrd'} and {tmp_path / 'a.nrrd'} of A)")
+    end = re.escape(f'{message} (cured by `align="resample"`).')
+    for align in (None, "reorient"):
+        with pytest.raises(ValueError, match=f"^traverse: `images` must lie on one grid {where}; got {end}$"):
+            next(dataset.traverse([someone], align=align))
+
+
+def test_turned_images_come_onto_the_grid_of_the_first(tmp_path):
+    rng = np.random.default_rng(0)
+    one, many = rng.integers(0, 9, GRID.shape).astype(np.int16), rng.integers(0, 9, (*GRID.shape, 3)).astype(np.int16)
+    # Axes in the order x, z, y, of which x runs the other way from the far end: 3 + 4 * 1 mm.
+    place = Geometry(
+        shape=(5, 4, 3), spacing=(1.0, 2.0, 1.0), origin=(1.0, 2.0, 7.0), direction=((0, 1, 0), (0, 0, 1), (-1, 0, 0))
+    )
+    someone = subject(tmp_path, a=one, b=(many.transpose(2, 0, 1, 3)[::-1], place))
+    for align in ("reorient", "resample"):
+        sample = next(dataset.traverse([someone], align=align))
+        np.testing.assert_array_equal(sample["images"], np.concatenate([one[..., None], many], axis=-1))
+        assert sample["geometry"] == GRID
+    message = r"apart: axes in the order \(1, 2, 0\), axis 2 flipped \(cured by `align=\"reorient\"`\)\.$"
+    with pytest.raises(ValueError, match=message):
+        next(dataset.traverse([someone]))
+    with pytest.raises(ValueError, match=r"^traverse: `align` must be one of reorient, resample; got 'flip'\.$"):
+        dataset.traverse([someone], align="flip")
+
+
+@pytest.mark.parametrize("category", ["images", "labels"])
+def test_images_are_interpolated_and_all_else_is_taken_from_the_nearest_voxel(tmp_path, category):
+    line = Geometry(shape=(1, 1, 4), spacing=(1.0, 1.0, 1.0))
+    images.write(tmp_path / "a.mha", np.zeros(line.shape, np.uint8), line)
+    images.write(
+        tmp_path / "b.mha", np.array([[[10, 20, 30]]], np.uint8), replace(line, shape=(1, 1, 3), origin=(0, 0, 0.75))
+    )
+    entries = [dataset.Entry(category="images", name="a", path=tmp_path / "a.mha")]
+    entries += [dataset.Entry(category=category, name="b", path=tmp_path / "b.mha")]
+    sample = next(dataset.traverse([dataset.Subject(name="A", entries=tuple(entries))], align="resample"))
+    # Voxel 0 lies 0.75 voxels before the other file's first, outside of it; voxel 1 a quarter behind it: 12.5.
+    expected = [0, 12, 22, 30] if category == "images" else [0, 10, 20, 30]
+    assert sample[category][0, 0, :, -1].tolist() == expected
+    assert sample[category].dtype == np.uint8
+
+
+def write_series(folder, pixels, columns, spacing, origin):
+    """Write a CT series with pydicom, of slices, rows and columns whose unit vectors are the columns of a matrix."""
+    folder.mkdir()
+    for number, plane in enumerate(pixels):
+        meta = FileMetaDataset()
+        meta.MediaStorageSOPClassUID, meta.MediaStorageSOPInstanceUID = CTImageStorage, generate_uid()
+        meta.TransferSyntaxUID = ExplicitVRLittleEndian
+        data = FileDataset(str(folder / f"{number}.dcm"), {}, file_meta=meta, preamble=bytes(128))
+        data.SOPClassUID, data.SOPInstanceUID = CTImageStorage, meta.MediaStorageSOPInstanceUID
+        data.SeriesInstanceUID, data.Modality = "1.2.3", "CT"
+        data.Rows, data.Columns = plane.shape
+        data.ImagePositionPatient = (origin + number * spacing[0] * columns[:, 0]).tolist()
+        data.ImageOrientationPatient = [*columns[:, 2].tolist(), *columns[:, 1].tolist()]
+        data.PixelSpacing, data.SliceThickness = list(spacing[1:]), spacing[0]
+        data.BitsAllocated, data.BitsStored, data.HighBit, data.PixelRepresentation = 16, 16, 15, 1
+        data.SamplesPerPixel, data.PhotometricInterpretation = 1, "MONOCHROME2"
+        data.PixelData = plane.tobytes()
+        data.save_as(folder / f"{number}.dcm", enforce_file_format=True)
+
+
+@pytest.fixture
+def converted(tmp_path):
+    """A subject of a cubic, oblique DICOM series, and labels that were drawn on its conversion to NIfTI."""
+    rng = np.random.default_rng(0)
+    pixels = rng.integers(-1000, 1000, (5, 5, 5)).astype(np.int16)
+    labels = rng.integers(0, 4, (5, 5, 5)).astype(np.uint8)
+    # How slices, rows and columns follow each other, in x, y, z of DICOM's world, which is LPS.
+    columns, spacing, origin = np.array([[0.0, 0.6, 0.8], [0.0, 0.8, -0.6], [-1.0, 0, 0]]), (1.5, 0.5, 0.5), [9.0, 8, 7]
+    write_series(tmp_path / "series", pixels, columns, spacing, np.array(origin))
+    # As dcm2niix does: i, j, k are columns, rows from the last to the first, and slices; the world is RAS.
+    to_ras = np.diag([-1.0, -1.0, 1.0])
+    steps = (columns * spacing)[:, ::-1] * [1, -1, 1]
+    first = np.array(origin) + 4 * spacing[1] * columns[:, 1]
+    affine = nibabel.affines.from_matvec(to_ras @ steps, to_ras @ first)
+    nibabel.save(nibabel.Nifti1Image(labels.transpose(2, 1, 0)[:, ::-1], affine), tmp_path / "labels.nii.gz")
+    entries = [dataset.Entry(category="images", name="CT", path=tmp_path / "series")]
+    entries += [dataset.Entry(category="labels", name="GT", path=tmp_path / "labels.nii.gz")]
+    return dataset.Subject(name="A", entries=tuple(entries)), pixels, labels
+
+
+@pytest.mark.parametrize("metadata_only", [False, True])
+def test_labels_drawn_on_a_conversion_lie_on_the_series(converted, tmp_path, metadata_only):
+    someone, pixels, labels = converted
+    with pytest.raises(ValueError, match=r"^create: .*: ax.s .* flipped \(cured by `align=\"reorient\"`\)\.\n"):
+        dataset.create(tmp_path / "x.h5", [someone])
+    dataset.create(tmp_path / "x.h5", [someone], align="reorient", overwrite=True, metadata_only=metadata_only)
+    found = dataset.open(tmp_path / "x.h5", verify=True)
+    image, mask = (dataset.read(found, "A", category)[..., 0] for category in ("images", "labels"))
+    # Every slice has its own pixels, whichever came first.
+    order = [int(np.flatnonzero((pixels == plane).all(axis=(1, 2)))[0]) for plane in image]
+    np.testing.assert_array_equal(image, pixels[order])
+    np.testing.assert_array_equal(mask, labels[order])
+    grid = images.to_simpleitk(image, dataset.geometry(found, "A"))
+    drawn = SimpleITK.ReadImage(tmp_path / "labels.nii.gz")
+    resampled = SimpleITK.Resample(drawn, grid, SimpleITK.Transform(), SimpleITK.sitkNearestNeighbor)
+    np.testing.assert_array_equal(mask, SimpleITK.GetArrayFromImage(resampled))
 
 
 def labelled(path):

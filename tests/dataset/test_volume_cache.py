@@ -95,7 +95,8 @@ def test_changed_files_are_noticed(elsewhere):
     small = Geometry(shape=(2, 3, 4), spacing=(1, 1, 1))
     for entry in ("T1", "T2"):
         images.write(elsewhere / f"C_{entry}.mha", np.zeros((2, 3, 4), np.float32), small, overwrite=True)
-    with pytest.raises(ValueError, match=r"lie on one grid \(.*C_T1\.mha and .*meta\.h5 of C\); got shape \(2, 3, 4\)"):
+    got = r"got .*, shape \(2, 4, 3\) and not \(10, 12, 14\), spacing "
+    with pytest.raises(ValueError, match=r"lie on one grid \(.*C_T1\.mha and .*meta\.h5 of C\); " + got):
         dataset.read(found, "C", "images")
 
 
@@ -140,8 +141,17 @@ def test_files_have_to_lie_where_the_dataset_says(elsewhere):
     found = dataset.open(elsewhere / "meta.h5")
     array, grid = images.read(elsewhere / "B_T1.mha")
     images.write(elsewhere / "B_T1.mha", array, replace(grid, origin=(9.0, 9.0, 9.0)), overwrite=True)
-    with pytest.raises(ValueError, match=r"lie on one grid \(.*B_T1\.mha and .*meta\.h5 of B\); got origin"):
+    got = r"got corners up to .* apart: shift of .* mm \(cured by `create\(align=\"resample\"\)`\)\.$"
+    with pytest.raises(ValueError, match=r"^read: `images` must lie on one grid \(.*T1\.mha and .*h5 of B\); " + got):
         dataset.read(found, "B", "images")
+
+
+def test_an_alignment_of_another_name_is_refused(elsewhere):
+    with h5py.File(elsewhere / "meta.h5", "r+") as file:
+        del file.attrs["digest"]
+        file["meta/files/align"] = "stretch"
+    with pytest.raises(ValueError, match=r"meta\.h5.*it does not say how its files are aligned"):
+        dataset.read(dataset.open(elsewhere / "meta.h5"), "B", "images")
 
 
 def test_what_a_loader_returns_stays_writable_and_is_stored_in_native_order(tmp_path):

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from mia_functional import images, metrics
-from mia_functional.evaluation import evaluate_folders
+from mia_functional.evaluation import evaluate, evaluate_folders
 from mia_functional.geometry import Geometry
 
 GRID = Geometry(shape=(5, 6, 7), spacing=(2.0, 1.0, 0.5))
@@ -45,7 +45,8 @@ def test_files_are_paired_by_subject_and_what_fails_fails_alone(folders):
     assert list(messages) == ["B", "C", "D", "E"]
     assert messages["B"] == (
         f"evaluate_folders: `predictions` must lie on the grid of the reference, {folders / 'truth' / 'B_GT.mha'}; "
-        "got spacing (2.0, 1.0, 1.0) and (2.0, 1.0, 0.5)."
+        "got corners up to 6.5 voxels (3.25 mm) apart: spacing (2.0, 1.0, 1.0) and not (2.0, 1.0, 0.5) "
+        '(cured by `align="resample"`).'
     )
     assert messages["C"].startswith(
         "evaluate_folders: `predictions` must name a complete, well-formed image file; got "
@@ -92,6 +93,56 @@ def test_labels_as_floats_are_compared_and_fractions_refused(tmp_path):
     soft = dataclasses.replace(metrics.find("DICE"), statistic=metrics.soft_confusion_counts)
     results = evaluate_folders(tmp_path / "found", tmp_path / "truth" / "{subject}.nii", metrics=[soft])
     assert {row.subject: row.value for row in results} == {"A": 1, "B": pytest.approx(0.4)}
+
+
+def pair_of_folders(tmp_path, prediction, place, reference, grid):
+    """Folders with one subject, whose files lie where they are said to."""
+    for name, array, where in (("found", prediction, place), ("truth", reference, grid)):
+        (tmp_path / name).mkdir()
+        images.write(tmp_path / name / "A.mha", array, where)
+    return tmp_path / "found", tmp_path / "truth"
+
+
+def test_turned_predictions_are_aligned_on_demand(tmp_path):
+    rng = np.random.default_rng(0)
+    reference, prediction = (rng.integers(0, 3, (5, 5, 5)).astype(np.uint8) for _ in range(2))
+    grid = Geometry(shape=(5, 5, 5), spacing=(2.0, 1.0, 0.5))
+    # Axes in the order y, x, z, of which y runs the other way.
+    place = Geometry(
+        shape=(5, 5, 5), spacing=(1.0, 0.5, 2.0), origin=(0, 4, 0), direction=((0, 0, 1), (-1, 0, 0), (0, 1, 0))
+    )
+    pair = pair_of_folders(tmp_path, prediction.transpose(1, 2, 0)[::-1], place, reference, grid)
+    options = {"metrics": ["DICE", "HDRFDST", "VOLSMTY"], "labels": {1: "one", 2: "two"}}
+    expected = evaluate(prediction, reference, spacing=grid.spacing, subject="A", **options)
+    for align in ("reorient", "resample"):
+        assert evaluate_folders(*pair, align=align, **options) == expected
+    failure = evaluate_folders(*pair, **options).failures[0]
+    assert failure.message.endswith('apart: axes in the order (2, 0, 1), axis 1 flipped (cured by `align="reorient"`).')
+    with pytest.raises(ValueError, match=r"^evaluate_folders: `align` must be one of reorient, resample; got 'x'\.$"):
+        evaluate_folders(*pair, align="x", **options)
+
+
+def test_predictions_on_other_grids_are_resampled_on_demand(tmp_path):
+    grid, half = Geometry(shape=(1, 6), spacing=(1.0, 1.0)), Geometry(shape=(1, 3), spacing=(1.0, 2.0), origin=(0, 0.5))
+    reference = np.array([[0, 4, 4, 4, 0, 0]], np.uint8)
+    pair = pair_of_folders(tmp_path, np.array([[4, 4, 0]], np.uint8), half, reference, grid)
+    # Every voxel becomes two: 4 4 4 4 0 0, of which three are right, and the reference has three. Interpolated, there
+    # would be labels 3 and 1 at the end.
+    results = evaluate_folders(*pair, align="resample", metrics=["DICE"], labels=(4,))
+    assert results[0].value == pytest.approx(2 * 3 / (4 + 3))
+    failure = evaluate_folders(*pair, align="reorient", metrics=["DICE"]).failures[0]
+    assert failure.message.endswith(
+        "shape (1, 3) and not (1, 6), spacing (1.0, 2.0) and not (1.0, 1.0), shift of 0.5 mm "
+        '(cured by `align="resample"`).'
+    )
+
+
+def test_images_are_interpolated_where_all_metrics_are_of_images(tmp_path):
+    grid, half = Geometry(shape=(1, 4), spacing=(1.0, 1.0)), Geometry(shape=(1, 2), spacing=(1.0, 2.0), origin=(0, 0.5))
+    reference = np.array([[0.0, 1.0, 3.0, 4.0]], np.float32)
+    pair = pair_of_folders(tmp_path, np.array([[0.0, 4.0]], np.float32), half, reference, grid)
+    # The centres of the old voxels are at 0.5 and 2.5; beyond them the edge is repeated.
+    assert evaluate_folders(*pair, align="resample", metrics=["MAE"])[0].value == 0
 
 
 def test_folders_without_files_are_named(folders):

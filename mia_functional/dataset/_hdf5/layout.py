@@ -2,7 +2,7 @@
 
 The paths and dtypes are those of pymia 0.3, so that each library reads the other's files: `data/{category}/{number}`,
 `meta/subjects`, `meta/shapes`, `meta/image_props` (in ITK's axis order), `meta/names`, `meta/files`. `meta/categories`,
-`meta/digests`, `meta/file_digests` and `meta/scales` are additions, which pymia ignores.
+`meta/digests`, `meta/file_digests`, `meta/scales` and `meta/files/align` are additions, which pymia ignores.
 """
 
 from typing import TypeAlias
@@ -16,7 +16,7 @@ SUBJECTS, CATEGORIES = "meta/subjects", "meta/categories"
 SHAPES, NAMES = "meta/shapes/{}_shapes", "meta/names/{}_names"
 IMAGE_PROPERTIES = tuple(f"meta/image_props/{name}" for name in ("shapes", "spacing", "origins", "directions"))
 """In the order of the fields of `images.to_itk`; the first is the size."""
-FILE_NAMES, FILE_ROOT = "meta/files/{}_files", "meta/files/file_root"
+FILE_NAMES, FILE_ROOT, ALIGN = "meta/files/{}_files", "meta/files/file_root", "meta/files/align"
 DIGESTS, FILE_DIGESTS, SCALES = "meta/digests/{}", "meta/file_digests/{}", "meta/scales/{}"
 
 TABLE_GROUPS = ("shapes", "names", "files", "image_props", "digests", "file_digests", "scales")

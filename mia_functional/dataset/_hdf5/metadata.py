@@ -15,7 +15,7 @@ from mia_functional.dataset._hdf5 import layout
 from mia_functional.dataset._hdf5.blocks import StoredSubject, digest_of
 from mia_functional.discovery.records import Subject
 from mia_functional.geometry import Geometry
-from mia_functional.typing import HostArray, Shape
+from mia_functional.typing import Align, HostArray, Shape
 
 
 def cohort_tables(headers: Sequence[StoredSubject], subjects: Sequence[Subject]) -> layout.Tables:
@@ -91,8 +91,11 @@ def _file_tables(headers: Sequence[StoredSubject]) -> layout.Tables:
     return tables
 
 
-def file_name_tables(path: Path, subjects: Sequence[Subject]) -> layout.Tables:
-    """Return the tables of file names: relative to a common root, which is relative to the folder of the dataset."""
+def file_name_tables(path: Path, subjects: Sequence[Subject], align: Align) -> layout.Tables:
+    """Return the tables of file names: relative to a common root, which is relative to the folder of the dataset.
+
+    With them goes how files of a subject are brought onto one grid, which a dataset of metadata does at every reading.
+    """
     entries = [entry for subject in subjects for entry in subject.entries if entry.path is not None]
     if not entries:
         return {}
@@ -103,6 +106,8 @@ def file_name_tables(path: Path, subjects: Sequence[Subject]) -> layout.Tables:
     for text in (root_text, *texts.values()):
         checks.unicode_text("create", "paths", text)
     tables: layout.Tables = {layout.FILE_ROOT: np.array(root_text, dtype=object)}
+    if align is not None:
+        tables[layout.ALIGN] = np.array(align, dtype=object)
     for category in dict.fromkeys(entry.category for entry in entries):
         names = [[texts[str(entry.path)] for entry in one.entries if entry.category == category] for one in subjects]
         tables[layout.FILE_NAMES.format(category)] = np.array(names, dtype=object)

@@ -1,0 +1,54 @@
+"""Arrays that were read from files, onto the grid that they are to share: as they are, turned or resampled."""
+
+import numpy as np
+
+from mia_functional import _array
+from mia_functional._core import checks
+from mia_functional.geometry import Geometry, describe_differences, differences
+from mia_functional.transforms.axes import reorient_onto
+from mia_functional.transforms.interpolation import linear, nearest
+from mia_functional.transforms.warping import resample_onto
+from mia_functional.typing import Align, HostArray
+
+__all__ = ["align_onto", "check_align"]
+
+
+def check_align(function: str, align: object) -> None:
+    """Raise unless `align` is none or one of the two words."""
+    if align is not None:
+        checks.one_of(function, "align", align, ("reorient", "resample"))
+
+
+def align_onto(
+    array: HostArray, geometry: Geometry, onto: Geometry, *, align: Align, is_image: bool, requirement: str
+) -> HostArray:
+    """Return an array on another grid; the array itself if both grids are the same.
+
+    Args:
+        array: Array `(*spatial, ...)`.
+        geometry: Where it lies.
+        onto: The grid of the result.
+        align: What may be done about another grid: nothing; flips and permutations of axes (`reorient`); these where
+            they suffice, and else interpolation (`resample`). What lies outside of the array is then 0.
+        is_image: Whether values are interpolated linearly, those of integers rounded, and not taken from the nearest
+            voxel.
+        requirement: What the grid has to be, for the message: "lie on one grid".
+
+    Raises:
+        ValueError: The grids differ in what `align` does not allow.
+    """
+    names = set(differences(geometry, onto))
+    if not names:
+        return array
+    cure: Align = "reorient" if names <= {"axes", "flip"} else "resample"
+    same_axes = len(geometry.shape) == len(onto.shape)
+    if cure == "reorient" and align is not None:
+        return _array.to_numpy(reorient_onto(array, geometry, onto))
+    if align != cure or not same_axes:
+        advice = f' (cured by `align="{cure}"`)' if same_axes else ""
+        checks.invalid_value("align_onto", "geometry", requirement, f"{describe_differences(geometry, onto)}{advice}")
+    # As ITK does: weights in float64, and integers that stay what they are.
+    is_interpolated = is_image and array.dtype.kind in "biu"
+    values = array.astype(np.float64) if is_interpolated else array
+    result = _array.to_numpy(resample_onto(values, geometry, onto, interpolation=linear if is_image else nearest))
+    return np.rint(result).astype(array.dtype) if is_interpolated else result
