@@ -72,12 +72,29 @@ def _apply_to_sample(
         changed["geometry"] = geometry
     for name, values in arrays.items():
         old = sample[name]
-        xp = _array.array_namespace(old)
+        xp, kind = _array.array_namespace(old), _array.dtype_kind(old)
+        if name in labels and kind != "float":
+            changed[name] = _array.from_numpy(_restore_labels(name, values, old), xp, old)
+            continue
         # Noise on an image of integers is negative or below 1: cast back, it would wrap around or vanish.
-        keeps_dtype = name in labels or _array.dtype_kind(old) == "float"
-        dtype = old.dtype if keeps_dtype else _array.accumulator_dtype(old)
+        dtype = old.dtype if kind == "float" else _array.accumulator_dtype(old)
         changed[name] = xp.astype(_array.from_numpy(values, xp, old), dtype, copy=False)
     return {**sample, **changed}
+
+
+def _restore_labels(name: str, values: HostArray, old: Array) -> HostArray:
+    """Return labels in the dtype of those that came in; raise for numbers that it does not hold."""
+    # Of no rows: the dtype as NumPy names it, without a copy from a device.
+    dtype = _array.to_numpy(old[:0, ...]).dtype
+    low, high = (0, 1) if dtype.kind == "b" else (int(np.iinfo(dtype).min), int(np.iinfo(dtype).max))
+    broken = values[~np.isfinite(values) | (values != np.trunc(values))] if values.dtype.kind == "f" else values[:0]
+    if broken.size:
+        checks.invalid_value("lift", name, "hold whole numbers after the transform, as labels do", broken.flat[0])
+    for value in (values.min(), values.max()) if values.size else ():
+        if not low <= value <= high:
+            needed = f"hold labels within {low} and {high} after the transform, which {dtype} holds"
+            checks.invalid_value("lift", name, f"{needed} (cast it before)", int(value))
+    return values.astype(dtype, copy=False)
 
 
 def _draw_seed(rng: Rng) -> tuple[int, Rng]:
@@ -90,7 +107,7 @@ def _draw_seed(rng: Rng) -> tuple[int, Rng]:
 
 
 def _to_host(name: str, array: Array, *, is_label: bool) -> HostArray:
-    """Return an array of any library as a NumPy one: label maps as integers, images as float64 or else float32."""
+    """Return an array of any library as a NumPy one: labels as int32 or int64, images as float64 or else float32."""
     xp = _array.checked_namespace("lift", **{name: array})
     if _array.is_traced(array):
         checks.invalid_kind("lift", name, "be known, as other libraries do not trace", "a traced array")
@@ -98,6 +115,8 @@ def _to_host(name: str, array: Array, *, is_label: bool) -> HostArray:
     if not is_label or _array.dtype_kind(array) == "float":
         return _array.to_numpy(xp.astype(array, _array.accumulator_dtype(array), copy=False))
     labels = _array.to_numpy(array)
-    # PyTorch knows unsigned integers of 16 bits and more, but most of its operations do not.
-    is_wide = labels.dtype.kind == "u" and labels.dtype.itemsize > 1
-    return labels.astype(np.int64 if is_wide else labels.dtype.newbyteorder("="), copy=False)
+    if labels.dtype == np.uint64 and labels.size and labels.max() > np.iinfo(np.int64).max:
+        checks.invalid_value("lift", name, "hold labels that int64 holds", int(labels.max()))
+    # Wide and signed: -1 at the border would be 255 in uint8 before anyone could see it. Besides, PyTorch knows
+    # unsigned integers of 16 bits and more, but most of its operations do not.
+    return labels.astype(np.int32 if labels.dtype.itemsize < 4 else np.int64, copy=False)

@@ -38,8 +38,10 @@ def lift(transform: Function, *, images: Categories = "images", labels: Categori
         from it. A JAX key is split, and the rest of it handed on.
 
     Raises:
+        TypeError: The transform, when a sample comes, returns something else than a `Subject` with all categories.
         ValueError: The sample, when it comes, lacks a category; or images and labels differ in spatial shape, or lie on
-            different grids after the transform.
+            different grids after the transform; or that leaves labels that are not whole or that their dtype does not
+            hold (-1 in uint8).
     """
     return lift_host_transform(_apply_torchio, transform, images, labels, (4,))
 
@@ -52,11 +54,15 @@ def _apply_torchio(transform: Function, sample: HostSample, labels: tuple[str, .
     kinds = {name: _torchio.LabelMap if name in labels else _torchio.ScalarImage for name in arrays}
     tensors = {name: _pytorch.tensor(np.ascontiguousarray(array.T)) for name, array in arrays.items()}
     subject = _torchio.Subject({name: kinds[name](tensor=tensors[name], affine=affine) for name in arrays})
-    # TorchIO draws from PyTorch's global numbers, which are put back; those of the GPUs play no part.
-    with _pytorch.random.fork_rng(devices=[]):
+    # TorchIO draws from PyTorch's global numbers; those of the GPUs play no part. They are put back if they were seeded
+    # here; else they have to move on, or every sample would get the same draw.
+    with _pytorch.random.fork_rng(devices=[], enabled=seed is not None):
         if seed is not None:
             _pytorch.manual_seed(seed)
         after = transform(subject)
+    if not isinstance(after, _torchio.Subject) or not arrays.keys() <= after.keys():
+        needed = f"return a Subject with {', '.join(arrays)}"
+        checks.invalid_kind("lift", "transform", needed, type(after).__name__)
     changed = {name: after[name].data.numpy().T for name in arrays}
     grids = {name: _geometry_from_torchio(after[name].spatial_shape, after[name].affine) for name in arrays}
     first = next(iter(arrays))
