@@ -6,7 +6,7 @@ import weakref
 from collections.abc import Callable, Hashable
 from typing import Any, TypeVar
 
-from mia_functional._array.backends import array_namespace, from_numpy, is_jax, is_traced, to_numpy
+from mia_functional._array.backends import array_namespace, from_numpy, is_jax, is_traced, snapshots, to_numpy
 from mia_functional.typing import Array, HostArray
 
 __all__ = [
@@ -54,10 +54,11 @@ def jit_call_donating(function: Callable[..., Array], state: Array, *arguments: 
     Args:
         function: A function at the top of a module, or another that stays the same, so that it is compiled once.
         state: The caller's own array, not to be used afterwards.
-        arguments: Arrays, or tuples of them.
+        arguments: Arrays, or tuples of them; those of NumPy may be written to as soon as this returns.
     """
     if not is_jax(state):
         return function(state, *arguments)
+    arguments = snapshots(arguments)
     # Inside of a program nothing can be donated: there the compiler itself sees that `state` is not used any more.
     donated = () if any(map(is_traced, (state, *arguments))) else (0,)
     result: Array = _jitted(function, donated=donated)(state, *arguments)

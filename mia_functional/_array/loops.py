@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
-from mia_functional._array.backends import array_namespace, is_jax, is_jax_namespace, lax
+from mia_functional._array.backends import array_namespace, is_jax, is_jax_namespace, lax, snapshots
 from mia_functional._array.compilation import platform_dependent
 from mia_functional.typing import Array, Namespace
 
@@ -40,7 +40,8 @@ def fori_loop(
 
 def fold(step: Callable[[_State, Any], _State], state: _State, rows: Any) -> _State:
     """Return the last state of `state = step(state, row)` over the rows of arrays, in one compiled loop; JAX only."""
-    result: _State = sys.modules["jax"].lax.scan(lambda state, row: (step(state, row), None), state, rows)[0]
+    scan_rows = sys.modules["jax"].lax.scan
+    result: _State = scan_rows(lambda state, row: (step(state, row), None), state, snapshots(rows))[0]
     return result
 
 

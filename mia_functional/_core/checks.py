@@ -125,8 +125,12 @@ def is_integer(value: object) -> TypeGuard[int]:
     if type(value) is int:
         return True
     # Arrays of every dtype and shape have `__index__`; only integers without axes can be converted by it.
-    single = hasattr(value, "__index__") and not isinstance(value, bool) and getattr(value, "ndim", 0) == 0
-    return single and getattr(getattr(value, "dtype", None), "kind", "i") in "iu"
+    if not hasattr(value, "__index__") or isinstance(value, bool) or getattr(value, "ndim", 0):
+        return False
+    dtype = getattr(value, "dtype", None)
+    # Dtypes of PyTorch and of the standard's strict library have no kind, and are told by their names: torch.int64.
+    kind = "i" if dtype is None else getattr(dtype, "kind", "V")
+    return kind in "iu" or (kind == "V" and str(dtype).rpartition(".")[2].removeprefix("u").startswith("int"))
 
 
 def is_integer_slice(value: object) -> TypeGuard[slice]:

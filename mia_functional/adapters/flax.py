@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from mia_functional import _array
 from mia_functional._core import checks, optional
 
 __all__ = ["arrays", "to_device"]
@@ -30,12 +31,15 @@ def to_device(batches: Iterable[Mapping[str, Any]], *, ahead: int = 2, device: A
     """Yield batches whose arrays lie on the device; the next ones are on their way meanwhile.
 
     Args:
-        batches: From `dataset.prefetch`, or any dictionaries with NumPy arrays.
+        batches: From `dataset.prefetch`, or any dictionaries with NumPy arrays, which may be filled again for the next.
         ahead: Batches that are sent before they are asked for.
         device: A device or a sharding of JAX; by default JAX's own.
 
     Yields:
         Dictionaries of JAX arrays alone.
+
+    Raises:
+        OverflowError: A batch holds integers of 64 bits that JAX without x64 would cut to 32.
 
     Example:
         >>> [batch["x"].tolist() for batch in to_device([{"x": np.array([1])}, {"x": np.array([2])}], ahead=1)]
@@ -45,8 +49,10 @@ def to_device(batches: Iterable[Mapping[str, Any]], *, ahead: int = 2, device: A
     jax = optional.require("jax")
     waiting: deque[dict[str, Any]] = deque()
     for batch in batches:
-        # `device_put` returns at once: the copy runs while the network works on an earlier batch.
-        waiting.append(jax.device_put(arrays(batch), device))
+        # `device_put` returns at once: the transfer runs while the network works on an earlier batch. So the batch is
+        # copied first, as its arrays may be filled with the next one in the meantime.
+        own = {name: _array.snapshot(array, jax.numpy) for name, array in arrays(batch).items()}
+        waiting.append(jax.device_put(own, device))
         if len(waiting) > limit:
             yield waiting.popleft()
     yield from waiting

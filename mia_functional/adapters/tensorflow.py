@@ -40,4 +40,10 @@ def dataset(samples: SampleSequence) -> Any:
     signature = {
         key: text if isinstance(value, str) else spec(value.shape, value.dtype) for key, value in first.items()
     }
-    return tensorflow.data.Dataset.from_generator(lambda: generate(samples), output_signature=signature)
+
+    def owned() -> Iterator[dict[str, Any]]:
+        # TensorFlow takes over memory that is aligned, and reads it later: what is filled again must not reach it.
+        for sample in generate(samples):
+            yield {name: value.copy() if isinstance(value, np.ndarray) else value for name, value in sample.items()}
+
+    return tensorflow.data.Dataset.from_generator(owned, output_signature=signature)
