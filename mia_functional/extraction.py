@@ -78,7 +78,8 @@ def extract(
     Args:
         source: An array of any library (Dask's stay lazy), a dataset of h5py, a memory map, or an array of Zarr or
             TensorStore: `(*spatial, ...)`.
-        index: One entry per leading axis, as `mia_functional.indexing` yields; it may reach outside of the source.
+        index: One entry per leading axis, as `mia_functional.indexing` yields. Positions count from the first voxel,
+            never from the end: a slice with start and stop may reach outside of the source on both sides.
         margin: Voxels of context to add on both sides: a number for all axes of the index, or one entry per axis, a
             number or `(before, after)`; a plane becomes a slab.
         fill_value: What lies outside of the source, with `pad_mode=constant`; the dtype of the source has to hold it.
@@ -90,7 +91,9 @@ def extract(
         for NumPy and memory maps a view.
 
     Raises:
-        ValueError: The index has more axes than the source, the margin is negative, or a channel does not exist.
+        TypeError: The index has entries that are neither whole numbers nor slices of them without a step.
+        ValueError: The index has more axes than the source, a slice stops before it starts (`slice(6, 2)`,
+            `slice(None, -2)`) or has a start below 0 and no stop, the margin is negative, or a channel does not exist.
 
     Example:
         >>> extract(np.arange(4), (slice(2, 6),)).tolist()
@@ -106,14 +109,15 @@ def extract(
     with checks.speaking_for("extract", "dilate"):
         wanted = dilate(index, margin)
     picked = None if channels is None else _channel_positions(source.shape[len(index) :], channels)
-    bounds = [(entry.start or 0, entry.stop) if isinstance(entry, slice) else (entry, entry + 1) for entry in wanted]
+    region = [_closed(entry, size) for entry, size in zip(wanted, source.shape, strict=False)]
     if picked is None and all(
-        low >= 0 and (high is None or high <= size) for (low, high), size in zip(bounds, source.shape, strict=False)
+        entry.start >= 0 and entry.stop <= size if isinstance(entry, slice) else 0 <= entry < size
+        for entry, size in zip(region, source.shape, strict=False)
     ):
         # Nothing to pad or to rearrange: a view where the library has views.
-        return _array.read_region(source, (*wanted, ...))
+        return _array.read_region(source, (*region, ...))
     checks.require_callable("extract", "pad_mode", pad_mode, _PAD_MODES)
-    positions = [_axis_positions(entry, size, pad_mode) for entry, size in zip(wanted, source.shape, strict=False)]
+    positions = [_axis_positions(entry, size, pad_mode) for entry, size in zip(region, source.shape, strict=False)]
     return _gather(source, positions, picked, fill_value)
 
 
@@ -170,8 +174,8 @@ def dynamic_patch(array: Array, start: Array | Sequence[int], patch_shape: Shape
 
     Args:
         array: `(*spatial, ...)`.
-        start: First voxel along each axis: integers, or an integer array `(axes,)`. Where the patch would cross the
-            border it is moved inside, as traced values cannot be checked.
+        start: First voxel along each axis: integers, or an integer array `(axes,)` of any dtype. Where the patch would
+            cross the border it is moved inside, as traced values cannot be checked; what is below 0 becomes 0.
         patch_shape: Voxels of the patch along each axis, at most those of the array.
 
     Returns:
@@ -216,10 +220,21 @@ def _channel_positions(trailing: Shape, channels: tuple[int, ...]) -> HostArray:
     return np.array(picked)
 
 
+def _closed(entry: int | slice, size: int) -> int | slice:
+    """Return one entry of an index with a start and a stop; a slice that starts behind the end is empty, as Python's.
+
+    Sources differ in what they make of a start behind the end: TensorStore refuses it.
+    """
+    if not isinstance(entry, slice):
+        return entry
+    start = entry.start or 0
+    return slice(start, max(start, size) if entry.stop is None else entry.stop)
+
+
 def _axis_positions(entry: int | slice, size: int, pad_mode: PadMode) -> "int | HostArray":
     """Return the source positions of one entry of an index: an integer, or an array with -1 for padding."""
     if isinstance(entry, slice):
-        return pad_mode(np.arange(entry.start or 0, size if entry.stop is None else entry.stop), size)
+        return pad_mode(np.arange(entry.start, entry.stop), size)
     if not 0 <= entry < size:
         checks.invalid_value("extract", "index", f"lie within 0 and {size - 1} where it is an integer", entry)
     return entry

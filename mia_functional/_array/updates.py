@@ -18,6 +18,7 @@ from mia_functional._array.backends import (
     is_traced,
     lax,
 )
+from mia_functional._array.dtypes import index_dtype
 from mia_functional.typing import Array, HostArray, Namespace, Shape
 
 __all__ = [
@@ -25,11 +26,14 @@ __all__ = [
     "broadcast_like",
     "clamp",
     "concat",
+    "limit",
+    "remainder",
     "set_block",
     "stack",
     "take_block",
     "update_block",
     "update_points",
+    "widen",
     "zeros",
 ]
 
@@ -58,9 +62,43 @@ def broadcast_like(values: Array, model: Array) -> Array:
     return values if is_jax(values) else array_namespace(model).zeros_like(model, dtype=values.dtype) + values
 
 
-def clamp(number: Any, high: int) -> Any:
-    """Return a whole number, perhaps traced, moved into 0 and `high`."""
-    return sys.modules["jax"].numpy.clip(number, 0, high) if is_jax(number) else min(max(int(number), 0), high)
+def clamp(position: Any, high: Any) -> Any:
+    """Return a position, perhaps traced, moved into 0 and `high`: what is below 0 never counts from the end.
+
+    Of JAX it may be an array of positions, with a tuple of limits; these are returned in the dtype of positions.
+    """
+    if not is_jax(position):
+        return min(max(int(position), 0), high)
+    xp: Namespace = sys.modules["jax"].numpy
+    wide = widen(position)
+    # Unsigned numbers of 32 bits may be larger than what JAX without x64 has for positions: the limit comes first.
+    return xp.astype(xp.clip(wide, 0, xp.asarray(high, dtype=wide.dtype)), index_dtype(xp))
+
+
+def limit(number: Any, size: int) -> Any:
+    """Return a whole number, perhaps traced, moved into `-size` and `size`."""
+    if not is_traced(number):
+        return min(max(int(number), -size), size)
+    xp = array_namespace(number)
+    wide = widen(number)
+    # Unsigned numbers have no `-size`.
+    upper = xp.astype(xp.minimum(wide, xp.asarray(size, dtype=wide.dtype)), index_dtype(xp))
+    return xp.maximum(upper, xp.asarray(-size, dtype=upper.dtype))
+
+
+def remainder(number: Any, size: int) -> Any:
+    """Return a whole number, perhaps traced, modulo `size`."""
+    if not is_traced(number):
+        return int(number) % size
+    xp = array_namespace(number)
+    wide = widen(number)
+    return xp.astype(wide % xp.asarray(size, dtype=wide.dtype), index_dtype(xp))
+
+
+def widen(numbers: Array) -> Array:
+    """Return whole numbers of JAX or NumPy, of which narrow ones get the dtype of positions: uint8 ends at 255."""
+    xp = array_namespace(numbers)
+    return numbers if xp.iinfo(numbers.dtype).bits >= 32 else xp.astype(numbers, index_dtype(xp))
 
 
 def stack(first: Array, others: Iterable[Array], count: int) -> Array:
@@ -140,15 +178,18 @@ def update_points(array: Array, points: Array, function: Callable[[Array], Array
 
     Args:
         array: `(*spatial, ...)`.
-        points: Integers `(count, axes)`, positions along the leading axes; they may be traced.
+        points: Integers `(count, axes)`, positions along the leading axes; they may be traced. In JAX those outside of
+            the array are left out.
         function: From a copy of the entries, `(count, ...)`, to the new ones.
     """
     xp = array_namespace(array)
     target: Any = array
     columns: list[Any] = [points[:, axis] for axis in range(points.shape[1])]
     if is_jax(array):
+        # JAX drops what lies beyond the end, but counts what is below 0 from there: that is put far behind it.
+        xp, far = sys.modules["jax"].numpy, 2**30
+        index = tuple(xp.where(column < 0, xp.maximum(column, -far) + (2 * far - 1), column) for column in columns)
         # Without `unique_indices` XLA would write one point after the other.
-        index = tuple(columns)
         updated: Array = target.at[index].set(function(target[index]), unique_indices=True)
         return updated
     if is_numpy(array) or is_torch(array) or is_cupy(array):

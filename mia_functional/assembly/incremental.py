@@ -56,12 +56,15 @@ def add(state: State, patch: Array, placement: Placement, *, reduction: Reductio
         state: From `start` or `add`.
         patch: `(*patch, ...)`, with one axis for each of the volume: of size 1 where the index is an integer; or
             `(count, *patch, ...)`.
-        placement: One row of `placements`, of the reduction's indices, or `count` of them; it lies in the volume.
+        placement: One row of `placements`, of the reduction's indices, or `count` of them, with starts of any integers;
+            it lies in the volume. That cannot be checked of a traced one: a patch is moved inside, single voxels that
+            are outside are left out, and nothing ever counts from the end.
         reduction: As for `start`.
 
     Raises:
         TypeError: The placement is not a `Placement`.
-        ValueError: The patch has another shape than its placement, or other channels than the volume.
+        ValueError: The patch has another shape than its placement, or other channels than the volume; the placement is
+            not inside of the volume.
     """
     check_reduction("add", reduction)
     checks.require_instance("add", "placement", placement, Placement, "a Placement, from `placements`")
@@ -76,7 +79,28 @@ def add(state: State, patch: Array, placement: Placement, *, reduction: Reductio
     if channels != own:
         checks.invalid_value("add", "patch", f"have the channels of the volume, {own}", channels)
     several = placement.start.ndim > 1
+    placement = _inside(placement, shape, getattr(state, "shape", None))
     return add_several(state, patch, placement, reduction) if several else reduction.add(state, patch, placement)
+
+
+def _inside(placement: Placement, patch: Shape, volume: Shape | None) -> Placement:
+    """Return a placement whose starts are wide integers inside of a volume; raise if they are known to be elsewhere."""
+    _array.require_integers("add", "placement", placement.start)
+    # Sums with a uint8, as all patches of a volume need them, would end at 255.
+    start = _array.widen(placement.start)
+    if volume is None:
+        return placement._replace(start=start)
+    room = tuple(size - voxels for size, voxels in zip(volume, patch, strict=False))
+    if _array.in_host_memory(start):
+        known = _array.to_numpy(start)
+        outside = ((known < 0) | (known > room)).reshape(-1, len(patch)).any(axis=1)
+        if outside.any():
+            first = tuple(known.reshape(-1, len(patch))[outside.argmax()].tolist())
+            checks.invalid_value("add", "placement", f"start within 0 and {room}", first)
+    elif set(patch) != {1} or start.ndim == 1:
+        # Voxels that are added together have to stay different ones: those outside are left out instead.
+        start = _array.clamp(start, room)
+    return placement._replace(start=start)
 
 
 def finish(state: State, *, reduction: Reduction = mean) -> Array:

@@ -10,7 +10,7 @@ Here, as in `volumes` and `voxelwise`, messages speak for `assemble`; its siblin
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import product
-from typing import NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -18,6 +18,7 @@ from mia_functional import _array
 from mia_functional._core import checks
 from mia_functional.assembly.windows import Window, axis_weights, uniform
 from mia_functional.indexing import Indices
+from mia_functional.indexing.margins import bounds
 from mia_functional.indexing.records import Axis
 from mia_functional.typing import Array, HostArray, Index, Shape
 
@@ -275,23 +276,20 @@ def check_coverage(*coverages: Coverage) -> None:
 
 def index_ranges(index: Index, shape: Shape) -> list[tuple[int, int]]:
     """Return the start and the stop of an index along each axis; raise unless it touches the volume."""
-    if not isinstance(index, tuple) or not all(
-        checks.is_integer(entry)
-        or (checks.is_integer_slice(entry) and None not in (entry.start, entry.stop) and entry.step in (None, 1))
-        for entry in index
+    if not isinstance(index, tuple) or any(
+        isinstance(entry, slice) and None in (entry.start, entry.stop) for entry in index
     ):
         needed = "hold tuples of integers, and of slices with a start and a stop"
         checks.invalid_kind("assemble", "indices", needed, checks.describe(index))
     if len(index) != len(shape):
         checks.invalid_value("assemble", "indices", f"have {len(shape)} entries, one per axis", len(index))
-    ranges = [_range_of(entry) for entry in index]
+    ranges: Any = [bounds("assemble", "indices", entry) for entry in index]
     if any(high <= max(low, 0) or low >= size for (low, high), size in zip(ranges, shape, strict=True)):
         checks.invalid_value("assemble", "indices", f"touch the volume, {shape}", index)
-    return ranges
+    checked: list[tuple[int, int]] = ranges
+    return checked
 
 
-def _range_of(step: int | slice | tuple[int, int]) -> tuple[int, int]:
-    """Return the start and the stop of an entry of an index, or of a step along an axis."""
-    if isinstance(step, slice):
-        return step.start, step.stop
+def _range_of(step: int | tuple[int, int]) -> tuple[int, int]:
+    """Return the start and the stop of a step along an axis."""
     return step if isinstance(step, tuple) else (step, step + 1)

@@ -14,7 +14,7 @@ from mia_functional.assembly.incremental import add, start
 from mia_functional.assembly.placement import Placement, crop_to_volume, place_by_rank, place_by_weight
 from mia_functional.assembly.reductions import Reduction, State, check_reduction, mean
 from mia_functional.assembly.volumes import check_same_kind, finish_volume
-from mia_functional.assembly.voxelwise import distinct_rounds, select_voxels, voxel_table
+from mia_functional.assembly.voxelwise import add_several, distinct_rounds, select_voxels, voxel_table
 from mia_functional.assembly.windows import Window, uniform
 from mia_functional.indexing.margins import sides
 from mia_functional.typing import Array, HostArray, Index, Margin, SampleSequence, Shape
@@ -159,7 +159,8 @@ def _samples_by_subject(
     for position, number in enumerate(samples.numbers):
         shape = samples.dataset.grids[number]
         indices: Any = samples.indices[position]
-        table = voxel_table(indices, shape) if margin == 0 else None
+        has_margin = any(map(any, sides("assemble_subjects", margin, len(shape))))
+        table = None if has_margin else voxel_table(indices, shape)
         if samples.kept and table is not None:
             indices = table = table[np.array(samples.kept[position], dtype=np.int64)]
         elif samples.kept:
@@ -272,7 +273,13 @@ def _add_output(subject: _Pending, name: str | None, patch: Array, placement: Pl
         subject.patches[name] = first = patch[0, ...] if placement.start.ndim > 1 else patch
         subject.states[name] = start(first, subject.seen.shape, reduction=reduction)
     # In place: a tuple with the old state would keep an array whose memory was given to the new one.
-    subject.states[name] = add(subject.states[name], patch, placement, reduction=reduction)
+    several = placement.start.ndim > 1
+    # Tables of voxels are filled up with some outside of the volume (see `select_voxels`), which `add` refuses.
+    subject.states[name] = (
+        add_several(subject.states[name], patch, placement, reduction)
+        if several
+        else add(subject.states[name], patch, placement, reduction=reduction)
+    )
 
 
 def _finish_subject(subject: _Pending, reduction: Reduction, fill_value: float | None, dtype: Any) -> Any:

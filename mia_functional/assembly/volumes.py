@@ -74,12 +74,14 @@ def assemble(
     given: Any = patches  # one array or many, which the type does not tell apart
     with checks.speaking_for("assemble", "start", "add", patch="patches"):
         # Three ways, the fastest first: a table of voxels, one JAX program for a grid, patch after patch.
-        table = voxel_table(indices, size) if isinstance(indices, Boxes) and margin == 0 else None
+        has_margin = any(map(any, sides("assemble", margin, len(size))))
+        table = voxel_table(indices, size) if isinstance(indices, Boxes) and not has_margin else None
         if table is not None and hasattr(given, "shape"):
             state, counts = assemble_voxels(given, table, size, reduction)
             return finish_volume(reduction.finish(state), given, [counts], fill_value, dtype)
-        given, indices = merge_grid(given, indices, margin)
-        if margin == 0 and isinstance(indices, Indices) and is_jax_grid(given, indices, size):
+        if not has_margin:
+            given, indices = merge_grid(given, indices)
+        if not has_margin and isinstance(indices, Indices) and is_jax_grid(given, indices, size):
             volume = assemble_jax_grid(given, indices, size, weights, reduction)
             return finish_volume(volume, given, [], fill_value, dtype)
         placed, coverage = place_indices(indices, size, weights, fill_value)

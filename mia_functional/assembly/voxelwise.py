@@ -19,7 +19,7 @@ from mia_functional.assembly.placement import Placement, map_columns, placed_sha
 from mia_functional.assembly.reductions import Reduction, State
 from mia_functional.assembly.running_mean import mean_divisor
 from mia_functional.indexing import Boxes, Indices, starts
-from mia_functional.typing import Array, HostArray, Index, Margin, Shape
+from mia_functional.typing import Array, HostArray, Index, Shape
 
 __all__ = [
     "add_several",
@@ -42,13 +42,13 @@ _cached_partial: Any = lru_cache(maxsize=32)(partial)
 """`partial`, the same object again for the same arguments, as JAX finds its program by the function."""
 
 
-def merge_grid(patches: Any, indices: Iterable[Index], margin: Margin) -> tuple[Any, Iterable[Index]]:
+def merge_grid(patches: Any, indices: Iterable[Index]) -> tuple[Any, Iterable[Index]]:
     """Return an array of the patches of a grid that goes on voxel by voxel (voxels, slices) as one large patch.
 
     Other patches and indices are returned as they are.
     """
     grid = indices.grids[0] if isinstance(indices, Indices) and len(indices.grids) == 1 else ()
-    if not hasattr(patches, "shape") or margin != 0 or not grid:
+    if not hasattr(patches, "shape") or not grid:
         return patches, indices
     # Axes that are visited voxel by voxel are rows of the array, those that a patch spans are axes of it.
     visited = [number for number, axis in enumerate(grid) if isinstance(axis, range) and axis.step == 1]

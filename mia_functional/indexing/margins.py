@@ -3,7 +3,7 @@
 from mia_functional._core import checks
 from mia_functional.typing import Index, Margin
 
-__all__ = ["dilate", "sides"]
+__all__ = ["bounds", "dilate", "sides"]
 
 
 def dilate(index: Index, margin: Margin) -> Index:
@@ -12,12 +12,13 @@ def dilate(index: Index, margin: Margin) -> Index:
     The result may reach outside of the array (start below 0), which `extraction.extract` pads; a plane becomes a slab.
 
     Args:
-        index: Entries with explicit starts and stops, as all functions here yield.
+        index: Entries with explicit starts and stops, as all functions here yield, counted from the first voxel.
         margin: Voxels to add on each side: a number for all axes, or one entry per axis, a number or `(before, after)`.
 
     Raises:
-        TypeError: The margin is not a whole number.
-        ValueError: The margin is negative, or does not have one entry per axis.
+        TypeError: The margin is not a whole number; an entry is neither a whole number nor a slice without a step.
+        ValueError: The margin is negative, or does not have one entry per axis; a slice stops before it starts, or has
+            a start below 0 and no stop.
 
     Example:
         >>> dilate((slice(0, 4), 7), (2, (1, 0)))
@@ -26,17 +27,39 @@ def dilate(index: Index, margin: Margin) -> Index:
     checks.require_instance("dilate", "index", index, tuple, "a tuple of whole numbers and slices")
     wider: list[int | slice] = []
     for entry, (before, after) in zip(index, sides("dilate", margin, len(index)), strict=True):
-        if not (checks.is_integer(entry) or (checks.is_integer_slice(entry) and entry.step in (None, 1))):
-            checks.invalid_kind("dilate", "index", "hold whole numbers, and slices of them without a step", repr(entry))
-        start, stop = (entry.start, entry.stop) if isinstance(entry, slice) else (entry, entry + 1)
+        start, stop = bounds("dilate", "index", entry)
         if before == after == 0:
             # Without a margin an integer stays an integer, which drops its axis, and a slice may be open.
-            wider.append(entry)
+            wider.append(slice(start, stop) if isinstance(entry, slice) else int(entry))
         elif start is None or stop is None:
             checks.invalid_kind("dilate", "index", "have a start and a stop where there is a margin", repr(entry))
         else:
             wider.append(slice(start - before, stop + after))
     return tuple(wider)
+
+
+def bounds(function: str, argument: str, entry: object) -> tuple[int | None, int | None]:
+    """Return where an entry of an index starts and stops, as Python's integers; raise for what has several meanings.
+
+    In an index a position below 0 lies in front of the image, for Python it counts from the end. A slice that reaches
+    outside has both a start and a stop, as those of `dilate` and `overhang`; what only Python's meaning would make
+    sense of is refused, by all functions and for all sources alike.
+
+    Example:
+        >>> bounds("extract", "index", 255), bounds("extract", "index", slice(-2, 3))
+        ((255, 256), (-2, 3))
+    """
+    if checks.is_integer(entry):
+        # A NumPy integer is as narrow as its dtype: uint8(255) + 1 is 0.
+        return int(entry), int(entry) + 1
+    if not (checks.is_integer_slice(entry) and entry.step in (None, 1)):
+        checks.invalid_kind(function, argument, "hold whole numbers, and slices of them without a step", repr(entry))
+    start, stop = (None if bound is None else int(bound) for bound in (entry.start, entry.stop))
+    first = 0 if start is None else start
+    if first < 0 if stop is None else stop < first:
+        needed = "hold slices that count from the first voxel and do not stop before they start"
+        checks.invalid_value(function, argument, needed, repr(entry))
+    return start, stop
 
 
 def sides(function: str, margin: Margin, axes: int) -> tuple[tuple[int, int], ...]:

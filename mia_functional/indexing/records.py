@@ -110,7 +110,7 @@ def starts(indices: Iterable[Index]) -> HostArray:
     rows = [[entry.start if isinstance(entry, slice) else entry for entry in index] for index in indices]
     if len(set(map(len, rows))) > 1 or not all(map(checks.is_integer, chain.from_iterable(rows))):
         checks.invalid_value("starts", "indices", "have as many entries each, with explicit starts", rows[:2])
-    return np.array(rows, dtype=np.int32)
+    return _corner_table("starts", "indices", np.array(rows, dtype=np.int64))
 
 
 def patches_at(corners: npt.ArrayLike, patch_shape: tuple[int | None, ...]) -> Boxes:
@@ -122,7 +122,7 @@ def patches_at(corners: npt.ArrayLike, patch_shape: tuple[int | None, ...]) -> B
 
     Raises:
         TypeError: The corners are not integers.
-        ValueError: The corners are not a table with one column per axis.
+        ValueError: The corners are not a table with one column per axis, or 32 bits do not hold them.
 
     Example:
         >>> list(patches_at([[3, 7]], (2, None)))
@@ -136,10 +136,19 @@ def patches_at(corners: npt.ArrayLike, patch_shape: tuple[int | None, ...]) -> B
     if not np.issubdtype(table.dtype, np.integer):
         checks.invalid_kind("patches_at", "corners", "be integers", f"dtype {table.dtype}")
     checks.integer_tuple("patches_at", "patch_shape", [1 if size is None else size for size in patch_shape], minimum=1)
-    table = table.astype(np.int32)
+    table = _corner_table("patches_at", "corners", table)
     # The record is frozen, and `starts` hands out its table without a copy.
     table.flags.writeable = False
     return Boxes(corners=table, extent=tuple(patch_shape))
+
+
+def _corner_table(function: str, argument: str, table: HostArray) -> HostArray:
+    """Return first voxels as int32, in a table of its own; raise where that would wrap them around."""
+    info = np.iinfo(np.int32)
+    if table.size and not info.min <= table.min() <= table.max() <= info.max:
+        beyond = table.min() if table.min() < info.min else table.max()
+        checks.invalid_value(function, argument, f"lie within {info.min} and {info.max}", int(beyond))
+    return table.astype(np.int32)
 
 
 def _grid_corners(indices: Indices) -> HostArray:

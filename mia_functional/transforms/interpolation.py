@@ -1,7 +1,10 @@
 """Values between voxels: an interpolation says which voxels along an axis count, and how much; nothing else.
 
 Coordinates are in voxels: 0 is the centre of the first voxel. Within half a voxel of the outermost centres the edge is
-repeated, since a voxel reaches that far; what lies farther out is outside. That is ITK's rule.
+repeated, since a voxel reaches that far; what lies farther out is outside. Half a voxel belongs to what follows: before
+the first centre it is inside, behind the last one outside, and between two centres the later is the nearest. That is
+ITK's rule. What misses half a voxel by 0.0001 or less counts as half, as coordinates are rounded: those of float64 and
+of float32 (at voxel 1000 by 0.00003) in different directions, where images and labels of one sample have to agree.
 """
 
 import math
@@ -34,6 +37,9 @@ Taps: TypeAlias = tuple[tuple[Array, Array | None], ...]
 Interpolation: TypeAlias = Callable[[Array, int], Taps]
 """From coordinates along an axis (floats) and the size of the axis: taps, all within the axis."""
 
+_TOLERANCE = 1e-4
+"""Voxels by which a coordinate may miss half a voxel and still be taken for it, the same for all dtypes."""
+
 
 def nearest(coordinates: Array, size: int) -> Taps:
     """Take the nearest voxel, of two equally near ones the later: the only way for labels.
@@ -49,7 +55,8 @@ def nearest(coordinates: Array, size: int) -> Taps:
     """
     xp = _array.array_namespace(coordinates)
     # Not `round`, which takes halves to even numbers: every second voxel would win.
-    return ((xp.astype(xp.clip(xp.floor(coordinates + 0.5), 0, size - 1), _array.index_dtype(xp)), None),)
+    later = xp.floor(coordinates + (0.5 + _TOLERANCE))
+    return ((xp.astype(xp.clip(later, 0, size - 1), _array.index_dtype(xp)), None),)
 
 
 def linear(coordinates: Array, size: int) -> Taps:
@@ -102,11 +109,14 @@ def interpolate(
     rule, values = rule_and_values(function, array, interpolation)
     _array.check_fits_dtype(function, "fill_value", fill_value, array)
     result = xp.astype(_interpolate_inside(values, coordinates, rule), array.dtype, copy=False)
-    # The lower rim, half a voxel beyond the centre, is inside and the upper one outside, as in ITK.
-    rims = ((line < -0.5) | (line >= size - 0.5) for line, size in zip(coordinates, array.shape, strict=False))
-    beyond = reduce(operator.or_, rims)
-    beyond = xp.reshape(beyond, (*beyond.shape, *(1,) * (array.ndim - len(coordinates))))
-    return xp.where(beyond, xp.full_like(result, fill_value), result)
+    # NaN compares as neither, and is outside.
+    within = (
+        (line >= -0.5 - _TOLERANCE) & (line < size - 0.5 - _TOLERANCE)
+        for line, size in zip(coordinates, array.shape, strict=False)
+    )
+    inside = reduce(operator.and_, within)
+    inside = xp.reshape(inside, (*inside.shape, *(1,) * (array.ndim - len(coordinates))))
+    return xp.where(inside, result, xp.full_like(result, fill_value))
 
 
 def _interpolate_inside(array: Array, coordinates: Sequence[Array], rule: Interpolation) -> Array:

@@ -34,7 +34,7 @@ def crop(array: ArrayOrGeometry, start: Integers, shape: Shape) -> ArrayOrGeomet
     Raises:
         TypeError: The start is not made of whole numbers.
         ValueError: There is not one start per axis, the box is larger than the image, or it reaches out of the image. A
-            traced start cannot be looked at: it is moved inside.
+            traced start cannot be looked at: it is moved inside, what is below 0 to 0, in every dtype of integers.
 
     Example:
         >>> crop(np.arange(5), (1,), (3,)).tolist()
@@ -43,10 +43,10 @@ def crop(array: ArrayOrGeometry, start: Integers, shape: Shape) -> ArrayOrGeomet
     size = checks.integer_tuple("crop", "shape", shape, minimum=1)
     low = _whole_numbers("crop", "start", start, minimum=0, count=len(size))
     room = _leading_sizes("crop", array, len(size))
-    if not isinstance(array, Geometry) and _array.is_traced(low):
+    if not isinstance(array, Geometry) and any(map(_array.is_traced, low)):
         with checks.speaking_for("crop", "dynamic_patch", patch_shape="shape"):
             return dynamic_patch(array, low, size)
-    low = to_python("crop", "start", low)
+    low = [to_python("crop", "start", entry) for entry in low]
     for axis, (begin, length, full) in enumerate(zip(low, size, room, strict=True)):
         if begin + length > full:
             checks.invalid_value("crop", "start, shape", f"stay below {full} on axis {axis}", f"{begin} + {length}")
@@ -151,11 +151,14 @@ def shift(array: Array, offset: Integers, *, fill_value: float = 0, wrap: bool =
     """
     # Content may move beyond the border: the limit is that of the integers of JAX.
     steps = _whole_numbers("shift", "offset", offset, minimum=-(2**31))
-    steps = steps if _array.is_traced(steps) else np.asarray(steps)
-    xp, (result, steps) = _array.to_common_library("shift", array=array, offset=steps)
+    traced = next(filter(_array.is_traced, steps), array)
+    xp, (result, _) = _array.to_common_library("shift", array=array, offset=traced)
     _array.check_fits_dtype("shift", "fill_value", fill_value, array)
-    for axis, size in enumerate(_leading_sizes("shift", array, steps.shape[0])):
-        source = _array.broadcast_along(xp, np.arange(size), 0, xp.empty_like(steps[:1])) - steps[axis]
+    sizes = _leading_sizes("shift", array, len(steps))
+    for axis, (step, size) in enumerate(zip(steps, sizes, strict=True)):
+        # Within the size of the axis: a number near the end of its dtype would wrap around below.
+        within = _array.remainder(step, size) if wrap else _array.limit(step, size)
+        source = _array.from_numpy(np.arange(size), xp, result) - within
         # A gather, and no slices, whose bounds may not be traced.
         rolled = xp.take(result, source % size, axis=axis)
         inside = xp.reshape((source >= 0) & (source < size), (-1, *(1,) * (array.ndim - axis - 1)))
@@ -184,17 +187,22 @@ def _leading_sizes(function: str, array: Array | Geometry, count: int) -> Shape:
     return tuple(array.shape[:count])
 
 
-def _whole_numbers(function: str, argument: str, values: Any, *, minimum: int, count: int | None = None) -> Any:
-    """Return whole numbers, `count` if it is given, as a tuple, or as one array if some are traced."""
-    traced = [entry for entry in values if _array.is_traced(entry)] if isinstance(values, Sequence) else []
-    positions = _array.array_namespace(traced[0]).stack(list(values)) if traced else values
-    if not _array.is_traced(positions):
-        entries = to_python(function, argument, positions)
-        return checks.integer_tuple(function, argument, entries, length=count, minimum=minimum)
+def _whole_numbers(
+    function: str, argument: str, values: Any, *, minimum: int, count: int | None = None
+) -> "list[int | Array]":
+    """Return whole numbers, `count` if it is given: those of Python, and arrays without axes that are traced."""
+    if not _array.is_traced(values) and not (isinstance(values, Sequence) and any(map(_array.is_traced, values))):
+        entries = to_python(function, argument, values)
+        return list(checks.integer_tuple(function, argument, entries, length=count, minimum=minimum))
     # Kind and number are known of a traced array, too.
-    _array.require_integers(function, argument, positions)
-    expected = ((positions.shape[0] if positions.ndim else 1) if count is None else count,)
-    if tuple(positions.shape) != expected:
-        needed = f"have {expected[0]} entries, one per axis"
-        checks.invalid_value(function, argument, needed, f"shape {tuple(positions.shape)}")
-    return positions
+    for entry in (values,) if _array.is_traced(values) else values:
+        _array.require_integers(function, argument, entry)
+    shape = tuple(values.shape) if _array.is_traced(values) else (len(values),)
+    expected = ((shape[0] if shape else 1) if count is None else count,)
+    if shape != expected:
+        checks.invalid_value(function, argument, f"have {expected[0]} entries, one per axis", f"shape {shape}")
+    # Not one array of all of them: beside a traced int8, JAX would make int8 of 300.
+    return [
+        entry if _array.is_traced(entry) else checks.integer(function, argument, entry, minimum=minimum)
+        for entry in (values[axis] for axis in range(len(values)))
+    ]

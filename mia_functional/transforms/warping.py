@@ -133,8 +133,16 @@ def resample_onto(
     origin = np.array(world_to_index(geometry, onto.origin))
     ends = np.array(onto.origin) + (np.array(onto.direction) * onto.spacing).T
     matrix = np.array([world_to_index(geometry, end) for end in ends]).T - origin[:, np.newaxis]
-    _, array, (columns, start) = arguments.with_parameters("resample_onto", array=array, matrix=matrix, origin=origin)
-    coordinates = _affine_coordinates(columns, start, onto.shape)
+    xp = _array.checked_namespace("resample_onto", array=array)
+    model = _array.zeros(xp, (), _array.accumulator_dtype(array), array)
+    coordinates = []
+    for steps, first in zip(matrix, origin, strict=True):
+        # What each axis of the new grid adds is computed in float64, so that single precision rounds it only once.
+        terms = [step * np.arange(length) for step, length in zip(steps, onto.shape, strict=True)]
+        terms[np.abs(steps).argmax()] += first
+        lines = open_grid(terms, size, model)
+        # Between grids that are not turned, coordinates along an axis stay a line: nothing is added to all voxels.
+        coordinates.append(sum(line for line, step in zip(lines[1:], steps[1:], strict=True) if step) + lines[0])
     return interpolate("resample_onto", array, coordinates, interpolation, fill_value)
 
 
@@ -154,7 +162,8 @@ def warp(
 
     Raises:
         TypeError: An interpolation other than `nearest` is asked for integers or booleans.
-        ValueError: The shape of `coordinates` does not fit, or one of them is NaN (traced ones cannot be looked at).
+        ValueError: The shape of `coordinates` does not fit, or one of them is NaN (traced ones cannot be looked at, and
+            NaN is outside).
 
     Example:
         >>> warp(np.array([0.0, 10.0, 20.0]), np.array([[0.5, 2.0, 7.0]]), fill_value=-1.0).tolist()
@@ -166,7 +175,7 @@ def warp(
     xp, array, (points,) = arguments.with_parameters("warp", array=array, coordinates=coordinates)
     if points.ndim < 2 or not 1 <= points.shape[0] <= array.ndim:
         checks.invalid_value("warp", "coordinates", "have the shape (spatial axes, *shape)", tuple(points.shape))
-    # Infinity is allowed, it is outside; NaN compares as inside, and would be cast to some voxel.
+    # Infinity is allowed, it is outside; NaN is a mistake.
     if arguments.is_known_true(xp.any(xp.isnan(points))):
         checks.invalid_value("warp", "coordinates", "hold numbers", "NaN")
     lines = [points[axis, ...] for axis in range(points.shape[0])]
