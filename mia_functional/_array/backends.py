@@ -139,7 +139,7 @@ def snapshot(array: HostArray, xp: Namespace) -> HostArray:
 
 def snapshots(arrays: Any) -> Any:
     """Return arrays for JAX, or tuples of them, with `snapshot` of all that are NumPy's."""
-    jax: Namespace = sys.modules["jax"]
+    jax: Any = sys.modules["jax"]
     return jax.tree.map(lambda leaf: snapshot(leaf, jax.numpy) if isinstance(leaf, np.ndarray) else leaf, arrays)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from mia_functional._array.backends import is_jax
+from mia_functional._array.backends import is_jax, snapshots
 from mia_functional._core import checks
 from mia_functional.typing import Array, HostArray, Rng, Shape
 
@@ -32,7 +32,8 @@ def random_uniform(rng: Rng, low: "float | HostArray", high: "float | HostArray"
     """Return uniform numbers from `low` to `high`, which broadcast against `shape`."""
     if isinstance(rng, np.random.Generator):
         return np.asarray(rng.uniform(low, high, shape))
-    numbers: Array = sys.modules["jax"].random.uniform(rng, shape, minval=np.asarray(low), maxval=np.asarray(high))
+    lowest, highest = snapshots((np.asarray(low), np.asarray(high)))
+    numbers: Array = sys.modules["jax"].random.uniform(rng, shape, minval=lowest, maxval=highest)
     return numbers
 
 
@@ -48,6 +49,6 @@ def random_integers(rng: Rng, low: "int | HostArray", high: "int | HostArray", s
     """Return whole numbers from `low` to `high`, both included, which broadcast against `shape`."""
     if isinstance(rng, np.random.Generator):
         return np.asarray(rng.integers(low, np.asarray(high) + 1, shape))
-    lowest, end = np.asarray(low), np.asarray(high) + 1
+    lowest, end = snapshots((np.asarray(low), np.asarray(high) + 1))
     numbers: Array = sys.modules["jax"].random.randint(rng, shape, minval=lowest, maxval=end)
     return numbers

@@ -125,7 +125,8 @@ def is_integer(value: object) -> TypeGuard[int]:
     if type(value) is int:
         return True
     # Arrays of every dtype and shape have `__index__`; only integers without axes can be converted by it.
-    if not hasattr(value, "__index__") or isinstance(value, bool) or getattr(value, "ndim", 0):
+    axes: int = getattr(value, "ndim", 0)
+    if axes > 0 or isinstance(value, bool) or not hasattr(value, "__index__"):
         return False
     dtype = getattr(value, "dtype", None)
     # Dtypes of PyTorch and of the standard's strict library have no kind, and are told by their names: torch.int64.

@@ -49,9 +49,9 @@ def _apply_batchgenerators(
     """Return a sample after a transform of batchgenerators, which knows no geometry."""
     arrays, geometry = sample
     is_v2 = _is_v2(transform)
-    names = (tuple(name for name in arrays if name not in labels), labels)
-    groups = dict(zip(("image", "segmentation") if is_v2 else ("data", "seg"), names, strict=True))
-    groups = {key: names for key, names in groups.items() if names}
+    keys = ("image", "segmentation") if is_v2 else ("data", "seg")
+    kinds = (tuple(name for name in arrays if name not in labels), labels)
+    groups = {key: names for key, names in zip(keys, kinds, strict=True) if names}
     # Contiguous copies: these transforms write into the arrays that they get.
     stacked = {
         key: np.ascontiguousarray(np.concatenate([np.moveaxis(arrays[name], -1, 0) for name in names]))

@@ -189,7 +189,7 @@ def _leading_sizes(function: str, array: Array | Geometry, count: int) -> Shape:
 
 def _whole_numbers(
     function: str, argument: str, values: Any, *, minimum: int, count: int | None = None
-) -> "list[int | Array]":
+) -> list[Any]:
     """Return whole numbers, `count` if it is given: those of Python, and arrays without axes that are traced."""
     if not _array.is_traced(values) and not (isinstance(values, Sequence) and any(map(_array.is_traced, values))):
         entries = to_python(function, argument, values)
