@@ -188,7 +188,8 @@ def update_points(array: Array, points: Array, function: Callable[[Array], Array
     if is_jax(array):
         # JAX drops what lies beyond the end, but counts what is below 0 from there: that is put far behind it.
         xp, far = sys.modules["jax"].numpy, 2**30
-        index = tuple(xp.where(column < 0, xp.maximum(column, -far) + (2 * far - 1), column) for column in columns)
+        wide = map(widen, columns)
+        index = tuple(xp.where(column < 0, xp.maximum(column, -far) + (2 * far - 1), column) for column in wide)
         # Without `unique_indices` XLA would write one point after the other.
         updated: Array = target.at[index].set(function(target[index]), unique_indices=True)
         return updated

@@ -145,18 +145,21 @@ def integer(function: str, argument: str, value: object, *, minimum: int) -> int
     """Return one whole number that is at least `minimum`."""
     if not is_integer(value):
         invalid_kind(function, argument, "be a whole number", repr(value))
-    if value < minimum:
-        invalid_value(function, argument, f"be at least {minimum}", int(value))
-    return int(value)
+    # Converted first: beside an unsigned number of 8 bits, JAX and PyTorch would wrap a negative minimum around.
+    number = int(value)
+    if number < minimum:
+        invalid_value(function, argument, f"be at least {minimum}", number)
+    return number
 
 
 def axis(function: str, value: object, ndim: int) -> int:
     """Return one axis of an array with `ndim` axes; negative ones count from the end."""
     if not is_integer(value):
         invalid_kind(function, "axis", "be a whole number", repr(value))
-    if not -ndim <= value < ndim:
-        invalid_value(function, "axis", f"lie within {-ndim} and {ndim - 1}", int(value))
-    return int(value) % ndim
+    number = int(value)
+    if not -ndim <= number < ndim:
+        invalid_value(function, "axis", f"lie within {-ndim} and {ndim - 1}", number)
+    return number % ndim
 
 
 def axes(function: str, value: object, ndim: int) -> tuple[int, ...]:

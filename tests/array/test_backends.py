@@ -1,5 +1,6 @@
 """Arrays between libraries: what is moved, what is shared, and what libraries would silently change."""
 
+import array_api_strict
 import jax
 import jax.numpy as jnp
 import ml_dtypes
@@ -70,3 +71,39 @@ def test_sums_are_held_in_single_precision_unless_the_array_is_double():
     for dtype, expected in ((np.float16, np.float32), (np.int64, np.float32), (">f8", np.float64)):
         assert _array.accumulator_dtype(np.zeros(1, dtype)) == expected
     assert _array.accumulator_dtype(jnp.zeros(1)) == jnp.float32
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "int64", "float32", ">f4", "bool", "complex64"])
+@pytest.mark.parametrize("model", [jnp.ones(1), torch.ones(1), array_api_strict.ones(1)], ids=["jax", "torch", "strict"])
+def test_what_was_given_is_what_is_used_though_the_buffer_is_filled_again(model, dtype):
+    xp = _array.array_namespace(model)
+    for shape in ((), (3,), (0, 4), (5, 64, 64)):
+        buffer = np.ones(shape, dtype)
+        moved = _array.from_numpy(buffer, xp, model)
+        buffer[...] = 0
+        assert moved.shape == shape
+        host = np.asarray(moved)
+        assert host.all()
+        assert not np.shares_memory(host, buffer)
+
+
+def test_a_reused_buffer_never_overtakes_the_transfer_to_jax():
+    """Without the copy 40 of these 50 arrays had the value of the next round (JAX 0.10 on the CPU)."""
+    buffer = np.empty((40, 64, 64, 2), np.float32)
+    found = []
+    for number in range(50):
+        buffer[:] = number
+        found.append(_array.from_numpy(buffer, jnp, jnp.ones(1)))
+    buffer[:] = -1
+    assert [(float(array.min()), float(array.max())) for array in found] == [(k, k) for k in range(50)]
+
+
+def test_a_snapshot_lies_where_xla_takes_it_over():
+    for dtype in ("uint8", "float32", "complex64"):
+        for shape in ((), (7,), (3, 5)):
+            own = _array.snapshot(np.ones(shape, dtype).T, jnp)
+            assert own.ctypes.data % 64 == 0
+            assert own.flags.c_contiguous
+            assert jax.device_put(own).unsafe_buffer_pointer() == own.ctypes.data
+    with pytest.raises(TypeError, match="object"):
+        _array.from_numpy(np.array([None]), jnp, jnp.ones(1))

@@ -75,3 +75,29 @@ def test_the_host_computes_in_a_program_with_the_dtypes_of_the_program():
         assert result.dtype == jnp.float32
         np.testing.assert_array_equal(result, np.asarray(array) ** 2)
     np.testing.assert_array_equal(on_host(np.arange(3.0)), [0, 1, 4])
+
+
+def _add(state, arrays):
+    """Return a sum."""
+    return state + arrays[0]
+
+
+def test_buffers_may_be_filled_again_as_soon_as_a_program_was_called():
+    buffer = np.empty((64, 64, 64), np.float32)
+    for _ in range(50):
+        buffer[:] = 1
+        found = _array.jit_call_donating(_add, jax.numpy.zeros(buffer.shape), (buffer,))
+        buffer[:] = 7
+        assert float(found.max()) == 1
+
+
+def test_a_compiled_program_keeps_the_numbers_that_it_was_made_with():
+    buffer = np.ones(3, np.float32)
+    program = jax.jit(lambda state: _array.jit_call_donating(_add, state, (buffer,)))
+    rows = jax.jit(lambda state: _array.fold(lambda state, row: state + row[0], state, (buffer,)))
+    first = program(jax.numpy.zeros(3)), rows(jax.numpy.zeros(()))
+    buffer[:] = 7
+    second = program(jax.numpy.zeros(3)), rows(jax.numpy.zeros(()))
+    for value, again, expected in zip(first, second, (1, 3), strict=True):
+        assert (np.asarray(value) == expected).all()
+        assert (np.asarray(again) == expected).all()

@@ -57,3 +57,32 @@ def test_voxels_are_joined_with_all_channels_as_one(dtype, channels):
         joined = _array.concat(arrays, 1)
         assert joined.dtype == dtype
         np.testing.assert_array_equal(joined, np.concatenate(arrays, 1))
+
+
+@pytest.mark.parametrize("dtype", ["int8", "uint8", "int16", "uint16", "int32", "uint32"])
+@pytest.mark.parametrize("size", [7, 300, 70_000])
+def test_traced_positions_of_every_dtype_are_moved_inside(dtype, size):
+    import jax
+
+    limits = np.iinfo(dtype)
+    numbers = [n for n in (-(2**31), -200, -6, -1, 0, 3, 100, 250, 290, 60_000, 2**32 - 1) if limits.min <= n]
+    values = np.array([n for n in numbers if n <= limits.max] + [limits.max], dtype)
+    found = jax.jit(jax.vmap(lambda number: _array.clamp(number, size)))(values)
+    assert found.tolist() == [min(max(n, 0), size) for n in values.tolist()]
+    found = jax.jit(jax.vmap(lambda number: _array.limit(number, size)))(values)
+    assert found.tolist() == [min(max(n, -size), size) for n in values.tolist()]
+    found = jax.jit(jax.vmap(lambda number: _array.remainder(number, size)))(values)
+    assert found.tolist() == [n % size for n in values.tolist()]
+
+
+@pytest.mark.parametrize("dtype", ["int8", "int16", "int32"])
+def test_points_outside_of_an_array_are_left_out_and_never_count_from_the_end(dtype):
+    import jax
+
+    points = np.array([[-1, 0], [1, 1], [-100, 1], [0, -2], [3, 0], [2, 0]], dtype)
+    expected = np.zeros((3, 2), np.float32)
+    expected[[1, 2], [1, 0]] = 5
+    found = jax.jit(lambda array, points: _array.update_points(array, points, lambda entries: entries + 5))(
+        np.zeros((3, 2), np.float32), points
+    )
+    np.testing.assert_array_equal(found, expected)

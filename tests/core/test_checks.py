@@ -1,7 +1,10 @@
 """Validators: what they let pass, and messages that name the function that was called."""
 
+import array_api_strict
+import jax.numpy as jnp
 import numpy as np
 import pytest
+import torch
 
 from mia_functional._core import checks
 
@@ -17,7 +20,11 @@ def test_errors_of_inner_functions_name_the_public_one():
         assert str(caught.value) == text
 
 
-@pytest.mark.parametrize("value", [1, np.int16(1), np.array(1), np.uint8(1)])
+@pytest.mark.parametrize(
+    "value",
+    [1, np.int16(1), np.array(1), np.uint8(1), torch.tensor(1), torch.tensor(1, dtype=torch.uint16),
+     array_api_strict.asarray(1), jnp.uint8(1)],
+)  # fmt: skip
 def test_whole_numbers_come_in_many_kinds(value):
     assert checks.is_integer(value)
     assert type(checks.integer("f", "x", value, minimum=0)) is int
@@ -26,7 +33,12 @@ def test_whole_numbers_come_in_many_kinds(value):
     assert checks.is_integer_slice(slice(value, None))
 
 
-@pytest.mark.parametrize("value", [True, 1.0, "1", None, np.array([1]), np.float32(1), np.bool_(1)])
+@pytest.mark.parametrize(
+    "value",
+    [True, 1.0, "1", None, np.array([1]), np.float32(1), np.bool_(1), np.timedelta64(1, "D"), torch.tensor(1.5),
+     torch.tensor(1.0), torch.tensor(True), torch.tensor([1]), torch.tensor(1).bfloat16(), array_api_strict.asarray(1.0),
+     array_api_strict.asarray(True), jnp.array(1.0), jnp.array(True)],
+)  # fmt: skip
 def test_what_is_not_a_whole_number_is_an_error(value):
     assert not checks.is_integer(value)
     for check in (
