@@ -5,6 +5,8 @@ one patch more, or several, and `finish` the volume. All but `placements` trace 
 example of `start` shows the loop. `assemble` and `sliding_window` are made of them.
 """
 
+import numpy as np
+
 from mia_functional import _array
 from mia_functional._core import checks
 from mia_functional.assembly.placement import Placement, placed_shape
@@ -85,22 +87,22 @@ def add(state: State, patch: Array, placement: Placement, *, reduction: Reductio
 
 def _inside(placement: Placement, patch: Shape, volume: Shape | None) -> Placement:
     """Return a placement whose starts are wide integers inside of a volume; raise if they are known to be elsewhere."""
-    _array.require_integers("add", "placement", placement.start)
-    # Sums with a uint8, as all patches of a volume need them, would end at 255.
-    start = _array.widen(placement.start)
-    if volume is None:
-        return placement._replace(start=start)
-    room = tuple(size - voxels for size, voxels in zip(volume, patch, strict=False))
-    if _array.in_host_memory(start):
-        known = _array.to_numpy(start)
-        outside = ((known < 0) | (known > room)).reshape(-1, len(patch)).any(axis=1)
+    start, axes = placement.start, len(patch)
+    _array.require_integers("add", "placement", start)
+    room = None if volume is None else tuple(size - voxels for size, voxels in zip(volume, patch, strict=False))
+    # Wide, as sums of a narrow start and other positions wrap around: uint8 ends at 255.
+    if not _array.is_jax(start) or _array.in_host_memory(start):
+        known = _array.to_numpy(start).astype(np.int64)
+        outside = known < 0 if room is None else (known < 0) | (known > room)
         if outside.any():
-            first = tuple(known.reshape(-1, len(patch))[outside.argmax()].tolist())
-            checks.invalid_value("add", "placement", f"start within 0 and {room}", first)
-    elif set(patch) != {1} or start.ndim == 1:
+            first = tuple(known.reshape(-1, axes)[outside.reshape(-1, axes).any(axis=1).argmax()].tolist())
+            needed = "start inside of the volume" if room is None else f"start within 0 and {room}"
+            checks.invalid_value("add", "placement", needed, first)
+        return placement._replace(start=known)
+    if room is None or (start.ndim > 1 and set(patch) == {1}):
         # Voxels that are added together have to stay different ones: those outside are left out instead.
-        start = _array.clamp(start, room)
-    return placement._replace(start=start)
+        return placement._replace(start=_array.widen(start))
+    return placement._replace(start=_array.clamp(start, room))
 
 
 def finish(state: State, *, reduction: Reduction = mean) -> Array:

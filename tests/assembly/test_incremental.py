@@ -7,13 +7,16 @@ import pytest
 
 from mia_functional import indexing
 from mia_functional.assembly import (
+    Placement,
     add,
     assemble,
     finish,
     gaussian,
     hann,
+    last,
     placements,
     start,
+    total,
     uniform,
 )
 from mia_functional.extraction import dynamic_patch
@@ -155,3 +158,79 @@ def test_assembly_under_vmap_is_that_of_each(recwarn):
 def test_mistakes_are_one_sentence(call, text):
     with pytest.raises(ValueError, match=text):
         call()
+
+
+@pytest.mark.parametrize("reduction", REDUCTIONS, ids=lambda reduction: reduction.name)
+def test_a_patch_may_be_filled_again_as_soon_as_it_was_added(reduction):
+    """Without a copy 7 of 20 such volumes held what came into the buffer afterwards (JAX 0.10 on the CPU)."""
+    shape = (16, 96, 96)
+    (table,) = placements(indexing.patches(shape, shape), shape)
+    buffer = np.empty(shape, np.int16 if reduction.name == "vote" else np.float32)
+    place = row(table, 0)._replace(start=np.zeros(3, np.int32))
+    for _ in range(50):
+        buffer[:] = 1
+        state = start(jnp.asarray(buffer), shape, reduction=reduction)
+        state = add(state, buffer, place, reduction=reduction)
+        buffer[:] = 2
+        place.start[:] = 9
+        assert (np.asarray(finish(state, reduction=reduction)) == 1).all()
+        place.start[:] = 0
+
+
+LINE = (300,)
+"""A volume with more voxels than 8 bits count."""
+
+
+@pytest.mark.parametrize("dtype", ["int8", "uint8", "int16", "uint16", "int32", "uint32", "int64"])
+def test_starts_of_every_dtype_are_the_same_places(xp, dtype):
+    (table,) = placements(indexing.patches(LINE, (60,), step=24), LINE)
+    parts = np.arange(len(table.start), dtype=np.float32)[:, None] * np.ones(60, np.float32)
+    expected = finish(
+        add(start(parts[0], LINE, reduction=last), parts[3], row(table, 3), reduction=last), reduction=last
+    )
+
+    def run(parts, begin):
+        place = row(table, 3)._replace(start=begin)
+        return finish(
+            add(start(parts[0, ...], LINE, reduction=last), parts[3, ...], place, reduction=last), reduction=last
+        )
+
+    np.testing.assert_array_equal(xp.run(run, parts, np.array([72], dtype)), expected)
+    for outside in (-1, 241) if dtype not in ("uint8", "uint16", "uint32") else (241,):
+        if outside > np.iinfo(dtype).max:
+            continue
+        begin = np.array([outside], dtype)
+        if xp.name == "jax-jit":
+            found = xp.run(run, parts, begin)
+            assert np.flatnonzero(found).tolist() == list(
+                range(max(0, min(outside, 240)), max(0, min(outside, 240)) + 60)
+            )
+        else:
+            with pytest.raises(ValueError, match=r"add: `placement` must start within 0 and \(240,\); got \("):
+                xp.run(run, parts, begin)
+
+
+@pytest.mark.parametrize("dtype", ["int8", "int16", "int32"])
+def test_traced_starts_in_front_of_the_volume_never_count_from_its_end(dtype):
+    (table,) = placements(indexing.patches(LINE, (60,), step=24), LINE)
+    begins = np.array([[-1], [-60], [5], [100]], dtype)
+
+    def run(begin):
+        patch = jnp.ones(60)
+        state = start(patch, LINE, reduction=total)
+        return finish(add(state, patch, row(table, 3)._replace(start=begin), reduction=total), reduction=total)
+
+    for found, first in zip(jax.jit(jax.vmap(run))(begins), (0, 0, 5, 100), strict=True):
+        assert np.flatnonzero(found).tolist() == list(range(first, first + 60))
+
+
+def test_traced_voxels_outside_of_the_volume_are_left_out():
+    (table,) = placements(indexing.voxels((4, 3)), (4, 3))
+    places = Placement(np.array([[-1, 0], [0, 1], [3, 2], [9, 0]], np.int8), tuple(line[:4] for line in table.lines))
+    values = jnp.arange(1.0, 5.0).reshape(4, 1, 1)
+    run = jax.jit(lambda begins: add(jnp.zeros((4, 3)), values, places._replace(start=begins), reduction=total))
+    expected = np.zeros((4, 3))
+    expected[0, 1], expected[3, 2] = 2, 3
+    np.testing.assert_array_equal(run(places.start), expected)
+    with pytest.raises(ValueError, match=r"`placement` must start within 0 and \(3, 2\); got \(-1, 0\)"):
+        add(np.zeros((4, 3)), np.asarray(values), places, reduction=total)
