@@ -230,16 +230,21 @@ def _view_sample(samples: Samples, position: int) -> Sample:
 
 def _extract_field(dataset: Dataset, number: int, index: Index, field: SampleField) -> Any:
     """Return the part of an array at an index, with its margin."""
-    wanted = dilate(index, field.margin) if field.margin else index
     region: Any
+    wanted = index
+    # Not the truth value of the margin, which a NumPy array of several does not have.
+    if not (checks.is_integer(field.margin) and field.margin == 0):
+        with checks.speaking_for("samples", "dilate", index="indexing"):
+            wanted = dilate(index, field.margin)
     if field.whole or _is_inside(wanted, dataset.grids[number]):
         region = array_region(dataset, number, field.category, ... if field.whole else wanted)
     else:
         shape = category_of("samples", dataset, field.category).shapes[number]
         source = LazyArray(dataset=dataset, subject=number, category=field.category, shape=shape)
-        region = extraction.extract(
-            source, index, margin=field.margin, fill_value=field.fill_value, pad_mode=field.pad_mode
-        )
+        with checks.speaking_for("samples", "extract", index="indexing"):
+            region = extraction.extract(
+                source, index, margin=field.margin, fill_value=field.fill_value, pad_mode=field.pad_mode
+            )
     if field.entries is None:
         return region
     free = ... if field.whole else index
@@ -247,10 +252,11 @@ def _extract_field(dataset: Dataset, number: int, index: Index, field: SampleFie
 
 
 def _is_inside(index: Index, grid: Shape) -> bool:
-    """Return whether an index lies inside a grid, so that nothing has to be padded."""
+    """Return whether an index lies inside a grid and is as all here are: nothing to pad, complete or refuse."""
     for entry, size in zip(index, grid, strict=False):
-        start, stop = (entry.start, entry.stop) if isinstance(entry, slice) else (entry, entry + 1)
-        if start is None or stop is None or start < 0 or stop > size:
+        start, stop, step = (entry.start, entry.stop, entry.step) if isinstance(entry, slice) else (entry, entry, None)
+        last = size if isinstance(entry, slice) else size - 1
+        if start is None or stop is None or step not in (None, 1) or not 0 <= start <= stop <= last:
             return False
     return True
 

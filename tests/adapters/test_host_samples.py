@@ -5,6 +5,7 @@ import pickle
 import random
 from concurrent.futures import ThreadPoolExecutor
 
+import array_api_strict
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -160,3 +161,85 @@ def test_what_does_not_fit_together_is_one_sentence(adapter):
         jax.jit(lambda images: lifted({**before, "images": images}))(before["images"])
     with pytest.raises(TypeError, match=r"lift: `rng` must be known, .*; got a traced key\."):
         jax.jit(lambda rng: lifted({**before, "rng": rng}))(jax.random.key(0))
+
+
+def relabelled(adapter, old, new):
+    """Return a lifted function that replaces a label by any number, and makes floats of labels where that is one."""
+
+    def replace_in_subject(subject):
+        data = subject["labels"].data
+        subject["labels"].set_data(torch.where(data == old, torch.tensor(new), data))
+        return subject
+
+    def replace_in_batch(**batch):
+        return {**batch, "seg": np.where(batch["seg"] == old, new, batch["seg"])}
+
+    return adapter.lift(replace_in_subject if adapter is torchio_adapter else replace_in_batch)
+
+
+@pytest.mark.parametrize("adapter", [torchio_adapter, batchgenerators])
+@pytest.mark.parametrize("dtype", ["bool", "uint8", "int8", "uint16", "int16", "uint32", "int32"])
+def test_labels_that_their_dtype_does_not_hold_are_refused(adapter, dtype):
+    before = sample()
+    given = {**before, "labels": (before["labels"] % 2).astype(dtype)}
+    low, high = (0, 1) if dtype == "bool" else (np.iinfo(dtype).min, np.iinfo(dtype).max)
+    for number in (low, high):
+        found = relabelled(adapter, 1, int(number))(given)["labels"]
+        assert found.dtype == dtype
+        np.testing.assert_array_equal(found, np.where(given["labels"] == 1, np.array(number, dtype), given["labels"]))
+    for number in (int(low) - 1, int(high) + 1):
+        text = rf"lift: `labels` must hold labels within {low} and {high} after the transform, which {dtype} holds"
+        with pytest.raises(ValueError, match=rf"{text} \(cast it before\); got {number}\."):
+            relabelled(adapter, 1, np.int64(number))(given)
+
+
+@pytest.mark.parametrize("adapter", [torchio_adapter, batchgenerators])
+@pytest.mark.parametrize("number", [0.5, -1.25, float("nan"), float("inf")])
+def test_labels_that_are_not_whole_are_refused(adapter, number):
+    with pytest.raises(ValueError, match=rf"lift: `labels` must hold whole numbers .* as labels do; got {number}\."):
+        relabelled(adapter, 1, number)(sample())
+    found = relabelled(adapter, 1, 3.0)(sample())["labels"]
+    np.testing.assert_array_equal(found, np.where(sample()["labels"] == 1, 3, sample()["labels"]))
+    assert found.dtype == np.uint8
+
+
+@pytest.mark.parametrize("asarray", [jnp.asarray, torch.asarray, array_api_strict.asarray])
+def test_labels_of_other_libraries_are_refused_alike(asarray):
+    given = {**sample(), "labels": asarray(sample()["labels"])}
+    with pytest.raises(ValueError, match="within 0 and 255 after the transform, which uint8 holds .* got -1"):
+        relabelled(batchgenerators, 0, -1)(given)
+    found = relabelled(batchgenerators, 0, 255)(given)["labels"]
+    assert type(found) is type(given["labels"])
+    assert int(found[0, 0, 0, 0]) == 255
+
+
+def test_real_transforms_with_labels_outside_of_the_dtype():
+    turn = SpatialTransform(
+        (12, 14, 16), do_elastic_deform=False, angle_x=(0.3, 0.3), do_scale=False, random_crop=False, border_cval_seg=-1,
+        order_seg=0,
+    )  # fmt: skip
+    for dtype in (np.uint8, np.uint16, np.uint32):
+        given = {**sample(), "labels": sample()["labels"].astype(dtype)}
+        with pytest.raises(ValueError, match="got -1"):
+            batchgenerators.lift(turn)(given)
+        with pytest.raises(ValueError, match="got -1"):
+            torchio_adapter.lift(torchio.RemapLabels({0: -1}))(given)
+    assert batchgenerators.lift(turn)({**sample(), "labels": sample()["labels"].astype(np.int8)})["labels"].min() == -1
+    with pytest.raises(ValueError, match="within 0 and 255 .* got 300"):
+        torchio_adapter.lift(torchio.RemapLabels({4: 300}))(sample())
+    with pytest.raises(ValueError, match="`labels` must hold labels that int64 holds; got 18446744073709551615"):
+        torchio_adapter.lift(torchio.Flip())({**sample(), "labels": np.full((12, 14, 16, 1), 2**64 - 1, np.uint64)})
+
+
+@pytest.mark.parametrize("adapter", [torchio_adapter, batchgenerators])
+def test_a_transform_that_returns_nothing_usable_is_named(adapter):
+    for broken in (lambda *_, **__: None, lambda *_, **__: {}, lambda *_, **__: 3):
+        with pytest.raises(TypeError, match=r"lift: `transform` must return a (Subject|dictionary) with .*; got \w+\."):
+            adapter.lift(broken)(sample())
+
+
+def test_without_a_source_every_sample_gets_another_draw():
+    given = {name: value for name, value in sample().items() if name != "rng"}
+    for lifted in NOISE.values():
+        first, second = (lifted(given)["images"] for _ in range(2))
+        assert not np.array_equal(first, second)

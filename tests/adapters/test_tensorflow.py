@@ -21,16 +21,23 @@ SAMPLES = [
 ]
 
 
-def test_the_signature_is_that_of_the_first_sample(monkeypatch):
+@pytest.fixture
+def stand_in(monkeypatch):
+    """TensorFlow as far as the adapter needs it: a dataset is the list of its elements, and its signature."""
+
     def from_generator(generator, *, output_signature):
         return list(generator()), output_signature
 
-    stand_in = SimpleNamespace(
+    module = SimpleNamespace(
         TensorSpec=lambda shape, dtype: (shape, dtype),
         string="string",
         data=SimpleNamespace(Dataset=SimpleNamespace(from_generator=from_generator)),
     )
-    monkeypatch.setitem(sys.modules, "tensorflow", stand_in)
+    monkeypatch.setitem(sys.modules, "tensorflow", module)
+
+
+@pytest.mark.usefixtures("stand_in")
+def test_the_signature_is_that_of_the_first_sample():
     elements, signature = tensorflow.dataset(SAMPLES)
     assert signature == {
         "images": ((4, 5, 2), np.float32),
@@ -60,3 +67,17 @@ def test_tensorflow_gets_arrays_and_texts_alone(samples):
     assert len(parts) == 16
     assert set(parts[0]) == {"images", "labels", "subject"}
     np.testing.assert_array_equal(parts[5]["images"], samples[5]["images"])
+
+
+@pytest.mark.usefixtures("stand_in")
+def test_what_tensorflow_gets_may_be_filled_again():
+    class Reader:
+        buffer = np.zeros((2, 2), np.float32)
+
+        def __iter__(self):
+            for number in range(3):
+                self.buffer[:] = number
+                yield {"images": self.buffer}
+
+    elements, _ = tensorflow.dataset(Reader())
+    assert [element["images"].max() for element in elements] == [0, 1, 2]

@@ -55,3 +55,12 @@ def test_the_channels_of_a_sample_come_first_and_those_of_a_batch_second(samples
 def test_tensors_are_made_of_arrays_of_either_byte_order():
     found = torch_adapter.tensors({"images": np.arange(6, dtype=">f4").reshape(1, 6)})["images"]
     assert found.tolist() == [[0, 1, 2, 3, 4, 5]]
+
+
+def test_tensors_of_a_reused_buffer_stay_what_they_were():
+    buffer, found = np.empty((3, 8, 8, 2), np.float32), []
+    for number in range(50):
+        buffer[:] = number
+        found.append(torch_adapter.tensors({"x": buffer})["x"])
+    buffer[:] = -1
+    assert [(float(tensor.min()), float(tensor.max())) for tensor in found] == [(k, k) for k in range(50)]

@@ -74,7 +74,9 @@ def test_sums_are_held_in_single_precision_unless_the_array_is_double():
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "int64", "float32", ">f4", "bool", "complex64"])
-@pytest.mark.parametrize("model", [jnp.ones(1), torch.ones(1), array_api_strict.ones(1)], ids=["jax", "torch", "strict"])
+@pytest.mark.parametrize(
+    "model", [jnp.ones(1), torch.ones(1), array_api_strict.ones(1)], ids=["jax", "torch", "strict"]
+)
 def test_what_was_given_is_what_is_used_though_the_buffer_is_filled_again(model, dtype):
     xp = _array.array_namespace(model)
     for shape in ((), (3,), (0, 4), (5, 64, 64)):

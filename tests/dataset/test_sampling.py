@@ -235,3 +235,30 @@ def test_mistakes_with_samples(cohort):
         next(dataset.prefetch((sample for sample in samples), batch_size=2))
     with pytest.raises(TypeError, match=r"prefetch: `rng` must be a numpy\.random\.Generator; got 0"):
         next(dataset.prefetch(samples, batch_size=2, rng=0))
+
+
+@pytest.mark.parametrize(
+    ("entry", "kind"),
+    [
+        (slice(6, 2), ValueError), (slice(None, -2), ValueError), (slice(-3, None), ValueError),
+        (slice(0, 6, 2), TypeError), (slice(None, None, -1), TypeError),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("margin", [0, 2])
+def test_slices_mean_what_they_mean_for_arrays_or_are_refused(cohort, entry, kind, margin):
+    field = SampleField(category="images", margin=margin)
+    found = dataset.samples(cohort, indexing=lambda _: [(entry, slice(0, 4), slice(0, 4))], extract=[field])
+    with pytest.raises(kind, match=r"^samples: `indexing` must hold .*slices .*; got slice\("):
+        found[0]
+
+
+def test_open_slices_and_margins_in_arrays_are_those_of_arrays(cohort):
+    image = dataset.read(cohort, "A", "images")
+    index = (slice(None), slice(3, None), slice(np.uint8(2), np.uint8(9)))
+    found = dataset.samples(cohort, indexing=lambda _: [index], extract=["images"], subjects=["A"])
+    np.testing.assert_array_equal(found[0]["images"], image[index])
+    fields = [SampleField(category="images", margin=margin) for margin in (np.array([0, 1, 2]), (0, 1, 2))]
+    closed = [(slice(0, 3), slice(0, 4), slice(2, 5))]
+    pair = [dataset.samples(cohort, indexing=lambda _: closed, extract=[field])[0]["images"] for field in fields]
+    np.testing.assert_array_equal(*pair)
+    assert pair[0].shape == (3, 6, 7, image.shape[-1])

@@ -15,7 +15,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mia_functional import indexing
+from mia_functional._core import checks
 from mia_functional.extraction import constant, dynamic_patch, edge, extract, extract_batch, reflect
+
+from ..conftest import BACKENDS, host
 
 VOLUME = np.arange(4 * 5 * 6 * 2, dtype=np.float32).reshape(4, 5, 6, 2)
 NUMPY_MODE = {constant: "constant", edge: "edge", reflect: "reflect"}
@@ -239,3 +242,59 @@ def test_bad_input_is_one_sentence():
         dynamic_patch(VOLUME, (0,), (2, 2))
     with pytest.raises(TypeError, match="`array` must be an array"):
         dynamic_patch([1, 2], (0,), (1,))
+
+
+def of_library(name):
+    """Return a function that gives the volume as an array of a library."""
+    return lambda _: next(backend for backend in BACKENDS if backend.name == name).asarray(VOLUME)
+
+
+EVERY_SOURCE = {source.__name__: source for source in SOURCES} | {
+    name: of_library(name) for name in ("numpy", "strict", "jax", "torch")
+}
+
+
+@pytest.mark.parametrize("source", EVERY_SOURCE)
+def test_slices_mean_one_thing_in_every_source(source, tmp_path):
+    """Python's where it says the same, one sentence where it would count from the end or run backwards."""
+    volume = EVERY_SOURCE[source](tmp_path)
+    for entry in (
+        slice(None), slice(2, None), slice(None, 3), slice(1, 4, 1), slice(3, 3), slice(4, 4), slice(9, None),
+        slice(9, 9), np.uint8(3), slice(np.int8(1), np.int8(3)),
+    ):  # fmt: skip
+        found = host(extract(volume, (slice(0, 2), slice(0, 5), entry)))
+        np.testing.assert_array_equal(found, VOLUME[0:2, 0:5, entry])
+        assert found.dtype == VOLUME.dtype
+    for entry, kind in (
+        (slice(6, 2), ValueError), (slice(None, -2), ValueError), (slice(-3, None), ValueError),
+        (slice(-1, -4), ValueError), (slice(3, -1), ValueError), (slice(0, 6, 2), TypeError),
+        (slice(None, None, -1), TypeError), (slice(0, 6, 0), TypeError), (True, TypeError), (..., TypeError),
+        (None, TypeError), (-1, ValueError), (6, ValueError), (np.array([0, 1]), TypeError),
+    ):  # fmt: skip
+        for margin in (0, (0, 0, 2)):
+            if margin and checks.is_integer(entry):
+                continue
+            with pytest.raises(kind, match=r"^extract: `index` must (hold|lie within)"):
+                extract(volume, (slice(0, 2), slice(0, 5), entry), margin=margin)
+
+
+@pytest.mark.parametrize("dtype", ["int8", "uint8", "int16", "uint16", "int64"])
+def test_positions_in_narrow_integers_do_not_wrap(dtype):
+    line = np.arange(300)
+    number, most = np.dtype(dtype).type, np.iinfo(dtype).max
+    position = min(int(most), 290)
+    assert extract(line, (number(position),)) == position
+    assert extract(line, (number(position),), margin=5).tolist() == list(range(position - 5, position + 6))
+    first = slice(number(1), number(3))
+    assert extract(line, (first,), margin=2, fill_value=-1).tolist() == [-1, 0, 1, 2, 3, 4]
+
+
+@pytest.mark.parametrize("dtype", ["int8", "uint8", "int16", "uint16", "int32", "uint32"])
+def test_starts_of_patches_of_every_dtype_are_the_same_places(xp, dtype):
+    line = np.arange(300, dtype=np.int32)
+    limits = np.iinfo(dtype)
+    for first in (-400, -6, -1, 0, 100, 250, 290, 297, 400):
+        if limits.min <= first <= limits.max:
+            inside = min(max(first, 0), 296)
+            found = xp.run(lambda line, start: dynamic_patch(line, start, (4,)), line, np.array([first], dtype))
+            assert found.tolist() == list(range(inside, inside + 4))

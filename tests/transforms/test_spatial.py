@@ -90,6 +90,27 @@ def test_crop_moves_a_traced_start_inside(start):
     np.testing.assert_array_equal(found, expected)
 
 
+@pytest.mark.parametrize("dtype", ["int8", "uint8", "int16", "uint16", "int32", "uint32"])
+@pytest.mark.parametrize("together", [lambda start: start, lambda start: [start[0], 1]], ids=["array", "one by one"])
+def test_traced_starts_and_offsets_of_every_dtype_are_the_same_places(dtype, together):
+    import jax
+
+    image = np.arange(900).reshape(300, 3)
+    limits = np.iinfo(dtype)
+    box = jax.jit(lambda start: crop(image, together(start), (4, 2)))
+    moved = jax.jit(lambda start: shift(image, together(start), fill_value=-9))
+    rolled = jax.jit(lambda start: shift(image, together(start), wrap=True))
+    for first in (-(2**31), -200, -6, -1, 0, 100, 250, 290, 300, 2**31 - 1, 2**32 - 1):
+        if limits.min <= first <= limits.max:
+            start, inside = np.array([first, 1], dtype), min(max(first, 0), 296)
+            np.testing.assert_array_equal(box(start), image[inside : inside + 4, 1:3])
+            step = min(max(first, -300), 300)
+            padded = np.full((900, 5), -9)
+            padded[300 + step : 600 + step, 1:4] = image
+            np.testing.assert_array_equal(moved(start), padded[300:600, :3])
+            np.testing.assert_array_equal(rolled(start), np.roll(image, (first % 300, 1), (0, 1)))
+
+
 def test_pad_and_crop_or_pad_equal_numpy(xp):
     found = xp.run(lambda volume: pad(volume, ((1, 2), 0, 3), fill_value=-7), VOLUME)
     np.testing.assert_array_equal(found, np.pad(VOLUME, ((1, 2), (0, 0), (3, 3), (0, 0)), constant_values=-7))

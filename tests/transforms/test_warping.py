@@ -1,6 +1,7 @@
 """Other grids and bent images: against SimpleITK, SciPy and torch; labels stay labels; everything under `jit`."""
 
 import itertools
+from functools import partial
 
 import numpy as np
 import pytest
@@ -330,3 +331,85 @@ def test_gradients_reach_the_parameters():
 def test_bad_input(call, kind, text):
     with pytest.raises(kind, match=text):
         call()
+
+
+HALVES = ((1.0, 0.0), (0.7, 0.0), (0.9, 33.1), (0.3, -117.3), (3.3, 1e4))
+"""Spacings and origins of grids with which coordinates of half a voxel are rounded, in float64 and in float32."""
+
+
+def beside(size, spacing, origin):
+    """Return a grid, and another that begins half a voxel ahead of it and has a voxel more."""
+    old = Geometry(shape=(size,), spacing=(spacing,), origin=(origin,))
+    return old, Geometry(shape=(size + 1,), spacing=(spacing,), origin=(origin - spacing / 2,))
+
+
+@pytest.mark.sampled(16)
+@pytest.mark.parametrize("dtype", ["float32", "float64", "int16", "uint8", "bool"])
+def test_half_a_voxel_is_the_same_for_all_dtypes(xp, dtype):
+    """By hand: voxel k of the new grid lies at k - 0.5 of the old one, the last of them on the upper rim, outside."""
+    array = (np.arange(300) % 2 if dtype == "bool" else np.arange(300) % 100).astype(dtype)
+    fill = 1 if dtype == "bool" else 101
+    for spacing, origin in HALVES:
+        onto = partial(
+            resample_onto, geometry=(grids := beside(300, spacing, origin))[0], onto=grids[1], fill_value=fill
+        )
+        found = xp.run(partial(onto, interpolation=nearest), array)
+        assert found.tolist() == [*array.tolist(), fill]
+        if array.dtype.kind == "f":
+            between = [0, *((array[1:] + array[:-1]) / 2).tolist(), fill]
+            np.testing.assert_allclose(xp.run(partial(onto, interpolation=linear), array), between, atol=5e-3)
+
+
+def test_half_a_voxel_is_the_same_in_half_precision():
+    import jax.numpy as jnp
+
+    ramp = np.arange(300) % 100
+    for spacing, origin in HALVES:
+        for array in (
+            ramp.astype(np.float16), jnp.asarray(ramp, jnp.float16), jnp.asarray(ramp, jnp.bfloat16),
+            torch.asarray(ramp).half(), torch.asarray(ramp).bfloat16(),
+        ):  # fmt: skip
+            found = resample_onto(array, *beside(300, spacing, origin), interpolation=nearest, fill_value=101)
+            exact = found.float() if isinstance(found, torch.Tensor) else found.astype(np.float32)
+            assert exact.tolist() == [*ramp.tolist(), 101]
+
+
+@pytest.mark.sampled(9)
+@pytest.mark.parametrize("dtype", ["float32", "float64", "int32"])
+def test_what_misses_half_a_voxel_by_rounding_alone_counts_as_half(xp, dtype):
+    line = np.arange(1, 6).astype(dtype)
+    for error, first, tie, last in ((-9e-5, 1, 2, -1), (9e-5, 1, 2, -1), (-2e-4, -1, 1, 5), (2e-4, 1, 2, -1)):
+        places = np.array([[-0.5, 0.5, 4.5]]) + error
+        found = xp.run(lambda a, p: warp(a, p, interpolation=nearest, fill_value=-1), line, places)
+        assert found.tolist() == [first, tie, last]
+
+
+@pytest.mark.sampled(9)
+@pytest.mark.parametrize("dtype", ["float32", "float64", "int32"])
+def test_an_affine_map_and_a_spline_meet_half_voxels_alike(xp, dtype):
+    line = np.arange(21).astype(dtype)
+    # Voxel i comes from 1.1 i - 0.5: the first from the lower rim, the 10th from between two voxels.
+    found = xp.run(lambda a: affine(a, [[1.1]], [0.5], interpolation=nearest, fill_value=-1), line)
+    assert found.tolist() == [min(11 * k // 10, 20) if 11 * k < 210 else -1 for k in range(21)]
+    # Every voxel comes from 0.5 voxels ahead of it, or behind it.
+    for step, expected in ((-0.5, list(range(21))), (0.5, [*range(1, 21), -1])):
+        control = np.full((1, 9), step)
+        assert (
+            xp.run(lambda a, c: elastic(a, c, interpolation=nearest, fill_value=-1), line, control).tolist() == expected
+        )
+
+
+@pytest.mark.sampled(9)
+@pytest.mark.parametrize("dtype", ["float32", "float64", "int32"])
+def test_resampling_takes_the_later_of_two_equally_near_voxels(xp, dtype):
+    # Centres at 3.5, 4 1/6, 4 5/6 and 5.5.
+    line = np.arange(10).astype(dtype)
+    found = xp.run(lambda a: resample(a, (2 / 3,), shape=(4,), interpolation=nearest), line)
+    assert found.tolist() == [4, 4, 5, 6]
+
+
+def test_traced_coordinates_that_are_no_number_are_outside():
+    import jax
+
+    found = jax.jit(lambda places: warp(jax.numpy.arange(3.0), places, fill_value=-1.0))(np.array([[np.nan, 1.0]]))
+    assert found.tolist() == [-1, 1]
