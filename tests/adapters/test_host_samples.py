@@ -206,7 +206,7 @@ def test_labels_that_are_not_whole_are_refused(adapter, number):
 @pytest.mark.parametrize("asarray", [jnp.asarray, torch.asarray, array_api_strict.asarray])
 def test_labels_of_other_libraries_are_refused_alike(asarray):
     given = {**sample(), "labels": asarray(sample()["labels"])}
-    with pytest.raises(ValueError, match="within 0 and 255 after the transform, which uint8 holds .* got -1"):
+    with pytest.raises(ValueError, match=r"within 0 and 255 after the transform, which uint8 holds .* got -1"):
         relabelled(batchgenerators, 0, -1)(given)
     found = relabelled(batchgenerators, 0, 255)(given)["labels"]
     assert type(found) is type(given["labels"])
@@ -214,10 +214,8 @@ def test_labels_of_other_libraries_are_refused_alike(asarray):
 
 
 def test_real_transforms_with_labels_outside_of_the_dtype():
-    turn = SpatialTransform(
-        (12, 14, 16), do_elastic_deform=False, angle_x=(0.3, 0.3), do_scale=False, random_crop=False, border_cval_seg=-1,
-        order_seg=0,
-    )  # fmt: skip
+    options = {"do_elastic_deform": False, "do_scale": False, "random_crop": False, "border_cval_seg": -1}
+    turn = SpatialTransform((12, 14, 16), angle_x=(0.3, 0.3), order_seg=0, **options)
     for dtype in (np.uint8, np.uint16, np.uint32):
         given = {**sample(), "labels": sample()["labels"].astype(dtype)}
         with pytest.raises(ValueError, match="got -1"):
@@ -225,10 +223,12 @@ def test_real_transforms_with_labels_outside_of_the_dtype():
         with pytest.raises(ValueError, match="got -1"):
             torchio_adapter.lift(torchio.RemapLabels({0: -1}))(given)
     assert batchgenerators.lift(turn)({**sample(), "labels": sample()["labels"].astype(np.int8)})["labels"].min() == -1
-    with pytest.raises(ValueError, match="within 0 and 255 .* got 300"):
+    with pytest.raises(ValueError, match=r"within 0 and 255 .* got 300"):
         torchio_adapter.lift(torchio.RemapLabels({4: 300}))(sample())
     with pytest.raises(ValueError, match="`labels` must hold labels that int64 holds; got 18446744073709551615"):
-        torchio_adapter.lift(torchio.Flip())({**sample(), "labels": np.full((12, 14, 16, 1), 2**64 - 1, np.uint64)})
+        torchio_adapter.lift(torchio.Flip(axes=0))(
+            {**sample(), "labels": np.full((12, 14, 16, 1), 2**64 - 1, np.uint64)}
+        )
 
 
 @pytest.mark.parametrize("adapter", [torchio_adapter, batchgenerators])
