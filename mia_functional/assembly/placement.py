@@ -276,8 +276,10 @@ def check_coverage(*coverages: Coverage) -> None:
 
 def index_ranges(index: Index, shape: Shape) -> list[tuple[int, int]]:
     """Return the start and the stop of an index along each axis; raise unless it touches the volume."""
-    if not isinstance(index, tuple) or any(
-        isinstance(entry, slice) and None in (entry.start, entry.stop) for entry in index
+    if not isinstance(index, tuple) or not all(
+        checks.is_integer(entry)
+        or (checks.is_integer_slice(entry) and None not in (entry.start, entry.stop) and entry.step in (None, 1))
+        for entry in index
     ):
         needed = "hold tuples of integers, and of slices with a start and a stop"
         checks.invalid_kind("assemble", "indices", needed, checks.describe(index))

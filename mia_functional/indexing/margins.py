@@ -41,14 +41,13 @@ def dilate(index: Index, margin: Margin) -> Index:
 def bounds(function: str, argument: str, entry: object) -> tuple[int | None, int | None]:
     """Return where an entry of an index starts and stops, as Python's integers; raise for what has several meanings.
 
-    In an index a position below 0 lies in front of the image, for Python it counts from the end. A slice that reaches
-    outside has both a start and a stop, as those of `dilate` and `overhang`; what only Python's meaning would make
-    sense of is refused, by all functions and for all sources alike.
-
     Example:
         >>> bounds("extract", "index", 255), bounds("extract", "index", slice(-2, 3))
         ((255, 256), (-2, 3))
     """
+    # A position below 0 lies in front of the image here, where for Python it counts from the end. Slices that reach
+    # outside have a start and a stop, as those of `dilate` and `overhang`. What makes sense as Python's alone is
+    # refused, for all sources alike, which differ in what they would make of it.
     if checks.is_integer(entry):
         # A NumPy integer is as narrow as its dtype: uint8(255) + 1 is 0.
         return int(entry), int(entry) + 1

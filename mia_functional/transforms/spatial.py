@@ -187,9 +187,7 @@ def _leading_sizes(function: str, array: Array | Geometry, count: int) -> Shape:
     return tuple(array.shape[:count])
 
 
-def _whole_numbers(
-    function: str, argument: str, values: Any, *, minimum: int, count: int | None = None
-) -> list[Any]:
+def _whole_numbers(function: str, argument: str, values: Any, *, minimum: int, count: int | None = None) -> list[Any]:
     """Return whole numbers, `count` if it is given: those of Python, and arrays without axes that are traced."""
     if not _array.is_traced(values) and not (isinstance(values, Sequence) and any(map(_array.is_traced, values))):
         entries = to_python(function, argument, values)

@@ -213,6 +213,10 @@ def test_labels_of_other_libraries_are_refused_alike(asarray):
     assert int(found[0, 0, 0, 0]) == 255
 
 
+LARGEST = np.full((12, 14, 16, 1), 2**64 - 1, np.uint64)
+"""Labels that no signed integer holds."""
+
+
 def test_real_transforms_with_labels_outside_of_the_dtype():
     options = {"do_elastic_deform": False, "do_scale": False, "random_crop": False, "border_cval_seg": -1}
     turn = SpatialTransform((12, 14, 16), angle_x=(0.3, 0.3), order_seg=0, **options)
@@ -226,9 +230,7 @@ def test_real_transforms_with_labels_outside_of_the_dtype():
     with pytest.raises(ValueError, match=r"within 0 and 255 .* got 300"):
         torchio_adapter.lift(torchio.RemapLabels({4: 300}))(sample())
     with pytest.raises(ValueError, match="`labels` must hold labels that int64 holds; got 18446744073709551615"):
-        torchio_adapter.lift(torchio.Flip(axes=0))(
-            {**sample(), "labels": np.full((12, 14, 16, 1), 2**64 - 1, np.uint64)}
-        )
+        torchio_adapter.lift(torchio.Flip(axes=0))({**sample(), "labels": LARGEST})
 
 
 @pytest.mark.parametrize("adapter", [torchio_adapter, batchgenerators])

@@ -226,10 +226,11 @@ def test_margins_and_last_and_dtype():
         (sample, extract(VOLUMES[sample["subject"]], sample["index"], margin=((1, 2), 0, 1)))
         for sample, _ in listed(TABLE)
     ]
-    options = {"margin": ((1, 2), 0, 1), "reduction": last, "dtype": np.float64}
-    for name, volume in assemble_subjects(TABLE, pairs, **options):
-        np.testing.assert_array_equal(volume, VOLUMES[name])
-        assert volume.dtype == np.float64
+    for margin in (((1, 2), 0, 1), np.array([[1, 2], [0, 0], [1, 1]])):
+        options = {"margin": margin, "reduction": last, "dtype": np.float64}
+        for name, volume in assemble_subjects(TABLE, pairs, **options):
+            np.testing.assert_array_equal(volume, VOLUMES[name])
+            assert volume.dtype == np.float64
 
 
 PAIRS = listed(TABLE)

@@ -1,12 +1,13 @@
 """Assembly: extract then assemble is the identity; overlaps, gaps and mistakes by hand."""
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mia_functional import indexing
-from mia_functional.assembly import assemble, gaussian, hann, last, mean, uniform
+from mia_functional.assembly import assemble, assemble_planes, gaussian, hann, last, mean, uniform
 from mia_functional.extraction import extract
 
 COVERING = (indexing.clip, indexing.shift, indexing.even, indexing.overhang)
@@ -153,3 +154,33 @@ def test_inputs_stay_as_they_are():
 def test_mistakes_are_one_sentence(call, text):
     with pytest.raises(ValueError, match=text):
         call()
+
+
+@pytest.mark.parametrize("asarray", [np.asarray, jnp.asarray])
+def test_a_margin_may_be_an_array(asarray):
+    volume = np.arange(48.0, dtype=np.float32).reshape(6, 8)
+    grid = indexing.patches((6, 8), (3, 4))
+    for margin in (np.array([1, 2]), np.array([0, 0]), np.array([[1, 0], [0, 2]]), np.array(2), [1, 2]):
+        parts = [asarray(extract(volume, index, margin=margin)) for index in grid]
+        np.testing.assert_array_equal(assemble(parts, grid, (6, 8), margin=margin), volume)
+        stacked = asarray(np.stack([np.asarray(part) for part in parts]))
+        np.testing.assert_array_equal(assemble(stacked, grid, (6, 8), margin=margin), volume)
+        planes = [plane for _, plane in assemble_planes(parts, grid, (6, 8), margin=margin)]
+        np.testing.assert_array_equal(np.stack(planes), volume)
+    with pytest.raises(ValueError, match="assemble: `margin` must be a number or have 2 entries"):
+        assemble(parts, grid, (6, 8), margin=np.array([1, 2, 3]))
+
+
+def test_slices_of_indices_are_refused_as_extraction_refuses_them():
+    for entry in (slice(6, 2), slice(2, -1), slice(-1, -3)):
+        with pytest.raises(ValueError, match="assemble: `indices` must hold slices that count from the first voxel"):
+            assemble([np.ones(3)], [(entry,)], (8,))
+    with pytest.raises(
+        TypeError, match="assemble: `indices` must hold whole numbers, and slices of them without a step"
+    ):
+        assemble([np.ones(3)], [(slice(0, 6, 2),)], (8,))
+    with pytest.raises(TypeError, match="assemble: `indices` must hold tuples .* with a start and a stop"):
+        assemble([np.ones(3)], [(slice(-3, None),)], (8,))
+    narrow = (slice(np.uint8(250), np.uint8(255)), np.uint8(255))
+    found = assemble([np.ones(5)], [narrow], (300, 256), fill_value=0)
+    assert np.argwhere(found).tolist() == [[row, 255] for row in range(250, 255)]
