@@ -14,7 +14,7 @@ from mia_functional.assembly.reductions import Reduction, State, check_reduction
 from mia_functional.assembly.voxelwise import add_several
 from mia_functional.typing import Array, Shape
 
-__all__ = ["add", "finish", "start"]
+__all__ = ["add", "add_placed", "finish", "start"]
 
 
 def start(patch: Array, shape: Shape, *, reduction: Reduction = mean) -> State:
@@ -70,6 +70,11 @@ def add(state: State, patch: Array, placement: Placement, *, reduction: Reductio
     """
     check_reduction("add", reduction)
     checks.require_instance("add", "placement", placement, Placement, "a Placement, from `placements`")
+    return add_placed(state, patch, _inside(placement, getattr(state, "shape", None)), reduction=reduction)
+
+
+def add_placed(state: State, patch: Array, placement: Placement, *, reduction: Reduction = mean) -> State:
+    """Return the state with a patch added, or several, as `add` does, where the placement is known to be right."""
     shape = placed_shape(placement)
     expected = (*placement.start.shape[:-1], *shape)
     if tuple(patch.shape[: len(expected)]) != expected:
@@ -81,13 +86,12 @@ def add(state: State, patch: Array, placement: Placement, *, reduction: Reductio
     if channels != own:
         checks.invalid_value("add", "patch", f"have the channels of the volume, {own}", channels)
     several = placement.start.ndim > 1
-    placement = _inside(placement, shape, getattr(state, "shape", None))
     return add_several(state, patch, placement, reduction) if several else reduction.add(state, patch, placement)
 
 
-def _inside(placement: Placement, patch: Shape, volume: Shape | None) -> Placement:
+def _inside(placement: Placement, volume: Shape | None) -> Placement:
     """Return a placement whose starts are wide integers inside of a volume; raise if they are known to be elsewhere."""
-    start, axes = placement.start, len(patch)
+    start, patch = placement.start, placed_shape(placement)
     _array.require_integers("add", "placement", start)
     room = None if volume is None else tuple(size - voxels for size, voxels in zip(volume, patch, strict=False))
     # Wide, as sums of a narrow start and other positions wrap around: uint8 ends at 255.
@@ -95,7 +99,8 @@ def _inside(placement: Placement, patch: Shape, volume: Shape | None) -> Placeme
         known = _array.to_numpy(start).astype(np.int64)
         outside = known < 0 if room is None else (known < 0) | (known > room)
         if outside.any():
-            first = tuple(known.reshape(-1, axes)[outside.reshape(-1, axes).any(axis=1).argmax()].tolist())
+            rows = outside.reshape(-1, len(patch)).any(axis=1)
+            first = tuple(known.reshape(-1, len(patch))[rows.argmax()].tolist())
             needed = "start inside of the volume" if room is None else f"start within 0 and {room}"
             checks.invalid_value("add", "placement", needed, first)
         return placement._replace(start=known)

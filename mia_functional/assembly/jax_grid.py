@@ -17,7 +17,7 @@ from typing import TypeAlias
 import numpy as np
 
 from mia_functional import _array
-from mia_functional.assembly.incremental import add, finish, start
+from mia_functional.assembly.incremental import add_placed, finish, start
 from mia_functional.assembly.placement import Placement, fits_inside, grid_lines, grid_table
 from mia_functional.assembly.reductions import Reduction, mean
 from mia_functional.assembly.running_mean import mean_divisor, move_toward
@@ -60,7 +60,7 @@ def _grid_program(patches: Array, *lines: Array, starts: _Starts, shape: Shape, 
     if reduction is mean and len(shape) > 1 and len(starts[0]) <= _MOST_LAYERS:
         return _mean_by_planes(patches, lines, starts, shape)
     state = start(patches[0, ...], shape, reduction=reduction)
-    return finish(add(state, patches, grid_table(starts, lines), reduction=reduction), reduction=reduction)
+    return finish(add_placed(state, patches, grid_table(starts, lines), reduction=reduction), reduction=reduction)
 
 
 def _mean_by_planes(patches: Array, lines: tuple[Array, ...], starts: _Starts, shape: Shape) -> Array:

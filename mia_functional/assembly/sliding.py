@@ -9,7 +9,7 @@ import numpy as np
 
 from mia_functional import _array
 from mia_functional._core import checks
-from mia_functional.assembly.incremental import add, finish, start
+from mia_functional.assembly.incremental import add_placed, finish, start
 from mia_functional.assembly.jax_grid import add_batch_by_planes, flatten_channels
 from mia_functional.assembly.placement import Placement, map_columns, placed_shape, placements
 from mia_functional.assembly.volumes import assemble, finish_volume
@@ -116,7 +116,7 @@ def _assemble_in_program(
     like = _array.eval_shape(lambda _: predict(first), volume)
     model = _array.zeros(_array.array_namespace(volume), like.shape[1:], like.dtype, volume)
     state = start(model, shape)
-    add_batch = add if len(shape) == 1 else add_batch_by_planes
+    add_batch = add_placed if len(shape) == 1 else add_batch_by_planes
     if whole:
         xp = _array.array_namespace(volume)
         batches = map_columns(lambda rows: xp.reshape(rows[:whole], (-1, number, *rows.shape[1:])), table)

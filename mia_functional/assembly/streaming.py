@@ -7,7 +7,7 @@ import numpy as np
 
 from mia_functional import _array
 from mia_functional._core import checks
-from mia_functional.assembly.incremental import add, start
+from mia_functional.assembly.incremental import add_placed, start
 from mia_functional.assembly.placement import Coverage, Placement, index_ranges, place_indices, placement_of_planes
 from mia_functional.assembly.reductions import Reduction, check_reduction, mean
 from mia_functional.assembly.volumes import check_arguments, check_same_kind, cropped_patches, finish_volume
@@ -103,7 +103,7 @@ def merge_planes(volumes: Iterable[Array], *, reduction: Reduction = mean) -> Ar
             ahead = [position] + [0] * (len(shape) - 1)
             lines = [np.stack([np.full(size, count), np.ones(size)]) for count, size in zip(ahead, shape, strict=True)]
             placement = Placement(np.zeros(len(shape), dtype=np.int32), tuple(lines))
-            state = add(state, volume, placement, reduction=reduction)
+            state = add_placed(state, volume, placement, reduction=reduction)
     if volume is None:
         checks.invalid_value("merge_planes", "volumes", "hold at least one volume", "none")
     return finish_volume(reduction.finish(state), volume, [], None, None)
@@ -135,7 +135,7 @@ def _finished_planes(
         yield from ((*plane, patch) for plane in released(done, begin))
         done = begin
         for piece, piece_placement in _pieces_in_ring(patch, placement, depth):
-            ring = add(ring, piece, piece_placement, reduction=reduction)
+            ring = add_placed(ring, piece, piece_placement, reduction=reduction)
     if patch is None:
         checks.invalid_value("assemble_planes", "patches", "hold at least one patch", "none")
     yield from ((*plane, patch) for plane in released(done, shape[0]))

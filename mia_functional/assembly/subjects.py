@@ -10,11 +10,11 @@ import numpy as np
 
 from mia_functional import _array
 from mia_functional._core import checks
-from mia_functional.assembly.incremental import add, start
+from mia_functional.assembly.incremental import add_placed, start
 from mia_functional.assembly.placement import Placement, crop_to_volume, place_by_rank, place_by_weight
 from mia_functional.assembly.reductions import Reduction, State, check_reduction, mean
 from mia_functional.assembly.volumes import check_same_kind, finish_volume
-from mia_functional.assembly.voxelwise import add_several, distinct_rounds, select_voxels, voxel_table
+from mia_functional.assembly.voxelwise import distinct_rounds, select_voxels, voxel_table
 from mia_functional.assembly.windows import Window, uniform
 from mia_functional.indexing.margins import sides
 from mia_functional.typing import Array, HostArray, Index, Margin, SampleSequence, Shape
@@ -273,13 +273,7 @@ def _add_output(subject: _Pending, name: str | None, patch: Array, placement: Pl
         subject.patches[name] = first = patch[0, ...] if placement.start.ndim > 1 else patch
         subject.states[name] = start(first, subject.seen.shape, reduction=reduction)
     # In place: a tuple with the old state would keep an array whose memory was given to the new one.
-    several = placement.start.ndim > 1
-    # Tables of voxels are filled up with some outside of the volume (see `select_voxels`), which `add` refuses.
-    subject.states[name] = (
-        add_several(subject.states[name], patch, placement, reduction)
-        if several
-        else add(subject.states[name], patch, placement, reduction=reduction)
-    )
+    subject.states[name] = add_placed(subject.states[name], patch, placement, reduction=reduction)
 
 
 def _finish_subject(subject: _Pending, reduction: Reduction, fill_value: float | None, dtype: Any) -> Any:

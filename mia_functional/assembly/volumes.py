@@ -7,7 +7,7 @@ import numpy as np
 
 from mia_functional import _array
 from mia_functional._core import checks
-from mia_functional.assembly.incremental import add, start
+from mia_functional.assembly.incremental import add_placed, start
 from mia_functional.assembly.jax_grid import assemble_jax_grid, is_jax_grid
 from mia_functional.assembly.placement import Coverage, Placement, check_coverage, crop_to_volume, place_indices
 from mia_functional.assembly.reductions import Reduction, check_reduction, mean
@@ -90,7 +90,7 @@ def assemble(
         # Only what lies in memory anyway is joined: an iterator may make its patches one by one.
         for patch, placement in join_planes(parts) if isinstance(given, Sequence) else parts:
             state = start(patch, size, reduction=reduction) if state is None else state
-            state = add(state, patch, placement, reduction=reduction)
+            state = add_placed(state, patch, placement, reduction=reduction)
         if patch is None:
             checks.invalid_value("assemble", "patches", "hold at least one patch", "none")
         return finish_volume(reduction.finish(state), patch, coverage, fill_value, dtype)

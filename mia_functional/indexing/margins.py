@@ -1,5 +1,7 @@
 """Context around indices: the same number of voxels on both sides of an axis, or one for each side."""
 
+from typing import Any
+
 from mia_functional._core import checks
 from mia_functional.typing import Index, Margin
 
@@ -38,7 +40,7 @@ def dilate(index: Index, margin: Margin) -> Index:
     return tuple(wider)
 
 
-def bounds(function: str, argument: str, entry: object) -> tuple[int | None, int | None]:
+def bounds(function: str, argument: str, entry: Any) -> tuple[int | None, int | None]:
     """Return where an entry of an index starts and stops, as Python's integers; raise for what has several meanings.
 
     Example:
@@ -48,6 +50,10 @@ def bounds(function: str, argument: str, entry: object) -> tuple[int | None, int
     # A position below 0 lies in front of the image here, where for Python it counts from the end. Slices that reach
     # outside have a start and a stop, as those of `dilate` and `overhang`. What makes sense as Python's alone is
     # refused, for all sources alike, which differ in what they would make of it.
+    is_plain = isinstance(entry, slice) and type(entry.start) is type(entry.stop) is int and entry.step is None
+    if is_plain and entry.start <= entry.stop:
+        # What all functions here yield: to make a view of an array takes no longer than the checks that follow.
+        return entry.start, entry.stop
     if checks.is_integer(entry):
         # A NumPy integer is as narrow as its dtype: uint8(255) + 1 is 0.
         return int(entry), int(entry) + 1

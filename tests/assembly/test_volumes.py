@@ -175,12 +175,9 @@ def test_slices_of_indices_are_refused_as_extraction_refuses_them():
     for entry in (slice(6, 2), slice(2, -1), slice(-1, -3)):
         with pytest.raises(ValueError, match="assemble: `indices` must hold slices that count from the first voxel"):
             assemble([np.ones(3)], [(entry,)], (8,))
-    with pytest.raises(
-        TypeError, match="assemble: `indices` must hold whole numbers, and slices of them without a step"
-    ):
-        assemble([np.ones(3)], [(slice(0, 6, 2),)], (8,))
-    with pytest.raises(TypeError, match="assemble: `indices` must hold tuples .* with a start and a stop"):
-        assemble([np.ones(3)], [(slice(-3, None),)], (8,))
+    for entry in (slice(0, 6, 2), slice(-3, None), slice(None, -2)):
+        with pytest.raises(TypeError, match=r"assemble: `indices` must hold tuples .* with a start and a stop"):
+            assemble([np.ones(3)], [(entry,)], (8,))
     narrow = (slice(np.uint8(250), np.uint8(255)), np.uint8(255))
     found = assemble([np.ones(5)], [narrow], (300, 256), fill_value=0)
     assert np.argwhere(found).tolist() == [[row, 255] for row in range(250, 255)]

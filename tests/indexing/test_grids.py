@@ -178,9 +178,8 @@ def test_bad_input_is_one_sentence(call, kind, text):
 def test_narrow_integers_are_widened_before_a_margin_is_added(dtype):
     low, high = np.array([1, 100], dtype)
     assert indexing.dilate((slice(low, high), high, low), (3, 200, 0)) == (slice(-2, 103), slice(-100, 301), 1)
-    assert all(
-        type(bound) is int for bound in (indexing.dilate((slice(low, high),), 0)[0].stop, *indexing.dilate((low,), 0))
-    )
+    plane, slab = indexing.dilate((low, slice(low, high)), 0)
+    assert type(plane) is type(slab.start) is type(slab.stop) is int
 
 
 @pytest.mark.parametrize("entry", [slice(6, 2), slice(None, -2), slice(-3, None), slice(2, -1), slice(-1, -3)])
@@ -193,9 +192,7 @@ def test_slices_that_run_backwards_or_count_from_the_end_are_refused(entry, marg
 
 @pytest.mark.parametrize("number", [2**31, -(2**31) - 1, 2**40])
 def test_corners_that_32_bits_do_not_hold_are_refused(number):
-    with pytest.raises(
-        ValueError, match=rf"patches_at: `corners` must lie within -2147483648 and 2147483647; got {number}"
-    ):
+    with pytest.raises(ValueError, match=rf"patches_at: `corners` must lie within -2147483648 and .*; got {number}"):
         indexing.patches_at([[3, number]], (2, 2))
     with pytest.raises(ValueError, match=rf"starts: `indices` must lie within .*; got {number}"):
         indexing.starts([(slice(number, number + 2), 3)])
