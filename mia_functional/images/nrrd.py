@@ -50,14 +50,34 @@ _NRRD_FIELDS = {
 }  # fmt: skip
 """All fields that there are; a name of two words is written with a blank between them or without."""
 
-_SPACES_WITH_TIME = {
-    "right-anterior-superior-time": (-1.0, -1.0, 1.0, 1.0), "rast": (-1.0, -1.0, 1.0, 1.0),
-    "left-anterior-superior-time": (-1.0, 1.0, 1.0, 1.0), "last": (-1.0, 1.0, 1.0, 1.0),
+# ITK turns the spaces of patients into (L, P, S) itself, but not those with time.
+_SPACES = {
+    **dict.fromkeys(("rightanteriorsuperior", "ras", "leftanteriorsuperior", "las", "leftposteriorsuperior", "lps",
+                     "scannerxyz", "3drighthanded", "3dlefthanded"), (1.0, 1.0, 1.0)),
+    **dict.fromkeys(("rightanteriorsuperiortime", "rast"), (-1.0, -1.0, 1.0, 1.0)),
+    **dict.fromkeys(("leftanteriorsuperiortime", "last"), (-1.0, 1.0, 1.0, 1.0)),
+    **dict.fromkeys(("leftposteriorsuperiortime", "lpst", "scannerxyztime", "scannerxyzt", "3drighthandedtime",
+                     "3dlefthandedtime"), (1.0, 1.0, 1.0, 1.0)),
 }  # fmt: skip
-"""The signs that turn a space into (L, P, S), where ITK does not turn it itself."""
+"""The signs that turn the axes of a space into (L, P, S); names without their blanks and hyphens."""
 
 _DOMAIN_KINDS = ("domain", "space", "time", "???", "none")
 """Kinds of axes along which the image extends; all others are kinds of channels."""
+
+_CHANNEL_KINDS = {
+    0: "list point vector contravariant-vector covariant-vector normal",
+    1: "stub scalar",
+    2: "complex 2-vector",
+    3: "3-color rgb-color rgbcolor rgb hsv-color hsvcolor hsv xyz-color 3-vector 3-gradient 3-normal "
+       "2d-symmetric-matrix 2d-sym-matrix 2d-symmetric-tensor 2d-sym-tensor",
+    4: "4-color rgba-color rgbacolor rgba 4-vector quaternion 2d-matrix 2d-tensor "
+       "2d-masked-symmetric-matrix 2d-masked-sym-matrix 2d-masked-symmetric-tensor 2d-masked-sym-tensor",
+    5: "2d-masked-matrix 2d-masked-tensor",
+    6: "3d-symmetric-matrix 3d-sym-matrix 3d-symmetric-tensor 3d-sym-tensor",
+    9: "3d-matrix 3d-tensor",
+    10: "3d-masked-matrix 3d-masked-tensor",
+}  # fmt: skip
+"""Kinds of channels by their number, 0 for any. ITK drops the mask of a symmetric matrix: it is not read."""
 
 
 def parse_nrrd(path: Path) -> header.Header:
@@ -80,6 +100,15 @@ def parse_nrrd(path: Path) -> header.Header:
     channels = [axis for axis, kind in enumerate(kinds) if kind not in _DOMAIN_KINDS]
     if len(channels) > 1:
         header.invalid_file(path, f"kinds is {fields['kinds']}; at most one axis of channels is read")
+    for axis in channels:
+        counts = [count for count, names in _CHANNEL_KINDS.items() if kinds[axis] in names.split()]
+        if not counts or counts[0] not in (0, sizes[axis]):
+            held = f"{sizes[axis]} entries of kind {kinds[axis]}"
+            header.invalid_file(path, f"its axis {axis} holds {held}, which are not read")
+    for name in _PER_AXIS[1:]:
+        _per_axis(path, fields, name, len(sizes))
+    if "block size" in fields:
+        header.invalid_file(path, "it has a block size, and blocks are not read")
     in_space = "space" in fields or "space dimension" in fields
     factors = _factors_of_space(path, fields, kinds) if in_space else _factors_of_axes(path, fields, kinds, sizes)
     segments = {match[0] for match in map(re.compile(r"Segment[0-9]+(?=_)").match, keys) if match is not None}
@@ -129,8 +158,8 @@ def _nrrd_fields(path: Path) -> tuple[dict[str, str], list[str], int]:
 def _per_axis(path: Path, fields: dict[str, str], name: str, count: int) -> list[str]:
     """Return the entries of a field for every axis, none if it is not there; raise unless there are `count`."""
     text = fields.get(name, "")
-    # Units are in quotes, with \" for a quote; vectors are in brackets or, for an axis without one, `none`.
-    pattern = r'"((?:\\"|[^"])*)"' if name.endswith("units") else r"\([^()]*\)|[^ \t()]+"
+    # Units and labels are in quotes, with \" for a quote; vectors are in brackets or, for an axis without one, `none`.
+    pattern = r'"((?:\\"|[^"])*)"' if name.endswith(("units", "labels")) else r"\([^()]*\)|[^ \t()]+"
     entries = [str(entry) for entry in re.findall(pattern, text)]
     if len(entries) != count and name in fields:
         header.invalid_file(path, f"{name} is {text}, and {count} entries are needed")
@@ -152,13 +181,16 @@ def _factors_of_space(path: Path, fields: dict[str, str], kinds: list[str]) -> t
     if not directions or any(directions[axis].lower() == "none" for axis in domain):
         given = fields.get("space directions", "missing")
         header.invalid_file(path, f"space directions is {given}; each axis that is not one of channels needs one")
-    if any(len(directions[axis].split(",")) != len(domain) for axis in domain):
+    space = fields.get("space", "")
+    signs = _SPACES.get(re.sub("[ -]", "", space.lower()), ()) if space else (1.0,) * len(domain)
+    if not signs:
+        header.invalid_file(path, f"its space is {space}")
+    if any(len(directions[axis].split(",")) != len(domain) for axis in domain) or len(signs) != len(domain):
         header.invalid_file(path, f"it has {len(domain)} axes in a space of another number of axes")
     for name in ("spacings", "axis mins", "axis maxs", "units"):
         if name in fields:
             header.invalid_file(path, f"it has {name} and space directions, which exclude each other")
     units = _per_axis(path, fields, "space units", len(domain)) or [""] * len(domain)
-    signs = _SPACES_WITH_TIME.get(fields.get("space", "").lower().replace(" ", "-"), (1.0,) * len(domain))
     # A fourth axis is time, whose unit is not one of length, and stays.
     factors = [header.millimetres(path, "space units", unit) for unit in units[:3]] + [1.0] * len(units[3:])
     return tuple(sign * factor for sign, factor in zip(signs, factors, strict=True))

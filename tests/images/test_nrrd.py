@@ -86,7 +86,10 @@ def test_the_unit_of_time_stays(tmp_path):
     directions = "space directions: (1,0,0,0) (0,2,0,0) (0,0,3,0) (0,0,0,5)\nspace origin: (1,2,3,4)\n"
     units = 'space units: "cm" "cm" "cm" "s"\n'
     # ITK turns RAS, but not RAS with time.
-    for space, signs in (("RAST", (-1, -1)), ("Left Anterior Superior Time", (-1, 1)), ("LPST", (1, 1))):
+    for space, signs in (
+        ("RAST", (-1, -1)), ("rightanteriorsuperiortime", (-1, -1)), ("Left Anterior Superior Time", (-1, 1)),
+        ("left-anterior-superior-time", (-1, 1)), ("LPST", (1, 1)),
+    ):  # fmt: skip
         _, grid = images.read(write(tmp_path / "x.nrrd", f"{head}space: {space}\n{directions}{units}\n"))
         assert grid.spacing == (5, 30, 20, 10)
         assert grid.origin == (4, 30, 20 * signs[1], 10 * signs[0])
@@ -217,6 +220,13 @@ def test_a_bomb_of_bzip2_is_left_early(tmp_path):
         (HEAD + "spacings: 1 2 x\n", "spacings is 1 2 x"),
         (HEAD + "space: LPS\nspace directions: (1,0) (0,1) (1,1)\n", "it has 3 axes in a space of another number"),
         (HEAD.replace("endian: little\n", ""), "endian is missing"),
+        (HEAD + LPS.replace("left-posterior-superior", "RAST"), "it has 3 axes in a space of another number"),
+        (HEAD + LPS.replace("left-posterior-superior", "moon"), "its space is moon"),
+        (HEAD + "kinds: 3-color domain domain\n", "its axis 0 holds 2 entries of kind 3-color, which are not read"),
+        (HEAD + "kinds: domain domain taste\n", "its axis 2 holds 4 entries of kind taste"),
+        (HEAD + "thicknesses: 1 1\n", "thicknesses is 1 1, and 3 entries are needed"),
+        (HEAD + "labels: x y z\n", "labels is x y z, and 3 entries are needed"),
+        (HEAD + "block size: 3\n", "blocks are not read"),
         (HEAD.replace("raw", "ascii"), "encoding is ascii; raw, gzip and bzip2 are read"),
         (HEAD.replace("raw", "hex"), "encoding is hex"),
         # SimpleITK returns four axes of other sizes.
