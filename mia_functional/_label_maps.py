@@ -37,9 +37,9 @@ def binary_mask(function: str, argument: str, array: Array) -> Array:
         checks.invalid_kind(function, argument, requirement, f"dtype {array.dtype}")
     xp = _array.array_namespace(array)
     # Whatever lies between the smallest and the largest value can only be 0 or 1 as well.
-    for value in (int(xp.min(array)), int(xp.max(array))) if _has_values(array) else ():
-        if value not in (0, 1):
-            raise ValueError(f"{function}: `{argument}` contains {value}; pass labels= for a label map.")
+    if 0 not in array.shape and _array.is_known_true(lambda mask: (xp.min(mask) < 0) | (xp.max(mask) > 1), array):
+        other = next(value for value in (int(xp.min(array)), int(xp.max(array))) if value not in (0, 1))
+        raise ValueError(f"{function}: `{argument}` contains {other}; pass labels= for a label map.")
     return array != 0
 
 
@@ -69,8 +69,9 @@ def label_map(function: str, argument: str, array: Array) -> Array:
     if _array.dtype_kind(array) != "integer":
         checks.invalid_kind(function, argument, "be an integer label map", f"dtype {array.dtype}")
     # Unsigned arrays need no pass over the volume.
-    if not xp.isdtype(array.dtype, "unsigned integer") and _has_values(array) and (low := int(xp.min(array))) < 0:
-        checks.invalid_value(function, argument, "hold labels from 0 on", f"the label {low}")
+    signed = not xp.isdtype(array.dtype, "unsigned integer")
+    if signed and 0 not in array.shape and _array.is_known_true(lambda labels: xp.min(labels) < 0, array):
+        checks.invalid_value(function, argument, "hold labels from 0 on", f"the label {int(xp.min(array))}")
     return array
 
 
@@ -94,7 +95,11 @@ def label_sets(function: str, labels: Labels | Iterable[Label]) -> tuple[tuple[i
     """
     if isinstance(labels, str | bytes) or not isinstance(labels, Iterable) or _array.is_traced(labels):
         checks.invalid_kind(function, "labels", "be a mapping or a sequence of labels", repr(labels))
-    given: tuple[Any, ...] = tuple(labels.keys() if isinstance(labels, Mapping) else labels)
+    # In a JAX program even the entries of an array from outside are traced.
+    listed: Any = labels
+    if hasattr(listed, "shape"):
+        listed = _array.to_numpy(listed).tolist()
+    given: tuple[Any, ...] = tuple(listed.keys() if isinstance(listed, Mapping) else listed)
     keys = tuple(key if isinstance(key, tuple) else (key,) for key in given)
     if any(_array.is_traced(value) for key in keys for value in key):
         checks.invalid_kind(function, "labels", "hold whole numbers that are known before tracing", repr(given))
@@ -125,8 +130,3 @@ def label_mask(array: Array, label_set: tuple[int, ...]) -> Array:
     # PyTorch and JAX wrap a number that the dtype cannot hold before they compare: in uint8 they would find 300 as 44.
     masks = [array == label for label in label_set if label <= largest]
     return reduce(operator.or_, masks) if masks else xp.zeros_like(array, dtype=xp.bool)
-
-
-def _has_values(array: Array) -> bool:
-    """Return whether an array has values that can be looked at: inside of a JAX transformation it has none yet."""
-    return not _array.is_traced(array) and 0 not in array.shape

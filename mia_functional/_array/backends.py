@@ -24,6 +24,7 @@ __all__ = [
     "in_host_memory",
     "is_cupy",
     "is_jax",
+    "is_known_true",
     "is_numpy",
     "is_on_mesh",
     "is_torch",
@@ -187,6 +188,19 @@ def is_traced(array: object) -> TypeGuard[Array]:
     """Return whether an array is a placeholder inside a JAX transformation, whose values cannot be looked at."""
     jax = sys.modules.get("jax")
     return jax is not None and isinstance(array, jax.core.Tracer)
+
+
+def is_known_true(condition: Callable[..., Array], *arrays: Array) -> bool:
+    """Return whether a condition of arrays holds, if that can be known: inside of a JAX transformation it cannot.
+
+    Every check of values asks here. What decides is the condition that was computed, and not the arrays: those from
+    outside of a program have values in it, but whatever is computed from them there has none.
+    """
+    # Of traced arrays nothing is computed: under `vmap` it would be, only to be thrown away.
+    if any(map(is_traced, arrays)):
+        return False
+    value = condition(*arrays)
+    return not is_traced(value) and bool(value)
 
 
 def is_on_mesh(array: Array) -> bool:

@@ -123,7 +123,7 @@ def _add_votes(labels: tuple[int, ...], state: Array, patch: Array, placement: P
     """Return counts with the votes of a patch; raise for other labels where values can be looked at."""
     xp = _array.array_namespace(patch)
     votes = xp.stack([patch == label for label in labels], axis=-1)
-    if not _array.is_traced(patch) and not bool(xp.all(xp.any(votes, axis=-1))):
+    if _array.is_known_true(lambda chosen: ~xp.all(xp.any(chosen, axis=-1)), votes):
         others = sorted(set(np.unique(_array.to_numpy(patch)).tolist()).difference(labels))
         checks.invalid_value("add", "patch", f"hold only the labels {labels}", others)
     # Only the count is compiled, with the memory of the state: a compiled program could not check the labels.

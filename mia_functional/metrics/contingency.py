@@ -83,7 +83,7 @@ def confusion_matrix(
     else:
         matrix = _device_matrix(name, arrays, sets, axes)
     outside = matrix.outside
-    if not _array.is_traced(outside) and bool(_array.array_namespace(outside).any(outside > 0)):
+    if _array.is_known_true(lambda counts: _array.array_namespace(counts).any(counts > 0), outside):
         checks.invalid_value(name, "labels", "name every label that occurs", f"{sets} and voxels of other labels")
     return matrix
 

@@ -17,7 +17,7 @@ from mia_functional.metrics._kernels import nearest_points
 from mia_functional.metrics._kernels.weighted_percentiles import distance_percentiles
 from mia_functional.metrics.boundaries import solid
 from mia_functional.metrics.inputs import pairs_in_turn
-from mia_functional.metrics.surface import SurfaceDistances, surface_distances
+from mia_functional.metrics.surface import SurfaceDistances, distances_of_pairs
 from mia_functional.metrics.surface_reductions import (
     Direction,
     both_directions,
@@ -223,16 +223,19 @@ def average_distance(
         ITK's `HausdorffDistanceImageFilter`, whose average is the mean of the two and not the larger.
     """
     name = "average_distance"
-    # Programs need fixed shapes, so that all voxels take part; on the host those outside of the overlap do.
-    if not (_array.in_host_memory(prediction) and _array.in_host_memory(reference)):
-        with checks.speaking_for(name, "surface_distances"):
-            records = surface_distances(prediction, reference, spacing=spacing, labels=labels, boundary=solid)
-        return _larger_mean(records)
     groups = pairs_in_turn(name, prediction, reference, labels)
-    measure = partial(_distances_outside_overlap, spacing=checks.spacing(name, spacing, prediction.ndim))
-    fields = (_array.call_on_host(measure, *pair, results=()) for group in groups for pair in group)
-    compact = tuple(SurfaceDistances(*arrays) for arrays in fields)
-    return _larger_mean(compact[0] if labels is None else compact)
+    step = checks.spacing(name, spacing, prediction.ndim)
+    records = tuple(record for group in groups for record in _distances_of_voxels(group, step))
+    return _larger_mean(records[0] if labels is None else records)
+
+
+def _distances_of_voxels(pairs: tuple[tuple[Array, Array], ...], spacing: Spacing) -> tuple[SurfaceDistances, ...]:
+    """Return the distances between all voxels of each pair of boolean masks."""
+    # Programs need fixed shapes, so that all voxels take part; on the host those outside of the overlap do.
+    if not all(_array.in_host_memory(mask) for pair in pairs for mask in pair):
+        return distances_of_pairs(pairs, spacing=spacing, boundary=solid, method="auto")
+    measure = partial(_distances_outside_overlap, spacing=spacing)
+    return tuple(SurfaceDistances(*_array.call_on_host(measure, *pair, results=())) for pair in pairs)
 
 
 def _distances_outside_overlap(

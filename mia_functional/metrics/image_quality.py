@@ -134,9 +134,8 @@ def structural_similarity(
 
 def _host_mean(window: Window, data_range: float | None, factor: float, p: Array, r: Array) -> Array:
     """Return the mean similarity of two images in the host's memory."""
-    xp = _array.array_namespace(p)
-    peak, low, high = map(float, _constants(r, data_range, factor))
-    images = _array.to_numpy(p), _array.to_numpy(r)
+    xp, images = _array.array_namespace(p), (_array.to_numpy(p), _array.to_numpy(r))
+    peak, low, high = map(float, _constants(images[1], data_range, factor))
     value = ssim_tiles.mean_similarity(images, window, (low, high)) if peak > 0 else math.nan
     return xp.astype(_array.from_numpy(np.asarray(value), xp, p), _array.widest_float(xp, p))
 

@@ -90,10 +90,10 @@ def _add_counts(one: _Counts, other: _Counts) -> _Counts:
     total = type(one)(*map(operator.add, one, other))
     fields: tuple[Any, ...] = total
     for field in fields:
-        # Under a trace nothing can be checked; floats and Python's numbers do not wrap.
-        if isinstance(field, int | float) or _array.is_traced(field) or _array.dtype_kind(field) == "float":
+        # Floats and Python's numbers do not wrap.
+        if isinstance(field, int | float) or _array.dtype_kind(field) == "float":
             continue
-        if bool(_array.array_namespace(field).any(field < 0)):
+        if _array.is_known_true(lambda counts: _array.array_namespace(counts).any(counts < 0), field):
             checks.invalid_value("merge", "others", "sum to counts that the library's integers can hold", field.dtype)
     return total
 

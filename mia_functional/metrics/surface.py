@@ -21,7 +21,7 @@ from mia_functional.morphology.euclidean import METHODS, Method, nearest_squared
 from mia_functional.morphology.masks import common_box
 from mia_functional.typing import Array, HostArray, Label, Labels, Spacing
 
-__all__ = ["SurfaceDistances", "surface_distances"]
+__all__ = ["SurfaceDistances", "distances_of_pairs", "surface_distances"]
 
 _NAME = "surface_distances"  # the function that messages name
 
@@ -116,27 +116,27 @@ def surface_distances(
         DeepMind's surface-distance (`surfels`); the borders of medpy and MONAI (`voxels`).
     """
     checks.one_of(_NAME, "method", method, METHODS)
-    measure = partial(_distances_of_pairs, spacing=spacing, boundary=boundary, method=method)
     groups = pairs_in_turn(_NAME, prediction, reference, labels)
+    step = checks.spacing(_NAME, spacing, prediction.ndim)
+    measure = partial(distances_of_pairs, spacing=step, boundary=boundary, method=method)
     records = tuple(record for group in groups for record in measure(group))
     return records[0] if labels is None else records
 
 
-def _distances_of_pairs(
+def distances_of_pairs(
     pairs: tuple[tuple[Array, Array], ...], *, spacing: Spacing, boundary: Boundary, method: Method
 ) -> tuple[SurfaceDistances, ...]:
-    """Return the distances between the surfaces of each pair of boolean masks."""
+    """Return the distances between the surfaces of each pair of boolean masks; the spacing was checked before."""
     masks = [mask for pair in pairs for mask in pair]
-    step = checks.spacing(_NAME, spacing, masks[0].ndim)
     if method == "auto" and not all(map(_array.in_host_memory, masks)):
         # One program for all labels, in which the code for a pair is compiled once.
-        return _array.jit_call(_grids_of_pairs, *masks, spacing=step, boundary=boundary)
+        return _array.jit_call(_grids_of_pairs, *masks, spacing=spacing, boundary=boundary)
     if any(map(_array.is_traced, masks)):
         return tuple(
-            SurfaceDistances(*_array.jit_call(_call_back_host, *pair, spacing=step, boundary=boundary))
+            SurfaceDistances(*_array.jit_call(_call_back_host, *pair, spacing=spacing, boundary=boundary))
             for pair in pairs
         )
-    on_host = partial(_compact_distances, spacing=step, boundary=boundary)
+    on_host = partial(_compact_distances, spacing=spacing, boundary=boundary)
     return tuple(SurfaceDistances(*_array.call_on_host(on_host, *pair, results=())) for pair in pairs)
 
 

@@ -15,7 +15,6 @@ __all__ = [
     "Integers",
     "Numbers",
     "as_numbers",
-    "is_known_true",
     "non_negative_per_axis",
     "non_negative_range",
     "require_finite",
@@ -79,13 +78,8 @@ def require_finite(function: str, **parameters: Array) -> None:
     """Raise if a parameter is known to hold NaN or infinity."""
     for name, array in parameters.items():
         xp = _array.array_namespace(array)
-        if is_known_true(xp.any(~xp.isfinite(array))):
+        if _array.is_known_true(lambda values, xp=xp: xp.any(~xp.isfinite(values)), array):
             checks.invalid_value(function, name, "be finite", "NaN or infinity")
-
-
-def is_known_true(condition: Array) -> bool:
-    """Return whether a condition is true and not traced: inside `jit` values are unknown, so no check may use them."""
-    return not _array.is_traced(condition) and bool(condition)
 
 
 def shape_and_rngs(function: str, rng: Rng, shape: Integers, *, axes: int, count: int = 1) -> tuple[Shape, list[Any]]:

@@ -106,7 +106,8 @@ def masked_percentiles(
     chosen = inside
     if inside is not None:
         chosen = xp.reshape(xp.permute_dims(xp.broadcast_to(inside, values.shape), order), rows.shape)
-    if _array.in_host_memory(values):
+    # Rows, not values: in a JAX program, those of an image from outside are traced.
+    if _array.in_host_memory(rows) and (chosen is None or _array.in_host_memory(chosen)):
         # NumPy selects without sorting. Its NaN may come from infinite voxels, for which the sorted way has a rule.
         result = _host_percentiles(_array.to_numpy(rows), None if chosen is None else _array.to_numpy(chosen), percents)
         if not np.isnan(result).any():

@@ -17,7 +17,6 @@ import numpy as np
 
 from mia_functional import _array
 from mia_functional._core import checks
-from mia_functional.transforms.arguments import is_known_true
 from mia_functional.typing import Array, HostArray
 
 __all__ = [
@@ -162,7 +161,7 @@ def _is_known_finite(array: Array) -> bool:
     if _array.dtype_kind(array) != "float":
         return True
     xp = _array.array_namespace(array)
-    return is_known_true(xp.all(xp.isfinite(array)))
+    return _array.is_known_true(lambda values: xp.all(xp.isfinite(values)), array)
 
 
 def _weigh(taps: Taps, values_at: Callable[[Array], Array], trailing: int, *, is_finite: bool) -> Array:

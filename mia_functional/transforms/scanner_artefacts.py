@@ -4,9 +4,10 @@ import itertools
 
 import numpy as np
 
+from mia_functional import _array
 from mia_functional._core import checks
 from mia_functional.transforms import channel_statistics as statistics
-from mia_functional.transforms.arguments import Numbers, is_known_true, require_parameter_shape, with_parameters
+from mia_functional.transforms.arguments import Numbers, require_parameter_shape, with_parameters
 from mia_functional.transforms.interpolation import open_grid
 from mia_functional.typing import Array
 
@@ -66,7 +67,7 @@ def rician_noise(image: Array, real: Array, imaginary: Array) -> Array:
     for name, field in (("real", first), ("imaginary", second)):
         require_parameter_shape("rician_noise", name, field, tuple(image.shape))
     values = statistics.to_float("rician_noise", image)
-    if is_known_true(xp.any(values < 0)):
+    if _array.is_known_true(lambda magnitudes: xp.any(magnitudes < 0), values):
         checks.invalid_value("rician_noise", "image", "hold magnitudes, from 0 on", f"{float(xp.min(values)):g}")
     # `hypot` squares in a range of its own: the square of a float32 above 1.8e19 is infinite.
     return statistics.restore_dtype(xp.hypot(values + first, second), image)
@@ -96,7 +97,7 @@ def gamma(image: Array, exponent: Numbers) -> Array:
     """
     xp, image, (power,) = with_parameters("gamma", image=image, exponent=exponent)
     require_parameter_shape("gamma", "exponent", power, (), (1,), tuple(image.shape[-1:]))
-    if is_known_true(xp.any(~(power > 0))):
+    if _array.is_known_true(lambda exponents: xp.any(~(exponents > 0)), power):
         checks.invalid_value("gamma", "exponent", "be positive", exponent)
     values = statistics.to_float("gamma", image)
     low, high = statistics.masked_extremes(values, None, statistics.reduction_axes("gamma", None, image.ndim))

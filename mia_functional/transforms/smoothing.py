@@ -44,7 +44,7 @@ def blur(image: Array, sigma: arguments.Numbers, *, radius: int | None = None) -
     xp, image, (widths,) = arguments.with_parameters("blur", image=image, sigma=sigma)
     spatial = image.ndim - 1
     arguments.require_parameter_shape("blur", "sigma", widths, (), (spatial,))
-    if arguments.is_known_true(xp.any(~(xp.isfinite(widths) & (widths >= 0)))):
+    if _array.is_known_true(lambda values: xp.any(~(xp.isfinite(values) & (values >= 0))), widths):
         checks.invalid_value("blur", "sigma", "be finite and not negative", sigma)
     radii = gaussian_radii(sigma, spatial, radius=radius)
     return restore_dtype(smooth_gaussian(to_float("blur", image), xp.broadcast_to(widths, (spatial,)), radii), image)

@@ -176,7 +176,7 @@ def warp(
     if points.ndim < 2 or not 1 <= points.shape[0] <= array.ndim:
         checks.invalid_value("warp", "coordinates", "have the shape (spatial axes, *shape)", tuple(points.shape))
     # Infinity is allowed, it is outside; NaN is a mistake.
-    if arguments.is_known_true(xp.any(xp.isnan(points))):
+    if _array.is_known_true(lambda values: xp.any(xp.isnan(values)), points):
         checks.invalid_value("warp", "coordinates", "hold numbers", "NaN")
     lines = [points[axis, ...] for axis in range(points.shape[0])]
     return interpolate("warp", array, lines, interpolation, fill_value)

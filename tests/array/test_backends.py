@@ -109,3 +109,22 @@ def test_a_snapshot_lies_where_xla_takes_it_over():
             assert jax.device_put(own).unsafe_buffer_pointer() == own.ctypes.data
     with pytest.raises(TypeError, match="object"):
         _array.from_numpy(np.array([None]), jnp, jnp.ones(1))
+
+
+def test_a_condition_is_known_where_it_has_been_computed():
+    """Inside of a program even arrays from outside of it lead to traced conditions."""
+    outside = jnp.asarray([1, -2])
+    answers = []
+
+    def program(traced):
+        arrays = (traced, outside, np.asarray(outside))
+        answers.extend(_array.is_known_true(lambda values: values.min() < 0, array) for array in arrays)
+        return traced
+
+    for array in (outside, -outside):
+        assert _array.is_known_true(lambda values: values.min() < 0, array)
+    assert not _array.is_known_true(lambda values: values.min() < 0, outside + 2)
+    jax.jit(program)(outside)
+    jax.vmap(program)(outside[None])
+    # Only a whole transformation of all traces: an eager `vmap` computes what does not depend on its batch.
+    assert answers == [False, False, True, False, True, True]

@@ -1,0 +1,116 @@
+"""The ways in which a function of arrays is called in JAX, each of which has to give what it gives for NumPy arrays."""
+
+import itertools
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from functools import partial
+from typing import Any, TypeAlias
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from .cases import Case
+
+Members: TypeAlias = Sequence[tuple[Any, ...]]
+"""The NumPy arrays of several calls, of equal shapes."""
+
+SEEDS = (0, 1)
+
+
+def check(way: str, case: Case) -> None:
+    """Call a case in some way, for two draws of arrays; raise unless it gives what NumPy's arrays give."""
+    members = [case.draw(np.random.default_rng(seed)) for seed in SEEDS]
+    expected = [_call(case.call, arrays) if case.keys else case.call(*arrays) for arrays in members]
+    for found, right in zip(WAYS[way](case.call, members), expected, strict=False):
+        assert_same(found, right)
+
+
+def assert_same(found: Any, right: Any) -> None:
+    """Raise unless two results are the same number of arrays of equal shapes and, but for rounding, equal values."""
+    for one, other in zip(jax.tree.leaves(found), jax.tree.leaves(right), strict=True):
+        np.testing.assert_allclose(np.asarray(one), np.asarray(other), rtol=1e-5, atol=1e-5)
+
+
+def _call(function: Callable[..., Any], arrays: Sequence[Any]) -> Any:
+    """Call a function with arrays of JAX."""
+    return function(*map(jnp.asarray, arrays))
+
+
+def _one_by_one(change: Callable[..., Callable[..., Any]], function: Callable[..., Any], members: Members) -> list[Any]:
+    """Call the function that `change` makes with one member after the other."""
+    changed = change(function)
+    return [_call(changed, arrays) for arrays in members]
+
+
+def _at_once(change: Callable[..., Callable[..., Any]], function: Callable[..., Any], members: Members) -> list[Any]:
+    """Call the function that `change` makes with a batch of all members."""
+    results = _call(change(function), [np.stack(column) for column in zip(*members, strict=True)])
+    return [jax.tree.map(lambda leaf, row=row: leaf[row], results) for row in range(len(members))]
+
+
+def _mixed(function: Callable[..., Any], members: Members) -> list[Any]:
+    """Call with every choice of arrays that are arguments of a program, while the others are constants in it."""
+    arrays = [jnp.asarray(array) for array in members[0]]
+    results = []
+    for traced in itertools.product((False, True), repeat=len(arrays)):
+        given = [array for array, chosen in zip(arrays, traced, strict=True) if chosen]
+
+        def program(_: Any, given: list[Any], traced: tuple[bool, ...] = traced) -> Any:
+            rest = iter(given)
+            return function(*(next(rest) if chosen else array for array, chosen in zip(arrays, traced, strict=True)))
+
+        if not all(traced):
+            results.append(jax.jit(program)(0.0, given))
+    return results
+
+
+def _mixtures_equal(function: Callable[..., Any], members: Members) -> list[Any]:
+    """Return one of the results of all mixtures, which have to be equal."""
+    results = _mixed(function, members)
+    for other in results[1:]:
+        assert_same(other, results[0])
+    return results[:1]
+
+
+def _gradients(function: Callable[..., Any], members: Members) -> list[Any]:
+    """Return the results, after the gradients by every array of floats were found finite, compiled and not."""
+    arrays = [jnp.asarray(array) for array in members[0]]
+    for number, array in enumerate(arrays):
+        if not jnp.issubdtype(array.dtype, jnp.floating):
+            continue
+
+        def total(values: Any, number: int = number) -> Any:
+            result = function(*(values if k == number else other for k, other in enumerate(arrays)))
+            leaves = [leaf for leaf in jax.tree.leaves(result) if jnp.issubdtype(leaf.dtype, jnp.floating)]
+            return sum((leaf.sum() for leaf in leaves), jnp.zeros(()))
+
+        eager, compiled = jax.grad(total)(array), jax.jit(jax.grad(total))(array)
+        assert bool(jnp.isfinite(eager).all())
+        np.testing.assert_allclose(compiled, eager, rtol=1e-3, atol=1e-4 * float(1e-30 + abs(eager).max()))
+    return [function(*arrays)]
+
+
+def _within(
+    context: Callable[[], AbstractContextManager[Any]], function: Callable[..., Any], members: Members
+) -> list[Any]:
+    """Call eagerly and compiled in a mode of JAX."""
+    with context():
+        eager = _call(function, members[0])
+        assert_same(_call(jax.jit(function), members[0]), eager)
+        return [eager]
+
+
+WAYS: dict[str, Callable[[Callable[..., Any], Members], list[Any]]] = {
+    "eager": partial(_one_by_one, lambda function: function),
+    "jit": partial(_one_by_one, jax.jit),
+    "vmap": partial(_at_once, jax.vmap),
+    "jit of vmap": partial(_at_once, lambda function: jax.jit(jax.vmap(function))),
+    "map": partial(_at_once, lambda function: jax.jit(lambda *arrays: jax.lax.map(lambda row: function(*row), arrays))),
+    "mixtures": _mixtures_equal,
+    "gradients": _gradients,
+    "x64": partial(_within, partial(jax.enable_x64, new_val=True)),
+    "strict promotion": partial(_within, partial(jax.numpy_dtype_promotion, "strict")),
+    "rank promotion": partial(_within, partial(jax.numpy_rank_promotion, "raise")),
+}
+"""From a call and the arrays of two calls to the results, of the first or of both."""
