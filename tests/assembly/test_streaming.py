@@ -101,14 +101,17 @@ def test_planes_without_a_patch_are_filled_or_missed():
 
 
 def test_planes_never_hold_the_whole_volume():
-    shape = (120, 40, 40)
-    grid = indexing.patches(shape, (12, 20, 20), step=6)
-    volume_bytes = 120 * 40 * 40 * 8 * 4
-    patches = (np.ones((12, 20, 20, 8), dtype=np.float32) for _ in grid)
-    labels = np.zeros(shape, dtype=np.uint8)
-    tracemalloc.start()
-    for position, plane in assemble_planes(patches, grid, shape, window=gaussian):
-        labels[position] = plane.argmax(axis=-1)
-    peak = tracemalloc.get_traced_memory()[1]
-    tracemalloc.stop()
-    assert peak < 0.3 * volume_bytes
+    def peak_bytes(depth):
+        shape = (depth, 40, 40)
+        grid = indexing.patches(shape, (12, 20, 20), step=6)
+        patches = (np.ones((12, 20, 20, 8), dtype=np.float32) for _ in grid)
+        labels = np.zeros(shape, dtype=np.uint8)
+        tracemalloc.start()
+        for position, plane in assemble_planes(patches, grid, shape, window=gaussian):
+            labels[position] = plane.argmax(axis=-1)
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        return peak
+
+    peak_bytes(12)  # what is imported and cached at the first use does not count
+    assert peak_bytes(480) < 0.1 * 480 * 40 * 40 * 8 * 4
