@@ -33,6 +33,7 @@ _TAGS = {
     "NominalScannedPixelSpacing": "0018|2010", "ImagePlanePixelSpacing": "3002|0011",
     "SpacingBetweenSlices": "0018|0088", "SliceThickness": "0018|0050",
     "PhotometricInterpretation": "0028|0004", "BitsAllocated": "0028|0100",
+    "BitsStored": "0028|0101", "HighBit": "0028|0102", "PixelRepresentation": "0028|0103",
     "RescaleSlope": "0028|1053", "RescaleIntercept": "0028|1052",
 }  # fmt: skip
 """The elements of a header that are read, by the names of the standard: their tags as ITK writes them."""
@@ -156,11 +157,11 @@ def _read_slice(path: Path) -> _Slice:
         invalid_file(path, f"its header lacks {missing} ({_TAGS[missing].replace('|', ',')})")
     position, cosines = _decimals(header["ImagePositionPatient"]), _decimals(header["ImageOrientationPatient"])
     if len(position) != 3:
-        invalid_file(path, f"its ImagePositionPatient is {header['ImagePositionPatient']}")
+        invalid_file(path, f"its ImagePositionPatient is '{header['ImagePositionPatient']}'")
     axes = np.reshape(cosines, (2, 3)) if len(cosines) == 6 else np.zeros((2, 3))
     lengths, overlap = np.linalg.norm(axes, axis=1, keepdims=True), float(axes[0] @ axes[1])
     if max(float(abs(lengths - 1).max()), abs(overlap)) > _ROUNDED_COSINES:
-        invalid_file(path, f"its orientation is {header['ImageOrientationPatient']}")
+        invalid_file(path, f"its ImageOrientationPatient is '{header['ImageOrientationPatient']}'")
     # Half of the overlap is taken from each axis, so that both turn by the same angle.
     axes = axes - overlap / 2 * axes[::-1]
     stated, spacing = _stated_spacing(header)
@@ -187,7 +188,7 @@ def _stated_spacing(header: Mapping[str, str]) -> tuple[str, tuple[float, ...]]:
     if name is None:
         return "it has no PixelSpacing", ()
     spacing = _decimals(header[name])
-    return f"its {name} is {header[name]}", spacing if len(spacing) == 2 and min(spacing) > 0 else ()
+    return f"its {name} is '{header[name]}'", spacing if len(spacing) == 2 and min(spacing) > 0 else ()
 
 
 def _pixel_dtype(path: Path, reader: ItkReader, header: Mapping[str, str], elements: Elements) -> str:
@@ -196,14 +197,21 @@ def _pixel_dtype(path: Path, reader: ItkReader, header: Mapping[str, str], eleme
         if tag in elements.by_tag and elements.by_tag[tag].length:
             invalid_file(path, f"its values depend on its {name}, which is not read")
     slope, intercept = _decimals(header["RescaleSlope"] or "1"), _decimals(header["RescaleIntercept"] or "0")
-    if len(slope) != 1 or len(intercept) != 1 or slope == (0,):  # GDCM takes a slope of 0 for 1
-        scale = f"RescaleSlope is {header['RescaleSlope']} and its RescaleIntercept {header['RescaleIntercept']}"
+    both = bool(header["RescaleSlope"]) == bool(header["RescaleIntercept"])
+    if not both or len(slope) != 1 or len(intercept) != 1 or slope == (0,):  # GDCM takes a slope of 0 for 1
+        scale = f"RescaleSlope is '{header['RescaleSlope']}' and its RescaleIntercept '{header['RescaleIntercept']}'"
         invalid_file(path, f"its {scale}")
     colours, bits = header["PhotometricInterpretation"], header["BitsAllocated"]
     # GDCM makes 255 of a single bit, mixes up compressed colours of 16 bits, and cuts those of palettes down to 8.
     if colours == "PALETTE COLOR" or bits not in (("8",) if reader.GetNumberOfComponents() > 1 else ("8", "16", "32")):
         needed = "grey values of 8, 16 or 32 bits and colours of 8 are read"
         invalid_file(path, f"its pixels are {colours} with BitsAllocated {bits}; {needed}")
+    # GDCM guesses where these are missing or contradict each other.
+    stored = {name: header[name] for name in ("BitsStored", "HighBit", "PixelRepresentation")}
+    allowed = {(str(count), str(count - 1), sign) for count in range(1, int(bits) + 1) for sign in "01"}
+    if tuple(stored.values()) not in allowed or not colours.startswith(("MONOCHROME", "RGB", "YBR_")):
+        words = ", ".join(f"{name} {text or 'missing'}" for name, text in stored.items())
+        invalid_file(path, f"its pixels are {colours} of {bits} bits with {words}, which is no description of pixels")
     if bits == "32" and elements.syntax == BIG_ENDIAN:  # GDCM does not swap their bytes
         invalid_file(path, "its pixels are big-endian numbers of 32 bits; little-endian ones are read")
     # GDCM fills pixels up that are too few; where two of them share their colours, three numbers are stored as two.

@@ -2,13 +2,17 @@
 
 GDCM, through SimpleITK 2.5.7, decodes values and pixels. It lists no sequences, and where the header says MONOCHROME1,
 a hint for displays, it does not return the pixels that are stored: it inverts them, fails at signed ones of 12 bits,
-and takes those of 32 bits out of memory that nobody wrote. A copy of the file without that hint has them right.
+and takes those of 32 bits out of memory that nobody wrote. A copy of the file without that hint has them right. It also
+allocates what the length of an element announces, up to 4 GiB, before it looks whether the file is that long: so every
+element, those of sequences included, has to end within the file before GDCM sees it.
 """
 
 import struct
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
+
+from mia_functional.images.header import invalid_file
 
 __all__ = ["BIG_ENDIAN", "DEFLATED", "Elements", "locate_elements", "pixel_module"]
 
@@ -20,16 +24,20 @@ DEFLATED = "1.2.840.10008.1.2.1.99"
 
 _TRANSFER_SYNTAX, _PHOTOMETRIC_INTERPRETATION = 0x00020010, 0x00280004
 
-_PIXELS = 0x7FE00008
-"""The first of the tags of pixels, which end the header."""
+_PIXELS = (0x7FE00008, 0x7FE00009, 0x7FE00010)
+"""The tags of pixels: floats, doubles and integers."""
 
-# Value representations whose length has four bytes, behind two unused ones; that of others has two.
-_LONG = {b"OB", b"OD", b"OF", b"OL", b"OV", b"OW", b"SQ", b"SV", b"UC", b"UN", b"UR", b"UT", b"UV"}
+_LENGTH_BYTES = {
+    **dict.fromkeys((b"AE", b"AS", b"AT", b"CS", b"DA", b"DS", b"DT", b"FD", b"FL", b"IS", b"LO", b"LT"), 2),
+    **dict.fromkeys((b"PN", b"SH", b"SL", b"SS", b"ST", b"TM", b"UI", b"UL", b"US"), 2),
+    **dict.fromkeys((b"OB", b"OD", b"OF", b"OL", b"OV", b"OW", b"SQ", b"SV", b"UC", b"UN", b"UR", b"UT", b"UV"), 4),
+}
+"""By value representation, how many bytes its length has; those of four stand behind two unused ones."""
 
 _UNDEFINED = 0xFFFFFFFF
 """The length of what ends with a delimiter: sequences, items, compressed pixels."""
 
-_ITEM_GROUP, _DELIMITERS = 0xFFFE, (0xFFFEE00D, 0xFFFEE0DD)
+_ITEM_GROUP, _ITEM, _DELIMITERS = 0xFFFE, 0xFFFEE000, (0xFFFEE00D, 0xFFFEE0DD)
 
 _MAX_ELEMENTS = 1 << 16
 """So many elements, those of sequences included, are looked at: a bound for what a hostile file costs."""
@@ -50,7 +58,7 @@ class Elements(NamedTuple):
     Args:
         syntax: The identifier of its transfer syntax.
         start: Where it begins in the file.
-        by_tag: The elements before the pixels that are not in sequences.
+        by_tag: The other elements that are not in sequences.
         pixels: The element with the pixels; none if it was not found.
     """
 
@@ -61,10 +69,10 @@ class Elements(NamedTuple):
 
 
 def locate_elements(path: Path) -> Elements:
-    """Return where the elements of a DICOM file lie; none if its data set is deflated."""
+    """Return where the elements of a DICOM file lie, none if its data set is deflated; raise if one is damaged."""
     syntax, start = "", 132
     with path.open("rb") as stream:
-        for element in _walk(stream, start, "<", explicit=True):
+        for element in _walk(path, stream, start, "<", explicit=True):
             if element.tag >> 16 != 2:
                 break
             start = element.value + element.length
@@ -76,40 +84,63 @@ def locate_elements(path: Path) -> Elements:
         # Files do not always keep to the syntax they announce; letters behind the first tag are a value representation.
         stream.seek(start + 4)
         explicit = stream.read(2).isalpha()
-        found = list(_walk(stream, start, ">" if syntax == BIG_ENDIAN else "<", explicit=explicit))
-    pixels = found.pop() if found and found[-1].tag >= _PIXELS else None
-    return Elements(syntax, start, {element.tag: element for element in found}, pixels)
+        found = list(_walk(path, stream, start, ">" if syntax == BIG_ENDIAN else "<", explicit=explicit))
+    by_tag = {element.tag: element for element in found}
+    if len(by_tag) < len(found):
+        invalid_file(path, "it states an element twice")
+    pixels = [by_tag.pop(tag) for tag in _PIXELS if tag in by_tag]
+    if len(pixels) != 1:
+        invalid_file(path, "it holds no pixels, or several kinds of them")
+    return Elements(syntax, start, by_tag, pixels[0])
 
 
-def _walk(stream: BinaryIO, position: int, order: str, *, explicit: bool) -> Iterator[_Element]:
-    """Yield the elements of a data set that are not in sequences, up to the pixels or where nothing can be made out."""
-    outer: list[bool] = []  # by open sequence or item: whether what surrounds it is explicit
+def _walk(path: Path, stream: BinaryIO, position: int, order: str, *, explicit: bool) -> Iterator[_Element]:
+    """Yield the elements of a data set that are not in sequences; raise if any element exceeds the file."""
+    end = path.stat().st_size
+    ends: list[int | None] = []  # of the open sequences and items; none where a delimiter ends them
+    in_pixels = False  # compressed ones, whose items hold no elements
     for _ in range(_MAX_ELEMENTS):
+        while ends and ends[-1] is not None and position >= ends[-1]:
+            ends.pop()
         stream.seek(position)
         head = stream.read(12)
-        if len(head) < 8:
+        if not head.strip(b"\0") and not ends:  # the end, or what some writers fill a file up with
             return
+        if len(head) < 8:
+            break
         group, number = struct.unpack_from(f"{order}HH", head)
-        tag, kind = group << 16 | number, head[4:6]
-        if not explicit or group == _ITEM_GROUP:
+        tag = group << 16 | number
+        # Explicit files have implicit elements: all items, and those of sequences of unknown kind (section 6.2.2).
+        width = _LENGTH_BYTES.get(head[4:6]) if explicit and group != _ITEM_GROUP else None
+        if width is None:
             size, (length,) = 8, struct.unpack_from(f"{order}I", head, 4)
-        elif kind not in _LONG:
+        elif width == 2:
             size, (length,) = 8, struct.unpack_from(f"{order}H", head, 6)
         else:
             size, (length,) = 12, struct.unpack_from(f"{order}I", head.ljust(12, b"\0"), 8)
-        if not outer and group != _ITEM_GROUP:
+        if not ends and group != _ITEM_GROUP:
             yield _Element(tag, position, position + size, length)
-            if tag >= _PIXELS:
-                return
         position += size
+        if length != _UNDEFINED and position + length > end:
+            invalid_file(path, f"an element announces {length} bytes, and {max(end - position, 0)} follow")
         if tag in _DELIMITERS:
-            explicit = outer.pop() if outer else explicit
+            del ends[-1:]
+            in_pixels = False
         elif length == _UNDEFINED:
-            outer.append(explicit)
-            # A sequence of unknown representation is written as in the implicit syntax (PS3.5, section 6.2.2).
-            explicit = explicit and kind != b"UN"
+            ends.append(None)
+            in_pixels = tag in _PIXELS
+        elif not in_pixels and (tag == _ITEM or _begins_with_item(stream, position, length, order)):
+            ends.append(position + length)
         else:
             position += length
+    invalid_file(path, f"its elements are cut off, or more than {_MAX_ELEMENTS}")
+
+
+def _begins_with_item(stream: BinaryIO, position: int, length: int, order: str) -> bool:
+    """Return whether a value is a sequence: in the implicit syntax, its first item is all that tells."""
+    stream.seek(position)
+    first = stream.read(4)
+    return length >= 8 and first == struct.pack(f"{order}HH", _ITEM >> 16, _ITEM & 0xFFFF)
 
 
 def pixel_module(path: Path, elements: Elements) -> bytes | None:

@@ -25,10 +25,10 @@ SHAPE = (3, 4, 5)
 ARRAY = np.random.default_rng(7).integers(-900, 900, SHAPE).astype("<i2")
 
 WORDS = (
-    "0", "-1", "1", "2", "3", "4", "5", "60", "1e308", "-1e-308", "1e-30", "nan", "inf", "2147483648", "", " ", "none",
-    "9223372036854775808", "99999999999999999999", "3 4 5 6", "(1,0,0)", "LOCAL", "LIST", "raw", "gzip", "ascii", "True",
-    "False", "MET_UCHAR", "MET_DOUBLE", "uchar", "double", "domain", "\t", "\r", "\x00", "=", ":", ":=", "#", "é", "%d", "/",
-    "..",
+    "0", "-1", "1", "2", "3", "4", "5", "60", "1e308", "-1e-308", "1e-30", "nan", "inf", "2147483648", "", " ",
+    "9223372036854775808", "99999999999999999999", "3 4 5 6", "(1,0,0)", "LOCAL", "LIST", "raw", "gzip", "ascii",
+    "True", "False", "MET_UCHAR", "MET_DOUBLE", "uchar", "double", "domain", "none", "\t", "\r", "\x00", "=", ":",
+    ":=", "#", "é", "%d", "/", "..",
 )  # fmt: skip
 """What takes the place of a word in a header: limits of numbers, values of other fields, and marks that split lines."""
 

@@ -43,11 +43,11 @@ def test_pixel_spacing_comes_before_that_of_the_detector(tmp_path):
 UNUSABLE = {
     "missing": (None, "it has no PixelSpacing"),
     "empty": ("", "it has no PixelSpacing"),
-    "zero": (["0", "0"], r"its PixelSpacing is 0\0"),
-    "one zero": (["0.5", "0"], r"its PixelSpacing is 0.5\0"),
-    "negative": (["-1", "1"], r"its PixelSpacing is -1\1"),
-    "one number": ("2", "its PixelSpacing is 2"),
-    "three numbers": (["2", "2", "2"], r"its PixelSpacing is 2\2\2"),
+    "zero": (["0", "0"], r"its PixelSpacing is '0\0'"),
+    "one zero": (["0.5", "0"], r"its PixelSpacing is '0.5\0'"),
+    "negative": (["-1", "1"], r"its PixelSpacing is '-1\1'"),
+    "one number": ("2", "its PixelSpacing is '2'"),
+    "three numbers": (["2", "2", "2"], r"its PixelSpacing is '2\2\2'"),
 }
 
 

@@ -85,7 +85,9 @@ def respected(path):
         return np.load(path, allow_pickle=False), None
     if path.suffix in (".nii", ".gz"):
         image = nibabel.load(path)
-        return np.asanyarray(image.dataobj).T, image.affine
+        # nibabel's affine is in the unit of the file.
+        unit = {"meter": 1000.0, "micron": 1e-3}.get(image.header.get_xyzt_units()[0], 1.0)
+        return np.asanyarray(image.dataobj).T, np.diag([unit, unit, unit, 1.0]) @ image.affine
     image = SimpleITK.ReadImage(path)
     affine = np.eye(4)
     if image.GetDimension() != 3:
