@@ -210,6 +210,7 @@ def compare(package, name, path, reader):
         mine = ours(path)
     except (ValueError, TypeError) as error:
         sentence = str(error).replace(str(path), "it").removeprefix("read: ")
+        sentence = re.sub(r"`path` must name a complete, well-formed image file; got it(/\w+\.dcm)?: ", "", sentence)
         return Row(package, name, "refused" if theirs else "both refuse", sentence)
     if theirs is None:
         return Row(package, name, "read by us alone", reason)

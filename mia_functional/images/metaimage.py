@@ -63,7 +63,7 @@ def parse_metaimage(path: Path) -> header.Header:
     """Parse the text header of a MetaImage."""
     fields, end = _meta_fields(path)
     if fields.get("ObjectType", "Image") != "Image":
-        header.invalid_file(path, f"ObjectType is {fields['ObjectType']}")
+        header.invalid_file(path, f"ObjectType is {fields['ObjectType']}; Image is read")
     if not fields.get("BinaryData", "True").startswith(_META_TRUE) or fields.get("HeaderSize", "0") != "0":
         header.invalid_file(path, "only binary data without a header of their own are read")
     # In version 1, Offset and TransformMatrix place an object in a scene. MetaIO before 2023 does not know it.

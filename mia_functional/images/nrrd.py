@@ -95,7 +95,7 @@ def parse_nrrd(path: Path) -> header.Header:
     kind = _NRRD_TYPES.get(fields.get("type", "").lower(), "")
     order = {"little": "<", "big": ">"}.get(fields.get("endian", "").lower(), "=" if kind[1:] == "1" else "")
     if not order:
-        header.invalid_file(path, f"endian is {fields.get('endian', 'missing')}")
+        header.invalid_file(path, f"endian is {fields.get('endian', 'missing')}; little or big is needed")
     kinds = [kind.lower() for kind in _per_axis(path, fields, "kinds", len(sizes))] or ["???"] * len(sizes)
     channels = [axis for axis, kind in enumerate(kinds) if kind not in _DOMAIN_KINDS]
     if len(channels) > 1:
@@ -171,7 +171,7 @@ def _numbers_per_axis(path: Path, fields: dict[str, str], name: str, count: int)
     try:
         return [float(entry) for entry in _per_axis(path, fields, name, count)]
     except ValueError:
-        return header.invalid_file(path, f"{name} is {fields[name]}")
+        return header.invalid_file(path, f"{name} is {fields[name]!r}")
 
 
 def _factors_of_space(path: Path, fields: dict[str, str], kinds: list[str]) -> tuple[float, ...]:

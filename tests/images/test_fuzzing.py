@@ -75,6 +75,19 @@ def written(folder, name, content):
     return folder / name
 
 
+def with_true_size(path):
+    """Return a copy of a compressed MetaImage whose header states the number of compressed bytes.
+
+    Where that field is wrong or missing, SimpleITK 2.5.7 returns what memory held, without an error.
+    """
+    header, mark, pixels = path.read_bytes().partition(b"LOCAL\n")
+    lines = [line for line in header.split(b"\n") if not line.startswith(b"CompressedDataSize")]
+    lines.insert(-1, f"CompressedDataSize = {len(pixels)}".encode())
+    copy = path.with_name("copy.mha")
+    copy.write_bytes(b"\n".join(lines) + mark + pixels)
+    return copy
+
+
 def respected(path):
     """Return values, and the affine matrix from (x, y, z) to (R, A, S) if there is one, of another reader."""
     if path.is_dir():
@@ -85,14 +98,12 @@ def respected(path):
         return np.load(path, allow_pickle=False), None
     if path.suffix in (".nii", ".gz"):
         image = nibabel.load(path)
-        # nibabel's affine is in the unit of the file.
-        unit = {"meter": 1000.0, "micron": 1e-3}.get(image.header.get_xyzt_units()[0], 1.0)
-        return np.asanyarray(image.dataobj).T, np.diag([unit, unit, unit, 1.0]) @ image.affine
+        # nibabel's affine is in the unit of the file, whose code has three bits; it keeps axes of one entry.
+        unit = {1: 1000.0, 3: 1e-3}.get(int(image.header["xyzt_units"]) % 8, 1.0)
+        array = np.asanyarray(image.dataobj).T
+        return array.reshape(array.shape[-3:]) if array.ndim > 5 else array, np.diag([unit] * 3 + [1.0]) @ image.affine
     if path.name == "packed.mha":
-        # SimpleITK 2.5.7 returns what memory held, without an error, where this field is wrong or missing.
-        header, _, pixels = path.read_bytes().partition(b"LOCAL\n")
-        if f"\nCompressedDataSize = {len(pixels)}\n".encode() not in header:
-            raise ValueError("not read")
+        path = with_true_size(path)
     image = SimpleITK.ReadImage(path)
     affine = np.eye(4)
     if image.GetDimension() != 3:

@@ -217,7 +217,7 @@ def test_a_bomb_of_bzip2_is_left_early(tmp_path):
         (HEAD + f'{LPS}space units: "mm"\n', 'space units is "mm", and 3 entries are needed'),
         (HEAD + f"{LPS}space units: um um um\n", "space units is um um um, and 3 entries are needed"),
         (HEAD + "kinds: domain domain\n", "kinds is domain domain, and 3 entries are needed"),
-        (HEAD + "spacings: 1 2 x\n", "spacings is 1 2 x"),
+        (HEAD + "spacings: 1 2 x\n", "spacings is '1 2 x'"),
         (HEAD + "space: LPS\nspace directions: (1,0) (0,1) (1,1)\n", "it has 3 axes in a space of another number"),
         (HEAD.replace("endian: little\n", ""), "endian is missing"),
         (HEAD + LPS.replace("left-posterior-superior", "RAST"), "it has 3 axes in a space of another number"),
