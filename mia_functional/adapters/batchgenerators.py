@@ -38,7 +38,8 @@ def lift(transform: Function, *, images: Categories = "images", labels: Categori
     Raises:
         TypeError: The transform, when a sample comes, returns something else than one array for each keyword.
         ValueError: The sample, when it comes, lacks a category, or images and labels differ in spatial shape; or the
-            transform leaves labels that are not whole or that their dtype does not hold (-1 in uint8).
+            transform leaves labels that are not whole, or numbers that the dtype does not hold (-1 in uint8, 70000 in
+            float16).
     """
     return lift_host_transform(_apply_batchgenerators, transform, images, labels, (3, 4))
 

@@ -78,6 +78,10 @@ def _apply_to_sample(
             continue
         # Noise on an image of integers is negative or below 1: cast back, it would wrap around or vanish.
         dtype = old.dtype if kind == "float" else _array.accumulator_dtype(old)
+        if dtype != _array.accumulator_dtype(old):
+            finite = values[np.isfinite(values)]
+            for value in (finite.min(), finite.max()) if finite.size else ():
+                _array.check_fits_dtype("lift", name, float(value), old)
         changed[name] = xp.astype(_array.from_numpy(values, xp, old), dtype, copy=False)
     return {**sample, **changed}
 

@@ -40,8 +40,8 @@ def lift(transform: Function, *, images: Categories = "images", labels: Categori
     Raises:
         TypeError: The transform, when a sample comes, returns something else than a `Subject` with all categories.
         ValueError: The sample, when it comes, lacks a category; or images and labels differ in spatial shape, or lie on
-            different grids after the transform; or that leaves labels that are not whole or that their dtype does not
-            hold (-1 in uint8).
+            different grids after the transform; or that leaves labels that are not whole, or numbers that the dtype
+            does not hold (-1 in uint8, 70000 in float16).
     """
     return lift_host_transform(_apply_torchio, transform, images, labels, (4,))
 

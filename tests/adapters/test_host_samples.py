@@ -203,6 +203,23 @@ def test_labels_that_are_not_whole_are_refused(adapter, number):
     assert found.dtype == np.uint8
 
 
+@pytest.mark.parametrize("adapter", [torchio_adapter, batchgenerators])
+def test_images_that_half_precision_does_not_hold_are_refused(adapter):
+    def brighten(*subject, **batch):
+        if batch:
+            return {**batch, "data": batch["data"] + 7e4}
+        subject[0]["images"].set_data(subject[0]["images"].data + 7e4)
+        return subject[0]
+
+    before = sample()
+    for asarray in (np.array, jnp.asarray, torch.asarray):
+        half = asarray(before["images"].astype(np.float16))
+        with pytest.raises(ValueError, match=r"lift: `images` must lie within -65504 and 65504, which .*float16 holds"):
+            adapter.lift(brighten)({**before, "images": half})
+    found = adapter.lift(brighten)({**before, "images": jnp.asarray(before["images"], jnp.bfloat16)})["images"]
+    np.testing.assert_allclose(found.astype(np.float32), before["images"] + 7e4, rtol=1e-2)
+
+
 @pytest.mark.parametrize("asarray", [jnp.asarray, torch.asarray, array_api_strict.asarray])
 def test_labels_of_other_libraries_are_refused_alike(asarray):
     given = {**sample(), "labels": asarray(sample()["labels"])}

@@ -181,6 +181,7 @@ LINE = (300,)
 """A volume with more voxels than 8 bits count."""
 
 
+@pytest.mark.sampled(14)
 @pytest.mark.parametrize("dtype", ["int8", "uint8", "int16", "uint16", "int32", "uint32", "int64"])
 def test_starts_of_every_dtype_are_the_same_places(xp, dtype):
     (table,) = placements(indexing.patches(LINE, (60,), step=24), LINE)

@@ -289,6 +289,7 @@ def test_positions_in_narrow_integers_do_not_wrap(dtype):
     assert extract(line, (first,), margin=2, fill_value=-1).tolist() == [-1, 0, 1, 2, 3, 4]
 
 
+@pytest.mark.sampled(14)
 @pytest.mark.parametrize("dtype", ["int8", "uint8", "int16", "uint16", "int32", "uint32"])
 def test_starts_of_patches_of_every_dtype_are_the_same_places(xp, dtype):
     line = np.arange(300, dtype=np.int32)
