@@ -20,6 +20,7 @@ __all__ = [
     "correlate1d",
     "has_weight",
     "pairwise_sum",
+    "power",
     "ratio",
     "reduce_weighted",
     "sum_slabs",
@@ -57,6 +58,21 @@ def ratio(numerator: Array, denominator: Array, *, zero_division: float = math.n
     # The divisor is replaced too: the gradient of a quotient that is not chosen would be 0 times infinity, NaN.
     safe = xp.where(undefined, xp.ones_like(denominator), denominator)
     return xp.where(undefined, xp.full_like(numerator, zero_division), numerator / safe)
+
+
+def power(base: Array, exponent: Array) -> Array:
+    """Return the power of numbers from 0 on; its gradient at 0, infinite for exponents below 1, is taken for 0.
+
+    Args:
+        base: Floats, not negative, or NaN.
+        exponent: Positive floats that broadcast against them.
+    """
+    if is_numpy(base):
+        return base**exponent
+    # Infinity times 0, the gradient of what comes before, would be NaN: so the base is replaced, too.
+    xp, zero = array_namespace(base), base == 0
+    powers: Array = xp.where(zero, xp.ones_like(base), base) ** exponent
+    return xp.where(zero, xp.zeros_like(powers), powers)
 
 
 def pairwise_sum(array: Array) -> Array:
@@ -240,12 +256,15 @@ def weighted_quantiles(distances: Array, weights: Array, targets: Array) -> Arra
 
     def narrow(number: Array, low: Array) -> Array:
         size = xp.left_shift(xp.asarray(1, integer), xp.astype(2 * (passes - 1 - number), integer))
-        bounds = low[:, None] + size * xp.arange(1, 4, dtype=integer) - 1
+        bounds = low[:, None] + size * xp.arange(1, 4, dtype=integer)[None, :] - 1
         # Bits beyond those of infinity are those of NaN, within which there is nothing.
         limits = lax().bitcast_convert_type(xp.minimum(bounds, infinity), distances.dtype)
 
         def weight_within(distances: Array, weights: Array) -> Array:
-            sums = [pairwise_sum(xp.where(distances <= limit, weights, 0)) for limit in xp.reshape(limits, (-1,))]
+            sums = [
+                pairwise_sum(xp.where(distances <= limit, weights, xp.zeros_like(weights)))
+                for limit in xp.reshape(limits, (-1,))
+            ]
             return xp.reshape(xp.stack(sums), limits.shape)
 
         weight = reduce_weighted(weight_within, distances, weights, chunks=chunks)
@@ -259,6 +278,7 @@ def weighted_quantiles(distances: Array, weights: Array, targets: Array) -> Arra
 def _chunks_with_weight(weights: Array) -> Array:
     """Return for every chunk, the shorter one at the end too, whether it holds any weight; JAX only."""
     xp, count = array_namespace(weights), weights.shape[0] // _CHUNK
-    whole = xp.any(xp.reshape(weights[: count * _CHUNK] > 0, (count, _CHUNK)), axis=1)
-    rest = weights[count * _CHUNK :] > 0
+    # Weights may be booleans, which strict promotion compares with no number.
+    heavy = xp.astype(weights, xp.bool)
+    whole, rest = xp.any(xp.reshape(heavy[: count * _CHUNK], (count, _CHUNK)), axis=1), heavy[count * _CHUNK :]
     return xp.append(whole, xp.any(rest)) if rest.shape[0] else whole

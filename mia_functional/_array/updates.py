@@ -128,15 +128,14 @@ def concat(arrays: list[Array], axis: int) -> Array:
 def take_block(array: Array, start: Sequence[Any] | Array, shape: Shape) -> Array:
     """Return the block of `shape` along the leading axes that begins at `start`, which may be traced."""
     if is_jax(array):
-        corner = (*start, *(0,) * (array.ndim - len(start)))
-        return lax().dynamic_slice(array, corner, (*shape, *array.shape[len(shape) :]))
+        return lax().dynamic_slice(array, _corner(start, array.ndim), (*shape, *array.shape[len(shape) :]))
     return array[_slices(start, shape)]
 
 
 def set_block(array: Array, start: Sequence[Any] | Array, values: Array) -> Array:
     """Return `array` with `values` written into the block that begins at `start`, as `update_block` does."""
     if is_jax(array):
-        return lax().dynamic_update_slice(array, values, (*start, *(0,) * (array.ndim - len(start))))
+        return lax().dynamic_update_slice(array, values, _corner(start, array.ndim))
     own: Any = array
     own[_slices(start, values.shape)] = values
     return array
@@ -203,6 +202,14 @@ def update_points(array: Array, points: Array, function: Callable[[Array], Array
     for number, row in enumerate(rows):
         target[row] = entries[number, ...]
     return array
+
+
+def _corner(start: Sequence[Any] | Array, ndim: int) -> tuple[Any, ...]:
+    """Return the first voxel of a block for JAX, along all axes; on those that `start` does not name it is 0."""
+    xp: Namespace = sys.modules["jax"].numpy
+    # In one dtype, as `dynamic_slice` asks: with x64 Python's numbers have 64 bits, and those of a table may have 32.
+    entries = [xp.astype(entry, index_dtype(xp)) if is_jax(entry) else int(entry) for entry in start]
+    return *entries, *(0,) * (ndim - len(entries))
 
 
 def _slices(start: Sequence[Any] | Array, shape: Shape) -> tuple[Any, ...]:

@@ -96,7 +96,7 @@ def _fill_plane(
         (before, _), *others = _lines_on_plane(columns.lines, column)
         for number, depth in layers.items():
             values = xp.reshape(_array.take_block(parts, (number, column, depth + step), (1, 1, 1)), shape)
-            ahead, everything = _array.take_block(lines[number, ...], (0, depth + step), (2, 1))
+            ahead, everything = xp.reshape(_array.take_block(lines[number, ...], (0, depth + step), (2, 1)), (2,))
             block = move_toward(xp, block, values, mean_divisor(before, (), [*others, (ahead, everything)]))
         return _array.set_block(plane, corner, block)
 
@@ -136,7 +136,7 @@ def _lines_on_plane(lines: tuple[Array, ...], row: Array) -> list[list[Array]]:
     """Return the two lines of a patch along each axis of a plane, of all columns of patches, to be broadcast."""
     xp = _array.array_namespace(lines[0])
     return [
-        [xp.reshape(line[row, entry, ...], (-1, *(1,) * (len(lines) - axis - 1))) for entry in (0, 1)]
+        [xp.reshape(line[row, entry, ...], (*(1,) * axis, -1, *(1,) * (len(lines) - axis - 1))) for entry in (0, 1)]
         for axis, line in enumerate(lines)
     ]
 
@@ -152,4 +152,4 @@ def _with_flat_channels(table: Placement, width: int) -> Placement:
     *others, last = table.lines
     xp = _array.array_namespace(last)
     steps = np.array([1] * (table.start.shape[1] - 1) + [width], dtype=np.int32)
-    return Placement(xp.asarray(table.start * steps), (*others, xp.repeat(last, width, axis=2)))
+    return Placement(xp.asarray(table.start * steps[None, :]), (*others, xp.repeat(last, width, axis=2)))

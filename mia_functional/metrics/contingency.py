@@ -136,7 +136,8 @@ def one_against_rest(counts: ConfusionCounts | ConfusionMatrix) -> ConfusionCoun
         return counts
     cells = _float_matrix(counts)
     xp = _array.array_namespace(cells)
-    others = xp.astype(_array.from_numpy(~np.eye(cells.shape[-1], dtype=bool), xp, cells), cells.dtype)
+    others = _array.broadcast_along(xp, ~np.eye(cells.shape[-1], dtype=bool), cells.ndim - 2, cells)
+    others = xp.astype(others, cells.dtype)
     mistakes = cells * others
     # A sum over the classes that are neither row nor column: total less both would cancel for frequent classes.
     tn = xp.sum((others @ cells) * others, axis=-1)
@@ -238,4 +239,4 @@ def _shares_and_weights(matrix: ConfusionMatrix, weights: HostArray) -> tuple[Ar
     cells = _float_matrix(matrix)
     xp = _array.array_namespace(cells)
     shares = cells / xp.sum(cells, axis=(-2, -1), keepdims=True)
-    return shares, xp.astype(_array.from_numpy(weights, xp, shares), shares.dtype)
+    return shares, xp.astype(_array.broadcast_along(xp, weights, shares.ndim - 2, shares), shares.dtype)

@@ -165,7 +165,7 @@ def _is_known_finite(array: Array) -> bool:
 
 
 def _weigh(taps: Taps, values_at: Callable[[Array], Array], trailing: int, *, is_finite: bool) -> Array:
-    """Return the weighted sum of the values at all taps; the weights lack the `trailing` axes of the values."""
+    """Return the weighted sum of the values at all taps; weights lack axes of the values, `trailing` behind."""
 
     def weighted(tap: tuple[Array, Array | None]) -> Array:
         voxel, weight = tap
@@ -173,7 +173,8 @@ def _weigh(taps: Taps, values_at: Callable[[Array], Array], trailing: int, *, is
         if weight is None:
             return values
         xp = _array.array_namespace(weight)
-        factor = xp.reshape(weight, (*weight.shape, *(1,) * trailing))
+        leading = values.ndim - weight.ndim - trailing
+        factor = xp.reshape(weight, (*(1,) * leading, *weight.shape, *(1,) * trailing))
         # 0 times NaN or infinity is NaN: an image on its own grid would lose the neighbours of such voxels. Finite
         # values are always multiplied, so that derivatives by the coordinates stay true where a weight is 0.
         return (values if is_finite else xp.where((factor == 0) & ~xp.isfinite(values), 0.0, values)) * factor

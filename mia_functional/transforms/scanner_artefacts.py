@@ -83,7 +83,8 @@ def gamma(image: Array, exponent: Numbers) -> Array:
         exponent: One positive number, or one per channel; may be traced.
 
     Returns:
-        Floats of the image's shape; a constant channel stays.
+        Floats of the image's shape; a constant channel stays. The gradient by a power of 0, which is infinite for
+        exponents below 1, is taken for 0.
 
     Raises:
         ValueError: There are not as many exponents as channels, or one is not positive.
@@ -103,7 +104,8 @@ def gamma(image: Array, exponent: Numbers) -> Array:
     low, high = statistics.masked_extremes(values, None, statistics.reduction_axes("gamma", None, image.ndim))
     # Powers are taken between 0 and 1, so that the range stays and negative intensities have a power at all.
     unit = (values - low) / statistics.one_where_zero(high - low)
-    return statistics.restore_dtype(low + (high - low) * unit**power, image)
+    power = xp.reshape(power, (*(1,) * (image.ndim - 1), -1))
+    return statistics.restore_dtype(low + (high - low) * _array.power(unit, power), image)
 
 
 def bias_field(image: Array, coefficients: Numbers) -> Array:

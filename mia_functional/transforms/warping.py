@@ -220,7 +220,7 @@ def affine(
     shape = tuple(array.shape[:size])
     centre = _array.from_numpy((np.array(shape, dtype=np.float32) - 1) / 2, xp, array)
     centre = xp.astype(centre, columns.dtype, copy=False)
-    start = centre + shift - xp.sum(columns * centre, axis=1)
+    start = centre + shift - xp.sum(columns * centre[None, :], axis=1)
     return interpolate("affine", array, _affine_coordinates(columns, start, shape), interpolation, fill_value)
 
 

@@ -103,3 +103,24 @@ def test_floats_keep_their_dtype_and_others_become_float32(function, dtype):
 def test_bad_input(call, kind, text):
     with pytest.raises(kind, match=text):
         call()
+
+
+@pytest.mark.parametrize("exponent", [0.5, 0.8, 1.0, 2.0])
+def test_the_gradient_of_a_gamma_correction_is_finite_at_the_minimum_and_right_elsewhere(exponent):
+    """With u = (x - low) / (high - low) of the middle voxel, p the exponent: by low, by x and by high."""
+    import jax
+    import torch
+
+    values, u = np.array([[0.0], [1.0], [3.0]], np.float32), 1 / 3
+    slope = exponent * u ** (exponent - 1)
+    expected = np.array([[1 - u**exponent - slope * (1 - u)], [slope], [u**exponent - slope * u]])
+    grad = jax.grad(lambda array, power: gamma(array, power)[1, 0], argnums=(0, 1))
+    for way in (grad, jax.jit(grad)):
+        found, by_exponent = way(values, np.float32(exponent))
+        np.testing.assert_allclose(found, expected, atol=1e-6)
+        np.testing.assert_allclose(by_exponent, 3 * u**exponent * np.log(u), rtol=1e-5)
+    tensor = torch.tensor(values, requires_grad=True)
+    gamma(tensor, torch.tensor(exponent))[1, 0].backward()
+    np.testing.assert_allclose(tensor.grad, expected, atol=1e-6)
+    # All voxels together: the minimum has no infinity of its own.
+    assert np.isfinite(jax.grad(lambda array: gamma(array, exponent).sum())(values)).all()

@@ -264,7 +264,11 @@ def _other_cases() -> dict[str, list[Case]]:
         "metrics.generalized_dice": [("of labels", partial(metrics.generalized_dice, labels=(1, 2)), label_maps)],
         "metrics.interclass_correlation": [("of 0 and 1", metrics.interclass_correlation, signed_masks)],
         "metrics.expected_cost": [("of labels", partial(metrics.expected_cost, labels=(0, 1, 2, 3)), label_maps)],
-        "metrics.weighted_kappa": [("of labels", partial(metrics.weighted_kappa, labels=(0, 1, 2, 3)), label_maps)],
+        "metrics.weighted_kappa": [
+            ("of labels", partial(metrics.weighted_kappa, labels=(0, 1, 2, 3)), label_maps),
+            ("of planes", partial(metrics.weighted_kappa, labels=(0, 1, 2, 3), axis=(1, 2)), label_maps),
+            ("of classes", lambda p, r: metrics.matthews_correlation(matrix(p, r, axis=(1, 2))), label_maps),
+        ],
         "metrics.identity": [
             ("of counts", lambda p, r: metrics.identity(metrics.confusion_counts(p, r)), signed_masks)
         ],

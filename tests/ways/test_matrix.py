@@ -6,7 +6,18 @@ import mia_functional as mia
 
 from .cases import CASES, NAMESPACES, NO_ARRAYS, ON_HOST
 
-WAYS = ("eager", "jit", "mixtures")
+WAYS = (
+    "eager",
+    "jit",
+    "vmap",
+    "jit of vmap",
+    "map",
+    "mixtures",
+    "gradients",
+    "x64",
+    "strict promotion",
+    "rank promotion",
+)
 
 ALL = {f"{name} {case.label}": case for name, cases in CASES.items() for case in cases}
 
