@@ -76,7 +76,9 @@ def above_percentile(
     """
     if not 0 <= percentile <= 100:
         checks.invalid_value("above_percentile", "percentile", "lie within 0 and 100", percentile)
-    return bool(np.percentile(_category_on_host("above_percentile", sample, category), percentile) > value)
+    image = _category_on_host("above_percentile", sample, category)
+    # In float64, as `np.percentile` counts in the dtype of the values: float16 has no rank beyond 65504 (NumPy 2.4).
+    return bool(np.percentile(image.astype(np.float64, copy=False), percentile) > value)
 
 
 def has_foreground(sample: Mapping[str, Any], *, category: str = "labels", at_least: int = 1) -> bool:
@@ -138,4 +140,5 @@ def _category_on_host(function: str, sample: Mapping[str, Any], category: str) -
     checks.require_instance(function, "sample", sample, Mapping, "a dictionary of arrays by category")
     if category not in sample:
         checks.invalid_value(function, "sample", f"hold {category}", ", ".join(sample))
+    checks.no_hidden_elements(function, "sample", sample[category])
     return _array.to_numpy(sample[category])

@@ -65,3 +65,8 @@ def test_what_is_missing_is_named():
         selection.non_black({"subject": "A"})
     with pytest.raises(ValueError, match="lie within 0 and 100; got 101"):
         selection.above_percentile({"images": np.ones(3)}, value=1, percentile=101)
+
+
+def test_half_precision_has_a_largest_value():
+    image = np.linspace(0, 1, 200000).astype(np.float16)
+    assert selection.above_percentile({"images": image}, value=0.99, percentile=100)

@@ -58,6 +58,7 @@ def checked_namespace(function: str, **arrays: Array) -> Namespace:
     for argument, array in arrays.items():
         if not compat.is_array_api_obj(array):
             checks.invalid_kind(function, argument, "be an array", type(array).__name__)
+        checks.no_hidden_elements(function, argument, array)
         namespaces[argument] = array_namespace(array)
     first = next(iter(namespaces.values()))
     if any(xp is not first for xp in namespaces.values()):
@@ -74,6 +75,8 @@ def to_common_library(function: str, **arrays: Array) -> tuple[Namespace, tuple[
     Raises:
         TypeError: An argument is not an array, or arrays of two libraries other than NumPy, or on two devices, meet.
     """
+    for name, array in arrays.items():
+        checks.no_hidden_elements(function, name, array)
     staying = {name: array for name, array in arrays.items() if not is_numpy(array)} or arrays
     xp = checked_namespace(function, **staying)
     # A tracer has no device yet: what it is computed on is chosen when the program runs.

@@ -6,6 +6,7 @@ the functions that may look, and only outside a trace.
 
 import math
 import os
+import sys
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import NoReturn, TypeGuard
@@ -85,6 +86,15 @@ def require_shape(function: str, argument: str, value: object) -> None:
     """Raise unless a value has a shape; lists have none."""
     if not hasattr(value, "shape"):
         invalid_kind(function, argument, "be an array", type(value).__name__)
+    no_hidden_elements(function, argument, value)
+
+
+def no_hidden_elements(function: str, argument: str, value: object) -> None:
+    """Raise for a masked array of NumPy, whose hidden elements would count like all others."""
+    # A masked array is the proof that its module, which NumPy loads late, is there.
+    module = sys.modules.get("numpy.ma")
+    if module is not None and isinstance(value, module.MaskedArray):
+        invalid_kind(function, argument, "be an array without hidden elements; call `filled` first", "a masked array")
 
 
 def require_instance(function: str, argument: str, value: object, kind: type | tuple[type, ...], needed: str) -> None:

@@ -82,6 +82,8 @@ def _stack(values: list[Any], column: BatchColumn | None) -> "HostArray | tuple[
         value is row and row.base is column.array for value, row in zip(values, column.rows, strict=True)
     ):
         return column.array
+    for value in values:
+        checks.no_hidden_elements("collate", "samples", value)
     alike = all(isinstance(value, np.ndarray) for value in values)
     if not alike or len({(value.shape, value.dtype) for value in values}) > 1:
         return tuple(values)

@@ -11,7 +11,7 @@ from typing import TypeAlias
 from mia_functional import _array
 from mia_functional.metrics.confusion import ConfusionCounts, confusion_counts, float_counts, from_counts, proportions
 from mia_functional.metrics.contingency import ConfusionMatrix, one_against_rest
-from mia_functional.metrics.moments import PairedMoments
+from mia_functional.metrics.moments import PairedMoments, error_scale, in_units
 from mia_functional.metrics.statistic_or_pair import derived_from
 from mia_functional.typing import Array
 
@@ -163,8 +163,8 @@ def matthews_correlation(counts: _CountsOrMatrix, *, zero_division: float = math
     """
     tp, fp, fn, tn, _ = proportions(one_against_rest(counts))
     xp = _array.array_namespace(tp)
-    predicted = xp.sqrt(_over_classes(counts, (tp + fp) * (fn + tn)))
-    referenced = xp.sqrt(_over_classes(counts, (tp + fn) * (fp + tn)))
+    predicted = _array.root(_over_classes(counts, (tp + fp) * (fn + tn)))
+    referenced = _array.root(_over_classes(counts, (tp + fn) * (fp + tn)))
     shared = _over_classes(counts, tp * tn - fp * fn)
     value = _array.ratio(shared, predicted * referenced)
     # Rounding may lead beyond 1.
@@ -246,7 +246,9 @@ interclass_correlation = intraclass_correlation
 def _variances(pair: ConfusionCounts | PairedMoments) -> tuple[Array, Array, Array]:
     """Return the variance of the mean image, the mean square within voxels, and the number of voxels."""
     if isinstance(pair, PairedMoments):
-        scatter = pair.prediction_scatter + pair.reference_scatter + 2 * pair.cross_scatter
+        unit = error_scale(pair)
+        same = in_units(pair, unit, unit)
+        scatter = same.prediction_scatter + same.reference_scatter + 2 * same.cross_scatter
         return _array.ratio(scatter / 4, pair.count), _array.ratio(pair.squared_error / 2, pair.count), pair.count
     tp, fp, fn, tn, number = proportions(pair)
     single = fp + fn

@@ -147,7 +147,7 @@ def soft_confusion_counts(
         # Not a product with the mask: NaN outside of it must not count.
         terms = [xp.where(inside, term, xp.zeros_like(term)) for term in terms]
     axes = checks.axes(name, axis, reference.ndim)
-    return ConfusionCounts(*(xp.sum(term, axis=axes) for term in terms))
+    return ConfusionCounts(*(xp.astype(_array.sum_along(term, axes), share.dtype, copy=False) for term in terms))
 
 
 def _device_overlap_sizes(

@@ -139,8 +139,11 @@ def one_against_rest(counts: ConfusionCounts | ConfusionMatrix) -> ConfusionCoun
     others = _array.broadcast_along(xp, ~np.eye(cells.shape[-1], dtype=bool), cells.ndim - 2, cells)
     others = xp.astype(others, cells.dtype)
     mistakes = cells * others
-    # A sum over the classes that are neither row nor column: total less both would cancel for frequent classes.
-    tn = xp.sum((others @ cells) * others, axis=-1)
+    # A sum over the classes that are neither row nor column: total less both would cancel for frequent classes, and a
+    # matrix product is rounded to fewer digits by some devices (JAX on a GPU or TPU).
+    backwards = xp.flip(cells, axis=-2)
+    above, below = (xp.cumulative_sum(rows, axis=-2, include_initial=True)[..., :-1, :] for rows in (cells, backwards))
+    tn = xp.sum((above + xp.flip(below, axis=-2)) * others, axis=-1)
     return ConfusionCounts(xp.sum(cells - mistakes, axis=-1), xp.sum(mistakes, axis=-1), xp.sum(mistakes, axis=-2), tn)
 
 

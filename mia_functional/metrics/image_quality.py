@@ -14,7 +14,7 @@ from mia_functional import _array
 from mia_functional._core import checks
 from mia_functional.metrics._kernels import ssim_tiles
 from mia_functional.metrics._kernels.ssim_tiles import Window
-from mia_functional.metrics.moments import PairedMoments, from_moments, paired_images
+from mia_functional.metrics.moments import PairedMoments, error_scale, from_moments, paired_images
 from mia_functional.typing import Array, Shape
 
 __all__ = ["gaussian_window", "peak_signal_noise_ratio", "structural_similarity"]
@@ -57,7 +57,7 @@ def peak_signal_noise_ratio(moments: PairedMoments, *, data_range: float | None 
     xp = _array.array_namespace(peak)
     if data_range is not None:
         peak = xp.full_like(peak, checks.positive("peak_signal_noise_ratio", "data_range", data_range))
-    error = xp.sqrt(_array.ratio(moments.squared_error, moments.count))
+    error = _array.root(_array.ratio(moments.squared_error, moments.count)) * error_scale(moments)
     decibel = 20 * xp.log10(_array.ratio(xp.where(peak > 0, peak, xp.ones_like(peak)), error, zero_division=math.inf))
     return xp.where(peak > 0, decibel, xp.full_like(decibel, math.nan))
 
@@ -135,27 +135,32 @@ def structural_similarity(
 def _host_mean(window: Window, data_range: float | None, factor: float, p: Array, r: Array) -> Array:
     """Return the mean similarity of two images in the host's memory."""
     xp, images = _array.array_namespace(p), (_array.to_numpy(p), _array.to_numpy(r))
-    peak, low, high = map(float, _constants(images[1], data_range, factor))
-    value = ssim_tiles.mean_similarity(images, window, (low, high)) if peak > 0 else math.nan
+    peak, scale, low, high = map(float, _constants(images[1], data_range, factor))
+    value = ssim_tiles.mean_similarity(images, window, (low, high), scale) if peak > 0 else math.nan
     return xp.astype(_array.from_numpy(np.asarray(value), xp, p), _array.widest_float(xp, p))
 
 
 def _device_mean(window: Window, data_range: float | None, factor: float, p: Array, r: Array) -> Array:
     """Return the mean similarity of two images on any device and under `jit`."""
     xp = _array.array_namespace(p)
-    peak, *constants = _constants(r, data_range, factor)
+    peak, scale, *constants = _constants(r, data_range, factor)
     dtype = xp.result_type(_array.accumulator_dtype(p), _array.accumulator_dtype(r))
     windows, reach = ssim_tiles.window_grid(p.shape, window)
     similarity = partial(_similarity, window, constants)
-    similar = _array.sum_slabs(similarity, (xp.astype(p, dtype), xp.astype(r, dtype)), reach[0]) / math.prod(windows)
+    pair = tuple(xp.astype(image, dtype) * xp.astype(1 / scale, dtype) for image in (p, r))
+    similar = _array.sum_slabs(similarity, pair, reach[0]) / math.prod(windows)
     return similar if data_range is not None else xp.where(peak > 0, similar, xp.full_like(similar, math.nan))
 
 
-def _constants(reference: Array, data_range: float | None, factor: float) -> tuple[Any, Any, Any]:
-    """Return the data range, 2 C1, and 2 C2 divided by the factor of the covariances."""
+def _constants(reference: Array, data_range: float | None, factor: float) -> tuple[Array, Array, Array, Array]:
+    """Return the data range, a unit to measure the images in, and there 2 C1, and 2 C2 over the covariances' factor."""
     xp = _array.array_namespace(reference)
-    peak = xp.astype(xp.max(reference), _array.accumulator_dtype(reference)) if data_range is None else data_range
-    return peak, 2 * (_LUMINANCE * peak) ** 2, 2 * (_CONTRAST * peak) ** 2 / factor
+    dtype = _array.accumulator_dtype(reference)
+    given = data_range is not None
+    peak = _array.zeros(xp, (), dtype, reference) + data_range if given else xp.astype(xp.max(reference), dtype)
+    # Squares of values far below the data range are small beside the constants: only those near it need not vanish.
+    scale = _array.binary_scale(peak)
+    return peak, scale, 2 * (_LUMINANCE * (peak / scale)) ** 2, 2 * (_CONTRAST * (peak / scale)) ** 2 / factor
 
 
 def _similarity(window: Window, constants: Sequence[Any], p: Array, r: Array) -> Array:
@@ -177,7 +182,9 @@ def _similarity(window: Window, constants: Sequence[Any], p: Array, r: Array) ->
     luminance: Array = (s / number + 2 * middle) ** 2 + constants[0]
     spread = (squared_d * number - d * d) / number**2
     structure: Array = (squared_s * number - s * s) / number**2 + constants[1]
-    return (luminance - apart) * (structure - spread) / ((luminance + apart) * (structure + spread))
+    # Two quotients, as a product of four values of large images would overflow.
+    similar: Array = (luminance - apart) / (luminance + apart) * ((structure - spread) / (structure + spread))
+    return similar
 
 
 def _window_weights(function: str, window: int | Sequence[float], shape: Shape, slice_axis: int | None) -> Window:

@@ -1,6 +1,5 @@
 """Statistics of parts joined into the statistic of the whole: patches, batches, devices."""
 
-import functools
 import math
 import operator
 from collections.abc import Callable
@@ -10,7 +9,7 @@ from mia_functional import _array
 from mia_functional._core import checks
 from mia_functional.metrics.confusion import ConfusionCounts
 from mia_functional.metrics.contingency import ConfusionMatrix
-from mia_functional.metrics.moments import PairedMoments
+from mia_functional.metrics.moments import PairedMoments, in_units
 from mia_functional.metrics.spatial import PairedSpatialMoments, SpatialMoments
 
 __all__ = ["identity", "merge"]
@@ -53,7 +52,12 @@ def merge(statistic: _Mergeable, *others: _Mergeable) -> _Mergeable:
     if combine is None or any(type(entry) is not type(statistic) for entry in statistics):
         kinds = ", ".join(sorted({type(entry).__name__ for entry in statistics}))
         checks.invalid_kind("merge", "others", "be counts or moments of one kind", kinds)
-    return cast(_Mergeable, functools.reduce(combine, statistics))
+    parts: list[Any] = list(statistics)
+    # In pairs, and pairs of these, so that floats of many parts are not added to one large sum in turn.
+    while len(parts) > 1:
+        rest = parts[len(parts) // 2 * 2 :]
+        parts = [combine(one, other) for one, other in zip(parts[::2], parts[1::2], strict=False)] + rest
+    return cast(_Mergeable, parts[0])
 
 
 def identity(statistic: _Mergeable) -> _Mergeable:
@@ -79,9 +83,10 @@ def identity(statistic: _Mergeable) -> _Mergeable:
         fields[number] = _array.array_namespace(field).zeros_like(field) if is_array else 0 * field
     empty = type(statistic)(*fields)
     if isinstance(empty, PairedMoments):
-        # No voxel has an extreme: the first that are merged are smaller and larger than these.
+        # No voxel has an extreme: the first that are merged are smaller and larger than these, and so is their scale.
         low, high = empty.reference_minimum + math.inf, empty.reference_maximum - math.inf
-        empty = empty._replace(reference_minimum=low, reference_maximum=high)
+        scales = {name: _array.binary_scale(empty.count) for name in ("prediction_scale", "reference_scale")}
+        empty = empty._replace(reference_minimum=low, reference_maximum=high, **scales)
     return empty
 
 
@@ -104,11 +109,16 @@ def _add_moments(one: PairedMoments, other: PairedMoments) -> PairedMoments:
     count = one.count + other.count
     share = _array.ratio(other.count, count, zero_division=0)
     weight = one.count * share
-    p, r = other.prediction_mean - one.prediction_mean, other.reference_mean - one.reference_mean
+    # Sums of parts in two units are changed to the larger one, beside whose sums what is lost does not matter.
+    p_scale = xp.maximum(one.prediction_scale, other.prediction_scale)
+    r_scale = xp.maximum(one.reference_scale, other.reference_scale)
+    one, other = (in_units(part, p_scale, r_scale) for part in (one, other))
+    apart = other.prediction_mean - one.prediction_mean, other.reference_mean - one.reference_mean
+    p, r = apart[0] / p_scale, apart[1] / r_scale
     return PairedMoments(
         count,
-        one.prediction_mean + share * p,
-        one.reference_mean + share * r,
+        one.prediction_mean + share * apart[0],
+        one.reference_mean + share * apart[1],
         one.prediction_scatter + other.prediction_scatter + weight * p * p,
         one.reference_scatter + other.reference_scatter + weight * r * r,
         one.cross_scatter + other.cross_scatter + weight * p * r,
@@ -116,6 +126,8 @@ def _add_moments(one: PairedMoments, other: PairedMoments) -> PairedMoments:
         one.squared_error + other.squared_error,
         xp.minimum(one.reference_minimum, other.reference_minimum),
         xp.maximum(one.reference_maximum, other.reference_maximum),
+        p_scale,
+        r_scale,
     )
 
 

@@ -2,12 +2,14 @@
 
 Axes: all axes of a case are spatial and all are reduced, unless `axis` names fewer. Integers, booleans and half floats
 are promoted before any arithmetic. Scatter is summed of differences from a mean, so that an offset of the images,
-however large, does not cancel. A NumPy image beside one of JAX without 64-bit floats becomes float32; a warning says so
-if it lies so far from zero that this matters.
+however large, does not cancel, and in a unit in which squares neither vanish nor overflow. A NumPy image beside one of
+JAX without 64-bit floats becomes float32; a warning says so if it lies so far from zero that this matters.
 """
 
 import math
 import warnings
+from collections.abc import Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -18,17 +20,20 @@ from mia_functional.metrics.inputs import map_cells, paired_arrays, prefers_host
 from mia_functional.metrics.statistic_or_pair import derived_from
 from mia_functional.typing import Array, HostArray, Namespace
 
-__all__ = ["PairedMoments", "from_moments", "paired_images", "paired_moments"]
+__all__ = ["PairedMoments", "error_scale", "from_moments", "in_units", "paired_images", "paired_moments"]
 
 _MOMENT_CHUNK = 2**13
 """Voxels at a time in the host's memory; buffers stay in the cache, and BLAS starts no threads for so few."""
+
+_SURE = 2.0**-20, 2.0**20
+"""Between these, a mean or a standard deviation in single precision tells well enough how large values are."""
 
 _FAR_OFFSET = 1000
 """At so many ranges of an image from zero, float32 leaves about four digits of what varies in it."""
 
 
 class PairedMoments(NamedTuple):
-    """What two images have in common: ten floating arrays of one shape.
+    """What two images have in common: twelve floating arrays of one shape.
 
     Attributes:
         count: Number of voxels.
@@ -41,6 +46,11 @@ class PairedMoments(NamedTuple):
         squared_error: Sum of (P - R)^2.
         reference_minimum: Smallest value of the reference.
         reference_maximum: Largest value of the reference.
+        prediction_scale: The unit of the sums of the prediction, a power of two: `prediction_scatter` is in its square,
+            and `cross_scatter` in the product of this unit and that of the reference. It is 1 unless the values are so
+            small or large (float32: below 1e-6 or above 1e6; float64: 1e-48, 1e48) that squares might leave the range
+            of the dtype.
+        reference_scale: The same of the reference. Errors are in the larger of both units, squared ones in its square.
     """
 
     # Hides the method `count` of tuples, which nobody calls on moments.
@@ -54,6 +64,8 @@ class PairedMoments(NamedTuple):
     squared_error: Array
     reference_minimum: Array
     reference_maximum: Array
+    prediction_scale: Array
+    reference_scale: Array
 
 
 def paired_moments(prediction: Array, reference: Array, *, axis: int | tuple[int, ...] | None = None) -> PairedMoments:
@@ -120,51 +132,99 @@ def _device_moments(prediction: Array, reference: Array, axes: tuple[int, ...]) 
     xp = _array.array_namespace(prediction, reference)
     dtype = xp.result_type(*map(_array.accumulator_dtype, (prediction, reference)))
     prediction, reference = xp.astype(prediction, dtype), xp.astype(reference, dtype)
-    prediction_mean, p = _centred(xp, prediction, axes)
-    reference_mean, r = _centred(xp, reference, axes)
-    error = prediction - reference
-    voxels = xp.full_like(prediction_mean, math.prod(prediction.shape[axis] for axis in axes))
-    sums = [xp.sum(term, axis=axes) for term in (p * p, r * r, p * r, xp.abs(error), error * error)]
-    extremes = xp.min(reference, axis=axes), xp.max(reference, axis=axes)
-    return PairedMoments._make((voxels, prediction_mean, reference_mean, *sums, *extremes))
+    lowest, prediction_mean, p = _centred(xp, prediction, axes)
+    low, reference_mean, r = _centred(xp, reference, axes)
+    high = xp.max(reference, axis=axes, keepdims=True)
+    # The prediction is about as large as its smallest value or its mean: nobody has to look for the largest.
+    prediction_scale = _array.binary_scale(xp.maximum(xp.abs(lowest), xp.abs(prediction_mean)))
+    reference_scale = _array.binary_scale(xp.maximum(xp.abs(low), xp.abs(high)))
+    p, r = p * (1 / prediction_scale), r * (1 / reference_scale)
+    error = (prediction - reference) * (1 / xp.maximum(prediction_scale, reference_scale))
+    sums = [_array.sum_along(term, axes) for term in (p * p, r * r, p * r, xp.abs(error), error * error)]
+    kept = prediction_mean, reference_mean, low, high, prediction_scale, reference_scale
+    singles = [xp.squeeze(field, axis=axes) for field in kept]
+    voxels = xp.full_like(singles[0], math.prod(prediction.shape[axis] for axis in axes))
+    fields = [voxels, *singles[:2], *sums, *singles[2:]]
+    return PairedMoments._make(xp.astype(field, dtype, copy=False) for field in fields)
 
 
-def _centred(xp: Namespace, image: Array, axes: tuple[int, ...]) -> tuple[Array, Array]:
-    """Return the mean, and the image less its mean; exactly 0 where the image is constant."""
+def _centred(xp: Namespace, image: Array, axes: tuple[int, ...]) -> tuple[Array, Array, Array]:
+    """Return the smallest value, the mean, and the image less its mean; exactly 0 where the image is constant."""
     # Less the minimum, a constant is exactly zero, and an offset takes no digits. The first mean of many voxels has a
     # rounding error in float32, which a second mean, of what the first leaves, takes away.
+    number = math.prod(image.shape[axis] for axis in axes)
     lowest = xp.min(image, axis=axes, keepdims=True)
     shifted = image - lowest
-    near = xp.mean(shifted, axis=axes, keepdims=True)
-    rest = xp.mean(shifted - near, axis=axes, keepdims=True)
+    near = xp.astype(_array.sum_along(shifted, axes, keepdims=True) / number, image.dtype, copy=False)
+    rest = xp.astype(_array.sum_along(shifted - near, axes, keepdims=True) / number, image.dtype, copy=False)
     mean = near + rest
-    return xp.squeeze(lowest + mean, axis=axes), shifted - mean
+    return lowest, lowest + mean, shifted - mean
 
 
 def _host_moments(prediction: Array, reference: Array, axes: tuple[int, ...]) -> PairedMoments:
     """Return the moments in one pass over arrays in the host's memory."""
-    (fields,) = map_cells(lambda pair: (np.array(_one_pass(*pair)),), (prediction, reference), axes)
     xp = _array.array_namespace(prediction)
-    fields = xp.astype(fields, _array.widest_float(xp, prediction))
-    return PairedMoments(*(fields[..., column] for column in range(len(PairedMoments._fields))))
-
-
-def _one_pass(prediction: HostArray, reference: HostArray) -> tuple[float, ...]:
-    """Return the fields of the moments of one pair of NumPy arrays, from chunks that are centred on their own means."""
-    single = all(np.can_cast(image.dtype, np.float32) and image.dtype.kind == "f" for image in (prediction, reference))
+    pair = _array.to_numpy(prediction), _array.to_numpy(reference)
+    single = all(np.can_cast(image.dtype, np.float32) and image.dtype.kind == "f" for image in pair)
     kind = np.float32 if single else np.float64
+    one_pass = partial(_one_pass, kind=kind)
+    fields, sizes = map(_array.to_numpy, map_cells(one_pass, pair, axes))
+    units = _scales(sizes, kind)
+    if not ((units != 1) & (sizes > 0)).any():
+        units = np.ones_like(units)
+    else:
+        # So rare that the first pass is not held up by a search for the largest values before it.
+        own = [_in_unit(image, units[..., number], axes, kind) for number, image in enumerate(pair)]
+        same = [_in_unit(image, units.max(axis=-1), axes, kind) for image in pair]
+        fields, errors = (_array.to_numpy(map_cells(one_pass, tuple(images), axes)[0]) for images in (own, same))
+        fields[..., 6:8] = errors[..., 6:8]
+        fields[..., [1, 2]] *= units
+        fields[..., [8, 9]] *= units[..., 1:]
+    dtype = _array.widest_float(xp, prediction)
+    scales = _scales(sizes, np.float32 if xp.finfo(dtype).bits == 32 else np.float64)
+    # Zeros are zeros in every unit, and two units may be too far apart for a square.
+    p, r = np.moveaxis(np.where(sizes > 0, units / scales, 1.0), -1, 0)
+    e = np.where(sizes.max(axis=-1) > 0, units.max(axis=-1) / scales.max(axis=-1), 1.0)
+    fields[..., 3:8] *= np.stack([p * p, r * r, p * r, e, e * e], axis=-1)
+    moments = xp.astype(_array.from_numpy(np.concatenate([fields, scales], axis=-1), xp, prediction), dtype)
+    return PairedMoments(*(moments[..., column] for column in range(len(PairedMoments._fields))))
+
+
+def _scales(sizes: HostArray, kind: type[np.floating[Any]]) -> HostArray:
+    """Return the scales of images that are about so large, for a dtype that squares are held in."""
+    return _array.to_numpy(_array.binary_scale(sizes.astype(kind))).astype(np.float64)
+
+
+def _in_unit(image: HostArray, unit: HostArray, axes: tuple[int, ...], kind: type[np.floating[Any]]) -> HostArray:
+    """Return an image whose cells are measured in units of their own."""
+    return np.multiply(image, np.expand_dims(1 / unit, axes), dtype=kind, casting="same_kind")
+
+
+def _one_pass(pair: Sequence[HostArray], kind: type[np.floating[Any]]) -> tuple[HostArray, HostArray]:
+    """Return the first ten fields of the moments of one pair, and about how large the values of both images are.
+
+    Args:
+        pair: Two NumPy arrays, which are worked on in chunks that are centred on their own means.
+        kind: The dtype to compute in.
+    """
     access: Any = [["readonly"]] * 2
     flags: Any = ["external_loop", "buffered"]
-    pair = prediction, reference
-    chunks = np.nditer(pair, flags, access, [kind] * 2, casting="same_kind", buffersize=_MOMENT_CHUNK)
+    chunks = np.nditer(tuple(pair), flags, access, [kind] * 2, casting="same_kind", buffersize=_MOMENT_CHUNK)
     rows = np.array([_chunk_moments(p, r) for p, r in chunks]).T
     count, means, (p, r, cross, absolute, squared) = rows[0], rows[1:3], rows[3:8].sum(axis=1)
     # Chan, Golub and LeVeque: scatter within the chunks, and that of their means.
-    mean = means @ count / prediction.size
+    number = pair[0].size
+    mean = means @ count / number
     apart = means - mean[:, None]
     spread = (count * apart) @ apart.T + ((p, cross), (cross, r))
     low, high = rows[8].min(), rows[9].max()
-    return prediction.size, *mean, spread[0, 0], spread[1, 1], spread[0, 1], absolute, squared, low, high
+    # The prediction is about as large as its mean or its deviation, if that is neither too small nor too large for a
+    # square: else somebody has to look.
+    size = max(abs(mean[0]), math.sqrt(max(spread[0, 0] / number, 0.0)))
+    if not _SURE[0] < size < _SURE[1]:
+        size = max(-pair[0].min(), pair[0].max())
+    sums = spread[0, 0], spread[1, 1], spread[0, 1], absolute, squared
+    return np.array((number, *mean, *sums, low, high)), np.array((size, max(-low, high)))
 
 
 def _chunk_moments(prediction: HostArray, reference: HostArray) -> tuple[float, ...]:
@@ -178,10 +238,32 @@ def _chunk_moments(prediction: HostArray, reference: HostArray) -> tuple[float, 
     near = (prediction @ ones) / number, (reference @ ones) / number
     p, r = prediction - near[0], reference - near[1]
     rest = float(p @ ones) / number, float(r @ ones) / number
-    spread = float(p @ p) - number * rest[0] ** 2, float(r @ r) - number * rest[1] ** 2
+    # Products, as Python raises where the power of a float overflows.
+    spread = float(p @ p) - number * rest[0] * rest[0], float(r @ r) - number * rest[1] * rest[1]
     cross = float(p @ r) - number * rest[0] * rest[1]
     mean = float(near[0]) + rest[0], float(near[1]) + rest[1]
     return number, *mean, *spread, cross, absolute, squared, reference.min(), reference.max()
+
+
+def in_units(moments: PairedMoments, prediction_scale: Array, reference_scale: Array) -> PairedMoments:
+    """Return moments whose sums are in other units, powers of two that are not smaller than their own."""
+    xp = _array.array_namespace(moments.count)
+    p, r = moments.prediction_scale / prediction_scale, moments.reference_scale / reference_scale
+    e = error_scale(moments) / xp.maximum(prediction_scale, reference_scale)
+    return moments._replace(
+        prediction_scatter=p * p * moments.prediction_scatter,
+        reference_scatter=r * r * moments.reference_scatter,
+        cross_scatter=p * r * moments.cross_scatter,
+        absolute_error=e * moments.absolute_error,
+        squared_error=e * e * moments.squared_error,
+        prediction_scale=prediction_scale,
+        reference_scale=reference_scale,
+    )
+
+
+def error_scale(moments: PairedMoments) -> Array:
+    """Return the unit of the errors."""
+    return _array.array_namespace(moments.count).maximum(moments.prediction_scale, moments.reference_scale)
 
 
 from_moments = derived_from(paired_moments, PairedMoments)

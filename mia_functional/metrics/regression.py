@@ -9,7 +9,7 @@ import math
 from collections.abc import Callable
 
 from mia_functional import _array
-from mia_functional.metrics.moments import PairedMoments, from_moments
+from mia_functional.metrics.moments import PairedMoments, error_scale, from_moments
 from mia_functional.typing import Array
 
 __all__ = [
@@ -50,7 +50,7 @@ def mean_absolute_error(moments: PairedMoments) -> Array:
     Agrees with:
         scikit-learn's `mean_absolute_error`.
     """
-    return _array.ratio(moments.absolute_error, moments.count)
+    return _array.ratio(moments.absolute_error, moments.count) * error_scale(moments)
 
 
 @from_moments
@@ -76,7 +76,8 @@ def mean_squared_error(moments: PairedMoments) -> Array:
     Agrees with:
         scikit-learn's `mean_squared_error`.
     """
-    return _array.ratio(moments.squared_error, moments.count)
+    scale = error_scale(moments)
+    return _array.ratio(moments.squared_error, moments.count) * scale * scale
 
 
 @from_moments
@@ -102,8 +103,7 @@ def root_mean_squared_error(moments: PairedMoments) -> Array:
     Agrees with:
         scikit-learn's `root_mean_squared_error`.
     """
-    squared_error = _array.ratio(moments.squared_error, moments.count)
-    return _array.array_namespace(squared_error).sqrt(squared_error)
+    return _array.root(_array.ratio(moments.squared_error, moments.count)) * error_scale(moments)
 
 
 def reference_range(moments: PairedMoments) -> Array:
@@ -118,8 +118,7 @@ def reference_mean(moments: PairedMoments) -> Array:
 
 def reference_norm(moments: PairedMoments) -> Array:
     """Return the root mean square of the reference, its Euclidean norm over sqrt(n); pass it as `normalization`."""
-    mean_square = _array.ratio(_energy(moments), moments.count)
-    return _array.array_namespace(mean_square).sqrt(mean_square)
+    return _array.root(_array.ratio(_energy(moments), moments.count)) * moments.reference_scale
 
 
 @from_moments
@@ -182,7 +181,8 @@ def normalized_mean_squared_error(moments: PairedMoments, *, zero_division: floa
     Source:
         Zbontar et al. 2018, fastMRI, arXiv 1811.08839.
     """
-    return _array.ratio(moments.squared_error, _energy(moments), zero_division=zero_division)
+    energy = _energy(moments)
+    return _array.ratio(_squared_error(moments, energy), energy, zero_division=zero_division)
 
 
 @from_moments
@@ -212,7 +212,7 @@ def r_squared(moments: PairedMoments, *, zero_division: float = math.nan) -> Arr
     Agrees with:
         scikit-learn's `r2_score`.
     """
-    explained = moments.reference_scatter - moments.squared_error
+    explained = moments.reference_scatter - _squared_error(moments, moments.reference_scatter)
     return _array.ratio(explained, moments.reference_scatter, zero_division=zero_division)
 
 
@@ -245,7 +245,7 @@ def pearson_correlation(moments: PairedMoments, *, zero_division: float = math.n
     """
     xp = _array.array_namespace(moments.cross_scatter)
     # The product of the roots, as the product of two large scatters would overflow.
-    spread = xp.sqrt(moments.prediction_scatter) * xp.sqrt(moments.reference_scatter)
+    spread = _array.root(moments.prediction_scatter) * _array.root(moments.reference_scatter)
     value = _array.ratio(moments.cross_scatter, spread, zero_division=zero_division)
     return xp.where(spread == 0, value, xp.clip(value, -1.0, 1.0))
 
@@ -279,7 +279,8 @@ def concordance_correlation(moments: PairedMoments, *, zero_division: float = ma
         torchmetrics' `concordance_corrcoef`, whose moments are over n - 1.
     """
     xp = _array.array_namespace(moments.cross_scatter)
-    shared = 2 * moments.cross_scatter
+    unit = error_scale(moments)
+    shared = 2 * moments.cross_scatter * (moments.prediction_scale / unit) * (moments.reference_scale / unit)
     value = xp.clip(_array.ratio(shared, moments.squared_error + shared), -1.0, 1.0)
     # The denominator is not 0 for two different constants, but their correlation is undefined all the same.
     constant = (moments.prediction_scatter == 0) | (moments.reference_scatter == 0)
@@ -287,5 +288,13 @@ def concordance_correlation(moments: PairedMoments, *, zero_division: float = ma
 
 
 def _energy(moments: PairedMoments) -> Array:
-    """Return the sum of the squared values of the reference."""
-    return moments.reference_scatter + moments.count * moments.reference_mean**2
+    """Return the sum of the squared values of the reference, in the unit of its scatter."""
+    return moments.reference_scatter + moments.count * (moments.reference_mean / moments.reference_scale) ** 2
+
+
+def _squared_error(moments: PairedMoments, divisor: Array) -> Array:
+    """Return the sum of the squared errors in the unit of the reference's scatter, unless its divisor is 0."""
+    # A reference of zeros has the smallest unit, in which an error may be infinite.
+    xp = _array.array_namespace(divisor)
+    change = xp.where(divisor == 0, 1.0, error_scale(moments) / moments.reference_scale)
+    return moments.squared_error * change * change

@@ -48,6 +48,8 @@ def plot_overlay(
         >>> plot_overlay(slice_, slice_, slice_, labels={1: "liver"}).get_legend().get_texts()[0].get_text()
         'liver'
     """
+    for argument, array in (("image", image), ("prediction", prediction), ("reference", reference)):
+        checks.no_hidden_elements("plot_overlay", argument, array)
     grey, predicted, referenced = (_array.to_numpy(array) for array in (image, prediction, reference))
     checks.dimensions("plot_overlay", "image", grey.shape, (2,))
     checks.same_shape("plot_overlay", "prediction", predicted.shape, referenced.shape)
@@ -60,7 +62,7 @@ def plot_overlay(
     # Left, right, bottom and top in millimetres: rows count downwards, as radiologists look at slices.
     extent = (0.0, grey.shape[1] * wide, grey.shape[0] * high, 0.0)
     # A few bright vessels or a metal implant would leave the rest of the picture black.
-    low, top = np.percentile(grey, (1, 99.5))
+    low, top = np.percentile(grey.astype(np.float64), (1, 99.5))
     axes.imshow(grey, cmap="gray", vmin=low, vmax=max(top, low + 1e-12), extent=extent, interpolation="nearest")
     to_rgba = optional.require("matplotlib.colors").to_rgba
     for (label, name), colour in zip(labels.items(), cycle(_COLOURS), strict=False):

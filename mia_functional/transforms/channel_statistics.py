@@ -85,13 +85,11 @@ def masked_mean(values: Array, inside: Array | None, axes: tuple[int, ...]) -> A
     # float32 sums of a volume lose the digits of a mean far from zero.
     wide = _array.widest_float(xp, values)
     total, count = values if inside is None else xp.where(inside, values, 0.0), inside
-    for axis in axes:
-        total = xp.sum(total, axis=axis, keepdims=True, dtype=wide)
-        if count is not None:
-            count = xp.sum(xp.astype(count, wide, copy=False), axis=axis, keepdims=True)
+    total = _array.sum_along(total, axes, dtype=wide, keepdims=True)
     if count is None:
         return xp.astype(total / math.prod(values.shape[axis] for axis in axes), values.dtype)
-    return xp.astype(_array.ratio(total, xp.broadcast_to(count, total.shape)), values.dtype)
+    number = xp.astype(xp.count_nonzero(count, axis=axes, keepdims=True), wide)
+    return xp.astype(_array.ratio(total, xp.broadcast_to(number, total.shape)), values.dtype)
 
 
 def masked_percentiles(
@@ -108,10 +106,8 @@ def masked_percentiles(
         chosen = xp.reshape(xp.permute_dims(xp.broadcast_to(inside, values.shape), order), rows.shape)
     # Rows, not values: in a JAX program, those of an image from outside are traced.
     if _array.in_host_memory(rows) and (chosen is None or _array.in_host_memory(chosen)):
-        # NumPy selects without sorting. Its NaN may come from infinite voxels, for which the sorted way has a rule.
         result = _host_percentiles(_array.to_numpy(rows), None if chosen is None else _array.to_numpy(chosen), percents)
-        if not np.isnan(result).any():
-            return [xp.reshape(_array.from_numpy(entry, xp, values), shape) for entry in result]
+        return [xp.reshape(_array.from_numpy(entry, xp, values), shape) for entry in result]
     everything = xp.full_like(rows[:, :1], rows.shape[1], dtype=_array.index_dtype(xp))
     count = everything if chosen is None else xp.count_nonzero(chosen, axis=-1, keepdims=True)
     # Boolean indexing has no static shape: what is outside goes behind the `count` voxels inside instead.
@@ -120,31 +116,46 @@ def masked_percentiles(
 
 
 def _host_percentiles(rows: HostArray, chosen: "HostArray | None", percents: tuple[float, ...]) -> HostArray:
-    """Return the percentiles of NumPy rows, one row per percentile; NaN also where they lie beside infinity."""
-    groups = rows if chosen is None else [row[inside] for row, inside in zip(rows, chosen, strict=True)]
-    # NumPy warns of infinity minus infinity when it interpolates beside an infinite voxel.
-    with np.errstate(invalid="ignore"):
-        columns = [np.percentile(group, percents) if group.size else np.full(len(percents), np.nan) for group in groups]
-    return np.stack(columns, axis=-1).astype(rows.dtype)
+    """Return the percentiles of NumPy rows, one row per percentile, without sorting all of them."""
+    result = np.full((len(percents), len(rows)), np.nan, rows.dtype)
+    for column, row in enumerate(rows):
+        group = row if chosen is None else row[chosen[column]]
+        if not group.size:
+            continue
+        # Not `np.percentile`, which counts in the dtype of the values: in single precision it misses ranks of 2^24
+        # voxels (NumPy 2.4).
+        last = np.asarray(group.size - 1)
+        ranks = [_array.linear_rank(last, percent) for percent in percents]
+        pairs = [(int(below), min(int(below) + 1, int(last))) for below, _ in ranks]
+        ordered = np.partition(group, sorted({int(last), *(rank for pair in pairs for rank in pair)}))
+        for number, (pair, (_, fraction)) in enumerate(zip(pairs, ranks, strict=True)):
+            below, above = (ordered[rank : rank + 1] for rank in pair)
+            result[number, column] = _between(below, above, fraction, ordered[-1:])[0]
+    return result
 
 
 def _sorted_percentile(rows: Array, count: Array, percent: float) -> Array:
-    """Return the percentile of the first `count` values of sorted rows, which hold nothing but infinity after them.
-
-    It is infinite between an infinite value and another, and NaN in a row that holds NaN.
-    """
+    """Return the percentile of the first `count` values of sorted rows, which hold nothing but infinity after them."""
     xp = _array.array_namespace(rows)
-    # In the widest floats: float32 does not hold every rank beyond 2^24, and a volume may have more voxels.
-    last = xp.astype(count, _array.widest_float(xp, rows)) - 1
-    rank = last * (percent / 100)
-    low = xp.floor(rank)
-    fraction = xp.astype(rank - low, rows.dtype)
+    # An empty row has no rank at all.
+    last = xp.where(count > 0, count - 1, xp.zeros_like(count))
+    low, fraction = _array.linear_rank(last, percent)
     below, above = (
-        xp.take_along_axis(rows, xp.astype(xp.clip(position, 0, rows.shape[1] - 1), _array.index_dtype(xp)), axis=-1)
+        xp.take_along_axis(rows, xp.astype(position, _array.index_dtype(xp)), axis=-1)
         for position in (low, xp.minimum(low + 1, last))
     )
+    return xp.where(count > 0, _between(below, above, fraction, rows[:, -1:]), math.nan)
+
+
+def _between(below: Array, above: Array, fraction: Array, largest: Array) -> Array:
+    """Return what lies between two neighbouring values.
+
+    It is infinite between an infinite value and another, and NaN in a row that holds NaN: that is sorted to the end, so
+    the largest value tells.
+    """
+    xp = _array.array_namespace(below)
+    fraction = xp.astype(fraction, below.dtype)
     # Infinity times a fraction of 0, or minus infinity, would be NaN.
     still = (fraction == 0) | xp.isinf(below)
     rise = xp.where(still, 0.0, above) - xp.where(still, 0.0, below)
-    # NaN is sorted to the end, so the last voxel tells whether there is one.
-    return xp.where((last < 0) | xp.isnan(rows[:, -1:]), math.nan, below + fraction * rise)
+    return xp.where(xp.isnan(largest), math.nan, below + fraction * rise)

@@ -88,11 +88,16 @@ def standardize(image: Array, *, mask: Array | None = None, axis: int | tuple[in
     values, inside = statistics.to_float_and_mask("standardize", image, mask)
     axes = statistics.reduction_axes("standardize", axis, values.ndim)
     low, high = statistics.masked_extremes(values, inside, axes)
+    xp = _array.array_namespace(values)
     # Constant channels are recognised by their extremes: their deviation from a rounded mean is small, but not 0.
     centred = values - statistics.masked_mean(values, inside, axes)
+    # In a unit in which squares neither vanish nor overflow: the score is the same in every unit.
+    scale = _array.binary_scale(xp.maximum(xp.abs(low), xp.abs(high)))
+    if not _array.is_known_true(lambda units: xp.all(units == 1), scale):
+        centred = centred * (1 / scale)
     deviation = statistics.masked_mean(centred * centred, inside, axes) ** 0.5
     scores = centred / statistics.one_where_zero(deviation)
-    return statistics.restore_dtype(_array.array_namespace(values).where(low == high, 0.0, scores), image)
+    return statistics.restore_dtype(xp.where(low == high, 0.0, scores), image)
 
 
 def clip_percentile(

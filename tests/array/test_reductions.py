@@ -1,5 +1,7 @@
 """Reductions of weighted distances in JAX are those of NumPy: short and long arrays, full and empty chunks, batches."""
 
+from fractions import Fraction
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -81,3 +83,52 @@ def test_neighbours_are_weighted_along_an_axis(weights, axis):
 def test_undefined_ratios_have_no_gradient_that_is_not_a_number():
     gradient = jax.grad(lambda d: _array.ratio(jnp.ones(2), d, zero_division=0.0).sum())(jnp.array([0.0, 2.0]))
     np.testing.assert_array_equal(gradient, [0.0, -0.25])
+
+
+ORDERS = {
+    "C": lambda array: array,
+    "Fortran": np.asfortranarray,
+    "backwards": lambda array: np.ascontiguousarray(array[::-1, :, ::-1])[::-1, :, ::-1],
+    "every other": lambda array: np.repeat(array, 2, axis=0)[::2],
+}
+
+
+@pytest.mark.parametrize("order", ORDERS)
+@pytest.mark.parametrize("axes", [(0,), (0, 1), (1, 2), (0, 1, 2)])
+def test_sums_along_axes_are_right_in_all_orders_of_memory(xp, order, axes):
+    array = ORDERS[order](np.full((2**16 if axes == (0,) else 256, 4 if axes == (0,) else 128, 6), np.float32(0.1)))
+    expected = array.astype(np.float64).sum(axis=axes)
+    np.testing.assert_allclose(xp.run(lambda a: _array.sum_along(a, axes), array), expected, rtol=2e-6)
+    kept = xp.run(lambda a: _array.sum_along(a, axes, keepdims=True), array)
+    np.testing.assert_allclose(kept, np.expand_dims(expected, axes), rtol=2e-6)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_scales_are_powers_of_two_in_which_squares_can_be_added(xp, dtype):
+    info = np.finfo(dtype)
+    if xp.name.startswith("jax"):
+        info = np.finfo(np.float32)
+    magnitudes = np.ldexp(np.ones(40), np.linspace(info.minexp, info.maxexp - 1, 40).astype(int)).astype(info.dtype)
+    scales = xp.run(_array.binary_scale, magnitudes)
+    assert (np.frexp(scales)[0] == 0.5).all()
+    inside = magnitudes / scales
+    limit = 2.0**20 if info.bits == 32 else 2.0**160
+    assert (inside >= 1 / limit).all()
+    assert (inside <= limit).all()
+    assert (np.diff(scales) >= 0).all()
+    assert xp.run(_array.binary_scale, np.ones(1, info.dtype)) == 1
+    assert xp.run(_array.binary_scale, np.zeros(1, info.dtype)) == scales[0]
+
+
+@pytest.mark.parametrize("percent", [0, 1e-6, 1e-3, 0.1, 29.3, 33.33333, 50, 99.9, 99.99999, 100])
+def test_ranks_are_exact_for_more_numbers_than_single_precision_counts(xp, percent):
+    last = np.array([0, 1, 6, 2**24, 2**24 + 1, 2**24 + 3, 2**31 - 1], np.int64)
+    position, fraction = xp.run(lambda last: _array.linear_rank(last, percent), last)
+    exact = [int(number) * Fraction(str(percent)) / 100 for number in last]
+    assert position.tolist() == [int(rank) for rank in exact]
+    np.testing.assert_allclose(fraction, [float(rank - int(rank)) for rank in exact], atol=1e-6)
+
+
+def test_a_root_has_no_gradient_at_zero_and_keeps_what_is_not_a_number():
+    np.testing.assert_array_equal(jax.grad(lambda a: _array.root(a).sum())(jnp.array([0.0, 4.0])), [0.0, 0.25])
+    assert np.isnan(_array.root(jnp.array(np.nan)))

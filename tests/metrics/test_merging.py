@@ -134,7 +134,7 @@ def test_kinds_are_not_mixed():
 
 
 def test_the_extremes_of_nothing_are_infinite():
-    empty = identity(PairedMoments(*np.ones(10)))
+    empty = identity(PairedMoments(*np.ones(12)))
     assert empty.reference_minimum == np.inf
     assert empty.reference_maximum == -np.inf
     assert empty.count == 0

@@ -41,6 +41,8 @@ def exact_moments(prediction, reference):
         sum((a - b) ** 2 for a, b in pairs),
         min(r),
         max(r),
+        1,
+        1,
     )
     return np.array([float(field) for field in fields])
 

@@ -2,8 +2,10 @@
 
 import math
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
@@ -172,3 +174,27 @@ def test_laws(image):
 def test_bad_input(call, kind, text):
     with pytest.raises(kind, match=text):
         call()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["numpy", "torch", "jax"])
+def test_percentiles_of_more_voxels_than_single_precision_counts(kind):
+    count = 2**24 + 6
+    image = np.zeros((count + 2, 1), np.float32)
+    # The two largest inside of the mask are told apart, and from what is outside.
+    image[0], image[1:4, 0], image[-2:] = -1, (-0.5, 3, 4), 9
+    mask = np.ones((count + 2, 1), bool)
+    mask[-2:] = False
+    make = {"numpy": np.asarray, "torch": torch.asarray, "jax": jnp.asarray}[kind]
+    clipped = np.asarray(clip_percentile(make(image), lower=0, upper=100, mask=make(mask)))
+    assert (clipped.min(), clipped.max()) == (-1, 4)
+    share = 100 / (count - 1)
+    clipped = np.asarray(clip_percentile(make(image), lower=2 * share, upper=100 - 2 * share, mask=make(mask)))
+    assert (clipped.min(), clipped.max()) == (0, 0)
+
+
+def test_percentiles_of_half_precision_count_in_whole_numbers():
+    image = np.linspace(0, 1, 200000, dtype=np.float16)[:, np.newaxis]
+    for lower, upper in ((0, 100), (1, 99)):
+        clipped = clip_percentile(image, lower=lower, upper=upper)
+        np.testing.assert_allclose((clipped.min(), clipped.max()), (lower / 100, upper / 100), atol=1e-3)

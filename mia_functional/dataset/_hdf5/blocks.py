@@ -138,6 +138,7 @@ def _stored_block(block: Block, array: HostArray, compression: str | None) -> tu
 
 def storable_array(name: str, value: object) -> HostArray:
     """Return an array as it is stored: contiguous and little-endian, as most machines are; booleans as uint8."""
+    checks.no_hidden_elements("create", "subjects", value)
     array = np.asarray(value)
     if array.dtype.kind not in STORABLE_KINDS or array.dtype.itemsize > 8 or array.ndim == 0 or array.size == 0:
         requirement = "hold arrays of integers, floats or booleans with at least one axis and element"

@@ -32,13 +32,16 @@ def window_grid(shape: Shape, window: Window) -> tuple[list[int], list[int]]:
     return [size - more for size, more in zip(shape, reach, strict=True)], reach
 
 
-def mean_similarity(images: tuple[HostArray, HostArray], window: Window, constants: tuple[float, float]) -> float:
+def mean_similarity(
+    images: tuple[HostArray, HostArray], window: Window, constants: tuple[float, float], scale: float
+) -> float:
     """Return the mean similarity of NumPy images.
 
     Args:
         images: Real numbers of one shape.
         window: The weights along each axis of the window, and these axes.
-        constants: 2 C1, and 2 C2 divided by the factor of the covariances.
+        constants: 2 C1, and 2 C2 divided by the factor of the covariances, in the unit `scale`.
+        scale: Power of two; the unit in which the values are squared.
     """
     single = all(np.can_cast(image.dtype, np.float32) for image in images)
     ndim = images[0].ndim
@@ -53,7 +56,10 @@ def mean_similarity(images: tuple[HostArray, HostArray], window: Window, constan
     for start in product(*(range(0, size, step) for size, step in zip(windows, steps, strict=True))):
         stops = (min(low + step, size) for low, step, size in zip(start, steps, windows, strict=True))
         tile = tuple(slice(low, stop + more) for low, stop, more in zip(start, stops, reach, strict=True))
-        total += _sum_of_tile((images[0][tile], images[1][tile]), band, window.axes, constants, buffers)
+        pair = images[0][tile], images[1][tile]
+        if scale != 1:
+            pair = np.multiply(pair[0], 1 / scale, dtype=band.dtype), np.multiply(pair[1], 1 / scale, dtype=band.dtype)
+        total += _sum_of_tile(pair, band, window.axes, constants, buffers)
     return total / math.prod(windows)
 
 

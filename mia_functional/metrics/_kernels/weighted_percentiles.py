@@ -7,7 +7,6 @@ lies. Nothing is interpolated between areas, so that their percentile is always 
 
 import math
 from collections.abc import Sequence
-from fractions import Fraction
 
 import numpy as np
 
@@ -19,9 +18,6 @@ _BINS = 4096
 
 _SLACK = 0.75
 """The power of the machine epsilon by which the area may miss the share: sums in another order still reach it."""
-
-_LARGEST_DENOMINATOR = 30000
-"""A denominator whose square 32-bit integers hold."""
 
 
 def distance_percentiles(distances: Array, weights: Array, percents: Sequence[float]) -> Array:
@@ -50,43 +46,34 @@ def distance_percentiles(distances: Array, weights: Array, percents: Sequence[fl
         return _array.zeros(xp, (len(percents),), distances.dtype, distances)
     # The maximum is the commonest percentile and needs no order; it is exact, where a sum of areas may round.
     top = _array.weighted_max(distances, weights)
-    # By its decimal text 99.9 is 999/1000, not the binary fraction beside it, so that whole ranks come out whole.
-    shares = [Fraction(str(float(percent))) / 100 for percent in percents]
-    inner = [share for share in shares if share < 1]
+    inner = [float(percent) for percent in percents if percent < 100]
     # If the largest is 0 all are equal, if it is inf the other surface is empty. Traced values cannot be looked at.
     if not inner or (_array.is_numpy(top) and top in (0.0, math.inf)):
-        return xp.stack([top] * len(shares))
+        return xp.stack([top] * len(percents))
     counted = _array.dtype_kind(weights) == "bool"
     values = (_percentiles_of_counts if counted else _percentiles_of_areas)(distances, weights, inner)
-    positions = {share: position for position, share in enumerate(inner)}
-    return xp.stack([values[positions[share], ...] if share < 1 else top for share in shares])
+    positions = {percent: position for position, percent in enumerate(inner)}
+    return xp.stack([values[positions[percent], ...] if percent < 100 else top for percent in percents])
 
 
-def _percentiles_of_areas(distances: Array, weights: Array, shares: Sequence[Fraction]) -> Array:
-    """Return for each share the smallest distance within which this share of the area lies."""
+def _percentiles_of_areas(distances: Array, weights: Array, percents: Sequence[float]) -> Array:
+    """Return for each percentage the smallest distance within which this share of the area lies."""
     xp = _array.array_namespace(distances)
     # Libraries add areas in different orders. Where a share falls on the edge of a tie of equal distances, the last bit
     # of the sum would choose between two distances that lie far apart: a little less than the share is enough.
     factor = 1 - float(xp.finfo(distances.dtype).eps) ** _SLACK
     whole = _array.reduce_weighted(lambda _, areas: _array.pairwise_sum(areas), distances, weights)
-    return _order_statistics(distances, weights, xp.stack([whole * (float(share) * factor) for share in shares]))
+    return _order_statistics(distances, weights, xp.stack([whole * (percent / 100 * factor) for percent in percents]))
 
 
-def _percentiles_of_counts(distances: Array, weights: Array, shares: Sequence[Fraction]) -> Array:
+def _percentiles_of_counts(distances: Array, weights: Array, percents: Sequence[float]) -> Array:
     """Return NumPy's linear percentiles of the distances that count."""
     xp = _array.array_namespace(distances)
     last = xp.count_nonzero(weights) - 1
-    below, between = [], []
-    for share in shares:
-        # `last * share` as a whole part and a rest, in integers: in single precision positions beyond 2^24 would be
-        # wrong, and the plain product of count and numerator could leave 32 bits.
-        ratio = share.limit_denominator(_LARGEST_DENOMINATOR)
-        rest = last % ratio.denominator * ratio.numerator
-        below.append(last // ratio.denominator * ratio.numerator + rest // ratio.denominator)
-        between.append(xp.astype(rest % ratio.denominator, distances.dtype) / ratio.denominator)
-    ranks, weight = xp.stack(below), xp.stack(between)
+    ranks, weight = (xp.stack(column) for column in zip(*(_array.linear_rank(last, p) for p in percents), strict=True))
+    weight = xp.astype(weight, distances.dtype)
     found = _order_statistics(distances, weights, xp.concat([ranks + 1, xp.minimum(ranks + 2, last + 1)]))
-    low, high = found[: len(shares)], found[len(shares) :]
+    low, high = found[: len(percents)], found[len(percents) :]
     # All or no distances are infinite, and inf - inf would be NaN.
     gap = xp.where(high < math.inf, high, 0.0) - xp.where(high < math.inf, low, 0.0)
     # From the nearer end, as NumPy does: then both ends are met exactly.
@@ -109,7 +96,9 @@ def _order_statistics(distances: Array, weights: Array, targets: Array) -> Array
     if _array.is_jax(distances):
         return _array.weighted_quantiles(distances, weights, targets)
     order = xp.argsort(distances)
-    sized = weights if _array.dtype_kind(weights) == "float" else xp.astype(weights, targets.dtype)
+    # Running sums of many areas need more digits than theirs.
+    wide = _array.widest_float(xp, weights) if _array.dtype_kind(weights) == "float" else targets.dtype
+    sized = xp.astype(weights, wide)
     mass = xp.cumulative_sum(xp.take(sized, order))[:-1]
     missed = (mass < xp.expand_dims(targets, axis=1)) | (mass <= 0)
     return xp.take(distances, xp.take(order, xp.count_nonzero(missed, axis=1)))
@@ -120,13 +109,16 @@ def _binned_ranks(distances: HostArray, weights: HostArray, targets: HostArray) 
 
     That takes less time and memory than to sort all. Equal distances share a bin, so that ties stay together.
     """
+    if not weights.all():
+        # What has no weight must not answer, neither before the first area nor after the last.
+        distances, weights = distances[weights > 0], weights[weights > 0]
     bins = (distances * (_BINS / distances.max())).astype(np.intp)
     mass = np.cumsum(np.bincount(bins, weights=weights))
-    # The smallest positive number instead of zero: the 0th percentile is the smallest distance that has any area.
-    targets = np.maximum(targets, math.ulp(0.0))
     ranked = np.empty(targets.shape, dtype=distances.dtype)
-    # Rounding may leave the last sum below a target; the last bin, and in it the last entry, answer then.
-    for number, chosen in enumerate(np.minimum(np.searchsorted(mass, targets), bins.max())):
+    # The first bin with any area has the 0th percentile. Rounding may leave the last sum below a target; the last bin,
+    # and in it the last entry, answer then.
+    first = np.searchsorted(mass, 0.0, side="right")
+    for number, chosen in enumerate(np.clip(np.searchsorted(mass, targets), first, len(mass) - 1)):
         members = np.flatnonzero(bins == chosen)
         members = members[np.argsort(distances[members])]
         within = np.cumsum(weights[members], dtype=np.float64) + (mass[chosen - 1] if chosen else 0.0)

@@ -53,3 +53,29 @@ def test_infinite_distances_stay_infinite(xp):
     far = np.full(5, np.inf)
     for weights in (np.ones(5, dtype=bool), np.ones(5)):
         assert np.all(np.isposinf(xp.run(partial(distance_percentiles, percents=(0, 37.5, 100)), far, weights)))
+
+
+@pytest.mark.slow
+@pytest.mark.sampled(8)
+@pytest.mark.parametrize("kind", [np.float32, np.float64])
+@pytest.mark.parametrize("wide", [False, True])
+def test_the_ends_are_the_smallest_and_largest_distance_of_what_has_weight(xp, kind, wide):
+    """Nothing else answers: no nearer or farther grid point off the surface, be it at 0, 1e30 or inf."""
+    rng = np.random.default_rng(0)
+    count = 20000 if wide else 30
+    distances, areas = (5 + 20 * rng.random(count)).astype(kind), rng.random(count).astype(kind) + kind(0.1)
+    off = rng.random(count) < 0.4
+    off[:3] = True
+    distances[:4], distances[4] = (0, 1e30, np.inf, 4), 27
+    off[3:5], areas[off] = False, 0
+    areas[3] = 1e-9
+    got = xp.run(partial(distance_percentiles, percents=(0, 1e-7, 100)), distances, areas)
+    np.testing.assert_allclose(got, [4, np.partition(distances[~off], 1)[1], 27], rtol=1e-6)
+    counted = xp.run(partial(distance_percentiles, percents=(0, 50, 100)), distances, ~off)
+    np.testing.assert_allclose(counted, np.percentile(distances[~off].astype(np.float64), (0, 50, 100)), rtol=1e-6)
+
+
+def test_one_element_has_all_percentiles(xp):
+    for weights in (np.array([0, 1e-12, 0], np.float32), np.array([False, True, False])):
+        got = xp.run(partial(distance_percentiles, percents=(0, 50, 100)), np.float32([1, 2, 3]), weights)
+        np.testing.assert_array_equal(got, [2, 2, 2])
