@@ -291,7 +291,7 @@ MUTANTS = {
         assigned("_one_pass", "mean", "means.mean(axis=1)"),
         keep("_one_pass", "*", "right", 3),
         rename("_one_pass", "max", "min"),
-        branch("_one_pass", "body"),
+        branch("_host_moments", "body"),
         swap("_device_moments", 0, 1, of="Tuple", size=5),
         operator("_centred", "+", "-"),
         operator("_warn_of_lost_digits", "<", "<="),
@@ -302,9 +302,15 @@ MUTANTS = {
     ],
     "merging": [
         assigned("_add_moments", "weight", "other.count * share"),
-        rename("_add_moments", "maximum", "minimum"),
+        rename("_add_moments", "maximum", "minimum", 3),
         keep("_add_spatial_moments", "-", "left", 2),
         operator("_add_counts", "<", ">"),
+    ],
+    "scales": [
+        rename("_add_moments", "maximum", "minimum"),
+        rename("error_scale", "maximum", "minimum"),
+        operator("in_units", "*", "/"),
+        operator("_squared_error", "/", "*"),
     ],
     "counting": [
         swap("f_measure", 1, 2, of="Tuple", size=4),
