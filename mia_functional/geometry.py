@@ -34,6 +34,9 @@ __dir__ = __all__.copy  # dir() shows what users may touch
 _TOLERANCE = 0.01
 """Voxels by which corners of two grids may differ that are taken for one: rounding in files, not another place."""
 
+_ROUNDED_LENGTH = 1e-3
+"""By how much the length of a direction may be off 1: cosines that were written with three decimals or more."""
+
 
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,7 +50,8 @@ class Geometry:
         direction: Rows of the matrix whose column k is the unit vector of array axis k; the identity by default.
 
     Raises:
-        ValueError: An entry is missing, not finite or not positive, or the direction is singular.
+        ValueError: An entry is missing, not finite or not positive; the direction is singular, or its columns are not
+            of length 1.
 
     Example:
         >>> grid = Geometry(shape=(10, 20, 30), spacing=(3.0, 1.0, 1.0))
@@ -74,6 +78,9 @@ class Geometry:
         # The columns are unit vectors, whose determinant is 1 where they are orthogonal: this is far from rounding.
         if abs(np.linalg.det(direction)) < 1e-6:
             checks.invalid_value("Geometry", "direction", "be invertible", direction)
+        # Longer columns would make the spacing another one than it says.
+        if float(np.abs(np.linalg.norm(direction, axis=0) - 1).max()) > _ROUNDED_LENGTH:
+            checks.invalid_value("Geometry", "direction", "have columns of length 1", direction)
         # A frozen dataclass has no other way to keep the normalised entries, by which grids are compared and hashed.
         object.__setattr__(self, "shape", shape)
         object.__setattr__(self, "spacing", checks.spacing("Geometry", self.spacing, ndim))

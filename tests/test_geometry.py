@@ -239,6 +239,11 @@ def test_a_tolerance_is_finite_and_not_negative(tolerance):
         ({"shape": (0,), "spacing": (1.0,)}, "`shape` must be at least 1"),
         ({"shape": (2,), "spacing": (1.0,), "origin": (float("inf"),)}, "`origin` must have 1 finite entries"),
         ({"shape": (2, 2), "spacing": (1, 1), "direction": ((1, 1), (1, 1))}, "`direction` must be invertible"),
+        (
+            {"shape": (2, 2), "spacing": (1, 1), "direction": ((2, 0), (0, 1))},
+            "`direction` must have columns of length 1",
+        ),
+        ({"shape": (2, 2), "spacing": (1, 1), "direction": ((1, 0), (0, 0.998))}, "`direction` must have columns of"),
     ],
 )
 def test_bad_fields_are_refused(fields, text):

@@ -58,6 +58,17 @@ def reworded(text: str, public: str, inner: Collection[str], arguments: Mapping[
     return f"{public}:{rest}"
 
 
+def sentence_of(function: str, error: Exception) -> str:
+    """Return what an error says as one sentence: those of the operating system name a file and no function."""
+    if not isinstance(error, OSError) or error.strerror is None:
+        return str(error)
+    if error.filename is None:
+        return f"{function}: {error.strerror}."
+    # What could not be written is a sentence of ours already, which names the file (`atomic_files`).
+    known = str(error.filename) in error.strerror
+    return f"{error.strerror}." if known else f"{function}: {error.filename}: {error.strerror}."
+
+
 def describe(value: object) -> str:
     """Return how a value looks in a message: arrays by their shape, not by thousands of numbers."""
     return f"an array of shape {tuple(value.shape)}" if hasattr(value, "shape") else repr(value)
@@ -218,11 +229,12 @@ def number(function: str, argument: str, value: object) -> float:
         invalid_value(function, argument, "be a number that float64 holds", "one that is larger")
 
 
-def positive(function: str, argument: str, value: float) -> float:
+def positive(function: str, argument: str, value: object) -> float:
     """Return one number that is positive and finite."""
-    if not 0 < value < math.inf:
+    given = number(function, argument, value)
+    if not 0 < given < math.inf:
         invalid_value(function, argument, "be positive and finite", value)
-    return float(value)
+    return given
 
 
 def float_tuple(function: str, argument: str, value: object) -> tuple[float, ...]:

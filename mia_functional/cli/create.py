@@ -7,7 +7,7 @@ from pathlib import Path
 
 import mia_functional as mia
 from mia_functional._core import checks
-from mia_functional.cli.options import AFFINE, ALIGN, JOBS, Command, Options, progress_bar
+from mia_functional.cli.options import AFFINE, ALIGN, JOBS, SPACING, Command, Options, progress_bar
 
 __all__ = ["CREATE_COMMAND"]
 
@@ -20,8 +20,8 @@ def _run_create(options: Options) -> None:
     subjects = mia.dataset.discover(options.root, patterns, table=options.table, columns=columns)
     with futures.ThreadPoolExecutor(options.jobs) as pool:
         mia.dataset.create(
-            options.dataset, subjects, load=partial(mia.images.read, affine=options.affine), align=options.align,
-            executor=pool, progress=progress_bar(options, "Creating dataset"),
+            options.dataset, subjects, load=partial(mia.images.read, affine=options.affine, spacing=options.spacing),
+            align=options.align, executor=pool, progress=progress_bar(options, "Creating dataset"),
             overwrite=options.overwrite, resume=options.resume,
         )  # fmt: skip
     print(mia.dataset.info(mia.dataset.open(options.dataset)))
@@ -57,6 +57,7 @@ CREATE_COMMAND = Command("create", "make a dataset of a folder of images and a t
     "--column": {"action": "append", "default": [], "type": _entry, "dest": "columns",
                  "metavar": "CATEGORY/ENTRY=COLUMN", "help": "for example numerical/AGE=age"},
     **AFFINE,
+    **SPACING,
     **ALIGN,
     **JOBS,
     "--overwrite": {"action": "store_true", "help": "replace a dataset that is there"},

@@ -5,7 +5,19 @@ import sys
 from pathlib import Path
 
 import mia_functional as mia
-from mia_functional.cli.options import AFFINE, ALIGN, DONE, FAILED, JOBS, Command, Options, progress_bar, worded
+from mia_functional._core import checks
+from mia_functional.cli.options import (
+    AFFINE,
+    ALIGN,
+    DONE,
+    FAILED,
+    JOBS,
+    SPACING,
+    Command,
+    Options,
+    progress_bar,
+    worded,
+)
 from mia_functional.typing import Label
 
 __all__ = ["EVALUATE_COMMAND"]
@@ -18,10 +30,17 @@ def _run_evaluate(options: Options) -> int:
     # `write_csv` would say so too, but after an evaluation that may take hours.
     if options.output is not None and options.output.exists():
         raise FileExistsError(f"evaluate: {options.output} exists already.")
+    if options.output is not None and not options.output.absolute().parent.is_dir():
+        raise FileNotFoundError(f"evaluate: the folder {options.output.parent} does not exist.")
+    names = [name for _, name in options.labels]
+    # In a dictionary the second would silently replace the first.
+    if len(dict(options.labels)) < len(names) or len(set(names)) < len(names):
+        checks.invalid_value("evaluate", "--labels", "name every label and every structure once", names)
     with futures.ThreadPoolExecutor(options.jobs) as pool:
         results = mia.evaluation.evaluate_folders(
             options.predictions, options.references, metrics=options.metrics, labels=dict(options.labels) or None,
-            affine=options.affine, align=options.align, executor=pool, progress=progress_bar(options, "Evaluating"),
+            affine=options.affine, spacing=options.spacing, align=options.align, executor=pool,
+            progress=progress_bar(options, "Evaluating"),
         )  # fmt: skip
     if options.output is not None:
         mia.reporting.write_csv(options.output, results)
@@ -52,6 +71,7 @@ EVALUATE_COMMAND = Command("evaluate", "compare a folder of predictions with a f
                   "help": "names or abbreviations, see `mia metrics` (DICE HDRFDST95 VOLSMTY)"},
     "--output": {"type": Path, "metavar": "CSV", "help": "file to write the values to"},
     **AFFINE,
+    **SPACING,
     **ALIGN,
     **JOBS,
 })  # fmt: skip

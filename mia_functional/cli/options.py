@@ -17,6 +17,7 @@ __all__ = [
     "FAILED",
     "INTERRUPTED",
     "JOBS",
+    "SPACING",
     "WRONG_USAGE",
     "Command",
     "Options",
@@ -57,21 +58,33 @@ def _thread_count(text: str) -> int:
 
 DATASET = {"dataset": {"type": Path, "help": "file that `mia create` or pymia wrote"}}
 AFFINE = {"--affine": {"choices": ("sform", "qform"), "help": "pose that counts of NIfTI files that state two"}}
+SPACING = {"--spacing": {"nargs": "+", "type": float, "metavar": "MM",
+                         "help": "what DICOM series and .npy files do not state: millimetres along the axes of the "
+                                 "array, for example 3 0.75 0.75 of slices, rows and columns"}}  # fmt: skip
 ALIGN = {"--align": {"nargs": "?", "const": "reorient", "choices": ("reorient", "resample"),
                      "help": "bring images on other grids onto the first or the reference: flip and permute axes "
                              "(reorient), or interpolate where that does not suffice (resample)"}}  # fmt: skip
 JOBS = {"--jobs": {"type": _thread_count, "default": 1, "help": "threads to work with (1)"}}
 
+_FILE_WORDING = {
+    "affine": "--affine", "spacing": "--spacing", "spacing=(slices, rows, columns)": "--spacing SLICES ROWS COLUMNS",
+}  # fmt: skip
 _ALIGN_WORDING = {"align": "--align", 'align="reorient"': "--align", 'align="resample"': "--align resample"}
 
 _WORDING: Mapping[str, Mapping[str, str]] = {
-    "create": {"path": "dataset", "overwrite=True": "--overwrite", "resume=True": "--resume", **_ALIGN_WORDING},
+    "create": {
+        "path": "dataset",
+        "subjects": "CATEGORY/ENTRY=PATTERN",
+        "overwrite=True": "--overwrite",
+        "resume=True": "--resume",
+        **_ALIGN_WORDING,
+    },
     "describe": {},
     "discover": {"patterns": "CATEGORY/ENTRY=PATTERN", "table": "--table", "columns": "--column"},
-    "evaluate_folders": {"affine": "--affine", "labels": "--labels", "metrics": "--metrics", **_ALIGN_WORDING},
+    "evaluate_folders": {"labels": "--labels", "metrics": "--metrics", **_FILE_WORDING, **_ALIGN_WORDING},
     "find": {},
     "open": {"path": "dataset"},
-    "read": {"affine": "--affine", "path": "CATEGORY/ENTRY=PATTERN"},
+    "read": {"path": "CATEGORY/ENTRY=PATTERN", **_FILE_WORDING},
     "read_csv": {"path": "results"},
     "run": {"folder": "--output", "seed": "--seed", "force=True": "--force"},
     "traverse": {"subjects": "CATEGORY/ENTRY=PATTERN"},

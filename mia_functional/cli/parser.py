@@ -6,10 +6,12 @@ Exit status: 0 done, 1 some cases failed or a dataset is not what was written, 2
 import argparse
 import os
 import sys
+import warnings
 from collections.abc import Sequence
 from contextlib import ExitStack
 
 import mia_functional as mia
+from mia_functional._core import checks
 from mia_functional.cli.create import CREATE_COMMAND
 from mia_functional.cli.demo import DEMO_COMMAND
 from mia_functional.cli.evaluate import EVALUATE_COMMAND
@@ -31,7 +33,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command with `arguments` (those of the process by default) and return the exit status."""
     options = _parser().parse_args(arguments)
     try:
-        with ExitStack() as bars:
+        with ExitStack() as bars, warnings.catch_warnings():
+            warnings.showwarning = _print_note
             options.bars = bars
             status: int = options.run(options) or DONE
         sys.stdout.flush()
@@ -40,17 +43,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return DONE
     except (ValueError, TypeError, OSError, ImportError) as error:
-        text = str(error)
-        # Errors of the operating system name a file and no function: "[Errno 2] No such file or directory: 'x.csv'".
-        if isinstance(error, OSError) and error.filename:
-            text = f"{options.command}: {error.filename}: {error.strerror}."
-        for line in (text, *getattr(error, "__notes__", ())):
+        for line in (checks.sentence_of(options.command, error), *getattr(error, "__notes__", ())):
             print(f"mia: {worded(line, options.command)}", file=sys.stderr)
         return WRONG_USAGE
     except KeyboardInterrupt:
         print("\nmia: interrupted.", file=sys.stderr)
         return INTERRUPTED
     return status
+
+
+def _print_note(message: Warning | str, *_: object, **__: object) -> None:
+    """Print a warning as one sentence above the progress bar, without the line of code that Python prints with it."""
+    from tqdm import tqdm  # here, since it would double the time that `mia --help` takes
+
+    tqdm.write(f"mia: note: {message}", file=sys.stderr)
 
 
 def _parser() -> argparse.ArgumentParser:

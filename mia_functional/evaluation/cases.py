@@ -169,7 +169,11 @@ def _evaluate_pair(asked: Request, load: Callable[[_Source], Case] | None, sourc
     # A mistake in one case (shapes, kinds, unreadable files) must not lose the values of the others. A lack of memory,
     # say, is not one: it stops the evaluation.
     except (ValueError, TypeError, OSError) as error:
-        return Results(failures=(Failure(subject=getattr(source, "subject", ""), message=str(error)),))
+        return Results(
+            failures=(
+                Failure(subject=getattr(source, "subject", ""), message=checks.sentence_of(asked.function, error)),
+            )
+        )
 
 
 def _evaluate_case(asked: Request, case: Case) -> Results:

@@ -15,7 +15,7 @@ from mia_functional.evaluation.cases import Case, Request, evaluate_each, reques
 from mia_functional.evaluation.results import Results
 from mia_functional.metrics import Metric, soft_confusion_counts
 from mia_functional.transforms.alignment import align_onto, check_align
-from mia_functional.typing import Affine, Align, Label, Labels, Progress
+from mia_functional.typing import Affine, Align, Label, Labels, Progress, Spacing
 
 __all__ = ["evaluate_folders"]
 
@@ -38,6 +38,7 @@ def evaluate_folders(
     metrics: Sequence[str | Metric],
     labels: Labels | Iterable[Label] | None = None,
     affine: Affine = None,
+    spacing: Spacing | None = None,
     align: Align = None,
     executor: Executor | None = None,
     progress: Progress | None = None,
@@ -49,11 +50,14 @@ def evaluate_folders(
 
     Args:
         predictions: A folder, in which the subject is the name of a file up to its first point, or a path with
-            `{subject}` where the identifier stands: `"results/{subject}_seg.nii.gz"`. NIfTI, MetaImage or NRRD.
+            `{subject}` where the identifier stands: `"results/{subject}_seg.nii.gz"`. All that `images.read` reads, a
+            folder with a DICOM series for each subject among it: `"series/{subject}"`.
         references: Likewise. It says which subjects there are.
         metrics: As in `evaluate`.
         labels: As in `evaluate`.
         affine: Which pose counts of NIfTI files that state two, as in `images.read`; without it their subjects fail.
+        spacing: What files do not state, as in `images.read`: of DICOM series, one folder each, and of `.npy` files.
+            All files have this spacing; a file that states another fails.
         align: What is done about a prediction that does not lie on the grid of its reference (by 0.01 voxels, see
             `geometry.same_geometry`): nothing, the subject fails; `"reorient"`, its axes are flipped and permuted if
             that suffices, and values stay what they are; `"resample"`, others are resampled, too: masks and label maps
@@ -78,13 +82,15 @@ def evaluate_folders(
     asked = request("evaluate_folders", metrics, labels)
     if affine is not None:
         checks.one_of("evaluate_folders", "affine", affine, ("sform", "qform"))
+    if spacing is not None:
+        checks.spacing("evaluate_folders", spacing, None)
     check_align("evaluate_folders", align)
     predicted = _files_by_subject("predictions", predictions)
     referenced = _files_by_subject("references", references)
     # References come first, since they say which subjects there are; predictions without one are failures at the end.
     subjects = dict.fromkeys([*referenced, *predicted])
     pairs = [_FilePair(name, predicted.get(name), referenced.get(name)) for name in subjects]
-    load = partial(_read_pair, labels=_compares_labels(asked), affine=affine, align=align)
+    load = partial(_read_pair, labels=_compares_labels(asked), affine=affine, spacing=spacing, align=align)
     return evaluate_each(asked, pairs, load, executor=executor, progress=progress)
 
 
@@ -108,16 +114,16 @@ def _files_by_subject(argument: str, location: str | os.PathLike[str]) -> dict[s
     return {subject.name: str(subject.entries[0].path) for subject in subjects}
 
 
-def _read_pair(pair: _FilePair, *, labels: bool, affine: Affine, align: Align) -> Case:
+def _read_pair(pair: _FilePair, *, labels: bool, affine: Affine, spacing: Spacing | None, align: Align) -> Case:
     """Return the images of a subject on the grid of the reference; raise unless both are there."""
     if pair.prediction is None or pair.reference is None:
         missing = "prediction" if pair.prediction is None else "reference"
         raise FileNotFoundError(f"evaluate_folders: there is no {missing} for {pair.subject}.")
     read = images.read_labels if labels else images.read
     with checks.speaking_for("evaluate_folders", read.__name__, path="predictions"):
-        prediction, predicted_grid = read(pair.prediction, affine=affine)
+        prediction, predicted_grid = read(pair.prediction, affine=affine, spacing=spacing)
     with checks.speaking_for("evaluate_folders", read.__name__, path="references"):
-        reference, grid = read(pair.reference, affine=affine)
+        reference, grid = read(pair.reference, affine=affine, spacing=spacing)
     # Along a fourth axis there may be time or channels, which mean different things to labels.
     if labels and len(grid.shape) > 3:
         needed = f"be label maps of two or three axes, frame by frame or channel by channel ({pair.reference})"

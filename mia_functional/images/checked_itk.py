@@ -4,35 +4,29 @@ What SimpleITK 2.5.7 does on its own, without an error: it reports success when 
 readers (VTK, HDF5, TIFF, ...) guess at a file of unknown content.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from itertools import product
+from functools import partial
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 
 from mia_functional._core import checks
-from mia_functional.geometry import Geometry
-from mia_functional.images.conversion import DTYPES_BY_PIXEL_TYPE, ItkGrid, from_itk, image_memory, itk_grid, to_itk
-from mia_functional.images.header import Header, TextGrid, invalid_file
+from mia_functional.geometry import Geometry, describe_differences
+from mia_functional.images.conversion import DTYPES_BY_PIXEL_TYPE, ItkGrid, from_itk, image_memory, itk_grid
+from mia_functional.images.header import SAME_SPACING, Header, TextGrid, invalid_file
 from mia_functional.images.itk_globals import ItkImage, ItkReader, itk_message, quiet, simpleitk
 from mia_functional.images.pixels import check_complete, check_size, scaled_numbers, stored_numbers
 from mia_functional.typing import HostArray
 
 __all__ = [
-    "MAX_DRIFT",
     "check_written",
-    "corner_shift",
     "file_geometry",
     "header_reader",
     "itk_reads",
     "load_checked",
     "write_image",
 ]
-
-MAX_DRIFT = 0.01
-"""Voxels by which two statements of where the corners of an image lie may differ: rounding, not another place."""
 
 
 def load_checked(
@@ -57,14 +51,19 @@ def load_checked(
 
 
 def _in_millimetres(grid: ItkGrid, factors: tuple[float, ...]) -> ItkGrid:
-    """Return a grid of ITK's, its world axes multiplied by factors, if there are any, and spacings above zero."""
+    """Return a grid of ITK's in millimetres: its world axes multiplied by factors, and spacings that are lengths.
+
+    MetaImage files may state a spacing below zero, or a direction that is longer than 1: ITK keeps both.
+    """
     direction = np.reshape(grid.direction, (len(grid.size),) * 2)
     lengths = np.linalg.norm(direction, axis=0)
+    unit = abs(lengths - 1) <= SAME_SPACING
     # `Geometry` refuses a spacing of 0 and an axis without a direction.
-    if 0 in grid.spacing or not lengths.all() or (min(grid.spacing) > 0 and not factors):
+    if 0 in grid.spacing or not lengths.all() or (min(grid.spacing) > 0 and not factors and unit.all()):
         return grid
     turned = direction * np.reshape(factors or (1.0,) * len(grid.size), (-1, 1))
-    stretch = np.linalg.norm(turned, axis=0) / lengths
+    # A length that is 1 up to the decimals of a file stays what it is, and so does the spacing.
+    stretch = np.linalg.norm(turned, axis=0) / np.where(unit, lengths, 1.0)
     return ItkGrid(
         grid.size,
         tuple((np.abs(grid.spacing) * stretch).tolist()),
@@ -113,28 +112,11 @@ def _open_reader(header: Header, grid: TextGrid, image_io: str) -> ItkReader:
     dtype = DTYPES_BY_PIXEL_TYPE.get(pixel_type.removeprefix("vector of "))
     if (tuple(axes), channels) != (size, reader.GetNumberOfComponents()) or dtype != np.dtype(header.dtype).name:
         invalid_file(header.path, f"its header says {axes} of {header.dtype}, and its reader finds {size} of {dtype}")
-    if grid.place and not all(map(np.allclose, grid.place, itk_grid(reader)[1:])):
+    # Without an absolute tolerance: a voxel may be as small as 1e-6 mm.
+    same = partial(np.allclose, rtol=1e-6, atol=0)
+    if grid.place and not all(map(same, grid.place, itk_grid(reader)[1:])):
         invalid_file(header.path, f"its header says {grid.place}, and its reader finds {itk_grid(reader)[1:]}")
     return reader
-
-
-class _Shift(NamedTuple):
-    """How far apart two statements place the same corner of an image."""
-
-    millimetres: float
-    voxels: float
-
-
-def corner_shift(first: HostArray, second: HostArray, size: Sequence[int]) -> _Shift:
-    """Return by how much a corner of an image moves at most between two affine matrices, whose last column is voxel 0.
-
-    Voxels are the smallest of the first matrix.
-    """
-    corners = np.array([(*corner, 1) for corner in product(*((0, count - 1) for count in size))])
-    axes = [*range(len(size)), -1]
-    millimetres = float(np.linalg.norm(corners @ (first - second)[:, axes].T, axis=1).max())
-    steps = np.linalg.norm(first[:, :-1], axis=0)
-    return _Shift(millimetres, millimetres / float(steps[steps > 0].min(initial=np.inf)))
 
 
 def write_image(image: ItkImage, draft: Path, *, path: Path, image_io: str) -> None:
@@ -169,14 +151,6 @@ def check_written(
         checks.invalid_value("write", "path", suitable, f"{path} (something else came back)")
     if voxels.dtype != returned.dtype or not np.array_equal(voxels, returned, equal_nan=True):
         checks.invalid_value("write", "path", suitable, f"{path} ({returned.dtype} {returned.shape} came back)")
-    grid = itk_grid(image)
-    shift = corner_shift(_index_to_point(grid), _index_to_point(to_itk(geometry)), grid.size)
-    if shift.voxels > MAX_DRIFT:
+    if moved := describe_differences(geometry, from_itk(*itk_grid(image))):
         requirement = "name a format that keeps the geometry (NIfTI: right angles only)"
-        checks.invalid_value("write", "path", requirement, f"{path} (off by {shift.voxels:.3g} voxels)")
-
-
-def _index_to_point(grid: ItkGrid) -> HostArray:
-    """Return the affine matrix of a grid in ITK's order, the origin as its last column."""
-    direction = np.reshape(grid.direction, (len(grid.size),) * 2)
-    return np.column_stack([direction * grid.spacing, grid.origin])
+        checks.invalid_value("write", "path", requirement, f"{path} ({moved})")

@@ -38,7 +38,7 @@ _TAGS = {
 }  # fmt: skip
 """The elements of a header that are read, by the names of the standard: their tags as ITK writes them."""
 
-_REQUIRED = ("SeriesInstanceUID", "ImagePositionPatient", "ImageOrientationPatient")
+_REQUIRED = ("ImagePositionPatient", "ImageOrientationPatient")
 
 _PIXEL_SPACINGS = ("PixelSpacing", "ImagerPixelSpacing", "NominalScannedPixelSpacing", "ImagePlanePixelSpacing")
 """What states the distance of rows and that of columns: the first that has a value counts."""
@@ -224,6 +224,10 @@ def _pixel_dtype(path: Path, reader: ItkReader, header: Mapping[str, str], eleme
 
 def _check_uniform(folder: Path, slices: Sequence[_Slice]) -> None:
     """Raise if slices are of several series, sizes, colours, spacings or orientations."""
+    # One file is a series whether it says so or not.
+    unnamed = next((entry.path for entry in slices if not entry.header["SeriesInstanceUID"]), None)
+    if unnamed is not None and len(slices) > 1:
+        invalid_file(unnamed, "its header lacks SeriesInstanceUID (0020,000e), so that slices may be of several series")
     series = {entry.header["SeriesInstanceUID"]: entry.path.name for entry in slices}
     if len(series) > 1:
         examples = ", ".join(f"{uid} ({name})" for uid, name in series.items())
@@ -265,8 +269,9 @@ def _even_grid(folder: Path, slices: Sequence[_Slice], normal: HostArray) -> tup
     positions = np.array([entry.position for entry in slices])
     along = positions @ normal
     gaps = np.diff(along)
-    # The median: a missing slice makes one gap of two, and must not change what the others are compared with.
-    typical = float(np.median(gaps)) or float(gaps.max())
+    # The median: a missing slice makes one gap of two, and must not change what the others are compared with. Of two
+    # gaps in the middle it is the smaller: their mean would be the distance of no slices.
+    typical = float(np.sort(gaps)[(len(gaps) - 1) // 2]) or float(gaps.max())
     closest, oddest = int(gaps.argmin()), int(abs(gaps - typical).argmax())
     if gaps[closest] <= _ROUNDED_GAP * typical:
         invalid_file(folder, f"{_pair(slices, closest)} lie at the same place")

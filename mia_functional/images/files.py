@@ -51,7 +51,8 @@ def read(
         dtype of the file, and the geometry in millimetres, whatever unit the file has. NIfTI and MetaImage files with a
         scale are float32, or float64 where float32 would make equal what is stored apart (integers of 32 bits);
         `read_stored` leaves them as they are. An sform of NIfTI that is off right angles by rounding becomes the
-        nearest one at right angles; no corner moves by more than 0.01 voxels. A NIfTI slice of two axes that is not
+        nearest one at right angles; no corner moves by more than 0.01 voxels. Directions of MetaImage that are not of
+        length 1 stretch the spacing. A NIfTI slice of two axes that is not
         axial is a volume of one slice; the height of an axial one is no part of its geometry. Values of DICOM slices
         are `slope * stored + intercept`, each with its own; those of MONOCHROME1 are not inverted, as that concerns
         displays. The spacing of rows and columns is the PixelSpacing, or where a series has none, the
@@ -83,8 +84,9 @@ def read(
         of displacement fields. Differs from nibabel where sform and qform differ, of which that takes the sform.
         pydicom for the values of DICOM slices. Differs from SimpleITK alone, which reads the missing end of a truncated
         file as zeros, takes the qform, turns displacements, places NIfTI files without codes elsewhere, applies neither
-        MetaImage's slope and offset nor the units of MetaImage and NRRD, inverts MONOCHROME1, and takes 1 mm for
-        spacings of DICOM that are missing or in classes of objects it does not know.
+        MetaImage's slope and offset nor the units of MetaImage and NRRD, keeps directions of MetaImage of any length,
+        inverts MONOCHROME1, and takes 1 mm for spacings of DICOM that are missing or in classes of objects it does not
+        know.
     """
     return _load(Path(checks.path_text("read", "path", path)), max_bytes, scaled=True, affine=affine, spacing=spacing)
 

@@ -61,7 +61,8 @@ def format_of(path: Path, *, writable: bool = False) -> Format:
         checks.unicode_text("read", "path", str(path))
     if row is None or (writable and not row.image_io):
         options = [extension for extension, row in FORMATS.items() if row.image_io or not writable]
-        checks.invalid_value("read", "path", f"end in {', '.join(options)}", path)
+        folder = "" if writable else ", or be a folder with the slices of one DICOM series"
+        checks.invalid_value("read", "path", f"end in {', '.join(options)}{folder}", path)
     return row
 
 

@@ -75,7 +75,7 @@ def label_map(array: HostArray, geometry: Geometry, path: Path) -> HostArray:
         _invalid_labels(path, f"it holds {fraction:.6g}; probabilities have to be thresholded, other numbers rounded")
     largest = float(max(whole.max(), -whole.min()))
     if largest >= 2 ** (np.finfo(labels.dtype).nmant + 1):
-        _invalid_labels(path, f"it holds {largest:.0f} as {labels.dtype}, which rounds such numbers; store integers")
+        _invalid_labels(path, f"it holds {largest:.17g} as {labels.dtype}, which rounds such numbers; store integers")
     if gap:
         warnings.warn(f"{path} holds labels that are {gap:.2g} off whole numbers: they are rounded.", stacklevel=2)
     return whole.astype(np.int32 if largest < 2**31 else np.int64)

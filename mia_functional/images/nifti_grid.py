@@ -5,14 +5,16 @@ sform, any affine matrix. A code above zero says that a pose is in use, and what
 """
 
 import math
-from itertools import combinations
+from collections.abc import Sequence
+from itertools import combinations, product
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
 from mia_functional._core import checks
 from mia_functional.geometry import Geometry
-from mia_functional.images.checked_itk import MAX_DRIFT, corner_shift, file_geometry
+from mia_functional.images.checked_itk import file_geometry
 from mia_functional.images.conversion import ItkGrid
 from mia_functional.images.header import NiftiGrid, invalid_file
 from mia_functional.typing import Affine, HostArray
@@ -21,6 +23,9 @@ __all__ = ["nifti_geometry"]
 
 _WORLDS = {1: "scanner", 2: "another image", 3: "Talairach", 4: "MNI 152", 5: "a template"}
 """What the codes of qform and sform refer to."""
+
+_MAX_SHIFT = 0.01
+"""Voxels by which two statements of where a corner lies may differ, as in `geometry.same_geometry`: rounding."""
 
 _LARGEST_QUATERNION = 1.001
 """Largest sum of the squares of b, c and d; a takes what is missing to 1, and what is above is rounding."""
@@ -38,7 +43,7 @@ def nifti_geometry(path: Path, grid: NiftiGrid, affine: Affine) -> Geometry:
     if len(size) == 2:
         # An axial slice has two axes, and its height is no part of its geometry; any other needs three.
         rise = np.abs(pose[2, :2] * np.maximum(np.subtract(size, 1), 1)).sum()
-        axial = rise <= MAX_DRIFT * np.linalg.norm(pose[:, :2], axis=0).min()
+        axial = rise <= _MAX_SHIFT * np.linalg.norm(pose[:, :2], axis=0).min()
         # With channels, one slice of a volume has the axes of a plane, which ITK writes at height 0.
         flat = axial and (grid.channels == 1 or grid.interleaved or pose[2, 3] == 0)
         pose, size = (pose[:2, [0, 1, 3]], size) if flat else (pose, (*size, 1))
@@ -90,10 +95,30 @@ def _pose_without_codes(grid: NiftiGrid) -> HostArray:
     return np.column_stack([np.diag(steps), -steps * np.subtract(size, 1) / 2])
 
 
+class _Shift(NamedTuple):
+    """How far apart two matrices place the same corner of an image."""
+
+    millimetres: float
+    voxels: float
+
+
+def _corner_shift(first: HostArray, second: HostArray, size: Sequence[int]) -> _Shift:
+    """Return by how much a corner of an image moves at most between two affine matrices, whose last column is voxel 0.
+
+    Voxels are the smallest of the first matrix. Not `geometry.corner_displacement`, as what a header states need not be
+    a grid: an sform may be sheared, or have no length along a single slice, of which only the centre counts.
+    """
+    corners = np.array([(*corner, 1) for corner in product(*((0, count - 1) for count in size))])
+    axes = [*range(len(size)), -1]
+    millimetres = float(np.linalg.norm(corners @ (first - second)[:, axes].T, axis=1).max())
+    steps = np.linalg.norm(first[:, :-1], axis=0)
+    return _Shift(millimetres, millimetres / float(steps[steps > 0].min(initial=np.inf)))
+
+
 def _check_poses(path: Path, grid: NiftiGrid, sform: HostArray, qform: HostArray) -> None:
     """Raise unless both poses place the image within rounding."""
-    shift = corner_shift(sform, qform, grid.size[:3])
-    if shift.voxels > MAX_DRIFT:
+    shift = _corner_shift(sform, qform, grid.size[:3])
+    if shift.voxels > _MAX_SHIFT:
         first, second = (f"{code}: {_WORLDS[code]}" for code in (grid.sform_code, grid.qform_code))
         requirement = "be 'sform' or 'qform' for a NIfTI file that states two places"
         actual = f"none for {path}, whose sform (code {first}) and qform (code {second}) place a corner"
@@ -104,7 +129,8 @@ def _check_spacing(path: Path, grid: NiftiGrid, sform: HostArray) -> None:
     """Raise unless the steps of an sform are those of `pixdim`, which is all that a header says besides."""
     steps = np.linalg.norm(sform[:, :3], axis=0)
     size = (*grid.size[:3], 1)[:3]
-    if (np.abs(steps - grid.steps) * np.subtract(size, 1)).max() > MAX_DRIFT * min(grid.steps):
+    # A step of 0 is no other spacing, but no direction, which is said later.
+    if steps.all() and (np.abs(steps - grid.steps) * np.subtract(size, 1)).max() > _MAX_SHIFT * min(grid.steps):
         requirement = "be 'sform' for a NIfTI file whose pixdim states another spacing"
         actual = f"{path}, {list(grid.steps)} mm and not {steps.tolist()} mm"
         checks.invalid_value("read", "affine", requirement, f"none for {actual}")
@@ -127,8 +153,8 @@ def _orthonormal(path: Path, name: str, pose: HostArray, size: tuple[int, ...]) 
     left, _, right = np.linalg.svd(steps / spacing)
     direction = left @ right
     origin = pose[:, -1:]
-    shift = corner_shift(np.hstack([steps, origin]), np.hstack([direction * spacing, origin]), size)
-    if shift.voxels > MAX_DRIFT:
+    shift = _corner_shift(np.hstack([steps, origin]), np.hstack([direction * spacing, origin]), size)
+    if shift.voxels > _MAX_SHIFT:
         cosines = (steps / spacing).T @ (steps / spacing)
         first, second = max(combinations(range(len(size)), 2), key=lambda pair: abs(cosines[pair]))
         degrees = math.degrees(math.asin(min(abs(cosines[first, second]), 1.0)))

@@ -129,10 +129,10 @@ def scaled_numbers(header: Header, numbers: HostArray) -> HostArray:
     slope, intercept = header.scale
     values = np.empty(numbers.shape, scaled_dtype(numbers.dtype, header.scale))
     for start in range(0, numbers.size, _SCALED_AT_ONCE):
-        block = numbers[start : start + _SCALED_AT_ONCE] * np.float64(slope)
-        block += intercept
         try:
             with np.errstate(over="raise"):
+                block = numbers[start : start + _SCALED_AT_ONCE] * np.float64(slope)
+                block += intercept
                 values[start : start + _SCALED_AT_ONCE] = block
         except FloatingPointError:
             invalid_file(header.path, f"its scale {header.scale} leads beyond what {values.dtype} holds")

@@ -107,6 +107,9 @@ def paired_arrays(
     """Return a pair, and the mask as booleans if there is one: of one shape, in one library and on one device."""
     arrays = {"prediction": prediction, "reference": reference} | ({} if mask is None else {"mask": mask})
     _, (prediction, reference, *masks) = _array.to_common_library(function, **arrays)
+    for argument, array in zip(arrays, (prediction, reference, *masks), strict=True):
+        if getattr(array.dtype, "hasobject", False):  # NumPy's loops would stop at them in words of their own
+            checks.invalid_kind(function, argument, "hold numbers or booleans", "Python objects")
     checks.same_shape(function, "prediction", prediction.shape, reference.shape)
     checks.not_empty(function, "prediction", prediction.shape)
     for given in masks:

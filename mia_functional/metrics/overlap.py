@@ -175,7 +175,7 @@ def generalized_dice(counts: ConfusionCounts, *, power: float = 2.0, zero_divisi
         MONAI's `GeneralizedDiceScore`.
     """
     name = "generalized_dice"
-    if not 0 <= power < math.inf:
+    if not 0 <= checks.number(name, "power", power) < math.inf:
         checks.invalid_value(name, "power", "be finite and not negative", power)
     tp, fp, fn, _ = float_counts(counts)
     if tp.ndim == 0:

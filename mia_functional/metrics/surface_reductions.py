@@ -135,10 +135,11 @@ def infinite_or_undefined(value: Array, distances: SurfaceDistances) -> Array:
 
 
 def numbers_of_option(
-    function: str, argument: str, option: float | Sequence[float], highest: float, requirement: str
+    function: str, argument: str, option: object, highest: float, requirement: str
 ) -> tuple[float, ...]:
     """Return the numbers of an option that takes one or several; raise unless all lie between 0 and the highest."""
-    numbers = tuple(option) if isinstance(option, Sequence) else (option,)
+    entries = option if isinstance(option, Sequence) and not isinstance(option, str) else (option,)
+    numbers = tuple(checks.number(function, argument, entry) for entry in entries)
     for number in numbers:
         if not 0 <= number <= highest:
             checks.invalid_value(function, argument, requirement, number)

@@ -39,9 +39,12 @@ def read_csv(path: str | os.PathLike[str]) -> Results:
     """
     # Spreadsheets on Windows begin UTF-8 files with a byte-order mark, which "utf-8-sig" drops.
     with Path(checks.path_text("read_csv", "path", path)).open(newline="", encoding="utf-8-sig") as stream:
-        first = stream.readline()
-        stream.seek(0)
-        lines = list(csv.reader(stream, delimiter=max(";,\t", key=first.count)))
+        try:
+            first = stream.readline()
+            stream.seek(0)
+            lines = list(csv.reader(stream, delimiter=max(";,\t", key=first.count)))
+        except (UnicodeDecodeError, csv.Error):  # no text, or a cell beyond what the module holds
+            checks.invalid_value("read_csv", "path", "name a table as text in UTF-8", path)
     header = tuple(lines[0]) if lines else ()
     if header[:2] != LONG_COLUMNS[:2] or len(header) < 3 or any(len(line) != len(header) for line in lines):
         checks.invalid_value("read_csv", "path", "name a table with SUBJECT, LABEL and metrics", path)

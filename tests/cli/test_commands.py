@@ -1,8 +1,10 @@
 """The command `mia`: what each subcommand prints, its exit status, and one sentence for every mistake."""
 
 import os
+import re
 import subprocess
 import sys
+import warnings
 
 import nibabel
 import numpy as np
@@ -12,6 +14,8 @@ import mia_functional as mia
 from mia_functional import cli
 from mia_functional.cli.parser import COMMANDS
 from mia_functional.geometry import Geometry
+
+from ..images.dicom_cases import heights, write_stack
 
 GRID = Geometry(shape=(6, 7, 8), spacing=(2.0, 1.0, 0.5))
 REFERENCE = np.zeros(GRID.shape, dtype=np.uint8)
@@ -166,6 +170,18 @@ def test_the_subject_of_an_error_is_named(cohort, capsys):
         (("evaluate", "found", "truth"), "mia: evaluate: `references` must hold files that match {subject}.*"),
         (("evaluate", "found", "truth", "--labels", "liver"), "'liver' is not of the form LABEL or LABEL=NAME"),
         (("evaluate", "found", "truth", "--output", "table.csv"), "table.csv exists already"),
+        (("evaluate", "found", "truth", "--output", "no/x.csv"), "mia: evaluate: the folder no does not exist."),
+        (
+            ("evaluate", "found", "truth", "--labels", "1=a", "1=b"),
+            "evaluate: `--labels` must name every label and every structure once; got ['a', 'b'].",
+        ),
+        (("evaluate", "found", "truth", "--labels", "1=a", "2=a"), "every structure once; got ['a', 'a']."),
+        (
+            ("evaluate", "found", "truth", "--labels", "1", "--spacing", "0", "1"),
+            "evaluate: `--spacing` must lie within",
+        ),
+        (("summarize", "found/case1.nii.gz"), "summarize: `results` must name a table as text in UTF-8; got found"),
+        (("verify", "found/case1.nii.gz"), "it is no HDF5 file, or one that is damaged or cut off."),
         (("summarize", "table.csv"), "mia: summarize: `results` must name a table with SUBJECT, LABEL and metrics"),
         (("summarize", "nothing.csv"), "mia: summarize: nothing.csv: No such file or directory."),
         (("create", "x.h5", "truth", "GT={subject}/GT.mha"), "is not of the form CATEGORY/ENTRY=VALUE"),
@@ -282,3 +298,37 @@ def test_the_pose_of_a_file_that_states_two_is_an_option(tmp_path, capsys):
     assert status == 1
     assert "A: evaluate: `--affine` must be 'sform' or 'qform'" in err
     assert run(capsys, *arguments, "--affine", "sform")[0] == 0
+
+
+def test_the_spacing_that_files_do_not_state_is_an_option(tmp_path, capsys):
+    for name in "AB":
+        (tmp_path / "series" / name).mkdir(parents=True)
+        write_stack(tmp_path / "series" / name, heights([0, 2, 4]), PixelSpacing=None)
+    arguments = ("create", tmp_path / "x.h5", tmp_path / "series", "images/CT={subject}")
+    status, _, err = run(capsys, *arguments)
+    assert status == 2
+    assert "it has no PixelSpacing; state it by `--spacing SLICES ROWS COLUMNS` in millimetres.\n" in err
+    status, out, _ = run(capsys, *arguments, "--spacing", 2, 0.5, 0.25, "--overwrite")
+    assert status == 0
+    assert "spacing in mm: 2 x 0.5 x 0.25" in out
+    status, _, err = run(capsys, *arguments, "--spacing", 3, 0.5, 0.25, "--overwrite")
+    assert status == 2
+    assert "mia: create: `--spacing` must be what " in err
+    pair = ("evaluate", tmp_path / "series/{subject}", tmp_path / "series/{subject}", "--metrics", "MAE")
+    assert "A: evaluate: `predictions` must name" in run(capsys, *pair)[2]
+    assert run(capsys, *pair, "--spacing", 2, 0.5, 0.25)[0] == 0
+
+
+def test_notes_are_sentences_without_lines_of_code(tmp_path, capsys):
+    (tmp_path / "series" / "A").mkdir(parents=True)
+    write_stack(tmp_path / "series" / "A", heights([0]))
+    path = tmp_path / "series" / "A" / "000.dcm"
+    with warnings.catch_warnings():
+        warnings.simplefilter("default")
+        status, _, err = run(capsys, "create", tmp_path / "x.h5", tmp_path / "series", "images/CT={subject}")
+    assert status == 0
+    note = (
+        f"mia: note: {path} is a series of one slice: its SliceThickness, 9.0 mm, is taken for the distance of slices."
+    )
+    assert note in [line.strip() for line in re.split(r"[\r\n]", err)]
+    assert "dicom.py" not in err

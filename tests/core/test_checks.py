@@ -74,3 +74,20 @@ def test_names_of_files_may_be_no_unicode(text):
     with pytest.raises(ValueError, match="text of Unicode without null characters"):
         checks.unicode_text("f", "x", text)
     checks.unicode_text("f", "x", "häß")
+
+
+@pytest.mark.parametrize(
+    ("error", "text"),
+    [
+        (ValueError("f: `x` must be 1; got 2."), "f: `x` must be 1; got 2."),
+        (FileNotFoundError("f: the folder x does not exist."), "f: the folder x does not exist."),
+        (FileNotFoundError(2, "No such file or directory", "a.nii"), "f: a.nii: No such file or directory."),
+        (OSError(28, "No space left on device"), "f: No space left on device."),
+        (
+            OSError(28, "g: a.h5 could not be written: No space left on device", "a.h5"),
+            "g: a.h5 could not be written: No space left on device.",
+        ),
+    ],
+)
+def test_every_error_is_one_sentence(error, text):
+    assert checks.sentence_of("f", error) == text

@@ -12,6 +12,8 @@ from mia_functional import images, metrics
 from mia_functional.evaluation import evaluate, evaluate_folders
 from mia_functional.geometry import Geometry
 
+from ..images.dicom_cases import heights, write_stack
+
 GRID = Geometry(shape=(5, 6, 7), spacing=(2.0, 1.0, 0.5))
 REFERENCE = np.zeros(GRID.shape, dtype=np.uint8)
 REFERENCE[1:4, 1:4, 1:4] = 1
@@ -170,3 +172,32 @@ def test_the_pose_of_nifti_files_that_state_two_is_chosen(tmp_path, affine):
     assert len(run(affine="qform" if affine == "sform" else "sform").failures) == 1
     with pytest.raises(ValueError, match="evaluate_folders: `affine` must be one of sform, qform; got 'mine'"):
         run(affine="mine")
+
+
+def test_the_spacing_of_files_that_have_none_is_an_argument(tmp_path):
+    shifted = np.roll(REFERENCE, 1, axis=0)
+    for folder, array in (("found", shifted), ("truth", REFERENCE)):
+        for place in (tmp_path / folder, tmp_path / f"series_{folder}" / "A"):
+            place.mkdir(parents=True)
+        np.save(tmp_path / folder / "A.npy", array)
+        write_stack(place, heights([0, 2, 4, 6, 8]), array.astype(np.int16), PixelSpacing=None)
+    evaluated = partial(evaluate_folders, metrics=["HDRFDST"], labels=(1,))
+    files = tmp_path / "found", tmp_path / "truth"
+    assert evaluated(*files)[0].value == 1
+    assert evaluated(*files, spacing=(3.5, 1, 1))[0].value == 3.5
+    series = tmp_path / "series_found/{subject}", tmp_path / "series_truth/{subject}"
+    assert "state it by `spacing=(slices, rows, columns)`" in evaluated(*series).failures[0].message
+    assert "evaluate_folders: `spacing` must be what" in evaluated(*series, spacing=(3, 1, 1)).failures[0].message
+    assert evaluated(*series, spacing=(2, 1, 1))[0].value == 2
+    for spacing, error in (((0, 1, 1), ValueError), ("3", TypeError), (3.0, TypeError)):
+        with pytest.raises(error, match=r"^evaluate_folders: `spacing` must"):
+            evaluated(*files, spacing=spacing)
+
+
+def test_errors_of_the_system_are_one_sentence(folders):
+    gone = folders / "truth" / "B_GT.mha"
+    results = evaluate_folders(
+        folders / "found", folders / "truth" / "{subject}_GT.mha", metrics=["DICE"], labels=(1,),
+        progress=lambda *_: gone.unlink(missing_ok=True),
+    )  # fmt: skip
+    assert results.failures[0].message == f"evaluate_folders: {gone}: No such file or directory."

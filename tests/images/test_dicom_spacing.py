@@ -135,3 +135,13 @@ def test_a_spacing_that_is_none_is_refused_in_one_sentence(tmp_path, spacing):
     for name in ("series", "x.npy", "x.mha"):
         with pytest.raises((TypeError, ValueError), match=r"^read: `spacing` must [^.]+"):
             images.read(tmp_path / name, spacing=spacing)
+
+
+@pytest.mark.parametrize("series", [None, ""])
+def test_a_single_file_is_a_series_without_saying_so(tmp_path, series):
+    pixels = np.arange(12, dtype=np.int16).reshape(3, 4)
+    write_slice(tmp_path / "x.dcm", pixels, (1, 2, 3), SeriesInstanceUID=series, SpacingBetweenSlices=4)
+    with pytest.warns(UserWarning, match="its SpacingBetweenSlices, 4.0 mm, is taken for the distance of slices"):
+        array, geometry = images.read(tmp_path)
+    np.testing.assert_array_equal(array, pixels[None])
+    assert (geometry.spacing, geometry.origin) == ((4.0, 0.75, 0.5), (3.0, 2.0, 1.0))

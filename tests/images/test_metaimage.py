@@ -9,7 +9,7 @@ import pytest
 import SimpleITK
 
 from mia_functional import images
-from mia_functional.geometry import Geometry
+from mia_functional.geometry import Geometry, index_to_world
 
 from .cases import random_array
 
@@ -217,3 +217,34 @@ def test_a_line_of_blanks_takes_no_time(tmp_path):
     start = time.perf_counter()
     np.testing.assert_array_equal(images.read(path)[0], STORED)
     assert time.perf_counter() - start < 1
+
+
+@pytest.mark.parametrize(
+    ("matrix", "spacing", "direction"),
+    [
+        ("2 0 0 0 1 0 0 0 1", (3, 2, 2), np.eye(3)),
+        ("1 0 0 0 0.5 0 0 0 -1", (3, 1, 1), np.diag([-1.0, 1, 1])),
+        ("0 3 0 -3 0 0 0 0 3", (9, 6, 3), [[1, 0, 0], [0, 0, 1], [0, -1, 0]]),
+        ("0.001 0 0 0 0.001 0 0 0 0.001", (0.003, 0.002, 0.001), np.eye(3)),
+    ],
+)
+def test_directions_of_another_length_stretch_the_spacing(tmp_path, matrix, spacing, direction):
+    """ITK keeps both as they are: voxels are 2 mm apart, and its spacing says 1."""
+    path = write(tmp_path / "x.mha", more=f"ElementSpacing = 1 2 3\nTransformMatrix = {matrix}\nOffset = 7 8 9\n")
+    geometry = images.read(path)[1]
+    np.testing.assert_allclose(geometry.spacing, spacing, rtol=1e-12)
+    np.testing.assert_allclose(geometry.direction, direction, atol=1e-12)
+    point = SimpleITK.ReadImage(path).TransformIndexToPhysicalPoint((1, 2, 3))
+    np.testing.assert_allclose(index_to_world(geometry, (3, 2, 1)), point[::-1], rtol=1e-12)
+
+
+@pytest.mark.parametrize("kind", [("FLOAT", "f4"), ("DOUBLE", "f8")])
+@pytest.mark.parametrize("sign", [1, -1])
+def test_scales_beyond_all_floats_are_refused(tmp_path, kind, sign):
+    size, raw = f"DimSize = 2 3 4\nElementType = MET_{kind[0]}\n", np.full(24, sign * 1e30, kind[1]).tobytes()
+    path = write(tmp_path / "x.mha", more=scale_lines("1e300", 0), size=size, raw=raw)
+    with pytest.raises(
+        ValueError, match=rf"its scale \(1e\+300, 0.0\) leads beyond what {np.dtype(kind[1]).name} holds"
+    ):
+        images.read(path)
+    assert images.read_stored(path)[0][0, 0, 0] == np.dtype(kind[1]).type(sign * 1e30)

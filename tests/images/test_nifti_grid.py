@@ -1,7 +1,9 @@
 """NIfTI headers place images where nibabel does; those that state two places, or none that a grid has, are refused."""
 
+import inspect
 import itertools
 import struct
+from contextlib import nullcontext
 
 import nibabel
 import numpy as np
@@ -238,3 +240,21 @@ def test_the_fourth_axis_is_time_in_seconds(tmp_path, step, units, expected):
     geometry = images.read(tmp_path / "x.nii")[1]
     assert geometry.spacing[0] == pytest.approx(expected)
     assert geometry.direction[0] == (1, 0, 0, 0)
+
+
+@pytest.mark.parametrize("affine", [None, "sform"])
+def test_an_sform_of_zeros_is_no_other_spacing(tmp_path, affine):
+    save(tmp_path / "x.nii", OBLIQUE)
+    patched(tmp_path / "x.nii", 280, bytes(48))
+    with pytest.raises(ValueError, match="its sform has an axis without a direction"):
+        images.read(tmp_path / "x.nii", affine=affine)
+
+
+def test_two_poses_may_differ_as_much_as_two_grids(tmp_path):
+    same = inspect.signature(geometries.same_geometry).parameters["tolerance"].default
+    for shift, refusal in ((0.9 * same, nullcontext()), (1.1 * same, pytest.raises(ValueError, match="two places"))):
+        moved = np.diag([1.0, 2, 3, 1])
+        moved[0, 3] = shift
+        save(tmp_path / "x.nii", np.diag([1.0, 2, 3, 1]), qform=moved, codes=(1, 1))
+        with refusal:
+            images.read(tmp_path / "x.nii")

@@ -218,3 +218,43 @@ def test_nothing_warns_and_nothing_changes_its_input():
         function(prediction, reference)
         np.testing.assert_array_equal(prediction, before)
         np.testing.assert_array_equal(reference, before)
+
+
+SPACED = {"spacing": SPACING}
+NUMBERS = {
+    "data_range of two": (structural_similarity, IMAGE, "data_range", (0, 1), {}),
+    "data_range of an array": (metrics.peak_signal_noise_ratio, IMAGE, "data_range", np.array([1.0]), {}),
+    "data_range of a text": (metrics.peak_signal_noise_ratio, IMAGE, "data_range", "255", {}),
+    "percentile of none": (metrics.hausdorff_distance, MASK, "percentile", None, SPACED),
+    "percentile of an array": (metrics.hausdorff_distance, MASK, "percentile", np.array([50, 95]), SPACED),
+    "percentiles of texts": (metrics.hausdorff_distance, MASK, "percentile", (50, "95"), SPACED),
+    "tolerance of an array": (metrics.normalized_surface_dice, MASK, "tolerance", np.array([1, 2.0]), SPACED),
+    "tolerance of a text": (metrics.normalized_surface_dice, MASK, "tolerance", "1mm", SPACED),
+    "beta of none": (metrics.f_measure, MASK, "beta", None, {}),
+    "power of a text": (metrics.weighted_kappa, LABELS, "power", "2", {"labels": (0, 1)}),
+    "power of a list": (metrics.generalized_dice, LABELS, "power", [2], {"labels": (0, 1)}),
+}
+
+
+@pytest.mark.parametrize(("function", "array", "option", "value", "others"), NUMBERS.values(), ids=NUMBERS)
+def test_options_that_are_no_numbers(function, array, option, value, others):
+    with pytest.raises(TypeError, match=f"^{function.__name__}: `{option}` must be a number; got"):
+        function(array, array, **{option: value}, **others)
+
+
+def test_a_traced_data_range_is_refused_in_our_words():
+    import jax
+
+    similarity = jax.jit(lambda image: structural_similarity(image, image, data_range=image.max()))
+    with pytest.raises(TypeError, match=r"^structural_similarity: `data_range` must be a number; got an array"):
+        similarity(IMAGE)
+
+
+@pytest.mark.parametrize("wrong", ["prediction", "reference", "mask"])
+def test_python_objects_are_no_masks(wrong):
+    arrays = {name: np.array([1, 0, 1]) for name in ("prediction", "reference", "mask")}
+    arrays[wrong] = np.array([1, None, 0])
+    with pytest.raises(
+        TypeError, match=f"^confusion_counts: `{wrong}` must hold numbers or booleans; got Python objects"
+    ):
+        confusion_counts(**arrays)

@@ -149,12 +149,14 @@ def _open_by_hdf5(path: str, *, locking: bool | None = None) -> h5py.File:
     """Open a file by HDF5: with its usual locks, or without where the drive (a network drive) has none."""
     if not os.path.isfile(path):
         validation.malformed(path, "it is a folder" if os.path.isdir(path) else "it is not a regular file")
+    with open(path, "rb"):  # what the system refuses (permissions, too many files) it says better than HDF5
+        pass
     try:
         return h5py.File(path, "r", locking=locking)
     except OSError as error:
         if locking is None and "lock" in str(error):
             return _open_by_hdf5(path, locking=False)
-        validation.malformed(path, f"HDF5 cannot open it ({str(error).splitlines()[0]})")
+        validation.malformed(path, "it is no HDF5 file, or one that is damaged or cut off")
 
 
 def _read_tables(file: h5py.File, memory: mmap.mmap) -> Tables:
