@@ -35,7 +35,7 @@ def binary_mask(function: str, argument: str, array: Array) -> Array:
     if _array.dtype_kind(array) != "integer":
         requirement = "be a boolean mask or an integer one of 0 and 1; threshold or cast first"
         checks.invalid_kind(function, argument, requirement, f"dtype {array.dtype}")
-    xp = _array.array_namespace(array)
+    xp, array = _array.array_namespace(array), _array.computable(array)
     # Whatever lies between the smallest and the largest value can only be 0 or 1 as well.
     if 0 not in array.shape and _array.is_known_true(lambda mask: (xp.min(mask) < 0) | (xp.max(mask) > 1), array):
         other = next(value for value in (int(xp.min(array)), int(xp.max(array))) if value not in (0, 1))
@@ -52,7 +52,7 @@ def label_map(function: str, argument: str, array: Array) -> Array:
         array: Integer or boolean array.
 
     Returns:
-        Integer array of the same shape.
+        Integer array of the same shape, in a dtype that the library computes with.
 
     Raises:
         TypeError: The array is neither boolean nor integer.
@@ -68,6 +68,7 @@ def label_map(function: str, argument: str, array: Array) -> Array:
         return xp.astype(array, xp.uint8)
     if _array.dtype_kind(array) != "integer":
         checks.invalid_kind(function, argument, "be an integer label map", f"dtype {array.dtype}")
+    array = _array.computable(array)
     # Unsigned arrays need no pass over the volume.
     signed = not xp.isdtype(array.dtype, "unsigned integer")
     if signed and 0 not in array.shape and _array.is_known_true(lambda labels: xp.min(labels) < 0, array):

@@ -251,7 +251,8 @@ def _gather(source: Sliceable, positions: "list[int | HostArray]", channels: "Ho
     for axis, wanted in [*enumerate(arrays), *([] if channels is None else [(block.ndim - 1, channels)])]:
         inside, real = wanted - _hull(wanted).start, wanted >= 0
         if not np.array_equal(inside, np.arange(block.shape[axis])):
-            block = xp.take(block, _array.from_numpy(np.maximum(inside, 0), xp, block), axis=axis)
+            chosen = _array.from_numpy(np.maximum(inside, 0), xp, block)
+            block = _array.take(block, chosen, axis)
         if not real.all():
             mask = _array.from_numpy(real.reshape(-1, *(1,) * (block.ndim - axis - 1)), xp, block)
             block = xp.where(mask, block, xp.full_like(block, fill))

@@ -23,12 +23,14 @@ __all__ = [
     "from_numpy",
     "in_host_memory",
     "is_cupy",
+    "is_dask",
     "is_jax",
     "is_known_true",
     "is_numpy",
     "is_on_mesh",
     "is_torch",
     "is_traced",
+    "known_flag",
     "read_region",
     "snapshot",
     "to_common_library",
@@ -42,6 +44,7 @@ is_numpy: Callable[[object], bool] = compat.is_numpy_array
 is_jax: Callable[[object], bool] = compat.is_jax_array
 is_torch: Callable[[object], bool] = compat.is_torch_array
 is_cupy: Callable[[object], bool] = compat.is_cupy_array
+is_dask: Callable[[object], bool] = compat.is_dask_array
 """Whether an object is an array of the library; traced ones of JAX are."""
 
 is_jax_namespace: Callable[..., bool] = compat.is_jax_namespace
@@ -167,14 +170,25 @@ def asarray_like(array: Array, model: Array) -> Array:
 
 
 def to_numpy(array: Array) -> HostArray:
-    """Return an array of any library as a NumPy array on the host."""
+    """Return an array of any library as a NumPy array on the host.
+
+    Raises:
+        TypeError: A tensor has no values to look at.
+    """
     source: Any = array
     if is_torch(array):
         # PyTorch refuses to convert what it records gradients of, or what lies on another device.
         source = source.detach().cpu()
+        if str(source.dtype) == "torch.bfloat16":
+            source = source.float()  # which NumPy lacks; float32 holds its values
     elif is_cupy(array):
         source = source.get()  # CuPy refuses to be converted implicitly
-    host: HostArray = source if is_numpy(source) else np.asarray(source)
+    try:
+        host: HostArray = source if is_numpy(source) else np.asarray(source)
+    except RuntimeError as error:
+        if not is_torch(array):
+            raise
+        raise TypeError("The values of a tensor are needed here, which it does not have in torch.func.vmap.") from error
     return host
 
 
@@ -194,16 +208,32 @@ def is_traced(array: object) -> TypeGuard[Array]:
 
 
 def is_known_true(condition: Callable[..., Array], *arrays: Array) -> bool:
-    """Return whether a condition of arrays holds, if that can be known: inside of a JAX transformation it cannot.
+    """Return whether a condition of arrays holds, if that can be known: inside of a program or a `vmap` it cannot.
 
     Every check of values asks here. What decides is the condition that was computed, and not the arrays: those from
     outside of a program have values in it, but whatever is computed from them there has none.
     """
     # Of traced arrays nothing is computed: under `vmap` it would be, only to be thrown away.
-    if any(map(is_traced, arrays)):
+    if any(is_traced(array) or _in_torch_program(array) for array in arrays):
         return False
-    value = condition(*arrays)
-    return not is_traced(value) and bool(value)
+    return known_flag(condition(*arrays)) is True
+
+
+def known_flag(flag: Array) -> bool | None:
+    """Return whether a single boolean is True, or None where that cannot be known: in a program or a `vmap`."""
+    if is_traced(flag) or _in_torch_program(flag):
+        return None
+    if not is_torch(flag):
+        return bool(flag)
+    try:
+        return bool(flag)
+    except RuntimeError:  # of `torch.func.vmap`, and of tensors without storage
+        return None
+
+
+def _in_torch_program(array: object) -> bool:
+    """Return whether an array is a tensor in a program of `torch.compile`, whose graph a look at values would break."""
+    return is_torch(array) and sys.modules["torch"].compiler.is_compiling()
 
 
 def is_on_mesh(array: Array) -> bool:
@@ -218,10 +248,21 @@ def in_host_memory(array: Array) -> bool:
     library_array: Any = array
     if is_jax(array):
         return [device.platform for device in library_array.devices()] == ["cpu"]
-    # Tensors with gradients stay in PyTorch, which has to see every operation on them.
-    return is_numpy(array) or (
-        is_torch(array) and library_array.device.type == "cpu" and not library_array.requires_grad
-    )
+    return is_numpy(array) or (is_torch(array) and is_plain_tensor(library_array))
+
+
+def is_plain_tensor(tensor: Any) -> bool:
+    """Return whether NumPy sees all that a tensor is: no derivatives, batches or programs that PyTorch keeps of it."""
+    # NumPy would read the value of a tensor with a forward tangent, and drop the tangent.
+    unpack = sys.modules["torch"].autograd.forward_ad.unpack_dual
+    if _in_torch_program(tensor) or unpack(tensor).tangent is not None:
+        return False
+    try:
+        tensor.numpy()
+    except (RuntimeError, TypeError):
+        # Gradients, levels of `torch.func`, conjugates, other devices and layouts, bfloat16: PyTorch knows them all.
+        return False
+    return True
 
 
 def cupy_distance_transform(mask: Array, spacing: Spacing) -> Array:

@@ -1,21 +1,27 @@
 """What kinds of numbers a library and a device have, and which of them to compute in."""
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import array_api_compat as compat
 
-from mia_functional._array.backends import array_namespace, is_numpy, is_traced
+from mia_functional._array.backends import array_namespace, is_jax, is_numpy, is_torch, is_traced
 from mia_functional._core import checks
 from mia_functional.typing import Array, Namespace
 
 __all__ = [
     "accumulator_dtype",
     "check_fits_dtype",
+    "computable",
     "dtype_kind",
     "index_dtype",
+    "integer_range",
+    "move",
+    "native_dtype",
     "require_integers",
     "require_real",
+    "take",
     "widest_float",
 ]
 
@@ -24,15 +30,81 @@ _LARGEST = {"float16": 65504.0, "bfloat16": 3.3895313892515355e38, "float32": 3.
 
 _NUMPY_KINDS = {"b": "bool", "i": "integer", "u": "integer", "f": "float", "c": "complex"}
 
+_ML_KINDS = {"bfloat16": "float", "int4": "integer", "uint4": "integer", "int2": "integer", "uint2": "integer"}
+"""Kinds of the dtypes that ml_dtypes adds to NumPy, which is what arrays of JAX become on the host."""
+
+_TOO_NARROW = ("float8_", "float6_", "float4_")
+"""Floats of which libraries store arrays, and hardly compute with them."""
+
+_WIDER = {
+    "bfloat16": "float32",
+    **dict.fromkeys(("int2", "int4"), "int8"),
+    **dict.fromkeys(("uint2", "uint4"), "uint8"),
+}
+"""Dtypes that NumPy lacks, and the smallest of its own that hold all their values."""
+
+_TORCH_WIDER = {"uint16": "int32", "uint32": "int64", "uint64": "int64"}
+"""Integers of which PyTorch stores tensors, but finds no smallest, largest or chosen ones (2.13)."""
+
 
 def dtype_kind(array: Array) -> str:
     """Return `bool`, `integer`, `float`, `complex` or `other` for the kind of an array's elements."""
+    if _name(array.dtype).startswith(_TOO_NARROW):
+        return "other"
     if is_numpy(array):
-        # `numpy.isdtype` raises for dtypes of other packages (bfloat16 of ml_dtypes), which are "other" here.
-        return _NUMPY_KINDS.get(array.dtype.kind, "other")
+        # `numpy.isdtype` raises for dtypes of other packages.
+        return _NUMPY_KINDS.get(array.dtype.kind) or _ML_KINDS.get(array.dtype.name, "other")
     xp = array_namespace(array)
     kinds = {"bool": "bool", "integral": "integer", "real floating": "float", "complex floating": "complex"}
     return next((name for kind, name in kinds.items() if xp.isdtype(array.dtype, kind)), "other")
+
+
+def _name(dtype: Any) -> str:
+    """Return the name of a dtype of any library, without that of the library."""
+    return str(dtype).rsplit(".", maxsplit=1)[-1]
+
+
+def computable(array: Array) -> Array:
+    """Return an array in a dtype that its library computes with, which holds the same values: mostly as it is.
+
+    Of PyTorch's unsigned integers of 64 bits, those above the largest signed one become negative.
+    """
+    wider = _WIDER if is_numpy(array) else _TORCH_WIDER if is_torch(array) else {}
+    name = _name(array.dtype)
+    if name not in wider and not (is_jax(array) and name.endswith(("int2", "int4"))):
+        return array
+    xp = array_namespace(array)
+    return xp.astype(array, getattr(xp, (wider or _WIDER)[name]))
+
+
+def move(function: Callable[[Array], Array], array: Array) -> Array:
+    """Return `function(array)`, which moves and chooses entries, of tensors of any dtype.
+
+    PyTorch has no kernels for that of unsigned integers (2.13), but those of signed ones move the same bits.
+    """
+    name = _name(array.dtype)
+    if not is_torch(array) or name not in _TORCH_WIDER:
+        return function(array)
+    tensor: Any = array
+    moved: Any = function(tensor.view(getattr(array_namespace(array), name.removeprefix("u"))))
+    bits: Array = moved.view(tensor.dtype)
+    return bits
+
+
+def take(array: Array, positions: Array, axis: int) -> Array:
+    """Return the entries at some positions along an axis, of arrays of any dtype."""
+    xp = array_namespace(array)
+    return move(lambda own: xp.take(own, positions, axis=axis), array)
+
+
+def integer_range(array: Array) -> tuple[int, int]:
+    """Return the smallest and the largest number that an array of integers can hold."""
+    xp, name = array_namespace(array), _name(array.dtype)
+    # `numpy.iinfo` does not know the dtypes of four bits.
+    own = getattr(xp, _WIDER[name]) if name in _WIDER else array.dtype
+    info = xp.iinfo(own)
+    unused = info.bits - int(name[-1]) if name in _WIDER else 0
+    return int(info.min) >> unused, int(info.max) >> unused
 
 
 def widest_float(xp: Namespace, array: Array) -> Any:
@@ -47,9 +119,13 @@ def accumulator_dtype(array: Array) -> Any:
     """Return the dtype in which sums of an array are held: float64 for float64, else float32."""
     xp = array_namespace(array)
     # Half precision is not enough for sums (float16 ends at 65504, bfloat16 counts up to 256), and float64 of what was
-    # float32 would take twice the memory of a volume. Dtypes of two byte orders do not compare equal.
-    dtype = array.dtype.newbyteorder("=") if is_numpy(array) else array.dtype
-    return widest_float(xp, array) if dtype == xp.float64 else xp.float32
+    # float32 would take twice the memory of a volume.
+    return widest_float(xp, array) if native_dtype(array) == xp.float64 else xp.float32
+
+
+def native_dtype(array: Array) -> Any:
+    """Return the dtype of an array in the machine's byte order: dtypes of two byte orders do not compare equal."""
+    return array.dtype.newbyteorder("=") if is_numpy(array) else array.dtype
 
 
 def index_dtype(xp: Namespace) -> Any:
@@ -61,14 +137,13 @@ def check_fits_dtype(function: str, argument: str, value: float, model: Array) -
     """Raise unless the dtype of an array holds a number, which libraries would wrap or round, each in its own way."""
     number, kind = checks.number(function, argument, value), dtype_kind(model)
     if kind in ("bool", "integer"):
-        info = None if kind == "bool" else array_namespace(model).iinfo(model.dtype)
-        low, high = (0, 1) if info is None else (int(info.min), int(info.max))
+        low, high = (0, 1) if kind == "bool" else integer_range(model)
         # `value`, not `number`: as a float, 2^63 - 1 is 2^63, which int64 does not hold.
         if not (number.is_integer() and low <= value <= high):
             needed = f"be a whole number within {low} and {high}, which {model.dtype} holds"
             checks.invalid_value(function, argument, needed, value)
         return
-    largest = _LARGEST.get(str(model.dtype).rsplit(".", maxsplit=1)[-1], math.inf)
+    largest = _LARGEST.get(_name(model.dtype), math.inf)
     if math.isfinite(number) and abs(number) > largest:
         needed = f"lie within {-largest:g} and {largest:g}, which {model.dtype} holds"
         checks.invalid_value(function, argument, needed, value)

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
-from mia_functional._array.backends import array_namespace, is_jax, is_jax_namespace, lax, snapshots
+from mia_functional._array.backends import array_namespace, is_jax, is_jax_namespace, known_flag, lax, snapshots
 from mia_functional._array.compilation import platform_dependent
 from mia_functional.typing import Array, Namespace
 
@@ -75,7 +75,10 @@ def map_slabs(function: Callable[[Array], Array], array: Array) -> Array:
 def replace_if(needed: Array, replacement: Callable[[], Array], value: Array) -> Array:
     """Return `replacement()` if a condition holds, else `value`; under `vmap` too, only what is needed is computed."""
     if not is_jax(needed):
-        return replacement() if bool(needed) else value
+        known = known_flag(needed)
+        if known is None:
+            return array_namespace(value).where(needed, replacement(), value)
+        return replacement() if known else value
     # A loop of one step or none, as `vmap` makes `lax.cond` compute both sides and choose afterwards.
     never = array_namespace(needed).zeros_like(needed)
     return lax().while_loop(lambda state: state[0], lambda _: (never, replacement()), (needed, value))[1]

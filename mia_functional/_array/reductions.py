@@ -13,7 +13,16 @@ from typing import Any
 
 import numpy as np
 
-from mia_functional._array.backends import array_namespace, is_cupy, is_jax, is_numpy, is_torch, lax, to_numpy
+from mia_functional._array.backends import (
+    array_namespace,
+    is_cupy,
+    is_jax,
+    is_known_true,
+    is_numpy,
+    is_torch,
+    lax,
+    to_numpy,
+)
 from mia_functional._array.compilation import eval_shape, platform_dependent
 from mia_functional._array.dtypes import widest_float
 from mia_functional._array.loops import SLAB_PLANES, fori_loop, slice_along
@@ -304,7 +313,7 @@ def reduce_weighted(
 def weighted_max(distances: Array, weights: Array) -> Array:
     """Return the largest entry of a flat array whose weight is not zero; 0 if there is none."""
     xp = array_namespace(distances)
-    if not is_jax(distances) and bool(xp.all(weights)):
+    if not is_jax(distances) and is_known_true(xp.all, weights):
         return xp.max(distances)
 
     def masked_max(distances: Array, weights: Array) -> Array:

@@ -12,6 +12,7 @@ from mia_functional._array.backends import (
     from_numpy,
     in_host_memory,
     is_cupy,
+    is_dask,
     is_jax,
     is_numpy,
     is_torch,
@@ -19,6 +20,7 @@ from mia_functional._array.backends import (
     lax,
 )
 from mia_functional._array.dtypes import index_dtype
+from mia_functional._core import checks
 from mia_functional.typing import Array, HostArray, Namespace, Shape
 
 __all__ = [
@@ -28,6 +30,7 @@ __all__ = [
     "concat",
     "limit",
     "remainder",
+    "require_writable",
     "set_block",
     "stack",
     "take_block",
@@ -45,8 +48,19 @@ _PIECE_ELEMENTS = 2**16
 """Elements that `update_block` works on at a time: a plane of a patch, a fraction of a processor's cache."""
 
 
+def require_writable(function: str, argument: str, array: Array) -> None:
+    """Raise if blocks of the library's arrays are copies: what is written into these is lost without a word (dask)."""
+    if is_dask(array):
+        checks.invalid_kind(function, argument, "be an array in memory; call its `compute()`", "an array of dask")
+
+
 def zeros(xp: Namespace, shape: Shape, dtype: Any, model: Array) -> Array:
     """Return zeros on the device of `model`."""
+    if is_torch(model):
+        # Of the same level of `torch.func.vmap` as well, so that a batch can be written into them.
+        tensor: Any = model
+        filled: Array = tensor.new_zeros(shape, dtype=dtype)
+        return filled
     return xp.zeros(shape, dtype=dtype, device=None if is_traced(model) else device_beside(model, shape))
 
 
@@ -119,7 +133,8 @@ def concat(arrays: list[Array], axis: int) -> Array:
     if is_numpy(arrays[0]):
         voxel, dtype = parts[0].shape[-1] * parts[0].itemsize, parts[0].dtype
         wide = next((kind for kind, size in _WIDE_DTYPES.items() if voxel % size == 0), None)
-        if wide and all(part.strides[-1] == part.itemsize for part in parts):
+        # Parts of two byte orders have to be converted on the way.
+        if wide and all(part.strides[-1] == part.itemsize and part.dtype == dtype for part in parts):
             joined: Any = xp.concat([part.view(wide) for part in parts], axis=axis)
             return xp.asarray(joined.view(dtype))
     return xp.concat(parts, axis=axis)

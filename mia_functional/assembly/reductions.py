@@ -75,7 +75,7 @@ def _start_lowest(patch: Array, shape: Shape) -> Array:
     if kind not in ("float", "integer"):
         checks.invalid_kind("start", "patch", "hold real numbers", f"dtype {patch.dtype}")
     volume = _start_zeros(patch, shape)
-    volume += -math.inf if kind == "float" else _array.array_namespace(patch).iinfo(patch.dtype).min
+    volume += -math.inf if kind == "float" else _array.integer_range(patch)[0]
     return volume
 
 
@@ -114,7 +114,8 @@ def _start_votes(labels: tuple[int, ...], patch: Array, shape: Shape) -> Array:
     xp = _array.array_namespace(patch)
     if _array.dtype_kind(patch) != "integer":
         checks.invalid_kind("start", "patch", "hold integer labels", f"dtype {patch.dtype}")
-    if any(not xp.iinfo(patch.dtype).min <= label <= xp.iinfo(patch.dtype).max for label in labels):
+    low, high = _array.integer_range(patch)
+    if any(not low <= label <= high for label in labels):
         checks.invalid_value("vote", "labels", f"be numbers that patches of {patch.dtype} can hold", labels)
     return _array.zeros(xp, (*shape, len(labels)), xp.int16, patch)
 

@@ -60,6 +60,7 @@ def sliding_window(
         [0.0, 2.0, 4.0, 6.0, 8.0]
     """
     _array.checked_namespace("sliding_window", volume=volume)
+    _array.require_writable("sliding_window", "volume", volume)
     patch = checks.integer_tuple("sliding_window", "patch_shape", patch_shape, minimum=1)
     number = checks.integer("sliding_window", "batch_size", batch_size, minimum=1)
     size = tuple(volume.shape[: len(patch)])

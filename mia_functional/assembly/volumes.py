@@ -135,7 +135,8 @@ def check_same_kind(first: Array, patch: Array) -> None:
     """Raise unless a patch is of the library and dtype of the first: neither may decide what becomes of the other."""
     if patch is not first and type(patch) is type(first) and patch.dtype == first.dtype:
         return
-    kinds = [(_array.checked_namespace("assemble", patches=array), array.dtype) for array in (first, patch)]
+    pair = (first, patch)
+    kinds = [(_array.checked_namespace("assemble", patches=array), _array.native_dtype(array)) for array in pair]
     if kinds[0] != kinds[1]:
         needed = f"be of one library and dtype, {type(first).__name__} of {first.dtype}"
         checks.invalid_kind("assemble", "patches", needed, f"{type(patch).__name__} of {patch.dtype}")

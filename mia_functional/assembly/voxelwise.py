@@ -135,6 +135,7 @@ def assemble_voxels(patches: Array, table: HostArray, shape: Shape, reduction: R
     if patches.shape[0] != len(table) or not len(table):
         needed = f"be as many as `indices`, {len(table)}, and at least one"
         checks.invalid_value("assemble", "patches", needed, patches.shape[0])
+    _array.require_writable("assemble", "patches", patches)
     state = reduction.start(patches, (*shape, *patches.shape[1:]))
     counts = np.zeros(shape, dtype=np.float32)
     for low in range(0, len(table), _VOXELS_AT_A_TIME):
@@ -156,7 +157,7 @@ def select_voxels(patches: Array, rows: HostArray, corners: HostArray, counts: H
             outside = np.full((more, axes), 2**30, dtype=np.int32) + np.arange(more, dtype=np.int32)[:, np.newaxis]
             rows, corners = np.pad(rows, (0, more)), np.concatenate([corners, outside])
             counts = np.pad(counts, (0, more), constant_values=1)
-        patches = xp.take(patches, _array.from_numpy(rows, xp, patches), axis=0)
+        patches = _array.take(patches, _array.from_numpy(rows, xp, patches), 0)
     # The mean of n equal weights moves by 1 / n: the count is the divisor.
     placements = Placement(corners, (), counts.reshape(-1, *(1,) * axes))
     return xp.reshape(patches, (len(rows), *(1,) * axes, *patches.shape[1:])), placements

@@ -113,7 +113,7 @@ def paired_images(function: str, prediction: Array, reference: Array) -> tuple[A
         if _array.is_numpy(given) and not _array.is_numpy(image) and given.dtype.kind == "f":
             bits = _array.array_namespace(image).finfo(image.dtype).bits
             _warn_of_lost_digits(function, argument, _array.to_numpy(given), bits)
-    return pair[0], pair[1]
+    return _array.computable(pair[0]), _array.computable(pair[1])
 
 
 def _warn_of_lost_digits(function: str, argument: str, image: HostArray, bits: int) -> None:

@@ -6,6 +6,7 @@ in place of the array and return that of the result; augmentation by flips and t
 
 import math
 from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
 
@@ -46,7 +47,8 @@ def flip(array: ArrayOrGeometry, axes: Integers) -> ArrayOrGeometry:
         return _flip_traced(array, axes)
     reverse, ndim = _axes("flip", axes, len(array.shape)), len(array.shape)
     if not isinstance(array, Geometry):
-        return _array.checked_namespace("flip", array=array).flip(array, axis=reverse) if reverse else array
+        xp = _array.checked_namespace("flip", array=array)
+        return _array.move(partial(xp.flip, axis=reverse), array) if reverse else array
     first = [array.shape[axis] - 1 if axis in reverse else 0 for axis in range(ndim)]
     return regrid(array, array.shape, first, factors=[-1.0 if axis in reverse else 1.0 for axis in range(ndim)])
 

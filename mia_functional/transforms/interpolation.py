@@ -85,7 +85,10 @@ def rule_and_values(function: str, array: Array, interpolation: Interpolation | 
 
     Floats are returned in the dtype of sums: weights of half precision would be too coarse.
     """
-    is_float = _array.dtype_kind(array) == "float"
+    kind = _array.dtype_kind(array)
+    if kind == "other":
+        checks.invalid_kind(function, "array", "hold numbers that are computed with", f"dtype {array.dtype}")
+    is_float = kind == "float"
     if interpolation is not None:
         checks.require_callable(function, "interpolation", interpolation, "`linear` or `nearest`")
         if not is_float and interpolation is not nearest:
@@ -135,7 +138,7 @@ def _interpolate_inside(array: Array, coordinates: Sequence[Array], rule: Interp
 
     def gather(axis: int, position: Array) -> Array:
         if axis == count:
-            voxels = xp.take(flat, xp.reshape(position, (-1,)), axis=0)
+            voxels = _array.take(flat, xp.reshape(position, (-1,)), 0)
             return xp.reshape(voxels, (*position.shape, *channels))
         return _weigh(taps[axis], lambda voxel: gather(axis + 1, position + voxel), len(channels), is_finite=is_finite)
 
@@ -151,7 +154,7 @@ def interpolate_axes(array: Array, lines: Iterable[HostArray], rule: Interpolati
     for axis, line in enumerate(lines):
         wide = line.astype(np.float64 if array.dtype == xp.float64 else np.float32)
         taps = rule(_array.from_numpy(wide, xp, array), array.shape[axis])
-        values_at = partial(xp.take, array, axis=axis)
+        values_at = partial(_array.take, array, axis=axis)
         array = _weigh(taps, values_at, array.ndim - axis - 1, is_finite=_is_known_finite(array))
     return array
 

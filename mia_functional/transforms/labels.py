@@ -46,14 +46,15 @@ def relabel(labels: Array, mapping: Mapping[Label, int]) -> Array:
     if len(set(old)) != len(old):
         checks.invalid_value("relabel", "mapping", "name every old label once", old)
     new = checks.integer_tuple("relabel", "mapping", list(mapping.values()), minimum=0)
-    largest = xp.iinfo(array.dtype).max
+    own = array if _array.dtype_kind(labels) == "bool" else labels
+    _, largest = _array.integer_range(own)
     if max(new) > largest:
-        checks.invalid_value("relabel", "mapping", f"give labels up to {largest}, the most of {array.dtype}", max(new))
+        checks.invalid_value("relabel", "mapping", f"give labels up to {largest}, the most of {own.dtype}", max(new))
     # Masks are taken from the old array, so that two labels can swap.
     result = array
     for entry, label in zip(sets, new, strict=True):
         result = xp.where(label_mask(array, entry), xp.full_like(array, label), result)
-    return result
+    return xp.astype(result, own.dtype, copy=False)
 
 
 def one_hot(labels: Array, values: Labels | Iterable[Label]) -> Array:

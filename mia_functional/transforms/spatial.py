@@ -160,7 +160,7 @@ def shift(array: Array, offset: Integers, *, fill_value: float = 0, wrap: bool =
         within = _array.remainder(step, size) if wrap else _array.limit(step, size)
         source = _array.from_numpy(np.arange(size), xp, result) - within
         # A gather, and no slices, whose bounds may not be traced.
-        rolled = xp.take(result, source % size, axis=axis)
+        rolled = _array.take(result, source % size, axis)
         inside = xp.reshape((source >= 0) & (source < size), (-1, *(1,) * (array.ndim - axis - 1)))
         result = rolled if wrap else xp.where(inside, rolled, xp.full_like(rolled, fill_value))
     return result

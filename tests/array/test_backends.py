@@ -3,10 +3,10 @@
 import array_api_strict
 import jax
 import jax.numpy as jnp
-import ml_dtypes
 import numpy as np
 import pytest
 import torch
+from torch.autograd import forward_ad
 
 from mia_functional import _array
 
@@ -52,6 +52,36 @@ def test_tensors_with_gradients_are_not_read_by_numpy():
     assert jax.jit(lambda x: x if _array.in_host_memory(x) else x + 1)(1.0) == 2
 
 
+@pytest.mark.parametrize("tensor", [torch.ones(2).bfloat16(), torch.ones(2).to_sparse(), torch.ones(2) * 1j], ids=str)
+def test_what_numpy_lacks_stays_in_torch(tensor):
+    assert not _array.in_host_memory(tensor.conj())
+
+
+@pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated")  # PyTorch's own, of its forward mode
+def test_tangents_and_levels_of_torch_are_not_read_by_numpy():
+    found = []
+
+    def look(tensor):
+        found.append(_array.in_host_memory(tensor))
+        return tensor
+
+    ones = torch.ones(2)
+    torch.func.vmap(look)(ones)
+    torch.func.jvp(look, (ones,), (ones,))
+    with forward_ad.dual_level():
+        look(forward_ad.make_dual(ones, ones))
+        look(ones)
+    assert found == [False, False, False, True]
+
+
+def test_bfloat16_of_torch_is_float32_in_numpy():
+    assert _array.to_numpy(torch.asarray([1.5]).bfloat16()).dtype == np.float32
+    with pytest.raises(
+        TypeError, match=r"values of a tensor are needed here, which it does not have in torch.func.vmap"
+    ):
+        torch.func.vmap(_array.to_numpy)(torch.ones(2))
+
+
 def test_kinds_of_elements():
     kinds = {
         "bool": "bool",
@@ -63,8 +93,6 @@ def test_kinds_of_elements():
     }
     for dtype, kind in kinds.items():
         assert _array.dtype_kind(np.zeros(1, dtype)) == kind
-    assert _array.dtype_kind(np.zeros(1, ml_dtypes.bfloat16)) == "other"
-    assert _array.dtype_kind(jnp.zeros(1, jnp.bfloat16)) == _array.dtype_kind(torch.ones(1).bfloat16()) == "float"
 
 
 def test_sums_are_held_in_single_precision_unless_the_array_is_double():
