@@ -13,8 +13,11 @@ from typing import NoReturn, TypeGuard
 
 from mia_functional.typing import Shape, Spacing
 
-_SPACING_RANGE = (1e-6, 1e6)
-"""Spacings outside of this range, in millimetres, are mistakes of units or of header parsing."""
+_SPACING_RANGE = (1e-9, 1e6)
+"""Spacings outside of this range, in millimetres, are mistakes of units or of header parsing.
+
+From a picometre, whose fourth power single precision holds, to a kilometre.
+"""
 
 
 def message(function: str, argument: str, requirement: str, actual: object) -> str:
@@ -119,6 +122,8 @@ def path_text(function: str, argument: str, value: object) -> str:
     text = os.fspath(value) if isinstance(value, str | os.PathLike) else value
     if not isinstance(text, str):
         invalid_kind(function, argument, "be a path", describe(value))
+    if not text:  # `Path` takes it for the folder that one is in
+        invalid_value(function, argument, "name a file", "an empty text")
     return text
 
 

@@ -112,7 +112,7 @@ def _open_reader(header: Header, grid: TextGrid, image_io: str) -> ItkReader:
     dtype = DTYPES_BY_PIXEL_TYPE.get(pixel_type.removeprefix("vector of "))
     if (tuple(axes), channels) != (size, reader.GetNumberOfComponents()) or dtype != np.dtype(header.dtype).name:
         invalid_file(header.path, f"its header says {axes} of {header.dtype}, and its reader finds {size} of {dtype}")
-    # Without an absolute tolerance: a voxel may be as small as 1e-6 mm.
+    # Without an absolute tolerance: a voxel may be as small as 1e-9 mm.
     same = partial(np.allclose, rtol=1e-6, atol=0)
     if grid.place and not all(map(same, grid.place, itk_grid(reader)[1:])):
         invalid_file(header.path, f"its header says {grid.place}, and its reader finds {itk_grid(reader)[1:]}")

@@ -205,3 +205,18 @@ def test_an_interrupted_overwrite_leaves_the_old_file_or_none(tmp_path, monkeypa
         assert after == {
             name: raw for name, raw in before.items() if name.endswith(".raw") or suffix not in (".mhd", ".nhdr")
         }
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+@pytest.mark.parametrize("spacing", [(3e-6, 1e-6, 1e-6), (2500.0, 1e6, 1e3)])
+def test_voxels_of_a_nanometre_and_of_a_kilometre(tmp_path, suffix, spacing):
+    geometry = Geometry(shape=(4, 3, 2), spacing=spacing, origin=(-spacing[0], 7 * spacing[1], 0))
+    images.write(tmp_path / f"x{suffix}", np.zeros((4, 3, 2), np.uint8), geometry)
+    place = images.read(tmp_path / f"x{suffix}")[1]
+    assert geometries.same_geometry(place, geometry, tolerance=1e-5)
+    np.testing.assert_allclose(place.spacing, spacing, rtol=1e-6)
+
+
+def test_an_empty_path_is_no_folder():
+    with pytest.raises(ValueError, match=r"^read: `path` must name a file; got an empty text\.$"):
+        images.read("")

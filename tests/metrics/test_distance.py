@@ -3,6 +3,7 @@
 import math
 from functools import partial
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -341,3 +342,19 @@ def test_bad_options(metric, options, words):
     mask = np.ones((2, 2), dtype=bool)
     with pytest.raises(ValueError, match=words):
         metric(mask, mask, spacing=(1.0, 1.0), **options)
+
+
+@pytest.mark.parametrize("library", [np, jnp])
+def test_distances_scale_with_the_voxels(library):
+    """In single precision, too, the areas of a mesh of picometres are no zeros."""
+    balls = [library.asarray(((np.indices((9, 9, 9)) - 4 - shift) ** 2).sum(axis=0) < 9) for shift in (0, 1)]
+    found = []
+    for unit in (1.0, 1e-9):
+        distances = surface_distances(*balls, spacing=(3 * unit, unit, unit))
+        found.append((
+            float(hausdorff_distance(distances)) / unit,
+            float(average_symmetric_surface_distance(distances)) / unit,
+            float(normalized_surface_dice(distances, tolerance=1.2 * unit)),
+        ))  # fmt: skip
+    np.testing.assert_allclose(found[1], found[0], rtol=1e-5)
+    assert 0.1 < found[0][2] < 0.99

@@ -164,7 +164,7 @@ def test_traced_labels_and_tuples_of_names_are_refused_in_our_words():
         ((-1.0, 1.0), ValueError, "got -1.0 on axis 0"),
         ((np.nan, 1.0), ValueError, "got nan on axis 0"),
         ((np.inf, 1.0), ValueError, "got inf on axis 0"),
-        ((1.0, 1e-7), ValueError, "axis 1"),
+        ((1.0, 1e-10), ValueError, "axis 1"),
         (2.0, TypeError, "sequence of numbers"),
         ("ab", TypeError, "sequence of numbers"),
     ],
