@@ -118,7 +118,9 @@ def extract(
         return _array.read_region(source, (*region, ...))
     checks.require_callable("extract", "pad_mode", pad_mode, _PAD_MODES)
     positions = [_axis_positions(entry, size, pad_mode) for entry, size in zip(region, source.shape, strict=False)]
-    return _gather(source, positions, picked, fill_value)
+    given: Any = source
+    gathered: Array = _array.call_gathered(partial(_gather, positions, picked, fill_value), given)
+    return gathered
 
 
 def extract_batch(
@@ -240,7 +242,7 @@ def _axis_positions(entry: int | slice, size: int, pad_mode: PadMode) -> "int | 
     return entry
 
 
-def _gather(source: Sliceable, positions: "list[int | HostArray]", channels: "HostArray | None", fill: float) -> Array:
+def _gather(positions: "list[int | HostArray]", channels: "HostArray | None", fill: float, source: Sliceable) -> Array:
     """Return the voxels at the product of positions along the leading axes, and at `channels` of the last axis."""
     # One block is read, then rearranged axis by axis: files have one way in, slices that ascend.
     region = tuple(_hull(entry) if isinstance(entry, np.ndarray) else entry for entry in positions)

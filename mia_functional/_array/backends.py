@@ -7,7 +7,8 @@ No library but NumPy is imported here: an array of JAX is the proof that JAX is 
 import importlib
 import sys
 from collections.abc import Callable
-from typing import Any, TypeGuard
+from operator import itemgetter
+from typing import Any, TypeGuard, TypeVar
 
 import array_api_compat as compat
 import numpy as np
@@ -18,9 +19,11 @@ from mia_functional.typing import Array, HostArray, Namespace, Shape, Sliceable,
 __all__ = [
     "array_namespace",
     "asarray_like",
+    "call_gathered",
     "checked_namespace",
     "cupy_distance_transform",
     "from_numpy",
+    "has_explicit_axes",
     "in_host_memory",
     "is_cupy",
     "is_dask",
@@ -31,11 +34,14 @@ __all__ = [
     "is_torch",
     "is_traced",
     "known_flag",
+    "on_own_axes",
     "read_region",
     "snapshot",
     "to_common_library",
     "to_numpy",
 ]
+
+_Result = TypeVar("_Result")
 
 array_namespace: Callable[..., Namespace] = compat.array_namespace
 """The array API namespace of arrays that were checked before."""
@@ -83,7 +89,7 @@ def to_common_library(function: str, **arrays: Array) -> tuple[Namespace, tuple[
     staying = {name: array for name, array in arrays.items() if not is_numpy(array)} or arrays
     xp = checked_namespace(function, **staying)
     # A tracer has no device yet: what it is computed on is chosen when the program runs.
-    devices = {name: compat.device(array) for name, array in staying.items() if not is_traced(array)}
+    devices = {name: _device_of(array) for name, array in staying.items() if not is_traced(array)}
     if len(set(map(str, devices.values()))) > 1:
         listing = ", ".join(f"{name}: {device}" for name, device in devices.items())
         raise TypeError(f"{function}: all arrays must lie on one device; got {listing}.")
@@ -150,6 +156,15 @@ def snapshots(arrays: Any) -> Any:
     return jax.tree.map(lambda leaf: snapshot(leaf, jax.numpy) if isinstance(leaf, np.ndarray) else leaf, arrays)
 
 
+def _device_of(array: Array) -> object:
+    """Return the device of a concrete array, or all devices of one of JAX, however it is divided among them."""
+    sharded: Any = array
+    if not is_jax(array):
+        return compat.device(array)
+    places = sorted(sharded.devices(), key=str)
+    return places[0] if len(places) == 1 else places
+
+
 def device_beside(model: Array, shape: Shape) -> object:
     """Return the device for an array of a shape that is computed with together with a concrete `model`."""
     device = compat.device(model)
@@ -192,9 +207,44 @@ def to_numpy(array: Array) -> HostArray:
     return host
 
 
+def call_gathered(function: Callable[..., _Result], *arrays: Array) -> _Result:
+    """Return `function(*arrays)`; JAX arrays that are sharded over the explicit axes of a mesh are gathered first."""
+    if not all(map(is_jax, arrays)):
+        return function(*arrays)
+    explicit = next(filter(has_explicit_axes, arrays), None)
+    if explicit is None:
+        return function(*arrays)
+    # Explicit axes are what `jax.make_mesh` makes by default (0.10): scans, pads and gathers along them are type
+    # errors, so the compiler may shard as it likes inside, and the result is whole on every device.
+    jax = sys.modules["jax"]
+    automatic = jax.sharding.auto_axes(function, out_sharding=jax.sharding.PartitionSpec())
+    with jax.sharding.use_abstract_mesh(jax.typeof(explicit).sharding.mesh):
+        gathered: _Result = automatic(*arrays)
+    return gathered
+
+
+def has_explicit_axes(array: Array) -> bool:
+    """Return whether an array of JAX, perhaps traced, lies on a mesh with explicit axes."""
+    jax = sys.modules["jax"]
+    return jax.sharding.AxisType.Explicit in jax.typeof(array).sharding.mesh.axis_types
+
+
+def on_own_axes(function: Callable[[Array], Any], model: Array) -> Callable[[Array], Any]:
+    """Return a function to be called within `call_gathered`, but on the explicit axes of the mesh of `model`; JAX only.
+
+    A network of the caller holds weights that lie on these axes; it gets a batch that is whole on every device.
+    """
+    jax = sys.modules["jax"]
+    if not has_explicit_axes(model):
+        return function
+    explicit: Callable[[Array], Any] = jax.sharding.explicit_axes(function, in_sharding=jax.sharding.PartitionSpec())
+    return explicit
+
+
 def read_region(source: Sliceable, index: Any) -> Array:
     """Return `source[index]` as an array."""
-    region: Array = source[index]
+    sliced: Any = source
+    region: Array = call_gathered(itemgetter(index), sliced)
     # TensorStore answers with a description of the region, which is read when it is converted. The first question is
     # there because `is_array_api_obj` takes as long as a small patch.
     known = type(region) is np.ndarray or compat.is_array_api_obj(region)

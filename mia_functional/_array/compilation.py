@@ -6,11 +6,19 @@ import weakref
 from collections.abc import Callable, Hashable
 from typing import Any, TypeVar
 
-from mia_functional._array.backends import array_namespace, from_numpy, is_jax, is_traced, snapshots, to_numpy
+from mia_functional._array.backends import (
+    array_namespace,
+    call_gathered,
+    from_numpy,
+    has_explicit_axes,
+    is_jax,
+    is_traced,
+    snapshots,
+    to_numpy,
+)
 from mia_functional.typing import Array, HostArray
 
 __all__ = [
-    "call_gathered",
     "call_on_host",
     "eval_shape",
     "jit_call",
@@ -60,9 +68,18 @@ def jit_call_donating(function: Callable[..., Array], state: Array, *arguments: 
         return function(state, *arguments)
     arguments = snapshots(arguments)
     # Inside of a program nothing can be donated: there the compiler itself sees that `state` is not used any more.
-    donated = () if any(map(is_traced, (state, *arguments))) else (0,)
-    result: Array = _jitted(function, donated=donated)(state, *arguments)
+    # The result of what is gathered lies elsewhere than the state did.
+    keeps = any(map(is_traced, (state, *arguments))) or has_explicit_axes(state)
+    donated = () if keeps else (0,)
+    result: Array = _jitted(_call_with_leaves_gathered, function, donated=donated)(state, *arguments)
     return result
+
+
+def _call_with_leaves_gathered(function: Callable[..., Array], *arguments: Any) -> Array:
+    """Return `function(*arguments)`, arrays of JAX or tuples of them, with what lies on explicit axes gathered."""
+    jax = sys.modules["jax"]
+    leaves, tree = jax.tree.flatten(arguments)
+    return call_gathered(lambda *leaves: function(*jax.tree.unflatten(tree, leaves)), *leaves)
 
 
 # JAX finds a program again by the identity of its function: a new `jit` of a new closure is compiled in every call
@@ -114,22 +131,6 @@ def platform_dependent(cpu: Callable[..., _Result], other: Callable[..., _Result
     # A traced array does not know its device: the choice is made when the program is lowered.
     result: _Result = sys.modules["jax"].lax.platform_dependent(*arrays, cpu=cpu, default=other)
     return result
-
-
-def call_gathered(function: Callable[..., _Result], *arrays: Array) -> _Result:
-    """Return `function(*arrays)`; JAX arrays that are sharded over the explicit axes of a mesh are gathered first."""
-    if not all(map(is_jax, arrays)):
-        return function(*arrays)
-    jax = sys.modules["jax"]
-    for mesh in (jax.typeof(array).sharding.mesh for array in arrays):
-        # Explicit axes are what `jax.make_mesh` makes by default (0.10): scans, pads and gathers along them are type
-        # errors, so the compiler may shard as it likes inside, and the result is whole on every device.
-        if jax.sharding.AxisType.Explicit in mesh.axis_types:
-            automatic = jax.sharding.auto_axes(function, out_sharding=jax.sharding.PartitionSpec())
-            with jax.sharding.use_abstract_mesh(mesh):
-                gathered: _Result = automatic(*arrays)
-            return gathered
-    return function(*arrays)
 
 
 def call_on_host(

@@ -12,7 +12,7 @@ from mia_functional._array.backends import array_namespace, is_jax, is_jax_names
 from mia_functional._array.compilation import platform_dependent
 from mia_functional.typing import Array, Namespace
 
-__all__ = ["fold", "fori_loop", "map_rows", "map_slabs", "replace_if", "scan", "slice_along"]
+__all__ = ["carry", "fold", "fori_loop", "map_rows", "map_slabs", "replace_if", "scan", "slice_along"]
 
 _State = TypeVar("_State")
 
@@ -24,6 +24,34 @@ and the first touch of each of their pages is a page fault.
 """
 
 
+def carry(step: Callable[[_State], Any], state: _State) -> _State:
+    """Return the state before a loop as one that varies over the devices like `step(state)`, the state after a step.
+
+    Within `jax.shard_map`, as it is by default, zeros are the same on all devices and what is added to them is not; the
+    loops of JAX (0.10) want to be told. JAX only.
+    """
+    jax = sys.modules["jax"]
+
+    def axes_of(state: _State) -> list[frozenset[Any]]:
+        kinds = map(jax.typeof, jax.tree.leaves(state))
+        # Before JAX 0.10 the axes along which an array varies were called `vma`.
+        return [kind.vma if hasattr(kind, "vma") else kind.manual_axis_type.varying for kind in kinds]
+
+    # To look at the step means to trace it once more: only where there is something to tell.
+    while jax.sharding.get_abstract_mesh().manual_axes:
+        before, tree = jax.tree.flatten(state)
+        after: list[frozenset[Any]] = []
+        jax.eval_shape(lambda state, after=after: after.extend(axes_of(step(state))), state)
+        missing = [tuple(new - old) for old, new in zip(axes_of(state), after, strict=True)]
+        if not any(missing):
+            break
+        leaves = [
+            jax.lax.pcast(old, axes, to="varying") if axes else old for old, axes in zip(before, missing, strict=True)
+        ]
+        state = jax.tree.unflatten(tree, leaves)
+    return state
+
+
 def fori_loop(
     xp: Namespace, count: int, body: Callable[[Any, _State], _State], state: _State, *, unroll: int = 4
 ) -> _State:
@@ -31,7 +59,8 @@ def fori_loop(
     if is_jax_namespace(xp):
         # The compiler joins unrolled steps: the state goes through memory once for several of them, which makes a
         # distance transform 1.3 times as fast.
-        result: _State = sys.modules["jax"].lax.fori_loop(0, count, body, state, unroll=min(unroll, count))
+        first = carry(lambda state: body(0, state), state)
+        result: _State = sys.modules["jax"].lax.fori_loop(0, count, body, first, unroll=min(unroll, count))
         return result
     for step in range(count):
         state = body(step, state)
@@ -40,15 +69,17 @@ def fori_loop(
 
 def fold(step: Callable[[_State, Any], _State], state: _State, rows: Any) -> _State:
     """Return the last state of `state = step(state, row)` over the rows of arrays, in one compiled loop; JAX only."""
-    scan_rows = sys.modules["jax"].lax.scan
-    result: _State = scan_rows(lambda state, row: (step(state, row), None), state, snapshots(rows))[0]
+    jax, own = sys.modules["jax"], snapshots(rows)
+    first = carry(lambda state: step(state, jax.tree.map(lambda column: column[0], own)), state)
+    result: _State = jax.lax.scan(lambda state, row: (step(state, row), None), first, own)[0]
     return result
 
 
 def scan(body: Callable[[Array, Array], Array], state: Array, planes: Array, *, backwards: bool = False) -> Array:
     """Return all states of `state = body(state, plane)`, one per plane along the first axis."""
     if is_jax(planes):
-        return lax().scan(lambda state, plane: (body(state, plane),) * 2, state, planes, reverse=backwards)[1]
+        first = carry(lambda state: body(state, planes[0, ...]), state)
+        return lax().scan(lambda state, plane: (body(state, plane),) * 2, first, planes, reverse=backwards)[1]
     states = []
     order = range(planes.shape[0])
     for number in reversed(order) if backwards else order:

@@ -25,7 +25,7 @@ from mia_functional._array.backends import (
 )
 from mia_functional._array.compilation import eval_shape, platform_dependent
 from mia_functional._array.dtypes import widest_float
-from mia_functional._array.loops import SLAB_PLANES, fori_loop, slice_along
+from mia_functional._array.loops import SLAB_PLANES, carry, fori_loop, slice_along
 from mia_functional.typing import Array
 
 __all__ = [
@@ -237,9 +237,11 @@ def bincount(code: Callable[..., Array], arrays: tuple[Array, ...], size: int) -
         counts: Any = xp.zeros(size, int)
         if chunks:
             pieces = functools.partial(lax().dynamic_slice_in_dim, slice_size=_COUNTED)
-            counts = lax().fori_loop(
-                0, chunks, lambda n, counts: add(counts, [pieces(array, n * _COUNTED) for array in flat]), counts
-            )
+
+            def add_chunk(number: Any, counts: Any) -> Any:
+                return add(counts, [pieces(array, number * _COUNTED) for array in flat])
+
+            counts = lax().fori_loop(0, chunks, add_chunk, carry(functools.partial(add_chunk, 0), counts))
         total: Array = add(counts, [array[chunks * _COUNTED :] for array in flat])
         return total
 
@@ -302,10 +304,12 @@ def reduce_weighted(
         order = xp.argsort(~own)
         result = eval_shape(reduce, order[0])
         results = xp.zeros((own.shape[0], *result.shape), dtype=result.dtype)
-        results = lax().fori_loop(
-            0, xp.count_nonzero(own), lambda n, done: done.at[order[n]].set(reduce(order[n])), results
-        )
-        return join(results)
+
+        def reduce_next(number: Any, done: Any) -> Any:
+            return done.at[order[number]].set(reduce(order[number]))
+
+        results = carry(functools.partial(reduce_next, 0), results)
+        return join(lax().fori_loop(0, xp.count_nonzero(own), reduce_next, results))
 
     return platform_dependent(in_chunks, function, distances, weights)
 
@@ -357,7 +361,7 @@ def weighted_quantiles(distances: Array, weights: Array, targets: Array) -> Arra
         missed = (weight < targets[:, None]) | (weight <= 0)
         return low + size * xp.astype(xp.count_nonzero(missed, axis=1), integer)
 
-    bits = lax().fori_loop(0, passes, narrow, xp.zeros(targets.shape, integer))
+    bits = fori_loop(xp, passes, narrow, xp.zeros(targets.shape, integer), unroll=1)
     return lax().bitcast_convert_type(xp.minimum(bits, infinity), distances.dtype)
 
 

@@ -78,7 +78,7 @@ def sliding_window(
     with checks.speaking_for("sliding_window", "assemble", "start", "add", patch="function", patches="function"):
         if _array.is_jax(volume):
             # One compiled loop: the state is updated in place, and no batch costs a call.
-            run = partial(_array.jit_call_network, _assemble_in_program)
+            run = partial(_array.jit_call_network, _assemble_gathered)
             result: Array = run(function, filled, table, shape=padded, number=number)
         else:
             read = partial(_array.take_block, filled, shape=patch)
@@ -101,6 +101,16 @@ def _predict(function: Callable[[Array], Array], read: Callable[[Array], Array],
         needed = f"return predictions {expected}, channels aside"
         checks.invalid_value("sliding_window", "function", needed, tuple(outputs.shape))
     return outputs
+
+
+def _assemble_gathered(
+    function: Callable[[Array], Array], volume: Array, table: Placement, *, shape: Shape, number: int
+) -> Array:
+    """Return the assembled predictions of all windows; a volume on the explicit axes of a mesh is gathered first."""
+    assembled = partial(_assemble_in_program, _array.on_own_axes(function, volume), shape=shape, number=number)
+    return _array.call_gathered(
+        lambda volume, start, *lines: assembled(volume, Placement(start, lines)), volume, table.start, *table.lines
+    )
 
 
 def _assemble_in_program(

@@ -115,7 +115,11 @@ def cropped_patches(
 
     Raise unless there are as many patches as indices, all of one library and dtype.
     """
-    rows = (patches[k, ...] for k in range(patches.shape[0])) if hasattr(patches, "shape") else patches
+    rows = (
+        (_array.read_region(patches, (k, ...)) for k in range(patches.shape[0]))
+        if hasattr(patches, "shape")
+        else patches
+    )
     widths = sides("assemble", margin, len(shape))
     first = None
     for patch in rows:

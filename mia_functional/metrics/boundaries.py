@@ -79,7 +79,11 @@ def surfels(mask: Array, *, spacing: Spacing) -> Elements:
     """
     xp = _array.array_namespace(mask)
     full = 2 ** (2**mask.ndim) - 1
-    codes: Array = _neighbour_codes_on_host(_array.to_numpy(mask)) if _array.is_numpy(mask) else _neighbour_codes(mask)
+    codes: Array = (
+        _neighbour_codes_on_host(_array.to_numpy(mask))
+        if _array.is_numpy(mask)
+        else _array.call_gathered(_neighbour_codes, mask)
+    )
     # No surface passes through a neighbourhood that is inside altogether: its code becomes that of the background.
     return Elements(codes * xp.astype(codes != full, xp.uint8), marching_cubes.surfel_sizes(tuple(spacing)))
 

@@ -96,7 +96,7 @@ def area(
         position = length // 2 if index is None else checks.integer(name, "index", index, minimum=-length)
         if position >= length:
             checks.invalid_value(name, "index", f"lie within {-length} and {length - 1}", position)
-        mask = mask[(*(slice(None),) * across, position % length, ...)]
+        mask = _array.read_region(mask, (*(slice(None),) * across, position % length, ...))
         step = step[:across] + step[across + 1 :]
     with checks.speaking_for(name, "volume"):
         return volume(mask, spacing=step, labels=labels)

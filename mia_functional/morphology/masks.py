@@ -104,6 +104,11 @@ def border(mask: Array) -> Array:
     mask = _mask("border", mask)
     if _array.is_numpy(mask):
         return _border_on_host(_array.to_numpy(mask))
+    return _array.call_gathered(_border_by_shifts, mask)
+
+
+def _border_by_shifts(mask: Array) -> Array:
+    """Return the border of a mask of any library, with static shapes."""
     xp = _array.array_namespace(mask)
     inner = mask
     for axis, size in enumerate(mask.shape):

@@ -179,7 +179,7 @@ def reshape(array: Array, shape: Shape) -> Array:
     product = math.prod(entry for entry in size if entry != -1)
     if size.count(-1) > 1 or (product != count if -1 not in size else product == 0 or count % product):
         checks.invalid_value("reshape", "shape", f"hold the {count} elements of the array", size)
-    return xp.reshape(array, size)
+    return _array.call_gathered(lambda array: xp.reshape(array, size), array)
 
 
 def squeeze(array: Array, *, axis: int = -1) -> Array:

@@ -107,10 +107,16 @@ def interpolate(
 
     The points are given by one array of coordinates per spatial axis; these broadcast against each other.
     """
-    xp = _array.array_namespace(array)
     rule, values = rule_and_values(function, array, interpolation)
     _array.check_fits_dtype(function, "fill_value", fill_value, array)
-    result = xp.astype(_interpolate_inside(values, coordinates, rule), array.dtype, copy=False)
+    result = _array.call_gathered(partial(_interpolate_or_fill, rule, fill_value), values, *coordinates)
+    return _array.array_namespace(array).astype(result, array.dtype, copy=False)
+
+
+def _interpolate_or_fill(rule: Interpolation, fill_value: float, array: Array, *coordinates: Array) -> Array:
+    """Return the values of an array at points, and `fill_value` outside."""
+    xp = _array.array_namespace(array)
+    result = _interpolate_inside(array, coordinates, rule)
     # NaN compares as neither, and is outside.
     within = (
         (line >= -0.5 - _TOLERANCE) & (line < size - 0.5 - _TOLERANCE)
@@ -150,6 +156,11 @@ def interpolate_axes(array: Array, lines: Iterable[HostArray], rule: Interpolati
 
     It takes 2 taps per axis, one axis after the other, instead of 8 in all.
     """
+    return _array.call_gathered(partial(_interpolate_in_turn, tuple(lines), rule), array)
+
+
+def _interpolate_in_turn(lines: tuple[HostArray, ...], rule: Interpolation, array: Array) -> Array:
+    """Return the values of an array at a line of coordinates for each axis, one axis after the other."""
     xp = _array.array_namespace(array)
     for axis, line in enumerate(lines):
         wide = line.astype(np.float64 if array.dtype == xp.float64 else np.float32)

@@ -105,7 +105,12 @@ def argmax(scores: Array, *, values: Iterable[int] | None = None) -> Array:
     count = scores.shape[-1]
     listed = tuple(range(count) if values is None else values)
     labels = checks.integer_tuple("argmax", "values", listed, length=count, minimum=0)
-    table = _array.from_numpy(np.asarray(labels, dtype=np.uint8 if max(labels) < 256 else np.int32), xp, scores)
-    # `take` accepts positions along one axis only, in the standard.
-    channels = xp.argmax(scores, axis=-1, keepdims=True)
-    return xp.reshape(xp.take(table, xp.reshape(channels, (-1,))), channels.shape)
+    table = np.asarray(labels, dtype=np.uint8 if max(labels) < 256 else np.int32)
+
+    def best(scores: Array) -> Array:
+        channels = xp.argmax(scores, axis=-1, keepdims=True)
+        # `take` accepts positions along one axis only, in the standard.
+        found: Array = xp.take(_array.from_numpy(table, xp, scores), xp.reshape(channels, (-1,)))
+        return xp.reshape(found, channels.shape)
+
+    return _array.call_gathered(best, scores)

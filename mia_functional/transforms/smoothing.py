@@ -1,5 +1,7 @@
 """Gaussian smoothing along the spatial axes."""
 
+from functools import partial
+
 import numpy as np
 
 from mia_functional import _array
@@ -67,6 +69,11 @@ def gaussian_radii(sigma: arguments.Numbers, axes: int, *, radius: int | None = 
 
 def smooth_gaussian(values: Array, sigma: Array, radii: list[int]) -> Array:
     """Return floats after a Gaussian along each leading axis, with its deviation and the radius at which it ends."""
+    return _array.call_gathered(partial(_smooth_in_turn, radii), values, sigma)
+
+
+def _smooth_in_turn(radii: list[int], values: Array, sigma: Array) -> Array:
+    """Return floats after a Gaussian along one axis after the other."""
     xp = _array.array_namespace(sigma)
     for axis, radius in enumerate(radii):
         if radius:

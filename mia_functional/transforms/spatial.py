@@ -6,6 +6,7 @@ stay whole. `crop`, `pad` and `crop_or_pad` also take a `Geometry` in place of t
 """
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -159,11 +160,20 @@ def shift(array: Array, offset: Integers, *, fill_value: float = 0, wrap: bool =
         # Within the size of the axis: a number near the end of its dtype would wrap around below.
         within = _array.remainder(step, size) if wrap else _array.limit(step, size)
         source = _array.from_numpy(np.arange(size), xp, result) - within
-        # A gather, and no slices, whose bounds may not be traced.
-        rolled = _array.take(result, source % size, axis)
-        inside = xp.reshape((source >= 0) & (source < size), (-1, *(1,) * (array.ndim - axis - 1)))
-        result = rolled if wrap else xp.where(inside, rolled, xp.full_like(rolled, fill_value))
+        move = partial(_take_along, axis=axis, fill_value=None if wrap else fill_value)
+        result = _array.call_gathered(move, result, source)
     return result
+
+
+def _take_along(array: Array, source: Array, *, axis: int, fill_value: float | None) -> Array:
+    """Return an array with every layer along an axis taken from a position; those outside are filled, or wrap."""
+    xp, size = _array.array_namespace(array), array.shape[axis]
+    # A gather, and no slices, whose bounds may not be traced.
+    taken = _array.take(array, source % size, axis)
+    if fill_value is None:
+        return taken
+    inside = xp.reshape((source >= 0) & (source < size), (-1, *(1,) * (array.ndim - axis - 1)))
+    return xp.where(inside, taken, xp.full_like(taken, fill_value))
 
 
 def _extract_box(
