@@ -7,6 +7,7 @@ No library but NumPy is imported here: an array of JAX is the proof that JAX is 
 import importlib
 import sys
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from operator import itemgetter
 from typing import Any, TypeGuard, TypeVar
 
@@ -35,6 +36,7 @@ __all__ = [
     "is_traced",
     "known_flag",
     "on_own_axes",
+    "quiet",
     "read_region",
     "snapshot",
     "to_common_library",
@@ -105,6 +107,9 @@ def from_numpy(array: HostArray, xp: Namespace, model: Array) -> Array:
     Raises:
         OverflowError: The array holds integers that the library would wrap around.
     """
+    if _in_torch_program():
+        # What NumPy computes in a program are tensors of it, without an address or a byte order.
+        return array if is_numpy(model) else xp.asarray(array, device=compat.device(model))
     if is_numpy(model):
         return np.asarray(array, dtype=array.dtype.newbyteorder("="), order="C")
     own = snapshot(array, xp)
@@ -265,14 +270,14 @@ def is_known_true(condition: Callable[..., Array], *arrays: Array) -> bool:
     outside of a program have values in it, but whatever is computed from them there has none.
     """
     # Of traced arrays nothing is computed: under `vmap` it would be, only to be thrown away.
-    if any(is_traced(array) or _in_torch_program(array) for array in arrays):
+    if any(map(is_traced, arrays)) or _in_torch_program():
         return False
     return known_flag(condition(*arrays)) is True
 
 
 def known_flag(flag: Array) -> bool | None:
     """Return whether a single boolean is True, or None where that cannot be known: in a program or a `vmap`."""
-    if is_traced(flag) or _in_torch_program(flag):
+    if is_traced(flag) or _in_torch_program():
         return None
     if not is_torch(flag):
         return bool(flag)
@@ -282,9 +287,16 @@ def known_flag(flag: Array) -> bool | None:
         return None
 
 
-def _in_torch_program(array: object) -> bool:
-    """Return whether an array is a tensor in a program of `torch.compile`, whose graph a look at values would break."""
-    return is_torch(array) and sys.modules["torch"].compiler.is_compiling()
+def quiet() -> AbstractContextManager[Any]:
+    """Return a context without NumPy's warnings about infinities and NaN, which have their meaning in images."""
+    # A program of `torch.compile` has no NumPy, and cannot take its settings for a part of it.
+    return nullcontext() if _in_torch_program() else np.errstate(all="ignore")
+
+
+def _in_torch_program() -> bool:
+    """Return whether `torch.compile` traces this, whose graph a look at values would break: those of NumPy as well."""
+    compiler: Any = getattr(sys.modules.get("torch"), "compiler", None)
+    return compiler is not None and bool(compiler.is_compiling())
 
 
 def is_on_mesh(array: Array) -> bool:
@@ -306,7 +318,7 @@ def is_plain_tensor(tensor: Any) -> bool:
     """Return whether NumPy sees all that a tensor is: no derivatives, batches or programs that PyTorch keeps of it."""
     # NumPy would read the value of a tensor with a forward tangent, and drop the tangent.
     unpack = sys.modules["torch"].autograd.forward_ad.unpack_dual
-    if _in_torch_program(tensor) or unpack(tensor).tangent is not None:
+    if _in_torch_program() or unpack(tensor).tangent is not None:
         return False
     try:
         tensor.numpy()

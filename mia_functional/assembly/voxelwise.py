@@ -57,7 +57,7 @@ def merge_grid(patches: Any, indices: Iterable[Index]) -> tuple[Any, Iterable[In
     shape = [limits[1] - limits[0] for limits in ranges if isinstance(limits, tuple)]
     if len(visited) + len(spanned) < len(grid) or len(shape) < len(grid):
         return patches, indices
-    expected = (math.prod(shape[axis] for axis in visited), *(shape[axis] for axis in spanned))
+    expected = (math.prod([shape[axis] for axis in visited]), *(shape[axis] for axis in spanned))
     if tuple(patches.shape[: len(expected)]) != expected:
         # What does not match is an error of the general way.
         return patches, indices

@@ -126,7 +126,7 @@ def structural_similarity(
     factor = size / (size - 1) if sample_covariance and size > 1 else 1.0
     options = weighted, data_range, factor
     # Images of infinities, NaN or zeros have windows whose quotient is undefined; NaN is what they get.
-    with np.errstate(all="ignore"):
+    with _array.quiet():
         if _array.in_host_memory(prediction) and _array.in_host_memory(reference):
             return _host_mean(*options, prediction, reference)
         return _array.call_gathered(partial(_device_mean, *options), prediction, reference)

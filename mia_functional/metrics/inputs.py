@@ -123,7 +123,7 @@ def prefers_host_loop(arrays: tuple[Array, ...], axes: tuple[int, ...]) -> bool:
     A cell is what is reduced to one number.
     """
     shape = arrays[0].shape
-    cell = math.prod(shape[axis] for axis in axes)
+    cell = math.prod([shape[axis] for axis in axes])
     few = math.prod(shape) <= _FEW_CELLS * cell
     return (few or cell >= _LARGE_CELL) and all(map(_array.in_host_memory, arrays))
 

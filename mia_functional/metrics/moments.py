@@ -101,7 +101,7 @@ def paired_moments(prediction: Array, reference: Array, *, axis: int | tuple[int
     axes = checks.axes(name, axis, prediction.ndim)
     moments_of = _host_moments if prefers_host_loop(pair, axes) else _device_moments
     # Infinities and NaN in images make NaN, as documented, without NumPy's warnings.
-    with np.errstate(invalid="ignore", over="ignore"):
+    with _array.quiet():
         return moments_of(*pair, axes)
 
 
@@ -143,7 +143,7 @@ def _device_moments(prediction: Array, reference: Array, axes: tuple[int, ...]) 
     sums = [_array.sum_along(term, axes) for term in (p * p, r * r, p * r, xp.abs(error), error * error)]
     kept = prediction_mean, reference_mean, low, high, prediction_scale, reference_scale
     singles = [xp.squeeze(field, axis=axes) for field in kept]
-    voxels = xp.full_like(singles[0], math.prod(prediction.shape[axis] for axis in axes))
+    voxels = xp.full_like(singles[0], math.prod([prediction.shape[axis] for axis in axes]))
     fields = [voxels, *singles[:2], *sums, *singles[2:]]
     return PairedMoments._make(xp.astype(field, dtype, copy=False) for field in fields)
 
@@ -152,7 +152,7 @@ def _centred(xp: Namespace, image: Array, axes: tuple[int, ...]) -> tuple[Array,
     """Return the smallest value, the mean, and the image less its mean; exactly 0 where the image is constant."""
     # Less the minimum, a constant is exactly zero, and an offset takes no digits. The first mean of many voxels has a
     # rounding error in float32, which a second mean, of what the first leaves, takes away.
-    number = math.prod(image.shape[axis] for axis in axes)
+    number = math.prod([image.shape[axis] for axis in axes])
     lowest = xp.min(image, axis=axes, keepdims=True)
     shifted = image - lowest
     near = xp.astype(_array.sum_along(shifted, axes, keepdims=True) / number, image.dtype, copy=False)

@@ -176,7 +176,7 @@ def reshape(array: Array, shape: Shape) -> Array:
     """
     xp = _array.checked_namespace("reshape", array=array)
     size, count = checks.integer_tuple("reshape", "shape", shape, minimum=-1), math.prod(array.shape)
-    product = math.prod(entry for entry in size if entry != -1)
+    product = math.prod([entry for entry in size if entry != -1])
     if size.count(-1) > 1 or (product != count if -1 not in size else product == 0 or count % product):
         checks.invalid_value("reshape", "shape", f"hold the {count} elements of the array", size)
     return _array.call_gathered(lambda array: xp.reshape(array, size), array)

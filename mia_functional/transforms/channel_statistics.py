@@ -87,7 +87,7 @@ def masked_mean(values: Array, inside: Array | None, axes: tuple[int, ...]) -> A
     total, count = values if inside is None else xp.where(inside, values, 0.0), inside
     total = _array.sum_along(total, axes, dtype=wide, keepdims=True)
     if count is None:
-        return xp.astype(total / math.prod(values.shape[axis] for axis in axes), values.dtype)
+        return xp.astype(total / math.prod([values.shape[axis] for axis in axes]), values.dtype)
     number = xp.astype(xp.count_nonzero(count, axis=axes, keepdims=True), wide)
     return xp.astype(_array.ratio(total, xp.broadcast_to(number, total.shape)), values.dtype)
 
