@@ -123,6 +123,9 @@ def from_numpy(array: HostArray, xp: Namespace, model: Array) -> Array:
 _SHARED_ALIGNMENT = 64
 """Bytes by which the address of an array has to divide for XLA to take it over; other memory it copies."""
 
+_WORTH_SHARING = 1 << 16
+"""Bytes from which a second copy takes longer than to align the first."""
+
 
 def snapshot(array: HostArray, xp: Namespace) -> HostArray:
     """Return a copy of a NumPy array that nobody else can change, for the library `xp`: what was given is what is used.
@@ -142,12 +145,12 @@ def snapshot(array: HostArray, xp: Namespace) -> HostArray:
     dtype = array.dtype.newbyteorder("=")
     if dtype.kind in "iu" and dtype.itemsize == 8 and array.size:
         # Without x64 JAX keeps the low 32 bits of 64-bit integers, without a word.
-        kind = xp.__array_namespace_info__().default_dtypes()["integral"]
-        low, high = int(xp.iinfo(kind).min), int(xp.iinfo(kind).max)
+        kind = str(xp.__array_namespace_info__().default_dtypes()["integral"]).rpartition(".")[2]
+        low, high = np.iinfo(kind).min, np.iinfo(kind).max
         if not low <= int(array.min()) <= int(array.max()) <= high:
             raise OverflowError(f"{xp.__name__} holds integers from {low} to {high} here; remap the labels first.")
-    if dtype.hasobject:
-        return array.copy()  # for the library to refuse
+    if dtype.hasobject or array.nbytes < _WORTH_SHARING:
+        return np.array(array, dtype, order="C")  # objects are for the library to refuse
     memory = np.empty(array.size * dtype.itemsize + _SHARED_ALIGNMENT, dtype=np.uint8)
     begin = -memory.ctypes.data % _SHARED_ALIGNMENT
     own: HostArray = np.ndarray(array.shape, dtype, memory, begin)
@@ -230,7 +233,11 @@ def call_gathered(function: Callable[..., _Result], *arrays: Array) -> _Result:
 
 def has_explicit_axes(array: Array) -> bool:
     """Return whether an array of JAX, perhaps traced, lies on a mesh with explicit axes."""
-    jax = sys.modules["jax"]
+    jax, concrete = sys.modules["jax"], not is_traced(array)
+    placed: Any = array
+    # Most arrays lie on one device, and asking for the type of an array takes as long as adding a small patch.
+    if concrete and isinstance(placed.sharding, jax.sharding.SingleDeviceSharding):
+        return False
     return jax.sharding.AxisType.Explicit in jax.typeof(array).sharding.mesh.axis_types
 
 

@@ -104,7 +104,8 @@ def _inside(placement: Placement, volume: Shape | None) -> Placement:
             first = tuple(known.reshape(-1, len(patch))[rows.argmax()].tolist())
             needed = "start inside of the volume" if room is None else f"start within 0 and {room}"
             checks.invalid_value("add", "placement", needed, first)
-        return placement._replace(start=known)
+        # JAX has integers of 32 bits, which hold every position in a volume.
+        return placement._replace(start=known if room is None else known.astype(np.int32))
     if room is None or (start.ndim > 1 and set(patch) == {1}):
         # Voxels that are added together have to stay different ones: those outside are left out instead.
         return placement._replace(start=_array.widen(start))
