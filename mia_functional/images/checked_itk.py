@@ -4,9 +4,11 @@ What SimpleITK 2.5.7 does on its own, without an error: it reports success when 
 readers (VTK, HDF5, TIFF, ...) guess at a file of unknown content.
 """
 
+import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -112,10 +114,11 @@ def _open_reader(header: Header, grid: TextGrid, image_io: str) -> ItkReader:
     dtype = DTYPES_BY_PIXEL_TYPE.get(pixel_type.removeprefix("vector of "))
     if (tuple(axes), channels) != (size, reader.GetNumberOfComponents()) or dtype != np.dtype(header.dtype).name:
         invalid_file(header.path, f"its header says {axes} of {header.dtype}, and its reader finds {size} of {dtype}")
+    found = itk_grid(reader)[1:]
     # Without an absolute tolerance: a voxel may be as small as 1e-9 mm.
-    same = partial(np.allclose, rtol=1e-6, atol=0)
-    if grid.place and not all(map(same, grid.place, itk_grid(reader)[1:])):
-        invalid_file(header.path, f"its header says {grid.place}, and its reader finds {itk_grid(reader)[1:]}")
+    near = partial(math.isclose, rel_tol=1e-6)
+    if grid.place and not all(map(near, chain(*grid.place), chain(*found))):
+        invalid_file(header.path, f"its header says {grid.place}, and its reader finds {found}")
     return reader
 
 

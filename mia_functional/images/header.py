@@ -203,6 +203,10 @@ def scaled_dtype(stored: np.dtype[np.generic], scale: tuple[float, float]) -> np
     return np.dtype(np.float32 if exact else np.float64)
 
 
+_CONTROL = re.compile(r"[\x00-\x08\x0a-\x1a\x1c-\x1f]")
+"""Control characters, without tabulators and escapes."""
+
+
 def header_lines(path: Path) -> Iterator[tuple[str, int]]:
     """Yield the lines of a text header, each with the position of its end; raise at control characters."""
     end = 0
@@ -213,7 +217,7 @@ def header_lines(path: Path) -> Iterator[tuple[str, int]]:
             line = raw.removesuffix(b"\n").removesuffix(b"\r").decode("latin-1")
             # A carriage return inside a line may end it for another parser, which then sees a field that we do not.
             # Escapes change the alphabet of a name that was copied from DICOM, and mean nothing to any parser.
-            if end > MAX_HEADER_BYTES or any(character < " " and character not in "\t\x1b" for character in line):
+            if end > MAX_HEADER_BYTES or _CONTROL.search(line):
                 invalid_file(path, "its header is not plain text")
             yield line, end
 
