@@ -211,7 +211,7 @@ def to_numpy(array: Array) -> HostArray:
     except RuntimeError as error:
         if not is_torch(array):
             raise
-        raise TypeError("The values of a tensor are needed here, which it does not have in torch.func.vmap.") from error
+        raise TypeError("The values of a tensor are needed here, which it does not have within torch.func.") from error
     return host
 
 

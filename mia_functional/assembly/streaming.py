@@ -124,8 +124,9 @@ def _finished_planes(
         nonlocal ring
         for position in range(low, high):
             row = position % depth
-            # A copy: the row is used again, while the caller may keep the plane.
-            yield position, _array.array_namespace(ring).asarray(ring[row, ...], copy=True)
+            # A copy: the row is used again, while the caller may keep the plane. `stack` copies in all libraries, and
+            # PyTorch records gradients through it; of `asarray(copy=True)` it warns that they may be cut.
+            yield position, _array.array_namespace(ring).stack([ring[row, ...]])[0, ...]
             ring = _array.jit_call_donating(_array.set_block, ring, (row,), blank)
 
     for patch, placement in parts:

@@ -21,7 +21,7 @@ NEEDS_VALUES = {
     *("transforms.flip by an array", "transforms.rot90 by an array", "transforms.shift by an array"),
     *("transforms.shift around", "assembly.add at an array", "extraction.dynamic_patch by an array"),
 }
-"""Calls of which `torch.func.vmap` may not batch an argument: NumPy or Python has to know it."""
+"""Calls of which no argument may be a tensor within `torch.func`: NumPy or Python has to know it."""
 
 
 def leaves(result):
@@ -79,8 +79,10 @@ def test_tangents_are_those_of_the_reverse_mode(name):
         pytest.skip("has no derivative")
     gradients = torch.autograd.grad(result, recorded, allow_unused=True)
     expected = sum(float((g * t).sum()) for g, t in zip(gradients, tangents, strict=True) if g is not None)
-    _, by_level = torch.func.jvp(total, tuple(values), tuple(tangents))
+    # Within `torch.func` no tensor can be read by NumPy, not even one from outside.
+    level = None if name in NEEDS_VALUES else torch.func.jvp(total, tuple(values), tuple(tangents))[1]
     with forward_ad.dual_level():
         duals = [forward_ad.make_dual(value, tangent) for value, tangent in zip(values, tangents, strict=True)]
         by_dual = forward_ad.unpack_dual(total(*duals)).tangent
-    np.testing.assert_allclose([float(by_level), float(by_dual)], expected, rtol=1e-6, atol=1e-9)
+    found = [float(tangent) for tangent in (by_dual, level) if tangent is not None]
+    np.testing.assert_allclose(found, expected, rtol=1e-6, atol=1e-9)
