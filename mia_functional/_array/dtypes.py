@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 import array_api_compat as compat
@@ -59,6 +60,8 @@ def dtype_kind(array: Array) -> str:
     return next((name for kind, name in kinds.items() if xp.isdtype(array.dtype, kind)), "other")
 
 
+# NumPy composes the text anew every time, which takes as long as a division of two small arrays.
+@lru_cache(maxsize=64)
 def _name(dtype: Any) -> str:
     """Return the name of a dtype of any library, without that of the library."""
     return str(dtype).rsplit(".", maxsplit=1)[-1]
@@ -82,8 +85,7 @@ def move(function: Callable[[Array], Array], array: Array) -> Array:
 
     PyTorch has no kernels for that of unsigned integers (2.13), but those of signed ones move the same bits.
     """
-    name = _name(array.dtype)
-    if not is_torch(array) or name not in _TORCH_WIDER:
+    if not is_torch(array) or (name := _name(array.dtype)) not in _TORCH_WIDER:
         return function(array)
     tensor: Any = array
     moved: Any = function(tensor.view(getattr(array_namespace(array), name.removeprefix("u"))))

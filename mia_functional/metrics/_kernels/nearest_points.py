@@ -36,7 +36,7 @@ _SAMPLE = 64
 
 # Nanoseconds, measured on x86 processors; only their ratios matter, for the choice between ways to the same distances.
 _LOOK = 3.0  # one offset of one point
-_GROW, _QUERY = 115.0, 3000.0  # one target, and one query, of a k-d tree
+_GROW, _QUERY = 115.0, 2500.0  # one target, and one query, of a k-d tree
 _SWEEP, _SWEEP_UNCACHED = 50.0, 120.0  # one voxel of a distance transform, and one where the grid leaves the cache
 _CACHED = 2**19  # voxels that fit in the cache: SciPy keeps 12 bytes for each, and walks along every axis in turn
 _WORTH_A_SAMPLE = 2e6  # a sample tries hundreds of offsets, which takes up to a millisecond
