@@ -60,8 +60,9 @@ def dtype_kind(array: Array) -> str:
     return next((name for kind, name in kinds.items() if xp.isdtype(array.dtype, kind)), "other")
 
 
-# NumPy composes the text anew every time, which takes as long as a division of two small arrays.
-@lru_cache(maxsize=64)
+# NumPy composes the text anew every time, which takes as long as a division of two small arrays. By type too, as dtypes
+# of the strict library, whose hashes are NumPy's, warn when they are compared with those.
+@lru_cache(maxsize=64, typed=True)
 def _name(dtype: Any) -> str:
     """Return the name of a dtype of any library, without that of the library."""
     return str(dtype).rsplit(".", maxsplit=1)[-1]
