@@ -184,7 +184,7 @@ def _factors_of_space(path: Path, fields: dict[str, str], kinds: list[str]) -> t
     space = fields.get("space", "")
     signs = _SPACES.get(re.sub("[ -]", "", space.lower()), ()) if space else (1.0,) * len(domain)
     if not signs:
-        header.invalid_file(path, f"its space is {space}")
+        header.invalid_file(path, f"its space is {space!r}")
     if any(len(directions[axis].split(",")) != len(domain) for axis in domain) or len(signs) != len(domain):
         header.invalid_file(path, f"it has {len(domain)} axes in a space of another number of axes")
     for name in ("spacings", "axis mins", "axis maxs", "units"):

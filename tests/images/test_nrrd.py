@@ -221,7 +221,7 @@ def test_a_bomb_of_bzip2_is_left_early(tmp_path):
         (HEAD + "space: LPS\nspace directions: (1,0) (0,1) (1,1)\n", "it has 3 axes in a space of another number"),
         (HEAD.replace("endian: little\n", ""), "endian is missing"),
         (HEAD + LPS.replace("left-posterior-superior", "RAST"), "it has 3 axes in a space of another number"),
-        (HEAD + LPS.replace("left-posterior-superior", "moon"), "its space is moon"),
+        (HEAD + LPS.replace("left-posterior-superior", "moon"), "its space is 'moon'"),
         (HEAD + "kinds: 3-color domain domain\n", "its axis 0 holds 2 entries of kind 3-color, which are not read"),
         (HEAD + "kinds: domain domain taste\n", "its axis 2 holds 4 entries of kind taste"),
         (HEAD + "thicknesses: 1 1\n", "thicknesses is 1 1, and 3 entries are needed"),
