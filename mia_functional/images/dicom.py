@@ -139,7 +139,7 @@ def _read_slice(path: Path) -> _Slice:
         if stream.read(132)[128:] != b"DICM":  # GDCM also guesses at files that do not begin as the standard asks
             invalid_file(path, "it is not a DICOM file")
     elements = locate_elements(path)
-    if elements.syntax == DEFLATED:  # of one that is cut off, GDCM 3.0 reads on for ever, into ever more memory
+    if elements.syntax == DEFLATED:  # a stream that our walk over the elements does not look into
         invalid_file(path, "it is deflated as a whole; pixels may be compressed, headers may not")
     reader = header_reader(path, "GDCMImageIO")
     # DICOM pads values to an even length.

@@ -2,9 +2,8 @@
 
 GDCM, through SimpleITK 2.5.7, decodes values and pixels. It lists no sequences, and where the header says MONOCHROME1,
 a hint for displays, it does not return the pixels that are stored: it inverts them, fails at signed ones of 12 bits,
-and takes those of 32 bits out of memory that nobody wrote. A copy of the file without that hint has them right. It also
-allocates what the length of an element announces, up to 4 GiB, before it looks whether the file is that long: so every
-element, those of sequences included, has to end within the file before GDCM sees it.
+and has wrong values for those of 32 bits. A copy of the file without that hint has them right. GDCM may also take far
+more memory than a damaged file explains, so that every element is walked, those of sequences too, before GDCM sees it.
 """
 
 import struct

@@ -38,7 +38,7 @@ _META_TEXTS = (
 _META_COMMENTS = ("ObjectSubType", "Comment", "AcquisitionDate", "Name", "AnatomicalOrientation", "Modality")
 """Other fields of text that MetaIO knows; they mean nothing here."""
 
-# MetaIO copies keys and texts that it knows into 255 bytes, however long they are, and other texts into 32 KiB.
+# What MetaIO has room for: in keys and in texts that it knows, and in those of other programs.
 _MAX_TEXT, _MAX_FOREIGN = 254, 32_000
 
 _META_NUMBERS = {

@@ -78,7 +78,7 @@ def written(folder, name, content):
 def with_true_size(path):
     """Return a copy of a compressed MetaImage whose header states the number of compressed bytes.
 
-    Where that field is wrong or missing, SimpleITK 2.5.7 returns what memory held, without an error.
+    SimpleITK 2.5.7 cannot do without that field.
     """
     header, mark, pixels = path.read_bytes().partition(b"LOCAL\n")
     lines = [line for line in header.split(b"\n") if not line.startswith(b"CompressedDataSize")]
