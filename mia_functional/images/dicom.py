@@ -19,7 +19,7 @@ from mia_functional._core import checks
 from mia_functional.geometry import Geometry
 from mia_functional.images.checked_itk import file_geometry, header_reader, itk_reads
 from mia_functional.images.conversion import DTYPES_BY_PIXEL_TYPE, ItkGrid, image_memory
-from mia_functional.images.dicom_elements import BIG_ENDIAN, DEFLATED, Elements, locate_elements, pixel_module
+from mia_functional.images.dicom_elements import BIG_ENDIAN, Elements, locate_elements, pixel_module
 from mia_functional.images.header import SAME_SPACING, check_regular, check_spacing, invalid_file
 from mia_functional.images.itk_globals import ItkImage, ItkReader, simpleitk
 from mia_functional.typing import HostArray, Spacing
@@ -139,8 +139,6 @@ def _read_slice(path: Path) -> _Slice:
         if stream.read(132)[128:] != b"DICM":  # GDCM also guesses at files that do not begin as the standard asks
             invalid_file(path, "it is not a DICOM file")
     elements = locate_elements(path)
-    if elements.syntax == DEFLATED:  # a stream that our walk over the elements does not look into
-        invalid_file(path, "it is deflated as a whole; pixels may be compressed, headers may not")
     reader = header_reader(path, "GDCMImageIO")
     # DICOM pads values to an even length.
     header = {
@@ -217,7 +215,7 @@ def _pixel_dtype(path: Path, reader: ItkReader, header: Mapping[str, str], eleme
     # GDCM fills pixels up that are too few; where two of them share their colours, three numbers are stored as two.
     values = math.prod(reader.GetSize()) * reader.GetNumberOfComponents()
     length = values * int(bits) // 8 * (2 if colours.endswith("_422") else 3) // 3
-    if elements.pixels is not None and elements.pixels.length < length:
+    if elements.pixels.length < length:
         invalid_file(path, f"it has {elements.pixels.length} bytes of pixels instead of {length}")
     return DTYPES_BY_PIXEL_TYPE[simpleitk().GetPixelIDValueAsString(reader.GetPixelID()).removeprefix("vector of ")]
 
@@ -317,12 +315,9 @@ def _decode(entry: _Slice) -> ItkImage:
     if entry.header["PhotometricInterpretation"] != "MONOCHROME1" and 0 not in entry.reader.GetSpacing():
         with itk_reads(entry.path):
             return entry.reader.Execute()
-    module = pixel_module(entry.path, entry.elements)
-    if module is None:
-        invalid_file(entry.path, "the elements of its header are damaged")
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder, "pixels.dcm")
-        copy.write_bytes(module)
+        copy.write_bytes(pixel_module(entry.path, entry.elements))
         reader = header_reader(entry.path, "GDCMImageIO", copy=copy)
         kinds = {(each.GetSize(), each.GetNumberOfComponents(), each.GetPixelID()) for each in (reader, entry.reader)}
         if len(kinds) > 1 or reader.GetMetaData(_TAGS["PhotometricInterpretation"]).startswith("MONOCHROME1"):

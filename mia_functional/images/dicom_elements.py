@@ -13,12 +13,12 @@ from typing import BinaryIO, NamedTuple
 
 from mia_functional.images.header import invalid_file
 
-__all__ = ["BIG_ENDIAN", "DEFLATED", "Elements", "locate_elements", "pixel_module"]
+__all__ = ["BIG_ENDIAN", "Elements", "locate_elements", "pixel_module"]
 
 BIG_ENDIAN = "1.2.840.10008.1.2.2"
 """The transfer syntax with the largest byte first."""
 
-DEFLATED = "1.2.840.10008.1.2.1.99"
+_DEFLATED = "1.2.840.10008.1.2.1.99"
 """The transfer syntax whose data set, header included, is one stream of zlib."""
 
 _TRANSFER_SYNTAX, _PHOTOMETRIC_INTERPRETATION = 0x00020010, 0x00280004
@@ -58,17 +58,17 @@ class Elements(NamedTuple):
         syntax: The identifier of its transfer syntax.
         start: Where it begins in the file.
         by_tag: The other elements that are not in sequences.
-        pixels: The element with the pixels; none if it was not found.
+        pixels: The element with the pixels.
     """
 
     syntax: str
     start: int
     by_tag: dict[int, _Element]
-    pixels: _Element | None
+    pixels: _Element
 
 
 def locate_elements(path: Path) -> Elements:
-    """Return where the elements of a DICOM file lie, none if its data set is deflated; raise if one is damaged."""
+    """Return where the elements of a DICOM file lie; raise if one is damaged, or if the data set is deflated."""
     syntax, start = "", 132
     with path.open("rb") as stream:
         for element in _walk(path, stream, start, "<", explicit=True):
@@ -78,8 +78,8 @@ def locate_elements(path: Path) -> Elements:
             if element.tag == _TRANSFER_SYNTAX:
                 stream.seek(element.value)
                 syntax = stream.read(min(element.length, 64)).decode("latin-1").strip(" \0")
-                if syntax == DEFLATED:
-                    return Elements(syntax, start, {}, None)
+                if syntax == _DEFLATED:
+                    invalid_file(path, "it is deflated as a whole; pixels may be compressed, headers may not")
         # Files do not always keep to the syntax they announce; letters behind the first tag are a value representation.
         stream.seek(start + 4)
         explicit = stream.read(2).isalpha()
@@ -142,14 +142,11 @@ def _begins_with_item(stream: BinaryIO, position: int, length: int, order: str) 
     return length >= 8 and first == struct.pack(f"{order}HH", _ITEM >> 16, _ITEM & 0xFFFF)
 
 
-def pixel_module(path: Path, elements: Elements) -> bytes | None:
-    """Return a file with the pixels of another and what describes them, MONOCHROME2, and with nothing about a patient.
-
-    None if the elements of the file could not be made out.
-    """
+def pixel_module(path: Path, elements: Elements) -> bytes:
+    """Return a file with the pixels of another and what describes them, MONOCHROME2, and nothing about a patient."""
     interpretation = elements.by_tag.get(_PHOTOMETRIC_INTERPRETATION)
-    if interpretation is None or elements.pixels is None:
-        return None
+    if interpretation is None:
+        invalid_file(path, "it does not say how its pixels are to be shown")
     raw = bytearray(path.read_bytes())
     value = slice(interpretation.value, interpretation.value + interpretation.length)
     raw[value] = raw[value].replace(b"MONOCHROME1", b"MONOCHROME2")
