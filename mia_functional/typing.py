@@ -25,6 +25,7 @@ __all__ = [
     "Shape",
     "Sliceable",
     "Spacing",
+    "Status",
 ]
 __dir__ = __all__.copy  # dir() shows what users may touch
 
@@ -51,6 +52,9 @@ Affine: TypeAlias = Literal["sform", "qform"] | None
 
 Align: TypeAlias = Literal["reorient", "resample"] | None
 """What is done to images on other grids than they should be: nothing, flips and permutations of axes, interpolation."""
+
+Status: TypeAlias = Literal["failed", "missing", "undefined", "aligned", "ok"]
+"""What became of one value of an evaluation."""
 
 Progress: TypeAlias = Callable[[int, int, str], None]
 """A function of the number of items done, the number of all items, and the name of the item just done."""

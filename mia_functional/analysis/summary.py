@@ -1,6 +1,7 @@
 """Results over subjects: one number per label, metric and statistic, with counts of undefined and infinite values."""
 
 import math
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -34,6 +35,9 @@ class Statistic:
         count: Values that it is computed from.
         undefined: Values that are NaN; they are skipped or replaced.
         infinite: Values that are infinite, counted before any is replaced.
+        missing: Cases without a prediction.
+        failed: Cases that could not be evaluated.
+        method: What made the predictions; empty where one did.
     """
 
     label: str
@@ -44,6 +48,9 @@ class Statistic:
     count: int = 0
     undefined: int = 0
     infinite: int = 0
+    missing: int = 0
+    failed: int = 0
+    method: str = ""
 
 
 def summarize(
@@ -53,19 +60,20 @@ def summarize(
     undefined: float | None = None,
     infinite: float | None = None,
 ) -> tuple[Statistic, ...]:
-    """Summarize (aggregate) results over subjects, for every label and metric.
+    """Summarize (aggregate) results over subjects, for every method, label and metric.
 
     Args:
         results: A table.
         functions: Names, and functions of a float64 NumPy array to a number: `{"MEDIAN": np.median}`. Mean and
             population standard deviation (`MEAN`, `STD`) by default.
-        undefined: What a NaN counts as, such as 0 for Dice; by default such values are skipped.
+        undefined: What a value that is undefined counts as, such as 0 for Dice; by default such values are skipped.
+            What is missing or failed is always skipped, and counted.
         infinite: What inf counts as, such as the diagonal of the image for a distance; by default it stays inf, so that
             a missed structure cannot make a mean better.
 
     Returns:
-        One record per label, metric and function, in the order of the table, each with the numbers of values used,
-        undefined and infinite.
+        One record per method, label, metric and function, in the order of the table, each with the numbers of values
+        used, undefined, infinite, missing and failed.
 
     Undefined:
         All values are skipped: NaN. An infinite value is used: whatever the function gives, inf for the mean and NaN
@@ -87,12 +95,13 @@ def summarize(
     checks.require_instance("summarize", "results", results, Results, "a table of results")
     if not results.rows:
         checks.invalid_value("summarize", "results", "hold at least one value", "none")
-    groups: dict[tuple[str, str], list[Result]] = {}
+    groups: dict[tuple[str, str, str], list[Result]] = {}
     for row in results:
-        groups.setdefault((row.label, row.metric), []).append(row)
+        groups.setdefault((row.method, row.label, row.metric), []).append(row)
     statistics = []
-    for (label, metric), rows in groups.items():
-        values = np.array([row.value for row in rows])
+    for (method, label, metric), rows in groups.items():
+        lacking = Counter(row.status for row in rows)
+        values = np.array([row.value for row in rows if row.status not in ("missing", "failed")], dtype=np.float64)
         is_undefined, is_infinite = np.isnan(values), np.isinf(values)
         if infinite is not None:
             values[is_infinite] = infinite
@@ -106,6 +115,7 @@ def summarize(
                 value = float(function(values.copy())) if values.size else math.nan  # some functions sort in place
             statistics.append(Statistic(
                 label=label, metric=metric, statistic=name, value=value, unit=rows[0].unit, count=values.size,
-                undefined=int(is_undefined.sum()), infinite=int(is_infinite.sum()),
+                undefined=int(is_undefined.sum()), infinite=int(is_infinite.sum()), missing=lacking["missing"],
+                failed=lacking["failed"], method=method,
             ))  # fmt: skip
     return tuple(statistics)

@@ -44,12 +44,14 @@ def _run_evaluate(options: Options) -> int:
         )  # fmt: skip
     if options.output is not None:
         mia.reporting.write_csv(options.output, results)
-    if len(results):
-        print(mia.reporting.render_console(results), end="\n\n")
-        print(mia.reporting.render_console(mia.analysis.summarize(results)))
-    for failure in results.failures:
-        print(f"{failure.subject}: {worded(failure.message, 'evaluate')}", file=sys.stderr)
-    return FAILED if results.failures else DONE
+    print(mia.reporting.render_console(results, layout=mia.reporting.wide_table), end="\n\n")
+    print(mia.reporting.render_console(mia.analysis.summarize(results)))
+    # Once for all labels and metrics of a case.
+    lacking = [(row.method, row.subject, row.reason) for row in results if row.status in ("failed", "missing")]
+    for method, subject, reason in dict.fromkeys(lacking):
+        prefix = f"{method}, " if len({row.method for row in results}) > 1 else ""
+        print(f"{prefix}{subject}: {worded(reason, 'evaluate')}", file=sys.stderr)
+    return FAILED if lacking else DONE
 
 
 def _label(text: str) -> tuple[Label, str]:

@@ -4,14 +4,13 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from mia_functional.evaluation.cases import Case, evaluate, evaluate_many
-from mia_functional.evaluation.results import Failure, Result, Results, concatenate, select_rows
+from mia_functional.evaluation.results import Result, Results, concatenate, select_rows
 
 if TYPE_CHECKING:
     from mia_functional.evaluation.folders import evaluate_folders
 
 __all__ = [
     "Case",
-    "Failure",
     "Result",
     "Results",
     "concatenate",

@@ -6,16 +6,17 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Executor
 from functools import partial
 from operator import length_hint
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple, NoReturn, Protocol, TypeVar, cast
 
 from mia_functional import _array
 from mia_functional._core import checks, ordered_map
-from mia_functional.evaluation.results import Failure, Result, Results, concatenate
+from mia_functional._label_maps import label_sets
+from mia_functional.evaluation.results import Result, Results, concatenate
 from mia_functional.metrics import Metric, confusion_counts, find
 from mia_functional.metrics.boundaries import convention_name
-from mia_functional.typing import Array, Label, Labels, Progress, Spacing
+from mia_functional.typing import Array, Label, Labels, Progress, Spacing, Status
 
-__all__ = ["Case", "Request", "evaluate", "evaluate_each", "evaluate_many", "request"]
+__all__ = ["Case", "Gap", "Request", "Source", "evaluate", "evaluate_each", "evaluate_many", "request"]
 
 
 class Case(NamedTuple):
@@ -26,12 +27,46 @@ class Case(NamedTuple):
         prediction: Label map, mask or image.
         reference: Array of the same shape.
         spacing: Millimetres between voxel centres along each axis; None where no metric needs it.
+        method: What made the prediction; empty where only one did.
+        aligned: What was done to the prediction so that it lies on the grid of the reference; empty if nothing was.
     """
 
     subject: str
     prediction: Array
     reference: Array
     spacing: Spacing | None = None
+    method: str = ""
+    aligned: str = ""
+
+
+class Gap(NamedTuple):
+    """A case without values, and why.
+
+    Attributes:
+        subject: Identifier.
+        status: `missing` or `failed`.
+        reason: One sentence.
+        method: What should have made the prediction; empty where there is one method.
+    """
+
+    subject: str
+    status: Status
+    reason: str
+    method: str = ""
+
+
+class Source(Protocol):
+    """What a case is loaded from, or the case itself."""
+
+    @property
+    def subject(self) -> str:
+        """Identifier."""
+        ...
+
+    @property
+    def method(self) -> str:
+        """What made the prediction."""
+        ...
 
 
 class Request(NamedTuple):
@@ -48,8 +83,7 @@ class Request(NamedTuple):
     names: dict[Label, str] | None
 
 
-_Source = TypeVar("_Source")
-"""A case, or what a case is loaded from; has a `subject`."""
+_Source = TypeVar("_Source", bound=Source)
 
 
 def evaluate(
@@ -87,7 +121,12 @@ def evaluate(
         A liver DICE 0.667
         A tumour DICE 0.667
     """
-    return _evaluate_case(request("evaluate", metrics, labels), Case(subject, prediction, reference, spacing))
+
+    def give_up(_: Metric, error: Exception) -> NoReturn:
+        raise error
+
+    case = Case(subject, prediction, reference, spacing)
+    return _evaluate_case(request("evaluate", metrics, labels), case, failed=give_up)
 
 
 def evaluate_many(
@@ -100,7 +139,8 @@ def evaluate_many(
 ) -> Results:
     """Evaluate many pairs, one after the other or at the same time, in bounded memory.
 
-    A case that cannot be evaluated does not stop the others: it is listed in `failures` with the reason.
+    A case that cannot be evaluated does not stop the others, and a metric that fails for a case does not stop the other
+    metrics: their rows have the status `failed` and the reason.
 
     Args:
         cases: Any iterable of cases; with a generator only a few are in memory at a time.
@@ -111,17 +151,18 @@ def evaluate_many(
         progress: Called with cases done, cases in all (0 where unknown) and the subject just done.
 
     Returns:
-        One table with the rows of all cases.
+        One table with a row for every case, label and metric.
 
     Raises:
-        ValueError: A metric is unknown, or a subject occurs twice.
+        TypeError: A case is none.
+        ValueError: A metric is unknown, does not go with `labels`, or a subject occurs twice.
 
     Example:
         >>> import numpy as np
         >>> mask = np.ones((2, 2), dtype=bool)
         >>> table = evaluate_many([Case("A", mask, mask), Case("B", mask, mask[:1])], metrics=["DICE"])
-        >>> table[0].value, table.failures[0].subject
-        (1.0, 'B')
+        >>> [(row.subject, row.value, row.status) for row in table]
+        [('A', 1.0, 'ok'), ('B', nan, 'failed')]
     """
     checks.require_instance("evaluate_many", "cases", cases, Iterable, "several `Case`")
     return evaluate_each(request("evaluate_many", metrics, labels), cases, None, executor=executor, progress=progress)
@@ -138,75 +179,110 @@ def request(function: str, metrics: Sequence[str | Metric], labels: Labels | Ite
         checks.invalid_value(function, "metrics", "name at least one metric, and none of them twice", abbreviations)
     if labels is not None and not isinstance(labels, Iterable):
         checks.invalid_kind(function, "labels", "map labels to names, or be several labels", repr(labels))
+    if labels is not None:
+        for row in rows:
+            if "labels" not in inspect.signature(row.statistic or row.function).parameters:
+                needed = f"not be given for {row.abbreviation}, a metric of images"
+                checks.invalid_value(function, "labels", needed, labels)
+        label_sets(function, labels)
     if labels is not None and not isinstance(labels, Mapping):
         labels = {label: "+".join(map(str, label)) if isinstance(label, tuple) else str(label) for label in labels}
     return Request(function, rows, None if labels is None else dict(labels))
 
 
 def evaluate_each(
-    asked: Request, sources: Iterable[_Source], load: Callable[[_Source], Case] | None, *, executor: Executor | None,
-    progress: Progress | None,
+    asked: Request, sources: Iterable[_Source], load: Callable[[_Source], Case | Gap] | None, *,
+    executor: Executor | None, progress: Progress | None,
 ) -> Results:  # fmt: skip
     """Return one table with the results of all sources, in their order; `load` makes a case of each in the worker."""
     total = length_hint(sources)
     tables = []
-    outcomes = ordered_map.map_ordered(partial(_evaluate_pair, asked, load), sources, executor=executor)
+    outcomes = ordered_map.map_ordered(partial(_evaluate_source, asked, load), sources, executor=executor)
     for done, table in enumerate(outcomes, start=1):
         tables.append(table)
         if progress is not None:
-            progress(done, total, (table.rows or table.failures)[0].subject)
+            progress(done, total, table[0].subject)
     with checks.speaking_for(asked.function, "concatenate", tables="cases"):
         return concatenate(tables)
 
 
-def _evaluate_pair(asked: Request, load: Callable[[_Source], Case] | None, source: _Source) -> Results:
-    """Return the results of a case, or why there are none."""
-    try:
-        case = source if load is None else load(source)
-        if not isinstance(case, Case):
-            checks.invalid_kind("evaluate_many", "cases", "be several `Case`", f"{type(case).__name__} among them")
-        return _evaluate_case(asked, case)
+def _evaluate_source(asked: Request, load: Callable[[_Source], Case | Gap] | None, source: _Source) -> Results:
+    """Return the results of a case; where there are none, rows that say why."""
+    # A row without a subject would not say what failed.
+    if load is None and not isinstance(source, Case):
+        checks.invalid_kind("evaluate_many", "cases", "be several `Case`", f"{type(source).__name__} among them")
     # A mistake in one case (shapes, kinds, unreadable files) must not lose the values of the others. A lack of memory,
     # say, is not one: it stops the evaluation.
+    case: Case | Gap
+    try:
+        case = load(source) if load is not None else cast(Case, source)
     except (ValueError, TypeError, OSError) as error:
-        return Results(
-            failures=(
-                Failure(subject=getattr(source, "subject", ""), message=checks.sentence_of(asked.function, error)),
-            )
-        )
+        case = Gap(source.subject, "failed", checks.sentence_of(asked.function, error), source.method)
+    if isinstance(case, Case):
+        return _evaluate_case(asked, case, failed=lambda _, error: checks.sentence_of(asked.function, error))
+    return _rows_of(asked, case, [_Column(metric, case.status, case.reason) for metric in asked.metrics], {})
 
 
-def _evaluate_case(asked: Request, case: Case) -> Results:
-    """Return the values of a case for every label and metric, with a reason beside those that are not finite."""
+class _Column(NamedTuple):
+    """What there is of a metric for one case: values by label, or why there are none."""
+
+    metric: Metric
+    status: Status
+    reason: str
+    values: Sequence[float] | None = None
+
+
+def _evaluate_case(asked: Request, case: Case, *, failed: Callable[[Metric, Exception], str]) -> Results:
+    """Return the values of a case for every label and metric, with a reason beside those that are not finite.
+
+    Args:
+        asked: Labels and metrics.
+        case: The pair.
+        failed: Gives the reason for the rows of a metric that cannot be computed, or raises.
+    """
     statistics: dict[Callable[..., Any], Any] = {}
     columns = []
     for metric in asked.metrics:
-        boundary = inspect.signature(metric.statistic or metric.function).parameters.get("boundary")
-        convention = "" if boundary is None else convention_name(boundary.default)
-        columns.append((metric, convention, _values(asked, case, metric, statistics)))
-    labels = [""] if asked.names is None else list(asked.names.values())
-    finite = all(math.isfinite(value) for _, _, values in columns for value in values)
+        try:
+            values = _values(asked, case, metric, statistics)
+        except (ValueError, TypeError, OSError) as error:
+            columns.append(_Column(metric, "failed", failed(metric, error)))
+        else:
+            columns.append(_Column(metric, "aligned" if case.aligned else "ok", case.aligned, values))
+    found = [value for column in columns for value in column.values or ()]
     # Which structures are empty takes another pass over the volume, so it is asked only if a value must be explained.
-    empty = {} if finite else _empty_structures(asked, case)
-    rows = [
-        Result(
-            subject=case.subject, label=label, metric=metric.abbreviation, value=values[position], unit=metric.unit,
-            convention=convention,
-            reason="" if math.isfinite(values[position]) else empty.get(label) or metric.undefined,
-        )
-        for position, label in enumerate(labels)
-        for metric, convention, values in columns
-    ]  # fmt: skip
+    empty = {} if all(map(math.isfinite, found)) else _empty_structures(asked, case)
+    return _rows_of(asked, case, columns, empty)
+
+
+def _rows_of(asked: Request, case: Case | Gap, columns: Sequence[_Column], empty: Mapping[str, str]) -> Results:
+    """Return a row for every label and metric; `empty` says which structures have no voxel."""
+    labels = [""] if asked.names is None else list(asked.names.values())
+    conventions = [_convention_of(column.metric) for column in columns]
+    rows = []
+    for position, label in enumerate(labels):
+        for column, convention in zip(columns, conventions, strict=True):
+            value = math.nan if column.values is None else column.values[position]
+            explained = column.values is None or math.isfinite(value)
+            notes = (column.reason, "" if explained else empty.get(label) or column.metric.undefined)
+            rows.append(Result(
+                method=case.method, subject=case.subject, label=label, metric=column.metric.abbreviation, value=value,
+                unit=column.metric.unit, convention=convention, status=column.status,
+                reason="; ".join(filter(None, notes)),
+            ))  # fmt: skip
     return Results(rows=tuple(rows))
+
+
+def _convention_of(metric: Metric) -> str:
+    """Return how the surface is defined; nothing for metrics without surfaces."""
+    boundary = inspect.signature(metric.statistic or metric.function).parameters.get("boundary")
+    return "" if boundary is None else convention_name(boundary.default)
 
 
 def _values(asked: Request, case: Case, metric: Metric, statistics: dict[Callable[..., Any], Any]) -> list[float]:
     """Return the values of a metric, one per label; `statistics` keeps what was computed for earlier metrics."""
     pair_function = metric.statistic or metric.function
     parameters = inspect.signature(pair_function).parameters
-    if asked.names is not None and "labels" not in parameters:
-        needed = f"not be given for {metric.abbreviation}, a metric of images"
-        checks.invalid_value(asked.function, "labels", needed, asked.names)
     # Never assumed: millimetres from a wrong spacing look like any others.
     if case.spacing is None and ("spacing" in parameters or "spacing" in metric.needs):
         checks.invalid_value(asked.function, "spacing", f"be given in millimetres for {metric.abbreviation}", "none")

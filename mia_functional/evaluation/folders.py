@@ -1,7 +1,7 @@
 """Two folders of images, predictions and references, evaluated file by file."""
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Executor
 from functools import partial
 from itertools import takewhile
@@ -11,16 +11,20 @@ from typing import NamedTuple
 from mia_functional import images
 from mia_functional._core import checks
 from mia_functional.discovery import discover
-from mia_functional.evaluation.cases import Case, Request, evaluate_each, request
+from mia_functional.evaluation.cases import Case, Gap, Request, evaluate_each, request
 from mia_functional.evaluation.results import Results
+from mia_functional.geometry import describe_differences
 from mia_functional.metrics import Metric, soft_confusion_counts
-from mia_functional.transforms.alignment import align_onto, check_align
+from mia_functional.transforms.alignment import align_onto, alignment_between, check_align
 from mia_functional.typing import Affine, Align, Label, Labels, Progress, Spacing
 
 __all__ = ["evaluate_folders"]
 
 _EVERY_IMAGE = "{subject}.*"
 """The pattern of a folder that is given without one: every file, its name up to the first point being the subject."""
+
+_ALIGNED = {"reorient": "axes turned onto the reference", "resample": "resampled onto the reference"}
+"""What was done to a prediction, in words."""
 
 
 class _FilePair(NamedTuple):
@@ -29,10 +33,11 @@ class _FilePair(NamedTuple):
     subject: str
     prediction: str | None
     reference: str | None
+    method: str = ""
 
 
 def evaluate_folders(
-    predictions: str | os.PathLike[str],
+    predictions: str | os.PathLike[str] | Mapping[str, str | os.PathLike[str]],
     references: str | os.PathLike[str],
     *,
     metrics: Sequence[str | Metric],
@@ -43,15 +48,17 @@ def evaluate_folders(
     executor: Executor | None = None,
     progress: Progress | None = None,
 ) -> Results:
-    """Evaluate (score, benchmark) all predictions in a folder against the references in another.
+    """Evaluate (score, benchmark) all predictions in a folder, or in one per method, against the references in another.
 
     The spacing is that of the reference; a prediction has to lie on its grid, or is brought there (`align`). A subject
-    that cannot be evaluated, or has no prediction, does not stop the others: it is listed in `failures`.
+    that cannot be evaluated, or has no prediction, does not stop the others: it has a row for every label and metric
+    with the status `failed` or `missing` and the reason. One without a reference is `failed`.
 
     Args:
         predictions: A folder, in which the subject is the name of a file up to its first point, or a path with
             `{subject}` where the identifier stands: `"results/{subject}_seg.nii.gz"`. All that `images.read` reads, a
-            folder with a DICOM series for each subject among it: `"series/{subject}"`.
+            folder with a DICOM series for each subject among it: `"series/{subject}"`. Of several methods a mapping
+            from their names to such folders; of one, its name is that of the folder.
         references: Likewise. It says which subjects there are.
         metrics: As in `evaluate`.
         labels: As in `evaluate`.
@@ -63,10 +70,10 @@ def evaluate_folders(
             that suffices, and values stay what they are; `"resample"`, others are resampled, too: masks and label maps
             from the nearest voxel, images (if all metrics are of images) linearly, and 0 outside of the prediction.
         executor: Evaluates subjects in parallel, in any pool of `concurrent.futures`; files are read there.
-        progress: Called with subjects done, subjects in all and the subject just done.
+        progress: Called with pairs done, pairs in all and the subject just done.
 
     Returns:
-        One table with the rows of all subjects, sorted by identifier.
+        One table with the rows of all methods in their order, of each those of all subjects, sorted by identifier.
 
     Raises:
         FileNotFoundError: A folder does not exist.
@@ -85,11 +92,18 @@ def evaluate_folders(
     if spacing is not None:
         checks.spacing("evaluate_folders", spacing, None)
     check_align("evaluate_folders", align)
-    predicted = _files_by_subject("predictions", predictions)
+    methods = predictions if isinstance(predictions, Mapping) else {_folder_of(predictions).name: predictions}
+    if not methods or not all(isinstance(name, str) and name for name in methods):
+        checks.invalid_value("evaluate_folders", "predictions", "name at least one method", list(methods))
+    found = {method: _files_by_subject("predictions", location) for method, location in methods.items()}
     referenced = _files_by_subject("references", references)
-    # References come first, since they say which subjects there are; predictions without one are failures at the end.
-    subjects = dict.fromkeys([*referenced, *predicted])
-    pairs = [_FilePair(name, predicted.get(name), referenced.get(name)) for name in subjects]
+    pairs = []
+    for method, predicted in found.items():
+        # References come first, since they say which subjects there are; predictions without one fail at the end.
+        pairs += [
+            _FilePair(name, predicted.get(name), referenced.get(name), method)
+            for name in dict.fromkeys([*referenced, *predicted])
+        ]
     load = partial(_read_pair, labels=_compares_labels(asked), affine=affine, spacing=spacing, align=align)
     return evaluate_each(asked, pairs, load, executor=executor, progress=progress)
 
@@ -102,11 +116,15 @@ def _compares_labels(asked: Request) -> bool:
     )
 
 
+def _folder_of(location: str | os.PathLike[str]) -> Path:
+    """Return a folder, or of a pattern the folder that it begins with."""
+    return Path(*takewhile(lambda name: not set(name) & set("{*?"), Path(location).parts))
+
+
 def _files_by_subject(argument: str, location: str | os.PathLike[str]) -> dict[str, str]:
     """Return the file of every subject in a folder, or of those that match a pattern of paths."""
-    components = Path(location).parts
-    fixed = list(takewhile(lambda name: not set(name) & set("{*?"), components))
-    root, pattern = Path(*fixed), "/".join(components[len(fixed) :]) or _EVERY_IMAGE
+    root = _folder_of(location)
+    pattern = "/".join(Path(location).parts[len(root.parts) :]) or _EVERY_IMAGE
     if not root.is_dir():
         raise FileNotFoundError(f"evaluate_folders: `{argument}` must be a folder; got {root}.")
     with checks.speaking_for("evaluate_folders", "discover", root=argument, patterns=argument):
@@ -114,11 +132,12 @@ def _files_by_subject(argument: str, location: str | os.PathLike[str]) -> dict[s
     return {subject.name: str(subject.entries[0].path) for subject in subjects}
 
 
-def _read_pair(pair: _FilePair, *, labels: bool, affine: Affine, spacing: Spacing | None, align: Align) -> Case:
-    """Return the images of a subject on the grid of the reference; raise unless both are there."""
-    if pair.prediction is None or pair.reference is None:
-        missing = "prediction" if pair.prediction is None else "reference"
-        raise FileNotFoundError(f"evaluate_folders: there is no {missing} for {pair.subject}.")
+def _read_pair(pair: _FilePair, *, labels: bool, affine: Affine, spacing: Spacing | None, align: Align) -> Case | Gap:
+    """Return the images of a subject on the grid of the reference, or which of them is not there."""
+    if pair.prediction is None:
+        return Gap(pair.subject, "missing", "there is no prediction", pair.method)
+    if pair.reference is None:
+        return Gap(pair.subject, "failed", "there is no reference", pair.method)
     read = images.read_labels if labels else images.read
     with checks.speaking_for("evaluate_folders", read.__name__, path="predictions"):
         prediction, predicted_grid = read(pair.prediction, affine=affine, spacing=spacing)
@@ -132,4 +151,6 @@ def _read_pair(pair: _FilePair, *, labels: bool, affine: Affine, spacing: Spacin
     inner = ("align_onto", "reorient_onto", "resample_onto")
     with checks.speaking_for("evaluate_folders", *inner, geometry="predictions"):
         prediction = align_onto(prediction, predicted_grid, grid, align=align, is_image=not labels, requirement=needed)
-    return Case(pair.subject, prediction, reference, grid.spacing)
+    way = alignment_between(predicted_grid, grid)
+    aligned = f"{_ALIGNED[way]}: {describe_differences(predicted_grid, grid)}" if way else ""
+    return Case(pair.subject, prediction, reference, grid.spacing, pair.method, aligned)

@@ -1,58 +1,66 @@
 """Results of an evaluation as one immutable, long table: a row per subject, label and metric."""
 
+import math
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from mia_functional._core import checks
 from mia_functional.metrics.table import canonical_abbreviation
+from mia_functional.typing import Status
 
-__all__ = ["Failure", "Result", "Results", "concatenate", "select_rows"]
+__all__ = ["STATUSES", "Result", "Results", "concatenate", "select_rows"]
+
+STATUSES: tuple[Status, ...] = ("failed", "missing", "undefined", "aligned", "ok")
+"""What a row may be; where several hold, the first of them is its status."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Result:
-    """One value.
+    """One value, or why there is none.
 
     Args:
+        method: What made the prediction; empty where only one did.
         subject: Identifier of the case.
         label: Name of the structure; empty where masks or whole images were compared.
         metric: Abbreviation with its parameter: `DICE`, `HDRFDST95`, `SURFDICE@2mm`.
-        value: The number; inf and NaN where the metric's row in the table of metrics says so.
+        value: The number; inf and NaN where the metric's row in the table of metrics says so, NaN where there is none.
         unit: `mm`, `mm2`, `mm3`, or empty.
         convention: How the surface is defined (`surfels`, `voxels`); empty for metrics without surfaces.
-        reason: Why the value is not finite; empty where it is.
+        status: `failed` (what went wrong is the reason), `missing` (there is no prediction), `undefined` (NaN by the
+            definition of the metric; any other NaN counts as this, too), `aligned` (the prediction was brought onto the
+            grid of the reference), or `ok`; of several, the first.
+        reason: One sentence: why the value is not finite, why there is none, or what was done to the prediction.
+
+    Raises:
+        ValueError: The status is none of these.
     """
 
+    method: str = ""
     subject: str
     label: str
     metric: str
     value: float
     unit: str = ""
     convention: str = ""
+    status: Status = "ok"
     reason: str = ""
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Failure:
-    """A case that could not be evaluated.
-
-    Args:
-        subject: Identifier of the case.
-        message: One sentence: what was wrong.
-    """
-
-    subject: str
-    message: str
+    def __post_init__(self) -> None:
+        """Let a value that is NaN be undefined."""
+        checks.one_of("Result", "status", self.status, STATUSES)
+        if self.status in ("aligned", "ok") and math.isnan(self.value):
+            object.__setattr__(self, "status", "undefined")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Results:
-    """An immutable table of results, in the order of evaluation, and the cases that failed.
+    """An immutable table of results, in the order of evaluation.
+
+    A case that failed or is missing has a row for every label and metric, too, so that every count of cases is right.
 
     Args:
         rows: The values.
-        failures: Cases without values.
 
     Example:
         >>> table = Results(rows=(Result(subject="A", label="liver", metric="DICE", value=0.5),))
@@ -61,7 +69,6 @@ class Results:
     """
 
     rows: tuple[Result, ...] = ()
-    failures: tuple[Failure, ...] = ()
 
     def __len__(self) -> int:
         """Return the number of values."""
@@ -76,20 +83,21 @@ class Results:
         return iter(self.rows)
 
     def __repr__(self) -> str:
-        """Return how many subjects, labels and metrics there are."""
+        """Return how many subjects, labels and metrics there are, and how many values have no number."""
         counts = [len({getattr(row, field) for row in self.rows}) for field in ("subject", "label", "metric")]
-        failed = f", {len(self.failures)} failed" if self.failures else ""
-        return "Results({} values: {} subjects x {} labels x {} metrics{})".format(len(self), *counts, failed)
+        lacking = Counter(row.status for row in self.rows if row.status not in ("aligned", "ok"))
+        rest = "".join(f", {lacking[status]} {status}" for status in STATUSES if lacking[status])
+        return "Results({} values: {} subjects x {} labels x {} metrics{})".format(len(self), *counts, rest)
 
 
 def concatenate(tables: Iterable[Results]) -> Results:
-    """Return the rows and failures of several tables, one after the other.
+    """Return the rows of several tables, one after the other.
 
     Args:
         tables: Any iterable of tables.
 
     Raises:
-        ValueError: A subject, label and metric occur twice.
+        ValueError: A method, subject, label and metric occur twice.
 
     Example:
         >>> one = Results(rows=(Result(subject="A", label="liver", metric="DICE", value=0.5),))
@@ -100,29 +108,35 @@ def concatenate(tables: Iterable[Results]) -> Results:
     checks.require_instance("concatenate", "tables", tables, Iterable, "tables one after the other")
     tables = tuple(tables)
     rows = tuple(row for table in tables for row in table.rows)
-    counts = Counter((row.subject, row.label, row.metric) for row in rows)
+    counts = Counter((row.method, row.subject, row.label, row.metric) for row in rows)
     # Two values for one cell of a wide table: the later would silently hide the earlier.
     if twice := [key for key, count in counts.items() if count > 1]:
-        checks.invalid_value("concatenate", "tables", "have every subject, label and metric once", f"{twice[0]} twice")
-    return Results(rows=rows, failures=tuple(failure for table in tables for failure in table.failures))
+        method, *key = twice[0]
+        needed = "have every subject, label and metric once" + " for a method" * bool(method)
+        checks.invalid_value("concatenate", "tables", needed, f"{tuple([method, *key] if method else key)} twice")
+    return Results(rows=rows)
 
 
 def select_rows(
-    results: Results, *, subject: str | None = None, label: str | None = None, metric: str | None = None
-) -> Results:
-    """Return the rows of one subject, label, metric, or any combination of them.
+    results: Results, *, method: str | None = None, subject: str | None = None, label: str | None = None,
+    metric: str | None = None, status: Status | None = None,
+) -> Results:  # fmt: skip
+    """Return the rows of one method, subject, label, metric or status, or any combination of them.
 
     Args:
         results: A table.
+        method: Name of a method; all methods by default.
         subject: Identifier; all subjects by default.
         label: Name of a structure; all structures by default.
         metric: As it stands in the table, or any other name of the metric (`iou`, `nsd@2mm`, `hd95`); all by default.
+        status: `failed`, `missing`, `undefined`, `aligned` or `ok`; all by default.
 
     Returns:
-        A table with these rows in their order, and all failures.
+        A table with these rows in their order.
 
     Raises:
-        ValueError: The table has no such subject, label or metric.
+        ValueError: The table has no such method, subject, label or metric, or there is no such status. A status that no
+            row has gives an empty table.
 
     Example:
         >>> rows = tuple(Result(subject=name, label="liver", metric="DICE", value=0.5) for name in "AB")
@@ -131,7 +145,7 @@ def select_rows(
     """
     checks.require_instance("select_rows", "results", results, Results, "a table of results")
     rows = results.rows
-    for field, value in {"subject": subject, "label": label, "metric": metric}.items():
+    for field, value in {"method": method, "subject": subject, "label": label, "metric": metric}.items():
         if value is None:
             continue
         present = tuple(dict.fromkeys(getattr(row, field) for row in results.rows))
@@ -141,4 +155,7 @@ def select_rows(
         if name not in present:
             checks.invalid_value("select_rows", field, f"be one of {', '.join(present)}", repr(value))
         rows = tuple(row for row in rows if getattr(row, field) == name)
-    return Results(rows=rows, failures=results.failures)
+    if status is not None:
+        checks.one_of("select_rows", "status", status, STATUSES)
+        rows = tuple(row for row in rows if row.status == status)
+    return Results(rows=rows)

@@ -4,33 +4,43 @@ import csv
 import io
 import math
 import os
+import re
+from collections import Counter
 from collections.abc import Iterator
-from itertools import chain
 from pathlib import Path
 
 from mia_functional._core import atomic_files, checks
-from mia_functional.evaluation.results import Result, Results
-from mia_functional.reporting.tables import LONG_COLUMNS, NO_VALUE, Data, Layout, statistics_table, table_of
+from mia_functional.evaluation.results import STATUSES, Result, Results, concatenate
+from mia_functional.reporting.tables import NO_VALUE, Data, Layout, long_table, statistics_table, table_of
 
 __all__ = ["read_csv", "render_csv", "write_csv"]
 
-_FORMULA_STARTS = ("=", "+", "-", "@", "|", "%", "\uff1d", "\uff0b", "\uff0d", "\uff20")
-"""First characters that make a spreadsheet compute, the full-width forms too."""
+_KEYS = ("METHOD", "SUBJECT", "LABEL", "STATUS", "REASON")
+"""Columns that any table may have, and that are no metrics."""
+
+_FORMULA = "'*[ \u00a0\ufeff]*[=+\\-@|%\uff1d\uff0b\uff0d\uff20]"
+"""Beginnings that make a spreadsheet compute, the full-width forms too, and such as an apostrophe was put before."""
+
+_APOSTROPHE = re.compile(f"^'(?={_FORMULA})")
+"""The apostrophe that `_safe` puts before them, and no other: the name `'t Hart` keeps its own."""
 
 
 def read_csv(path: str | os.PathLike[str]) -> Results:
-    r"""Read (load) a table of results, wide or long, with any of `;`, `,` and tab between the cells.
+    r"""Read (load) a table of results, long or wide, with any of `,`, `;` and tab between the cells.
 
     Args:
-        path: The file.
+        path: The file. A long table has the columns SUBJECT, LABEL, METRIC and VALUE, and any of METHOD, UNIT,
+            CONVENTION, STATUS and REASON; any other is a wide one, with SUBJECT, LABEL and a column per metric, and any
+            of METHOD, STATUS and REASON.
 
     Returns:
         The table. A wide file has neither units nor conventions, and the reason of a line counts for all of its values
-        that are not finite.
+        that are not ok.
 
     Raises:
         FileNotFoundError: There is no such file.
-        ValueError: The file does not hold a table of results, or a value is not a number; the text names the line.
+        ValueError: The file does not hold a table of results, a column or a row is there twice, or a value is not a
+            number; the text names the line.
 
     Example:
         >>> _ = Path(folder, "results.csv").write_text("SUBJECT;LABEL;DICE\nA;liver;0.5\n")
@@ -42,24 +52,36 @@ def read_csv(path: str | os.PathLike[str]) -> Results:
         try:
             first = stream.readline()
             stream.seek(0)
-            lines = list(csv.reader(stream, delimiter=max(";,\t", key=first.count)))
+            reader = csv.reader(stream, delimiter=max(",;\t", key=first.count))
+            # A line of a spreadsheet may hold several lines of the file, and empty ones mean nothing.
+            lines = [(reader.line_num, line) for line in reader if line]
         except (UnicodeDecodeError, csv.Error):  # no text, or a cell beyond what the module holds
             checks.invalid_value("read_csv", "path", "name a table as text in UTF-8", path)
-    header = tuple(lines[0]) if lines else ()
-    if header[:2] != LONG_COLUMNS[:2] or len(header) < 3 or any(len(line) != len(header) for line in lines):
+    header = tuple(lines[0][1]) if lines else ()
+    if not {"SUBJECT", "LABEL"} <= set(header) or set(header) <= set(_KEYS):
         checks.invalid_value("read_csv", "path", "name a table with SUBJECT, LABEL and metrics", path)
-    numbered = enumerate(lines[1:], start=2)
-    rows = (_results_of_line(header, line, f"line {number} of {path}") for number, line in numbered)
-    return Results(rows=tuple(chain.from_iterable(rows)))
+    if doubled := [name for name, count in Counter(header).items() if count > 1]:
+        checks.invalid_value("read_csv", "path", "have every column once", f"{doubled[0]} twice in {path}")
+    rows: list[Result] = []
+    for number, line in lines[1:]:
+        if len(line) != len(header):
+            got = f"{len(line)} of {len(header)} in line {number} of {path}"
+            checks.invalid_value("read_csv", "path", "name a table with a cell for every column", got)
+        rows.extend(_results_of_line(header, line, f"line {number} of {path}"))
+    with checks.speaking_for("read_csv", "concatenate", tables="path"):
+        return concatenate([Results(rows=tuple(rows))])
 
 
 def _results_of_line(header: tuple[str, ...], line: list[str], where: str) -> Iterator[Result]:
     """Yield the values of a line: one in a long table, one per metric in a wide one."""
     # An apostrophe keeps spreadsheets from computing: see `_safe`.
-    cells = {name: cell.removeprefix("'") for name, cell in zip(header, line, strict=True)}
-    subject, label, reason = (cells.pop(name, "") for name in ("SUBJECT", "LABEL", "REASON"))
-    is_long = header == LONG_COLUMNS
-    unit, convention = (cells["UNIT"], cells["CONVENTION"]) if is_long else ("", "")
+    cells = {name: _APOSTROPHE.sub("", cell) for name, cell in zip(header, line, strict=True)}
+    is_long = {"METRIC", "VALUE"} <= set(header)
+    unit, convention = (cells.pop("UNIT", ""), cells.pop("CONVENTION", "")) if is_long else ("", "")
+    method, subject, label, status, reason = (cells.pop(name, "") for name in _KEYS)
+    # In a wide table one word holds for all values of the line, or every metric that is not ok has its own.
+    statuses = dict(part.rpartition("=")[::2] for part in status.split("; ")) if "=" in status else {}
+    status = "ok" if statuses else status
     texts = {cells["METRIC"]: cells["VALUE"]} if is_long else cells
     for metric, text in texts.items():
         if text == NO_VALUE and not is_long:
@@ -68,21 +90,25 @@ def _results_of_line(header: tuple[str, ...], line: list[str], where: str) -> It
             value = float(text)
         except ValueError:
             checks.invalid_value("read_csv", "path", "hold numbers", f"{text!r} in {where}")
+        own = statuses.get(metric, status) or ("undefined" if math.isnan(value) else "ok")
+        if own not in STATUSES:
+            checks.invalid_value("read_csv", "path", f"state one of {', '.join(STATUSES)}", f"{own!r} in {where}")
         yield Result(
-            subject=subject, label=label, metric=metric, value=value, unit=unit, convention=convention,
-            reason=reason if is_long or not math.isfinite(value) else "",
+            method=method, subject=subject, label=label, metric=metric, value=value, unit=unit, convention=convention,
+            status=own, reason=reason if is_long or own != "ok" or not math.isfinite(value) else "",
         )  # fmt: skip
 
 
-def render_csv(data: Data, *, delimiter: str = ";", layout: Layout | None = None) -> str:
+def render_csv(data: Data, *, delimiter: str = ",", layout: Layout | None = None) -> str:
     r"""Return a table as CSV, with all digits (`float(text)` gives the very number back), `inf` and `nan` in words.
 
     Text that a spreadsheet would take for a formula is led by an apostrophe.
 
     Args:
         data: Results, or the statistics that `summarize` returns.
-        delimiter: What stands between cells.
-        layout: How data become a table; `wide_table` for results and `statistics_table` for statistics by default.
+        delimiter: What stands between cells; pymia's is `;`.
+        layout: How data become a table; `long_table` for results and `statistics_table` for statistics by default;
+            `wide_table` is pymia's.
 
     Raises:
         TypeError: The data are neither results nor statistics.
@@ -90,12 +116,14 @@ def render_csv(data: Data, *, delimiter: str = ";", layout: Layout | None = None
 
     Example:
         >>> from mia_functional.evaluation import Result, Results
-        >>> render_csv(Results(rows=(Result(subject="A", label="liver", metric="DICE", value=0.5),)))
-        'SUBJECT;LABEL;DICE\nA;liver;0.5\n'
+        >>> from mia_functional.reporting import wide_table
+        >>> rows = (Result(subject="A", label="liver", metric="DICE", value=0.5),)
+        >>> render_csv(Results(rows=rows), layout=wide_table)
+        'SUBJECT,LABEL,DICE\nA,liver,0.5\n'
     """
     if not isinstance(delimiter, str) or len(delimiter) != 1:
         checks.invalid_value("render_csv", "delimiter", "be one character", repr(delimiter))
-    table = table_of("render_csv", data, layout, statistics=statistics_table)
+    table = table_of("render_csv", data, layout, results=long_table, statistics=statistics_table)
     stream = io.StringIO()
     writer = csv.writer(stream, delimiter=delimiter, lineterminator="\n")
     for line in (table.header, *table.rows):
@@ -105,7 +133,7 @@ def render_csv(data: Data, *, delimiter: str = ";", layout: Layout | None = None
 
 
 def write_csv(
-    path: str | os.PathLike[str], data: Data, *, delimiter: str = ";", layout: Layout | None = None,
+    path: str | os.PathLike[str], data: Data, *, delimiter: str = ",", layout: Layout | None = None,
     overwrite: bool = False,
 ) -> None:  # fmt: skip
     r"""Write results or statistics as a CSV file; under its name it is complete or absent.
@@ -113,9 +141,9 @@ def write_csv(
     Args:
         path: The file; its folder must exist.
         data: Results, or the statistics that `summarize` returns.
-        delimiter: What stands between cells.
-        layout: How data become a table. By default `wide_table` for results (SUBJECT, LABEL and a column per metric)
-            and `statistics_table` for statistics (LABEL, METRIC, STATISTIC, VALUE, N, UNDEFINED, INFINITE).
+        delimiter: What stands between cells; pymia's is `;`.
+        layout: How data become a table. By default `long_table` for results (a row per value, with all that is known
+            of it) and `statistics_table` for statistics; `wide_table` (a column per metric) is pymia's.
         overwrite: Replace a file that is there already.
 
     Raises:
@@ -128,8 +156,10 @@ def write_csv(
         >>> from mia_functional.evaluation import Result, Results
         >>> rows = (Result(subject="A", label="liver", metric="DICE", value=0.5),)
         >>> write_csv(folder / "results.csv", Results(rows=rows))
-        >>> Path(folder, "results.csv").read_text()
-        'SUBJECT;LABEL;DICE\nA;liver;0.5\n'
+        >>> print(Path(folder, "results.csv").read_text())
+        METHOD,SUBJECT,LABEL,METRIC,VALUE,UNIT,CONVENTION,STATUS,REASON
+        ,A,liver,DICE,0.5,,,ok,
+        <BLANKLINE>
     """
     with checks.speaking_for("write_csv", "render_csv"):
         text = render_csv(data, delimiter=delimiter, layout=layout)
@@ -143,4 +173,4 @@ def _safe(text: str) -> str:
     # Spreadsheets skip no-break spaces in front of a formula. They count as not printable, but names may hold them.
     if any(not (character.isprintable() or character == "\u00a0") for character in text):
         checks.invalid_value("render_csv", "data", "hold printable text", repr(text))
-    return f"'{text}" if text.lstrip(" \u00a0\ufeff").startswith(_FORMULA_STARTS) else text
+    return f"'{text}" if re.match(_FORMULA, text) else text

@@ -1,7 +1,7 @@
 """Tables for people: console and Markdown."""
 
 from mia_functional._core import checks
-from mia_functional.reporting.tables import Data, Layout, summary_table, table_of
+from mia_functional.reporting.tables import Data, Layout, summary_table, table_of, wide_table
 
 __all__ = ["render_console", "render_markdown"]
 
@@ -65,7 +65,7 @@ def render_markdown(data: Data, *, precision: int = 3, layout: Layout | None = N
 def _rounded(function: str, data: Data, precision: int, layout: Layout | None) -> tuple[list[list[str]], list[bool]]:
     """Return header and rows of a table as texts, numbers rounded, and which columns hold numbers."""
     decimals = checks.integer(function, "precision", precision, minimum=0)
-    table = table_of(function, data, layout, statistics=summary_table)
+    table = table_of(function, data, layout, results=wide_table, statistics=summary_table)
     # Counts are whole numbers. `inf` and `nan` come out in words.
     rows = [
         [str(cell) if isinstance(cell, str | int) else f"{cell:.{decimals}f}" for cell in row] for row in table.rows

@@ -1,11 +1,12 @@
 """Results and statistics as tables: a header, and rows of text and numbers."""
 
 from collections.abc import Callable
+from operator import attrgetter
 from typing import Any, NamedTuple, TypeAlias
 
 from mia_functional._core import checks
 from mia_functional.analysis.summary import Statistic
-from mia_functional.evaluation.results import Results
+from mia_functional.evaluation.results import Result, Results
 
 __all__ = [
     "LONG_COLUMNS",
@@ -23,8 +24,8 @@ __all__ = [
 Data: TypeAlias = Results | tuple[Statistic, ...]
 """What can be written down: results, or what `summarize` makes of them."""
 
-LONG_COLUMNS = ("SUBJECT", "LABEL", "METRIC", "VALUE", "UNIT", "CONVENTION", "REASON")
-"""The columns of a long table: the fields of `Result` in capitals. The first two identify a row of a wide one."""
+LONG_COLUMNS = ("METHOD", "SUBJECT", "LABEL", "METRIC", "VALUE", "UNIT", "CONVENTION", "STATUS", "REASON")
+"""The columns of a long table: the fields of `Result` in capitals. The first three identify a row of a wide one."""
 
 # As pymia writes it. Not "nan", which a wide table has for values that were computed and are undefined.
 NO_VALUE = "n/a"
@@ -43,7 +44,11 @@ Layout: TypeAlias = Callable[[Any], Table]
 
 
 def wide_table(results: Results) -> Table:
-    """Return a table with a row per subject and label and a column per metric; REASON where a value is not finite.
+    """Return a table with a row per subject and label and a column per metric, as pymia writes it.
+
+    METHOD stands in front if there are several. STATUS and REASON stand behind if not all values are ok: one word for
+    all values of a row, or that of each metric that is not ok, `HDRFDST95=undefined; SSIM=failed`; the reasons follow
+    one another.
 
     Example:
         >>> from mia_functional.evaluation import Result, Results
@@ -52,72 +57,93 @@ def wide_table(results: Results) -> Table:
     """
     checks.require_instance("wide_table", "results", results, Results, "a table of results")
     metrics = tuple(dict.fromkeys(row.metric for row in results))
-    cells = {(row.subject, row.label, row.metric): row.value for row in results}
-    # One reason for a row of several metrics: the first, since an empty structure is the reason of all of them.
-    reasons: dict[tuple[str, str], str] = {}
+    lines: dict[tuple[str, str, str], dict[str, Result]] = {}
     for row in results:
-        reasons[row.subject, row.label] = reasons.get((row.subject, row.label)) or row.reason
-    with_reasons = any(reasons.values())
-    rows = tuple(
-        (*key, *(cells.get((*key, metric), NO_VALUE) for metric in metrics), *[reason] * with_reasons)
-        for key, reason in reasons.items()
-    )
-    return Table((*LONG_COLUMNS[:2], *metrics, *["REASON"] * with_reasons), rows)
+        lines.setdefault((row.method, row.subject, row.label), {})[row.metric] = row
+    with_notes = any(row.status != "ok" or row.reason for row in results)
+    first = _first_column(results)
+    rows = []
+    for key, line in lines.items():
+        words = [entry.status for entry in line.values()]
+        others = "; ".join(f"{name}={entry.status}" for name, entry in line.items() if entry.status != "ok")
+        status = words[0] if len(set(words)) == 1 else others
+        reason = "; ".join(dict.fromkeys(entry.reason for entry in line.values() if entry.reason))
+        cells = (line[metric].value if metric in line else NO_VALUE for metric in metrics)
+        rows.append((*key[first:], *cells, *(status, reason)[: 2 * with_notes]))
+    return Table((*LONG_COLUMNS[first:3], *metrics, *("STATUS", "REASON")[: 2 * with_notes]), tuple(rows))
+
+
+def _first_column(data: Data) -> int:
+    """Return 0, or 1 if the column of methods is left out since it would say the same in every row."""
+    return int(len({entry.method for entry in data}) < 2)
 
 
 def long_table(results: Results) -> Table:
-    """Return a table with a row per value: subject, label, metric, value, unit, convention, reason.
+    """Return a table with a row per value, all that is known of it: the fields of `Result`.
 
     Example:
         >>> from mia_functional.evaluation import Result, Results
         >>> long_table(Results(rows=(Result(subject="A", label="liver", metric="DICE", value=0.5),))).rows
-        (('A', 'liver', 'DICE', 0.5, '', '', ''),)
+        (('', 'A', 'liver', 'DICE', 0.5, '', '', 'ok', ''),)
     """
     checks.require_instance("long_table", "results", results, Results, "a table of results")
-    rows = tuple((r.subject, r.label, r.metric, r.value, r.unit, r.convention, r.reason) for r in results)
-    return Table(LONG_COLUMNS, rows)
+    return Table(LONG_COLUMNS, tuple(tuple(getattr(row, name.lower()) for name in LONG_COLUMNS) for row in results))
+
+
+_COUNTS = ("N", "UNDEFINED", "INFINITE", "MISSING", "FAILED")
+"""Columns: values behind a statistic, those without a number, and cases without a value."""
+
+_counts_of = attrgetter("count", "undefined", "infinite", "missing", "failed")
 
 
 def summary_table(data: tuple[Statistic, ...]) -> Table:
     """Return a table with a row per label and metric and a column per statistic, and how many values are behind it.
 
+    METHOD stands in front if there are several; N is the number of values used, UNDEFINED, INFINITE, MISSING and FAILED
+    say what else there was.
+
     Example:
-        >>> summary_table((Statistic(label="liver", metric="DICE", statistic="MEAN", value=0.5, count=3),))
-        Table(header=('LABEL', 'METRIC', 'MEAN', 'N'), rows=(('liver', 'DICE', 0.5, 3),))
+        >>> table = summary_table((Statistic(label="liver", metric="DICE", statistic="MEAN", value=0.5, count=3),))
+        >>> table.header
+        ('LABEL', 'METRIC', 'MEAN', 'N', 'UNDEFINED', 'INFINITE', 'MISSING', 'FAILED')
+        >>> table.rows
+        (('liver', 'DICE', 0.5, 3, 0, 0, 0, 0),)
     """
     checks.require_instance("summary_table", "data", data, tuple, "statistics as `summarize` returns them")
     names = tuple(dict.fromkeys(entry.statistic for entry in data))
-    groups: dict[tuple[str, str], dict[str, Statistic]] = {}
+    groups: dict[tuple[str, str, str], dict[str, Statistic]] = {}
     for entry in data:
-        groups.setdefault((entry.label, entry.metric), {})[entry.statistic] = entry
+        groups.setdefault((entry.method, entry.label, entry.metric), {})[entry.statistic] = entry
+    first = _first_column(data)
     rows = []
-    for (label, metric), entries in groups.items():
+    for key, entries in groups.items():
         values = (entries[name].value if name in entries else NO_VALUE for name in names)
-        # All statistics of a label and metric are of the same values.
-        rows.append((label, metric, *values, next(iter(entries.values())).count))
-    return Table(("LABEL", "METRIC", *names, "N"), tuple(rows))
+        # All statistics of a method, label and metric are of the same values.
+        rows.append((*key[first:], *values, *_counts_of(next(iter(entries.values())))))
+    return Table((*("METHOD", "LABEL", "METRIC")[first:], *names, *_COUNTS), tuple(rows))
 
 
 def statistics_table(data: tuple[Statistic, ...]) -> Table:
-    """Return a table with a row per statistic, and the numbers of values used, undefined and infinite.
+    """Return a table with a row per statistic, and the counts of `summary_table`; METHOD in front if there are several.
 
     Example:
         >>> statistics_table((Statistic(label="liver", metric="DICE", statistic="MEAN", value=0.5, count=3),)).rows
-        (('liver', 'DICE', 'MEAN', 0.5, 3, 0, 0),)
+        (('liver', 'DICE', 'MEAN', 0.5, 3, 0, 0, 0, 0),)
     """
     checks.require_instance("statistics_table", "data", data, tuple, "statistics as `summarize` returns them")
-    header = ("LABEL", "METRIC", "STATISTIC", "VALUE", "N", "UNDEFINED", "INFINITE")
-    rows = tuple((e.label, e.metric, e.statistic, e.value, e.count, e.undefined, e.infinite) for e in data)
-    return Table(header, rows)
+    header = ("METHOD", "LABEL", "METRIC", "STATISTIC", "VALUE", *_COUNTS)
+    first = _first_column(data)
+    rows = [(e.method, e.label, e.metric, e.statistic, e.value, *_counts_of(e)) for e in data]
+    return Table(header[first:], tuple(row[first:] for row in rows))
 
 
-def table_of(function: str, data: Data, layout: Layout | None, *, statistics: Layout) -> Table:
-    """Return data as a table, by default results as a wide one and statistics by the layout `statistics`.
+def table_of(function: str, data: Data, layout: Layout | None, *, results: Layout, statistics: Layout) -> Table:
+    """Return data as a table, by default by the layout for results or for statistics.
 
     Raises:
         TypeError: The data are neither; `function` is the name for the message.
     """
-    default: Layout = wide_table if isinstance(data, Results) else statistics
+    default = results if isinstance(data, Results) else statistics
     if default is statistics and not (isinstance(data, tuple) and all(isinstance(entry, Statistic) for entry in data)):
         checks.invalid_kind(function, "data", "be results, or what `summarize` returns", type(data).__name__)
     return (layout or default)(data)

@@ -10,13 +10,21 @@ from mia_functional.transforms.interpolation import linear, nearest
 from mia_functional.transforms.warping import resample_onto
 from mia_functional.typing import Align, HostArray
 
-__all__ = ["align_onto", "check_align"]
+__all__ = ["align_onto", "alignment_between", "check_align"]
 
 
 def check_align(function: str, align: object) -> None:
     """Raise unless `align` is none or one of the two words."""
     if align is not None:
         checks.one_of(function, "align", align, ("reorient", "resample"))
+
+
+def alignment_between(geometry: Geometry, onto: Geometry) -> Align:
+    """Return the least that brings an array from one grid onto another: nothing, turned axes or interpolation."""
+    names = set(differences(geometry, onto))
+    if not names:
+        return None
+    return "reorient" if names <= {"axes", "flip"} else "resample"
 
 
 def align_onto(
@@ -37,10 +45,9 @@ def align_onto(
     Raises:
         ValueError: The grids differ in what `align` does not allow.
     """
-    names = set(differences(geometry, onto))
-    if not names:
+    cure = alignment_between(geometry, onto)
+    if cure is None:
         return array
-    cure: Align = "reorient" if names <= {"axes", "flip"} else "resample"
     same_axes = len(geometry.shape) == len(onto.shape)
     if cure == "reorient" and align is not None:
         return _array.to_numpy(reorient_onto(array, geometry, onto))

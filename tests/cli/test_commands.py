@@ -48,16 +48,19 @@ def test_evaluate_prints_tables_names_the_failed_and_writes_the_values(cohort, c
     arguments = ("evaluate", cohort / "found", cohort / "truth/{subject}/GT.mha", "--labels", "1=cube", "2", "1+2=all")
     status, out, err = run(capsys, *arguments, "--metrics", "dice", "hd95", "--output", cohort / "x.csv", "--jobs", 2)
     assert status == 1
-    assert err.splitlines()[-1] == "case10: evaluate: there is no prediction for case10."
+    assert err.splitlines()[-1] == "case10: there is no prediction"
     lines = [line.split() for line in out.splitlines()]
-    assert lines[0] == ["SUBJECT", "LABEL", "DICE", "HDRFDST95"]
-    assert lines[2:5] == [["case1", name, "1.000", "0.000"] for name in ("cube", "2", "all")]
-    assert lines[5] == ["case2", "cube", f"{36 / 54:.3f}", "0.500"]
-    assert ["cube", "HDRFDST95", "0.250", "0.250", "2"] in lines
+    assert lines[0] == ["SUBJECT", "LABEL", "DICE", "HDRFDST95", "STATUS", "REASON"]
+    assert lines[2:5] == [["case1", name, "1.000", "0.000", "ok"] for name in ("cube", "2", "all")]
+    assert lines[5] == ["case2", "cube", f"{36 / 54:.3f}", "0.500", "ok"]
+    reason = ["there", "is", "no", "prediction"]
+    assert lines[8:11] == [["case10", name, "nan", "nan", "missing", *reason] for name in ("cube", "2", "all")]
+    assert ["cube", "HDRFDST95", "0.250", "0.250", "2", "0", "0", "1", "0"] in lines
     assert mia.reporting.read_csv(cohort / "x.csv")[0].value == 1
+    assert {row.status for row in mia.reporting.read_csv(cohort / "x.csv") if row.subject == "case10"} == {"missing"}
     status, out, _ = run(capsys, "summarize", cohort / "x.csv")
     assert status == 0
-    assert ["cube", "HDRFDST95", "0.250", "0.250", "2"] in [line.split() for line in out.splitlines()]
+    assert ["cube", "HDRFDST95", "0.250", "0.250", "2", "0", "0", "1", "0"] in map(str.split, out.splitlines())
     (cohort / "truth" / "case10" / "GT.mha").unlink()
     assert run(capsys, *arguments)[0] == 0
 
@@ -89,11 +92,13 @@ def test_grids_are_aligned_on_demand(cohort, capsys):
         assert "axis 0 flipped (cured by `--align`)." in err
     status, out, _ = run(capsys, *evaluate, "--align")
     assert status == 0
-    assert ["case2", "1", "1.000"] in [line.split() for line in out.splitlines()]
+    line = next(line for line in out.splitlines() if line.startswith("case2"))
+    assert line.split()[:4] == ["case2", "1", "1.000", "aligned"]
+    assert line.endswith("axis 0 flipped")
     assert run(capsys, *create, "--align", "--overwrite")[0] == 0
     stored = mia.dataset.read(mia.dataset.open(cohort / "x.h5"), "case2", "labels")
     np.testing.assert_array_equal(stored[..., 1], REFERENCE)
-    assert run(capsys, *evaluate, "--align", "resample")[1] == out
+    assert run(capsys, *evaluate, "--align", "resample")[1] == out  # where axes suffice, nothing is interpolated
     with pytest.raises(SystemExit):
         run(capsys, *evaluate, "--align", "flip")
 
@@ -102,7 +107,7 @@ def test_a_label_that_is_in_neither_image_is_explained(cohort, capsys):
     _, out, _ = run(capsys, "evaluate", cohort / "found", cohort / "truth/{subject}/GT.mha", "--labels", 9)
     line = next(line for line in out.splitlines() if line.startswith("case1"))
     assert line.split()[:5] == ["case1", "9", "nan", "nan", "nan"]
-    assert line.endswith("empty in the prediction and the reference")
+    assert "undefined  empty in the prediction and the reference" in line
 
 
 def test_create_info_and_verify(cohort, capsys):

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from mia_functional import metrics as m
-from mia_functional.evaluation import Case, evaluate, evaluate_folders, evaluate_many
+from mia_functional.evaluation import Case, evaluate, evaluate_folders, evaluate_many, select_rows
 
 REFERENCE = np.zeros((6, 7, 8), dtype=np.uint8)
 REFERENCE[1:4, 1:4, 1:4] = 1
@@ -155,11 +155,33 @@ def test_a_generator_is_read_only_a_few_cases_ahead():
 def test_a_case_that_fails_does_not_stop_the_others():
     cases = [CASES[0], Case("short", PREDICTION[1:], REFERENCE, SPACING), Case("free", PREDICTION, REFERENCE), CASES[1]]
     results = evaluate_many(cases, metrics=("DICE", "HDRFDST"), labels=(1, 2))
-    assert [failure.subject for failure in results.failures] == ["short", "free"]
-    shape, spacing = (failure.message for failure in results.failures)
-    assert shape == "evaluate_many: `prediction` must have the shape of the reference, (6, 7, 8); got (5, 7, 8)."
-    assert spacing == "evaluate_many: `spacing` must be given in millimetres for HDRFDST; got none."
-    assert {row.subject for row in results} == {"Subject_0", "Subject_1"}
+    assert len(results) == 4 * 2 * 2
+    failed = select_rows(results, status="failed")
+    shape = "evaluate_many: `prediction` must have the shape of the reference, (6, 7, 8); got (5, 7, 8)."
+    spacing = "evaluate_many: `spacing` must be given in millimetres for HDRFDST; got none."
+    expected = {("short", label, name): shape for label in "12" for name in ("DICE", "HDRFDST")}
+    # Dice needs no spacing, so that it has a value.
+    expected |= {("free", label, "HDRFDST"): spacing for label in "12"}
+    assert {(row.subject, row.label, row.metric): row.reason for row in failed} == expected
+    assert all(math.isnan(row.value) for row in failed)
+    assert {row.unit for row in select_rows(failed, metric="HDRFDST")} == {"mm"}
+    others = [row for row in results if row.status != "failed"]
+    assert [row.status for row in others] == ["ok"] * (16 - 6)
+    assert others[0].value == 1
+
+
+def test_methods_and_alignment_are_told():
+    cases = [
+        Case("A", PREDICTION, REFERENCE, method=name, aligned="turned" * (name == "two")) for name in ("one", "two")
+    ]
+    results = evaluate_many(cases, metrics=["DICE"], labels={1: "cube", 9: "none"})
+    found = [(row.method, row.label, row.status, row.reason) for row in results]
+    assert found == [
+        ("one", "cube", "ok", ""),
+        ("one", "none", "undefined", "empty in the prediction and the reference"),
+        ("two", "cube", "aligned", "turned"),
+        ("two", "none", "undefined", "turned; empty in the prediction and the reference"),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -184,8 +206,7 @@ def test_mistakes_are_one_sentence_of_the_function_that_was_called(options, erro
         evaluate(PREDICTION, REFERENCE, **options)
     case = Case("A", PREDICTION, REFERENCE, options.pop("spacing", None))
     try:
-        (failure,) = evaluate_many([case], **options).failures
-        message = failure.message
+        (message,) = {row.reason for row in evaluate_many([case], **options)}
     except error as mistake:
         message = str(mistake)
         with pytest.raises(error, match=f"^evaluate_folders: {words}"):
@@ -202,6 +223,5 @@ def test_a_subject_that_occurs_twice_is_refused():
 def test_cases_of_another_kind_are_named():
     with pytest.raises(TypeError, match=r"^evaluate_many: `cases` must be several `Case`; got 5"):
         evaluate_many(5, metrics=["DICE"])
-    results = evaluate_many([(PREDICTION, REFERENCE), CASES[0]], metrics=["DICE"], labels=(1,))
-    assert results.failures[0].message == "evaluate_many: `cases` must be several `Case`; got tuple among them."
-    assert len(results) == 1
+    with pytest.raises(TypeError, match=r"^evaluate_many: `cases` must be several `Case`; got tuple among them\.$"):
+        evaluate_many([(PREDICTION, REFERENCE), CASES[0]], metrics=["DICE"], labels=(1,))

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from mia_functional import images, metrics
-from mia_functional.evaluation import evaluate, evaluate_folders
+from mia_functional.evaluation import evaluate, evaluate_folders, select_rows
 from mia_functional.geometry import Geometry
 
 from ..images.dicom_cases import heights, write_stack
@@ -39,12 +39,12 @@ def test_files_are_paired_by_subject_and_what_fails_fails_alone(folders):
         folders / "found", folders / "truth" / "{subject}_GT.mha", metrics=["DICE", "HDRFDST"], labels={1: "cube"},
         progress=lambda *step: steps.append(step),
     )  # fmt: skip
-    assert [(row.subject, row.label, row.metric, row.value) for row in results] == [
-        ("A", "cube", "DICE", 1), ("A", "cube", "HDRFDST", 0),
-    ]  # fmt: skip
+    assert [(row.subject, row.metric) for row in results] == [(s, m) for s in "ABCDE" for m in ("DICE", "HDRFDST")]
+    assert [(row.method, row.label, row.value) for row in results][:2] == [("found", "cube", 1), ("found", "cube", 0)]
+    statuses = {"A": "ok", "B": "failed", "C": "failed", "D": "missing", "E": "failed"}
+    assert {row.subject: row.status for row in results} == statuses
     assert steps == [(number, 5, name) for number, name in enumerate("ABCDE", start=1)]
-    messages = {failure.subject: failure.message for failure in results.failures}
-    assert list(messages) == ["B", "C", "D", "E"]
+    messages = {row.subject: row.reason for row in results}
     assert messages["B"] == (
         f"evaluate_folders: `predictions` must lie on the grid of the reference, {folders / 'truth' / 'B_GT.mha'}; "
         "got corners up to 6.5 voxels (3.25 mm) apart: spacing (2.0, 1.0, 1.0) and not (2.0, 1.0, 0.5) "
@@ -53,8 +53,8 @@ def test_files_are_paired_by_subject_and_what_fails_fails_alone(folders):
     assert messages["C"].startswith(
         "evaluate_folders: `predictions` must name a complete, well-formed image file; got "
     )
-    assert messages["D"] == "evaluate_folders: there is no prediction for D."
-    assert messages["E"] == "evaluate_folders: there is no reference for E."
+    assert messages["D"] == "there is no prediction"
+    assert messages["E"] == "there is no reference"
 
 
 def test_layers_and_frames_of_labels_are_never_pooled(tmp_path):
@@ -73,9 +73,9 @@ def test_layers_and_frames_of_labels_are_never_pooled(tmp_path):
     # HDRFDST refuses four axes itself; counts would take them as one mask.
     for options in ({"labels": {1: "one"}}, {}):
         results = evaluate_folders(tmp_path / "found", tmp_path / "truth", metrics=["DICE", "SNSVTY"], **options)
-        assert len(results) == 0
-        for failure, (_, _, reason) in zip(results.failures, reasons.values(), strict=True):
-            assert re.match(f"evaluate_folders: {reason}", failure.message)
+        assert {row.status for row in results} == {"failed"}
+        for row, (_, _, reason) in zip(select_rows(results, metric="DICE"), reasons.values(), strict=True):
+            assert re.match(f"evaluate_folders: {reason}", row.reason)
     # Images may have channels and frames.
     results = evaluate_folders(tmp_path / "found", tmp_path / "truth", metrics=["MSE"])
     assert [row.value for row in results] == [0, 0, 0]
@@ -89,8 +89,9 @@ def test_labels_as_floats_are_compared_and_fractions_refused(tmp_path):
     images.write(tmp_path / "truth" / "B.nii", REFERENCE, GRID)
     for options in ({"labels": {1: "cube"}}, {}):
         results = evaluate_folders(tmp_path / "found", tmp_path / "truth", metrics=["DICE"], **options)
-        assert [(row.subject, row.value) for row in results] == [("A", 1)]
-        assert "B.nii: it holds 0.25; probabilities have to be thresholded" in results.failures[0].message
+        assert [(row.subject, row.status) for row in results] == [("A", "ok"), ("B", "failed")]
+        assert results[0].value == 1
+        assert "B.nii: it holds 0.25; probabilities have to be thresholded" in results[1].reason
     # A soft statistic takes probabilities as they are: 2 x 0.25 n / (0.25 n + n).
     soft = dataclasses.replace(metrics.find("DICE"), statistic=metrics.soft_confusion_counts)
     results = evaluate_folders(tmp_path / "found", tmp_path / "truth" / "{subject}.nii", metrics=[soft])
@@ -117,9 +118,17 @@ def test_turned_predictions_are_aligned_on_demand(tmp_path):
     options = {"metrics": ["DICE", "HDRFDST", "VOLSMTY"], "labels": {1: "one", 2: "two"}}
     expected = evaluate(prediction, reference, spacing=grid.spacing, subject="A", **options)
     for align in ("reorient", "resample"):
-        assert evaluate_folders(*pair, align=align, **options) == expected
-    failure = evaluate_folders(*pair, **options).failures[0]
-    assert failure.message.endswith('apart: axes in the order (2, 0, 1), axis 1 flipped (cured by `align="reorient"`).')
+        rows = evaluate_folders(*pair, align=align, **options)
+        assert [(row.label, row.metric, row.value) for row in rows] == [
+            (row.label, row.metric, row.value) for row in expected
+        ]
+        assert {row.status for row in rows} == {"aligned"}
+        assert re.fullmatch(
+            r"axes turned onto the reference: corners up to .* apart: axes in the order \(2, 0, 1\), axis 1 flipped",
+            rows[0].reason,
+        )
+    refused = evaluate_folders(*pair, **options)[0].reason
+    assert refused.endswith('apart: axes in the order (2, 0, 1), axis 1 flipped (cured by `align="reorient"`).')
     with pytest.raises(ValueError, match=r"^evaluate_folders: `align` must be one of reorient, resample; got 'x'\.$"):
         evaluate_folders(*pair, align="x", **options)
 
@@ -132,8 +141,9 @@ def test_predictions_on_other_grids_are_resampled_on_demand(tmp_path):
     # would be labels 3 and 1 at the end.
     results = evaluate_folders(*pair, align="resample", metrics=["DICE"], labels=(4,))
     assert results[0].value == pytest.approx(2 * 3 / (4 + 3))
-    failure = evaluate_folders(*pair, align="reorient", metrics=["DICE"]).failures[0]
-    assert failure.message.endswith(
+    assert results[0].status == "aligned"
+    assert results[0].reason.startswith("resampled onto the reference: corners up to ")
+    assert evaluate_folders(*pair, align="reorient", metrics=["DICE"])[0].reason.endswith(
         "shape (1, 3) and not (1, 6), spacing (1.0, 2.0) and not (1.0, 1.0), shift of 0.5 mm "
         '(cured by `align="resample"`).'
     )
@@ -166,10 +176,10 @@ def test_the_pose_of_nifti_files_that_state_two_is_chosen(tmp_path, affine):
     nibabel.save(image, tmp_path / "found" / "A.nii.gz")
     nibabel.save(nibabel.Nifti1Image(REFERENCE.T, np.eye(4)), tmp_path / "truth" / "A.nii.gz")
     run = partial(evaluate_folders, tmp_path / "found", tmp_path / "truth", metrics=["VOLSMTY", "DICE"], labels=(1,))
-    refused = run().failures[0].message
+    refused = run()[0].reason
     assert refused.startswith("evaluate_folders: `affine` must be 'sform' or 'qform' for a NIfTI file that states two")
     assert [row.value for row in run(affine=affine)] == [1, 1]
-    assert len(run(affine="qform" if affine == "sform" else "sform").failures) == 1
+    assert {row.status for row in run(affine="qform" if affine == "sform" else "sform")} == {"failed"}
     with pytest.raises(ValueError, match="evaluate_folders: `affine` must be one of sform, qform; got 'mine'"):
         run(affine="mine")
 
@@ -186,8 +196,8 @@ def test_the_spacing_of_files_that_have_none_is_an_argument(tmp_path):
     assert evaluated(*files)[0].value == 1
     assert evaluated(*files, spacing=(3.5, 1, 1))[0].value == 3.5
     series = tmp_path / "series_found/{subject}", tmp_path / "series_truth/{subject}"
-    assert "state it by `spacing=(slices, rows, columns)`" in evaluated(*series).failures[0].message
-    assert "evaluate_folders: `spacing` must be what" in evaluated(*series, spacing=(3, 1, 1)).failures[0].message
+    assert "state it by `spacing=(slices, rows, columns)`" in evaluated(*series)[0].reason
+    assert "evaluate_folders: `spacing` must be what" in evaluated(*series, spacing=(3, 1, 1))[0].reason
     assert evaluated(*series, spacing=(2, 1, 1))[0].value == 2
     for spacing, error in (((0, 1, 1), ValueError), ("3", TypeError), (3.0, TypeError)):
         with pytest.raises(error, match=r"^evaluate_folders: `spacing` must"):
@@ -200,4 +210,21 @@ def test_errors_of_the_system_are_one_sentence(folders):
         folders / "found", folders / "truth" / "{subject}_GT.mha", metrics=["DICE"], labels=(1,),
         progress=lambda *_: gone.unlink(missing_ok=True),
     )  # fmt: skip
-    assert results.failures[0].message == f"evaluate_folders: {gone}: No such file or directory."
+    assert results[1].reason == f"evaluate_folders: {gone}: No such file or directory."
+
+
+def test_several_methods_are_one_table(folders):
+    (folders / "other").mkdir()
+    for name, shift in (("A", 1), ("C", 0), ("D", 0)):
+        images.write(folders / "other" / f"{name}.mha", np.roll(REFERENCE, shift, axis=0), GRID)
+    methods = {"best": folders / "other", "old": folders / "found" / "{subject}.*"}
+    results = evaluate_folders(methods, folders / "truth" / "{subject}_GT.mha", metrics=["DICE"], labels=(1,))
+    found = {(row.method, row.subject): (row.status, row.value) for row in results}
+    assert found["best", "A"] == ("ok", pytest.approx(2 / 3))
+    assert found["best", "B"][0] == "missing"
+    assert found["best", "C"] == found["best", "D"] == found["old", "A"] == ("ok", 1)
+    assert [key for key, (status, _) in found.items() if status == "failed"] == [("old", name) for name in "BCE"]
+    assert list(found) == [("best", name) for name in "ABCD"] + [("old", name) for name in "ABCDE"]
+    for wrong in ({}, {"": folders / "other"}, {1: folders / "other"}):
+        with pytest.raises(ValueError, match=r"^evaluate_folders: `predictions` must name at least one method; got"):
+            evaluate_folders(wrong, folders / "truth", metrics=["DICE"])

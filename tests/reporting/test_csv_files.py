@@ -1,6 +1,8 @@
 """CSV files: all digits, no formulas, complete or absent; what was written comes back, and pymia's tables are read."""
 
 import csv
+import dataclasses
+import functools
 import io
 import math
 import os
@@ -16,7 +18,7 @@ from hypothesis import strategies as st
 
 from mia_functional.analysis import summarize
 from mia_functional.evaluation import Result, Results, select_rows
-from mia_functional.reporting import long_table, read_csv, render_csv, write_csv
+from mia_functional.reporting import read_csv, render_csv, wide_table, write_csv
 
 from .results import TABLE, row
 
@@ -26,48 +28,62 @@ WRITTEN = Results(
         Result(
             subject="A", label="liver", metric="HDRFDST95", value=math.inf, unit="mm", convention="surfels", reason="r"
         ),
+        Result(subject="'t Hart", label="'=", metric="DICE", value=0.5, status="aligned", reason="axes; turned"),
+        Result(subject="'t Hart", label="'=", metric="HDRFDST95", value=math.nan, status="failed", reason="no file"),
+        Result(subject="C", label="liver", metric="DICE", value=math.nan, status="missing"),
+        Result(subject="C", label="liver", metric="HDRFDST95", value=math.nan, status="missing"),
         Result(subject="=B", label="liver", metric="DICE", value=-0.0),
         Result(subject="=B", label="liver", metric="HDRFDST95", value=1e-300, unit="mm", convention="surfels"),
     )
 )
 
 
+as_pymia = functools.partial(render_csv, layout=wide_table, delimiter=";")
+
+
 def test_a_wide_csv_has_a_row_per_subject_and_label_and_all_digits():
-    lines = render_csv(TABLE).splitlines()
-    assert lines[0] == "SUBJECT;LABEL;DICE;HDRFDST95;REASON"
-    assert lines[1] == "Subject_2;liver;0.5;3.25;"
-    assert lines[2] == f"Subject_2;tumour;{1 / 3!r};12.0;"
-    assert lines[4] == "Subject_10;tumour;nan;inf;empty in the prediction and the reference"
-    assert render_csv(select_rows(TABLE, subject="Subject_2")).splitlines()[0] == "SUBJECT;LABEL;DICE;HDRFDST95"
+    lines = as_pymia(TABLE).splitlines()
+    assert lines[0] == "SUBJECT;LABEL;DICE;HDRFDST95;STATUS;REASON"
+    assert lines[1] == "Subject_2;liver;0.5;3.25;ok;"
+    assert lines[2] == f"Subject_2;tumour;{1 / 3!r};12.0;ok;"
+    assert lines[4] == (
+        'Subject_10;tumour;nan;inf;DICE=undefined;"empty in the prediction and the reference; empty in the prediction"'
+    )
+    assert as_pymia(select_rows(TABLE, subject="Subject_2")).splitlines()[0] == "SUBJECT;LABEL;DICE;HDRFDST95"
+    methods = [dataclasses.replace(entry, method=name) for name in "ab" for entry in TABLE.rows[:2]]
+    assert as_pymia(Results(rows=tuple(methods))).splitlines() == [
+        "METHOD;SUBJECT;LABEL;DICE;HDRFDST95", "a;Subject_2;liver;0.5;3.25", "b;Subject_2;liver;0.5;3.25",
+    ]  # fmt: skip
 
 
 def test_a_long_csv_tells_all():
-    found = pandas.read_csv(io.StringIO(render_csv(TABLE, layout=long_table, delimiter=",")))
-    assert list(found) == ["SUBJECT", "LABEL", "METRIC", "VALUE", "UNIT", "CONVENTION", "REASON"]
+    found = pandas.read_csv(io.StringIO(render_csv(TABLE)))
+    names = ["METHOD", "SUBJECT", "LABEL", "METRIC", "VALUE", "UNIT", "CONVENTION", "STATUS", "REASON"]
+    assert list(found) == names
     np.testing.assert_array_equal(found["VALUE"], [entry.value for entry in TABLE])
 
 
 @given(st.floats(allow_nan=False))
 def test_numbers_survive_the_file(value):
     text = render_csv(Results(rows=(row("A", "x", "DICE", value),)))
-    assert float(list(csv.reader(io.StringIO(text), delimiter=";"))[1][2]) == value
+    assert float(list(csv.reader(io.StringIO(text)))[1][4]) == value
 
 
 def test_numbers_of_numpy_are_written_as_numbers():
     rows = (row("A", "x", "DICE", np.float64(1 / 3)), row("B", "x", "DICE", np.float32(0.5)))
-    assert render_csv(Results(rows=rows)).splitlines()[1:] == [f"A;x;{1 / 3!r}", "B;x;0.5"]
+    assert render_csv(Results(rows=rows)).splitlines()[1:] == [f",A,x,DICE,{1 / 3!r},,,ok,", ",B,x,DICE,0.5,,,ok,"]
 
 
 def test_a_value_that_is_missing_is_not_a_number():
     partial = Results(rows=TABLE.rows[:3])
-    assert render_csv(partial).splitlines()[2].endswith(";n/a")
+    assert as_pymia(partial).splitlines()[2].endswith(";n/a")
 
 
 @pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@SUM", "|x", "%x", " =1", "\u00a0=1", "\uff1d1"])
 def test_no_text_becomes_a_formula(text):
     written = render_csv(Results(rows=(row(text, "x", "DICE", -1.5),)))
-    cells = list(csv.reader(io.StringIO(written), delimiter=";"))[1]
-    assert cells == [f"'{text}", "x", "-1.5"]
+    cells = list(csv.reader(io.StringIO(written)))[1]
+    assert cells[1:5] == [f"'{text}", "x", "DICE", "-1.5"]
 
 
 @pytest.mark.parametrize("text", ["a\nb", "a\tb", "\x1b[31m", "\r=1", "\ufeff=1"])
@@ -79,8 +95,8 @@ def test_control_characters_are_refused(text):
 def test_statistics_are_written_by_the_same_function(tmp_path):
     entries = summarize(select_rows(TABLE, label="liver"))
     write_csv(tmp_path / "statistics.csv", entries)
-    found = pandas.read_csv(tmp_path / "statistics.csv", sep=";")
-    assert list(found) == ["LABEL", "METRIC", "STATISTIC", "VALUE", "N", "UNDEFINED", "INFINITE"]
+    found = pandas.read_csv(tmp_path / "statistics.csv")
+    assert list(found) == ["LABEL", "METRIC", "STATISTIC", "VALUE", "N", "UNDEFINED", "INFINITE", "MISSING", "FAILED"]
     assert found["VALUE"].tolist() == [entry.value for entry in entries]
 
 
@@ -91,7 +107,7 @@ def test_a_file_is_complete_or_absent(tmp_path):
     with pytest.raises(FileExistsError, match=r"results\.csv exists already"):
         write_csv(path, TABLE)
     write_csv(path, select_rows(TABLE, label="liver"), overwrite=True)
-    assert len(path.read_text().splitlines()) == 3
+    assert len(path.read_text().splitlines()) == 5
     with pytest.raises(FileNotFoundError, match="does not exist"):
         write_csv(tmp_path / "nowhere" / "results.csv", TABLE)
     with pytest.raises(ValueError, match="printable"):
@@ -116,17 +132,26 @@ def test_a_full_disk_is_an_error_and_leaves_nothing(tmp_path):
 
 @pytest.mark.parametrize("delimiter", [";", ",", "\t"])
 def test_a_long_table_comes_back_as_it_was(tmp_path, delimiter):
-    write_csv(tmp_path / "x.csv", WRITTEN, layout=long_table, delimiter=delimiter)
-    assert read_csv(tmp_path / "x.csv") == WRITTEN
+    write_csv(tmp_path / "x.csv", WRITTEN, delimiter=delimiter)
+    assert list(map(repr, read_csv(tmp_path / "x.csv"))) == list(map(repr, WRITTEN))  # NaN equals nothing
 
 
 def test_a_wide_table_comes_back_but_for_units_and_conventions(tmp_path):
-    write_csv(tmp_path / "x.csv", WRITTEN)
+    write_csv(tmp_path / "x.csv", WRITTEN, layout=wide_table)
     again = read_csv(tmp_path / "x.csv")
-    fields = ("subject", "label", "metric", "value", "reason")
-    assert [[getattr(row, name) for name in fields] for row in again] == [
-        [getattr(row, name) for name in fields] for row in WRITTEN
-    ]
+    fields = ("subject", "label", "metric", "status")
+    for name in fields:
+        assert [getattr(row, name) for row in again] == [getattr(row, name) for row in WRITTEN]
+    np.testing.assert_array_equal([row.value for row in again], [row.value for row in WRITTEN])
+    reasons = [row.reason for row in again]
+    assert reasons[:4] == ["", "r", "axes; turned; no file", "axes; turned; no file"]
+
+
+def test_a_table_without_statuses_is_read(tmp_path):
+    header = "SUBJECT,LABEL,METRIC,VALUE,UNIT,CONVENTION,REASON"
+    (tmp_path / "x.csv").write_text(f"{header}\nA,liver,DICE,nan,,,empty\nB,liver,DICE,0.5,,,\n\n")
+    rows = list(read_csv(tmp_path / "x.csv"))
+    assert [(row.subject, row.status, row.reason) for row in rows] == [("A", "undefined", "empty"), ("B", "ok", "")]
 
 
 def test_a_table_of_pymia_is_read(tmp_path):
@@ -142,7 +167,11 @@ def test_a_table_of_pymia_is_read(tmp_path):
     [
         ("", "a table with SUBJECT, LABEL and metrics"),
         ("NAME;AGE\nA;3\n", "a table with SUBJECT, LABEL and metrics"),
-        ("SUBJECT;LABEL;DICE\nA;liver\n", "a table with SUBJECT, LABEL and metrics"),
+        ("SUBJECT;LABEL;STATUS\nA;liver;ok\n", "a table with SUBJECT, LABEL and metrics"),
+        ("SUBJECT;LABEL;DICE\nA;liver\n", "a table with a cell for every column; got 2 of 3 in line 2 of"),
+        ("SUBJECT;LABEL;DICE;DICE\nA;liver;1;1\n", "have every column once; got DICE twice"),
+        ("SUBJECT;LABEL;DICE\nA;liver;1\nA;liver;1\n", "every subject, label and metric once; got .* twice"),
+        ("SUBJECT;LABEL;DICE;STATUS\nA;liver;1;lost\n", "state one of failed, .*, ok; got 'lost' in line 2"),
         ("SUBJECT;LABEL;DICE\nA;liver;0.5\nB;liver;high\n", "hold numbers; got 'high' in line 3"),
     ],
 )

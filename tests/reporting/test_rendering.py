@@ -1,5 +1,7 @@
 """Tables for people: aligned, rounded, the same numbers on the console and in Markdown."""
 
+import math
+
 import pytest
 
 from mia_functional.analysis import summarize
@@ -11,12 +13,13 @@ from .results import TABLE, row
 
 def test_the_console_table_is_aligned_and_rounded():
     assert render_console(TABLE, precision=2).splitlines() == [
-        "SUBJECT     LABEL   DICE  HDRFDST95  REASON",
-        "----------  ------  ----  ---------  -----------------------------------------",
-        "Subject_2   liver   0.50       3.25",
-        "Subject_2   tumour  0.33      12.00",
-        "Subject_10  liver   0.90       1.00",
-        "Subject_10  tumour   nan        inf  empty in the prediction and the reference",
+        f"SUBJECT     LABEL   DICE  HDRFDST95  STATUS          REASON{' ' * 60}".rstrip(),
+        f"----------  ------  ----  ---------  --------------  {'-' * 66}",
+        "Subject_2   liver   0.50       3.25  ok",
+        "Subject_2   tumour  0.33      12.00  ok",
+        "Subject_10  liver   0.90       1.00  ok",
+        "Subject_10  tumour   nan        inf  DICE=undefined  "
+        "empty in the prediction and the reference; empty in the prediction",
     ]
 
 
@@ -29,10 +32,18 @@ def test_markdown():
 def test_the_summary_table_is_that_of_statistics():
     entries = summarize(select_rows(TABLE, label="liver"))
     assert render_console(entries).splitlines() == [
-        "LABEL  METRIC      MEAN    STD  N",
-        "-----  ---------  -----  -----  -",
-        "liver  DICE       0.700  0.200  2",
-        "liver  HDRFDST95  2.125  1.125  2",
+        "LABEL  METRIC      MEAN    STD  N  UNDEFINED  INFINITE  MISSING  FAILED",
+        "-----  ---------  -----  -----  -  ---------  --------  -------  ------",
+        "liver  DICE       0.700  0.200  2          0         0        0       0",
+        "liver  HDRFDST95  2.125  1.125  2          0         0        0       0",
+    ]
+    gap = row("Subject_3", "liver", "DICE", math.nan, status="missing", method="new")
+    gaps = Results(rows=(*select_rows(TABLE, label="liver", metric="DICE"), gap))
+    assert render_console(summarize(gaps)).splitlines() == [
+        "METHOD  LABEL  METRIC   MEAN    STD  N  UNDEFINED  INFINITE  MISSING  FAILED",
+        "------  -----  ------  -----  -----  -  ---------  --------  -------  ------",
+        "        liver  DICE    0.700  0.200  2          0         0        0       0",
+        "new     liver  DICE      nan    nan  0          0         0        1       0",
     ]
 
 
