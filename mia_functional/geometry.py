@@ -213,12 +213,10 @@ def differences(first: Geometry, second: Geometry, *, tolerance: float = _TOLERA
         >>> differences(grid, Geometry(shape=(4, 2), spacing=(2.0, 1.0), origin=(6, 0), direction=((-1, 0), (0, 1))))
         ('flip',)
     """
-    for argument, grid in (("first", first), ("second", second)):
-        checks.require_instance("differences", argument, grid, Geometry, "a geometry")
     limit = checks.number("differences", "tolerance", tolerance)
     if not 0 <= limit < math.inf:
         checks.invalid_value("differences", "tolerance", "be finite and not negative", tolerance)
-    return tuple(_explain(first, second, limit))
+    return tuple(_explain("differences", first, second, limit))
 
 
 def describe_differences(first: Geometry, second: Geometry) -> str:
@@ -233,9 +231,7 @@ def describe_differences(first: Geometry, second: Geometry) -> str:
         >>> describe_differences(Geometry(shape=(4, 2), spacing=(2.0, 1.0), origin=(0.0, 3.0)), grid)
         'corners up to 3 voxels (3 mm) apart: shift of 3 mm'
     """
-    for argument, grid in (("first", first), ("second", second)):
-        checks.require_instance("describe_differences", argument, grid, Geometry, "a geometry")
-    reasons = ", ".join(_explain(first, second, _TOLERANCE).values())
+    reasons = ", ".join(_explain("describe_differences", first, second, _TOLERANCE).values())
     if not reasons or len(first.shape) != len(second.shape):
         return reasons
     voxels, millimetres = map(_three_digits, corner_displacement(first, second))
@@ -247,11 +243,13 @@ def _three_digits(value: float) -> str:
     return f"{float(f'{value:.3g}'):g}"
 
 
-def _explain(first: Geometry, second: Geometry, tolerance: float) -> dict[str, str]:
-    """Return in what two grids differ, and how this is said."""
+def _explain(function: str, first: Geometry, second: Geometry, tolerance: float) -> dict[str, str]:
+    """Return in what two grids differ, and how this is said; nothing where shapes are one and corners coincide."""
+    for argument, grid in (("first", first), ("second", second)):
+        checks.require_instance(function, argument, grid, Geometry, "a geometry")
     if len(first.shape) != len(second.shape):
         return {"shape": f"shape {first.shape} and not {second.shape}"}
-    if _coincide(first, second, tolerance):
+    if first.shape == second.shape and corner_displacement(first, second).voxels <= tolerance:
         return {}
     order, reverse = orientation(first, onto=second)
     turned = _turned(first, order, reverse)
@@ -260,10 +258,10 @@ def _explain(first: Geometry, second: Geometry, tolerance: float) -> dict[str, s
         reasons["axes"] = f"axes in the order {order}"
     if reverse:
         reasons["flip"] = f"{'axis' if len(reverse) == 1 else 'axes'} {' and '.join(map(str, reverse))} flipped"
-    if _coincide(turned, second, tolerance):
-        return reasons
     if turned.shape != second.shape:
         reasons["shape"] = f"shape {turned.shape} and not {second.shape}"
+    elif corner_displacement(turned, second).voxels <= tolerance:
+        return reasons
     texts = {
         "spacing": f"spacing {turned.spacing} and not {second.spacing}",
         "shift": f"shift of {_three_digits(math.dist(turned.origin, second.origin))} mm",
@@ -278,11 +276,6 @@ def _explain(first: Geometry, second: Geometry, tolerance: float) -> dict[str, s
     if not named and turned.shape == second.shape:
         named = [max(alone, key=alone.__getitem__)]
     return reasons | {name: texts[name] for name in named}
-
-
-def _coincide(first: Geometry, second: Geometry, tolerance: float) -> bool:
-    """Return whether two grids of as many axes have one shape, and their corners in the same places."""
-    return first.shape == second.shape and corner_displacement(first, second).voxels <= tolerance
 
 
 def _turned(geometry: Geometry, order: Sequence[int], reverse: Sequence[int]) -> Geometry:

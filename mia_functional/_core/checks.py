@@ -133,9 +133,9 @@ def require_callable(function: str, argument: str, value: object, examples: str,
         invalid_kind(function, argument, f"be a function such as {examples}", describe(value))
 
 
-def one_of(function: str, argument: str, value: object, options: Sequence[str]) -> None:
+def one_of(function: str, argument: str, value: object, options: Sequence[str], *, optional: bool = False) -> None:
     """Raise unless a value is one of several words."""
-    if value not in options:
+    if value not in options and not (optional and value is None):
         invalid_value(function, argument, f"be one of {', '.join(options)}", repr(value))
 
 
@@ -162,9 +162,9 @@ def is_integer(value: object) -> TypeGuard[int]:
 
 def is_integer_slice(value: object) -> TypeGuard[slice]:
     """Return whether a value is a slice of whole numbers, each of which may be None."""
-    if not isinstance(value, slice):
-        return False
-    return all(bound is None or is_integer(bound) for bound in (value.start, value.stop, value.step))
+    return isinstance(value, slice) and all(
+        bound is None or is_integer(bound) for bound in (value.start, value.stop, value.step)
+    )
 
 
 def integer(function: str, argument: str, value: object, *, minimum: int) -> int:

@@ -49,7 +49,9 @@ def _apply_batchgenerators(
 ) -> HostSample:
     """Return a sample after a transform of batchgenerators, which knows no geometry."""
     arrays, geometry = sample
-    is_v2 = _is_v2(transform)
+    # Of version 2, or of a class made from one of its classes: these take any keywords and hand on what they do not
+    # know, so that most of them do nothing if they are called with `data`.
+    is_v2 = any(kind.__module__.partition(".")[0] == "batchgeneratorsv2" for kind in type(transform).__mro__)
     keys = ("image", "segmentation") if is_v2 else ("data", "seg")
     kinds = (tuple(name for name in arrays if name not in labels), labels)
     groups = {key: names for key, names in zip(keys, kinds, strict=True) if names}
@@ -59,7 +61,11 @@ def _apply_batchgenerators(
         for key, names in groups.items()
     }
     with _global_seed(seed):
-        after = (_call_v2 if is_v2 else _call_v1)(transform, stacked, seed)
+        if is_v2:
+            after = _call_v2(transform, stacked, seed)
+        else:  # a batch of one
+            batch = transform(**{key: values[np.newaxis] for key, values in stacked.items()})
+            after = {key: _result(batch, key, values.ndim + 1)[0] for key, values in stacked.items()}
     changed: dict[str, HostArray] = {}
     for key, names in groups.items():
         values = after[key]
@@ -69,18 +75,6 @@ def _apply_batchgenerators(
         ends = np.cumsum([arrays[name].shape[-1] for name in names])[:-1]
         changed |= dict(zip(names, np.split(np.moveaxis(values, 0, -1), ends, axis=-1), strict=True))
     return changed, geometry
-
-
-def _is_v2(transform: Function) -> bool:
-    """Return whether a transform is of batchgeneratorsv2, or of a class that is made from one of its classes."""
-    # Its transforms take any keywords and hand on what they do not know: called with `data`, most of them do nothing.
-    return any(kind.__module__.partition(".")[0] == "batchgeneratorsv2" for kind in type(transform).__mro__)
-
-
-def _call_v1(transform: Function, stacked: dict[str, HostArray], _: int | None) -> dict[str, HostArray]:
-    """Return arrays, channels first, after a transform of a batch of one."""
-    after = transform(**{key: values[np.newaxis] for key, values in stacked.items()})
-    return {key: _result(after, key, values.ndim + 1)[0] for key, values in stacked.items()}
 
 
 def _call_v2(transform: Function, stacked: dict[str, HostArray], seed: int | None) -> dict[str, HostArray]:

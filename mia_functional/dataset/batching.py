@@ -134,8 +134,8 @@ def prefetch(
     size = checks.integer("prefetch", "batch_size", batch_size, minimum=1)
     workers = checks.integer("prefetch", "workers", workers, minimum=1)
     limit = checks.integer("prefetch", "ahead", ahead, minimum=1)
-    if rng is not None and not isinstance(rng, np.random.Generator):
-        checks.invalid_kind("prefetch", "rng", "be a numpy.random.Generator", repr(rng))
+    if rng is not None:
+        checks.require_instance("prefetch", "rng", rng, np.random.Generator, "a numpy.random.Generator")
     order = np.arange(len(samples)) if rng is None else rng.permutation(len(samples))
     stop = len(order) - len(order) % size if drop_last else len(order)
     # `Samples` makes the arrays of a batch in one piece; other sequences give their samples one by one.

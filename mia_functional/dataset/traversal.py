@@ -12,7 +12,7 @@ from mia_functional._core import checks, ordered_map
 from mia_functional.discovery.records import Entry, Load, Subject, check_name
 from mia_functional.geometry import Geometry
 from mia_functional.images.labels import label_map
-from mia_functional.transforms.alignment import align_onto, check_align
+from mia_functional.transforms.alignment import align_onto
 from mia_functional.transforms.composition import Sample, Transform
 from mia_functional.typing import Align, HostArray
 
@@ -70,7 +70,7 @@ def traverse(
 def check_loading(function: str, load: object, align: object, transform: object, executor: object) -> None:
     """Raise unless the arguments can load, align, transform and run."""
     checks.require_callable(function, "load", load, "`images.read`")
-    check_align(function, align)
+    checks.one_of(function, "align", align, ("reorient", "resample"), optional=True)
     checks.require_callable(function, "transform", transform, "`on(...)` returns", optional=True)
     checks.require_instance(function, "executor", executor, (Executor, type(None)), "a `concurrent.futures.Executor`")
 

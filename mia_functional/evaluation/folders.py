@@ -15,7 +15,7 @@ from mia_functional.evaluation.cases import Case, Gap, Request, evaluate_each, r
 from mia_functional.evaluation.results import Results
 from mia_functional.geometry import describe_differences
 from mia_functional.metrics import Metric, soft_confusion_counts
-from mia_functional.transforms.alignment import align_onto, alignment_between, check_align
+from mia_functional.transforms.alignment import align_onto, alignment_between
 from mia_functional.typing import Affine, Align, Label, Labels, Progress, Spacing
 
 __all__ = ["evaluate_folders"]
@@ -87,11 +87,10 @@ def evaluate_folders(
         1.0
     """
     asked = request("evaluate_folders", metrics, labels)
-    if affine is not None:
-        checks.one_of("evaluate_folders", "affine", affine, ("sform", "qform"))
+    checks.one_of("evaluate_folders", "affine", affine, ("sform", "qform"), optional=True)
     if spacing is not None:
         checks.spacing("evaluate_folders", spacing, None)
-    check_align("evaluate_folders", align)
+    checks.one_of("evaluate_folders", "align", align, ("reorient", "resample"), optional=True)
     methods = predictions if isinstance(predictions, Mapping) else {_folder_of(predictions).name: predictions}
     if not methods or not all(isinstance(name, str) and name for name in methods):
         checks.invalid_value("evaluate_folders", "predictions", "name at least one method", list(methods))

@@ -17,8 +17,8 @@ from mia_functional._core import checks
 from mia_functional.geometry import Geometry, describe_differences
 from mia_functional.images.conversion import DTYPES_BY_PIXEL_TYPE, ItkGrid, from_itk, image_memory, itk_grid
 from mia_functional.images.header import SAME_SPACING, Header, TextGrid, invalid_file
-from mia_functional.images.itk_globals import ItkImage, ItkReader, itk_message, quiet, simpleitk
-from mia_functional.images.pixels import check_complete, check_size, scaled_numbers, stored_numbers
+from mia_functional.images.itk_globals import ItkImage, ItkReader, quiet, simpleitk
+from mia_functional.images.pixels import check_complete, read_numbers
 from mia_functional.typing import HostArray
 
 __all__ = [
@@ -31,6 +31,20 @@ __all__ = [
 ]
 
 
+_MESSAGES = {
+    "Cannot read requested file": "it holds no pixels, or pixels of a kind that is not read",  # GDCM
+    "Zero-valued spacing": "its spacing is 0 along an axis",
+    "Bad direction": "its directions lie in one plane, or have no length",
+    "space vector": "its space directions are not vectors of finite numbers",
+    "Complex image": "it holds complex numbers; integers and floats are read",
+}
+"""What errors of SimpleITK, ITK or a library below mean, by a part of their text (ITK 5.4 with GDCM and NRRD)."""
+
+_UNKNOWN_MESSAGE = "its header or its pixels are damaged, or of a kind that is not read"
+
+_INCOMPLETE = "write: {} could not be written completely: not all of it reached the disk, which may be full."
+
+
 def load_checked(
     header: Header, grid: TextGrid, image_io: str, max_bytes: int, *, scaled: bool
 ) -> tuple[HostArray, Geometry]:
@@ -39,11 +53,8 @@ def load_checked(
     The numbers are taken from the file directly. SimpleITK says where the image lies, by its class `image_io` alone; it
     applies neither MetaImage's slope and offset nor the units of either format (as of 2.5.7).
     """
-    check_size(header, max_bytes)
-    numbers = stored_numbers(header)
+    numbers = read_numbers(header, max_bytes, scaled=scaled)
     place = _in_millimetres(itk_grid(_open_reader(header, grid, image_io)), grid.factors)
-    if scaled and header.scale != (1, 0):
-        numbers = scaled_numbers(header, numbers)
     voxels = numbers.reshape(grid.sizes[::-1])
     if grid.channel_axis is not None:
         voxels = np.moveaxis(voxels, voxels.ndim - 1 - grid.channel_axis, -1)
@@ -85,12 +96,16 @@ def file_geometry(path: Path, grid: ItkGrid) -> Geometry:
 
 @contextmanager
 def itk_reads(path: Path) -> Iterator[None]:
-    """Silence ITK's warnings, and turn an error of ITK's into that of an invalid file, in our words."""
+    """Silence ITK's warnings, and turn an error of ITK's into that of an invalid file, in our words.
+
+    Theirs hold addresses of memory, lines of C++ and names of classes, and end in a full stop or not.
+    """
     try:
         with quiet():
             yield
     except RuntimeError as error:
-        invalid_file(path, itk_message(error))
+        text = str(error)
+        invalid_file(path, next((words for part, words in _MESSAGES.items() if part in text), _UNKNOWN_MESSAGE))
 
 
 def header_reader(path: Path, image_io: str, *, copy: Path | None = None) -> ItkReader:
@@ -128,12 +143,7 @@ def write_image(image: ItkImage, draft: Path, *, path: Path, image_io: str) -> N
         with quiet():
             simpleitk().WriteImage(image, draft, imageIO=image_io)
     except RuntimeError as error:
-        raise _incomplete(path) from error
-
-
-def _incomplete(path: Path) -> OSError:
-    """Return the error of an image that was not written as a whole."""
-    return OSError(f"write: {path} could not be written completely: not all of it reached the disk, which may be full.")
+        raise OSError(_INCOMPLETE.format(path)) from error
 
 
 def check_written(
@@ -145,7 +155,7 @@ def check_written(
         header = parse(draft)
         check_complete(header)
     except ValueError as error:
-        raise _incomplete(path) from error
+        raise OSError(_INCOMPLETE.format(path)) from error
     voxels = image_memory(image)
     suitable = f"name a format for {voxels.dtype} {voxels.shape}"
     try:

@@ -266,47 +266,34 @@ def _even_grid(folder: Path, slices: Sequence[_Slice], normal: HostArray) -> tup
     """
     positions = np.array([entry.position for entry in slices])
     along = positions @ normal
-    gaps = np.diff(along)
+    gaps, names = np.diff(along), [entry.path.name for entry in slices]
     # The median: a missing slice makes one gap of two, and must not change what the others are compared with. Of two
     # gaps in the middle it is the smaller: their mean would be the distance of no slices.
     typical = float(np.sort(gaps)[(len(gaps) - 1) // 2]) or float(gaps.max())
     closest, oddest = int(gaps.argmin()), int(abs(gaps - typical).argmax())
     if gaps[closest] <= _ROUNDED_GAP * typical:
-        invalid_file(folder, f"{_pair(slices, closest)} lie at the same place")
+        invalid_file(folder, f"{names[closest]} and {names[closest + 1]} lie at the same place")
     # Least squares, in which the rounding of single positions cancels.
     steps = np.arange(len(slices)) - (len(slices) - 1) / 2
     distance = float(steps @ along / (steps @ steps))
     deviations = along - along.mean() - distance * steps
-    # A position is off by half a unit of its last decimal, and the grid that is fitted to many of them as well.
-    unit = _last_decimal(positions)
+    # A position is off by half a unit of its last decimal, and the grid that is fitted to many of them as well. That
+    # of single precision, as there are files in which 1.2 became 1.2000000476837158 on its way; whole millimetres count
+    # as 3.0, since they are exact more often than rounded.
+    words = [np.format_float_positional(np.float32(number), trim="0") for number in positions.flat]
+    unit = 10.0 ** -max(len(word.partition(".")[2]) for word in words)
     smallest, largest = _ROUNDED_GAP * distance, _MAX_ROUNDED_GAP * distance
     if abs(deviations).max() > min(max(smallest, unit * np.abs(normal).sum()), largest):
         width = gaps[oddest]
         reason = "slices are missing" if 1.8 <= width / typical <= 2.2 else "the slices are uneven"
-        found = f"{_pair(slices, oddest)} are {width:g} mm apart, and the others {typical:g} mm"
+        found = f"{names[oddest]} and {names[oddest + 1]} are {width:g} mm apart, and the others {typical:g} mm"
         invalid_file(folder, f"{found}: {reason}")
     offsets = positions - positions[0]
     sideways = np.linalg.norm(offsets - np.outer(offsets @ normal, normal), axis=1)
     excess = sideways - _ROUNDED_COSINES * (along - along[0])
     if excess.max() > min(max(smallest, unit * math.sqrt(3)), largest):
-        names = f"{slices[0].path.name} and {slices[int(excess.argmax())].path.name}"
-        invalid_file(folder, f"{names} do not lie above each other")
+        invalid_file(folder, f"{names[0]} and {names[excess.argmax()]} do not lie above each other")
     return positions[0] - deviations[0] * normal, distance
-
-
-def _pair(slices: Sequence[_Slice], number: int) -> str:
-    """Return the names of a slice and of the next one."""
-    return f"{slices[number].path.name} and {slices[number + 1].path.name}"
-
-
-def _last_decimal(positions: HostArray) -> float:
-    """Return the unit of the last decimal of positions.
-
-    That of single precision, as there are files in which 1.2 became 1.2000000476837158 on its way; whole millimetres
-    count as 3.0, since they are exact more often than rounded.
-    """
-    words = [np.format_float_positional(np.float32(number), trim="0") for number in positions.flat]
-    return 10.0 ** -max(len(word.partition(".")[2]) for word in words)
 
 
 def _decode(entry: _Slice) -> ItkImage:

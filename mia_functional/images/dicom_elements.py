@@ -98,12 +98,13 @@ def _walk(path: Path, stream: BinaryIO, position: int, order: str, *, explicit: 
     end = path.stat().st_size
     ends: list[int | None] = []  # of the open sequences and items; none where a delimiter ends them
     in_pixels = False  # compressed ones, whose items hold no elements
+    first_item = struct.pack(f"{order}HH", _ITEM >> 16, _ITEM & 0xFFFF)
     for _ in range(_MAX_ELEMENTS):
         while ends and ends[-1] is not None and position >= ends[-1]:
             ends.pop()
         stream.seek(position)
-        head = stream.read(12)
-        if not head.strip(b"\0") and not ends:  # the end, or what some writers fill a file up with
+        head = stream.read(16)  # an element before its value, and the tag that a sequence begins with
+        if not head[:12].strip(b"\0") and not ends:  # the end, or what some writers fill a file up with
             return
         if len(head) < 8:
             break
@@ -128,18 +129,12 @@ def _walk(path: Path, stream: BinaryIO, position: int, order: str, *, explicit: 
         elif length == _UNDEFINED:
             ends.append(None)
             in_pixels = tag in _PIXELS
-        elif not in_pixels and (tag == _ITEM or _begins_with_item(stream, position, length, order)):
+        # In the implicit syntax, its first item is all that tells a sequence.
+        elif not in_pixels and (tag == _ITEM or (length >= 8 and head[size : size + 4] == first_item)):
             ends.append(position + length)
         else:
             position += length
     invalid_file(path, f"its elements are cut off, or more than {_MAX_ELEMENTS}")
-
-
-def _begins_with_item(stream: BinaryIO, position: int, length: int, order: str) -> bool:
-    """Return whether a value is a sequence: in the implicit syntax, its first item is all that tells."""
-    stream.seek(position)
-    first = stream.read(4)
-    return length >= 8 and first == struct.pack(f"{order}HH", _ITEM >> 16, _ITEM & 0xFFFF)
 
 
 def pixel_module(path: Path, elements: Elements) -> bytes:

@@ -167,8 +167,7 @@ def _load(
 ) -> tuple[HostArray, Geometry]:
     """Return voxels and geometry of a file, or of a folder as a DICOM series."""
     checks.number("read", "max_bytes", max_bytes)
-    if affine is not None:
-        checks.one_of("read", "affine", affine, ("sform", "qform"))
+    checks.one_of("read", "affine", affine, ("sform", "qform"), optional=True)
     if path.is_dir() and not extension_of(path):
         return load_series(path, max_bytes, spacing)
     row = format_of(path)

@@ -15,11 +15,12 @@ import importlib
 import os
 import threading
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
+from functools import partial
 from types import ModuleType
 from typing import Any, TypeAlias
 
-__all__ = ["ItkImage", "ItkReader", "itk_message", "one_thread", "quiet", "simpleitk"]
+__all__ = ["ItkImage", "ItkReader", "one_thread", "quiet", "simpleitk"]
 
 # SimpleITK's methods have no annotations (as of 2.5), so type checkers cannot see more than these names say.
 ItkImage: TypeAlias = Any
@@ -33,30 +34,10 @@ _LOCK = threading.Lock()
 _ORIGINALS: dict[str, list[object]] = {}
 """By setting: the value to go back to, once for every context that is active."""
 
-_MESSAGES = {
-    "Cannot read requested file": "it holds no pixels, or pixels of a kind that is not read",  # GDCM
-    "Zero-valued spacing": "its spacing is 0 along an axis",
-    "Bad direction": "its directions lie in one plane, or have no length",
-    "space vector": "its space directions are not vectors of finite numbers",
-    "Complex image": "it holds complex numbers; integers and floats are read",
-}
-"""What errors mean, by a part of their text (ITK 5.4 with GDCM and NRRD)."""
-
-_UNKNOWN_MESSAGE = "its header or its pixels are damaged, or of a kind that is not read"
-
 
 def simpleitk() -> ModuleType:
     """Return SimpleITK; its import takes 0.2 s, which commands and metrics that touch no image file do not pay."""
     return importlib.import_module("SimpleITK")
-
-
-def itk_message(error: Exception) -> str:
-    """Return what an error of SimpleITK, ITK or a library below says, in our words.
-
-    Theirs hold addresses of memory, lines of C++ and names of classes, and end in a full stop or not.
-    """
-    text = str(error)
-    return next((words for part, words in _MESSAGES.items() if part in text), _UNKNOWN_MESSAGE)
 
 
 def _renew_lock() -> None:
@@ -67,16 +48,6 @@ def _renew_lock() -> None:
 
 if hasattr(os, "register_at_fork"):  # not on Windows, which does not fork
     os.register_at_fork(after_in_child=_renew_lock)
-
-
-def quiet() -> AbstractContextManager[None]:
-    """Keep ITK from printing its warnings to standard error."""
-    return _override("GlobalWarningDisplay", value=False)
-
-
-def one_thread() -> AbstractContextManager[None]:
-    """Make filters that are created meanwhile use one thread, so that their sums always add up in the same order."""
-    return _override("GlobalDefaultNumberOfThreads", value=1)
 
 
 @contextmanager
@@ -94,3 +65,10 @@ def _override(setting: str, *, value: object) -> Iterator[None]:
             original = originals.pop()
             if not originals:
                 getattr(process, f"Set{setting}")(original)
+
+
+quiet = partial(_override, "GlobalWarningDisplay", value=False)
+"""Keep ITK from printing its warnings to standard error."""
+
+one_thread = partial(_override, "GlobalDefaultNumberOfThreads", value=1)
+"""Make filters that are created meanwhile use one thread, so that their sums always add up in the same order."""

@@ -25,7 +25,7 @@ from mia_functional.images.header import (
     scaled_dtype,
 )
 from mia_functional.images.nifti_grid import nifti_geometry
-from mia_functional.images.pixels import check_size, scaled_numbers, stored_numbers
+from mia_functional.images.pixels import read_numbers
 from mia_functional.typing import Affine, HostArray
 
 __all__ = ["load_nifti", "parse_nifti", "set_intent"]
@@ -164,11 +164,8 @@ def load_nifti(
     header: Header, grid: NiftiGrid, max_bytes: int, *, scaled: bool, affine: Affine
 ) -> tuple[HostArray, Geometry]:
     """Return voxels and geometry of a file whose header was parsed, after all checks."""
-    check_size(header, max_bytes)
     geometry = nifti_geometry(header.path, grid, affine)
-    numbers = stored_numbers(header)
-    if scaled and header.scale != (1, 0):
-        numbers = scaled_numbers(header, numbers)
+    numbers = read_numbers(header, max_bytes, scaled=scaled)
     if grid.channels == 1 or grid.interleaved:
         return numbers.reshape(*geometry.shape, *((grid.channels,) if grid.interleaved else ())), geometry
     # Channels are stored one after the other.

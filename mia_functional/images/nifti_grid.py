@@ -63,7 +63,11 @@ def _chosen_pose(path: Path, grid: NiftiGrid, affine: Affine) -> tuple[str, Host
     if grid.qform_code > 0:
         poses["qform"] = _qform(path, grid)
     if not poses:
-        return "pixdim", _pose_without_codes(grid)
+        # As nibabel does for headers of ANALYZE 7.5: the centre of the image is at 0, and the first axis points to the
+        # left. ITK places voxel 0 there and points the first two axes to the right and to the front.
+        steps = np.multiply(grid.steps, [-1.0, 1.0, 1.0])
+        size = (*grid.size[:3], 1)[:3]
+        return "pixdim", np.column_stack([np.diag(steps), -steps * np.subtract(size, 1) / 2])
     name = next((name for name in poses if name == affine), next(iter(poses)))
     if affine not in poses and len(poses) == 2:
         _check_poses(path, grid, poses["sform"], poses["qform"])
@@ -82,17 +86,6 @@ def _qform(path: Path, grid: NiftiGrid) -> HostArray:
     rotation = (real**2 - square) * np.eye(3) + 2 * np.outer(vector, vector) + 2 * real * np.cross(vector, np.eye(3)).T
     steps = rotation / (real**2 + square) * grid.steps * [1.0, 1.0, grid.qfac]
     return np.column_stack([steps, (x, y, z)])
-
-
-def _pose_without_codes(grid: NiftiGrid) -> HostArray:
-    """Return nibabel's matrix of a header without a valid pose, as in ANALYZE 7.5.
-
-    The centre of the image is at 0, and the first axis points to the left. ITK places voxel 0 there and points the
-    first two axes to the right and to the front.
-    """
-    steps = np.multiply(grid.steps, [-1.0, 1.0, 1.0])
-    size = (*grid.size[:3], 1)[:3]
-    return np.column_stack([np.diag(steps), -steps * np.subtract(size, 1) / 2])
 
 
 class _Shift(NamedTuple):

@@ -7,6 +7,7 @@ decoded for the checks anyway (28 MB: `.nii` 3 ms instead of 23 with SimpleITK 2
 import bz2
 import zlib
 from collections.abc import Iterator
+from typing import BinaryIO
 
 import numpy as np
 
@@ -14,7 +15,7 @@ from mia_functional._core import optional
 from mia_functional.images.header import BZIP2, GZIP, INFLATE_BLOCK, Header, invalid_file, scaled_dtype
 from mia_functional.typing import HostArray
 
-__all__ = ["check_complete", "check_size", "scaled_numbers", "stored_numbers"]
+__all__ = ["check_complete", "read_numbers"]
 
 # glibc keeps freed blocks of up to 32 MiB (the most that M_MMAP_THRESHOLD grows to) for the thread that had them, and
 # maps larger ones, which go back to the system at once. Each thread that reads volumes would hold on to such blocks, so
@@ -31,13 +32,18 @@ _INFLATER = optional.installed("zlib_ng.zlib_ng") or zlib
 """zlib-ng has the interface of Python's zlib and takes about a third of its time; both verify the checksums."""
 
 
-def check_size(header: Header, max_bytes: int) -> None:
-    """Raise if an image takes more memory than the caller allows."""
+def read_numbers(header: Header, max_bytes: int, *, scaled: bool) -> HostArray:
+    """Return the numbers of an image, flat, in the byte order of this machine; as they are stored or scaled.
+
+    Raises if they would take more memory than the caller allows, or if the file is not complete to the byte.
+    """
     if header.nbytes > max_bytes:
         invalid_file(header.path, f"the image takes {header.nbytes} bytes, and `max_bytes` is {max_bytes}")
+    numbers = _stored_numbers(header)
+    return _scaled_numbers(header, numbers) if scaled and header.scale != (1, 0) else numbers
 
 
-def stored_numbers(header: Header) -> HostArray:
+def _stored_numbers(header: Header) -> HostArray:
     """Return the numbers of a file that is complete to the byte, flat, in the byte order of this machine."""
     size = header.length
     raw = np.empty(max(size, _MAPPED_BYTES) if size > _POOLED_BYTES else size, np.uint8).data[:size]
@@ -63,58 +69,55 @@ def stored_numbers(header: Header) -> HostArray:
 
 def _decoded(header: Header) -> Iterator[bytes]:
     """Yield the decompressed bytes of a file; stop soon after there are more than the header announces (bombs)."""
-    return _decoded_by_bzip2(header) if header.encoding == BZIP2 else _decoded_by_zlib(header)
+    decode = _decoded_by_bzip2 if header.encoding == BZIP2 else _decoded_by_zlib
+    with header.data.open("rb") as stream:
+        stream.seek(header.offset)
+        yield from decode(header, stream)
 
 
-def _decoded_by_bzip2(header: Header) -> Iterator[bytes]:
+def _decoded_by_bzip2(header: Header, stream: BinaryIO) -> Iterator[bytes]:
     """Yield the decompressed bytes of a bzip2 file, few at a time: 45 bytes of it may swell to 45 MB."""
     size = 0
     decoder = bz2.BZ2Decompressor()
-    with header.data.open("rb") as stream:
-        stream.seek(header.offset)
-        while size <= header.length and not decoder.eof:
-            block = stream.read(INFLATE_BLOCK) if decoder.needs_input else b""
-            if decoder.needs_input and not block:
-                invalid_file(header.data, "the compressed data end too early")
-            try:
-                piece = decoder.decompress(block, _DECODED_AT_ONCE)
-            except OSError:
-                invalid_file(header.data, "the compressed data are damaged")
-            size += len(piece)
-            yield piece
-        if decoder.eof and (decoder.unused_data or stream.read(1)):
-            invalid_file(header.data, "something follows the compressed data")
+    while size <= header.length and not decoder.eof:
+        block = stream.read(INFLATE_BLOCK) if decoder.needs_input else b""
+        if decoder.needs_input and not block:
+            invalid_file(header.data, "the compressed data end too early")
+        try:
+            piece = decoder.decompress(block, _DECODED_AT_ONCE)
+        except OSError:
+            invalid_file(header.data, "the compressed data are damaged")
+        size += len(piece)
+        yield piece
+    if decoder.eof and (decoder.unused_data or stream.read(1)):
+        invalid_file(header.data, "something follows the compressed data")
 
 
-def _decoded_by_zlib(header: Header) -> Iterator[bytes]:
+def _decoded_by_zlib(header: Header, stream: BinaryIO) -> Iterator[bytes]:
     """Yield the decompressed bytes of a gzip or zlib file."""
     size = 0
     decoder = _INFLATER.decompressobj(header.encoding)
-    with header.data.open("rb") as stream:
-        stream.seek(header.offset)
-        while size <= header.length and (block := stream.read(INFLATE_BLOCK)):
-            while block:
-                # A gzip file may have several members, one after the other; MetaImage's zlib stream ends the file.
-                if decoder.eof and header.encoding != GZIP:
-                    invalid_file(header.data, "something follows the compressed data")
-                decoder = _INFLATER.decompressobj(header.encoding) if decoder.eof else decoder
-                try:
-                    piece = decoder.decompress(block)
-                except _INFLATER.error:  # a wrong checksum, too
-                    invalid_file(header.data, "the compressed data are damaged")
-                size += len(piece)
-                yield piece
-                block = decoder.unused_data
+    while size <= header.length and (block := stream.read(INFLATE_BLOCK)):
+        while block:
+            # A gzip file may have several members, one after the other; MetaImage's zlib stream ends the file.
+            if decoder.eof and header.encoding != GZIP:
+                invalid_file(header.data, "something follows the compressed data")
+            decoder = _INFLATER.decompressobj(header.encoding) if decoder.eof else decoder
+            try:
+                piece = decoder.decompress(block)
+            except _INFLATER.error:  # a wrong checksum, too
+                invalid_file(header.data, "the compressed data are damaged")
+            size += len(piece)
+            yield piece
+            block = decoder.unused_data
     if not decoder.eof and size <= header.length:
         invalid_file(header.data, "the compressed data end too early")
 
 
 def check_complete(header: Header) -> None:
     """Raise unless a file is complete to the byte. Compressed pixels are decoded, which tests their checksums."""
-    if header.encoding:
-        _check_length(header, sum(map(len, _decoded(header))))
-    else:
-        _check_length(header, header.data.stat().st_size - header.offset)
+    size = sum(map(len, _decoded(header))) if header.encoding else header.data.stat().st_size - header.offset
+    _check_length(header, size)
 
 
 def _check_length(header: Header, length: int) -> None:
@@ -124,7 +127,7 @@ def _check_length(header: Header, length: int) -> None:
         invalid_file(header.data, f"the header announces {header.length} bytes of pixels, and there are {actual}")
 
 
-def scaled_numbers(header: Header, numbers: HostArray) -> HostArray:
+def _scaled_numbers(header: Header, numbers: HostArray) -> HostArray:
     """Return `slope * number + intercept`, computed in float64 as nibabel does and rounded once."""
     slope, intercept = header.scale
     values = np.empty(numbers.shape, scaled_dtype(numbers.dtype, header.scale))

@@ -109,8 +109,7 @@ def _start_ranges(
     function: str, rng: np.random.Generator, size: Shape, patch_shape: Shape, boundary: BoundaryRule
 ) -> tuple[Shape, Shape, Shape]:
     """Return the first and the last start of patches along each axis, and the voxels of a patch."""
-    if not isinstance(rng, np.random.Generator):
-        checks.invalid_kind(function, "rng", "be a numpy.random.Generator", type(rng).__name__)
+    checks.require_instance(function, "rng", rng, np.random.Generator, "a numpy.random.Generator")
     checks.require_callable(function, "boundary", boundary, "`shift`")
     patch = checks.integer_tuple(function, "patch_shape", patch_shape, length=len(size), minimum=1)
     axes = [boundary(room, voxels, 1) for room, voxels in zip(size, patch, strict=True)]

@@ -10,13 +10,7 @@ from mia_functional.transforms.interpolation import linear, nearest
 from mia_functional.transforms.warping import resample_onto
 from mia_functional.typing import Align, HostArray
 
-__all__ = ["align_onto", "alignment_between", "check_align"]
-
-
-def check_align(function: str, align: object) -> None:
-    """Raise unless `align` is none or one of the two words."""
-    if align is not None:
-        checks.one_of(function, "align", align, ("reorient", "resample"))
+__all__ = ["align_onto", "alignment_between"]
 
 
 def alignment_between(geometry: Geometry, onto: Geometry) -> Align:

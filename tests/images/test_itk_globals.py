@@ -4,12 +4,14 @@ import os
 import subprocess
 import sys
 import threading
+from pathlib import Path
 
 import pytest
 import SimpleITK
 
 from mia_functional import images
 from mia_functional.images import itk_globals
+from mia_functional.images.checked_itk import itk_reads
 
 from .cases import oblique, random_array
 
@@ -100,7 +102,10 @@ def test_the_last_to_leave_restores_the_number_of_threads():
     ],
 )
 def test_errors_of_itk_are_said_in_our_words(theirs, ours):
-    words = itk_globals.itk_message(RuntimeError(f"Exception thrown in SimpleITK:\n{theirs}\n"))
+    error = RuntimeError(f"Exception thrown in SimpleITK:\n{theirs}\n")
+    with pytest.raises(ValueError, match=r"file\.nrrd: ") as raised, itk_reads(Path("file.nrrd")):
+        raise error
+    words = str(raised.value).partition("file.nrrd: ")[2].removesuffix(".")
     assert words.startswith(ours)
     assert not words.endswith(".")
     assert not any(part in words for part in ("0x", "ITK", "GDCM", "Exception", "\n"))
