@@ -1,8 +1,11 @@
-"""`mia evaluate`: a folder of predictions against a folder of references."""
+"""`mia evaluate`: folders of predictions against a folder of references."""
 
 import argparse
+import re
 import sys
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TypeAlias
 
 import mia_functional as mia
 from mia_functional._core import checks
@@ -22,9 +25,15 @@ from mia_functional.typing import Label
 
 __all__ = ["EVALUATE_COMMAND"]
 
+_NamedLabels: TypeAlias = list[tuple[Label, str]]
+"""Labels, or several that are merged, and their names."""
+
+_LABEL = re.compile(r"[0-9]+(\+[0-9]+)*(=.*|(,[0-9]+(\+[0-9]+)*)*)")
+"""`1`, `1+2`, `1=liver`, `1+2=whole`, or several without names: `1,2,3`."""
+
 
 def _run_evaluate(options: Options) -> int:
-    """Evaluate two folders, print the tables, and say which subjects failed."""
+    """Evaluate folders, print the tables, and say which subjects failed."""
     from concurrent import futures  # here: it is a quarter of what `mia --help` would import
 
     # `write_csv` would say so too, but after an evaluation that may take hours.
@@ -32,15 +41,12 @@ def _run_evaluate(options: Options) -> int:
         raise FileExistsError(f"evaluate: {options.output} exists already.")
     if options.output is not None and not options.output.absolute().parent.is_dir():
         raise FileNotFoundError(f"evaluate: the folder {options.output.parent} does not exist.")
-    names = [name for _, name in options.labels]
-    # In a dictionary the second would silently replace the first.
-    if len(dict(options.labels)) < len(names) or len(set(names)) < len(names):
-        checks.invalid_value("evaluate", "--labels", "name every label and every structure once", names)
     with futures.ThreadPoolExecutor(options.jobs) as pool:
         results = mia.evaluation.evaluate_folders(
-            options.predictions, options.references, metrics=options.metrics, labels=dict(options.labels) or None,
-            affine=options.affine, spacing=options.spacing, align=options.align, executor=pool,
-            progress=progress_bar(options, "Evaluating"),
+            _by_method(options.predictions, options.methods), options.references, metrics=options.metrics,
+            labels=_all_labels(options.labels), channels=_distinct("--channels", options.channels) or None,
+            folder_layout=options.folder_layout, affine=options.affine, spacing=options.spacing, align=options.align,
+            executor=pool, progress=progress_bar(options, "Evaluating"),
         )  # fmt: skip
     if options.output is not None:
         mia.reporting.write_csv(options.output, results)
@@ -54,23 +60,76 @@ def _run_evaluate(options: Options) -> int:
     return FAILED if lacking else DONE
 
 
-def _label(text: str) -> tuple[Label, str]:
-    """Return a label, or the labels to merge, and the name: `1=liver`, `1+2=whole`, `3`."""
-    values, _, name = text.partition("=")
-    try:
+def _by_method(folders: Sequence[str], names: Sequence[str] | None) -> Sequence[str] | dict[str, str]:
+    """Return folders of predictions, by the names of their methods if these are given."""
+    if names is None:
+        return folders
+    if len(names) != len(folders) or len(set(names)) != len(names):
+        checks.invalid_value("evaluate", "--methods", f"be {len(folders)} different names, one per folder", names)
+    return dict(zip(names, folders, strict=True))
+
+
+def _all_labels(given: Sequence[_NamedLabels | Path]) -> dict[Label, str] | Path | None:
+    """Return labels with their names, the file that says which there are, or None if none are given."""
+    files = [entry for entry in given if isinstance(entry, Path)]
+    if files and len(given) > 1:
+        checks.invalid_value("evaluate", "--labels", "be labels, or one file", f"{files[0]} beside others")
+    if files:
+        return files[0]
+    return _distinct("--labels", [pair for entry in given if isinstance(entry, list) for pair in entry]) or None
+
+
+def _distinct(option: str, pairs: Sequence[tuple[Label, str]]) -> dict[Label, str]:
+    """Return structures with their names; raise if one is given twice, which would silently replace the other."""
+    structures = dict(pairs)
+    if len(structures) < len(pairs) or len(set(structures.values())) < len(pairs):
+        names = [name for _, name in pairs]
+        checks.invalid_value("evaluate", option, "name every label and every structure once", names)
+    return structures
+
+
+def _labels(text: str) -> _NamedLabels | Path:
+    """Return labels and their names, or a file that exists."""
+    if not _LABEL.fullmatch(text):
+        if Path(text).is_file():
+            return Path(text)
+        raise argparse.ArgumentTypeError(f"{text!r} is not of the form LABEL or LABEL=NAME, and no file")
+    texts = [text] if "=" in text else text.split(",")
+    pairs: _NamedLabels = []
+    for values, _, name in (one.partition("=") for one in texts):
         numbers = tuple(map(int, values.split("+")))
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is not of the form LABEL or LABEL=NAME") from None
-    return numbers if len(numbers) > 1 else numbers[0], name or values
+        pairs.append((numbers if len(numbers) > 1 else numbers[0], name or values))
+    return pairs
 
 
-EVALUATE_COMMAND = Command("evaluate", "compare a folder of predictions with a folder of references", _run_evaluate, {
-    "predictions": {"help": "folder, or pattern such as results/{subject}_seg.nii.gz"},
-    "references": {"help": "likewise"},
-    "--labels": {"nargs": "+", "type": _label, "default": [], "metavar": "LABEL[=NAME]",
-                 "help": "labels, for example 1=liver 2=tumour 1+2=whole; without, images are masks"},
-    "--metrics": {"nargs": "+", "default": ["DICE", "HDRFDST95", "VOLSMTY"], "metavar": "METRIC",
+def _channel(text: str) -> tuple[int, str]:
+    """Return the position and the name of a channel: `0=lung`, `1`."""
+    number, _, name = text.partition("=")
+    if not number.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r} is not of the form CHANNEL or CHANNEL=NAME")
+    return int(number), name or number
+
+
+def _is_folder(text: str) -> bool:
+    """Return whether a word among metrics or labels is a folder or a pattern of paths, which ends them."""
+    return Path(text).is_dir() or bool(set(text) & set("/{"))
+
+
+_SUMMARY = "compare folders of predictions with a folder of references"
+EVALUATE_COMMAND = Command("evaluate", _SUMMARY, _run_evaluate, {
+    "predictions": {"nargs": "+", "help": "folder of a method, or pattern such as results/{subject}_seg.nii.gz"},
+    "references": {"help": "likewise, one for all methods"},
+    "--methods": {"nargs": "+", "metavar": "NAME", "help": "names of the methods (those of the folders)"},
+    "--labels": {"nargs": "+", "type": _labels, "default": [], "metavar": "LABEL[=NAME]",
+                 "until": lambda text: not _LABEL.fullmatch(text) and _is_folder(text),
+                 "help": "labels, for example 1=liver 2=tumour 1+2=whole, 1,2,3 or a file that has them, such as "
+                         "dataset.json; without, images are masks"},
+    "--channels": {"nargs": "+", "type": _channel, "default": [], "metavar": "CHANNEL[=NAME]", "until": _is_folder,
+                   "help": "channels that hold a mask each, for example 0=lung 1=heart"},
+    "--metrics": {"nargs": "+", "default": ["DICE", "HDRFDST95", "VOLSMTY"], "metavar": "METRIC", "until": _is_folder,
                   "help": "names or abbreviations, see `mia metrics` (DICE HDRFDST95 VOLSMTY)"},
+    "--folder-layout": {"choices": ("nnunet", "decathlon", "bids"),
+                        "help": "how label maps lie in folders that have more in them"},
     "--output": {"type": Path, "metavar": "CSV", "help": "file to write the values to"},
     **AFFINE,
     **SPACING,

@@ -1,6 +1,7 @@
 """What the commands share: their record, exit statuses, options, progress bars, and the wording of messages."""
 
 import argparse
+import os
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -40,7 +41,8 @@ class Command(NamedTuple):
         name: What users type after `mia`.
         summary: What it does, in a few words without capital and full stop.
         run: From the parsed options to the exit status; None says that it is done.
-        options: Flags and positional arguments, each with what `add_argument` takes.
+        options: Flags and positional arguments, each with what `add_argument` takes; and for flags with several words
+            `until`, a function that says of a word whether it is none of them any more but a positional argument.
     """
 
     name: str
@@ -56,6 +58,11 @@ def _thread_count(text: str) -> int:
     return int(text)
 
 
+def _core_count() -> int:
+    """Return how many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 DATASET = {"dataset": {"type": Path, "help": "file that `mia create` or pymia wrote"}}
 AFFINE = {"--affine": {"choices": ("sform", "qform"), "help": "pose that counts of NIfTI files that state two"}}
 SPACING = {"--spacing": {"nargs": "+", "type": float, "metavar": "MM",
@@ -64,7 +71,13 @@ SPACING = {"--spacing": {"nargs": "+", "type": float, "metavar": "MM",
 ALIGN = {"--align": {"nargs": "?", "const": "reorient", "choices": ("reorient", "resample"),
                      "help": "bring images on other grids onto the first or the reference: flip and permute axes "
                              "(reorient), or interpolate where that does not suffice (resample)"}}  # fmt: skip
-JOBS = {"--jobs": {"type": _thread_count, "default": 1, "help": "threads to work with (1)"}}
+JOBS = {
+    "--jobs": {
+        "type": _thread_count,
+        "default": _core_count(),
+        "help": "threads to work with (as many as there are cores)",
+    }
+}
 
 _FILE_WORDING = {
     "affine": "--affine", "spacing": "--spacing", "spacing=(slices, rows, columns)": "--spacing SLICES ROWS COLUMNS",
@@ -81,7 +94,14 @@ _WORDING: Mapping[str, Mapping[str, str]] = {
     },
     "describe": {},
     "discover": {"patterns": "CATEGORY/ENTRY=PATTERN", "table": "--table", "columns": "--column"},
-    "evaluate_folders": {"labels": "--labels", "metrics": "--metrics", **_FILE_WORDING, **_ALIGN_WORDING},
+    "evaluate_folders": {
+        "labels": "--labels",
+        "channels": "--channels",
+        "metrics": "--metrics",
+        "predictions={method: folder}": "--methods",
+        **_FILE_WORDING,
+        **_ALIGN_WORDING,
+    },
     "find": {},
     "open": {"path": "dataset"},
     "read": {"path": "CATEGORY/ENTRY=PATTERN", **_FILE_WORDING},

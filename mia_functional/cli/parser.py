@@ -7,7 +7,7 @@ import argparse
 import os
 import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 
 import mia_functional as mia
@@ -31,7 +31,8 @@ COMMANDS = (
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command with `arguments` (those of the process by default) and return the exit status."""
-    options = _parser().parse_args(arguments)
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    options = _parser().parse_args(_positional_first(words))
     try:
         with ExitStack() as bars, warnings.catch_warnings():
             warnings.showwarning = _print_note
@@ -59,6 +60,27 @@ def _print_note(message: Warning | str, *_: object, **__: object) -> None:
     tqdm.write(f"mia: note: {message}", file=sys.stderr)
 
 
+def _positional_first(words: Sequence[str]) -> list[str]:
+    """Return a command line on which no option swallows the positional arguments behind it.
+
+    `--labels 1 2 predictions references` is what people type, and argparse takes all four for labels.
+    """
+    command = next((command for command in COMMANDS if list(words[:1]) == [command.name]), None)
+    if command is None:
+        return list(words)
+    positional: list[str] = []
+    rest: list[str] = []
+    is_end: Callable[[str], bool] | None = None
+    moves = False
+    for word in words[1:]:
+        if word.startswith("--"):
+            is_end, moves = command.options.get(word, {}).get("until"), False
+        # Whatever follows the first of them belongs with it.
+        moves = moves or (is_end is not None and not word.startswith("--") and is_end(word))
+        (positional if moves else rest).append(word)
+    return [command.name, *positional, *rest]
+
+
 def _parser() -> argparse.ArgumentParser:
     """Return the parser of the command line; the libraries are imported only when a command runs."""
     parser = argparse.ArgumentParser(
@@ -72,5 +94,5 @@ def _parser() -> argparse.ArgumentParser:
         subparser = subparsers.add_parser(command.name, help=command.summary, description=description)
         subparser.set_defaults(run=command.run)
         for name, settings in command.options.items():
-            subparser.add_argument(name, **settings)
+            subparser.add_argument(name, **{key: value for key, value in settings.items() if key != "until"})
     return parser

@@ -80,7 +80,8 @@ def _matching_files(folder: Path, pattern: str) -> dict[str, list[Path]]:
         checks.invalid_value("discover", "patterns", "have ** only in place of folders", repr(pattern))
     expression = _pattern_expression(pattern)
     files: dict[str, list[Path]] = {}
-    for path in sorted(folder.glob(pattern.replace(_SUBJECT_FIELD, "*"))):
+    # Brackets are letters like any others here, and sets of letters to `glob`.
+    for path in sorted(folder.glob(pattern.replace("[", "[[]").replace(_SUBJECT_FIELD, "*"))):
         match = expression.fullmatch(path.relative_to(folder).as_posix())
         # `exists` is false for a symbolic link that leads nowhere, which `glob` lists.
         if match is not None and path.exists() and not is_hidden(path, folder):

@@ -75,12 +75,16 @@ class Request(NamedTuple):
     Attributes:
         function: The public function that was called, for messages.
         metrics: Rows of the metric table.
-        names: Labels and the names that they are reported under; None where masks or images are compared.
+        names: What structures are reported under, in order; one empty name where masks or images are compared.
+        labels: Labels of the structures; None where masks, images or channels are compared.
+        channels: Positions of the channels that hold one structure each; None where there are none.
     """
 
     function: str
     metrics: tuple[Metric, ...]
-    names: dict[Label, str] | None
+    names: tuple[str, ...]
+    labels: tuple[Label, ...] | None = None
+    channels: tuple[int, ...] | None = None
 
 
 _Source = TypeVar("_Source", bound=Source)
@@ -92,6 +96,7 @@ def evaluate(
     *,
     metrics: Sequence[str | Metric],
     labels: Labels | Iterable[Label] | None = None,
+    channels: Mapping[int, str] | None = None,
     spacing: Spacing | None = None,
     subject: str = "",
 ) -> Results:
@@ -103,6 +108,8 @@ def evaluate(
         metrics: Names, abbreviations or aliases (`"DICE"`, `"hd95"`, `"SURFDICE@2mm"`), or rows of `metrics.METRICS`.
             A row whose `statistic` is replaced by a partial one takes other options, such as `boundary=voxels`.
         labels: Label values and the names to report them under, or a sequence of labels; tuples are merged.
+        channels: Positions on the last axis and the names to report them under, where every channel is a mask of its
+            own, so that structures may overlap: `{0: "lung", 1: "heart"}`. In place of `labels`.
         spacing: Millimetres between voxel centres along each axis; needed by metrics in millimetres, never assumed.
         subject: Identifier to report.
 
@@ -126,7 +133,7 @@ def evaluate(
         raise error
 
     case = Case(subject, prediction, reference, spacing)
-    return _evaluate_case(request("evaluate", metrics, labels), case, failed=give_up)
+    return _evaluate_case(request("evaluate", metrics, labels, channels), case, failed=give_up)
 
 
 def evaluate_many(
@@ -134,6 +141,7 @@ def evaluate_many(
     *,
     metrics: Sequence[str | Metric],
     labels: Labels | Iterable[Label] | None = None,
+    channels: Mapping[int, str] | None = None,
     executor: Executor | None = None,
     progress: Progress | None = None,
 ) -> Results:
@@ -146,6 +154,7 @@ def evaluate_many(
         cases: Any iterable of cases; with a generator only a few are in memory at a time.
         metrics: As in `evaluate`.
         labels: As in `evaluate`.
+        channels: As in `evaluate`.
         executor: Evaluates cases in parallel, in any pool of `concurrent.futures`; the order of the rows stays that of
             the cases. Threads work well, since most of the time is spent outside of the interpreter's lock.
         progress: Called with cases done, cases in all (0 where unknown) and the subject just done.
@@ -165,11 +174,15 @@ def evaluate_many(
         [('A', 1.0, 'ok'), ('B', nan, 'failed')]
     """
     checks.require_instance("evaluate_many", "cases", cases, Iterable, "several `Case`")
-    return evaluate_each(request("evaluate_many", metrics, labels), cases, None, executor=executor, progress=progress)
+    asked = request("evaluate_many", metrics, labels, channels)
+    return evaluate_each(asked, cases, None, executor=executor, progress=progress)
 
 
-def request(function: str, metrics: Sequence[str | Metric], labels: Labels | Iterable[Label] | None) -> Request:
-    """Return what is evaluated: metrics by their rows of the table, and labels with their names."""
+def request(
+    function: str, metrics: Sequence[str | Metric], labels: Labels | Iterable[Label] | None,
+    channels: Mapping[int, str] | None,
+) -> Request:  # fmt: skip
+    """Return what is evaluated: metrics by their rows of the table, and labels or channels with their names."""
     if isinstance(metrics, str | Metric) or not isinstance(metrics, Iterable):
         checks.invalid_kind(function, "metrics", "be a sequence of metrics", repr(metrics))
     with checks.speaking_for(function, "find", name="metrics"):
@@ -177,17 +190,40 @@ def request(function: str, metrics: Sequence[str | Metric], labels: Labels | Ite
     abbreviations = [row.abbreviation for row in rows]
     if not rows or len(set(abbreviations)) != len(rows):
         checks.invalid_value(function, "metrics", "name at least one metric, and none of them twice", abbreviations)
-    if labels is not None and not isinstance(labels, Iterable):
+    if labels is None and channels is None:
+        return Request(function, rows, ("",))
+    for row in rows:
+        if "labels" not in inspect.signature(row.statistic or row.function).parameters:
+            needed = f"not be given for {row.abbreviation}, a metric of images"
+            checks.invalid_value(function, "channels" if labels is None else "labels", needed, labels or channels)
+    if labels is None:
+        channels = _checked_channels(function, channels)
+        return Request(function, rows, tuple(channels.values()), channels=tuple(channels))
+    if channels is not None:
+        checks.invalid_value(function, "channels", "not be given with `labels`", channels)
+    if not isinstance(labels, Iterable):
         checks.invalid_kind(function, "labels", "map labels to names, or be several labels", repr(labels))
-    if labels is not None:
-        for row in rows:
-            if "labels" not in inspect.signature(row.statistic or row.function).parameters:
-                needed = f"not be given for {row.abbreviation}, a metric of images"
-                checks.invalid_value(function, "labels", needed, labels)
-        label_sets(function, labels)
-    if labels is not None and not isinstance(labels, Mapping):
+    label_sets(function, labels)
+    if not isinstance(labels, Mapping):
         labels = {label: "+".join(map(str, label)) if isinstance(label, tuple) else str(label) for label in labels}
-    return Request(function, rows, None if labels is None else dict(labels))
+    return Request(function, rows, _distinct_names(function, "labels", labels), labels=tuple(labels))
+
+
+def _checked_channels(function: str, channels: object) -> dict[int, str]:
+    """Return channels with their names; raise unless they are positions with names of their own."""
+    if not isinstance(channels, Mapping) or not channels:
+        checks.invalid_kind(function, "channels", "map positions to names", repr(channels))
+    for position in channels:
+        checks.integer(function, "channels", position, minimum=0)
+    _distinct_names(function, "channels", channels)
+    return dict(channels)
+
+
+def _distinct_names(function: str, argument: str, names: Mapping[Any, str]) -> tuple[str, ...]:
+    """Return the names of structures; raise if one of them stands for two, which would be one row of a table."""
+    if len(set(names.values())) != len(names):
+        checks.invalid_value(function, argument, "have a name of its own for every structure", list(names.values()))
+    return tuple(names.values())
 
 
 def evaluate_each(
@@ -220,7 +256,7 @@ def _evaluate_source(asked: Request, load: Callable[[_Source], Case | Gap] | Non
         case = Gap(source.subject, "failed", checks.sentence_of(asked.function, error), source.method)
     if isinstance(case, Case):
         return _evaluate_case(asked, case, failed=lambda _, error: checks.sentence_of(asked.function, error))
-    return _rows_of(asked, case, [_Column(metric, case.status, case.reason) for metric in asked.metrics], {})
+    return _rows_of(asked, case, [_Column(metric, case.status, case.reason) for metric in asked.metrics], [])
 
 
 class _Column(NamedTuple):
@@ -240,31 +276,48 @@ def _evaluate_case(asked: Request, case: Case, *, failed: Callable[[Metric, Exce
         case: The pair.
         failed: Gives the reason for the rows of a metric that cannot be computed, or raises.
     """
-    statistics: dict[Callable[..., Any], Any] = {}
+    # Every channel is a pair of its own, with statistics of its own.
+    parts: list[tuple[Case, dict[Callable[..., Any], Any]]] = []
     columns = []
     for metric in asked.metrics:
         try:
-            values = _values(asked, case, metric, statistics)
+            parts = parts or [(part, {}) for part in _parts_of(asked, case)]
+            values = [value for part, statistics in parts for value in _values(asked, part, metric, statistics)]
         except (ValueError, TypeError, OSError) as error:
             columns.append(_Column(metric, "failed", failed(metric, error)))
         else:
             columns.append(_Column(metric, "aligned" if case.aligned else "ok", case.aligned, values))
     found = [value for column in columns for value in column.values or ()]
     # Which structures are empty takes another pass over the volume, so it is asked only if a value must be explained.
-    empty = {} if all(map(math.isfinite, found)) else _empty_structures(asked, case)
+    finite = all(map(math.isfinite, found))
+    empty = [] if finite else [reason for part, _ in parts for reason in _empty_structures(asked, part)]
     return _rows_of(asked, case, columns, empty)
 
 
-def _rows_of(asked: Request, case: Case | Gap, columns: Sequence[_Column], empty: Mapping[str, str]) -> Results:
-    """Return a row for every label and metric; `empty` says which structures have no voxel."""
-    labels = [""] if asked.names is None else list(asked.names.values())
+def _parts_of(asked: Request, case: Case) -> list[Case]:
+    """Return a case for every channel that is asked for, or the case itself."""
+    if asked.channels is None:
+        return [case]
+    positions = asked.channels
+    shape = tuple(getattr(case.reference, "shape", ()))
+    if not shape or max(positions) >= shape[-1]:
+        checks.invalid_value(asked.function, "channels", f"be positions on the last axis of shape {shape}", positions)
+    checks.same_shape(asked.function, "prediction", tuple(getattr(case.prediction, "shape", ())), shape)
+    return [
+        case._replace(prediction=case.prediction[..., position], reference=case.reference[..., position])
+        for position in positions
+    ]
+
+
+def _rows_of(asked: Request, case: Case | Gap, columns: Sequence[_Column], empty: Sequence[str]) -> Results:
+    """Return a row for every label and metric; `empty` says of each structure where it has no voxel, or is empty."""
     conventions = [_convention_of(column.metric) for column in columns]
     rows = []
-    for position, label in enumerate(labels):
+    for position, label in enumerate(asked.names):
         for column, convention in zip(columns, conventions, strict=True):
             value = math.nan if column.values is None else column.values[position]
             explained = column.values is None or math.isfinite(value)
-            notes = (column.reason, "" if explained else empty.get(label) or column.metric.undefined)
+            notes = (column.reason, "" if explained else empty[position] or column.metric.undefined)
             rows.append(Result(
                 method=case.method, subject=case.subject, label=label, metric=column.metric.abbreviation, value=value,
                 unit=column.metric.unit, convention=convention, status=column.status,
@@ -290,7 +343,7 @@ def _values(asked: Request, case: Case, metric: Metric, statistics: dict[Callabl
     # An axis of channels would be pooled, and label 1 of one layer is not label 1 of another.
     if case.spacing is not None and "segmentation" in metric.groups and len(shape) != len(case.spacing):
         checks.invalid_value(asked.function, "spacing", f"have {len(shape)} entries, one per axis", case.spacing)
-    offered = {"labels": asked.names, "spacing": case.spacing}
+    offered = {"labels": asked.labels, "spacing": case.spacing}
     pair_options = {name: value for name, value in offered.items() if value is not None and name in parameters}
     options = dict[str, Any](metric.options)
     inner = getattr(pair_function, "func", pair_function)  # of a `functools.partial`
@@ -307,21 +360,20 @@ def _values(asked: Request, case: Case, metric: Metric, statistics: dict[Callabl
     return _array.to_numpy(value).astype(float).reshape(-1).tolist()
 
 
-def _empty_structures(asked: Request, case: Case) -> dict[str, str]:
-    """Return which labels have no voxel in which array, in words."""
+def _empty_structures(asked: Request, case: Case) -> list[str]:
+    """Return for every structure of a pair in which array it has no voxel, in words."""
     arrays = (case.prediction, case.reference)
-    if asked.names is None and not all(_array.dtype_kind(array) in ("bool", "integer") for array in arrays):
-        return {}
+    reasons = [""] * (1 if asked.labels is None else len(asked.labels))
+    if asked.labels is None and not all(_array.dtype_kind(array) in ("bool", "integer") for array in arrays):
+        return reasons
     try:
-        counts = confusion_counts(*arrays, labels=asked.names)
+        counts = confusion_counts(*arrays, labels=asked.labels)
     # Integer images without labels: whole numbers that are no mask. Their metrics have reasons of their own.
     except ValueError:
-        return {}
+        return reasons
     tp, fp, fn, _ = (_array.to_numpy(field).reshape(-1) for field in counts)
-    reasons = {}
-    names = list(asked.names.values()) if asked.names else [""]
-    for label, predicted, referenced in zip(names, tp + fp, tp + fn, strict=True):
-        missing = [name for name, size in (("prediction", predicted), ("reference", referenced)) if size == 0]
+    for position, sizes in enumerate(zip(tp + fp, tp + fn, strict=True)):
+        missing = [name for name, size in zip(("prediction", "reference"), sizes, strict=True) if size == 0]
         if missing:
-            reasons[label] = f"empty in the {' and the '.join(missing)}"
+            reasons[position] = f"empty in the {' and the '.join(missing)}"
     return reasons

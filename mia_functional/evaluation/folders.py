@@ -1,27 +1,33 @@
 """Two folders of images, predictions and references, evaluated file by file."""
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Executor
 from functools import partial
-from itertools import takewhile
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
+
+import numpy as np
 
 from mia_functional import images
 from mia_functional._core import checks
-from mia_functional.discovery import discover
+from mia_functional.discovery.label_tables import read_label_table
 from mia_functional.evaluation.cases import Case, Gap, Request, evaluate_each, request
+from mia_functional.evaluation.file_pairs import FOLDER_LAYOUTS, FolderLayout, files_by_subject, method_name
 from mia_functional.evaluation.results import Results
-from mia_functional.geometry import describe_differences
+from mia_functional.geometry import Geometry, describe_differences
+from mia_functional.images.labels import label_map
 from mia_functional.metrics import Metric, soft_confusion_counts
 from mia_functional.transforms.alignment import align_onto, alignment_between
-from mia_functional.typing import Affine, Align, Label, Labels, Progress, Spacing
+from mia_functional.typing import Affine, Align, HostArray, Label, Labels, Progress, Spacing
 
 __all__ = ["evaluate_folders"]
 
-_EVERY_IMAGE = "{subject}.*"
-"""The pattern of a folder that is given without one: every file, its name up to the first point being the subject."""
+_Location: TypeAlias = str | os.PathLike[str]
+"""A folder, or a pattern of paths."""
+
+_Load: TypeAlias = Callable[[str], tuple[HostArray, Geometry]]
+"""From a path to voxels and where they lie, as `images.read`."""
 
 _ALIGNED = {"reorient": "axes turned onto the reference", "resample": "resampled onto the reference"}
 """What was done to a prediction, in words."""
@@ -37,11 +43,14 @@ class _FilePair(NamedTuple):
 
 
 def evaluate_folders(
-    predictions: str | os.PathLike[str] | Mapping[str, str | os.PathLike[str]],
-    references: str | os.PathLike[str],
+    predictions: _Location | Sequence[_Location] | Mapping[str, _Location],
+    references: _Location,
     *,
     metrics: Sequence[str | Metric],
-    labels: Labels | Iterable[Label] | None = None,
+    labels: Labels | Iterable[Label] | _Location | None = None,
+    channels: Mapping[int, str] | None = None,
+    folder_layout: FolderLayout = None,
+    load: _Load | None = None,
     affine: Affine = None,
     spacing: Spacing | None = None,
     align: Align = None,
@@ -55,13 +64,21 @@ def evaluate_folders(
     with the status `failed` or `missing` and the reason. One without a reference is `failed`.
 
     Args:
-        predictions: A folder, in which the subject is the name of a file up to its first point, or a path with
-            `{subject}` where the identifier stands: `"results/{subject}_seg.nii.gz"`. All that `images.read` reads, a
-            folder with a DICOM series for each subject among it: `"series/{subject}"`. Of several methods a mapping
-            from their names to such folders; of one, its name is that of the folder.
+        predictions: A folder, in which every file that is not hidden and has the extension of an image is a subject,
+            called like the file without the extension; or a path with `{subject}` where the identifier stands:
+            `"results/{subject}_seg.nii.gz"`. All that `images.read` reads, a folder with a DICOM series for each
+            subject among it: `"series/{subject}"`. Of several methods several folders, whose names are those of
+            the methods, or a mapping from names to folders.
         references: Likewise. It says which subjects there are.
         metrics: As in `evaluate`.
-        labels: As in `evaluate`.
+        labels: As in `evaluate`; or a file that says which there are: `dataset.json` of nnU-Net or Decathlon, a table
+            `*_dseg.tsv` of BIDS, label descriptions of ITK-SNAP, a lookup table of FreeSurfer.
+        channels: As in `evaluate`: the channels of the files, which may be on a fourth axis.
+        folder_layout: How label maps lie in folders that have more in them: `"nnunet"` (in `labelsTr`, or where there
+            is none in `labelsTs`), `"decathlon"` (those of the training cases in `dataset.json`) or `"bids"`
+            (`*_dseg` and `*_mask` of derivatives; subjects are `sub-01` or `sub-01_ses-2`). A folder of another layout
+            is taken as it is.
+        load: Reads a file, in place of `images.read` or `images.read_labels`: from a path to an array and a geometry.
         affine: Which pose counts of NIfTI files that state two, as in `images.read`; without it their subjects fail.
         spacing: What files do not state, as in `images.read`: of DICOM series, one folder each, and of `.npy` files.
             All files have this spacing; a file that states another fails.
@@ -86,16 +103,20 @@ def evaluate_folders(
         >>> evaluate_folders(folder, folder, metrics=["DICE"], labels=(1,))[0].value
         1.0
     """
-    asked = request("evaluate_folders", metrics, labels)
+    if isinstance(labels, str | os.PathLike):
+        with checks.speaking_for("evaluate_folders", "read_label_table", path="labels"):
+            table = read_label_table(labels)
+        labels = table.labels
+    asked = request("evaluate_folders", metrics, labels, channels)
+    checks.one_of("evaluate_folders", "folder_layout", folder_layout, FOLDER_LAYOUTS, optional=True)
     checks.one_of("evaluate_folders", "affine", affine, ("sform", "qform"), optional=True)
     if spacing is not None:
         checks.spacing("evaluate_folders", spacing, None)
     checks.one_of("evaluate_folders", "align", align, ("reorient", "resample"), optional=True)
-    methods = predictions if isinstance(predictions, Mapping) else {_folder_of(predictions).name: predictions}
-    if not methods or not all(isinstance(name, str) and name for name in methods):
-        checks.invalid_value("evaluate_folders", "predictions", "name at least one method", list(methods))
-    found = {method: _files_by_subject("predictions", location) for method, location in methods.items()}
-    referenced = _files_by_subject("references", references)
+    methods = _by_method(predictions)
+    files = partial(files_by_subject, "evaluate_folders", layout=folder_layout)
+    found = {method: files("predictions", location) for method, location in methods.items()}
+    referenced = files("references", references)
     pairs = []
     for method, predicted in found.items():
         # References come first, since they say which subjects there are; predictions without one fail at the end.
@@ -103,53 +124,72 @@ def evaluate_folders(
             _FilePair(name, predicted.get(name), referenced.get(name), method)
             for name in dict.fromkeys([*referenced, *predicted])
         ]
-    load = partial(_read_pair, labels=_compares_labels(asked), affine=affine, spacing=spacing, align=align)
-    return evaluate_each(asked, pairs, load, executor=executor, progress=progress)
+    is_label_map = _compares_labels(asked)
+    if load is None:
+        read = _read_label_channels if asked.channels else images.read_labels if is_label_map else images.read
+        load = partial(read, affine=affine, spacing=spacing)
+    read_pair = partial(_read_pair, load=load, is_label_map=is_label_map, align=align)
+    return evaluate_each(asked, pairs, read_pair, executor=executor, progress=progress)
+
+
+def _by_method(predictions: _Location | Sequence[_Location] | Mapping[str, _Location]) -> Mapping[str, _Location]:
+    """Return folders by the names of methods."""
+    if isinstance(predictions, str | os.PathLike):
+        predictions = [predictions]
+    if isinstance(predictions, Mapping):
+        names = list(predictions)
+    else:
+        names = [method_name(folder) for folder in predictions]
+        if len(set(names)) < len(names):
+            needed = "be folders of different names, which `predictions={method: folder}` gives them"
+            checks.invalid_value("evaluate_folders", "predictions", needed, names)
+        predictions = dict(zip(names, predictions, strict=True))
+    if not names or not all(isinstance(name, str) and name for name in names):
+        checks.invalid_value("evaluate_folders", "predictions", "name at least one method", names)
+    return predictions
 
 
 def _compares_labels(asked: Request) -> bool:
     """Return whether label maps or masks are compared, and not images or probabilities."""
     statistics = [(row, getattr(row.statistic, "func", row.statistic)) for row in asked.metrics]
-    return asked.names is not None or any(
-        "segmentation" in row.groups and statistic is not soft_confusion_counts for row, statistic in statistics
+    return (
+        asked.labels is not None
+        or asked.channels is not None
+        or any("segmentation" in row.groups and statistic is not soft_confusion_counts for row, statistic in statistics)
     )
 
 
-def _folder_of(location: str | os.PathLike[str]) -> Path:
-    """Return a folder, or of a pattern the folder that it begins with."""
-    return Path(*takewhile(lambda name: not set(name) & set("{*?"), Path(location).parts))
+def _read_label_channels(path: str, *, affine: Affine, spacing: Spacing | None) -> tuple[HostArray, Geometry]:
+    """Return masks that a file holds as channels, as whole numbers."""
+    array, geometry = images.read_channels(path, affine=affine, spacing=spacing)
+    if array.ndim == len(geometry.shape):
+        checks.invalid_value("read_channels", "path", "name an image with channels", f"one without, {path}")
+    layers = [label_map(array[..., position], geometry, Path(path)) for position in range(array.shape[-1])]
+    return np.stack(layers, axis=-1), geometry
 
 
-def _files_by_subject(argument: str, location: str | os.PathLike[str]) -> dict[str, str]:
-    """Return the file of every subject in a folder, or of those that match a pattern of paths."""
-    root = _folder_of(location)
-    pattern = "/".join(Path(location).parts[len(root.parts) :]) or _EVERY_IMAGE
-    if not root.is_dir():
-        raise FileNotFoundError(f"evaluate_folders: `{argument}` must be a folder; got {root}.")
-    with checks.speaking_for("evaluate_folders", "discover", root=argument, patterns=argument):
-        subjects = discover(root, {argument: {"file": pattern}})
-    return {subject.name: str(subject.entries[0].path) for subject in subjects}
-
-
-def _read_pair(pair: _FilePair, *, labels: bool, affine: Affine, spacing: Spacing | None, align: Align) -> Case | Gap:
+def _read_pair(pair: _FilePair, *, load: _Load, is_label_map: bool, align: Align) -> Case | Gap:
     """Return the images of a subject on the grid of the reference, or which of them is not there."""
     if pair.prediction is None:
         return Gap(pair.subject, "missing", "there is no prediction", pair.method)
     if pair.reference is None:
         return Gap(pair.subject, "failed", "there is no reference", pair.method)
-    read = images.read_labels if labels else images.read
-    with checks.speaking_for("evaluate_folders", read.__name__, path="predictions"):
-        prediction, predicted_grid = read(pair.prediction, affine=affine, spacing=spacing)
-    with checks.speaking_for("evaluate_folders", read.__name__, path="references"):
-        reference, grid = read(pair.reference, affine=affine, spacing=spacing)
+    inner = ("read", "read_labels", "read_channels", "label_map")
+    with checks.speaking_for("evaluate_folders", *inner, path="predictions"):
+        prediction, predicted_grid = load(pair.prediction)
+    with checks.speaking_for("evaluate_folders", *inner, path="references"):
+        reference, grid = load(pair.reference)
     # Along a fourth axis there may be time or channels, which mean different things to labels.
-    if labels and len(grid.shape) > 3:
+    if is_label_map and len(grid.shape) > 3:
         needed = f"be label maps of two or three axes, frame by frame or channel by channel ({pair.reference})"
         checks.invalid_value("evaluate_folders", "references", needed, f"shape {grid.shape}")
     needed = f"lie on the grid of the reference, {pair.reference}"
-    inner = ("align_onto", "reorient_onto", "resample_onto")
-    with checks.speaking_for("evaluate_folders", *inner, geometry="predictions"):
-        prediction = align_onto(prediction, predicted_grid, grid, align=align, is_image=not labels, requirement=needed)
     way = alignment_between(predicted_grid, grid)
+    with checks.speaking_for(
+        "evaluate_folders", "align_onto", "reorient_onto", "resample_onto", geometry="predictions"
+    ):
+        prediction = align_onto(
+            prediction, predicted_grid, grid, align=align, is_image=not is_label_map, requirement=needed
+        )
     aligned = f"{_ALIGNED[way]}: {describe_differences(predicted_grid, grid)}" if way else ""
     return Case(pair.subject, prediction, reference, grid.spacing, pair.method, aligned)

@@ -190,7 +190,11 @@ def _load_parsed(
 
 @checks.speaking_for("read_channels", "read")
 def read_channels(
-    path: str | os.PathLike[str], *, max_bytes: int = MAX_BYTES, affine: Affine = None
+    path: str | os.PathLike[str],
+    *,
+    max_bytes: int = MAX_BYTES,
+    affine: Affine = None,
+    spacing: Spacing | None = None,
 ) -> tuple[HostArray, Geometry]:
     """Read an image file whose channels are on a fourth axis, as in the Medical Segmentation Decathlon.
 
@@ -198,6 +202,7 @@ def read_channels(
         path: As in `read`.
         max_bytes: Largest image in bytes of memory.
         affine: As in `read`.
+        spacing: As in `read`.
 
     Returns:
         As from `read`, but of an image of four axes the slowest one becomes the last: `(z, y, x, channels)`, and the
@@ -209,7 +214,7 @@ def read_channels(
         >>> read_channels(folder / "image.nii.gz")[0].shape
         (2, 3, 4, 5)
     """
-    array, grid = read(path, max_bytes=max_bytes, affine=affine)
+    array, grid = read(path, max_bytes=max_bytes, affine=affine, spacing=spacing)
     if len(grid.shape) != 4:
         return array, grid
     space = Geometry(

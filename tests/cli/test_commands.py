@@ -65,6 +65,39 @@ def test_evaluate_prints_tables_names_the_failed_and_writes_the_values(cohort, c
     assert run(capsys, *arguments)[0] == 0
 
 
+def test_methods_stand_side_by_side(cohort, capsys):
+    (cohort / "other").mkdir()
+    mia.images.write(cohort / "other" / "case1.nii.gz", np.roll(REFERENCE, 1, axis=2), GRID)
+    references = cohort / "truth/{subject}/GT.mha"
+    arguments = ("evaluate", cohort / "found", cohort / "other", references, "--labels", "1", "--metrics", "dice")
+    status, out, err = run(capsys, *arguments)
+    assert status == 1
+    lines = [line.split() for line in out.splitlines()]
+    assert lines[0][:4] == ["METHOD", "SUBJECT", "LABEL", "DICE"]
+    assert lines[2][:4] == ["found", "case1", "1", "1.000"]
+    assert ["other", "1", "DICE", f"{36 / 54:.3f}", "0.000", "1", "0", "0", "2", "0"] in lines
+    assert err.splitlines()[-2:] == ["other, case2: there is no prediction", "other, case10: there is no prediction"]
+    _, out, _ = run(capsys, *arguments, "--methods", "old", "new")
+    assert {line.split()[0] for line in out.splitlines() if "case1 " in line} == {"old", "new"}
+
+
+def test_labels_and_metrics_end_where_folders_begin(cohort, capsys, monkeypatch):
+    monkeypatch.chdir(cohort)
+    folders = ("found", "truth/{subject}/GT.mha")
+    (cohort / "dataset.json").write_text('{"labels": {"background": 0, "1": 1, "2": 2, "1+2": [1, 2]}}')
+    expected = run(capsys, "evaluate", *folders, "--labels", "1", "2", "1+2", "--metrics", "dice", "hd95")
+    assert expected[1].count("case1 ") == 3
+    for arguments in (
+        ("--labels", "1", "2", "1+2", *folders, "--metrics", "dice", "hd95"),
+        ("--metrics", "dice", "hd95", "--labels", "1,2,1+2", *folders),
+        ("--labels", "dataset.json", "--metrics", "dice", "hd95", *folders),
+        ("--labels", "dataset.json", *folders, "--metrics", "dice", "hd95"),
+        ("--jobs", "2", *folders, "--labels=1,2,1+2", "--metrics", "dice", "hd95"),
+    ):
+        found = run(capsys, "evaluate", *arguments)
+        assert found[:2] == expected[:2]
+
+
 def test_a_prediction_on_another_grid_fails_alone(cohort, capsys):
     other = Geometry(shape=GRID.shape, spacing=(2.0, 1.0, 1.0))
     mia.images.write(cohort / "found" / "case2.nii.gz", REFERENCE, other, overwrite=True)
@@ -172,8 +205,35 @@ def test_the_subject_of_an_error_is_named(cohort, capsys):
             "evaluate: `--metrics` must be the name of a metric; got 'DICEE'; the nearest are DICE",
         ),
         (("evaluate", "nowhere", "truth"), "mia: evaluate: `predictions` must be a folder; got nowhere"),
-        (("evaluate", "found", "truth"), "mia: evaluate: `references` must hold files that match {subject}.*"),
-        (("evaluate", "found", "truth", "--labels", "liver"), "'liver' is not of the form LABEL or LABEL=NAME"),
+        (
+            ("evaluate", "found", "truth"),
+            "evaluate: `references` must hold image files, or be a pattern such as truth/",
+        ),
+        (("evaluate", "found", "truth", "--labels", "liver"), "'liver' is not of the form LABEL or LABEL=NAME, and no"),
+        (("evaluate", "found", "truth", "--labels", "1", "table.csv"), "be labels, or one file; got table.csv beside"),
+        (
+            ("evaluate", "found", "truth", "--labels", "table.csv"),
+            "evaluate: `--labels` must name a table of labels of",
+        ),
+        (
+            ("evaluate", "found", "found", "truth"),
+            "must be folders of different names, which `--methods` gives them; got ['found', 'found'].",
+        ),
+        (
+            ("evaluate", "found", "truth", "--methods", "a", "b"),
+            "evaluate: `--methods` must be 1 different names, one p",
+        ),
+        (("evaluate", "found", "found", "truth", "--methods", "a", "a"), "evaluate: `--methods` must be 2 different "),
+        (("evaluate", "found", "truth", "--channels", "a=1"), "'a=1' is not of the form CHANNEL or CHANNEL=NAME"),
+        (
+            ("evaluate", "found", "truth", "--channels", "0=a", "1=a"),
+            "evaluate: `--channels` must name every label and",
+        ),
+        (
+            ("evaluate", "found", "truth", "--labels", "1", "--channels", "0"),
+            "`--channels` must not be given with `--l",
+        ),
+        (("evaluate", "--labels", "1", "--metrics", "DICE"), "the following arguments are required: predictions, ref"),
         (("evaluate", "found", "truth", "--output", "table.csv"), "table.csv exists already"),
         (("evaluate", "found", "truth", "--output", "no/x.csv"), "mia: evaluate: the folder no does not exist."),
         (

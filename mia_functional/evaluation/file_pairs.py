@@ -1,0 +1,113 @@
+"""Which file of a folder belongs to which subject: folders as people have them, and those of well-known layouts."""
+
+import os
+import re
+import unicodedata
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Literal, TypeAlias
+
+from mia_functional._core import checks
+from mia_functional.discovery import discover, discover_decathlon
+from mia_functional.discovery.patterns import is_hidden
+from mia_functional.discovery.tables import natural_key
+from mia_functional.images.formats import extension_of
+
+__all__ = ["FOLDER_LAYOUTS", "FolderLayout", "files_by_subject", "method_name"]
+
+FolderLayout: TypeAlias = Literal["nnunet", "decathlon", "bids"] | None
+"""How label maps lie in a folder that has more in it."""
+
+FOLDER_LAYOUTS = ("nnunet", "decathlon", "bids")
+"""The words for layouts."""
+
+_BIDS_NAME = re.compile(r"(?P<subject>sub-[^_]+(?:_ses-[^_]+)?)(?:_[^_]+)*_(?:dseg|mask)")
+"""A segmentation of BIDS derivatives, without its extension."""
+
+
+def files_by_subject(
+    function: str, argument: str, location: str | os.PathLike[str], layout: FolderLayout
+) -> dict[str, str]:
+    """Return the image file of every subject.
+
+    Args:
+        function: Name for messages.
+        argument: Name of the location in messages.
+        location: A folder, or a path with `{subject}` where the identifier stands, and `*` or `?` as in a shell. What
+            exists by just that name is no pattern.
+        layout: How label maps lie in the folder; one that is not of the layout is taken as it is.
+
+    Returns:
+        Paths by subject, sorted by subject (numbers as numbers). In a folder as it is, every file with the extension of
+        an image that is not hidden counts, and its name without the extension is the subject. Subjects are Unicode in
+        the composed form (NFC), whatever the file system gives.
+
+    Raises:
+        FileNotFoundError: There is no such folder.
+        ValueError: There are no files, or there are two for a subject.
+    """
+    root, pattern = _split(location)
+    if not root.is_dir() or (pattern and not set(pattern) & set("{*?")):
+        raise FileNotFoundError(f"{function}: `{argument}` must be a folder; got {Path(root, pattern)}.")
+    if pattern:
+        with checks.speaking_for(function, "discover", root=argument, patterns=argument):
+            subjects = discover(root, {argument: {"file": pattern}})
+        pairs = [(subject.name, Path(str(subject.entries[0].path))) for subject in subjects]
+    else:
+        with checks.speaking_for(function, "discover_decathlon", root=argument):
+            pairs = _labelled_files(root, layout) or _image_files(root)
+    if not pairs:
+        needed = f"hold image files, or be a pattern such as {root}/{{subject}}/labels.nii.gz"
+        checks.invalid_value(function, argument, needed, f"none in {root}")
+    files: dict[str, str] = {}
+    for name, path in pairs:
+        # Files that came from a Mac may spell an umlaut as two characters.
+        subject = unicodedata.normalize("NFC", name)
+        if subject in files:
+            needed = "hold one file of every subject"
+            checks.invalid_value(function, argument, needed, f"{files[subject]} and {path} for {subject}")
+        files[subject] = str(path)
+    return dict(sorted(files.items(), key=lambda item: natural_key(item[0])))
+
+
+def method_name(location: str | os.PathLike[str]) -> str:
+    """Return the name of a folder, or of the folder that a pattern begins with."""
+    root, _ = _split(location)
+    return root.resolve().name
+
+
+def _split(location: str | os.PathLike[str]) -> tuple[Path, str]:
+    """Return the folder that a location begins with, and the pattern below it, which may be empty."""
+    parts = Path(location).parts
+    depth = 0
+    # `scans [1]?` may be the name of a folder, and is none of a pattern then.
+    while depth < len(parts) and (Path(*parts[: depth + 1]).is_dir() or not set(parts[depth]) & set("{*?")):
+        depth += 1
+    return Path(*parts[:depth]), "/".join(parts[depth:])
+
+
+def _image_files(folder: Path) -> list[tuple[str, Path]]:
+    """Return the images of a folder with their names, without what lies beside images: tables, sidecars, pixels."""
+    paths = [path for path in sorted(folder.iterdir()) if not is_hidden(path, folder) and path.is_file()]
+    return [(_stem(path), path) for path in paths if extension_of(path)]
+
+
+def _labelled_files(folder: Path, layout: FolderLayout) -> list[tuple[str, Path]]:
+    """Return the label maps of a folder that is of a layout, with their subjects; none if it is not."""
+    if layout == "nnunet":
+        homes = [folder / name for name in ("labelsTr", "labelsTs") if (folder / name).is_dir()]
+        return _image_files(homes[0]) if homes else []
+    if layout == "decathlon" and (folder / "dataset.json").is_file() and (folder / "labelsTr").is_dir():
+        return [(subject.name, Path(str(subject.entries[-1].path))) for subject in discover_decathlon(folder)]
+    if layout == "bids":
+        nested = folder.glob("sub-*/**/*.nii*")
+        paths: Iterable[Path] = [*sorted(nested), *(path for _, path in _image_files(folder))]
+        matches = ((_BIDS_NAME.fullmatch(_stem(path)), path) for path in paths if not is_hidden(path, folder))
+        return [(match["subject"], path) for match, path in matches if match is not None]
+    return []
+
+
+def _stem(path: Path) -> str:
+    """Return the name of an image without its extension, which for segmentations of 3D Slicer is `.seg.nrrd`."""
+    stem = path.name[: -len(extension_of(path))]
+    return stem.removesuffix(".seg") if extension_of(path) == ".nrrd" else stem
