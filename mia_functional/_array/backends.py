@@ -34,6 +34,7 @@ __all__ = [
     "is_on_mesh",
     "is_torch",
     "is_traced",
+    "is_unknown",
     "known_flag",
     "on_own_axes",
     "quiet",
@@ -45,18 +46,58 @@ __all__ = [
 
 _Result = TypeVar("_Result")
 
-array_namespace: Callable[..., Namespace] = compat.array_namespace
-"""The array API namespace of arrays that were checked before."""
-
-is_numpy: Callable[[object], bool] = compat.is_numpy_array
-is_jax: Callable[[object], bool] = compat.is_jax_array
-is_torch: Callable[[object], bool] = compat.is_torch_array
-is_cupy: Callable[[object], bool] = compat.is_cupy_array
-is_dask: Callable[[object], bool] = compat.is_dask_array
-"""Whether an object is an array of the library; traced ones of JAX are."""
-
 is_jax_namespace: Callable[..., bool] = compat.is_jax_namespace
 """Whether a namespace is `jax.numpy`."""
+
+_NUMPY: Namespace = compat.array_namespace(np.empty(0))
+_NUMPY_KINDS = (np.ndarray, np.generic)
+
+
+# Not those of `array_api_compat`: they ask NumPy's arrays for their dtype, which those of a program of `torch.compile`
+# lack (2.13), and keep answers in a cache, of which that warns.
+def is_numpy(array: object) -> bool:
+    """Return whether an object is an array of NumPy, or a number of it."""
+    return isinstance(array, _NUMPY_KINDS)
+
+
+def is_jax(array: object) -> bool:
+    """Return whether an object is an array of JAX; traced ones are."""
+    return isinstance(array, getattr(sys.modules.get("jax"), "Array", ()))
+
+
+def is_torch(array: object) -> bool:
+    """Return whether an object is a tensor of PyTorch."""
+    return isinstance(array, getattr(sys.modules.get("torch"), "Tensor", ()))
+
+
+def is_cupy(array: object) -> bool:
+    """Return whether an object is an array of CuPy."""
+    return isinstance(array, getattr(sys.modules.get("cupy"), "ndarray", ()))
+
+
+def is_dask(array: object) -> bool:
+    """Return whether an object is an array of dask."""
+    return isinstance(array, getattr(sys.modules.get("dask.array"), "Array", ()))
+
+
+def array_namespace(*arrays: Array) -> Namespace:
+    """Return the array API namespace of arrays that were checked before."""
+    if arrays and all(map(is_numpy, arrays)):
+        return _NUMPY
+    if arrays and all(map(is_torch, arrays)):
+        # Neither `importlib` nor `typing.cast`: a program of `torch.compile` cannot trace them, or loses where it got it.
+        import array_api_compat.torch as module
+
+        library: Any = module
+        namespace: Namespace = library
+        return namespace
+    return compat.array_namespace(*arrays)
+
+
+def _is_array(array: object) -> bool:
+    """Return whether an object is an array of a library that is known, or one of the standard."""
+    # The first two questions save the third, which takes as long as a small patch and warns in `torch.compile`.
+    return is_numpy(array) or is_torch(array) or compat.is_array_api_obj(array)
 
 
 def checked_namespace(function: str, **arrays: Array) -> Namespace:
@@ -67,7 +108,7 @@ def checked_namespace(function: str, **arrays: Array) -> Namespace:
     """
     namespaces = {}
     for argument, array in arrays.items():
-        if not compat.is_array_api_obj(array):
+        if not _is_array(array):
             checks.invalid_kind(function, argument, "be an array", type(array).__name__)
         checks.no_hidden_elements(function, argument, array)
         namespaces[argument] = array_namespace(array)
@@ -91,7 +132,7 @@ def to_common_library(function: str, **arrays: Array) -> tuple[Namespace, tuple[
     staying = {name: array for name, array in arrays.items() if not is_numpy(array)} or arrays
     xp = checked_namespace(function, **staying)
     # A tracer has no device yet: what it is computed on is chosen when the program runs.
-    devices = {name: _device_of(array) for name, array in staying.items() if not is_traced(array)}
+    devices = {name: _devices_of(array) for name, array in staying.items() if not is_traced(array)}
     if len(set(map(str, devices.values()))) > 1:
         listing = ", ".join(f"{name}: {device}" for name, device in devices.items())
         raise TypeError(f"{function}: all arrays must lie on one device; got {listing}.")
@@ -107,9 +148,9 @@ def from_numpy(array: HostArray, xp: Namespace, model: Array) -> Array:
     Raises:
         OverflowError: The array holds integers that the library would wrap around.
     """
-    if _in_torch_program():
+    if in_torch_program():
         # What NumPy computes in a program are tensors of it, without an address or a byte order.
-        return array if is_numpy(model) else xp.asarray(array, device=compat.device(model))
+        return array if is_numpy(model) else xp.asarray(array, device=device_of(model))
     if is_numpy(model):
         return np.asarray(array, dtype=array.dtype.newbyteorder("="), order="C")
     own = snapshot(array, xp)
@@ -164,18 +205,24 @@ def snapshots(arrays: Any) -> Any:
     return jax.tree.map(lambda leaf: snapshot(leaf, jax.numpy) if isinstance(leaf, np.ndarray) else leaf, arrays)
 
 
-def _device_of(array: Array) -> object:
+def device_of(array: Array) -> Any:
+    """Return the device of a concrete array, as the namespace of its library names it."""
+    tensor: Any = array
+    return tensor.device if is_torch(array) else compat.device(array)
+
+
+def _devices_of(array: Array) -> object:
     """Return the device of a concrete array, or all devices of one of JAX, however it is divided among them."""
     sharded: Any = array
     if not is_jax(array):
-        return compat.device(array)
+        return device_of(array)
     places = sorted(sharded.devices(), key=str)
     return places[0] if len(places) == 1 else places
 
 
 def device_beside(model: Array, shape: Shape) -> object:
     """Return the device for an array of a shape that is computed with together with a concrete `model`."""
-    device = compat.device(model)
+    device = device_of(model)
     mesh = getattr(device, "mesh", None)
     if mesh is None or shape == model.shape:
         return device
@@ -258,16 +305,32 @@ def read_region(source: Sliceable, index: Any) -> Array:
     sliced: Any = source
     # Arrays of NumPy first: every further question takes a tenth of the time of a small patch.
     region: Array = sliced[index] if type(source) is np.ndarray else call_gathered(itemgetter(index), sliced)
-    # TensorStore answers with a description of the region, which is read when it is converted. The first question is
-    # there because `is_array_api_obj` takes as long as a small patch.
-    known = type(region) is np.ndarray or compat.is_array_api_obj(region)
-    return region if known else np.asarray(region)
+    # TensorStore answers with a description of the region, which is read when it is converted.
+    return region if _is_array(region) else np.asarray(region)
 
 
 def is_traced(array: object) -> TypeGuard[Array]:
     """Return whether an array is a placeholder inside a JAX transformation, whose values cannot be looked at."""
     jax = sys.modules.get("jax")
     return jax is not None and isinstance(array, jax.core.Tracer)
+
+
+def is_unknown(value: object) -> TypeGuard[Array]:
+    """Return whether an object is an array whose values cannot be looked at, so that fixed shapes must do.
+
+    These are traced ones of JAX, tensors within `torch.func` and, in a program of `torch.compile`, all tensors and what
+    NumPy computes. Numbers of Python are known everywhere.
+    """
+    if not is_torch(value):
+        return is_traced(value) or (is_numpy(value) and in_torch_program())
+    if in_torch_program():
+        return True
+    tensor: Any = value
+    try:
+        to_numpy(tensor)
+    except TypeError:
+        return True
+    return False
 
 
 def is_known_true(condition: Callable[..., Array], *arrays: Array) -> bool:
@@ -277,14 +340,14 @@ def is_known_true(condition: Callable[..., Array], *arrays: Array) -> bool:
     outside of a program have values in it, but whatever is computed from them there has none.
     """
     # Of traced arrays nothing is computed: under `vmap` it would be, only to be thrown away.
-    if any(map(is_traced, arrays)) or _in_torch_program():
+    if any(map(is_traced, arrays)) or in_torch_program():
         return False
     return known_flag(condition(*arrays)) is True
 
 
 def known_flag(flag: Array) -> bool | None:
     """Return whether a single boolean is True, or None where that cannot be known: in a program or a `vmap`."""
-    if is_traced(flag) or _in_torch_program():
+    if is_traced(flag) or in_torch_program():
         return None
     if not is_torch(flag):
         return bool(flag)
@@ -297,10 +360,10 @@ def known_flag(flag: Array) -> bool | None:
 def quiet() -> AbstractContextManager[Any]:
     """Return a context without NumPy's warnings about infinities and NaN, which have their meaning in images."""
     # A program of `torch.compile` has no NumPy, and cannot take its settings for a part of it.
-    return nullcontext() if _in_torch_program() else np.errstate(all="ignore")
+    return nullcontext() if in_torch_program() else np.errstate(all="ignore")
 
 
-def _in_torch_program() -> bool:
+def in_torch_program() -> bool:
     """Return whether `torch.compile` traces this, whose graph a look at values would break: those of NumPy as well."""
     compiler: Any = getattr(sys.modules.get("torch"), "compiler", None)
     return compiler is not None and bool(compiler.is_compiling())
@@ -325,7 +388,7 @@ def is_plain_tensor(tensor: Any) -> bool:
     """Return whether NumPy sees all that a tensor is: no derivatives, batches or programs that PyTorch keeps of it."""
     # NumPy would read the value of a tensor with a forward tangent, and drop the tangent.
     unpack = sys.modules["torch"].autograd.forward_ad.unpack_dual
-    if _in_torch_program() or unpack(tensor).tangent is not None:
+    if in_torch_program() or unpack(tensor).tangent is not None:
         return False
     try:
         tensor.numpy()

@@ -5,9 +5,15 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
-import array_api_compat as compat
-
-from mia_functional._array.backends import array_namespace, is_jax, is_numpy, is_torch, is_traced
+from mia_functional._array.backends import (
+    array_namespace,
+    device_of,
+    in_torch_program,
+    is_jax,
+    is_numpy,
+    is_torch,
+    is_traced,
+)
 from mia_functional._core import checks
 from mia_functional.typing import Array, Namespace
 
@@ -60,12 +66,19 @@ def dtype_kind(array: Array) -> str:
     return next((name for kind, name in kinds.items() if xp.isdtype(array.dtype, kind)), "other")
 
 
-# NumPy composes the text anew every time, which takes as long as a division of two small arrays. By type too, as dtypes
-# of the strict library, whose hashes are NumPy's, warn when they are compared with those.
-@lru_cache(maxsize=64, typed=True)
-def _name(dtype: Any) -> str:
+def _plain_name(dtype: Any) -> str:
     """Return the name of a dtype of any library, without that of the library."""
     return str(dtype).rsplit(".", maxsplit=1)[-1]
+
+
+# NumPy composes the text anew every time, which takes as long as a division of two small arrays. By type too, as dtypes
+# of the strict library, whose hashes are NumPy's, warn when they are compared with those.
+_kept_name = lru_cache(maxsize=64, typed=True)(_plain_name)
+
+
+def _name(dtype: Any) -> str:
+    """Return the name of a dtype, from a cache but in a program of `torch.compile`, which warns of caches."""
+    return (_plain_name if in_torch_program() else _kept_name)(dtype)
 
 
 def computable(array: Array) -> Array:
@@ -113,7 +126,7 @@ def integer_range(array: Array) -> tuple[int, int]:
 def widest_float(xp: Namespace, array: Array) -> Any:
     """Return the widest floating dtype that the library and the device of `array` offer: float64, else float32."""
     # JAX has double precision only with its x64 mode switched on, some devices never have it.
-    device = None if is_traced(array) else compat.device(array)
+    device = None if is_traced(array) else device_of(array)
     offered = xp.__array_namespace_info__().dtypes(device=device, kind="real floating")
     return xp.float64 if "float64" in offered else xp.float32
 

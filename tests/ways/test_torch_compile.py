@@ -125,10 +125,7 @@ NOT_YET = {
 
 CAN = sorted(CALLS.keys() - CANNOT.keys() - NOT_YET)
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.filterwarnings("ignore:Dynamo detected a call to a `functools.lru_cache`"),  # traced, not cached
-]
+pytestmark = pytest.mark.slow
 
 
 def compiled(call, *, dynamic):
