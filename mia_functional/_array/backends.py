@@ -85,7 +85,7 @@ def array_namespace(*arrays: Array) -> Namespace:
     if arrays and all(map(is_numpy, arrays)):
         return _NUMPY
     if arrays and all(map(is_torch, arrays)):
-        # Neither `importlib` nor `typing.cast`: a program of `torch.compile` cannot trace them, or loses where it got it.
+        # Neither `importlib` nor `typing.cast`, which programs of `torch.compile` cannot trace, or lose track of.
         import array_api_compat.torch as module
 
         library: Any = module
