@@ -12,6 +12,13 @@ _AHEAD = 4
 """Items that are submitted before the first is awaited, where the executor does not say how many workers it has."""
 
 
+def workers_of(executor: Executor) -> int:
+    """Return how many items are submitted before the first is awaited: as many as there are workers, where known."""
+    # Pools of the standard library have `_max_workers`, other executors (dask, MPI) need not.
+    workers: int = getattr(executor, "_max_workers", _AHEAD)
+    return workers
+
+
 def map_ordered(
     function: Callable[[_Item], _Outcome], items: Iterable[_Item], *, executor: Executor | None = None, ahead: int = 0
 ) -> Iterator[_Outcome]:
@@ -31,9 +38,8 @@ def map_ordered(
     if executor is None:
         yield from map(function, items)
         return
-    # `Executor.map` would submit all items at once, and keep every outcome until it is asked for. Pools of the standard
-    # library have `_max_workers`, other executors (dask, MPI) need not.
-    limit = ahead or getattr(executor, "_max_workers", _AHEAD)
+    # `Executor.map` would submit all items at once, and keep every outcome until it is asked for.
+    limit = ahead or workers_of(executor)
     pending: deque[Future[_Outcome]] = deque()
     try:
         for item in items:

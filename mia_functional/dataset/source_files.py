@@ -8,7 +8,7 @@ from pathlib import Path
 from mia_functional import images
 from mia_functional.dataset.records import Storage
 from mia_functional.discovery.records import Subject
-from mia_functional.images import formats
+from mia_functional.images.file_states import detached_pixels, file_states
 from mia_functional.typing import Align
 
 __all__ = ["digest_of_source", "fingerprint", "scale_or_identity"]
@@ -20,8 +20,7 @@ def fingerprint(subject: Subject, storage: Storage, *, align: Align, voxels: boo
     Sizes and times stand for the content of files, which would take as long to read as to load the subject again.
     """
     paths = [Path(entry.path) for entry in subject.entries if entry.path is not None]
-    files = [file for path in paths for file in (path, *sorted(path.glob("*")), *_detached_pixels(path))]
-    times = [(state.st_size, state.st_mtime_ns) for state in (file.stat() for file in files)]
+    times = [state for path in paths for state in file_states(path)]
     return hashlib.sha256(json.dumps([asdict(subject), times, asdict(storage), align, voxels]).encode()).hexdigest()
 
 
@@ -31,21 +30,12 @@ def digest_of_source(path: Path) -> str:
         digests = [digest_of_source(file) for file in sorted(path.iterdir())]
     else:
         digests = []
-        for file in (path, *_detached_pixels(path)):
+        for file in (path, *detached_pixels(path)):
             with file.open("rb") as stream:
                 digests.append(hashlib.file_digest(stream, "sha256").hexdigest())
         if len(digests) == 1:
             return digests[0]
     return hashlib.sha256("".join(digests).encode()).hexdigest()
-
-
-def _detached_pixels(path: Path) -> list[Path]:
-    """Return the file with the pixels, if the header at `path` names another."""
-    try:
-        data = formats.parse_header(path).data
-    except (OSError, ValueError):  # a folder, or a format of the user's own, which only their `load` reads
-        return []
-    return [] if data == path else [data]
 
 
 def scale_or_identity(path: Path) -> tuple[float, float]:

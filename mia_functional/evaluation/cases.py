@@ -2,21 +2,33 @@
 
 import inspect
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from functools import partial
 from operator import length_hint
 from typing import Any, NamedTuple, NoReturn, Protocol, TypeVar, cast
 
 from mia_functional import _array
-from mia_functional._core import checks, ordered_map
+from mia_functional._core import checks, parallel_map
 from mia_functional._label_maps import label_sets
+from mia_functional.evaluation.journal import Outcome
 from mia_functional.evaluation.results import Result, Results, concatenate
 from mia_functional.metrics import Metric, confusion_counts, find
 from mia_functional.metrics.boundaries import convention_name
 from mia_functional.typing import Array, Label, Labels, Progress, Spacing, Status
 
-__all__ = ["Case", "Gap", "Request", "Source", "evaluate", "evaluate_each", "evaluate_many", "request"]
+__all__ = [
+    "Case",
+    "Gap",
+    "Request",
+    "Source",
+    "convention_of",
+    "evaluate",
+    "evaluate_each",
+    "evaluate_many",
+    "joined",
+    "request",
+]
 
 
 class Case(NamedTuple):
@@ -175,7 +187,13 @@ def evaluate_many(
     """
     checks.require_instance("evaluate_many", "cases", cases, Iterable, "several `Case`")
     asked = request("evaluate_many", metrics, labels, channels)
-    return evaluate_each(asked, cases, None, executor=executor, progress=progress)
+    total = length_hint(cases)
+    outcomes = {}
+    for position, outcome in evaluate_each(asked, cases, None, executor=executor):
+        outcomes[position] = outcome
+        if progress is not None:
+            progress(len(outcomes), total, outcome.results[0].subject)
+    return joined(asked.function, outcomes)
 
 
 def request(
@@ -228,21 +246,43 @@ def _distinct_names(function: str, argument: str, names: Mapping[Any, str]) -> t
 
 def evaluate_each(
     asked: Request, sources: Iterable[_Source], load: Callable[[_Source], Case | Gap] | None, *,
-    executor: Executor | None, progress: Progress | None,
-) -> Results:  # fmt: skip
-    """Return one table with the results of all sources, in their order; `load` makes a case of each in the worker."""
-    total = length_hint(sources)
-    tables = []
-    outcomes = ordered_map.map_ordered(partial(_evaluate_source, asked, load), sources, executor=executor)
-    for done, table in enumerate(outcomes, start=1):
-        tables.append(table)
-        if progress is not None:
-            progress(done, total, table[0].subject)
-    with checks.speaking_for(asked.function, "concatenate", tables="cases"):
-        return concatenate(tables)
+    executor: Executor | None = None, workers: int = 1,
+) -> Iterator[tuple[int, Outcome]]:  # fmt: skip
+    """Return the positions of all sources and what became of them, as they are done.
+
+    Args:
+        asked: What is evaluated.
+        sources: Cases, or what `load` makes cases of in the worker.
+        load: From a source to a case.
+        executor: A pool of the caller's.
+        workers: Processes of our own, if there is no such pool and these are several.
+    """
+    evaluate_one = partial(_evaluate_source, asked, load)
+    if executor is None and workers > 1:
+        lost = partial(_lost_outcome, asked)
+        return parallel_map.map_in_processes(evaluate_one, sources, workers=workers, lost=lost, preload=__name__)
+    return parallel_map.map_completed(evaluate_one, sources, executor=executor)
 
 
-def _evaluate_source(asked: Request, load: Callable[[_Source], Case | Gap] | None, source: _Source) -> Results:
+def joined(function: str, outcomes: Mapping[int, Outcome]) -> Results:
+    """Return one table of outcomes by position, in order."""
+    with checks.speaking_for(function, "concatenate", tables="cases"):
+        return concatenate(outcomes[position].results for position in sorted(outcomes))
+
+
+def _lost_outcome(asked: Request, source: Source) -> Outcome:
+    """Return the outcome of a source that ended the process that worked on it, twice."""
+    reason = "the process that evaluated it was ended twice, by a lack of memory perhaps"
+    return _gap_outcome(asked, Gap(source.subject, "failed", reason, source.method))
+
+
+def _gap_outcome(asked: Request, gap: Gap) -> Outcome:
+    """Return rows that say why there are no values."""
+    columns = [_Column(metric, gap.status, gap.reason) for metric in asked.metrics]
+    return Outcome(_rows_of(asked, gap, columns, []))
+
+
+def _evaluate_source(asked: Request, load: Callable[[_Source], Case | Gap] | None, source: _Source) -> Outcome:
     """Return the results of a case; where there are none, rows that say why."""
     # A row without a subject would not say what failed.
     if load is None and not isinstance(source, Case):
@@ -254,9 +294,11 @@ def _evaluate_source(asked: Request, load: Callable[[_Source], Case | Gap] | Non
         case = load(source) if load is not None else cast(Case, source)
     except (ValueError, TypeError, OSError) as error:
         case = Gap(source.subject, "failed", checks.sentence_of(asked.function, error), source.method)
-    if isinstance(case, Case):
-        return _evaluate_case(asked, case, failed=lambda _, error: checks.sentence_of(asked.function, error))
-    return _rows_of(asked, case, [_Column(metric, case.status, case.reason) for metric in asked.metrics], [])
+    if isinstance(case, Gap):
+        return _gap_outcome(asked, case)
+    results = _evaluate_case(asked, case, failed=lambda _, error: checks.sentence_of(asked.function, error))
+    shape = tuple(getattr(case.reference, "shape", ()))[: len(case.spacing or ())]
+    return Outcome(results, shape, tuple(case.spacing or ()))
 
 
 class _Column(NamedTuple):
@@ -311,7 +353,7 @@ def _parts_of(asked: Request, case: Case) -> list[Case]:
 
 def _rows_of(asked: Request, case: Case | Gap, columns: Sequence[_Column], empty: Sequence[str]) -> Results:
     """Return a row for every label and metric; `empty` says of each structure where it has no voxel, or is empty."""
-    conventions = [_convention_of(column.metric) for column in columns]
+    conventions = [convention_of(column.metric) for column in columns]
     rows = []
     for position, label in enumerate(asked.names):
         for column, convention in zip(columns, conventions, strict=True):
@@ -326,7 +368,7 @@ def _rows_of(asked: Request, case: Case | Gap, columns: Sequence[_Column], empty
     return Results(rows=tuple(rows))
 
 
-def _convention_of(metric: Metric) -> str:
+def convention_of(metric: Metric) -> str:
     """Return how the surface is defined; nothing for metrics without surfaces."""
     boundary = inspect.signature(metric.statistic or metric.function).parameters.get("boundary")
     return "" if boundary is None else convention_name(boundary.default)

@@ -13,7 +13,7 @@ from mia_functional.discovery.patterns import is_hidden
 from mia_functional.discovery.tables import natural_key
 from mia_functional.images.formats import extension_of
 
-__all__ = ["FOLDER_LAYOUTS", "FolderLayout", "files_by_subject", "method_name"]
+__all__ = ["FOLDER_LAYOUTS", "FolderLayout", "files_by_subject", "folder_of"]
 
 FolderLayout: TypeAlias = Literal["nnunet", "decathlon", "bids"] | None
 """How label maps lie in a folder that has more in it."""
@@ -70,10 +70,9 @@ def files_by_subject(
     return dict(sorted(files.items(), key=lambda item: natural_key(item[0])))
 
 
-def method_name(location: str | os.PathLike[str]) -> str:
-    """Return the name of a folder, or of the folder that a pattern begins with."""
-    root, _ = _split(location)
-    return root.resolve().name
+def folder_of(location: str | os.PathLike[str]) -> Path:
+    """Return a folder, or of a pattern the folder that it begins with."""
+    return _split(location)[0]
 
 
 def _split(location: str | os.PathLike[str]) -> tuple[Path, str]:

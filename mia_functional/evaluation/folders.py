@@ -1,21 +1,29 @@
 """Two folders of images, predictions and references, evaluated file by file."""
 
+import dataclasses
+import json
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import platform
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from functools import partial
+from importlib import metadata
 from pathlib import Path
-from typing import NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
 from mia_functional import images
 from mia_functional._core import checks
 from mia_functional.discovery.label_tables import read_label_table
-from mia_functional.evaluation.cases import Case, Gap, Request, evaluate_each, request
-from mia_functional.evaluation.file_pairs import FOLDER_LAYOUTS, FolderLayout, files_by_subject, method_name
+from mia_functional.evaluation.cases import Case, Gap, Request, convention_of, evaluate_each, joined, request
+from mia_functional.evaluation.file_pairs import FOLDER_LAYOUTS, FolderLayout, files_by_subject, folder_of
+from mia_functional.evaluation.journal import CaseKey, Outcome, open_journal
 from mia_functional.evaluation.results import Results
+from mia_functional.evaluation.run_record import CaseRecord, Run
 from mia_functional.geometry import Geometry, describe_differences
+from mia_functional.images.file_states import file_states
 from mia_functional.images.labels import label_map
 from mia_functional.metrics import Metric, soft_confusion_counts
 from mia_functional.transforms.alignment import align_onto, alignment_between
@@ -54,7 +62,10 @@ def evaluate_folders(
     affine: Affine = None,
     spacing: Spacing | None = None,
     align: Align = None,
+    workers: int = 1,
     executor: Executor | None = None,
+    journal: _Location | None = None,
+    resume: bool = False,
     progress: Progress | None = None,
 ) -> Results:
     """Evaluate (score, benchmark) all predictions in a folder, or in one per method, against the references in another.
@@ -86,15 +97,26 @@ def evaluate_folders(
             `geometry.same_geometry`): nothing, the subject fails; `"reorient"`, its axes are flipped and permuted if
             that suffices, and values stay what they are; `"resample"`, others are resampled, too: masks and label maps
             from the nearest voxel, images (if all metrics are of images) linearly, and 0 outside of the prediction.
-        executor: Evaluates subjects in parallel, in any pool of `concurrent.futures`; files are read there.
+        workers: Processes that evaluate at the same time. One that dies, for want of memory say, costs at most the
+            subject it was at, after a second try. A script has to call this under `if __name__ == "__main__":` then.
+        executor: Evaluates subjects in any pool of `concurrent.futures` instead, dask's `client.get_executor()` among
+            them; paths travel there and not images.
+        journal: File to write finished subjects to, a line each, which survive the end of this process; those of the
+            last second may be lost with the power. Delete it when the results are saved.
+        resume: Go on from the journal of an interrupted run, with the same table in the end. Subjects whose files have
+            changed since, or that failed, are evaluated again.
         progress: Called with pairs done, pairs in all and the subject just done.
 
     Returns:
-        One table with the rows of all methods in their order, of each those of all subjects, sorted by identifier.
+        One table with the rows of all methods in their order, of each those of all subjects, sorted by identifier. Its
+        `runs` say with which versions and options, and from which files.
 
     Raises:
+        FileExistsError: There is a journal, and `resume` is false.
         FileNotFoundError: A folder does not exist.
-        ValueError: A folder has no such files, a subject has two, or a metric is unknown.
+        OSError: The journal cannot be written.
+        ValueError: A folder has no such files, a subject has two, a metric is unknown or does not go with `labels`, or
+            the journal is that of another evaluation.
 
     Example:
         >>> import numpy as np
@@ -114,22 +136,112 @@ def evaluate_folders(
         checks.spacing("evaluate_folders", spacing, None)
     checks.one_of("evaluate_folders", "align", align, ("reorient", "resample"), optional=True)
     methods = _by_method(predictions)
-    files = partial(files_by_subject, "evaluate_folders", layout=folder_layout)
-    found = {method: files("predictions", location) for method, location in methods.items()}
-    referenced = files("references", references)
-    pairs = []
-    for method, predicted in found.items():
-        # References come first, since they say which subjects there are; predictions without one fail at the end.
-        pairs += [
-            _FilePair(name, predicted.get(name), referenced.get(name), method)
-            for name in dict.fromkeys([*referenced, *predicted])
-        ]
+    pairs = _file_pairs(methods, references, folder_layout)
     is_label_map = _compares_labels(asked)
+    plain = _plain_request(asked, affine=affine, spacing=spacing, align=align, load=load)
     if load is None:
         read = _read_label_channels if asked.channels else images.read_labels if is_label_map else images.read
         load = partial(read, affine=affine, spacing=spacing)
-    read_pair = partial(_read_pair, load=load, is_label_map=is_label_map, align=align)
-    return evaluate_each(asked, pairs, read_pair, executor=executor, progress=progress)
+    pool = partial(
+        evaluate_each, asked, load=partial(_read_pair, load=load, is_label_map=is_label_map, align=align),
+        executor=executor, workers=checks.integer("evaluate_folders", "workers", workers, minimum=1),
+    )  # fmt: skip
+    if journal is None:
+        outcomes = _evaluate_rest(pairs, {}, pool, None, progress)
+    else:
+        path = Path(checks.path_text("evaluate_folders", "journal", journal))
+        with open_journal("evaluate_folders", path, plain, resume=resume) as book:
+            outcomes = _evaluate_rest(pairs, book.finished, pool, book.note, progress)
+    roots = {method: folder_of(location) for method, location in methods.items()}
+    cases = [
+        _case_record(pair, outcomes[number], roots[pair.method], folder_of(references))
+        for number, pair in enumerate(pairs)
+    ]
+    run = Run(versions=_versions(), options=tuple(plain.items()), cases=tuple(cases))
+    return dataclasses.replace(joined("evaluate_folders", outcomes), runs=(run,))
+
+
+def _file_pairs(methods: Mapping[str, _Location], references: _Location, layout: FolderLayout) -> list[_FilePair]:
+    """Return the files of every subject of every method."""
+    files = partial(files_by_subject, "evaluate_folders", layout=layout)
+    found = {method: files("predictions", location) for method, location in methods.items()}
+    referenced = files("references", references)
+    return [
+        _FilePair(subject, predicted.get(subject), referenced.get(subject), method)
+        for method, predicted in found.items()
+        # References come first, since they say which subjects there are; predictions without one fail at the end.
+        for subject in dict.fromkeys([*referenced, *predicted])
+    ]
+
+
+def _evaluate_rest(
+    pairs: Sequence[_FilePair],
+    finished: Mapping[CaseKey, Outcome],
+    pool: Callable[..., Iterator[tuple[int, Outcome]]],
+    note: Callable[[CaseKey, Outcome], None] | None,
+    progress: Progress | None,
+) -> dict[int, Outcome]:
+    """Return the outcomes of all pairs by position: those that are finished, and the others, which are noted."""
+    keys = [_key_of(pair) if note is not None else "" for pair in pairs]
+    outcomes = {position: finished[key] for position, key in enumerate(keys) if key in finished}
+    rest = [position for position in range(len(pairs)) if position not in outcomes]
+    before = len(outcomes)
+    for number, outcome in pool([pairs[position] for position in rest]):
+        outcomes[rest[number]] = outcome
+        if note is not None:
+            note(keys[rest[number]], outcome)
+        if progress is not None:
+            progress(len(outcomes), len(pairs), outcome.results[0].subject)
+    if progress is not None and pairs and before == len(pairs):
+        progress(before, before, pairs[-1].subject)
+    return outcomes
+
+
+def _plain_request(
+    asked: Request, *, affine: Affine, spacing: Spacing | None, align: Align, load: _Load | None
+) -> dict[str, Any]:
+    """Return what decides on the values of a case, as plain data."""
+    structures = asked.labels if asked.channels is None else asked.channels
+    return {
+        "metrics": tuple((row.abbreviation, convention_of(row), row.options) for row in asked.metrics),
+        "channels" if asked.channels else "labels": tuple(
+            zip(structures or (), asked.names, strict=structures is not None)
+        ),
+        "affine": affine,
+        "spacing": spacing,
+        "align": align,
+        "load": None if load is None else getattr(load, "__qualname__", repr(load)),
+    }
+
+
+def _versions() -> tuple[tuple[str, str], ...]:
+    """Return the packages that decide on values, with their versions."""
+    own = ("mia_functional", str(sys.modules["mia_functional"].__version__))
+    others = [(name, metadata.version(name)) for name in ("numpy", "scipy", "SimpleITK")]
+    return (("python", platform.python_version()), own, *others)
+
+
+def _key_of(pair: _FilePair) -> CaseKey:
+    """Return what tells a pair from any other one, and from itself with other files."""
+    states = []
+    for path in (pair.prediction, pair.reference):
+        try:
+            states.append(None if path is None else file_states(Path(path)))
+        except OSError:  # gone by now, as the evaluation will say
+            states.append(None)
+    return json.dumps([pair.method, pair.subject, *states])
+
+
+def _case_record(pair: _FilePair, outcome: Outcome, predictions: Path, references: Path) -> CaseRecord:
+    """Return the files of a pair, below their folders, and its grid."""
+    files = [
+        "" if path is None else Path(path).relative_to(root).as_posix()
+        for path, root in ((pair.prediction, predictions), (pair.reference, references))
+    ]
+    return CaseRecord(
+        method=pair.method, subject=pair.subject, prediction=files[0], reference=files[1], shape=outcome.shape,
+        spacing=outcome.spacing,
+    )  # fmt: skip
 
 
 def _by_method(predictions: _Location | Sequence[_Location] | Mapping[str, _Location]) -> Mapping[str, _Location]:
@@ -139,7 +251,7 @@ def _by_method(predictions: _Location | Sequence[_Location] | Mapping[str, _Loca
     if isinstance(predictions, Mapping):
         names = list(predictions)
     else:
-        names = [method_name(folder) for folder in predictions]
+        names = [folder_of(folder).resolve().name for folder in predictions]
         if len(set(names)) < len(names):
             needed = "be folders of different names, which `predictions={method: folder}` gives them"
             checks.invalid_value("evaluate_folders", "predictions", needed, names)

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from mia_functional._core import checks
+from mia_functional.evaluation.run_record import Run
 from mia_functional.metrics.table import canonical_abbreviation
 from mia_functional.typing import Status
 
@@ -61,6 +62,7 @@ class Results:
 
     Args:
         rows: The values.
+        runs: How they came about, for each evaluation of folders; what other tables came from is not known.
 
     Example:
         >>> table = Results(rows=(Result(subject="A", label="liver", metric="DICE", value=0.5),))
@@ -69,6 +71,7 @@ class Results:
     """
 
     rows: tuple[Result, ...] = ()
+    runs: tuple[Run, ...] = ()
 
     def __len__(self) -> int:
         """Return the number of values."""
@@ -114,7 +117,7 @@ def concatenate(tables: Iterable[Results]) -> Results:
         method, *key = twice[0]
         needed = "have every subject, label and metric once" + " for a method" * bool(method)
         checks.invalid_value("concatenate", "tables", needed, f"{tuple([method, *key] if method else key)} twice")
-    return Results(rows=rows)
+    return Results(rows=rows, runs=tuple(dict.fromkeys(run for table in tables for run in table.runs)))
 
 
 def select_rows(
@@ -158,4 +161,4 @@ def select_rows(
     if status is not None:
         checks.one_of("select_rows", "status", status, STATUSES)
         rows = tuple(row for row in rows if row.status == status)
-    return Results(rows=rows)
+    return Results(rows=rows, runs=results.runs)

@@ -8,7 +8,7 @@ import pytest
 
 from mia_functional import images
 from mia_functional.evaluation import evaluate_folders
-from mia_functional.evaluation.file_pairs import files_by_subject, method_name
+from mia_functional.evaluation.file_pairs import files_by_subject, folder_of
 from mia_functional.geometry import Geometry
 
 from ..discovery.files import touch
@@ -47,13 +47,15 @@ def test_signs_of_patterns_in_names_that_exist_are_letters(tmp_path):
     assert found(folder / "{subject} [left].nii.gz") == {"A": "A [left].nii.gz"}
     assert found(folder / "GT_[x]" / "{subject}.mha") == {"C": "C.mha"}
     assert found(folder / "GT_[x]/{subject}.*") == {"C": "C.mha"}
-    assert method_name(folder / "GT_[x]/{subject}.*") == "GT_[x]"
+    assert folder_of(folder / "GT_[x]/{subject}.*") == folder / "GT_[x]"
 
 
 def test_the_name_of_a_method_is_that_of_its_folder(tmp_path, monkeypatch):
     (tmp_path / "net").mkdir()
+    images.write(tmp_path / "net" / "A.mha", MASK, GRID)
     monkeypatch.chdir(tmp_path / "net")
-    assert method_name(".") == method_name("{subject}.nii") == method_name(tmp_path / "net/") == "net"
+    for location in (".", "{subject}.mha", f"{tmp_path}/net/", "../net"):
+        assert evaluate_folders(location, tmp_path / "net", metrics=["DICE"])[0].method == "net"
 
 
 def test_spellings_of_an_umlaut_are_one_name(tmp_path):

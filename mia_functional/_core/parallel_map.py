@@ -1,0 +1,129 @@
+"""A function over many items in a pool, each outcome as soon as it is there; a process that dies costs one item."""
+
+import signal
+import warnings
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from functools import partial
+from multiprocessing import get_all_start_methods, get_context
+from typing import TypeVar
+
+from mia_functional._core.ordered_map import workers_of
+
+_Item = TypeVar("_Item")
+_Outcome = TypeVar("_Outcome")
+
+
+def map_completed(
+    function: Callable[[_Item], _Outcome], items: Iterable[_Item], *, executor: Executor | None = None
+) -> Iterator[tuple[int, _Outcome]]:
+    """Yield the position of every item and `function(item)`, in the order in which they are done.
+
+    Args:
+        function: Called once per item; with a process pool it and the items must pickle.
+        items: Any iterable; it is read only a few items ahead.
+        executor: Any pool of `concurrent.futures`; without one, items are handled one after the other, here. If one
+            fails, or the iterator is closed, those that wait are cancelled.
+
+    Example:
+        >>> list(map_completed(abs, [-1, 2, -3]))
+        [(0, 1), (1, 2), (2, 3)]
+    """
+    if executor is None:
+        yield from enumerate(map(function, items))
+        return
+    pending: dict[Future[_Outcome], tuple[int, _Item]] = {}
+    yield from _completed(function, enumerate(items), executor, pending)
+
+
+def _completed(
+    function: Callable[[_Item], _Outcome], numbered: Iterable[tuple[int, _Item]], executor: Executor,
+    pending: dict[Future[_Outcome], tuple[int, _Item]],
+) -> Iterator[tuple[int, _Outcome]]:  # fmt: skip
+    """Yield outcomes as they are done; `pending` has what was submitted, also after an error."""
+    limit = workers_of(executor)
+    try:
+        for position, item in numbered:
+            placeholder: Future[_Outcome] = Future()
+            # Before it is submitted: a pool that is broken raises then, and the item must not be lost.
+            pending[placeholder] = position, item
+            pending[executor.submit(function, item)] = pending.pop(placeholder)
+            if len(pending) > limit:
+                yield from _outcomes_of(pending)
+        while pending:
+            yield from _outcomes_of(pending)
+    finally:
+        for future in pending:
+            future.cancel()
+
+
+def _outcomes_of(pending: dict[Future[_Outcome], tuple[int, _Item]]) -> Iterator[tuple[int, _Outcome]]:
+    """Wait until something is done, and yield and remove all that is."""
+    done, _ = wait(pending, return_when=FIRST_COMPLETED)
+    for future in done:
+        outcome = future.result()
+        position, _ = pending.pop(future)
+        yield position, outcome
+
+
+def map_in_processes(
+    function: Callable[[_Item], _Outcome], items: Iterable[_Item], *, workers: int, lost: Callable[[_Item], _Outcome],
+    preload: str,
+) -> Iterator[tuple[int, _Outcome]]:  # fmt: skip
+    """Yield the position of every item and `function(item)` from processes of our own, in the order they are done.
+
+    A process may be killed, by a lack of memory say. What was being done then is tried once more, one item at a time;
+    an item that ends its process again is lost, and the others go on. Warnings are given here.
+
+    Args:
+        function: Called once per item; it and the items must pickle.
+        items: Any iterable; it is read only a few items ahead.
+        workers: Number of processes.
+        lost: Gives the outcome of an item that ends its process twice.
+        preload: Name of a module that all processes need.
+    """
+    # A fork of this process might copy a lock that another thread holds.
+    context = get_context("forkserver" if "forkserver" in get_all_start_methods() else "spawn")
+    if context.get_start_method() == "forkserver":
+        context.set_forkserver_preload([preload])
+    pool_of = partial(ProcessPoolExecutor, mp_context=context, initializer=_begin_worker)
+    task = partial(_with_warnings, function)
+    numbered = enumerate(items)
+    while True:
+        pending: dict[Future[tuple[_Outcome, list[Warning]]], tuple[int, _Item]] = {}
+        try:
+            with pool_of(workers) as pool:
+                for position, told in _completed(task, numbered, pool, pending):
+                    yield position, _warned(told)
+            return
+        except BrokenProcessPool:
+            suspects = list(pending.values())
+        for position, item in suspects:
+            with pool_of(1) as pool:
+                try:
+                    outcome = _warned(pool.submit(task, item).result())
+                except BrokenProcessPool:
+                    outcome = lost(item)
+            yield position, outcome
+
+
+def _begin_worker() -> None:
+    """Leave Ctrl-C, which all processes of a terminal get, to the process that waits for this one."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def _with_warnings(function: Callable[[_Item], _Outcome], item: _Item) -> tuple[_Outcome, list[Warning]]:
+    """Return an outcome and the warnings that were given on the way."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        outcome = function(item)
+    return outcome, [note.message for note in caught if isinstance(note.message, Warning)]
+
+
+def _warned(told: tuple[_Outcome, list[Warning]]) -> _Outcome:
+    """Return an outcome after giving the warnings that came with it."""
+    outcome, notes = told
+    for note in notes:
+        warnings.warn(note, stacklevel=4)
+    return outcome

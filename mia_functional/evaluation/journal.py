@@ -1,0 +1,127 @@
+"""A journal of finished cases, one line each, from which an interrupted evaluation goes on.
+
+The first line says what is evaluated; each other one has a case, the sizes and times of its files, and its rows. Lines
+are handed to the system at once, so that they survive the death of this process, and flushed to the disk every second.
+"""
+
+import json
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import astuple
+from pathlib import Path
+from typing import Any, NamedTuple, TypeAlias
+
+from mia_functional._core import atomic_files, checks
+from mia_functional.evaluation.results import Result, Results
+
+__all__ = ["CaseKey", "Journal", "Outcome", "open_journal"]
+
+_FLUSH_SECONDS = 1.0
+"""What a loss of power may cost at most."""
+
+CaseKey: TypeAlias = str
+"""Method, subject, and sizes and times of the files, as JSON: an equal key means an equal case."""
+
+
+class Outcome(NamedTuple):
+    """What became of a case.
+
+    Attributes:
+        results: Its rows.
+        shape: Voxels along each axis of the reference; empty where it could not be read.
+        spacing: Millimetres between them; empty where they are not known.
+    """
+
+    results: Results
+    shape: tuple[int, ...] = ()
+    spacing: tuple[float, ...] = ()
+
+
+class Journal(NamedTuple):
+    """What is finished, and how more is noted.
+
+    Attributes:
+        finished: Outcomes of cases that did not fail.
+        note: Writes a case down.
+    """
+
+    finished: Mapping[CaseKey, Outcome]
+    note: Callable[[CaseKey, Outcome], None]
+
+
+@contextmanager
+def open_journal(function: str, path: Path, asked: Mapping[str, Any], *, resume: bool) -> Iterator[Journal]:
+    """Yield a journal, a new one or the one of an interrupted run.
+
+    Args:
+        function: Name for messages.
+        path: The file; its folder must exist.
+        asked: What is evaluated, as plain data; a run goes on only where it is the same.
+        resume: Go on if there is a journal; otherwise that is an error.
+
+    Raises:
+        FileExistsError: There is a journal, and `resume` is false.
+        OSError: The journal cannot be written; what it holds stays.
+        ValueError: The file is no journal, or that of another evaluation.
+    """
+    exists = os.path.lexists(path)
+    if exists and not resume:
+        text = f"{function}: {path} holds the finished cases of an interrupted run; `resume=True` goes on"
+        raise FileExistsError(f"{text}, deleting it starts anew.")
+    finished, length = _read(function, path, asked) if exists else ({}, 0)
+    with atomic_files.naming_failures(function, path), path.open("ab", buffering=0) as stream:
+        # What a crash left of a line is no line.
+        stream.truncate(length)
+        flushed = 0.0
+
+        def write(line: Any) -> None:
+            nonlocal flushed
+            data = json.dumps(line).encode() + b"\n"
+            with atomic_files.naming_failures(function, path):
+                while data:
+                    data = data[stream.write(data) :]
+                if time.monotonic() - flushed >= _FLUSH_SECONDS:
+                    os.fsync(stream.fileno())
+                    flushed = time.monotonic()
+
+        if length == 0:
+            write(asked)
+        yield Journal(finished, lambda key, outcome: write([key, *_plain(outcome)]))
+        os.fsync(stream.fileno())
+
+
+def _plain(outcome: Outcome) -> tuple[Any, ...]:
+    """Return an outcome as plain data."""
+    return [astuple(row) for row in outcome.results], outcome.shape, outcome.spacing
+
+
+def _read(function: str, path: Path, asked: Mapping[str, Any]) -> tuple[dict[CaseKey, Outcome], int]:
+    """Return what a journal holds, and the length of its complete lines."""
+    data = path.read_bytes()
+    length = data.rfind(b"\n") + 1
+    finished: dict[CaseKey, Outcome] = {}
+    try:
+        begun, *lines = [json.loads(line) for line in data[:length].splitlines()] or [None]
+        for key, rows, shape, spacing in lines:
+            results = Results(rows=tuple(Result(**dict(zip(_FIELDS, row, strict=True))) for row in rows))
+            # What failed, for want of memory or a file say, is tried again.
+            if all(row.status != "failed" for row in results):
+                finished[key] = Outcome(results, tuple(shape), tuple(spacing))
+    except (ValueError, TypeError):
+        checks.invalid_value(function, "journal", "name a journal of an evaluation", path)
+    if length == 0:
+        return {}, 0
+    expected = json.loads(json.dumps(asked))
+    if not isinstance(begun, dict) or begun.keys() != expected.keys():
+        checks.invalid_value(function, "journal", "name a journal of an evaluation", path)
+    for name, value in expected.items():
+        if begun[name] != value:
+            needed = f"name the journal of an evaluation with the same {name}, {value}"
+            checks.invalid_value(function, "journal", needed, f"{begun[name]} in {path}")
+    return finished, length
+
+
+_FIELDS = tuple(Result.__dataclass_fields__)
+"""The columns of a row, in order."""

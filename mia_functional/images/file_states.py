@@ -1,0 +1,25 @@
+"""What tells whether the file of an image is still the same, without reading its pixels."""
+
+from pathlib import Path
+
+from mia_functional.images.formats import parse_header
+
+__all__ = ["detached_pixels", "file_states"]
+
+
+def file_states(path: Path) -> list[tuple[int, int]]:
+    """Return size and time of change, in nanoseconds, of all files that an image is in: a folder has several.
+
+    They stand for the content, which would take as long to read as the image.
+    """
+    files = (path, *sorted(path.glob("*")), *detached_pixels(path))
+    return [(state.st_size, state.st_mtime_ns) for state in (file.stat() for file in files)]
+
+
+def detached_pixels(path: Path) -> list[Path]:
+    """Return the file with the pixels, if the header at `path` names another."""
+    try:
+        data = parse_header(path).data
+    except (OSError, ValueError):  # a folder, or a format of the user's own, which only their `load` reads
+        return []
+    return [] if data == path else [data]
