@@ -3,7 +3,13 @@
 import importlib
 from typing import Any
 
-_EXTRAS = {"matplotlib": "plot", "pandas": "tables", "hypothesis": "testing", "hdf5plugin": "blosc"}
+_EXTRAS = {
+    "matplotlib": "plot",
+    "pandas": "tables",
+    "hypothesis": "testing",
+    "hdf5plugin": "blosc",
+    "distributed": "dask",
+}
 """Packages whose extra in `pyproject.toml` has another name than they have."""
 
 

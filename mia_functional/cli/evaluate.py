@@ -1,14 +1,16 @@
 """`mia evaluate`: folders of predictions against a folder of references."""
 
 import argparse
+import os
 import re
 import sys
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TypeAlias
 
 import mia_functional as mia
-from mia_functional._core import checks
+from mia_functional._core import checks, optional
 from mia_functional.cli.options import (
     AFFINE,
     ALIGN,
@@ -32,24 +34,27 @@ _LABEL = re.compile(r"[0-9]+(\+[0-9]+)*(=.*|(,[0-9]+(\+[0-9]+)*)*)")
 """`1`, `1+2`, `1=liver`, `1+2=whole`, or several without names: `1,2,3`."""
 
 
+_EXTENSIONS = (".csv",)
+"""What the name of an output may end in."""
+
+
 def _run_evaluate(options: Options) -> int:
     """Evaluate folders, print the tables, and say which subjects failed."""
-    from concurrent import futures  # here: it is a quarter of what `mia --help` would import
-
-    # `write_csv` would say so too, but after an evaluation that may take hours.
-    if options.output is not None and options.output.exists():
-        raise FileExistsError(f"evaluate: {options.output} exists already.")
-    if options.output is not None and not options.output.absolute().parent.is_dir():
-        raise FileNotFoundError(f"evaluate: the folder {options.output.parent} does not exist.")
-    with futures.ThreadPoolExecutor(options.jobs) as pool:
+    journal = _checked_journal(options)
+    client = None if options.dask is None else optional.require("distributed").Client(options.dask)
+    with client or nullcontext():
         results = mia.evaluation.evaluate_folders(
             _by_method(options.predictions, options.methods), options.references, metrics=options.metrics,
             labels=_all_labels(options.labels), channels=_distinct("--channels", options.channels) or None,
             folder_layout=options.folder_layout, affine=options.affine, spacing=options.spacing, align=options.align,
-            executor=pool, progress=progress_bar(options, "Evaluating"),
+            workers=options.jobs, executor=client and client.get_executor(), journal=journal, resume=options.resume,
+            progress=progress_bar(options, "Evaluating"),
         )  # fmt: skip
-    if options.output is not None:
-        mia.reporting.write_csv(options.output, results)
+    if journal is not None:
+        layout = mia.reporting.wide_table if options.layout == "wide" else mia.reporting.long_table
+        mia.reporting.write_runs(options.output, results, command=options.words, overwrite=True)
+        mia.reporting.write_csv(options.output, results, layout=layout)
+        journal.unlink()
     print(mia.reporting.render_console(results, layout=mia.reporting.wide_table), end="\n\n")
     print(mia.reporting.render_console(mia.analysis.summarize(results)))
     # Once for all labels and metrics of a case.
@@ -58,6 +63,27 @@ def _run_evaluate(options: Options) -> int:
         prefix = f"{method}, " if len({row.method for row in results}) > 1 else ""
         print(f"{prefix}{subject}: {worded(reason, 'evaluate')}", file=sys.stderr)
     return FAILED if lacking else DONE
+
+
+def _checked_journal(options: Options) -> Path | None:
+    """Return the journal beside the output; raise for an output that could not be written, before hours of work."""
+    output = options.output
+    if output is None:
+        if options.resume:
+            checks.invalid_value(
+                "evaluate", "--output", "be given with `--resume`, as the journal lies beside it", "none"
+            )
+        return None
+    if output.exists():
+        raise FileExistsError(f"evaluate: {output} exists already.")
+    if not output.absolute().parent.is_dir():
+        raise FileNotFoundError(f"evaluate: the folder {output.parent} does not exist.")
+    if output.suffix.lower() not in _EXTENSIONS:
+        checks.invalid_value("evaluate", "--output", f"end in {', '.join(_EXTENSIONS)}", output)
+    if not os.access(output.absolute().parent, os.W_OK):
+        raise PermissionError(f"evaluate: files cannot be written to the folder {output.absolute().parent}.")
+    journal: Path = output.with_name(f"{output.name}.journal")
+    return journal
 
 
 def _by_method(folders: Sequence[str], names: Sequence[str] | None) -> Sequence[str] | dict[str, str]:
@@ -130,9 +156,15 @@ EVALUATE_COMMAND = Command("evaluate", _SUMMARY, _run_evaluate, {
                   "help": "names or abbreviations, see `mia metrics` (DICE HDRFDST95 VOLSMTY)"},
     "--folder-layout": {"choices": ("nnunet", "decathlon", "bids"),
                         "help": "how label maps lie in folders that have more in them"},
-    "--output": {"type": Path, "metavar": "CSV", "help": "file to write the values to"},
+    "--output": {"type": Path, "metavar": "CSV",
+                 "help": "file to write the values to; beside it lie a record of the run, and until it is complete a "
+                         "journal of finished cases"},
+    "--layout": {"choices": ("long", "wide"), "default": "long",
+                 "help": "a row per value with all that is known of it (long), or a column per metric (wide)"},
+    "--resume": {"action": "store_true", "help": "go on where an interrupted run with the same output stopped"},
     **AFFINE,
     **SPACING,
     **ALIGN,
     **JOBS,
+    "--dask": {"metavar": "ADDRESS", "help": "evaluate on this dask cluster, which sees the same folders"},
 })  # fmt: skip

@@ -75,7 +75,7 @@ JOBS = {
     "--jobs": {
         "type": _thread_count,
         "default": _core_count(),
-        "help": "threads to work with (as many as there are cores)",
+        "help": "how many work at the same time (as many as there are cores)",
     }
 }
 
@@ -99,6 +99,8 @@ _WORDING: Mapping[str, Mapping[str, str]] = {
         "channels": "--channels",
         "metrics": "--metrics",
         "predictions={method: folder}": "--methods",
+        "resume=True": "--resume",
+        "journal": "--output",
         **_FILE_WORDING,
         **_ALIGN_WORDING,
     },
@@ -106,9 +108,11 @@ _WORDING: Mapping[str, Mapping[str, str]] = {
     "open": {"path": "dataset"},
     "read": {"path": "CATEGORY/ENTRY=PATTERN", **_FILE_WORDING},
     "read_csv": {"path": "results"},
+    "read_runs": {"path": "results"},
     "run": {"folder": "--output", "seed": "--seed", "force=True": "--force"},
     "traverse": {"subjects": "CATEGORY/ENTRY=PATTERN"},
     "write_csv": {"path": "--output"},
+    "write_runs": {"path": "--output"},
 }
 """The functions behind the commands, and what their arguments are on the command line where they have another name.
 
@@ -125,7 +129,7 @@ def progress_bar(options: Options, title: str) -> Progress:
     """Return a progress function that draws a bar with a title on standard error, until the command ends."""
     from tqdm import tqdm  # here, since it would double the time that `mia --help` takes
 
-    style = "{desc:<26}{bar:24} {n_fmt}/{total_fmt} {postfix}"
+    style = "{desc:<26}{bar:24} {n_fmt}/{total_fmt} {remaining} left {postfix}"
     # The stack of `main` closes the bar after an error too, so that the message begins on a line of its own.
     bar = options.bars.enter_context(tqdm(total=0, desc=title, file=sys.stderr, bar_format=style))
 

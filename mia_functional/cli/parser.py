@@ -36,7 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         with ExitStack() as bars, warnings.catch_warnings():
             warnings.showwarning = _print_note
-            options.bars = bars
+            options.bars, options.words = bars, ["mia", *words]
             status: int = options.run(options) or DONE
         sys.stdout.flush()
     except BrokenPipeError:

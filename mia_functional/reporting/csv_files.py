@@ -11,6 +11,7 @@ from pathlib import Path
 
 from mia_functional._core import atomic_files, checks
 from mia_functional.evaluation.results import STATUSES, Result, Results, concatenate
+from mia_functional.reporting.run_files import read_runs
 from mia_functional.reporting.tables import NO_VALUE, Data, Layout, long_table, statistics_table, table_of
 
 __all__ = ["read_csv", "render_csv", "write_csv"]
@@ -35,7 +36,7 @@ def read_csv(path: str | os.PathLike[str]) -> Results:
 
     Returns:
         The table. A wide file has neither units nor conventions, and the reason of a line counts for all of its values
-        that are not ok.
+        that are not ok. How it came about is read from the record beside it (see `write_runs`), if there is one.
 
     Raises:
         FileNotFoundError: There is no such file.
@@ -68,8 +69,8 @@ def read_csv(path: str | os.PathLike[str]) -> Results:
             got = f"{len(line)} of {len(header)} in line {number} of {path}"
             checks.invalid_value("read_csv", "path", "name a table with a cell for every column", got)
         rows.extend(_results_of_line(header, line, f"line {number} of {path}"))
-    with checks.speaking_for("read_csv", "concatenate", tables="path"):
-        return concatenate([Results(rows=tuple(rows))])
+    with checks.speaking_for("read_csv", "concatenate", "read_runs", tables="path"):
+        return concatenate([Results(rows=tuple(rows), runs=read_runs(path))])
 
 
 def _results_of_line(header: tuple[str, ...], line: list[str], where: str) -> Iterator[Result]:

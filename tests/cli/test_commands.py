@@ -81,6 +81,52 @@ def test_methods_stand_side_by_side(cohort, capsys):
     assert {line.split()[0] for line in out.splitlines() if "case1 " in line} == {"old", "new"}
 
 
+def test_beside_the_output_lies_how_it_came_about_and_a_journal_until_it_is_complete(cohort, capsys, monkeypatch):
+    monkeypatch.chdir(cohort)
+    arguments = ("evaluate", "found", "truth/{subject}/GT.mha", "--labels", "1=cube", "--metrics", "dice", "--output")
+    expected = run(capsys, *arguments, "whole.csv", "--jobs", "1")[1]
+    assert sorted(path.name for path in cohort.glob("whole*")) == ["whole.csv", "whole.run.json"]
+    (record,) = mia.reporting.read_csv("whole.csv").runs
+    assert (
+        record.command
+        == "mia evaluate found 'truth/{subject}/GT.mha' --labels 1=cube --metrics dice --output whole.csv --jobs 1"
+    )
+    assert record.cases[0].reference == "case1/GT.mha"
+    assert dict(record.options)["labels"] == ((1, "cube"),)
+
+    def stop(*_, **__):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(mia.reporting, "write_csv", stop)
+        assert run(capsys, *arguments, "x.csv", "--jobs", "1")[0] == 130
+    journal = cohort / "x.csv.journal"
+    assert journal.read_text().count("\n") == 1 + 3
+    status, _, err = run(capsys, *arguments, "x.csv")
+    assert status == 2
+    assert "mia: evaluate: x.csv.journal holds the finished cases of an interrupted run; `--resume` goes on" in err
+    status, _, err = run(capsys, *arguments, "x.csv", "--resume", "--align")
+    assert (status, err.splitlines()[-1].partition(", ")[0]) == (
+        2,
+        ("mia: evaluate: `--output` must name the journal of an evaluation with the same align"),
+    )
+    status, out, _ = run(capsys, *arguments, "x.csv", "--resume", "--jobs", "1")
+    assert (status, out) == (1, expected)
+    assert (cohort / "x.csv").read_bytes() == (cohort / "whole.csv").read_bytes()
+    assert not journal.exists()
+    run(capsys, *arguments, "wide.csv", "--layout", "wide", "--jobs", "1")
+    assert (cohort / "wide.csv").read_text().splitlines()[0] == "SUBJECT,LABEL,DICE,STATUS,REASON"
+
+
+@pytest.mark.slow
+def test_evaluation_on_a_dask_cluster_gives_the_same_table(cohort, capsys):
+    distributed = pytest.importorskip("distributed")
+    arguments = ("evaluate", cohort / "found", cohort / "truth/{subject}/GT.mha", "--labels", "1", "--metrics", "hd95")
+    expected = run(capsys, *arguments)[:2]
+    with distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=":0") as cluster:
+        assert run(capsys, *arguments, "--dask", cluster.scheduler_address)[:2] == expected
+
+
 def test_labels_and_metrics_end_where_folders_begin(cohort, capsys, monkeypatch):
     monkeypatch.chdir(cohort)
     folders = ("found", "truth/{subject}/GT.mha")
@@ -236,6 +282,8 @@ def test_the_subject_of_an_error_is_named(cohort, capsys):
         (("evaluate", "--labels", "1", "--metrics", "DICE"), "the following arguments are required: predictions, ref"),
         (("evaluate", "found", "truth", "--output", "table.csv"), "table.csv exists already"),
         (("evaluate", "found", "truth", "--output", "no/x.csv"), "mia: evaluate: the folder no does not exist."),
+        (("evaluate", "found", "truth", "--output", "x.txt"), "evaluate: `--output` must end in .csv; got x.txt."),
+        (("evaluate", "found", "truth", "--resume"), "evaluate: `--output` must be given with `--resume`, as the jour"),
         (
             ("evaluate", "found", "truth", "--labels", "1=a", "1=b"),
             "evaluate: `--labels` must name every label and every structure once; got ['a', 'b'].",
