@@ -119,8 +119,7 @@ def extract(
     checks.require_callable("extract", "pad_mode", pad_mode, _PAD_MODES)
     positions = [_axis_positions(entry, size, pad_mode) for entry, size in zip(region, source.shape, strict=False)]
     given: Any = source
-    gathered: Array = _array.call_gathered(partial(_gather, positions, picked, fill_value), given)
-    return gathered
+    return _array.call_gathered(partial(_gather, positions, picked, fill_value), given)
 
 
 def extract_batch(

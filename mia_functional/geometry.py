@@ -8,7 +8,6 @@ import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from itertools import chain
 from typing import NamedTuple, final
 
 import numpy as np
@@ -73,7 +72,7 @@ class Geometry:
         direction = tuple(checks.float_tuple("Geometry", "direction", row) for row in rows)
         if len(origin) != ndim or not all(map(math.isfinite, origin)):
             checks.invalid_value("Geometry", "origin", f"have {ndim} finite entries", origin)
-        if [len(row) for row in direction] != [ndim] * ndim or not all(map(math.isfinite, chain(*direction))):
+        if [len(row) for row in direction] != [ndim] * ndim or not all(map(math.isfinite, itertools.chain(*direction))):
             checks.invalid_value("Geometry", "direction", f"be a finite {ndim} x {ndim} matrix", direction)
         # The columns are unit vectors, whose determinant is 1 where they are orthogonal: this is far from rounding.
         if abs(np.linalg.det(direction)) < 1e-6:

@@ -210,14 +210,11 @@ def correlate1d(array: Array, weights: tuple[float, ...], axis: int) -> Array:
     xp = array_namespace(array)
     taps: Any = xp.asarray(weights, array.dtype) if is_jax(array) else weights
     shifted = functools.partial(slice_along, array, size=array.shape[axis] - size + 1, axis=axis - array.ndim)
-
-    def add_pair(tap: Any, total: Array) -> Array:
-        # Weights are symmetric: one multiplication serves two neighbours.
-        pair: Array = (shifted(tap) + shifted(size - 1 - tap)) * taps[tap]
-        return total + pair
-
     centre: Array = shifted(middle) * taps[middle]
-    return fori_loop(xp, middle, add_pair, centre, unroll=2)
+    # Weights are symmetric: one multiplication serves two neighbours.
+    return fori_loop(
+        xp, middle, lambda tap, sums: sums + (shifted(tap) + shifted(size - 1 - tap)) * taps[tap], centre, unroll=2
+    )
 
 
 def bincount(code: Callable[..., Array], arrays: tuple[Array, ...], size: int) -> Array:
@@ -319,11 +316,10 @@ def weighted_max(distances: Array, weights: Array) -> Array:
     xp = array_namespace(distances)
     if not is_jax(distances) and is_known_true(xp.all, weights):
         return xp.max(distances)
-
-    def masked_max(distances: Array, weights: Array) -> Array:
-        return xp.max(xp.where(xp.astype(weights, xp.bool), distances, xp.zeros_like(distances)))
-
-    return reduce_weighted(masked_max, distances, weights, join=functools.partial(xp.max, axis=0))
+    return reduce_weighted(
+        lambda some, masses: xp.max(xp.where(xp.astype(masses, xp.bool), some, xp.zeros_like(some))),
+        distances, weights, join=functools.partial(xp.max, axis=0),
+    )  # fmt: skip
 
 
 def has_weight(weights: Array) -> Array:

@@ -35,6 +35,11 @@ def invalid_kind(function: str, argument: str, requirement: str, actual: object)
     raise TypeError(message(function, argument, requirement, actual))
 
 
+def invalid_content(function: str, requirement: str, path: object, reason: str) -> NoReturn:
+    """Raise a `ValueError` that says what is wrong with the file at a path."""
+    invalid_value(function, "path", requirement, f"{path}: {reason}")
+
+
 @contextmanager
 def speaking_for(public: str, /, *inner: str, **arguments: str) -> Iterator[None]:
     """Let errors of inner functions name the public function that was called.

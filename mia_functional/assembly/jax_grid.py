@@ -51,8 +51,7 @@ def assemble_jax_grid(patches: Array, indices: Indices, shape: Shape, window: Wi
     # Lines are arguments of the program, not constants in it: all windows share one program.
     lines = [_array.from_numpy(np.stack(axis.lines), xp, patches) for axis in axes]
     starts = tuple(tuple(axis.starts) for axis in axes)
-    volume: Array = _array.jit_call(_grid_program, patches, *lines, starts=starts, shape=shape, reduction=reduction)
-    return volume
+    return _array.jit_call(_grid_program, patches, *lines, starts=starts, shape=shape, reduction=reduction)
 
 
 def _grid_program(patches: Array, *lines: Array, starts: _Starts, shape: Shape, reduction: Reduction) -> Array:

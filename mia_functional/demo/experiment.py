@@ -71,7 +71,10 @@ def run(folder: str | os.PathLike[str], *, seed: int = 0, force: bool = False, p
         draft = Path(scratch) / "demo"
         draft.mkdir()
         results = _experiment(rng, draft, progress)
-        table = _report(draft, results)
+        summary = mia.analysis.summarize(results)
+        mia.reporting.write_csv(draft / "results.csv", results)
+        mia.reporting.write_csv(draft / "statistics.csv", summary)
+        table = f"{mia.reporting.render_console(results)}\n\n{mia.reporting.render_console(summary)}"
         if target.exists():
             target.rename(Path(scratch) / "old")
         draft.rename(target)
@@ -160,11 +163,3 @@ def _draw(path: Path, data: mia.dataset.Dataset, subject: str, prediction: Array
     axes = mia.reporting.plot_overlay(t1, prediction[middle], reference[middle], labels=names, spacing=spacing)
     axes.set_title(f"{subject}, slice {middle}")
     axes.figure.savefig(path)
-
-
-def _report(folder: Path, results: Results) -> str:
-    """Write the tables and return them as text for the console."""
-    summary = mia.analysis.summarize(results)
-    mia.reporting.write_csv(folder / "results.csv", results)
-    mia.reporting.write_csv(folder / "statistics.csv", summary)
-    return f"{mia.reporting.render_console(results)}\n\n{mia.reporting.render_console(summary)}"

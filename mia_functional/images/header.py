@@ -12,8 +12,9 @@ import unicodedata
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import NamedTuple, NoReturn
+from typing import NamedTuple
 
 import numpy as np
 
@@ -147,9 +148,8 @@ class Header:
     segments: int = 0
 
 
-def invalid_file(path: Path, reason: str) -> NoReturn:
-    """Raise the error of a file that is damaged, hostile or of an unsupported kind."""
-    checks.invalid_value("read", "path", "name a complete, well-formed image file", f"{path}: {reason}")
+invalid_file = partial(checks.invalid_content, "read", "name a complete, well-formed image file")
+"""Raise the error of the file at a path that is damaged, hostile or of an unsupported kind, for a reason."""
 
 
 def check_regular(path: Path) -> None:

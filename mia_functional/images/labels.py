@@ -5,6 +5,7 @@ The example writes into `folder`, an empty one given as a `pathlib.Path`.
 
 import os
 import warnings
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -59,6 +60,10 @@ def read_labels(
     return label_map(array, geometry, Path(checks.path_text("read", "path", path))), geometry
 
 
+_invalid_labels = partial(checks.invalid_content, "label_map", "name a label map, with one whole number for each voxel")
+"""Raise the error of the file at a path that is no label map, for a reason."""
+
+
 def label_map(array: HostArray, geometry: Geometry, path: Path) -> HostArray:
     """Return what was read from `path` as a label map; raise unless it is one."""
     if array.shape[len(geometry.shape) :] not in ((), (1,)):
@@ -89,9 +94,3 @@ def _channels(array: HostArray, path: Path) -> str:
     if segments:
         return f"it holds {segments} segments in {count} layers; write each layer to a file of its own"
     return f"it has {count} channels; write each one that is a label map to a file of its own"
-
-
-def _invalid_labels(path: Path, reason: str) -> None:
-    """Raise the error of a file that is no label map."""
-    requirement = "name a label map, with one whole number for each voxel"
-    checks.invalid_value("label_map", "path", requirement, f"{path}: {reason}")

@@ -60,7 +60,7 @@ def _stored_numbers(header: Header) -> HostArray:
             # One call reads 2 GiB at most on Linux.
             while end < size and (count := stream.readinto(raw[end:])):
                 end += count
-    _check_length(header, end)
+    check_complete(header, end)
     # The pixels come last: what is decompressed of NIfTI begins with its header.
     start = size - header.values * np.dtype(header.dtype).itemsize
     numbers = np.frombuffer(raw, header.dtype, header.values, start)
@@ -114,14 +114,13 @@ def _decoded_by_zlib(header: Header, stream: BinaryIO) -> Iterator[bytes]:
         invalid_file(header.data, "the compressed data end too early")
 
 
-def check_complete(header: Header) -> None:
-    """Raise unless a file is complete to the byte. Compressed pixels are decoded, which tests their checksums."""
-    size = sum(map(len, _decoded(header))) if header.encoding else header.data.stat().st_size - header.offset
-    _check_length(header, size)
+def check_complete(header: Header, length: int | None = None) -> None:
+    """Raise unless there are as many bytes of pixels as the header announces.
 
-
-def _check_length(header: Header, length: int) -> None:
-    """Raise unless there are as many bytes of pixels as the header announces."""
+    Those of a file are counted where `length` is not given; compressed ones are decoded, which tests their checksums.
+    """
+    if length is None:
+        length = sum(map(len, _decoded(header))) if header.encoding else header.data.stat().st_size - header.offset
     if length != header.length:
         actual = "more" if length > header.length else length
         invalid_file(header.data, f"the header announces {header.length} bytes of pixels, and there are {actual}")

@@ -30,7 +30,8 @@ def table_markdown() -> str:
         name = " or ".join((f"`{metric.name}`", *metric.aliases))
         # A bar ends the cell of a Markdown table, in code as well.
         formula = metric.formula.replace("|", r"\|")
-        cells = (_pattern(metric), name, f"`{formula}`", *_range_and_best(metric), metric.undefined)
+        facts = _facts(metric)
+        cells = (_pattern(metric), name, f"`{formula}`", facts["Range"], facts["Best"], metric.undefined)
         lines.append("".join(f"| {cell} " for cell in cells) + "|")
     return "".join(line + "\n" for line in lines)
 
@@ -64,23 +65,8 @@ def describe(name: str) -> str:
     """
     with checks.speaking_for("describe", "find"):
         metric = find(name)
-    interval, best = _range_and_best(metric)
-    aliases = f" ({', '.join(metric.aliases)})" if metric.aliases else ""
-    facts = {
-        "Name": metric.name + aliases,
-        "Meaning": metric.summary,
-        "Formula": "; ".join(filter(None, (metric.formula, metric.where))),
-        "Range": interval,
-        "Best": best,
-        "Undefined": metric.undefined or "never",
-        "Symmetric": "yes" if metric.symmetric else "no",
-        "Options": ", ".join(f"{key}={value}" for key, value in metric.options),
-        "Parameter": f"{metric.parameter}, as in {_pattern(metric)}" if metric.parameter else "",
-        "Groups": ", ".join(metric.groups),
-        "Source": metric.source,
-    }
     lines = [metric.abbreviation]
-    for title, text in facts.items():
+    for title, text in _facts(metric).items():
         if text:
             lines += textwrap.wrap(f"{title:<10} {text}", _WIDTH, subsequent_indent=" " * 11)
     return "".join(line + "\n" for line in lines)
@@ -94,7 +80,18 @@ def _pattern(metric: Metric) -> str:
     return metric.abbreviation + ("[@2mm]" if metric.parameter in LENGTH_PARAMETERS else without_unit[metric.parameter])
 
 
-def _range_and_best(metric: Metric) -> tuple[str, str]:
-    """Return the range of the values with their unit, and the best one; "" where more is neither better nor worse."""
-    unit = f" {metric.unit}" if metric.unit else ""
-    return f"{metric.lowest:g} to {metric.highest:g}{unit}", "" if math.isnan(metric.best) else f"{metric.best:g}"
+def _facts(metric: Metric) -> dict[str, str]:
+    """Return what a row says, by title; "" is what there is not, such as a best value where more is not better."""
+    return {
+        "Name": metric.name + (f" ({', '.join(metric.aliases)})" if metric.aliases else ""),
+        "Meaning": metric.summary,
+        "Formula": "; ".join(filter(None, (metric.formula, metric.where))),
+        "Range": f"{metric.lowest:g} to {metric.highest:g} {metric.unit}".rstrip(),
+        "Best": "" if math.isnan(metric.best) else f"{metric.best:g}",
+        "Undefined": metric.undefined or "never",
+        "Symmetric": "yes" if metric.symmetric else "no",
+        "Options": ", ".join(f"{key}={value}" for key, value in metric.options),
+        "Parameter": f"{metric.parameter}, as in {_pattern(metric)}" if metric.parameter else "",
+        "Groups": ", ".join(metric.groups),
+        "Source": metric.source,
+    }

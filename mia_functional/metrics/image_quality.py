@@ -183,8 +183,7 @@ def _similarity(window: Window, constants: Sequence[Any], p: Array, r: Array) ->
     spread = (squared_d * number - d * d) / number**2
     structure: Array = (squared_s * number - s * s) / number**2 + constants[1]
     # Two quotients, as a product of four values of large images would overflow.
-    similar: Array = (luminance - apart) / (luminance + apart) * ((structure - spread) / (structure + spread))
-    return similar
+    return (luminance - apart) / (luminance + apart) * ((structure - spread) / (structure + spread))
 
 
 def _window_weights(function: str, window: int | Sequence[float], shape: Shape, slice_axis: int | None) -> Window:

@@ -169,35 +169,29 @@ def _host_moments(prediction: Array, reference: Array, axes: tuple[int, ...]) ->
     kind = np.float32 if single else np.float64
     one_pass = partial(_one_pass, kind=kind)
     fields, sizes = map(_array.to_numpy, map_cells(one_pass, pair, axes))
-    units = _scales(sizes, kind)
+    dtype = _array.widest_float(xp, prediction)
+    # The units in which squares are summed here, and those of the result, which another library may hold in float32.
+    kinds = (kind, np.float32 if xp.finfo(dtype).bits == 32 else np.float64)
+    units, scales = (_array.to_numpy(_array.binary_scale(sizes.astype(k))).astype(np.float64) for k in kinds)
     if not ((units != 1) & (sizes > 0)).any():
         units = np.ones_like(units)
     else:
         # So rare that the first pass is not held up by a search for the largest values before it.
-        own = [_in_unit(image, units[..., number], axes, kind) for number, image in enumerate(pair)]
-        same = [_in_unit(image, units.max(axis=-1), axes, kind) for image in pair]
-        fields, errors = (_array.to_numpy(map_cells(one_pass, tuple(images), axes)[0]) for images in (own, same))
+        sums = []
+        for cells in (units, np.broadcast_to(units.max(axis=-1, keepdims=True), units.shape)):
+            factors = [np.expand_dims(1 / cells[..., number], axes) for number in range(2)]
+            in_units = map(partial(np.multiply, dtype=kind, casting="same_kind"), pair, factors)
+            sums.append(_array.to_numpy(map_cells(one_pass, tuple(in_units), axes)[0]))
+        fields, errors = sums
         fields[..., 6:8] = errors[..., 6:8]
         fields[..., [1, 2]] *= units
         fields[..., [8, 9]] *= units[..., 1:]
-    dtype = _array.widest_float(xp, prediction)
-    scales = _scales(sizes, np.float32 if xp.finfo(dtype).bits == 32 else np.float64)
     # Zeros are zeros in every unit, and two units may be too far apart for a square.
     p, r = np.moveaxis(np.where(sizes > 0, units / scales, 1.0), -1, 0)
     e = np.where(sizes.max(axis=-1) > 0, units.max(axis=-1) / scales.max(axis=-1), 1.0)
     fields[..., 3:8] *= np.stack([p * p, r * r, p * r, e, e * e], axis=-1)
     moments = xp.astype(_array.from_numpy(np.concatenate([fields, scales], axis=-1), xp, prediction), dtype)
     return PairedMoments(*(moments[..., column] for column in range(len(PairedMoments._fields))))
-
-
-def _scales(sizes: HostArray, kind: type[np.floating[Any]]) -> HostArray:
-    """Return the scales of images that are about so large, for a dtype that squares are held in."""
-    return _array.to_numpy(_array.binary_scale(sizes.astype(kind))).astype(np.float64)
-
-
-def _in_unit(image: HostArray, unit: HostArray, axes: tuple[int, ...], kind: type[np.floating[Any]]) -> HostArray:
-    """Return an image whose cells are measured in units of their own."""
-    return np.multiply(image, np.expand_dims(1 / unit, axes), dtype=kind, casting="same_kind")
 
 
 def _one_pass(pair: Sequence[HostArray], kind: type[np.floating[Any]]) -> tuple[HostArray, HostArray]:

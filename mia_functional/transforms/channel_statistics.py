@@ -6,6 +6,7 @@ import numpy as np
 
 from mia_functional import _array
 from mia_functional._core import checks
+from mia_functional.transforms.arguments import require_parameter_shape
 from mia_functional.typing import Array, HostArray
 
 __all__ = [
@@ -39,9 +40,7 @@ def to_float_and_mask(function: str, image: Array, mask: Array | None) -> tuple[
 
 def mask_inside(function: str, image: Array, mask: Array) -> Array:
     """Return a mask as booleans that broadcast against the image; raise if it has another shape."""
-    allowed = (tuple(image.shape), (*image.shape[:-1], 1))
-    if tuple(mask.shape) not in allowed:
-        checks.invalid_value(function, "mask", f"have the shape {allowed[0]} or {allowed[1]}", tuple(mask.shape))
+    require_parameter_shape(function, "mask", mask, tuple(image.shape), (*image.shape[:-1], 1))
     return mask if _array.dtype_kind(mask) == "bool" else mask != 0
 
 

@@ -151,23 +151,22 @@ def _interpolate_inside(array: Array, coordinates: Sequence[Array], rule: Interp
     return gather(0, _array.zeros(xp, (1,) * coordinates[0].ndim, _array.index_dtype(xp), array))
 
 
-def interpolate_axes(array: Array, lines: Iterable[HostArray], rule: Interpolation) -> Array:
+def interpolate_axes(array: Array, lines: Sequence[HostArray], rule: Interpolation) -> Array:
     """Return the values of an array on a grid that is neither turned nor bent: at a line of coordinates for each axis.
 
     It takes 2 taps per axis, one axis after the other, instead of 8 in all.
     """
-    return _array.call_gathered(partial(_interpolate_in_turn, tuple(lines), rule), array)
 
+    def interpolate_in_turn(array: Array) -> Array:
+        xp = _array.array_namespace(array)
+        for axis, line in enumerate(lines):
+            wide = line.astype(np.float64 if array.dtype == xp.float64 else np.float32)
+            taps = rule(_array.from_numpy(wide, xp, array), array.shape[axis])
+            values_at = partial(_array.take, array, axis=axis)
+            array = _weigh(taps, values_at, array.ndim - axis - 1, is_finite=_is_known_finite(array))
+        return array
 
-def _interpolate_in_turn(lines: tuple[HostArray, ...], rule: Interpolation, array: Array) -> Array:
-    """Return the values of an array at a line of coordinates for each axis, one axis after the other."""
-    xp = _array.array_namespace(array)
-    for axis, line in enumerate(lines):
-        wide = line.astype(np.float64 if array.dtype == xp.float64 else np.float32)
-        taps = rule(_array.from_numpy(wide, xp, array), array.shape[axis])
-        values_at = partial(_array.take, array, axis=axis)
-        array = _weigh(taps, values_at, array.ndim - axis - 1, is_finite=_is_known_finite(array))
-    return array
+    return _array.call_gathered(interpolate_in_turn, array)
 
 
 def _is_known_finite(array: Array) -> bool:

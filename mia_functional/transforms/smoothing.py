@@ -1,7 +1,5 @@
 """Gaussian smoothing along the spatial axes."""
 
-from functools import partial
-
 import numpy as np
 
 from mia_functional import _array
@@ -69,23 +67,22 @@ def gaussian_radii(sigma: arguments.Numbers, axes: int, *, radius: int | None = 
 
 def smooth_gaussian(values: Array, sigma: Array, radii: list[int]) -> Array:
     """Return floats after a Gaussian along each leading axis, with its deviation and the radius at which it ends."""
-    return _array.call_gathered(partial(_smooth_in_turn, radii), values, sigma)
 
+    def smooth_in_turn(values: Array, sigma: Array) -> Array:
+        xp = _array.array_namespace(sigma)
+        for axis, radius in enumerate(radii):
+            if radius:
+                size = values.shape[axis]
+                padded = pad(values, ((0, 0),) * axis + ((radius, radius),), pad_mode=edge)
+                # A sum of shifted copies: the standard has no convolution, and the loop over weights is short.
+                windows = (padded[(*(slice(None),) * axis, slice(k, k + size), ...)] for k in range(2 * radius + 1))
+                weights = _gaussian(sigma[axis], radius)
+                smooth = sum(weight * window for weight, window in zip(weights, windows, strict=True))
+                # Not the weights 0, 1, 0 of a traced deviation of 0: they would spread NaN and infinity.
+                values = xp.where(sigma[axis] > 0, smooth, values)
+        return values
 
-def _smooth_in_turn(radii: list[int], values: Array, sigma: Array) -> Array:
-    """Return floats after a Gaussian along one axis after the other."""
-    xp = _array.array_namespace(sigma)
-    for axis, radius in enumerate(radii):
-        if radius:
-            size = values.shape[axis]
-            padded = pad(values, ((0, 0),) * axis + ((radius, radius),), pad_mode=edge)
-            # A sum of shifted copies: the standard has no convolution, and the loop over weights is short.
-            windows = (padded[(*(slice(None),) * axis, slice(k, k + size), ...)] for k in range(2 * radius + 1))
-            weights = _gaussian(sigma[axis], radius)
-            smooth = sum(weight * window for weight, window in zip(weights, windows, strict=True))
-            # Not the weights 0, 1, 0 of a traced deviation of 0: they would spread NaN and infinity.
-            values = xp.where(sigma[axis] > 0, smooth, values)
-    return values
+    return _array.call_gathered(smooth_in_turn, values, sigma)
 
 
 def _gaussian(sigma: Array, radius: int) -> list[Array]:

@@ -87,7 +87,7 @@ def resample(
         widths = np.sqrt(np.maximum(np.square(steps) - 1, 0) / (8 * math.log(2)))
         _, result, (sigma,) = arguments.with_parameters("resample", array=result, scale=widths)
         result = smooth_gaussian(result, sigma, gaussian_radii(widths, len(steps)))
-    lines = (start + step * np.arange(size) for start, step, size in zip(starts, steps, new, strict=True))
+    lines = [start + step * np.arange(size) for start, step, size in zip(starts, steps, new, strict=True)]
     return xp.astype(interpolate_axes(result, lines, rule), array.dtype, copy=False)
 
 
@@ -221,7 +221,11 @@ def affine(
     centre = _array.from_numpy((np.array(shape, dtype=np.float32) - 1) / 2, xp, array)
     centre = xp.astype(centre, columns.dtype, copy=False)
     start = centre + shift - xp.sum(columns * centre[None, :], axis=1)
-    return interpolate("affine", array, _affine_coordinates(columns, start, shape), interpolation, fill_value)
+    grid = open_grid(map(np.arange, shape), size, columns)
+    coordinates = [
+        sum((columns[row, axis] * line for axis, line in enumerate(grid)), start[row]) for row in range(size)
+    ]
+    return interpolate("affine", array, coordinates, interpolation, fill_value)
 
 
 def elastic(
@@ -289,9 +293,3 @@ def _spline_weights(length: int, points: int) -> HostArray:
     for step, piece in enumerate(pieces):
         weights[np.arange(length), cell + step] = piece / 6
     return weights
-
-
-def _affine_coordinates(matrix: Array, start: Array, shape: Shape) -> list[Array]:
-    """Return, for every axis, the coordinates `start + matrix @ i` of all voxels i of a grid."""
-    grid = open_grid(map(np.arange, shape), len(shape), matrix)
-    return [sum((matrix[row, axis] * line for axis, line in enumerate(grid)), start[row]) for row in range(len(shape))]

@@ -7,8 +7,8 @@ and no more bytes than can be true.
 
 import math
 import mmap
+from functools import partial
 from pathlib import Path
-from typing import NoReturn
 
 import h5py
 import numpy as np
@@ -30,9 +30,8 @@ _EXPANSION = 1100
 """Most bytes that come out of one compressed byte; gzip reaches 1032."""
 
 
-def malformed(path: str | Path, reason: str) -> NoReturn:
-    """Raise the error of a file that is damaged, hostile or not a dataset."""
-    checks.invalid_value("open", "path", "name a complete, well-formed dataset", f"{path}: {reason}")
+malformed = partial(checks.invalid_content, "open", "name a complete, well-formed dataset")
+"""Raise the error of the file at a path that is damaged, hostile or not a dataset, for a reason."""
 
 
 def _child(group: h5py.Group, name: str) -> h5py.Group | h5py.Dataset:
@@ -44,7 +43,7 @@ def _child(group: h5py.Group, name: str) -> h5py.Group | h5py.Dataset:
     except (KeyError, OSError, RuntimeError) as error:
         malformed(group.file.filename, f"{group.name}/{name} is damaged ({error})")
     reason = "is missing" if link is None else f"is {type(link).__name__} and not part of the file"
-    malformed(group.file.filename, f"{group.name}/{name} {reason}")
+    return malformed(group.file.filename, f"{group.name}/{name} {reason}")
 
 
 def group_at(group: h5py.Group, name: str) -> h5py.Group:
