@@ -6,7 +6,7 @@ It lies in patient coordinates, in millimetres. All randomness comes from the ge
 
 from collections.abc import Iterator
 from functools import reduce
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import scipy  # its subpackages are imported at their first use, which keeps ours light
@@ -37,11 +37,13 @@ class _Ellipsoid(NamedTuple):
     brain: bool = True
 
 
-def _both_sides(centre: tuple[float, ...], *rest: Any) -> tuple[_Ellipsoid, _Ellipsoid]:
-    """Return a structure of the left and the same of the right side."""
-    z, y, x = centre
-    return _Ellipsoid((z, y, x), *rest), _Ellipsoid((z, y, -x), *rest)
-
+_ON_ONE_SIDE = (
+    _Ellipsoid((0.12, -0.05, 0.10), (0.20, 0.30, 0.06), 0, 0.20, 0.95),
+    _Ellipsoid((-0.06, 0.06, 0.16), (0.12, 0.17, 0.10), 5, 0.68, 0.55),
+    _Ellipsoid((-0.26, 0.14, 0.32), (0.08, 0.20, 0.09), 3, 0.58, 0.62),
+    _Ellipsoid((-0.28, -0.20, 0.30), (0.10, 0.09, 0.10), 4, 0.52, 0.68),
+)
+"""Structures of which the other side has a mirror image: ventricles and nuclei."""
 
 _ANATOMY: tuple[_Ellipsoid, ...] = (
     _Ellipsoid((0, 0, 0), (0.90, 0.90, 0.86), 0, 0.90, 0.60, brain=False),
@@ -49,10 +51,7 @@ _ANATOMY: tuple[_Ellipsoid, ...] = (
     _Ellipsoid((0, 0, 0), (0.78, 0.78, 0.74), 0, 0.20, 0.95),
     _Ellipsoid((0, 0, 0), (0.74, 0.74, 0.70), 2, 0.55, 0.65),
     _Ellipsoid((0, 0, 0), (0.60, 0.60, 0.57), 1, 0.80, 0.45),
-    *_both_sides((0.12, -0.05, 0.10), (0.20, 0.30, 0.06), 0, 0.20, 0.95),
-    *_both_sides((-0.06, 0.06, 0.16), (0.12, 0.17, 0.10), 5, 0.68, 0.55),
-    *_both_sides((-0.26, 0.14, 0.32), (0.08, 0.20, 0.09), 3, 0.58, 0.62),
-    *_both_sides((-0.28, -0.20, 0.30), (0.10, 0.09, 0.10), 4, 0.52, 0.68),
+    *(side for one in _ON_ONE_SIDE for side in (one, one._replace(centre=(*one.centre[:2], -one.centre[2])))),
 )
 """The structures of the head from the outside in: scalp, skull, fluid, grey and white matter, ventricles and nuclei."""
 

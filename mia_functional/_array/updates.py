@@ -25,7 +25,6 @@ from mia_functional.typing import Array, HostArray, Namespace, Shape
 
 __all__ = [
     "broadcast_along",
-    "broadcast_like",
     "clamp",
     "concat",
     "limit",
@@ -68,12 +67,6 @@ def broadcast_along(xp: Namespace, values: HostArray, axis: int, model: Array) -
     """Return NumPy `values` as an array of the library that broadcasts against `model` from `axis` on."""
     shape = (1,) * axis + values.shape + (1,) * (model.ndim - axis - values.ndim)
     return from_numpy(values.reshape(shape), xp, model)
-
-
-def broadcast_like(values: Array, model: Array) -> Array:
-    """Return values that broadcast against `model` in its shape."""
-    # JAX fuses the broadcast with what follows. Elsewhere each of several operations would repeat it, slowly.
-    return values if is_jax(values) else array_namespace(model).zeros_like(model, dtype=values.dtype) + values
 
 
 def clamp(position: Any, high: Any) -> Any:

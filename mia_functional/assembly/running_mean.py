@@ -67,10 +67,11 @@ def add_to_mean(state: Array, patch: Array, placement: Placement) -> Array:
     # Before it meets the channels, `d` is written out in the shape of a plane: on the host, operations on rows of few
     # channels that broadcast take several times as long.
     first, *others = [_array.asarray_like(line, state) for line in placement.lines]
-    base, *slopes = (
-        _array.broadcast_like(term, patch[:1, ...])
-        for term in _divisor_on_planes(others, first.shape[0] - 1, patch.ndim, state)
-    )
+    base, *slopes = _divisor_on_planes(others, first.shape[0] - 1, patch.ndim, state)
+    if not _array.is_jax(base):
+        # JAX fuses the broadcast with what follows. Elsewhere each of several operations would repeat it, slowly.
+        plane = xp.zeros_like(patch[:1, ...], dtype=base.dtype)
+        base, *slopes = (plane + term for term in (base, *slopes))
     rows = (0, *range(2, first.shape[0]))
     ranges = _constant_ranges(placement.lines[0]) if _array.in_host_memory(state) else []
     for low, high in ranges:

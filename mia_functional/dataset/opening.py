@@ -56,8 +56,7 @@ def open(
     handle = handles.open_handle(absolute)
     files = Files(root=_root_of_files(absolute, handle.tables, root), load=load, cache_bytes=most)
     dataset = _dataset_record(absolute, handle, files)
-    faults = verification.verify(dataset) if verify else ()
-    if faults:
+    if verify and (faults := verification.verify(dataset)):
         validation.malformed(absolute, faults[0])
     return dataset
 

@@ -179,8 +179,7 @@ def discover_nnunet(root: str | os.PathLike[str], *, split: str = "training") ->
     matches = [match for match in (expression.fullmatch(path.name) for path in files) if match is not None]
     if not matches:
         checks.invalid_value("discover", "split", f"name a folder of cases, {scans.name}", f"none in {folder}")
-    unnamed = [match[0] for match in matches if int(match["channel"]) not in channels]
-    if unnamed:
+    if unnamed := [match[0] for match in matches if int(match["channel"]) not in channels]:
         actual = f"none for {', '.join(unnamed[:5])} in {folder / 'dataset.json'}"
         _invalid_json("that names the channels of all files", actual)
     subjects = []

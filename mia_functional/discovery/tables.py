@@ -62,12 +62,10 @@ def table_entries(
     """
     flat = flat_entries(argument, columns)
     rows = table_rows(table)
-    absent = [subject for subject in subjects if subject not in rows]
-    if absent:
+    if absent := [subject for subject in subjects if subject not in rows]:
         _invalid_table(f"have a row for {', '.join(absent[:5])}", f"none in {table}")
     header = next(iter(rows.values()))
-    unknown = [column for *_, column in flat if column not in header]
-    if unknown:
+    if unknown := [column for *_, column in flat if column not in header]:
         checks.invalid_value("discover", argument, f"name columns of {table} ({', '.join(header)})", repr(unknown[0]))
     # All rows decide, not those of the subjects alone: the same table gives the same kinds for any choice of them.
     textual = {
@@ -98,13 +96,11 @@ def table_rows(table: Path) -> dict[str, dict[str, str]]:
     if len(set(columns)) != len(columns):
         _invalid_table("name every column once", f"{', '.join(columns)} in {table}")
     # A row may be shorter, as spreadsheets drop empty cells at its end; a longer one is an unquoted separator.
-    long = [row[0] for row in rows if len(row) > len(header)]
-    if long:
+    if long := [row[0] for row in rows if len(row) > len(header)]:
         actual = f"more for {', '.join(long[:5])} in {table}"
         _invalid_table(f"have {len(header)} cells in a row, as in the header", actual)
     names = [row[0].strip() for row in rows]
-    repeated = [name for name, count in Counter(names).items() if count > 1]
-    if repeated:
+    if repeated := [name for name, count in Counter(names).items() if count > 1]:
         _invalid_table("name every subject once in its first column", f"{repeated} in {table}")
     return {name: dict(zip_longest(header, row, fillvalue="")) for name, row in zip(names, rows, strict=True)}
 

@@ -119,11 +119,11 @@ def share_within(
 def _sum_over(samples: Sequence[Weighted], sums: Callable[[Array, Array], list[Array]]) -> Array:
     """Return a vector of sums over all samples together, without an array that holds them all."""
     xp = _array.array_namespace(*samples[0])
-
-    def stacked(distances: Array, weights: Array) -> Array:
-        return xp.stack(sums(distances, xp.astype(weights, distances.dtype, copy=False)))
-
-    return functools.reduce(operator.add, (_array.reduce_weighted(stacked, *sample) for sample in samples))
+    vectors = (
+        _array.reduce_weighted(lambda some, own: xp.stack(sums(some, xp.astype(own, some.dtype, copy=False))), *sample)
+        for sample in samples
+    )
+    return functools.reduce(operator.add, vectors)
 
 
 def infinite_or_undefined(value: Array, distances: SurfaceDistances) -> Array:

@@ -10,8 +10,11 @@ def test_reasons_are_written_down():
 
 
 def test_few_functions_are_crumbs():
-    """The rest are formulas of metrics, container methods, validators, and what JAX needs at the top of a module."""
-    assert FIGURES.short / FIGURES.functions <= 0.28
+    """A quarter stays: formulas of metrics, container methods, validators, and what JAX or a pickle needs at the top.
+
+    Private helpers of one caller that say no more than their code does are written where they are called.
+    """
+    assert FIGURES.short / FIGURES.functions <= 0.25
 
 
 def test_most_annotations_are_types():

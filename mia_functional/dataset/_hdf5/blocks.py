@@ -106,8 +106,7 @@ def blocks_of_sample(
 
 def _stored_categories(sample: Sample) -> list[str]:
     """Return the names of the categories of a sample; raise if there is none, or if a name would not be stored."""
-    reserved = [name for name in sample if name in RESERVED and name not in _NOT_STORED]
-    if reserved:
+    if reserved := [name for name in sample if name in RESERVED and name not in _NOT_STORED]:
         requirement = f"return categories under names other than {', '.join(RESERVED)}"
         checks.invalid_value("create", "transform", requirement, ", ".join(reserved))
     names = [name for name in sample if name not in RESERVED]

@@ -166,7 +166,6 @@ def _check_identifiers(names: Sequence[str]) -> None:
     """
     plain = [unicodedata.normalize("NFC", name).casefold() for name in names]
     count = Counter(plain)
-    same = [name for name, key in zip(names, plain, strict=True) if count[key] > 1]
-    if same:
+    if same := [name for name, key in zip(names, plain, strict=True) if count[key] > 1]:
         requirement = "have identifiers of their own, that differ by more than case"
         checks.invalid_value("create", "subjects", requirement, ", ".join(map(repr, same[:5])))

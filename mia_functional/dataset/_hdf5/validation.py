@@ -59,8 +59,7 @@ def dataset_at(group: h5py.Group, name: str, *, max_bytes: float = math.inf) -> 
     child = _child(group, name)
     if not isinstance(child, h5py.Dataset):
         malformed(group.file.filename, f"{group.name}/{name} is not an array")
-    fault = _storage_fault(child, max_bytes)
-    if fault:
+    if fault := _storage_fault(child, max_bytes):
         malformed(group.file.filename, f"{group.name}/{name} {fault}")
     return child
 
@@ -89,8 +88,7 @@ def _storage_fault(stored: h5py.Dataset, max_bytes: float) -> str | None:
 def _chunk_fault(stored: h5py.Dataset, creation: h5py.h5p.PropDCID, nbytes: int) -> str | None:
     """Return why a chunked dataset must not be read, if so."""
     codes = [creation.get_filter(number)[0] for number in range(creation.get_nfilters())]
-    unknown = sorted(set(codes) - _FILTERS.keys())
-    if unknown:
+    if unknown := sorted(set(codes) - _FILTERS.keys()):
         return f"needs the filters {unknown}; {', '.join(_FILTERS.values())} are known"
     if BLOSC in codes:
         optional.require("hdf5plugin")
