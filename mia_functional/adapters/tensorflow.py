@@ -40,11 +40,12 @@ def dataset(samples: SampleSequence) -> Any:
     signature = {
         key: text if isinstance(value, str) else spec(value.shape, value.dtype) for key, value in first.items()
     }
-
-    def owned() -> Iterator[dict[str, Any]]:
-        # TensorFlow (2.21) takes over memory that is aligned, and reads it later: 29 of 30 elements changed where the
-        # sequence fills one array again.
-        for sample in generate(samples):
-            yield {name: value.copy() if isinstance(value, np.ndarray) else value for name, value in sample.items()}
-
-    return tensorflow.data.Dataset.from_generator(owned, output_signature=signature)
+    # TensorFlow (2.21) takes over memory that is aligned, and reads it later: 29 of 30 elements changed where the
+    # sequence fills one array again.
+    return tensorflow.data.Dataset.from_generator(
+        lambda: (
+            {name: value.copy() if isinstance(value, np.ndarray) else value for name, value in sample.items()}
+            for sample in generate(samples)
+        ),
+        output_signature=signature,
+    )

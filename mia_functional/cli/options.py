@@ -58,10 +58,8 @@ def _thread_count(text: str) -> int:
     return int(text)
 
 
-def _core_count() -> int:
-    """Return how many cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
+_CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+"""How many cores this process may use."""
 
 DATASET = {"dataset": {"type": Path, "help": "file that `mia create` or pymia wrote"}}
 AFFINE = {"--affine": {"choices": ("sform", "qform"), "help": "pose that counts of NIfTI files that state two"}}
@@ -74,7 +72,7 @@ ALIGN = {"--align": {"nargs": "?", "const": "reorient", "choices": ("reorient", 
 JOBS = {
     "--jobs": {
         "type": _thread_count,
-        "default": _core_count(),
+        "default": _CORES,
         "help": "how many work at the same time (as many as there are cores)",
     }
 }

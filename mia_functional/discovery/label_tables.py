@@ -8,8 +8,9 @@ import json
 import os
 import re
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple, NoReturn
+from typing import Any, NamedTuple
 
 from mia_functional._core import checks
 from mia_functional.typing import Label
@@ -24,6 +25,14 @@ _ITK_SNAP_LINE = re.compile(r'\s*(\d+)(?:\s+\S+){6}\s+"(.*)"\s*')
 
 _FREESURFER_LINE = re.compile(r"\s*(\d+)\s+(\S+)(?:\s+\d+){3,4}\s*")
 """A label of FreeSurfer, or of a colour table of 3D Slicer: index, name, colours."""
+
+
+_invalid_table = partial(
+    checks.invalid_content,
+    "read_label_table",
+    "name a table of labels of nnU-Net, Decathlon, BIDS, ITK-SNAP or FreeSurfer",
+)
+"""Raise the error of the file at a path that is no table of labels, for a reason."""
 
 
 class LabelTable(NamedTuple):
@@ -124,9 +133,3 @@ def _labels_of_lines(path: Path, text: str) -> list[tuple[Label, str]]:
             _invalid_table(path, f"line {number} is {line[:80]!r}")
         pairs.append((int(match[1]), match[2]))
     return pairs
-
-
-def _invalid_table(path: Path, reason: str) -> NoReturn:
-    """Raise the error of a file that is no table of labels."""
-    requirement = "name a table of labels of nnU-Net, Decathlon, BIDS, ITK-SNAP or FreeSurfer"
-    checks.invalid_value("read_label_table", "path", requirement, f"{path}: {reason}")
