@@ -200,15 +200,17 @@ def dynamic_patch(array: Array, start: Array | Sequence[int], patch_shape: Shape
     entries: Any = (start,) if hasattr(start, "shape") else start
     for entry in entries:
         _array.require_integers("dynamic_patch", "start", entry)
-        if _array.is_traced(entry):
-            # Only JAX slices at a traced position, so a NumPy array is moved there.
-            _, (array, _) = _array.to_common_library("dynamic_patch", array=array, start=entry)
     count = tuple(start.shape) if hasattr(start, "shape") else (len(start),)
     if count != (len(patch),):
         actual = count[0] if len(count) == 1 else f"shape {count}"
         checks.invalid_value("dynamic_patch", "start", f"have {len(patch)} entries, one per axis", actual)
     last = [room - voxels for room, voxels in zip(size, patch, strict=True)]
-    return _array.take_block(array, [_array.clamp(start[axis], high) for axis, high in enumerate(last)], patch)
+    positions = [_array.clamp(start[axis], high) for axis, high in enumerate(last)]
+    for position in filter(_array.is_traced, positions):
+        # Only JAX slices at a traced position, so a NumPy array is moved there. In a program, the entries of an array
+        # from outside are traced as well.
+        _, (array, _) = _array.to_common_library("dynamic_patch", array=array, start=position)
+    return _array.take_block(array, positions, patch)
 
 
 def _channel_positions(trailing: Shape, channels: tuple[int, ...]) -> HostArray:

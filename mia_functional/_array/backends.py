@@ -131,6 +131,8 @@ def to_common_library(function: str, **arrays: Array) -> tuple[Namespace, tuple[
         checks.no_hidden_elements(function, name, array)
     staying = {name: array for name, array in arrays.items() if not is_numpy(array)} or arrays
     xp = checked_namespace(function, **staying)
+    if len(staying) > 1 and is_jax_namespace(xp):
+        staying = dict(zip(staying, _placed_alike(list(staying.values())), strict=True))
     # A tracer has no device yet: what it is computed on is chosen when the program runs.
     devices = {name: _devices_of(array) for name, array in staying.items() if not is_traced(array)}
     if len(set(map(str, devices.values()))) > 1:
@@ -138,8 +140,37 @@ def to_common_library(function: str, **arrays: Array) -> tuple[Namespace, tuple[
         raise TypeError(f"{function}: all arrays must lie on one device; got {listing}.")
     model = next(iter(staying.values()))
     return xp, tuple(
-        array if name in staying else from_numpy(np.asarray(array), xp, model) for name, array in arrays.items()
+        staying[name] if name in staying else from_numpy(np.asarray(array), xp, model) for name, array in arrays.items()
     )
+
+
+def _placed_alike(arrays: list[Array]) -> list[Array]:
+    """Return arrays of JAX, of which some follow others: to their device or mesh, and along its explicit axes."""
+    jax, concrete = sys.modules["jax"], [array for array in arrays if not is_traced(array)]
+    settled: list[Any] = [array for array in concrete if array.committed]  # type: ignore[attr-defined]
+    if settled and len(settled) < len(concrete):
+        # JAX moves what nobody has put onto a device as well, but not into functions of its own types of axes.
+        arrays = [
+            array
+            if is_traced(array) or any(array is own for own in settled)
+            else jax.device_put(array, device_beside(settled[0], array.shape))
+            for array in arrays
+        ]
+    divided = [array for array in arrays if has_explicit_axes(array) and any(jax.typeof(array).sharding.spec)]
+    if not divided:
+        return arrays
+    # A mask that lies otherwise than the image is a type error of `where`, though not of arithmetic (0.10).
+    model, placed = divided[0], jax.typeof(divided[0]).sharding
+
+    def beside(array: Array) -> Array:
+        if array.ndim != model.ndim or not has_explicit_axes(array):
+            return array
+        sizes = zip(placed.spec, array.shape, model.shape, strict=True)
+        spec = jax.sharding.PartitionSpec(*(name if size == own else None for name, size, own in sizes))
+        moved: Array = jax.sharding.reshard(array, jax.sharding.NamedSharding(placed.mesh, spec))
+        return moved
+
+    return list(map(beside, arrays))
 
 
 def from_numpy(array: HostArray, xp: Namespace, model: Array) -> Array:

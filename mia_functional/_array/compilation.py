@@ -1,6 +1,7 @@
 """Compiled programs of JAX: what is compiled once, what memory is reused, how a program calls the host."""
 
 import functools
+import importlib
 import sys
 import weakref
 from collections.abc import Callable, Hashable
@@ -155,6 +156,28 @@ def call_on_host(
         pairs = zip(function(*map(to_numpy, values)), shapes, strict=True)
         return tuple(value.astype(shape.dtype, copy=False) for value, shape in pairs)
 
+    first = _refused_by_export().bind(arrays[0])
     # "sequential": the function takes one case, and is called once per member of a batch under `vmap`.
-    from_host: tuple[Array, ...] = jax.pure_callback(callback, shapes, *arrays, vmap_method="sequential")
+    from_host: tuple[Array, ...] = jax.pure_callback(callback, shapes, first, *arrays[1:], vmap_method="sequential")
     return from_host
+
+
+@functools.cache
+def _refused_by_export() -> Any:
+    """Return an operation of JAX that changes nothing, and of which no program can be exported.
+
+    JAX says of a callback to the host only that it is not implemented (0.10).
+    """
+    mlir, batching = (importlib.import_module(f"jax.interpreters.{name}") for name in ("mlir", "batching"))
+    operation = importlib.import_module("jax.extend.core").Primitive("calls_the_host")
+    operation.def_impl(lambda array: array)
+    operation.def_abstract_eval(lambda array: array)
+    batching.primitive_batchers[operation] = lambda arrays, axes: (operation.bind(*arrays), axes[0])
+
+    def lower(context: Any, array: Any) -> list[Any]:
+        if context.module_context.lowering_parameters.for_export:
+            raise TypeError('A program that calls the host back cannot be exported: leave out `method="host"`.')
+        return [array]
+
+    mlir.register_lowering(operation, lower)
+    return operation

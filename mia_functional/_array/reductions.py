@@ -82,7 +82,8 @@ def ratio(numerator: Array, denominator: Array, *, zero_division: float = math.n
     undefined = denominator == 0
     # The divisor is replaced too: the gradient of a quotient that is not chosen would be 0 times infinity, NaN.
     safe = xp.where(undefined, xp.ones_like(denominator), denominator)
-    return xp.where(undefined, xp.full_like(numerator, zero_division), numerator / safe)
+    # A number, not an array of it: `jax.debug_nans` objects to those of NaN.
+    return xp.where(undefined, zero_division, numerator / safe)
 
 
 def power(base: Array, exponent: Array) -> Array:

@@ -1,15 +1,21 @@
-"""Batches for JAX, and so for Flax: on the device before they are asked for, without what `jit` does not take."""
+"""Batches for JAX, and so for Flax: on the device before they are asked for, without what `jit` does not take.
+
+Programs that `jax.export` writes know the records of this library after `register_records`.
+"""
 
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
 
-from mia_functional import _array
+from mia_functional import _array, assembly, metrics
 from mia_functional._core import checks, optional
+from mia_functional.metrics import boundaries
+from mia_functional.transforms import random_parameters
 
-__all__ = ["arrays", "to_device"]
+__all__ = ["arrays", "register_records", "to_device"]
 
 __dir__ = __all__.copy  # dir() shows what users may touch
 
@@ -25,6 +31,34 @@ def arrays(batch: Mapping[str, Any]) -> dict[str, Any]:
         {'images': array([0.])}
     """
     return {name: value for name, value in batch.items() if isinstance(value, np.ndarray)}
+
+
+def register_records() -> None:
+    """Register all records of arrays for `jax.export`, so that programs that take or return them can be serialised.
+
+    To be called once in a process that writes such programs, and once in one that reads them; another call changes
+    nothing. The names that are written are those of the records, as `mia_functional.metrics.ConfusionCounts`.
+
+    Raises:
+        ImportError: JAX is not installed.
+
+    Example:
+        >>> import jax
+        >>> from mia_functional import metrics
+        >>> register_records()
+        >>> program = jax.jit(metrics.confusion_counts)
+        >>> shape = jax.ShapeDtypeStruct((4, 4), bool)
+        >>> jax.export.export(program)(shape, shape).out_tree.num_leaves
+        4
+    """
+    export = optional.require("jax.export")
+    for module in (metrics, boundaries, assembly, random_parameters):
+        for name in module.__all__:
+            record = getattr(module, name)
+            if isinstance(record, type) and hasattr(record, "_fields"):
+                # The one ValueError there is says that the record has been registered before.
+                with suppress(ValueError):
+                    export.register_namedtuple_serialization(record, serialized_name=f"{module.__name__}.{name}")
 
 
 def to_device(batches: Iterable[Mapping[str, Any]], *, ahead: int = 2, device: Any = None) -> Iterator[dict[str, Any]]:

@@ -296,4 +296,4 @@ def _over_classes(counts: _CountsOrMatrix, term: Array) -> Array:
 def _filled(value: Array, undefined: Array, zero_division: float) -> Array:
     """Return the value, and `zero_division` where it is undefined."""
     xp = _array.array_namespace(value)
-    return xp.where(undefined, xp.full_like(value, zero_division), value)
+    return xp.where(undefined, zero_division, value)

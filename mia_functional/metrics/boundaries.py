@@ -84,8 +84,11 @@ def surfels(mask: Array, *, spacing: Spacing) -> Elements:
         if _array.is_numpy(mask)
         else _array.call_gathered(_neighbour_codes, mask)
     )
+    sizes = marching_cubes.surfel_sizes(tuple(spacing))
+    # A program of JAX without x64 returns sizes in single precision: so does an eager call.
+    weights = sizes if _array.widest_float(xp, mask) == xp.float64 else sizes.astype(np.float32)
     # No surface passes through a neighbourhood that is inside altogether: its code becomes that of the background.
-    return Elements(codes * xp.astype(codes != full, xp.uint8), marching_cubes.surfel_sizes(tuple(spacing)))
+    return Elements(codes * xp.astype(codes != full, xp.uint8), weights)
 
 
 def _neighbour_codes(mask: Array) -> Array:

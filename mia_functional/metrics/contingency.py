@@ -127,7 +127,7 @@ def _float_matrix(matrix: ConfusionMatrix) -> Array:
     xp = _array.array_namespace(counts)
     cells = xp.astype(counts, _array.widest_float(xp, counts))
     incomplete = xp.expand_dims(xp.expand_dims(matrix.outside > 0, axis=-1), axis=-1)
-    return xp.where(incomplete, xp.full_like(cells, math.nan), cells)
+    return xp.where(incomplete, math.nan, cells)
 
 
 def one_against_rest(counts: ConfusionCounts | ConfusionMatrix) -> ConfusionCounts:

@@ -59,7 +59,7 @@ def peak_signal_noise_ratio(moments: PairedMoments, *, data_range: float | None 
         peak = xp.full_like(peak, checks.positive("peak_signal_noise_ratio", "data_range", data_range))
     error = _array.root(_array.ratio(moments.squared_error, moments.count)) * error_scale(moments)
     decibel = 20 * xp.log10(_array.ratio(xp.where(peak > 0, peak, xp.ones_like(peak)), error, zero_division=math.inf))
-    return xp.where(peak > 0, decibel, xp.full_like(decibel, math.nan))
+    return xp.where(peak > 0, decibel, math.nan)
 
 
 def gaussian_window(*, sigma: float = 1.5) -> tuple[float, ...]:
@@ -149,7 +149,7 @@ def _device_mean(window: Window, data_range: float | None, factor: float, p: Arr
     similarity = partial(_similarity, window, constants)
     pair = tuple(xp.astype(image, dtype) * xp.astype(1 / scale, dtype) for image in (p, r))
     similar = _array.sum_slabs(similarity, pair, reach[0]) / math.prod(windows)
-    return similar if data_range is not None else xp.where(peak > 0, similar, xp.full_like(similar, math.nan))
+    return similar if data_range is not None else xp.where(peak > 0, similar, math.nan)
 
 
 def _constants(reference: Array, data_range: float | None, factor: float) -> tuple[Array, Array, Array, Array]:

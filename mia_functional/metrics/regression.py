@@ -284,7 +284,7 @@ def concordance_correlation(moments: PairedMoments, *, zero_division: float = ma
     value = xp.clip(_array.ratio(shared, moments.squared_error + shared), -1.0, 1.0)
     # The denominator is not 0 for two different constants, but their correlation is undefined all the same.
     constant = (moments.prediction_scatter == 0) | (moments.reference_scatter == 0)
-    return xp.where(constant, xp.full_like(value, zero_division), value)
+    return xp.where(constant, zero_division, value)
 
 
 def _energy(moments: PairedMoments) -> Array:

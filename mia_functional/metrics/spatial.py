@@ -279,7 +279,7 @@ def _inverse_form(matrix: Array, vector: Array) -> Array:
     # Written out: the standard has no batched solver, and libraries raise or warn for singular matrices.
     for step in range(size):
         pivot = rows[step][step]
-        pivot = xp.where(pivot > limit * matrix[..., step, step], pivot, xp.full_like(pivot, math.nan))
+        pivot = xp.where(pivot > limit * matrix[..., step, step], pivot, math.nan)
         for row in range(step + 1, size):
             factor = rows[row][step] / pivot
             rows[row] = [entry - factor * above for entry, above in zip(rows[row], rows[step], strict=True)]
@@ -291,5 +291,5 @@ def _defined(distance: Array, moments: PairedSpatialMoments) -> Array:
     """Return a distance, or inf where one structure is empty, or NaN where both are."""
     xp = _array.array_namespace(distance)
     prediction, reference = (record.count > 0 for record in moments)
-    distance = xp.where(prediction & reference, distance, xp.full_like(distance, math.inf))
-    return xp.where(prediction | reference, distance, xp.full_like(distance, math.nan))
+    distance = xp.where(prediction & reference, distance, math.inf)
+    return xp.where(prediction | reference, distance, math.nan)

@@ -1,6 +1,7 @@
 """Statistics of each channel of an image, inside a mask or everywhere: what the intensity transforms share."""
 
 import math
+from functools import partial
 
 import numpy as np
 
@@ -95,6 +96,14 @@ def masked_percentiles(
     values: Array, inside: Array | None, axes: tuple[int, ...], percents: tuple[float, ...]
 ) -> list[Array]:
     """Return percentiles inside the mask by NumPy's linear rule, with the axes kept; NaN where the mask is empty."""
+    given = (values,) if inside is None else (values, inside)
+    return _array.call_gathered(partial(_percentiles_of_rows, axes=axes, percents=percents), *given)
+
+
+def _percentiles_of_rows(
+    values: Array, inside: Array | None = None, *, axes: tuple[int, ...], percents: tuple[float, ...]
+) -> list[Array]:
+    """Return what `masked_percentiles` does, of arrays that lie in one piece."""
     xp = _array.array_namespace(values)
     order = (*(axis for axis in range(values.ndim) if axis not in axes), *axes)
     shape = tuple(1 if axis in axes else size for axis, size in enumerate(values.shape))

@@ -1,5 +1,8 @@
 """Batches on the device of JAX."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
@@ -38,3 +41,51 @@ def test_a_reader_may_fill_its_array_again(ahead):
 def test_integers_that_jax_would_cut_are_an_error():
     with pytest.raises(OverflowError, match="holds integers from -2147483648 to 2147483647"):
         list(flax.to_device([{"x": np.array([2**31])}]))
+
+
+@pytest.mark.slow
+def test_programs_with_records_are_written_and_read_in_other_processes(tmp_path):
+    pytest.importorskip("flatbuffers", reason="JAX writes programs with it")
+    import jax
+
+    import mia_functional as mia
+
+    mask = np.zeros((5, 4, 4), bool)
+    mask[1:4, 1:3, 1:3] = True
+    spacing = (1.0, 1.0, 1.0)
+
+    def records(mask):
+        placement = mia.assembly.Placement(np.zeros(3, int), tuple(np.ones((2, size)) for size in mask.shape))
+        return (
+            mia.metrics.confusion_counts(mask, mask),
+            mia.metrics.confusion_matrix(mask, mask, labels=(0, 1)),
+            mia.metrics.surface_distances(mask, mask, spacing=spacing),
+            mia.metrics.paired_moments(mask * 1.0, mask * 1.0),
+            mia.metrics.paired_spatial_moments(mask, mask, spacing=spacing),
+            mia.metrics.surfels(mask, spacing=spacing),
+            mia.transforms.random_affine(jax.random.key(0), (*mask.shape, 1), rotation=5, spacing=spacing),
+            placement,
+        )
+
+    flax.register_records()
+    flax.register_records()
+    (tmp_path / "records").write_bytes(jax.export.export(jax.jit(records))(mask).serialize())
+    taking = jax.export.export(jax.jit(mia.metrics.dice))(mia.metrics.confusion_counts(jax.numpy.asarray(mask), mask))
+    (tmp_path / "dice").write_bytes(taking.serialize())
+    program = f"""
+import sys
+sys.path[:0] = {sys.path!r}
+import jax, numpy as np, mia_functional as mia
+from pathlib import Path
+mia.adapters.flax.register_records()
+read = lambda name: jax.export.deserialize(bytearray(Path({str(tmp_path)!r}, name).read_bytes())).call
+mask = np.zeros((5, 4, 4), bool)
+mask[1:4, 1:3, 1:3] = True
+found = read("records")(mask)
+print(*(type(record).__name__ for record in found), float(read("dice")(found[0])), *map(int, found[0]))
+"""
+    found = subprocess.run([sys.executable, "-c", program], capture_output=True, encoding="utf-8", check=True).stdout
+    kinds = (
+        "ConfusionCounts ConfusionMatrix SurfaceDistances PairedMoments PairedSpatialMoments Elements Affine Placement"
+    )
+    assert found == f"{kinds} 1.0 12 0 0 68\n"

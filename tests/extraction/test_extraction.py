@@ -214,8 +214,12 @@ def test_a_dynamic_patch_takes_a_traced_start_and_maps_over_a_batch():
 
 @pytest.mark.parametrize("together", [lambda start: start, tuple])
 def test_a_patch_of_a_numpy_volume_at_a_traced_start(together):
-    found = jax.jit(lambda start: dynamic_patch(VOLUME, together(start), (2, 3, 3)))(jax.numpy.array([1, 2, 3]))
+    first = jax.numpy.array([1, 2, 3])
+    found = jax.jit(lambda start: dynamic_patch(VOLUME, together(start), (2, 3, 3)))(first)
     np.testing.assert_array_equal(found, VOLUME[1:3, 2:5, 3:6])
+    # A start from outside of the program: its entries are traced all the same.
+    constant = jax.jit(lambda rise: rise + dynamic_patch(VOLUME, together(first), (2, 3, 3)))(0)
+    np.testing.assert_array_equal(constant, VOLUME[1:3, 2:5, 3:6])
 
 
 def test_bad_input_is_one_sentence():

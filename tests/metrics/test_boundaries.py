@@ -53,3 +53,15 @@ def test_results_name_their_convention(boundary, name):
         mask, mask, metrics=[dataclasses.replace(row, statistic=statistic)], spacing=(1.0, 1.0)
     )
     assert result.convention == name
+
+
+def test_sizes_of_surfels_are_of_one_dtype_eager_and_compiled():
+    import jax
+
+    mask = np.zeros((4, 4, 4), bool)
+    mask[1:3, 1:3, 1:3] = True
+    call = partial(surfels, spacing=(1.0, 2.0, 0.5))
+    eager, compiled = call(jax.numpy.asarray(mask)), jax.jit(call)(mask)
+    assert eager.weights.dtype == compiled.weights.dtype == np.float32
+    np.testing.assert_array_equal(eager.weights, compiled.weights)
+    np.testing.assert_allclose(eager.weights, call(mask).weights, rtol=1e-6)

@@ -2,7 +2,8 @@
 
 import traceback
 from collections.abc import Callable, Iterable
-from typing import Any
+from functools import partial
+from typing import Any, TypeAlias
 
 import jax
 import jax.numpy as jnp
@@ -12,11 +13,13 @@ from jax.sharding import AxisType, NamedSharding, PartitionSpec
 from .cases import CASES, Case
 from .ways import assert_same
 
+Members: TypeAlias = list[tuple[Any, ...]]
+
 DEVICES = 4
 
 
-def in_shards(case: Case, members: list[tuple[Any, ...]], expected: list[Any]) -> None:
-    """Call with a case per device, within `shard_map` as it is by default."""
+def in_shards(case: Case, members: Members, expected: list[Any], *, checked: bool) -> None:
+    """Call with a case per device, within `shard_map`, which by default checks what varies over the devices."""
     mesh = jax.make_mesh((DEVICES,), ("x",), axis_types=(AxisType.Auto,))
     spec = PartitionSpec("x")
 
@@ -24,31 +27,50 @@ def in_shards(case: Case, members: list[tuple[Any, ...]], expected: list[Any]) -
         result = case.call(*(array[0] for array in arrays))
         return jax.tree.map(lambda leaf: jnp.asarray(leaf)[None], result)
 
-    program = jax.jit(jax.shard_map(on_device, mesh=mesh, in_specs=spec, out_specs=spec))
-    results = program(*(np.stack(column) for column in zip(*members, strict=True)))
+    program = jax.jit(jax.shard_map(on_device, mesh=mesh, in_specs=spec, out_specs=spec, check_vma=checked))
+    assert_rows(program(*columns(members)), expected)
+
+
+def on_each_device(case: Case, members: Members, expected: list[Any]) -> None:
+    """Call with a case per device, by `pmap`."""
+    assert_rows(jax.pmap(case.call)(*columns(members)), expected)
+
+
+def columns(members: Members) -> list[Any]:
+    """Return the arguments of all calls, stacked."""
+    return [np.stack(column) for column in zip(*members, strict=True)]
+
+
+def assert_rows(results: Any, expected: list[Any]) -> None:
+    """Raise unless every row of some results is the result of the call of the same number."""
     for row, right in enumerate(expected):
         assert_same(jax.tree.map(lambda leaf, row=row: leaf[row], results), right)
 
 
-def on_explicit_axes(case: Case, members: list[tuple[Any, ...]], expected: list[Any]) -> None:
-    """Call with arrays that lie in parts on the explicit axes of a mesh, and with copies on all devices."""
-    mesh = jax.make_mesh((DEVICES,), ("x",), axis_types=(AxisType.Explicit,))
-    for divide in (True, False):
+def on_axes(case: Case, members: Members, expected: list[Any], *, kind: AxisType) -> None:
+    """Call with arrays on a mesh: all in parts, all as copies, or the first in parts beside others of one device."""
+    mesh = jax.make_mesh((DEVICES,), ("x",), axis_types=(kind,))
+    for placing in ("parts", "copies", "one in parts"):
         arrays = []
-        for array in members[0]:
+        for number, array in enumerate(members[0]):
             # Patches stay whole: a loop takes them one by one.
-            divides = divide and 0 < array.ndim < 5 and array.shape[0] % DEVICES == 0
-            spec = PartitionSpec("x") if divides else PartitionSpec()
-            arrays.append(jax.device_put(array, NamedSharding(mesh, spec)))
-        assert_same(jax.jit(case.call)(*arrays), expected[0])
+            divides = placing != "copies" and 0 < array.ndim < 5 and array.shape[0] % DEVICES == 0
+            placed = NamedSharding(mesh, PartitionSpec("x") if divides else PartitionSpec())
+            alone = number and placing == "one in parts"
+            arrays.append(jnp.asarray(array) if alone else jax.device_put(array, placed))
         assert_same(case.call(*arrays), expected[0])
-        with jax.set_mesh(mesh):
-            assert_same(jax.jit(case.call)(*arrays), expected[0])
+        assert_same(jax.jit(case.call)(*arrays), expected[0])
+        if kind == AxisType.Explicit:
+            with jax.set_mesh(mesh):
+                assert_same(jax.jit(case.call)(*arrays), expected[0])
 
 
-WAYS: dict[str, Callable[[Case, list[tuple[Any, ...]], list[Any]], None]] = {
-    "shard_map": in_shards,
-    "explicit": on_explicit_axes,
+WAYS: dict[str, Callable[[Case, Members, list[Any]], None]] = {
+    "shard_map": partial(in_shards, checked=True),
+    "shard_map unchecked": partial(in_shards, checked=False),
+    "pmap": on_each_device,
+    "explicit": partial(on_axes, kind=AxisType.Explicit),
+    "auto": partial(on_axes, kind=AxisType.Auto),
 }
 
 

@@ -9,6 +9,10 @@ from typing import Any, TypeAlias
 import jax
 import jax.numpy as jnp
 import numpy as np
+from flax import nnx
+from jax import export
+
+import mia_functional as mia
 
 from .cases import Case
 
@@ -16,6 +20,9 @@ Members: TypeAlias = Sequence[tuple[Any, ...]]
 """The NumPy arrays of several calls, of equal shapes."""
 
 SEEDS = (0, 1)
+
+PLATFORMS = ("cpu", "cuda", "tpu")
+"""What programs are exported for: nothing is compiled but for the processor, as the others need not be at hand."""
 
 
 def check(way: str, case: Case) -> None:
@@ -108,16 +115,61 @@ def _within(
         return [eager]
 
 
+def _scan(function: Callable[..., Any], members: Members) -> list[Any]:
+    """Call once per step of a compiled loop, which counts its steps."""
+
+    def loop(*arrays: Any) -> Any:
+        return jax.lax.scan(lambda count, row: (count + 1, function(*row)), 0, arrays)[1]
+
+    return _at_once(lambda _: jax.jit(loop), function, members)
+
+
+def _watched(function: Callable[..., Any], members: Members) -> list[Any]:
+    """Call while JAX looks for NaN, for tracers that leak and, of the compiled program, for hidden transfers."""
+    arrays = [jnp.asarray(array) for array in members[0]]
+    with jax.debug_nans(new_val=True), jax.checking_leaks():
+        eager = function(*arrays)
+        with jax.transfer_guard("disallow"):
+            compiled = jax.jit(function)(*arrays)
+    assert_same(compiled, eager)
+    return [eager]
+
+
+def _exported(function: Callable[..., Any], members: Members) -> list[Any]:
+    """Write a program for three platforms to bytes, read it, and call it."""
+    mia.adapters.flax.register_records()
+    arrays = [jnp.asarray(array) for array in members[0]]
+    program = export.export(jax.jit(function), platforms=PLATFORMS)(*arrays)
+    return [export.deserialize(program.serialize()).call(*arrays)]
+
+
+def _of_any_batch(function: Callable[..., Any], members: Members) -> list[Any]:
+    """Call an exported program of batches whose size is a symbol."""
+    (size,) = export.symbolic_shape("size")
+    columns = [np.stack(column) for column in zip(*members, strict=True)]
+    kinds = [jnp.asarray(column).dtype for column in columns]
+    shapes = [
+        jax.ShapeDtypeStruct((size, *column.shape[1:]), kind) for column, kind in zip(columns, kinds, strict=True)
+    ]
+    program = export.export(jax.jit(jax.vmap(function)))(*shapes)
+    return _at_once(lambda _: program.call, function, members)
+
+
 WAYS: dict[str, Callable[[Callable[..., Any], Members], list[Any]]] = {
     "eager": partial(_one_by_one, lambda function: function),
     "jit": partial(_one_by_one, jax.jit),
     "vmap": partial(_at_once, jax.vmap),
     "jit of vmap": partial(_at_once, lambda function: jax.jit(jax.vmap(function))),
     "map": partial(_at_once, lambda function: jax.jit(lambda *arrays: jax.lax.map(lambda row: function(*row), arrays))),
+    "scan": _scan,
+    "nnx.jit": partial(_one_by_one, nnx.jit),
     "mixtures": _mixtures_equal,
     "gradients": _gradients,
     "x64": partial(_within, partial(jax.enable_x64, new_val=True)),
     "strict promotion": partial(_within, partial(jax.numpy_dtype_promotion, "strict")),
     "rank promotion": partial(_within, partial(jax.numpy_rank_promotion, "raise")),
+    "watched": _watched,
+    "export": _exported,
+    "export of any batch": _of_any_batch,
 }
 """From a call and the arrays of two calls to the results, of the first or of both."""
