@@ -234,9 +234,9 @@ def _other_cases() -> dict[str, list[Case]]:
         ],
         "metrics.boundary_iou": [("of labels", partial(metrics.boundary_iou, labels=(1, 2), **spaced), label_maps)],
         "metrics.surface_distances": [("summed", lambda p, r: _weighed(surfaces(p, r)), signed_masks)],
-        "metrics.surfels": [("of a mask", partial(metrics.surfels, **spaced), one(masks))],
-        "metrics.voxels": [("of a mask", partial(metrics.voxels, **spaced), one(masks))],
-        "metrics.solid": [("of a mask", partial(metrics.solid, **spaced), one(masks))],
+        "metrics.surfels": [("codes", lambda mask: metrics.surfels(mask, spacing=SPACING).codes, one(masks))],
+        "metrics.voxels": [("codes", lambda mask: metrics.voxels(mask, spacing=SPACING).codes, one(masks))],
+        "metrics.solid": [("codes", lambda mask: metrics.solid(mask, spacing=SPACING).codes, one(masks))],
         "metrics.area": [
             ("middle", partial(metrics.area, **spaced), one(signed_masks)),
             ("of labels", partial(metrics.area, labels=(1, 2), axis=1, index=3, **spaced), one(label_maps)),
