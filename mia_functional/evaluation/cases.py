@@ -10,11 +10,13 @@ from typing import Any, NamedTuple, NoReturn, Protocol, TypeVar, cast
 
 from mia_functional import _array
 from mia_functional._core import checks, parallel_map
-from mia_functional._label_maps import label_sets
+from mia_functional._label_maps import binary_mask, label_map, label_mask, label_sets
 from mia_functional.evaluation.journal import Outcome
+from mia_functional.evaluation.requests import AnyMetric, Request, request
 from mia_functional.evaluation.results import Result, Results, concatenate
-from mia_functional.metrics import Metric, confusion_counts, find
+from mia_functional.metrics import Metric, confusion_counts
 from mia_functional.metrics.boundaries import convention_name
+from mia_functional.metrics.names import OWN_GROUP
 from mia_functional.typing import Array, Label, Labels, Progress, Spacing, Status
 
 __all__ = [
@@ -81,24 +83,6 @@ class Source(Protocol):
         ...
 
 
-class Request(NamedTuple):
-    """What is evaluated for every case; plain data, so that it travels to worker processes.
-
-    Attributes:
-        function: The public function that was called, for messages.
-        metrics: Rows of the metric table.
-        names: What structures are reported under, in order; one empty name where masks or images are compared.
-        labels: Labels of the structures; None where masks, images or channels are compared.
-        channels: Positions of the channels that hold one structure each; None where there are none.
-    """
-
-    function: str
-    metrics: tuple[Metric, ...]
-    names: tuple[str, ...]
-    labels: tuple[Label, ...] | None = None
-    channels: tuple[int, ...] | None = None
-
-
 _Source = TypeVar("_Source", bound=Source)
 
 
@@ -106,7 +90,7 @@ def evaluate(
     prediction: Array,
     reference: Array,
     *,
-    metrics: Sequence[str | Metric],
+    metrics: Sequence[AnyMetric],
     labels: Labels | Iterable[Label] | None = None,
     channels: Mapping[int, str] | None = None,
     spacing: Spacing | None = None,
@@ -117,8 +101,9 @@ def evaluate(
     Args:
         prediction: Integer label map with `labels`; without, a mask or, for metrics of images, an image. Any library.
         reference: Array of the same shape.
-        metrics: Names, abbreviations or aliases (`"DICE"`, `"hd95"`, `"SURFDICE@2mm"`), or rows of `metrics.METRICS`.
-            A row whose `statistic` is replaced by a partial one takes other options, such as `boundary=voxels`.
+        metrics: Names, abbreviations or aliases with parameters (`"DICE"`, `"hd95"`, `"SURFDICE@2mm"`,
+            `"HD95@boundary=voxels"`, see `metrics.find`), rows of `metrics.METRICS`, or functions of one's own: of two
+            arrays, or as `metrics.metric` describes them.
         labels: Label values and the names to report them under, or a sequence of labels; tuples are merged.
         channels: Positions on the last axis and the names to report them under, where every channel is a mask of its
             own, so that structures may overlap: `{0: "lung", 1: "heart"}`. In place of `labels`.
@@ -151,7 +136,7 @@ def evaluate(
 def evaluate_many(
     cases: Iterable[Case],
     *,
-    metrics: Sequence[str | Metric],
+    metrics: Sequence[AnyMetric],
     labels: Labels | Iterable[Label] | None = None,
     channels: Mapping[int, str] | None = None,
     executor: Executor | None = None,
@@ -194,54 +179,6 @@ def evaluate_many(
         if progress is not None:
             progress(len(outcomes), total, outcome.results[0].subject)
     return joined(asked.function, outcomes)
-
-
-def request(
-    function: str, metrics: Sequence[str | Metric], labels: Labels | Iterable[Label] | None,
-    channels: Mapping[int, str] | None,
-) -> Request:  # fmt: skip
-    """Return what is evaluated: metrics by their rows of the table, and labels or channels with their names."""
-    if isinstance(metrics, str | Metric) or not isinstance(metrics, Iterable):
-        checks.invalid_kind(function, "metrics", "be a sequence of metrics", repr(metrics))
-    with checks.speaking_for(function, "find", name="metrics"):
-        rows = tuple(entry if isinstance(entry, Metric) else find(entry) for entry in metrics)
-    abbreviations = [row.abbreviation for row in rows]
-    if not rows or len(set(abbreviations)) != len(rows):
-        checks.invalid_value(function, "metrics", "name at least one metric, and none of them twice", abbreviations)
-    if labels is None and channels is None:
-        return Request(function, rows, ("",))
-    for row in rows:
-        if "labels" not in inspect.signature(row.statistic or row.function).parameters:
-            needed = f"not be given for {row.abbreviation}, a metric of images"
-            checks.invalid_value(function, "channels" if labels is None else "labels", needed, labels or channels)
-    if labels is None:
-        channels = _checked_channels(function, channels)
-        return Request(function, rows, tuple(channels.values()), channels=tuple(channels))
-    if channels is not None:
-        checks.invalid_value(function, "channels", "not be given with `labels`", channels)
-    if not isinstance(labels, Iterable):
-        checks.invalid_kind(function, "labels", "map labels to names, or be several labels", repr(labels))
-    label_sets(function, labels)
-    if not isinstance(labels, Mapping):
-        labels = {label: "+".join(map(str, label)) if isinstance(label, tuple) else str(label) for label in labels}
-    return Request(function, rows, _distinct_names(function, "labels", labels), labels=tuple(labels))
-
-
-def _checked_channels(function: str, channels: object) -> dict[int, str]:
-    """Return channels with their names; raise unless they are positions with names of their own."""
-    if not isinstance(channels, Mapping) or not channels:
-        checks.invalid_kind(function, "channels", "map positions to names", repr(channels))
-    for position in channels:
-        checks.integer(function, "channels", position, minimum=0)
-    _distinct_names(function, "channels", channels)
-    return dict(channels)
-
-
-def _distinct_names(function: str, argument: str, names: Mapping[Any, str]) -> tuple[str, ...]:
-    """Return the names of structures; raise if one of them stands for two, which would be one row of a table."""
-    if len(set(names.values())) != len(names):
-        checks.invalid_value(function, argument, "have a name of its own for every structure", list(names.values()))
-    return tuple(names.values())
 
 
 def evaluate_each(
@@ -381,6 +318,8 @@ def _values(asked: Request, case: Case, metric: Metric, statistics: dict[Callabl
     # Never assumed: millimetres from a wrong spacing look like any others.
     if case.spacing is None and ("spacing" in parameters or "spacing" in metric.needs):
         checks.invalid_value(asked.function, "spacing", f"be given in millimetres for {metric.abbreviation}", "none")
+    if metric.statistic is None and OWN_GROUP in metric.groups:
+        return _own_values(asked, case, metric)
     shape = tuple(getattr(case.reference, "shape", ()))
     # An axis of channels would be pooled, and label 1 of one layer is not label 1 of another.
     if case.spacing is not None and "segmentation" in metric.groups and len(shape) != len(case.spacing):
@@ -397,9 +336,39 @@ def _values(asked: Request, case: Case, metric: Metric, statistics: dict[Callabl
                 statistics[metric.statistic] = metric.statistic(case.prediction, case.reference, **pair_options)
             if "spacing" in metric.needs:
                 options["spacing"] = case.spacing
-            value = metric.function(statistics[metric.statistic], **options)
+            value = _guarded(asked, metric, statistics[metric.statistic], **options)
     # One number for a mask, which some libraries return as an array without axes; one axis for several labels.
-    return _array.to_numpy(value).astype(float).reshape(-1).tolist()
+    values: list[float] = _array.to_numpy(value).astype(float).reshape(-1).tolist()
+    if len(values) != len(asked.labels or ("",)):
+        needed = f"give a number for each structure; {metric.abbreviation}"
+        checks.invalid_value(asked.function, "metrics", needed, f"{len(values)} for {len(asked.labels or ('',))}")
+    return values
+
+
+def _own_values(asked: Request, case: Case, metric: Metric) -> list[float]:
+    """Return the values of a user's function of two arrays, or of the masks of one structure after the other."""
+    pairs: list[tuple[Array, ...]] = [(case.prediction, case.reference)]
+    named = (("prediction", case.prediction), ("reference", case.reference))
+    if asked.channels is not None:
+        pairs = [tuple(binary_mask(asked.function, name, array) for name, array in named)]
+    elif asked.labels is not None:
+        maps = [label_map(asked.function, name, array) for name, array in named]
+        pairs = [tuple(label_mask(array, one) for array in maps) for one in label_sets(asked.function, asked.labels)]
+    options = dict[str, Any](metric.options) | ({"spacing": case.spacing} if "spacing" in metric.needs else {})
+    return [float(_guarded(asked, metric, *pair, **options)) for pair in pairs]
+
+
+def _guarded(asked: Request, metric: Metric, *arguments: Any, **options: Any) -> Any:
+    """Call a metric; what a user's function raises is a sentence about this case, and does not end the evaluation."""
+    if OWN_GROUP not in metric.groups:
+        return metric.function(*arguments, **options)
+    try:
+        return metric.function(*arguments, **options)
+    except MemoryError:
+        raise
+    except Exception as error:
+        text = f"{asked.function}: {metric.abbreviation} failed with {type(error).__name__}: {error}"
+        raise ValueError(text) from error
 
 
 def _empty_structures(asked: Request, case: Case) -> list[str]:

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import os
+import pickle
 import platform
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -17,15 +18,16 @@ import numpy as np
 from mia_functional import images
 from mia_functional._core import checks
 from mia_functional.discovery.label_tables import read_label_table
-from mia_functional.evaluation.cases import Case, Gap, Request, convention_of, evaluate_each, joined, request
+from mia_functional.evaluation.cases import Case, Gap, convention_of, evaluate_each, joined
 from mia_functional.evaluation.file_pairs import FOLDER_LAYOUTS, FolderLayout, files_by_subject, folder_of
 from mia_functional.evaluation.journal import CaseKey, Outcome, open_journal
+from mia_functional.evaluation.requests import AnyMetric, Request, request
 from mia_functional.evaluation.results import Results
 from mia_functional.evaluation.run_record import CaseRecord, Run
 from mia_functional.geometry import Geometry, describe_differences
 from mia_functional.images.file_states import file_states
 from mia_functional.images.labels import label_map
-from mia_functional.metrics import Metric, soft_confusion_counts
+from mia_functional.metrics import soft_confusion_counts
 from mia_functional.transforms.alignment import align_onto, alignment_between
 from mia_functional.typing import Affine, Align, HostArray, Label, Labels, Progress, Spacing
 
@@ -54,7 +56,7 @@ def evaluate_folders(
     predictions: _Location | Sequence[_Location] | Mapping[str, _Location],
     references: _Location,
     *,
-    metrics: Sequence[str | Metric],
+    metrics: Sequence[AnyMetric],
     labels: Labels | Iterable[Label] | _Location | None = None,
     channels: Mapping[int, str] | None = None,
     folder_layout: FolderLayout = None,
@@ -142,6 +144,8 @@ def evaluate_folders(
     if load is None:
         read = _read_label_channels if asked.channels else images.read_labels if is_label_map else images.read
         load = partial(read, affine=affine, spacing=spacing)
+    if workers > 1 and executor is None:
+        _check_travels(asked, load)
     pool = partial(
         evaluate_each, asked, load=partial(_read_pair, load=load, is_label_map=is_label_map, align=align),
         executor=executor, workers=checks.integer("evaluate_folders", "workers", workers, minimum=1),
@@ -159,6 +163,16 @@ def evaluate_folders(
     ]
     run = Run(versions=_versions(), options=tuple(plain.items()), cases=tuple(cases))
     return dataclasses.replace(joined("evaluate_folders", outcomes), runs=(run,))
+
+
+def _check_travels(asked: Request, load: _Load) -> None:
+    """Raise unless what is asked can be sent to other processes."""
+    for argument, value in (("metrics", asked.metrics), ("load", load)):
+        try:
+            pickle.dumps(value)
+        except (pickle.PicklingError, AttributeError, TypeError) as error:
+            needed = "be functions at the top of a module with `workers`, as they travel to other processes"
+            checks.invalid_value("evaluate_folders", argument, needed, error)
 
 
 def _file_pairs(methods: Mapping[str, _Location], references: _Location, layout: FolderLayout) -> list[_FilePair]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from mia_functional._core import checks
 from mia_functional.evaluation.run_record import Run
-from mia_functional.metrics.table import canonical_abbreviation
+from mia_functional.metrics.names import canonical_abbreviation
 from mia_functional.typing import Status
 
 __all__ = ["STATUSES", "Result", "Results", "concatenate", "select_rows"]

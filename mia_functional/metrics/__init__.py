@@ -10,6 +10,7 @@ from mia_functional.metrics.documentation import *
 from mia_functional.metrics.image_quality import *
 from mia_functional.metrics.merging import *
 from mia_functional.metrics.moments import PairedMoments, paired_moments
+from mia_functional.metrics.names import find, group, metric
 from mia_functional.metrics.overlap import *
 from mia_functional.metrics.rates import *
 from mia_functional.metrics.regression import *
@@ -17,7 +18,7 @@ from mia_functional.metrics.size import *
 from mia_functional.metrics.spatial import *
 from mia_functional.metrics.surface import *
 from mia_functional.metrics.surface_agreement import *
-from mia_functional.metrics.table import METRICS, Metric, find, group
+from mia_functional.metrics.table import METRICS, Metric
 
 __all__ = [
     "METRICS",
@@ -67,6 +68,7 @@ __all__ = [
     "mean_average_surface_distance",
     "mean_squared_error",
     "merge",
+    "metric",
     "mutual_information",
     "negative_predictive_value",
     "normalized_mean_squared_error",

@@ -4,7 +4,8 @@ import math
 import textwrap
 
 from mia_functional._core import checks
-from mia_functional.metrics.table import LENGTH_PARAMETERS, METRICS, Metric, find
+from mia_functional.metrics.names import find
+from mia_functional.metrics.table import LENGTH_PARAMETERS, METRICS, Metric
 
 __all__ = ["describe", "listing", "table_markdown"]
 
@@ -72,6 +73,11 @@ def describe(name: str) -> str:
     return "".join(line + "\n" for line in lines)
 
 
+def _plain_row(metric: Metric) -> Metric:
+    """Return the row of the table that a metric with parameters was made from."""
+    return next(row for row in METRICS if metric.abbreviation.startswith(row.abbreviation) and row.name == metric.name)
+
+
 def _pattern(metric: Metric) -> str:
     """Return the abbreviation, and how a parameter is written after it."""
     if not metric.parameter or dict(metric.options).get(metric.parameter):
@@ -91,7 +97,7 @@ def _facts(metric: Metric) -> dict[str, str]:
         "Undefined": metric.undefined or "never",
         "Symmetric": "yes" if metric.symmetric else "no",
         "Options": ", ".join(f"{key}={value}" for key, value in metric.options),
-        "Parameter": f"{metric.parameter}, as in {_pattern(metric)}" if metric.parameter else "",
+        "Parameter": f"{metric.parameter}, as in {_pattern(_plain_row(metric))}" if metric.parameter else "",
         "Groups": ", ".join(metric.groups),
         "Source": metric.source,
     }

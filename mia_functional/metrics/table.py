@@ -1,18 +1,10 @@
-"""The metrics as data: one row each, and how a row is found by its abbreviation, name or alias.
+"""The metrics as data: one row each. The abbreviations are pymia's, so that old tables stay comparable."""
 
-The abbreviations are pymia's, so that old tables stay comparable. A number after an abbreviation sets the metric's
-parameter: `HDRFDST95`, `SURFDICE@2mm`, `FMEASR2`.
-"""
-
-import dataclasses
-import difflib
 import math
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from mia_functional._core import checks
 from mia_functional.metrics import (
     agreement,
     clustering,
@@ -29,7 +21,7 @@ from mia_functional.metrics.moments import paired_moments
 from mia_functional.metrics.spatial import centroid_distance, mahalanobis_distance, paired_spatial_moments
 from mia_functional.metrics.surface import surface_distances
 
-__all__ = ["LENGTH_PARAMETERS", "METRICS", "Metric", "canonical_abbreviation", "find", "group"]
+__all__ = ["LENGTH_PARAMETERS", "METRICS", "Metric"]
 
 LENGTH_PARAMETERS = ("tolerance", "width")
 """Parameters in millimetres; their numbers are written `@2mm`."""
@@ -854,82 +846,3 @@ METRICS: tuple[Metric, ...] = (
     ),
 )
 """All metrics, one row each, in the order of the catalogue."""
-
-# Later keys win, so in reverse a name that two rows share (average_surface_distance) finds the first of them.
-_ROWS = {key.lower(): row for row in reversed(METRICS) for key in (row.abbreviation, row.name, *row.aliases)}
-_ROWS["interclass_correlation"] = _ROWS["intraclass_correlation"]  # pymia's name for it
-
-
-def find(name: str) -> Metric:
-    """Return the metric with an abbreviation, name or alias, whatever its case, and with the parameter that it carries.
-
-    Args:
-        name: For example `DICE`, `dice`, `dsc`, `HDRFDST95`, `SURFDICE@2mm`, `FMEASR2`.
-
-    Returns:
-        The row of the table. If `name` carries a number, `options` holds it and `abbreviation` ends with it.
-
-    Raises:
-        TypeError: The name is not a string.
-        ValueError: No metric has this name; the message lists the nearest ones.
-
-    Example:
-        >>> find("dsc").abbreviation, find("surfdice@2.0mm").abbreviation, find("hd95").options
-        ('DICE', 'SURFDICE@2mm', (('percentile', 95.0),))
-    """
-    checks.require_instance("find", "name", name, str, "the name of a metric")
-    row = _row_of(name)
-    if row is None:
-        close = difflib.get_close_matches(name.strip().lower(), _ROWS, n=3, cutoff=0.4)
-        nearest = ", ".join(dict.fromkeys(_ROWS[entry].abbreviation for entry in close or ("dice", "jaccard")))
-        checks.invalid_value("find", "name", "be the name of a metric", f"{name!r}; the nearest are {nearest}")
-    return row
-
-
-def canonical_abbreviation(name: str) -> str:
-    """Return the abbreviation under which results list a metric: for `hd95`, `HDRFDST95`; other names as they are.
-
-    Args:
-        name: Abbreviation with or without a parameter, name or alias of a metric, or any other name.
-
-    Example:
-        >>> canonical_abbreviation("nsd@2mm"), canonical_abbreviation("iou"), canonical_abbreviation("my own")
-        ('SURFDICE@2mm', 'JACRD', 'my own')
-    """
-    row = _row_of(name)
-    return name if row is None else row.abbreviation
-
-
-def _row_of(name: str) -> Metric | None:
-    """Return the row that a name stands for, with the parameter that it carries; None if there is none."""
-    key = name.strip().lower()
-    if key in _ROWS:
-        return _ROWS[key]
-    match = re.fullmatch(r"([a-z_]+)@?(\d+(?:\.\d+)?)(mm)?", key)
-    row = _ROWS.get(match[1]) if match else None
-    if match is None or row is None or not row.parameter or (match[3] and row.parameter not in LENGTH_PARAMETERS):
-        return None
-    value = float(match[2])
-    suffix = f"@{value:g}mm" if row.parameter in LENGTH_PARAMETERS else f"{value:g}"
-    options = (*row.options, (row.parameter, value))
-    return dataclasses.replace(row, abbreviation=row.abbreviation + suffix, options=options)
-
-
-def group(name: str) -> tuple[Metric, ...]:
-    """Return the metrics of a group: overlap, distance, classical, segmentation, regression or reconstruction.
-
-    Args:
-        name: One of the groups; `segmentation` is the first three together.
-
-    Returns:
-        Rows of the table, in its order.
-
-    Raises:
-        ValueError: There is no such group.
-
-    Example:
-        >>> [metric.abbreviation for metric in group("reconstruction")]
-        ['PSNR', 'SSIM']
-    """
-    checks.one_of("group", "name", name, sorted({entry for metric in METRICS for entry in metric.groups}))
-    return tuple(metric for metric in METRICS if name in metric.groups)

@@ -11,7 +11,8 @@ import sys
 import pytest
 
 from mia_functional import metrics
-from mia_functional.metrics import METRICS, confusion_counts, documentation, find, group, table
+from mia_functional.metrics import METRICS, confusion_counts, documentation, find, group, names
+from mia_functional.metrics.table import LENGTH_PARAMETERS
 
 OVERLAP = [
     "ADJRIND", "AUC", "KAPPA", "DICE", "ICCORR", "JACRD", "MUTINF", "RNDIND", "SURFOVLP", "SURFDICE", "VOLSMTY",
@@ -101,7 +102,7 @@ def test_every_name_finds_its_row():
     for row in METRICS:
         for name in (row.abbreviation, row.abbreviation.lower(), *row.aliases, f" {row.name.title()} "):
             if row.abbreviation != "ASD_RP" or name == "ASD_RP":
-                assert find(name).abbreviation == row.abbreviation
+                assert find(name).abbreviation == row.abbreviation + "@1mm" * (row.parameter in LENGTH_PARAMETERS)
     names = [key for row in METRICS for key in {row.abbreviation.lower(), row.name, *row.aliases}]
     assert {name for name in names if names.count(name) > 1} == {"average_surface_distance"}
 
@@ -115,9 +116,9 @@ def test_canonical_abbreviations_of_all_names():
     for row in METRICS:
         for name in (row.abbreviation, row.name, *row.aliases):
             if name != "average_surface_distance":
-                assert table.canonical_abbreviation(name.upper()) == row.abbreviation
+                assert names.canonical_abbreviation(name.upper()) == find(row.abbreviation).abbreviation
     for name, abbreviation in (("hd95", "HDRFDST95"), ("nsd@2", "SURFDICE@2mm"), ("R2", "R2"), ("MINE7", "MINE7")):
-        assert table.canonical_abbreviation(name) == abbreviation
+        assert names.canonical_abbreviation(name) == abbreviation
 
 
 @pytest.mark.parametrize(

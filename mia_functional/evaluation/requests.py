@@ -1,0 +1,118 @@
+"""What is asked of an evaluation: metrics, structures and their names, refused before the first case is read."""
+
+import functools
+import inspect
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, NamedTuple, TypeAlias
+
+import numpy as np
+
+from mia_functional._core import checks
+from mia_functional._label_maps import label_sets
+from mia_functional.metrics import Metric, find, metric
+from mia_functional.metrics.names import OWN_GROUP
+from mia_functional.typing import Label, Labels
+
+__all__ = ["AnyMetric", "Request", "request"]
+
+AnyMetric: TypeAlias = str | Metric | Callable[..., Any]
+"""A metric by one of its names, a row of the table, or a function of a pair."""
+
+
+class Request(NamedTuple):
+    """What is evaluated for every case; plain data, so that it travels to worker processes.
+
+    Attributes:
+        function: The public function that was called, for messages.
+        metrics: Rows of the metric table.
+        names: What structures are reported under, in order; one empty name where masks or images are compared.
+        labels: Labels of the structures; None where masks, images or channels are compared.
+        channels: Positions of the channels that hold one structure each; None where there are none.
+    """
+
+    function: str
+    metrics: tuple[Metric, ...]
+    names: tuple[str, ...]
+    labels: tuple[Label, ...] | None = None
+    channels: tuple[int, ...] | None = None
+
+
+def request(
+    function: str, metrics: Sequence[AnyMetric], labels: Labels | Iterable[Label] | None,
+    channels: Mapping[int, str] | None,
+) -> Request:  # fmt: skip
+    """Return what is evaluated: metrics by their rows of the table, and labels or channels with their names."""
+    if isinstance(metrics, str | Metric) or callable(metrics) or not isinstance(metrics, Iterable):
+        checks.invalid_kind(function, "metrics", "be a sequence of metrics", repr(metrics))
+    with checks.speaking_for(function, "find", "metric", name="metrics"):
+        rows = tuple(map(_row_of, metrics))
+    abbreviations = [row.abbreviation for row in rows]
+    if not rows or len(set(abbreviations)) != len(rows):
+        checks.invalid_value(function, "metrics", "name at least one metric, and none of them twice", abbreviations)
+    for row in rows:
+        _try_options(function, row)
+    if labels is None and channels is None:
+        return Request(function, rows, ("",))
+    for row in rows:
+        # A function of one's own gets the masks of one structure after the other.
+        is_for_masks = row.statistic is None and OWN_GROUP in row.groups
+        if not is_for_masks and "labels" not in inspect.signature(row.statistic or row.function).parameters:
+            needed = f"not be given for {row.abbreviation}, a metric of images"
+            checks.invalid_value(function, "channels" if labels is None else "labels", needed, labels or channels)
+    if labels is None:
+        channels = _checked_channels(function, channels)
+        return Request(function, rows, tuple(channels.values()), channels=tuple(channels))
+    if channels is not None:
+        checks.invalid_value(function, "channels", "not be given with `labels`", channels)
+    if not isinstance(labels, Iterable):
+        checks.invalid_kind(function, "labels", "map labels to names, or be several labels", repr(labels))
+    label_sets(function, labels)
+    if not isinstance(labels, Mapping):
+        labels = {label: "+".join(map(str, label)) if isinstance(label, tuple) else str(label) for label in labels}
+    return Request(function, rows, _distinct_names(function, "labels", labels), labels=tuple(labels))
+
+
+def _checked_channels(function: str, channels: object) -> dict[int, str]:
+    """Return channels with their names; raise unless they are positions with names of their own."""
+    if not isinstance(channels, Mapping) or not channels:
+        checks.invalid_kind(function, "channels", "map positions to names", repr(channels))
+    for position in channels:
+        checks.integer(function, "channels", position, minimum=0)
+    _distinct_names(function, "channels", channels)
+    return dict(channels)
+
+
+def _distinct_names(function: str, argument: str, names: Mapping[Any, str]) -> tuple[str, ...]:
+    """Return the names of structures; raise if one of them stands for two, which would be one row of a table."""
+    if len(set(names.values())) != len(names):
+        checks.invalid_value(function, argument, "have a name of its own for every structure", list(names.values()))
+    return tuple(names.values())
+
+
+def _row_of(entry: AnyMetric) -> Metric:
+    """Return a metric as a row of the table."""
+    if isinstance(entry, Metric):
+        return entry
+    return metric(entry) if callable(entry) else find(entry)
+
+
+def _try_options(function: str, row: Metric) -> None:
+    """Raise if options of a metric are impossible, which is found out on small arrays: a cohort may take hours."""
+    if OWN_GROUP in row.groups or not (row.options or isinstance(row.statistic, functools.partial)):
+        return
+    rng = np.random.default_rng(0)
+    is_mask = "segmentation" in row.groups
+    pair = [np.asarray(array > 0.5) if is_mask else array for array in rng.random((2, 12, 12, 12))]
+    first = row.statistic or row.function
+    spacing = {"spacing": (1.0, 1.0, 1.0)}
+    given = spacing if "spacing" in inspect.signature(first).parameters else {}
+    options = dict(row.options)
+    try:
+        if row.statistic is None:
+            row.function(*pair, **given, **options)
+        else:
+            row.function(row.statistic(*pair, **given), **(spacing if "spacing" in row.needs else {}), **options)
+    except (ValueError, TypeError) as error:
+        reason = str(error).partition(": ")[2] or str(error)
+        text = f"{function}: `metrics` must have possible parameters; of {row.abbreviation}, {reason}"
+        raise type(error)(text) from error

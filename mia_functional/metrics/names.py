@@ -1,0 +1,213 @@
+"""How a metric is found by its abbreviation, name or alias with parameters, and how functions of one's own become rows.
+
+`HDRFDST95`, `SURFDICE@2mm`, `FMEASR2`: a number sets the parameter of the metric. `SSIM@slice_axis=0`,
+`HD95@boundary=voxels`: any option by its name.
+"""
+
+import ast
+import dataclasses
+import difflib
+import functools
+import inspect
+import math
+import re
+from collections.abc import Callable
+from typing import Any
+
+from mia_functional._core import checks
+from mia_functional.metrics.boundaries import solid, surfels, voxels
+from mia_functional.metrics.table import LENGTH_PARAMETERS, METRICS, Metric
+
+__all__ = ["OWN_GROUP", "canonical_abbreviation", "find", "group", "metric"]
+
+OWN_GROUP = "own"
+"""The group of metrics that are not in the table."""
+
+# Later keys win, so in reverse a name that two rows share (average_surface_distance) finds the first of them.
+_ROWS = {key.lower(): row for row in reversed(METRICS) for key in (row.abbreviation, row.name, *row.aliases)}
+_ROWS["interclass_correlation"] = _ROWS["intraclass_correlation"]  # pymia's name for it
+
+_BOUNDARIES = {"surfels": surfels, "voxels": voxels, "solid": solid}
+"""The conventions that a text may name."""
+
+_GIVEN = ("prediction", "reference", "labels", "spacing", "axis", "mask")
+"""Parameters that whoever evaluates gives, and no name of a metric."""
+
+
+def find(name: str) -> Metric:
+    """Return the metric with an abbreviation, name or alias, whatever its case, and the parameters that it carries.
+
+    Args:
+        name: For example `DICE`, `dice`, `dsc`, `HDRFDST95`, `SURFDICE@2mm`, `FMEASR2`; or with options by name,
+            several with commas between them: `SSIM@slice_axis=0`, `HD95@boundary=voxels`, `NSD@2mm,boundary=voxels`.
+
+    Returns:
+        The row of the table, with the parameters in `options` or set in `statistic`. `abbreviation` ends with them, and
+        with the length in millimetres that a metric takes by default.
+
+    Raises:
+        TypeError: The name is not a string.
+        ValueError: No metric has this name; the message lists the nearest ones. Or it has no such option.
+
+    Example:
+        >>> find("dsc").abbreviation, find("surfdice@2.0mm").abbreviation, find("hd95").options
+        ('DICE', 'SURFDICE@2mm', (('percentile', 95.0),))
+        >>> find("nsd").abbreviation, find("hd95@boundary=voxels").abbreviation
+        ('SURFDICE@1mm', 'HDRFDST95@boundary=voxels')
+    """
+    checks.require_instance("find", "name", name, str, "the name of a metric")
+    row = _row_of(name)
+    if row is None:
+        close = difflib.get_close_matches(name.partition("@")[0].strip().lower(), _ROWS, n=3, cutoff=0.4)
+        nearest = ", ".join(dict.fromkeys(_ROWS[entry].abbreviation for entry in close or ("dice", "jaccard")))
+        checks.invalid_value("find", "name", "be the name of a metric", f"{name!r}; the nearest are {nearest}")
+    return row
+
+
+def canonical_abbreviation(name: str) -> str:
+    """Return the abbreviation under which results list a metric: for `hd95`, `HDRFDST95`; other names as they are.
+
+    Args:
+        name: Abbreviation with or without parameters, name or alias of a metric, or any other name.
+
+    Example:
+        >>> canonical_abbreviation("nsd@2mm"), canonical_abbreviation("iou"), canonical_abbreviation("my own")
+        ('SURFDICE@2mm', 'JACRD', 'my own')
+    """
+    row = _row_of(name)
+    return name if row is None else row.abbreviation
+
+
+def _row_of(name: str) -> Metric | None:
+    """Return the row that a name stands for, with the parameters that it carries; None if there is none."""
+    base, *named = re.split(r"[@,](?=[a-z_ ]+=)", name.strip(), flags=re.IGNORECASE)
+    key = base.lower()
+    match = re.fullmatch(r"([a-z_]+)@?(\d+(?:\.\d+)?)(mm)?", key)
+    row = _ROWS.get(key)
+    if row is None and match is not None and (row := _ROWS.get(match[1])) is not None:
+        if not row.parameter or (match[3] and row.parameter not in LENGTH_PARAMETERS):
+            return None
+        row = _with_parameter(row, float(match[2]))
+    elif row is not None and row.parameter in LENGTH_PARAMETERS:
+        row = _with_parameter(row, float(inspect.signature(row.function).parameters[row.parameter].default))
+    if row is None:
+        return None
+    for text in named:
+        option, _, value = text.partition("=")
+        row = _with_option(row, option.strip().lower(), value.strip())
+    return row
+
+
+def _with_parameter(row: Metric, value: float) -> Metric:
+    """Return a row with a value for its parameter."""
+    suffix = f"@{value:g}mm" if row.parameter in LENGTH_PARAMETERS else f"{value:g}"
+    options = (*row.options, (row.parameter, value))
+    return dataclasses.replace(row, abbreviation=row.abbreviation + suffix, options=options)
+
+
+def _with_option(row: Metric, option: str, text: str) -> Metric:
+    """Return a row with an option of its function or of its statistic set; raise if there is none of this name."""
+    own = [name for name in inspect.signature(row.function).parameters if name not in _GIVEN]
+    shared = (
+        [] if row.statistic is None else [n for n in inspect.signature(row.statistic).parameters if n not in _GIVEN]
+    )
+    # The first parameter of a formula is the statistic.
+    options = [*(own if row.statistic is None else own[1:]), *shared]
+    if option not in options:
+        needed = f"have options of {row.abbreviation} alone ({', '.join(dict.fromkeys(options)) or 'it has none'})"
+        checks.invalid_value("find", "name", needed, repr(option))
+    value: Any = _BOUNDARIES.get(text.lower()) if option == "boundary" else text
+    if option == "boundary" and value is None:
+        checks.invalid_value("find", "name", f"have one of {', '.join(_BOUNDARIES)} as boundary", repr(text))
+    if option != "boundary":
+        try:
+            value = ast.literal_eval(text)
+        except (ValueError, SyntaxError):
+            value = text
+    joint = "," if "@" in row.abbreviation else "@"
+    abbreviation = f"{row.abbreviation}{joint}{option}={text}"
+    if option in shared and row.statistic is not None:
+        return dataclasses.replace(row, abbreviation=abbreviation, statistic=_preset(row.statistic, option, value))
+    others = tuple(pair for pair in row.options if pair[0] != option)
+    return dataclasses.replace(row, abbreviation=abbreviation, options=(*others, (option, value)))
+
+
+@functools.cache
+def _preset(statistic: Callable[..., Any], option: str, value: Any) -> Callable[..., Any]:
+    """Return a statistic with an option set: the same object for the same option, so that it is computed once."""
+    return functools.partial(statistic, **{option: value})
+
+
+def metric(
+    function: Callable[..., Any],
+    *,
+    name: str | None = None,
+    unit: str = "",
+    statistic: Callable[..., Any] | None = None,
+    lowest: float = -math.inf,
+    highest: float = math.inf,
+    best: float = math.nan,
+    undefined: str = "",
+    options: dict[str, Any] | None = None,
+) -> Metric:
+    """Return a row for a metric of one's own, for `evaluate` and all that reads its tables.
+
+    Args:
+        function: `function(record, **options)` with a `statistic`; else `function(prediction, reference, **options)` of
+            two arrays, which with `labels` or `channels` are the masks of one structure after the other. If it has a
+            parameter `spacing`, it gets the millimetres between voxels.
+        name: Name in tables; that of the function by default.
+        unit: Unit of the value.
+        statistic: What makes the record: `confusion_counts`, `surface_distances`, or any function that takes a pair,
+            `labels=` and perhaps `spacing=`, and gives a record of a value per label.
+        lowest: Smallest possible value.
+        highest: Largest possible value.
+        best: The better end of the range, `lowest` or `highest`, for comparisons and rankings; NaN if neither is.
+        undefined: When the value is NaN or infinite, for the column REASON.
+        options: Keywords and values to call `function` with.
+
+    Raises:
+        TypeError: The function cannot be called.
+        ValueError: The name is that of another metric, empty or not printable.
+
+    Example:
+        >>> def overlap(prediction, reference):
+        ...     return float((prediction & reference).sum())
+        >>> metric(overlap, unit="voxels").abbreviation
+        'overlap'
+    """
+    if not callable(function):
+        checks.invalid_kind("metric", "function", "be a function", repr(function))
+    inner = getattr(function, "func", function)  # of a `functools.partial`
+    title = getattr(inner, "__name__", type(inner).__name__) if name is None else name
+    if not isinstance(title, str) or not title.strip() or not title.isprintable():
+        checks.invalid_value("metric", "name", "be a printable text", repr(title))
+    known = _ROWS.get(title.lower())
+    if known is not None and known.function is not function:
+        checks.invalid_value("metric", "name", "be the name of no other metric", repr(title))
+    return Metric(
+        name=title, abbreviation=title, function=function, statistic=statistic, unit=unit, lowest=lowest,
+        highest=highest, best=best, undefined=undefined, options=tuple((options or {}).items()), groups=(OWN_GROUP,),
+        summary=(inspect.getdoc(inner) or title).partition("\n")[0], formula="", source="",
+        needs=("spacing",) if "spacing" in inspect.signature(function).parameters else (),
+    )  # fmt: skip
+
+
+def group(name: str) -> tuple[Metric, ...]:
+    """Return the metrics of a group: overlap, distance, classical, segmentation, regression or reconstruction.
+
+    Args:
+        name: One of the groups; `segmentation` is the first three together.
+
+    Returns:
+        Rows of the table, in its order.
+
+    Raises:
+        ValueError: There is no such group.
+
+    Example:
+        >>> [metric.abbreviation for metric in group("reconstruction")]
+        ['PSNR', 'SSIM']
+    """
+    checks.one_of("group", "name", name, sorted({entry for metric in METRICS for entry in metric.groups}))
+    return tuple(metric for metric in METRICS if name in metric.groups)
