@@ -22,14 +22,12 @@ from mia_functional.typing import Array, Label, Labels, Progress, Spacing, Statu
 __all__ = [
     "Case",
     "Gap",
-    "Request",
     "Source",
     "convention_of",
     "evaluate",
     "evaluate_each",
     "evaluate_many",
     "joined",
-    "request",
 ]
 
 

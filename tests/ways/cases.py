@@ -17,7 +17,7 @@ NAMESPACES = ("metrics", "transforms", "assembly", "morphology", "extraction")
 
 NO_ARRAYS = {
     "metrics": "METRICS ConfusionCounts ConfusionMatrix Metric PairedMoments PairedSpatialMoments SpatialMoments "
-    "SurfaceDistances describe find gaussian_window group listing table_markdown",
+    "SurfaceDistances describe find gaussian_window group listing metric table_markdown",
     "transforms": "Sample Transform compose constant edge linear nearest on reflect resample_to to_canonical",
     "assembly": "Placement Reduction Window gaussian hann last maximum mean placements total uniform vote",
     "morphology": "",
