@@ -6,4 +6,5 @@ from mia_functional._array.dtypes import *
 from mia_functional._array.loops import *
 from mia_functional._array.random import *
 from mia_functional._array.reductions import *
+from mia_functional._array.torch_programs import *
 from mia_functional._array.updates import *

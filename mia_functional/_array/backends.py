@@ -25,7 +25,9 @@ __all__ = [
     "cupy_distance_transform",
     "from_numpy",
     "has_explicit_axes",
+    "in_bytecode",
     "in_host_memory",
+    "in_torch_program",
     "is_cupy",
     "is_dask",
     "is_jax",
@@ -179,8 +181,8 @@ def from_numpy(array: HostArray, xp: Namespace, model: Array) -> Array:
     Raises:
         OverflowError: The array holds integers that the library would wrap around.
     """
-    if in_torch_program():
-        # What NumPy computes in a program are tensors of it, without an address or a byte order.
+    if in_bytecode():
+        # What NumPy computes there are tensors of a program, without an address or a byte order.
         return array if is_numpy(model) else xp.asarray(array, device=device_of(model))
     if is_numpy(model):
         return np.asarray(array, dtype=array.dtype.newbyteorder("="), order="C")
@@ -289,7 +291,8 @@ def to_numpy(array: Array) -> HostArray:
     except RuntimeError as error:
         if not is_torch(array):
             raise
-        raise TypeError("The values of a tensor are needed here, which it does not have within torch.func.") from error
+        needed = "The values of a tensor are needed here, which it does not have within torch.func or torch.compile."
+        raise TypeError(needed) from error
     return host
 
 
@@ -350,10 +353,10 @@ def is_unknown(value: object) -> TypeGuard[Array]:
     """Return whether an object is an array whose values cannot be looked at, so that fixed shapes must do.
 
     These are traced ones of JAX, tensors within `torch.func` and, in a program of `torch.compile`, all tensors and what
-    NumPy computes. Numbers of Python are known everywhere.
+    NumPy computes in its bytecode. Numbers of Python are known everywhere.
     """
     if not is_torch(value):
-        return is_traced(value) or (is_numpy(value) and in_torch_program())
+        return is_traced(value) or (is_numpy(value) and in_bytecode())
     if in_torch_program():
         return True
     tensor: Any = value
@@ -390,14 +393,20 @@ def known_flag(flag: Array) -> bool | None:
 
 def quiet() -> AbstractContextManager[Any]:
     """Return a context without NumPy's warnings about infinities and NaN, which have their meaning in images."""
-    # A program of `torch.compile` has no NumPy, and cannot take its settings for a part of it.
-    return nullcontext() if in_torch_program() else np.errstate(all="ignore")
+    # The bytecode that `torch.compile` reads has no NumPy, and cannot take its settings for a part of it.
+    return nullcontext() if in_bytecode() else np.errstate(all="ignore")
 
 
 def in_torch_program() -> bool:
     """Return whether `torch.compile` traces this, whose graph a look at values would break: those of NumPy as well."""
     compiler: Any = getattr(sys.modules.get("torch"), "compiler", None)
     return compiler is not None and bool(compiler.is_compiling())
+
+
+def in_bytecode() -> bool:
+    """Return whether `torch.compile` reads this as bytecode now, rather than running it."""
+    compiler: Any = getattr(sys.modules.get("torch"), "compiler", None)
+    return compiler is not None and bool(compiler.is_dynamo_compiling())
 
 
 def is_on_mesh(array: Array) -> bool:

@@ -9,6 +9,7 @@ from typing import Any
 from mia_functional._array.backends import (
     array_namespace,
     device_beside,
+    device_of,
     from_numpy,
     in_host_memory,
     is_cupy,
@@ -17,9 +18,10 @@ from mia_functional._array.backends import (
     is_numpy,
     is_torch,
     is_traced,
+    is_unknown,
     lax,
 )
-from mia_functional._array.dtypes import index_dtype
+from mia_functional._array.dtypes import computable, index_dtype
 from mia_functional._core import checks
 from mia_functional.typing import Array, HostArray, Namespace, Shape
 
@@ -72,11 +74,12 @@ def broadcast_along(xp: Namespace, values: HostArray, axis: int, model: Array) -
 def clamp(position: Any, high: Any) -> Any:
     """Return a position, perhaps traced, moved into 0 and `high`: what is below 0 never counts from the end.
 
-    Of JAX it may be an array of positions, with a tuple of limits; these are returned in the dtype of positions.
+    Of JAX or in a program it may be an array of positions, with a tuple of limits; these are returned in the dtype of
+    positions.
     """
-    if not is_jax(position):
+    if not is_jax(position) and not is_unknown(position):
         return min(max(int(position), 0), high)
-    xp: Namespace = sys.modules["jax"].numpy
+    xp = array_namespace(position)
     wide = widen(position)
     # Unsigned numbers of 32 bits may be larger than what JAX without x64 has for positions: the limit comes first.
     return xp.astype(xp.clip(wide, 0, xp.asarray(high, dtype=wide.dtype)), index_dtype(xp))
@@ -103,8 +106,10 @@ def remainder(number: Any, size: int) -> Any:
 
 
 def widen(numbers: Array) -> Array:
-    """Return whole numbers of JAX or NumPy, of which narrow ones get the dtype of positions: uint8 ends at 255."""
+    """Return whole numbers of an array, of which narrow ones get the dtype of positions: uint8 ends at 255."""
     xp = array_namespace(numbers)
+    # PyTorch has no arithmetic for unsigned integers but those of 8 bits.
+    numbers = computable(numbers) if is_torch(numbers) else numbers
     return numbers if xp.iinfo(numbers.dtype).bits >= 32 else xp.astype(numbers, index_dtype(xp))
 
 
@@ -137,6 +142,8 @@ def take_block(array: Array, start: Sequence[Any] | Array, shape: Shape) -> Arra
     """Return the block of `shape` along the leading axes that begins at `start`, which may be traced."""
     if is_jax(array):
         return lax().dynamic_slice(array, _corner(start, array.ndim), (*shape, *array.shape[len(shape) :]))
+    if _is_traced_by_torch(start):
+        return array[_positions(array, start, shape)]
     return array[_slices(start, shape)]
 
 
@@ -145,7 +152,11 @@ def set_block(array: Array, start: Sequence[Any] | Array, values: Array) -> Arra
     if is_jax(array):
         return lax().dynamic_update_slice(array, values, _corner(start, array.ndim))
     own: Any = array
-    own[_slices(start, values.shape)] = values
+    if _is_traced_by_torch(start):
+        values = array_namespace(array).astype(values, array.dtype, copy=False)
+        own[_positions(array, start, values.shape)] = values
+    else:
+        own[_slices(start, values.shape)] = values
     return array
 
 
@@ -162,7 +173,7 @@ def update_block(array: Array, start: Sequence[Any] | Array, function: Callable[
         operands: Arrays of the block's rank; the first has its shape, the others broadcast against it.
     """
     shape = operands[0].shape
-    if is_jax(array):
+    if is_jax(array) or _is_traced_by_torch(start):
         # Slices instead of `array.at[...]`: a scatter of windows takes XLA for the CPU eight times as long.
         return set_block(array, start, function(take_block(array, start, shape), *operands))
     xp = array_namespace(array)
@@ -186,7 +197,7 @@ def update_points(array: Array, points: Array, function: Callable[[Array], Array
     Args:
         array: `(*spatial, ...)`.
         points: Integers `(count, axes)`, positions along the leading axes; they may be traced. In JAX those outside of
-            the array are left out.
+            the array are left out, in programs of PyTorch too.
         function: From a copy of the entries, `(count, ...)`, to the new ones.
     """
     xp = array_namespace(array)
@@ -200,6 +211,8 @@ def update_points(array: Array, points: Array, function: Callable[[Array], Array
         # Without `unique_indices` XLA would write one point after the other.
         updated: Array = target.at[index].set(function(target[index]), unique_indices=True)
         return updated
+    if is_unknown(points):
+        return _update_traced_points(array, columns, function)
     if is_numpy(array) or is_torch(array) or is_cupy(array):
         index = tuple(from_numpy(column.astype("int64"), xp, array) for column in columns)
         target[index] = function(target[index])
@@ -212,12 +225,41 @@ def update_points(array: Array, points: Array, function: Callable[[Array], Array
     return array
 
 
+def _update_traced_points(array: Array, columns: Sequence[Array], function: Callable[[Array], Array]) -> Array:
+    """Return what `update_points` does for points that PyTorch traces, given by their positions along each axis."""
+    xp, number = array_namespace(array), math.prod(array.shape[: len(columns)])
+    flat, inside = xp.zeros_like(columns[0]), xp.ones_like(columns[0], dtype=xp.bool)
+    for column, size in zip(columns, array.shape, strict=False):
+        flat, inside = flat * size + column, inside & (column >= 0) & (column < size)
+    # Points outside share one more entry behind the others, which is cut off again.
+    chosen = xp.where(inside, flat, xp.full_like(flat, number))
+    rows = xp.reshape(array, (number, *array.shape[len(columns) :]))
+    own: Any = xp.concat([rows, xp.zeros_like(rows[:1, ...])])
+    own[chosen] = function(own[chosen])
+    return xp.reshape(own[:number, ...], array.shape)
+
+
 def _corner(start: Sequence[Any] | Array, ndim: int) -> tuple[Any, ...]:
     """Return the first voxel of a block for JAX, along all axes; on those that `start` does not name it is 0."""
     xp: Namespace = sys.modules["jax"].numpy
     # In one dtype, as `dynamic_slice` asks: with x64 Python's numbers have 64 bits, and those of a table may have 32.
     entries = [xp.astype(entry, index_dtype(xp)) if is_jax(entry) else int(entry) for entry in start]
     return *entries, *(0,) * (ndim - len(entries))
+
+
+def _is_traced_by_torch(start: Sequence[Any] | Array) -> bool:
+    """Return whether PyTorch knows where a block begins only when a program runs, or for each of a batch."""
+    return any(is_torch(low) and is_unknown(low) for low in start)
+
+
+def _positions(array: Array, start: Sequence[Any] | Array, shape: Shape) -> tuple[Any, ...]:
+    """Return the index of the block of `shape` at `start`, which PyTorch traces: positions along the axes it names."""
+    xp, axes = array_namespace(array), len(start)
+    columns = []
+    for axis, (low, size) in enumerate(zip(start, shape, strict=False)):
+        steps = xp.arange(size, device=device_of(array)) + low
+        columns.append(xp.reshape(steps, (-1, *(1,) * (axes - axis - 1))))
+    return (*columns, *(slice(0, size) for size in shape[axes:]), ...)
 
 
 def _slices(start: Sequence[Any] | Array, shape: Shape) -> tuple[Any, ...]:

@@ -17,6 +17,7 @@ from mia_functional.typing import Array, Shape
 __all__ = ["add", "add_placed", "finish", "start"]
 
 
+@_array.one_node
 def start(patch: Array, shape: Shape, *, reduction: Reduction = mean) -> State:
     """Return the state of an incremental assembly before its first patch, for `add`.
 
@@ -48,6 +49,7 @@ def start(patch: Array, shape: Shape, *, reduction: Reduction = mean) -> State:
     return reduction.start(patch, (*size, *patch.shape[len(size) :]))
 
 
+@_array.one_node
 def add(state: State, patch: Array, placement: Placement, *, reduction: Reduction = mean) -> State:
     """Return the state with a patch added, or several; the state given is used up (donate it: `donate_argnums=0`).
 
@@ -96,7 +98,7 @@ def _inside(placement: Placement, volume: Shape | None) -> Placement:
     _array.require_integers("add", "placement", start)
     room = None if volume is None else tuple(size - voxels for size, voxels in zip(volume, patch, strict=False))
     # Wide, as sums of a narrow start and other positions wrap around: uint8 ends at 255.
-    if not _array.is_jax(start) or _array.in_host_memory(start):
+    if not _array.is_unknown(start) and (not _array.is_jax(start) or _array.in_host_memory(start)):
         known = _array.to_numpy(start).astype(np.int64)
         outside = known < 0 if room is None else (known < 0) | (known > room)
         if outside.any():
@@ -106,12 +108,13 @@ def _inside(placement: Placement, volume: Shape | None) -> Placement:
             checks.invalid_value("add", "placement", needed, first)
         # JAX has integers of 32 bits, which hold every position in a volume.
         return placement._replace(start=known if room is None else known.astype(np.int32))
-    if room is None or (start.ndim > 1 and set(patch) == {1}):
+    if room is None or (start.ndim > 1 and set(map(int, patch)) == {1}):
         # Voxels that are added together have to stay different ones: those outside are left out instead.
         return placement._replace(start=_array.widen(start))
     return placement._replace(start=_array.clamp(start, room))
 
 
+@_array.one_node
 def finish(state: State, *, reduction: Reduction = mean) -> Array:
     """Return the volume of an incremental assembly, in the dtype of its sums (float32 for smaller ones).
 

@@ -1,9 +1,10 @@
 """A network over a whole volume, window by window."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from operator import itemgetter
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -15,7 +16,7 @@ from mia_functional.assembly.placement import Placement, map_columns, placed_sha
 from mia_functional.assembly.volumes import assemble, finish_volume
 from mia_functional.assembly.windows import Window, uniform
 from mia_functional.extraction import extract
-from mia_functional.indexing import patches
+from mia_functional.indexing import Indices, patches
 from mia_functional.typing import Array, Shape
 
 __all__ = ["sliding_window"]
@@ -59,14 +60,53 @@ def sliding_window(
         >>> sliding_window(lambda batch: 2 * batch, np.arange(5.0), (3,)).tolist()
         [0.0, 2.0, 4.0, 6.0, 8.0]
     """
+    options: dict[str, Any] = {"step": step, "window": window, "batch_size": batch_size}
+    if _array.in_bytecode():
+        # The network may hold tensors that need gradients: it is a part of the program, beside two nodes of ours.
+        batches = _batches(volume, patch_shape, **options)
+        return _assembled([function(batch) for batch in batches], volume, patch_shape, **options)
+    checks.require_callable("sliding_window", "function", function, "a network")
+    plan = _plan(volume, patch_shape, **options)
+    if not _array.is_jax(volume):
+        read = partial(_array.take_block, plan.volume, shape=placed_shape(plan.table))
+        return _assemble_outputs((function(_read_batch(read, windows)) for windows in _groups(plan)), plan, window)
+    with checks.speaking_for("sliding_window", "assemble", "start", "add", patch="function", patches="function"):
+        # One compiled loop: the state is updated in place, and no batch costs a call.
+        run = partial(_array.jit_call_network, _assemble_gathered)
+        result: Array = run(function, plan.volume, plan.table, shape=plan.shape, number=plan.number)
+    return result[(*map(slice, plan.size), ...)]
+
+
+class _Plan(NamedTuple):
+    """What a sliding window visits.
+
+    Args:
+        volume: The volume, at least as large as a patch.
+        shape: Its spatial shape.
+        size: That of the volume that was given.
+        grid: The indices of all windows.
+        table: Their placements.
+        number: How many of them are a batch.
+    """
+
+    volume: Array
+    shape: Shape
+    size: Shape
+    grid: Indices
+    table: Placement
+    number: int
+
+
+def _plan(volume: Array, patch_shape: Shape, *, step: int | Shape | None, window: Window, batch_size: int) -> _Plan:
+    """Return what a sliding window visits; raise for arguments that are wrong."""
     _array.checked_namespace("sliding_window", volume=volume)
     _array.require_writable("sliding_window", "volume", volume)
     patch = checks.integer_tuple("sliding_window", "patch_shape", patch_shape, minimum=1)
     number = checks.integer("sliding_window", "batch_size", batch_size, minimum=1)
-    size = tuple(volume.shape[: len(patch)])
+    # Sizes that a program of PyTorch has for any shapes are not numbers.
+    size = tuple(map(int, volume.shape[: len(patch)]))
     if len(size) < len(patch):
         checks.invalid_value("sliding_window", "patch_shape", f"have at most {volume.ndim} entries", patch)
-    checks.require_callable("sliding_window", "function", function, "a network")
     padded = tuple(map(max, size, patch))
     stride = tuple(max(voxels // 2, 1) for voxels in patch) if step is None else step
     with checks.speaking_for("sliding_window", "patches", "placements"):
@@ -75,28 +115,50 @@ def sliding_window(
             checks.invalid_value("sliding_window", "step", f"be at most the patch, {patch}", step)
         (table,) = placements(grid, padded, window=window)
     filled = extract(volume, tuple(slice(0, voxels) for voxels in padded)) if padded != size else volume
+    return _Plan(filled, padded, size, grid, table, number)
+
+
+@_array.one_node
+def _batches(volume: Array, patch_shape: Shape, **options: Any) -> list[Array]:
+    """Return all batches of windows that a network gets."""
+    plan = _plan(volume, patch_shape, **options)
+    read = partial(_array.take_block, plan.volume, shape=placed_shape(plan.table))
+    return [_read_batch(read, windows) for windows in _groups(plan)]
+
+
+@_array.one_node
+def _assembled(outputs: list[Array], volume: Array, patch_shape: Shape, **options: Any) -> Array:
+    """Return the volume of all that a network returned."""
+    return _assemble_outputs(iter(outputs), _plan(volume, patch_shape, **options), options["window"])
+
+
+def _groups(plan: _Plan) -> Iterator[Placement]:
+    """Yield the placements of each batch."""
+    rows = (slice(low, low + plan.number) for low in range(0, len(plan.grid), plan.number))
+    return (map_columns(itemgetter(row), plan.table) for row in rows)
+
+
+def _assemble_outputs(outputs: Iterator[Array], plan: _Plan, window: Window) -> Array:
+    """Return the volume of all that a network returns; raise unless it matches the windows."""
     with checks.speaking_for("sliding_window", "assemble", "start", "add", patch="function", patches="function"):
-        if _array.is_jax(volume):
-            # One compiled loop: the state is updated in place, and no batch costs a call.
-            run = partial(_array.jit_call_network, _assemble_gathered)
-            result: Array = run(function, filled, table, shape=padded, number=number)
-        else:
-            read = partial(_array.take_block, filled, shape=patch)
-            batches = (map_columns(itemgetter(slice(low, low + number)), table) for low in range(0, len(grid), number))
-            outputs = (_predict(function, read, windows) for windows in batches)
-            predictions = (batch[row, ...] for batch in outputs for row in range(batch.shape[0]))
-            result = assemble(predictions, grid, padded, window=window)
-    return result[(*map(slice, size), ...)]
+        checked = (_checked(batch, windows) for batch, windows in zip(outputs, _groups(plan), strict=True))
+        predictions = (batch[row, ...] for batch in checked for row in range(batch.shape[0]))
+        result = assemble(predictions, plan.grid, plan.shape, window=window)
+    return result[(*map(slice, plan.size), ...)]
 
 
-def _predict(function: Callable[[Array], Array], read: Callable[[Array], Array], windows: Placement) -> Array:
-    """Return the predictions of some windows, each read from its start; raise unless they match them."""
-    patch, count = placed_shape(windows), windows.start.shape[0]
+def _read_batch(read: Callable[[Array], Array], windows: Placement) -> Array:
+    """Return a batch of windows, each read from its start."""
+    count = windows.start.shape[0]
     parts = [read(windows.start[row]) for row in range(count)]
-    outputs = function(_array.stack(parts[0], parts[1:], count))
+    return _array.stack(parts[0], parts[1:], count)
+
+
+def _checked(outputs: Array, windows: Placement) -> Array:
+    """Return what a network makes of some windows; raise unless it matches them."""
     if not hasattr(outputs, "shape"):
         checks.invalid_kind("sliding_window", "function", "return an array", type(outputs).__name__)
-    expected = (count, *patch)
+    expected = (windows.start.shape[0], *placed_shape(windows))
     if tuple(outputs.shape[: len(expected)]) != expected:
         needed = f"return predictions {expected}, channels aside"
         checks.invalid_value("sliding_window", "function", needed, tuple(outputs.shape))
@@ -120,7 +182,9 @@ def _assemble_in_program(
     count = table.start.shape[0]
     whole = count - count % number
     read = partial(_read_window, flatten_channels(volume, len(shape)), volume.shape, placed_shape(table))
-    predict = partial(_predict, function, read)
+
+    def predict(windows: Placement) -> Array:
+        return _checked(function(_read_batch(read, windows)), windows)
 
     # The state of a loop has to be there before its first step: the shape of a prediction is found without computing.
     first = map_columns(itemgetter(slice(0, number)), table)

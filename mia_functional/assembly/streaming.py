@@ -57,6 +57,10 @@ def assemble_planes(
         >>> [(k, float(plane)) for k, plane in assemble_planes(parts, [(slice(0, 2),), (slice(1, 3),)], (3,))]
         [(0, 1.0), (1, 2.0), (2, 3.0)]
     """
+    if _array.in_bytecode():
+        options = {"reduction": reduction, "window": window, "fill_value": fill_value, "margin": margin, "dtype": dtype}
+        yield from enumerate(_planes_at_once(patches, indices, shape, **options))
+        return
     with checks.speaking_for("assemble_planes", "assemble", "start", "add", patch="patches"):
         size = check_arguments(patches, indices, shape, window, reduction)
         ordered = indices if isinstance(indices, Indices) else list(indices)
@@ -69,6 +73,13 @@ def assemble_planes(
             yield position, finish_volume(reduction.finish(state), patch, on_plane, fill_value, dtype)
 
 
+@_array.one_node
+def _planes_at_once(*arguments: Any, **options: Any) -> list[Array]:
+    """Return the planes that `assemble_planes` yields."""
+    return [plane for _, plane in assemble_planes(*arguments, **options)]
+
+
+@_array.one_node
 def merge_planes(volumes: Iterable[Array], *, reduction: Reduction = mean) -> Array:
     """Return one volume of several that were assembled from slices in different planes (2.5-D), one after the other.
 

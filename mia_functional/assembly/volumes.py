@@ -20,6 +20,7 @@ from mia_functional.typing import Array, Index, Margin, Shape
 __all__ = ["assemble", "check_arguments", "check_same_kind", "cropped_patches", "finish_volume"]
 
 
+@_array.one_node
 def assemble(
     patches: Iterable[Array],
     indices: Iterable[Index],

@@ -181,7 +181,7 @@ def distinct_rounds(table: HostArray, counts: HostArray) -> Iterator[tuple[HostA
 
 def add_several(state: State, patches: Array, placements: Placement, reduction: Reduction) -> State:
     """Return the state with several patches added: different voxels at once, others one after the other."""
-    if set(placed_shape(placements)) == {1} and hasattr(state, "shape"):
+    if set(map(int, placed_shape(placements))) == {1} and hasattr(state, "shape"):
         return _array.jit_call_donating(_cached_partial(_add_voxels, reduction), state, patches, placements)
     if _array.is_traced(patches):
         return _array.fold(lambda state, row: reduction.add(state, *row), state, (patches, placements))

@@ -53,6 +53,7 @@ def convention_name(boundary: Boundary) -> str:
     return str(getattr(boundary, "__name__", type(boundary).__name__))
 
 
+@_array.one_node
 def surfels(mask: Array, *, spacing: Spacing) -> Elements:
     """Return the surface as surface elements at the corners of the voxels, weighted by their area (marching cubes).
 
@@ -118,6 +119,7 @@ def _neighbour_codes_on_host(mask: NDArray[np.bool_]) -> NDArray[np.uint8]:
     return flat.reshape(codes.shape)
 
 
+@_array.one_node
 def voxels(mask: Array, *, spacing: Spacing) -> Elements:
     """Return the surface as the border voxels of the mask, all of the same weight: the mask minus its erosion.
 
@@ -141,6 +143,7 @@ def voxels(mask: Array, *, spacing: Spacing) -> Elements:
     return Elements(xp.astype(border(mask), xp.uint8), np.array([False, True]))
 
 
+@_array.one_node
 def solid(mask: Array, *, spacing: Spacing) -> Elements:
     """Return all voxels of the mask, inner ones too, all of the same weight.
 

@@ -42,6 +42,7 @@ class ConfusionCounts(NamedTuple):
     tn: Array
 
 
+@_array.one_node
 def confusion_counts(
     prediction: Array,
     reference: Array,
@@ -88,6 +89,7 @@ def confusion_counts(
     return counts if sets is not None else ConfusionCounts(*(field[..., 0] for field in counts))
 
 
+@_array.one_node
 def soft_confusion_counts(
     probabilities: Array,
     reference: Array,

@@ -37,6 +37,7 @@ class ConfusionMatrix(NamedTuple):
     outside: Array
 
 
+@_array.one_node
 def confusion_matrix(
     prediction: Array,
     reference: Array,

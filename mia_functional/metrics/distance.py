@@ -186,6 +186,7 @@ def average_surface_distance(distances: SurfaceDistances, *, direction: Directio
     return infinite_or_undefined(weighted_mean(sample), distances)
 
 
+@_array.one_node
 def average_distance(
     prediction: Array, reference: Array, *, spacing: Spacing, labels: Labels | Iterable[Label] | None = None
 ) -> Array:

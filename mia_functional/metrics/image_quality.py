@@ -69,6 +69,7 @@ def gaussian_window(*, sigma: float = 1.5) -> tuple[float, ...]:
     return tuple(weight / math.fsum(weights) for weight in weights)
 
 
+@_array.one_node
 def structural_similarity(
     prediction: Array,
     reference: Array,

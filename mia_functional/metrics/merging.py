@@ -22,6 +22,7 @@ _Mergeable = TypeVar(
 _Counts = TypeVar("_Counts", ConfusionCounts, ConfusionMatrix)
 
 
+@_array.one_node
 def merge(statistic: _Mergeable, *others: _Mergeable) -> _Mergeable:
     """Return the statistic of all voxels from the statistics of parts that share no voxel.
 
@@ -60,6 +61,7 @@ def merge(statistic: _Mergeable, *others: _Mergeable) -> _Mergeable:
     return cast(_Mergeable, parts[0])
 
 
+@_array.one_node
 def identity(statistic: _Mergeable) -> _Mergeable:
     """Return the statistic of no voxels, with the shape and dtypes of `statistic`: the start of a loop that merges.
 

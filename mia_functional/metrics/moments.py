@@ -68,6 +68,7 @@ class PairedMoments(NamedTuple):
     reference_scale: Array
 
 
+@_array.one_node
 def paired_moments(prediction: Array, reference: Array, *, axis: int | tuple[int, ...] | None = None) -> PairedMoments:
     """Return the moments of a pair of images, from which the errors and correlations follow.
 

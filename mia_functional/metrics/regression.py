@@ -106,16 +106,19 @@ def root_mean_squared_error(moments: PairedMoments) -> Array:
     return _array.root(_array.ratio(moments.squared_error, moments.count)) * error_scale(moments)
 
 
+@_array.one_node
 def reference_range(moments: PairedMoments) -> Array:
     """Return the range of the reference, its largest minus its smallest value; pass it as `normalization`."""
     return moments.reference_maximum - moments.reference_minimum
 
 
+@_array.one_node
 def reference_mean(moments: PairedMoments) -> Array:
     """Return the mean of the reference; pass it as `normalization`."""
     return moments.reference_mean
 
 
+@_array.one_node
 def reference_norm(moments: PairedMoments) -> Array:
     """Return the root mean square of the reference, its Euclidean norm over sqrt(n); pass it as `normalization`."""
     return _array.root(_array.ratio(_energy(moments), moments.count)) * moments.reference_scale

@@ -16,6 +16,7 @@ from mia_functional.typing import Array, Label, Labels, Spacing
 __all__ = ["area", "prediction_area", "prediction_volume", "reference_area", "reference_volume", "volume"]
 
 
+@_array.one_node
 def volume(mask: Array, *, spacing: Spacing, labels: Labels | Iterable[Label] | None = None) -> Array:
     """Return the volume of a structure.
 
@@ -50,6 +51,7 @@ def volume(mask: Array, *, spacing: Spacing, labels: Labels | Iterable[Label] | 
     return volumes[0] if labels is None else volumes
 
 
+@_array.one_node
 def area(
     mask: Array,
     *,
@@ -158,6 +160,7 @@ def reference_volume(counts: ConfusionCounts, *, spacing: Spacing) -> Array:
     return (tp + fn) * math.prod(checks.spacing("reference_volume", spacing, None))
 
 
+@_array.one_node
 def prediction_area(
     prediction: Array,
     reference: Array,
@@ -199,6 +202,7 @@ def prediction_area(
         return area(prediction, spacing=spacing, labels=labels, axis=axis, index=index)
 
 
+@_array.one_node
 def reference_area(
     prediction: Array,
     reference: Array,

@@ -55,6 +55,7 @@ class PairedSpatialMoments(NamedTuple):
     reference: SpatialMoments
 
 
+@_array.one_node
 def spatial_moments(
     mask: Array,
     *,
@@ -98,6 +99,7 @@ def spatial_moments(
     return SpatialMoments(*(xp.stack(fields) for fields in zip(*records, strict=True)))
 
 
+@_array.one_node
 def paired_spatial_moments(
     prediction: Array,
     reference: Array,

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from inspect import Parameter, Signature
 from typing import Any, NamedTuple, ParamSpec, Protocol, overload
 
+from mia_functional import _array
 from mia_functional._core import checks
 from mia_functional.typing import Array, Label, Labels, Spacing
 
@@ -74,6 +75,7 @@ def derived_from(
             except TypeError as error:
                 raise TypeError(f"{name}() {error}; call {calls[0]} or {calls[1]}.") from None
 
+        @_array.one_node
         @functools.wraps(formula)
         def metric(*arguments: Any, **keywords: Any) -> Any:
             value = arguments[0] if arguments else keywords.get(record.name)

@@ -72,6 +72,7 @@ def surface_distances(
 ) -> tuple[SurfaceDistances, ...]: ...
 
 
+@_array.one_node
 def surface_distances(
     prediction: Array,
     reference: Array,
@@ -128,7 +129,9 @@ def distances_of_pairs(
 ) -> tuple[SurfaceDistances, ...]:
     """Return the distances between the surfaces of each pair of boolean masks; the spacing was checked before."""
     masks = [mask for pair in pairs for mask in pair]
-    if method == "auto" and not all(map(_array.in_host_memory, masks)):
+    # PyTorch has no arrays of an unknown size in its programs either, but an operation for all distances in a grid.
+    traced_by_torch = _array.in_torch_program() and any(map(_array.is_torch, masks))
+    if traced_by_torch or (method == "auto" and not all(map(_array.in_host_memory, masks))):
         # One program for all labels, in which the code for a pair is compiled once.
         return _array.jit_call(_grids_of_pairs, *masks, spacing=spacing, boundary=boundary)
     if any(map(_array.is_traced, masks)):

@@ -119,6 +119,7 @@ def normalized_surface_dice(
     return share_within("normalized_surface_dice", both_directions(distances), tolerance, zero_division)
 
 
+@_array.one_node
 def boundary_iou(
     prediction: Array,
     reference: Array,

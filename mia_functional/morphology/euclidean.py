@@ -33,6 +33,10 @@ _REACH = 10
 def euclidean_distances(mask: Array, spacing: Spacing, *, cap: float, method: Method) -> Array:
     """Return the distance of every voxel to the nearest voxel of a boolean mask; inf above the cap."""
     xp = _array.array_namespace(mask)
+    if _array.in_torch_program() and _array.is_torch(mask):
+        # Loops over the voxels of a line would be written out step by step, and take minutes to compile.
+        widest = _array.widest_float(xp, mask)
+        return _array.call_opaquely(f"{method}_distances", _OPERATIONS[method], mask, widest, cap, *spacing)
     # SciPy takes time in proportion to the voxels, the loops below to the voxels of a line besides: only a compiler
     # makes up for that. PyTorch on the CPU has none, so its masks go to SciPy, which shares their memory.
     if method == "host" or _array.in_host_memory(mask):
@@ -47,6 +51,15 @@ def euclidean_distances(mask: Array, spacing: Spacing, *, cap: float, method: Me
     return distances if cap == math.inf else xp.where(distances > cap, math.inf, distances)
 
 
+def _distances_by(method: Method, mask: Array, cap: float, *spacing: float) -> Array:
+    """Return the distances that a program of PyTorch calls for, when it runs."""
+    return euclidean_distances(mask, spacing, cap=cap, method=method)
+
+
+_OPERATIONS = {method: partial(_distances_by, method) for method in METHODS}
+"""What programs of PyTorch call, by method."""
+
+
 def nearest_squared_distances(targets: Array, wanted: Array, *, spacing: Spacing) -> Array:
     """Return squared distances to the targets, right at least where they are wanted.
 
@@ -54,7 +67,8 @@ def nearest_squared_distances(targets: Array, wanted: Array, *, spacing: Spacing
     distances of the whole computed.
     """
     xp = _array.array_namespace(targets)
-    if _array.is_cupy(targets) and targets.ndim > 1:
+    whole = _array.in_torch_program() and _array.is_torch(targets)
+    if whole or (_array.is_cupy(targets) and targets.ndim > 1):
         return euclidean_distances(targets, spacing, cap=math.inf, method="auto") ** 2
     cap = _REACH * min(spacing)
     near = _squared_distances(targets, spacing=spacing, cap=cap)

@@ -31,6 +31,7 @@ DIMENSIONS = (1, 2, 3)
 """Numbers of axes that a mask may have."""
 
 
+@_array.one_node
 def distance_transform(mask: Array, *, spacing: Spacing, cap: float | None = None, method: Method = "auto") -> Array:
     """Return the distance of every voxel to the nearest voxel of a mask (exact Euclidean distance transform).
 
@@ -77,6 +78,7 @@ def distance_transform(mask: Array, *, spacing: Spacing, cap: float | None = Non
     return euclidean_distances(mask, step, cap=limit, method=method)
 
 
+@_array.one_node
 def border(mask: Array) -> Array:
     """Return the border voxels of a mask: those with a face neighbour outside of it (inner boundary).
 
@@ -142,6 +144,7 @@ def pad_mask(mask: Array, width: int) -> Array:
     return mask
 
 
+@_array.one_node
 def bounding_box(mask: Array) -> tuple[slice, ...]:
     """Return the smallest box around a mask, as slices. The values are read on the host, so it does not trace.
 
@@ -186,6 +189,7 @@ def common_box(*arrays: NDArray[Any]) -> tuple[slice, ...]:
     return tuple(slice(min(s.start for s in axis), max(s.stop for s in axis)) for axis in zip(*boxes, strict=True))
 
 
+@_array.one_node
 def connected_components(mask: Array, *, connectivity: int = 1) -> Array:
     """Return the connected components of a mask, numbered from 1 in array order (labelling). It runs on the host.
 
@@ -213,6 +217,7 @@ def connected_components(mask: Array, *, connectivity: int = 1) -> Array:
     return _array.from_numpy(labels, _array.array_namespace(mask), mask)
 
 
+@_array.one_node
 def largest_components(mask: Array, *, count: int = 1, connectivity: int = 1) -> Array:
     """Return the `count` components of a mask with the most voxels; of equal ones, the first. It runs on the host.
 

@@ -1,0 +1,170 @@
+"""Calls within programs of `torch.compile`: those that are traced as one node, and those that stay calls.
+
+`torch.compile` reads the bytecode of all that it meets, and makes tensors without values of NumPy's arrays too. A call
+that is one node of its graph runs as it is instead: on tensors without values, but with Python and NumPy at hand; the
+program consists of the operations of PyTorch that it makes.
+"""
+
+import functools
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import is_dataclass
+from typing import Any, NamedTuple, ParamSpec, TypeVar
+
+import numpy as np
+
+from mia_functional._array.backends import in_bytecode
+from mia_functional.typing import Array
+
+__all__ = ["call_opaquely", "one_node"]
+
+_Arguments = ParamSpec("_Arguments")
+_Result = TypeVar("_Result")
+
+
+class _Call(NamedTuple):
+    """A call whose arrays come later.
+
+    Args:
+        function: What is called.
+        structure: Its arguments: tuples, lists, dictionaries and `_Record`s, with a number for everything else: from 0
+            on the position of a value, below that `~position` of an array or a number.
+        values: What else is known before the program runs.
+    """
+
+    function: Callable[..., Any]
+    structure: Any
+    values: tuple[Any, ...]
+
+
+class _Record(NamedTuple):
+    """A dataclass, by its kind and its fields."""
+
+    kind: int
+    fields: dict[str, Any]
+
+
+_CALLS: list[_Call] = []
+"""The calls of all programs, which refer to them by number: a graph holds tensors and numbers only."""
+
+
+def one_node(function: Callable[_Arguments, _Result]) -> Callable[_Arguments, _Result]:
+    """Return a function each call of which is one node in the graph of a program of `torch.compile`.
+
+    Its arguments are arrays, records, tuples, lists and dictionaries of arrays, and what is known before the program
+    runs: numbers, functions, records from outside of it. It returns tensors, or tuples or lists of them.
+    """
+
+    @functools.wraps(function)
+    def call(*arguments: _Arguments.args, **keywords: _Arguments.kwargs) -> _Result:
+        if not in_bytecode():
+            return function(*arguments, **keywords)
+        arrays: list[Any] = []
+        values: list[Any] = []
+        structure = _structure_of((arguments, keywords), arrays, values)
+        result: _Result = _run_call(_remember_call(function, structure, *values), *arrays)
+        return result
+
+    return call
+
+
+def _structure_of(value: Any, arrays: list[Any], values: list[Any]) -> Any:
+    """Return arguments as the structure of a call, with what they consist of appended to two lists."""
+    if isinstance(value, dict):
+        return {key: _structure_of(entry, arrays, values) for key, entry in value.items()}
+    if isinstance(value, (tuple, list, Iterator)):
+        entries = [_structure_of(entry, arrays, values) for entry in value]
+        kind: Any = type(value)
+        if hasattr(kind, "_make"):
+            return kind._make(entries)
+        return tuple(entries) if isinstance(value, tuple) else entries
+    # A program that is made for any shapes has symbols in place of numbers, too.
+    numbers = isinstance(value, (int, float)) and not isinstance(value, bool)
+    if numbers or sys.modules["torch"].is_tensor(value) or isinstance(value, np.ndarray):
+        arrays.append(value)
+        return -len(arrays)
+    # What the bytecode makes itself is there only when the program runs, but its parts are known.
+    if is_dataclass(value) and not isinstance(value, type):
+        fields = {name: getattr(value, name) for name in value.__dataclass_fields__}
+        if not any(isinstance(field, np.ndarray) for field in fields.values()):
+            return _Record(_structure_of(type(value), arrays, values), _structure_of(fields, arrays, values))
+    values.append(value)
+    return len(values) - 1
+
+
+def _remember_call(function: Callable[..., Any], structure: Any, *values: Any) -> int:
+    """Return the number of a call."""
+    sys.modules["torch"].compiler.allow_in_graph(_run_call)
+    _CALLS.append(_Call(function, structure, values))
+    return len(_CALLS) - 1
+
+
+# What `torch.compiler.assume_constant_result` does, without an import of PyTorch: bytecode is not read, but run.
+_remember_call._dynamo_marked_constant = True  # type: ignore[attr-defined]
+
+
+def _run_call(number: int, *arrays: Any) -> Any:
+    """Return the result of a remembered call with some arrays and numbers."""
+    torch: Any = sys.modules["torch"]
+    call = _CALLS[number]
+    plain = {torch.SymInt: int, torch.SymFloat: float}
+    given = [plain[type(entry)](entry) if type(entry) in plain else entry for entry in arrays]
+
+    def build(entry: Any) -> Any:
+        if isinstance(entry, int):
+            return call.values[entry] if entry >= 0 else given[~entry]
+        if isinstance(entry, dict):
+            return {key: build(value) for key, value in entry.items()}
+        if isinstance(entry, _Record):
+            return build(entry.kind)(**build(entry.fields))
+        return getattr(type(entry), "_make", type(entry))([build(value) for value in entry])
+
+    def as_tensors(result: Any) -> Any:
+        if isinstance(result, np.ndarray):
+            return torch.asarray(result)
+        if not isinstance(result, (tuple, list)):
+            return result
+        kind: Any = type(result)
+        return getattr(kind, "_make", kind)(map(as_tensors, result))
+
+    arguments, keywords = build(call.structure)
+    return as_tensors(call.function(*arguments, **keywords))
+
+
+def call_opaquely(name: str, function: Callable[..., Array], array: Array, dtype: Any, *numbers: float) -> Array:
+    """Return `function(array, *numbers)`, an array of the same shape, as one operation of PyTorch in any program.
+
+    What it does is not a part of the program: it runs with the values at hand, on the device of the array. There are no
+    derivatives.
+
+    Args:
+        name: The name of the operation, of this function alone.
+        function: A function at the top of a module.
+        array: A tensor, perhaps one that is traced.
+        dtype: The dtype of the result.
+        numbers: Further arguments.
+    """
+    result: Array = _operation(name, function, dtype)(array, [float(number) for number in numbers])
+    return result
+
+
+@functools.cache
+def _operation(name: str, function: Callable[..., Array], dtype: Any) -> Callable[[Array, Sequence[float]], Array]:
+    """Return an operation of PyTorch that calls a function."""
+    torch: Any = sys.modules["torch"]
+
+    def run(array: Any, numbers: Sequence[float]) -> Any:
+        result: Any = function(array, *numbers)
+        return result.contiguous()
+
+    def run_batch(_: Any, batched: tuple[int, None], arrays: Any, numbers: Sequence[float]) -> tuple[Any, int]:
+        return torch.stack([operation(array, numbers) for array in arrays.movedim(batched[0], 0)]), 0
+
+    def describe(array: Any, _: Sequence[float]) -> Any:
+        return array.new_empty(array.shape, dtype=dtype)
+
+    schema = "(Tensor array, float[] numbers) -> Tensor"
+    operation: Any = torch.library.custom_op(f"mia_functional::{name}", run, mutates_args=(), schema=schema)
+    operation.register_fake(describe)
+    operation.register_vmap(run_batch)
+    return operation  # type: ignore[no-any-return]
