@@ -190,11 +190,15 @@ def vote(labels: Sequence[int]) -> Reduction:
     distinct = checks.integer_tuple("vote", "labels", labels, minimum=-(2**31))
     if not distinct or len(set(distinct)) < len(distinct) or max(distinct) >= 2**31:
         checks.invalid_value("vote", "labels", "be different whole numbers of at most 32 bits", distinct)
-    return _vote_for(distinct)
+    # `torch.compile` warns of caches.
+    return (_vote_for if _array.in_bytecode() else _kept_vote)(distinct)
 
 
-@lru_cache(maxsize=32)
 def _vote_for(labels: tuple[int, ...]) -> Reduction:
-    """Return the reduction for some labels; the same again, so that programs made with it are found again."""
+    """Return the reduction for some labels."""
     start, add, finish = partial(_start_votes, labels), partial(_add_votes, labels), partial(_elect, labels)
     return Reduction(name="vote", start=start, add=add, finish=finish, extra_axes=1)
+
+
+_kept_vote = lru_cache(maxsize=32)(_vote_for)
+"""The same reduction again for the same labels, so that programs made with it are found again."""

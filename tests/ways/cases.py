@@ -174,7 +174,7 @@ def traced_start(patches: Any, start: Any) -> Any:
 
 def planes(patches: Any) -> Any:
     """Return the planes of `assemble_planes` as one array."""
-    from array_api_compat import array_namespace
+    from mia_functional._array import array_namespace
 
     listed = [patches[row, ...] for row in range(patches.shape[0])]
     return array_namespace(patches).stack([plane for _, plane in mia.assembly.assemble_planes(listed, GRID, SHAPE)])
@@ -431,7 +431,7 @@ def _other_cases() -> dict[str, list[Case]]:
 
 def _weighed(record: mia.metrics.SurfaceDistances) -> Any:
     """Return sums of distances and weights, which compact arrays and grids have in common."""
-    from array_api_compat import array_namespace
+    from mia_functional._array import array_namespace
 
     xp = array_namespace(*record)
     weights = [xp.astype(array, record[0].dtype) for array in record[2:]]
