@@ -1,8 +1,7 @@
-"""Results over subjects: one number per label, metric and statistic, with counts of undefined and infinite values."""
+"""Results over subjects: one number per method, label, metric and statistic, and what became of all other cases."""
 
 import math
-from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import SupportsFloat, TypeAlias
@@ -10,21 +9,79 @@ from typing import SupportsFloat, TypeAlias
 import numpy as np
 
 from mia_functional._core import checks
-from mia_functional.evaluation.results import Result, Results
+from mia_functional.analysis.groups import By, Group, group_rows
+from mia_functional.analysis.policies import (
+    Diagonals,
+    Infinite,
+    Missing,
+    Policy,
+    count_cases,
+    policy_name,
+    resolve_policy,
+    values_under,
+)
+from mia_functional.evaluation.results import Results
+from mia_functional.metrics.table import Metric
 from mia_functional.typing import HostArray
 
-__all__ = ["Statistic", "summarize"]
+__all__ = ["Statistic", "first_quartile", "sample_deviation", "summarize", "third_quartile"]
 
 _Function: TypeAlias = Callable[[HostArray], SupportsFloat]
 """From the values of all subjects, a float64 NumPy array, to one number."""
 
-_FUNCTIONS: Mapping[str, _Function] = MappingProxyType({"MEAN": np.mean, "STD": np.std})
-"""The statistics by default: mean and population standard deviation, as in pymia's tables."""
+
+def sample_deviation(values: HostArray) -> float:
+    """Return the standard deviation of a sample, `sqrt(sum((x - mean)^2) / (n - 1))`; NaN for fewer than two values.
+
+    Example:
+        >>> sample_deviation(np.array([1.0, 3.0]))
+        1.4142135623730951
+    """
+    return float(np.std(values, ddof=1)) if len(values) > 1 else math.nan
+
+
+def first_quartile(values: HostArray) -> float:
+    """Return the value below which a quarter lies, linear between two values as of NumPy; infinities are values.
+
+    Example:
+        >>> first_quartile(np.array([1.0, 2.0, 3.0, math.inf]))
+        1.75
+    """
+    return _quantile(values, 0.25)
+
+
+def third_quartile(values: HostArray) -> float:
+    """Return the value below which three quarters lie, linear between two values as of NumPy; infinities are values.
+
+    Example:
+        >>> third_quartile(np.array([1.0, 2.0, 3.0, math.inf])), third_quartile(np.array([1.0, math.inf, math.inf]))
+        (inf, inf)
+    """
+    return _quantile(values, 0.75)
+
+
+def _quantile(values: HostArray, share: float) -> float:
+    """Return a quantile, linear between two values."""
+    if not len(values) or np.isnan(values).any():
+        return math.nan
+    ordered, position = np.sort(values), share * (len(values) - 1)
+    low, high = float(ordered[math.floor(position)]), float(ordered[math.ceil(position)])
+    # NumPy subtracts the one from the other, and infinity from infinity is NaN.
+    return low if low == high or position == math.floor(position) else low + (high - low) * (position % 1)
+
+
+_FUNCTIONS: Mapping[str, _Function] = MappingProxyType({
+    "MEAN": np.mean, "STD": sample_deviation, "MEDIAN": np.median, "Q1": first_quartile, "Q3": third_quartile,
+})  # fmt: skip
+"""The statistics by default."""
+
+_PYMIA_FUNCTIONS: Mapping[str, _Function] = MappingProxyType({"MEAN": np.mean, "STD": np.std})
+"""Those of pymia's tables, whose standard deviation is that of a population."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Statistic:
-    """One number over all subjects.
+    """One number over all subjects, or those of a group.
 
     Args:
         label: Name of the structure.
@@ -32,12 +89,15 @@ class Statistic:
         statistic: Name of the function.
         value: The number.
         unit: Unit of the metric.
-        count: Values that it is computed from.
-        undefined: Values that are NaN; they are skipped or replaced.
+        count: Values that it is computed from, those that a policy put in place of others included.
+        undefined: Values that are NaN by the definition of the metric, whether they are left out or replaced.
         infinite: Values that are infinite, counted before any is replaced.
         missing: Cases without a prediction.
         failed: Cases that could not be evaluated.
         method: What made the predictions; empty where one did.
+        group: Columns besides method, label and metric that the results are grouped by, and their values.
+        policy: Name of the policy by which cases without a finite number entered, or its fields.
+        reasons: Why cases have no finite number, or what was done to predictions: each sentence once.
     """
 
     label: str
@@ -51,71 +111,81 @@ class Statistic:
     missing: int = 0
     failed: int = 0
     method: str = ""
+    group: Group = ()
+    policy: str = ""
+    reasons: tuple[str, ...] = ()
 
 
 def summarize(
     results: Results,
     *,
-    functions: Mapping[str, _Function] = _FUNCTIONS,
-    undefined: float | None = None,
-    infinite: float | None = None,
+    by: By = None,
+    functions: Mapping[str, _Function] | None = None,
+    policy: Policy | str = "mia",
+    missing: Missing | None = None,
+    infinite: Infinite | None = None,
+    diagonals: Diagonals = None,
+    metrics: Iterable[Metric] = (),
 ) -> tuple[Statistic, ...]:
-    """Summarize (aggregate) results over subjects, for every method, label and metric.
+    """Summarize (aggregate) results over subjects, for every method, label and metric, and every group of subjects.
 
     Args:
         results: A table.
-        functions: Names, and functions of a float64 NumPy array to a number: `{"MEDIAN": np.median}`. Mean and
-            population standard deviation (`MEAN`, `STD`) by default.
-        undefined: What a value that is undefined counts as, such as 0 for Dice; by default such values are skipped.
-            What is missing or failed is always skipped, and counted.
-        infinite: What inf counts as, such as the diagonal of the image for a distance; by default it stays inf, so that
-            a missed structure cannot make a mean better.
+        by: What else to group by: columns of the results (`"convention"`), a mapping from subjects to values, or
+            `{"site": {subject: value}, "sex": {...}}`.
+        functions: Names, and functions of a float64 NumPy array to a number: `{"MAX": np.max}`. By default mean, sample
+            standard deviation (n - 1), median and quartiles: `MEAN`, `STD`, `MEDIAN`, `Q1`, `Q3`; under the policy
+            `"pymia"` its mean and population standard deviation.
+        policy: How undefined, infinite, missing and failed cases enter: a `Policy`, or a name in `POLICIES`. By default
+            what is undefined is left out, infinity stays infinity, and what is missing or failed counts as the worst
+            value, so that no method gains by leaving a case out.
+        missing: In place of the policy's: `"worst"`, `"undefined"`, `"skip"`, `"error"` or a number.
+        infinite: In place of the policy's: `"keep"`, `"diagonal"`, `"skip"` or a number.
+        diagonals: Millimetres from corner to corner of the reference, by subject or the same for all; needed for
+            `infinite="diagonal"`.
+        metrics: Rows of metrics of your own, of which the worst value is needed.
 
     Returns:
-        One record per method, label, metric and function, in the order of the table, each with the numbers of values
-        used, undefined, infinite, missing and failed.
+        One record per group, method, label, metric and function, in the order of the table, each with the numbers of
+        values used, undefined, infinite, missing and failed, and with the reasons.
 
     Undefined:
-        All values are skipped: NaN. An infinite value is used: whatever the function gives, inf for the mean and NaN
-        for the standard deviation.
+        No value is used: NaN. An infinite value is used: whatever the function gives, inf for the mean and NaN for the
+        standard deviation.
 
     Raises:
-        TypeError: `functions` does not map names to functions.
-        ValueError: There are no results.
+        TypeError: `functions` does not map names to functions, or `by` is no columns and no table.
+        ValueError: There are no results, a table lacks a subject, a diagonal is needed, there is no such policy, or a
+            case is missing under `missing="error"`.
 
     Example:
+        >>> from mia_functional.evaluation import Result
         >>> values = zip("ABC", (0.5, 0.7, math.nan), strict=True)
         >>> rows = tuple(Result(subject=name, label="liver", metric="DICE", value=value) for name, value in values)
-        >>> mean, _ = summarize(Results(rows=rows))
+        >>> mean, *_ = summarize(Results(rows=rows))
         >>> round(mean.value, 3), mean.count, mean.undefined
         (0.6, 2, 1)
     """
+    if functions is None:
+        functions = _PYMIA_FUNCTIONS if policy == "pymia" else _FUNCTIONS
     if not isinstance(functions, Mapping) or not functions or not all(map(callable, functions.values())):
         checks.invalid_kind("summarize", "functions", "map names to functions", repr(functions))
-    checks.require_instance("summarize", "results", results, Results, "a table of results")
-    if not results.rows:
-        checks.invalid_value("summarize", "results", "hold at least one value", "none")
-    groups: dict[tuple[str, str, str], list[Result]] = {}
-    for row in results:
-        groups.setdefault((row.method, row.label, row.metric), []).append(row)
+    groups = group_rows("summarize", results, by, fields=("method", "label", "metric"))
+    rule = resolve_policy("summarize", policy, missing=missing, infinite=infinite)
+    metrics = tuple(metrics)
     statistics = []
-    for (method, label, metric), rows in groups.items():
-        lacking = Counter(row.status for row in rows)
-        values = np.array([row.value for row in rows if row.status not in ("missing", "failed")], dtype=np.float64)
-        is_undefined, is_infinite = np.isnan(values), np.isinf(values)
-        if infinite is not None:
-            values[is_infinite] = infinite
-        if undefined is None:
-            values = values[~is_undefined]
-        else:
-            values[is_undefined] = undefined
+    for (group, (method, label, metric)), rows in groups.items():
+        counted = values_under("summarize", rows, rule, diagonals=diagonals, metrics=metrics)
+        values = counted.values[counted.used]
+        counts = count_cases(rows)
+        reasons = tuple(dict.fromkeys(row.reason for row in rows if row.reason))
         for name, function in functions.items():
             # The standard deviation of an infinite value subtracts inf from inf: NaN is the answer, no reason to warn.
             with np.errstate(invalid="ignore"):
                 value = float(function(values.copy())) if values.size else math.nan  # some functions sort in place
             statistics.append(Statistic(
                 label=label, metric=metric, statistic=name, value=value, unit=rows[0].unit, count=values.size,
-                undefined=int(is_undefined.sum()), infinite=int(is_infinite.sum()), missing=lacking["missing"],
-                failed=lacking["failed"], method=method,
+                undefined=counts.undefined, infinite=counts.infinite, missing=counts.missing, failed=counts.failed,
+                method=method, group=group, policy=policy_name(policy, rule), reasons=reasons,
             ))  # fmt: skip
     return tuple(statistics)

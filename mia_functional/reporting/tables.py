@@ -99,8 +99,8 @@ _counts_of = attrgetter("count", "undefined", "infinite", "missing", "failed")
 def summary_table(data: tuple[Statistic, ...]) -> Table:
     """Return a table with a row per label and metric and a column per statistic, and how many values are behind it.
 
-    METHOD stands in front if there are several; N is the number of values used, UNDEFINED, INFINITE, MISSING and FAILED
-    say what else there was.
+    METHOD stands in front if there are several, then the columns that the results are grouped by. N is the number of
+    values used, UNDEFINED, INFINITE, MISSING and FAILED say what else there was, and REASON why, if there is a reason.
 
     Example:
         >>> table = summary_table((Statistic(label="liver", metric="DICE", statistic="MEAN", value=0.5, count=3),))
@@ -111,29 +111,50 @@ def summary_table(data: tuple[Statistic, ...]) -> Table:
     """
     checks.require_instance("summary_table", "data", data, tuple, "statistics as `summarize` returns them")
     names = tuple(dict.fromkeys(entry.statistic for entry in data))
-    groups: dict[tuple[str, str, str], dict[str, Statistic]] = {}
+    groups: dict[tuple[str, ...], dict[str, Statistic]] = {}
     for entry in data:
-        groups.setdefault((entry.method, entry.label, entry.metric), {})[entry.statistic] = entry
-    first = _first_column(data)
+        groups.setdefault(_key_of(entry), {})[entry.statistic] = entry
+    first, columns = _first_column(data), _group_columns(data)
+    reasons = any(entry.reasons for entry in data)
     rows = []
     for key, entries in groups.items():
         values = (entries[name].value if name in entries else NO_VALUE for name in names)
         # All statistics of a method, label and metric are of the same values.
-        rows.append((*key[first:], *values, *_counts_of(next(iter(entries.values())))))
-    return Table((*("METHOD", "LABEL", "METRIC")[first:], *names, *_COUNTS), tuple(rows))
+        one = next(iter(entries.values()))
+        rows.append((*key[first:], *values, *_counts_of(one), *("; ".join(one.reasons),) * reasons))
+    header = ("METHOD", *columns, "LABEL", "METRIC")[first:]
+    return Table((*header, *names, *_COUNTS, *("REASON",) * reasons), tuple(rows))
+
+
+def _group_columns(data: tuple[Statistic, ...]) -> tuple[str, ...]:
+    """Return the names of the columns that all statistics are grouped by."""
+    return tuple(name for name, _ in data[0].group) if data else ()
+
+
+def _key_of(entry: Statistic) -> tuple[str, ...]:
+    """Return the cells that say what a statistic is of."""
+    return (entry.method, *(value for _, value in entry.group), entry.label, entry.metric)
 
 
 def statistics_table(data: tuple[Statistic, ...]) -> Table:
-    """Return a table with a row per statistic, and the counts of `summary_table`; METHOD in front if there are several.
+    """Return a table with a row per statistic, and the counts of `summary_table`.
+
+    METHOD stands in front if there are several, then the columns that the results are grouped by; POLICY and REASON
+    stand behind if statistics have them.
 
     Example:
         >>> statistics_table((Statistic(label="liver", metric="DICE", statistic="MEAN", value=0.5, count=3),)).rows
         (('liver', 'DICE', 'MEAN', 0.5, 3, 0, 0, 0, 0),)
     """
     checks.require_instance("statistics_table", "data", data, tuple, "statistics as `summarize` returns them")
-    header = ("METHOD", "LABEL", "METRIC", "STATISTIC", "VALUE", *_COUNTS)
+    policy, reasons = (any(getattr(entry, name) for entry in data) for name in ("policy", "reasons"))
+    last = ("POLICY",) * policy + ("REASON",) * reasons
+    header = ("METHOD", *_group_columns(data), "LABEL", "METRIC", "STATISTIC", "VALUE", *_COUNTS, *last)
     first = _first_column(data)
-    rows = [(e.method, e.label, e.metric, e.statistic, e.value, *_counts_of(e)) for e in data]
+    rows = [
+        (*_key_of(e), e.statistic, e.value, *_counts_of(e), *(e.policy,) * policy, *("; ".join(e.reasons),) * reasons)
+        for e in data
+    ]
     return Table(header[first:], tuple(row[first:] for row in rows))
 
 
