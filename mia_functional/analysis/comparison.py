@@ -23,6 +23,7 @@ from mia_functional.analysis.policies import (
 )
 from mia_functional.analysis.resampling import Estimator, generator
 from mia_functional.evaluation.results import Results
+from mia_functional.evaluation.run_record import diagonals as known_diagonals
 from mia_functional.metrics.table import Metric
 from mia_functional.typing import HostArray
 
@@ -156,6 +157,7 @@ def compare(
     if baseline is not None:
         checks.one_of("compare", "baseline", baseline, names)
     rule = resolve_policy("compare", policy, missing=missing, infinite=infinite)
+    diagonals = known_diagonals(results.runs) if diagonals is None else diagonals
     rng, metrics = generator("compare", rng), tuple(metrics)
     checks.require_callable("compare", "statistic", statistic, "numpy.mean")
     comparisons: list[Comparison] = []

@@ -14,7 +14,7 @@ By: TypeAlias = str | Iterable[str] | Mapping[str, object] | Mapping[str, Mappin
 Group: TypeAlias = tuple[tuple[str, str], ...]
 """The columns that results are grouped by besides method, label and metric, and the value of each."""
 
-_COLUMNS = ("method", "subject", "label", "metric", "unit", "convention", "status", "reason")
+_RESULT_COLUMNS = ("method", "subject", "label", "metric", "unit", "convention", "status", "reason")
 
 
 def grouping(function: str, by: By) -> Callable[[Result], Group]:
@@ -48,7 +48,7 @@ def grouping(function: str, by: By) -> Callable[[Result], Group]:
         checks.invalid_kind(function, "by", "name columns of the results, or map subjects to values", repr(by))
     columns = (by,) if isinstance(by, str) else tuple(by or ())
     for column in columns:
-        checks.one_of(function, "by", str(column).lower(), _COLUMNS)
+        checks.one_of(function, "by", str(column).lower(), _RESULT_COLUMNS)
     return lambda row: tuple((column.upper(), str(getattr(row, column.lower()))) for column in columns)
 
 

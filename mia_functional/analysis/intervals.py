@@ -10,9 +10,9 @@ from mia_functional._core import checks
 from mia_functional.analysis.resampling import Estimator, bootstrap, generator, jackknife, resampled
 from mia_functional.typing import HostArray
 
-__all__ = ["METHODS", "SAMPLES", "Interval", "column_intervals", "interval"]
+__all__ = ["INTERVAL_METHODS", "SAMPLES", "Interval", "column_intervals", "interval"]
 
-METHODS = ("bca", "percentile", "t")
+INTERVAL_METHODS = ("bca", "percentile", "t")
 """The ways to an interval: two bootstraps, and Student's distribution."""
 
 SAMPLES = 10_000
@@ -128,7 +128,7 @@ def column_intervals(
         samples: As of `interval`.
         notes: What is known already that a reader should know.
     """
-    checks.one_of(function, "method", method, METHODS)
+    checks.one_of(function, "method", method, INTERVAL_METHODS)
     if not 0 < checks.number(function, "level", level) < 1:
         checks.invalid_value(function, "level", "lie between 0 and 1", level)
     samples = checks.integer(function, "samples", samples, minimum=1)

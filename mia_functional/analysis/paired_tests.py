@@ -59,7 +59,10 @@ def _exact_p(ranks: HostArray, positive: float) -> float:
 def permutation_test(rng: np.random.Generator, differences: HostArray, *, samples: int) -> float:
     """Return the two-sided p-value of the mean difference when every sign is as likely as the other.
 
-    All changes of signs are tried if there are no more than `samples`, else as many at random, and the observed one.
+    Args:
+        rng: A generator of NumPy.
+        differences: One per case; NaN are left out.
+        samples: All changes of signs are tried if there are no more, else as many at random, and the observed one.
 
     Undefined:
         No differences, or infinite ones: NaN. All are zero: 1.

@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
-from typing import Literal, NamedTuple, TypeAlias, get_args
+from typing import Any, Literal, NamedTuple, TypeAlias, get_args
 
 import numpy as np
 
@@ -44,8 +44,8 @@ Infinite: TypeAlias = _InfiniteWord | float
 Missing: TypeAlias = _MissingWord | float
 """What a case without a prediction, or one that failed, counts as."""
 
-Diagonals: TypeAlias = Mapping[str, float] | float | None
-"""The physical diagonal of the reference image in millimetres, by subject or the same for all."""
+Diagonals: TypeAlias = Mapping[str, float] | Mapping[tuple[str, str], float] | float | None
+"""The physical diagonal of the reference in millimetres, by subject, by method and subject, or the same for all."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,7 +142,7 @@ def policy_name(asked: Policy | str, policy: Policy) -> str:
     return f"undefined={policy.undefined} infinite={policy.infinite} missing={policy.missing}"
 
 
-def metric_of(name: str, metrics: Iterable[Metric] = ()) -> Metric | None:
+def metric_of(name: str, metrics: Iterable[Metric]) -> Metric | None:
     """Return what is known about the metric of a row of results: from `metrics`, rows of one's own, or the table."""
     own = {row.abbreviation: row for row in metrics}
     if name in own:
@@ -161,7 +161,7 @@ def count_cases(rows: Iterable[Result]) -> CaseCounts:
     return CaseCounts(status["undefined"], infinite, status["missing"], status["failed"])
 
 
-def direction_of(function: str, name: str, metrics: Iterable[Metric] = ()) -> int:
+def direction_of(function: str, name: str, metrics: Iterable[Metric]) -> int:
     """Return 1 if a metric is better when it is higher, -1 if lower; raise if that is not known."""
     row = metric_of(name, metrics)
     if row is None or math.isnan(row.best):
@@ -210,9 +210,7 @@ def values_under(
     is_length = (rows[0].unit or (known.unit if known is not None else "")) == "mm"
     if policy.infinite == "diagonal" and is_length:
         infinite = np.isinf(values)
-        values[infinite] = _diagonals_of(
-            function, [rows[k].subject for k in np.flatnonzero(infinite).tolist()], diagonals
-        )
+        values[infinite] = _diagonals_of(function, [rows[k] for k in np.flatnonzero(infinite).tolist()], diagonals)
     elif policy.infinite == "skip":
         used &= ~np.isinf(values)
     elif not isinstance(policy.infinite, str):
@@ -232,10 +230,13 @@ def _replace_undefined(values: HostArray, used: HostArray, policy: Policy, *, be
     return ~np.isnan(values)
 
 
-def _diagonals_of(function: str, subjects: Sequence[str], diagonals: Diagonals) -> list[float]:
-    """Return the diagonal of the reference of each subject."""
-    lengths = diagonals if isinstance(diagonals, Mapping) else dict.fromkeys(subjects, diagonals)
-    if lacking := [subject for subject in dict.fromkeys(subjects) if lengths.get(subject) is None]:
+def _diagonals_of(function: str, rows: Sequence[Result], diagonals: Diagonals) -> list[float]:
+    """Return the diagonal of the reference of each row."""
+    if diagonals is not None and not isinstance(diagonals, Mapping):
+        return [checks.positive(function, "diagonals", diagonals)] * len(rows)
+    lengths: Mapping[Any, float] = diagonals or {}
+    found = [lengths.get((row.method, row.subject), lengths.get(row.subject)) for row in rows]
+    if lacking := [row.subject for row, length in zip(rows, found, strict=True) if length is None]:
         needed = 'have the millimetres from corner to corner of every reference under `infinite="diagonal"`'
-        checks.invalid_value(function, "diagonals", needed, f"none for {', '.join(lacking)}")
-    return [checks.positive(function, "diagonals", lengths[subject]) for subject in subjects]
+        checks.invalid_value(function, "diagonals", needed, f"none for {', '.join(dict.fromkeys(lacking))}")
+    return [checks.positive(function, "diagonals", length) for length in found]

@@ -24,6 +24,7 @@ from mia_functional.analysis.policies import (
 )
 from mia_functional.analysis.resampling import Estimator, bootstrap_counts, generator, resampled
 from mia_functional.evaluation.results import Results
+from mia_functional.evaluation.run_record import diagonals as known_diagonals
 from mia_functional.metrics.table import Metric
 from mia_functional.typing import HostArray
 
@@ -236,6 +237,7 @@ def rank(
         checks.require_callable("rank", "scheme", scheme, f"one of {', '.join(SCHEMES)}")
         name, scores = getattr(scheme, "__name__", repr(scheme)), scheme
     rule = resolve_policy("rank", policy, missing=missing, infinite=infinite)
+    diagonals = known_diagonals(results.runs) if diagonals is None else diagonals
     bootstraps = checks.integer("rank", "bootstraps", bootstraps, minimum=0)
     if not 0 < checks.number("rank", "level", level) < 1:
         checks.invalid_value("rank", "level", "lie between 0 and 1", level)
@@ -246,9 +248,9 @@ def rank(
         cases = case_matrix("rank", rows, rule, diagonals=diagonals, metrics=metrics)
         values = sign * cases.values
         observed = scores(values, np.ones((len(values), 1), dtype=np.int16))[0]
-        ranks = ranks_of(_rounded(observed), ties=ties)
+        ranks = ranks_of(_without_last_digits(observed), ties=ties)
         blocks = bootstrap_counts(rng, len(values), bootstraps)
-        drawn = [ranks_of(_rounded(scores(values, counts)), ties=ties) for counts in blocks]
+        drawn = [ranks_of(_without_last_digits(scores(values, counts)), ties=ties) for counts in blocks]
         samples = np.concatenate(drawn) if drawn else np.empty((0, len(ranks)))
         tau = kendall_tau(ranks, samples)
         tau = tau[~np.isnan(tau)]
@@ -263,7 +265,7 @@ def rank(
     return tuple(rankings)
 
 
-def _rounded(scores: HostArray) -> HostArray:
+def _without_last_digits(scores: HostArray) -> HostArray:
     """Return scores without their last digits, in which sums of the same numbers in another order differ."""
     largest = np.max(np.abs(scores), where=np.isfinite(scores), initial=0.0)
     if largest == 0:
@@ -318,7 +320,11 @@ def ranks_of(scores: HostArray, *, ties: str = "min") -> HostArray:
 
 
 def kendall_tau(ranks: HostArray, others: HostArray) -> HostArray:
-    """Return Kendall's tau-b between one ranking, `(m,)`, and each of several, `(k, m)`; NaN if either is constant.
+    """Return Kendall's tau-b between one ranking and each of several; NaN if either is constant.
+
+    Args:
+        ranks: `(m,)`.
+        others: `(k, m)`.
 
     Example:
         >>> kendall_tau(np.array([1.0, 2.0, 3.0]), np.array([[1.0, 2.0, 3.0], [1.0, 3.0, 2.0]]))

@@ -21,6 +21,7 @@ from mia_functional.analysis.policies import (
     values_under,
 )
 from mia_functional.evaluation.results import Results
+from mia_functional.evaluation.run_record import diagonals as known_diagonals
 from mia_functional.metrics.table import Metric
 from mia_functional.typing import HostArray
 
@@ -141,8 +142,8 @@ def summarize(
             value, so that no method gains by leaving a case out.
         missing: In place of the policy's: `"worst"`, `"undefined"`, `"skip"`, `"error"` or a number.
         infinite: In place of the policy's: `"keep"`, `"diagonal"`, `"skip"` or a number.
-        diagonals: Millimetres from corner to corner of the reference, by subject or the same for all; needed for
-            `infinite="diagonal"`.
+        diagonals: Millimetres from corner to corner of the reference, by subject or the same for all, for
+            `infinite="diagonal"`; known of results of folders.
         metrics: Rows of metrics of your own, of which the worst value is needed.
 
     Returns:
@@ -172,6 +173,7 @@ def summarize(
         checks.invalid_kind("summarize", "functions", "map names to functions", repr(functions))
     groups = group_rows("summarize", results, by, fields=("method", "label", "metric"))
     rule = resolve_policy("summarize", policy, missing=missing, infinite=infinite)
+    diagonals = known_diagonals(results.runs) if diagonals is None else diagonals
     metrics = tuple(metrics)
     statistics = []
     for (group, (method, label, metric)), rows in groups.items():

@@ -113,7 +113,7 @@ def summary_table(data: tuple[Statistic, ...]) -> Table:
     names = tuple(dict.fromkeys(entry.statistic for entry in data))
     groups: dict[tuple[str, ...], dict[str, Statistic]] = {}
     for entry in data:
-        groups.setdefault(_key_of(entry), {})[entry.statistic] = entry
+        groups.setdefault(_cells_of(entry), {})[entry.statistic] = entry
     first, columns = _first_column(data), _group_columns(data)
     reasons = any(entry.reasons for entry in data)
     rows = []
@@ -131,7 +131,7 @@ def _group_columns(data: tuple[Statistic, ...]) -> tuple[str, ...]:
     return tuple(name for name, _ in data[0].group) if data else ()
 
 
-def _key_of(entry: Statistic) -> tuple[str, ...]:
+def _cells_of(entry: Statistic) -> tuple[str, ...]:
     """Return the cells that say what a statistic is of."""
     return (entry.method, *(value for _, value in entry.group), entry.label, entry.metric)
 
@@ -152,7 +152,7 @@ def statistics_table(data: tuple[Statistic, ...]) -> Table:
     header = ("METHOD", *_group_columns(data), "LABEL", "METRIC", "STATISTIC", "VALUE", *_COUNTS, *last)
     first = _first_column(data)
     rows = [
-        (*_key_of(e), e.statistic, e.value, *_counts_of(e), *(e.policy,) * policy, *("; ".join(e.reasons),) * reasons)
+        (*_cells_of(e), e.statistic, e.value, *_counts_of(e), *(e.policy,) * policy, *("; ".join(e.reasons),) * reasons)
         for e in data
     ]
     return Table(header[first:], tuple(row[first:] for row in rows))

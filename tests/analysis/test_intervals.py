@@ -7,7 +7,7 @@ import pytest
 from scipy import stats
 
 from mia_functional.analysis import interval
-from mia_functional.analysis.intervals import METHODS, column_intervals
+from mia_functional.analysis.intervals import INTERVAL_METHODS, column_intervals
 from mia_functional.analysis.resampling import bootstrap, bootstrap_counts, jackknife, resampled
 
 VALUES = np.random.default_rng(5).beta(8, 2, 80)
@@ -95,7 +95,7 @@ def test_students_interval_is_that_of_scipy():
     assert [found.low, found.high] == pytest.approx(list(peer), rel=1e-12)
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", INTERVAL_METHODS)
 def test_where_there_is_nothing_to_draw(method):
     constant = interval([0.1] * 60, method=method)
     assert (constant.low, constant.high, constant.value) == (constant.value, constant.value, pytest.approx(0.1))

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from mia_functional.analysis import POLICIES, Policy, compare, rank, scalars, summarize
-from mia_functional.evaluation import concatenate
+from mia_functional.evaluation import Results, concatenate
+from mia_functional.evaluation.run_record import CaseRecord, Run
 from mia_functional.metrics.table import METRICS
 
 from .tables import table
@@ -159,3 +160,19 @@ def test_what_cannot_be_counted_is_one_sentence(function):
         function(results, missing="zero")
     with pytest.raises(ValueError, match=f"{name}: `infinite` must be a number or a word; got nan"):
         function(results, infinite=NAN)
+
+
+def test_results_of_folders_know_their_diagonals():
+    cases = tuple(
+        CaseRecord(method=name, subject="s0", shape=(3, 4), spacing=(size, size))
+        for name, size in (("a", 1.0), ("b", 2.0))
+    )
+    far = concatenate([table((INF,), metric="ASSD", unit="mm", method=name) for name in "ab"])
+    known = Results(rows=far.rows, runs=(Run(versions=(), options=(), cases=cases),))
+    entries = summarize(known, infinite="diagonal", functions={"M": np.mean})
+    assert [entry.value for entry in entries] == [5, 10]
+    assert [entry.score for entry in rank(known, infinite="diagonal", bootstraps=0)[0].ranks] == [5, 10]
+    assert compare(known, infinite="diagonal")[0].difference == 5
+    assert scalars(known, infinite="diagonal") == {"val/a/ASSD/liver": 5, "val/b/ASSD/liver": 10}
+    # What is given counts.
+    assert summarize(known, infinite="diagonal", functions={"M": np.mean}, diagonals=7)[1].value == 7

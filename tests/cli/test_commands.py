@@ -55,12 +55,13 @@ def test_evaluate_prints_tables_names_the_failed_and_writes_the_values(cohort, c
     assert lines[5] == ["case2", "cube", f"{36 / 54:.3f}", "0.500", "ok"]
     reason = ["there", "is", "no", "prediction"]
     assert lines[8:11] == [["case10", name, "nan", "nan", "missing", *reason] for name in ("cube", "2", "all")]
-    assert ["cube", "HDRFDST95", "0.250", "0.250", "2", "0", "0", "1", "0"] in lines
+    summary = ["cube", "HDRFDST95", "inf", "nan", "0.500", "0.250", "inf", "3", "0", "0", "1", "0", *reason]
+    assert summary in lines
     assert mia.reporting.read_csv(cohort / "x.csv")[0].value == 1
     assert {row.status for row in mia.reporting.read_csv(cohort / "x.csv") if row.subject == "case10"} == {"missing"}
     status, out, _ = run(capsys, "summarize", cohort / "x.csv")
     assert status == 0
-    assert ["cube", "HDRFDST95", "0.250", "0.250", "2", "0", "0", "1", "0"] in map(str.split, out.splitlines())
+    assert summary in map(str.split, out.splitlines())
     (cohort / "truth" / "case10" / "GT.mha").unlink()
     assert run(capsys, *arguments)[0] == 0
 
@@ -75,7 +76,9 @@ def test_methods_stand_side_by_side(cohort, capsys):
     lines = [line.split() for line in out.splitlines()]
     assert lines[0][:4] == ["METHOD", "SUBJECT", "LABEL", "DICE"]
     assert lines[2][:4] == ["found", "case1", "1", "1.000"]
-    assert ["other", "1", "DICE", f"{36 / 54:.3f}", "0.000", "1", "0", "0", "2", "0"] in lines
+    # Two cases without a prediction count as 0.
+    statistics = (f"{value:.3f}" for value in (2 / 9, np.std([2 / 3, 0, 0], ddof=1), 0, 0, 1 / 3))
+    assert ["other", "1", "DICE", *statistics, "3", "0", "0", "2", "0", "there", "is", "no", "prediction"] in lines
     assert err.splitlines()[-2:] == ["other, case2: there is no prediction", "other, case10: there is no prediction"]
     _, out, _ = run(capsys, *arguments, "--methods", "old", "new")
     assert {line.split()[0] for line in out.splitlines() if "case1 " in line} == {"old", "new"}

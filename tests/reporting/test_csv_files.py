@@ -96,7 +96,8 @@ def test_statistics_are_written_by_the_same_function(tmp_path):
     entries = summarize(select_rows(TABLE, label="liver"))
     write_csv(tmp_path / "statistics.csv", entries)
     found = pandas.read_csv(tmp_path / "statistics.csv")
-    assert list(found) == ["LABEL", "METRIC", "STATISTIC", "VALUE", "N", "UNDEFINED", "INFINITE", "MISSING", "FAILED"]
+    counts = ["N", "UNDEFINED", "INFINITE", "MISSING", "FAILED"]
+    assert list(found) == ["LABEL", "METRIC", "STATISTIC", "VALUE", *counts, "POLICY"]
     assert found["VALUE"].tolist() == [entry.value for entry in entries]
 
 

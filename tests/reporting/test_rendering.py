@@ -32,18 +32,19 @@ def test_markdown():
 def test_the_summary_table_is_that_of_statistics():
     entries = summarize(select_rows(TABLE, label="liver"))
     assert render_console(entries).splitlines() == [
-        "LABEL  METRIC      MEAN    STD  N  UNDEFINED  INFINITE  MISSING  FAILED",
-        "-----  ---------  -----  -----  -  ---------  --------  -------  ------",
-        "liver  DICE       0.700  0.200  2          0         0        0       0",
-        "liver  HDRFDST95  2.125  1.125  2          0         0        0       0",
+        "LABEL  METRIC      MEAN    STD  MEDIAN     Q1     Q3  N  UNDEFINED  INFINITE  MISSING  FAILED",
+        "-----  ---------  -----  -----  ------  -----  -----  -  ---------  --------  -------  ------",
+        "liver  DICE       0.700  0.283   0.700  0.600  0.800  2          0         0        0       0",
+        "liver  HDRFDST95  2.125  1.591   2.125  1.562  2.688  2          0         0        0       0",
     ]
-    gap = row("Subject_3", "liver", "DICE", math.nan, status="missing", method="new")
+    gap = row("Subject_3", "liver", "DICE", math.nan, status="missing", method="new", reason="no file")
     gaps = Results(rows=(*select_rows(TABLE, label="liver", metric="DICE"), gap))
-    assert render_console(summarize(gaps)).splitlines() == [
-        "METHOD  LABEL  METRIC   MEAN    STD  N  UNDEFINED  INFINITE  MISSING  FAILED",
-        "------  -----  ------  -----  -----  -  ---------  --------  -------  ------",
-        "        liver  DICE    0.700  0.200  2          0         0        0       0",
-        "new     liver  DICE      nan    nan  0          0         0        1       0",
+    site = {"Subject_2": "Bern", "Subject_10": "Bern", "Subject_3": "Basel"}
+    assert render_console(summarize(gaps, by={"site": site}, policy="pymia")).splitlines() == [
+        "METHOD  SITE   LABEL  METRIC   MEAN    STD  N  UNDEFINED  INFINITE  MISSING  FAILED  REASON",
+        "------  -----  -----  ------  -----  -----  -  ---------  --------  -------  ------  -------",
+        "        Bern   liver  DICE    0.700  0.200  2          0         0        0       0",
+        "new     Basel  liver  DICE      nan    nan  0          0         0        1       0  no file",
     ]
 
 
