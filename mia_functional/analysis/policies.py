@@ -11,7 +11,8 @@ import numpy as np
 
 from mia_functional._core import checks
 from mia_functional.evaluation.results import Result
-from mia_functional.metrics.table import Metric, find
+from mia_functional.metrics.names import find
+from mia_functional.metrics.table import Metric
 from mia_functional.typing import HostArray
 
 __all__ = [
