@@ -166,6 +166,7 @@ def extract_batch(
 
     with checks.speaking_for("extract_batch", "extract"):
         first = cut(listed[0])
+        _array.checked_namespace("extract_batch", source=first)
         # A generator: each part is written to its row and dropped, so that no second batch is held.
         return _array.stack(first, others(), len(listed))
 

@@ -5,6 +5,7 @@ No library but NumPy is imported here: an array of JAX is the proof that JAX is 
 """
 
 import importlib
+import math
 import sys
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
@@ -24,6 +25,7 @@ __all__ = [
     "checked_namespace",
     "cupy_distance_transform",
     "from_numpy",
+    "has_cupy_distance_transform",
     "has_explicit_axes",
     "in_bytecode",
     "in_host_memory",
@@ -107,18 +109,33 @@ def checked_namespace(function: str, **arrays: Array) -> Namespace:
 
     Raises:
         TypeError: An argument is not an array, or the arrays belong to different libraries.
+        ValueError: An array of CuPy lies on another device than the current one.
     """
     namespaces = {}
     for argument, array in arrays.items():
         if not _is_array(array):
             checks.invalid_kind(function, argument, "be an array", type(array).__name__)
         checks.no_hidden_elements(function, argument, array)
+        if is_cupy(array):
+            _require_current_device(function, argument, arrays[argument])
         namespaces[argument] = array_namespace(array)
     first = next(iter(namespaces.values()))
     if any(xp is not first for xp in namespaces.values()):
         kinds = ", ".join(f"{argument}: {xp.__name__}" for argument, xp in namespaces.items())
         raise TypeError(f"{function}: all arrays must belong to one array library; got {kinds}.")
     return first
+
+
+def _require_current_device(function: str, argument: str, array: Array) -> None:
+    """Raise unless an array of CuPy lies on the current device, on which CuPy makes and computes everything.
+
+    It has no `device=`, which the compatibility layer (1.16) drops without a word: results would lie elsewhere than
+    their arguments.
+    """
+    device, current = compat.device(array), sys.modules["cupy"].cuda.Device()
+    if device != current:
+        needed = f"lie on the current device of CuPy, {current}; call this within `with array.device:`"
+        checks.invalid_value(function, argument, needed, device)
 
 
 def to_common_library(function: str, **arrays: Array) -> tuple[Namespace, tuple[Array, ...]]:
@@ -436,6 +453,31 @@ def is_plain_tensor(tensor: Any) -> bool:
         # Gradients, levels of `torch.func`, conjugates, other devices and layouts, bfloat16: PyTorch knows them all.
         return False
     return True
+
+
+_PADDED_BYTES, _OWN_BYTES = 9, 40
+"""Bytes that CuPy's transform takes per voxel of the padded mask, and ours per voxel of the mask itself."""
+
+_ALWAYS_FINE = 2**28
+"""Bytes that every GPU has to spare."""
+
+_CUPY_SIDES = {2: 2048, 3: 1024}
+"""The longest sides that CuPy's transform is used for, by the number of axes."""
+
+
+def has_cupy_distance_transform(mask: Array) -> bool:
+    """Return whether a mask is CuPy's and has a shape for which its own distance transform is right and fits in memory.
+
+    CuPy (13 and 14) pads a mask to equal sides, a multiple of 32 voxels, and holds a flag and two positions of 4 bytes
+    for each voxel of that: 1.2 GB of cubes of 512 for a mask of 40 x 512 x 512, which has a tenth of the voxels. Beyond
+    1024 voxels positions have 8 bytes, and beyond 1290 the number of a voxel does not fit into 32 bits. In 2-D it asks
+    for at most 64 bands of 32 voxels, and makes more of them for sides above 2048.
+    """
+    if not is_cupy(mask) or mask.ndim not in _CUPY_SIDES:
+        return False
+    side = -(-max(mask.shape) // 32) * 32
+    most = max(_OWN_BYTES * math.prod(mask.shape), _ALWAYS_FINE)
+    return side <= _CUPY_SIDES[mask.ndim] and _PADDED_BYTES * side**mask.ndim <= most
 
 
 def cupy_distance_transform(mask: Array, spacing: Spacing) -> Array:

@@ -15,6 +15,7 @@ import numpy as np
 
 from mia_functional._array.backends import (
     array_namespace,
+    in_host_memory,
     is_cupy,
     is_jax,
     is_known_true,
@@ -31,6 +32,7 @@ from mia_functional.typing import Array
 __all__ = [
     "binary_scale",
     "bincount",
+    "clip",
     "correlate1d",
     "has_weight",
     "linear_rank",
@@ -99,6 +101,13 @@ def power(base: Array, exponent: Array) -> Array:
     xp, zero = array_namespace(base), base == 0
     powers: Array = xp.where(zero, xp.ones_like(base), base) ** exponent
     return xp.where(zero, xp.zeros_like(powers), powers)
+
+
+def clip(array: Array, low: float, high: float) -> Array:
+    """Return numbers moved into `low` and `high`; NaN stays."""
+    xp = array_namespace(array)
+    # The compatibility layer (1.16) chooses entries by masks for CuPy, and each of them waits for the GPU.
+    return xp.minimum(xp.maximum(array, low), high) if is_cupy(array) else xp.clip(array, low, high)
 
 
 def root(array: Array) -> Array:
@@ -315,7 +324,8 @@ def reduce_weighted(
 def weighted_max(distances: Array, weights: Array) -> Array:
     """Return the largest entry of a flat array whose weight is not zero; 0 if there is none."""
     xp = array_namespace(distances)
-    if not is_jax(distances) and is_known_true(xp.all, weights):
+    # On a GPU the larger maximum takes less time than to wait for the answer.
+    if not is_jax(distances) and in_host_memory(weights) and is_known_true(xp.all, weights):
         return xp.max(distances)
     return reduce_weighted(
         lambda some, masses: xp.max(xp.where(xp.astype(masses, xp.bool), some, xp.zeros_like(some))),

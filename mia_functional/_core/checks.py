@@ -155,11 +155,12 @@ def is_integer(value: object) -> TypeGuard[int]:
     """Return whether a value is a whole number, scalar arrays included, and not a boolean."""
     if type(value) is int:
         return True
-    # Arrays of every dtype and shape have `__index__`; only integers without axes can be converted by it.
+    # Arrays of every dtype and shape have `__index__`, but those of CuPy (14) have none; only integers without axes can
+    # be converted.
     axes: int = getattr(value, "ndim", 0)
-    if axes > 0 or isinstance(value, bool) or not hasattr(value, "__index__"):
-        return False
     dtype = getattr(value, "dtype", None)
+    if axes > 0 or isinstance(value, bool) or (dtype is None and not hasattr(value, "__index__")):
+        return False
     # Dtypes of PyTorch and of the standard's strict library have no kind, and are told by their names: torch.int64.
     kind = "i" if dtype is None else getattr(dtype, "kind", "V")
     return kind in "iu" or (kind == "V" and str(dtype).rpartition(".")[2].removeprefix("u").startswith("int"))

@@ -4,13 +4,14 @@ import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import chain, product
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
+from mia_functional import _array
 from mia_functional._core import checks
-from mia_functional.typing import HostArray, Index
+from mia_functional.typing import Array, HostArray, Index
 
 __all__ = ["Axis", "Boxes", "Indices", "Step", "patches_at", "starts"]
 
@@ -110,14 +111,15 @@ def starts(indices: Iterable[Index]) -> HostArray:
     rows = [[entry.start if isinstance(entry, slice) else entry for entry in index] for index in indices]
     if len(set(map(len, rows))) > 1 or not all(map(checks.is_integer, chain.from_iterable(rows))):
         checks.invalid_value("starts", "indices", "have as many entries each, with explicit starts", rows[:2])
-    return _corner_table("starts", "indices", np.array(rows, dtype=np.int64))
+    # As Python's, as arrays without axes may lie on a GPU.
+    return _corner_table("starts", "indices", np.array([list(map(int, row)) for row in rows], dtype=np.int64))
 
 
-def patches_at(corners: npt.ArrayLike, patch_shape: tuple[int | None, ...]) -> Boxes:
+def patches_at(corners: "npt.ArrayLike | Array", patch_shape: tuple[int | None, ...]) -> Boxes:
     """Return the indices of patches of one size at given corners, inside of a volume or not.
 
     Args:
-        corners: First voxels, integers `(count, axes)`, as `starts` returns.
+        corners: First voxels, integers `(count, axes)`, as `starts` returns; arrays of a GPU are copied to the host.
         patch_shape: Voxels of a patch along each axis; None for an integer, which drops the axis (slices).
 
     Raises:
@@ -129,7 +131,8 @@ def patches_at(corners: npt.ArrayLike, patch_shape: tuple[int | None, ...]) -> B
         [(slice(3, 5, None), 7)]
     """
     checks.require_instance("patches_at", "patch_shape", patch_shape, (tuple, list), "a tuple with an entry per axis")
-    table = np.array(corners)
+    given: Any = corners
+    table = np.array(_array.to_numpy(given))
     columns = len(patch_shape)
     if table.ndim != 2 or table.shape[1] != columns:
         checks.invalid_value("patches_at", "corners", f"be a table of {columns} columns", f"shape {table.shape}")

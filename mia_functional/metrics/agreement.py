@@ -162,13 +162,12 @@ def matthews_correlation(counts: _CountsOrMatrix, *, zero_division: float = math
         scikit-learn's `matthews_corrcoef`, which gives 0 where ours is undefined.
     """
     tp, fp, fn, tn, _ = proportions(one_against_rest(counts))
-    xp = _array.array_namespace(tp)
     predicted = _array.root(_over_classes(counts, (tp + fp) * (fn + tn)))
     referenced = _array.root(_over_classes(counts, (tp + fn) * (fp + tn)))
     shared = _over_classes(counts, tp * tn - fp * fn)
     value = _array.ratio(shared, predicted * referenced)
     # Rounding may lead beyond 1.
-    return _filled(xp.clip(value, -1.0, 1.0), predicted * referenced == 0, zero_division)
+    return _filled(_array.clip(value, -1.0, 1.0), predicted * referenced == 0, zero_division)
 
 
 @_from_counts_or_matrix

@@ -78,7 +78,7 @@ def surfels(mask: Array, *, spacing: Spacing) -> Elements:
         S. Nikolov et al., Deep learning to achieve clinically applicable segmentation of head and neck anatomy for
         radiotherapy, 2018, arXiv 1809.04430.
     """
-    xp = _array.array_namespace(mask)
+    xp = _array.checked_namespace("surfels", mask=mask)
     full = 2 ** (2**mask.ndim) - 1
     codes: Array = (
         _neighbour_codes_on_host(_array.to_numpy(mask))
@@ -163,5 +163,5 @@ def solid(mask: Array, *, spacing: Spacing) -> Elements:
         The point sets of ITK's Hausdorff filters.
     """
     del spacing
-    xp = _array.array_namespace(mask)
+    xp = _array.checked_namespace("solid", mask=mask)
     return Elements(xp.astype(mask, xp.uint8), np.array([False, True]))

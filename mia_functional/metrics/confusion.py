@@ -217,7 +217,7 @@ def float_counts(counts: ConfusionCounts) -> tuple[Array, Array, Array, Array]:
     fields: list[Any] = list(counts)
     model = next((field for field in fields if not isinstance(field, int | float)), np.zeros((), np.int64))
     xp = _array.array_namespace(model)
-    arrays = [xp.asarray(field) if isinstance(field, int | float) else field for field in fields]
+    arrays = [_array.scalar(field, model) if isinstance(field, int | float) else field for field in fields]
     if _array.dtype_kind(model) != "float":
         dtype = _array.widest_float(xp, model)
         arrays = [xp.astype(array, dtype) for array in arrays]

@@ -6,7 +6,7 @@ Every voxel has one class on either side; the background is a class like any oth
 import math
 from collections.abc import Iterable, Sequence
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -226,7 +226,8 @@ def expected_cost(
         Ferrer 2022, arXiv 2209.05355; Maier-Hein et al. 2024, doi 10.1038/s41592-023-02151-z.
     """
     size = matrix.counts.shape[-1]
-    prices = 1.0 - np.eye(size) if costs is None else np.asarray(costs, np.float64)
+    given: Any = costs
+    prices = 1.0 - np.eye(size) if costs is None else np.asarray(_array.to_numpy(given), np.float64)
     if prices.shape != (size, size) or not np.isfinite(prices).all():
         checks.invalid_value("expected_cost", "costs", f"be {size} x {size} finite numbers", costs)
     shares, weights = _shares_and_weights(matrix, prices)

@@ -3,6 +3,7 @@
 import math
 import operator
 from collections.abc import Callable
+from functools import reduce
 from typing import Any, TypeVar, cast
 
 from mia_functional import _array
@@ -11,6 +12,7 @@ from mia_functional.metrics.confusion import ConfusionCounts
 from mia_functional.metrics.contingency import ConfusionMatrix
 from mia_functional.metrics.moments import PairedMoments, in_units
 from mia_functional.metrics.spatial import PairedSpatialMoments, SpatialMoments
+from mia_functional.typing import Array
 
 __all__ = ["identity", "merge"]
 
@@ -96,12 +98,15 @@ def _add_counts(one: _Counts, other: _Counts) -> _Counts:
     """Return the sums of the fields of two counts; raise if one wrapped around."""
     total = type(one)(*map(operator.add, one, other))
     fields: tuple[Any, ...] = total
-    for field in fields:
-        # Floats and Python's numbers do not wrap.
-        if isinstance(field, int | float) or _array.dtype_kind(field) == "float":
-            continue
-        if _array.is_known_true(lambda counts: _array.array_namespace(counts).any(counts < 0), field):
-            checks.invalid_value("merge", "others", "sum to counts that the library's integers can hold", field.dtype)
+    # Floats and Python's numbers do not wrap.
+    whole = [field for field in fields if not isinstance(field, int | float) and _array.dtype_kind(field) != "float"]
+
+    def wrapped(*counts: Array) -> Array:
+        return reduce(operator.or_, (_array.array_namespace(field).any(field < 0) for field in counts))
+
+    # All at once: on a GPU every question is waited for.
+    if whole and _array.is_known_true(wrapped, *whole):
+        checks.invalid_value("merge", "others", "sum to counts that the library's integers can hold", whole[0].dtype)
     return total
 
 

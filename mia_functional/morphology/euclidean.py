@@ -43,7 +43,7 @@ def euclidean_distances(mask: Array, spacing: Spacing, *, cap: float, method: Me
         host = partial(_host_distances, spacing=spacing, cap=cap)
         like = _array.eval_shape(lambda array: xp.astype(array, _array.widest_float(xp, mask)), mask)
         return _array.call_on_host(host, mask, results=(like,))[0]
-    if _array.is_cupy(mask) and mask.ndim > 1:
+    if _array.has_cupy_distance_transform(mask):
         # CuPy has a transform of its own for two and three axes, but with SciPy's meaning of an empty mask.
         distances = xp.where(xp.any(mask), _array.cupy_distance_transform(~mask, spacing), math.inf)
     else:
@@ -68,7 +68,7 @@ def nearest_squared_distances(targets: Array, wanted: Array, *, spacing: Spacing
     """
     xp = _array.array_namespace(targets)
     whole = _array.in_torch_program() and _array.is_torch(targets)
-    if whole or (_array.is_cupy(targets) and targets.ndim > 1):
+    if whole or _array.has_cupy_distance_transform(targets):
         return euclidean_distances(targets, spacing, cap=math.inf, method="auto") ** 2
     cap = _REACH * min(spacing)
     near = _squared_distances(targets, spacing=spacing, cap=cap)

@@ -1,6 +1,6 @@
 """Arguments of transforms: check them, and bring numbers to the library of the image."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
@@ -15,6 +15,7 @@ __all__ = [
     "Integers",
     "Numbers",
     "as_numbers",
+    "is_known_any",
     "non_negative_per_axis",
     "non_negative_range",
     "require_finite",
@@ -74,12 +75,26 @@ def require_parameter_shape(function: str, argument: str, array: Array, *shapes:
         checks.invalid_value(function, argument, f"have the shape {allowed}", tuple(array.shape))
 
 
-def require_finite(function: str, **parameters: Array) -> None:
-    """Raise if a parameter is known to hold NaN or infinity."""
-    for name, array in parameters.items():
-        xp = _array.array_namespace(array)
-        if _array.is_known_true(lambda values, xp=xp: xp.any(~xp.isfinite(values)), array):
-            checks.invalid_value(function, name, "be finite", "NaN or infinity")
+def is_known_any(condition: Callable[[Array], Array], parameter: Array, given: Numbers) -> bool:
+    """Return whether a condition is known to hold for a number of a parameter, which was `given` to `with_parameters`.
+
+    Numbers that came from the host are looked at there: on a GPU the answer would have to be waited for.
+    """
+
+    def holds(array: Array) -> Array:
+        entries = as_numbers("", "", given)
+        if _array.is_numpy(entries):
+            with _array.quiet():  # what is too large for the dtype is infinite, there too
+                array = _array.to_numpy(entries).astype(str(array.dtype).rpartition(".")[2])
+        return _array.array_namespace(array).any(condition(array))
+
+    return _array.is_known_true(holds, parameter)
+
+
+def require_finite(function: str, argument: str, parameter: Array, given: Numbers) -> None:
+    """Raise if a parameter, which was `given` to `with_parameters`, is known to hold NaN or infinity."""
+    if is_known_any(lambda values: ~_array.array_namespace(values).isfinite(values), parameter, given):
+        checks.invalid_value(function, argument, "be finite", "NaN or infinity")
 
 
 def shape_and_rngs(function: str, rng: Rng, shape: Integers, *, axes: int, count: int = 1) -> tuple[Shape, list[Any]]:

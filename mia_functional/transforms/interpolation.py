@@ -55,7 +55,7 @@ def nearest(coordinates: Array, size: int) -> Taps:
     xp = _array.array_namespace(coordinates)
     # Not `round`, which takes halves to even numbers: every second voxel would win.
     later = xp.floor(coordinates + (0.5 + _TOLERANCE))
-    return ((xp.astype(xp.clip(later, 0, size - 1), _array.index_dtype(xp)), None),)
+    return ((xp.astype(_array.clip(later, 0, size - 1), _array.index_dtype(xp)), None),)
 
 
 def linear(coordinates: Array, size: int) -> Taps:
@@ -72,12 +72,12 @@ def linear(coordinates: Array, size: int) -> Taps:
     """
     xp = _array.array_namespace(coordinates)
     # Clipping the coordinates repeats the edge: that is the value within the outer half of the border voxels.
-    inside = xp.clip(coordinates, 0, size - 1)
-    low = xp.clip(xp.floor(inside), 0, max(size - 2, 0))
+    inside = _array.clip(coordinates, 0, size - 1)
+    low = _array.clip(xp.floor(inside), 0, max(size - 2, 0))
     fraction = inside - low
     first = xp.astype(low, _array.index_dtype(xp))
     # An axis of one voxel has no second one: both taps are the same.
-    return ((first, 1 - fraction), (xp.clip(first + 1, 0, size - 1), fraction))
+    return ((first, 1 - fraction), (_array.clip(first + 1, 0, size - 1), fraction))
 
 
 def rule_and_values(function: str, array: Array, interpolation: Interpolation | None) -> tuple[Interpolation, Array]:
@@ -158,12 +158,13 @@ def interpolate_axes(array: Array, lines: Sequence[HostArray], rule: Interpolati
     """
 
     def interpolate_in_turn(array: Array) -> Array:
-        xp = _array.array_namespace(array)
+        # Asked once, as it takes a pass and, on a GPU, waiting: weighted means of finite values are finite.
+        xp, is_finite = _array.array_namespace(array), _is_known_finite(array)
         for axis, line in enumerate(lines):
             wide = line.astype(np.float64 if array.dtype == xp.float64 else np.float32)
             taps = rule(_array.from_numpy(wide, xp, array), array.shape[axis])
             values_at = partial(_array.take, array, axis=axis)
-            array = _weigh(taps, values_at, array.ndim - axis - 1, is_finite=_is_known_finite(array))
+            array = _weigh(taps, values_at, array.ndim - axis - 1, is_finite=is_finite)
         return array
 
     return _array.call_gathered(interpolate_in_turn, array)

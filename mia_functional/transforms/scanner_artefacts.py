@@ -7,7 +7,7 @@ import numpy as np
 from mia_functional import _array
 from mia_functional._core import checks
 from mia_functional.transforms import channel_statistics as statistics
-from mia_functional.transforms.arguments import Numbers, require_parameter_shape, with_parameters
+from mia_functional.transforms.arguments import Numbers, is_known_any, require_parameter_shape, with_parameters
 from mia_functional.transforms.interpolation import open_grid
 from mia_functional.typing import Array
 
@@ -98,7 +98,7 @@ def gamma(image: Array, exponent: Numbers) -> Array:
     """
     xp, image, (power,) = with_parameters("gamma", image=image, exponent=exponent)
     require_parameter_shape("gamma", "exponent", power, (), (1,), tuple(image.shape[-1:]))
-    if _array.is_known_true(lambda exponents: xp.any(~(exponents > 0)), power):
+    if is_known_any(lambda exponents: ~(exponents > 0), power, exponent):
         checks.invalid_value("gamma", "exponent", "be positive", exponent)
     values = statistics.to_float("gamma", image)
     low, high = statistics.masked_extremes(values, None, statistics.reduction_axes("gamma", None, image.ndim))

@@ -1,5 +1,7 @@
 """Gaussian smoothing along the spatial axes."""
 
+import math
+
 import numpy as np
 
 from mia_functional import _array
@@ -38,13 +40,13 @@ def blur(image: Array, sigma: arguments.Numbers, *, radius: int | None = None) -
         `scipy.ndimage.gaussian_filter(mode="nearest")`.
     """
     if radius is not None:
-        checks.integer("blur", "radius", radius, minimum=0)
+        radius = checks.integer("blur", "radius", radius, minimum=0)
     elif _array.is_traced(sigma):
         checks.invalid_kind("blur", "radius", "be given if `sigma` is traced", "None")
     xp, image, (widths,) = arguments.with_parameters("blur", image=image, sigma=sigma)
     spatial = image.ndim - 1
     arguments.require_parameter_shape("blur", "sigma", widths, (), (spatial,))
-    if _array.is_known_true(lambda values: xp.any(~(xp.isfinite(values) & (values >= 0))), widths):
+    if arguments.is_known_any(lambda values: ~((values >= 0) & (values < math.inf)), widths, sigma):
         checks.invalid_value("blur", "sigma", "be finite and not negative", sigma)
     radii = gaussian_radii(sigma, spatial, radius=radius)
     return restore_dtype(smooth_gaussian(to_float("blur", image), xp.broadcast_to(widths, (spatial,)), radii), image)

@@ -172,11 +172,11 @@ def warp(
     Agrees with:
         `scipy.ndimage.map_coordinates(order=1)` inside of the image.
     """
-    xp, array, (points,) = arguments.with_parameters("warp", array=array, coordinates=coordinates)
+    _, array, (points,) = arguments.with_parameters("warp", array=array, coordinates=coordinates)
     if points.ndim < 2 or not 1 <= points.shape[0] <= array.ndim:
         checks.invalid_value("warp", "coordinates", "have the shape (spatial axes, *shape)", tuple(points.shape))
     # Infinity is allowed, it is outside; NaN is a mistake.
-    if _array.is_known_true(lambda values: xp.any(xp.isnan(values)), points):
+    if arguments.is_known_any(lambda values: _array.array_namespace(values).isnan(values), points, coordinates):
         checks.invalid_value("warp", "coordinates", "hold numbers", "NaN")
     lines = [points[axis, ...] for axis in range(points.shape[0])]
     return interpolate("warp", array, lines, interpolation, fill_value)
@@ -216,7 +216,8 @@ def affine(
     if not 1 <= size <= array.ndim:
         checks.invalid_value("affine", "offset", "have one entry per spatial axis", tuple(shift.shape))
     arguments.require_parameter_shape("affine", "matrix", columns, (size, size))
-    arguments.require_finite("affine", matrix=columns, offset=shift)
+    arguments.require_finite("affine", "matrix", columns, matrix)
+    arguments.require_finite("affine", "offset", shift, offset)
     shape = tuple(array.shape[:size])
     centre = _array.from_numpy((np.array(shape, dtype=np.float32) - 1) / 2, xp, array)
     centre = xp.astype(centre, columns.dtype, copy=False)
@@ -265,7 +266,7 @@ def elastic(
     if not 1 <= size <= array.ndim or field.shape[0] != size or min(field.shape[1:]) < 4:
         needed = "have the shape (spatial axes, *points), with at least 4 points along each"
         checks.invalid_value("elastic", "control", needed, tuple(field.shape))
-    arguments.require_finite("elastic", control=field)
+    arguments.require_finite("elastic", "control", field, control)
     shape = tuple(array.shape[:size])
     # The spline is a product over the axes: each contraction takes the first axis of points and puts its voxels last.
     for length, points in zip(shape, field.shape[1:], strict=True):

@@ -290,7 +290,11 @@ def _other_cases() -> dict[str, list[Case]]:
             ("of volumes", lambda p, r: metrics.reference_range(metrics.paired_moments(p, r)), volumes)
         ],
         "transforms.affine": [
-            ("image", lambda x, m, o: transforms.affine(x, np.eye(3, dtype=np.float32) + m, o), with_image(*affine)),
+            (
+                "image",
+                transforms.affine,
+                with_image(lambda rng: np.eye(3, dtype=np.float32) + affine[0](rng), affine[1]),
+            ),
             (
                 "labels",
                 lambda x, m, o: transforms.affine(x, m, o),

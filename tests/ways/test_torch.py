@@ -12,9 +12,6 @@ from .cases import CASES
 
 CALLS = {f"{name} {case.label}": case for name, cases in CASES.items() for case in cases if not case.keys}
 
-FOR_JAX = {"transforms.affine image"}
-"""Calls that make their arguments with functions of JAX and NumPy."""
-
 NEEDS_VALUES = {
     *("metrics.hausdorff_distance called back", "morphology.distance_transform called back"),
     *("transforms.blur by an array", "transforms.crop by an array", "transforms.crop by both"),
@@ -46,7 +43,7 @@ def draw(case, seed=0):
 
 @pytest.mark.slow
 @pytest.mark.sampled(16)
-@pytest.mark.parametrize("name", sorted(CALLS.keys() - FOR_JAX - NEEDS_VALUES))
+@pytest.mark.parametrize("name", sorted(CALLS.keys() - NEEDS_VALUES))
 def test_vmap(name):
     members = [draw(CALLS[name], seed) for seed in (0, 1)]
     batch = tensors(np.stack(column) for column in zip(*members, strict=True))
@@ -58,7 +55,7 @@ def test_vmap(name):
 @pytest.mark.slow
 @pytest.mark.sampled(16)
 @pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated")  # PyTorch's own, of its forward mode
-@pytest.mark.parametrize("name", sorted(CALLS.keys() - FOR_JAX))
+@pytest.mark.parametrize("name", CALLS)
 def test_tangents_are_those_of_the_reverse_mode(name):
     given = tensors(draw(CALLS[name]))
     chosen = [number for number, tensor in enumerate(given) if tensor.is_floating_point()]
