@@ -354,7 +354,7 @@ def _other_cases() -> dict[str, list[Case]]:
         "transforms.rician_noise": [("image", transforms.rician_noise, with_image(*[lambda rng: image(rng)[0]] * 2))],
         "transforms.rot90": [
             ("by a number", partial(transforms.rot90, turns=1), image),
-            ("by an array", lambda x, n: transforms.rot90(x[:, :6], n[0]), with_image(integers(3))),
+            ("by an array", lambda x, n: transforms.rot90(x[:, :6, ...], n[0]), with_image(integers(3))),
         ],
         "transforms.shift": [
             ("by numbers", partial(transforms.shift, offset=(1, -2, 0)), image),
@@ -377,11 +377,11 @@ def _other_cases() -> dict[str, list[Case]]:
         ],
         "assembly.assemble": [
             ("a mean", lambda x: assembly.assemble(x, GRID, SHAPE, window=assembly.gaussian), parts),
-            ("a list", lambda x: assembly.assemble([x[k] for k in range(len(GRID))], list(GRID), SHAPE), parts),
+            ("a list", lambda x: assembly.assemble([x[k, ...] for k in range(len(GRID))], list(GRID), SHAPE), parts),
             ("a maximum", lambda x: assembly.assemble(x, GRID, SHAPE, reduction=assembly.maximum), parts),
             ("the last", lambda x: assembly.assemble(x, GRID, SHAPE, reduction=assembly.last), parts),
             ("a vote", _votes, lambda rng: (rng.integers(0, 3, (len(GRID), 4, 4, 4), dtype=np.int32),)),
-            ("voxels", lambda x: assembly.assemble(x.reshape(-1, 2), VOXELS, SHAPE), image),
+            ("voxels", _voxels, image),
         ],
         "assembly.assemble_planes": [("a mean", planes, parts)],
         "assembly.start": [("a mean", in_steps, parts)],
@@ -441,6 +441,13 @@ def _weighed(record: mia.metrics.SurfaceDistances) -> Any:
     weights = [xp.astype(array, record[0].dtype) for array in record[2:]]
     products = [xp.where(weight > 0, length * weight, 0.0) for length, weight in zip(record[:2], weights, strict=True)]
     return tuple(xp.sum(array) for array in (*weights, *products))
+
+
+def _voxels(array: Any) -> Any:
+    """Return an image of its voxels."""
+    from array_api_compat import array_namespace
+
+    return mia.assembly.assemble(array_namespace(array).reshape(array, (-1, 2)), VOXELS, SHAPE)
 
 
 def _votes(patches: Any) -> Any:

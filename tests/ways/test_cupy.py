@@ -14,64 +14,9 @@ import pytest
 import mia_functional as mia
 
 from . import cupy_stand_in
-from .cases import CASES
+from .devices import CALLS, POSITIONS, PREDICTION, REFERENCE, SPACING, assert_form, draw, leaves, moved_by
 
 CUPY = cupy_stand_in.modules()["cupy"]
-
-CALLS = {f"{name} {case.label}": case for name, cases in CASES.items() for case in cases if not case.keys}
-
-NOT_RUN = {
-    "cupy": "there is no GPU: a stand-in over NumPy, which refuses what CuPy 13 and 14 refuse, runs in its place",
-    "cupy on several devices": "the stand-in counts devices, and holds all arrays in the memory of the host",
-    "torch on cuda": "there is no GPU: a tensor that refuses what one on CUDA refuses runs in its place",
-}
-"""What was not run, and what was instead."""
-
-REFUSED = {
-    "cupy": {
-        "*": "an array on another device than the current one: call within `with array.device:`",
-        "keys": "random numbers come from NumPy's generators, JAX's keys make arrays of JAX",
-    }
-}
-"""By library: which calls are refused, and why."""
-
-MOVED = {
-    (1,): "metrics.area, metrics.volume, metrics.prediction_area, metrics.reference_area, metrics.spatial_moments, "
-    "metrics.soft_confusion_counts of a mask, morphology.border, morphology.distance_transform a mask, "
-    "transforms.crop by both, transforms.gamma by an array, transforms.one_hot, transforms.relabel, "
-    "transforms.resample image, transforms.resample smoothed, transforms.resample_onto, transforms.rician_noise, "
-    "transforms.rot90 by an array, transforms.warp labels",
-    (1, 1): "metrics.dice, metrics.jaccard, metrics.sensitivity, metrics.specificity, metrics.fallout, "
-    "metrics.false_negative_rate, metrics.accuracy, metrics.precision, metrics.negative_predictive_value, "
-    "metrics.true_positives, metrics.false_positives, metrics.true_negatives, metrics.false_negatives, "
-    "metrics.f_measure, metrics.volume_similarity, metrics.balanced_accuracy, metrics.youden_index, "
-    "metrics.matthews_correlation, metrics.area_under_curve, metrics.cohen_kappa, metrics.global_consistency_error, "
-    "metrics.rand_index, metrics.adjusted_rand_index, metrics.mutual_information, metrics.variation_of_information, "
-    "metrics.intraclass_correlation, metrics.probabilistic_distance, metrics.average_distance, "
-    "metrics.hausdorff_distance HDRFDST, metrics.hausdorff_distance of labels, "
-    "metrics.average_symmetric_surface_distance, metrics.mean_average_surface_distance, "
-    "metrics.average_surface_distance, metrics.surface_overlap, metrics.normalized_surface_dice, metrics.boundary_iou, "
-    "metrics.mahalanobis_distance, metrics.centroid_distance, metrics.prediction_volume, metrics.reference_volume, "
-    "metrics.surface_distances, metrics.confusion_counts of labels, metrics.generalized_dice, "
-    "metrics.interclass_correlation, metrics.identity, metrics.merge places, transforms.affine labels, "
-    "transforms.elastic, transforms.warp image",
-    (1, 1, 1): "metrics.dice in a mask, metrics.confusion_counts in a mask, metrics.confusion_matrix, "
-    "metrics.expected_cost, metrics.weighted_kappa, transforms.affine image, extraction.dynamic_patch",
-    (1, 1, 1, 1): "metrics.merge counts",
-    (1,) * 12: "assembly.assemble a vote",
-    (3,): "transforms.crop by an array, transforms.flip by an array, transforms.shift by an array, "
-    "transforms.shift around, assembly.add at an array",
-    (1, 3): "transforms.blur by an array",
-    (336,): "morphology.distance_transform called back",
-    (1, 1, 336, 336): "metrics.hausdorff_distance called back",
-    (): "metrics.dice of bool, metrics.hausdorff_distance counted, metrics.hausdorff_distance pooled",
-}
-"""How many values each move to the host takes, by calls or functions: all others move none.
-
-A mask or a label map of integers that could be negative is asked once whether it holds what it may, one flag for each
-array, as are parameters that are arrays of the library, and images to be interpolated: whether they are finite.
-Positions become Python's. Only `method="host"` and what runs on the host (`ON_HOST`) moves arrays.
-"""
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -87,21 +32,6 @@ def cupy():
             del sys.modules[name]
         if hasattr(sys.modules["array_api_compat"], "cupy"):
             del sys.modules["array_api_compat"].cupy
-
-
-def leaves(result):
-    """Return all arrays of a result."""
-    return [leaf for entry in result for leaf in leaves(entry)] if isinstance(result, (tuple, list)) else [result]
-
-
-def draw(name):
-    return CALLS[name].draw(np.random.default_rng(0))
-
-
-def moved_by(name):
-    """Return what a call is known to move to the host."""
-    known = {call: counts for counts, calls in MOVED.items() for call in calls.split(", ")}
-    return known.get(name, known.get(name.partition(" ")[0], ()))
 
 
 @pytest.mark.parametrize("name", CALLS)
@@ -199,6 +129,7 @@ VIEWS = {"transforms.crop by numbers", "transforms.crop by an array", "transform
 DIVIDES_BEFORE_IT_CALLS = "metrics.soft_confusion_counts of a mask"
 
 
+@pytest.mark.sampled(40)
 @pytest.mark.parametrize("name", [name for name in CALLS if name != DIVIDES_BEFORE_IT_CALLS])
 def test_results_lie_where_the_arguments_do(cupy, name):
     with cupy.cuda.Device(1):
@@ -250,41 +181,6 @@ def test_both_transforms_give_the_distances_of_scipy(cupy, shape, count):
     assert bool(cupy_stand_in.transformed) is not own
 
 
-IMAGE = np.arange(8 * 7 * 6 * 2, dtype=np.float32).reshape(8, 7, 6, 2)
-LABELS = (IMAGE[..., 0] % 4).astype(np.int32)
-CORNERS = np.array([[1, 2, 3], [0, 0, 0]])
-
-POSITIONS = {
-    "patches_at": lambda f: [*mia.indexing.patches_at(f(CORNERS), (2, 2, None))],
-    "starts": lambda f: mia.indexing.starts([(slice(f(np.int64(1)), 3), f(np.int64(2)))]).tolist(),
-    "dilate": lambda f: mia.indexing.dilate((slice(f(np.int64(1)), 3), f(np.int64(2))), f(np.array([1, 2]))),
-    "random_patches_at": lambda f: [
-        *mia.indexing.random_patches_at(np.random.default_rng(0), f(LABELS), (2, 2, 2), count=3, shares={1: 1, 2: 2})
-    ],
-    "extract": lambda f: mia.extraction.extract(f(IMAGE), (slice(f(np.int64(-1)), f(np.int64(4))), f(np.int64(2)))),
-    "extract_batch": lambda f: mia.extraction.extract_batch(f(IMAGE), mia.indexing.patches_at(f(CORNERS), (2, 2, 2))),
-    "dynamic_patch": lambda f: mia.extraction.dynamic_patch(f(IMAGE), [f(np.int64(1)), 2, 3], (2, 2, 2)),
-    "crop": lambda f: mia.transforms.crop(f(IMAGE), (f(np.int64(1)), 1, 2), (f(np.int64(2)), 2, 2)),
-    "shift": lambda f: mia.transforms.shift(f(IMAGE), [f(np.int64(2)), 0, 1]),
-    "permute": lambda f: mia.transforms.permute(f(IMAGE), (f(np.int64(2)), 1, 0)),
-    "blur": lambda f: mia.transforms.blur(f(IMAGE), f(np.float64(1)), radius=f(np.int64(1))),
-    "volume": lambda f: mia.metrics.volume(f(LABELS), labels=f(np.array([1, 2])), spacing=f(np.array([3.0, 1, 0.5]))),
-    "area": lambda f: mia.metrics.area(f(LABELS == 1), spacing=(3, 1, 0.5), axis=f(np.int64(1)), index=f(np.int64(2))),
-    "expected_cost": lambda f: mia.metrics.expected_cost(
-        f(LABELS), f(LABELS[::-1]), labels=(0, 1, 2, 3), costs=f(1 - np.eye(4))
-    ),
-    "assemble": lambda f: mia.assembly.assemble(
-        f(IMAGE[:2, 0]), mia.indexing.patches_at(f(np.array([[0], [3]])), (6,)), (9,)
-    ),
-    "assemble voxels": lambda f: mia.assembly.assemble(
-        f(IMAGE[0, :4, 0]), mia.indexing.patches_at(f(np.indices((2, 2)).reshape(2, -1).T), (None, None)), (2, 2)
-    ),
-    "largest_components": lambda f: mia.morphology.largest_components(f(LABELS == 1), count=f(np.int64(1))),
-    "bounding_box": lambda f: mia.morphology.bounding_box(f(LABELS == 1)),
-}
-"""Calls with positions, sizes and numbers that `f` makes arrays of the library, on its device."""
-
-
 @pytest.mark.parametrize("name", POSITIONS)
 def test_positions_may_be_arrays_of_the_library(cupy, name):
     found, right = POSITIONS[name](cupy.asarray), POSITIONS[name](np.asarray)
@@ -300,3 +196,12 @@ def test_numbers_beside_arrays_lie_on_their_device(cupy):
         dice = mia.metrics.dice(counts, zero_division=math.inf)
     assert dice.device.id == 1
     np.testing.assert_allclose(dice.get(), [6 / 7, 0])
+
+
+@pytest.mark.parametrize("form", ["grid", "compact"])
+def test_surface_distances_fill_a_grid_or_are_compact_by_the_host(cupy, form):
+    method = "auto" if form == "grid" else "host"
+    pair = cupy.asarray(PREDICTION), cupy.asarray(REFERENCE)
+    record = mia.metrics.surface_distances(*pair, spacing=SPACING, method=method)
+    fields = [field.get() for field in record]
+    assert_form(fields, form, mia.metrics.surfels)

@@ -1,0 +1,134 @@
+"""What calls with arrays on a GPU move to the host, and what they are called with: for stand-ins of libraries."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+import mia_functional as mia
+
+from .cases import CASES
+
+CALLS = {f"{name} {case.label}": case for name, cases in CASES.items() for case in cases if not case.keys}
+
+NOT_RUN: dict[str, str] = {
+    "cupy": "there is no GPU: a stand-in over NumPy, which refuses what CuPy 13 and 14 refuse, runs in its place",
+    "cupy on several devices": "the stand-in counts devices, and holds all arrays in the memory of the host",
+    "torch on cuda": "there is no GPU: a tensor that refuses what one on CUDA refuses runs in its place",
+}
+"""What was not run, and what was instead."""
+
+REFUSED: dict[str, dict[str, str]] = {
+    "cupy": {
+        "*": "an array on another device than the current one: call within `with array.device:`",
+        "keys": "random numbers come from NumPy's generators, JAX's keys make arrays of JAX",
+    }
+}
+"""By library: which calls are refused, and why."""
+
+MOVED: dict[tuple[int, ...], str] = {
+    (1,): "metrics.area, metrics.volume, metrics.prediction_area, metrics.reference_area, metrics.spatial_moments, "
+    "metrics.soft_confusion_counts of a mask, morphology.border, morphology.distance_transform a mask, "
+    "transforms.crop by both, transforms.gamma by an array, transforms.one_hot, transforms.relabel, "
+    "transforms.resample image, transforms.resample smoothed, transforms.resample_onto, transforms.rician_noise, "
+    "transforms.rot90 by an array, transforms.warp labels",
+    (1, 1): "metrics.dice, metrics.jaccard, metrics.sensitivity, metrics.specificity, metrics.fallout, "
+    "metrics.false_negative_rate, metrics.accuracy, metrics.precision, metrics.negative_predictive_value, "
+    "metrics.true_positives, metrics.false_positives, metrics.true_negatives, metrics.false_negatives, "
+    "metrics.f_measure, metrics.volume_similarity, metrics.balanced_accuracy, metrics.youden_index, "
+    "metrics.matthews_correlation, metrics.area_under_curve, metrics.cohen_kappa, metrics.global_consistency_error, "
+    "metrics.rand_index, metrics.adjusted_rand_index, metrics.mutual_information, metrics.variation_of_information, "
+    "metrics.intraclass_correlation, metrics.probabilistic_distance, metrics.average_distance, "
+    "metrics.hausdorff_distance HDRFDST, metrics.hausdorff_distance of labels, "
+    "metrics.average_symmetric_surface_distance, metrics.mean_average_surface_distance, "
+    "metrics.average_surface_distance, metrics.surface_overlap, metrics.normalized_surface_dice, metrics.boundary_iou, "
+    "metrics.mahalanobis_distance, metrics.centroid_distance, metrics.prediction_volume, metrics.reference_volume, "
+    "metrics.surface_distances, metrics.confusion_counts of labels, metrics.generalized_dice, "
+    "metrics.interclass_correlation, metrics.identity, metrics.merge places, transforms.affine labels, "
+    "transforms.elastic, transforms.warp image",
+    (1, 1, 1): "metrics.dice in a mask, metrics.confusion_counts in a mask, metrics.confusion_matrix, "
+    "metrics.expected_cost, metrics.weighted_kappa, transforms.affine image, extraction.dynamic_patch",
+    (1, 1, 1, 1): "metrics.merge counts",
+    (1,) * 12: "assembly.assemble a vote",
+    (3,): "transforms.crop by an array, transforms.flip by an array, transforms.shift by an array, "
+    "transforms.shift around, assembly.add at an array",
+    (1, 3): "transforms.blur by an array",
+    (336,): "morphology.distance_transform called back",
+    (1, 1, 336, 336): "metrics.hausdorff_distance called back",
+    (): "metrics.dice of bool, metrics.hausdorff_distance counted, metrics.hausdorff_distance pooled",
+}
+"""How many values each move to the host takes, by calls or functions: all others move none.
+
+A mask or a label map of integers that could be negative is asked once whether it holds what it may, one flag for each
+array, as are parameters that are arrays of the library, and images to be interpolated: whether they are finite.
+Positions become Python's. Only `method="host"` and what runs on the host (`ON_HOST`) moves arrays.
+"""
+
+
+def leaves(result: Any) -> list[Any]:
+    """Return all arrays of a result."""
+    return [leaf for entry in result for leaf in leaves(entry)] if isinstance(result, (tuple, list)) else [result]
+
+
+def draw(name: str) -> tuple[NDArray[Any], ...]:
+    """Return the NumPy arrays of a call."""
+    return CALLS[name].draw(np.random.default_rng(0))
+
+
+def moved_by(name: str) -> tuple[int, ...]:
+    """Return what a call is known to move to the host."""
+    known = {call: counts for counts, calls in MOVED.items() for call in calls.split(", ")}
+    return known.get(name, known.get(name.partition(" ")[0], ()))
+
+
+IMAGE = np.arange(8 * 7 * 6 * 2, dtype=np.float32).reshape(8, 7, 6, 2)
+LABELS = (IMAGE[..., 0] % 4).astype(np.int32)
+CORNERS = np.array([[1, 2, 3], [0, 0, 0]])
+
+POSITIONS: dict[str, Callable[[Callable[[Any], Any]], Any]] = {
+    "patches_at": lambda f: [*mia.indexing.patches_at(f(CORNERS), (2, 2, None))],
+    "starts": lambda f: mia.indexing.starts([(slice(f(np.int64(1)), 3), f(np.int64(2)))]).tolist(),
+    "dilate": lambda f: mia.indexing.dilate((slice(f(np.int64(1)), 3), f(np.int64(2))), f(np.array([1, 2]))),
+    "random_patches_at": lambda f: [
+        *mia.indexing.random_patches_at(np.random.default_rng(0), f(LABELS), (2, 2, 2), count=3, shares={1: 1, 2: 2})
+    ],
+    "extract": lambda f: mia.extraction.extract(f(IMAGE), (slice(f(np.int64(-1)), f(np.int64(4))), f(np.int64(2)))),
+    "extract_batch": lambda f: mia.extraction.extract_batch(f(IMAGE), mia.indexing.patches_at(f(CORNERS), (2, 2, 2))),
+    "dynamic_patch": lambda f: mia.extraction.dynamic_patch(f(IMAGE), [f(np.int64(1)), 2, 3], (2, 2, 2)),
+    "crop": lambda f: mia.transforms.crop(f(IMAGE), (f(np.int64(1)), 1, 2), (f(np.int64(2)), 2, 2)),
+    "shift": lambda f: mia.transforms.shift(f(IMAGE), [f(np.int64(2)), 0, 1]),
+    "permute": lambda f: mia.transforms.permute(f(IMAGE), (f(np.int64(2)), 1, 0)),
+    "blur": lambda f: mia.transforms.blur(f(IMAGE), f(np.float64(1)), radius=f(np.int64(1))),
+    "volume": lambda f: mia.metrics.volume(f(LABELS), labels=f(np.array([1, 2])), spacing=f(np.array([3.0, 1, 0.5]))),
+    "area": lambda f: mia.metrics.area(f(LABELS == 1), spacing=(3, 1, 0.5), axis=f(np.int64(1)), index=f(np.int64(2))),
+    "expected_cost": lambda f: mia.metrics.expected_cost(
+        f(LABELS), f(LABELS[::-1]), labels=(0, 1, 2, 3), costs=f(1 - np.eye(4))
+    ),
+    "assemble": lambda f: mia.assembly.assemble(
+        f(IMAGE[:2, 0]), mia.indexing.patches_at(f(np.array([[0], [3]])), (6,)), (9,)
+    ),
+    "assemble voxels": lambda f: mia.assembly.assemble(
+        f(IMAGE[0, :4, 0]), mia.indexing.patches_at(f(np.indices((2, 2)).reshape(2, -1).T), (None, None)), (2, 2)
+    ),
+    "largest_components": lambda f: mia.morphology.largest_components(f(LABELS == 1), count=f(np.int64(1))),
+    "bounding_box": lambda f: mia.morphology.bounding_box(f(LABELS == 1)),
+}
+"""Calls with positions, sizes and numbers that `f` makes arrays of the library, on its device."""
+
+SPACING = (2.0, 1.0, 0.5)
+PREDICTION, REFERENCE = np.zeros((2, 5, 6, 4), bool)
+PREDICTION[1:3, 2:5, 1:3] = REFERENCE[2:4, 2:4, :2] = True
+
+
+def assert_form(fields: list[NDArray[Any]], form: str, boundary: Callable[..., Any]) -> None:
+    """Raise unless the fields hold the right distances and weights in a form."""
+    compact = mia.metrics.surface_distances(PREDICTION, REFERENCE, spacing=SPACING, boundary=boundary)
+    grid = boundary(PREDICTION, spacing=SPACING).codes.shape
+    for distances, weights, own, mass in zip(fields[:2], fields[2:], compact[:2], compact[2:], strict=True):
+        assert distances.shape == weights.shape == (own.shape if form == "compact" else grid)
+        chosen = distances[weights > 0]
+        np.testing.assert_allclose(chosen, own, rtol=1e-6)
+        np.testing.assert_allclose(weights[weights > 0], mass, rtol=1e-6)
+        if form == "front":
+            assert (weights.reshape(-1)[: own.size] > 0).all()
