@@ -34,8 +34,9 @@ class SurfaceDistances(NamedTuple):
 
     - Compact, one axis with one entry per element: NumPy's arrays, those of PyTorch and JAX in the memory of the host,
       and with `method="host"` those of any library and device; in all cases outside of `jit`.
-    - A grid, one entry per grid point with the weight zero where there is no element: under `jit` and `vmap` of JAX,
-      whose shapes are fixed, and eager arrays on a GPU (JAX, PyTorch, CuPy) or of another library of the standard.
+    - A grid, one entry per grid point with the weight zero where there is no element: under `jit` and `vmap` of JAX and
+      within `torch.func` and `torch.compile`, whose shapes are fixed, and eager arrays on a GPU (JAX, PyTorch, CuPy) or
+      of another library of the standard.
       With `method="host"` under `jit` the elements fill the front of such a grid, in the order of the compact ones.
     """
 

@@ -42,8 +42,9 @@ def distance_transform(mask: Array, *, spacing: Spacing, cap: float | None = Non
         mask: Mask of one to three axes (bool, or integers 0 and 1).
         spacing: Millimetres between voxel centres along each axis.
         cap: Distances above this many millimetres are given as inf; that saves time under `jit` and on a GPU.
-        method: "auto" takes the fastest exact code for the array; "host" computes with SciPy on the host, which a
-            program under `jit` on the CPU calls back.
+        method: "auto" takes the fastest exact code for the array (CuPy's own where a mask padded to equal sides takes
+            no more memory than our way); "host" computes with SciPy on the host, which a program under `jit` on the CPU
+            calls back.
 
     Returns:
         Distances in millimetres, of the shape of the mask, in the widest floating dtype of the library.

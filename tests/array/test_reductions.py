@@ -132,3 +132,13 @@ def test_ranks_are_exact_for_more_numbers_than_single_precision_counts(xp, perce
 def test_a_root_has_no_gradient_at_zero_and_keeps_what_is_not_a_number():
     np.testing.assert_array_equal(jax.grad(lambda a: _array.root(a).sum())(jnp.array([0.0, 4.0])), [0.0, 0.25])
     assert np.isnan(_array.root(jnp.array(np.nan)))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "int16"])
+def test_numbers_are_moved_into_a_range_and_what_is_not_a_number_stays(xp, dtype):
+    numbers = np.array([-3, 0, 2, 9, 1], dtype)
+    if dtype == "float32":
+        numbers[[0, 4]] = -np.inf, np.nan
+    found = xp.run(lambda array: _array.clip(array, 0, 3), numbers)
+    assert found.dtype == numbers.dtype
+    np.testing.assert_array_equal(found, [0, 0, 2, 3, numbers[4]])
