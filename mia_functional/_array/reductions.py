@@ -32,7 +32,7 @@ from mia_functional.typing import Array
 __all__ = [
     "binary_scale",
     "bincount",
-    "clip",
+    "clip_to",
     "correlate1d",
     "has_weight",
     "linear_rank",
@@ -103,7 +103,7 @@ def power(base: Array, exponent: Array) -> Array:
     return xp.where(zero, xp.zeros_like(powers), powers)
 
 
-def clip(array: Array, low: float, high: float) -> Array:
+def clip_to(array: Array, low: float, high: float) -> Array:
     """Return numbers moved into `low` and `high`; NaN stays."""
     xp = array_namespace(array)
     # The compatibility layer (1.16) chooses entries by masks for CuPy, and each of them waits for the GPU.

@@ -32,7 +32,6 @@ __all__ = [
     "limit",
     "remainder",
     "require_writable",
-    "scalar",
     "set_block",
     "stack",
     "take_block",
@@ -64,12 +63,6 @@ def zeros(xp: Namespace, shape: Shape, dtype: Any, model: Array) -> Array:
         filled: Array = tensor.new_zeros(shape, dtype=dtype)
         return filled
     return xp.zeros(shape, dtype=dtype, device=None if is_traced(model) else device_beside(model, shape))
-
-
-def scalar(number: float, model: Array) -> Array:
-    """Return a number of Python as an array without axes, on the device of `model`."""
-    xp = array_namespace(model)
-    return xp.asarray(number, device=None if is_traced(model) else device_beside(model, ()))
 
 
 def broadcast_along(xp: Namespace, values: HostArray, axis: int, model: Array) -> Array:

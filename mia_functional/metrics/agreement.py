@@ -167,7 +167,7 @@ def matthews_correlation(counts: _CountsOrMatrix, *, zero_division: float = math
     shared = _over_classes(counts, tp * tn - fp * fn)
     value = _array.ratio(shared, predicted * referenced)
     # Rounding may lead beyond 1.
-    return _filled(_array.clip(value, -1.0, 1.0), predicted * referenced == 0, zero_division)
+    return _filled(_array.clip_to(value, -1.0, 1.0), predicted * referenced == 0, zero_division)
 
 
 @_from_counts_or_matrix

@@ -217,9 +217,13 @@ def float_counts(counts: ConfusionCounts) -> tuple[Array, Array, Array, Array]:
     fields: list[Any] = list(counts)
     model = next((field for field in fields if not isinstance(field, int | float)), np.zeros((), np.int64))
     xp = _array.array_namespace(model)
-    arrays = [_array.scalar(field, model) if isinstance(field, int | float) else field for field in fields]
-    if _array.dtype_kind(model) != "float":
-        dtype = _array.widest_float(xp, model)
+    is_float = _array.dtype_kind(model) == "float"
+    dtype = model.dtype if is_float else _array.widest_float(xp, model)
+    # Numbers of Python become arrays of that dtype beside the others, on the same device.
+    arrays = [
+        _array.zeros(xp, (), dtype, model) + field if isinstance(field, int | float) else field for field in fields
+    ]
+    if not is_float:
         arrays = [xp.astype(array, dtype) for array in arrays]
     tp, fp, fn, tn = arrays
     return tp, fp, fn, tn

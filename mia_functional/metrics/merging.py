@@ -12,7 +12,6 @@ from mia_functional.metrics.confusion import ConfusionCounts
 from mia_functional.metrics.contingency import ConfusionMatrix
 from mia_functional.metrics.moments import PairedMoments, in_units
 from mia_functional.metrics.spatial import PairedSpatialMoments, SpatialMoments
-from mia_functional.typing import Array
 
 __all__ = ["identity", "merge"]
 
@@ -100,12 +99,10 @@ def _add_counts(one: _Counts, other: _Counts) -> _Counts:
     fields: tuple[Any, ...] = total
     # Floats and Python's numbers do not wrap.
     whole = [field for field in fields if not isinstance(field, int | float) and _array.dtype_kind(field) != "float"]
-
-    def wrapped(*counts: Array) -> Array:
-        return reduce(operator.or_, (_array.array_namespace(field).any(field < 0) for field in counts))
-
     # All at once: on a GPU every question is waited for.
-    if whole and _array.is_known_true(wrapped, *whole):
+    if whole and _array.is_known_true(
+        lambda *counts: reduce(operator.or_, (_array.array_namespace(field).any(field < 0) for field in counts)), *whole
+    ):
         checks.invalid_value("merge", "others", "sum to counts that the library's integers can hold", whole[0].dtype)
     return total
 

@@ -55,7 +55,7 @@ def nearest(coordinates: Array, size: int) -> Taps:
     xp = _array.array_namespace(coordinates)
     # Not `round`, which takes halves to even numbers: every second voxel would win.
     later = xp.floor(coordinates + (0.5 + _TOLERANCE))
-    return ((xp.astype(_array.clip(later, 0, size - 1), _array.index_dtype(xp)), None),)
+    return ((xp.astype(_array.clip_to(later, 0, size - 1), _array.index_dtype(xp)), None),)
 
 
 def linear(coordinates: Array, size: int) -> Taps:
@@ -72,12 +72,12 @@ def linear(coordinates: Array, size: int) -> Taps:
     """
     xp = _array.array_namespace(coordinates)
     # Clipping the coordinates repeats the edge: that is the value within the outer half of the border voxels.
-    inside = _array.clip(coordinates, 0, size - 1)
-    low = _array.clip(xp.floor(inside), 0, max(size - 2, 0))
+    inside = _array.clip_to(coordinates, 0, size - 1)
+    low = _array.clip_to(xp.floor(inside), 0, max(size - 2, 0))
     fraction = inside - low
     first = xp.astype(low, _array.index_dtype(xp))
     # An axis of one voxel has no second one: both taps are the same.
-    return ((first, 1 - fraction), (_array.clip(first + 1, 0, size - 1), fraction))
+    return ((first, 1 - fraction), (_array.clip_to(first + 1, 0, size - 1), fraction))
 
 
 def rule_and_values(function: str, array: Array, interpolation: Interpolation | None) -> tuple[Interpolation, Array]:
