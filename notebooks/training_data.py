@@ -7,8 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from mia_functional import assembly, dataset, images, indexing, phantoms, transforms
-from mia_functional.metrics import confusion_counts, dice
+from mia_functional import analysis, assembly, dataset, evaluation, images, indexing, phantoms, transforms
 
 SHAPE, SPACING = (32, 48, 40), (4.0, 3.0, 3.0)
 
@@ -87,15 +86,19 @@ def segment(predict: Callable[[Any], Any], data: dataset.Dataset, subject: str) 
 
 
 def validate(predict: Callable[[Any], Any], data: dataset.Dataset, subjects: tuple[str, ...]) -> dict[str, float]:
-    """Return the mean Dice of every structure over subjects; `predict` is that of `segment`."""
-    scores = []
-    for subject in subjects:
-        labels = dataset.read(data, subject, "labels", entries="GT")
-        scores.append(dice(confusion_counts(segment(predict, data, subject), labels, labels=phantoms.LABELS)))
-    return dict(zip(phantoms.LABELS.values(), np.mean(scores, axis=0).tolist(), strict=True))
+    """Return the mean Dice over subjects by name, `val/DICE/grey matter`; `predict` is that of `segment`."""
+    cases = (
+        evaluation.Case(
+            subject=subject,
+            prediction=segment(predict, data, subject),
+            reference=dataset.read(data, subject, "labels", entries="GT"),
+        )
+        for subject in subjects
+    )
+    return analysis.scalars(evaluation.evaluate_many(cases, metrics=("DICE",), labels=phantoms.LABELS))
 
 
 def line(entry: Mapping[str, float]) -> str:
     """Return what one validation gave as a line of text."""
-    scores = "  ".join(f"{name} {entry[name]:.3f}" for name in phantoms.LABELS.values())
+    scores = "  ".join(f"{name} {entry[f'val/DICE/{name}']:.3f}" for name in phantoms.LABELS.values())
     return f"step {entry['step']:3.0f}  loss {entry['loss']:.3f}  {scores}"

@@ -70,10 +70,10 @@ def test_training_learns_and_logs(name, tmp_path):
     history = ast.literal_eval(run(name, tmp_path, parameters=SHORT, last=copy).splitlines()[-1])
     assert [entry["step"] for entry in history] == [15, 30, 45]
     assert history[-1]["loss"] < history[0]["loss"]
-    assert min(history[-1]["white matter"], history[-1]["grey matter"]) > 0.6
+    assert min(history[-1][f"val/DICE/{name} matter"] for name in ("white", "grey")) > 0.6
     events = EventAccumulator(str(tmp_path / "events"))
     events.Reload()
-    assert set(events.Tags()["tensors"]) == {"loss", *LABELS.values()}
+    assert set(events.Tags()["tensors"]) == {"loss", *(f"val/DICE/{name}" for name in LABELS.values())}
     for tag in events.Tags()["tensors"]:
         logged = [float(event.tensor_proto.float_val[0]) for event in events.Tensors(tag)]
         assert logged == pytest.approx([entry[tag] for entry in history], rel=1e-6)

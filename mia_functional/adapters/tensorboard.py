@@ -23,7 +23,7 @@ def event_file(folder: str | os.PathLike[str]) -> Iterator[Log]:
         folder: Where TensorBoard will look; created if it does not exist.
 
     Yields:
-        `log(step, {"loss": 0.5, "dice/white matter": 0.9})`.
+        `log(step, {"loss": 0.5, "val/DICE/liver": 0.9})`; `analysis.scalars` gives such names and numbers.
 
     Example:
         >>> with event_file(folder) as log:

@@ -2,7 +2,7 @@
 
 import itertools
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -11,7 +11,7 @@ from mia_functional._core import checks
 from mia_functional.analysis.case_matrix import CaseMatrix, case_matrix
 from mia_functional.analysis.groups import By, Group, group_rows
 from mia_functional.analysis.intervals import SAMPLES, Interval, column_intervals
-from mia_functional.analysis.paired_tests import holm, permutation_test, wilcoxon
+from mia_functional.analysis.paired_tests import holm, permutation_tests, wilcoxon
 from mia_functional.analysis.policies import (
     Diagonals,
     Infinite,
@@ -170,13 +170,17 @@ def compare(
             if baseline in (None, cases.methods[one], cases.methods[other])
         ]
         pairs = [(b, a) if cases.methods[a] == baseline else (a, b) for a, b in pairs]
-        differences = [_differences(cases.values[:, a], cases.values[:, b], sign) for a, b in pairs]
+        if not pairs:  # all others lack this metric of this label
+            continue
+        ones, others = (list(side) for side in zip(*pairs, strict=True))
+        differences = _differences(cases.values[:, ones], cases.values[:, others], sign)
         intervals = _intervals(rng, differences, statistic=statistic, level=level, method=method, samples=samples)
+        permutations = permutation_tests(rng, differences, samples=samples).tolist()
         comparisons += [
             replace(
-                _comparison(rng, cases, pair, values, found, samples), group=group, policy=policy_name(policy, rule)
+                _comparison(cases, pair, values, found), permutation=p, group=group, policy=policy_name(policy, rule)
             )
-            for pair, values, found in zip(pairs, differences, intervals, strict=True)
+            for pair, values, found, p in zip(pairs, differences.T, intervals, permutations, strict=True)
         ]
     corrected = (holm(np.array([getattr(c, name) for c in comparisons])) for name in ("wilcoxon", "permutation"))
     return tuple(
@@ -192,28 +196,24 @@ def _differences(values: HostArray, others: HostArray, sign: int) -> HostArray:
 
 
 def _intervals(
-    rng: np.random.Generator, differences: Sequence[HostArray], *, statistic: Estimator, level: float, method: str,
-    samples: int,
-) -> list[Interval]:  # fmt: skip
+    rng: np.random.Generator, differences: HostArray, *, statistic: Estimator, level: float, method: str, samples: int
+) -> list[Interval]:
     """Return the interval of the differences of each pair; pairs of the same cases share their bootstrap samples."""
     by_cases: dict[bytes, list[int]] = {}
-    for k, values in enumerate(differences):
-        by_cases.setdefault(np.isnan(values).tobytes(), []).append(k)
+    for k, left_out in enumerate(np.isnan(differences).T):
+        by_cases.setdefault(left_out.tobytes(), []).append(k)
     found: dict[int, Interval] = {}
     for columns in by_cases.values():
-        together = np.stack([differences[k][~np.isnan(differences[k])] for k in columns], axis=1)
+        together = differences[~np.isnan(differences[:, columns[0]])][:, columns]
         entries = column_intervals(
             "compare", rng, together, statistic=statistic, level=level, method=method, samples=samples
         )
         found.update(zip(columns, entries, strict=True))
-    return [found[k] for k in range(len(differences))]
+    return [found[k] for k in range(differences.shape[1])]
 
 
-def _comparison(
-    rng: np.random.Generator, cases: CaseMatrix, pair: tuple[int, int], differences: HostArray, found: Interval,
-    samples: int,
-) -> Comparison:  # fmt: skip
-    """Return what the differences of two methods say."""
+def _comparison(cases: CaseMatrix, pair: tuple[int, int], differences: HostArray, found: Interval) -> Comparison:
+    """Return what the differences of two methods say, but for what is computed of all pairs together."""
     a, b = pair
     row = cases.rows[a][0]
     used = differences[~np.isnan(differences)]
@@ -232,7 +232,7 @@ def _comparison(
     return Comparison(
         label=row.label, metric=row.metric, unit=row.unit, method=cases.methods[a], baseline=cases.methods[b],
         difference=found.value, low=found.low, high=found.high, level=found.level, interval_method=found.method,
-        wilcoxon=wilcoxon(differences), permutation=permutation_test(rng, differences, samples=samples),
+        wilcoxon=wilcoxon(differences), permutation=math.nan,
         superiority=superiority, better="" if balance == 0 or math.isnan(balance) else better, n=found.n,
         only_method=only_method, only_baseline=only_baseline, left_out=left_out, note=found.note,
     )  # fmt: skip

@@ -1,15 +1,20 @@
 """Which rows belong together: columns of results, and tables of subjects such as site, sex or scanner."""
 
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
+from operator import attrgetter
 from typing import TypeAlias
 
 from mia_functional._core import checks
 from mia_functional.evaluation.results import Result, Results
 
-__all__ = ["By", "Group", "group_rows", "grouping"]
+__all__ = ["By", "Group", "SubjectTable", "group_rows", "grouping"]
 
-By: TypeAlias = str | Iterable[str] | Mapping[str, object] | Mapping[str, Mapping[str, object]] | None
-"""Columns of results, one or several, or a table of subjects: by column `{"site": {"A": "Bern"}}`, or just one."""
+SubjectTable: TypeAlias = Mapping[str, object] | Mapping[str, Mapping[str, object]]
+"""A value for each subject, or a column of them for each name: `{"site": {"A": "Bern"}}`."""
+
+By: TypeAlias = str | SubjectTable | Iterable[str | SubjectTable] | None
+"""Columns of results, tables of subjects, or several of both."""
 
 Group: TypeAlias = tuple[tuple[str, str], ...]
 """The columns that results are grouped by besides method, label and metric, and the value of each."""
@@ -22,8 +27,8 @@ def grouping(function: str, by: By) -> Callable[[Result], Group]:
 
     Args:
         function: The public function, for messages.
-        by: Columns of results; a mapping from subjects to values, which makes the column GROUP; or one from names of
-            columns to such mappings.
+        by: Columns of results; mappings from subjects to values, which make the column GROUP, or from names of columns
+            to such mappings; or several of both.
 
     Returns:
         A function of a row that gives the columns, in capitals, and their values as text.
@@ -32,24 +37,26 @@ def grouping(function: str, by: By) -> Callable[[Result], Group]:
         TypeError: It is none of these.
         ValueError: There is no such column. The function raises where a table has no value for a subject.
     """
-    if isinstance(by, Mapping):
-        columns_of = {str(name).upper(): column for name, column in by.items() if isinstance(column, Mapping)}
-        tables: Mapping[str, Mapping[str, object]] = columns_of or {"GROUP": by}
-
-        def group(row: Result) -> Group:
-            for name, table in tables.items():
-                if row.subject not in table:
-                    needed = f"have {name} for every subject of the results"
-                    checks.invalid_value(function, "by", needed, f"none for {row.subject}")
-            return tuple((name, str(table[row.subject])) for name, table in tables.items())
-
-        return group
-    if by is not None and not isinstance(by, Iterable):
+    parts = (by,) if isinstance(by, str | Mapping) else by or ()
+    if not isinstance(parts, Iterable):
         checks.invalid_kind(function, "by", "name columns of the results, or map subjects to values", repr(by))
-    columns = (by,) if isinstance(by, str) else tuple(by or ())
-    for column in columns:
-        checks.one_of(function, "by", str(column).lower(), _RESULT_COLUMNS)
-    return lambda row: tuple((column.upper(), str(getattr(row, column.lower()))) for column in columns)
+    cells: dict[str, Callable[[Result], object]] = {}
+    for part in parts:
+        if isinstance(part, Mapping):
+            columns = {str(name).upper(): column for name, column in part.items() if isinstance(column, Mapping)}
+            for name, table in (columns or {"GROUP": part}).items():
+                cells[name] = partial(_value_of, function, name, table)
+        else:
+            checks.one_of(function, "by", str(part).lower(), _RESULT_COLUMNS)
+            cells[str(part).upper()] = attrgetter(str(part).lower())
+    return lambda row: tuple((name, str(cell(row))) for name, cell in cells.items())
+
+
+def _value_of(function: str, name: str, table: Mapping[str, object], row: Result) -> object:
+    """Return what a table says of the subject of a row."""
+    if row.subject not in table:
+        checks.invalid_value(function, "by", f"have {name} for every subject of the results", f"none for {row.subject}")
+    return table[row.subject]
 
 
 def group_rows(

@@ -6,10 +6,14 @@ import numpy as np
 
 from mia_functional.typing import HostArray
 
-__all__ = ["bootstrap_wilcoxon", "holm", "permutation_test", "wilcoxon"]
+__all__ = ["bootstrap_wilcoxon", "holm", "permutation_tests", "wilcoxon"]
 
 _EXACT, _ENUMERATED = 50, 13
 """Up to so many differences Wilcoxon's distribution is exact: without ties and zeros, and with them, as in SciPy."""
+
+
+_DRAWN = 1_000_000
+"""Numbers of signs that are drawn at once."""
 
 
 def wilcoxon(differences: HostArray) -> float:
@@ -56,13 +60,16 @@ def _exact_p(ranks: HostArray, positive: float) -> float:
     return min(1.0, 2 * min(tails))
 
 
-def permutation_test(rng: np.random.Generator, differences: HostArray, *, samples: int) -> float:
-    """Return the two-sided p-value of the mean difference when every sign is as likely as the other.
+def permutation_tests(rng: np.random.Generator, differences: HostArray, *, samples: int) -> HostArray:
+    """Return the two-sided p-values of mean differences when every sign is as likely as the other.
 
     Args:
         rng: A generator of NumPy.
-        differences: One per case; NaN are left out.
+        differences: Cases and pairs of methods, `(n, pairs)`; NaN are left out.
         samples: All changes of signs are tried if there are no more, else as many at random, and the observed one.
+
+    Returns:
+        `(pairs,)`.
 
     Undefined:
         No differences, or infinite ones: NaN. All are zero: 1.
@@ -70,19 +77,31 @@ def permutation_test(rng: np.random.Generator, differences: HostArray, *, sample
     Agrees with:
         `scipy.stats.permutation_test` with `permutation_type="samples"` for few differences.
     """
-    differences = differences[~np.isnan(differences)]
-    size = len(differences)
-    if not size or np.isinf(differences).any():
-        return math.nan
-    exact = 2**size <= samples
-    if exact:
-        signs = 1.0 - 2.0 * ((np.arange(2**size)[:, None] >> np.arange(size)) & 1)
-    else:
-        signs = 1.0 - 2.0 * rng.integers(0, 2, size=(samples, size), dtype=np.int8)
-    observed = abs(differences.sum())
+    p_values = np.full(differences.shape[1], np.nan)
+    used = ~np.isnan(differences)
+    tested = used.any(axis=0) & ~np.isinf(differences).any(axis=0)
+    few = 2.0 ** used.sum(axis=0) <= samples
+    for k in np.flatnonzero(tested & few):
+        values = differences[used[:, k], k]
+        signs = (np.arange(2 ** len(values))[:, None] >> np.arange(len(values))) & 1
+        p_values[k] = _as_extreme(signs, values[:, None])[0] / len(signs)
+    if (many := np.flatnonzero(tested & ~few)).size:
+        # What is left out changes no sum.
+        values = np.where(used, differences, 0.0)[:, many]
+        step = max(1, _DRAWN // len(values))
+        sizes = (min(step, samples - start) for start in range(0, samples, step))
+        drawn = (rng.integers(0, 2, size=(size, len(values)), dtype=np.int8) for size in sizes)
+        extreme = np.sum([_as_extreme(signs, values) for signs in drawn], axis=0)
+        p_values[many] = (extreme + 1) / (samples + 1)
+    return p_values
+
+
+def _as_extreme(signs: HostArray, values: HostArray) -> HostArray:
+    """Return in how many rows of signs, 0 and 1, the sums of the columns of values are as far from 0 as observed."""
+    sums = np.abs((1.0 - 2.0 * signs) @ values)
     # Sums of the same numbers in another order differ in the last digits.
-    extreme = np.abs(signs @ differences) >= observed * (1 - 1e-12)
-    return float(extreme.mean() if exact else (extreme.sum() + 1) / (samples + 1))
+    extreme: HostArray = np.count_nonzero(sums >= np.abs(values.sum(axis=0)) * (1 - 1e-12), axis=0)
+    return extreme
 
 
 def holm(p_values: HostArray) -> HostArray:

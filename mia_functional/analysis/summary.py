@@ -132,8 +132,8 @@ def summarize(
 
     Args:
         results: A table.
-        by: What else to group by: columns of the results (`"convention"`), a mapping from subjects to values, or
-            `{"site": {subject: value}, "sex": {...}}`.
+        by: What else to group by: columns of the results (`"convention"`), a mapping from subjects to values,
+            `{"site": {subject: value}, "sex": {...}}`, or several of these.
         functions: Names, and functions of a float64 NumPy array to a number: `{"MAX": np.max}`. By default mean, sample
             standard deviation (n - 1), median and quartiles: `MEAN`, `STD`, `MEDIAN`, `Q1`, `Q3`; under the policy
             `"pymia"` its mean and population standard deviation.

@@ -1,9 +1,12 @@
 """What the commands share: their record, exit statuses, options, progress bars, and the wording of messages."""
 
 import argparse
+import json
+import math
 import os
 import sys
 from collections.abc import Callable, Mapping
+from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
 
@@ -13,15 +16,18 @@ from mia_functional.typing import Progress
 __all__ = [
     "AFFINE",
     "ALIGN",
+    "COUNTING",
     "DATASET",
     "DONE",
     "FAILED",
     "INTERRUPTED",
     "JOBS",
+    "JSON",
     "SPACING",
     "WRONG_USAGE",
     "Command",
     "Options",
+    "json_text",
     "progress_bar",
     "worded",
 ]
@@ -61,6 +67,15 @@ def _thread_count(text: str) -> int:
 _CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 """How many cores this process may use."""
 
+
+def _word_or_number(text: str) -> str | float:
+    """Return a number, or the word that is none."""
+    try:
+        return float(text)
+    except ValueError:
+        return text
+
+
 DATASET = {"dataset": {"type": Path, "help": "file that `mia create` or pymia wrote"}}
 AFFINE = {"--affine": {"choices": ("sform", "qform"), "help": "pose that counts of NIfTI files that state two"}}
 SPACING = {"--spacing": {"nargs": "+", "type": float, "metavar": "MM",
@@ -76,6 +91,21 @@ JOBS = {
         "help": "how many work at the same time (as many as there are cores)",
     }
 }
+
+COUNTING: Mapping[str, Mapping[str, Any]] = {
+    "--policy": {"default": "mia", "metavar": "NAME",
+                 "help": "what undefined, infinite, missing and failed cases count as: mia, metrics_reloaded, monai, "
+                         "nnunet, brats, pymia (mia: what is missing or failed counts as the worst value)"},
+    "--missing": {"type": _word_or_number, "metavar": "WORD",
+                  "help": "what missing and failed cases count as: worst, undefined, skip, error"},
+    "--infinite": {"type": _word_or_number, "metavar": "WORD",
+                   "help": "what infinite distances count as: keep, diagonal (of the reference), skip, or a number"},
+    "--diagonal": {"type": float, "metavar": "MM",
+                   "help": "from corner to corner of all references, where no record beside the table says it"},
+}  # fmt: skip
+"""What all commands have that count cases without a finite number."""
+
+JSON = {"--json": {"action": "store_true", "help": "print one JSON object in place of a table"}}
 
 _FILE_WORDING = {
     "affine": "--affine", "spacing": "--spacing", "spacing=(slices, rows, columns)": "--spacing SLICES ROWS COLUMNS",
@@ -108,6 +138,15 @@ _WORDING: Mapping[str, Mapping[str, str]] = {
     "read_csv": {"path": "results"},
     "read_runs": {"path": "results"},
     "run": {"folder": "--output", "seed": "--seed", "force=True": "--force"},
+    "summarize": {
+        "by": "--by",
+        "policy": "--policy",
+        "missing": "--missing",
+        "infinite": "--infinite",
+        "diagonals": "--diagonal",
+        'missing="error"': "--missing error",
+        'infinite="diagonal"': "--infinite diagonal",
+    },
     "traverse": {"subjects": "CATEGORY/ENTRY=PATTERN"},
     "write_csv": {"path": "--output"},
     "write_runs": {"path": "--output"},
@@ -121,6 +160,20 @@ Users of a command know its options alone, so a message of `discover` about `col
 def worded(text: str, command: str) -> str:
     """Return a message with the command and its options in place of a function and its arguments."""
     return checks.reworded(text, command, _WORDING, _WORDING.get(text.partition(":")[0], {}))
+
+
+def json_text(data: Mapping[str, Any]) -> str:
+    """Return records as JSON, under the names of their fields; numbers that JSON lacks are "nan", "inf" and "-inf"."""
+    return json.dumps({name: _plain(value) for name, value in data.items()}, indent=1, ensure_ascii=False)
+
+
+def _plain(value: Any) -> Any:
+    """Return what `json` can write."""
+    if is_dataclass(value):
+        return {field.name: _plain(getattr(value, field.name)) for field in fields(value)}
+    if isinstance(value, tuple | list):
+        return [_plain(entry) for entry in value]
+    return str(value) if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def progress_bar(options: Options, title: str) -> Progress:

@@ -7,10 +7,15 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from mia_functional.analysis.paired_tests import bootstrap_wilcoxon, holm, permutation_test, wilcoxon
+from mia_functional.analysis.paired_tests import bootstrap_wilcoxon, holm, permutation_tests, wilcoxon
 from mia_functional.analysis.resampling import bootstrap_counts
 
 RNG = np.random.default_rng
+
+
+def permutation_test(rng, differences, *, samples):
+    """Return the p-value of one pair of methods."""
+    return permutation_tests(rng, differences[:, None], samples=samples).item()
 
 
 def exact(differences):
@@ -94,6 +99,18 @@ def test_permutations_of_many_differences_are_drawn():
     )
     # Never 0: the observed signs are one of those that could be.
     assert permutation_test(RNG(0), np.full(60, 1.0), samples=999) == 1 / 1000
+
+
+def test_pairs_share_their_permutations():
+    columns = RNG(1).normal(0.2, 1, (60, 4))
+    columns[5:, 1], columns[30:, 2], columns[3, 3] = np.nan, np.nan, np.inf
+    found = permutation_tests(RNG(0), columns, samples=2000)
+    assert found[0] == permutation_test(RNG(0), columns[:, 0], samples=2000)
+    # Five differences have 32 signs, which are all tried.
+    assert found[1] == permutation_test(RNG(9), columns[:5, 1], samples=2000)
+    # Cases that are left out change nothing but the draws.
+    assert found[2] == pytest.approx(permutation_test(RNG(0), columns[:30, 2], samples=20_000), abs=0.03)
+    assert math.isnan(found[3])
 
 
 def test_holm_is_that_of_statsmodels():

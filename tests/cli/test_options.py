@@ -8,7 +8,7 @@ import mia_functional as mia
 from mia_functional.cli.options import _WORDING, worded
 from mia_functional.cli.parser import COMMANDS
 
-NAMESPACES = (mia.dataset, mia.demo, mia.evaluation, mia.images, mia.metrics, mia.reporting)
+NAMESPACES = (mia.analysis, mia.dataset, mia.demo, mia.evaluation, mia.images, mia.metrics, mia.reporting)
 
 
 @pytest.mark.parametrize("function", _WORDING)
