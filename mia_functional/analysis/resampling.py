@@ -31,7 +31,7 @@ def generator(function: str, rng: np.random.Generator | None) -> np.random.Gener
     return rng
 
 
-_BLOCK = 1_000_000
+_DRAWS = 1_000_000
 """Numbers of draws that are worked with at once: a few arrays of this size stay near the processor."""
 
 
@@ -43,7 +43,7 @@ def bootstrap_counts(rng: np.random.Generator, size: int, samples: int) -> Itera
         size: Number of cases.
         samples: Number of samples in all blocks together.
     """
-    step = max(1, _BLOCK // size)
+    step = max(1, _DRAWS // size)
     # Small numbers take less memory to move; no case is drawn more often than there are draws.
     dtype = np.int16 if size <= np.iinfo(np.int16).max else np.int32
     for start in range(0, samples, step):
@@ -70,7 +70,7 @@ def bootstrap(rng: np.random.Generator, statistic: Estimator, values: HostArray,
 def jackknife(statistic: Estimator, values: HostArray) -> HostArray:
     """Return a statistic of the columns of `values`, `(n, columns)`, without each case in turn: `(n, columns)`."""
     size = len(values)
-    step = max(1, _BLOCK // size)
+    step = max(1, _DRAWS // size)
     blocks = (np.arange(start, min(start + step, size)) for start in range(0, size, step))
     left_out = ((np.arange(size)[:, None] != block).astype(np.int32) for block in blocks)
     return np.concatenate([resampled(statistic, values, counts) for counts in left_out])

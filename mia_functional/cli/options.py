@@ -164,15 +164,15 @@ def worded(text: str, command: str) -> str:
 
 def json_text(data: Mapping[str, Any]) -> str:
     """Return records as JSON, under the names of their fields; numbers that JSON lacks are "nan", "inf" and "-inf"."""
-    return json.dumps({name: _plain(value) for name, value in data.items()}, indent=1, ensure_ascii=False)
+    return json.dumps({name: _json_value(value) for name, value in data.items()}, indent=1, ensure_ascii=False)
 
 
-def _plain(value: Any) -> Any:
+def _json_value(value: Any) -> Any:
     """Return what `json` can write."""
     if is_dataclass(value):
-        return {field.name: _plain(getattr(value, field.name)) for field in fields(value)}
+        return {field.name: _json_value(getattr(value, field.name)) for field in fields(value)}
     if isinstance(value, tuple | list):
-        return [_plain(entry) for entry in value]
+        return [_json_value(entry) for entry in value]
     return str(value) if isinstance(value, float) and not math.isfinite(value) else value
 
 
