@@ -3,6 +3,7 @@
 from mia_functional._array.backends import *
 from mia_functional._array.compilation import *
 from mia_functional._array.dtypes import *
+from mia_functional._array.elementary import *
 from mia_functional._array.loops import *
 from mia_functional._array.random import *
 from mia_functional._array.reductions import *

@@ -1,4 +1,4 @@
-"""Sums, ratios, maxima and ranks of arrays, of weighted distances above all; counts of whole numbers.
+"""Sums, maxima and ranks of arrays, of weighted distances above all; counts of whole numbers.
 
 Programs of JAX for the CPU go through flat arrays chunk by chunk, so that what is made of a chunk stays in the cache.
 Weights are sparse, as those of a surface are in its volume: most chunks hold none, and are passed over.
@@ -11,8 +11,6 @@ from collections.abc import Callable
 from fractions import Fraction
 from typing import Any
 
-import numpy as np
-
 from mia_functional._array.backends import (
     array_namespace,
     in_host_memory,
@@ -22,7 +20,6 @@ from mia_functional._array.backends import (
     is_numpy,
     is_torch,
     lax,
-    to_numpy,
 )
 from mia_functional._array.compilation import eval_shape, platform_dependent
 from mia_functional._array.dtypes import widest_float
@@ -32,15 +29,11 @@ from mia_functional.typing import Array
 __all__ = [
     "binary_scale",
     "bincount",
-    "clip_to",
     "correlate1d",
     "has_weight",
     "linear_rank",
     "pairwise_sum",
-    "power",
-    "ratio",
     "reduce_weighted",
-    "root",
     "sum_along",
     "sum_slabs",
     "weighted_max",
@@ -66,58 +59,6 @@ _LARGEST_DENOMINATOR = 10**8
 
 _COUNTED = 2**16
 """Codes that a JAX program counts at once: as 64-bit integers they are half a megabyte, which stays in the cache."""
-
-
-def ratio(numerator: Array, denominator: Array, *, zero_division: float = math.nan) -> Array:
-    """Return numerator / denominator, and `zero_division` where the denominator is zero.
-
-    Args:
-        numerator: Floating array or scalar array.
-        denominator: Floating array of the same shape.
-        zero_division: The value for an undefined quotient.
-    """
-    xp = array_namespace(denominator)
-    if is_numpy(denominator):
-        # With `where=` nothing is divided by zero, so that there is no warning to silence.
-        undefined = xp.full_like(denominator, zero_division, dtype=xp.result_type(numerator, denominator))
-        return xp.divide(numerator, denominator, out=undefined, where=denominator != 0)
-    undefined = denominator == 0
-    # The divisor is replaced too: the gradient of a quotient that is not chosen would be 0 times infinity, NaN.
-    safe = xp.where(undefined, xp.ones_like(denominator), denominator)
-    # A number, not an array of it: `jax.debug_nans` objects to those of NaN.
-    return xp.where(undefined, zero_division, numerator / safe)
-
-
-def power(base: Array, exponent: Array) -> Array:
-    """Return the power of numbers from 0 on; its gradient at 0, infinite for exponents below 1, is taken for 0.
-
-    Args:
-        base: Floats, not negative, or NaN.
-        exponent: Positive floats that broadcast against them.
-    """
-    if is_numpy(base):
-        return base**exponent
-    # Infinity times 0, the gradient of what comes before, would be NaN: so the base is replaced, too.
-    xp, zero = array_namespace(base), base == 0
-    powers: Array = xp.where(zero, xp.ones_like(base), base) ** exponent
-    return xp.where(zero, xp.zeros_like(powers), powers)
-
-
-def clip_to(array: Array, low: float, high: float) -> Array:
-    """Return numbers moved into `low` and `high`; NaN stays."""
-    xp = array_namespace(array)
-    # The compatibility layer (1.16) chooses entries by masks for CuPy, and each of them waits for the GPU.
-    return xp.minimum(xp.maximum(array, low), high) if is_cupy(array) else xp.clip(array, low, high)
-
-
-def root(array: Array) -> Array:
-    """Return the square root, whose gradient at 0 is 0 and not infinite."""
-    if is_numpy(array):
-        return np.sqrt(to_numpy(array))
-    xp = array_namespace(array)
-    # Infinity times 0, the gradient of what is not chosen behind it, would be NaN: so the argument is replaced too.
-    zero = array == 0
-    return xp.where(zero, xp.zeros_like(array), xp.sqrt(xp.where(zero, xp.ones_like(array), array)))
 
 
 def binary_scale(magnitude: Array) -> Array:
@@ -296,9 +237,11 @@ def reduce_weighted(
     size = weights.shape[0]
     if not is_jax(distances) or size <= _CHUNK:
         return function(distances, weights)
-    xp, own = array_namespace(distances), _chunks_with_weight(weights) if chunks is None else chunks
+    jax, xp = sys.modules["jax"], array_namespace(distances)
 
     def in_chunks(distances: Array, weights: Array) -> Array:
+        own = _chunks_with_weight(weights) if chunks is None else chunks
+
         def reduce(chunk: Array) -> Array:
             # Chunks are of one shape: the last one begins earlier, and leaves out what the one before holds.
             first = chunk * _CHUNK
@@ -318,7 +261,13 @@ def reduce_weighted(
         results = carry(functools.partial(reduce_next, 0), results)
         return join(lax().fori_loop(0, xp.count_nonzero(own), reduce_next, results))
 
-    return platform_dependent(in_chunks, function, distances, weights)
+    reduce_all: Any = functools.partial(platform_dependent, in_chunks, function)
+    if chunks is None:
+        # The loop ends where the weights say, and so has no reverse mode: derivatives are those of the function.
+        reduce_all = jax.custom_jvp(reduce_all)
+        reduce_all.defjvp(functools.partial(jax.jvp, function))
+    reduced: Array = reduce_all(distances, weights)
+    return reduced
 
 
 def weighted_max(distances: Array, weights: Array) -> Array:
@@ -341,8 +290,24 @@ def has_weight(weights: Array) -> Array:
 def weighted_quantiles(distances: Array, weights: Array, targets: Array) -> Array:
     """Return for each target the smallest distance within which the weight reaches it; JAX only, exact to the bit.
 
-    A target of zero asks for any weight.
+    A target of zero asks for any weight. The derivative is that of the distance, shared by equal ones.
     """
+    quantiles: Any = sys.modules["jax"].custom_jvp(_bisected_quantiles)
+
+    def derive(arrays: tuple[Array, ...], tangents: tuple[Array, ...]) -> tuple[Array, Array]:
+        xp, (distances, weights, _), found = array_namespace(arrays[0]), arrays, quantiles(*arrays)
+        chosen = (distances[None, :] == found[:, None]) & xp.astype(weights, xp.bool)[None, :]
+        shares = xp.astype(chosen, distances.dtype)
+        number = xp.maximum(xp.sum(shares, axis=1), 1)  # none is chosen where nothing has weight
+        return found, xp.sum(shares * tangents[0][None, :], axis=1) / number
+
+    quantiles.defjvp(derive)
+    found: Array = quantiles(distances, weights, targets)
+    return found
+
+
+def _bisected_quantiles(distances: Array, weights: Array, targets: Array) -> Array:
+    """Return what `weighted_quantiles` does, by halving the range of the answer again and again."""
     # A volume takes XLA for the CPU nine times as long to sort (912 against 105 ms for 8.7 million voxels). Floats that
     # are not negative are ordered like the integers of the same bits, so the answer is found bit by bit: two bits in
     # every pass, by the weights within three bounds.

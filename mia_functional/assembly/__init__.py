@@ -1,7 +1,8 @@
 """Patches back into volumes: reductions, windows, and the functions that assemble.
 
 `assemble`, `assemble_subjects`, `assemble_planes` and `sliding_window` do all of it; `placements`, `start`, `add` and
-`finish` are the same in steps, for loops of your own (incremental assembly).
+`finish` are the same in steps, for loops of your own (incremental assembly). All are differentiable by floating
+patches; of equal predictions, `maximum` gives each a share of the derivative. Votes have none.
 """
 
 from mia_functional.assembly.incremental import add, finish, start

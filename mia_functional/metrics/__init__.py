@@ -1,4 +1,10 @@
-"""Metrics of a prediction against a reference: statistics that are computed once, and formulas on them."""
+"""Metrics of a prediction against a reference: statistics that are computed once, and formulas on them.
+
+Metrics are differentiable by the floats of their records: those of counts by probabilities (`soft_confusion_counts`),
+those of images and `structural_similarity` by both images, those of surfaces by given distances and areas, those of
+places by given moments. Masks and label maps have no derivative. Where there is none, as for equal images below a root,
+or where a metric is undefined, as for an absent label, gradients are numbers all the same, mostly 0.
+"""
 
 from mia_functional.metrics.agreement import *
 from mia_functional.metrics.boundaries import solid, surfels, voxels

@@ -165,9 +165,9 @@ def matthews_correlation(counts: _CountsOrMatrix, *, zero_division: float = math
     predicted = _array.root(_over_classes(counts, (tp + fp) * (fn + tn)))
     referenced = _array.root(_over_classes(counts, (tp + fn) * (fp + tn)))
     shared = _over_classes(counts, tp * tn - fp * fn)
-    value = _array.ratio(shared, predicted * referenced)
+    value = _array.ratio(shared, predicted * referenced, zero_division=0)
     # Rounding may lead beyond 1.
-    return _filled(_array.clip_to(value, -1.0, 1.0), predicted * referenced == 0, zero_division)
+    return _filled(_array.clip_rounding(value, -1.0, 1.0), predicted * referenced == 0, zero_division)
 
 
 @_from_counts_or_matrix
@@ -233,9 +233,9 @@ def intraclass_correlation(counts: ConfusionCounts | PairedMoments, *, zero_divi
     """
     between, within, number = _variances(counts)
     # Variances are proportions; this factor makes that between voxels the one of a sample of n.
-    between = 2 * between * _array.ratio(number, number - 1)
-    value = _array.ratio(between - within, between + within)
-    return _filled(value, (number < 2) | (between + within == 0), zero_division)
+    between = 2 * between * _array.ratio(number, number - 1, zero_division=0)
+    whole = _filled(between + within, number < 2, 0.0)
+    return _array.ratio(between - within, whole, zero_division=zero_division)
 
 
 interclass_correlation = intraclass_correlation
@@ -249,7 +249,7 @@ def _variances(pair: ConfusionCounts | PairedMoments) -> tuple[Array, Array, Arr
         same = in_units(pair, unit, unit)
         scatter = same.prediction_scatter + same.reference_scatter + 2 * same.cross_scatter
         return _array.ratio(scatter / 4, pair.count), _array.ratio(pair.squared_error / 2, pair.count), pair.count
-    tp, fp, fn, tn, number = proportions(pair)
+    tp, fp, fn, tn, number = proportions(pair, zero_division=0.0)
     single = fp + fn
     mean = tp + single / 2
     return tp * (1 - mean) ** 2 + single * (0.5 - mean) ** 2 + tn * mean**2, single / 2, number

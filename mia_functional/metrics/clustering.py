@@ -83,9 +83,11 @@ def rand_index(counts: ConfusionCounts) -> Array:
     Agrees with:
         scikit-learn's `rand_score`.
     """
-    tp, fp, fn, tn, number = proportions(counts)
+    tp, fp, fn, tn, number = proportions(counts, zero_division=0.0)
     right, wrong = tp + tn, fp + fn
-    return right * _array.ratio(right * number - 1, number - 1) + wrong * _array.ratio(wrong * number - 1, number - 1)
+    xp = _array.array_namespace(number)
+    others = xp.where(number == 0, xp.zeros_like(number), number - 1)
+    return _array.ratio(right * (right * number - 1) + wrong * (wrong * number - 1), others)
 
 
 @from_counts
@@ -156,10 +158,8 @@ def mutual_information(counts: ConfusionCounts) -> Array:
     # Each cell with its neighbours in the table. All four differ from what chance expects by the same amount.
     cells = ((tp, fp, fn, 1), (fp, tp, tn, -1), (fn, tn, tp, -1), (tn, fn, fp, 1))
     terms = [_information(cell, (cell + row) * (cell + column), sign * cross) for cell, row, column, sign in cells]
-    bits = terms[0] + terms[1] + terms[2] + terms[3]
     # Rounding of nearly independent masks may lead below 0.
-    xp = _array.array_namespace(tp)
-    return xp.maximum(bits, xp.zeros_like(bits))
+    return _array.clip_rounding(terms[0] + terms[1] + terms[2] + terms[3], 0.0, 1.0)
 
 
 def _information(joint: Array, expected: Array, surplus: Array) -> Array:

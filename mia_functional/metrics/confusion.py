@@ -5,6 +5,7 @@ a last axis, one entry per label. Counts are exact integers: 64 bits, or 32 wher
 x64).
 """
 
+import math
 from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any, NamedTuple
@@ -229,11 +230,16 @@ def float_counts(counts: ConfusionCounts) -> tuple[Array, Array, Array, Array]:
     return tp, fp, fn, tn
 
 
-def proportions(counts: ConfusionCounts) -> tuple[Array, Array, Array, Array, Array]:
-    """Return the counts divided by the number of voxels, NaN where there is no voxel; and that number."""
+def proportions(
+    counts: ConfusionCounts, *, zero_division: float = math.nan
+) -> tuple[Array, Array, Array, Array, Array]:
+    """Return the counts divided by the number of voxels, `zero_division` without voxels; and that number.
+
+    What multiplies the number with them needs zeros there: the product of its gradient with NaN would be NaN.
+    """
     fields = float_counts(counts)
     number = fields[0] + fields[1] + fields[2] + fields[3]
-    tp, fp, fn, tn = (_array.ratio(field, number) for field in fields)
+    tp, fp, fn, tn = (_array.ratio(field, number, zero_division=zero_division) for field in fields)
     return tp, fp, fn, tn, number
 
 

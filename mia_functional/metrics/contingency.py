@@ -243,5 +243,5 @@ def _shares_and_weights(matrix: ConfusionMatrix, weights: HostArray) -> tuple[Ar
     """Return the matrix as shares of all voxels, and the weights of its cells as an array of the same library."""
     cells = _float_matrix(matrix)
     xp = _array.array_namespace(cells)
-    shares = cells / xp.sum(cells, axis=(-2, -1), keepdims=True)
+    shares = _array.ratio(cells, xp.zeros_like(cells) + xp.sum(cells, axis=(-2, -1), keepdims=True))
     return shares, xp.astype(_array.broadcast_along(xp, weights, shares.ndim - 2, shares), shares.dtype)

@@ -159,9 +159,11 @@ def _constants(reference: Array, data_range: float | None, factor: float) -> tup
     dtype = _array.accumulator_dtype(reference)
     given = data_range is not None
     peak = _array.zeros(xp, (), dtype, reference) + data_range if given else xp.astype(xp.max(reference), dtype)
+    # Any range where it is not positive: the similarity is undefined then, but its gradient has to be a number.
+    length = xp.where(peak > 0, peak, xp.ones_like(peak))
     # Squares of values far below the data range are small beside the constants: only those near it need not vanish.
-    scale = _array.binary_scale(peak)
-    return peak, scale, 2 * (_LUMINANCE * (peak / scale)) ** 2, 2 * (_CONTRAST * (peak / scale)) ** 2 / factor
+    scale = _array.binary_scale(length)
+    return peak, scale, 2 * (_LUMINANCE * (length / scale)) ** 2, 2 * (_CONTRAST * (length / scale)) ** 2 / factor
 
 
 def _similarity(window: Window, constants: Sequence[Any], p: Array, r: Array) -> Array:

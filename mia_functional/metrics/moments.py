@@ -141,7 +141,7 @@ def _device_moments(prediction: Array, reference: Array, axes: tuple[int, ...]) 
     reference_scale = _array.binary_scale(xp.maximum(xp.abs(low), xp.abs(high)))
     p, r = p * (1 / prediction_scale), r * (1 / reference_scale)
     error = (prediction - reference) * (1 / xp.maximum(prediction_scale, reference_scale))
-    sums = [_array.sum_along(term, axes) for term in (p * p, r * r, p * r, xp.abs(error), error * error)]
+    sums = [_array.sum_along(term, axes) for term in (p * p, r * r, p * r, _array.absolute(error), error * error)]
     kept = prediction_mean, reference_mean, low, high, prediction_scale, reference_scale
     singles = [xp.squeeze(field, axis=axes) for field in kept]
     voxels = xp.full_like(singles[0], math.prod([prediction.shape[axis] for axis in axes]))

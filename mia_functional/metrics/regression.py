@@ -246,11 +246,11 @@ def pearson_correlation(moments: PairedMoments, *, zero_division: float = math.n
     Agrees with:
         scipy's `pearsonr`.
     """
-    xp = _array.array_namespace(moments.cross_scatter)
     # The product of the roots, as the product of two large scatters would overflow.
     spread = _array.root(moments.prediction_scatter) * _array.root(moments.reference_scatter)
-    value = _array.ratio(moments.cross_scatter, spread, zero_division=zero_division)
-    return xp.where(spread == 0, value, _array.clip_to(value, -1.0, 1.0))
+    value = _array.clip_rounding(_array.ratio(moments.cross_scatter, spread, zero_division=0), -1.0, 1.0)
+    xp = _array.array_namespace(value)
+    return xp.where(spread == 0, zero_division, value)
 
 
 @from_moments
@@ -284,7 +284,7 @@ def concordance_correlation(moments: PairedMoments, *, zero_division: float = ma
     xp = _array.array_namespace(moments.cross_scatter)
     unit = error_scale(moments)
     shared = 2 * moments.cross_scatter * (moments.prediction_scale / unit) * (moments.reference_scale / unit)
-    value = _array.clip_to(_array.ratio(shared, moments.squared_error + shared), -1.0, 1.0)
+    value = _array.clip_rounding(_array.ratio(shared, moments.squared_error + shared, zero_division=0), -1.0, 1.0)
     # The denominator is not 0 for two different constants, but their correlation is undefined all the same.
     constant = (moments.prediction_scatter == 0) | (moments.reference_scatter == 0)
     return xp.where(constant, zero_division, value)

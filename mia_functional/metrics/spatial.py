@@ -232,7 +232,7 @@ def centroid_distance(moments: PairedSpatialMoments) -> Array:
     """
     one, other = moments
     xp = _array.array_namespace(one.mean)
-    return _defined(xp.sqrt(xp.sum((one.mean - other.mean) ** 2, axis=-1)), moments)
+    return _defined(_array.root(xp.sum((one.mean - other.mean) ** 2, axis=-1)), moments)
 
 
 @_from_spatial_moments
@@ -268,7 +268,7 @@ def mahalanobis_distance(moments: PairedSpatialMoments) -> Array:
     ]
     total = (one.count + other.count)[..., None, None] + xp.zeros_like(scatters[0])
     pooled = _array.ratio(scatters[0] + scatters[1], total)
-    return _defined(xp.sqrt(_inverse_form(pooled, one.mean - other.mean)), moments)
+    return _defined(_array.root(_inverse_form(pooled, one.mean - other.mean)), moments)
 
 
 def _inverse_form(matrix: Array, vector: Array) -> Array:

@@ -4,6 +4,11 @@
 `random_*`, which draws a record of parameters from a generator, and the function that takes the record's entries:
 `affine(image, *random_affine(rng, image.shape))`. So an image and its labels share one draw, a draw can be stored and
 replayed, and the function traces under `jit`; `randomly` lifts both to samples.
+
+Transforms are differentiable by the values of a floating image, and by what they take as arrays of floats: fields of
+noise, exponents, coefficients, deviations, matrices, offsets, coordinates and control points; with `nearest` by values
+only. Labels, masks and drawn parameters have no derivative. At kinks (a coordinate at a voxel's centre, equal extremes,
+a constant channel) gradients are numbers all the same: that of one side, a share, or 0.
 """
 
 from mia_functional.extraction import constant, edge, reflect

@@ -20,6 +20,7 @@ __all__ = [
     "restore_dtype",
     "to_float",
     "to_float_and_mask",
+    "within_range",
 ]
 
 
@@ -77,6 +78,17 @@ def masked_extremes(values: Array, inside: Array | None, axes: tuple[int, ...]) 
         low, high = xp.min(low, axis=axis, keepdims=True), xp.max(high, axis=axis, keepdims=True)
     # An empty mask leaves the infinities; where the minimum is NaN, one of the voxels is.
     return xp.where(low > high, math.nan, low), high
+
+
+def within_range(values: Array, low: Array, high: Array) -> Array:
+    """Return where values lie between two others: 0 at the low one, 1 at the high one; 0 if these are equal."""
+    xp, contrast = _array.array_namespace(values), one_where_zero(high - low)
+    apart = values - low
+    # In a unit in which the square of the contrast, by which its derivative is divided, neither vanishes nor overflows.
+    unit = _array.binary_scale(contrast)
+    if not _array.is_known_true(lambda units: xp.all(units == 1), unit):
+        apart, contrast = apart * (1 / unit), contrast / unit
+    return apart / contrast
 
 
 def masked_mean(values: Array, inside: Array | None, axes: tuple[int, ...]) -> Array:

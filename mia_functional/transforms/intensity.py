@@ -57,8 +57,7 @@ def rescale(
         checks.invalid_value("rescale", "lower, upper", "be finite and in order", (lower, upper))
     values, inside = statistics.to_float_and_mask("rescale", image, mask)
     low, high = statistics.masked_extremes(values, inside, statistics.reduction_axes("rescale", axis, values.ndim))
-    contrast = statistics.one_where_zero(high - low)
-    return statistics.restore_dtype(least + (most - least) * ((values - low) / contrast), image)
+    return statistics.restore_dtype(least + (most - least) * statistics.within_range(values, low, high), image)
 
 
 def standardize(image: Array, *, mask: Array | None = None, axis: int | tuple[int, ...] | None = None) -> Array:
@@ -96,7 +95,7 @@ def standardize(image: Array, *, mask: Array | None = None, axis: int | tuple[in
     # A product with 1 changes nothing. On the host it takes time, on a GPU less than to wait for the answer.
     if not (_array.in_host_memory(scale) and _array.is_known_true(lambda units: xp.all(units == 1), scale)):
         centred = centred * (1 / scale)
-    deviation = statistics.masked_mean(centred * centred, inside, axes) ** 0.5
+    deviation = _array.root(statistics.masked_mean(centred * centred, inside, axes))
     scores = centred / statistics.one_where_zero(deviation)
     return statistics.restore_dtype(xp.where(low == high, 0.0, scores), image)
 

@@ -70,7 +70,7 @@ def rician_noise(image: Array, real: Array, imaginary: Array) -> Array:
     if _array.is_known_true(lambda magnitudes: xp.any(magnitudes < 0), values):
         checks.invalid_value("rician_noise", "image", "hold magnitudes, from 0 on", f"{float(xp.min(values)):g}")
     # `hypot` squares in a range of its own: the square of a float32 above 1.8e19 is infinite.
-    return statistics.restore_dtype(xp.hypot(values + first, second), image)
+    return statistics.restore_dtype(_array.hypot(values + first, second), image)
 
 
 def gamma(image: Array, exponent: Numbers) -> Array:
@@ -103,7 +103,7 @@ def gamma(image: Array, exponent: Numbers) -> Array:
     values = statistics.to_float("gamma", image)
     low, high = statistics.masked_extremes(values, None, statistics.reduction_axes("gamma", None, image.ndim))
     # Powers are taken between 0 and 1, so that the range stays and negative intensities have a power at all.
-    unit = (values - low) / statistics.one_where_zero(high - low)
+    unit = statistics.within_range(values, low, high)
     power = xp.reshape(power, (*(1,) * (image.ndim - 1), -1))
     return statistics.restore_dtype(low + (high - low) * _array.power(unit, power), image)
 

@@ -59,12 +59,14 @@ def gaussian_radii(sigma: arguments.Numbers, axes: int, *, radius: int | None = 
         >>> gaussian_radii([0.0, 1.0], 2)
         [0, 4]
     """
-    limits = np.asarray(radius)
-    # The number of weights is static, so a traced deviation cannot decide on it.
-    if not _array.is_traced(sigma):
-        widths = _array.to_numpy(arguments.as_numbers("blur", "sigma", sigma))
-        limits = np.where(widths > 0, (4 * widths + 0.5).astype(int) if radius is None else radius, 0)
-    return list(np.broadcast_to(limits, (axes,)).tolist())
+    numbers = arguments.as_numbers("blur", "sigma", sigma)
+    # The number of weights is static, so a deviation that is not known cannot decide on it.
+    if radius is None:
+        limits = (4 * _array.to_numpy(numbers) + 0.5).astype(int)
+    else:
+        widths = [numbers[axis] for axis in range(axes)] if numbers.ndim else [numbers]
+        limits = np.array([0 if _array.is_known_true(lambda width: width == 0, width) else radius for width in widths])
+    return list(np.broadcast_to(limits.reshape(numbers.shape), (axes,)).tolist())
 
 
 def smooth_gaussian(values: Array, sigma: Array, radii: list[int]) -> Array:

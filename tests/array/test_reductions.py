@@ -80,11 +80,6 @@ def test_neighbours_are_weighted_along_an_axis(weights, axis):
     np.testing.assert_allclose(got, windows @ np.asarray(weights, np.float32), rtol=1e-6)
 
 
-def test_undefined_ratios_have_no_gradient_that_is_not_a_number():
-    gradient = jax.grad(lambda d: _array.ratio(jnp.ones(2), d, zero_division=0.0).sum())(jnp.array([0.0, 2.0]))
-    np.testing.assert_array_equal(gradient, [0.0, -0.25])
-
-
 ORDERS = {
     "C": lambda array: array,
     "Fortran": np.asfortranarray,
@@ -129,16 +124,26 @@ def test_ranks_are_exact_for_more_numbers_than_single_precision_counts(xp, perce
     np.testing.assert_allclose(fraction, [float(rank - int(rank)) for rank in exact], atol=1e-6)
 
 
-def test_a_root_has_no_gradient_at_zero_and_keeps_what_is_not_a_number():
-    np.testing.assert_array_equal(jax.grad(lambda a: _array.root(a).sum())(jnp.array([0.0, 4.0])), [0.0, 0.25])
-    assert np.isnan(_array.root(jnp.array(np.nan)))
+@pytest.mark.parametrize("size", [5, 2**13 + 5])
+def test_reductions_have_the_derivatives_of_what_they_choose(size):
+    rng = np.random.default_rng(size)
+    distances, weights = rng.permutation(size).astype(np.float32), rng.integers(0, 2, size).astype(np.float32)
+    distances[:2], weights[:3] = size // 2, (1, 1, 0)
+    pair = jnp.asarray(distances), jnp.asarray(weights)
+    chosen = distances * weights == (distances * weights).max()
+    np.testing.assert_array_equal(jax.grad(_array.weighted_max)(*pair), chosen / chosen.sum())
+    _, slope = jax.vjp(lambda d: _array.weighted_quantiles(d, pair[1], jnp.asarray([0.0, weights.sum() / 2])), pair[0])
+    ordered = np.argsort(np.where(weights > 0, distances, np.inf), kind="stable")
+    rank = int(np.ceil(weights.sum() / 2)) - 1
+    for row, value in enumerate(distances[ordered[[0, rank]]]):
+        chosen = (distances == value) & (weights > 0)
+        np.testing.assert_allclose(slope(jnp.eye(2)[row])[0], chosen / chosen.sum())
 
+    def total(lengths, masses):
+        return _array.reduce_weighted(_array.weighted_sum, lengths, masses)
 
-@pytest.mark.parametrize("dtype", ["float32", "int16"])
-def test_numbers_are_moved_into_a_range_and_what_is_not_a_number_stays(xp, dtype):
-    numbers = np.array([-3, 0, 2, 9, 1], dtype)
-    if dtype == "float32":
-        numbers[[0, 4]] = -np.inf, np.nan
-    found = xp.run(lambda array: _array.clip_to(array, 0, 3), numbers)
-    assert found.dtype == numbers.dtype
-    np.testing.assert_array_equal(found, [0, 0, 2, 3, numbers[4]])
+    by_lengths, by_weights = jax.jit(jax.grad(total, (0, 1)))(*pair)
+    np.testing.assert_array_equal(by_lengths, weights)
+    np.testing.assert_array_equal(by_weights, distances * (weights > 0))
+    tangent = jax.jvp(lambda lengths: total(lengths, pair[1]), pair[:1], (jnp.ones(size),))[1]
+    assert float(tangent) == weights.sum()

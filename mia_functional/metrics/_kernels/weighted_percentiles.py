@@ -101,7 +101,10 @@ def _order_statistics(distances: Array, weights: Array, targets: Array) -> Array
     sized = xp.astype(weights, wide)
     mass = xp.cumulative_sum(xp.take(sized, order))[:-1]
     missed = (mass < xp.expand_dims(targets, axis=1)) | (mass <= 0)
-    return xp.take(distances, xp.take(order, xp.count_nonzero(missed, axis=1)))
+    found = xp.expand_dims(xp.take(distances, xp.take(order, xp.count_nonzero(missed, axis=1))), axis=1)
+    # Chosen by its value, so that equal distances share the derivative, whatever order they are sorted in.
+    chosen = (distances == found) & xp.astype(weights, xp.bool)
+    return xp.max(xp.where(chosen, distances, xp.full_like(distances, -1.0)), axis=1)
 
 
 def _binned_ranks(distances: HostArray, weights: HostArray, targets: HostArray) -> HostArray:
