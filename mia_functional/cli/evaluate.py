@@ -25,7 +25,7 @@ from mia_functional.cli.options import (
 )
 from mia_functional.typing import Label
 
-__all__ = ["EVALUATE_COMMAND"]
+__all__ = ["EVALUATE_COMMAND", "all_labels", "by_method"]
 
 _NamedLabels: TypeAlias = list[tuple[Label, str]]
 """Labels, or several that are merged, and their names."""
@@ -44,8 +44,8 @@ def _run_evaluate(options: Options) -> int:
     client = None if options.dask is None else optional.require("distributed").Client(options.dask)
     with client or nullcontext():
         results = mia.evaluation.evaluate_folders(
-            _by_method(options.predictions, options.methods), options.references, metrics=options.metrics,
-            labels=_all_labels(options.labels), channels=_distinct("--channels", options.channels) or None,
+            by_method(options.predictions, options.methods), options.references, metrics=options.metrics,
+            labels=all_labels(options.labels), channels=_distinct("--channels", options.channels) or None,
             folder_layout=options.folder_layout, affine=options.affine, spacing=options.spacing, align=options.align,
             workers=options.jobs, executor=client and client.get_executor(), journal=journal, resume=options.resume,
             progress=progress_bar(options, "Evaluating"),
@@ -86,7 +86,7 @@ def _checked_journal(options: Options) -> Path | None:
     return journal
 
 
-def _by_method(folders: Sequence[str], names: Sequence[str] | None) -> Sequence[str] | dict[str, str]:
+def by_method(folders: Sequence[str], names: Sequence[str] | None) -> Sequence[str] | dict[str, str]:
     """Return folders of predictions, by the names of their methods if these are given."""
     if names is None:
         return folders
@@ -95,7 +95,7 @@ def _by_method(folders: Sequence[str], names: Sequence[str] | None) -> Sequence[
     return dict(zip(names, folders, strict=True))
 
 
-def _all_labels(given: Sequence[_NamedLabels | Path]) -> dict[Label, str] | Path | None:
+def all_labels(given: Sequence[_NamedLabels | Path]) -> dict[Label, str] | Path | None:
     """Return labels with their names, the file that says which there are, or None if none are given."""
     files = [entry for entry in given if isinstance(entry, Path)]
     if files and len(given) > 1:

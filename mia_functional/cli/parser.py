@@ -12,6 +12,7 @@ from contextlib import ExitStack
 
 import mia_functional as mia
 from mia_functional._core import checks
+from mia_functional.cli.check import CHECK_COMMAND
 from mia_functional.cli.create import CREATE_COMMAND
 from mia_functional.cli.demo import DEMO_COMMAND
 from mia_functional.cli.evaluate import EVALUATE_COMMAND
@@ -25,7 +26,8 @@ __all__ = ["COMMANDS", "main"]
 
 # In the order of a first day with the command.
 COMMANDS = (
-    DEMO_COMMAND, CREATE_COMMAND, INFO_COMMAND, VERIFY_COMMAND, EVALUATE_COMMAND, SUMMARIZE_COMMAND, METRICS_COMMAND,
+    DEMO_COMMAND, CREATE_COMMAND, INFO_COMMAND, VERIFY_COMMAND, CHECK_COMMAND, EVALUATE_COMMAND, SUMMARIZE_COMMAND,
+    METRICS_COMMAND,
 )  # fmt: skip
 
 

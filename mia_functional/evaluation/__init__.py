@@ -7,12 +7,15 @@ from mia_functional.evaluation.cases import Case, evaluate, evaluate_many
 from mia_functional.evaluation.results import Result, Results, concatenate, select_rows
 
 if TYPE_CHECKING:
+    from mia_functional.evaluation.folder_checks import Finding, check_folders
     from mia_functional.evaluation.folders import evaluate_folders
 
 __all__ = [
     "Case",
+    "Finding",
     "Result",
     "Results",
+    "check_folders",
     "concatenate",
     "evaluate",
     "evaluate_folders",
@@ -20,13 +23,16 @@ __all__ = [
     "select_rows",
 ]
 
+_LAZY = {"Finding": "folder_checks", "check_folders": "folder_checks", "evaluate_folders": "folders"}
+"""Names that a module gives that reads files."""
+
 __dir__ = __all__.copy  # dir() shows what users may touch
 
 
 def __getattr__(name: str) -> Any:
-    """Import `evaluate_folders` at its first use (PEP 562)."""
+    """Import what reads files at its first use (PEP 562)."""
     # It loads discovery and the readers of every image format, a third of the time that importing this package would
     # take; evaluating arrays and reading tables need neither.
-    if name == "evaluate_folders":
-        return importlib.import_module(f"{__name__}.folders").evaluate_folders
+    if name in _LAZY:
+        return getattr(importlib.import_module(f"{__name__}.{_LAZY[name]}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

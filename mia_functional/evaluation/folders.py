@@ -31,9 +31,9 @@ from mia_functional.metrics import soft_confusion_counts
 from mia_functional.transforms.alignment import align_onto, alignment_between
 from mia_functional.typing import Affine, Align, HostArray, Label, Labels, Progress, Spacing
 
-__all__ = ["evaluate_folders"]
+__all__ = ["FilePair", "Location", "evaluate_folders", "methods_of", "pairs_of"]
 
-_Location: TypeAlias = str | os.PathLike[str]
+Location: TypeAlias = str | os.PathLike[str]
 """A folder, or a pattern of paths."""
 
 _Load: TypeAlias = Callable[[str], tuple[HostArray, Geometry]]
@@ -43,7 +43,7 @@ _ALIGNED = {"reorient": "axes turned onto the reference", "resample": "resampled
 """What was done to a prediction, in words."""
 
 
-class _FilePair(NamedTuple):
+class FilePair(NamedTuple):
     """The files of one subject; None where one is missing."""
 
     subject: str
@@ -53,11 +53,11 @@ class _FilePair(NamedTuple):
 
 
 def evaluate_folders(
-    predictions: _Location | Sequence[_Location] | Mapping[str, _Location],
-    references: _Location,
+    predictions: Location | Sequence[Location] | Mapping[str, Location],
+    references: Location,
     *,
     metrics: Sequence[AnyMetric],
-    labels: Labels | Iterable[Label] | _Location | None = None,
+    labels: Labels | Iterable[Label] | Location | None = None,
     channels: Mapping[int, str] | None = None,
     folder_layout: FolderLayout = None,
     load: _Load | None = None,
@@ -66,7 +66,7 @@ def evaluate_folders(
     align: Align = None,
     workers: int = 1,
     executor: Executor | None = None,
-    journal: _Location | None = None,
+    journal: Location | None = None,
     resume: bool = False,
     progress: Progress | None = None,
 ) -> Results:
@@ -137,8 +137,8 @@ def evaluate_folders(
     if spacing is not None:
         checks.spacing("evaluate_folders", spacing, None)
     checks.one_of("evaluate_folders", "align", align, ("reorient", "resample"), optional=True)
-    methods = _by_method(predictions)
-    pairs = _file_pairs(methods, references, folder_layout)
+    methods = methods_of(predictions)
+    pairs = pairs_of(methods, references, folder_layout)
     is_label_map = _compares_labels(asked)
     plain = _plain_request(asked, affine=affine, spacing=spacing, align=align, load=load)
     if load is None:
@@ -175,13 +175,13 @@ def _check_travels(asked: Request, load: _Load) -> None:
             checks.invalid_value("evaluate_folders", argument, needed, error)
 
 
-def _file_pairs(methods: Mapping[str, _Location], references: _Location, layout: FolderLayout) -> list[_FilePair]:
+def pairs_of(methods: Mapping[str, Location], references: Location, layout: FolderLayout) -> list[FilePair]:
     """Return the files of every subject of every method."""
     files = partial(files_by_subject, "evaluate_folders", layout=layout)
     found = {method: files("predictions", location) for method, location in methods.items()}
     referenced = files("references", references)
     return [
-        _FilePair(subject, predicted.get(subject), referenced.get(subject), method)
+        FilePair(subject, predicted.get(subject), referenced.get(subject), method)
         for method, predicted in found.items()
         # References come first, since they say which subjects there are; predictions without one fail at the end.
         for subject in dict.fromkeys([*referenced, *predicted])
@@ -189,7 +189,7 @@ def _file_pairs(methods: Mapping[str, _Location], references: _Location, layout:
 
 
 def _evaluate_rest(
-    pairs: Sequence[_FilePair],
+    pairs: Sequence[FilePair],
     finished: Mapping[CaseKey, Outcome],
     pool: Callable[..., Iterator[tuple[int, Outcome]]],
     note: Callable[[CaseKey, Outcome], None] | None,
@@ -235,7 +235,7 @@ def _versions() -> tuple[tuple[str, str], ...]:
     return (("python", platform.python_version()), own, *others)
 
 
-def _key_of(pair: _FilePair) -> CaseKey:
+def _key_of(pair: FilePair) -> CaseKey:
     """Return what tells a pair from any other one, and from itself with other files."""
     states = []
     for path in (pair.prediction, pair.reference):
@@ -246,7 +246,7 @@ def _key_of(pair: _FilePair) -> CaseKey:
     return json.dumps([pair.method, pair.subject, *states])
 
 
-def _case_record(pair: _FilePair, outcome: Outcome, predictions: Path, references: Path) -> CaseRecord:
+def _case_record(pair: FilePair, outcome: Outcome, predictions: Path, references: Path) -> CaseRecord:
     """Return the files of a pair, below their folders, and its grid."""
     files = [
         "" if path is None else Path(path).relative_to(root).as_posix()
@@ -258,7 +258,7 @@ def _case_record(pair: _FilePair, outcome: Outcome, predictions: Path, reference
     )  # fmt: skip
 
 
-def _by_method(predictions: _Location | Sequence[_Location] | Mapping[str, _Location]) -> Mapping[str, _Location]:
+def methods_of(predictions: Location | Sequence[Location] | Mapping[str, Location]) -> Mapping[str, Location]:
     """Return folders by the names of methods."""
     if isinstance(predictions, str | os.PathLike):
         predictions = [predictions]
@@ -294,7 +294,7 @@ def _read_label_channels(path: str, *, affine: Affine, spacing: Spacing | None) 
     return np.stack(layers, axis=-1), geometry
 
 
-def _read_pair(pair: _FilePair, *, load: _Load, is_label_map: bool, align: Align) -> Case | Gap:
+def _read_pair(pair: FilePair, *, load: _Load, is_label_map: bool, align: Align) -> Case | Gap:
     """Return the images of a subject on the grid of the reference, or which of them is not there."""
     if pair.prediction is None:
         return Gap(pair.subject, "missing", "there is no prediction", pair.method)

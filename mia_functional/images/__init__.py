@@ -7,7 +7,7 @@ contains it.
 """
 
 from mia_functional.images.conversion import ItkGrid, from_itk, from_simpleitk, to_itk, to_simpleitk
-from mia_functional.images.files import intent, read, read_channels, read_stored, scale, write
+from mia_functional.images.files import intent, read, read_channels, read_geometry, read_stored, scale, write
 from mia_functional.images.labels import read_labels
 
 __all__ = [
@@ -17,6 +17,7 @@ __all__ = [
     "intent",
     "read",
     "read_channels",
+    "read_geometry",
     "read_labels",
     "read_stored",
     "scale",

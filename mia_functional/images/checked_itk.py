@@ -23,6 +23,7 @@ from mia_functional.typing import HostArray
 
 __all__ = [
     "check_written",
+    "checked_geometry",
     "file_geometry",
     "header_reader",
     "itk_reads",
@@ -54,13 +55,19 @@ def load_checked(
     applies neither MetaImage's slope and offset nor the units of either format (as of 2.5.7).
     """
     numbers = read_numbers(header, max_bytes, scaled=scaled)
-    place = _in_millimetres(itk_grid(_open_reader(header, grid, image_io)), grid.factors)
+    geometry = checked_geometry(header, grid, image_io)
     voxels = numbers.reshape(grid.sizes[::-1])
     if grid.channel_axis is not None:
         voxels = np.moveaxis(voxels, voxels.ndim - 1 - grid.channel_axis, -1)
         # One channel is as none, as in `to_simpleitk`.
         voxels = np.ascontiguousarray(voxels) if voxels.shape[-1] > 1 else voxels[..., 0]
-    return voxels, file_geometry(header.path, place)
+    return voxels, geometry
+
+
+def checked_geometry(header: Header, grid: TextGrid, image_io: str) -> Geometry:
+    """Return where a MetaImage or NRRD file lies whose header was parsed, without reading its pixels."""
+    place = _in_millimetres(itk_grid(_open_reader(header, grid, image_io)), grid.factors)
+    return file_geometry(header.path, place)
 
 
 def _in_millimetres(grid: ItkGrid, factors: tuple[float, ...]) -> ItkGrid:

@@ -12,15 +12,16 @@ import numpy as np
 
 from mia_functional._core import atomic_files, checks
 from mia_functional.geometry import Geometry
-from mia_functional.images.checked_itk import check_written, load_checked, write_image
+from mia_functional.images.checked_itk import check_written, checked_geometry, load_checked, write_image
 from mia_functional.images.conversion import to_simpleitk
 from mia_functional.images.dicom import load_series
 from mia_functional.images.formats import FORMATS, extension_of, format_of, parse_header, twin_of
 from mia_functional.images.header import Header, NiftiGrid, check_spacing
 from mia_functional.images.nifti import load_nifti, parse_nifti, set_intent
+from mia_functional.images.nifti_grid import nifti_geometry
 from mia_functional.typing import Affine, Array, HostArray, Spacing
 
-__all__ = ["MAX_BYTES", "intent", "read", "read_channels", "read_stored", "scale", "write"]
+__all__ = ["MAX_BYTES", "intent", "read", "read_channels", "read_geometry", "read_stored", "scale", "write"]
 
 MAX_BYTES = 4 << 30
 """Largest image, in bytes of memory, that is read unless the caller allows more."""
@@ -89,6 +90,46 @@ def read(
         know.
     """
     return _load(Path(checks.path_text("read", "path", path)), max_bytes, scaled=True, affine=affine, spacing=spacing)
+
+
+@checks.speaking_for("read_geometry", "read")
+def read_geometry(
+    path: str | os.PathLike[str],
+    *,
+    max_bytes: int = MAX_BYTES,
+    affine: Affine = None,
+    spacing: Spacing | None = None,
+) -> Geometry:
+    """Read where an image lies: from the header alone, but of `.npy` files and DICOM series, which are read whole.
+
+    Args:
+        path: As in `read`.
+        max_bytes: As in `read`.
+        affine: As in `read`.
+        spacing: As in `read`.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ValueError: As in `read`, for what the header shows.
+
+    Example:
+        >>> grid = Geometry(shape=(2, 3, 4), spacing=(3.0, 1.0, 1.0))
+        >>> write(folder / "image.nii.gz", np.ones((2, 3, 4), dtype=np.int16), grid)
+        >>> read_geometry(folder / "image.nii.gz") == grid
+        True
+    """
+    file = Path(checks.path_text("read", "path", path))
+    if (file.is_dir() and not extension_of(file)) or (row := format_of(file)).parse is None:
+        return read(file, max_bytes=max_bytes, affine=affine, spacing=spacing)[1]
+    checks.one_of("read", "affine", affine, ("sform", "qform"), optional=True)
+    header = parse_header(file)
+    if isinstance(header.grid, NiftiGrid):
+        geometry = nifti_geometry(file, header.grid, affine)
+    else:
+        geometry = checked_geometry(header, header.grid, row.image_io)
+    if spacing is not None:
+        check_spacing(file, spacing, geometry.spacing)
+    return geometry
 
 
 @checks.speaking_for("read_stored", "read")

@@ -1,0 +1,279 @@
+"""Two folders before hours are spent on them: what would fail, and what would be measured without making sense."""
+
+import hashlib
+import os
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import Executor
+from functools import partial
+from typing import NamedTuple
+
+import numpy as np
+
+from mia_functional import images
+from mia_functional._core import checks, ordered_map
+from mia_functional._label_maps import label_sets
+from mia_functional.discovery.label_tables import read_label_table
+from mia_functional.evaluation.file_pairs import FolderLayout
+from mia_functional.evaluation.folders import FilePair, Location, methods_of, pairs_of
+from mia_functional.geometry import Geometry, describe_differences
+from mia_functional.transforms.alignment import alignment_between
+from mia_functional.typing import Affine, Align, HostArray, Label, Labels, Progress, Spacing
+
+__all__ = ["Finding", "check_folders"]
+
+_LARGE_STEP, _SMALL_STEP = 50.0, 0.01
+"""Millimetres between voxels that images of patients rarely have: micrometres or metres were taken for them."""
+
+
+class Finding(NamedTuple):
+    """Something about a folder that should be looked at.
+
+    Attributes:
+        kind: A word for programs: `missing`, `extra`, `unreadable`, `grid`, `labels`, `empty`, `duplicate`, ...
+        path: The file or folder.
+        message: One sentence: what it is, and what cures it.
+        method: Name of the method; empty for references.
+        subject: Identifier; empty for what concerns the folder.
+    """
+
+    kind: str
+    path: str
+    message: str
+    method: str = ""
+    subject: str = ""
+
+
+class _Contents(NamedTuple):
+    """What the pixels of a label map tell."""
+
+    labels: frozenset[int]
+    digest: bytes
+
+
+def check_folders(
+    predictions: Location | Sequence[Location] | Mapping[str, Location],
+    references: Location,
+    *,
+    labels: Labels | Iterable[Label] | Location | None = None,
+    folder_layout: FolderLayout = None,
+    affine: Affine = None,
+    spacing: Spacing | None = None,
+    align: Align = None,
+    pixels: bool = True,
+    executor: Executor | None = None,
+    progress: Progress | None = None,
+) -> tuple[Finding, ...]:
+    """Check (validate) folders of label maps before they are evaluated.
+
+    Args:
+        predictions: As in `evaluate_folders`.
+        references: As in `evaluate_folders`.
+        labels: As in `evaluate_folders`; without, which labels there are is not checked.
+        folder_layout: As in `evaluate_folders`.
+        affine: As in `evaluate_folders`.
+        spacing: As in `evaluate_folders`.
+        align: As in `evaluate_folders`: other grids that this cures are no findings.
+        pixels: Read the pixels, too, of all files whose headers are in order; otherwise only pairs and headers.
+        executor: Reads files in parallel, in any pool of `concurrent.futures`.
+        progress: Called with pairs done, pairs in all and the subject just done.
+
+    Returns:
+        What was found, each with its file and the cure; nothing if all is in order.
+
+    Raises:
+        FileNotFoundError: A folder does not exist.
+        ValueError: A folder has no image files, a subject has two, or labels are wrong.
+
+    Example:
+        >>> from mia_functional.images import write
+        >>> grid = Geometry(shape=(2, 2), spacing=(1.0, 1.0))
+        >>> for name in ("truth", "found"):
+        ...     (folder / name).mkdir()
+        >>> write(folder / "truth" / "A.mha", np.eye(2, dtype=np.uint8), grid)
+        >>> write(folder / "found" / "A.mha", 3 * np.eye(2, dtype=np.uint8), grid)
+        >>> for finding in check_folders(folder / "found", folder / "truth", labels=(1,)):
+        ...     print(finding.kind, finding.subject, finding.message.partition(";")[0])
+        labels A it holds label 3, which is not among those asked for
+    """
+    if isinstance(labels, str | os.PathLike):
+        with checks.speaking_for("check_folders", "read_label_table", path="labels"):
+            table = read_label_table(labels)
+        known = {value for one in label_sets("check_folders", table.labels) for value in one}
+        known |= set() if table.ignore is None else {table.ignore}
+    else:
+        known = {v for one in label_sets("check_folders", labels) for v in one} if labels is not None else set()
+    with checks.speaking_for("check_folders", "evaluate_folders"):
+        methods = methods_of(predictions)
+        pairs = pairs_of(methods, references, folder_layout)
+    findings = _unpaired(pairs, methods, references)
+    complete = [pair for pair in pairs if pair.prediction is not None and pair.reference is not None]
+    check = partial(_check_pair, known=frozenset(known), affine=affine, spacing=spacing, align=align, pixels=pixels)
+    contents: list[tuple[FilePair, _Contents, _Contents]] = []
+    outcomes = ordered_map.map_ordered(check, complete, executor=executor)
+    for done, (pair, (found, contained)) in enumerate(zip(complete, outcomes, strict=True), start=1):
+        findings += found
+        if contained is not None:
+            contents.append((pair, *contained))
+        if progress is not None:
+            progress(done, len(complete), pair.subject)
+    # What concerns a reference is found once for every method.
+    return tuple(dict.fromkeys([*findings, *_cohort_findings(contents, known, references)]))
+
+
+def _unpaired(pairs: Sequence[FilePair], methods: Mapping[str, Location], references: Location) -> list[Finding]:
+    """Return findings about subjects of which one file is not there."""
+    findings = []
+    for method, location in methods.items():
+        own = [pair for pair in pairs if pair.method == method]
+        missing = [pair.subject for pair in own if pair.prediction is None]
+        extra = [pair.subject for pair in own if pair.reference is None]
+        if len(missing) + len(extra) == len(own):
+            cure = _pattern_cure(missing, extra, location)
+            text = f"it has no subject in common with {references}{cure}"
+            findings.append(Finding("names", str(location), text, method))
+            continue
+        for pair in own:
+            if pair.prediction is None:
+                text = f"there is no prediction for {pair.subject}; it counts as missing"
+                findings.append(Finding("missing", str(location), text, method, pair.subject))
+            if pair.reference is None:
+                text = f"there is no reference for {pair.subject} in {references}; take it out, or add the reference"
+                findings.append(Finding("extra", str(pair.prediction), text, method, pair.subject))
+    return findings
+
+
+def _pattern_cure(references: Sequence[str], predictions: Sequence[str], location: Location) -> str:
+    """Return the pattern that gives predictions the names of references, if there is one, as the end of a sentence."""
+    wanted = set(references)
+    for name in predictions:
+        for reference in references:
+            before, found, after = name.partition(reference)
+            if found and all(other.removeprefix(before).removesuffix(after) in wanted for other in predictions):
+                return f"; `{location}/{before}{{subject}}{after}.*` is a pattern that gives them the same names"
+    return "; give a pattern such as `folder/{subject}_seg.nii.gz`"
+
+
+def _check_pair(
+    pair: FilePair, *, known: frozenset[int], affine: Affine, spacing: Spacing | None, align: Align, pixels: bool
+) -> tuple[list[Finding], tuple[_Contents, _Contents] | None]:
+    """Return findings about a pair of files, and what they hold if both can be read and compared."""
+    paths = {"prediction": str(pair.prediction), "reference": str(pair.reference)}
+    about = {"prediction": pair.method, "reference": ""}
+    findings: list[Finding] = []
+    grids: dict[str, Geometry] = {}
+    for role, path in paths.items():
+        try:
+            grids[role] = images.read_geometry(path, affine=affine, spacing=spacing)
+        except (ValueError, OSError) as error:
+            findings.append(Finding("unreadable", path, _reason(path, error), about[role], pair.subject))
+            continue
+        findings += [
+            Finding("spacing", path, text, about[role], pair.subject) for text in _spacing_problems(grids[role])
+        ]
+    if len(grids) < 2:
+        return findings, None
+    way = alignment_between(grids["prediction"], grids["reference"])
+    # Another grid follows from a wrong unit.
+    if way is not None and align not in ("resample", way) and not findings:
+        text = describe_differences(grids["prediction"], grids["reference"])
+        cure = f'; `align="{way}"` brings it there'
+        findings.append(
+            Finding(
+                "grid",
+                paths["prediction"],
+                f"not on the grid of the reference: {text}{cure}",
+                pair.method,
+                pair.subject,
+            )
+        )
+    if not pixels:
+        return findings, None
+    maps: dict[str, HostArray] = {}
+    for role, path in paths.items():
+        try:
+            maps[role], _ = images.read_labels(path, affine=affine, spacing=spacing)
+        except (ValueError, OSError) as error:
+            findings.append(Finding("unreadable", path, _reason(path, error), about[role], pair.subject))
+    contents = {role: _contents_of(array) for role, array in maps.items()}
+    for role, content in contents.items():
+        findings += [
+            Finding(kind, paths[role], text, about[role], pair.subject)
+            for kind, text in _label_problems(content.labels, known, role)
+        ]
+    return findings, (contents["prediction"], contents["reference"]) if len(contents) == 2 else None
+
+
+def _reason(path: str, error: Exception) -> str:
+    """Return what is wrong with a file, without its name and that of the function that read it."""
+    text = checks.sentence_of("read", error).removesuffix(".")
+    return text.partition(f"; got {path}: ")[2] or text.partition(": ")[2] or text
+
+
+def _spacing_problems(grid: Geometry) -> list[str]:
+    """Return what is unlikely about the spacing of a grid."""
+    if max(grid.spacing) > _LARGE_STEP or min(grid.spacing) < _SMALL_STEP:
+        return [f"its spacing is {grid.spacing} mm; check the unit in which it was written"]
+    if len(grid.shape) > 3:
+        return [f"it has {len(grid.shape)} axes, of which one is time or channels; split it, or evaluate `channels`"]
+    return []
+
+
+def _contents_of(array: HostArray) -> _Contents:
+    """Return which labels an array holds, and a digest of its voxels."""
+    values = np.flatnonzero(np.bincount(array.ravel())) if array.dtype == np.uint8 else np.unique(array)
+    # In one dtype: a copy may have been stored in another.
+    digest = hashlib.sha256(array.astype(np.int32).tobytes()).digest()
+    return _Contents(frozenset(map(int, values)), digest)
+
+
+def _label_problems(found: frozenset[int], known: frozenset[int], role: str) -> list[tuple[str, str]]:
+    """Return what is wrong with the labels of one map: kind and sentence."""
+    problems = []
+    strange = sorted(found - known - {0})
+    if min(found) < 0:
+        problems.append(("labels", f"it holds the negative label {min(found)}; labels count from 0"))
+    elif known and strange == [255] and found <= {0, 255}:
+        problems.append(("labels", "it is a mask of 0 and 255; write it as 0 and 1, or ask for label 255"))
+    elif known and strange:
+        names = ", ".join(map(str, strange[:5])) + " ..." * (len(strange) > 5)
+        text = (
+            f"it holds label{'s' * (len(strange) > 1)} {names}, which {'are' if len(strange) > 1 else 'is'} not among"
+        )
+        problems.append(("labels", f"{text} those asked for; ask for it, or relabel the file"))
+    elif not known and len(found - {0}) > 1:
+        problems.append(("labels", f"it is no mask but holds {len(found)} values; give `labels`"))
+    # Where labels are wrong, that is why none of the right ones is there.
+    if not problems and not found & (known or found - {0}):
+        what = "predicted" if role == "prediction" else "in the reference; distances to it are undefined"
+        problems.append(("empty", f"none of its structures is {what}"))
+    return problems
+
+
+def _cohort_findings(
+    contents: Sequence[tuple[FilePair, _Contents, _Contents]], known: set[int], references: Location
+) -> list[Finding]:
+    """Return findings that only all files together show: copies, and labels that no file has."""
+    findings = []
+    seen: dict[tuple[str, bytes], FilePair] = {}
+    for pair, prediction, reference in contents:
+        roles: list[tuple[str, _Contents, Callable[[FilePair], str | None]]] = [
+            (pair.method, prediction, lambda one: one.prediction),
+            ("", reference, lambda one: one.reference),
+        ]
+        for method, content, path in roles:
+            first = seen.setdefault((method, content.digest), pair)
+            if first.subject != pair.subject and len(content.labels) > 1:
+                text = f"it holds the same voxels as {path(first)}; one of them is a copy under a wrong name"
+                findings.append(Finding("duplicate", str(path(pair)), text, method, pair.subject))
+        if prediction.digest == reference.digest and len(reference.labels) > 1:
+            text = f"it is equal to its reference, {pair.reference}; check that the folder holds predictions"
+            findings.append(Finding("duplicate", str(pair.prediction), text, pair.method, pair.subject))
+    by_role: dict[str, set[int]] = defaultdict(set)
+    for pair, prediction, reference in contents:
+        by_role[pair.method] |= prediction.labels
+        by_role[""] |= reference.labels
+    for label in sorted(known - by_role[""]) if contents else []:
+        text = f"no reference holds label {label}; check the labels, or leave it out"
+        findings.append(Finding("labels", str(references), text))
+    return findings
