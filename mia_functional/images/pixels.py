@@ -60,7 +60,7 @@ def _stored_numbers(header: Header) -> HostArray:
             # One call reads 2 GiB at most on Linux.
             while end < size and (count := stream.readinto(raw[end:])):
                 end += count
-    check_complete(header, end)
+    check_complete(header, length=end)
     # The pixels come last: what is decompressed of NIfTI begins with its header.
     start = size - header.values * np.dtype(header.dtype).itemsize
     numbers = np.frombuffer(raw, header.dtype, header.values, start)
@@ -114,7 +114,7 @@ def _decoded_by_zlib(header: Header, stream: BinaryIO) -> Iterator[bytes]:
         invalid_file(header.data, "the compressed data end too early")
 
 
-def check_complete(header: Header, length: int | None = None) -> None:
+def check_complete(header: Header, *, length: int | None = None) -> None:
     """Raise unless there are as many bytes of pixels as the header announces.
 
     Those of a file are counted where `length` is not given; compressed ones are decoded, which tests their checksums.
