@@ -1,5 +1,6 @@
 """Names that the examples in docstrings use without defining them."""
 
+import importlib.util
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -7,11 +8,17 @@ from typing import Any
 import numpy as np
 import pytest
 
+PACKAGES = {"parquet": "pyarrow", "excel": "openpyxl"}
+"""What examples need that a small environment lacks, by a word in the names of their functions."""
+
 
 @pytest.fixture(autouse=True)
 def _example_names(request: pytest.FixtureRequest, doctest_namespace: dict[str, Any]) -> Iterator[None]:
     """Give each docstring an empty `folder`; in the package `dataset` with `cohort.h5` in it, open as `cohort`."""
     if isinstance(request.node, pytest.DoctestItem):
+        for word, package in PACKAGES.items():
+            if word in request.node.dtest.name and importlib.util.find_spec(package) is None:
+                pytest.skip(f"{package} is not installed")
         folder = doctest_namespace["folder"] = request.getfixturevalue("tmp_path")
         sources = [example.source for example in request.node.dtest.examples]
         if request.node.dtest.name.startswith("mia_functional.dataset.") and any("cohort" in text for text in sources):

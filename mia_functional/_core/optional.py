@@ -6,6 +6,8 @@ from typing import Any
 _EXTRAS = {
     "matplotlib": "plot",
     "pandas": "tables",
+    "pyarrow": "tables",
+    "openpyxl": "tables",
     "hypothesis": "testing",
     "hdf5plugin": "blosc",
     "distributed": "dask",

@@ -34,10 +34,6 @@ _LABEL = re.compile(r"[0-9]+(\+[0-9]+)*(=.*|(,[0-9]+(\+[0-9]+)*)*)")
 """`1`, `1+2`, `1=liver`, `1+2=whole`, or several without names: `1,2,3`."""
 
 
-_EXTENSIONS = (".csv",)
-"""What the name of an output may end in."""
-
-
 def _run_evaluate(options: Options) -> int:
     """Evaluate folders, print the tables, and say which subjects failed."""
     journal = _checked_journal(options)
@@ -51,9 +47,8 @@ def _run_evaluate(options: Options) -> int:
             progress=progress_bar(options, "Evaluating"),
         )  # fmt: skip
     if journal is not None:
-        layout = mia.reporting.wide_table if options.layout == "wide" else mia.reporting.long_table
         mia.reporting.write_runs(options.output, results, command=options.words, overwrite=True)
-        mia.reporting.write_csv(options.output, results, layout=layout)
+        mia.reporting.write_results(options.output, results, layout=getattr(mia.reporting, f"{options.layout}_table"))
         journal.unlink()
     print(mia.reporting.render_console(results, layout=mia.reporting.wide_table), end="\n\n")
     print(mia.reporting.render_console(mia.analysis.summarize(results)))
@@ -78,8 +73,11 @@ def _checked_journal(options: Options) -> Path | None:
         raise FileExistsError(f"evaluate: {output} exists already.")
     if not output.absolute().parent.is_dir():
         raise FileNotFoundError(f"evaluate: the folder {output.parent} does not exist.")
-    if output.suffix.lower() not in _EXTENSIONS:
-        checks.invalid_value("evaluate", "--output", f"end in {', '.join(_EXTENSIONS)}", output)
+    form = mia.reporting.result_files.result_format(
+        "write_results", output, layout=getattr(mia.reporting, f"{options.layout}_table")
+    )
+    for package in form.packages:
+        optional.require(package)
     if not os.access(output.absolute().parent, os.W_OK):
         raise PermissionError(f"evaluate: files cannot be written to the folder {output.absolute().parent}.")
     journal: Path = output.with_name(f"{output.name}.journal")
@@ -156,9 +154,9 @@ EVALUATE_COMMAND = Command("evaluate", _SUMMARY, _run_evaluate, {
                   "help": "names or abbreviations, see `mia metrics` (DICE HDRFDST95 VOLSMTY)"},
     "--folder-layout": {"choices": ("nnunet", "decathlon", "bids"),
                         "help": "how label maps lie in folders that have more in them"},
-    "--output": {"type": Path, "metavar": "CSV",
-                 "help": "file to write the values to; beside it lie a record of the run, and until it is complete a "
-                         "journal of finished cases"},
+    "--output": {"type": Path, "metavar": "FILE",
+                 "help": "file to write the values to, .csv, .json, .parquet or .xlsx; beside it lie a record of the "
+                         "run, and until it is complete a journal of finished cases"},
     "--layout": {"choices": ("long", "wide"), "default": "long",
                  "help": "a row per value with all that is known of it (long), or a column per metric (wide)"},
     "--resume": {"action": "store_true", "help": "go on where an interrupted run with the same output stopped"},

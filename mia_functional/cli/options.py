@@ -136,7 +136,7 @@ _WORDING: Mapping[str, Mapping[str, str]] = {
     "find": {},
     "open": {"path": "dataset"},
     "read": {"path": "CATEGORY/ENTRY=PATTERN", **_FILE_WORDING},
-    "read_csv": {"path": "results"},
+    "read_results": {"path": "results"},
     "read_runs": {"path": "results"},
     "run": {"folder": "--output", "seed": "--seed", "force=True": "--force"},
     "summarize": {
@@ -149,7 +149,7 @@ _WORDING: Mapping[str, Mapping[str, str]] = {
         'infinite="diagonal"': "--infinite diagonal",
     },
     "traverse": {"subjects": "CATEGORY/ENTRY=PATTERN"},
-    "write_csv": {"path": "--output"},
+    "write_results": {"path": "--output"},
     "write_runs": {"path": "--output"},
 }
 """The functions behind the commands, and what their arguments are on the command line where they have another name.

@@ -11,7 +11,7 @@ __all__ = ["SUMMARIZE_COMMAND"]
 
 def _run_summarize(options: Options) -> None:
     """Summarize a table of results."""
-    results = mia.reporting.read_csv(options.results)
+    results = mia.reporting.read_results(options.results)
     statistics = mia.analysis.summarize(
         results, by=_columns(options), policy=options.policy, missing=options.missing, infinite=options.infinite,
         diagonals=options.diagonal,
@@ -31,7 +31,7 @@ def _columns(options: Options) -> list[object]:
 
 
 SUMMARIZE_COMMAND = Command("summarize", "print statistics of a table of results", _run_summarize, {
-    "results": {"type": Path, "help": "CSV file that `mia evaluate` or pymia wrote"},
+    "results": {"type": Path, "help": "file that `mia evaluate` or pymia wrote"},
     "--by": {"nargs": "+", "default": [], "metavar": "COLUMN",
              "help": "group by columns of the results or of --table, for example site sex"},
     "--table": {"type": Path, "metavar": "CSV", "help": "table of subjects, whose first column names them"},

@@ -1,8 +1,12 @@
-"""A table into what people read: CSV files, tables for the console and in Markdown, pictures."""
+"""A table into what people read: files, tables for the console, Markdown and LaTeX, pictures."""
 
 from mia_functional.reporting.csv_files import read_csv, render_csv, write_csv
+from mia_functional.reporting.excel_files import read_excel, write_excel
+from mia_functional.reporting.json_files import read_json, write_json
+from mia_functional.reporting.parquet_files import read_parquet, write_parquet
 from mia_functional.reporting.plots import plot_overlay
-from mia_functional.reporting.rendering import render_console, render_markdown
+from mia_functional.reporting.rendering import render_console, render_latex, render_markdown
+from mia_functional.reporting.result_files import read_results, write_results
 from mia_functional.reporting.run_files import read_runs, write_runs
 from mia_functional.reporting.tables import long_table, statistics_table, summary_table, wide_table
 
@@ -10,14 +14,23 @@ __all__ = [
     "long_table",
     "plot_overlay",
     "read_csv",
+    "read_excel",
+    "read_json",
+    "read_parquet",
+    "read_results",
     "read_runs",
     "render_console",
     "render_csv",
+    "render_latex",
     "render_markdown",
     "statistics_table",
     "summary_table",
     "wide_table",
     "write_csv",
+    "write_excel",
+    "write_json",
+    "write_parquet",
+    "write_results",
     "write_runs",
 ]
 

@@ -2,28 +2,15 @@
 
 import csv
 import io
-import math
 import os
-import re
-from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 
 from mia_functional._core import atomic_files, checks
-from mia_functional.evaluation.results import STATUSES, Result, Results, concatenate
-from mia_functional.reporting.run_files import read_runs
-from mia_functional.reporting.tables import NO_VALUE, Data, Layout, long_table, statistics_table, table_of
+from mia_functional.evaluation.results import Results
+from mia_functional.reporting.cells import results_of_lines, safe_text
+from mia_functional.reporting.tables import Data, Layout, long_table, statistics_table, table_of
 
 __all__ = ["read_csv", "render_csv", "write_csv"]
-
-_KEYS = ("METHOD", "SUBJECT", "LABEL", "STATUS", "REASON")
-"""Columns that any table may have, and that are no metrics."""
-
-_FORMULA = "'*[ \u00a0\ufeff]*[=+\\-@|%\uff1d\uff0b\uff0d\uff20]"
-"""Beginnings that make a spreadsheet compute, the full-width forms too, and such as an apostrophe was put before."""
-
-_APOSTROPHE = re.compile(f"^'(?={_FORMULA})")
-"""The apostrophe that `_safe` puts before them, and no other: the name `'t Hart` keeps its own."""
 
 
 def read_csv(path: str | os.PathLike[str]) -> Results:
@@ -58,46 +45,8 @@ def read_csv(path: str | os.PathLike[str]) -> Results:
             lines = [(reader.line_num, line) for line in reader if line]
         except (UnicodeDecodeError, csv.Error):  # no text, or a cell beyond what the module holds
             checks.invalid_value("read_csv", "path", "name a table as text in UTF-8", path)
-    header = tuple(lines[0][1]) if lines else ()
-    if not {"SUBJECT", "LABEL"} <= set(header) or set(header) <= set(_KEYS):
-        checks.invalid_value("read_csv", "path", "name a table with SUBJECT, LABEL and metrics", path)
-    if doubled := [name for name, count in Counter(header).items() if count > 1]:
-        checks.invalid_value("read_csv", "path", "have every column once", f"{doubled[0]} twice in {path}")
-    rows: list[Result] = []
-    for number, line in lines[1:]:
-        if len(line) != len(header):
-            got = f"{len(line)} of {len(header)} in line {number} of {path}"
-            checks.invalid_value("read_csv", "path", "name a table with a cell for every column", got)
-        rows.extend(_results_of_line(header, line, f"line {number} of {path}"))
-    with checks.speaking_for("read_csv", "concatenate", "read_runs", tables="path"):
-        return concatenate([Results(rows=tuple(rows), runs=read_runs(path))])
-
-
-def _results_of_line(header: tuple[str, ...], line: list[str], where: str) -> Iterator[Result]:
-    """Yield the values of a line: one in a long table, one per metric in a wide one."""
-    # An apostrophe keeps spreadsheets from computing: see `_safe`.
-    cells = {name: _APOSTROPHE.sub("", cell) for name, cell in zip(header, line, strict=True)}
-    is_long = {"METRIC", "VALUE"} <= set(header)
-    unit, convention = (cells.pop("UNIT", ""), cells.pop("CONVENTION", "")) if is_long else ("", "")
-    method, subject, label, status, reason = (cells.pop(name, "") for name in _KEYS)
-    # In a wide table one word holds for all values of the line, or every metric that is not ok has its own.
-    statuses = dict(part.rpartition("=")[::2] for part in status.split("; ")) if "=" in status else {}
-    status = "ok" if statuses else status
-    texts = {cells["METRIC"]: cells["VALUE"]} if is_long else cells
-    for metric, text in texts.items():
-        if text == NO_VALUE and not is_long:
-            continue
-        try:
-            value = float(text)
-        except ValueError:
-            checks.invalid_value("read_csv", "path", "hold numbers", f"{text!r} in {where}")
-        own = statuses.get(metric, status) or ("undefined" if math.isnan(value) else "ok")
-        if own not in STATUSES:
-            checks.invalid_value("read_csv", "path", f"state one of {', '.join(STATUSES)}", f"{own!r} in {where}")
-        yield Result(
-            method=method, subject=subject, label=label, metric=metric, value=value, unit=unit, convention=convention,
-            status=own, reason=reason if is_long or own != "ok" or not math.isfinite(value) else "",
-        )  # fmt: skip
+    header = lines[0][1] if lines else ()
+    return results_of_lines("read_csv", checks.path_text("read_csv", "path", path), header, lines[1:], escaped=True)
 
 
 def render_csv(data: Data, *, delimiter: str = ",", layout: Layout | None = None) -> str:
@@ -129,7 +78,7 @@ def render_csv(data: Data, *, delimiter: str = ",", layout: Layout | None = None
     writer = csv.writer(stream, delimiter=delimiter, lineterminator="\n")
     for line in (table.header, *table.rows):
         # Of a float this is the shortest text that is read back as the same number.
-        writer.writerow([_safe(cell) if isinstance(cell, str) else str(cell) for cell in line])
+        writer.writerow([safe_text("render_csv", cell) if isinstance(cell, str) else str(cell) for cell in line])
     return stream.getvalue()
 
 
@@ -167,11 +116,3 @@ def write_csv(
     target = Path(checks.path_text("write_csv", "path", path))
     with atomic_files.atomic_write("write_csv", target, overwrite=overwrite) as draft:
         draft.write_text(text, encoding="utf-8", newline="")  # line ends stay as they are
-
-
-def _safe(text: str) -> str:
-    """Return a text that no spreadsheet takes for a formula; raise for control characters."""
-    # Spreadsheets skip no-break spaces in front of a formula. They count as not printable, but names may hold them.
-    if any(not (character.isprintable() or character == "\u00a0") for character in text):
-        checks.invalid_value("render_csv", "data", "hold printable text", repr(text))
-    return f"'{text}" if re.match(_FORMULA, text) else text

@@ -6,7 +6,7 @@ import pytest
 
 from mia_functional.analysis import summarize
 from mia_functional.evaluation import Results, select_rows
-from mia_functional.reporting import render_console, render_markdown
+from mia_functional.reporting import render_console, render_latex, render_markdown
 
 from .results import TABLE, row
 
@@ -58,3 +58,19 @@ def test_the_summary_table_is_that_of_statistics():
 def test_mistakes_are_one_sentence(call, error, words):
     with pytest.raises(error, match=words):
         call()
+
+
+def test_latex_escapes_names_and_aligns_numbers():
+    rows = (
+        row("A_1 & B%", "[x]", "DICE", 0.5), row("\\b{$}", "<~^>", "DICE", math.inf), row("a--b", "x", "DICE", -0.25),
+    )  # fmt: skip
+    lines = render_latex(Results(rows=rows), precision=2).splitlines()
+    assert lines[:4] == [r"\begin{tabular}{llr}", r"\toprule", r"SUBJECT & LABEL & DICE \\", r"\midrule"]
+    assert lines[4] == r"A\_1 \& B\% & [x] & 0.50 \\"
+    assert (
+        lines[5]
+        == r"\textbackslash{}b\{\$\} & \textless{}\textasciitilde{}\textasciicircum{}\textgreater{} & $\infty$ \\"
+    )
+    assert lines[6:] == [r"a{-}{-}b & x & $-0.25$ \\", r"\bottomrule", r"\end{tabular}"]
+    bracket = Results(rows=(row("[A]", "x", "DICE", math.nan),))
+    assert render_latex(bracket).splitlines()[4].startswith(r"{}[A] & x & --")
