@@ -5,6 +5,7 @@ import os
 import re
 import zipfile
 from pathlib import Path
+from typing import Any
 
 from mia_functional._core import atomic_files, checks, optional
 from mia_functional.evaluation.results import Results
@@ -27,7 +28,7 @@ def write_excel(
     """Write results or statistics as an Excel workbook of one sheet; under its name it is complete or absent.
 
     Text that Excel would take for a formula is led by an apostrophe, as in CSV files. Numbers have all digits; those
-    that Excel has none for, inf and nan, are words, and -0 is 0.
+    that Excel has none for, inf and nan, are words.
 
     Args:
         path: The file; its folder must exist.
@@ -53,27 +54,32 @@ def write_excel(
     openpyxl = optional.require("openpyxl")
     if len(table.rows) >= _LINES:
         checks.invalid_value("write_excel", "data", f"have less than {_LINES} rows, as Excel has", len(table.rows))
-    lines = []
-    for line in (table.header, *table.rows):
-        cells: list[str | float] = []
-        for cell in line:
-            text = safe_text("write_excel", cell) if isinstance(cell, str) else str(float(cell))
-            if len(text) > _CHARACTERS:
-                needed = f"have texts of at most {_CHARACTERS} characters, as Excel has"
-                checks.invalid_value("write_excel", "data", needed, len(text))
-            # Excel reads `_x0041_` as the character of that number, so that the text itself begins with one.
-            text = re.sub(rf"_(?={_CODE})", "_x005F_", text)
-            cells.append(text if isinstance(cell, str) or not math.isfinite(cell) else cell)
-        lines.append(cells)
+    for cell in (cell for line in (table.header, *table.rows) for cell in line if isinstance(cell, str)):
+        if len(safe_text("write_excel", cell)) > _CHARACTERS:
+            needed = f"have texts of at most {_CHARACTERS} characters, as Excel has"
+            checks.invalid_value("write_excel", "data", needed, len(cell))
     target = Path(checks.path_text("write_excel", "path", path))
     with atomic_files.atomic_write("write_excel", target, overwrite=overwrite) as draft:
         # Only now, since a sheet that is begun and not saved ends in an error when its memory is freed.
         book = openpyxl.Workbook(write_only=True)
         sheet = book.create_sheet("RESULTS" if isinstance(data, Results) else "STATISTICS")
         sheet.freeze_panes = "A2"
-        for cells in lines:
-            sheet.append(cells)
+        for line in (table.header, *table.rows):
+            sheet.append([_cell_of(sheet, cell) for cell in line])
         book.save(draft)
+
+
+def _cell_of(sheet: Any, value: str | float) -> Any:
+    """Return a cell of openpyxl."""
+    if isinstance(value, str):
+        # Excel reads `_x0041_` as the character of that number, so that the text itself begins with one.
+        text = re.sub(rf"_(?={_CODE})", "_x005F_", safe_text("write_excel", value))
+        return optional.require("openpyxl.cell").WriteOnlyCell(sheet, text)
+    cell = optional.require("openpyxl.cell").WriteOnlyCell(sheet, str(float(value)))
+    if math.isfinite(value):
+        # openpyxl (3.1.5) writes numbers with 16 digits, and some need 17. What is text already it leaves as it is.
+        cell.data_type = "n"
+    return cell
 
 
 def read_excel(path: str | os.PathLike[str]) -> Results:
