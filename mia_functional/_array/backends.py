@@ -100,8 +100,11 @@ def array_namespace(*arrays: Array) -> Namespace:
 
 def _is_array(array: object) -> bool:
     """Return whether an object is an array of a library that is known, or one of the standard."""
-    # The first two questions save the third, which takes as long as a small patch and warns in `torch.compile`.
-    return is_numpy(array) or is_torch(array) or compat.is_array_api_obj(array)
+    # The first two questions save the others, which take as long as a small patch and warn in `torch.compile`.
+    if is_numpy(array) or is_torch(array):
+        return True
+    # `sparse` follows the standard as far as it can, and then raises in words of its own.
+    return compat.is_array_api_obj(array) and not type(array).__module__.startswith("sparse.")
 
 
 def checked_namespace(function: str, **arrays: Array) -> Namespace:
@@ -114,7 +117,7 @@ def checked_namespace(function: str, **arrays: Array) -> Namespace:
     namespaces = {}
     for argument, array in arrays.items():
         if not _is_array(array):
-            checks.invalid_kind(function, argument, "be an array", type(array).__name__)
+            checks.not_an_array(function, argument, array)
         checks.no_hidden_elements(function, argument, array)
         if is_cupy(array):
             _require_current_device(function, argument, arrays[argument])
@@ -299,8 +302,8 @@ def to_numpy(array: Array) -> HostArray:
     if is_torch(array):
         # PyTorch refuses to convert what it records gradients of, or what lies on another device.
         source = source.detach().cpu()
-        if str(source.dtype) == "torch.bfloat16":
-            source = source.float()  # which NumPy lacks; float32 holds its values
+        if str(source.dtype).startswith(("torch.bfloat16", "torch.float8_")):
+            source = source.float()  # NumPy lacks these; float32 holds their values
     elif is_cupy(array):
         source = source.get()  # CuPy refuses to be converted implicitly
     try:

@@ -17,9 +17,11 @@ from mia_functional._array.backends import (
     snapshots,
     to_numpy,
 )
+from mia_functional._core import checks
 from mia_functional.typing import Array, HostArray
 
 __all__ = [
+    "call_network",
     "call_on_host",
     "eval_shape",
     "jit_call",
@@ -125,6 +127,25 @@ def jit_call_network(function: Callable[..., Any], network: Callable[..., Any], 
             static_argnums=(0, 1),
         )
     return _PROGRAMS[network](function, tuple(options.items()), *arguments)
+
+
+def call_network(function: str, network: Callable[[Array], Any], batch: Array) -> Any:
+    """Return what a network of the caller's makes of a batch; tensors of TensorFlow become arrays of NumPy.
+
+    That is what Keras returns for a batch of NumPy.
+
+    Raises:
+        TypeError: The batch is traced, and the network does not trace.
+    """
+    try:
+        output = network(batch)
+    except TypeError as error:
+        if not is_traced(batch) or not isinstance(error, sys.modules["jax"].errors.TracerArrayConversionError):
+            raise
+        needed = "be traceable where the volume is an array of JAX (Keras with TensorFlow takes volumes of NumPy)"
+        raise TypeError(checks.message(function, "function", needed, "a function that asks for values")) from error
+    is_tensor = type(output).__module__.startswith("tensorflow.") and hasattr(output, "numpy")
+    return output.numpy() if is_tensor else output
 
 
 def platform_dependent(cpu: Callable[..., _Result], other: Callable[..., _Result], *arrays: Array) -> _Result:

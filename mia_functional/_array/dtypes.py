@@ -53,6 +53,9 @@ _WIDER = {
 _TORCH_WIDER = {"uint16": "int32", "uint32": "int64", "uint64": "int64"}
 """Integers of which PyTorch stores tensors, but finds no smallest, largest or chosen ones (2.13)."""
 
+_ORDERED = {"bool": "uint8"}
+"""Of booleans the standard has no largest."""
+
 
 def dtype_kind(array: Array) -> str:
     """Return `bool`, `integer`, `float`, `complex` or `other` for the kind of an array's elements."""
@@ -86,12 +89,17 @@ def computable(array: Array) -> Array:
 
     Of PyTorch's unsigned integers of 64 bits, those above the largest signed one become negative.
     """
-    wider = _WIDER if is_numpy(array) else _TORCH_WIDER if is_torch(array) else {}
     name = _name(array.dtype)
-    if name not in wider and not (is_jax(array) and name.endswith(("int2", "int4"))):
+    if is_numpy(array):
+        wider = _WIDER.get(name)
+    elif is_jax(array):
+        wider = _WIDER.get(name) if name.endswith(("int2", "int4")) else None
+    else:
+        wider = _ORDERED.get(name, _TORCH_WIDER.get(name) if is_torch(array) else None)
+    if wider is None:
         return array
     xp = array_namespace(array)
-    return xp.astype(array, getattr(xp, (wider or _WIDER)[name]))
+    return xp.astype(array, getattr(xp, wider))
 
 
 def move(function: Callable[[Array], Array], array: Array) -> Array:

@@ -31,7 +31,7 @@ __all__ = [
     "concat",
     "limit",
     "remainder",
-    "require_writable",
+    "require_in_memory",
     "set_block",
     "stack",
     "take_block",
@@ -49,8 +49,12 @@ _PIECE_ELEMENTS = 2**16
 """Elements that `update_block` works on at a time: a plane of a patch, a fraction of a processor's cache."""
 
 
-def require_writable(function: str, argument: str, array: Array) -> None:
-    """Raise if blocks of the library's arrays are copies: what is written into these is lost without a word (dask)."""
+def require_in_memory(function: str, argument: str, array: Array) -> None:
+    """Raise for an array of dask, which is only described so far.
+
+    What is written into its blocks is lost without a word; and distances and ranks, which its library lacks, would take
+    seconds for a hundred voxels, in thousands of steps.
+    """
     if is_dask(array):
         checks.invalid_kind(function, argument, "be an array in memory; call its `compute()`", "an array of dask")
 

@@ -19,6 +19,30 @@ _SPACING_RANGE = (1e-9, 1e6)
 From a picometre, whose fourth power single precision holds, to a kilometre.
 """
 
+_TENSOR = "its `numpy()`, within a `tf.function` by `tf.numpy_function`"
+
+_IN_MEMORY = {
+    "tensorflow": _TENSOR,
+    "keras": _TENSOR,
+    "pandas": "its `to_numpy()`",
+    "sparse": "its `todense()`",
+    "scipy": "its `toarray()`",
+    "PIL": "`numpy.asarray` of it",
+    "nibabel": "its voxels, `numpy.asarray(image.dataobj)`",
+}
+"""Packages whose objects have shapes but follow no standard of arrays, by name as none is imported for the question."""
+
+_CONVERSIONS = {
+    **_IN_MEMORY,
+    "SimpleITK": "what `mia.images.from_simpleitk` makes of it",
+    "h5py": "its voxels, `dataset[...]`",
+    "nibabel.arrayproxy": "its voxels, `numpy.asarray` of it",
+    "tensorstore": "its voxels, `store.read().result()`",
+    "xarray": "its `data`",
+    "zarr": "its voxels, `array[...]`",
+}
+"""How to make an array of what other packages have: these and what lies in files, of which parts can be extracted."""
+
 
 def message(function: str, argument: str, requirement: str, actual: object) -> str:
     """Return the text of an error: where, which argument, what was needed and what came."""
@@ -79,7 +103,11 @@ def sentence_of(function: str, error: Exception) -> str:
 
 def describe(value: object) -> str:
     """Return how a value looks in a message: arrays by their shape, not by thousands of numbers."""
-    return f"an array of shape {tuple(value.shape)}" if hasattr(value, "shape") else repr(value)
+    if hasattr(value, "shape"):
+        return f"an array of shape {tuple(value.shape)}"
+    text = repr(value)
+    # Objects that say nothing of themselves are no two times at one address.
+    return type(value).__name__ if " at 0x" in text else text
 
 
 def same_shape(function: str, argument: str, shape: Shape, reference: Shape, *, of: str = "the reference") -> None:
@@ -102,10 +130,25 @@ def dimensions(function: str, argument: str, shape: Shape, allowed: tuple[int, .
 
 
 def require_shape(function: str, argument: str, value: object) -> None:
-    """Raise unless a value has a shape; lists have none."""
-    if not hasattr(value, "shape"):
-        invalid_kind(function, argument, "be an array", type(value).__name__)
+    """Raise unless a value has a shape and can be sliced, as arrays and datasets in files; lists have none."""
+    if not hasattr(value, "shape") or _package(value) in _IN_MEMORY:
+        not_an_array(function, argument, value)
     no_hidden_elements(function, argument, value)
+
+
+def not_an_array(function: str, argument: str, value: object) -> NoReturn:
+    """Raise for a value that is no array; of packages that have something like arrays, say how to make one of it."""
+    package, kind = _package(value), type(value).__name__
+    if package not in _CONVERSIONS:
+        invalid_kind(function, argument, "be an array", kind)
+    needed = f"be an array of NumPy, JAX, PyTorch or CuPy: pass {_CONVERSIONS[package]}"
+    invalid_kind(function, argument, needed, f"{kind} of {package}")
+
+
+def _package(value: object) -> str:
+    """Return the name of the package that the type of a value comes from; of nibabel, files are told from images."""
+    module = type(value).__module__
+    return module if module in _CONVERSIONS else module.partition(".")[0]
 
 
 def no_hidden_elements(function: str, argument: str, value: object) -> None:
@@ -159,6 +202,7 @@ def is_integer(value: object) -> TypeGuard[int]:
     # be converted.
     axes: int = getattr(value, "ndim", 0)
     dtype = getattr(value, "dtype", None)
+    # Numbers of 4 bits, of ml_dtypes, have `__int__` alone.
     if axes > 0 or isinstance(value, bool) or (dtype is None and not hasattr(value, "__index__")):
         return False
     # Dtypes of PyTorch and of the standard's strict library have no kind, and are told by their names: torch.int64.

@@ -41,7 +41,7 @@ def start(patch: Array, shape: Shape, *, reduction: Reduction = mean) -> State:
         [1.0, 2.0, 3.0]
     """
     _array.checked_namespace("start", patch=patch)
-    _array.require_writable("start", "patch", patch)
+    _array.require_in_memory("start", "patch", patch)
     check_reduction("start", reduction)
     size = checks.integer_tuple("start", "shape", shape, minimum=1)
     if any(voxels > room for voxels, room in zip(patch.shape, size, strict=False)) or patch.ndim < len(size):

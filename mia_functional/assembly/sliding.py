@@ -40,7 +40,8 @@ def sliding_window(
 
     Args:
         function: From a batch `(batch_size, *patch_shape, ...)` to predictions `(batch_size, *patch_shape, ...)` with
-            channels of their own; the last batch may be smaller.
+            channels of their own; the last batch may be smaller. Keras and TensorFlow get NumPy arrays, and their
+            tensors become such.
         volume: `(*spatial, ...)`.
         patch_shape: Voxels of a patch along each axis.
         step: Voxels from one patch to the next, for all axes or each; half a patch by default.
@@ -69,7 +70,8 @@ def sliding_window(
     plan = _plan(volume, patch_shape, **options)
     if not _array.is_jax(volume):
         read = partial(_array.take_block, plan.volume, shape=placed_shape(plan.table))
-        return _assemble_outputs((function(_read_batch(read, windows)) for windows in _groups(plan)), plan, window)
+        predict = partial(_array.call_network, "sliding_window", function)
+        return _assemble_outputs((predict(_read_batch(read, windows)) for windows in _groups(plan)), plan, window)
     with checks.speaking_for("sliding_window", "assemble", "start", "add", patch="function", patches="function"):
         # One compiled loop: the state is updated in place, and no batch costs a call.
         run = partial(_array.jit_call_network, _assemble_gathered)
@@ -100,7 +102,7 @@ class _Plan(NamedTuple):
 def _plan(volume: Array, patch_shape: Shape, *, step: int | Shape | None, window: Window, batch_size: int) -> _Plan:
     """Return what a sliding window visits; raise for arguments that are wrong."""
     _array.checked_namespace("sliding_window", volume=volume)
-    _array.require_writable("sliding_window", "volume", volume)
+    _array.require_in_memory("sliding_window", "volume", volume)
     patch = checks.integer_tuple("sliding_window", "patch_shape", patch_shape, minimum=1)
     number = checks.integer("sliding_window", "batch_size", batch_size, minimum=1)
     # Sizes that a program of PyTorch has for any shapes are not numbers.
@@ -184,7 +186,7 @@ def _assemble_in_program(
     read = partial(_read_window, flatten_channels(volume, len(shape)), volume.shape, placed_shape(table))
 
     def predict(windows: Placement) -> Array:
-        return _checked(function(_read_batch(read, windows)), windows)
+        return _checked(_array.call_network("sliding_window", function, _read_batch(read, windows)), windows)
 
     # The state of a loop has to be there before its first step: the shape of a prediction is found without computing.
     first = map_columns(itemgetter(slice(0, number)), table)

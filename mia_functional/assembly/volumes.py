@@ -78,6 +78,7 @@ def assemble(
         has_margin = any(map(any, sides("assemble", margin, len(size))))
         table = voxel_table(indices, size) if isinstance(indices, Boxes) and not has_margin else None
         if table is not None and hasattr(given, "shape"):
+            given = _array.read_region(given, (...,))  # a dataset in a file has no library to compute in
             state, counts = assemble_voxels(given, table, size, reduction)
             return finish_volume(reduction.finish(state), given, [counts], fill_value, dtype)
         if not has_margin:
@@ -104,6 +105,8 @@ def check_arguments(patches: Any, indices: Any, shape: Shape, window: Window, re
     for argument, value, needed in (("patches", patches, "an array or arrays"), ("indices", indices, "indices")):
         if not isinstance(value, Iterable) and not hasattr(value, "shape"):
             checks.invalid_kind("assemble", argument, f"be {needed} one after the other", checks.describe(value))
+    if hasattr(patches, "shape"):
+        checks.require_shape("assemble", "patches", patches)
     if getattr(patches, "ndim", 1) == 0:
         checks.invalid_value("assemble", "patches", "have an axis for the patches", "a single number")
     return checks.integer_tuple("assemble", "shape", shape, minimum=1)

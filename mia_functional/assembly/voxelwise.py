@@ -136,7 +136,7 @@ def assemble_voxels(patches: Array, table: HostArray, shape: Shape, reduction: R
         needed = f"be as many as `indices`, {len(table)}, and at least one"
         checks.invalid_value("assemble", "patches", needed, patches.shape[0])
     _array.checked_namespace("assemble", patches=patches)
-    _array.require_writable("assemble", "patches", patches)
+    _array.require_in_memory("assemble", "patches", patches)
     state = reduction.start(patches, (*shape, *patches.shape[1:]))
     counts = np.zeros(shape, dtype=np.float32)
     for low in range(0, len(table), _VOXELS_AT_A_TIME):

@@ -139,7 +139,7 @@ def voxels(mask: Array, *, spacing: Spacing) -> Elements:
         The borders of medpy, MONAI and Metrics Reloaded.
     """
     del spacing
-    xp = _array.array_namespace(mask)
+    xp = _array.checked_namespace("voxels", mask=mask)
     return Elements(xp.astype(border(mask), xp.uint8), np.array([False, True]))
 
 

@@ -121,6 +121,7 @@ def structural_similarity(
     """
     name = "structural_similarity"
     prediction, reference = paired_images(name, prediction, reference)
+    _array.require_in_memory(name, "prediction", prediction)
     data_range = None if data_range is None else checks.positive(name, "data_range", data_range)
     weighted = _window_weights(name, window, prediction.shape, slice_axis)
     size = len(weighted.weights) ** len(weighted.axes)

@@ -55,6 +55,8 @@ def pairs_in_turn(
         [([True, False], [True, True])]
     """
     pair = paired_arrays(function, prediction, reference)
+    for argument, array in zip(("prediction", "reference"), pair, strict=True):
+        _array.require_in_memory(function, argument, array)
     checks.dimensions(function, "prediction", pair[0].shape, DIMENSIONS)
     check, sets = (binary_mask, ()) if labels is None else (label_map, label_sets(function, labels))
     maps = check(function, "prediction", pair[0]), check(function, "reference", pair[1])

@@ -71,6 +71,7 @@ def distance_transform(mask: Array, *, spacing: Spacing, cap: float | None = Non
     """
     name = "distance_transform"
     mask = _mask(name, mask)
+    _array.require_in_memory(name, "mask", mask)
     step = checks.spacing(name, spacing, mask.ndim)
     limit = math.inf if cap is None else float(cap)
     if not limit > 0:

@@ -175,6 +175,7 @@ def reshape(array: Array, shape: Shape) -> Array:
         [[0, 1], [2, 3]]
     """
     xp = _array.checked_namespace("reshape", array=array)
+    _array.require_in_memory("reshape", "array", array)  # dask splits and merges axes evenly alone
     size, count = checks.integer_tuple("reshape", "shape", shape, minimum=-1), math.prod(array.shape)
     product = math.prod([entry for entry in size if entry != -1])
     if size.count(-1) > 1 or (product != count if -1 not in size else product == 0 or count % product):

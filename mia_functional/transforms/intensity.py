@@ -140,6 +140,7 @@ def clip_percentile(
     if not 0 <= first <= last <= 100:
         checks.invalid_value("clip_percentile", "lower, upper", "be in order within 0 and 100", (lower, upper))
     values, inside = statistics.to_float_and_mask("clip_percentile", image, mask)
+    _array.require_in_memory("clip_percentile", "image", values)
     axes = statistics.reduction_axes("clip_percentile", axis, values.ndim)
     low, high = statistics.masked_percentiles(values, inside, axes, (first, last))
     xp = _array.array_namespace(values)

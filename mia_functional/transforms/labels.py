@@ -94,6 +94,7 @@ def argmax(scores: Array, *, values: Iterable[int] | None = None) -> Array:
         Integer array `(*spatial, 1)`, uint8 if all labels are below 256, else int32. Of equal scores the first wins.
 
     Raises:
+        TypeError: The scores are not real numbers.
         ValueError: There are not as many labels as channels.
 
     Example:
@@ -102,13 +103,14 @@ def argmax(scores: Array, *, values: Iterable[int] | None = None) -> Array:
     """
     xp = _array.checked_namespace("argmax", scores=scores)
     checks.not_empty("argmax", "scores", scores.shape)
+    _array.require_real("argmax", "scores", scores)
     count = scores.shape[-1]
     listed = tuple(range(count) if values is None else values)
     labels = checks.integer_tuple("argmax", "values", listed, length=count, minimum=0)
     table = np.asarray(labels, dtype=np.uint8 if max(labels) < 256 else np.int32)
 
     def best(scores: Array) -> Array:
-        channels = xp.argmax(scores, axis=-1, keepdims=True)
+        channels = xp.argmax(_array.computable(scores), axis=-1, keepdims=True)
         # `take` accepts positions along one axis only, in the standard.
         found: Array = xp.take(_array.from_numpy(table, xp, scores), xp.reshape(channels, (-1,)))
         return xp.reshape(found, channels.shape)

@@ -191,7 +191,8 @@ def _extract_box(
 
 def _leading_sizes(function: str, array: Array | Geometry, count: int) -> Shape:
     """Return the first `count` sizes of an array, or all of a geometry; raise if there are not as many."""
-    checks.require_shape(function, "array", array)
+    if not isinstance(array, Geometry):
+        _array.checked_namespace(function, array=array)
     if len(array.shape) < count or (isinstance(array, Geometry) and len(array.shape) != count):
         checks.invalid_value(function, "array", f"have {count} spatial axes", f"shape {tuple(array.shape)}")
     return tuple(array.shape[:count])

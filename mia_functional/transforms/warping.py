@@ -126,14 +126,13 @@ def resample_onto(
     """
     for name, grid in (("geometry", geometry), ("onto", onto)):
         checks.require_instance("resample_onto", name, grid, Geometry, "a Geometry")
-    size = len(geometry.shape)
+    xp, size = _array.checked_namespace("resample_onto", array=array), len(geometry.shape)
     if tuple(array.shape[:size]) != geometry.shape or len(onto.shape) != size:
         checks.invalid_value("resample_onto", "array", f"have the shape {geometry.shape}", tuple(array.shape))
     # The map between two grids is affine: the images of the first voxel and of a step along each axis define it.
     origin = np.array(world_to_index(geometry, onto.origin))
     ends = np.array(onto.origin) + (np.array(onto.direction) * onto.spacing).T
     matrix = np.array([world_to_index(geometry, end) for end in ends]).T - origin[:, np.newaxis]
-    xp = _array.checked_namespace("resample_onto", array=array)
     model = _array.zeros(xp, (), _array.accumulator_dtype(array), array)
     coordinates = []
     for steps, first in zip(matrix, origin, strict=True):
