@@ -50,16 +50,14 @@ def _apply_torchio(transform: Function, sample: HostSample, labels: tuple[str, .
     """Return a sample after a transform of TorchIO."""
     arrays, geometry = sample
     affine = np.eye(4) if geometry is None else _torchio_affine(geometry)
-    # TorchIO's arrays are (channel, x, y, z): ours with all axes reversed.
-    kinds = {name: _torchio.LabelMap if name in labels else _torchio.ScalarImage for name in arrays}
-    tensors = {name: _pytorch.tensor(np.ascontiguousarray(array.T)) for name, array in arrays.items()}
-    subject = _torchio.Subject({name: kinds[name](tensor=tensors[name], affine=affine) for name in arrays})
-    # TorchIO draws from PyTorch's global numbers; those of the GPUs play no part. They are put back if they were seeded
-    # here; else they have to move on, or every sample would get the same draw.
-    with _pytorch.random.fork_rng(devices=[], enabled=seed is not None):
-        if seed is not None:
-            _pytorch.manual_seed(seed)
-        after = transform(subject)
+    try:
+        after = _transformed(transform, arrays, affine, labels, seed)
+    except (RuntimeError, ValueError):
+        # `ToCanonical` and `Transpose` refuse int64, `KeepLargestComponent` and `Contour` floats (1.2.1).
+        others = {name: other for name in labels if (other := _other_kind(arrays[name])) is not None}
+        if not others:
+            raise
+        after = _transformed(transform, arrays | others, affine, labels, seed)
     if not isinstance(after, _torchio.Subject) or not arrays.keys() <= after.keys():
         needed = f"return a Subject with {', '.join(arrays)}"
         checks.invalid_kind("lift", "transform", needed, type(after).__name__)
@@ -71,6 +69,29 @@ def _apply_torchio(transform: Function, sample: HostSample, labels: tuple[str, .
             needed = f"leave images and labels on one grid ({name} and {first})"
             checks.invalid_value("lift", "transform", needed, reasons)
     return changed, None if geometry is None else grids[first]
+
+
+def _transformed(
+    transform: Function, arrays: dict[str, HostArray], affine: HostArray, labels: tuple[str, ...], seed: int | None
+) -> Any:
+    """Return what a transform makes of arrays as images and label maps of TorchIO."""
+    # TorchIO's arrays are (channel, x, y, z): ours with all axes reversed.
+    kinds = {name: _torchio.LabelMap if name in labels else _torchio.ScalarImage for name in arrays}
+    tensors = {name: _pytorch.tensor(np.ascontiguousarray(array.T)) for name, array in arrays.items()}
+    subject = _torchio.Subject({name: kinds[name](tensor=tensors[name], affine=affine) for name in arrays})
+    # TorchIO draws from PyTorch's global numbers; those of the GPUs play no part. They are put back if they were seeded
+    # here; else they have to move on, or every sample would get the same draw.
+    with _pytorch.random.fork_rng(devices=[], enabled=seed is not None):
+        if seed is not None:
+            _pytorch.manual_seed(seed)
+        return transform(subject)
+
+
+def _other_kind(labels: HostArray) -> "HostArray | None":
+    """Return int64 labels as float64 and labels of floats as int64, where that holds them all; else None."""
+    if labels.dtype == np.int32 or not ((abs(labels) <= 2**53) & (labels == np.trunc(labels))).all():
+        return None
+    return labels.astype(np.int64 if labels.dtype.kind == "f" else np.float64)
 
 
 def _torchio_affine(geometry: Geometry) -> HostArray:
