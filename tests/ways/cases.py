@@ -182,7 +182,8 @@ def planes(patches: Any) -> Any:
     from mia_functional._array import array_namespace
 
     listed = [patches[row, ...] for row in range(patches.shape[0])]
-    return array_namespace(patches).stack([plane for _, plane in mia.assembly.assemble_planes(listed, GRID, SHAPE)])
+    stacked = [plane for _, plane in mia.assembly.assemble_planes(listed, GRID, SHAPE)]
+    return array_namespace(*stacked).stack(stacked)
 
 
 VOXELS = mia.indexing.patches_at(np.argwhere(np.ones(SHAPE)), (None, None, None))
