@@ -76,19 +76,20 @@ def label_map(function: str, argument: str, array: Array) -> Array:
     return array
 
 
-def label_sets(function: str, labels: Labels | Iterable[Label]) -> tuple[tuple[int, ...], ...]:
+def label_sets(function: str, labels: Labels | Iterable[Label], *arrays: Array) -> tuple[tuple[int, ...], ...]:
     """Return one tuple of label values per structure; a merged structure has several.
 
     Args:
         function: Name for messages.
         labels: Mapping from labels to names, or a sequence of labels; a label is an int or a tuple of ints to merge.
+        arrays: The label maps that they are looked for in.
 
     Returns:
         The label values in the order given.
 
     Raises:
         TypeError: A label is neither a whole number nor a tuple of them.
-        ValueError: There is no label, one is negative, or one is given twice.
+        ValueError: There is no label, one is negative, one is given twice, or it is above 1 where an array is Boolean.
 
     Example:
         >>> label_sets("dice", {1: "liver", 2: "tumour", (1, 2): "whole"})
@@ -108,6 +109,10 @@ def label_sets(function: str, labels: Labels | Iterable[Label]) -> tuple[tuple[i
     # (1, 2) and (2, 1) are the same structure.
     if not sets or () in sets or len(set(map(frozenset, sets))) != len(sets):
         checks.invalid_value(function, "labels", "name at least one structure, and none of them twice", repr(given))
+    # Masks of several structures on an axis of channels would be pooled into label 1.
+    if max(map(max, sets)) > 1 and any(_array.dtype_kind(array) == "bool" for array in arrays):
+        needed = "be 0 and 1 at most for Boolean arrays, which hold one structure; channels are evaluated one by one"
+        checks.invalid_value(function, "labels", needed, repr(given))
     return sets
 
 

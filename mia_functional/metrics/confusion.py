@@ -77,7 +77,7 @@ def confusion_counts(
     """
     name = "confusion_counts"
     arrays = paired_arrays(name, prediction, reference, mask=mask)
-    sets = None if labels is None else label_sets(name, labels)
+    sets = None if labels is None else label_sets(name, labels, *arrays[:2])
     axes = checks.axes(name, axis, prediction.ndim)
     check_countable(name, arrays[0])
     if prefers_host_loop(arrays, axes):
@@ -128,8 +128,8 @@ def soft_confusion_counts(
         Milletari et al. 2016, V-Net, doi 10.1109/3DV.2016.79.
     """
     name = "soft_confusion_counts"
-    sets = None if labels is None else label_sets(name, labels)
     xp, (probabilities, reference) = _array.to_common_library(name, probabilities=probabilities, reference=reference)
+    sets = None if labels is None else label_sets(name, labels, reference)
     if _array.dtype_kind(probabilities) != "float":
         checks.invalid_kind(name, "probabilities", "hold floats", f"dtype {probabilities.dtype}")
     checks.not_empty(name, "reference", reference.shape)

@@ -74,7 +74,7 @@ def confusion_matrix(
     """
     name = "confusion_matrix"
     arrays = paired_arrays(name, prediction, reference, mask=mask)
-    sets = label_sets(name, labels)
+    sets = label_sets(name, labels, *arrays[:2])
     if len({value for one in sets for value in one}) != sum(map(len, sets)):
         checks.invalid_value(name, "labels", "put no label into two classes", sets)
     axes = checks.axes(name, axis, prediction.ndim)

@@ -58,7 +58,7 @@ def pairs_in_turn(
     for argument, array in zip(("prediction", "reference"), pair, strict=True):
         _array.require_in_memory(function, argument, array)
     checks.dimensions(function, "prediction", pair[0].shape, DIMENSIONS)
-    check, sets = (binary_mask, ()) if labels is None else (label_map, label_sets(function, labels))
+    check, sets = (binary_mask, ()) if labels is None else (label_map, label_sets(function, labels, *pair))
     maps = check(function, "prediction", pair[0]), check(function, "reference", pair[1])
 
     groups = [sets[index : index + 1] for index in range(max(len(sets), 1))]
@@ -98,7 +98,7 @@ def structure_masks(
     checks.not_empty(function, argument, array.shape)
     if labels is None:
         return (binary_mask(function, argument, array),)
-    sets = label_sets(function, labels)
+    sets = label_sets(function, labels, array)
     checked = label_map(function, argument, array)
     return tuple(label_mask(checked, one) for one in sets)
 

@@ -133,7 +133,7 @@ def paired_spatial_moments(
     name = "paired_spatial_moments"
     prediction, reference = paired_arrays(name, prediction, reference)
     # An iterator of labels has to serve both.
-    sets = None if labels is None else label_sets(name, labels)
+    sets = None if labels is None else label_sets(name, labels, prediction, reference)
     records = []
     for argument, mask in (("prediction", prediction), ("reference", reference)):
         with checks.speaking_for(name, "spatial_moments", mask=argument):

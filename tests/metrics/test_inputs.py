@@ -258,3 +258,24 @@ def test_python_objects_are_no_masks(wrong):
         TypeError, match=f"^confusion_counts: `{wrong}` must hold numbers or booleans; got Python objects"
     ):
         confusion_counts(**arrays)
+
+
+@pytest.mark.parametrize("labels", [(1, 2), ((1, 2),), {2: "heart"}])
+@pytest.mark.parametrize(
+    "call",
+    [
+        metrics.dice, metrics.confusion_counts, metrics.mutual_information, metrics.confusion_matrix,
+        partial(metrics.hausdorff_distance, spacing=(1.0, 1.0, 1.0)),
+        partial(metrics.centroid_distance, spacing=(1.0, 1.0, 1.0)),
+        lambda mask, _, labels: metrics.volume(mask, spacing=(1.0, 1.0, 1.0), labels=labels),
+    ],
+)  # fmt: skip
+def test_boolean_arrays_hold_one_structure(xp, call, labels):
+    """Channels of masks were pooled into label 1, with a Dice of all structures together."""
+    masks = np.random.default_rng(0).integers(0, 2, (2, 4, 5, 2)).astype(bool)
+    with pytest.raises(
+        ValueError, match=r": `labels` must be 0 and 1 at most for Boolean arrays, which hold one struc"
+    ):
+        call(xp.asarray(masks[0]), xp.asarray(masks[1]), labels=labels)
+    one = metrics.dice(xp.asarray(masks[0]), xp.asarray(masks[1]), labels=(1,))
+    assert float(np.asarray(one)[0]) == pytest.approx(float(metrics.dice(*masks)))
