@@ -23,7 +23,9 @@ from mia_functional.metrics import (
     dice,
     find,
     gaussian_window,
+    mean_squared_error,
     paired_moments,
+    soft_confusion_counts,
     structural_similarity,
 )
 
@@ -218,6 +220,28 @@ def images(shape: tuple[int, ...], repeats: int) -> None:
             report(f"jitted SSIM, {window}, {name} / scikit-image", times, "jit", "scikit-image", bars[window][1])
 
 
+def programs(repeats: int) -> None:
+    """Measure programs of `torch.compile` beside the same calls of eager PyTorch, after the first call."""
+    import torch
+
+    side = (64,) * 3
+    masks, volumes = torch.rand(2, *side) > 0.5, torch.rand(2, *side)
+    calls: dict[str, tuple[Callable[..., Any], tuple[Any, ...]]] = {
+        "Dice": (dice, tuple(masks)),
+        "soft Dice": (lambda p, r: dice(soft_confusion_counts(p, r)), (volumes[0], masks[1])),
+        "mean squared error": (mean_squared_error, tuple(volumes)),
+        "SSIM": (partial(structural_similarity, data_range=1.0), tuple(volumes)),
+    }
+    for name, (function, arrays) in calls.items():
+        compiled = torch.compile(function, fullgraph=True)
+        rounds = [
+            measure({"eager": partial(function, *arrays), "compiled": partial(compiled, *arrays)}, 1)
+            for _ in range(max(7, repeats))
+        ]
+        middle = sorted(rounds, key=lambda times: times["compiled"] / times["eager"])[len(rounds) // 2]
+        report(f"torch.compile of {name}, {side[0]}^3 / eager", middle, "compiled", "eager", 1.2)
+
+
 def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -231,6 +255,7 @@ def main() -> None:
     peers(shape, options.repeats)
     memory((128,) * 3 if options.small else LARGE)
     images(shape, options.repeats)
+    programs(options.repeats)
 
 
 if __name__ == "__main__":

@@ -28,6 +28,7 @@ __all__ = [
     "has_cupy_distance_transform",
     "has_explicit_axes",
     "in_bytecode",
+    "in_cpu_program",
     "in_host_memory",
     "in_torch_program",
     "is_cupy",
@@ -427,6 +428,11 @@ def in_bytecode() -> bool:
     """Return whether `torch.compile` reads this as bytecode now, rather than running it."""
     compiler: Any = getattr(sys.modules.get("torch"), "compiler", None)
     return compiler is not None and bool(compiler.is_dynamo_compiling())
+
+
+def in_cpu_program(array: Array) -> bool:
+    """Return whether an array is a tensor of a program of `torch.compile` that runs on the CPU."""
+    return in_torch_program() and is_torch(array) and device_of(array).type == "cpu"
 
 
 def is_on_mesh(array: Array) -> bool:

@@ -6,6 +6,7 @@ program consists of the operations of PyTorch that it makes.
 """
 
 import functools
+import json
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import is_dataclass
@@ -14,7 +15,7 @@ from typing import Any, NamedTuple, ParamSpec, TypeVar
 import numpy as np
 
 from mia_functional._array.backends import in_bytecode
-from mia_functional.typing import Array
+from mia_functional.typing import Array, Shape
 
 __all__ = ["call_opaquely", "one_node"]
 
@@ -131,39 +132,46 @@ def _run_call(number: int, *arrays: Any) -> Any:
     return as_tensors(call.function(*arguments, **keywords))
 
 
-def call_opaquely(name: str, function: Callable[..., Array], array: Array, dtype: Any, *numbers: float) -> Array:
-    """Return `function(array, *numbers)`, an array of the same shape, as one operation of PyTorch in any program.
+def call_opaquely(
+    name: str, function: Callable[..., Array], *arrays: Array, shape: Shape, dtype: Any, **options: Any
+) -> Array:
+    """Return `function(*arrays, **options)` as one operation of PyTorch in any program.
 
-    What it does is not a part of the program: it runs with the values at hand, on the device of the array. There are no
-    derivatives.
+    What it does is not a part of the program: it runs with the values at hand, on the device of the arrays. There are
+    no derivatives.
 
     Args:
         name: The name of the operation, of this function alone.
-        function: A function at the top of a module.
-        array: A tensor, perhaps one that is traced.
+        function: A function at the top of a module, which returns a new array.
+        arrays: Tensors, perhaps traced.
+        shape: The shape of the result.
         dtype: The dtype of the result.
-        numbers: Further arguments.
+        options: Further arguments: numbers, texts, and lists of them.
     """
-    result: Array = _operation(name, function, dtype)(array, [float(number) for number in numbers])
+    result: Array = _operation(name, function, dtype)(list(arrays), list(shape), json.dumps(options))
     return result
 
 
 @functools.cache
-def _operation(name: str, function: Callable[..., Array], dtype: Any) -> Callable[[Array, Sequence[float]], Array]:
+def _operation(name: str, function: Callable[..., Array], dtype: Any) -> Callable[..., Array]:
     """Return an operation of PyTorch that calls a function."""
     torch: Any = sys.modules["torch"]
 
-    def run(array: Any, numbers: Sequence[float]) -> Any:
-        result: Any = function(array, *numbers)
+    def run(arrays: Sequence[Any], _: Sequence[int], options: str) -> Any:
+        result: Any = function(*arrays, **json.loads(options))
         return result.contiguous()
 
-    def run_batch(_: Any, batched: tuple[int, None], arrays: Any, numbers: Sequence[float]) -> tuple[Any, int]:
-        return torch.stack([operation(array, numbers) for array in arrays.movedim(batched[0], 0)]), 0
+    def describe(arrays: Sequence[Any], shape: Sequence[int], _: str) -> Any:
+        return arrays[0].new_empty(shape, dtype=dtype)
 
-    def describe(array: Any, _: Sequence[float]) -> Any:
-        return array.new_empty(array.shape, dtype=dtype)
+    def run_batch(batch: Any, axes: tuple[Any, ...], arrays: Any, shape: Sequence[int], options: str) -> Any:
+        rows = [
+            [array if axis is None else array.select(axis, row) for array, axis in zip(arrays, axes[0], strict=True)]
+            for row in range(batch.batch_size)
+        ]
+        return torch.stack([operation(row, shape, options) for row in rows]), 0
 
-    schema = "(Tensor array, float[] numbers) -> Tensor"
+    schema = "(Tensor[] arrays, SymInt[] shape, str options) -> Tensor"
     operation: Any = torch.library.custom_op(f"mia_functional::{name}", run, mutates_args=(), schema=schema)
     operation.register_fake(describe)
     operation.register_vmap(run_batch)

@@ -81,7 +81,9 @@ def confusion_counts(
     axes = checks.axes(name, axis, prediction.ndim)
     check_countable(name, arrays[0])
     if prefers_host_loop(arrays, axes):
-        sizes, total = map_cells(partial(joint_histogram.overlap_sizes, name, sets), arrays, axes)
+        sizes, total = _host_overlap_sizes(*arrays, sets=sets, axes=axes)
+    elif all(map(_array.in_cpu_program, arrays)):
+        sizes, total = _host_sizes_of_program(name, arrays, sets, axes)
     else:
         sizes, total = _device_overlap_sizes(name, arrays, sets, axes)
     shared, predicted, referenced = sizes[..., 0], sizes[..., 1], sizes[..., 2]
@@ -151,6 +153,36 @@ def soft_confusion_counts(
         terms = [xp.where(inside, term, xp.zeros_like(term)) for term in terms]
     axes = checks.axes(name, axis, reference.ndim)
     return ConfusionCounts(*(xp.astype(_array.sum_along(term, axes), share.dtype, copy=False) for term in terms))
+
+
+def _host_overlap_sizes(
+    *arrays: Array, sets: LabelSets | None, axes: tuple[int, ...], function: str = "confusion_counts"
+) -> list[Array]:
+    """Return the sizes (*kept, L, 3) of intersection, prediction and reference, and the voxels (*kept)."""
+    return map_cells(partial(joint_histogram.overlap_sizes, function, sets), arrays, axes)
+
+
+def _host_sizes_of_program(
+    function: str, arrays: tuple[Array, ...], sets: LabelSets | None, axes: tuple[int, ...]
+) -> tuple[Array, Array]:
+    """Return the sizes and voxels as an operation of a program: PyTorch's compiler counts far more slowly (2.13)."""
+    check = binary_mask if sets is None else label_map
+    for argument, array in zip(("prediction", "reference"), arrays, strict=False):
+        check(function, argument, array)  # of the kind of numbers, which is known before the program runs
+    xp, count = _array.array_namespace(*arrays), 1 if sets is None else len(sets)
+    kept = tuple(size for axis, size in enumerate(arrays[0].shape) if axis not in axes)
+    packed = _array.call_opaquely(
+        "overlap_sizes", _packed_sizes, *arrays, shape=(*kept, 3 * count + 1), dtype=xp.int64, sets=sets, axes=axes
+    )
+    return xp.reshape(packed[..., :-1], (*kept, count, 3)), packed[..., -1]
+
+
+def _packed_sizes(*arrays: Array, sets: list[list[int]] | None, axes: list[int]) -> Array:
+    """Return sizes and voxels along one last axis."""
+    given = None if sets is None else tuple(map(tuple, sets))
+    sizes, total = _host_overlap_sizes(*arrays, sets=given, axes=tuple(axes))
+    xp = _array.array_namespace(sizes)
+    return xp.concat([xp.reshape(sizes, (*total.shape, -1)), total[..., None]], axis=-1)
 
 
 def _device_overlap_sizes(

@@ -35,8 +35,10 @@ def euclidean_distances(mask: Array, spacing: Spacing, *, cap: float, method: Me
     xp = _array.array_namespace(mask)
     if _array.in_torch_program() and _array.is_torch(mask):
         # Loops over the voxels of a line would be written out step by step, and take minutes to compile.
-        widest = _array.widest_float(xp, mask)
-        return _array.call_opaquely(f"{method}_distances", _OPERATIONS[method], mask, widest, cap, *spacing)
+        name, widest = "euclidean_distances", _array.widest_float(xp, mask)
+        return _array.call_opaquely(
+            name, euclidean_distances, mask, shape=mask.shape, dtype=widest, spacing=spacing, cap=cap, method=method
+        )
     # SciPy takes time in proportion to the voxels, the loops below to the voxels of a line besides: only a compiler
     # makes up for that. PyTorch on the CPU has none, so its masks go to SciPy, which shares their memory.
     if method == "host" or _array.in_host_memory(mask):
@@ -49,15 +51,6 @@ def euclidean_distances(mask: Array, spacing: Spacing, *, cap: float, method: Me
     else:
         distances = xp.sqrt(_array.jit_call(_squared_distances, mask, spacing=spacing, cap=cap))
     return distances if cap == math.inf else xp.where(distances > cap, math.inf, distances)
-
-
-def _distances_by(method: Method, mask: Array, cap: float, *spacing: float) -> Array:
-    """Return the distances that a program of PyTorch calls for, when it runs."""
-    return euclidean_distances(mask, spacing, cap=cap, method=method)
-
-
-_OPERATIONS = {method: partial(_distances_by, method) for method in METHODS}
-"""What programs of PyTorch call, by method."""
 
 
 def nearest_squared_distances(targets: Array, wanted: Array, *, spacing: Spacing) -> Array:
