@@ -27,6 +27,9 @@ def folder(tmp_path_factory):
         (folder / "cohort" / name).mkdir(parents=True)
         for entry, array in (("T1", head.t1), ("T2", head.t2), ("GT", head.labels)):
             images.write(folder / "cohort" / name / f"{entry}.nii.gz", array, head.geometry)
+        for method, shift in (("net_a", 1), ("net_b", 2)):
+            (folder / method).mkdir(exist_ok=True)
+            images.write(folder / method / f"{name}.nii.gz", np.roll(head.labels, shift, axis=0), head.geometry)
     return folder
 
 
@@ -38,8 +41,13 @@ def test_the_code_of_the_readme_runs(folder, monkeypatch, capsys):
         exec(block, names)
     table = capsys.readouterr().out.splitlines()
     assert table[0].split() == ["SUBJECT", "LABEL", "DICE", "HDRFDST95", "SURFDICE@2mm"]
-    assert [line.split()[0] for line in table[2:]] == ["case1"] * 3
+    assert [line.split()[0] for line in table[2:5]] == ["case1"] * 3
+    assert table[5].split()[:4] == ["METHOD", "SITE", "LABEL", "METRIC"]
     assert (folder / "results.csv").read_text().count("\n") == 1 + 3 * 3
+    assert [entry.better for entry in names["comparisons"]] == ["net a"] * 4
+    assert all(ranking.ranks[0].method == "net a" for ranking in names["rankings"])
+    assert len(names["worst"]) == 4
+    assert names["interval"].n == 8
     sample = {**dataset.samples(names["data"], indexing=indexing.whole, extract=("images", "labels", "geometry"))[0]}
     prepared = names["prepare"](sample)
     assert prepared["images"].shape == (96, 96, 96, 2)

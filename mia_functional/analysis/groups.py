@@ -20,6 +20,8 @@ Group: TypeAlias = tuple[tuple[str, str], ...]
 """The columns that results are grouped by besides method, label and metric, and the value of each."""
 
 _RESULT_COLUMNS = ("method", "subject", "label", "metric", "unit", "convention", "status", "reason")
+_ALWAYS = ("method", "label", "metric")
+"""Columns that all statistics are grouped by."""
 
 
 def grouping(function: str, by: By) -> Callable[[Result], Group]:
@@ -47,8 +49,10 @@ def grouping(function: str, by: By) -> Callable[[Result], Group]:
             for name, table in (columns or {"GROUP": part}).items():
                 cells[name] = partial(_value_of, function, name, table)
         else:
-            checks.one_of(function, "by", str(part).lower(), _RESULT_COLUMNS)
-            cells[str(part).upper()] = attrgetter(str(part).lower())
+            column = str(part).lower()
+            checks.one_of(function, "by", column, _RESULT_COLUMNS)
+            if column not in _ALWAYS:
+                cells[column.upper()] = attrgetter(column)
     return lambda row: tuple((name, str(cell(row))) for name, cell in cells.items())
 
 

@@ -177,8 +177,8 @@ def rank(
 
     `"aggregate then rank"` orders methods by the mean (or another `function`) of their values, `"rank then aggregate"`
     by the mean of their ranks in every case, `"test then rank"` by the share of the other methods that each is
-    significantly better than (one-sided Wilcoxon tests at `alpha`, by the normal distribution, not corrected for their
-    number). Bootstrap samples of the cases are ranked the same way.
+    significantly better than (one-sided Wilcoxon tests at `alpha`, by the normal distribution, without zeros and not
+    corrected for their number, as in challengeR). Bootstrap samples of the cases are ranked the same way.
 
     Args:
         results: A table.

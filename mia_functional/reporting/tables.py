@@ -93,6 +93,9 @@ def long_table(results: Results) -> Table:
 _COUNTS = ("N", "UNDEFINED", "INFINITE", "MISSING", "FAILED")
 """Columns: values behind a statistic, those without a number, and cases without a value."""
 
+_REASONS_SHOWN = 3
+"""Reasons in a cell; the records have all."""
+
 _counts_of = attrgetter("count", "undefined", "infinite", "missing", "failed")
 
 
@@ -121,9 +124,16 @@ def summary_table(data: tuple[Statistic, ...]) -> Table:
         values = (entries[name].value if name in entries else NO_VALUE for name in names)
         # All statistics of a method, label and metric are of the same values.
         one = next(iter(entries.values()))
-        rows.append((*key[first:], *values, *_counts_of(one), *("; ".join(one.reasons),) * reasons))
+        rows.append((*key[first:], *values, *_counts_of(one), *(_few_reasons(one),) * reasons))
     header = ("METHOD", *columns, "LABEL", "METRIC")[first:]
     return Table((*header, *names, *_COUNTS, *("REASON",) * reasons), tuple(rows))
+
+
+def _few_reasons(entry: Statistic) -> str:
+    """Return the first reasons as one cell: a hundred broken files would fill a page."""
+    more = len(entry.reasons) - _REASONS_SHOWN
+    shown = entry.reasons[:_REASONS_SHOWN]
+    return "; ".join((*shown, f"and {more} more") if more > 0 else shown)
 
 
 def _group_columns(data: tuple[Statistic, ...]) -> tuple[str, ...]:
@@ -152,7 +162,7 @@ def statistics_table(data: tuple[Statistic, ...]) -> Table:
     header = ("METHOD", *_group_columns(data), "LABEL", "METRIC", "STATISTIC", "VALUE", *_COUNTS, *last)
     first = _first_column(data)
     rows = [
-        (*_cells_of(e), e.statistic, e.value, *_counts_of(e), *(e.policy,) * policy, *("; ".join(e.reasons),) * reasons)
+        (*_cells_of(e), e.statistic, e.value, *_counts_of(e), *(e.policy,) * policy, *(_few_reasons(e),) * reasons)
         for e in data
     ]
     return Table(header[first:], tuple(row[first:] for row in rows))

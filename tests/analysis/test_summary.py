@@ -86,6 +86,11 @@ def test_groups_by_columns_of_the_table():
     entries = summarize(TABLE, by="subject", functions={"MEAN": np.mean})
     assert {(e.group[0][1], e.label, e.metric): e.value for e in entries}["Subject_2", "liver", "DICE"] == 0.5
     assert len(entries) == len(TABLE)
+    # These are what statistics are grouped by anyway.
+    median = {"MEDIAN": np.median}
+    assert summarize(TABLE, by=["label", "METHOD"], functions=median) == summarize(TABLE, functions=median)
+    mixed = summarize(table((0.2, 0.4)), by=["unit", {"s0": 1, "s1": 2}])
+    assert mixed[0].group == (("UNIT", ""), ("GROUP", "1"))
     both = summarize(TABLE, by=("STATUS", "unit"), functions={"MEAN": np.mean})
     assert {entry.group for entry in both} == {
         (("STATUS", "ok"), ("UNIT", "")),

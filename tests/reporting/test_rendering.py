@@ -48,6 +48,14 @@ def test_the_summary_table_is_that_of_statistics():
     ]
 
 
+def test_a_cell_names_a_few_reasons_and_says_how_many_more_there_are():
+    gaps = [row(f"s{k}", "liver", "DICE", math.nan, status="failed", reason=f"broken {k}") for k in range(5)]
+    for count, words in ((3, "broken 0; broken 1; broken 2"), (5, "broken 0; broken 1; broken 2; and 2 more")):
+        entries = summarize(Results(rows=tuple(gaps[:count])))
+        assert render_console(entries).splitlines()[2].endswith(words)
+        assert len(entries[0].reasons) == count
+
+
 @pytest.mark.parametrize(
     ("call", "error", "words"),
     [
