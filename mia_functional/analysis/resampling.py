@@ -31,7 +31,7 @@ def generator(function: str, rng: np.random.Generator | None) -> np.random.Gener
     return rng
 
 
-_DRAWS = 1_000_000
+_DRAWS = 250_000
 """Numbers of draws that are worked with at once: a few arrays of this size stay near the processor."""
 
 

@@ -1,12 +1,9 @@
 """What the commands share: their record, exit statuses, options, progress bars, and the wording of messages."""
 
 import argparse
-import json
-import math
 import os
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
 
@@ -27,7 +24,6 @@ __all__ = [
     "WRONG_USAGE",
     "Command",
     "Options",
-    "json_text",
     "progress_bar",
     "worded",
 ]
@@ -161,20 +157,6 @@ Users of a command know its options alone, so a message of `discover` about `col
 def worded(text: str, command: str) -> str:
     """Return a message with the command and its options in place of a function and its arguments."""
     return checks.reworded(text, command, _WORDING, _WORDING.get(text.partition(":")[0], {}))
-
-
-def json_text(data: Mapping[str, Any]) -> str:
-    """Return records as JSON, under the names of their fields; numbers that JSON lacks are "nan", "inf" and "-inf"."""
-    return json.dumps({name: _json_value(value) for name, value in data.items()}, indent=1, ensure_ascii=False)
-
-
-def _json_value(value: Any) -> Any:
-    """Return what `json` can write."""
-    if is_dataclass(value):
-        return {field.name: _json_value(getattr(value, field.name)) for field in fields(value)}
-    if isinstance(value, tuple | list):
-        return [_json_value(entry) for entry in value]
-    return str(value) if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def progress_bar(options: Options, title: str) -> Progress:

@@ -1,10 +1,11 @@
 """`mia summarize`: statistics of a table of results."""
 
+import json
 from pathlib import Path
 
 import mia_functional as mia
 from mia_functional._core import checks
-from mia_functional.cli.options import COUNTING, JSON, Command, Options, json_text
+from mia_functional.cli.options import COUNTING, JSON, Command, Options
 
 __all__ = ["SUMMARIZE_COMMAND"]
 
@@ -16,7 +17,10 @@ def _run_summarize(options: Options) -> None:
         results, by=_columns(options), policy=options.policy, missing=options.missing, infinite=options.infinite,
         diagonals=options.diagonal,
     )  # fmt: skip
-    print(json_text({"statistics": statistics}) if options.json else mia.reporting.render_console(statistics))
+    if options.json:
+        print(json.dumps(mia.reporting.json_files.plain_data({"statistics": statistics}), indent=1))
+    else:
+        print(mia.reporting.render_console(statistics))
 
 
 def _columns(options: Options) -> list[object]:
