@@ -297,9 +297,11 @@ def to_numpy(array: Array) -> HostArray:
     """Return an array of any library as a NumPy array on the host.
 
     Raises:
-        TypeError: A tensor has no values to look at.
+        TypeError: The array has no values to look at.
     """
     source: Any = array
+    if is_traced(array):
+        raise TypeError("The values of an array are needed here, which has none within a program or vmap of JAX.")
     if is_torch(array):
         # PyTorch refuses to convert what it records gradients of, or what lies on another device.
         source = source.detach().cpu()

@@ -1,5 +1,6 @@
 """Every public function of arrays, in every way of calling it."""
 
+import numpy as np
 import pytest
 
 import mia_functional as mia
@@ -26,6 +27,8 @@ WAYS = (
 
 CALLED_BACK = 'A program that calls the host back cannot be exported: leave out `method="host"`.'
 
+NEEDS_VALUES = "The values of an array are needed here, which has none within a program or vmap of JAX."
+
 REFUSED = {
     (name, way): CALLED_BACK
     for name in ("metrics.hausdorff_distance called back", "morphology.distance_transform called back")
@@ -42,6 +45,18 @@ def test_every_public_function_of_arrays_has_a_case(namespace):
     others = set(NO_ARRAYS[namespace].split())
     assert calls | others == set(getattr(mia, namespace).__all__)
     assert not calls & others
+
+
+@pytest.mark.parametrize("function", [name for name in ON_HOST if name.startswith("morphology.")])
+def test_what_needs_values_says_so_in_a_program(function):
+    import jax
+
+    namespace, _, name = function.partition(".")
+    call, mask = getattr(getattr(mia, namespace), name), np.ones((4, 3, 2, 2), bool)
+    for change, array in ((jax.jit, mask[0]), (jax.vmap, mask)):
+        with pytest.raises(TypeError) as raised:
+            change(call)(array)
+        assert str(raised.value) == NEEDS_VALUES
 
 
 @pytest.mark.slow
