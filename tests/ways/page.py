@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from . import test_matrix, test_meshes
+from . import devices, test_matrix, test_meshes
 from .cases import CASES, ON_HOST
 
 PAGE = Path(__file__).parents[2] / "docs" / "backends.md"
@@ -47,7 +47,7 @@ MEANINGS = {
     "PyTorch vmap": "`torch.func.vmap`",
     "PyTorch tangents": "`torch.func.jvp` and forward-mode tangents",
     "PyTorch compile": "`torch.compile(fullgraph=True)`",
-    "CuPy": "a stand-in over NumPy that refuses what CuPy refuses",
+    "CuPy": f"a stand-in over NumPy that refuses what CuPy refuses; not taken is {devices.REFUSED['cupy']['*']}",
     "dask": "arrays of dask",
 }
 """What each way is."""
@@ -82,14 +82,13 @@ def tables() -> dict[str, list[Way]]:
     unfinished = dict.fromkeys(_data("test_torch_compile", "NOT_YET") or (), "not yet part of a whole graph")
     others = [
         Way("NumPy", {}),
-        *([] if _data("test_strict", "CALLS") is None else [Way("strict", keys)]),
+        Way("strict", keys),
+        Way("CuPy", keys),
         Way("PyTorch", keys),
         Way("PyTorch vmap", keys | mixed | unknown),
         Way("PyTorch tangents", keys | mixed),
         Way("PyTorch compile", keys | unfinished | _data("test_torch_compile", "CANNOT")),
     ]
-    if _data("test_cupy", "CALLS") is not None:
-        others.append(Way("CuPy", keys))
     if (dask := _data("test_dask", "REFUSED")) is not None:
         others.append(Way("dask", keys | dask))
     programs = [
@@ -135,6 +134,10 @@ ENDING = f"""\
 
 What they give depends on values. In a program of JAX they say: {test_matrix.NEEDS_VALUES}
 
+## Not run
+
+{{not_run}}
+
 ## Awkward arrays
 
 One voxel, one plane, one column, one and two axes, no channel, labels that are absent in one or both arrays:
@@ -157,8 +160,9 @@ def page() -> str:
         rows = [f"| `{name}` | {' | '.join(cell(name, way, notes) for way in ways)} |" for name in CASES]
         parts.append("\n".join([f"## {title}", "", *meanings, "", *header, *rows, ""]))
     on_host = "\n".join(f"- `{name}` {reason}." for name, reason in ON_HOST.items())
+    not_run = "\n".join(f"- {what}: {instead}." for what, instead in devices.NOT_RUN.items())
     numbered = "\n".join(f"{number}. {note}" for number, note in enumerate(notes, 1))
-    return "\n".join([*parts, ENDING.format(on_host=on_host, notes=numbered)])
+    return "\n".join([*parts, ENDING.format(on_host=on_host, not_run=not_run, notes=numbered)])
 
 
 if __name__ == "__main__":
