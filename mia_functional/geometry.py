@@ -248,7 +248,7 @@ def _explain(function: str, first: Geometry, second: Geometry, tolerance: float)
         checks.require_instance(function, argument, grid, Geometry, "a geometry")
     if len(first.shape) != len(second.shape):
         return {"shape": f"shape {first.shape} and not {second.shape}"}
-    if first.shape == second.shape and corner_displacement(first, second).voxels <= tolerance:
+    if first == second or (first.shape == second.shape and corner_displacement(first, second).voxels <= tolerance):
         return {}
     order, reverse = orientation(first, onto=second)
     turned = _turned(first, order, reverse)
