@@ -3,8 +3,15 @@
 from mia_functional.reporting.csv_files import read_csv, render_csv, write_csv
 from mia_functional.reporting.excel_files import read_excel, write_excel
 from mia_functional.reporting.json_files import read_json, write_json
+from mia_functional.reporting.overlays import plot_overlay
 from mia_functional.reporting.parquet_files import read_parquet, write_parquet
-from mia_functional.reporting.plots import plot_overlay
+from mia_functional.reporting.plots import (
+    plot_bland_altman,
+    plot_box,
+    plot_curves,
+    plot_ranking,
+    plot_reliability,
+)
 from mia_functional.reporting.rendering import render_console, render_latex, render_markdown
 from mia_functional.reporting.result_files import read_results, write_results
 from mia_functional.reporting.run_files import read_runs, write_runs
@@ -12,7 +19,12 @@ from mia_functional.reporting.tables import long_table, statistics_table, summar
 
 __all__ = [
     "long_table",
+    "plot_bland_altman",
+    "plot_box",
+    "plot_curves",
     "plot_overlay",
+    "plot_ranking",
+    "plot_reliability",
     "read_csv",
     "read_excel",
     "read_json",

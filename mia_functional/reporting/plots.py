@@ -1,38 +1,33 @@
-"""Pictures of results: every function draws on Matplotlib axes and returns them."""
+"""Pictures of results and of trainings: every function draws on Matplotlib axes and returns them."""
 
-from collections.abc import Mapping
-from itertools import cycle
+import math
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from mia_functional import _array
-from mia_functional._core import checks, optional
-from mia_functional.typing import Array, HostArray, Spacing
+from mia_functional._core import checks
+from mia_functional.analysis.ranking import Ranking
+from mia_functional.evaluation.results import Result, Results, select_rows
+from mia_functional.reporting.figures import distinct_colours, new_axes
+from mia_functional.typing import Array, HostArray
 
-__all__ = ["plot_overlay"]
+__all__ = ["plot_bland_altman", "plot_box", "plot_curves", "plot_ranking", "plot_reliability"]
 
-_COLOURS = ("#e69f00", "#56b4e9", "#009e73", "#f0e442", "#d55e00", "#cc79a7", "#0072b2")
-"""Colours that can be told apart with any colour vision (Okabe and Ito 2008), bright enough for a grey image."""
+_LIMITS = 1.96
+"""Standard deviations around the mean between which 95 % of normally distributed differences lie."""
 
 
-def plot_overlay(
-    image: Array,
-    prediction: Array,
-    reference: Array,
-    *,
-    labels: Mapping[int, str],
-    spacing: Spacing = (1.0, 1.0),
-    axes: Any = None,
-) -> Any:
-    """Draw one slice: the image in grey, the predicted labels as transparent areas, the reference as outlines.
+def plot_box(results: Results, *, metric: str | None = None, axes: Any = None) -> Any:
+    """Draw the values of a metric: a box and all points for each label and method.
+
+    Boxes go from the first to the third quartile, with the median; whiskers to the last value within 1.5 times their
+    height. Numbers on top say how many of the cases are drawn: what is undefined, infinite, missing or failed is not.
 
     Args:
-        image: Slice `(y, x)`, any real dtype.
-        prediction: Label map of the same shape.
-        reference: Label map of the same shape.
-        labels: Label values and names, for colours and legend.
-        spacing: Millimetres between pixel centres, `(y, x)`.
+        results: A table.
+        metric: Which metric, by any of its names; may be left out if there is only one.
         axes: Matplotlib axes to draw on; those of a new figure by default.
 
     Returns:
@@ -40,47 +35,272 @@ def plot_overlay(
 
     Raises:
         ImportError: Matplotlib is not installed; the text names the extra.
-        ValueError: The slice is not 2-D, or the shapes differ.
+        TypeError: These are no results.
+        ValueError: There are no results, there is no such metric, or there are several and none is named.
 
     Example:
-        >>> slice_ = np.zeros((8, 8), dtype=np.uint8)
-        >>> slice_[2:5, 2:5] = 1
-        >>> plot_overlay(slice_, slice_, slice_, labels={1: "liver"}).get_legend().get_texts()[0].get_text()
-        'liver'
+        >>> values = zip("ABC", (0.5, 0.7, math.nan), strict=True)
+        >>> rows = tuple(Result(subject=name, label="liver", metric="DICE", value=value) for name, value in values)
+        >>> axes = plot_box(Results(rows=rows))
+        >>> axes.get_ylabel(), axes.texts[0].get_text()
+        ('DICE', '2/3')
     """
-    for argument, array in (("image", image), ("prediction", prediction), ("reference", reference)):
-        checks.no_hidden_elements("plot_overlay", argument, array)
-    grey, predicted, referenced = (_array.to_numpy(array) for array in (image, prediction, reference))
-    checks.dimensions("plot_overlay", "image", grey.shape, (2,))
-    checks.same_shape("plot_overlay", "prediction", predicted.shape, referenced.shape)
-    checks.same_shape("plot_overlay", "image", grey.shape, referenced.shape)
-    high, wide = checks.spacing("plot_overlay", spacing, 2)
+    with checks.speaking_for("plot_box", "select_rows"):
+        chosen = select_rows(results, metric=metric)
+    if len(names := tuple(dict.fromkeys(row.metric for row in chosen))) != 1:
+        checks.invalid_value("plot_box", "metric", "name one of the metrics of the results", ", ".join(names) or "none")
+    groups: dict[tuple[str, str], list[Result]] = {}
+    for row in chosen:
+        groups.setdefault((row.label, row.method), []).append(row)
+    labels, methods = (list(dict.fromkeys(key[part] for key in groups)) for part in (0, 1))
     if axes is None:
-        # Not by `pyplot`, which keeps every figure alive until it is closed and wants a display.
-        figure = optional.require("matplotlib.figure").Figure(figsize=(7.5, 5.5), dpi=120, layout="constrained")
-        axes = figure.add_subplot()
-    # Left, right, bottom and top in millimetres: rows count downwards, as radiologists look at slices.
-    extent = (0.0, grey.shape[1] * wide, grey.shape[0] * high, 0.0)
-    # A few bright vessels or a metal implant would leave the rest of the picture black.
-    low, top = np.percentile(grey.astype(np.float64), (1, 99.5))
-    axes.imshow(grey, cmap="gray", vmin=low, vmax=max(top, low + 1e-12), extent=extent, interpolation="nearest")
-    to_rgba = optional.require("matplotlib.colors").to_rgba
-    for (label, name), colour in zip(labels.items(), cycle(_COLOURS), strict=False):
-        layer = np.zeros((*grey.shape, 4))
-        layer[predicted == label] = to_rgba(colour, 0.45)
-        axes.imshow(layer, extent=extent, interpolation="nearest")
-        axes.add_collection(_outline(referenced == label, colour, (high, wide)))
-        axes.plot([], [], color=colour, linewidth=4, label=name)
-    axes.set(xlabel="x [mm]", ylabel="y [mm]", xlim=extent[:2], ylim=extent[2:])
-    axes.legend(loc="center left", bbox_to_anchor=(1.02, 0.5), frameon=False, title="area: prediction\nline: reference")
+        (axes,) = new_axes(size=(max(5.0, 2.5 + 0.7 * len(groups)), 4.5))
+    width = 0.8 / len(methods)
+    for number, (method, colour) in enumerate(zip(methods, distinct_colours(len(methods)), strict=True)):
+        for place, label in enumerate(labels):
+            if (label, method) in groups:
+                x = place + (number - (len(methods) - 1) / 2) * width
+                _draw_box(axes, groups[label, method], x, width, colour)
+        axes.plot([], [], color=colour, linewidth=6, label=method)
+    unit = f" [{chosen[0].unit}]" if chosen[0].unit else ""
+    axes.set(ylabel=f"{names[0]}{unit}", xlim=(-0.6, len(labels) - 0.4))
+    tilted = max(map(len, labels)) > 60 / len(labels)
+    axes.set_xticks(range(len(labels)), labels, rotation=30 if tilted else 0, ha="right" if tilted else "center")
+    axes.grid(axis="y", alpha=0.4)
+    if len(methods) > 1:
+        axes.legend(loc="center left", bbox_to_anchor=(1.02, 0.5), frameon=False)
     return axes
 
 
-def _outline(mask: HostArray, colour: str, spacing: tuple[float, float]) -> Any:
-    """Return the outline of a mask along the edges of its pixels as a Matplotlib collection, in millimetres."""
-    # A pixel's edge is where the mask changes; with a border of zeros it changes at the edges of the slice as well.
-    padded = np.pad(mask, 1).astype(np.int8)
-    rows, columns = (np.argwhere(np.diff(padded, axis=axis)) for axis in (0, 1))
-    lines = [((x - 1, y), (x, y)) for y, x in rows] + [((x, y - 1), (x, y)) for y, x in columns]
-    millimetres = [np.array(line) * spacing[::-1] for line in lines]
-    return optional.require("matplotlib.collections").LineCollection(millimetres, colors=colour, linewidths=1.4)
+def _draw_box(axes: Any, rows: Sequence[Result], x: float, width: float, colour: str) -> None:
+    """Draw the box, the points and the numbers of cases of one method and label."""
+    values = np.array([row.value for row in rows if math.isfinite(row.value)], dtype=np.float64)
+    if values.size:
+        axes.boxplot(
+            values, positions=[x], widths=0.75 * width, manage_ticks=False, showfliers=False, patch_artist=True,
+            boxprops={"facecolor": colour, "alpha": 0.4}, medianprops={"color": "black", "linewidth": 1.5},
+        )  # fmt: skip
+        # Beside each other, and in the same way each time: multiples of the golden ratio spread evenly.
+        offsets = (np.arange(values.size) * 0.618034 % 1 - 0.5) * 0.5 * width
+        axes.plot(x + offsets, values, ".", color=colour, markersize=5, markeredgecolor="black", markeredgewidth=0.3)
+    axes.text(
+        x, 1.01, f"{values.size}/{len(rows)}", transform=axes.get_xaxis_transform(), fontsize=8, ha="center",
+        color="black" if values.size == len(rows) else "#b00020",
+    )  # fmt: skip
+
+
+def plot_bland_altman(
+    prediction: Array | Sequence[float], reference: Array | Sequence[float], *, quantity: str = "", unit: str = "",
+    axes: Any = None,
+) -> Any:  # fmt: skip
+    """Draw the agreement of two measurements of the same cases, such as volumes: differences over means.
+
+    Lines are the mean difference (bias) and the limits of agreement, the mean plus and minus 1.96 sample standard
+    deviations. Pairs of which one is not finite are left out; the title says how many.
+
+    Args:
+        prediction: One number per case.
+        reference: Likewise, of the same cases.
+        quantity: What was measured, for the names of the axes.
+        unit: Unit of both.
+        axes: Matplotlib axes to draw on; those of a new figure by default.
+
+    Returns:
+        The axes.
+
+    Raises:
+        ImportError: Matplotlib is not installed; the text names the extra.
+        ValueError: The numbers of cases differ, or no pair is finite.
+
+    Example:
+        >>> axes = plot_bland_altman([11.0, 12.0, 16.0], [10.0, 12.0, 14.0], quantity="volume", unit="ml")
+        >>> [round(float(line.get_ydata()[0]), 2) for line in axes.lines[1:]]
+        [1.0, -0.96, 2.96]
+
+    Source:
+        Bland and Altman 1986, doi 10.1016/S0140-6736(86)90837-8.
+    """
+    pair = {"prediction": prediction, "reference": reference}
+    first, second = (_numbers("plot_bland_altman", argument, values) for argument, values in pair.items())
+    checks.dimensions("plot_bland_altman", "reference", second.shape, (1,))
+    checks.same_shape("plot_bland_altman", "prediction", first.shape, second.shape)
+    finite = np.isfinite(first) & np.isfinite(second)
+    if not finite.any():
+        checks.invalid_value("plot_bland_altman", "prediction", "have a finite pair of values", f"{len(first)} pairs")
+    means, differences = (first + second)[finite] / 2, (first - second)[finite]
+    (axes,) = new_axes(size=(6.5, 4.5)) if axes is None else (axes,)
+    axes.plot(means, differences, "o", color="#0072b2", markersize=5, alpha=0.7)
+    bias = float(differences.mean())
+    spread = _LIMITS * float(differences.std(ddof=1)) if differences.size > 1 else math.nan
+    for name, value in (("mean", bias), ("mean - 1.96 SD", bias - spread), ("mean + 1.96 SD", bias + spread)):
+        if math.isfinite(value):
+            axes.axhline(value, color="#d55e00", linestyle="solid" if name == "mean" else "dashed", linewidth=1.3)
+            place = {"xycoords": ("axes fraction", "data"), "va": "center", "fontsize": 8}
+            axes.annotate(f" {name}\n {value:.3g}", (1, value), **place)
+    shown = f" [{unit}]" if unit else ""
+    axes.set(xlabel=f"mean of prediction and reference{shown}", ylabel=f"prediction - reference{shown}")
+    rest = f", {finite.size - means.size} of {finite.size} left out" if means.size < finite.size else ""
+    axes.set_title(f"{quantity or 'agreement'}, n = {means.size}{rest}")
+    return axes
+
+
+def _numbers(function: str, argument: str, values: Array | Sequence[float]) -> HostArray:
+    """Return numbers as a NumPy array of float64; those that are no array have one axis."""
+    if isinstance(values, Sequence):
+        return np.array(checks.float_tuple(function, argument, values), dtype=np.float64)
+    checks.require_shape(function, argument, values)
+    return np.array(_array.to_numpy(values), dtype=np.float64)
+
+
+def plot_ranking(ranking: Ranking, *, axes: Any = None) -> Any:
+    """Draw how stable a ranking is: for each method, the area of a dot is the share of bootstrap samples with a rank.
+
+    A cross is the rank in all cases, a line spans the ranks of the share of samples that the ranking's `level` says.
+
+    Args:
+        ranking: One of those that `rank` returns.
+        axes: Matplotlib axes to draw on; those of a new figure by default.
+
+    Returns:
+        The axes, methods from best to worst.
+
+    Raises:
+        ImportError: Matplotlib is not installed; the text names the extra.
+        TypeError: This is no ranking.
+
+    Example:
+        >>> from mia_functional.analysis import rank
+        >>> values = {"a": (0.8, 0.7, 0.9), "b": (0.9, 0.8, 0.95)}
+        >>> rows = [Result(method=name, subject=str(k), label="liver", metric="DICE", value=value)
+        ...         for name, column in values.items() for k, value in enumerate(column)]
+        >>> axes = plot_ranking(rank(Results(rows=tuple(rows)))[0])
+        >>> [text.get_text() for text in axes.get_yticklabels()]
+        ['b (n = 3)', 'a (n = 3)']
+
+    Source:
+        Wiesenfarth et al. 2021, doi 10.1038/s41598-021-82017-6.
+    """
+    checks.require_instance("plot_ranking", "ranking", ranking, Ranking, "a ranking as `rank` returns them")
+    entries = ranking.ranks
+    (axes,) = new_axes(size=(6.5, 1.6 + 0.55 * len(entries))) if axes is None else (axes,)
+    for place, (entry, colour) in enumerate(zip(entries, distinct_colours(len(entries)), strict=True)):
+        axes.plot([entry.low, entry.high], [place, place], color="black", linewidth=1, zorder=1)
+        for position, share in entry.frequencies:
+            axes.scatter(position, place, s=500 * share, color=colour, edgecolors="black", linewidths=0.4, zorder=2)
+        axes.plot(entry.rank, place, "x", color="black", markersize=8, markeredgewidth=1.8, zorder=3)
+    names = []
+    for entry in entries:
+        words = ("undefined", "infinite", "missing", "failed")
+        counts = [f"{getattr(entry, word)} {word}" for word in words if getattr(entry, word)]
+        names.append(f"{entry.method} ({', '.join([f'n = {entry.count}', *counts])})")
+    axes.set_yticks(range(len(entries)), names)
+    axes.set_xticks(range(1, len(entries) + 1))
+    axes.set(xlim=(0.4, len(entries) + 0.6), ylim=(len(entries) - 0.4, -0.6), xlabel="rank")
+    tau = "" if math.isnan(ranking.tau) else f", Kendall's tau {ranking.tau:.2f}"
+    what = " ".join(filter(None, (ranking.metric, ranking.label)))
+    numbers = f"{ranking.n} cases, {ranking.bootstraps} bootstrap samples{tau}"
+    axes.set_title(f"{what}: {ranking.scheme}\n{numbers}", fontsize=10)
+    axes.grid(axis="x", alpha=0.4)
+    return axes
+
+
+def plot_reliability(
+    prediction: Array | Sequence[float], reference: Array | Sequence[float], *, bins: int = 10, axes: Any = None
+) -> Any:
+    """Draw how often what is predicted with a probability is true: a calibrated model lies on the diagonal.
+
+    Args:
+        prediction: Probabilities between 0 and 1, of any shape.
+        reference: What is true, 0 or 1, of the same shape.
+        bins: How many intervals of equal width the probabilities are put into.
+        axes: Matplotlib axes to draw on; those of a new figure by default.
+
+    Returns:
+        The axes: a point per bin that is not empty, mean probability and share of what is true; grey bars at the bottom
+        are the shares of all values, a full height being a quarter of the picture. The title has the expected
+        calibration error, `sum over bins of (values in bin / all) |share true - mean probability|`.
+
+    Raises:
+        ImportError: Matplotlib is not installed; the text names the extra.
+        ValueError: The shapes differ, or values lie outside of 0 and 1.
+
+    Example:
+        >>> axes = plot_reliability([0.1, 0.1, 0.9, 0.9], [0, 0, 1, 0])
+        >>> [(round(float(x), 2), float(y)) for x, y in axes.lines[1].get_xydata()]
+        [(0.1, 0.0), (0.9, 0.5)]
+    """
+    count = checks.integer("plot_reliability", "bins", bins, minimum=1)
+    pair = {"prediction": prediction, "reference": reference}
+    probabilities, truths = (_numbers("plot_reliability", name, values).ravel() for name, values in pair.items())
+    checks.same_shape("plot_reliability", "prediction", probabilities.shape, truths.shape)
+    for argument, values in (("prediction", probabilities), ("reference", truths)):
+        if not values.size or not ((values >= 0) & (values <= 1)).all():
+            got = f"values from {values.min()} to {values.max()}" if values.size else "none"
+            checks.invalid_value("plot_reliability", argument, "have values between 0 and 1", got)
+    numbers = np.minimum((probabilities * count).astype(np.int64), count - 1)
+    sizes = np.bincount(numbers, minlength=count)
+    used = sizes > 0
+    confidence, share = (
+        np.bincount(numbers, weights=values, minlength=count)[used] / sizes[used] for values in (probabilities, truths)
+    )
+    (axes,) = new_axes(size=(5.0, 5.0)) if axes is None else (axes,)
+    weights = sizes / sizes.sum()
+    places = (np.arange(count) + 0.5) / count
+    axes.bar(places, 0.25 * weights, width=0.95 / count, color="0.8", zorder=0, label="values")
+    axes.plot([0, 1], [0, 1], color="0.4", linestyle="dashed", linewidth=1, label="calibrated")
+    axes.plot(confidence, share, "o-", color="#0072b2", label="prediction")
+    error = float((weights[used] * np.abs(share - confidence)).sum())
+    axes.set(xlim=(0, 1), ylim=(0, 1), aspect="equal", xlabel="predicted probability", ylabel="share that is true")
+    axes.set_title(f"expected calibration error {error:.3f}, n = {sizes.sum()}", fontsize=10)
+    axes.legend(loc="upper left", frameon=False)
+    return axes
+
+
+def plot_curves(curves: Mapping[str, Sequence[float]] | Sequence[Mapping[str, float]], *, axes: Any = None) -> Any:
+    """Draw how a training went: a line for each name over epochs; values that are not finite leave gaps.
+
+    Names such as `train/loss` and `val/loss` have the same colour, and lines of their own.
+
+    Args:
+        curves: Values of every epoch by name; or for every epoch a mapping from names to numbers, such as `scalars`
+            gives, in which names may be absent.
+        axes: Matplotlib axes to draw on; those of a new figure by default.
+
+    Returns:
+        The axes.
+
+    Raises:
+        ImportError: Matplotlib is not installed; the text names the extra.
+        ValueError: There are no values.
+
+    Example:
+        >>> axes = plot_curves([{"train/loss": 0.9}, {"train/loss": 0.5, "val/loss": 0.7}])
+        >>> [line.get_label() for line in axes.lines], [float(y) for y in axes.lines[1].get_ydata()]
+        (['train/loss', 'val/loss'], [nan, 0.7])
+    """
+    if isinstance(curves, Mapping):
+        columns = dict(curves)
+    else:
+        names = dict.fromkeys(name for epoch in curves for name in epoch)
+        columns = {name: [epoch.get(name, math.nan) for epoch in curves] for name in names}
+    if not columns:
+        checks.invalid_value("plot_curves", "curves", "have at least one name with values", "none")
+    groups = list(dict.fromkeys(name.partition("/")[0] if "/" in name else "" for name in columns))
+    subjects = list(dict.fromkeys(name.partition("/")[2] or name for name in columns))
+    colours = dict(zip(subjects, distinct_colours(len(subjects)), strict=True))
+    (axes,) = new_axes(size=(7.0, 4.2)) if axes is None else (axes,)
+    for name, values in columns.items():
+        numbers = _numbers("plot_curves", "curves", values)
+        group = groups.index(name.partition("/")[0] if "/" in name else "")
+        style = ("dashed", "solid", "dotted", "dashdot")[group % 4] if len(groups) > 1 else "solid"
+        numbers[~np.isfinite(numbers)] = math.nan
+        marker = "." if numbers.size < 30 else ""
+        axes.plot(
+            range(1, numbers.size + 1), numbers, color=colours[name.partition("/")[2] or name], linestyle=style,
+            marker=marker, label=name,
+        )  # fmt: skip
+    axes.set_xlabel("epoch")
+    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.grid(alpha=0.4)
+    axes.legend(loc="center left", bbox_to_anchor=(1.02, 0.5), frameon=False)
+    return axes

@@ -1,11 +1,25 @@
 """Pictures: what is drawn lies where the pixels are."""
 
+import math
+
 import numpy as np
 import pytest
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 
-from mia_functional.reporting import plot_overlay
+from mia_functional.analysis import rank
+from mia_functional.evaluation import Results, select_rows
+from mia_functional.reporting import (
+    plot_bland_altman,
+    plot_box,
+    plot_curves,
+    plot_overlay,
+    plot_ranking,
+    plot_reliability,
+)
+from mia_functional.reporting.figures import picture_bytes
+
+from .results import TABLE, row
 
 IMAGE = np.random.default_rng(0).random((6, 8))
 LABELS = np.zeros((6, 8), dtype=np.uint8)
@@ -36,7 +50,7 @@ def test_areas_are_the_predicted_pixels_on_the_axes_given():
 @pytest.mark.parametrize(
     ("arrays", "words"),
     [
-        ((IMAGE[None], LABELS, LABELS), "`image` must have 2 axes"),
+        ((IMAGE[None, None], LABELS, LABELS), "`image` must have 2 or 3 axes"),
         ((IMAGE, LABELS[1:], LABELS), "shape of the reference"),
         ((IMAGE[1:], LABELS, LABELS), "`image` must have the shape of the reference"),
     ],
@@ -44,3 +58,104 @@ def test_areas_are_the_predicted_pixels_on_the_axes_given():
 def test_mistakes_are_one_sentence(arrays, words):
     with pytest.raises(ValueError, match=words):
         plot_overlay(*arrays, labels={1: "liver"})
+
+
+def test_pixels_without_a_spacing_are_no_millimetres():
+    axes = plot_overlay(IMAGE, LABELS, LABELS, labels={1: "liver"})
+    assert (axes.get_xlim(), axes.get_xlabel()) == ((0, 8), "x [voxels]")
+
+
+METHODS = Results(rows=tuple(
+    row(f"S{k}", label, "HDRFDST95", value, unit="mm", method=method, status=status)
+    for method, shift in (("a", 0.0), ("b", 1.0))
+    for label in ("liver", "tumour")
+    for k, (value, status) in enumerate([
+        (1.0 + shift, "ok"), (2.0 + shift, "ok"), (4.0 + shift, "ok"), (math.inf, "ok"), (math.nan, "missing"),
+    ])
+))  # fmt: skip
+
+
+def test_boxes_have_medians_quartiles_points_and_counts():
+    axes = plot_box(METHODS)
+    assert [text.get_text() for text in axes.get_xticklabels()] == ["liver", "tumour"]
+    assert axes.get_ylabel() == "HDRFDST95 [mm]"
+    assert [text.get_text() for text in axes.texts] == ["3/5"] * 4
+    (first, *_) = axes.patches
+    corners = first.get_path().vertices
+    assert (corners[:, 1].min(), corners[:, 1].max()) == (1.5, 3.0)
+    assert corners[:, 0].mean() < 0  # the first method stands on the left
+    points = [line.get_ydata().tolist() for line in axes.lines if line.get_marker() == "."]
+    assert points == [[1, 2, 4], [1, 2, 4], [2, 3, 5], [2, 3, 5]]
+    assert [text.get_text() for text in axes.get_legend().get_texts()] == ["a", "b"]
+    one = plot_box(select_rows(METHODS, method="b"))
+    assert one.get_legend() is None
+    empty = Results(rows=(row("A", "x", "DICE", math.nan),))
+    assert plot_box(empty).texts[0].get_text() == "0/1"
+
+
+def test_a_box_needs_one_metric():
+    with pytest.raises(ValueError, match="plot_box: `metric` must name one of the metrics of the results; got DICE"):
+        plot_box(TABLE)
+    assert plot_box(TABLE, metric="hd95").get_ylabel() == "HDRFDST95 [mm]"
+
+
+def test_bland_altman_draws_differences_over_means():
+    prediction, reference = np.array([10.0, 12.0, 17.0, math.nan]), np.array([8.0, 12.0, 16.0, 1.0])
+    axes = plot_bland_altman(prediction, reference, quantity="volume", unit="ml")
+    points, *lines = axes.lines
+    assert points.get_xdata().tolist() == [9, 12, 16.5]
+    assert points.get_ydata().tolist() == [2, 0, 1]
+    np.testing.assert_allclose([line.get_ydata()[0] for line in lines], [1, 1 - 1.96, 1 + 1.96])
+    assert axes.get_title() == "volume, n = 3, 1 of 4 left out"
+    with pytest.raises(ValueError, match="`prediction` must have the shape of the reference"):
+        plot_bland_altman([1.0], [1.0, 2.0])
+    with pytest.raises(ValueError, match="finite pair"):
+        plot_bland_altman([math.nan], [1.0])
+
+
+def test_rankings_have_dots_by_share_and_methods_from_the_best():
+    (first, _) = rank(METHODS, bootstraps=200, rng=np.random.default_rng(1))
+    axes = plot_ranking(first)
+    names = [text.get_text() for text in axes.get_yticklabels()]
+    assert names == [f"{entry.method} (n = 5, 1 infinite, 1 missing)" for entry in first.ranks]
+    dots = {}
+    for part in axes.collections:
+        ((x, y),) = part.get_offsets().tolist()
+        dots[y, x] = part.get_sizes()[0]
+    expected = {
+        (float(k), rank_): pytest.approx(500 * share)
+        for k, entry in enumerate(first.ranks)
+        for rank_, share in entry.frequencies
+    }
+    assert dots == expected
+    assert axes.get_ylim()[0] > axes.get_ylim()[1]
+    with pytest.raises(TypeError, match="plot_ranking: `ranking` must be a ranking"):
+        plot_ranking(METHODS)
+
+
+def test_reliability_is_the_share_of_what_is_true_in_each_bin():
+    prediction, reference = np.array([[0.05, 0.1, 0.6], [0.7, 1.0, 0.0]]), np.array([[0, 1, 1], [0, 1, 0]])
+    axes = plot_reliability(prediction, reference, bins=2)
+    np.testing.assert_allclose(axes.lines[1].get_xydata(), [[0.05, 1 / 3], [2.3 / 3, 2 / 3]])
+    error = (abs(0.05 - 1 / 3) + abs(2.3 / 3 - 2 / 3)) / 2
+    assert axes.get_title() == f"expected calibration error {error:.3f}, n = 6"
+    assert [bar.get_height() for bar in axes.patches] == [0.125, 0.125]
+    with pytest.raises(ValueError, match="`prediction` must have values between 0 and 1; got values from -1"):
+        plot_reliability([-1.0], [0])
+
+
+def test_curves_share_colours_across_parts_and_leave_gaps():
+    axes = plot_curves({"train/loss": [3.0, 2.0], "val/loss": [4.0, math.inf], "val/DICE": [0.1, 0.2]})
+    first, second, third = axes.lines
+    assert first.get_color() == second.get_color() != third.get_color()
+    assert first.get_linestyle() != second.get_linestyle() == third.get_linestyle()
+    assert second.get_xdata().tolist() == [1, 2]
+    np.testing.assert_array_equal(second.get_ydata(), [4, math.nan])
+    with pytest.raises(ValueError, match="at least one name"):
+        plot_curves([])
+
+
+@pytest.mark.parametrize("kind", ["png", "svg"])
+def test_the_same_picture_gives_the_same_bytes(kind):
+    one, other = (picture_bytes(plot_box(METHODS), kind=kind) for _ in range(2))
+    assert one == other
