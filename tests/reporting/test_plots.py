@@ -152,7 +152,9 @@ def test_curves_share_colours_across_parts_and_leave_gaps():
     assert second.get_xdata().tolist() == [1, 2]
     np.testing.assert_array_equal(second.get_ydata(), [4, math.nan])
     with pytest.raises(ValueError, match="at least one name"):
-        plot_curves([])
+        plot_curves({})
+    with pytest.raises(TypeError, match="plot_curves: `curves` must map names to values"):
+        plot_curves([0.5])
 
 
 @pytest.mark.parametrize("kind", ["png", "svg"])
