@@ -278,7 +278,7 @@ def plot_curves(curves: Mapping[str, Sequence[float]] | Sequence[Mapping[str, fl
         >>> [line.get_label() for line in axes.lines], [float(y) for y in axes.lines[1].get_ydata()]
         (['train/loss', 'val/loss'], [nan, 0.7])
     """
-    epochs = () if isinstance(curves, str) or not isinstance(curves, Sequence) else curves
+    epochs = curves if isinstance(curves, Sequence) else ()
     if not isinstance(curves, Mapping) and not (epochs and all(isinstance(epoch, Mapping) for epoch in epochs)):
         needed = "map names to values, or be such a mapping for every epoch"
         checks.invalid_kind("plot_curves", "curves", needed, checks.describe(curves))
