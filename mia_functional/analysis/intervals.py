@@ -137,7 +137,7 @@ def column_intervals(
     if method == "t" and statistic is not np.mean:
         checks.invalid_value(function, "method", "be bca or percentile for another statistic than the mean", "'t'")
     size = len(values)
-    with np.errstate(invalid="ignore"):  # infinity less infinity is NaN, which is what is said of it
+    with np.errstate(invalid="ignore", over="ignore"):  # infinity less infinity is NaN, which is what is said of it
         estimates = _estimates(statistic, values)
         if size < 2:
             ends = np.full((2, values.shape[1]), np.nan)
@@ -189,17 +189,25 @@ def _bootstrap_ends(
         # Half of the samples that give the very value count as below: medians of few values are often equal.
         below = (found < estimates).mean(axis=0) + (found == estimates).mean(axis=0) / 2
         bias = special.ndtri(np.clip(below, 0.5 / samples, 1 - 0.5 / samples))
-        deviations = jackknife(statistic, values)
-        deviations = deviations.mean(axis=0) - deviations
-        squares = (deviations**2).sum(axis=0)
-        skewness = (deviations**3).sum(axis=0) / np.where(squares > 0, 6 * squares**1.5, 1)
+        acceleration = -_skewness(jackknife(statistic, values)) / (6 * math.sqrt(len(values)))
         shifted = bias + special.ndtri(shares)
-        shares = special.ndtr(bias + shifted / (1 - np.nan_to_num(skewness) * shifted))
+        shares = special.ndtr(bias + shifted / (1 - acceleration * shifted))
     # The nearest samples outside, as they are: between a number and infinity there is nothing to interpolate.
     low = np.clip(np.floor(shares[0] * samples), 0, samples - 1).astype(int)
     high = np.clip(np.ceil(shares[1] * samples) - 1, 0, samples - 1).astype(int)
     columns = np.arange(values.shape[1])
     return np.stack([found[low, columns], found[high, columns]])
+
+
+def _skewness(values: HostArray) -> HostArray:
+    """Return the skewness of each column, `mean (x - mean)^3 / (mean (x - mean)^2)^1.5`; 0 where it has none."""
+    deviations = values - values.mean(axis=0)
+    largest = np.max(np.abs(deviations), axis=0)
+    # Third powers of tiny or huge numbers leave the range of floats; skewness has no unit.
+    deviations = deviations / np.where(largest > 0, largest, 1.0)
+    spread = np.mean(deviations**2, axis=0)
+    skewness: HostArray = np.nan_to_num(np.mean(deviations**3, axis=0) / np.where(spread > 0, spread, 1.0) ** 1.5)
+    return skewness
 
 
 def _remarks(values: HostArray, estimate: float, statistic: Estimator) -> list[str]:
@@ -212,8 +220,7 @@ def _remarks(values: HostArray, estimate: float, statistic: Estimator) -> list[s
     if (values == values[0]).all():
         remarks.append("all values are equal: nothing is known of cases that differ")
     elif statistic is np.mean:
-        deviations = values - values.mean()
-        skewness = float((deviations**3).mean() / (deviations**2).mean() ** 1.5)
+        skewness = float(_skewness(values))
         if abs(skewness) >= _SKEWED:
             remarks.append(
                 f"a few values lie far off (skewness {skewness:.1f}): intervals of such means hold the true one less "

@@ -88,10 +88,12 @@ def resampled(statistic: Estimator, values: HostArray, counts: HostArray) -> Hos
     Returns:
         `(samples, columns)`.
     """
-    if statistic is np.mean:
-        return _means(values, counts)
-    columns = [_medians if statistic is np.median else _any_statistic(statistic)] * values.shape[1]
-    return np.stack([column(values[:, k], counts) for k, column in enumerate(columns)], axis=-1)
+    # Where one infinity is taken from the other, NaN is the answer, no reason to warn.
+    with np.errstate(invalid="ignore", over="ignore"):
+        if statistic is np.mean:
+            return _means(values, counts)
+        one = _medians if statistic is np.median else _any_statistic(statistic)
+        return np.stack([one(column, counts) for column in values.T], axis=-1)
 
 
 def _means(values: HostArray, counts: HostArray) -> HostArray:

@@ -183,7 +183,7 @@ def summarize(
         reasons = tuple(dict.fromkeys(row.reason for row in rows if row.reason))
         for name, function in functions.items():
             # The standard deviation of an infinite value subtracts inf from inf: NaN is the answer, no reason to warn.
-            with np.errstate(invalid="ignore"):
+            with np.errstate(invalid="ignore", over="ignore"):
                 value = float(function(values.copy())) if values.size else math.nan  # some functions sort in place
             statistics.append(Statistic(
                 label=label, metric=metric, statistic=name, value=value, unit=rows[0].unit, count=values.size,
