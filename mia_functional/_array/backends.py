@@ -255,8 +255,13 @@ def snapshot(array: HostArray, xp: Namespace) -> HostArray:
 
 def snapshots(arrays: Any) -> Any:
     """Return arrays for JAX, or tuples of them, with `snapshot` of all that are NumPy's."""
-    jax: Any = sys.modules["jax"]
-    return jax.tree.map(lambda leaf: snapshot(leaf, jax.numpy) if isinstance(leaf, np.ndarray) else leaf, arrays)
+    if isinstance(arrays, np.ndarray):
+        return snapshot(arrays, sys.modules["jax"].numpy)
+    if not isinstance(arrays, tuple):
+        return arrays
+    # By hand: `jax.tree.map` takes three times as long, a sixth of what it takes to add a small patch.
+    entries = map(snapshots, arrays)
+    return arrays._make(entries) if hasattr(arrays, "_make") else tuple(entries)
 
 
 def device_of(array: Array) -> Any:

@@ -99,7 +99,15 @@ def _inside(placement: Placement, volume: Shape | None) -> Placement:
     room = None if volume is None else tuple(size - voxels for size, voxels in zip(volume, patch, strict=False))
     # Wide, as sums of a narrow start and other positions wrap around: uint8 ends at 255.
     if not _array.is_unknown(start) and (not _array.is_jax(start) or _array.in_host_memory(start)):
-        known = _array.to_numpy(start).astype(np.int64)
+        known = _array.to_numpy(start)
+        # One patch after the other is the usual loop: Python's numbers are compared in a fifth of the time.
+        if (
+            known.ndim == 1
+            and room is not None
+            and all(0 <= at <= free for at, free in zip(known.tolist(), room, strict=True))
+        ):
+            return placement._replace(start=known.astype(np.int32))
+        known = known.astype(np.int64)
         outside = known < 0 if room is None else (known < 0) | (known > room)
         if outside.any():
             rows = outside.reshape(-1, len(patch)).any(axis=1)
