@@ -108,6 +108,15 @@ _FILE_WORDING = {
 }  # fmt: skip
 _ALIGN_WORDING = {"align": "--align", 'align="reorient"': "--align", 'align="resample"': "--align resample"}
 
+_COUNTING_WORDING = {
+    "by": "--by",
+    "policy": "--policy",
+    "missing": "--missing",
+    "infinite": "--infinite",
+    "diagonals": "--diagonal",
+    'missing="error"': "--missing error",
+    'infinite="diagonal"': "--infinite diagonal",
+}
 _WORDING: Mapping[str, Mapping[str, str]] = {
     "create": {
         "path": "dataset",
@@ -135,15 +144,10 @@ _WORDING: Mapping[str, Mapping[str, str]] = {
     "read_results": {"path": "results"},
     "read_runs": {"path": "results"},
     "run": {"folder": "--output", "seed": "--seed", "force=True": "--force"},
-    "summarize": {
-        "by": "--by",
-        "policy": "--policy",
-        "missing": "--missing",
-        "infinite": "--infinite",
-        "diagonals": "--diagonal",
-        'missing="error"': "--missing error",
-        'infinite="diagonal"': "--infinite diagonal",
-    },
+    "compare": {**_COUNTING_WORDING, "baseline": "--baseline"},
+    "rank": {**_COUNTING_WORDING, "bootstraps": "--bootstraps"},
+    "summarize": _COUNTING_WORDING,
+    "select_rows": {"metric": "--metrics"},
     "traverse": {"subjects": "CATEGORY/ENTRY=PATTERN"},
     "write_results": {"path": "--output"},
     "write_runs": {"path": "--output"},

@@ -19,7 +19,7 @@ from mia_functional.cli.evaluate import EVALUATE_COMMAND
 from mia_functional.cli.info import INFO_COMMAND
 from mia_functional.cli.metrics import METRICS_COMMAND
 from mia_functional.cli.options import DONE, INTERRUPTED, WRONG_USAGE, worded
-from mia_functional.cli.summarize import SUMMARIZE_COMMAND
+from mia_functional.cli.summarize import COMPARE_COMMAND, RANK_COMMAND, SUMMARIZE_COMMAND
 from mia_functional.cli.verify import VERIFY_COMMAND
 
 __all__ = ["COMMANDS", "main"]
@@ -27,7 +27,7 @@ __all__ = ["COMMANDS", "main"]
 # In the order of a first day with the command.
 COMMANDS = (
     DEMO_COMMAND, CREATE_COMMAND, INFO_COMMAND, VERIFY_COMMAND, CHECK_COMMAND, EVALUATE_COMMAND, SUMMARIZE_COMMAND,
-    METRICS_COMMAND,
+    COMPARE_COMMAND, RANK_COMMAND, METRICS_COMMAND,
 )  # fmt: skip
 
 

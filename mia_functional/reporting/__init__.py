@@ -15,9 +15,17 @@ from mia_functional.reporting.plots import (
 from mia_functional.reporting.rendering import render_console, render_latex, render_markdown
 from mia_functional.reporting.result_files import read_results, write_results
 from mia_functional.reporting.run_files import read_runs, write_runs
-from mia_functional.reporting.tables import long_table, statistics_table, summary_table, wide_table
+from mia_functional.reporting.tables import (
+    comparison_table,
+    long_table,
+    ranking_table,
+    statistics_table,
+    summary_table,
+    wide_table,
+)
 
 __all__ = [
+    "comparison_table",
     "long_table",
     "plot_bland_altman",
     "plot_box",
@@ -25,6 +33,7 @@ __all__ = [
     "plot_overlay",
     "plot_ranking",
     "plot_reliability",
+    "ranking_table",
     "read_csv",
     "read_excel",
     "read_json",

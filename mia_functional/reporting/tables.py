@@ -5,6 +5,8 @@ from operator import attrgetter
 from typing import Any, NamedTuple, TypeAlias
 
 from mia_functional._core import checks
+from mia_functional.analysis.comparison import Comparison
+from mia_functional.analysis.ranking import Ranking
 from mia_functional.analysis.summary import Statistic
 from mia_functional.evaluation.results import Result, Results
 
@@ -14,15 +16,17 @@ __all__ = [
     "Data",
     "Layout",
     "Table",
+    "comparison_table",
     "long_table",
+    "ranking_table",
     "statistics_table",
     "summary_table",
     "table_of",
     "wide_table",
 ]
 
-Data: TypeAlias = Results | tuple[Statistic, ...]
-"""What can be written down: results, or what `summarize` makes of them."""
+Data: TypeAlias = Results | tuple[Statistic, ...] | tuple[Comparison, ...] | tuple[Ranking, ...]
+"""What can be written down: results, or what `summarize`, `compare` and `rank` make of them."""
 
 LONG_COLUMNS = ("METHOD", "SUBJECT", "LABEL", "METRIC", "VALUE", "UNIT", "CONVENTION", "STATUS", "REASON")
 """The columns of a long table: the fields of `Result` in capitals. The first three identify a row of a wide one."""
@@ -73,7 +77,7 @@ def wide_table(results: Results) -> Table:
     return Table((*LONG_COLUMNS[first:3], *metrics, *("STATUS", "REASON")[: 2 * with_notes]), tuple(rows))
 
 
-def _first_column(data: Data) -> int:
+def _first_column(data: Results | tuple[Statistic, ...]) -> int:
     """Return 0, or 1 if the column of methods is left out since it would say the same in every row."""
     return int(len({entry.method for entry in data}) < 2)
 
@@ -136,8 +140,8 @@ def _few_reasons(entry: Statistic) -> str:
     return "; ".join((*shown, f"and {more} more") if more > 0 else shown)
 
 
-def _group_columns(data: tuple[Statistic, ...]) -> tuple[str, ...]:
-    """Return the names of the columns that all statistics are grouped by."""
+def _group_columns(data: tuple[Statistic, ...] | tuple[Comparison, ...] | tuple[Ranking, ...]) -> tuple[str, ...]:
+    """Return the names of the columns that all records are grouped by."""
     return tuple(name for name, _ in data[0].group) if data else ()
 
 
@@ -168,13 +172,73 @@ def statistics_table(data: tuple[Statistic, ...]) -> Table:
     return Table(header[first:], tuple(row[first:] for row in rows))
 
 
+def comparison_table(data: tuple[Comparison, ...]) -> Table:
+    """Return a table with a row per pair of methods: the difference and its interval, tests, and who is better.
+
+    DIFFERENCE is above 0 where METHOD is better than BASELINE. P is that of Wilcoxon's test and P_HOLM corrected for
+    all comparisons. UNPAIRED says how many cases only one of the two has, and LEFT_OUT how many are not compared; the
+    records have their names, and the permutation test. The columns that the results are grouped by stand in front.
+
+    Example:
+        >>> from mia_functional.analysis import compare
+        >>> from mia_functional.evaluation import Result
+        >>> rest = {"subject": "A", "label": "x", "metric": "DICE"}
+        >>> rows = [Result(method=name, value=value, **rest) for name, value in (("a", 0.5), ("b", 0.25))]
+        >>> comparison_table(compare(Results(rows=tuple(rows)))).rows[0][2:7]
+        ('a', 'b', 0.25, nan, nan)
+    """
+    checks.require_instance("comparison_table", "data", data, tuple, "comparisons as `compare` returns them")
+    columns = ("LABEL", "METRIC", "METHOD", "BASELINE", "DIFFERENCE", "LOW", "HIGH", "P", "P_HOLM", "SUPERIORITY",
+               "BETTER", "N", "UNPAIRED", "LEFT_OUT", "NOTE")  # fmt: skip
+    rows: tuple[tuple[str | float, ...], ...] = tuple(
+        (
+            *(value for _, value in entry.group), entry.label, entry.metric, entry.method, entry.baseline,
+            entry.difference, entry.low, entry.high, entry.wilcoxon, entry.wilcoxon_holm, entry.superiority,
+            entry.better, entry.n, len(entry.only_method) + len(entry.only_baseline), len(entry.left_out), entry.note,
+        )
+        for entry in data
+    )  # fmt: skip
+    return Table((*_group_columns(data), *columns), rows)
+
+
+def ranking_table(data: tuple[Ranking, ...]) -> Table:
+    """Return a table with a row per method of each ranking: rank, score, the interval of the rank, and the counts.
+
+    TAU is the mean of Kendall's tau between the ranking and those of bootstrap samples. The columns that the results
+    are grouped by stand in front.
+
+    Example:
+        >>> from mia_functional.analysis import rank
+        >>> from mia_functional.evaluation import Result
+        >>> rest = {"subject": "A", "label": "x", "metric": "DICE"}
+        >>> rows = [Result(method=name, value=value, **rest) for name, value in (("a", 0.5), ("b", 0.25))]
+        >>> [row[:5] for row in ranking_table(rank(Results(rows=tuple(rows)))).rows]
+        [('x', 'DICE', 1.0, 'a', 0.5), ('x', 'DICE', 2.0, 'b', 0.25)]
+    """
+    checks.require_instance("ranking_table", "data", data, tuple, "rankings as `rank` returns them")
+    columns = ("LABEL", "METRIC", "RANK", "METHOD", "SCORE", "LOW", "HIGH", *_COUNTS, "TAU")
+    rows: tuple[tuple[str | float, ...], ...] = tuple(
+        (
+            *(value for _, value in ranking.group), ranking.label, ranking.metric, entry.rank, entry.method,
+            entry.score, entry.low, entry.high, *_counts_of(entry), ranking.tau,
+        )
+        for ranking in data
+        for entry in ranking.ranks
+    )  # fmt: skip
+    return Table((*_group_columns(data), *columns), rows)
+
+
 def table_of(function: str, data: Data, layout: Layout | None, *, results: Layout, statistics: Layout) -> Table:
-    """Return data as a table, by default by the layout for results or for statistics.
+    """Return data as a table, by default by the layout for its kind; those for results and statistics are given.
 
     Raises:
-        TypeError: The data are neither; `function` is the name for the message.
+        TypeError: The data are no results and no records of one kind; `function` is the name for the message.
     """
-    default = results if isinstance(data, Results) else statistics
-    if default is statistics and not (isinstance(data, tuple) and all(isinstance(entry, Statistic) for entry in data)):
-        checks.invalid_kind(function, "data", "be results, or what `summarize` returns", type(data).__name__)
-    return (layout or default)(data)
+    if isinstance(data, Results):
+        return (layout or results)(data)
+    layouts: dict[type, Layout] = {Statistic: statistics, Comparison: comparison_table, Ranking: ranking_table}
+    kinds = {type(entry) for entry in data} if isinstance(data, tuple) else {type(data)}
+    if len(kinds) > 1 or not kinds <= layouts.keys():
+        needed = "be results, or what `summarize`, `compare` or `rank` returns"
+        checks.invalid_kind(function, "data", needed, type(data).__name__)
+    return (layout or layouts[next(iter(kinds), Statistic)])(data)

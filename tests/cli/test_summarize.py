@@ -1,4 +1,4 @@
-"""`mia summarize`: groups, policies, JSON, and one sentence for every mistake."""
+"""`mia summarize`, `compare` and `rank`: groups, policies, JSON, and one sentence for every mistake."""
 
 import json
 
@@ -111,3 +111,82 @@ def test_a_diagonal_that_is_not_known_may_be_given(table, capsys):
     )
     _, lines, _ = run(capsys, "--infinite", "diagonal", "--diagonal", "9")
     assert lines[2][2] == "6.000"
+
+
+@pytest.fixture
+def rivals(tmp_path, monkeypatch):
+    """Tables of two methods, of which the second is better and lacks a case."""
+    monkeypatch.chdir(tmp_path)
+    for name, values in (("old", (0.5, 0.6, 0.7)), ("new", (0.6, 0.8, float("nan")))):
+        rows = tuple(
+            Result(
+                method=name,
+                subject=f"s{k}",
+                label="x",
+                metric=metric,
+                value=value,
+                status="missing" if value != value else "ok",
+            )
+            for k, value in enumerate(values)
+            for metric in ("DICE", "REFVOL")
+        )
+        write_csv(f"{name}.csv", Results(rows=rows))
+    return tmp_path
+
+
+@pytest.mark.usefixtures("rivals")
+def test_compare_prints_pairs_of_methods_of_several_tables(capsys):
+    assert cli.main(["compare", "new.csv", "old.csv", "--metrics", "dice", "--missing", "skip"]) == 0
+    header, _, *rows = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert header[:5] == ["LABEL", "METRIC", "METHOD", "BASELINE", "DIFFERENCE"]
+    assert [row[:5] for row in rows] == [["x", "DICE", "new", "old", "0.150"]]
+    assert rows[0][9:14] == ["1.000", "new", "2", "1", "1"]
+    cli.main(["compare", "new.csv", "old.csv", "--metrics", "DICE", "--baseline", "new", "--interval", "t", "--json"])
+    (found,) = json.loads(capsys.readouterr().out)["comparisons"]
+    # The missing case counts as 0.
+    assert (found["method"], found["better"], found["interval_method"]) == ("old", "old", "t")
+    assert found["difference"] == pytest.approx((-0.1 - 0.2 + 0.7) / 3)
+    assert (found["only_method"], found["permutation"]) == (["s2"], 1)
+
+
+@pytest.mark.usefixtures("rivals")
+def test_rank_prints_methods_from_best_to_worst(capsys):
+    assert cli.main(["rank", "new.csv", "old.csv", "--metrics", "DICE", "--scheme", "rank-then-aggregate"]) == 0
+    header, _, *rows = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert header[:5] == ["LABEL", "METRIC", "RANK", "METHOD", "SCORE"]
+    assert [row[2:5] for row in rows] == [["1.000", "new", "1.333"], ["2.000", "old", "1.667"]]
+    cli.main(["rank", "new.csv", "old.csv", "--metrics", "DICE", "--function", "median", "--bootstraps", "0", "--json"])
+    (found,) = json.loads(capsys.readouterr().out)["rankings"]
+    assert [(entry["method"], entry["score"]) for entry in found["ranks"]] == [("new", 0.6), ("old", 0.6)]
+    assert (found["ranks"][1]["rank"], found["scheme"]) == (1.0, "aggregate then rank")
+
+
+@pytest.mark.usefixtures("rivals")
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (("compare", "new.csv"), "mia: compare: `results` must hold at least two methods; got 'new'.\n"),
+        (
+            ("compare", "new.csv", "old.csv", "--baseline", "x", "--metrics", "DICE"),
+            "mia: compare: `--baseline` must be one of new, old; got 'x'.\n",
+        ),
+        (
+            ("rank", "new.csv", "old.csv"),
+            "mia: rank: `results` must hold metrics of which higher or lower is better, or `metrics` their rows; "
+            "got REFVOL.\n",
+        ),
+        (("rank", "new.csv", "--metrics", "ASSD"), "mia: rank: `--metrics` must be one of DICE, REFVOL; got 'ASSD'.\n"),
+        (
+            ("rank", "new.csv", "new.csv"),
+            "mia: rank: `results` must have every subject, label and metric once for a method; got ('new', 's0', 'x', "
+            "'DICE') twice.\n",
+        ),
+        (
+            ("rank", "new.csv", "--metrics", "DICE", "--bootstraps", "-1"),
+            "mia: rank: `--bootstraps` must be at least 0; got -1.\n",
+        ),
+    ],
+)
+def test_mistakes_about_methods_are_one_sentence(capsys, words, sentence):
+    assert cli.main(list(words)) == 2
+    assert capsys.readouterr().err == sentence

@@ -189,7 +189,7 @@ def test_what_is_no_table_is_refused(tmp_path, text, words):
         (
             lambda: render_csv([1]),
             TypeError,
-            "render_csv: `data` must be results, or what `summarize` returns; got list",
+            "render_csv: `data` must be results, or what `summarize`, `compare` or `rank` returns; got list",
         ),
         (lambda: write_csv("x.csv", (1,)), TypeError, "write_csv: `data` must be results, or what"),
     ],

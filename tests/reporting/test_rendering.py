@@ -4,9 +4,9 @@ import math
 
 import pytest
 
-from mia_functional.analysis import summarize
+from mia_functional.analysis import compare, rank, summarize
 from mia_functional.evaluation import Results, select_rows
-from mia_functional.reporting import render_console, render_latex, render_markdown
+from mia_functional.reporting import comparison_table, ranking_table, render_console, render_latex, render_markdown
 
 from .results import TABLE, row
 
@@ -82,3 +82,33 @@ def test_latex_escapes_names_and_aligns_numbers():
     assert lines[6:] == [r"a{-}{-}b & x & $-0.25$ \\", r"\bottomrule", r"\end{tabular}"]
     bracket = Results(rows=(row("[A]", "x", "DICE", math.nan),))
     assert render_latex(bracket).splitlines()[4].startswith(r"{}[A] & x & --")
+
+
+def test_comparisons_and_rankings_have_tables_of_their_own():
+    site = {"A": "Bern", "B": "Bern"}
+    rows = [
+        row(name, "liver", "DICE", value, method=method)
+        for method, values in (("old", (0.5, 0.75)), ("new", (0.75, 1.0)))
+        for name, value in zip("AB", values, strict=True)
+    ]
+    both = Results(rows=(*rows, row("A", "liver", "DICE", math.nan, method="none", status="failed")))
+    pairs = compare(both, by={"site": site}, baseline="old", missing="skip")
+    assert [line.split()[:8] for line in render_console(pairs, precision=2).splitlines()] == [
+        ["SITE", "LABEL", "METRIC", "METHOD", "BASELINE", "DIFFERENCE", "LOW", "HIGH"],
+        ["-" * width for width in (4, 5, 6, 6, 8, 10, 4, 4)],
+        ["Bern", "liver", "DICE", "new", "old", "0.25", "0.25", "0.25"],
+        ["Bern", "liver", "DICE", "none", "old", "nan", "nan", "nan"],
+    ]
+    table = comparison_table(pairs)
+    assert table.rows[1][table.header.index("N") : table.header.index("NOTE")] == (0, 2, 2)
+    ranked = ranking_table(rank(both, by={"site": site}, bootstraps=0))
+    assert ranked.header == ("SITE", "LABEL", "METRIC", "RANK", "METHOD", "SCORE", "LOW", "HIGH", "N", "UNDEFINED",
+                             "INFINITE", "MISSING", "FAILED", "TAU")  # fmt: skip
+    assert [(line[3], line[4], line[5], line[11], line[12]) for line in ranked.rows] == [
+        (1, "new", 0.875, 0, 0),
+        (2, "old", 0.625, 0, 0),
+        (3, "none", 0, 1, 1),
+    ]
+    assert render_markdown(()) == render_markdown(summarize(both)[:0])
+    with pytest.raises(TypeError, match="render_console: `data` must be results, or what `summarize`"):
+        render_console((*pairs, *rank(both, bootstraps=0)))
