@@ -213,19 +213,24 @@ def ranking_table(data: tuple[Ranking, ...]) -> Table:
         >>> rest = {"subject": "A", "label": "x", "metric": "DICE"}
         >>> rows = [Result(method=name, value=value, **rest) for name, value in (("a", 0.5), ("b", 0.25))]
         >>> [row[:5] for row in ranking_table(rank(Results(rows=tuple(rows)))).rows]
-        [('x', 'DICE', 1.0, 'a', 0.5), ('x', 'DICE', 2.0, 'b', 0.25)]
+        [('x', 'DICE', 1, 'a', 0.5), ('x', 'DICE', 2, 'b', 0.25)]
     """
     checks.require_instance("ranking_table", "data", data, tuple, "rankings as `rank` returns them")
-    columns = ("LABEL", "METRIC", "RANK", "METHOD", "SCORE", "LOW", "HIGH", *_COUNTS, "TAU")
+    columns = ("LABEL", "METRIC", "RANK", "METHOD", "SCORE", "RANK_LOW", "RANK_HIGH", *_COUNTS, "TAU")
     rows: tuple[tuple[str | float, ...], ...] = tuple(
         (
-            *(value for _, value in ranking.group), ranking.label, ranking.metric, entry.rank, entry.method,
-            entry.score, entry.low, entry.high, *_counts_of(entry), ranking.tau,
+            *(value for _, value in ranking.group), ranking.label, ranking.metric, _whole(entry.rank), entry.method,
+            entry.score, _whole(entry.low), _whole(entry.high), *_counts_of(entry), ranking.tau,
         )
         for ranking in data
         for entry in ranking.ranks
     )  # fmt: skip
     return Table((*_group_columns(data), *columns), rows)
+
+
+def _whole(rank: float) -> float:
+    """Return a rank as a whole number unless it is shared: 2, and 2.5."""
+    return int(rank) if rank.is_integer() else rank
 
 
 def table_of(function: str, data: Data, layout: Layout | None, *, results: Layout, statistics: Layout) -> Table:

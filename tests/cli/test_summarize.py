@@ -154,7 +154,7 @@ def test_rank_prints_methods_from_best_to_worst(capsys):
     assert cli.main(["rank", "new.csv", "old.csv", "--metrics", "DICE", "--scheme", "rank-then-aggregate"]) == 0
     header, _, *rows = [line.split() for line in capsys.readouterr().out.splitlines()]
     assert header[:5] == ["LABEL", "METRIC", "RANK", "METHOD", "SCORE"]
-    assert [row[2:5] for row in rows] == [["1.000", "new", "1.333"], ["2.000", "old", "1.667"]]
+    assert [row[2:5] for row in rows] == [["1", "new", "1.333"], ["2", "old", "1.667"]]
     cli.main(["rank", "new.csv", "old.csv", "--metrics", "DICE", "--function", "median", "--bootstraps", "0", "--json"])
     (found,) = json.loads(capsys.readouterr().out)["rankings"]
     assert [(entry["method"], entry["score"]) for entry in found["ranks"]] == [("new", 0.6), ("old", 0.6)]

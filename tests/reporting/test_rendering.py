@@ -102,8 +102,10 @@ def test_comparisons_and_rankings_have_tables_of_their_own():
     table = comparison_table(pairs)
     assert table.rows[1][table.header.index("N") : table.header.index("NOTE")] == (0, 2, 2)
     ranked = ranking_table(rank(both, by={"site": site}, bootstraps=0))
-    assert ranked.header == ("SITE", "LABEL", "METRIC", "RANK", "METHOD", "SCORE", "LOW", "HIGH", "N", "UNDEFINED",
-                             "INFINITE", "MISSING", "FAILED", "TAU")  # fmt: skip
+    assert ranked.header == ("SITE", "LABEL", "METRIC", "RANK", "METHOD", "SCORE", "RANK_LOW", "RANK_HIGH", "N",
+                             "UNDEFINED", "INFINITE", "MISSING", "FAILED", "TAU")  # fmt: skip
+    equal = Results(rows=tuple(row("A", "liver", "DICE", 0.5, method=name) for name in "ab"))
+    assert [line[2] for line in ranking_table(rank(equal, ties="average")).rows] == [1.5, 1.5]
     assert [(line[3], line[4], line[5], line[11], line[12]) for line in ranked.rows] == [
         (1, "new", 0.875, 0, 0),
         (2, "old", 0.625, 0, 0),
