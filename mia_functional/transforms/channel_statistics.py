@@ -86,7 +86,8 @@ def within_range(values: Array, low: Array, high: Array) -> Array:
     apart = values - low
     # In a unit in which the square of the contrast, by which its derivative is divided, neither vanishes nor overflows.
     unit = _array.binary_scale(contrast)
-    if not _array.is_known_true(lambda units: xp.all(units == 1), unit):
+    # Elsewhere than in the host's memory, asking whether that can be saved takes longer than doing it.
+    if not (_array.in_host_memory(unit) and _array.is_known_true(lambda units: xp.all(units == 1), unit)):
         apart, contrast = apart * (1 / unit), contrast / unit
     return apart / contrast
 

@@ -64,9 +64,10 @@ def gaussian_radii(sigma: arguments.Numbers, axes: int, *, radius: int | None = 
     if radius is None:
         limits = (4 * _array.to_numpy(numbers) + 0.5).astype(int)
     else:
-        widths = [numbers[axis] for axis in range(axes)] if numbers.ndim else [numbers]
-        limits = np.array([0 if _array.is_known_true(lambda width: width == 0, width) else radius for width in widths])
-    return list(np.broadcast_to(limits.reshape(numbers.shape), (axes,)).tolist())
+        limits = np.full(numbers.shape, radius)
+        if not _array.is_unknown(numbers):
+            limits[_array.to_numpy(numbers) == 0] = 0
+    return list(np.broadcast_to(limits, (axes,)).tolist())
 
 
 def smooth_gaussian(values: Array, sigma: Array, radii: list[int]) -> Array:
