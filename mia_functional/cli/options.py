@@ -45,12 +45,14 @@ class Command(NamedTuple):
         run: From the parsed options to the exit status; None says that it is done.
         options: Flags and positional arguments, each with what `add_argument` takes; and for flags with several words
             `until`, a function that says of a word whether it is none of them any more but a positional argument.
+        example: A command line that its help ends with; a test runs it.
     """
 
     name: str
     summary: str
     run: Callable[[Options], int | None]
     options: Mapping[str, Mapping[str, Any]]
+    example: str = ""
 
 
 def _thread_count(text: str) -> int:
@@ -148,6 +150,16 @@ _WORDING: Mapping[str, Mapping[str, str]] = {
     "rank": {**_COUNTING_WORDING, "bootstraps": "--bootstraps"},
     "summarize": _COUNTING_WORDING,
     "select_rows": {"metric": "--metrics"},
+    "plot_box": {"metric": "--metric"},
+    "plot_overlay": {"point": "--point", "labels": "--labels"},
+    "write_html": {
+        "path": "--output",
+        "baseline": "--baseline",
+        "predictions": "--predictions",
+        "references": "--references",
+        "level": "--level",
+        **_COUNTING_WORDING,
+    },
     "traverse": {"subjects": "CATEGORY/ENTRY=PATTERN"},
     "write_results": {"path": "--output"},
     "write_runs": {"path": "--output"},

@@ -19,6 +19,8 @@ from mia_functional.cli.evaluate import EVALUATE_COMMAND
 from mia_functional.cli.info import INFO_COMMAND
 from mia_functional.cli.metrics import METRICS_COMMAND
 from mia_functional.cli.options import DONE, INTERRUPTED, WRONG_USAGE, worded
+from mia_functional.cli.plot import PLOT_COMMAND
+from mia_functional.cli.report import REPORT_COMMAND
 from mia_functional.cli.summarize import COMPARE_COMMAND, RANK_COMMAND, SUMMARIZE_COMMAND
 from mia_functional.cli.verify import VERIFY_COMMAND
 
@@ -27,7 +29,7 @@ __all__ = ["COMMANDS", "main"]
 # In the order of a first day with the command.
 COMMANDS = (
     DEMO_COMMAND, CREATE_COMMAND, INFO_COMMAND, VERIFY_COMMAND, CHECK_COMMAND, EVALUATE_COMMAND, SUMMARIZE_COMMAND,
-    COMPARE_COMMAND, RANK_COMMAND, METRICS_COMMAND,
+    COMPARE_COMMAND, RANK_COMMAND, REPORT_COMMAND, PLOT_COMMAND, METRICS_COMMAND,
 )  # fmt: skip
 
 
@@ -93,7 +95,8 @@ def _parser() -> argparse.ArgumentParser:
     for command in COMMANDS:
         # "print the ..." becomes "Print the ...": unlike `capitalize`, this leaves the other letters as they are.
         description = f"{command.summary[0].upper()}{command.summary[1:]}."
-        subparser = subparsers.add_parser(command.name, help=command.summary, description=description)
+        example = f"example: {command.example}" if command.example else None
+        subparser = subparsers.add_parser(command.name, help=command.summary, description=description, epilog=example)
         subparser.set_defaults(run=command.run)
         for name, settings in command.options.items():
             subparser.add_argument(name, **{key: value for key, value in settings.items() if key != "until"})

@@ -1,7 +1,8 @@
-"""A table into what people read: files, tables for the console, Markdown and LaTeX, pictures."""
+"""A table into what people read: files, tables for the console, Markdown and LaTeX, pictures, a page."""
 
 from mia_functional.reporting.csv_files import read_csv, render_csv, write_csv
 from mia_functional.reporting.excel_files import read_excel, write_excel
+from mia_functional.reporting.html_report import write_html
 from mia_functional.reporting.json_files import read_json, write_json
 from mia_functional.reporting.overlays import plot_overlay
 from mia_functional.reporting.parquet_files import read_parquet, write_parquet
@@ -49,6 +50,7 @@ __all__ = [
     "wide_table",
     "write_csv",
     "write_excel",
+    "write_html",
     "write_json",
     "write_parquet",
     "write_results",

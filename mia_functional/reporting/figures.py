@@ -6,7 +6,7 @@ from typing import Any
 
 from mia_functional._core import optional
 
-__all__ = ["distinct_colours", "new_axes", "picture_bytes"]
+__all__ = ["distinct_colours", "literal", "new_axes", "picture_bytes"]
 
 _COLOURS = ("#e69f00", "#56b4e9", "#009e73", "#f0e442", "#d55e00", "#cc79a7", "#0072b2")
 """Colours that can be told apart with any colour vision (Okabe and Ito 2008), bright enough for a grey image."""
@@ -29,6 +29,16 @@ def distinct_colours(count: int) -> list[str]:
         rgb = colorsys.hsv_to_rgb(number * _GOLDEN % 1, saturation, value)
         colours.append("#" + "".join(f"{round(255 * part):02x}" for part in rgb))
     return colours
+
+
+def literal(text: str) -> str:
+    """Return what Matplotlib shows as a text: between dollars it would set formulas, and hide names with a first `_`.
+
+    Example:
+        >>> literal("_net"), len(literal("$x$"))
+        (' _net', 5)
+    """
+    return " " * text.startswith("_") + text.replace("$", r"\$")
 
 
 def new_axes(*, size: tuple[float, float], columns: int = 1) -> list[Any]:

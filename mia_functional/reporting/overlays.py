@@ -9,7 +9,7 @@ import numpy as np
 from mia_functional import _array, morphology
 from mia_functional._core import checks, optional
 from mia_functional.geometry import Geometry, orientation
-from mia_functional.reporting.figures import distinct_colours, new_axes
+from mia_functional.reporting.figures import distinct_colours, literal, new_axes
 from mia_functional.typing import Array, HostArray, Label, Spacing
 
 __all__ = ["plot_overlay", "worst_point"]
@@ -177,8 +177,10 @@ def worst_point(
     # One voxel of background around: what lies at the edge of the volume is no thicker for that.
     padded = np.pad(mask[box], 1)
     depth = _array.to_numpy(morphology.distance_transform(~padded, spacing=spacing))
-    deepest = np.unravel_index(int(np.argmax(depth)), padded.shape)
-    return tuple(int(entry) - 1 + part.start for entry, part in zip(deepest, box, strict=True))
+    # Thin errors are equally thick all over: of those places, the one in their middle.
+    deepest = np.argwhere(depth == depth.max())
+    middle = deepest[np.argmin(((deepest - deepest.mean(axis=0)) ** 2).sum(axis=1))]
+    return tuple(int(entry) - 1 + part.start for entry, part in zip(middle, box, strict=True))
 
 
 def _planes(
@@ -270,7 +272,7 @@ def _draw_legend(axes: Any, planes: Sequence[_Plane], labels: Mapping[Any, str],
         for number, ((label, name), colour) in enumerate(zip(labels.items(), colours, strict=True)):
             if len(labels) <= _MANY or any(np.isin(values, label).any() for values in maps):
                 line_style = {"linewidth": 4 if number < 7 else 2, "linestyle": _LINES[number // 7 % 4]}
-                entries.append(line([], [], color=colour, label=name, **line_style))
+                entries.append(line([], [], color=colour, label=literal(name), **line_style))
     title = None if style == "errors" else "area: prediction\nline: reference"
     axes.legend(
         handles=entries, loc="center left", bbox_to_anchor=(1.02, 0.5), frameon=False, title=title,

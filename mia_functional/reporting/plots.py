@@ -10,7 +10,7 @@ from mia_functional import _array
 from mia_functional._core import checks
 from mia_functional.analysis.ranking import Ranking
 from mia_functional.evaluation.results import Result, Results, select_rows
-from mia_functional.reporting.figures import distinct_colours, new_axes
+from mia_functional.reporting.figures import distinct_colours, literal, new_axes
 from mia_functional.typing import Array, HostArray
 
 __all__ = ["plot_bland_altman", "plot_box", "plot_curves", "plot_ranking", "plot_reliability"]
@@ -61,11 +61,13 @@ def plot_box(results: Results, *, metric: str | None = None, axes: Any = None) -
             if (label, method) in groups:
                 x = place + (number - (len(methods) - 1) / 2) * width
                 _draw_box(axes, groups[label, method], x, width, colour)
-        axes.plot([], [], color=colour, linewidth=6, label=method)
+        axes.plot([], [], color=colour, linewidth=6, label=literal(method))
     unit = f" [{chosen[0].unit}]" if chosen[0].unit else ""
-    axes.set(ylabel=f"{names[0]}{unit}", xlim=(-0.6, len(labels) - 0.4))
+    axes.set(ylabel=literal(f"{names[0]}{unit}"), xlim=(-0.6, len(labels) - 0.4))
     tilted = max(map(len, labels)) > 60 / len(labels)
-    axes.set_xticks(range(len(labels)), labels, rotation=30 if tilted else 0, ha="right" if tilted else "center")
+    axes.set_xticks(
+        range(len(labels)), list(map(literal, labels)), rotation=30 if tilted else 0, ha="right" if tilted else "center"
+    )
     axes.grid(axis="y", alpha=0.4)
     if len(methods) > 1:
         axes.legend(loc="center left", bbox_to_anchor=(1.02, 0.5), frameon=False)
@@ -137,10 +139,10 @@ def plot_bland_altman(
             axes.axhline(value, color="#d55e00", linestyle="solid" if name == "mean" else "dashed", linewidth=1.3)
             place = {"xycoords": ("axes fraction", "data"), "va": "center", "fontsize": 8}
             axes.annotate(f" {name}\n {value:.3g}", (1, value), **place)
-    shown = f" [{unit}]" if unit else ""
+    shown = literal(f" [{unit}]" if unit else "")
     axes.set(xlabel=f"mean of prediction and reference{shown}", ylabel=f"prediction - reference{shown}")
     rest = f", {finite.size - means.size} of {finite.size} left out" if means.size < finite.size else ""
-    axes.set_title(f"{quantity or 'agreement'}, n = {means.size}{rest}")
+    axes.set_title(f"{literal(quantity) or 'agreement'}, n = {means.size}{rest}")
     return axes
 
 
@@ -192,14 +194,14 @@ def plot_ranking(ranking: Ranking, *, axes: Any = None) -> Any:
     for entry in entries:
         words = ("undefined", "infinite", "missing", "failed")
         counts = [f"{getattr(entry, word)} {word}" for word in words if getattr(entry, word)]
-        names.append(f"{entry.method} ({', '.join([f'n = {entry.count}', *counts])})")
+        names.append(f"{literal(entry.method)} ({', '.join([f'n = {entry.count}', *counts])})")
     axes.set_yticks(range(len(entries)), names)
     axes.set_xticks(range(1, len(entries) + 1))
     axes.set(xlim=(0.4, len(entries) + 0.6), ylim=(len(entries) - 0.4, -0.6), xlabel="rank")
     tau = "" if math.isnan(ranking.tau) else f", Kendall's tau {ranking.tau:.2f}"
     what = " ".join(filter(None, (ranking.metric, ranking.label)))
     numbers = f"{ranking.n} cases, {ranking.bootstraps} bootstrap samples{tau}"
-    axes.set_title(f"{what}: {ranking.scheme}\n{numbers}", fontsize=10)
+    axes.set_title(literal(f"{what}: {ranking.scheme}\n{numbers}"), fontsize=10)
     axes.grid(axis="x", alpha=0.4)
     return axes
 
@@ -301,7 +303,7 @@ def plot_curves(curves: Mapping[str, Sequence[float]] | Sequence[Mapping[str, fl
         marker = "." if numbers.size < 30 else ""
         axes.plot(
             range(1, numbers.size + 1), numbers, color=colours[name.partition("/")[2] or name], linestyle=style,
-            marker=marker, label=name,
+            marker=marker, label=literal(name),
         )  # fmt: skip
     axes.set_xlabel("epoch")
     axes.xaxis.get_major_locator().set_params(integer=True)

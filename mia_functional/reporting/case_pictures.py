@@ -1,0 +1,132 @@
+"""Pictures of single cases of a table of results, from the files that they were computed from."""
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple, TypeAlias
+
+import numpy as np
+
+from mia_functional import images
+from mia_functional._core import checks
+from mia_functional.evaluation.file_pairs import files_by_subject, folder_of
+from mia_functional.evaluation.results import Result, Results
+from mia_functional.reporting.figures import picture_bytes
+from mia_functional.reporting.overlays import plot_overlay
+from mia_functional.transforms.alignment import align_onto
+from mia_functional.typing import HostArray, Label
+
+__all__ = ["CasePicture", "Locations", "case_pictures", "locations_by_method"]
+
+_Location: TypeAlias = str | os.PathLike[str]
+
+Locations: TypeAlias = _Location | Sequence[_Location] | Mapping[str, _Location]
+"""Folders, or patterns of paths: of one method, of several that are called like their folders, or by method."""
+
+
+class CasePicture(NamedTuple):
+    """A picture of one case, or why there is none.
+
+    Attributes:
+        row: The result that it belongs to.
+        png: The picture; empty if there is none.
+        reason: Why there is none.
+    """
+
+    row: Result
+    png: bytes
+    reason: str
+
+
+def locations_by_method(function: str, predictions: Locations, methods: Sequence[str]) -> dict[str, _Location]:
+    """Return where the predictions of each method are; raise for methods that the results do not have."""
+    if isinstance(predictions, Mapping):
+        found = dict(predictions)
+    else:
+        folders = [predictions] if isinstance(predictions, str | os.PathLike) else list(predictions)
+        # A single method may have no name, or another one.
+        names = list(methods) if len(folders) == len(methods) == 1 else [folder_of(f).resolve().name for f in folders]
+        found = dict(zip(names, folders, strict=True))
+    if unknown := [name for name in found if name not in methods]:
+        needed = f"be folders of the methods {', '.join(methods)}, or `{{method: folder}}`"
+        checks.invalid_value(function, "predictions", needed, ", ".join(unknown))
+    return found
+
+
+def case_pictures(
+    function: str, rows: Sequence[Result], results: Results, *, predictions: Mapping[str, _Location],
+    references: _Location,
+) -> Iterator[CasePicture]:  # fmt: skip
+    """Yield a picture of where the prediction of each row is wrong: three planes through the worst point.
+
+    Args:
+        function: The public function, for messages.
+        rows: Which cases and labels.
+        results: The table, with how it came about if that is known.
+        predictions: Where predictions are, by method.
+        references: Where references are.
+
+    Raises:
+        FileNotFoundError: A folder does not exist.
+    """
+    files = {method: files_by_subject(function, "predictions", place, None) for method, place in predictions.items()}
+    referenced = files_by_subject(function, "references", references, None)
+    known = {(case.method, case.subject): (case, dict(run.options)) for run in results.runs for case in run.cases}
+    for row in rows:
+        prediction, reference = files.get(row.method, {}).get(row.subject), referenced.get(row.subject)
+        case, options = known.get((row.method, row.subject), (None, {}))
+        # In folders of other layouts the record knows better which file it was.
+        if case is not None and case.prediction and row.method in predictions:
+            prediction = str(folder_of(predictions[row.method]) / case.prediction)
+        if case is not None and case.reference:
+            reference = str(folder_of(references) / case.reference)
+        if prediction is None or reference is None:
+            what = "prediction" if prediction is None else "reference"
+            yield CasePicture(row, b"", f"no {what} of {row.subject} was found in the folders given")
+            continue
+        try:
+            label = _label_of(row, options)
+            png = _draw(Path(prediction), Path(reference), label, row.label, options)
+        except (ValueError, TypeError, OSError) as error:
+            yield CasePicture(row, b"", checks.sentence_of(function, error))
+        else:
+            yield CasePicture(row, png, "")
+
+
+def _label_of(row: Result, options: Mapping[str, Any]) -> Label | None:
+    """Return the values of a structure in label maps; None for masks."""
+    if options.get("channels"):
+        raise ValueError("pictures of structures in channels are not drawn")
+    values = {name: value for value, name in options.get("labels") or ()}
+    if row.label in values:
+        found: Label = values[row.label]
+        return found
+    if not row.label:
+        return None
+    if row.label.isdecimal():
+        return int(row.label)
+    raise ValueError(f"which value {row.label} has in the label maps is not known without the record of the run")
+
+
+def _draw(prediction: Path, reference: Path, label: Label | None, name: str, options: Mapping[str, Any]) -> bytes:
+    """Return the picture of one structure."""
+    read = partial(images.read_labels, affine=options.get("affine"), spacing=options.get("spacing"))
+    predicted, predicted_grid = read(prediction)
+    referenced, grid = read(reference)
+    predicted = align_onto(
+        predicted, predicted_grid, grid, align=options.get("align"), is_image=False,
+        requirement=f"lie on the grid of the reference, {reference}",
+    )  # fmt: skip
+    masks = [_mask(array, label) for array in (predicted, referenced)]
+    if len(grid.shape) not in (2, 3):
+        raise ValueError(f"{reference} has neither two nor three axes")
+    drawn = plot_overlay(None, *masks, labels={1: name or "mask"}, geometry=grid, style="errors", opacity=0.9)
+    axes = drawn[0] if isinstance(drawn, tuple) else drawn
+    return picture_bytes(axes, kind="png")
+
+
+def _mask(array: HostArray, label: Label | None) -> HostArray:
+    """Return where a label map has a label, or any for None."""
+    found: HostArray = (array != 0 if label is None else np.isin(array, label)).astype(np.uint8)
+    return found
