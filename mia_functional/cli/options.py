@@ -158,7 +158,7 @@ _WORDING: Mapping[str, Mapping[str, str]] = {
         "predictions": "--predictions",
         "references": "--references",
         "level": "--level",
-        **_COUNTING_WORDING,
+        **{name: option for name, option in _COUNTING_WORDING.items() if name != "by"},
     },
     "traverse": {"subjects": "CATEGORY/ENTRY=PATTERN"},
     "write_results": {"path": "--output"},

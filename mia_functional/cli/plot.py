@@ -33,9 +33,8 @@ def _of_results(options: Options) -> Any:
     """Return the axes of a picture of results."""
     with checks.speaking_for("plot", "concatenate", tables="files"):
         results = mia.evaluation.concatenate([mia.reporting.read_results(path) for path in options.files])
-    names = {"label": "--label", "method": "--method", "metric": "--metric"}
     is_agreement = options.kind == "agreement"
-    with checks.speaking_for("plot", "select_rows", **names):
+    with checks.speaking_for("plot", "select_rows", label="--label", method="--method", metric="--metric"):
         chosen = mia.evaluation.select_rows(
             results, label=options.label, method=options.method, metric=None if is_agreement else options.metric
         )
@@ -94,8 +93,9 @@ def _overlay(options: Options) -> Any:
 
 
 PLOT_COMMAND = Command("plot", "draw a picture of tables of results, or of images", _run_plot, {
-    "kind": {"choices": _KINDS, "help": "values by label and method (box), stability of a ranking, predicted over "
-                                        "reference volumes (agreement), a prediction over its reference (overlay)"},
+    "kind": {"choices": _KINDS, "metavar": "KIND",
+             "help": "box, ranking, agreement or overlay: values by label and method, stability of a ranking, "
+                     "predicted over reference volumes, a prediction over its reference"},
     "files": {"nargs": "+", "type": Path, "help": "tables of results; for an overlay PREDICTION REFERENCE [IMAGE]"},
     "--output": {"type": Path, "required": True, "metavar": "FILE", "help": "the picture: .png, .svg or .pdf"},
     "--metric": {"metavar": "METRIC", "help": "which metric"},

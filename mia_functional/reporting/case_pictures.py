@@ -87,7 +87,7 @@ def case_pictures(
             continue
         try:
             label = _label_of(row, options)
-            png = _draw(Path(prediction), Path(reference), label, row.label, options)
+            png = _picture_of(Path(prediction), Path(reference), label, row.label, options)
         except (ValueError, TypeError, OSError) as error:
             yield CasePicture(row, b"", checks.sentence_of(function, error))
         else:
@@ -109,7 +109,7 @@ def _label_of(row: Result, options: Mapping[str, Any]) -> Label | None:
     raise ValueError(f"which value {row.label} has in the label maps is not known without the record of the run")
 
 
-def _draw(prediction: Path, reference: Path, label: Label | None, name: str, options: Mapping[str, Any]) -> bytes:
+def _picture_of(prediction: Path, reference: Path, label: Label | None, name: str, options: Mapping[str, Any]) -> bytes:
     """Return the picture of one structure."""
     read = partial(images.read_labels, affine=options.get("affine"), spacing=options.get("spacing"))
     predicted, predicted_grid = read(prediction)
@@ -118,7 +118,7 @@ def _draw(prediction: Path, reference: Path, label: Label | None, name: str, opt
         predicted, predicted_grid, grid, align=options.get("align"), is_image=False,
         requirement=f"lie on the grid of the reference, {reference}",
     )  # fmt: skip
-    masks = [_mask(array, label) for array in (predicted, referenced)]
+    masks = [_structure(array, label) for array in (predicted, referenced)]
     if len(grid.shape) not in (2, 3):
         raise ValueError(f"{reference} has neither two nor three axes")
     drawn = plot_overlay(None, *masks, labels={1: name or "mask"}, geometry=grid, style="errors", opacity=0.9)
@@ -126,7 +126,7 @@ def _draw(prediction: Path, reference: Path, label: Label | None, name: str, opt
     return picture_bytes(axes, kind="png")
 
 
-def _mask(array: HostArray, label: Label | None) -> HostArray:
+def _structure(array: HostArray, label: Label | None) -> HostArray:
     """Return where a label map has a label, or any for None."""
     found: HostArray = (array != 0 if label is None else np.isin(array, label)).astype(np.uint8)
     return found

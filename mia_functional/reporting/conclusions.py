@@ -1,4 +1,4 @@
-"""What a report says about results, as records: statistics with intervals, comparisons, rankings, extremes, gaps."""
+"""What a report says about results, as records: statistics with intervals, comparisons, rankings, extremes."""
 
 import math
 from collections.abc import Iterable
@@ -25,7 +25,7 @@ from mia_functional.evaluation.run_record import diagonals as known_diagonals
 from mia_functional.metrics.table import Metric
 from mia_functional.typing import Status
 
-__all__ = ["CaseCount", "Conclusions", "Gap", "conclude"]
+__all__ = ["CaseCount", "Conclusions", "OpenCase", "conclude"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,7 +52,7 @@ class CaseCount:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Gap:
+class OpenCase:
     """Values of one case with the same status and reason: what is not as it should be.
 
     Args:
@@ -83,7 +83,7 @@ class Conclusions:
         rankings: For every label and metric.
         extremes: The worst and the best cases.
         cases: How many cases of each method came to what.
-        gaps: What failed, is missing, undefined, infinite or aligned, with the reasons.
+        open_cases: What failed, is missing, undefined, infinite or aligned, with the reasons.
         not_compared: Metrics of which neither high nor low is better, which cannot be compared or ranked.
         policy: How cases without a finite number entered.
     """
@@ -94,7 +94,7 @@ class Conclusions:
     rankings: tuple[Ranking, ...]
     extremes: tuple[Extremes, ...]
     cases: tuple[CaseCount, ...]
-    gaps: tuple[Gap, ...]
+    open_cases: tuple[OpenCase, ...]
     not_compared: tuple[str, ...]
     policy: Policy
 
@@ -151,7 +151,8 @@ def conclude(
         extremes = worst(ranked, k=k, metrics=metrics) if ranked.rows else ()
     return Conclusions(
         statistics=statistics, intervals=tuple(intervals), comparisons=comparisons, rankings=rankings,
-        extremes=extremes, cases=_case_counts(results), gaps=_gaps(results), not_compared=not_compared, policy=rule,
+        extremes=extremes, cases=_case_counts(results), open_cases=_open_cases(results),
+        not_compared=not_compared, policy=rule,
     )  # fmt: skip
 
 
@@ -183,7 +184,7 @@ def _case_counts(results: Results) -> tuple[CaseCount, ...]:
     return tuple(counts)
 
 
-def _gaps(results: Results) -> tuple[Gap, ...]:
+def _open_cases(results: Results) -> tuple[OpenCase, ...]:
     """Return what is not an ordinary number, by case, status and reason; the worst first."""
     groups: dict[tuple[str, str, Status, str], list[Result]] = {}
     for row in results:
@@ -191,7 +192,7 @@ def _gaps(results: Results) -> tuple[Gap, ...]:
             groups.setdefault((row.method, row.subject, row.status, row.reason), []).append(row)
     ordered = sorted(groups.items(), key=lambda item: STATUSES.index(item[0][2]))
     return tuple(
-        Gap(
+        OpenCase(
             method=method, subject=subject, status=status, reason=reason, count=len(rows),
             values=tuple(" ".join(filter(None, (row.label, row.metric))) for row in rows),
         )

@@ -22,7 +22,7 @@ from mia_functional.reporting.plots import plot_box, plot_ranking
 
 __all__ = ["write_html"]
 
-_COUNTS = ("UNDEFINED", "INFINITE", "MISSING", "FAILED")
+_LACKING = ("UNDEFINED", "INFINITE", "MISSING", "FAILED")
 """Columns that every table of methods has."""
 
 _PICTURES = 12
@@ -92,13 +92,13 @@ def write_html(
         drawn = case_pictures("write_html", shown[:_PICTURES], results, predictions=places, references=references)
         pictures = list(drawn)
     sections = [
-        ("What was evaluated, and how", _what(results, found, level)),
-        ("How good is each method?", _methods(results, found, level)),
-        ("Which method is better?", _comparison(found, level)),
-        ("Ranking", _ranking(found)),
-        ("Distributions", _distributions(results)),
-        ("Worst and best cases", _extremes(found, pictures, len(shown))),
-        ("What failed, is missing, undefined or was aligned", _gaps(results, found)),
+        ("What was evaluated, and how", _what_section(results, found, level)),
+        ("How good is each method?", _method_section(results, found, level)),
+        ("Which method is better?", _comparison_section(found, level)),
+        ("Ranking", _ranking_section(found)),
+        ("Distributions", _distribution_section(results)),
+        ("Worst and best cases", _extreme_section(found, pictures, len(shown))),
+        ("What failed, is missing, undefined or was aligned", _gap_section(results, found)),
     ]
     text = page(title, sections, lead=element("p", _lead(results)))
     with atomic_files.atomic_write("write_html", target, overwrite=overwrite) as draft:
@@ -141,16 +141,22 @@ def _interval(low: float, high: float) -> str:
     return "n/a" if math.isnan(low) else f"[{_number(low)}, {_number(high)}]"
 
 
-def _name(text: str) -> str:
+def _shown(text: str) -> str:
     """Return a name, or a dash for one that is empty."""
     return text or "\u2013"
 
 
-def _what(results: Results, found: Conclusions, level: float) -> list[Part]:
+def _what_section(results: Results, found: Conclusions, level: float) -> list[Part]:
     """Return what was evaluated: cases of each method, policy, conventions, and the records of the runs."""
     header = ["METHOD", "CASES", "OK", "ALIGNED", "UNDEFINED", "MISSING", "FAILED"]
     rows = [
-        [_name(c.method), str(c.cases), str(c.ok), str(c.aligned), *map(_count, (c.undefined, c.missing, c.failed))]
+        [
+            _shown(c.method),
+            str(c.cases),
+            str(c.ok),
+            str(c.aligned),
+            *map(_count, (c.undefined, c.missing, c.failed)),
+        ]
         for c in found.cases
     ]
     caption = "Cases of each method, by the worst that happened to any of their values"
@@ -206,7 +212,7 @@ def _leaves(value: Any) -> list[Any]:
     return [leaf for entry in value for leaf in _leaves(entry)] if isinstance(value, tuple) else [value]
 
 
-def _methods(results: Results, found: Conclusions, level: float) -> list[Part]:
+def _method_section(results: Results, found: Conclusions, level: float) -> list[Part]:
     """Return a table of statistics and intervals for each metric, and what speaks against the intervals."""
     groups: dict[tuple[str, str, str], dict[str, float]] = {}
     entries = {}
@@ -219,7 +225,7 @@ def _methods(results: Results, found: Conclusions, level: float) -> list[Part]:
     for row in results:
         cases[row.metric, row.label, row.method] += 1
     first = next(iter(groups.values()))
-    header = ["LABEL", "METHOD", "MEAN", f"INTERVAL {level:.0%}", *list(first)[1:], "N", "CASES", *_COUNTS]
+    header = ["LABEL", "METHOD", "MEAN", f"INTERVAL {level:.0%}", *list(first)[1:], "N", "CASES", *_LACKING]
     parts: list[Part] = []
     for metric in dict.fromkeys(key[0] for key in groups):
         # Methods side by side, label by label.
@@ -230,7 +236,7 @@ def _methods(results: Results, found: Conclusions, level: float) -> list[Part]:
             mean, *others = map(_number, groups[key].values())
             entry, ends = entries[key], intervals[key]
             lacking = (entry.undefined, entry.infinite, entry.missing, entry.failed)
-            rows.append([_name(key[1]), _name(key[2]), mean, _interval(ends.low, ends.high), *others,
+            rows.append([_shown(key[1]), _shown(key[2]), mean, _interval(ends.low, ends.high), *others,
                          str(entry.count), str(cases[key]), *map(_count, lacking)])  # fmt: skip
         unit = next((f" in {row.unit}" for row in results if row.metric == metric and row.unit), "")
         parts.append(data_table(f"{metric}{unit}", header, rows, heads=2, numbers=header[2:]))
@@ -246,7 +252,7 @@ def _methods(results: Results, found: Conclusions, level: float) -> list[Part]:
     return parts
 
 
-def _comparison(found: Conclusions, level: float) -> list[Part]:
+def _comparison_section(found: Conclusions, level: float) -> list[Part]:
     """Return a table of the comparisons of each metric."""
     parts: list[Part] = [_not_compared(found)] if found.not_compared else []
     if not found.comparisons:
@@ -275,7 +281,7 @@ def _comparison_row(entry: Comparison) -> list[Part]:
     )
     lacking = (len(cases) for cases in (entry.only_method, entry.only_baseline, entry.left_out))
     return [
-        _name(entry.label), _name(entry.method), _name(entry.baseline), _number(entry.difference),
+        _shown(entry.label), _shown(entry.method), _shown(entry.baseline), _number(entry.difference),
         _interval(entry.low, entry.high), entry.better or "neither", *tests, _number(entry.superiority), str(entry.n),
         *map(_count, lacking),
     ]  # fmt: skip
@@ -287,12 +293,12 @@ def _not_compared(found: Conclusions) -> Markup:
     return element("p", f"Not compared or ranked, as neither high nor low is better: {names}.", class_="note")
 
 
-def _ranking(found: Conclusions) -> list[Part]:
+def _ranking_section(found: Conclusions) -> list[Part]:
     """Return a table of the rankings of each metric, and pictures of their stability."""
     if not found.rankings:
         return [element("p", "There is only one method, or no metric by which methods can be ranked.")]
     first = found.rankings[0]
-    header = ["LABEL", "METHOD", "RANK", "RANKS IN SAMPLES", "SCORE", "N", *_COUNTS]
+    header = ["LABEL", "METHOD", "RANK", "RANKS IN SAMPLES", "SCORE", "N", *_LACKING]
     text = (
         f"Scheme: {first.scheme}. Ranks in samples are those of {first.level:.0%} of {first.bootstraps} bootstrap "
         "samples of the cases. In the pictures, the area of a dot is the share of samples in which the method had that "
@@ -301,13 +307,13 @@ def _ranking(found: Conclusions) -> list[Part]:
     parts: list[Part] = [element("p", text)]
     for metric in dict.fromkeys(entry.metric for entry in found.rankings):
         rows = [
-            [_name(entry.label), _name(r.method), f"{r.rank:g}", f"{r.low:g} to {r.high:g}", _number(r.score),
+            [_shown(entry.label), _shown(r.method), f"{r.rank:g}", f"{r.low:g} to {r.high:g}", _number(r.score),
              str(r.count), *map(_count, (r.undefined, r.infinite, r.missing, r.failed))]
             for entry in found.rankings if entry.metric == metric for r in entry.ranks
         ]  # fmt: skip
         parts.append(data_table(f"{metric}: ranking of methods", header, rows, heads=2, numbers=header[2:]))
     for entry in found.rankings[:_PICTURES]:
-        order = ", ".join(f"{r.rank:g} {_name(r.method)}" for r in entry.ranks)
+        order = ", ".join(f"{r.rank:g} {_shown(r.method)}" for r in entry.ranks)
         what = " ".join(filter(None, (entry.metric, entry.label)))
         description = f"How often each method had which rank by {what}; in all cases: {order}."
         caption = f"Stability of the ranking by {what}; Kendall's tau {_number(entry.tau)}"
@@ -319,7 +325,7 @@ def _ranking(found: Conclusions) -> list[Part]:
     return parts
 
 
-def _distributions(results: Results) -> list[Part]:
+def _distribution_section(results: Results) -> list[Part]:
     """Return a picture of the values of each metric."""
     text = "A box and all points for each label and method; numbers on top say how many of the cases are drawn."
     parts: list[Part] = [element("p", text)]
@@ -345,7 +351,7 @@ def _worst_rows(found: Conclusions) -> list[Result]:
     return list(rows.values())
 
 
-def _extremes(found: Conclusions, pictures: Sequence[CasePicture] | None, count: int) -> list[Part]:
+def _extreme_section(found: Conclusions, pictures: Sequence[CasePicture] | None, count: int) -> list[Part]:
     """Return a table of the worst and the best cases, and pictures of the worst or why there are none."""
     header = ["METRIC", "LABEL", "METHOD", "WORST CASES", "BEST CASES"]
     rows = []
@@ -357,7 +363,7 @@ def _extremes(found: Conclusions, pictures: Sequence[CasePicture] | None, count:
             )
             for chosen in (entry.worst, entry.best)
         ]
-        rows.append([entry.metric, _name(entry.label), _name(entry.method), *map(_name, cells)])
+        rows.append([entry.metric, _shown(entry.label), _shown(entry.method), *map(_shown, cells)])
     parts: list[Part] = [data_table("The worst and the best cases of each method", header, rows, heads=3)]
     if pictures is None:
         text = "Pictures of the worst cases are drawn if the folders of predictions and references are given."
@@ -376,16 +382,16 @@ def _extremes(found: Conclusions, pictures: Sequence[CasePicture] | None, count:
     return parts
 
 
-def _gaps(results: Results, found: Conclusions) -> list[Part]:
+def _gap_section(results: Results, found: Conclusions) -> list[Part]:
     """Return a table of every case that has no ordinary number, with the reason."""
-    if not found.gaps:
+    if not found.open_cases:
         return [element("p", "Nothing: every case of every method has a finite value of every metric.")]
     header = ["METHOD", "CASE", "STATUS", "VALUES", "LABELS AND METRICS", "REASON"]
     totals = Counter((row.method, row.subject) for row in results)
     rows = []
-    for gap in found.gaps:
+    for gap in found.open_cases:
         status = "infinite" if gap.status == "ok" else gap.status
         word: Part = status if status in ("aligned", "infinite") else element("span", status, class_="bad")
         what = "all" if gap.count == totals[gap.method, gap.subject] else ", ".join(gap.values)
-        rows.append([_name(gap.method), gap.subject, word, str(gap.count), what, _name(gap.reason)])
+        rows.append([_shown(gap.method), gap.subject, word, str(gap.count), what, _shown(gap.reason)])
     return [data_table("Cases without an ordinary number", header, rows, heads=2, numbers=["VALUES"])]
