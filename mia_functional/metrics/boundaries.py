@@ -15,7 +15,7 @@ from mia_functional.metrics._kernels import marching_cubes
 from mia_functional.morphology.masks import border
 from mia_functional.typing import Array, HostArray, Spacing
 
-__all__ = ["Boundary", "Elements", "convention_name", "solid", "surfels", "voxels"]
+__all__ = ["Boundary", "Elements", "convention_name", "counted_elements", "solid", "surfels", "voxels"]
 
 
 class Elements(NamedTuple):
@@ -51,6 +51,29 @@ def convention_name(boundary: Boundary) -> str:
         return convention_name(boundary.func) + (f"({options})" if options else "")
     # Objects that can be called have no name of their own.
     return str(getattr(boundary, "__name__", type(boundary).__name__))
+
+
+def counted_elements(elements: Elements, ignored: Array) -> Elements:
+    """Return a surface without the elements that touch a voxel that is ignored: what is there is not known.
+
+    Args:
+        elements: Codes on the grid of corners, or of voxels.
+        ignored: Boolean array on the grid of voxels.
+    """
+    xp = _array.array_namespace(ignored)
+    on_corners = tuple(elements.codes.shape) != tuple(ignored.shape)
+    touched = ignored
+    for axis in range(ignored.ndim):
+        # Along one axis after the other for corners, each of which has 2^n voxels; faces only for voxels.
+        source = touched if on_corners else ignored
+        edge = xp.zeros_like(source[(*(slice(None),) * axis, slice(0, 1), ...)])
+        before, after = xp.concat([edge, source], axis=axis), xp.concat([source, edge], axis=axis)
+        if on_corners:
+            touched = before | after
+            continue
+        inner = (*(slice(None),) * axis, slice(0, -1), ...), (*(slice(None),) * axis, slice(1, None), ...)
+        touched = touched | before[inner[0]] | after[inner[1]]
+    return Elements(elements.codes * xp.astype(~touched, xp.uint8), elements.weights)
 
 
 @_array.one_node

@@ -230,7 +230,7 @@ def average_distance(
     return _larger_mean(records[0] if labels is None else records)
 
 
-def _distances_of_voxels(pairs: tuple[tuple[Array, Array], ...], spacing: Spacing) -> tuple[SurfaceDistances, ...]:
+def _distances_of_voxels(pairs: tuple[tuple[Array, ...], ...], spacing: Spacing) -> tuple[SurfaceDistances, ...]:
     """Return the distances between all voxels of each pair of boolean masks."""
     # Programs need fixed shapes, so that all voxels take part; on the host those outside of the overlap do.
     if not all(_array.in_host_memory(mask) for pair in pairs for mask in pair):

@@ -26,8 +26,8 @@ _FEW_CELLS, _LARGE_CELL = 64, 2**12
 
 
 def pairs_in_turn(
-    function: str, prediction: Array, reference: Array, labels: Labels | Iterable[Label] | None
-) -> Iterator[tuple[tuple[Array, Array], ...]]:
+    function: str, prediction: Array, reference: Array, labels: Labels | Iterable[Label] | None, *others: Array
+) -> Iterator[tuple[tuple[Array, ...], ...]]:
     """Return the boolean masks of a pair: one pair without labels, else one pair per label, in groups.
 
     In the host's memory every pair is a group of its own, to hold few at a time; elsewhere all are one group. NumPy
@@ -38,9 +38,10 @@ def pairs_in_turn(
         prediction: Mask, or with `labels` an integer label map.
         reference: Array of the same shape.
         labels: As in `label_sets`, or None for masks.
+        others: Masks of the same shape and library, which follow each pair.
 
     Returns:
-        Groups of pairs of boolean arrays.
+        Groups of pairs of boolean arrays, with the others behind.
 
     Raises:
         TypeError: An argument is not an array or is of the wrong kind; the arrays belong to different libraries or
@@ -68,7 +69,11 @@ def pairs_in_turn(
         first, second = map(_array.to_numpy, maps)
         box = common_box(first, second)
         maps = np.ascontiguousarray(first[box]), np.ascontiguousarray(second[box])
-    return (tuple((label_mask(maps[0], one), label_mask(maps[1], one)) for one in group) or (maps,) for group in groups)
+        others = tuple(np.ascontiguousarray(_array.to_numpy(other)[box]) for other in others)
+    return (
+        tuple((label_mask(maps[0], one), label_mask(maps[1], one), *others) for one in group) or ((*maps, *others),)
+        for group in groups
+    )
 
 
 def structure_masks(
@@ -104,10 +109,10 @@ def structure_masks(
 
 
 def paired_arrays(
-    function: str, prediction: Array, reference: Array, *, mask: Array | None = None
+    function: str, prediction: Array, reference: Array, *, mask: Array | None = None, name: str = "mask"
 ) -> tuple[Array, ...]:
     """Return a pair, and the mask as booleans if there is one: of one shape, in one library and on one device."""
-    arrays = {"prediction": prediction, "reference": reference} | ({} if mask is None else {"mask": mask})
+    arrays = {"prediction": prediction, "reference": reference} | ({} if mask is None else {name: mask})
     _, (prediction, reference, *masks) = _array.to_common_library(function, **arrays)
     for argument, array in zip(arrays, (prediction, reference, *masks), strict=True):
         if getattr(array.dtype, "hasobject", False):  # NumPy's loops would stop at them in words of their own
@@ -115,8 +120,8 @@ def paired_arrays(
     checks.same_shape(function, "prediction", prediction.shape, reference.shape)
     checks.not_empty(function, "prediction", prediction.shape)
     for given in masks:
-        checks.same_shape(function, "mask", given.shape, reference.shape, of="the pair")
-    return prediction, reference, *(binary_mask(function, "mask", given) for given in masks)
+        checks.same_shape(function, name, given.shape, reference.shape, of="the pair")
+    return prediction, reference, *(binary_mask(function, name, given) for given in masks)
 
 
 def prefers_host_loop(arrays: tuple[Array, ...], axes: tuple[int, ...]) -> bool:

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from mia_functional import _array
 from mia_functional._core import checks
 from mia_functional.metrics._kernels import nearest_points
-from mia_functional.metrics.boundaries import Boundary, surfels
-from mia_functional.metrics.inputs import pairs_in_turn
+from mia_functional.metrics.boundaries import Boundary, counted_elements, surfels
+from mia_functional.metrics.inputs import paired_arrays, pairs_in_turn
 from mia_functional.morphology.euclidean import METHODS, Method, nearest_squared_distances
 from mia_functional.morphology.masks import common_box
 from mia_functional.typing import Array, HostArray, Label, Labels, Spacing
@@ -58,6 +58,7 @@ class _Options(TypedDict, total=False):
     """Keywords of `surface_distances` that do not bear on what it returns."""
 
     boundary: Boundary
+    ignore: Array | None
     method: Method
 
 
@@ -81,6 +82,7 @@ def surface_distances(
     spacing: Spacing,
     labels: Labels | Iterable[Label] | None = None,
     boundary: Boundary = surfels,
+    ignore: Array | None = None,
     method: Method = "auto",
 ) -> SurfaceDistances | tuple[SurfaceDistances, ...]:
     """Measure how far each element of either surface is from the other surface.
@@ -94,6 +96,10 @@ def surface_distances(
         labels: Mapping from labels to names, or a sequence of labels; a tuple of label values is merged into one.
         boundary: What the surface is: `surfels`, `voxels`, `solid`, or a function that returns `Elements` like them
             and may be called from two threads at once.
+        ignore: Mask of the same shape: voxels of which it is not known what they are. They are neither error nor
+            boundary: elements of either surface that touch one of them (are at one of its corners, or for `voxels` and
+            `solid` are it or share a face with it) are left out, as what elements are measured and as what they are
+            measured to.
         method: "auto" takes the fastest exact code for the arrays; "host" computes on the host, which a program under
             `jit` on the CPU calls back. Large volumes take two threads there.
 
@@ -118,7 +124,8 @@ def surface_distances(
         DeepMind's surface-distance (`surfels`); the borders of medpy and MONAI (`voxels`).
     """
     checks.one_of(_NAME, "method", method, METHODS)
-    groups = pairs_in_turn(_NAME, prediction, reference, labels)
+    others = () if ignore is None else paired_arrays(_NAME, prediction, reference, mask=ignore, name="ignore")[2:]
+    groups = pairs_in_turn(_NAME, prediction, reference, labels, *others)
     step = checks.spacing(_NAME, spacing, prediction.ndim)
     measure = partial(distances_of_pairs, spacing=step, boundary=boundary, method=method)
     records = tuple(record for group in groups for record in measure(group))
@@ -126,15 +133,18 @@ def surface_distances(
 
 
 def distances_of_pairs(
-    pairs: tuple[tuple[Array, Array], ...], *, spacing: Spacing, boundary: Boundary, method: Method
+    pairs: tuple[tuple[Array, ...], ...], *, spacing: Spacing, boundary: Boundary, method: Method
 ) -> tuple[SurfaceDistances, ...]:
-    """Return the distances between the surfaces of each pair of boolean masks; the spacing was checked before."""
+    """Return the distances between the surfaces of each pair of boolean masks; the spacing was checked before.
+
+    Behind a pair there may be the mask of voxels that are ignored.
+    """
     masks = [mask for pair in pairs for mask in pair]
     # PyTorch has no arrays of an unknown size in its programs either, but an operation for all distances in a grid.
     traced_by_torch = _array.in_torch_program() and any(map(_array.is_torch, masks))
     if traced_by_torch or (method == "auto" and not all(map(_array.in_host_memory, masks))):
         # One program for all labels, in which the code for a pair is compiled once.
-        return _array.jit_call(_grids_of_pairs, *masks, spacing=spacing, boundary=boundary)
+        return _array.jit_call(_grids_of_pairs, *masks, width=len(pairs[0]), spacing=spacing, boundary=boundary)
     if any(map(_array.is_traced, masks)):
         return tuple(
             SurfaceDistances(*_array.jit_call(_call_back_host, *pair, spacing=spacing, boundary=boundary))
@@ -144,32 +154,36 @@ def distances_of_pairs(
     return tuple(SurfaceDistances(*_array.call_on_host(on_host, *pair, results=())) for pair in pairs)
 
 
-def _call_back_host(prediction: Array, reference: Array, *, spacing: Spacing, boundary: Boundary) -> tuple[Array, ...]:
+def _call_back_host(*masks: Array, spacing: Spacing, boundary: Boundary) -> tuple[Array, ...]:
     """Return the distances that the host finds for a traced pair; they fill the front of arrays of a fixed shape."""
     # A callback has to announce its shapes before it runs: a grid holds any number of elements.
     measure = partial(_grid_distances, spacing=spacing, boundary=boundary)
-    fixed = _array.eval_shape(lambda mask: measure(mask, mask), prediction)
+    fixed = _array.eval_shape(lambda mask: measure(mask, mask), masks[0])
 
-    def find_fixed(prediction: NDArray[np.bool_], reference: NDArray[np.bool_]) -> tuple[HostArray, ...]:
-        compact = _compact_distances(prediction, reference, spacing=spacing, boundary=boundary)
+    def find_fixed(*masks: NDArray[np.bool_]) -> tuple[HostArray, ...]:
+        compact = _compact_distances(*masks, spacing=spacing, boundary=boundary)
         filled = tuple(np.zeros(field.shape, field.dtype) for field in fixed)
         for array, entries in zip(filled, compact, strict=True):
             array.reshape(-1)[: entries.size] = entries
         return filled
 
-    return _array.call_on_host(find_fixed, prediction, reference, results=fixed)
+    return _array.call_on_host(find_fixed, *masks, results=fixed)
 
 
-def _grids_of_pairs(*masks: Array, spacing: Spacing, boundary: Boundary) -> tuple[SurfaceDistances, ...]:
-    """Return the distances between the surfaces of masks that follow each other in pairs: programs take arrays only."""
-    pairs = tuple(zip(masks[::2], masks[1::2], strict=True))
+def _grids_of_pairs(*masks: Array, width: int, spacing: Spacing, boundary: Boundary) -> tuple[SurfaceDistances, ...]:
+    """Return the distances between the surfaces of masks in groups of `width`: programs take arrays only."""
+    pairs = tuple(zip(*(masks[first::width] for first in range(width)), strict=True))
     return _array.map_rows(partial(_grid_distances, spacing=spacing, boundary=boundary), pairs)
 
 
-def _grid_distances(prediction: Array, reference: Array, *, spacing: Spacing, boundary: Boundary) -> SurfaceDistances:
+def _grid_distances(
+    prediction: Array, reference: Array, *ignored: Array, spacing: Spacing, boundary: Boundary
+) -> SurfaceDistances:
     """Return one distance and one weight per grid point; no shape depends on the values of the masks."""
     xp = _array.array_namespace(prediction)
     elements = [boundary(mask, spacing=spacing) for mask in (prediction, reference)]
+    if ignored:
+        elements = [counted_elements(surface, ignored[0]) for surface in elements]
     surfaces = [codes != 0 for codes, _ in elements]
     # Squares of distances to each surface, right at least where the other one has elements.
     squares = [nearest_squared_distances(one, other, spacing=spacing) for one, other in (surfaces, surfaces[::-1])]
@@ -185,21 +199,27 @@ def _grid_distances(prediction: Array, reference: Array, *, spacing: Spacing, bo
 
 
 def _compact_distances(
-    prediction: NDArray[np.bool_], reference: NDArray[np.bool_], *, spacing: Spacing, boundary: Boundary
-) -> tuple[HostArray, ...]:
+    prediction: NDArray[np.bool_], reference: NDArray[np.bool_], *ignored: NDArray[np.bool_], spacing: Spacing,
+    boundary: Boundary,
+) -> tuple[HostArray, ...]:  # fmt: skip
     """Return the fields of `SurfaceDistances` with one entry per element, from the box around both masks."""
     box = common_box(prediction, reference)
     elements = partial(_elements_on_host, spacing=spacing, boundary=boundary)
-    one, other = nearest_points.map_pair(elements, (prediction[box],), (reference[box],))
+    inside = tuple(mask[box] for mask in ignored)
+    one, other = nearest_points.map_pair(elements, (prediction[box], *inside), (reference[box], *inside))
     search = partial(nearest_points.nearest_distances, spacing=spacing)
     distances = nearest_points.map_pair(search, (one.points, other.surface), (other.points, one.surface))
     return *distances, one.weights, other.weights
 
 
-def _elements_on_host(mask: NDArray[np.bool_], *, spacing: Spacing, boundary: Boundary) -> _Elements:
+def _elements_on_host(
+    mask: NDArray[np.bool_], *ignored: NDArray[np.bool_], spacing: Spacing, boundary: Boundary
+) -> _Elements:
     """Return the elements of the surface of a mask, in a grid with a margin."""
     # Conventions and the search walk flat indices, which are those of C order.
     elements = boundary(np.ascontiguousarray(mask), spacing=spacing)
+    if ignored:
+        elements = counted_elements(elements, ignored[0])
     codes = nearest_points.pad_for_search(_array.to_numpy(elements.codes), spacing)
     surface = codes != 0
     points = np.flatnonzero(surface)
