@@ -42,9 +42,9 @@ def _run_evaluate(options: Options) -> int:
         results = mia.evaluation.evaluate_folders(
             by_method(options.predictions, options.methods), options.references, metrics=options.metrics,
             labels=all_labels(options.labels), channels=_distinct("--channels", options.channels) or None,
-            folder_layout=options.folder_layout, affine=options.affine, spacing=options.spacing, align=options.align,
-            workers=options.jobs, executor=client and client.get_executor(), journal=journal, resume=options.resume,
-            progress=progress_bar(options, "Evaluating"),
+            ignore=options.ignore, folder_layout=options.folder_layout, affine=options.affine, spacing=options.spacing,
+            align=options.align, workers=options.jobs, executor=client and client.get_executor(), journal=journal,
+            resume=options.resume, progress=progress_bar(options, "Evaluating"),
         )  # fmt: skip
     if journal is not None:
         mia.reporting.write_runs(options.output, results, command=options.words, overwrite=True)
@@ -150,6 +150,8 @@ EVALUATE_COMMAND = Command("evaluate", _SUMMARY, _run_evaluate, {
                          "dataset.json; without, images are masks"},
     "--channels": {"nargs": "+", "type": _channel, "default": [], "metavar": "CHANNEL[=NAME]", "until": _is_folder,
                    "help": "channels that hold a mask each, for example 0=lung 1=heart"},
+    "--ignore": {"nargs": "+", "type": int, "metavar": "LABEL", "until": _is_folder,
+                 "help": "labels of the references where nothing is known (nnU-Net's from --labels dataset.json)"},
     "--metrics": {"nargs": "+", "default": ["DICE", "HDRFDST95", "VOLSMTY"], "metavar": "METRIC", "until": _is_folder,
                   "help": "names or abbreviations, see `mia metrics` (DICE HDRFDST95 VOLSMTY)"},
     "--folder-layout": {"choices": ("nnunet", "decathlon", "bids"),

@@ -133,6 +133,7 @@ _WORDING: Mapping[str, Mapping[str, str]] = {
     "evaluate_folders": {
         "labels": "--labels",
         "channels": "--channels",
+        "ignore": "--ignore",
         "metrics": "--metrics",
         "predictions={method: folder}": "--methods",
         "resume=True": "--resume",

@@ -1,7 +1,9 @@
 """Predictions against references: every statistic is computed once per pair, and all metrics follow from it."""
 
+import functools
 import inspect
 import math
+import operator
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from functools import partial
@@ -12,7 +14,7 @@ from mia_functional import _array
 from mia_functional._core import checks, parallel_map
 from mia_functional._label_maps import binary_mask, label_map, label_mask, label_sets
 from mia_functional.evaluation.journal import Outcome
-from mia_functional.evaluation.requests import AnyMetric, Request, request
+from mia_functional.evaluation.requests import AnyMetric, Ignore, Request, request
 from mia_functional.evaluation.results import Result, Results, concatenate
 from mia_functional.metrics import Metric, confusion_counts
 from mia_functional.metrics.boundaries import convention_name
@@ -41,6 +43,7 @@ class Case(NamedTuple):
         spacing: Millimetres between voxel centres along each axis; None where no metric needs it.
         method: What made the prediction; empty where only one did.
         aligned: What was done to the prediction so that it lies on the grid of the reference; empty if nothing was.
+        ignore: Mask of voxels of which nothing is known; None where it follows from the reference, or all are known.
     """
 
     subject: str
@@ -49,6 +52,7 @@ class Case(NamedTuple):
     spacing: Spacing | None = None
     method: str = ""
     aligned: str = ""
+    ignore: Array | None = None
 
 
 class Gap(NamedTuple):
@@ -91,6 +95,7 @@ def evaluate(
     metrics: Sequence[AnyMetric],
     labels: Labels | Iterable[Label] | None = None,
     channels: Mapping[int, str] | None = None,
+    ignore: Ignore = None,
     spacing: Spacing | None = None,
     subject: str = "",
 ) -> Results:
@@ -105,6 +110,9 @@ def evaluate(
         labels: Label values and the names to report them under, or a sequence of labels; tuples are merged.
         channels: Positions on the last axis and the names to report them under, where every channel is a mask of its
             own, so that structures may overlap: `{0: "lung", 1: "heart"}`. In place of `labels`.
+        ignore: A value of the reference (255 say), several, or a mask of the shape of the arrays: voxels of which it is
+            not known what they are. They are neither error nor boundary: they are not counted, and surface elements
+            that touch them are left out (see `metrics.surface_distances`).
         spacing: Millimetres between voxel centres along each axis; needed by metrics in millimetres, never assumed.
         subject: Identifier to report.
 
@@ -127,8 +135,9 @@ def evaluate(
     def give_up(_: Metric, error: Exception) -> NoReturn:
         raise error
 
-    case = Case(subject, prediction, reference, spacing)
-    return _evaluate_case(request("evaluate", metrics, labels, channels), case, failed=give_up)
+    mask = ignore if getattr(ignore, "shape", ()) else None
+    case = Case(subject, prediction, reference, spacing, ignore=cast("Array | None", mask))
+    return _evaluate_case(request("evaluate", metrics, labels, channels, ignore), case, failed=give_up)
 
 
 def evaluate_many(
@@ -137,6 +146,7 @@ def evaluate_many(
     metrics: Sequence[AnyMetric],
     labels: Labels | Iterable[Label] | None = None,
     channels: Mapping[int, str] | None = None,
+    ignore: int | Iterable[int] | None = None,
     executor: Executor | None = None,
     progress: Progress | None = None,
 ) -> Results:
@@ -150,6 +160,7 @@ def evaluate_many(
         metrics: As in `evaluate`.
         labels: As in `evaluate`.
         channels: As in `evaluate`.
+        ignore: Values of the references, as in `evaluate`.
         executor: Evaluates cases in parallel, in any pool of `concurrent.futures`; the order of the rows stays that of
             the cases. Threads work well, since most of the time is spent outside of the interpreter's lock.
         progress: Called with cases done, cases in all (0 where unknown) and the subject just done.
@@ -169,7 +180,7 @@ def evaluate_many(
         [('A', 1.0, 'ok'), ('B', nan, 'failed')]
     """
     checks.require_instance("evaluate_many", "cases", cases, Iterable, "several `Case`")
-    asked = request("evaluate_many", metrics, labels, channels)
+    asked = request("evaluate_many", metrics, labels, channels, ignore)
     total = length_hint(cases)
     outcomes = {}
     for position, outcome in evaluate_each(asked, cases, None, executor=executor):
@@ -274,16 +285,36 @@ def _evaluate_case(asked: Request, case: Case, *, failed: Callable[[Metric, Exce
 def _parts_of(asked: Request, case: Case) -> list[Case]:
     """Return a case for every channel that is asked for, or the case itself."""
     if asked.channels is None:
-        return [case]
+        return [_without_ignored(asked, case)]
     positions = asked.channels
     shape = tuple(getattr(case.reference, "shape", ()))
     if not shape or max(positions) >= shape[-1]:
         checks.invalid_value(asked.function, "channels", f"be positions on the last axis of shape {shape}", positions)
     checks.same_shape(asked.function, "prediction", tuple(getattr(case.prediction, "shape", ())), shape)
-    return [
+    parts = (
         case._replace(prediction=case.prediction[..., position], reference=case.reference[..., position])
         for position in positions
-    ]
+    )
+    return [_without_ignored(asked, part) for part in parts]
+
+
+def _without_ignored(asked: Request, case: Case) -> Case:
+    """Return a case with the mask of what is ignored; in masks, such voxels are outside."""
+    if not asked.ignore and case.ignore is None:
+        return case
+    pair = {"prediction": case.prediction, "reference": case.reference}
+    xp, (prediction, reference) = _array.to_common_library(asked.function, **pair)
+    shape = tuple(reference.shape)
+    checks.same_shape(asked.function, "prediction", tuple(prediction.shape), shape)
+    masks = [reference == value for value in asked.ignore]
+    if case.ignore is not None:
+        checks.same_shape(asked.function, "ignore", tuple(case.ignore.shape), shape)
+        masks.append(binary_mask(asked.function, "ignore", case.ignore))
+    ignored = functools.reduce(operator.or_, masks)
+    if asked.labels is not None:
+        return case._replace(ignore=ignored)
+    known = [xp.where(ignored, xp.zeros_like(array), array) for array in (prediction, reference)]
+    return case._replace(prediction=known[0], reference=known[1], ignore=ignored)
 
 
 def _rows_of(asked: Request, case: Case | Gap, columns: Sequence[_Column], empty: Sequence[str]) -> Results:
@@ -323,7 +354,11 @@ def _values(asked: Request, case: Case, metric: Metric, statistics: dict[Callabl
     if case.spacing is not None and "segmentation" in metric.groups and len(shape) != len(case.spacing):
         checks.invalid_value(asked.function, "spacing", f"have {len(shape)} entries, one per axis", case.spacing)
     offered = {"labels": asked.labels, "spacing": case.spacing}
-    pair_options = {name: value for name, value in offered.items() if value is not None and name in parameters}
+    pair_options: dict[str, Any] = {
+        name: value for name, value in offered.items() if value is not None and name in parameters
+    }
+    if case.ignore is not None:
+        pair_options |= {"ignore": case.ignore} if "ignore" in parameters else {"mask": ~case.ignore}
     options = dict[str, Any](metric.options)
     inner = getattr(pair_function, "func", pair_function)  # of a `functools.partial`
     with checks.speaking_for(asked.function, getattr(inner, "__name__", ""), metric.name):
@@ -376,7 +411,7 @@ def _empty_structures(asked: Request, case: Case) -> list[str]:
     if asked.labels is None and not all(_array.dtype_kind(array) in ("bool", "integer") for array in arrays):
         return reasons
     try:
-        counts = confusion_counts(*arrays, labels=asked.labels)
+        counts = confusion_counts(*arrays, labels=asked.labels, mask=None if case.ignore is None else ~case.ignore)
     # Integer images without labels: whole numbers that are no mask. Their metrics have reasons of their own.
     except ValueError:
         return reasons

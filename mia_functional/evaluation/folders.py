@@ -59,6 +59,7 @@ def evaluate_folders(
     metrics: Sequence[AnyMetric],
     labels: Labels | Iterable[Label] | Location | None = None,
     channels: Mapping[int, str] | None = None,
+    ignore: int | Iterable[int] | None = None,
     folder_layout: FolderLayout = None,
     load: _Load | None = None,
     affine: Affine = None,
@@ -87,6 +88,7 @@ def evaluate_folders(
         labels: As in `evaluate`; or a file that says which there are: `dataset.json` of nnU-Net or Decathlon, a table
             `*_dseg.tsv` of BIDS, label descriptions of ITK-SNAP, a lookup table of FreeSurfer.
         channels: As in `evaluate`: the channels of the files, which may be on a fourth axis.
+        ignore: Values of the references, as in `evaluate`; that of the file of labels by default, if it has one.
         folder_layout: How label maps lie in folders that have more in them: `"nnunet"` (in `labelsTr`, or where there
             is none in `labelsTs`), `"decathlon"` (those of the training cases in `dataset.json`) or `"bids"`
             (`*_dseg` and `*_mask` of derivatives; subjects are `sub-01` or `sub-01_ses-2`). A folder of another layout
@@ -131,7 +133,8 @@ def evaluate_folders(
         with checks.speaking_for("evaluate_folders", "read_label_table", path="labels"):
             table = read_label_table(labels)
         labels = table.labels
-    asked = request("evaluate_folders", metrics, labels, channels)
+        ignore = table.ignore if ignore is None else ignore
+    asked = request("evaluate_folders", metrics, labels, channels, ignore)
     checks.one_of("evaluate_folders", "folder_layout", folder_layout, FOLDER_LAYOUTS, optional=True)
     checks.one_of("evaluate_folders", "affine", affine, ("sform", "qform"), optional=True)
     if spacing is not None:
@@ -221,6 +224,7 @@ def _plain_request(
         "channels" if asked.channels else "labels": tuple(
             zip(structures or (), asked.names, strict=structures is not None)
         ),
+        "ignore": asked.ignore,
         "affine": affine,
         "spacing": spacing,
         "align": align,
@@ -262,6 +266,8 @@ def methods_of(predictions: Location | Sequence[Location] | Mapping[str, Locatio
     """Return folders by the names of methods."""
     if isinstance(predictions, str | os.PathLike):
         predictions = [predictions]
+    if not isinstance(predictions, Iterable):
+        checks.invalid_kind("evaluate_folders", "predictions", "be a folder, several, or a mapping", repr(predictions))
     if isinstance(predictions, Mapping):
         names = list(predictions)
     else:

@@ -2,8 +2,9 @@
 
 import functools
 import inspect
+import operator
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple, SupportsIndex, TypeAlias, cast
 
 import numpy as np
 
@@ -11,9 +12,12 @@ from mia_functional._core import checks
 from mia_functional._label_maps import label_sets
 from mia_functional.metrics import Metric, find, metric
 from mia_functional.metrics.names import OWN_GROUP
-from mia_functional.typing import Label, Labels
+from mia_functional.typing import Array, Label, Labels
 
-__all__ = ["AnyMetric", "Request", "request"]
+__all__ = ["AnyMetric", "Ignore", "Request", "request"]
+
+Ignore: TypeAlias = int | Iterable[int] | Array | None
+"""Values of the reference where nothing is known, or a mask of such voxels."""
 
 AnyMetric: TypeAlias = str | Metric | Callable[..., Any]
 """A metric by one of its names, a row of the table, or a function of a pair."""
@@ -28,6 +32,7 @@ class Request(NamedTuple):
         names: What structures are reported under, in order; one empty name where masks or images are compared.
         labels: Labels of the structures; None where masks, images or channels are compared.
         channels: Positions of the channels that hold one structure each; None where there are none.
+        ignore: Values of the reference where nothing is known; none by default.
     """
 
     function: str
@@ -35,11 +40,12 @@ class Request(NamedTuple):
     names: tuple[str, ...]
     labels: tuple[Label, ...] | None = None
     channels: tuple[int, ...] | None = None
+    ignore: tuple[int, ...] = ()
 
 
 def request(
     function: str, metrics: Sequence[AnyMetric], labels: Labels | Iterable[Label] | None,
-    channels: Mapping[int, str] | None,
+    channels: Mapping[int, str] | None, ignore: Ignore = None,
 ) -> Request:  # fmt: skip
     """Return what is evaluated: metrics by their rows of the table, and labels or channels with their names."""
     if isinstance(metrics, str | Metric) or callable(metrics) or not isinstance(metrics, Iterable):
@@ -51,8 +57,9 @@ def request(
         checks.invalid_value(function, "metrics", "name at least one metric, and none of them twice", abbreviations)
     for row in rows:
         _try_options(function, row)
+    values = _ignored_values(function, ignore, rows)
     if labels is None and channels is None:
-        return Request(function, rows, ("",))
+        return Request(function, rows, ("",), ignore=values)
     for row in rows:
         # A function of one's own gets the masks of one structure after the other.
         is_for_masks = row.statistic is None and OWN_GROUP in row.groups
@@ -61,7 +68,7 @@ def request(
             checks.invalid_value(function, "channels" if labels is None else "labels", needed, labels or channels)
     if labels is None:
         channels = _checked_channels(function, channels)
-        return Request(function, rows, tuple(channels.values()), channels=tuple(channels))
+        return Request(function, rows, tuple(channels.values()), channels=tuple(channels), ignore=values)
     if channels is not None:
         checks.invalid_value(function, "channels", "not be given with `labels`", channels)
     if not isinstance(labels, Iterable):
@@ -69,7 +76,25 @@ def request(
     label_sets(function, labels)
     if not isinstance(labels, Mapping):
         labels = {label: "+".join(map(str, label)) if isinstance(label, tuple) else str(label) for label in labels}
-    return Request(function, rows, _distinct_names(function, "labels", labels), labels=tuple(labels))
+    return Request(function, rows, _distinct_names(function, "labels", labels), labels=tuple(labels), ignore=values)
+
+
+def _ignored_values(function: str, ignore: Ignore, rows: Sequence[Metric]) -> tuple[int, ...]:
+    """Return the values that are ignored, none if it is a mask; raise if a metric cannot leave voxels out."""
+    if ignore is None:
+        return ()
+    for row in rows:
+        parameters = inspect.signature(row.statistic or row.function).parameters
+        if not {"mask", "ignore"} & set(parameters):
+            needed = f"not be given for {row.abbreviation}, which takes all voxels"
+            checks.invalid_value(function, "ignore", needed, checks.describe(ignore))
+    if getattr(ignore, "shape", ()):
+        return ()
+    try:
+        given = tuple(cast(Iterable[SupportsIndex], ignore)) if isinstance(ignore, Iterable) else (ignore,)
+        return tuple(map(operator.index, cast(Iterable[SupportsIndex], given)))
+    except TypeError:
+        checks.invalid_kind(function, "ignore", "be a label, several, or a mask", repr(ignore))
 
 
 def _checked_channels(function: str, channels: object) -> dict[int, str]:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from mia_functional import images
-from mia_functional.evaluation import evaluate_folders
+from mia_functional.evaluation import evaluate_folders, select_rows
 from mia_functional.evaluation.file_pairs import files_by_subject, folder_of
 from mia_functional.geometry import Geometry
 
@@ -117,6 +117,14 @@ def test_labels_may_be_a_file(tmp_path):
     (tmp_path / "dataset.json").write_text('{"labels": {"background": 0, "one": 1, "all": [1, 2]}}')
     rows = evaluate_folders(tmp_path, tmp_path, metrics=["DICE"], labels=tmp_path / "dataset.json")
     assert [(row.label, row.value) for row in rows] == [("one", 1), ("all", 1)]
+    unknown = np.where(np.indices(GRID.shape)[2] > 1, 9, MASK).astype(np.uint8)
+    images.write(tmp_path / "B.mha", unknown, GRID)
+    (tmp_path / "found").mkdir()
+    images.write(tmp_path / "found" / "B.mha", np.maximum(MASK, unknown == 9), GRID)
+    (tmp_path / "dataset.json").write_text('{"labels": {"background": 0, "one": 1, "ignore": 9}}')
+    options = {"metrics": ["DICE", "HD"], "labels": tmp_path / "dataset.json"}
+    rows = select_rows(evaluate_folders(tmp_path / "found", tmp_path, **options), subject="B")
+    assert [row.value for row in rows] == [1, 0]
     (tmp_path / "dataset.json").write_text("{}")
     with pytest.raises(ValueError, match=r"^evaluate_folders: `labels` must name a table of labels .*it has no labels"):
         evaluate_folders(tmp_path, tmp_path, metrics=["DICE"], labels=tmp_path / "dataset.json")
