@@ -6,6 +6,7 @@ import os
 import pickle
 import platform
 import sys
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from functools import partial
@@ -75,7 +76,8 @@ def evaluate_folders(
 
     The spacing is that of the reference; a prediction has to lie on its grid, or is brought there (`align`). A subject
     that cannot be evaluated, or has no prediction, does not stop the others: it has a row for every label and metric
-    with the status `failed` or `missing` and the reason. One without a reference is `failed`.
+    with the status `failed` or `missing` and the reason. References say which subjects there are: a prediction
+    without one is no case, which a warning says and `runs`.
 
     Args:
         predictions: A folder, in which every file that is not hidden and has the extension of an image is a subject,
@@ -115,6 +117,9 @@ def evaluate_folders(
         One table with the rows of all methods in their order, of each those of all subjects, sorted by identifier. Its
         `runs` say with which versions and options, and from which files.
 
+    Warns:
+        UserWarning: There are predictions without a reference.
+
     Raises:
         FileExistsError: There is a journal, and `resume` is false.
         FileNotFoundError: A folder does not exist.
@@ -141,7 +146,9 @@ def evaluate_folders(
         checks.spacing("evaluate_folders", spacing, None)
     checks.one_of("evaluate_folders", "align", align, ("reorient", "resample"), optional=True)
     methods = methods_of(predictions)
-    pairs = pairs_of(methods, references, folder_layout)
+    found = pairs_of(methods, references, folder_layout)
+    pairs = [pair for pair in found if pair.reference is not None]
+    _warn_of_extra([pair for pair in found if pair.reference is None])
     is_label_map = _compares_labels(asked)
     plain = _plain_request(asked, affine=affine, spacing=spacing, align=align, load=load)
     if load is None:
@@ -160,10 +167,8 @@ def evaluate_folders(
         with open_journal("evaluate_folders", path, plain, resume=resume) as book:
             outcomes = _evaluate_rest(pairs, book.finished, pool, book.note, progress)
     roots = {method: folder_of(location) for method, location in methods.items()}
-    cases = [
-        _case_record(pair, outcomes[number], roots[pair.method], folder_of(references))
-        for number, pair in enumerate(pairs)
-    ]
+    known = dict(zip(pairs, map(outcomes.__getitem__, range(len(pairs))), strict=True))
+    cases = [_case_record(pair, known.get(pair), roots[pair.method], folder_of(references)) for pair in found]
     run = Run(versions=_versions(), options=tuple(plain.items()), cases=tuple(cases))
     return dataclasses.replace(joined("evaluate_folders", outcomes), runs=(run,))
 
@@ -186,7 +191,7 @@ def pairs_of(methods: Mapping[str, Location], references: Location, layout: Fold
     return [
         FilePair(subject, predicted.get(subject), referenced.get(subject), method)
         for method, predicted in found.items()
-        # References come first, since they say which subjects there are; predictions without one fail at the end.
+        # References come first, since they say which subjects there are.
         for subject in dict.fromkeys([*referenced, *predicted])
     ]
 
@@ -250,15 +255,24 @@ def _key_of(pair: FilePair) -> CaseKey:
     return json.dumps([pair.method, pair.subject, *states])
 
 
-def _case_record(pair: FilePair, outcome: Outcome, predictions: Path, references: Path) -> CaseRecord:
-    """Return the files of a pair, below their folders, and its grid."""
+def _warn_of_extra(extra: Sequence[FilePair]) -> None:
+    """Warn of predictions without a reference."""
+    for method in dict.fromkeys(pair.method for pair in extra):
+        names = [pair.subject for pair in extra if pair.method == method]
+        listed = ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
+        text = f"{method} has predictions without a reference, which are not evaluated: {listed}."
+        warnings.warn(text, stacklevel=3)
+
+
+def _case_record(pair: FilePair, outcome: Outcome | None, predictions: Path, references: Path) -> CaseRecord:
+    """Return the files of a pair, below their folders, and its grid, as far as it is known."""
     files = [
         "" if path is None else Path(path).relative_to(root).as_posix()
         for path, root in ((pair.prediction, predictions), (pair.reference, references))
     ]
     return CaseRecord(
-        method=pair.method, subject=pair.subject, prediction=files[0], reference=files[1], shape=outcome.shape,
-        spacing=outcome.spacing,
+        method=pair.method, subject=pair.subject, prediction=files[0], reference=files[1],
+        shape=() if outcome is None else outcome.shape, spacing=() if outcome is None else outcome.spacing,
     )  # fmt: skip
 
 
@@ -304,13 +318,11 @@ def _read_pair(pair: FilePair, *, load: _Load, is_label_map: bool, align: Align)
     """Return the images of a subject on the grid of the reference, or which of them is not there."""
     if pair.prediction is None:
         return Gap(pair.subject, "missing", "there is no prediction", pair.method)
-    if pair.reference is None:
-        return Gap(pair.subject, "failed", "there is no reference", pair.method)
     inner = ("read", "read_labels", "read_channels", "label_map")
     with checks.speaking_for("evaluate_folders", *inner, path="predictions"):
         prediction, predicted_grid = load(pair.prediction)
     with checks.speaking_for("evaluate_folders", *inner, path="references"):
-        reference, grid = load(pair.reference)
+        reference, grid = load(str(pair.reference))
     # Along a fourth axis there may be time or channels, which mean different things to labels.
     if is_label_map and len(grid.shape) > 3:
         needed = f"be label maps of two or three axes, frame by frame or channel by channel ({pair.reference})"

@@ -1,5 +1,6 @@
 """Results and statistics as tables: a header, and rows of text and numbers."""
 
+import textwrap
 from collections.abc import Callable
 from operator import attrgetter
 from typing import Any, NamedTuple, TypeAlias
@@ -100,6 +101,9 @@ _COUNTS = ("N", "UNDEFINED", "INFINITE", "MISSING", "FAILED")
 _REASONS_SHOWN = 3
 """Reasons in a cell; the records have all."""
 
+_REASON_WIDTH = 50
+"""Characters of a reason in a cell of a summary; the table of results has all of it."""
+
 _counts_of = attrgetter("count", "undefined", "infinite", "missing", "failed")
 
 
@@ -134,9 +138,9 @@ def summary_table(data: tuple[Statistic, ...]) -> Table:
 
 
 def _few_reasons(entry: Statistic) -> str:
-    """Return the first reasons as one cell: a hundred broken files would fill a page."""
+    """Return the beginnings of the first reasons as one cell: a hundred broken files would fill a page."""
     more = len(entry.reasons) - _REASONS_SHOWN
-    shown = entry.reasons[:_REASONS_SHOWN]
+    shown = [textwrap.shorten(reason, _REASON_WIDTH, placeholder=" ...") for reason in entry.reasons[:_REASONS_SHOWN]]
     return "; ".join((*shown, f"and {more} more") if more > 0 else shown)
 
 

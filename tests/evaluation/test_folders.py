@@ -35,15 +35,18 @@ def folders(tmp_path):
 
 def test_files_are_paired_by_subject_and_what_fails_fails_alone(folders):
     steps = []
-    results = evaluate_folders(
-        folders / "found", folders / "truth" / "{subject}_GT.mha", metrics=["DICE", "HDRFDST"], labels={1: "cube"},
-        progress=lambda *step: steps.append(step),
-    )  # fmt: skip
-    assert [(row.subject, row.metric) for row in results] == [(s, m) for s in "ABCDE" for m in ("DICE", "HDRFDST")]
+    with pytest.warns(UserWarning, match=r"^found has predictions without a reference, which are not evaluated: E\.$"):
+        results = evaluate_folders(
+            folders / "found", folders / "truth" / "{subject}_GT.mha", metrics=["DICE", "HDRFDST"], labels={1: "cube"},
+            progress=lambda *step: steps.append(step),
+        )  # fmt: skip
+    assert [(row.subject, row.metric) for row in results] == [(s, m) for s in "ABCD" for m in ("DICE", "HDRFDST")]
+    (extra,) = [case for case in results.runs[0].cases if not case.reference]
+    assert (extra.method, extra.subject, extra.prediction) == ("found", "E", "E.mha")
     assert [(row.method, row.label, row.value) for row in results][:2] == [("found", "cube", 1), ("found", "cube", 0)]
-    statuses = {"A": "ok", "B": "failed", "C": "failed", "D": "missing", "E": "failed"}
+    statuses = {"A": "ok", "B": "failed", "C": "failed", "D": "missing"}
     assert {row.subject: row.status for row in results} == statuses
-    assert steps == [(number, 5, name) for number, name in enumerate("ABCDE", start=1)]
+    assert steps == [(number, 4, name) for number, name in enumerate("ABCD", start=1)]
     messages = {row.subject: row.reason for row in results}
     assert messages["B"] == (
         f"evaluate_folders: `predictions` must lie on the grid of the reference, {folders / 'truth' / 'B_GT.mha'}; "
@@ -54,7 +57,6 @@ def test_files_are_paired_by_subject_and_what_fails_fails_alone(folders):
         "evaluate_folders: `predictions` must name a complete, well-formed image file; got "
     )
     assert messages["D"] == "there is no prediction"
-    assert messages["E"] == "there is no reference"
 
 
 def test_layers_and_frames_of_labels_are_never_pooled(tmp_path):
@@ -205,6 +207,7 @@ def test_the_spacing_of_files_that_have_none_is_an_argument(tmp_path):
 
 
 def test_errors_of_the_system_are_one_sentence(folders):
+    (folders / "found" / "E.mha").unlink()
     gone = folders / "truth" / "B_GT.mha"
     results = evaluate_folders(
         folders / "found", folders / "truth" / "{subject}_GT.mha", metrics=["DICE"], labels=(1,),
@@ -218,13 +221,14 @@ def test_several_methods_are_one_table(folders):
     for name, shift in (("A", 1), ("C", 0), ("D", 0)):
         images.write(folders / "other" / f"{name}.mha", np.roll(REFERENCE, shift, axis=0), GRID)
     methods = {"best": folders / "other", "old": folders / "found" / "{subject}.*"}
-    results = evaluate_folders(methods, folders / "truth" / "{subject}_GT.mha", metrics=["DICE"], labels=(1,))
+    with pytest.warns(UserWarning, match="old has predictions without a reference"):
+        results = evaluate_folders(methods, folders / "truth" / "{subject}_GT.mha", metrics=["DICE"], labels=(1,))
     found = {(row.method, row.subject): (row.status, row.value) for row in results}
     assert found["best", "A"] == ("ok", pytest.approx(2 / 3))
     assert found["best", "B"][0] == "missing"
     assert found["best", "C"] == found["best", "D"] == found["old", "A"] == ("ok", 1)
-    assert [key for key, (status, _) in found.items() if status == "failed"] == [("old", name) for name in "BCE"]
-    assert list(found) == [("best", name) for name in "ABCD"] + [("old", name) for name in "ABCDE"]
+    assert [key for key, (status, _) in found.items() if status == "failed"] == [("old", name) for name in "BC"]
+    assert list(found) == [("best", name) for name in "ABCD"] + [("old", name) for name in "ABCD"]
     for wrong in ({}, {"": folders / "other"}, {1: folders / "other"}):
         with pytest.raises(ValueError, match=r"^evaluate_folders: `predictions` must name at least one method; got"):
             evaluate_folders(wrong, folders / "truth", metrics=["DICE"])
