@@ -57,8 +57,11 @@ def peak_signal_noise_ratio(moments: PairedMoments, *, data_range: float | None 
     xp = _array.array_namespace(peak)
     if data_range is not None:
         peak = xp.full_like(peak, checks.positive("peak_signal_noise_ratio", "data_range", data_range))
-    error = _array.root(_array.ratio(moments.squared_error, moments.count)) * error_scale(moments)
-    decibel = 20 * xp.log10(_array.ratio(xp.where(peak > 0, peak, xp.ones_like(peak)), error, zero_division=math.inf))
+    safe = xp.where(peak > 0, peak, xp.ones_like(peak))
+    # Each in a unit in which the square of the error, which derivatives are divided by, neither vanishes nor overflows.
+    unit, error = _array.binary_scale(safe), _array.root(_array.ratio(moments.squared_error, moments.count))
+    units = xp.log10(unit) - xp.log10(error_scale(moments))
+    decibel = 20 * (xp.log10(_array.ratio(safe / unit, error, zero_division=math.inf)) + units)
     return xp.where(peak > 0, decibel, math.nan)
 
 

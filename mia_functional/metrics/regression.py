@@ -157,7 +157,11 @@ def normalized_root_mean_squared_error(
     Agrees with:
         scikit-image's `normalized_root_mse`, whose default is `reference_norm`.
     """
-    return _array.ratio(root_mean_squared_error(moments), normalization(moments), zero_division=zero_division)
+    error, divisor = root_mean_squared_error(moments), normalization(moments)
+    xp = _array.array_namespace(divisor)
+    # In a unit in which the square of the divisor, which derivatives are divided by, neither vanishes nor overflows.
+    unit = xp.where(divisor == 0, 1.0, _array.binary_scale(xp.abs(divisor)))
+    return _array.ratio(error / unit, divisor / unit, zero_division=zero_division)
 
 
 @from_moments

@@ -43,6 +43,14 @@ def test_derivatives(name):
         np.testing.assert_allclose(found, right, rtol=1e-6)
 
 
+@pytest.mark.parametrize("scale", [1e-30, 1.0, 1e30])
+def test_lengths_have_derivatives_at_every_scale(scale):
+    sides = (3 * scale, 4 * scale)
+    by_jax = jax.jit(jax.grad(_array.hypot, (0, 1)))(*sides)
+    by_torch = torch.func.grad(_array.hypot, (0, 1))(*map(torch.tensor, sides))
+    np.testing.assert_allclose([by_jax, by_torch], [[0.6, 0.8]] * 2, rtol=1e-6)
+
+
 def test_what_rounding_leads_beyond_a_limit_becomes_the_limit(xp):
     beyond = np.nextafter(np.float32([1, -1]), np.float32([2, -2]))
     assert xp.run(lambda a: _array.clip_rounding(a, -1.0, 1.0), beyond).tolist() == [1.0, -1.0]

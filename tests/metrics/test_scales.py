@@ -132,12 +132,14 @@ def test_batches_and_gradients_at_every_scale():
     expected = [list(by_definition(*pair(scale)[1]).values()) for scale in SCALES]
     found = jax.jit(jax.vmap(measured))(*stacks, jnp.asarray(SCALES, jnp.float32))
     np.testing.assert_allclose(np.stack(found, axis=-1), expected, rtol=3e-6)
-    losses = metrics.pearson_correlation, metrics.r_squared, metrics.structural_similarity
-    gradients = jax.jit(lambda p, r: jnp.stack([jax.grad(loss)(p, r) for loss in losses]))
-    for scale in (1e-12, 1.0, 1e12):
+    errors = metrics.normalized_root_mean_squared_error, metrics.peak_signal_noise_ratio
+    losses = *errors, metrics.pearson_correlation, metrics.r_squared, metrics.structural_similarity
+    gradients = jax.jit(lambda p, r: jnp.stack([jnp.stack(jax.grad(loss, (0, 1))(p, r)) for loss in losses]))
+    for scale in (1e-20, 1e-12, 1.0, 1e12):
         images, plain = pair(scale)
         found, same = gradients(*images), gradients(*(image.astype(np.float32) for image in plain))
-        np.testing.assert_allclose(found * scale, same, atol=3e-4 * float(abs(same).max()))
+        for one, other in zip(found, same, strict=True):
+            np.testing.assert_allclose(one * scale, other, atol=3e-4 * float(abs(other).max()))
 
 
 @pytest.mark.parametrize("metric", [metrics.root_mean_squared_error, metrics.pearson_correlation])
