@@ -45,4 +45,4 @@ CHECK_COMMAND = Command("check", _SUMMARY, _run_check, {
     **{name: EVALUATE_COMMAND.options[name] for name in _SHARED},
     "--headers-only": {"action": "store_true", "help": "read no pixels: pairs and headers alone"},
     "--json": {"action": "store_true", "help": "print the findings as JSON"},
-})  # fmt: skip
+}, example="mia check net_a net_b references --labels 1=cube 2=edge")  # fmt: skip

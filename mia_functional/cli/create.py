@@ -62,4 +62,4 @@ CREATE_COMMAND = Command("create", "make a dataset of a folder of images and a t
     **JOBS,
     "--overwrite": {"action": "store_true", "help": "replace a dataset that is there"},
     "--resume": {"action": "store_true", "help": "go on where an interrupted run stopped"},
-})  # fmt: skip
+}, example="mia create cohort.h5 references labels/GT={subject}.nii.gz")  # fmt: skip

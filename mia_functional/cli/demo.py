@@ -21,4 +21,4 @@ DEMO_COMMAND = Command("demo", "run the whole path on a synthetic cohort, in les
     "--output": {"type": Path, "default": Path("mia-demo"), "metavar": "DIR", "help": "folder to write (mia-demo)"},
     "--seed": {"type": int, "default": 0, "help": "seed of the cohort and of the training (0)"},
     "--force": {"action": "store_true", "help": "replace the folder if an earlier demo wrote it"},
-})  # fmt: skip
+}, example="mia demo --output heads --seed 1")  # fmt: skip

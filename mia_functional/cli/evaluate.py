@@ -167,4 +167,4 @@ EVALUATE_COMMAND = Command("evaluate", _SUMMARY, _run_evaluate, {
     **ALIGN,
     **JOBS,
     "--dask": {"metavar": "ADDRESS", "help": "evaluate on this dask cluster, which sees the same folders"},
-})  # fmt: skip
+}, example="mia evaluate net_a net_b references --labels 1=cube 2=edge --metrics DICE --output table.csv")  # fmt: skip

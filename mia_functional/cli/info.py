@@ -7,5 +7,5 @@ __all__ = ["INFO_COMMAND"]
 
 INFO_COMMAND = Command(
     "info", "print what is in a dataset", lambda options: print(mia.dataset.info(mia.dataset.open(options.dataset))),
-    DATASET,
+    DATASET, example="mia info cohort.h5",
 )  # fmt: skip

@@ -9,4 +9,5 @@ METRICS_COMMAND = Command(
     "metrics", "list the metrics, or print a metric's formula, range, unit, undefined cases and source",
     lambda options: print(mia.metrics.listing() if options.name is None else mia.metrics.describe(options.name)),
     {"name": {"nargs": "?", "help": "name, abbreviation or alias, for example HDRFDST95"}},
+    example="mia metrics HDRFDST95",
 )  # fmt: skip

@@ -71,13 +71,16 @@ _SHARED: Mapping[str, Mapping[str, Any]] = {
     **JSON,
 }  # fmt: skip
 
-SUMMARIZE_COMMAND = Command("summarize", "print statistics of tables of results", _run_summarize, _SHARED)
+SUMMARIZE_COMMAND = Command(
+    "summarize", "print statistics of tables of results", _run_summarize, _SHARED,
+    example="mia summarize results.csv --metrics DICE --policy monai",
+)  # fmt: skip
 
 COMPARE_COMMAND = Command("compare", "compare methods by pairs: differences, intervals, tests", _run_compare, {
     **_SHARED,
     "--baseline": {"metavar": "METHOD", "help": "the method that all others are compared with (all pairs)"},
     "--interval": {"choices": ("bca", "percentile", "t"), "default": "bca", "help": "kind of interval (bca)"},
-})  # fmt: skip
+}, example="mia compare results.csv --metrics DICE --baseline net_a")  # fmt: skip
 
 RANK_COMMAND = Command("rank", "rank methods, and say how stable the ranking is", _run_rank, {
     **_SHARED,
@@ -86,4 +89,4 @@ RANK_COMMAND = Command("rank", "rank methods, and say how stable the ranking is"
     "--function": {"choices": ("mean", "median"), "default": "mean", "help": "what values or ranks become (mean)"},
     "--ties": {"choices": ("min", "average", "max"), "default": "min", "help": "rank of equal methods (min)"},
     "--bootstraps": {"type": int, "default": 1000, "metavar": "N", "help": "bootstrap samples of the cases (1000)"},
-})  # fmt: skip
+}, example="mia rank results.csv --metrics DICE --scheme rank-then-aggregate")  # fmt: skip

@@ -14,4 +14,6 @@ def _run_verify(options: Options) -> int:
     return FAILED if faults else DONE
 
 
-VERIFY_COMMAND = Command("verify", "check every bit of a dataset against its digests", _run_verify, DATASET)
+VERIFY_COMMAND = Command(
+    "verify", "check every bit of a dataset against its digests", _run_verify, DATASET, example="mia verify cohort.h5"
+)

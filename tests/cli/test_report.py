@@ -127,12 +127,18 @@ def test_mistakes_are_one_sentence(cohort, capsys, line, words):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("command", [command for command in COMMANDS if command.name in ("report", "plot")])
+@pytest.mark.parametrize("command", [command for command in COMMANDS if command.name != "demo"])
 @pytest.mark.usefixtures("cohort")
 def test_the_help_ends_with_an_example_that_runs(capsys, command):
     with pytest.raises(SystemExit):
         cli.main([command.name, "--help"])
     shown = " ".join(capsys.readouterr().out.split())
     assert shown.endswith(f"example: {command.example}")
-    run(capsys, *EVALUATE)
-    assert run(capsys, *shlex.split(command.example)[1:])[0] == 0
+    if command.name in ("summarize", "compare", "rank", "report", "plot"):
+        run(capsys, *EVALUATE)
+    if command.name in ("info", "verify"):
+        create = next(other for other in COMMANDS if other.name == "create")
+        run(capsys, *shlex.split(create.example)[1:])
+    # One prediction is missing, which these two tell by their exit status.
+    expected = 1 if command.name in ("check", "evaluate") else 0
+    assert run(capsys, *shlex.split(command.example)[1:])[0] == expected
