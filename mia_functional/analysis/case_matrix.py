@@ -1,6 +1,5 @@
 """Values of several methods for the same cases, side by side, as a policy counts them."""
 
-import itertools
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import NamedTuple
@@ -22,8 +21,7 @@ class CaseMatrix(NamedTuple):
         methods: Names of the methods.
         subjects: Names of the cases.
         values: Numbers of one metric and label, float64; NaN where the policy leaves a case out.
-        rows: The results of each method, in the order of the cases; one that is missing where a method has no row and
-            another one has a value, none where nobody has.
+        rows: The results of each method, in the order of the cases; one that is missing where a method has no row.
         present: Whether the method has the case: there is a row, and it is neither missing nor failed.
     """
 
@@ -42,26 +40,21 @@ def case_matrix(
     Args:
         function: The public function, for messages.
         rows: Results of one label and metric.
-        policy: What cases without a finite number count as; a case that a method has no row of is missing
-            if another one has a value.
+        policy: What cases without a finite number count as; a case that a method has no row of is missing.
         diagonals: As of `values_under`.
         metrics: As of `values_under`.
     """
     methods = tuple(dict.fromkeys(row.method for row in rows))
     subjects = tuple(dict.fromkeys(row.subject for row in rows))
     by_case = {(row.subject, row.method): row for row in rows}
-    # A prediction without a reference is a failure of its method alone: nobody has a value, others were not asked.
-    valued = {row.subject for row in rows if row.status not in ("missing", "failed")}
     absent = replace(rows[0], value=np.nan, status="missing", reason="")
     table = [
-        by_case.get(case) or (replace(absent, subject=case[0], method=case[1]) if case[0] in valued else None)
-        for case in itertools.product(subjects, methods)
+        by_case.get((subject, method)) or replace(absent, subject=subject, method=method)
+        for subject in subjects
+        for method in methods
     ]
     shape = (len(subjects), len(methods))
-    asked = np.array([row is not None for row in table], dtype=bool)
-    values = np.full(len(table), np.nan)
-    counted = values_under(function, list(filter(None, table)), policy, diagonals=diagonals, metrics=metrics)
-    values[asked] = counted.values
-    present = np.array([row is not None and row.status not in ("missing", "failed") for row in table], dtype=bool)
-    columns = tuple(tuple(filter(None, table[k :: len(methods)])) for k in range(len(methods)))
-    return CaseMatrix(methods, subjects, values.reshape(shape), columns, present.reshape(shape))
+    counted = values_under(function, table, policy, diagonals=diagonals, metrics=metrics)
+    present = np.array([row.status not in ("missing", "failed") for row in table], dtype=bool)
+    columns = tuple(tuple(table[k :: len(methods)]) for k in range(len(methods)))
+    return CaseMatrix(methods, subjects, counted.values.reshape(shape), columns, present.reshape(shape))

@@ -54,8 +54,7 @@ class Comparison:
         n: Cases that are compared.
         only_method: Cases that `baseline` lacks: no row, no prediction, or failed.
         only_baseline: Cases that `method` lacks.
-        left_out: Cases that are not compared, since the policy leaves out the value of one, or no method has one and
-            one of the two has no row: a prediction without a reference.
+        left_out: Cases that are not compared, since the policy leaves out the value of one.
         unit: Unit of the difference.
         group: Columns besides label and metric that the results are grouped by, and their values.
         policy: Name of the policy by which cases without a finite number entered, or its fields.

@@ -189,8 +189,8 @@ def rank(
         alpha: Level of significance.
         by: What to group by besides label and metric; as of `summarize`.
         policy: How undefined, infinite, missing and failed cases enter: a `Policy`, or a name in `POLICIES`. A case
-            that a method has no row of is missing, if another one has a value. A value that the policy leaves out is
-            left out for this method alone.
+            that a method has no row of is missing. A value that the policy leaves out is left out for this method
+            alone.
         missing: In place of the policy's.
         infinite: In place of the policy's.
         diagonals: As of `summarize`.

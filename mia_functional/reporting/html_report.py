@@ -186,8 +186,10 @@ def _run(run: Run) -> list[Part]:
     rows: list[Sequence[Part]] = [["command", command]]
     rows += [[name, version] for name, version in run.versions]
     rows += [[name, _option(value)] for name, value in run.options]
-    cases = len(dict.fromkeys(case.subject for case in run.cases))
-    rows.append(["cases", f"{cases} cases, {len(methods)} methods, {len(grids)} different grids"])
+    cases = len(dict.fromkeys(case.subject for case in run.cases if case.reference))
+    rows.append(["cases", f"{cases}, of {len(methods)} methods, different grids: {len(grids)}"])
+    if extra := [f"{case.method}: {case.subject}" for case in run.cases if not case.reference]:
+        rows.append(["predictions without a reference", "; ".join(extra)])
     return [data_table("Command, versions and options", ["NAME", "VALUE"], rows)]
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from mia_functional.analysis import compare, interval, rank
+from mia_functional.analysis import compare, interval
 from mia_functional.evaluation import Results, concatenate
 
 from .tables import cohort, column, methods
@@ -75,21 +75,6 @@ def test_cases_that_one_method_lacks_are_listed_and_count_by_the_policy():
     assert (found.n, found.left_out, found.difference) == (1, ("s1", "s2", "s3"), pytest.approx(0.1))
     with pytest.raises(ValueError, match=r"compare: `results` must have DICE of liver for every subject .* s1, s2, s3"):
         compare(Results(rows=tuple(rows)), missing="error")
-
-
-def test_a_prediction_without_a_reference_counts_for_its_method_alone():
-    extra = column(["failed"], method="b", first=6)
-    table = Results(rows=(*methods({"a": A, "b": B, "c": A}).rows, *extra))
-    by_pair = {(c.method, c.baseline): c for c in compare(table)}
-    assert by_pair["a", "c"].n == by_pair["a", "b"].n == 6
-    assert by_pair["a", "b"].left_out == by_pair["a", "c"].left_out == ("s6",)
-    assert by_pair["a", "b"].difference == pytest.approx(np.subtract(A, B).mean())
-    counts = {entry.method: (entry.count, entry.missing, entry.failed) for entry in rank(table)[0].ranks}
-    assert counts == {"a": (6, 0, 0), "b": (7, 0, 1), "c": (6, 0, 0)}
-    # Where another method has a value, a case without a row is missing.
-    there = column([0.5], method="a", first=6)
-    found = {entry.method: entry.missing for entry in rank(Results(rows=(*table.rows, *there)))[0].ranks}
-    assert found == {"a": 0, "b": 0, "c": 1}
 
 
 def test_undefined_cases_are_left_out_and_named():
