@@ -11,6 +11,7 @@ from typing import Any
 from mia_functional._core import atomic_files, checks
 from mia_functional.analysis.comparison import Comparison
 from mia_functional.analysis.policies import Diagonals, Infinite, Missing, Policy
+from mia_functional.analysis.worst_cases import worst
 from mia_functional.evaluation.results import Result, Results, select_rows
 from mia_functional.evaluation.run_record import Run
 from mia_functional.metrics.table import Metric
@@ -78,6 +79,7 @@ def write_html(
         True
     """
     checks.require_instance("write_html", "title", title, str, "text")
+    metrics = tuple(metrics)
     target = Path(checks.path_text("write_html", "path", path))
     if (predictions is None) != (references is None):
         checks.invalid_value("write_html", "predictions", "be given together with `references`", "one of them")
@@ -85,7 +87,7 @@ def write_html(
         found = conclude(results, baseline=baseline, policy=policy, missing=missing, infinite=infinite,
                          diagonals=diagonals, metrics=metrics, level=level)  # fmt: skip
     pictures: list[CasePicture] | None = None
-    shown = _worst_rows(found)
+    shown = _worst_rows(results, found, metrics)
     if predictions is not None and references is not None:
         methods = tuple(dict.fromkeys(row.method for row in results))
         places = locations_by_method("write_html", predictions, methods)
@@ -343,13 +345,12 @@ def _distribution_section(results: Results) -> list[Part]:
     return parts
 
 
-def _worst_rows(found: Conclusions) -> list[Result]:
+def _worst_rows(results: Results, found: Conclusions, metrics: tuple[Metric, ...]) -> list[Result]:
     """Return for each method and label the worst case that has a value, by the first metric that has one."""
+    valued = tuple(row for row in results if row.status in ("ok", "aligned") and row.metric not in found.not_compared)
     rows: dict[tuple[str, str], Result] = {}
-    for entry in found.extremes:
-        values = [row for row in entry.worst if row.status in ("ok", "aligned")]
-        if values:
-            rows.setdefault((entry.method, entry.label), values[0])
+    for entry in worst(Results(rows=valued), k=1, metrics=metrics) if valued else ():
+        rows.setdefault((entry.method, entry.label), entry.worst[0])
     return list(rows.values())
 
 

@@ -277,6 +277,16 @@ def test_worst_cases_are_drawn_from_the_folders(folders):
     assert not (folders / "y.html").exists()
 
 
+def test_a_method_with_many_failures_has_a_picture_of_its_worst_value(folders):
+    results = evaluate_folders({"a": folders / "a"}, folders / "refs", metrics=["DICE"], labels={1: "cube"})
+    lost = [row(f"X{k}", "cube", "DICE", math.nan, method="a", status="failed", reason="gone") for k in range(5)]
+    whole = Results(rows=(*results.rows, *lost), runs=results.runs)
+    write_html(folders / "x.html", whole, predictions=folders / "a", references=folders / "refs")
+    text = (folders / "x.html").read_text(encoding="utf-8")
+    assert text.count("data:image/png") == 1
+    assert "a, S2, cube, DICE 0.500" in text
+
+
 def test_a_case_without_a_picture_has_a_reason(folders):
     results = evaluate_folders({"a": folders / "a"}, folders / "refs", metrics=["DICE"], labels={1: "cube"})
     options = {"predictions": {"a": folders / "a"}, "references": folders / "refs"}
