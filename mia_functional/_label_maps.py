@@ -95,7 +95,7 @@ def label_sets(function: str, labels: Labels | Iterable[Label], *arrays: Array) 
         >>> label_sets("dice", {1: "liver", 2: "tumour", (1, 2): "whole"})
         ((1,), (2,), (1, 2))
     """
-    if isinstance(labels, str | bytes) or not isinstance(labels, Iterable) or _array.is_traced(labels):
+    if isinstance(labels, str | bytes) or not isinstance(labels, Iterable) or _array.is_unknown(labels):
         checks.invalid_kind(function, "labels", "be a mapping or a sequence of labels", repr(labels))
     # In a JAX program even the entries of an array from outside are traced.
     listed: Any = labels
@@ -103,7 +103,7 @@ def label_sets(function: str, labels: Labels | Iterable[Label], *arrays: Array) 
         listed = _array.to_numpy(listed).tolist()
     given: tuple[Any, ...] = tuple(listed.keys() if isinstance(listed, Mapping) else listed)
     keys = tuple(key if isinstance(key, tuple) else (key,) for key in given)
-    if any(_array.is_traced(value) for key in keys for value in key):
+    if any(_array.is_unknown(value) for key in keys for value in key):
         checks.invalid_kind(function, "labels", "hold whole numbers that are known before tracing", repr(given))
     sets = tuple(checks.integer_tuple(function, "labels", key, minimum=0) for key in keys)
     # (1, 2) and (2, 1) are the same structure.

@@ -37,7 +37,7 @@ def constant(positions: HostArray, size: int) -> HostArray:
         >>> constant(np.arange(-2, 4), 3).tolist()
         [-1, -1, 0, 1, 2, -1]
     """
-    return np.where((positions >= 0) & (positions < size), positions, -1)
+    return np.where((positions >= 0) & (positions < _array.whole_number(size)), positions, -1)
 
 
 def edge(positions: HostArray, size: int) -> HostArray:
@@ -47,7 +47,7 @@ def edge(positions: HostArray, size: int) -> HostArray:
         >>> edge(np.arange(-2, 4), 3).tolist()
         [0, 0, 0, 1, 2, 2]
     """
-    return positions.clip(0, size - 1)
+    return np.minimum(np.maximum(positions, 0), _array.whole_number(size - 1))
 
 
 def reflect(positions: HostArray, size: int) -> HostArray:
@@ -60,8 +60,9 @@ def reflect(positions: HostArray, size: int) -> HostArray:
     if size < 2:
         # A single voxel has no neighbours to mirror: the period would be 0.
         return np.zeros_like(positions)
-    last = size - 1
-    return last - abs(positions % (2 * last) - last)
+    last = _array.whole_number(size - 1)
+    mirrored: HostArray = last - abs(positions % (2 * last) - last)
+    return mirrored
 
 
 def extract(
@@ -196,20 +197,21 @@ def dynamic_patch(array: Array, start: Array | Sequence[int], patch_shape: Shape
     size = tuple(array.shape[: len(patch)])
     if len(size) < len(patch) or any(voxels > room for voxels, room in zip(patch, size, strict=True)):
         checks.invalid_value("dynamic_patch", "patch_shape", f"fit into the array, {tuple(array.shape)}", patch)
-    if not hasattr(start, "shape") and not (isinstance(start, Sequence) and all(map(checks.is_integer, start))):
+    if not checks.has_shape(start) and not (isinstance(start, Sequence) and all(map(checks.is_integer, start))):
         checks.invalid_kind("dynamic_patch", "start", "hold whole numbers, one per axis", repr(start))
-    entries: Any = (start,) if hasattr(start, "shape") else start
+    given: Any = start
+    entries: Any = (start,) if checks.has_shape(start) else start
     for entry in entries:
         _array.require_integers("dynamic_patch", "start", entry)
-    count = tuple(start.shape) if hasattr(start, "shape") else (len(start),)
+    count = tuple(given.shape) if checks.has_shape(given) else (len(given),)
     if count != (len(patch),):
         actual = count[0] if len(count) == 1 else f"shape {count}"
         checks.invalid_value("dynamic_patch", "start", f"have {len(patch)} entries, one per axis", actual)
     last = [room - voxels for room, voxels in zip(size, patch, strict=True)]
     positions = [_array.clamp(start[axis], high) for axis, high in enumerate(last)]
-    for position in filter(_array.is_traced, positions):
-        # Only JAX slices at a traced position, so a NumPy array is moved there. In a program, the entries of an array
-        # from outside are traced as well.
+    for position in filter(_array.is_unknown, positions):
+        # Only its own library slices at an unknown position, so a NumPy array is moved there. In a
+        # program, the entries of an array from outside are unknown as well.
         _, (array, _) = _array.to_common_library("dynamic_patch", array=array, start=position)
     return _array.take_block(array, positions, patch)
 
@@ -253,18 +255,20 @@ def _gather(positions: "list[int | HostArray]", channels: "HostArray | None", fi
     _array.check_fits_dtype("extract", "fill_value", fill, block)
     arrays = [entry for entry in positions if isinstance(entry, np.ndarray)]
     for axis, wanted in [*enumerate(arrays), *([] if channels is None else [(block.ndim - 1, channels)])]:
-        inside, real = wanted - _hull(wanted).start, wanted >= 0
-        if not np.array_equal(inside, np.arange(block.shape[axis])):
+        inside, real, is_unknown = wanted - (_hull(wanted).start or 0), wanted >= 0, _array.is_unknown(wanted)
+        if is_unknown or not np.array_equal(inside, np.arange(block.shape[axis])):
             chosen = _array.from_numpy(np.maximum(inside, 0), xp, block)
             block = _array.take(block, chosen, axis)
-        if not real.all():
+        if is_unknown or not real.all():
             mask = _array.from_numpy(real.reshape(-1, *(1,) * (block.ndim - axis - 1)), xp, block)
             block = xp.where(mask, block, xp.full_like(block, fill))
     return block
 
 
 def _hull(positions: HostArray) -> slice:
-    """Return the smallest slice that holds all positions that are not padding; one voxel where all are."""
+    """Return the smallest slice that holds all positions that are not padding; the whole axis if they are unknown."""
+    if _array.is_unknown(positions):
+        return slice(None)
     # One voxel even where all is padding: something has to be read that says which library and dtype the result has.
     real = positions[positions >= 0]
     return slice(int(real.min()), int(real.max()) + 1) if real.size else slice(0, 1)

@@ -6,14 +6,13 @@ millimetres. ITK and the image files write both the other way round; `mia_functi
 
 import itertools
 import math
+import operator
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple, final
 
-import numpy as np
-
 from mia_functional._core import checks
-from mia_functional.typing import HostArray, Shape, Spacing
+from mia_functional.typing import Shape, Spacing
 
 __all__ = [
     "Displacement",
@@ -70,21 +69,63 @@ class Geometry:
         origin = checks.float_tuple("Geometry", "origin", self.origin or (0.0,) * ndim)
         rows = self.direction or tuple(tuple(float(i == j) for j in range(ndim)) for i in range(ndim))
         direction = tuple(checks.float_tuple("Geometry", "direction", row) for row in rows)
-        if len(origin) != ndim or not all(map(math.isfinite, origin)):
+        if len(origin) != ndim or not all(abs(entry) < math.inf for entry in origin):
             checks.invalid_value("Geometry", "origin", f"have {ndim} finite entries", origin)
-        if [len(row) for row in direction] != [ndim] * ndim or not all(map(math.isfinite, itertools.chain(*direction))):
+        entries = itertools.chain(*direction)
+        if [len(row) for row in direction] != [ndim] * ndim or not all(abs(entry) < math.inf for entry in entries):
             checks.invalid_value("Geometry", "direction", f"be a finite {ndim} x {ndim} matrix", direction)
         # The columns are unit vectors, whose determinant is 1 where they are orthogonal: this is far from rounding.
-        if abs(np.linalg.det(direction)) < 1e-6:
+        if abs(_determinant(direction)) < 1e-6:
             checks.invalid_value("Geometry", "direction", "be invertible", direction)
         # Longer columns would make the spacing another one than it says.
-        if float(np.abs(np.linalg.norm(direction, axis=0) - 1).max()) > _ROUNDED_LENGTH:
+        if any(abs(math.hypot(*column) - 1) > _ROUNDED_LENGTH for column in zip(*direction, strict=True)):
             checks.invalid_value("Geometry", "direction", "have columns of length 1", direction)
         # A frozen dataclass has no other way to keep the normalised entries, by which grids are compared and hashed.
         object.__setattr__(self, "shape", shape)
         object.__setattr__(self, "spacing", checks.spacing("Geometry", self.spacing, ndim))
         object.__setattr__(self, "origin", origin)
         object.__setattr__(self, "direction", direction)
+
+
+# Not NumPy's: in a program of `torch.compile` what NumPy computes has no values, by which a grid could be judged.
+def _determinant(rows: Sequence[Sequence[float]]) -> float:
+    """Return the determinant of a matrix of at most four rows."""
+    first, *others = rows
+    if not others:
+        return first[0]
+    minors = [_determinant([(*row[:column], *row[column + 1 :]) for row in others]) for column in range(len(rows))]
+    return sum(entry * minor for entry, minor in zip(first[::2], minors[::2], strict=True)) - sum(
+        entry * minor for entry, minor in zip(first[1::2], minors[1::2], strict=True)
+    )
+
+
+def _largest(numbers: Sequence[float]) -> int:
+    """Return the position of the first of the largest numbers."""
+    # `torch.compile` has no `max` with a key for numbers that vary (2.13).
+    best = 0
+    for position, number in enumerate(numbers):
+        best = position if number > numbers[best] else best
+    return best
+
+
+def _solve(matrix: Sequence[Sequence[float]], right: Sequence[Sequence[float]]) -> list[list[float]]:
+    """Return the rows of `x` where `matrix @ x = right`, by elimination; the matrix is that of a direction."""
+    rows, size = [[*left, *values] for left, values in zip(matrix, right, strict=True)], len(matrix)
+    for column in range(size):
+        pivot = column + _largest([abs(row[column]) for row in rows[column:]])
+        rows[column], rows[pivot] = rows[pivot], rows[column]
+        for row in range(column + 1, size):
+            factor = rows[row][column] / rows[column][column]
+            rows[row] = [entry - factor * above for entry, above in zip(rows[row], rows[column], strict=True)]
+    solution: list[list[float]] = []
+    for row in reversed(range(size)):
+        known = list(zip(rows[row][row + 1 : size], solution, strict=True))
+        totals = [
+            value - sum(factor * below[place] for factor, below in known)
+            for place, value in enumerate(rows[row][size:])
+        ]
+        solution.insert(0, [total / rows[row][row] for total in totals])
+    return solution
 
 
 def index_to_world(geometry: Geometry, index: Sequence[float]) -> tuple[float, ...]:
@@ -109,8 +150,10 @@ def world_to_index(geometry: Geometry, point: Sequence[float]) -> tuple[float, .
         >>> world_to_index(Geometry(shape=(4, 4), spacing=(2.0, 0.5), origin=(10.0, 0.0)), (12.0, 1.0))
         (1.0, 2.0)
     """
-    offset = np.subtract(_coordinates("world_to_index", geometry, "point", point), geometry.origin)
-    return tuple((np.linalg.solve(geometry.direction, offset) / geometry.spacing).tolist())
+    entries = _coordinates("world_to_index", geometry, "point", point)
+    offset = [[entry - start] for entry, start in zip(entries, geometry.origin, strict=True)]
+    steps = _solve(geometry.direction, offset)
+    return tuple(length / spacing for (length,), spacing in zip(steps, geometry.spacing, strict=True))
 
 
 def _coordinates(function: str, geometry: Geometry, argument: str, value: Sequence[float]) -> tuple[float, ...]:
@@ -156,21 +199,30 @@ def corner_displacement(first: Geometry, second: Geometry) -> Displacement:
     for argument, grid in (("first", first), ("second", second)):
         checks.require_instance("corner_displacement", argument, grid, Geometry, "a geometry")
     checks.dimensions("corner_displacement", "second", second.shape, (len(first.shape),))
-    # Files may state origins so large that differences overflow: these are far apart, and no reason for a warning.
-    with np.errstate(over="ignore", invalid="ignore"):
-        gaps = _corners(first) - _corners(second)
-        indices = [np.linalg.solve(grid.direction, gaps) / np.array(grid.spacing)[:, None] for grid in (first, second)]
-        lengths = np.linalg.norm(gaps, axis=0)
-    largest = (np.nan_to_num(np.abs(values), nan=math.inf, posinf=math.inf).max() for values in (indices, lengths))
-    return Displacement(*map(float, largest))
+    corners = zip(*map(_corners, (first, second)), strict=True)
+    gaps = [[start - end for start, end in zip(*pair, strict=True)] for pair in corners]
+    rows = list(zip(*gaps, strict=True))
+    voxels = [
+        abs(length) / step
+        for grid in (first, second)
+        for lengths, step in zip(_solve(grid.direction, rows), grid.spacing, strict=True)
+        for length in lengths
+    ]
+    millimetres = [math.hypot(*gap) for gap in gaps]
+    # Files may state origins so large that differences overflow, to infinity or NaN: these are far apart.
+    return Displacement(*(max(v if v < math.inf else math.inf for v in values) for values in (voxels, millimetres)))
 
 
-def _corners(geometry: Geometry) -> HostArray:
-    """Return the corners of a grid in the world, `(axes, corners)`."""
-    ends = itertools.product(*((size - 0.5, -0.5) for size in geometry.shape))
-    steps = np.array(geometry.direction) * geometry.spacing
-    corners: HostArray = steps @ np.array(list(ends)).T + np.array(geometry.origin)[:, np.newaxis]
-    return corners
+def _corners(geometry: Geometry) -> list[tuple[float, ...]]:
+    """Return the corners of a grid in the world."""
+    ends = [(step * (size - 0.5), -step / 2) for size, step in zip(geometry.shape, geometry.spacing, strict=True)]
+    return [
+        tuple(
+            start + sum(map(operator.mul, row, end))
+            for start, row in zip(geometry.origin, geometry.direction, strict=True)
+        )
+        for end in itertools.product(*ends)
+    ]
 
 
 def same_geometry(first: Geometry, second: Geometry, *, tolerance: float = _TOLERANCE) -> bool:
@@ -290,10 +342,12 @@ def _turned(geometry: Geometry, order: Sequence[int], reverse: Sequence[int]) ->
 
 def _largest_angle(first: Geometry, second: Geometry) -> float:
     """Return the largest angle in degrees between an axis of one grid and the same axis of the other."""
-    columns = [np.array(grid.direction) / np.linalg.norm(grid.direction, axis=0) for grid in (first, second)]
+    columns = [
+        [[entry / math.hypot(*column) for entry in column] for column in zip(*grid.direction, strict=True)]
+        for grid in (first, second)
+    ]
     # The sine of half the angle: the cosine of a small one is 1 up to rounding.
-    chords = np.linalg.norm(columns[0] - columns[1], axis=0)
-    return float(np.degrees(2 * np.arcsin(np.minimum(chords / 2, 1)).max()))
+    return max(math.degrees(2 * math.asin(min(math.dist(*pair) / 2, 1))) for pair in zip(*columns, strict=True))
 
 
 def regrid(
@@ -354,8 +408,8 @@ def orientation(geometry: Geometry, *, onto: Geometry | None = None) -> tuple[tu
     if onto is not None:
         checks.require_instance("orientation", "onto", onto, Geometry, "a geometry")
         checks.dimensions("orientation", "onto", onto.shape, (len(rows),))
-        rows = np.linalg.solve(onto.direction, geometry.direction).tolist()
+        rows = _solve(onto.direction, geometry.direction)
     # All axes together, not the nearest for each: in an oblique grid two axes may be nearest to the same one.
-    orders = itertools.permutations(range(len(rows)))
-    best = max(orders, key=lambda order: sum(abs(row[axis]) for row, axis in zip(rows, order, strict=True)))
+    orders = list(itertools.permutations(range(len(rows))))
+    best = orders[_largest([sum(abs(row[axis]) for row, axis in zip(rows, order, strict=True)) for order in orders])]
     return best, tuple(row for row, axis in enumerate(best) if rows[row][axis] < 0)

@@ -7,7 +7,7 @@ No library but NumPy is imported here: an array of JAX is the proof that JAX is 
 import importlib
 import math
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from operator import itemgetter
 from typing import Any, TypeGuard, TypeVar
@@ -24,6 +24,7 @@ __all__ = [
     "call_gathered",
     "checked_namespace",
     "cupy_distance_transform",
+    "from_numbers",
     "from_numpy",
     "has_cupy_distance_transform",
     "has_explicit_axes",
@@ -42,11 +43,13 @@ __all__ = [
     "is_unknown",
     "known_flag",
     "on_own_axes",
+    "python_number",
     "quiet",
     "read_region",
     "snapshot",
     "to_common_library",
     "to_numpy",
+    "whole_number",
 ]
 
 _Result = TypeVar("_Result")
@@ -55,14 +58,14 @@ is_jax_namespace: Callable[..., bool] = compat.is_jax_namespace
 """Whether a namespace is `jax.numpy`."""
 
 _NUMPY: Namespace = compat.array_namespace(np.empty(0))
-_NUMPY_KINDS = (np.ndarray, np.generic)
+_NUMPY_TYPES = (np.ndarray, np.generic)
 
 
 # Not those of `array_api_compat`: they ask NumPy's arrays for their dtype, which those of a program of `torch.compile`
 # lack (2.13), and keep answers in a cache, of which that warns.
 def is_numpy(array: object) -> bool:
     """Return whether an object is an array of NumPy, or a number of it."""
-    return isinstance(array, _NUMPY_KINDS)
+    return isinstance(array, _NUMPY_TYPES)
 
 
 def is_jax(array: object) -> bool:
@@ -213,6 +216,37 @@ def from_numpy(array: HostArray, xp: Namespace, model: Array) -> Array:
     device = device_beside(model, own.shape)
     # On the CPU `device_put` takes over the memory of the copy, where `jnp.asarray` copies once more.
     return xp.asarray(sys.modules["jax"].device_put(own, device) if is_jax(model) else own, device=device)
+
+
+def from_numbers(values: Any, model: Array) -> Array:
+    """Return numbers of Python, one or sequences of them, as floats of NumPy, or of a program of `torch.compile`."""
+    if not in_torch_program():
+        return np.asarray(values, dtype=np.float64)
+    xp = array_namespace(model)
+    if isinstance(values, Sequence):
+        return xp.stack([from_numbers(entry, model) for entry in values])
+    # Not `asarray`, which makes a program for each number.
+    return xp.full((), float(values), device=device_of(model))
+
+
+def whole_number(number: int) -> HostArray:
+    """Return a whole number as an array of one entry, to compute with positions of NumPy.
+
+    It may be a size that varies in a program of `torch.compile`: beside a number, what NumPy computes would be compiled
+    for each.
+    """
+    return np.arange(number, number + 1)
+
+
+def python_number(number: float) -> float:
+    """Return a finite number of Python whose digits are needed, as those of a percentage.
+
+    Numbers that vary in a program of `torch.compile` have none, so that this one gets a program of its own.
+    """
+    if not in_torch_program():
+        return float(number)
+    numerator, denominator = float(number).as_integer_ratio()
+    return numerator / denominator
 
 
 _SHARED_ALIGNMENT = 64

@@ -29,6 +29,7 @@ __all__ = [
     "require_integers",
     "require_real",
     "take",
+    "take_along",
     "widest_float",
 ]
 
@@ -121,6 +122,17 @@ def take(array: Array, positions: Array, axis: int) -> Array:
     return move(lambda own: xp.take(own, positions, axis=axis), array)
 
 
+def take_along(array: Array, positions: Array, axis: int) -> Array:
+    """Return the entries at positions of their own for each row along an axis; the other axes are of one size."""
+    tensor: Any = array
+    # `take_along_dim` of PyTorch broadcasts first, by which `torch.compile` makes a program for each size (2.13).
+    return (
+        tensor.gather(axis, positions)
+        if is_torch(array)
+        else array_namespace(array).take_along_axis(array, positions, axis=axis)
+    )
+
+
 def integer_range(array: Array) -> tuple[int, int]:
     """Return the smallest and the largest number that an array of integers can hold."""
     xp, name = array_namespace(array), _name(array.dtype)
@@ -168,7 +180,7 @@ def check_fits_dtype(function: str, argument: str, value: float, model: Array) -
             checks.invalid_value(function, argument, needed, value)
         return
     largest = _LARGEST.get(_name(model.dtype), math.inf)
-    if math.isfinite(number) and abs(number) > largest:
+    if largest < abs(number) < math.inf:
         needed = f"lie within {-largest:g} and {largest:g}, which {model.dtype} holds"
         checks.invalid_value(function, argument, needed, value)
 
@@ -181,5 +193,5 @@ def require_real(function: str, argument: str, array: Array) -> None:
 
 def require_integers(function: str, argument: str, value: Any) -> None:
     """Raise unless an array, perhaps traced, holds whole numbers; whatever is not an array passes."""
-    if hasattr(value, "dtype") and dtype_kind(value) != "integer":
+    if checks.has_shape(value) and dtype_kind(value) != "integer":
         checks.invalid_kind(function, argument, "hold whole numbers, one per axis", f"dtype {value.dtype}")

@@ -99,6 +99,11 @@ def clip_to(array: Array, low: float, high: float) -> Array:
     if is_jax(array):
         # Its own clip halves the derivative at a limit.
         return xp.where(array < low, low, xp.where(array > high, high, array))
+    if is_torch(array):
+        # The compatibility layer asks limits whether they are NaN, which sizes that vary in `torch.compile` cannot say.
+        tensor: Any = array
+        clamped: Array = tensor.clamp(low, high)
+        return clamped
     # The compatibility layer (1.16) chooses entries by masks for CuPy, and each of them waits for the GPU.
     return xp.minimum(xp.maximum(array, low), high) if is_cupy(array) else xp.clip(array, low, high)
 

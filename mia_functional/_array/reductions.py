@@ -20,6 +20,7 @@ from mia_functional._array.backends import (
     is_numpy,
     is_torch,
     lax,
+    python_number,
 )
 from mia_functional._array.compilation import eval_shape, platform_dependent
 from mia_functional._array.dtypes import widest_float
@@ -358,7 +359,7 @@ def linear_rank(last: Array, percent: float) -> tuple[Array, Array]:
         Integers, and the part of the way to the next position as numerator over denominator: floats, the widest.
     """
     xp = array_namespace(last)
-    share = (Fraction(str(float(percent))) / 100).limit_denominator(_LARGEST_DENOMINATOR)
+    share = (Fraction(str(python_number(percent))) / 100).limit_denominator(_LARGEST_DENOMINATOR)
     whole, rest = last // share.denominator, last % share.denominator
     # `last * share` as a whole part and a rest, in integers: in single precision positions beyond 2^24 would be wrong.
     # The product with the numerator could leave 32 bits, so it is multiplied digit by digit, in a base that cannot.

@@ -76,37 +76,37 @@ def broadcast_along(xp: Namespace, values: HostArray, axis: int, model: Array) -
 
 
 def clamp(position: Any, high: Any) -> Any:
-    """Return a position, perhaps traced, moved into 0 and `high`: what is below 0 never counts from the end.
+    """Return a position, perhaps unknown, moved into 0 and `high`: what is below 0 never counts from the end.
 
     Of JAX or in a program it may be an array of positions, with a tuple of limits; these are returned in the dtype of
     positions.
     """
     if not is_jax(position) and not is_unknown(position):
         return min(max(int(position), 0), high)
-    xp = array_namespace(position)
-    wide = widen(position)
+    xp, wide = array_namespace(position), widen(position)
     # Unsigned numbers of 32 bits may be larger than what JAX without x64 has for positions: the limit comes first.
-    return xp.astype(xp.clip(wide, 0, xp.asarray(high, dtype=wide.dtype)), index_dtype(xp))
+    limits = xp.full_like(wide, high) if type(high) is int else xp.asarray(high, dtype=wide.dtype)
+    return xp.astype(xp.minimum(xp.maximum(wide, xp.zeros_like(wide)), limits), index_dtype(xp))
 
 
 def limit(number: Any, size: int) -> Any:
-    """Return a whole number, perhaps traced, moved into `-size` and `size`."""
-    if not is_traced(number):
+    """Return a whole number, perhaps unknown, moved into `-size` and `size`."""
+    if not is_unknown(number):
         return min(max(int(number), -size), size)
     xp = array_namespace(number)
     wide = widen(number)
     # Unsigned numbers have no `-size`.
-    upper = xp.astype(xp.minimum(wide, xp.asarray(size, dtype=wide.dtype)), index_dtype(xp))
-    return xp.maximum(upper, xp.asarray(-size, dtype=upper.dtype))
+    upper = xp.astype(xp.minimum(wide, xp.full_like(wide, size)), index_dtype(xp))
+    return xp.maximum(upper, xp.full_like(upper, -size))
 
 
 def remainder(number: Any, size: int) -> Any:
-    """Return a whole number, perhaps traced, modulo `size`."""
-    if not is_traced(number):
+    """Return a whole number, perhaps unknown, modulo `size`."""
+    if not is_unknown(number):
         return int(number) % size
     xp = array_namespace(number)
     wide = widen(number)
-    return xp.astype(wide % xp.asarray(size, dtype=wide.dtype), index_dtype(xp))
+    return xp.astype(wide % xp.full_like(wide, size), index_dtype(xp))
 
 
 def widen(numbers: Array) -> Array:
@@ -143,7 +143,7 @@ def concat(arrays: list[Array], axis: int) -> Array:
 
 
 def take_block(array: Array, start: Sequence[Any] | Array, shape: Shape) -> Array:
-    """Return the block of `shape` along the leading axes that begins at `start`, which may be traced."""
+    """Return the block of `shape` along the leading axes that begins at `start`, which may be unknown."""
     if is_jax(array):
         return lax().dynamic_slice(array, _corner(start, array.ndim), (*shape, *array.shape[len(shape) :]))
     if _is_traced_by_torch(start):

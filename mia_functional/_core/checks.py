@@ -101,10 +101,17 @@ def sentence_of(function: str, error: Exception) -> str:
     return f"{error.strerror}." if known else f"{function}: {error.filename}: {error.strerror}."
 
 
+def has_shape(value: object) -> bool:
+    """Return whether a value is an array, or a record that stands for one."""
+    # Numbers come first: those that vary in a program of `torch.compile` cannot be asked for attributes (2.13).
+    return type(value) not in (int, float) and hasattr(value, "shape")
+
+
 def describe(value: object) -> str:
     """Return how a value looks in a message: arrays by their shape, not by thousands of numbers."""
-    if hasattr(value, "shape"):
-        return f"an array of shape {tuple(value.shape)}"
+    shape: Shape | None = getattr(value, "shape", None) if has_shape(value) else None
+    if shape is not None:
+        return f"an array of shape {tuple(shape)}"
     text = repr(value)
     # Objects that say nothing of themselves are no two times at one address.
     return type(value).__name__ if " at 0x" in text else text
@@ -131,7 +138,7 @@ def dimensions(function: str, argument: str, shape: Shape, allowed: tuple[int, .
 
 def require_shape(function: str, argument: str, value: object) -> None:
     """Raise unless a value has a shape and can be sliced, as arrays and datasets in files; lists have none."""
-    if not hasattr(value, "shape") or _package(value) in _IN_MEMORY:
+    if not has_shape(value) or _package(value) in _IN_MEMORY:
         not_an_array(function, argument, value)
     no_hidden_elements(function, argument, value)
 

@@ -74,7 +74,7 @@ def sides(function: str, margin: Margin, axes: int) -> tuple[tuple[int, int], ..
         >>> sides("extract", (1, (0, 2)), 2)
         ((1, 1), (0, 2))
     """
-    listed = margin.tolist() if hasattr(margin, "tolist") else margin
+    listed = margin.tolist() if checks.has_shape(margin) and hasattr(margin, "tolist") else margin
     entries = (listed,) * axes if checks.is_integer(listed) else listed
     if not isinstance(entries, tuple | list) or len(entries) != axes:
         checks.invalid_value(function, "margin", f"be a number or have {axes} entries, one per axis", repr(listed))

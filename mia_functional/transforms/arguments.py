@@ -1,6 +1,8 @@
 """Arguments of transforms: check them, and bring numbers to the library of the image."""
 
+import math
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
@@ -15,11 +17,11 @@ __all__ = [
     "Integers",
     "Numbers",
     "as_numbers",
-    "is_known_any",
     "non_negative_per_axis",
     "non_negative_range",
     "require_finite",
     "require_parameter_shape",
+    "require_valid",
     "shape_and_rngs",
     "to_python",
     "with_parameters",
@@ -42,7 +44,7 @@ def with_parameters(function: str, **arguments: Numbers) -> tuple[Namespace, Arr
     """
     (name, image), *others = arguments.items()
     # The image is not converted: a list of numbers is a parameter, but not an image.
-    given: dict[str, Any] = {name: image, **{key: as_numbers(function, key, value) for key, value in others}}
+    given: dict[str, Any] = {name: image, **{key: as_numbers(function, key, value, image) for key, value in others}}
     xp, (array, *parameters) = _array.to_common_library(function, **given)
     # Parameters are as wide as the sums of the image: float64 parameters of a float32 image would promote it in NumPy,
     # and half precision is too coarse for coordinates.
@@ -50,22 +52,22 @@ def with_parameters(function: str, **arguments: Numbers) -> tuple[Namespace, Arr
     return xp, array, [xp.astype(parameter, dtype, copy=False) for parameter in parameters]
 
 
-def as_numbers(function: str, argument: str, value: Any) -> Array:
-    """Return an array as it is, and numbers or sequences of them as NumPy floats."""
-    if hasattr(value, "shape"):
+def as_numbers(function: str, argument: str, value: Any, model: Any) -> Array:
+    """Return an array as it is, and numbers or sequences of them as floats, which `_array` can bring to a `model`."""
+    if checks.has_shape(value):
         array: Array = value
         return array
     try:
-        return np.asarray(value, dtype=np.float64)
+        return _array.from_numbers(value, model)
     except (TypeError, ValueError):
         checks.invalid_kind(function, argument, "be a number, or an array or a sequence of numbers", repr(value))
 
 
 def to_python(function: str, argument: str, value: Any) -> Any:
-    """Return an array as Python's own numbers and anything else as it is; raise for a traced array."""
-    if _array.is_traced(value):
+    """Return an array as Python's own numbers and anything else as it is; raise for an array of unknown values."""
+    if _array.is_unknown(value):
         checks.invalid_kind(function, argument, "be known where a Geometry is transformed", "a traced array")
-    return _array.to_numpy(value).tolist() if hasattr(value, "shape") else value
+    return _array.to_numpy(value).tolist() if checks.has_shape(value) else value
 
 
 def require_parameter_shape(function: str, argument: str, array: Array, *shapes: Shape) -> None:
@@ -75,26 +77,59 @@ def require_parameter_shape(function: str, argument: str, array: Array, *shapes:
         checks.invalid_value(function, argument, f"have the shape {allowed}", tuple(array.shape))
 
 
-def is_known_any(condition: Callable[[Array], Array], parameter: Array, given: Numbers) -> bool:
-    """Return whether a condition is known to hold for a number of a parameter, which was `given` to `with_parameters`.
+def require_valid(
+    function: str,
+    argument: str,
+    given: Numbers,
+    array: Array,
+    is_valid: Callable[[Any], Any],
+    *,
+    needed: str,
+    actual: str | None = None,
+) -> None:
+    """Raise if a parameter is known to hold a number that is not valid.
+
+    Args:
+        function: For the message, as is `argument`.
+        argument: The name of the parameter.
+        given: What the user gave.
+        array: The array that was made of it.
+        is_valid: From an array, or a number of Python, to booleans.
+        needed: What is needed, in words.
+        actual: What came, in words; what was given by default.
+    """
+    if _array.in_torch_program() and not checks.has_shape(given):
+        # What a program makes of numbers is unknown there, and the numbers themselves are not.
+        known = all(map(is_valid, _flat(given)))
+    else:
+        known = not _array.is_known_true(partial(_holds_invalid, is_valid, given), array)
+    if not known:
+        checks.invalid_value(function, argument, needed, actual or checks.describe(given))
+
+
+def _holds_invalid(is_valid: Callable[[Any], Any], given: Numbers, array: Array) -> Array:
+    """Return whether a parameter holds a number that is not valid.
 
     Numbers that came from the host are looked at there: on a GPU the answer would have to be waited for.
     """
-
-    def holds(array: Array) -> Array:
-        entries = as_numbers("", "", given)
-        if _array.is_numpy(entries):
-            with _array.quiet():  # what is too large for the dtype is infinite, there too
-                array = _array.to_numpy(entries).astype(str(array.dtype).rpartition(".")[2])
-        return _array.array_namespace(array).any(condition(array))
-
-    return _array.is_known_true(holds, parameter)
+    entries = as_numbers("", "", given, array)
+    if _array.is_numpy(entries):
+        with _array.quiet():  # what is too large for the dtype is infinite, there too
+            array = _array.to_numpy(entries).astype(str(array.dtype).rpartition(".")[2])
+    return ~_array.array_namespace(array).all(is_valid(array))
 
 
-def require_finite(function: str, argument: str, parameter: Array, given: Numbers) -> None:
-    """Raise if a parameter, which was `given` to `with_parameters`, is known to hold NaN or infinity."""
-    if is_known_any(lambda values: ~_array.array_namespace(values).isfinite(values), parameter, given):
-        checks.invalid_value(function, argument, "be finite", "NaN or infinity")
+def require_finite(function: str, argument: str, given: Numbers, array: Array) -> None:
+    """Raise if a parameter, as it was given and as an array, is known to hold NaN or infinity."""
+    words = {"needed": "be finite", "actual": "NaN or infinity"}
+    require_valid(function, argument, given, array, lambda number: abs(number) < math.inf, **words)
+
+
+def _flat(numbers: Any) -> list[float]:
+    """Return numbers, one or sequences of them, as one list."""
+    if not isinstance(numbers, Sequence):
+        return [float(numbers)]
+    return [number for entry in numbers for number in _flat(entry)]
 
 
 def shape_and_rngs(function: str, rng: Rng, shape: Integers, *, axes: int, count: int = 1) -> tuple[Shape, list[Any]]:
@@ -107,7 +142,7 @@ def shape_and_rngs(function: str, rng: Rng, shape: Integers, *, axes: int, count
 
 def non_negative_per_axis(function: str, argument: str, value: Numbers, count: int) -> HostArray:
     """Return one number, or one per axis, as `count` NumPy floats that are finite and not negative."""
-    entries = _array.to_numpy(as_numbers(function, argument, value))
+    entries = _array.to_numpy(as_numbers(function, argument, value, None))
     if entries.shape not in ((), (count,)):
         checks.invalid_value(function, argument, f"be one number or {count}", value)
     if not (np.isfinite(entries) & (entries >= 0)).all():

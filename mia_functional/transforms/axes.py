@@ -43,7 +43,7 @@ def flip(array: ArrayOrGeometry, axes: Integers) -> ArrayOrGeometry:
         `numpy.flip`.
     """
     checks.require_shape("flip", "array", array)
-    if not isinstance(array, Geometry) and _array.is_traced(axes):
+    if not isinstance(array, Geometry) and _array.is_unknown(axes):
         return _flip_traced(array, axes)
     reverse, ndim = _axes("flip", axes, len(array.shape)), len(array.shape)
     if not isinstance(array, Geometry):
@@ -79,7 +79,7 @@ def rot90(array: ArrayOrGeometry, turns: Integers, *, axes: tuple[int, int] | No
     plane = _axes("rot90", (spatial - 2, spatial - 1) if axes is None else axes, len(array.shape))
     if len(plane) != 2:
         checks.invalid_value("rot90", "axes", "be two axes", axes)
-    if isinstance(array, Geometry) or not _array.is_traced(turns):
+    if isinstance(array, Geometry) or not _array.is_unknown(turns):
         quarters = checks.integer("rot90", "turns", to_python("rot90", "turns", turns), minimum=-(2**31))
         return _rot90(array, quarters % 4, plane)
     if array.shape[plane[0]] != array.shape[plane[1]]:
@@ -113,7 +113,7 @@ def permute(array: ArrayOrGeometry, axes: Sequence[int]) -> ArrayOrGeometry:
     checks.require_shape("permute", "array", array)
     order = checks.integer_tuple("permute", "axes", axes, minimum=0)
     is_geometry, ndim = isinstance(array, Geometry), len(array.shape)
-    if sorted(order) != list(range(len(order))) or not (ndim if is_geometry else 1) <= len(order) <= ndim:
+    if set(order) != set(range(len(order))) or not (ndim if is_geometry else 1) <= len(order) <= ndim:
         checks.invalid_value("permute", "axes", f"hold 0 to at most {ndim - 1}, each once", order)
     if not isinstance(array, Geometry):
         xp = _array.checked_namespace("permute", array=array)
@@ -177,8 +177,9 @@ def reshape(array: Array, shape: Shape) -> Array:
     xp = _array.checked_namespace("reshape", array=array)
     _array.require_in_memory("reshape", "array", array)  # dask splits and merges axes evenly alone
     size, count = checks.integer_tuple("reshape", "shape", shape, minimum=-1), math.prod(array.shape)
-    product = math.prod([entry for entry in size if entry != -1])
-    if size.count(-1) > 1 or (product != count if -1 not in size else product == 0 or count % product):
+    known = [entry for entry in size if entry != -1]
+    product, unknown = math.prod(known), len(size) - len(known)
+    if unknown > 1 or (product != count if unknown == 0 else product == 0 or count % product):
         checks.invalid_value("reshape", "shape", f"hold the {count} elements of the array", size)
     return _array.call_gathered(lambda array: xp.reshape(array, size), array)
 

@@ -162,7 +162,7 @@ def _sorted_percentile(rows: Array, count: Array, percent: float) -> Array:
     last = xp.where(count > 0, count - 1, xp.zeros_like(count))
     low, fraction = _array.linear_rank(last, percent)
     below, above = (
-        xp.take_along_axis(rows, xp.astype(position, _array.index_dtype(xp)), axis=-1)
+        _array.take_along(rows, xp.astype(position, _array.index_dtype(xp)), -1)
         for position in (low, xp.minimum(low + 1, last))
     )
     return xp.where(count > 0, _between(below, above, fraction, rows[:, -1:]), math.nan)

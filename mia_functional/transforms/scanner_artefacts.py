@@ -7,7 +7,7 @@ import numpy as np
 from mia_functional import _array
 from mia_functional._core import checks
 from mia_functional.transforms import channel_statistics as statistics
-from mia_functional.transforms.arguments import Numbers, is_known_any, require_parameter_shape, with_parameters
+from mia_functional.transforms.arguments import Numbers, require_parameter_shape, require_valid, with_parameters
 from mia_functional.transforms.interpolation import open_grid
 from mia_functional.typing import Array
 
@@ -98,8 +98,7 @@ def gamma(image: Array, exponent: Numbers) -> Array:
     """
     xp, image, (power,) = with_parameters("gamma", image=image, exponent=exponent)
     require_parameter_shape("gamma", "exponent", power, (), (1,), tuple(image.shape[-1:]))
-    if is_known_any(lambda exponents: ~(exponents > 0), power, exponent):
-        checks.invalid_value("gamma", "exponent", "be positive", exponent)
+    require_valid("gamma", "exponent", exponent, power, lambda number: number > 0, needed="be positive")
     values = statistics.to_float("gamma", image)
     low, high = statistics.masked_extremes(values, None, statistics.reduction_axes("gamma", None, image.ndim))
     # Powers are taken between 0 and 1, so that the range stays and negative intensities have a power at all.
@@ -138,8 +137,10 @@ def bias_field(image: Array, coefficients: Numbers) -> Array:
         needed = f"be as many as a polynomial has: {', '.join(map(str, counts))}"
         checks.invalid_value("bias_field", "coefficients", needed, f"shape {tuple(factors.shape)}")
     values = statistics.to_float("bias_field", image)
-    # `linspace` puts a single voxel at -1, the border; its middle is 0.
-    grid = open_grid([np.linspace(-1, 1, size) if size > 1 else np.zeros(1) for size in shape], image.ndim, values)
+    # Not `linspace`, which puts a single voxel at -1, the border; its middle is 0.
+    whole = _array.whole_number
+    lines = [(2 * np.arange(size) - whole(size - 1)) / whole(max(size - 1, 1)) for size in shape]
+    grid = open_grid(lines, image.ndim, values)
     logarithm = xp.zeros_like(factors[0])
     for number, powers in enumerate(monomials(len(shape), counts.index(factors.shape[0]) + 1)):
         term = factors[number]

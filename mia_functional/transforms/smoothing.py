@@ -1,6 +1,8 @@
 """Gaussian smoothing along the spatial axes."""
 
 import math
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -41,13 +43,19 @@ def blur(image: Array, sigma: arguments.Numbers, *, radius: int | None = None) -
     """
     if radius is not None:
         radius = checks.integer("blur", "radius", radius, minimum=0)
-    elif _array.is_traced(sigma):
+    elif _array.is_unknown(sigma):
         checks.invalid_kind("blur", "radius", "be given if `sigma` is traced", "None")
     xp, image, (widths,) = arguments.with_parameters("blur", image=image, sigma=sigma)
     spatial = image.ndim - 1
     arguments.require_parameter_shape("blur", "sigma", widths, (), (spatial,))
-    if arguments.is_known_any(lambda values: ~((values >= 0) & (values < math.inf)), widths, sigma):
-        checks.invalid_value("blur", "sigma", "be finite and not negative", sigma)
+    arguments.require_valid(
+        "blur",
+        "sigma",
+        sigma,
+        widths,
+        lambda width: (width >= 0) & (width < math.inf),
+        needed="be finite and not negative",
+    )
     radii = gaussian_radii(sigma, spatial, radius=radius)
     return restore_dtype(smooth_gaussian(to_float("blur", image), xp.broadcast_to(widths, (spatial,)), radii), image)
 
@@ -59,7 +67,12 @@ def gaussian_radii(sigma: arguments.Numbers, axes: int, *, radius: int | None = 
         >>> gaussian_radii([0.0, 1.0], 2)
         [0, 4]
     """
-    numbers = arguments.as_numbers("blur", "sigma", sigma)
+    if not checks.has_shape(sigma):
+        entries: Any = sigma if isinstance(sigma, Sequence) else [sigma] * axes
+        return [0 if width <= 0 else int(4 * width + 0.5) if radius is None else radius for width in entries]
+    if radius is not None and _array.is_unknown(sigma):
+        return [radius] * axes
+    numbers = arguments.as_numbers("blur", "sigma", sigma, sigma)
     # The number of weights is static, so a deviation that is not known cannot decide on it.
     if radius is None:
         limits = (4 * _array.to_numpy(numbers) + 0.5).astype(int)

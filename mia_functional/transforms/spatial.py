@@ -44,7 +44,7 @@ def crop(array: ArrayOrGeometry, start: Integers, shape: Shape) -> ArrayOrGeomet
     size = checks.integer_tuple("crop", "shape", shape, minimum=1)
     low = _whole_numbers("crop", "start", start, minimum=0, count=len(size))
     room = _leading_sizes("crop", array, len(size))
-    if not isinstance(array, Geometry) and any(map(_array.is_traced, low)):
+    if not isinstance(array, Geometry) and any(map(_array.is_unknown, low)):
         with checks.speaking_for("crop", "dynamic_patch", patch_shape="shape"):
             return dynamic_patch(array, low, size)
     low = [to_python("crop", "start", entry) for entry in low]
@@ -152,8 +152,8 @@ def shift(array: Array, offset: Integers, *, fill_value: float = 0, wrap: bool =
     """
     # Content may move beyond the border: the limit is that of the integers of JAX.
     steps = _whole_numbers("shift", "offset", offset, minimum=-(2**31))
-    traced = next(filter(_array.is_traced, steps), array)
-    xp, (result, _) = _array.to_common_library("shift", array=array, offset=traced)
+    unknown = next(filter(_array.is_unknown, steps), array)
+    xp, (result, _) = _array.to_common_library("shift", array=array, offset=unknown)
     _array.check_fits_dtype("shift", "fill_value", fill_value, array)
     sizes = _leading_sizes("shift", array, len(steps))
     for axis, (step, size) in enumerate(zip(steps, sizes, strict=True)):
@@ -199,19 +199,19 @@ def _leading_sizes(function: str, array: Array | Geometry, count: int) -> Shape:
 
 
 def _whole_numbers(function: str, argument: str, values: Any, *, minimum: int, count: int | None = None) -> list[Any]:
-    """Return whole numbers, `count` if it is given: those of Python, and arrays without axes that are traced."""
-    if not _array.is_traced(values) and not (isinstance(values, Sequence) and any(map(_array.is_traced, values))):
+    """Return whole numbers, `count` if it is given: those of Python, and arrays without axes that are unknown."""
+    if not _array.is_unknown(values) and not (isinstance(values, Sequence) and any(map(_array.is_unknown, values))):
         entries = to_python(function, argument, values)
         return list(checks.integer_tuple(function, argument, entries, length=count, minimum=minimum))
-    # Kind and number are known of a traced array, too.
-    for entry in (values,) if _array.is_traced(values) else values:
+    # Kind and number are known of such an array, too.
+    for entry in (values,) if _array.is_unknown(values) else values:
         _array.require_integers(function, argument, entry)
-    shape = tuple(values.shape) if _array.is_traced(values) else (len(values),)
+    shape = tuple(values.shape) if _array.is_unknown(values) else (len(values),)
     expected = ((shape[0] if shape else 1) if count is None else count,)
     if shape != expected:
         checks.invalid_value(function, argument, f"have {expected[0]} entries, one per axis", f"shape {shape}")
     # Not one array of all of them: beside a traced int8, JAX would make int8 of 300.
     return [
-        entry if _array.is_traced(entry) else checks.integer(function, argument, entry, minimum=minimum)
+        entry if _array.is_unknown(entry) else checks.integer(function, argument, entry, minimum=minimum)
         for entry in (values[axis] for axis in range(len(values)))
     ]

@@ -13,7 +13,7 @@ import numpy as np
 
 from mia_functional import _array
 from mia_functional._core import checks
-from mia_functional.geometry import Geometry, regrid, world_to_index
+from mia_functional.geometry import Geometry, index_to_world, regrid, world_to_index
 from mia_functional.transforms import arguments
 from mia_functional.transforms.arguments import ArrayOrGeometry, Numbers
 from mia_functional.transforms.interpolation import (
@@ -84,7 +84,7 @@ def resample(
     rule, result = rule_and_values("resample", array, interpolation)
     if antialias and rule is not nearest:
         # Widths at half maximum are voxel sizes, 2 sqrt(2 ln 2) sigma, and variances of Gaussians add up.
-        widths = np.sqrt(np.maximum(np.square(steps) - 1, 0) / (8 * math.log(2)))
+        widths = [math.sqrt(max(step * step - 1, 0) / (8 * math.log(2))) for step in steps]
         _, result, (sigma,) = arguments.with_parameters("resample", array=result, scale=widths)
         result = smooth_gaussian(result, sigma, gaussian_radii(widths, len(steps)))
     lines = [start + step * np.arange(size) for start, step, size in zip(starts, steps, new, strict=True)]
@@ -130,15 +130,17 @@ def resample_onto(
     if tuple(array.shape[:size]) != geometry.shape or len(onto.shape) != size:
         checks.invalid_value("resample_onto", "array", f"have the shape {geometry.shape}", tuple(array.shape))
     # The map between two grids is affine: the images of the first voxel and of a step along each axis define it.
-    origin = np.array(world_to_index(geometry, onto.origin))
-    ends = np.array(onto.origin) + (np.array(onto.direction) * onto.spacing).T
-    matrix = np.array([world_to_index(geometry, end) for end in ends]).T - origin[:, np.newaxis]
+    origin = world_to_index(geometry, onto.origin)
+    units = [[float(axis == other) for other in range(size)] for axis in range(size)]
+    ends = [world_to_index(geometry, index_to_world(onto, unit)) for unit in units]
+    matrix = [[end[row] - origin[row] for end in ends] for row in range(size)]
     model = _array.zeros(xp, (), _array.accumulator_dtype(array), array)
     coordinates = []
     for steps, first in zip(matrix, origin, strict=True):
         # What each axis of the new grid adds is computed in float64, so that single precision rounds it only once.
         terms = [step * np.arange(length) for step, length in zip(steps, onto.shape, strict=True)]
-        terms[np.abs(steps).argmax()] += first
+        magnitudes = list(map(abs, steps))
+        terms[magnitudes.index(max(magnitudes))] += first
         lines = open_grid(terms, size, model)
         # Between grids that are not turned, coordinates along an axis stay a line: nothing is added to all voxels.
         coordinates.append(sum(line for line, step in zip(lines[1:], steps[1:], strict=True) if step) + lines[0])
@@ -175,8 +177,9 @@ def warp(
     if points.ndim < 2 or not 1 <= points.shape[0] <= array.ndim:
         checks.invalid_value("warp", "coordinates", "have the shape (spatial axes, *shape)", tuple(points.shape))
     # Infinity is allowed, it is outside; NaN is a mistake.
-    if arguments.is_known_any(lambda values: _array.array_namespace(values).isnan(values), points, coordinates):
-        checks.invalid_value("warp", "coordinates", "hold numbers", "NaN")
+    arguments.require_valid(
+        "warp", "coordinates", coordinates, points, lambda number: abs(number) >= 0, needed="hold numbers", actual="NaN"
+    )
     lines = [points[axis, ...] for axis in range(points.shape[0])]
     return interpolate("warp", array, lines, interpolation, fill_value)
 
@@ -215,11 +218,10 @@ def affine(
     if not 1 <= size <= array.ndim:
         checks.invalid_value("affine", "offset", "have one entry per spatial axis", tuple(shift.shape))
     arguments.require_parameter_shape("affine", "matrix", columns, (size, size))
-    arguments.require_finite("affine", "matrix", columns, matrix)
-    arguments.require_finite("affine", "offset", shift, offset)
+    arguments.require_finite("affine", "matrix", matrix, columns)
+    arguments.require_finite("affine", "offset", offset, shift)
     shape = tuple(array.shape[:size])
-    centre = _array.from_numpy((np.array(shape, dtype=np.float32) - 1) / 2, xp, array)
-    centre = xp.astype(centre, columns.dtype, copy=False)
+    centre = _array.asarray_like(_array.from_numbers([(length - 1) / 2 for length in shape], array), columns)
     start = centre + shift - xp.sum(columns * centre[None, :], axis=1)
     grid = open_grid(map(np.arange, shape), size, columns)
     coordinates = [
@@ -265,7 +267,7 @@ def elastic(
     if not 1 <= size <= array.ndim or field.shape[0] != size or min(field.shape[1:]) < 4:
         needed = "have the shape (spatial axes, *points), with at least 4 points along each"
         checks.invalid_value("elastic", "control", needed, tuple(field.shape))
-    arguments.require_finite("elastic", "control", field, control)
+    arguments.require_finite("elastic", "control", control, field)
     shape = tuple(array.shape[:size])
     # The spline is a product over the axes: each contraction takes the first axis of points and puts its voxels last.
     for length, points in zip(shape, field.shape[1:], strict=True):
@@ -284,8 +286,8 @@ def _spline_weights(length: int, points: int) -> HostArray:
     """
     # The domain begins and ends half a voxel beyond the outermost centres, as that of ITK's `BSplineTransform`, and m
     # points make m - 3 cells in it: within a cell exactly four basis functions differ from 0.
-    cells = points - 3
-    position = (np.arange(length) + 0.5) / length * cells
+    cells = _array.whole_number(points - 3)
+    position = (np.arange(length) + 0.5) / _array.whole_number(length) * cells
     cell = np.minimum(np.floor(position).astype(int), cells - 1)
     t = position - cell
     pieces = ((1 - t) ** 3, 3 * t**3 - 6 * t**2 + 4, -3 * t**3 + 3 * t**2 + 3 * t + 1, t**3)
