@@ -89,43 +89,32 @@ class Geometry:
 
 # Not NumPy's: in a program of `torch.compile` what NumPy computes has no values, by which a grid could be judged.
 def _determinant(rows: Sequence[Sequence[float]]) -> float:
-    """Return the determinant of a matrix of at most four rows."""
-    first, *others = rows
-    if not others:
-        return first[0]
-    minors = [_determinant([(*row[:column], *row[column + 1 :]) for row in others]) for column in range(len(rows))]
-    return sum(entry * minor for entry, minor in zip(first[::2], minors[::2], strict=True)) - sum(
-        entry * minor for entry, minor in zip(first[1::2], minors[1::2], strict=True)
-    )
-
-
-def _largest(numbers: Sequence[float]) -> int:
-    """Return the position of the first of the largest numbers."""
-    # `torch.compile` has no `max` with a key for numbers that vary (2.13).
-    best = 0
-    for position, number in enumerate(numbers):
-        best = position if number > numbers[best] else best
-    return best
+    """Return the determinant of a matrix, by its first row."""
+    if len(rows) == 1:
+        return rows[0][0]
+    if len(rows) == 2:
+        return rows[0][0] * rows[1][1] - rows[0][1] * rows[1][0]
+    total = 0.0
+    for column, entry in enumerate(rows[0]):
+        if entry:
+            minor = _determinant([(*row[:column], *row[column + 1 :]) for row in rows[1:]])
+            total += -entry * minor if column % 2 else entry * minor
+    return total
 
 
 def _solve(matrix: Sequence[Sequence[float]], right: Sequence[Sequence[float]]) -> list[list[float]]:
     """Return the rows of `x` where `matrix @ x = right`, by elimination; the matrix is that of a direction."""
     rows, size = [[*left, *values] for left, values in zip(matrix, right, strict=True)], len(matrix)
     for column in range(size):
-        pivot = column + _largest([abs(row[column]) for row in rows[column:]])
-        rows[column], rows[pivot] = rows[pivot], rows[column]
         for row in range(column + 1, size):
-            factor = rows[row][column] / rows[column][column]
-            rows[row] = [entry - factor * above for entry, above in zip(rows[row], rows[column], strict=True)]
-    solution: list[list[float]] = []
-    for row in reversed(range(size)):
-        known = list(zip(rows[row][row + 1 : size], solution, strict=True))
-        totals = [
-            value - sum(factor * below[place] for factor, below in known)
-            for place, value in enumerate(rows[row][size:])
-        ]
-        solution.insert(0, [total / rows[row][row] for total in totals])
-    return solution
+            if abs(rows[row][column]) > abs(rows[column][column]):
+                rows[row], rows[column] = rows[column], rows[row]
+        pivot = rows[column]
+        for row in range(size):
+            factor = rows[row][column] / pivot[column]
+            if factor and row != column:
+                rows[row] = [entry - factor * above for entry, above in zip(rows[row], pivot, strict=True)]
+    return [[value / row[axis] for value in row[size:]] for axis, row in enumerate(rows)]
 
 
 def index_to_world(geometry: Geometry, index: Sequence[float]) -> tuple[float, ...]:
@@ -199,29 +188,27 @@ def corner_displacement(first: Geometry, second: Geometry) -> Displacement:
     for argument, grid in (("first", first), ("second", second)):
         checks.require_instance("corner_displacement", argument, grid, Geometry, "a geometry")
     checks.dimensions("corner_displacement", "second", second.shape, (len(first.shape),))
-    corners = zip(*map(_corners, (first, second)), strict=True)
-    gaps = [[start - end for start, end in zip(*pair, strict=True)] for pair in corners]
-    rows = list(zip(*gaps, strict=True))
+    # Gaps are linear in the ends of the axes: those of the centres, plus or minus what half of each axis adds.
+    pairs = zip(_centre_and_half_axes(first), _centre_and_half_axes(second), strict=True)
+    gaps = [list(map(operator.sub, one, other)) for one, other in pairs]
     voxels = [
-        abs(length) / step
+        sum(map(abs, entries)) / step
         for grid in (first, second)
-        for lengths, step in zip(_solve(grid.direction, rows), grid.spacing, strict=True)
-        for length in lengths
+        for entries, step in zip(_solve(grid.direction, gaps), grid.spacing, strict=True)
     ]
-    millimetres = [math.hypot(*gap) for gap in gaps]
+    ends = [map(sum, itertools.product([centre], *([-half, half] for half in halves))) for centre, *halves in gaps]
+    millimetres = [math.hypot(*corner) for corner in zip(*ends, strict=True)]
     # Files may state origins so large that differences overflow, to infinity or NaN: these are far apart.
     return Displacement(*(max(v if v < math.inf else math.inf for v in values) for values in (voxels, millimetres)))
 
 
-def _corners(geometry: Geometry) -> list[tuple[float, ...]]:
-    """Return the corners of a grid in the world."""
-    ends = [(step * (size - 0.5), -step / 2) for size, step in zip(geometry.shape, geometry.spacing, strict=True)]
+def _centre_and_half_axes(geometry: Geometry) -> list[list[float]]:
+    """Return, for each world coordinate, that of the centre of a grid and what half of each axis adds to it."""
+    sides = list(zip(geometry.shape, geometry.spacing, strict=True))
+    middle, half = [(size - 1) * step / 2 for size, step in sides], [size * step / 2 for size, step in sides]
     return [
-        tuple(
-            start + sum(map(operator.mul, row, end))
-            for start, row in zip(geometry.origin, geometry.direction, strict=True)
-        )
-        for end in itertools.product(*ends)
+        [start + sum(map(operator.mul, row, middle)), *map(operator.mul, row, half)]
+        for start, row in zip(geometry.origin, geometry.direction, strict=True)
     ]
 
 
@@ -411,5 +398,8 @@ def orientation(geometry: Geometry, *, onto: Geometry | None = None) -> tuple[tu
         rows = _solve(onto.direction, geometry.direction)
     # All axes together, not the nearest for each: in an oblique grid two axes may be nearest to the same one.
     orders = list(itertools.permutations(range(len(rows))))
-    best = orders[_largest([sum(abs(row[axis]) for row, axis in zip(rows, order, strict=True)) for order in orders])]
+    lengths = [list(map(abs, row)) for row in rows]
+    totals = [sum(map(operator.getitem, lengths, order)) for order in orders]
+    # `torch.compile` has no `max` with a key for numbers that vary (2.13).
+    best = orders[totals.index(max(totals))]
     return best, tuple(row for row, axis in enumerate(best) if rows[row][axis] < 0)
