@@ -77,9 +77,7 @@ def gaussian_radii(sigma: arguments.Numbers, axes: int, *, radius: int | None = 
     if radius is None:
         limits = (4 * _array.to_numpy(numbers) + 0.5).astype(int)
     else:
-        limits = np.full(numbers.shape, radius)
-        if not _array.is_unknown(numbers):
-            limits[_array.to_numpy(numbers) == 0] = 0
+        limits = np.where(_array.to_numpy(numbers) == 0, 0, radius)
     return list(np.broadcast_to(limits, (axes,)).tolist())
 
 
