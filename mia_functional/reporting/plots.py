@@ -187,8 +187,9 @@ def plot_ranking(ranking: Ranking, *, axes: Any = None) -> Any:
     (axes,) = new_axes(size=(6.5, 1.6 + 0.55 * len(entries))) if axes is None else (axes,)
     for place, (entry, colour) in enumerate(zip(entries, distinct_colours(len(entries)), strict=True)):
         axes.plot([entry.low, entry.high], [place, place], color="black", linewidth=1, zorder=1)
-        for position, share in entry.frequencies:
-            axes.scatter(position, place, s=500 * share, color=colour, edgecolors="black", linewidths=0.4, zorder=2)
+        ranks, shares = np.array(entry.frequencies, dtype=np.float64).reshape(-1, 2).T
+        style = {"color": colour, "edgecolors": "black", "linewidths": 0.4}
+        axes.scatter(ranks, np.full_like(ranks, place), s=500 * shares, zorder=2, **style)
         axes.plot(entry.rank, place, "x", color="black", markersize=8, markeredgewidth=1.8, zorder=3)
     names = []
     for entry in entries:

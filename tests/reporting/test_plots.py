@@ -120,8 +120,8 @@ def test_rankings_have_dots_by_share_and_methods_from_the_best():
     assert names == [f"{entry.method} (n = 5, 1 infinite, 1 missing)" for entry in first.ranks]
     dots = {}
     for part in axes.collections:
-        ((x, y),) = part.get_offsets().tolist()
-        dots[y, x] = part.get_sizes()[0]
+        for (x, y), size in zip(part.get_offsets().tolist(), part.get_sizes(), strict=True):
+            dots[y, x] = size
     expected = {
         (float(k), rank_): pytest.approx(500 * share)
         for k, entry in enumerate(first.ranks)
