@@ -137,7 +137,7 @@ def evaluate(
 
     mask = ignore if getattr(ignore, "shape", ()) else None
     case = Case(subject, prediction, reference, spacing, ignore=cast("Array | None", mask))
-    return _evaluate_case(request("evaluate", metrics, labels, channels, ignore), case, failed=give_up)
+    return _evaluate_case(request("evaluate", metrics, labels, channels, ignore=ignore), case, failed=give_up)
 
 
 def evaluate_many(
@@ -180,7 +180,7 @@ def evaluate_many(
         [('A', 1.0, 'ok'), ('B', nan, 'failed')]
     """
     checks.require_instance("evaluate_many", "cases", cases, Iterable, "several `Case`")
-    asked = request("evaluate_many", metrics, labels, channels, ignore)
+    asked = request("evaluate_many", metrics, labels, channels, ignore=ignore)
     total = length_hint(cases)
     outcomes = {}
     for position, outcome in evaluate_each(asked, cases, None, executor=executor):

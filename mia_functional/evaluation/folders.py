@@ -139,7 +139,7 @@ def evaluate_folders(
             table = read_label_table(labels)
         labels = table.labels
         ignore = table.ignore if ignore is None else ignore
-    asked = request("evaluate_folders", metrics, labels, channels, ignore)
+    asked = request("evaluate_folders", metrics, labels, channels, ignore=ignore)
     checks.one_of("evaluate_folders", "folder_layout", folder_layout, FOLDER_LAYOUTS, optional=True)
     checks.one_of("evaluate_folders", "affine", affine, ("sform", "qform"), optional=True)
     if spacing is not None:

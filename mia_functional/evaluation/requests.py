@@ -45,7 +45,7 @@ class Request(NamedTuple):
 
 def request(
     function: str, metrics: Sequence[AnyMetric], labels: Labels | Iterable[Label] | None,
-    channels: Mapping[int, str] | None, ignore: Ignore = None,
+    channels: Mapping[int, str] | None, *, ignore: Ignore = None,
 ) -> Request:  # fmt: skip
     """Return what is evaluated: metrics by their rows of the table, and labels or channels with their names."""
     if isinstance(metrics, str | Metric) or callable(metrics) or not isinstance(metrics, Iterable):
