@@ -7,10 +7,10 @@ __all__ = ["render_console", "render_latex", "render_markdown", "rounded_table"]
 
 _LATEX = str.maketrans({
     "\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": r"\textless{}",
-    ">": r"\textgreater{}", "|": r"\textbar{}", '"': r"\textquotedbl{}", "-": "{-}",
+    ">": r"\textgreater{}", "|": r"\textbar{}", '"': "''", "-": "{-}",
     **{character: f"\\{character}" for character in "&%$#_{}"},
 })  # fmt: skip
-"""What stands for characters that mean something to LaTeX; two hyphens would become a dash."""
+"""What stands for characters that mean something to LaTeX, in its default fonts; two hyphens would become a dash."""
 
 
 def render_console(data: Data, *, precision: int = 3, layout: Layout | None = None) -> str:

@@ -80,8 +80,8 @@ def test_latex_escapes_names_and_aligns_numbers():
         == r"\textbackslash{}b\{\$\} & \textless{}\textasciitilde{}\textasciicircum{}\textgreater{} & $\infty$ \\"
     )
     assert lines[6:] == [r"a{-}{-}b & x & $-0.25$ \\", r"\bottomrule", r"\end{tabular}"]
-    bracket = Results(rows=(row("[A]", "x", "DICE", math.nan),))
-    assert render_latex(bracket).splitlines()[4].startswith(r"{}[A] & x & --")
+    bracket = Results(rows=(row('[A]"', "x", "DICE", math.nan),))
+    assert render_latex(bracket).splitlines()[4].startswith(r"{}[A]'' & x & --")
 
 
 def test_comparisons_and_rankings_have_tables_of_their_own():
