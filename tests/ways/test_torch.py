@@ -14,9 +14,8 @@ CALLS = {f"{name} {case.label}": case for name, cases in CASES.items() for case 
 
 NEEDS_VALUES = {
     *("metrics.hausdorff_distance called back", "morphology.distance_transform called back"),
-    *("transforms.crop by an array", "transforms.crop by both"),
-    *("transforms.flip by an array", "transforms.rot90 by an array", "transforms.shift by an array"),
-    *("transforms.shift around", "assembly.add at an array", "extraction.dynamic_patch by an array"),
+    *("transforms.crop by an array", "transforms.crop by both", "transforms.flip by an array"),
+    *("transforms.shift by an array", "transforms.shift around", "assembly.add at an array"),
 }
 """Calls of which no argument may be a tensor within `torch.func`: NumPy or Python has to know it."""
 
