@@ -27,7 +27,7 @@ def compiled(call, *, dynamic):
     return torch.compile(call, fullgraph=True, backend="aot_eager", dynamic=dynamic)
 
 
-@pytest.mark.sampled(6)
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("dynamic", [False, True], ids=["static", "dynamic"])
 @pytest.mark.parametrize("name", CAN)
 def test_a_program_of_one_graph_gives_the_values_of_numpy(name, dynamic):
@@ -66,7 +66,7 @@ def longer(array, by):
     return array
 
 
-@pytest.mark.sampled(4)
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("name", VARYING)
 def test_one_program_serves_all_shapes(name):
     program = compiled(CALLS[name].call, dynamic=True)
@@ -77,6 +77,7 @@ def test_one_program_serves_all_shapes(name):
     assert torch._dynamo.utils.counters["stats"]["unique_graphs"] == 1
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize(
     ("call", "numbers"),
     [
