@@ -282,6 +282,9 @@ def methods_of(predictions: Location | Sequence[Location] | Mapping[str, Locatio
         predictions = [predictions]
     if not isinstance(predictions, Iterable):
         checks.invalid_kind("evaluate_folders", "predictions", "be a folder, several, or a mapping", repr(predictions))
+    folders = predictions.values() if isinstance(predictions, Mapping) else predictions
+    if not all(isinstance(folder, str | os.PathLike) for folder in folders):
+        checks.invalid_kind("evaluate_folders", "predictions", "be a folder, several, or a mapping", repr(predictions))
     if isinstance(predictions, Mapping):
         names = list(predictions)
     else:

@@ -162,3 +162,9 @@ def test_the_command_prints_what_it_found_and_exits_with_one(folders, capsys):
     assert '"kind": "grid"' in capsys.readouterr().out
     assert cli.main(["check", str(folders / "nowhere"), str(folders / "truth")]) == 2
     assert capsys.readouterr().err.splitlines()[-1].startswith("mia: check: `predictions` must be a folder; got ")
+
+
+@pytest.mark.parametrize("wrong", [5, [5], {"a": 5}, [None]])
+def test_what_is_no_folder_is_one_sentence(folders, wrong):
+    with pytest.raises(TypeError, match=r"^check_folders: `predictions` must be a folder, several, or a mapping; got "):
+        check_folders(wrong, folders / "truth")
