@@ -1,12 +1,14 @@
 """A function over many items in a pool, each outcome as soon as it is there; a process that dies costs one item."""
 
+import os
 import signal
+import threading
 import warnings
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from functools import partial
-from multiprocessing import get_all_start_methods, get_context
+from multiprocessing import get_all_start_methods, get_context, parent_process
 from typing import TypeVar
 
 from mia_functional._core.ordered_map import workers_of
@@ -109,8 +111,17 @@ def map_in_processes(
 
 
 def _begin_worker() -> None:
-    """Leave Ctrl-C, which all processes of a terminal get, to the process that waits for this one."""
+    """Leave Ctrl-C, which all processes of a terminal get, to the process that waits for this one, and end with it."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    """End this process as soon as its parent has: a worker of a parent that was killed would wait for work for ever."""
+    parent = parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 def _with_warnings(function: Callable[[_Item], _Outcome], item: _Item) -> tuple[_Outcome, list[Warning]]:

@@ -165,7 +165,8 @@ def test_a_kill_at_any_moment_loses_nothing_and_the_table_is_the_same(folders, w
         process = start(folders, 0.05, workers)
         time.sleep(rng.uniform(0.5, 2.5))
         process.send_signal(signal.SIGKILL)
-        process.communicate()
+        # The pipes end when its workers have: they must not outlive it.
+        process.communicate(timeout=30)
     lines = (folders / "j").read_bytes().count(b"\n") if (folders / "j").exists() else 0
     resumed, errors = start(folders, 0, workers).communicate()
     assert resumed == output, errors
