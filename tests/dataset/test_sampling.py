@@ -231,7 +231,7 @@ def test_mistakes_with_samples(cohort):
     for parts in ([], [{"a": 1}, {"b": 1}]):
         with pytest.raises(ValueError, match="collate: `samples` must be at least one, all with the same keys; got"):
             dataset.collate(parts)
-    with pytest.raises(TypeError, match="prefetch: `samples` must have a length and items; got <generator"):
+    with pytest.raises(TypeError, match="prefetch: `samples` must have a length and items; got generator"):
         next(dataset.prefetch((sample for sample in samples), batch_size=2))
     with pytest.raises(TypeError, match=r"prefetch: `rng` must be a numpy\.random\.Generator; got 0"):
         next(dataset.prefetch(samples, batch_size=2, rng=0))
