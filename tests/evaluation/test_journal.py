@@ -156,7 +156,7 @@ def start(folders, *arguments):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("workers", [pytest.param(1, marks=pytest.mark.full), 2])
 def test_a_kill_at_any_moment_loses_nothing_and_the_table_is_the_same(folders, workers):
     output, errors = start(folders, 0, workers).communicate()
     (folders / "j").unlink()

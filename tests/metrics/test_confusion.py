@@ -239,7 +239,7 @@ def test_two_libraries_and_a_sitk_image_are_refused():
         confusion_counts(jnp.asarray(MASK), torch.asarray(MASK))
     with pytest.raises(
         TypeError,
-        match="`prediction` must be an array of NumPy, .*: pass what `mia.images.from_simpleitk` makes of it; got",
+        match=r"`prediction` must be an array of NumPy, .*: pass what `mia.images.from_simpleitk` makes of it; got",
     ):
         confusion_counts(SimpleITK.GetImageFromArray(MASK.astype(np.uint8)), MASK)
     beside = confusion_counts(torch.asarray(MASK), MASK)
