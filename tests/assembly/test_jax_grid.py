@@ -70,7 +70,7 @@ def test_one_jax_array_keeps_its_dtype_and_what_is_no_grid_goes_the_general_way(
         assemble(jnp.ones((6, 3, 2)), over, (5, 4))
 
 
-@pytest.mark.slow
+@pytest.mark.full
 def test_the_mean_of_an_array_has_the_gradient_of_its_weights():
     grid = indexing.patches((5, 4), (3, 2), step=2)
     parts = jnp.asarray(np.random.default_rng(0).normal(size=(len(grid), 3, 2)).astype(np.float32))

@@ -237,7 +237,7 @@ def test_a_draw_that_was_stored_as_text_replays(name):
     np.testing.assert_allclose(function(IMAGE, *stored), function(IMAGE, *draw), atol=1e-6)
 
 
-@pytest.mark.slow
+@pytest.mark.full
 def test_a_chain_of_random_transforms_runs_in_one_jit():
     augment = t.compose(
         t.randomly(("images", "labels"), t.random_affine, t.affine, probability=0.5),

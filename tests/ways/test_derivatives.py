@@ -169,7 +169,7 @@ def test_every_function_of_arrays_is_differentiable_or_there_is_a_reason():
 
 
 @pytest.mark.slow
-@pytest.mark.sampled(24)
+@pytest.mark.sampled(12)
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("name", ALL)
 def test_derivatives_are_those_of_central_differences(name, way):
@@ -181,7 +181,7 @@ def test_derivatives_are_those_of_central_differences(name, way):
 
 
 @pytest.mark.slow
-@pytest.mark.sampled(12)
+@pytest.mark.sampled(6)
 @pytest.mark.parametrize("way", ["jax compiled", "torch reverse"])
 @pytest.mark.parametrize("name", ALL)
 def test_single_precision_has_the_derivatives_of_double_precision(name, way):
@@ -196,7 +196,7 @@ OF_IMAGES = [name for name, call in ALL.items() if call.by.startswith(("image", 
 
 
 @pytest.mark.slow
-@pytest.mark.sampled(12)
+@pytest.mark.sampled(6)
 @pytest.mark.parametrize("scale", [1e-20, 1e20])
 @pytest.mark.parametrize("way", ["jax compiled", "torch reverse"])
 @pytest.mark.parametrize("name", OF_IMAGES)
@@ -214,7 +214,7 @@ def test_derivatives_are_finite_at_every_scale_at_which_values_are(name, way, sc
 
 
 @pytest.mark.slow
-@pytest.mark.sampled(16)
+@pytest.mark.sampled(8)
 @pytest.mark.parametrize("name", AT_KINKS)
 def test_derivatives_at_kinks_are_numbers_and_those_of_the_other_library(name):
     call, arrays = AT_KINKS[name]

@@ -60,7 +60,7 @@ def test_what_needs_values_says_so_in_a_program(function):
 
 
 @pytest.mark.slow
-@pytest.mark.sampled(20)
+@pytest.mark.sampled(14)
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("name", ALL)
 def test_every_way_gives_what_numpy_gives(name, way):

@@ -44,7 +44,7 @@ def test_all_functions_on_several_devices_give_what_numpy_gives(four_devices, wa
     run(four_devices, way, names)
 
 
-@pytest.mark.slow
+@pytest.mark.full
 def test_arrays_of_a_mesh_meet_those_that_functions_make_of_them(four_devices):
     program = """
 import jax, jax.numpy as jnp, numpy as np, mia_functional as mia
