@@ -268,9 +268,14 @@ def integer_tuple(
     function: str, argument: str, value: object, *, length: int | None = None, minimum: int
 ) -> tuple[int, ...]:
     """Return a sequence of whole numbers, each at least `minimum`, as a tuple of Python ints."""
-    if not isinstance(value, Sequence) or isinstance(value, str) or not all(map(is_integer, value)):
+    entries: tuple[int, ...]
+    # A plain tuple needs no questions, which cost a fifth of the time that it takes to cut out a patch.
+    if type(value) is tuple and {*map(type, value)} == {int}:
+        entries = value
+    elif not isinstance(value, Sequence) or isinstance(value, str) or not all(map(is_integer, value)):
         invalid_kind(function, argument, "be a sequence of whole numbers", describe(value))
-    entries = tuple(map(int, value))
+    else:
+        entries = tuple(map(int, value))
     if length is not None and len(entries) != length:
         invalid_value(function, argument, f"have {length} entries, one per axis", entries)
     if any(entry < minimum for entry in entries):
