@@ -213,6 +213,6 @@ print("agree")
 """
 
 
-@pytest.mark.slow
+@pytest.mark.full
 def test_statistics_of_volumes_on_four_devices_need_no_gathering(four_devices):
     assert four_devices(SHARDED) == "agree\n"

@@ -80,7 +80,7 @@ def test_metrics_are_deepminds_for_anisotropic_spacing(ndim):
         np.testing.assert_allclose(got, wanted, rtol=1e-6)
 
 
-@pytest.mark.slow
+@pytest.mark.full
 def test_border_voxels_are_those_of_medpy_and_monai():
     import torch
     from monai.metrics import compute_average_surface_distance, compute_hausdorff_distance, compute_surface_dice
