@@ -57,7 +57,6 @@ _Result = TypeVar("_Result")
 is_jax_namespace: Callable[..., bool] = compat.is_jax_namespace
 """Whether a namespace is `jax.numpy`."""
 
-_NUMPY: Namespace = compat.array_namespace(np.empty(0))
 _NUMPY_TYPES = (np.ndarray, np.generic)
 
 
@@ -90,16 +89,21 @@ def is_dask(array: object) -> bool:
 
 def array_namespace(*arrays: Array) -> Namespace:
     """Return the array API namespace of arrays that were checked before."""
+    # Imported here: NumPy's namespace loads all of NumPy, which would double the time that importing us takes. Neither
+    # by `importlib` nor with `typing.cast`, which programs of `torch.compile` cannot trace, or lose track of.
+    library: Any
     if arrays and all(map(is_numpy, arrays)):
-        return _NUMPY
-    if arrays and all(map(is_torch, arrays)):
-        # Neither `importlib` nor `typing.cast`, which programs of `torch.compile` cannot trace, or lose track of.
-        import array_api_compat.torch as module
+        import array_api_compat.numpy as numbers
 
-        library: Any = module
-        namespace: Namespace = library
-        return namespace
-    return compat.array_namespace(*arrays)
+        library = numbers
+    elif arrays and all(map(is_torch, arrays)):
+        import array_api_compat.torch as tensors
+
+        library = tensors
+    else:
+        library = compat.array_namespace(*arrays)
+    namespace: Namespace = library
+    return namespace
 
 
 def _is_array(array: object) -> bool:
