@@ -357,9 +357,23 @@ def to_numpy(array: Array) -> HostArray:
     except RuntimeError as error:
         if not is_torch(array):
             raise
-        needed = "The values of a tensor are needed here, which it does not have within torch.func or torch.compile."
-        raise TypeError(needed) from error
+        return _listed_values(source, error)
     return host
+
+
+def _listed_values(tensor: Any, error: RuntimeError) -> HostArray:
+    """Return the values of a tensor that NumPy cannot read, by way of Python; raise for one that has none.
+
+    Within `torch.func.grad` and `jvp` no tensor shows NumPy its memory, not even one from outside (2.13), but all have
+    values. Those of `vmap` have none.
+    """
+    try:
+        if not in_torch_program():
+            return np.asarray(tensor.tolist(), str(tensor.dtype).removeprefix("torch.")).reshape(tensor.shape)
+    except RuntimeError:
+        pass
+    needed = "The values of a tensor are needed here, which it does not have within torch.func.vmap or torch.compile."
+    raise TypeError(needed) from error
 
 
 def call_gathered(function: Callable[..., _Result], *arrays: Array) -> _Result:

@@ -78,9 +78,25 @@ def test_bfloat16_of_torch_is_float32_in_numpy():
     assert _array.to_numpy(torch.asarray([1.5]).bfloat16()).dtype == np.float32
     with pytest.raises(
         TypeError,
-        match=r"values of a tensor are needed here, which it does not have within torch.func or torch.compile",
+        match=r"values of a tensor are needed here, which it does not have within torch.func.vmap or torch.compile",
     ):
         torch.func.vmap(_array.to_numpy)(torch.ones(2))
+
+
+@pytest.mark.parametrize("dtype", ["bool", "uint8", "int16", "uint16", "int64", "float16", "bfloat16", "float64"])
+def test_levels_of_derivatives_leave_other_tensors_their_values(dtype):
+    outside = torch.tensor([[0, 1], [1, 0]]).to(getattr(torch, dtype))
+    found = []
+
+    def look(tensor, other):
+        found.extend(map(_array.to_numpy, (outside, other, outside[:0])))
+        return tensor.sum()
+
+    torch.func.grad(look)(torch.ones(2), outside)
+    torch.func.jvp(lambda tensor: look(tensor, outside), (torch.ones(2),), (torch.ones(2),))
+    assert {array.dtype.name for array in found} == {"float32" if dtype == "bfloat16" else dtype}
+    assert [array.tolist() for array in found] == [[[0, 1], [1, 0]], [[0, 1], [1, 0]], []] * 2
+    assert found[2].shape == (0, 2)
 
 
 def test_kinds_of_elements():

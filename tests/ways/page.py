@@ -76,8 +76,7 @@ def _calls() -> Iterator[tuple[str, str, bool]]:
 def tables() -> dict[str, list[Way]]:
     """Return the columns of all tables."""
     keys = {call: NEEDS_KEY for _, call, key in _calls() if key}
-    no_values = "NumPy or Python has to know the values of an argument, which has none within `torch.func`"
-    mixed = dict.fromkeys(_data("test_torch", "FOR_JAX"), "the call mixes its library with NumPy")
+    no_values = "NumPy has to know the values of an argument, which has none within `torch.func.vmap`"
     unknown = dict.fromkeys(_data("test_torch", "NEEDS_VALUES"), no_values)
     unfinished = dict.fromkeys(_data("test_torch_compile", "NOT_YET") or (), "not yet part of a whole graph")
     others = [
@@ -85,8 +84,8 @@ def tables() -> dict[str, list[Way]]:
         Way("strict", keys),
         Way("CuPy", keys),
         Way("PyTorch", keys),
-        Way("PyTorch vmap", keys | mixed | unknown),
-        Way("PyTorch tangents", keys | mixed),
+        Way("PyTorch vmap", keys | unknown),
+        Way("PyTorch tangents", keys),
         Way("PyTorch compile", keys | unfinished | _data("test_torch_compile", "CANNOT")),
     ]
     if (dask := _data("test_dask", "REFUSED")) is not None:
