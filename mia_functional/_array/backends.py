@@ -1,50 +1,36 @@
-"""Which library an array belongs to, and how arrays get from one library to another.
+"""How arrays get from one library to another, and to the devices of those that they are computed with."""
 
-No library but NumPy is imported here: an array of JAX is the proof that JAX is loaded, so `sys.modules` has it, and
-`import mia_functional` stays light. `array_api_compat` recognises libraries in the same way.
-"""
-
-import importlib
-import math
 import sys
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
 from operator import itemgetter
-from typing import Any, TypeGuard, TypeVar
+from typing import Any, TypeVar
 
 import array_api_compat as compat
 import numpy as np
 
+from mia_functional._array.libraries import (
+    array_namespace,
+    device_of,
+    is_cupy,
+    is_jax,
+    is_jax_namespace,
+    is_numpy,
+    is_torch,
+)
+from mia_functional._array.tracing import in_bytecode, in_torch_program, is_traced
 from mia_functional._core import checks
-from mia_functional.typing import Array, HostArray, Namespace, Shape, Sliceable, Spacing
+from mia_functional.typing import Array, HostArray, Namespace, Shape, Sliceable
 
 __all__ = [
-    "array_namespace",
     "asarray_like",
     "call_gathered",
     "checked_namespace",
-    "cupy_distance_transform",
     "from_numbers",
     "from_numpy",
-    "has_cupy_distance_transform",
     "has_explicit_axes",
-    "in_bytecode",
-    "in_cpu_program",
-    "in_host_memory",
-    "in_torch_program",
-    "is_cupy",
-    "is_dask",
-    "is_jax",
-    "is_known_true",
-    "is_numpy",
     "is_on_mesh",
-    "is_torch",
-    "is_traced",
-    "is_unknown",
-    "known_flag",
     "on_own_axes",
     "python_number",
-    "quiet",
     "read_region",
     "snapshot",
     "to_common_library",
@@ -53,57 +39,6 @@ __all__ = [
 ]
 
 _Result = TypeVar("_Result")
-
-is_jax_namespace: Callable[..., bool] = compat.is_jax_namespace
-"""Whether a namespace is `jax.numpy`."""
-
-_NUMPY_TYPES = (np.ndarray, np.generic)
-
-
-# Not those of `array_api_compat`: they ask NumPy's arrays for their dtype, which those of a program of `torch.compile`
-# lack (2.13), and keep answers in a cache, of which that warns.
-def is_numpy(array: object) -> bool:
-    """Return whether an object is an array of NumPy, or a number of it."""
-    return isinstance(array, _NUMPY_TYPES)
-
-
-def is_jax(array: object) -> bool:
-    """Return whether an object is an array of JAX; traced ones are."""
-    return isinstance(array, getattr(sys.modules.get("jax"), "Array", ()))
-
-
-def is_torch(array: object) -> bool:
-    """Return whether an object is a tensor of PyTorch."""
-    return isinstance(array, getattr(sys.modules.get("torch"), "Tensor", ()))
-
-
-def is_cupy(array: object) -> bool:
-    """Return whether an object is an array of CuPy."""
-    return isinstance(array, getattr(sys.modules.get("cupy"), "ndarray", ()))
-
-
-def is_dask(array: object) -> bool:
-    """Return whether an object is an array of dask."""
-    return isinstance(array, getattr(sys.modules.get("dask.array"), "Array", ()))
-
-
-def array_namespace(*arrays: Array) -> Namespace:
-    """Return the array API namespace of arrays that were checked before."""
-    # Imported here: NumPy's namespace loads all of NumPy, which would double the time that importing us takes. Neither
-    # by `importlib` nor with `typing.cast`, which programs of `torch.compile` cannot trace, or lose track of.
-    library: Any
-    if arrays and all(map(is_numpy, arrays)):
-        import array_api_compat.numpy as numbers
-
-        library = numbers
-    elif arrays and all(map(is_torch, arrays)):
-        import array_api_compat.torch as tensors
-
-        library = tensors
-    else:
-        library = compat.array_namespace(*arrays)
-    namespace: Namespace = library
-    return namespace
 
 
 def _is_array(array: object) -> bool:
@@ -302,12 +237,6 @@ def snapshots(arrays: Any) -> Any:
     return arrays._make(entries) if hasattr(arrays, "_make") else tuple(entries)
 
 
-def device_of(array: Array) -> Any:
-    """Return the device of a concrete array, as the namespace of its library names it."""
-    tensor: Any = array
-    return tensor.device if is_torch(array) else compat.device(array)
-
-
 def _devices_of(array: Array) -> object:
     """Return the device of a concrete array, or all devices of one of JAX, however it is divided among them."""
     sharded: Any = array
@@ -423,141 +352,6 @@ def read_region(source: Sliceable, index: Any) -> Array:
     return region if _is_array(region) else np.asarray(region)
 
 
-def is_traced(array: object) -> TypeGuard[Array]:
-    """Return whether an array is a placeholder inside a JAX transformation, whose values cannot be looked at."""
-    jax = sys.modules.get("jax")
-    return jax is not None and isinstance(array, jax.core.Tracer)
-
-
-def is_unknown(value: object) -> TypeGuard[Array]:
-    """Return whether an object is an array whose values cannot be looked at, so that fixed shapes must do.
-
-    These are traced ones of JAX, tensors within `torch.func` and, in a program of `torch.compile`, all tensors and what
-    NumPy computes in its bytecode. Numbers of Python are known everywhere.
-    """
-    if type(value) is int:  # the usual start of a crop: the questions below take a fifth of its time
-        return False
-    if not is_torch(value):
-        return is_traced(value) or (is_numpy(value) and in_bytecode())
-    if in_torch_program():
-        return True
-    tensor: Any = value
-    try:
-        tensor.data_ptr()  # which waits for no device
-    except RuntimeError:
-        return True
-    return False
-
-
-def is_known_true(condition: Callable[..., Array], *arrays: Array) -> bool:
-    """Return whether a condition of arrays holds, if that can be known: inside of a program or a `vmap` it cannot.
-
-    Every check of values asks here. What decides is the condition that was computed, and not the arrays: those from
-    outside of a program have values in it, but whatever is computed from them there has none.
-    """
-    # Of traced arrays nothing is computed: under `vmap` it would be, only to be thrown away.
-    if any(map(is_traced, arrays)) or in_torch_program():
-        return False
-    return known_flag(condition(*arrays)) is True
-
-
-def known_flag(flag: Array) -> bool | None:
-    """Return whether a single boolean is True, or None where that cannot be known: in a program or a `vmap`."""
-    if is_traced(flag) or in_torch_program():
-        return None
-    if not is_torch(flag):
-        return bool(flag)
-    try:
-        return bool(flag)
-    except RuntimeError:  # of `torch.func.vmap`, and of tensors without storage
-        return None
-
-
-def quiet() -> AbstractContextManager[Any]:
-    """Return a context without NumPy's warnings about infinities and NaN, which have their meaning in images."""
-    # The bytecode that `torch.compile` reads has no NumPy, and cannot take its settings for a part of it.
-    return nullcontext() if in_bytecode() else np.errstate(all="ignore")
-
-
-def in_torch_program() -> bool:
-    """Return whether `torch.compile` traces this, whose graph a look at values would break: those of NumPy as well."""
-    compiler: Any = getattr(sys.modules.get("torch"), "compiler", None)
-    return compiler is not None and bool(compiler.is_compiling())
-
-
-def in_bytecode() -> bool:
-    """Return whether `torch.compile` reads this as bytecode now, rather than running it."""
-    compiler: Any = getattr(sys.modules.get("torch"), "compiler", None)
-    return compiler is not None and bool(compiler.is_dynamo_compiling())
-
-
-def in_cpu_program(array: Array) -> bool:
-    """Return whether an array is a tensor of a program of `torch.compile` that runs on the CPU."""
-    return in_torch_program() and is_torch(array) and device_of(array).type == "cpu"
-
-
 def is_on_mesh(array: Array) -> bool:
     """Return whether an array, perhaps traced, is known to lie on a mesh of devices, in parts or as copies."""
     return is_jax(array) and not sys.modules["jax"].typeof(array).sharding.mesh.empty
-
-
-def in_host_memory(array: Array) -> bool:
-    """Return whether an array is concrete and lies in the host's memory, so that NumPy can read it without a copy."""
-    if is_traced(array):
-        return False
-    library_array: Any = array
-    if is_jax(array):
-        return [device.platform for device in library_array.devices()] == ["cpu"]
-    return is_numpy(array) or (is_torch(array) and is_plain_tensor(library_array))
-
-
-def is_plain_tensor(tensor: Any) -> bool:
-    """Return whether NumPy sees all that a tensor is: no derivatives, batches or programs that PyTorch keeps of it."""
-    # NumPy would read the value of a tensor with a forward tangent, and drop the tangent.
-    unpack = sys.modules["torch"].autograd.forward_ad.unpack_dual
-    if in_torch_program() or unpack(tensor).tangent is not None:
-        return False
-    try:
-        tensor.numpy()
-    except (RuntimeError, TypeError):
-        # Gradients, levels of `torch.func`, conjugates, other devices and layouts, bfloat16: PyTorch knows them all.
-        return False
-    return True
-
-
-_PADDED_BYTES, _OWN_BYTES = 9, 40
-"""Bytes that CuPy's transform takes per voxel of the padded mask, and ours per voxel of the mask itself."""
-
-_ALWAYS_FINE = 2**28
-"""Bytes that every GPU has to spare."""
-
-_CUPY_SIDES = {2: 2048, 3: 1024}
-"""The longest sides that CuPy's transform is used for, by the number of axes."""
-
-
-def has_cupy_distance_transform(mask: Array) -> bool:
-    """Return whether a mask is CuPy's and has a shape for which its own distance transform is right and fits in memory.
-
-    CuPy (13 and 14) pads a mask to equal sides, a multiple of 32 voxels, and holds a flag and two positions of 4 bytes
-    for each voxel of that: 1.2 GB of cubes of 512 for a mask of 40 x 512 x 512, which has a tenth of the voxels. Beyond
-    1024 voxels positions have 8 bytes, and beyond 1290 the number of a voxel does not fit into 32 bits. In 2-D it asks
-    for at most 64 bands of 32 voxels, and makes more of them for sides above 2048.
-    """
-    if not is_cupy(mask) or mask.ndim not in _CUPY_SIDES:
-        return False
-    side = -(-max(mask.shape) // 32) * 32
-    most = max(_OWN_BYTES * math.prod(mask.shape), _ALWAYS_FINE)
-    return side <= _CUPY_SIDES[mask.ndim] and _PADDED_BYTES * side**mask.ndim <= most
-
-
-def cupy_distance_transform(mask: Array, spacing: Spacing) -> Array:
-    """Return CuPy's exact distances of the voxels of a mask to the nearest voxel outside, for two or three axes."""
-    ndimage: Any = importlib.import_module("cupyx.scipy.ndimage")
-    distances: Array = ndimage.distance_transform_edt(mask, sampling=spacing)
-    return distances
-
-
-def lax() -> Namespace:
-    """Return `jax.lax`; only for arrays of JAX, which prove that it is loaded."""
-    functions: Namespace = sys.modules["jax"].lax
-    return functions

@@ -7,16 +7,9 @@ import weakref
 from collections.abc import Callable, Hashable
 from typing import Any, TypeVar
 
-from mia_functional._array.backends import (
-    array_namespace,
-    call_gathered,
-    from_numpy,
-    has_explicit_axes,
-    is_jax,
-    is_traced,
-    snapshots,
-    to_numpy,
-)
+from mia_functional._array.backends import call_gathered, from_numpy, has_explicit_axes, snapshots, to_numpy
+from mia_functional._array.libraries import array_namespace, is_jax
+from mia_functional._array.tracing import is_traced
 from mia_functional._core import checks
 from mia_functional.typing import Array, HostArray
 

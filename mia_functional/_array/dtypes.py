@@ -5,15 +5,8 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
-from mia_functional._array.backends import (
-    array_namespace,
-    device_of,
-    in_torch_program,
-    is_jax,
-    is_numpy,
-    is_torch,
-    is_traced,
-)
+from mia_functional._array.libraries import array_namespace, device_of, is_jax, is_numpy, is_torch
+from mia_functional._array.tracing import in_torch_program, is_traced
 from mia_functional._core import checks
 from mia_functional.typing import Array, Namespace
 

@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from mia_functional._array.backends import array_namespace, is_cupy, is_jax, is_numpy, is_torch, lax, to_numpy
+from mia_functional._array.backends import to_numpy
+from mia_functional._array.libraries import array_namespace, is_cupy, is_jax, is_numpy, is_torch, lax
 from mia_functional.typing import Array
 
 __all__ = ["absolute", "clip_rounding", "clip_to", "hypot", "power", "ratio", "root"]

@@ -8,8 +8,10 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
-from mia_functional._array.backends import array_namespace, is_jax, is_jax_namespace, known_flag, lax, snapshots
+from mia_functional._array.backends import snapshots
 from mia_functional._array.compilation import platform_dependent
+from mia_functional._array.libraries import array_namespace, is_jax, is_jax_namespace, lax
+from mia_functional._array.tracing import known_flag
 from mia_functional.typing import Array, Namespace
 
 __all__ = ["carry", "fold", "fori_loop", "map_rows", "map_slabs", "replace_if", "scan", "slice_along"]

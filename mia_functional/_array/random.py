@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from mia_functional._array.backends import is_jax, snapshots
+from mia_functional._array.backends import snapshots
+from mia_functional._array.libraries import is_jax
 from mia_functional._core import checks
 from mia_functional.typing import Array, HostArray, Rng, Shape
 

@@ -11,20 +11,12 @@ from collections.abc import Callable
 from fractions import Fraction
 from typing import Any
 
-from mia_functional._array.backends import (
-    array_namespace,
-    in_host_memory,
-    is_cupy,
-    is_jax,
-    is_known_true,
-    is_numpy,
-    is_torch,
-    lax,
-    python_number,
-)
+from mia_functional._array.backends import python_number
 from mia_functional._array.compilation import eval_shape, platform_dependent
 from mia_functional._array.dtypes import widest_float
+from mia_functional._array.libraries import array_namespace, is_cupy, is_jax, is_numpy, is_torch, lax
 from mia_functional._array.loops import SLAB_PLANES, carry, fori_loop, slice_along
+from mia_functional._array.tracing import in_host_memory, is_known_true
 from mia_functional.typing import Array
 
 __all__ = [

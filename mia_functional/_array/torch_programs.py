@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, ParamSpec, TypeVar
 
 import numpy as np
 
-from mia_functional._array.backends import in_bytecode
+from mia_functional._array.tracing import in_bytecode
 from mia_functional.typing import Array, Shape
 
 __all__ = ["call_opaquely", "one_node"]

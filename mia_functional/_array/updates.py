@@ -6,22 +6,19 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain, product
 from typing import Any
 
-from mia_functional._array.backends import (
+from mia_functional._array.backends import device_beside, from_numpy
+from mia_functional._array.dtypes import computable, index_dtype
+from mia_functional._array.libraries import (
     array_namespace,
-    device_beside,
     device_of,
-    from_numpy,
-    in_host_memory,
     is_cupy,
     is_dask,
     is_jax,
     is_numpy,
     is_torch,
-    is_traced,
-    is_unknown,
     lax,
 )
-from mia_functional._array.dtypes import computable, index_dtype
+from mia_functional._array.tracing import in_host_memory, is_traced, is_unknown
 from mia_functional._core import checks
 from mia_functional.typing import Array, HostArray, Namespace, Shape
 
