@@ -6,6 +6,7 @@ import sys
 import zlib
 from collections import defaultdict
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,13 +16,20 @@ SEED = "2026"
 """What the choice of sampled cases depends on besides their names: the same cases in every run."""
 
 
-QUICK_CASES = 3
+QUICK_CASES = 2
 """Most cases of a test with parameters in the quick part."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add `--part`: which part of the suite runs."""
     parser.addoption("--part", choices=("quick", "default", "full"), default="default", help="see tests/README.md")
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Leave out `ways` in the quick part: it is about the libraries besides NumPy, and takes seconds to import."""
+    if config.getoption("part") == "quick" and collection_path == Path(__file__).parent / "ways":
+        return True
+    return None
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -6,6 +6,7 @@ import weakref
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 
 from mia_functional import _array
 
@@ -47,6 +48,7 @@ def test_memory_of_the_state_goes_to_the_result():
     assert jax.jit(lambda s: _array.jit_call_donating(added, s, s) + s)(jnp.ones(1)).tolist() == [3]
 
 
+@pytest.mark.slow
 def test_the_program_of_a_jitted_network_is_found_again_and_dropped_with_it():
     TRACES.clear()
     network = jax.jit(lambda array: array * 2)

@@ -85,6 +85,7 @@ def test_counts_of_labels(labels):
     np.testing.assert_allclose(np.asarray(mia.metrics.dice(labels, other, labels=(1, 2))), expected, rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_masks_of_zeros_and_ones_and_distances_between_them(labels):
     one = labels == 1
     mask = one.to(labels.dtype) if isinstance(labels, torch.Tensor) else one.astype(labels.dtype)
@@ -128,6 +129,7 @@ def test_moves_keep_dtype_and_values(labels):
         np.testing.assert_array_equal(host(found), right, err_msg=name)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("library", ["numpy", "jax", "torch"])
 @pytest.mark.parametrize(("dtype", "tolerance"), [("bfloat16", 2**-8), ("float16", 2**-11)])
 def test_half_precision_is_computed_with_in_single(library, dtype, tolerance):

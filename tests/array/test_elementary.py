@@ -27,6 +27,7 @@ def test_values(xp, name):
     assert name == "ratio" or np.isnan(xp.run(function, np.array([np.nan]))).all()
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated")  # PyTorch's own, of its forward mode
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_derivatives(name):
@@ -43,6 +44,7 @@ def test_derivatives(name):
         np.testing.assert_allclose(found, right, rtol=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scale", [1e-30, 1.0, 1e30])
 def test_lengths_have_derivatives_at_every_scale(scale):
     sides = (3 * scale, 4 * scale)

@@ -42,6 +42,7 @@ def test_sums_maxima_and_ranks_pass_over_what_has_no_weight(size, share):
     np.testing.assert_array_equal(quantiles, expected or [np.inf] * 3)
 
 
+@pytest.mark.slow
 def test_a_sum_of_many_numbers_in_single_precision_is_exact_to_seven_digits():
     values = np.random.default_rng(0).random(2**22, np.float32) + 0.1
     weights = np.ones_like(values)
@@ -124,6 +125,7 @@ def test_ranks_are_exact_for_more_numbers_than_single_precision_counts(xp, perce
     np.testing.assert_allclose(fraction, [float(rank - int(rank)) for rank in exact], atol=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [5, 2**13 + 5])
 def test_reductions_have_the_derivatives_of_what_they_choose(size):
     rng = np.random.default_rng(size)

@@ -140,6 +140,7 @@ def test_constant_in_constant_out_with_patches_larger_than_the_volume_too(reduct
         assert found.shape == shape
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=40)
 @given(st.data(), st.lists(st.integers(3, 8), min_size=1, max_size=3).map(tuple))
 def test_margins_are_cut_before_anything_is_added(data, shape):
@@ -166,6 +167,7 @@ def test_gradients_in_torch_are_those_of_jax(reduction):
     np.testing.assert_allclose(tensor.grad.numpy(), jax.grad(loss)(jnp.asarray(parts)), rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "ones", [lambda s: jnp.ones(s, dtype=jnp.bfloat16), lambda s: torch.ones(s, dtype=torch.bfloat16)]
 )

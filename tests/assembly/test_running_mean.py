@@ -30,6 +30,7 @@ def by_hand(indices, shape, windows):
         yield weights[box] / own
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=60)
 @given(st.data(), shapes, st.sampled_from(WINDOWS))
 def test_the_divisor_of_every_patch_of_every_grid_is_that_of_the_definition(data, shape, window):

@@ -24,6 +24,7 @@ from mia_functional.extraction import extract
 from .cases import COVERING, WINDOWS, loose, shapes
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=60)
 @given(st.data(), shapes, st.sampled_from((mean, last, maximum, total)), st.sampled_from(WINDOWS))
 def test_planes_one_by_one_are_those_of_the_volume(data, shape, reduction, window):
@@ -100,6 +101,7 @@ def test_planes_without_a_patch_are_filled_or_missed():
         list(assemble_planes(parts, indices, (5, 2)))
 
 
+@pytest.mark.slow
 def test_planes_never_hold_the_whole_volume():
     def peak_bytes(depth):
         shape = (depth, 40, 40)

@@ -13,6 +13,7 @@ from mia_functional.extraction import extract
 COVERING = (indexing.clip, indexing.shift, indexing.even, indexing.overhang)
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None)
 @given(
     st.lists(st.integers(3, 8), min_size=1, max_size=4),
@@ -156,6 +157,7 @@ def test_mistakes_are_one_sentence(call, text):
         call()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("asarray", [np.asarray, jnp.asarray])
 def test_a_margin_may_be_an_array(asarray):
     volume = np.arange(48.0, dtype=np.float32).reshape(6, 8)

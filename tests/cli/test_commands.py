@@ -141,6 +141,7 @@ def test_evaluation_on_a_dask_cluster_gives_the_same_table(cohort, capsys):
         assert run(capsys, *arguments, "--dask", cluster.scheduler_address)[:2] == expected
 
 
+@pytest.mark.slow
 def test_labels_and_metrics_end_where_folders_begin(cohort, capsys, monkeypatch):
     monkeypatch.chdir(cohort)
     folders = ("found", "truth/{subject}/GT.mha")
@@ -378,6 +379,7 @@ def test_the_module_is_the_command_and_tells_its_version():
     assert command_of_its_own("--version").stdout == f"mia_functional {mia.__version__}\n"
 
 
+@pytest.mark.slow
 def test_a_reader_that_stops_early_is_no_error():
     code = f"{sys.executable} -m mia_functional metrics | head -n 1"
     outcome = subprocess.run(["bash", "-o", "pipefail", "-c", code], capture_output=True, encoding="utf-8", check=False)

@@ -54,6 +54,7 @@ def to_jax(array):
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "hold",
     [
@@ -61,8 +62,8 @@ def to_jax(array):
         lambda a: a.reshape(-1)[::2][3:],
         memoryview,
         lambda a: a.view(np.uint8).T,
-        pytest.param(to_torch, marks=pytest.mark.slow),
-        pytest.param(to_jax, marks=pytest.mark.slow),
+        to_torch,
+        to_jax,
     ],
 )
 def test_whatever_shares_the_memory_keeps_it(hold):

@@ -118,6 +118,14 @@ def no_stages(_title):
     return lambda _done, _total, _name: None
 
 
+def test_work_of_somebody_is_kept_even_with_force(tmp_path):
+    (tmp_path / "thesis.txt").write_text("years of work")
+    with pytest.raises(FileExistsError, match="holds other things than a demo writes"):
+        mia.demo.run(tmp_path, force=True, progress=no_stages)
+    assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [("thesis.txt", "years of work")]
+
+
+@pytest.mark.slow
 @pytest.mark.usefixtures("small")
 def test_a_small_demo_repeats_with_its_seed_and_is_replaced_with_force(tmp_path, monkeypatch):
     first = mia.demo.run(tmp_path / "out", progress=no_stages)

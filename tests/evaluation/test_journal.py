@@ -51,6 +51,7 @@ def subjects_read(folders, **options):
     return sorted({name.partition(".")[0] for name in seen}), results
 
 
+@pytest.mark.slow
 def test_workers_executors_and_journals_give_the_same_table(folders):
     expected = evaluated(folders)
     assert [row.status for row in select_rows(expected, metric="DICE", label="one")] == [

@@ -38,6 +38,7 @@ def test_arguments_of_other_kinds():
         images.from_itk((2, 3), (1, 1), (0, 0), (1, 0, 0))
 
 
+@pytest.mark.slow
 def test_the_memory_of_an_image_outlives_its_name():
     array = np.arange(1 << 16, dtype=np.int32).reshape(64, 32, 32)
     memory = image_memory(SimpleITK.GetImageFromArray(array))

@@ -277,6 +277,7 @@ def test_max_bytes_counts_what_the_array_takes(series):
         images.read(series, max_bytes=959)
 
 
+@pytest.mark.slow
 def test_slices_are_read_straight_into_the_volume(tmp_path):
     write_stack(tmp_path, heights(range(64)), np.ones((64, 256, 256), np.int16))
     images.read(tmp_path)

@@ -176,6 +176,7 @@ def test_bzip2_is_read_and_its_damage_found(tmp_path):
             images.read(write(tmp_path / "x.nrrd", header, raw))
 
 
+@pytest.mark.slow
 def test_a_bomb_of_bzip2_is_left_early(tmp_path):
     compressor, zeros = bz2.BZ2Compressor(), bytes(1 << 20)
     packed = b"".join(compressor.compress(zeros) for _ in range(64)) + compressor.flush()

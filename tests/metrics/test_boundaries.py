@@ -55,6 +55,7 @@ def test_results_name_their_convention(boundary, name):
     assert result.convention == name
 
 
+@pytest.mark.slow
 def test_sizes_of_surfels_are_of_one_dtype_eager_and_compiled():
     import jax
 

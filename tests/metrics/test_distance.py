@@ -80,6 +80,7 @@ def test_metrics_equal_their_definitions_on_every_library(xp, shape, boundary):
     assert_close(xp.run(partial(everything, **options), *masks), expected(*masks, **options))
 
 
+@pytest.mark.slow
 @pytest.mark.sampled(10)
 @pytest.mark.parametrize("boundary", [surfels, voxels], ids=["surfels", "voxels"])
 @pytest.mark.parametrize("spacing", SPACINGS)
@@ -263,6 +264,7 @@ def test_pairs_can_be_swapped(scene, boundary):
     np.testing.assert_allclose(values[0][8], values[1][7][2], rtol=1e-12)
 
 
+@pytest.mark.slow
 @settings(max_examples=100, deadline=None)
 @given(scene=scenes(), boundary=BOUNDARIES, data=st.data())
 def test_axes_can_be_permuted_and_flipped_with_the_spacing(scene, boundary, data):
@@ -275,6 +277,7 @@ def test_axes_can_be_permuted_and_flipped_with_the_spacing(scene, boundary, data
     assert_close(everything(*moved, spacing=turned, boundary=boundary), wanted, 1e-9)
 
 
+@pytest.mark.slow
 @settings(max_examples=100, deadline=None)
 @given(scene=scenes(), boundary=BOUNDARIES, width=st.integers(1, 3))
 def test_background_around_changes_nothing(scene, boundary, width):
@@ -284,6 +287,7 @@ def test_background_around_changes_nothing(scene, boundary, width):
     assert_close(everything(*padded, spacing=spacing, boundary=boundary), wanted, 1e-12)
 
 
+@pytest.mark.slow
 @settings(max_examples=100, deadline=None)
 @given(scene=scenes(), boundary=BOUNDARIES, factor=st.sampled_from((0.1, 0.3, 7.0)))
 def test_distances_scale_with_the_spacing(scene, boundary, factor):
@@ -296,6 +300,7 @@ def test_distances_scale_with_the_spacing(scene, boundary, factor):
     np.testing.assert_allclose(*shares, rtol=1e-12)
 
 
+@pytest.mark.slow
 @settings(max_examples=100, deadline=None)
 @given(scene=scenes(), boundary=BOUNDARIES)
 def test_percentiles_and_tolerances_rise_and_averages_lie_below_the_maximum(scene, boundary):
@@ -312,6 +317,7 @@ def test_percentiles_and_tolerances_rise_and_averages_lie_below_the_maximum(scen
     assert normalized_surface_dice(same, tolerance=0.0) == 1.0
 
 
+@pytest.mark.slow
 @settings(max_examples=100, deadline=None)
 @given(scene=scenes(), boundary=st.sampled_from((surfels, voxels, solid)), data=st.data())
 def test_the_triangle_inequality_holds_for_the_maximum(scene, boundary, data):

@@ -25,6 +25,7 @@ PAIRS = {
 ROWS = [row for row in METRICS if row.statistic is confusion_counts]
 
 
+@pytest.mark.slow
 @pytest.mark.sampled(16)
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.abbreviation)
 @pytest.mark.parametrize("zero_division", [0.0, math.nan])

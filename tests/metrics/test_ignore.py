@@ -67,6 +67,7 @@ def test_elements_that_touch_what_is_ignored_are_left_out(xp, boundary, seed):
     assert_same(found, expected, 1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["auto", "host"])
 def test_a_program_gives_the_same(method):
     prediction, reference, ignored = scene(7)

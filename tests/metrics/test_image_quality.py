@@ -185,6 +185,7 @@ def test_compiled_programs_take_few_planes_at_a_time(planes, window):
     np.testing.assert_allclose(np.sum(gradient * ahead), (high - low) / 2e-6, rtol=1e-4)
 
 
+@pytest.mark.slow
 def test_many_equal_similarities_keep_single_precision():
     import jax
 

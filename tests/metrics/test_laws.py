@@ -79,6 +79,7 @@ def test_structures(row):
     laws()
 
 
+@pytest.mark.slow
 @pytest.mark.sampled(60)
 @ROWS(IMAGES)
 def test_images(row):
@@ -147,6 +148,7 @@ def test_background_around_the_image_changes_nothing(row):
     law()
 
 
+@pytest.mark.slow
 @FEW
 @given(mask_pairs())
 def test_counts_and_their_algebra(pair):
@@ -168,6 +170,7 @@ def test_counts_and_their_algebra(pair):
     np.testing.assert_allclose(metrics.variation_of_information(counts), variation, atol=1e-9)
 
 
+@pytest.mark.slow
 @FEW
 @given(image_pairs())
 def test_images_and_their_algebra(pair):

@@ -142,6 +142,7 @@ def test_batches_and_gradients_at_every_scale():
             np.testing.assert_allclose(one * scale, other, atol=3e-4 * float(abs(other).max()))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("metric", [metrics.root_mean_squared_error, metrics.pearson_correlation])
 def test_gradients_of_equal_and_of_constant_images_are_zero_and_not_undefined(metric):
     flat = jnp.full((3, 4), 2.0)

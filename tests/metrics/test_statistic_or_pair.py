@@ -159,6 +159,7 @@ def test_records_of_several_labels_are_taken():
         metrics.dice((RECORDS["counts"], RECORDS["counts"]))
 
 
+@pytest.mark.slow
 def test_the_forms_are_there_without_docstrings():
     program = "import mia_functional as mia; print(mia.metrics.dice.__doc__)"
     result = subprocess.run([sys.executable, "-OO", "-c", program], capture_output=True, encoding="utf-8", check=True)

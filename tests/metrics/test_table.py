@@ -71,6 +71,7 @@ def test_a_row_says_what_the_docstring_says(row):
     assert row.source == one_line(sections["Source"])
 
 
+@pytest.mark.slow
 def test_the_rows_are_complete_where_docstrings_are_stripped():
     fields = "name", "summary", "formula", "where", "undefined", "source"
     program = f"""

@@ -116,6 +116,7 @@ def test_a_file_is_complete_or_absent(tmp_path):
     assert os.listdir(tmp_path) == ["results.csv"]
 
 
+@pytest.mark.slow
 def test_a_full_disk_is_an_error_and_leaves_nothing(tmp_path):
     code = (
         "import resource, signal; signal.signal(signal.SIGXFSZ, signal.SIG_IGN);"

@@ -258,6 +258,7 @@ def folders(tmp_path):
     return tmp_path
 
 
+@pytest.mark.slow
 def test_worst_cases_are_drawn_from_the_folders(folders):
     places = [folders / "a", folders / "b"]
     results = evaluate_folders(places, folders / "refs", metrics=["DICE"], labels={1: "cube", (1, 2): "all"})
@@ -277,6 +278,7 @@ def test_worst_cases_are_drawn_from_the_folders(folders):
     assert not (folders / "y.html").exists()
 
 
+@pytest.mark.slow
 def test_a_method_with_many_failures_has_a_picture_of_its_worst_value(folders):
     results = evaluate_folders({"a": folders / "a"}, folders / "refs", metrics=["DICE"], labels={1: "cube"})
     lost = [row(f"X{k}", "cube", "DICE", math.nan, method="a", status="failed", reason="gone") for k in range(5)]
@@ -287,6 +289,7 @@ def test_a_method_with_many_failures_has_a_picture_of_its_worst_value(folders):
     assert "a, S2, cube, DICE 0.500" in text
 
 
+@pytest.mark.slow
 def test_a_case_without_a_picture_has_a_reason(folders):
     results = evaluate_folders({"a": folders / "a"}, folders / "refs", metrics=["DICE"], labels={1: "cube"})
     options = {"predictions": {"a": folders / "a"}, "references": folders / "refs"}

@@ -31,6 +31,7 @@ def test_mistakes_are_one_sentence(call, words):
         call()
 
 
+@pytest.mark.slow
 @given(testing.masks(dimensions=(2, 3), largest=4), testing.mask_pairs(shape=(2, 3)), testing.spacings(3))
 def test_strategies_make_what_they_say(mask, pair, spacing):
     assert mask.dtype == bool
@@ -59,6 +60,7 @@ def test_masks_are_empty_full_and_mixed():
     assert kinds == {0, 1, 2, 3, 4}
 
 
+@pytest.mark.slow
 def test_right_metrics_pass():
     testing.check_metric(dice, symmetric=True)
     testing.check_metric(SENSITIVITY.function)

@@ -105,6 +105,7 @@ def test_bad_input(call, kind, text):
         call()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("exponent", [0.5, 0.8, 1.0, 2.0])
 def test_the_gradient_of_a_gamma_correction_is_finite_at_the_minimum_and_right_elsewhere(exponent):
     """With u = (x - low) / (high - low) of the middle voxel, p the exponent: by low, by x and by high."""

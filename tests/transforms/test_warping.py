@@ -360,6 +360,7 @@ def test_half_a_voxel_is_the_same_for_all_dtypes(xp, dtype):
             np.testing.assert_allclose(xp.run(partial(onto, interpolation=linear), array), between, atol=5e-3)
 
 
+@pytest.mark.slow
 def test_half_a_voxel_is_the_same_in_half_precision():
     import jax.numpy as jnp
 

@@ -78,7 +78,6 @@ def tables() -> dict[str, list[Way]]:
     keys = {call: NEEDS_KEY for _, call, key in _calls() if key}
     no_values = "NumPy has to know the values of an argument, which has none within `torch.func.vmap`"
     unknown = dict.fromkeys(_data("test_torch", "NEEDS_VALUES"), no_values)
-    unfinished = dict.fromkeys(_data("test_torch_compile", "NOT_YET") or (), "not yet part of a whole graph")
     others = [
         Way("NumPy", {}),
         Way("strict", keys),
@@ -86,7 +85,7 @@ def tables() -> dict[str, list[Way]]:
         Way("PyTorch", keys),
         Way("PyTorch vmap", keys | unknown),
         Way("PyTorch tangents", keys),
-        Way("PyTorch compile", keys | unfinished | _data("test_torch_compile", "CANNOT")),
+        Way("PyTorch compile", keys),
     ]
     if (dask := _data("test_dask", "REFUSED")) is not None:
         others.append(Way("dask", keys | dask))
