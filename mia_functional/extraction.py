@@ -207,8 +207,10 @@ def dynamic_patch(array: Array, start: Array | Sequence[int], patch_shape: Shape
     if count != (len(patch),):
         actual = count[0] if len(count) == 1 else f"shape {count}"
         checks.invalid_value("dynamic_patch", "start", f"have {len(patch)} entries, one per axis", actual)
+    if checks.has_shape(given) and not (_array.is_jax(given) or _array.is_unknown(given)):
+        given = _array.to_numpy(given)  # all entries at once: each of them would wait for a GPU
     last = [room - voxels for room, voxels in zip(size, patch, strict=True)]
-    positions = [_array.clamp(start[axis], high) for axis, high in enumerate(last)]
+    positions = [_array.clamp(given[axis], high) for axis, high in enumerate(last)]
     for position in filter(_array.is_unknown, positions):
         # Only its own library slices at an unknown position, so a NumPy array is moved there. In a
         # program, the entries of an array from outside are unknown as well.

@@ -48,11 +48,11 @@ MOVED: dict[tuple[int, ...], str] = {
     "metrics.interclass_correlation, metrics.identity, metrics.merge places, transforms.affine labels, "
     "transforms.elastic, transforms.warp image",
     (1, 1, 1): "metrics.dice in a mask, metrics.confusion_counts in a mask, metrics.confusion_matrix, "
-    "metrics.expected_cost, metrics.weighted_kappa, transforms.affine image, extraction.dynamic_patch",
+    "metrics.expected_cost, metrics.weighted_kappa, transforms.affine image",
     (1, 1, 1, 1): "metrics.merge counts",
     (1,) * 12: "assembly.assemble a vote",
     (3,): "transforms.crop by an array, transforms.flip by an array, transforms.shift by an array, "
-    "transforms.shift around, assembly.add at an array",
+    "transforms.shift around, assembly.add at an array, extraction.dynamic_patch",
     (1, 3): "transforms.blur by an array",
     (336,): "morphology.distance_transform called back",
     (1, 1, 336, 336): "metrics.hausdorff_distance called back",
