@@ -5,7 +5,7 @@ import signal
 import threading
 import warnings
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from functools import partial
 from multiprocessing import get_all_start_methods, get_context, parent_process
@@ -47,10 +47,12 @@ def _completed(
     limit = workers_of(executor)
     try:
         for position, item in numbered:
-            placeholder: Future[_Outcome] = Future()
-            # Before it is submitted: a pool that is broken raises then, and the item must not be lost.
-            pending[placeholder] = position, item
-            pending[executor.submit(function, item)] = pending.pop(placeholder)
+            try:
+                pending[executor.submit(function, item)] = position, item
+            except BrokenExecutor:
+                # The item must not be lost: who catches this goes on with all that is pending.
+                pending[Future()] = position, item
+                raise
             if len(pending) > limit:
                 yield from _outcomes_of(pending)
         while pending:

@@ -1,0 +1,23 @@
+"""Functions over many items in a pool: what waits when the pool breaks."""
+
+from concurrent.futures import BrokenExecutor, ThreadPoolExecutor
+
+import pytest
+
+from mia_functional._core import parallel_map
+
+
+class BreaksSoon(ThreadPoolExecutor):
+    """A pool that takes two items, and is broken then."""
+
+    def submit(self, function, item):
+        if item == 2:
+            raise BrokenExecutor
+        return super().submit(function, item)
+
+
+def test_an_item_that_a_broken_pool_does_not_take_is_pending():
+    pending = {}
+    with BreaksSoon(4) as pool, pytest.raises(BrokenExecutor):
+        list(parallel_map._completed(str, enumerate(range(5)), pool, pending))
+    assert sorted(pending.values()) == [(0, 0), (1, 1), (2, 2)]
