@@ -3,12 +3,16 @@
 import argparse
 import os
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
+import mia_functional as mia
 from mia_functional._core import checks
 from mia_functional.typing import Progress
+
+if TYPE_CHECKING:
+    from mia_functional.evaluation.results import Results
 
 __all__ = [
     "AFFINE",
@@ -25,6 +29,7 @@ __all__ = [
     "Command",
     "Options",
     "progress_bar",
+    "read_tables",
     "worded",
 ]
 
@@ -174,6 +179,13 @@ Users of a command know its options alone, so a message of `discover` about `col
 def worded(text: str, command: str) -> str:
     """Return a message with the command and its options in place of a function and its arguments."""
     return checks.reworded(text, command, _WORDING, _WORDING.get(text.partition(":")[0], {}))
+
+
+def read_tables(options: Options, paths: Sequence[Path], argument: str) -> "Results":
+    """Return the rows of files of results as one table; `argument` is what the files are called in messages."""
+    with checks.speaking_for(options.command, "concatenate", tables=argument):
+        results: Results = mia.evaluation.concatenate([mia.reporting.read_results(path) for path in paths])
+    return results
 
 
 def progress_bar(options: Options, title: str) -> Progress:

@@ -7,7 +7,7 @@ from typing import Any
 import mia_functional as mia
 from mia_functional._core import atomic_files, checks
 from mia_functional.cli.evaluate import EVALUATE_COMMAND, all_labels
-from mia_functional.cli.options import COUNTING, SPACING, Command, Options
+from mia_functional.cli.options import COUNTING, SPACING, Command, Options, read_tables
 
 __all__ = ["PLOT_COMMAND"]
 
@@ -31,8 +31,7 @@ def _run_plot(options: Options) -> None:
 
 def _of_results(options: Options) -> Any:
     """Return the axes of a picture of results."""
-    with checks.speaking_for("plot", "concatenate", tables="files"):
-        results = mia.evaluation.concatenate([mia.reporting.read_results(path) for path in options.files])
+    results = read_tables(options, options.files, "files")
     is_agreement = options.kind == "agreement"
     with checks.speaking_for("plot", "select_rows", label="--label", method="--method", metric="--metric"):
         chosen = mia.evaluation.select_rows(

@@ -6,7 +6,7 @@ from pathlib import Path
 import mia_functional as mia
 from mia_functional._core import checks
 from mia_functional.cli.evaluate import by_method
-from mia_functional.cli.options import COUNTING, Command, Options
+from mia_functional.cli.options import COUNTING, Command, Options, read_tables
 
 __all__ = ["REPORT_COMMAND"]
 
@@ -20,8 +20,7 @@ def _run_report(options: Options) -> None:
         raise FileExistsError(f"report: {output} exists already (`--overwrite` replaces it).")
     if not output.absolute().parent.is_dir():
         raise FileNotFoundError(f"report: the folder {output.parent} does not exist.")
-    with checks.speaking_for("report", "concatenate", tables="results"):
-        results = mia.evaluation.concatenate([mia.reporting.read_results(path) for path in options.results])
+    results = read_tables(options, options.results, "results")
     predictions = options.predictions
     if predictions is not None:
         with checks.speaking_for("report", "evaluate"):

@@ -7,7 +7,7 @@ from typing import Any
 
 import mia_functional as mia
 from mia_functional._core import checks
-from mia_functional.cli.options import COUNTING, JSON, Command, Options
+from mia_functional.cli.options import COUNTING, JSON, Command, Options, read_tables
 
 __all__ = ["COMPARE_COMMAND", "RANK_COMMAND", "SUMMARIZE_COMMAND"]
 
@@ -34,8 +34,7 @@ def _run_rank(options: Options) -> None:
 
 def _print(name: str, records_of: Callable[..., Any], options: Options, **rest: object) -> None:
     """Print what a function of the room `analysis` makes of tables of results."""
-    with checks.speaking_for(options.command, "concatenate", tables="results"):
-        results = mia.evaluation.concatenate([mia.reporting.read_results(path) for path in options.results])
+    results = read_tables(options, options.results, "results")
     if options.metrics:
         chosen = [mia.evaluation.select_rows(results, metric=metric) for metric in dict.fromkeys(options.metrics)]
         results = mia.evaluation.concatenate(chosen)
