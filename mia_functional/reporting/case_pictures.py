@@ -1,6 +1,5 @@
 """Pictures of single cases of a table of results, from the files that they were computed from."""
 
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -11,6 +10,7 @@ import numpy as np
 from mia_functional import images
 from mia_functional._core import checks
 from mia_functional.evaluation.file_pairs import files_by_subject, folder_of
+from mia_functional.evaluation.folders import Location, methods_of
 from mia_functional.evaluation.results import Result, Results
 from mia_functional.reporting.figures import picture_bytes
 from mia_functional.reporting.overlays import plot_overlay
@@ -19,9 +19,7 @@ from mia_functional.typing import HostArray, Label
 
 __all__ = ["CasePicture", "Locations", "case_pictures", "locations_by_method"]
 
-_Location: TypeAlias = str | os.PathLike[str]
-
-Locations: TypeAlias = _Location | Sequence[_Location] | Mapping[str, _Location]
+Locations: TypeAlias = Location | Sequence[Location] | Mapping[str, Location]
 """Folders, or patterns of paths: of one method, of several that are called like their folders, or by method."""
 
 
@@ -39,15 +37,16 @@ class CasePicture(NamedTuple):
     reason: str
 
 
-def locations_by_method(function: str, predictions: Locations, methods: Sequence[str]) -> dict[str, _Location]:
+def locations_by_method(function: str, predictions: Locations, methods: Sequence[str]) -> dict[str, Location]:
     """Return where the predictions of each method are; raise for methods that the results do not have."""
     if isinstance(predictions, Mapping):
         found = dict(predictions)
     else:
-        folders = [predictions] if isinstance(predictions, str | os.PathLike) else list(predictions)
+        with checks.speaking_for(function, "evaluate_folders"):
+            found = dict(methods_of(predictions))
         # A single method may have no name, or another one.
-        names = list(methods) if len(folders) == len(methods) == 1 else [folder_of(f).resolve().name for f in folders]
-        found = dict(zip(names, folders, strict=True))
+        if len(found) == len(methods) == 1:
+            found = dict(zip(methods, found.values(), strict=True))
     if unknown := [name for name in found if name not in methods]:
         needed = f"be folders of the methods {', '.join(methods)}, or `{{method: folder}}`"
         checks.invalid_value(function, "predictions", needed, ", ".join(unknown))
@@ -55,8 +54,8 @@ def locations_by_method(function: str, predictions: Locations, methods: Sequence
 
 
 def case_pictures(
-    function: str, rows: Sequence[Result], results: Results, *, predictions: Mapping[str, _Location],
-    references: _Location,
+    function: str, rows: Sequence[Result], results: Results, *, predictions: Mapping[str, Location],
+    references: Location,
 ) -> Iterator[CasePicture]:  # fmt: skip
     """Yield a picture of where the prediction of each row is wrong: three planes through the worst point.
 

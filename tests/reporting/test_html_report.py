@@ -272,6 +272,10 @@ def test_worst_cases_are_drawn_from_the_folders(folders):
     for wrong, words in (
         ({"predictions": places}, "`predictions` must be given together with `references`"),
         ({"predictions": [folders / "refs"], "references": folders / "refs"}, "must be folders of the methods a, b"),
+        (
+            {"predictions": [folders / "a", folders / "a"], "references": folders / "refs"},
+            "write_html: `predictions` must be folders of different names",
+        ),
     ):
         with pytest.raises(ValueError, match=words):
             write_html(folders / "y.html", results, **wrong)
