@@ -4,8 +4,10 @@ Where a function has none, as at a limit or where it is undefined, libraries giv
 infinity, which times the 0 of what is not chosen behind it is NaN, and spoils all that is computed before.
 """
 
+import functools
 import math
 import sys
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -68,24 +70,25 @@ def hypot(one: Array, other: Array) -> Array:
     if is_numpy(one):
         return xp.hypot(one, other)
     if is_jax(one):
-        return _jax_hypot(one, other)
+        return _jax_hypot()(one, other)
     zero = (one == 0) & (other == 0)
     return xp.where(zero, xp.zeros_like(one), xp.hypot(xp.where(zero, xp.ones_like(one), one), other))
 
 
-def _jax_hypot(one: Array, other: Array) -> Array:
-    """Return `hypot` of arrays of JAX, whose own derivative has the square of the length in it, which may vanish."""
-    xp = array_namespace(one)
-    length: Any = sys.modules["jax"].custom_jvp(xp.hypot)
+@functools.cache
+def _jax_hypot() -> Callable[[Array, Array], Array]:
+    """Return `hypot` for arrays of JAX, whose own derivative has the square of the length in it, which may vanish."""
+    jax = sys.modules["jax"]
+    length: Any = jax.custom_jvp(jax.numpy.hypot)
 
     def derive(sides: tuple[Array, Array], tangents: tuple[Array, Array]) -> tuple[Array, Array]:
         found = length(*sides)
-        divisor = xp.where(found == 0, xp.ones_like(found), found)
+        divisor = jax.numpy.where(found == 0, jax.numpy.ones_like(found), found)
         return found, sides[0] / divisor * tangents[0] + sides[1] / divisor * tangents[1]
 
     length.defjvp(derive)
-    lengths: Array = length(one, other)
-    return lengths
+    found: Callable[[Array, Array], Array] = length
+    return found
 
 
 def absolute(array: Array) -> Array:
