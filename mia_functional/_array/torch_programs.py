@@ -10,6 +10,7 @@ import json
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import is_dataclass
+from types import FunctionType
 from typing import Any, NamedTuple, ParamSpec, TypeVar
 
 import numpy as np
@@ -45,8 +46,17 @@ class _Record(NamedTuple):
     fields: dict[str, Any]
 
 
+# PyTorch (2.13) neither lets a graph own an object nor says when a graph is gone, so nothing is ever taken out: what
+# is traced again finds its call instead. Only objects that each trace has anew, as functions with a closure of their
+# own, add to it; PyTorch stops compiling a function after a few of those (`torch._dynamo.config.recompile_limit`).
 _CALLS: list[_Call] = []
 """The calls of all programs, which refer to them by number: a graph holds tensors and numbers only."""
+
+_NUMBERS: dict[Any, int] = {}
+"""The number of each call by what it consists of."""
+
+_PLAIN = (bool, int, float, complex, str, bytes, type(None))
+"""Kinds of values that are the same if they are written alike."""
 
 
 def one_node(function: Callable[_Arguments, _Result]) -> Callable[_Arguments, _Result]:
@@ -96,12 +106,42 @@ def _structure_of(value: Any, arrays: list[Any], values: list[Any]) -> Any:
 def _remember_call(function: Callable[..., Any], structure: Any, *values: Any) -> int:
     """Return the number of a call."""
     sys.modules["torch"].compiler.allow_in_graph(_run_call)
-    _CALLS.append(_Call(function, structure, values))
-    return len(_CALLS) - 1
+    key = id(function), _key_of_structure(structure), tuple(map(_key_of_value, values))
+    if key not in _NUMBERS:
+        # The call keeps all objects that are in the key by their address, which nothing else gets therefore.
+        _CALLS.append(_Call(function, structure, values))
+        _NUMBERS[key] = len(_CALLS) - 1
+    return _NUMBERS[key]
 
 
 # What `torch.compiler.assume_constant_result` does, without an import of PyTorch: bytecode is not read, but run.
 _remember_call._dynamo_marked_constant = True  # type: ignore[attr-defined]
+
+
+def _key_of_structure(entry: Any) -> Any:
+    """Return a key that structures have in common which give the same arguments."""
+    if isinstance(entry, dict):
+        return dict, tuple((type(key), key, _key_of_structure(value)) for key, value in entry.items())
+    # Classes and all: a structure has to give records of the same kind.
+    return (type(entry), *map(_key_of_structure, entry)) if isinstance(entry, (tuple, list)) else entry
+
+
+def _key_of_value(value: Any) -> Any:
+    """Return a key that values have in common which nobody can tell from each other, now or later."""
+    kind = type(value)
+    if kind in _PLAIN:
+        return kind, repr(value)  # as -0.0 equals 0.0
+    if kind is slice:
+        return kind, *map(_key_of_value, (value.start, value.stop, value.step))
+    if kind is tuple:
+        return kind, *map(_key_of_value, value)
+    if kind is functools.partial and not value.__dict__:
+        options = ((name, _key_of_value(option)) for name, option in value.keywords.items())
+        return kind, _key_of_value(value.func), _key_of_value(value.args), *options
+    # A program that defines a function makes another one whenever it is traced. Variables of a closure may change.
+    if kind is FunctionType and value.__closure__ is None and not value.__kwdefaults__ and not value.__dict__:
+        return kind, value.__code__, id(value.__globals__), _key_of_value(value.__defaults__)
+    return kind, id(value)
 
 
 def _run_call(number: int, *arrays: Any) -> Any:

@@ -1,6 +1,7 @@
 """Calls that are one node of a program of `torch.compile`: arguments, results, derivatives, operations of our own."""
 
 from dataclasses import dataclass
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -9,6 +10,7 @@ import torch
 
 import mia_functional as mia
 from mia_functional import _array
+from mia_functional._array import torch_programs
 
 pytestmark = pytest.mark.slow
 
@@ -58,6 +60,64 @@ def test_arguments_of_all_kinds_arrive(dynamic):
 def test_another_number_is_another_program():
     compiled = program(lambda x, factor: weigh(Pair(x, x), factors={"a": factor}).one, dynamic=True)
     assert [compiled(torch.ones(2), factor).tolist() for factor in (2.0, 5.0, 2.0)] == [[4, 4], [10, 10], [4, 4]]
+
+
+@dataclass(frozen=True)
+class Table:
+    entries: np.ndarray
+
+
+def choose(factor):
+    return lambda array: array * factor
+
+
+@_array.one_node
+def use(x, *, table, index, function, flag):
+    return function(x[index]) * float(table.entries.sum()) + flag
+
+
+@pytest.mark.parametrize("backend", ["eager", "aot_eager"])
+def test_what_is_traced_again_finds_its_calls(backend):
+    table, other = Table(np.ones(2)), Table(np.ones(3))
+
+    def call(x):
+        one = use(x, table=table, index=slice(0, 2), function=lambda array: array + 1, flag=True)
+        two = use(x, table=table, index=slice(1, 3), function=lambda array: array + 2, flag=True)
+        three = use(x, table=other, index=slice(1, 3), function=partial(torch.add, alpha=2, other=3), flag=False)
+        return torch.stack([one, two, three])
+
+    x = torch.tensor([1.0, 2.0, 4.0])
+    counts, kept = [], []
+    for _ in range(4):
+        torch._dynamo.reset()
+        kept.append(torch.compile(call, fullgraph=True, backend=backend))
+        for compiled in kept:
+            assert compiled(x).tolist() == [[5, 7], [9, 13], [24, 30]]
+        counts.append(len(torch_programs._CALLS))
+    assert counts[0] == counts[-1]
+
+
+@pytest.mark.parametrize("backend", ["eager", "aot_eager"])
+def test_calls_that_differ_in_one_value_stay_apart(backend):
+    table = Table(np.ones(1))
+    functions = [choose(2.0), partial(torch.mul, other=4), partial(torch.add, other=4), torch.square]
+    programs = [
+        torch.compile(
+            lambda x, own=function: use(x, table=table, index=slice(None), function=own, flag=False),
+            fullgraph=True, backend=backend,
+        )
+        for function in functions
+    ]  # fmt: skip
+    torch._dynamo.reset()
+    x = torch.tensor([1.0, 2.0])
+    for program_of, function in zip(programs * 2, functions * 2, strict=True):
+        torch.testing.assert_close(program_of(x), function(x))
+
+
+@pytest.mark.parametrize("kinds", [(1, True), (0.0, -0.0), ("a", b"a"), (slice(1), slice(1, None)), ((1,), (1.0,))])
+def test_values_that_are_equal_but_not_the_same_have_keys_of_their_own(kinds):
+    one, other = map(torch_programs._key_of_value, kinds)
+    assert one != other
 
 
 def test_gradients_pass_through():
