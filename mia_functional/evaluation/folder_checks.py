@@ -2,7 +2,6 @@
 
 import hashlib
 import os
-from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Executor
 from functools import partial
@@ -96,19 +95,21 @@ def check_folders(
         ...     print(finding.kind, finding.subject, finding.message.partition(";")[0])
         labels A it holds label 3, which is not among those asked for
     """
+    ignored = None
     if isinstance(labels, str | os.PathLike):
         with checks.speaking_for("check_folders", "read_label_table", path="labels"):
-            table = read_label_table(labels)
-        known = {value for one in label_sets("check_folders", table.labels) for value in one}
-        known |= set() if table.ignore is None else {table.ignore}
-    else:
-        known = {v for one in label_sets("check_folders", labels) for v in one} if labels is not None else set()
+            labels, ignored = read_label_table(labels)
+    structures = label_sets("check_folders", labels) if labels is not None else ()
+    known = frozenset(value for one in structures for value in one)
     with checks.speaking_for("check_folders", "evaluate_folders"):
         methods = methods_of(predictions)
         pairs = pairs_of(methods, references, folder_layout)
     findings = _unpaired(pairs, methods, references)
     complete = [pair for pair in pairs if pair.prediction is not None and pair.reference is not None]
-    check = partial(_check_pair, known=frozenset(known), affine=affine, spacing=spacing, align=align, pixels=pixels)
+    allowed = known if ignored is None else known | {ignored}
+    check = partial(
+        _check_pair, known=known, allowed=allowed, affine=affine, spacing=spacing, align=align, pixels=pixels
+    )
     contents: list[tuple[FilePair, _Contents, _Contents]] = []
     outcomes = ordered_map.map_ordered(check, complete, executor=executor)
     for done, (pair, (found, contained)) in enumerate(zip(complete, outcomes, strict=True), start=1):
@@ -155,7 +156,14 @@ def _pattern_cure(references: Sequence[str], predictions: Sequence[str], locatio
 
 
 def _check_pair(
-    pair: FilePair, *, known: frozenset[int], affine: Affine, spacing: Spacing | None, align: Align, pixels: bool
+    pair: FilePair,
+    *,
+    known: frozenset[int],
+    allowed: frozenset[int],
+    affine: Affine,
+    spacing: Spacing | None,
+    align: Align,
+    pixels: bool,
 ) -> tuple[list[Finding], tuple[_Contents, _Contents] | None]:
     """Return findings about a pair of files, and what they hold if both can be read and compared."""
     paths = {"prediction": str(pair.prediction), "reference": str(pair.reference)}
@@ -199,7 +207,7 @@ def _check_pair(
     for role, content in contents.items():
         findings += [
             Finding(kind, paths[role], text, about[role], pair.subject)
-            for kind, text in _label_problems(content.labels, known, role)
+            for kind, text in _label_problems(content.labels, known, allowed, role)
         ]
     return findings, (contents["prediction"], contents["reference"]) if len(contents) == 2 else None
 
@@ -227,10 +235,19 @@ def _contents_of(array: HostArray) -> _Contents:
     return _Contents(frozenset(map(int, values)), digest)
 
 
-def _label_problems(found: frozenset[int], known: frozenset[int], role: str) -> list[tuple[str, str]]:
-    """Return what is wrong with the labels of one map: kind and sentence."""
+def _label_problems(
+    found: frozenset[int], known: frozenset[int], allowed: frozenset[int], role: str
+) -> list[tuple[str, str]]:
+    """Return what is wrong with the labels of one map: kind and sentence.
+
+    Args:
+        found: What the map holds.
+        known: Labels of structures.
+        allowed: These, and a value that is ignored, which is no structure: a map of it alone is empty.
+        role: Whether it is the prediction or the reference.
+    """
     problems = []
-    strange = sorted(found - known - {0})
+    strange = sorted(found - allowed - {0})
     if min(found) < 0:
         problems.append(("labels", f"it holds the negative label {min(found)}; labels count from 0"))
     elif known and strange == [255] and found <= {0, 255}:
@@ -251,7 +268,7 @@ def _label_problems(found: frozenset[int], known: frozenset[int], role: str) -> 
 
 
 def _cohort_findings(
-    contents: Sequence[tuple[FilePair, _Contents, _Contents]], known: set[int], references: Location
+    contents: Sequence[tuple[FilePair, _Contents, _Contents]], known: frozenset[int], references: Location
 ) -> list[Finding]:
     """Return findings that only all files together show: copies, and labels that no file has."""
     findings = []
@@ -269,11 +286,8 @@ def _cohort_findings(
         if prediction.digest == reference.digest and len(reference.labels) > 1:
             text = f"it is equal to its reference, {pair.reference}; check that the folder holds predictions"
             findings.append(Finding("duplicate", str(pair.prediction), text, pair.method, pair.subject))
-    by_role: dict[str, set[int]] = defaultdict(set)
-    for pair, prediction, reference in contents:
-        by_role[pair.method] |= prediction.labels
-        by_role[""] |= reference.labels
-    for label in sorted(known - by_role[""]) if contents else []:
+    held = {label for _, _, reference in contents for label in reference.labels}
+    for label in sorted(known - held) if contents else []:
         text = f"no reference holds label {label}; check the labels, or leave it out"
         findings.append(Finding("labels", str(references), text))
     return findings

@@ -140,6 +140,19 @@ def test_what_only_the_cohort_shows_and_what_options_cure(folders):
         }
 
 
+def test_a_value_that_is_ignored_is_neither_unknown_nor_a_structure(folders):
+    (folders / "dataset.json").write_text('{"labels": {"background": 0, "liver": 1, "tumour": 2, "ignore": 9}}')
+    labels = folders / "dataset.json"
+    assert check_folders(folders / "found", folders / "truth", labels=labels) == ()  # no file has to hold it
+    write(with_value(9), name="truth/case1.mha")(folders)
+    assert check_folders(folders / "found", folders / "truth", labels=labels) == ()
+    (finding,) = check_folders(folders / "found", folders / "truth", labels=LABELS)
+    assert (finding.kind, finding.method) == ("labels", "")
+    write(9 * (label_map(11) == 1).astype(np.uint8), name="truth/case1.mha")(folders)
+    (finding,) = check_folders(folders / "found", folders / "truth", labels=labels)
+    assert (finding.kind, finding.path) == ("empty", str(folders / "truth" / "case1.mha"))
+
+
 def test_the_command_prints_what_it_found_and_exits_with_one(folders, capsys):
     arguments = [
         "check",
