@@ -30,7 +30,7 @@ _ROWS["interclass_correlation"] = _ROWS["intraclass_correlation"]  # pymia's nam
 _BOUNDARIES = {"surfels": surfels, "voxels": voxels, "solid": solid}
 """The conventions that a text may name."""
 
-_GIVEN = ("prediction", "reference", "labels", "spacing", "axis", "mask")
+_GIVEN = ("prediction", "reference", "labels", "spacing", "axis", "mask", "ignore")
 """Parameters that whoever evaluates gives, and no name of a metric."""
 
 
@@ -121,15 +121,25 @@ def _with_option(row: Metric, option: str, text: str) -> Metric:
         checks.invalid_value("find", "name", f"have one of {', '.join(_BOUNDARIES)} as boundary", repr(text))
     if option != "boundary":
         try:
-            value = ast.literal_eval(text)
-        except (ValueError, SyntaxError):
+            value = _frozen(ast.literal_eval(text))
+        except (ValueError, SyntaxError, TypeError):
             value = text
+        # Statistics are found again by their options.
+        try:
+            hash(value)
+        except TypeError:
+            checks.invalid_value("find", "name", f"have a number, a word or a tuple as {option}", repr(text))
     joint = "," if "@" in row.abbreviation else "@"
     abbreviation = f"{row.abbreviation}{joint}{option}={text}"
     if option in shared and row.statistic is not None:
         return dataclasses.replace(row, abbreviation=abbreviation, statistic=_preset(row.statistic, option, value))
     others = tuple(pair for pair in row.options if pair[0] != option)
     return dataclasses.replace(row, abbreviation=abbreviation, options=(*others, (option, value)))
+
+
+def _frozen(value: Any) -> Any:
+    """Return an option with tuples in place of lists, which cannot be hashed."""
+    return tuple(map(_frozen, value)) if isinstance(value, list | tuple) else value
 
 
 @functools.cache
