@@ -14,7 +14,7 @@ from mia_functional import _array
 from mia_functional._core import checks, parallel_map
 from mia_functional._label_maps import binary_mask, label_map, label_mask, label_sets
 from mia_functional.evaluation.journal import Outcome
-from mia_functional.evaluation.requests import AnyMetric, Ignore, Request, request
+from mia_functional.evaluation.requests import AnyMetric, Ignore, Request, request, require_possible_options
 from mia_functional.evaluation.results import Result, Results, concatenate
 from mia_functional.metrics import Metric, confusion_counts
 from mia_functional.metrics.boundaries import convention_name
@@ -181,6 +181,7 @@ def evaluate_many(
     """
     checks.require_instance("evaluate_many", "cases", cases, Iterable, "several `Case`")
     asked = request("evaluate_many", metrics, labels, channels, ignore=ignore)
+    require_possible_options(asked)
     total = length_hint(cases)
     outcomes = {}
     for position, outcome in evaluate_each(asked, cases, None, executor=executor):

@@ -22,7 +22,7 @@ from mia_functional.discovery.label_tables import read_label_table
 from mia_functional.evaluation.cases import Case, Gap, convention_of, evaluate_each, joined
 from mia_functional.evaluation.file_pairs import FOLDER_LAYOUTS, FolderLayout, files_by_subject, folder_of
 from mia_functional.evaluation.journal import CaseKey, Outcome, open_journal
-from mia_functional.evaluation.requests import AnyMetric, Request, request
+from mia_functional.evaluation.requests import AnyMetric, Request, request, require_possible_options
 from mia_functional.evaluation.results import Results
 from mia_functional.evaluation.run_record import CaseRecord, Run
 from mia_functional.geometry import Geometry, describe_differences
@@ -140,6 +140,7 @@ def evaluate_folders(
         labels = table.labels
         ignore = table.ignore if ignore is None else ignore
     asked = request("evaluate_folders", metrics, labels, channels, ignore=ignore)
+    require_possible_options(asked)
     checks.one_of("evaluate_folders", "folder_layout", folder_layout, FOLDER_LAYOUTS, optional=True)
     checks.one_of("evaluate_folders", "affine", affine, ("sform", "qform"), optional=True)
     if spacing is not None:
@@ -167,7 +168,7 @@ def evaluate_folders(
         with open_journal("evaluate_folders", path, plain, resume=resume) as book:
             outcomes = _evaluate_rest(pairs, book.finished, pool, book.note, progress)
     roots = {method: folder_of(location) for method, location in methods.items()}
-    known = dict(zip(pairs, map(outcomes.__getitem__, range(len(pairs))), strict=True))
+    known = {pair: outcomes[position] for position, pair in enumerate(pairs)}
     cases = [_case_record(pair, known.get(pair), roots[pair.method], folder_of(references)) for pair in found]
     run = Run(versions=_versions(), options=tuple(plain.items()), cases=tuple(cases))
     return dataclasses.replace(joined("evaluate_folders", outcomes), runs=(run,))
@@ -225,7 +226,10 @@ def _plain_request(
     """Return what decides on the values of a case, as plain data."""
     structures = asked.labels if asked.channels is None else asked.channels
     return {
-        "metrics": tuple((row.abbreviation, convention_of(row), row.options) for row in asked.metrics),
+        "metrics": tuple(
+            (row.abbreviation, convention_of(row), tuple((name, _plain_value(value)) for name, value in row.options))
+            for row in asked.metrics
+        ),
         "channels" if asked.channels else "labels": tuple(
             zip(structures or (), asked.names, strict=structures is not None)
         ),
@@ -235,6 +239,14 @@ def _plain_request(
         "align": align,
         "load": None if load is None else getattr(load, "__qualname__", repr(load)),
     }
+
+
+def _plain_value(value: object) -> Any:
+    """Return an option as plain data; of others the text, as functions and arrays have none in a record."""
+    if isinstance(value, list | tuple):
+        return tuple(map(_plain_value, value))
+    # Subclasses, such as the numbers of NumPy, are written in ways of their own.
+    return value if value is None or type(value) in (str, int, float, bool) else repr(value)
 
 
 def _versions() -> tuple[tuple[str, str], ...]:
@@ -280,10 +292,8 @@ def methods_of(predictions: Location | Sequence[Location] | Mapping[str, Locatio
     """Return folders by the names of methods."""
     if isinstance(predictions, str | os.PathLike):
         predictions = [predictions]
-    if not isinstance(predictions, Iterable):
-        checks.invalid_kind("evaluate_folders", "predictions", "be a folder, several, or a mapping", repr(predictions))
     folders = predictions.values() if isinstance(predictions, Mapping) else predictions
-    if not all(isinstance(folder, str | os.PathLike) for folder in folders):
+    if not isinstance(folders, Iterable) or not all(isinstance(folder, str | os.PathLike) for folder in folders):
         checks.invalid_kind("evaluate_folders", "predictions", "be a folder, several, or a mapping", repr(predictions))
     if isinstance(predictions, Mapping):
         names = list(predictions)

@@ -14,7 +14,7 @@ from mia_functional.metrics import Metric, find, metric
 from mia_functional.metrics.names import OWN_GROUP
 from mia_functional.typing import Array, Label, Labels
 
-__all__ = ["AnyMetric", "Ignore", "Request", "request"]
+__all__ = ["AnyMetric", "Ignore", "Request", "request", "require_possible_options"]
 
 Ignore: TypeAlias = int | Iterable[int] | Array | None
 """Values of the reference where nothing is known, or a mask of such voxels."""
@@ -55,8 +55,6 @@ def request(
     abbreviations = [row.abbreviation for row in rows]
     if not rows or len(set(abbreviations)) != len(rows):
         checks.invalid_value(function, "metrics", "name at least one metric, and none of them twice", abbreviations)
-    for row in rows:
-        _try_options(function, row)
     values = _ignored_values(function, ignore, rows)
     if labels is None and channels is None:
         return Request(function, rows, ("",), ignore=values)
@@ -121,8 +119,14 @@ def _row_of(entry: AnyMetric) -> Metric:
     return metric(entry) if callable(entry) else find(entry)
 
 
-def _try_options(function: str, row: Metric) -> None:
+def require_possible_options(asked: Request) -> None:
     """Raise if options of a metric are impossible, which is found out on small arrays: a cohort may take hours."""
+    for row in asked.metrics:
+        _try_options(asked.function, row)
+
+
+def _try_options(function: str, row: Metric) -> None:
+    """Raise if options of a metric are impossible."""
     if OWN_GROUP in row.groups or not (row.options or isinstance(row.statistic, functools.partial)):
         return
     rng = np.random.default_rng(0)
@@ -131,13 +135,17 @@ def _try_options(function: str, row: Metric) -> None:
     first = row.statistic or row.function
     spacing = {"spacing": (1.0, 1.0, 1.0)}
     given = spacing if "spacing" in inspect.signature(first).parameters else {}
-    options = dict(row.options)
+    options = dict[str, Any](row.options)
     try:
         if row.statistic is None:
-            row.function(*pair, **given, **options)
+            value = row.function(*pair, **given, **options)
         else:
-            row.function(row.statistic(*pair, **given), **(spacing if "spacing" in row.needs else {}), **options)
+            options |= spacing if "spacing" in row.needs else {}
+            value = row.function(row.statistic(*pair, **given), **options)
     except (ValueError, TypeError) as error:
         reason = str(error).partition(": ")[2] or str(error)
         text = f"{function}: `metrics` must have possible parameters; of {row.abbreviation}, {reason}"
         raise type(error)(text) from error
+    if np.size(value) != 1:
+        needed = f"give a number for each structure; {row.abbreviation}"
+        checks.invalid_value(function, "metrics", needed, f"{np.size(value)} for 1")

@@ -15,6 +15,7 @@ from mia_functional import images
 from mia_functional.evaluation import Results, concatenate, evaluate_folders, select_rows
 from mia_functional.evaluation.run_record import diagonals, run_from_json, run_to_json
 from mia_functional.geometry import Geometry
+from mia_functional.metrics import metric
 from mia_functional.reporting import render_csv
 
 GRID = Geometry(shape=(4, 5, 6), spacing=(2.0, 1.0, 0.5))
@@ -84,6 +85,24 @@ def test_finished_cases_are_not_evaluated_again_unless_their_files_changed(folde
     ]
     assert texts[0] == texts[1]
     assert select_rows(results, subject="case5", label="one")[0].status == "ok"
+
+
+def applied(prediction, reference, *, function, weights):
+    return float(function(int(prediction.sum()) - int(reference.sum())) * sum(weights))
+
+
+def test_options_that_are_no_plain_data_are_noted_as_texts(folders):
+    options = {"function": abs, "weights": [1, np.float32(0.5)]}
+    own = {"metrics": [metric(applied, options=options)], "labels": (1,), "journal": folders / "j"}
+    expected = evaluate_folders(folders / "found", folders / "truth", **own)
+    (_, _, noted), *_ = dict(expected.runs[0].options)["metrics"]
+    assert dict(noted) == {"function": "<built-in function abs>", "weights": (1, "np.float32(0.5)")}
+    assert run_from_json(json.loads(json.dumps(run_to_json(expected.runs[0])))) == expected.runs[0]
+    results = evaluate_folders(folders / "found", folders / "truth", **own, resume=True)
+    assert render_csv(results) == render_csv(expected)
+    other = metric(applied, options=options | {"function": float})
+    with pytest.raises(ValueError, match="`journal` must name the journal of an evaluation with the same metrics"):
+        evaluate_folders(folders / "found", folders / "truth", **own | {"metrics": [other]}, resume=True)
 
 
 @pytest.mark.parametrize("cut", [0, 1, 40])

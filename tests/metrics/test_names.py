@@ -31,6 +31,8 @@ SPACING = (2.0, 1.0, 0.5)
         ("ssim@Window=5,slice_axis = 0", "SSIM@window=5,slice_axis=0", {"window": 5, "slice_axis": 0}, {}),
         ("dice@zero_division=1", "DICE@zero_division=1", {"zero_division": 1}, {}),
         ("hd@percentile=(50, 95)", "HDRFDST@percentile=(50, 95)", {"percentile": (50, 95)}, {}),
+        ("hd@percentile=[50, 95]", "HDRFDST@percentile=[50, 95]", {"percentile": (50, 95)}, {}),
+        ("hd@method=host", "HDRFDST@method=host", {}, {"method": "host"}),
     ],
 )
 def test_options_are_read_from_the_name(name, abbreviation, options, preset):
@@ -69,6 +71,8 @@ def test_numbers_are_those_of_the_options():
         ("DICE@tolerance=2", r"have options of DICE alone \(zero_division\); got 'tolerance'"),
         ("HD95@boundary=mine", "have one of surfels, voxels, solid as boundary; got 'mine'"),
         ("HD95@labels=1", "have options of HDRFDST95 alone .*; got 'labels'"),
+        ("HD95@ignore=1", "have options of HDRFDST95 alone .*; got 'ignore'"),
+        ("hd@method=[{}]", r"have a number, a word or a tuple as method; got '\[\{\}\]'"),
         ("nothing@boundary=voxels", "be the name of a metric; got 'nothing@boundary=voxels'; the nearest"),
     ],
 )
@@ -80,7 +84,16 @@ def test_options_that_there_are_not_are_refused(name, words):
 
 
 @pytest.mark.parametrize(
-    "name", ["HDRFDST101", "SURFDICE@mm", "HD95@percentile=200", "NSD@tolerance=-1", "BIOU@0mm", "SSIM@slice_axis=7"]
+    "name",
+    [
+        "HDRFDST101",
+        "SURFDICE@mm",
+        "HD95@percentile=200",
+        "NSD@tolerance=-1",
+        "BIOU@0mm",
+        "SSIM@slice_axis=7",
+        "hd@percentile=[50, 95]",
+    ],
 )
 def test_impossible_parameters_are_refused_before_the_first_case(name):
     def cases():
