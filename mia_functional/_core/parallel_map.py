@@ -8,10 +8,11 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from functools import partial
-from multiprocessing import get_all_start_methods, get_context, parent_process
+from multiprocessing import parent_process
 from typing import TypeVar
 
 from mia_functional._core.ordered_map import workers_of
+from mia_functional._core.processes import begin_processes
 
 _Item = TypeVar("_Item")
 _Outcome = TypeVar("_Outcome")
@@ -87,11 +88,7 @@ def map_in_processes(
         lost: Gives the outcome of an item that ends its process twice.
         preload: Name of a module that all processes need.
     """
-    # A fork of this process might copy a lock that another thread holds.
-    context = get_context("forkserver" if "forkserver" in get_all_start_methods() else "spawn")
-    if context.get_start_method() == "forkserver":
-        context.set_forkserver_preload([preload])
-    pool_of = partial(ProcessPoolExecutor, mp_context=context, initializer=_begin_worker)
+    pool_of = partial(ProcessPoolExecutor, mp_context=begin_processes(preload), initializer=_begin_worker)
     task = partial(_with_warnings, function)
     numbered = enumerate(items)
     while True:

@@ -11,6 +11,7 @@ from typing import TypeAlias
 
 import mia_functional as mia
 from mia_functional._core import checks, optional
+from mia_functional._core.processes import begin_processes
 from mia_functional.cli.options import (
     AFFINE,
     ALIGN,
@@ -36,6 +37,8 @@ _LABEL = re.compile(r"[0-9]+(\+[0-9]+)*(=.*|(,[0-9]+(\+[0-9]+)*)*)")
 
 def _run_evaluate(options: Options) -> int:
     """Evaluate folders, print the tables, and say which subjects failed."""
+    if options.jobs > 1 and options.dask is None:
+        begin_processes("mia_functional.evaluation._worker")  # they import while this process does
     journal = _checked_journal(options)
     client = None if options.dask is None else optional.require("distributed").Client(options.dask)
     with client or nullcontext():

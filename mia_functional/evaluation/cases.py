@@ -193,7 +193,7 @@ def evaluate_many(
 
 def evaluate_each(
     asked: Request, sources: Iterable[_Source], load: Callable[[_Source], Case | Gap] | None, *,
-    executor: Executor | None = None, workers: int = 1,
+    executor: Executor | None = None, workers: int = 1, preload: str = __name__,
 ) -> Iterator[tuple[int, Outcome]]:  # fmt: skip
     """Return the positions of all sources and what became of them, as they are done.
 
@@ -203,11 +203,12 @@ def evaluate_each(
         load: From a source to a case.
         executor: A pool of the caller's.
         workers: Processes of our own, if there is no such pool and these are several.
+        preload: Name of a module that such processes need.
     """
     evaluate_one = partial(_evaluate_source, asked, load)
     if executor is None and workers > 1:
         lost = partial(_lost_outcome, asked)
-        return parallel_map.map_in_processes(evaluate_one, sources, workers=workers, lost=lost, preload=__name__)
+        return parallel_map.map_in_processes(evaluate_one, sources, workers=workers, lost=lost, preload=preload)
     return parallel_map.map_completed(evaluate_one, sources, executor=executor)
 
 

@@ -160,6 +160,7 @@ def evaluate_folders(
     pool = partial(
         evaluate_each, asked, load=partial(_read_pair, load=load, is_label_map=is_label_map, align=align),
         executor=executor, workers=checks.integer("evaluate_folders", "workers", workers, minimum=1),
+        preload="mia_functional.evaluation._worker",
     )  # fmt: skip
     if journal is None:
         outcomes = _evaluate_rest(pairs, {}, pool, None, progress)
