@@ -4,7 +4,7 @@ import functools
 import inspect
 import math
 import operator
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from functools import partial
 from operator import length_hint
@@ -112,7 +112,9 @@ def evaluate(
             own, so that structures may overlap: `{0: "lung", 1: "heart"}`. In place of `labels`.
         ignore: A value of the reference (255 say), several, or a mask of the shape of the arrays: voxels of which it is
             not known what they are. They are neither error nor boundary: they are not counted, and surface elements
-            that touch them are left out (see `metrics.surface_distances`).
+            that touch them, or windows of SSIM that hold one, are left out (see `metrics.surface_distances`,
+            `metrics.boundary_iou`). A function of one's own is told of them if it has a parameter `ignore`, or `mask`
+            for all other voxels.
         spacing: Millimetres between voxel centres along each axis; needed by metrics in millimetres, never assumed.
         subject: Identifier to report.
 
@@ -359,8 +361,7 @@ def _values(asked: Request, case: Case, metric: Metric, statistics: dict[Callabl
     pair_options: dict[str, Any] = {
         name: value for name, value in offered.items() if value is not None and name in parameters
     }
-    if case.ignore is not None:
-        pair_options |= {"ignore": case.ignore} if "ignore" in parameters else {"mask": ~case.ignore}
+    pair_options |= _ignored_option(case, parameters)
     options = dict[str, Any](metric.options)
     inner = getattr(pair_function, "func", pair_function)  # of a `functools.partial`
     with checks.speaking_for(asked.function, getattr(inner, "__name__", ""), metric.name):
@@ -390,7 +391,15 @@ def _own_values(asked: Request, case: Case, metric: Metric) -> list[float]:
         maps = [label_map(asked.function, name, array) for name, array in named]
         pairs = [tuple(label_mask(array, one) for array in maps) for one in label_sets(asked.function, asked.labels)]
     options = dict[str, Any](metric.options) | ({"spacing": case.spacing} if "spacing" in metric.needs else {})
+    options |= _ignored_option(case, inspect.signature(metric.function).parameters)
     return [float(_guarded(asked, metric, *pair, **options)) for pair in pairs]
+
+
+def _ignored_option(case: Case, parameters: Container[str]) -> dict[str, Array]:
+    """Return the option that tells a function which voxels are ignored, if any are."""
+    if case.ignore is None:
+        return {}
+    return {"ignore": case.ignore} if "ignore" in parameters else {"mask": ~case.ignore}
 
 
 def _guarded(asked: Request, metric: Metric, *arguments: Any, **options: Any) -> Any:

@@ -84,7 +84,7 @@ def _ignored_values(function: str, ignore: Ignore, rows: Sequence[Metric]) -> tu
     for row in rows:
         parameters = inspect.signature(row.statistic or row.function).parameters
         if not {"mask", "ignore"} & set(parameters):
-            needed = f"not be given for {row.abbreviation}, which takes all voxels"
+            needed = f"not be given for {row.abbreviation}, which has no parameter `mask` or `ignore`"
             checks.invalid_value(function, "ignore", needed, checks.describe(ignore))
     if getattr(ignore, "shape", ()):
         return ()

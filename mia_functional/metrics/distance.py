@@ -15,8 +15,8 @@ from mia_functional import _array
 from mia_functional._core import checks
 from mia_functional.metrics._kernels import nearest_points
 from mia_functional.metrics._kernels.weighted_percentiles import distance_percentiles
-from mia_functional.metrics.boundaries import solid
-from mia_functional.metrics.inputs import pairs_in_turn
+from mia_functional.metrics.boundaries import counted_elements, solid
+from mia_functional.metrics.inputs import paired_arrays, pairs_in_turn
 from mia_functional.metrics.surface import SurfaceDistances, distances_of_pairs
 from mia_functional.metrics.surface_reductions import (
     Direction,
@@ -188,7 +188,12 @@ def average_surface_distance(distances: SurfaceDistances, *, direction: Directio
 
 @_array.one_node
 def average_distance(
-    prediction: Array, reference: Array, *, spacing: Spacing, labels: Labels | Iterable[Label] | None = None
+    prediction: Array,
+    reference: Array,
+    *,
+    spacing: Spacing,
+    labels: Labels | Iterable[Label] | None = None,
+    ignore: Array | None = None,
 ) -> Array:
     """Return the average Hausdorff distance (AHD): the larger of the mean distances over all foreground voxels.
 
@@ -200,6 +205,8 @@ def average_distance(
         reference: Array of the same shape.
         spacing: Millimetres between voxel centres along each axis.
         labels: Mapping from labels to names, or a sequence of labels; a tuple of label values is merged into one.
+        ignore: Mask of the same shape: voxels of which it is not known what they are. As in `surface_distances`, they
+            and those that share a face with one are left out of both structures.
 
     Returns:
         Millimetres, >= 0; lower is better. One entry per label.
@@ -224,7 +231,8 @@ def average_distance(
         ITK's `HausdorffDistanceImageFilter`, whose average is the mean of the two and not the larger.
     """
     name = "average_distance"
-    groups = pairs_in_turn(name, prediction, reference, labels)
+    others = () if ignore is None else paired_arrays(name, prediction, reference, mask=ignore, name="ignore")[2:]
+    groups = pairs_in_turn(name, prediction, reference, labels, *others)
     step = checks.spacing(name, spacing, prediction.ndim)
     records = tuple(record for group in groups for record in _distances_of_voxels(group, step))
     return _larger_mean(records[0] if labels is None else records)
@@ -240,15 +248,19 @@ def _distances_of_voxels(pairs: tuple[tuple[Array, ...], ...], spacing: Spacing)
 
 
 def _distances_outside_overlap(
-    prediction: NDArray[np.bool_], reference: NDArray[np.bool_], *, spacing: Spacing
+    prediction: NDArray[np.bool_], reference: NDArray[np.bool_], *ignored: NDArray[np.bool_], spacing: Spacing
 ) -> tuple[HostArray, ...]:
-    """Return the fields of `SurfaceDistances` between all voxels of two masks.
+    """Return the fields of `SurfaceDistances` between all voxels of two masks that touch no voxel that is ignored.
 
     The voxels that they share, nearly all of two similar masks, are at distance zero: they are one element, as heavy as
     their number, which leaves the mean as it is.
     """
-    box = common_box(prediction, reference)
-    masks = [nearest_points.pad_for_search(mask[box], spacing) for mask in (prediction, reference)]
+    box = common_box(prediction, reference, margin=len(ignored))
+    masks = [np.ascontiguousarray(mask[box]) for mask in (prediction, reference)]
+    if ignored:
+        codes = (counted_elements(solid(mask, spacing=spacing), ignored[0][box]).codes for mask in masks)
+        masks = [_array.to_numpy(code) != 0 for code in codes]
+    masks = [nearest_points.pad_for_search(mask, spacing) for mask in masks]
     shared = np.count_nonzero(masks[0] & masks[1])
     points = [np.flatnonzero(one & ~other) for one, other in (masks, masks[::-1])]
     search = partial(nearest_points.nearest_distances, spacing=spacing)

@@ -81,6 +81,7 @@ def structural_similarity(
     window: int | Sequence[float] = 7,
     sample_covariance: bool = True,
     slice_axis: int | None = None,
+    mask: Array | None = None,
 ) -> Array:
     """Return the mean structural similarity (SSIM) of two images, over all positions of the window inside them.
 
@@ -96,13 +97,16 @@ def structural_similarity(
         sample_covariance: Whether the covariances are multiplied by N / (N - 1), with N the voxels of the window, as
             scikit-image does by default; Wang et al. do not.
         slice_axis: The images are compared slice by slice along this axis, as 2-D ones; none by default.
+        mask: Mask of the same shape; only windows that lie inside it altogether count, and the default data range is
+            the largest value of the reference inside it.
 
     Returns:
         Scalar array, at most 1; higher is better. float64 or the widest float of the images' library in the host's
         memory, else the dtype of the images, at least float32.
 
     Undefined:
-        The largest value of the reference is not positive and no `data_range` is given: NaN.
+        The largest value of the reference is not positive and no `data_range` is given, or no window lies inside the
+        mask: NaN.
 
     Raises:
         TypeError: An argument is not an array, or holds complex numbers or objects; the libraries or devices differ.
@@ -123,38 +127,77 @@ def structural_similarity(
         gaussian_window()); with slice_axis=0, fastMRI.
     """
     name = "structural_similarity"
-    prediction, reference = paired_images(name, prediction, reference)
-    _array.require_in_memory(name, "prediction", prediction)
+    arrays = paired_images(name, prediction, reference, mask=mask)
+    _array.require_in_memory(name, "prediction", arrays[0])
     data_range = None if data_range is None else checks.positive(name, "data_range", data_range)
-    weighted = _window_weights(name, window, prediction.shape, slice_axis)
+    weighted = _window_weights(name, window, arrays[0].shape, slice_axis)
     size = len(weighted.weights) ** len(weighted.axes)
     factor = size / (size - 1) if sample_covariance and size > 1 else 1.0
     options = weighted, data_range, factor
     # Images of infinities, NaN or zeros have windows whose quotient is undefined; NaN is what they get.
     with _array.quiet():
-        if _array.in_host_memory(prediction) and _array.in_host_memory(reference):
-            return _host_mean(*options, prediction, reference)
-        return _array.call_gathered(partial(_device_mean, *options), prediction, reference)
+        if all(map(_array.in_host_memory, arrays)):
+            return _host_mean(*options, *arrays)
+        return _array.call_gathered(partial(_device_mean, *options), *arrays)
 
 
-def _host_mean(window: Window, data_range: float | None, factor: float, p: Array, r: Array) -> Array:
+def _host_mean(
+    window: Window, data_range: float | None, factor: float, p: Array, r: Array, mask: Array | None = None
+) -> Array:
     """Return the mean similarity of two images in the host's memory."""
-    xp, images = _array.array_namespace(p), (_array.to_numpy(p), _array.to_numpy(r))
+    xp = _array.array_namespace(p)
+    inside = None if mask is None else _array.to_numpy(mask)
+    if mask is not None:
+        p, r = _fill_outside(p, mask), _fill_outside(r, mask)
+    images = _array.to_numpy(p), _array.to_numpy(r)
     peak, scale, low, high = map(float, _constants(images[1], data_range, factor))
-    value = ssim_tiles.mean_similarity(images, window, (low, high), scale) if peak > 0 else math.nan
+    value = ssim_tiles.mean_similarity(images, window, (low, high), scale, inside) if peak > 0 else math.nan
     return xp.astype(_array.from_numpy(np.asarray(value), xp, p), _array.widest_float(xp, p))
 
 
-def _device_mean(window: Window, data_range: float | None, factor: float, p: Array, r: Array) -> Array:
+def _device_mean(
+    window: Window, data_range: float | None, factor: float, p: Array, r: Array, mask: Array | None = None
+) -> Array:
     """Return the mean similarity of two images on any device and under `jit`."""
     xp = _array.array_namespace(p)
+    if mask is not None:
+        p, r = _fill_outside(p, mask), _fill_outside(r, mask)
     peak, scale, *constants = _constants(r, data_range, factor)
     dtype = xp.result_type(_array.accumulator_dtype(p), _array.accumulator_dtype(r))
     windows, reach = ssim_tiles.window_grid(p.shape, window)
     similarity = partial(_similarity, window, constants)
     pair = tuple(xp.astype(image, dtype) * xp.astype(1 / scale, dtype) for image in (p, r))
-    similar = _array.sum_slabs(similarity, pair, reach[0]) / math.prod(windows)
+    if mask is None:
+        similar = _array.sum_slabs(similarity, pair, reach[0]) / math.prod(windows)
+    else:
+        counted = partial(_counted_windows, window)
+        outside = xp.astype(~mask, dtype)
+
+        def similarity_inside(*slab: Array) -> Array:
+            similar = similarity(*slab[:2])
+            return xp.where(counted(slab[2]), similar, xp.zeros_like(similar))
+
+        number = _array.sum_slabs(lambda slab: xp.astype(counted(slab), dtype), (outside,), reach[0])
+        similar = _array.ratio(_array.sum_slabs(similarity_inside, (*pair, outside), reach[0]), number)
     return similar if data_range is not None else xp.where(peak > 0, similar, math.nan)
+
+
+def _fill_outside(image: Array, mask: Array) -> Array:
+    """Return an image in which voxels outside of a mask have the largest value inside it, or 0 if there is none.
+
+    They are finite then, as far as those inside are, and not larger than them: sums and gradients stay what they are.
+    """
+    xp = _array.array_namespace(image)
+    image = xp.astype(image, _array.accumulator_dtype(image), copy=False)
+    largest = xp.max(xp.where(mask, image, -math.inf))
+    return xp.where(mask, image, xp.where(xp.any(mask), largest, xp.zeros_like(largest)))
+
+
+def _counted_windows(window: Window, outside: Array) -> Array:
+    """Return which windows hold no voxel that is outside of a mask, from 1 for such voxels and 0 for the others."""
+    for axis in window.axes:
+        outside = _array.correlate1d(outside, (1.0,) * len(window.weights), axis)
+    return outside < 0.5
 
 
 def _constants(reference: Array, data_range: float | None, factor: float) -> tuple[Array, Array, Array, Array]:

@@ -31,7 +31,7 @@ def pairs_in_turn(
     """Return the boolean masks of a pair: one pair without labels, else one pair per label, in groups.
 
     In the host's memory every pair is a group of its own, to hold few at a time; elsewhere all are one group. NumPy
-    label maps are cropped to the box around all labels, and lie in C order.
+    label maps are cropped to the box around all labels and others, and lie in C order.
 
     Args:
         function: Name for messages.
@@ -67,7 +67,7 @@ def pairs_in_turn(
         groups = [sets]
     elif all(map(_array.is_numpy, maps)) and not any(0 in one for one in sets):
         first, second = map(_array.to_numpy, maps)
-        box = common_box(first, second)
+        box = common_box(first, second, *map(_array.to_numpy, others))
         maps = np.ascontiguousarray(first[box]), np.ascontiguousarray(second[box])
         others = tuple(np.ascontiguousarray(_array.to_numpy(other)[box]) for other in others)
     return (

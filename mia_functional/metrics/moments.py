@@ -18,7 +18,7 @@ from mia_functional import _array
 from mia_functional._core import checks
 from mia_functional.metrics.inputs import map_cells, paired_arrays, prefers_host_loop
 from mia_functional.metrics.statistic_or_pair import derived_from
-from mia_functional.typing import Array, HostArray, Namespace
+from mia_functional.typing import Array, HostArray
 
 __all__ = ["PairedMoments", "error_scale", "from_moments", "in_units", "paired_images", "paired_moments"]
 
@@ -69,24 +69,32 @@ class PairedMoments(NamedTuple):
 
 
 @_array.one_node
-def paired_moments(prediction: Array, reference: Array, *, axis: int | tuple[int, ...] | None = None) -> PairedMoments:
+def paired_moments(
+    prediction: Array,
+    reference: Array,
+    *,
+    axis: int | tuple[int, ...] | None = None,
+    mask: Array | None = None,
+) -> PairedMoments:
     """Return the moments of a pair of images, from which the errors and correlations follow.
 
     Args:
         prediction: Real numbers of any shape, any unit.
         reference: Array of the same shape.
         axis: The axes to reduce, all of them by default; the others are kept, in order.
+        mask: Mask of the same shape; only voxels inside it count.
 
     Returns:
         Floats, each field with the shape of the axes that are kept: float64 where the library has it and the arrays lie
         in the host's memory, else the dtype of the images, at least float32.
 
     Undefined:
-        A NaN in an image makes all moments NaN that it enters.
+        A NaN in an image makes all moments NaN that it enters. Where no voxel counts, the moments are those of
+        `identity`, which merge with others without a trace.
 
     Raises:
         TypeError: An argument is not an array, or holds complex numbers or objects; the libraries or devices differ.
-        ValueError: The shapes differ or are empty.
+        ValueError: The shapes differ or are empty; a mask holds values other than 0 and 1.
 
     Example:
         >>> import numpy as np
@@ -98,23 +106,25 @@ def paired_moments(prediction: Array, reference: Array, *, axis: int | tuple[int
         Chan, Golub and LeVeque 1983, doi 10.1080/00031305.1983.10483115.
     """
     name = "paired_moments"
-    pair = paired_images(name, prediction, reference)
+    arrays = paired_images(name, prediction, reference, mask=mask)
     axes = checks.axes(name, axis, prediction.ndim)
-    moments_of = _host_moments if prefers_host_loop(pair, axes) else _device_moments
+    moments_of = _host_moments if prefers_host_loop(arrays, axes) else _device_moments
     # Infinities and NaN in images make NaN, as documented, without NumPy's warnings.
     with _array.quiet():
-        return moments_of(*pair, axes)
+        return moments_of(*arrays, axes=axes)
 
 
-def paired_images(function: str, prediction: Array, reference: Array) -> tuple[Array, Array]:
-    """Return a pair of images, of real numbers and one shape, in one library and on one device."""
-    pair = paired_arrays(function, prediction, reference)
-    for argument, given, image in zip(("prediction", "reference"), (prediction, reference), pair, strict=True):
+def paired_images(
+    function: str, prediction: Array, reference: Array, *, mask: Array | None = None
+) -> tuple[Array, ...]:
+    """Return a pair of images, and the mask if there is one: of one shape, in one library and on one device."""
+    pair = paired_arrays(function, prediction, reference, mask=mask)
+    for argument, given, image in zip(("prediction", "reference"), (prediction, reference), pair, strict=False):
         _array.require_real(function, argument, image)
         if _array.is_numpy(given) and not _array.is_numpy(image) and given.dtype.kind == "f":
             bits = _array.array_namespace(image).finfo(image.dtype).bits
             _warn_of_lost_digits(function, argument, _array.to_numpy(given), bits)
-    return _array.computable(pair[0]), _array.computable(pair[1])
+    return _array.computable(pair[0]), _array.computable(pair[1]), *pair[2:]
 
 
 def _warn_of_lost_digits(function: str, argument: str, image: HostArray, bits: int) -> None:
@@ -128,48 +138,85 @@ def _warn_of_lost_digits(function: str, argument: str, image: HostArray, bits: i
         warnings.warn(f"{function}: `{argument}` {danger}; {advice}.", RuntimeWarning, stacklevel=2)
 
 
-def _device_moments(prediction: Array, reference: Array, axes: tuple[int, ...]) -> PairedMoments:
+def _device_moments(
+    prediction: Array, reference: Array, mask: Array | None = None, *, axes: tuple[int, ...]
+) -> PairedMoments:
     """Return the moments in two passes, on any device and under `jit`."""
     xp = _array.array_namespace(prediction, reference)
     dtype = xp.result_type(*map(_array.accumulator_dtype, (prediction, reference)))
     prediction, reference = xp.astype(prediction, dtype), xp.astype(reference, dtype)
-    lowest, prediction_mean, p = _centred(xp, prediction, axes)
-    low, reference_mean, r = _centred(xp, reference, axes)
+    if mask is not None:
+        prediction, reference = (_without_unknown(image, mask, axes) for image in (prediction, reference))
+    lowest, prediction_mean, p = _centred(prediction, mask, axes)
+    low, reference_mean, r = _centred(reference, mask, axes)
     high = xp.max(reference, axis=axes, keepdims=True)
     # The prediction is about as large as its smallest value or its mean: nobody has to look for the largest.
     prediction_scale = _array.binary_scale(xp.maximum(xp.abs(lowest), xp.abs(prediction_mean)))
     reference_scale = _array.binary_scale(xp.maximum(xp.abs(low), xp.abs(high)))
     p, r = p * (1 / prediction_scale), r * (1 / reference_scale)
     error = (prediction - reference) * (1 / xp.maximum(prediction_scale, reference_scale))
+    if mask is not None:
+        error = xp.where(mask, error, xp.zeros_like(error))
+        # No voxel has no extreme.
+        counted = xp.any(mask, axis=axes, keepdims=True)
+        low, high = xp.where(counted, low, math.inf), xp.where(counted, high, -math.inf)
     sums = [_array.sum_along(term, axes) for term in (p * p, r * r, p * r, _array.absolute(error), error * error)]
     kept = prediction_mean, reference_mean, low, high, prediction_scale, reference_scale
     singles = [xp.squeeze(field, axis=axes) for field in kept]
-    voxels = xp.full_like(singles[0], math.prod([prediction.shape[axis] for axis in axes]))
+    if mask is None:
+        voxels = xp.full_like(singles[0], math.prod([prediction.shape[axis] for axis in axes]))
+    else:
+        voxels = xp.count_nonzero(mask, axis=axes)
     fields = [voxels, *singles[:2], *sums, *singles[2:]]
     return PairedMoments._make(xp.astype(field, dtype, copy=False) for field in fields)
 
 
-def _centred(xp: Namespace, image: Array, axes: tuple[int, ...]) -> tuple[Array, Array, Array]:
-    """Return the smallest value, the mean, and the image less its mean; exactly 0 where the image is constant."""
+def _without_unknown(image: Array, mask: Array, axes: tuple[int, ...]) -> Array:
+    """Return an image in which voxels outside of a mask have the smallest value inside it, or 0 if there is none.
+
+    They are neither NaN nor infinite then, which would spoil gradients even where they are left out.
+    """
+    xp = _array.array_namespace(image)
+    lowest = xp.min(xp.where(mask, image, math.inf), axis=axes, keepdims=True)
+    counted = xp.any(mask, axis=axes, keepdims=True)
+    return xp.where(mask, image, xp.where(counted, lowest, xp.zeros_like(lowest)))
+
+
+def _centred(image: Array, mask: Array | None, axes: tuple[int, ...]) -> tuple[Array, Array, Array]:
+    """Return the smallest value, the mean, and the image less its mean; exactly 0 where the image is constant.
+
+    Args:
+        image: Floats; outside of the mask the smallest value inside it.
+        mask: Which voxels count, if not all do; the others are 0 in the result.
+        axes: The axes to reduce.
+    """
     # Less the minimum, a constant is exactly zero, and an offset takes no digits. The first mean of many voxels has a
     # rounding error in float32, which a second mean, of what the first leaves, takes away.
-    number = math.prod([image.shape[axis] for axis in axes])
+    xp = _array.array_namespace(image)
+    number: Any = math.prod([image.shape[axis] for axis in axes])
+    if mask is not None:
+        number = xp.astype(xp.count_nonzero(mask, axis=axes, keepdims=True), image.dtype)
+        number = xp.maximum(number, xp.ones_like(number))
     lowest = xp.min(image, axis=axes, keepdims=True)
     shifted = image - lowest
     near = xp.astype(_array.sum_along(shifted, axes, keepdims=True) / number, image.dtype, copy=False)
-    rest = xp.astype(_array.sum_along(shifted - near, axes, keepdims=True) / number, image.dtype, copy=False)
+    left = shifted - near
+    if mask is not None:
+        left = xp.where(mask, left, xp.zeros_like(left))
+    rest = xp.astype(_array.sum_along(left, axes, keepdims=True) / number, image.dtype, copy=False)
     mean = near + rest
-    return lowest, lowest + mean, shifted - mean
+    apart = shifted - mean
+    return lowest, lowest + mean, apart if mask is None else xp.where(mask, apart, xp.zeros_like(apart))
 
 
-def _host_moments(prediction: Array, reference: Array, axes: tuple[int, ...]) -> PairedMoments:
+def _host_moments(prediction: Array, reference: Array, *masks: Array, axes: tuple[int, ...]) -> PairedMoments:
     """Return the moments in one pass over arrays in the host's memory."""
     xp = _array.array_namespace(prediction)
     pair = _array.to_numpy(prediction), _array.to_numpy(reference)
     single = all(np.can_cast(image.dtype, np.float32) and image.dtype.kind == "f" for image in pair)
     kind = np.float32 if single else np.float64
     one_pass = partial(_one_pass, kind=kind)
-    fields, sizes = map(_array.to_numpy, map_cells(one_pass, pair, axes))
+    fields, sizes = map(_array.to_numpy, map_cells(one_pass, (*pair, *masks), axes))
     dtype = _array.widest_float(xp, prediction)
     # The units in which squares are summed here, and those of the result, which another library may hold in float32.
     kinds = (kind, np.float32 if xp.finfo(dtype).bits == 32 else np.float64)
@@ -182,7 +229,7 @@ def _host_moments(prediction: Array, reference: Array, axes: tuple[int, ...]) ->
         for cells in (units, np.broadcast_to(units.max(axis=-1, keepdims=True), units.shape)):
             factors = [np.expand_dims(1 / cells[..., number], axes) for number in range(2)]
             in_units = map(partial(np.multiply, dtype=kind, casting="same_kind"), pair, factors)
-            sums.append(_array.to_numpy(map_cells(one_pass, tuple(in_units), axes)[0]))
+            sums.append(_array.to_numpy(map_cells(one_pass, (*in_units, *masks), axes)[0]))
         fields, errors = sums
         fields[..., 6:8] = errors[..., 6:8]
         fields[..., [1, 2]] *= units
@@ -195,13 +242,17 @@ def _host_moments(prediction: Array, reference: Array, axes: tuple[int, ...]) ->
     return PairedMoments(*(moments[..., column] for column in range(len(PairedMoments._fields))))
 
 
-def _one_pass(pair: Sequence[HostArray], kind: type[np.floating[Any]]) -> tuple[HostArray, HostArray]:
+def _one_pass(arrays: Sequence[HostArray], kind: type[np.floating[Any]]) -> tuple[HostArray, HostArray]:
     """Return the first ten fields of the moments of one pair, and about how large the values of both images are.
 
     Args:
-        pair: Two NumPy arrays, which are worked on in chunks that are centred on their own means.
+        arrays: Two NumPy arrays, which are worked on in chunks that are centred on their own means; a mask of the
+            voxels that count may follow.
         kind: The dtype to compute in.
     """
+    pair = [image[arrays[2]] for image in arrays[:2]] if len(arrays) > 2 else arrays
+    if pair[0].size == 0:
+        return np.array((*[0.0] * 8, math.inf, -math.inf)), np.zeros(2)
     access: Any = [["readonly"]] * 2
     flags: Any = ["external_loop", "buffered"]
     chunks = np.nditer(tuple(pair), flags, access, [kind] * 2, casting="same_kind", buffersize=_MOMENT_CHUNK)

@@ -43,12 +43,20 @@ def volume(mask: Array, *, spacing: Spacing, labels: Labels | Iterable[Label] | 
     Source:
         Jungo et al. 2021, pymia, doi 10.1016/j.cmpb.2020.105796.
     """
-    masks = structure_masks("volume", "mask", mask, labels)
-    voxel = math.prod(checks.spacing("volume", spacing, mask.ndim))
-    xp = _array.array_namespace(mask)
-    counts = xp.stack([xp.count_nonzero(one) for one in masks])
-    volumes = xp.astype(counts, _array.widest_float(xp, mask)) * voxel
-    return volumes[0] if labels is None else volumes
+    return _sizes("volume", "mask", mask, None, spacing=spacing, labels=labels)
+
+
+def _sizes(
+    function: str, argument: str, array: Array, counted: Array | None, *, spacing: Spacing,
+    labels: Labels | Iterable[Label] | None,
+) -> Array:  # fmt: skip
+    """Return the size of every structure of an array, of the voxels that count."""
+    masks = structure_masks(function, argument, array, labels)
+    voxel = math.prod(checks.spacing(function, spacing, array.ndim))
+    xp = _array.array_namespace(array)
+    counts = xp.stack([xp.count_nonzero(one if counted is None else one & counted) for one in masks])
+    sizes = xp.astype(counts, _array.widest_float(xp, array)) * voxel
+    return sizes[0] if labels is None else sizes
 
 
 @_array.one_node
@@ -88,20 +96,28 @@ def area(
     Source:
         Jungo et al. 2021, pymia, doi 10.1016/j.cmpb.2020.105796.
     """
-    name = "area"
-    _array.checked_namespace(name, mask=mask)
-    checks.dimensions(name, "mask", mask.shape, (2, 3))
-    step = checks.spacing(name, spacing, mask.ndim)
-    if mask.ndim == 3:
-        across = checks.axis(name, axis, 3)
-        length = mask.shape[across]
-        position = length // 2 if index is None else checks.integer(name, "index", index, minimum=-length)
+    return _area("area", "mask", mask, None, spacing=spacing, labels=labels, axis=axis, index=index)
+
+
+def _area(
+    function: str, argument: str, array: Array, counted: Array | None, *, spacing: Spacing,
+    labels: Labels | Iterable[Label] | None, axis: int, index: int | None,
+) -> Array:  # fmt: skip
+    """Return the area of every structure in one slice of an array, of the voxels that count."""
+    _array.checked_namespace(function, **{argument: array})
+    checks.dimensions(function, argument, array.shape, (2, 3))
+    step = checks.spacing(function, spacing, array.ndim)
+    if array.ndim == 3:
+        across = checks.axis(function, axis, 3)
+        length = array.shape[across]
+        position = length // 2 if index is None else checks.integer(function, "index", index, minimum=-length)
         if position >= length:
-            checks.invalid_value(name, "index", f"lie within {-length} and {length - 1}", position)
-        mask = _array.read_region(mask, (*(slice(None),) * across, position % length, ...))
+            checks.invalid_value(function, "index", f"lie within {-length} and {length - 1}", position)
+        chosen = (*(slice(None),) * across, position % length, ...)
+        array = _array.read_region(array, chosen)
+        counted = None if counted is None else _array.read_region(counted, chosen)
         step = step[:across] + step[across + 1 :]
-    with checks.speaking_for(name, "volume"):
-        return volume(mask, spacing=step, labels=labels)
+    return _sizes(function, argument, array, counted, spacing=step, labels=labels)
 
 
 @from_counts
@@ -169,6 +185,7 @@ def prediction_area(
     labels: Labels | Iterable[Label] | None = None,
     axis: int = 0,
     index: int | None = None,
+    mask: Array | None = None,
 ) -> Array:
     """Return the area of the prediction in one slice, as `area` does.
 
@@ -181,6 +198,7 @@ def prediction_area(
         labels: Mapping from labels to names, or a sequence of labels; a tuple of label values is merged into one.
         axis: The axis across which the slice is taken.
         index: Position of the slice along the axis; the middle by default.
+        mask: Mask of the same shape; only voxels inside it count.
 
     Returns:
         Square millimetres, at least 0. One entry per label.
@@ -197,9 +215,10 @@ def prediction_area(
     Source:
         Jungo et al. 2021, pymia, doi 10.1016/j.cmpb.2020.105796.
     """
-    prediction, _ = paired_arrays("prediction_area", prediction, reference)
-    with checks.speaking_for("prediction_area", "area", mask="prediction"):
-        return area(prediction, spacing=spacing, labels=labels, axis=axis, index=index)
+    name = "prediction_area"
+    arrays = paired_arrays(name, prediction, reference, mask=mask)
+    counted = arrays[2] if mask is not None else None
+    return _area(name, "prediction", arrays[0], counted, spacing=spacing, labels=labels, axis=axis, index=index)
 
 
 @_array.one_node
@@ -211,6 +230,7 @@ def reference_area(
     labels: Labels | Iterable[Label] | None = None,
     axis: int = 0,
     index: int | None = None,
+    mask: Array | None = None,
 ) -> Array:
     """Return the area of the reference in one slice, as `area` does.
 
@@ -223,6 +243,7 @@ def reference_area(
         labels: Mapping from labels to names, or a sequence of labels; a tuple of label values is merged into one.
         axis: The axis across which the slice is taken.
         index: Position of the slice along the axis; the middle by default.
+        mask: Mask of the same shape; only voxels inside it count.
 
     Returns:
         Square millimetres, at least 0. One entry per label.
@@ -239,6 +260,7 @@ def reference_area(
     Source:
         Jungo et al. 2021, pymia, doi 10.1016/j.cmpb.2020.105796.
     """
-    _, reference = paired_arrays("reference_area", prediction, reference)
-    with checks.speaking_for("reference_area", "area", mask="reference"):
-        return area(reference, spacing=spacing, labels=labels, axis=axis, index=index)
+    name = "reference_area"
+    arrays = paired_arrays(name, prediction, reference, mask=mask)
+    counted = arrays[2] if mask is not None else None
+    return _area(name, "reference", arrays[1], counted, spacing=spacing, labels=labels, axis=axis, index=index)

@@ -7,6 +7,7 @@ are measured from the centre of the first voxel, unless `origin` says where that
 import itertools
 import math
 from collections.abc import Iterable, Sequence
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -85,18 +86,7 @@ def spatial_moments(
         >>> float(moments.count), moments.mean.tolist(), moments.covariance.tolist()
         (2.0, [0.0, 3.0], [[0.0, 0.0], [0.0, 1.0]])
     """
-    name = "spatial_moments"
-    masks = structure_masks(name, "mask", mask, labels)
-    checks.dimensions(name, "mask", mask.shape, DIMENSIONS)
-    step = checks.spacing(name, spacing, mask.ndim)
-    first = (0.0,) * mask.ndim if origin is None else checks.float_tuple(name, "origin", origin)
-    if len(first) != mask.ndim:
-        checks.invalid_value(name, "origin", f"have {mask.ndim} entries, one per axis", first)
-    records = [_mask_moments(structure, step, first) for structure in masks]
-    if labels is None:
-        return records[0]
-    xp = _array.array_namespace(mask)
-    return SpatialMoments(*(xp.stack(fields) for fields in zip(*records, strict=True)))
+    return _structure_moments("spatial_moments", "mask", mask, None, spacing=spacing, labels=labels, origin=origin)
 
 
 @_array.one_node
@@ -107,6 +97,7 @@ def paired_spatial_moments(
     spacing: Spacing,
     labels: Labels | Iterable[Label] | None = None,
     origin: Sequence[float] | None = None,
+    mask: Array | None = None,
 ) -> PairedSpatialMoments:
     """Measure where the voxels of a structure lie in the prediction and in the reference.
 
@@ -116,6 +107,7 @@ def paired_spatial_moments(
         spacing: Millimetres between voxel centres along each axis.
         labels: Mapping from labels to names, or a sequence of labels; a tuple of label values is merged into one.
         origin: Position of the first voxel's centre in millimetres, 0 by default; for patches that are merged.
+        mask: Mask of the same shape; only voxels inside it count.
 
     Returns:
         The two records of `spatial_moments`.
@@ -131,14 +123,32 @@ def paired_spatial_moments(
         ([1.0], [3.0])
     """
     name = "paired_spatial_moments"
-    prediction, reference = paired_arrays(name, prediction, reference)
+    prediction, reference, *inside = paired_arrays(name, prediction, reference, mask=mask)
     # An iterator of labels has to serve both.
     sets = None if labels is None else label_sets(name, labels, prediction, reference)
-    records = []
-    for argument, mask in (("prediction", prediction), ("reference", reference)):
-        with checks.speaking_for(name, "spatial_moments", mask=argument):
-            records.append(spatial_moments(mask, spacing=spacing, labels=sets, origin=origin))
-    return PairedSpatialMoments(*records)
+    counted = inside[0] if inside else None
+    measure = partial(_structure_moments, spacing=spacing, labels=sets, origin=origin)
+    return PairedSpatialMoments(
+        measure(name, "prediction", prediction, counted), measure(name, "reference", reference, counted)
+    )
+
+
+def _structure_moments(
+    function: str, argument: str, array: Array, counted: Array | None, *, spacing: Spacing,
+    labels: Labels | Iterable[Label] | None, origin: Sequence[float] | None,
+) -> SpatialMoments:  # fmt: skip
+    """Return the moments of the structures of one array, of the voxels that count."""
+    masks = structure_masks(function, argument, array, labels)
+    checks.dimensions(function, argument, array.shape, DIMENSIONS)
+    step = checks.spacing(function, spacing, array.ndim)
+    first = (0.0,) * array.ndim if origin is None else checks.float_tuple(function, "origin", origin)
+    if len(first) != array.ndim:
+        checks.invalid_value(function, "origin", f"have {array.ndim} entries, one per axis", first)
+    records = [_mask_moments(one if counted is None else one & counted, step, first) for one in masks]
+    if labels is None:
+        return records[0]
+    xp = _array.array_namespace(array)
+    return SpatialMoments(*(xp.stack(fields) for fields in zip(*records, strict=True)))
 
 
 def _mask_moments(mask: Array, spacing: Spacing, origin: Spacing) -> SpatialMoments:

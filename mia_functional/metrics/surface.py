@@ -203,7 +203,8 @@ def _compact_distances(
     boundary: Boundary,
 ) -> tuple[HostArray, ...]:  # fmt: skip
     """Return the fields of `SurfaceDistances` with one entry per element, from the box around both masks."""
-    box = common_box(prediction, reference)
+    # What is ignored counts where it touches an element, which may be just outside of the box around the masks.
+    box = common_box(prediction, reference, margin=len(ignored))
     elements = partial(_elements_on_host, spacing=spacing, boundary=boundary)
     inside = tuple(mask[box] for mask in ignored)
     one, other = nearest_points.map_pair(elements, (prediction[box], *inside), (reference[box], *inside))

@@ -5,7 +5,9 @@ reference)` with the options of `surface_distances`. The result is a scalar; wit
 several tolerances add a last axis. A distance is within a tolerance if `d <= tolerance * (1 + 4 eps)`.
 """
 
+import functools
 import math
+import operator
 import sys
 from collections.abc import Iterable, Sequence
 from functools import partial
@@ -17,7 +19,7 @@ from numpy.typing import NDArray
 from mia_functional import _array
 from mia_functional._core import checks
 from mia_functional.metrics._kernels import nearest_points
-from mia_functional.metrics.inputs import pairs_in_turn
+from mia_functional.metrics.inputs import paired_arrays, pairs_in_turn
 from mia_functional.metrics.surface import SurfaceDistances
 from mia_functional.metrics.surface_reductions import (
     TOLERANCE_SLACK,
@@ -127,6 +129,7 @@ def boundary_iou(
     spacing: Spacing,
     width: float = 1.0,
     labels: Labels | Iterable[Label] | None = None,
+    ignore: Array | None = None,
     zero_division: float = math.nan,
 ) -> Array:
     """Return the boundary IoU: the Jaccard index of the two bands along the insides of the boundaries.
@@ -140,6 +143,9 @@ def boundary_iou(
         spacing: Millimetres between voxel centres along each axis.
         width: Width of the band in millimetres; 1 with 1 mm spacing is the border of one voxel.
         labels: Mapping from labels to names, or a sequence of labels; a tuple of label values is merged into one.
+        ignore: Mask of the same shape: voxels of which it is not known what they are. As in `surface_distances`, they
+            are neither error nor boundary: they belong to no band, and that one of them is near makes no other voxel
+            part of a band, as it need not be outside of M.
         zero_division: The value where both bands are empty.
 
     Returns:
@@ -165,46 +171,62 @@ def boundary_iou(
     """
     name = "boundary_iou"
     width = checks.positive(name, "width", width)
-    groups = pairs_in_turn(name, prediction, reference, labels)
+    others = () if ignore is None else paired_arrays(name, prediction, reference, mask=ignore, name="ignore")[2:]
+    groups = pairs_in_turn(name, prediction, reference, labels, *others)
     measure = partial(_overlap_of_bands, spacing=checks.spacing(name, spacing, prediction.ndim), width=width)
     values = [_array.ratio(*measure(*pair), zero_division=zero_division) for group in groups for pair in group]
     return values[0] if labels is None else _array.array_namespace(*values).stack(values)
 
 
-def _overlap_of_bands(prediction: Array, reference: Array, *, spacing: Spacing, width: float) -> tuple[Array, Array]:
-    """Return how many voxels the bands of two boolean masks share, and how many they have together."""
-    xp = _array.array_namespace(prediction)
-    if _array.in_host_memory(prediction) and _array.in_host_memory(reference):
+def _overlap_of_bands(*masks: Array, spacing: Spacing, width: float) -> tuple[Array, Array]:
+    """Return how many voxels the bands of two boolean masks share, and how many they have together.
+
+    Behind the two there may be the mask of voxels that are ignored.
+    """
+    xp = _array.array_namespace(masks[0])
+    if all(map(_array.in_host_memory, masks)):
         on_host = partial(_band_counts_on_host, spacing=spacing, width=width)
-        counts = _array.call_on_host(on_host, prediction, reference, results=())
+        counts = _array.call_on_host(on_host, *masks, results=())
     else:
-        counts = _array.jit_call(_band_counts, prediction, reference, spacing=spacing, width=width)
-    dtype = _array.widest_float(xp, prediction)
+        counts = _array.jit_call(_band_counts, *masks, spacing=spacing, width=width)
+    dtype = _array.widest_float(xp, masks[0])
     return xp.astype(counts[0], dtype), xp.astype(counts[1], dtype)
 
 
-def _band_counts(*masks: Array, spacing: Spacing, width: float) -> tuple[Array, Array]:
+def _band_counts(
+    prediction: Array, reference: Array, *ignored: Array, spacing: Spacing, width: float
+) -> tuple[Array, Array]:
     """Return the numbers of voxels in both and in either of the bands of two masks, by a distance transform of each."""
-    xp = _array.array_namespace(*masks)
+    xp = _array.array_namespace(prediction, reference)
     bands = []
-    for mask in masks:
-        padded = pad_mask(mask, 1)  # what lies beyond the image counts as outside
+    for mask in (prediction, reference):
+        # What is ignored need not be outside, and what lies beyond the image counts as outside.
+        solid = pad_mask(functools.reduce(operator.or_, ignored, mask), 1)
         # Depths above the cap do not matter; twice the width keeps the cap clear of rounding at the width.
-        depth = distance_transform(~padded, spacing=spacing, cap=2 * width)
-        bands.append(padded & (depth <= width * (1 + TOLERANCE_SLACK * float(xp.finfo(depth.dtype).eps))))
-    return xp.count_nonzero(bands[0] & bands[1]), xp.count_nonzero(bands[0] | bands[1])
+        depth = distance_transform(~solid, spacing=spacing, cap=2 * width)
+        bands.append(solid & (depth <= width * (1 + TOLERANCE_SLACK * float(xp.finfo(depth.dtype).eps))))
+    return _counts_of_bands(*bands, *(pad_mask(mask, 1) for mask in ignored))
 
 
 def _band_counts_on_host(*masks: NDArray[np.bool_], spacing: Spacing, width: float) -> tuple[Any, ...]:
-    """Return what `_band_counts` does, from the box around both masks; narrow bands by shifts of the masks."""
+    """Return what `_band_counts` does, from the box around all masks; narrow bands by shifts of the masks."""
     box = common_box(*masks)
     cropped = [np.ascontiguousarray(mask[box]) for mask in masks]
     limit = width * (1 + TOLERANCE_SLACK * sys.float_info.epsilon)
     if nearest_points.ball_size(spacing, limit) > _MAX_SHIFTS:
-        return _band_counts(*cropped, spacing=spacing, width=width)
+        return _band_counts(cropped[0], cropped[1], *cropped[2:], spacing=spacing, width=width)
     offsets = nearest_points.ball_offsets(spacing, limit)
-    one, other = (_band_by_shifts(mask, offsets) for mask in cropped)
-    return np.count_nonzero(one & other), np.count_nonzero(one | other)
+    bands = [_band_by_shifts(functools.reduce(operator.or_, cropped[2:], mask), offsets) for mask in cropped[:2]]
+    reach = tuple(np.max(offsets, axis=0).tolist())
+    return _counts_of_bands(*bands, *(nearest_points.pad_zeros(mask, reach) for mask in cropped[2:]))
+
+
+def _counts_of_bands(one: Array, other: Array, *ignored: Array) -> tuple[Array, Array]:
+    """Return the numbers of voxels in both and in either of two bands, without those that are ignored."""
+    xp = _array.array_namespace(one, other)
+    for mask in ignored:
+        one, other = one & ~mask, other & ~mask
+    return xp.count_nonzero(one & other), xp.count_nonzero(one | other)
 
 
 def _band_by_shifts(mask: NDArray[np.bool_], offsets: NDArray[np.intp]) -> NDArray[np.bool_]:

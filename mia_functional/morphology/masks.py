@@ -183,12 +183,18 @@ def _box_on_host(array: NDArray[Any]) -> tuple[slice, ...]:
     return tuple(box)
 
 
-def common_box(*arrays: NDArray[Any]) -> tuple[slice, ...]:
-    """Return the smallest box around the nonzero entries of NumPy arrays of one shape; one entry if there are none."""
+def common_box(*arrays: NDArray[Any], margin: int = 0) -> tuple[slice, ...]:
+    """Return the smallest box around the nonzero entries of NumPy arrays of one shape; one entry if there are none.
+
+    Args:
+        arrays: The arrays.
+        margin: How many entries more the box has on every side, as far as there are any.
+    """
     boxes = [box for box in map(_box_on_host, arrays) if box[0].stop > 0]
     if not boxes:
         return (slice(0, 1),) * arrays[0].ndim
-    return tuple(slice(min(s.start for s in axis), max(s.stop for s in axis)) for axis in zip(*boxes, strict=True))
+    around = (slice(min(s.start for s in axis), max(s.stop for s in axis)) for axis in zip(*boxes, strict=True))
+    return tuple(slice(max(side.start - margin, 0), side.stop + margin) for side in around)
 
 
 @_array.one_node

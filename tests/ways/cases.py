@@ -88,10 +88,20 @@ def labels_and_mask(rng: np.random.Generator) -> tuple[NDArray[np.int32], ...]:
     return *label_maps(rng), (smooth(rng) > -1).astype(np.int32)
 
 
+def labels_and_holes(rng: np.random.Generator) -> tuple[NDArray[np.int32], ...]:
+    """Return two label maps and a signed mask of few voxels."""
+    return *label_maps(rng), (smooth(rng) < -1.5).astype(np.int32)
+
+
 def volumes(rng: np.random.Generator) -> tuple[NDArray[np.float32], ...]:
     """Return two volumes of positive intensities."""
     values = 3 + smooth(rng)
     return np.abs(values).astype(np.float32), np.abs(values + rng.normal(size=SHAPE)).astype(np.float32)
+
+
+def volumes_and_mask(rng: np.random.Generator) -> tuple[NDArray[Any], ...]:
+    """Return two volumes and a signed mask of nearly all voxels."""
+    return *volumes(rng), (smooth(rng) > -1.5).astype(np.int32)
 
 
 def image(rng: np.random.Generator) -> tuple[NDArray[np.float32], ...]:
@@ -236,9 +246,21 @@ def _other_cases() -> dict[str, list[Case]]:
             ("called back", partial(metrics.hausdorff_distance, method="host", **spaced), signed_masks),
         ],
         "metrics.average_distance": [
-            ("of labels", partial(metrics.average_distance, labels=(1, 2), **spaced), label_maps)
+            ("of labels", partial(metrics.average_distance, labels=(1, 2), **spaced), label_maps),
+            (
+                "some ignored",
+                lambda p, r, i: metrics.average_distance(p, r, labels=(1, 2), ignore=i, **spaced),
+                labels_and_holes,
+            ),
         ],
-        "metrics.boundary_iou": [("of labels", partial(metrics.boundary_iou, labels=(1, 2), **spaced), label_maps)],
+        "metrics.boundary_iou": [
+            ("of labels", partial(metrics.boundary_iou, labels=(1, 2), **spaced), label_maps),
+            (
+                "some ignored",
+                lambda p, r, i: metrics.boundary_iou(p, r, labels=(1, 2), ignore=i, **spaced),
+                labels_and_holes,
+            ),
+        ],
         "metrics.surface_distances": [("summed", lambda p, r: _weighed(surfaces(p, r)), signed_masks)],
         "metrics.surfels": [("codes", lambda mask: metrics.surfels(mask, spacing=SPACING).codes, one(masks))],
         "metrics.voxels": [("codes", lambda mask: metrics.voxels(mask, spacing=SPACING).codes, one(masks))],
@@ -254,6 +276,7 @@ def _other_cases() -> dict[str, list[Case]]:
         "metrics.structural_similarity": [
             ("in a range", partial(metrics.structural_similarity, window=3, data_range=9.0), volumes),
             ("weighted", partial(metrics.structural_similarity, window=(1.0, 2.0, 1.0)), volumes),
+            ("in a mask", lambda p, r, m: metrics.structural_similarity(p, r, window=3, mask=m), volumes_and_mask),
         ],
         "metrics.confusion_counts": [
             ("of labels", partial(metrics.confusion_counts, labels=(1, (2, 3))), label_maps),
@@ -283,8 +306,18 @@ def _other_cases() -> dict[str, list[Case]]:
             ("moments", lambda p, r: metrics.merge(*[metrics.paired_moments(p, r)] * 3), volumes),
             ("places", lambda p, r: metrics.merge(*[metrics.paired_spatial_moments(p, r, **spaced)] * 3), signed_masks),
         ],
-        "metrics.paired_moments": [("of volumes", metrics.paired_moments, volumes)],
-        "metrics.paired_spatial_moments": [("of masks", partial(metrics.paired_spatial_moments, **spaced), masks)],
+        "metrics.paired_moments": [
+            ("of volumes", metrics.paired_moments, volumes),
+            ("in a mask", lambda p, r, m: metrics.paired_moments(p, r, mask=m), volumes_and_mask),
+        ],
+        "metrics.paired_spatial_moments": [
+            ("of masks", partial(metrics.paired_spatial_moments, **spaced), masks),
+            (
+                "in a mask",
+                lambda p, r, m: metrics.paired_spatial_moments(p, r, labels=(1, 2), mask=m, **spaced),
+                labels_and_mask,
+            ),
+        ],
         "metrics.spatial_moments": [("of a mask", partial(metrics.spatial_moments, **spaced), one(signed_masks))],
         "metrics.reference_mean": [
             ("of volumes", lambda p, r: metrics.reference_mean(metrics.paired_moments(p, r)), volumes)

@@ -29,7 +29,8 @@ REFUSED: dict[str, dict[str, str]] = {
 
 MOVED: dict[tuple[int, ...], str] = {
     (1,): "metrics.area, metrics.volume, metrics.prediction_area, metrics.reference_area, metrics.spatial_moments, "
-    "metrics.soft_confusion_counts of a mask, morphology.border, morphology.distance_transform a mask, "
+    "metrics.soft_confusion_counts of a mask, metrics.structural_similarity in a mask, "
+    "metrics.paired_moments in a mask, morphology.border, morphology.distance_transform a mask, "
     "transforms.crop by both, transforms.gamma by an array, transforms.one_hot, transforms.relabel, "
     "transforms.resample image, transforms.resample smoothed, transforms.resample_onto, transforms.rician_noise, "
     "transforms.rot90 by an array, transforms.warp labels",
@@ -48,6 +49,8 @@ MOVED: dict[tuple[int, ...], str] = {
     "metrics.interclass_correlation, metrics.identity, metrics.merge places, transforms.affine labels, "
     "transforms.elastic, transforms.warp image",
     (1, 1, 1): "metrics.dice in a mask, metrics.confusion_counts in a mask, metrics.confusion_matrix, "
+    "metrics.average_distance some ignored, metrics.boundary_iou some ignored, "
+    "metrics.paired_spatial_moments in a mask, "
     "metrics.expected_cost, metrics.weighted_kappa, transforms.affine image",
     (1, 1, 1, 1): "metrics.merge counts",
     (1,) * 12: "assembly.assemble a vote",

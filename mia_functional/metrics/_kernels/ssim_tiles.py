@@ -9,6 +9,7 @@ from itertools import product
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mia_functional.typing import HostArray, Shape
 
@@ -33,15 +34,20 @@ def window_grid(shape: Shape, window: Window) -> tuple[list[int], list[int]]:
 
 
 def mean_similarity(
-    images: tuple[HostArray, HostArray], window: Window, constants: tuple[float, float], scale: float
+    images: tuple[HostArray, ...],
+    window: Window,
+    constants: tuple[float, float],
+    scale: float,
+    mask: NDArray[np.bool_] | None = None,
 ) -> float:
-    """Return the mean similarity of NumPy images.
+    """Return the mean similarity of NumPy images; NaN if no window counts.
 
     Args:
-        images: Real numbers of one shape.
+        images: Two arrays of real numbers of one shape.
         window: The weights along each axis of the window, and these axes.
         constants: 2 C1, and 2 C2 divided by the factor of the covariances, in the unit `scale`.
         scale: Power of two; the unit in which the values are squared.
+        mask: Boolean array of the same shape; windows that are not inside it do not count.
     """
     single = all(np.can_cast(image.dtype, np.float32) for image in images)
     ndim = images[0].ndim
@@ -53,14 +59,29 @@ def mean_similarity(
     band = _band_matrix(window.weights, np.float32 if single else np.float64)
     largest = math.prod(step + more for step, more in zip(steps, reach, strict=True))
     buffers, total = np.empty((2, 4 * largest), band.dtype), 0.0
+    counted = None if mask is None else _windows_inside(mask, window)
     for start in product(*(range(0, size, step) for size, step in zip(windows, steps, strict=True))):
-        stops = (min(low + step, size) for low, step, size in zip(start, steps, windows, strict=True))
+        stops = [min(low + step, size) for low, step, size in zip(start, steps, windows, strict=True)]
         tile = tuple(slice(low, stop + more) for low, stop, more in zip(start, stops, reach, strict=True))
         pair = images[0][tile], images[1][tile]
         if scale != 1:
             pair = np.multiply(pair[0], 1 / scale, dtype=band.dtype), np.multiply(pair[1], 1 / scale, dtype=band.dtype)
-        total += _sum_of_tile(pair, band, window.axes, constants, buffers)
-    return total / math.prod(windows)
+        inside = None if counted is None else counted[tuple(map(slice, start, stops))]
+        total += _sum_of_tile(pair, band, window.axes, constants, buffers, inside)
+    number = math.prod(windows) if counted is None else int(np.count_nonzero(counted))
+    return total / number if number else math.nan
+
+
+def _windows_inside(mask: NDArray[np.bool_], window: Window) -> NDArray[np.bool_]:
+    """Return which windows lie inside a mask altogether."""
+    for axis in window.axes:
+        # How many voxels of a line are outside before each position, and so within each window.
+        before = np.cumsum(~mask, axis=axis, dtype=np.int32)
+        before = np.concatenate([np.zeros_like(np.take(before, [0], axis=axis)), before], axis=axis)
+        size = len(window.weights)
+        last = np.moveaxis(before, axis, 0)
+        mask = np.moveaxis(last[size:] == last[:-size], 0, axis)
+    return mask
 
 
 def _band_matrix(weights: tuple[float, ...], dtype: Any) -> HostArray:
@@ -73,11 +94,12 @@ def _band_matrix(weights: tuple[float, ...], dtype: Any) -> HostArray:
 
 
 def _sum_of_tile(
-    pair: tuple[HostArray, HostArray],
+    pair: tuple[HostArray, ...],
     band: HostArray,
     axes: tuple[int, ...],
     constants: tuple[float, float],
     buffers: HostArray,
+    inside: NDArray[np.bool_] | None,
 ) -> float:
     """Return the sum of the similarities in the windows of a tile: the formula of `image_quality`, in place."""
     # Any value near the mean will do for the centre, so a quarter of the voxels is enough.
@@ -96,10 +118,10 @@ def _sum_of_tile(
     fields[1::2] += fields[::2]
     np.divide(similar, fields[1::2], out=similar)
     similar[0] *= similar[1]
-    return float(np.sum(similar[0], dtype=np.float64))
+    return float(np.sum(similar[0] if inside is None else similar[0][inside], dtype=np.float64))
 
 
-def _fields(pair: tuple[HostArray, HostArray], middle: float, buffer: HostArray) -> HostArray:
+def _fields(pair: tuple[HostArray, ...], middle: float, buffer: HostArray) -> HostArray:
     """Return the difference and the sum of two images, less what is in the middle of them, and the squares of both."""
     fields = _front(buffer, (4, *pair[0].shape))
     for image, centred in zip(pair, fields[2:], strict=True):
