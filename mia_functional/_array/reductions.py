@@ -166,7 +166,9 @@ def bincount(code: Callable[..., Array], arrays: tuple[Array, ...], size: int) -
 
     The function is called with chunks of the arrays, which stay in the cache of a processor.
     """
-    xp, chunks = array_namespace(*arrays), math.prod(arrays[0].shape) // _COUNTED
+    xp, elements = array_namespace(*arrays), math.prod(arrays[0].shape)
+    # All at once if the shape has symbols in it: pieces could be larger than the arrays.
+    chunks = elements // _COUNTED if isinstance(elements, int) else 0
 
     def count(*volumes: Array) -> Array:
         flat = [xp.reshape(volume, (-1,)) for volume in volumes]

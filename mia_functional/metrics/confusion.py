@@ -239,8 +239,10 @@ def count_true(mask: Array, axes: tuple[int, ...]) -> Array:
     """Return the number of True values along axes."""
     xp = _array.array_namespace(mask)
     length = mask.shape[axes[0]]
-    # The first axis is summed in the smallest integers that hold its length: compilers make vector code of those.
-    small = xp.uint8 if length < 2**8 else xp.int16 if length < 2**15 else xp.int32
+    # The first axis is summed in the smallest integers that hold its length: compilers make vector code of those. It
+    # may be a symbol, for any length.
+    known = isinstance(length, int)
+    small = xp.uint8 if known and length < 2**8 else xp.int16 if known and length < 2**15 else xp.int32
     lines = xp.sum(xp.astype(mask, small), axis=axes[0], keepdims=True, dtype=small)
     return xp.sum(lines, axis=axes, dtype=xp.__array_namespace_info__().default_dtypes()["integral"])
 

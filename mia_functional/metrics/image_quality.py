@@ -246,7 +246,7 @@ def _window_weights(function: str, window: int | Sequence[float], shape: Shape, 
         checks.invalid_value(function, "window", requirement, window)
     across = None if slice_axis is None else checks.axis(function, slice_axis, len(shape))
     axes = tuple(axis for axis in range(len(shape)) if axis != across)
-    if not axes or min(shape[axis] for axis in axes) < len(weights):
+    if not axes or any(shape[axis] < len(weights) for axis in axes):
         requirement = f"have at least {len(weights)} voxels along every axis of the window"
         checks.invalid_value(function, "prediction", requirement, f"shape {tuple(shape)}")
     # Sums of equal weights are sums of voxels, divided once at the end.

@@ -129,10 +129,12 @@ def prefers_host_loop(arrays: tuple[Array, ...], axes: tuple[int, ...]) -> bool:
 
     A cell is what is reduced to one number.
     """
+    # First, as the sizes of other arrays may be symbols.
+    if not all(map(_array.in_host_memory, arrays)):
+        return False
     shape = arrays[0].shape
     cell = math.prod([shape[axis] for axis in axes])
-    few = math.prod(shape) <= _FEW_CELLS * cell
-    return (few or cell >= _LARGE_CELL) and all(map(_array.in_host_memory, arrays))
+    return math.prod(shape) <= _FEW_CELLS * cell or cell >= _LARGE_CELL
 
 
 def map_cells(
