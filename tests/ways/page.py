@@ -36,6 +36,8 @@ MEANINGS = {
     "watched": "`jax.debug_nans`, `jax.checking_leaks` and, of programs, `jax.transfer_guard('disallow')`",
     "export": "`jax.export` for `cpu`, `cuda` and `tpu` at once, to bytes and back",
     "export of any batch": "`jax.export` of `jax.vmap` with a symbol for the size of the batch",
+    "export of any size": "`jax.export` with symbols for the sizes of images, with limits such as `n <= 512`, "
+    "as voxels are counted in 32 bits; the program gives right values for images of two shapes",
     "shard_map": "`jax.shard_map` with its default `check_vma=True`",
     "shard_map unchecked": "`jax.shard_map(check_vma=False)`",
     "pmap": "`jax.pmap`",
@@ -89,8 +91,14 @@ def tables() -> dict[str, list[Way]]:
     ]
     if (dask := _data("test_dask", "REFUSED")) is not None:
         others.append(Way("dask", keys | dask))
+    sizes = dict.fromkeys(test_matrix.NEEDS_SIZES, "sizes have to be numbers, as JAX says, or this library")
+    sizes |= dict.fromkeys(test_matrix.OF_NO_IMAGE, "takes a key, or patches of a grid that has one shape")
     programs = [
-        Way(way, {call: text for (call, where), text in test_matrix.REFUSED.items() if where == way})
+        Way(
+            way,
+            {call: text for (call, where), text in test_matrix.REFUSED.items() if where == way}
+            | (sizes if way == "export of any size" else {}),
+        )
         for way in test_matrix.WAYS
     ]
     return {

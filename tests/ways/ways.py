@@ -14,7 +14,7 @@ from jax import export
 
 import mia_functional as mia
 
-from .cases import Case
+from .cases import SHAPE, Case
 
 Members: TypeAlias = Sequence[tuple[Any, ...]]
 """The NumPy arrays of several calls, of equal shapes."""
@@ -155,6 +155,27 @@ def _of_any_batch(function: Callable[..., Any], members: Members) -> list[Any]:
     return _at_once(lambda _: program.call, function, members)
 
 
+def _of_any_size(function: Callable[..., Any], members: Members) -> list[Any]:
+    """Call an exported program of images whose sizes are symbols, of two shapes."""
+    limits = [f"{size} {bound}" for size in "nmk" for bound in (">= 6", "<= 512")]
+    sizes = export.symbolic_shape("n, m, k", constraints=limits)
+    given = [np.asarray(array) for array in members[0]]
+    places = [array.shape[:3] == SHAPE for array in given]
+    shapes = [
+        jax.ShapeDtypeStruct((*sizes, *array.shape[3:]) if is_image else array.shape, jnp.asarray(array).dtype)
+        for array, is_image in zip(given, places, strict=True)
+    ]
+    program = export.export(jax.jit(function))(*shapes)
+    longer = [
+        np.pad(array, [(0, axis + 1 if axis < 3 else 0) for axis in range(array.ndim)], mode="edge")
+        if is_image
+        else array
+        for array, is_image in zip(given, places, strict=True)
+    ]
+    assert_same(_call(program.call, longer), function(*longer))
+    return [_call(program.call, given)]
+
+
 WAYS: dict[str, Callable[[Callable[..., Any], Members], list[Any]]] = {
     "eager": partial(_one_by_one, lambda function: function),
     "jit": partial(_one_by_one, jax.jit),
@@ -171,5 +192,6 @@ WAYS: dict[str, Callable[[Callable[..., Any], Members], list[Any]]] = {
     "watched": _watched,
     "export": _exported,
     "export of any batch": _of_any_batch,
+    "export of any size": _of_any_size,
 }
 """From a call and the arrays of two calls to the results, of the first or of both."""
