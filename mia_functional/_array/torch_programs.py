@@ -162,7 +162,8 @@ def _run_call(number: int, *arrays: Any) -> Any:
 
     def as_tensors(result: Any) -> Any:
         if isinstance(result, np.ndarray):
-            return torch.asarray(result)
+            # A copy, as it may be a table that is kept and read-only, which no tensor can be (2.13).
+            return torch.asarray(np.array(result))
         if not isinstance(result, (tuple, list)):
             return result
         kind: Any = type(result)

@@ -57,6 +57,25 @@ def test_arguments_of_all_kinds_arrive(dynamic):
     assert weights.tolist() == [1.0, 4.0]
 
 
+TABLE = np.arange(3.0)
+TABLE.flags.writeable = False
+
+
+@_array.one_node
+def look_up(tensor):
+    return tensor + 1, TABLE
+
+
+def test_tables_that_are_kept_become_tensors_without_a_warning():
+    torch.set_warn_always(True)
+    try:
+        one, table = program(look_up)(torch.ones(2))
+    finally:
+        torch.set_warn_always(False)
+    assert one.tolist() == [2, 2]
+    assert table.tolist() == [0, 1, 2]
+
+
 def test_another_number_is_another_program():
     compiled = program(lambda x, factor: weigh(Pair(x, x), factors={"a": factor}).one, dynamic=True)
     assert [compiled(torch.ones(2), factor).tolist() for factor in (2.0, 5.0, 2.0)] == [[4, 4], [10, 10], [4, 4]]
