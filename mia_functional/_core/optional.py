@@ -11,6 +11,9 @@ _EXTRAS = {
     "hypothesis": "testing",
     "hdf5plugin": "blosc",
     "distributed": "dask",
+    "PIL": "images",
+    "tifffile": "images",
+    "imagecodecs": "images",
 }
 """Packages whose extra in `pyproject.toml` has another name than they have."""
 

@@ -9,6 +9,7 @@ import sys
 import warnings
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
+from functools import partial
 
 import mia_functional as mia
 from mia_functional._core import checks
@@ -39,7 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(_positional_first(words))
     try:
         with ExitStack() as bars, warnings.catch_warnings():
-            warnings.showwarning = _print_note
+            warnings.showwarning = partial(_print_note, options.command)
             options.bars, options.words = bars, ["mia", *words]
             status: int = options.run(options) or DONE
         sys.stdout.flush()
@@ -57,11 +58,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return status
 
 
-def _print_note(message: Warning | str, *_: object, **__: object) -> None:
+def _print_note(command: str, message: Warning | str, *_: object, **__: object) -> None:
     """Print a warning as one sentence above the progress bar, without the line of code that Python prints with it."""
     from tqdm import tqdm  # here, since it would double the time that `mia --help` takes
 
-    tqdm.write(f"mia: note: {message}", file=sys.stderr)
+    tqdm.write(f"mia: note: {worded(str(message), command)}", file=sys.stderr)
 
 
 def _positional_first(words: Sequence[str]) -> list[str]:

@@ -11,7 +11,7 @@ from mia_functional._core import checks
 from mia_functional.discovery import discover, discover_decathlon
 from mia_functional.discovery.patterns import is_hidden
 from mia_functional.discovery.tables import natural_key
-from mia_functional.images.formats import extension_of
+from mia_functional.images.formats import FORMATS, extension_of
 
 __all__ = ["FOLDER_LAYOUTS", "FolderLayout", "files_by_subject", "folder_of"]
 
@@ -39,8 +39,8 @@ def files_by_subject(
 
     Returns:
         Paths by subject, sorted by subject (numbers as numbers). In a folder as it is, every file with the extension of
-        an image that is not hidden counts, and its name without the extension is the subject. Subjects are Unicode in
-        the composed form (NFC), whatever the file system gives.
+        an image that is not hidden counts, and its name without the extension is the subject; but PNG and TIFF files
+        only where there is no other. Subjects are Unicode in the composed form (NFC), whatever the file system gives.
 
     Raises:
         FileNotFoundError: There is no such folder.
@@ -88,7 +88,10 @@ def _split(location: str | os.PathLike[str]) -> tuple[Path, str]:
 def _image_files(folder: Path) -> list[tuple[str, Path]]:
     """Return the images of a folder with their names, without what lies beside images: tables, sidecars, pixels."""
     paths = [path for path in sorted(folder.iterdir()) if not is_hidden(path, folder) and path.is_file()]
-    return [(_stem(path), path) for path in paths if extension_of(path)]
+    volumes = [path for path in paths if extension_of(path) and not FORMATS[extension_of(path)].colours]
+    # Beside volumes, pictures are previews and curves.
+    chosen = volumes or [path for path in paths if extension_of(path)]
+    return [(_stem(path), path) for path in chosen]
 
 
 def _labelled_files(folder: Path, layout: FolderLayout) -> list[tuple[str, Path]]:

@@ -81,7 +81,8 @@ def evaluate_folders(
 
     Args:
         predictions: A folder, in which every file that is not hidden and has the extension of an image is a subject,
-            called like the file without the extension; or a path with `{subject}` where the identifier stands:
+            called like the file without the extension (PNG and TIFF files count where there is no other: beside
+            volumes they are previews); or a path with `{subject}` where the identifier stands:
             `"results/{subject}_seg.nii.gz"`. All that `images.read` reads, a folder with a DICOM series for each
             subject among it: `"series/{subject}"`. Of several methods several folders, whose names are those of
             the methods, or a mapping from names to folders.

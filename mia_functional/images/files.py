@@ -38,14 +38,18 @@ def read(
 
     Args:
         path: A NIfTI (`.nii`, `.nii.gz`), MetaImage (`.mha`, `.mhd`) or NRRD (`.nrrd`, `.nhdr`) file; a folder with the
-            slices of one DICOM series, a file for each; or a `.npy` file, which has no geometry: its spacing is 1, its
-            first three axes at most are spatial, and one behind them is that of channels.
+            slices of one DICOM series, a file for each; a `.npy` file, which has no geometry: its spacing is 1, its
+            first three axes at most are spatial, and one behind them is that of channels; with the extra `images` a
+            PNG (`.png`) or TIFF (`.tif`, `.tiff`) file. Grey levels and labels of these are as stored, red, green and
+            blue are channels, and pages of TIFF are slices, unless OME's or ImageJ's description says otherwise.
         max_bytes: Largest image in bytes of memory.
         affine: Which pose of a NIfTI file counts if its header states two that differ: its sform or its qform. By
             default such a file is an error. Files with one pose, and other formats, ignore it.
         spacing: What the file does not state, in millimetres along every spatial axis of the array: the spacing of a
-            `.npy` file, of a DICOM series without one, or between slices where a series has but one. What a file does
-            state has to agree within a thousandth, and is what counts.
+            `.npy` or PNG file, of a DICOM series without one, or between slices where a series has but one. What a file
+            does state has to agree within a thousandth, and is what counts. TIFF files state it by OME's or ImageJ's
+            description in a unit of length, or as dots per centimetre other than those of screens and printers; dots
+            per inch, as in PNG files, are what programs write without having measured anything.
 
     Returns:
         A NumPy array of shape `(*spatial,)` or `(*spatial, channels)`, spatial axes in the order `(z, y, x)`, with the
@@ -62,13 +66,15 @@ def read(
         distance of a single one is its SpacingBetweenSlices or its SliceThickness.
 
     Warns:
-        UserWarning: A DICOM series has one slice, whose thickness or the like is taken for the distance of slices.
+        UserWarning: A DICOM series has one slice, whose thickness or the like is taken for the distance of slices; a
+            PNG or TIFF file states no spacing and none is given, so that it is 1.
 
     Raises:
         FileNotFoundError: There is no such file.
         ValueError: The extension is unknown; the file is damaged, truncated, larger than `max_bytes`, contradicts
             itself, `spacing`, has a unit that is not one of length or refers to a file outside its folder; or `x.nii`
-            lies beside `x.nii.gz`. Of NIfTI: sform and qform place a corner more than 0.01 voxels apart, or the sform
+            lies beside `x.nii.gz`. Of PNG and TIFF: a palette, an alpha channel, a lossy compression, several time
+            points, other files. Of NIfTI: sform and qform place a corner more than 0.01 voxels apart, or the sform
             is sheared. Of DICOM: the folder holds another series or another file; slices are missing, duplicated,
             uneven, not above each other or of several frames; nothing states the spacing; or values are those of a
             palette, of a table, of one bit, or of another kind that is not read.
@@ -100,7 +106,7 @@ def read_geometry(
     affine: Affine = None,
     spacing: Spacing | None = None,
 ) -> Geometry:
-    """Read where an image lies: from the header alone, but of `.npy` files and DICOM series, which are read whole.
+    """Read where an image lies: from the header alone, but of `.npy`, PNG and TIFF files and DICOM series, read whole.
 
     Args:
         path: As in `read`.

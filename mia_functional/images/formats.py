@@ -11,6 +11,8 @@ from mia_functional.images.metaimage import parse_metaimage
 from mia_functional.images.nifti import parse_nifti
 from mia_functional.images.npy import load_npy
 from mia_functional.images.nrrd import parse_nrrd
+from mia_functional.images.png import load_png
+from mia_functional.images.tiff import load_tiff
 from mia_functional.typing import HostArray, Spacing
 
 __all__ = ["FORMATS", "Format", "extension_of", "format_of", "parse_header", "twin_of"]
@@ -26,6 +28,7 @@ class Format(NamedTuple):
             does not state (None for 1), without SimpleITK.
         twin: Extension of the file beside it that would be read or written for it.
         pixels: Extension of the file in which the writer puts the pixels, if they are not in the file itself.
+        colours: Whether three channels are red, green and blue.
     """
 
     parse: Callable[[Path], Header] | None = None
@@ -33,6 +36,7 @@ class Format(NamedTuple):
     load: Callable[[Path, int, Spacing | None], tuple[HostArray, Geometry]] | None = None
     twin: str = ""
     pixels: str = ""
+    colours: bool = False
 
 
 # An allow-list: no other reader is ever tried. The first extension that a name ends in decides, so a longer one has to
@@ -45,6 +49,11 @@ FORMATS = {
     ".nrrd": Format(parse_nrrd, "NrrdImageIO"),
     ".nhdr": Format(parse_nrrd, "NrrdImageIO", twin=".mhd", pixels=".raw"),
     ".npy": Format(load=load_npy),
+    ".png": Format(load=load_png, colours=True),
+    ".ome.tif": Format(load=load_tiff, colours=True),
+    ".ome.tiff": Format(load=load_tiff, colours=True),
+    ".tif": Format(load=load_tiff, colours=True),
+    ".tiff": Format(load=load_tiff, colours=True),
 }
 
 

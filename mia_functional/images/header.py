@@ -9,6 +9,7 @@ import math
 import os
 import re
 import unicodedata
+import warnings
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -37,9 +38,11 @@ __all__ = [
     "detached_file",
     "header_lines",
     "invalid_file",
+    "known_millimetres",
     "millimetres",
     "parse_sizes",
     "scaled_dtype",
+    "spacing_or_one",
     "text_header",
 ]
 
@@ -165,6 +168,17 @@ def check_spacing(path: Path, given: object, stated: Spacing) -> None:
         checks.invalid_value("read", "spacing", f"be what {path} states, {stated}", spacing)
 
 
+def spacing_or_one(path: Path, given: object, ndim: int) -> Spacing:
+    """Return the spacing that a caller gave for a file that states none, or 1 everywhere, which a warning says."""
+    if given is not None:
+        return checks.spacing("read", given, ndim)
+    kind = path.suffix.lower().lstrip(".").upper()
+    # Without the name of the file, so that a cohort is told once.
+    text = f"read: {kind} files without a spacing have 1 everywhere, which need not be millimetres; pass `spacing`."
+    warnings.warn(text, stacklevel=2)
+    return (1.0,) * ndim
+
+
 def text_header(
     path: Path, data: Path, offset: int, grid: TextGrid, dtype: str, *, encoding: int,
     scale: tuple[float, float] = (1.0, 0.0), segments: int = 0,
@@ -187,10 +201,15 @@ def millimetres(path: Path, field: str, unit: str) -> float:
         word = unit.encode("latin-1").decode()
     except UnicodeDecodeError:
         word = unit
-    word = unicodedata.normalize("NFKC", word).strip().lower()
-    if word not in _UNITS and word not in _UNSTATED:
+    factor = known_millimetres(word)
+    if factor is None and word.strip().lower() not in _UNSTATED:
         invalid_file(path, f"its {field} are {unit!r}; units of length are read, such as mm or um")
-    return _UNITS.get(word, 1.0)
+    return 1.0 if factor is None else factor
+
+
+def known_millimetres(unit: str) -> float | None:
+    """Return how many millimetres a unit of length is; None for what is not known to be one."""
+    return _UNITS.get(unicodedata.normalize("NFKC", unit).strip().lower())
 
 
 def scaled_dtype(stored: np.dtype[np.generic], scale: tuple[float, float]) -> np.dtype[np.generic]:

@@ -91,6 +91,8 @@ def _channels(array: HostArray, path: Path) -> str:
     row, count = FORMATS.get(extension_of(path)), array.shape[-1]
     segments = 0 if row is None or row.parse is None else parse_header(path).segments
     # 3D Slicer puts segments that overlap into layers, in each of which the labels begin with 1 again.
+    if count == 3 and row is not None and row.colours:
+        return "it holds colours; give every colour a label of its own, and write a file of one channel"
     if segments:
         return f"it holds {segments} segments in {count} layers; write each layer to a file of its own"
     return f"it has {count} channels; write each one that is a label map to a file of its own"

@@ -8,6 +8,7 @@ import io
 import json
 import re
 import resource
+import struct
 import sys
 import warnings
 import zlib
@@ -15,6 +16,7 @@ import zlib
 import nibabel
 import numpy as np
 import pydicom
+import tifffile
 from pydicom.dataset import FileDataset, FileMetaDataset
 
 from mia_functional import images
@@ -160,6 +162,26 @@ def gzipped(raw):
     return gzip.compress(raw, mtime=0)
 
 
+def png_file(content):
+    """Return a PNG file with that header, and rows, of which all checksums are right."""
+    chunks = (b"IHDR", content[:13]), (b"IDAT", zlib.compress(content[13:])), (b"IEND", b"")
+    parts = [struct.pack(">I", len(c)) + k + c + struct.pack(">I", zlib.crc32(k + c)) for k, c in chunks]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(parts)
+
+
+def png_bytes():
+    """Return the header and the rows, each behind its filter, of a picture of 16 bits."""
+    rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in ARRAY[0].astype(np.uint16))
+    return struct.pack(">IIBBBBB", SHAPE[2], SHAPE[1], 16, 0, 0, 0, 0) + rows
+
+
+def tiff_bytes(**options):
+    """Return a TIFF file of several pages."""
+    buffer = io.BytesIO()
+    tifffile.imwrite(buffer, ARRAY.astype(np.uint16), photometric="minisblack", software=False, **options)
+    return buffer.getvalue()
+
+
 # Name: (bytes, where the header ends, mutations, what is done to the bytes afterwards).
 SOURCES = {
     "little.nii": (nifti_bytes(), 352, (number_mutant, number_mutant, byte_mutant), bytes),
@@ -171,6 +193,10 @@ SOURCES = {
     "plain.nrrd": (NRRD.format(encoding="raw").encode() + PLAIN, 0, (text_mutant, text_mutant, byte_mutant), bytes),
     "packed.nrrd": (PACKED_NRRD, 0, (text_mutant, byte_mutant), bytes),
     "array.npy": (npy_bytes(), 128, (text_mutant, byte_mutant, byte_mutant), bytes),
+    "grey.png": (png_bytes(), 13, (number_mutant, byte_mutant), png_file),
+    "outer.png": (png_file(png_bytes()), 40, (byte_mutant,), bytes),
+    "plain.tif": (tiff_bytes(metadata=None), 170, (number_mutant, byte_mutant), bytes),
+    "packed.tif": (tiff_bytes(compression="zlib"), 220, (number_mutant, byte_mutant), bytes),
     "slice.dcm": (dicom_bytes(), 900, (number_mutant, byte_mutant, byte_mutant), bytes),
 }
 
