@@ -46,6 +46,14 @@ class _Record(NamedTuple):
     fields: dict[str, Any]
 
 
+class _Partial(NamedTuple):
+    """A `functools.partial`, by its parts."""
+
+    function: Any
+    arguments: Any
+    keywords: Any
+
+
 # PyTorch (2.13) neither lets a graph own an object nor says when a graph is gone, so nothing is ever taken out: what
 # is traced again finds its call instead. Only objects that each trace has anew, as functions with a closure of their
 # own, add to it; PyTorch stops compiling a function after a few of those (`torch._dynamo.config.recompile_limit`).
@@ -99,6 +107,13 @@ def _structure_of(value: Any, arrays: list[Any], values: list[Any]) -> Any:
         fields = {name: getattr(value, name) for name in value.__dataclass_fields__}
         if not any(isinstance(field, np.ndarray) for field in fields.values()):
             return _Record(_structure_of(type(value), arrays, values), _structure_of(fields, arrays, values))
+    if isinstance(value, functools.partial):
+        parts = value.func, value.args, value.keywords
+        return _Partial(*(_structure_of(part, arrays, values) for part in parts))
+    # PyTorch (2.13) takes two functions of one code for the same, whatever their closures and defaults hold; asked for
+    # its address, it tells them apart, and makes another program.
+    if isinstance(value, FunctionType):
+        id(value)
     values.append(value)
     return len(values) - 1
 
@@ -158,6 +173,8 @@ def _run_call(number: int, *arrays: Any) -> Any:
             return {key: build(value) for key, value in entry.items()}
         if isinstance(entry, _Record):
             return build(entry.kind)(**build(entry.fields))
+        if isinstance(entry, _Partial):
+            return functools.partial(build(entry.function), *build(entry.arguments), **build(entry.keywords))
         return getattr(type(entry), "_make", type(entry))([build(value) for value in entry])
 
     def as_tensors(result: Any) -> Any:

@@ -116,6 +116,48 @@ def test_what_is_traced_again_finds_its_calls(backend):
     assert counts[0] == counts[-1]
 
 
+class Scale:
+    def __init__(self, factor):
+        self.factor = factor
+
+    def __call__(self, array):
+        return array * self.factor
+
+
+def scale_by_default(factor):
+    def scale(array, by=factor):
+        return array * by
+
+    return scale
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        choose,
+        Scale,
+        scale_by_default,
+        lambda factor: Scale(factor).__call__,
+        lambda factor: partial(torch.mul, other=factor),
+        lambda factor: partial(torch.mul, torch.tensor(factor)),
+        lambda factor: partial(choose(factor)),
+    ],
+    ids=["closure", "object", "default", "method", "partial", "partial of a tensor", "partial of a closure"],
+)
+def test_programs_of_one_code_keep_functions_apart_that_hold_other_things(make):
+    torch._dynamo.reset()
+
+    def program_of(function):
+        return torch.compile(
+            lambda x: use(x, table=table, index=slice(None), function=function, flag=False),
+            fullgraph=True, backend="eager",
+        )  # fmt: skip
+
+    table, x = Table(np.ones(1)), torch.tensor([1.0, 2.0])
+    double, triple = program_of(make(2.0)), program_of(make(3.0))
+    assert [program(x).tolist() for program in (double, triple, double)] == [[2.0, 4.0], [3.0, 6.0], [2.0, 4.0]]
+
+
 @pytest.mark.parametrize("backend", ["eager", "aot_eager"])
 def test_calls_that_differ_in_one_value_stay_apart(backend):
     table = Table(np.ones(1))
