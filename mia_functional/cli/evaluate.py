@@ -1,11 +1,14 @@
 """`mia evaluate`: folders of predictions against a folder of references."""
 
 import argparse
+import json
 import os
 import re
+import shlex
 import sys
 from collections.abc import Sequence
 from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import TypeAlias
 
@@ -15,9 +18,11 @@ from mia_functional._core.processes import begin_processes
 from mia_functional.cli.options import (
     AFFINE,
     ALIGN,
+    COUNTING,
     DONE,
     FAILED,
     JOBS,
+    JSON,
     SPACING,
     Command,
     Options,
@@ -40,6 +45,10 @@ def _run_evaluate(options: Options) -> int:
     if options.jobs > 1 and options.dask is None:
         begin_processes("mia_functional.evaluation._worker")  # they import while this process does
     journal = _checked_journal(options)
+    counting = {name: getattr(options, name) for name in ("policy", "missing", "infinite")}
+    # Refused before the work, but not imported for what is always right: the room takes its time.
+    if options.policy != "mia" or options.missing is not None or options.infinite is not None:
+        mia.analysis.policies.resolve_policy("summarize", **counting)
     client = None if options.dask is None else optional.require("distributed").Client(options.dask)
     with client or nullcontext():
         results = mia.evaluation.evaluate_folders(
@@ -49,12 +58,20 @@ def _run_evaluate(options: Options) -> int:
             align=options.align, workers=options.jobs, executor=client and client.get_executor(), journal=journal,
             resume=options.resume, progress=progress_bar(options, "Evaluating"),
         )  # fmt: skip
+    rule = mia.analysis.policies.resolve_policy("summarize", **counting)
+    noted = {"command": shlex.join(options.words), "policy": mia.analysis.policies.policy_name(options.policy, rule)}
+    results = replace(results, runs=tuple(replace(run, **noted) for run in results.runs))
     if journal is not None:
-        mia.reporting.write_runs(options.output, results, command=options.words, overwrite=True)
+        mia.reporting.write_runs(options.output, results, overwrite=True)
         mia.reporting.write_results(options.output, results, layout=getattr(mia.reporting, f"{options.layout}_table"))
         journal.unlink()
-    print(mia.reporting.render_console(results, layout=mia.reporting.wide_table), end="\n\n")
-    print(mia.reporting.render_console(mia.analysis.summarize(results)))
+    statistics = mia.analysis.summarize(results, **counting)
+    if options.json:
+        whole = {"rows": results.rows, "runs": results.runs, "statistics": statistics}
+        print(json.dumps(mia.reporting.json_files.plain_data(whole), indent=1))
+    else:
+        print(mia.reporting.render_console(results, layout=mia.reporting.wide_table), end="\n\n")
+        print(mia.reporting.render_console(statistics))
     # Once for all labels and metrics of a case.
     lacking = [(row.method, row.subject, row.reason) for row in results if row.status in ("failed", "missing")]
     for method, subject, reason in dict.fromkeys(lacking):
@@ -169,5 +186,7 @@ EVALUATE_COMMAND = Command("evaluate", _SUMMARY, _run_evaluate, {
     **SPACING,
     **ALIGN,
     **JOBS,
+    **{name: COUNTING[name] for name in ("--policy", "--missing", "--infinite")},
+    **JSON,
     "--dask": {"metavar": "ADDRESS", "help": "evaluate on this dask cluster, which sees the same folders"},
 }, example="mia evaluate net_a net_b references --labels 1=cube 2=edge --metrics DICE --output table.csv")  # fmt: skip

@@ -1,5 +1,6 @@
 """`mia plot`: pictures of tables of results and of images."""
 
+import json
 import math
 from pathlib import Path
 from typing import Any
@@ -7,7 +8,7 @@ from typing import Any
 import mia_functional as mia
 from mia_functional._core import atomic_files, checks
 from mia_functional.cli.evaluate import EVALUATE_COMMAND, all_labels
-from mia_functional.cli.options import COUNTING, SPACING, Command, Options, read_tables
+from mia_functional.cli.options import COUNTING, JSON, SPACING, Command, Options, read_tables
 
 __all__ = ["PLOT_COMMAND"]
 
@@ -26,7 +27,7 @@ def _run_plot(options: Options) -> None:
     axes = _overlay(options) if options.kind == "overlay" else _of_results(options)
     with atomic_files.atomic_write("plot", output, overwrite=False) as draft:
         draft.write_bytes(mia.reporting.figures.picture_bytes(axes, kind=output.suffix.lower()[1:]))
-    print(output)
+    print(json.dumps({"output": str(output)}) if options.json else output)
 
 
 def _of_results(options: Options) -> Any:
@@ -107,4 +108,5 @@ PLOT_COMMAND = Command("plot", "draw a picture of tables of results, or of image
     "--point": {"nargs": 3, "type": int, "metavar": "INDEX", "help": "voxel that the planes go through (the worst)"},
     **SPACING,
     **COUNTING,
+    **JSON,
 }, example="mia plot box results.csv --metric DICE --output box.png")  # fmt: skip

@@ -40,12 +40,15 @@ class Run:
         versions: Packages and their versions.
         options: What was asked for: labels, metrics with their parameters, alignment and the like, as plain data.
         command: The command line; empty where there was none.
+        policy: How cases without a finite number entered the statistics that the command printed; empty where it
+            printed none.
         cases: The pairs.
     """
 
     versions: tuple[tuple[str, str], ...]
     options: tuple[tuple[str, Any], ...]
     command: str = ""
+    policy: str = ""
     cases: tuple[CaseRecord, ...] = ()
 
 
@@ -71,6 +74,7 @@ def run_to_json(run: Run) -> dict[str, Any]:
     return {
         "versions": dict(run.versions),
         "command": run.command,
+        "policy": run.policy,
         "options": dict(run.options),
         "cases": [{name: getattr(case, name) for name in fields} for case in run.cases],
     }
@@ -80,7 +84,8 @@ def run_from_json(data: Mapping[str, Any]) -> Run:
     """Return the run that `run_to_json` made plain data of; raise `KeyError` or `TypeError` for other data."""
     cases = (CaseRecord(**{name: _frozen(value) for name, value in case.items()}) for case in data["cases"])
     options = tuple((name, _frozen(option)) for name, option in data["options"].items())
-    return Run(versions=tuple(data["versions"].items()), options=options, command=data["command"], cases=tuple(cases))
+    words = {"command": data["command"], "policy": data.get("policy", "")}
+    return Run(versions=tuple(data["versions"].items()), options=options, cases=tuple(cases), **words)
 
 
 def _frozen(value: Any) -> Any:
