@@ -34,6 +34,10 @@ __all__ = [
 ]
 
 
+_ROUNDING = 2.0**-6
+"""By how much a probability may lie outside of 0 and 1: two steps of the narrowest floats (bfloat16) at 1."""
+
+
 class ConfusionCounts(NamedTuple):
     """How many voxels are true positive, false positive, false negative and true negative: four arrays of one shape."""
 
@@ -118,7 +122,8 @@ def soft_confusion_counts(
 
     Raises:
         TypeError: `probabilities` does not hold floats; the reference holds floats; the libraries or devices differ.
-        ValueError: The shapes do not fit.
+        ValueError: The shapes do not fit; a probability that counts lies outside of 0 and 1 by more than rounding,
+            as logits do, where values can be looked at.
 
     Example:
         >>> import numpy as np
@@ -145,14 +150,26 @@ def soft_confusion_counts(
         structures = xp.stack([label_mask(checked, labels_of_one) for labels_of_one in sets], axis=-1)
     share = xp.astype(probabilities, _array.accumulator_dtype(probabilities))
     target = xp.astype(structures, share.dtype)
-    terms = [share * target, share * (1 - target), (1 - share) * target, (1 - share) * (1 - target)]
     if mask is not None:
         _, _, inside = paired_arrays(name, reference, reference, mask=mask)
-        inside = inside if sets is None else xp.expand_dims(inside, axis=-1)
         # Not a product with the mask: NaN outside of it must not count.
-        terms = [xp.where(inside, term, xp.zeros_like(term)) for term in terms]
+        counted = inside if sets is None else xp.expand_dims(inside, axis=-1)
+        share, target = (xp.where(counted, array, xp.zeros_like(array)) for array in (share, target))
+    _check_probabilities(name, share)
+    terms = [share * target, share * (1 - target), (1 - share) * target, (1 - share) * (1 - target)]
+    if mask is not None:
+        terms[-1] = xp.where(counted, terms[-1], xp.zeros_like(terms[-1]))
     axes = checks.axes(name, axis, reference.ndim)
     return ConfusionCounts(*(xp.astype(_array.sum_along(term, axes), share.dtype, copy=False) for term in terms))
+
+
+def _check_probabilities(function: str, shares: Array) -> None:
+    """Raise if a number lies outside of 0 and 1 by more than rounding; NaN passes, as it ends in NaN."""
+    xp = _array.array_namespace(shares)
+    if _array.is_known_true(lambda numbers: xp.any(xp.abs(numbers - 0.5) > 0.5 + _ROUNDING), shares):
+        requirement = "lie within 0 and 1 (logits need a sigmoid or a softmax first)"
+        found = f"numbers from {float(xp.min(shares)):g} to {float(xp.max(shares)):g}"
+        checks.invalid_value(function, "probabilities", requirement, found)
 
 
 def _host_overlap_sizes(

@@ -5,6 +5,7 @@ with the options of `surface_distances`. The result is a scalar; with labels it 
 percentiles add a last axis. If one structure is empty, every distance is inf; if both are, it is NaN.
 """
 
+import warnings
 from collections.abc import Iterable, Sequence
 from functools import partial
 
@@ -51,7 +52,7 @@ def hausdorff_distance(
 
     Args:
         distances: Surface distances, or the pair with `spacing`.
-        percentile: 0 to 100, or several of them.
+        percentile: 0 to 100, or several of them; between 0 and 1, where a share may be meant, it warns.
         pooled: One percentile of both directions together (medpy's rule) instead of the larger of the two.
 
     Returns:
@@ -77,6 +78,10 @@ def hausdorff_distance(
         too.
     """
     percents = numbers_of_option("hausdorff_distance", "percentile", percentile, 100, "lie within 0 and 100")
+    shares = [percent for percent in percents if 0 < percent < 1]
+    if shares and not _array.in_bytecode():  # which `torch.compile` reads, and cannot make warnings a part of
+        text = f"hausdorff_distance: `percentile` is in percent; {shares[0]:g} is nearly the minimum"
+        warnings.warn(f"{text}, {100 * shares[0]:g} may be meant.", stacklevel=6)
     samples = both_directions(distances)
     xp = _array.array_namespace(*samples[0])
     if pooled:

@@ -147,7 +147,7 @@ def generalized_dice(counts: ConfusionCounts, *, power: float = 2.0, zero_divisi
     """Return the generalized Dice coefficient (GDS): one Dice of all labels, in which small structures weigh more.
 
     Formula: 2 sum w_l TP_l / sum w_l (2 TP_l + FP_l + FN_l), with the weights w_l = 1 / (TP_l + FN_l)^power; a label
-    that is not in the reference has the largest weight of the others.
+    that is not in the reference has the largest weight of the others, or 1 if there are none.
 
     Args:
         counts: Counts whose last axis is the labels, or the pair with `labels` and the options of `confusion_counts`.
@@ -158,7 +158,7 @@ def generalized_dice(counts: ConfusionCounts, *, power: float = 2.0, zero_divisi
         Array of the shape of the counts without the last axis, from 0 to 1; higher is better.
 
     Undefined:
-        No label in the reference: NaN.
+        All labels empty in both: NaN. In the reference alone: 0.
 
     Raises:
         ValueError: `power` is negative or not finite, or the counts have no axis of labels.
@@ -184,9 +184,7 @@ def generalized_dice(counts: ConfusionCounts, *, power: float = 2.0, zero_divisi
     size = tp + fn
     # Weights are relative to that of the smallest label, so that no power of a large volume overflows float32.
     smallest = xp.min(xp.where(size > 0, size, xp.full_like(size, math.inf)), axis=-1, keepdims=True)
-    absent = xp.isinf(smallest)
-    smallest = xp.where(absent, xp.ones_like(smallest), smallest)
+    smallest = xp.where(xp.isinf(smallest), xp.ones_like(smallest), smallest)
     weights = (smallest / xp.where(size > 0, size, smallest)) ** float(power)
     shared, whole = xp.sum(weights * tp, axis=-1), xp.sum(weights * (2 * tp + fp + fn), axis=-1)
-    whole = xp.where(absent[..., 0], xp.zeros_like(whole), whole)
     return _array.ratio(2 * shared, whole, zero_division=zero_division)

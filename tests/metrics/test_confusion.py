@@ -263,6 +263,21 @@ def test_bad_probabilities(probabilities, error):
         soft_confusion_counts(probabilities, MASK)
 
 
+def test_logits_are_no_probabilities(xp):
+    logits, reference, inside = np.array([5.0, -3.0, 0.5], np.float32), np.array([1, 0, 1]), np.array([0, 0, 1])
+    if xp.name != "jax-jit":
+        with pytest.raises(
+            ValueError, match=r"^soft_confusion_counts: `probabilities` must lie within 0 and 1 \(logits"
+        ):
+            xp.run(soft_confusion_counts, logits, reference)
+    # Where they do not count, they may be anything.
+    counts = xp.run(lambda p, r, m: soft_confusion_counts(p, r, mask=m), logits, reference, inside)
+    np.testing.assert_array_equal(np.stack(counts), [0.5, 0, 0.5, 0])
+    # Softmax and averages of patches end beside 1.
+    beside = np.nextafter(np.ones(2, np.float32), np.float32(2))
+    np.testing.assert_allclose(xp.run(soft_confusion_counts, beside, reference[1:]).tp, 1, rtol=1e-6)
+
+
 def test_python_numbers_are_counts():
     assert math.isclose(dice(ConfusionCounts(3, 1, 2, 10)), 6 / 9)
 

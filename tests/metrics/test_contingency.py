@@ -160,7 +160,15 @@ def test_generalized_dice_by_hand(xp):
         np.testing.assert_allclose(value, exact(power), rtol=2e-6)
     absent = metrics.generalized_dice(np.array([3, 1, 2]), np.array([1, 1, 2]), labels=(1, 2, 3))
     assert math.isclose(absent, 2 * (1 / 4 + 1) / (3 / 4 + 2 + 1))
-    empty = confusion_counts(np.array([1, 0]), np.array([0, 0]), labels=(1, 2))
+    # What is predicted where nothing is has no overlap, whatever the weights.
+    for power in (0, 1, 2):
+        nothing = xp.run(
+            lambda p, r, power=power: metrics.generalized_dice(p, r, labels=(1, 2), power=power),
+            prediction,
+            0 * reference,
+        )
+        assert nothing == 0
+    empty = confusion_counts(np.array([0, 3]), np.array([0, 0]), labels=(1, 2))
     assert math.isnan(metrics.generalized_dice(empty))
     assert metrics.generalized_dice(empty, zero_division=0.0) == 0
     with pytest.raises(ValueError, match="last axis of labels"):

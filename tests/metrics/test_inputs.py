@@ -242,6 +242,14 @@ def test_options_that_are_no_numbers(function, array, option, value, others):
         function(array, array, **{option: value}, **others)
 
 
+@pytest.mark.parametrize("percentile", [0.95, (50, 0.95)])
+def test_a_share_for_a_percentile_is_a_likely_mistake(percentile):
+    with pytest.warns(
+        UserWarning, match="hausdorff_distance: `percentile` is in percent; 0.95 is nearly the minimum, 95 "
+    ):
+        metrics.hausdorff_distance(MASK, MASK, percentile=percentile, **SPACED)
+
+
 def test_a_traced_data_range_is_refused_in_our_words():
     import jax
 
