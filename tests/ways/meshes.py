@@ -1,5 +1,6 @@
 """The ways of calling a function on several devices; for a process of its own, in which JAX has four of them."""
 
+import tempfile
 import traceback
 from collections.abc import Callable, Iterable
 from functools import partial
@@ -11,6 +12,7 @@ import numpy as np
 from jax.sharding import AxisType, NamedSharding, PartitionSpec
 
 from .cases import CASES, Case
+from .compiled_once import compiled_once
 from .ways import assert_same
 
 Members: TypeAlias = list[tuple[Any, ...]]
@@ -77,17 +79,18 @@ WAYS: dict[str, Callable[[Case, Members, list[Any]], None]] = {
 def failures(way: str, names: Iterable[str]) -> list[str]:
     """Return what fails of the cases with some names, in a way of calling them on several devices."""
     assert len(jax.devices()) == DEVICES
-    found = []
-    for name in names:
-        for case in CASES[name]:
-            members = [case.draw(np.random.default_rng(seed)) for seed in range(DEVICES)]
-            call = (lambda *arrays, case=case: case.call(*map(jnp.asarray, arrays))) if case.keys else case.call
-            try:
-                WAYS[way](case, members, [call(*arrays) for arrays in members])
-            except Exception as error:
-                frames = [
-                    f"{f.filename.rsplit('/', 1)[-1]}:{f.lineno}" for f in traceback.extract_tb(error.__traceback__)
-                ]
-                inner = [frame for frame in frames if not frame.startswith(("api", "pjit", "traceback_util"))]
-                found.append(f"{name} [{case.label}]: {type(error).__name__} {str(error)[:300]} at {inner[-8:]}")
-    return found
+    with tempfile.TemporaryDirectory() as folder, compiled_once(folder):
+        return [text for name in names for case in CASES[name] for text in _failure(way, name, case)]
+
+
+def _failure(way: str, name: str, case: Case) -> list[str]:
+    """Return what fails of a case: one text, or none."""
+    members = [case.draw(np.random.default_rng(seed)) for seed in range(DEVICES)]
+    call = (lambda *arrays: case.call(*map(jnp.asarray, arrays))) if case.keys else case.call
+    try:
+        WAYS[way](case, members, [call(*arrays) for arrays in members])
+    except Exception as error:
+        frames = [f"{f.filename.rsplit('/', 1)[-1]}:{f.lineno}" for f in traceback.extract_tb(error.__traceback__)]
+        inner = [frame for frame in frames if not frame.startswith(("api", "pjit", "traceback_util"))]
+        return [f"{name} [{case.label}]: {type(error).__name__} {str(error)[:300]} at {inner[-8:]}"]
+    return []
