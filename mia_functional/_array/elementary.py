@@ -16,7 +16,7 @@ from mia_functional._array.backends import to_numpy
 from mia_functional._array.libraries import array_namespace, is_cupy, is_jax, is_numpy, is_torch, lax
 from mia_functional.typing import Array
 
-__all__ = ["absolute", "clip_rounding", "clip_to", "hypot", "power", "ratio", "root"]
+__all__ = ["absolute", "clip_rounding", "clip_to", "hypot", "power", "ratio", "root", "without_derivative"]
 
 
 def ratio(numerator: Array, denominator: Array, *, zero_division: float = math.nan) -> Array:
@@ -112,16 +112,21 @@ def clip_to(array: Array, low: float, high: float) -> Array:
     return xp.minimum(xp.maximum(array, low), high) if is_cupy(array) else xp.clip(array, low, high)
 
 
+def without_derivative(array: Array) -> Array:
+    """Return an array as a constant: nothing is differentiated through it."""
+    source: Any = array
+    if is_jax(array):
+        constant: Array = lax().stop_gradient(source)
+        return constant
+    return source.detach() if is_torch(array) else array
+
+
 def clip_rounding(array: Array, low: float, high: float) -> Array:
     """Return numbers that only rounding leads beyond limits within these; derivatives are those without limits.
 
     Correlations of equal masks lie at a limit, and rounding would decide on whether they have a derivative.
     """
-    change: Any = clip_to(array, low, high) - array
-    if is_jax(array):
-        change = lax().stop_gradient(change)
-    elif is_torch(array):
-        change = change.detach()
+    change = without_derivative(clip_to(array, low, high) - array)
     # To the last bit a number plus what it lacks to a limit is that limit, as the two are close.
     numbers: Array = array + change
     return numbers

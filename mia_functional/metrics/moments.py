@@ -198,7 +198,9 @@ def _centred(image: Array, mask: Array | None, axes: tuple[int, ...]) -> tuple[A
         number = xp.astype(xp.count_nonzero(mask, axis=axes, keepdims=True), image.dtype)
         number = xp.maximum(number, xp.ones_like(number))
     lowest = xp.min(image, axis=axes, keepdims=True)
-    shifted = image - lowest
+    # A constant: the derivatives by way of the smallest value add up to 0, and rounding would be left of them.
+    offset = _array.without_derivative(lowest)
+    shifted = image - offset
     near = xp.astype(_array.sum_along(shifted, axes, keepdims=True) / number, image.dtype, copy=False)
     left = shifted - near
     if mask is not None:
@@ -206,7 +208,7 @@ def _centred(image: Array, mask: Array | None, axes: tuple[int, ...]) -> tuple[A
     rest = xp.astype(_array.sum_along(left, axes, keepdims=True) / number, image.dtype, copy=False)
     mean = near + rest
     apart = shifted - mean
-    return lowest, lowest + mean, apart if mask is None else xp.where(mask, apart, xp.zeros_like(apart))
+    return lowest, offset + mean, apart if mask is None else xp.where(mask, apart, xp.zeros_like(apart))
 
 
 def _host_moments(prediction: Array, reference: Array, *masks: Array, axes: tuple[int, ...]) -> PairedMoments:

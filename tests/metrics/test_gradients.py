@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from mia_functional.metrics import METRICS, confusion_counts, soft_confusion_counts
+from mia_functional.metrics import METRICS, confusion_counts, paired_moments, reference_mean, soft_confusion_counts
 
 LABELS = np.random.default_rng(0).integers(0, 2, (6, 6)).astype(np.uint8)
 """The labels 2 and 3 are absent."""
@@ -44,3 +44,15 @@ def test_no_gradient_is_undefined(row, zero_division):
         tensor = torch.tensor(probabilities, requires_grad=True)
         metric(tensor, torch.tensor(reference)).sum().backward()
         assert tensor.grad.isfinite().all(), name
+
+
+def test_the_gradient_of_a_mean_is_the_same_for_the_smallest_voxel():
+    reference = np.random.default_rng(0).uniform(2, 3, 4000).astype(np.float32)
+
+    def mean(values):
+        return reference_mean(paired_moments(values, values))
+
+    tensor = torch.tensor(reference, requires_grad=True)
+    mean(tensor).backward()
+    for gradient in (jax.grad(mean)(jnp.asarray(reference)), jax.jit(jax.grad(mean))(reference), tensor.grad):
+        np.testing.assert_allclose(np.asarray(gradient), 1 / 4000, rtol=1e-5)
