@@ -14,7 +14,14 @@ from mia_functional import _array
 from mia_functional._core import checks, parallel_map
 from mia_functional._label_maps import binary_mask, label_map, label_mask, label_sets
 from mia_functional.evaluation.journal import Outcome
-from mia_functional.evaluation.requests import AnyMetric, Ignore, Request, request, require_possible_options
+from mia_functional.evaluation.requests import (
+    MASK_GROUPS,
+    AnyMetric,
+    Ignore,
+    Request,
+    request,
+    require_possible_options,
+)
 from mia_functional.evaluation.results import Result, Results, concatenate
 from mia_functional.metrics import Metric, confusion_counts
 from mia_functional.metrics.boundaries import convention_name
@@ -355,7 +362,7 @@ def _values(asked: Request, case: Case, metric: Metric, statistics: dict[Callabl
         return _own_values(asked, case, metric)
     shape = tuple(getattr(case.reference, "shape", ()))
     # An axis of channels would be pooled, and label 1 of one layer is not label 1 of another.
-    if case.spacing is not None and "segmentation" in metric.groups and len(shape) != len(case.spacing):
+    if case.spacing is not None and MASK_GROUPS & set(metric.groups) and len(shape) != len(case.spacing):
         checks.invalid_value(asked.function, "spacing", f"have {len(shape)} entries, one per axis", case.spacing)
     offered = {"labels": asked.labels, "spacing": case.spacing}
     pair_options: dict[str, Any] = {

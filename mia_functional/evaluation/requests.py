@@ -14,13 +14,17 @@ from mia_functional.metrics import Metric, find, metric
 from mia_functional.metrics.names import OWN_GROUP
 from mia_functional.typing import Array, Label, Labels
 
-__all__ = ["AnyMetric", "Ignore", "Request", "request", "require_possible_options"]
+__all__ = ["MASK_GROUPS", "AnyMetric", "Ignore", "Request", "request", "require_possible_options"]
 
 Ignore: TypeAlias = int | Iterable[int] | Array | None
 """Values of the reference where nothing is known, or a mask of such voxels."""
 
 AnyMetric: TypeAlias = str | Metric | Callable[..., Any]
 """A metric by one of its names, a row of the table, or a function of a pair."""
+
+
+MASK_GROUPS = frozenset({"segmentation", "topology"})
+"""Groups of metrics that measure masks."""
 
 
 class Request(NamedTuple):
@@ -130,7 +134,7 @@ def _try_options(function: str, row: Metric) -> None:
     if OWN_GROUP in row.groups or not (row.options or isinstance(row.statistic, functools.partial)):
         return
     rng = np.random.default_rng(0)
-    is_mask = "segmentation" in row.groups
+    is_mask = not MASK_GROUPS.isdisjoint(row.groups)
     pair = [np.asarray(array > 0.5) if is_mask else array for array in rng.random((2, 12, 12, 12))]
     first = row.statistic or row.function
     spacing = {"spacing": (1.0, 1.0, 1.0)}

@@ -25,6 +25,7 @@ from mia_functional.metrics.spatial import *
 from mia_functional.metrics.surface import *
 from mia_functional.metrics.surface_agreement import *
 from mia_functional.metrics.table import METRICS, Metric
+from mia_functional.metrics.topology import *
 
 __all__ = [
     "METRICS",
@@ -35,6 +36,7 @@ __all__ = [
     "PairedSpatialMoments",
     "SpatialMoments",
     "SurfaceDistances",
+    "TopologyCounts",
     "accuracy",
     "adjusted_rand_index",
     "area",
@@ -43,6 +45,8 @@ __all__ = [
     "average_surface_distance",
     "average_symmetric_surface_distance",
     "balanced_accuracy",
+    "betti_error",
+    "betti_numbers",
     "boundary_iou",
     "centroid_distance",
     "cohen_kappa",
@@ -51,6 +55,8 @@ __all__ = [
     "confusion_matrix",
     "describe",
     "dice",
+    "euler_characteristic",
+    "euler_error",
     "expected_cost",
     "f_measure",
     "fallout",
@@ -106,6 +112,7 @@ __all__ = [
     "surface_overlap",
     "surfels",
     "table_markdown",
+    "topology_counts",
     "true_negatives",
     "true_positives",
     "variation_of_information",

@@ -15,6 +15,7 @@ from mia_functional.metrics import (
     regression,
     size,
     surface_agreement,
+    topology,
 )
 from mia_functional.metrics.confusion import confusion_counts
 from mia_functional.metrics.moments import paired_moments
@@ -699,6 +700,41 @@ METRICS: tuple[Metric, ...] = (
         formula="n s_i s_j",
         where="with the number n of voxels in the slice and the spacing s along the two axes of the slice",
         source="Jungo et al. 2021, pymia, doi 10.1016/j.cmpb.2020.105796.",
+    ),
+    *(
+        Metric(
+            name="betti_error",
+            abbreviation=f"BETTI{dimension}",
+            function=topology.betti_error,
+            statistic=topology.topology_counts,
+            highest=math.inf,
+            best=0.0,
+            symmetric=True,
+            groups=("topology",),
+            summary="Betti error: by how many components, tunnels or cavities prediction and reference differ",
+            formula="|b_P - b_R|",
+            where=(
+                "with b the Betti number of the dimension: 0 for components, 1 for tunnels (in 2-D, holes), 2 for "
+                "cavities"
+            ),
+            source="Hu et al. 2019, Topology-preserving deep image segmentation, arXiv 1906.05404.",
+            options=(("dimension", dimension),),
+        )
+        for dimension in range(3)
+    ),
+    Metric(
+        name="euler_error",
+        abbreviation="EULER",
+        function=topology.euler_error,
+        statistic=topology.topology_counts,
+        highest=math.inf,
+        best=0.0,
+        symmetric=True,
+        groups=("topology",),
+        summary="Euler error: by how much the Euler characteristics of prediction and reference differ",
+        formula="|Euler_P - Euler_R|",
+        where="with Euler = b0 - b1 + b2 of the Betti numbers",
+        source="Kong and Rosenfeld 1989, Digital topology: introduction and survey, doi 10.1016/0734-189X(89)90147-3.",
     ),
     Metric(
         name="r_squared",

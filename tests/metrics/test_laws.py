@@ -1,5 +1,6 @@
 """Laws that hold for every metric, taken from the metric table itself: identity, symmetry, range, scale, shifts."""
 
+import inspect
 import math
 from functools import partial
 
@@ -47,7 +48,7 @@ def value_of(row, prediction, reference, *, spacing=SPACINGS):
     options = dict(row.options)
     if row.statistic is None:
         return float(row.function(prediction, reference, **options, **needed))
-    known = {} if row.statistic in (confusion_counts, paired_moments) else {"spacing": step}
+    known = {"spacing": step} if "spacing" in inspect.signature(row.statistic).parameters else {}
     return float(row.function(row.statistic(prediction, reference, **known), **options, **needed))
 
 

@@ -24,6 +24,7 @@ CLASSICAL = [
 OTHER = ["REFAREA", "PREDAREA", "R2", "MAE", "MSE", "RMSE", "NRMSE", "PSNR", "SSIM"]
 PYMIA = [*OVERLAP, *DISTANCE, *CLASSICAL, *OTHER]
 MORE = [
+    "BETTI0", "BETTI1", "BETTI2", "EULER",
     "NPV", "BALACC", "YOUDEN", "MCC", "ASSD", "MASD", "ASD_PR", "ASD_RP", "BIOU", "CENDST", "NMSE", "PCC", "CCC",
 ]  # fmt: skip
 ROWS = pytest.mark.parametrize("row", METRICS, ids=lambda row: row.abbreviation)
@@ -102,10 +103,10 @@ def test_the_keywords_of_a_row_exist(row):
 def test_every_name_finds_its_row():
     for row in METRICS:
         for name in (row.abbreviation, row.abbreviation.lower(), *row.aliases, f" {row.name.title()} "):
-            if row.abbreviation != "ASD_RP" or name == "ASD_RP":
+            if row.abbreviation not in ("ASD_RP", "BETTI1", "BETTI2") or name == row.abbreviation:
                 assert find(name).abbreviation == row.abbreviation + "@1mm" * (row.parameter in LENGTH_PARAMETERS)
     names = [key for row in METRICS for key in {row.abbreviation.lower(), row.name, *row.aliases}]
-    assert {name for name in names if names.count(name) > 1} == {"average_surface_distance"}
+    assert {name for name in names if names.count(name) > 1} == {"average_surface_distance", "betti_error"}
 
 
 def test_pymias_name_of_the_intraclass_correlation_is_an_alias():
@@ -116,7 +117,7 @@ def test_pymias_name_of_the_intraclass_correlation_is_an_alias():
 def test_canonical_abbreviations_of_all_names():
     for row in METRICS:
         for name in (row.abbreviation, row.name, *row.aliases):
-            if name != "average_surface_distance":
+            if name not in ("average_surface_distance", "betti_error"):
                 assert names.canonical_abbreviation(name.upper()) == find(row.abbreviation).abbreviation
     for name, abbreviation in (("hd95", "HDRFDST95"), ("nsd@2", "SURFDICE@2mm"), ("R2", "R2"), ("MINE7", "MINE7")):
         assert names.canonical_abbreviation(name) == abbreviation

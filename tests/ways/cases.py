@@ -17,7 +17,7 @@ NAMESPACES = ("metrics", "transforms", "assembly", "morphology", "extraction")
 
 NO_ARRAYS = {
     "metrics": "METRICS ConfusionCounts ConfusionMatrix Metric PairedMoments PairedSpatialMoments SpatialMoments "
-    "SurfaceDistances describe find gaussian_window group listing metric table_markdown",
+    "SurfaceDistances TopologyCounts describe find gaussian_window group listing metric table_markdown",
     "transforms": "Sample Transform compose constant edge linear nearest on reflect resample_to to_canonical",
     "assembly": "Placement Reduction Window gaussian hann last maximum mean placements total uniform vote",
     "morphology": "",
@@ -26,6 +26,8 @@ NO_ARRAYS = {
 """Records, tables, and functions of other things than arrays: of samples, of sizes, of NumPy positions."""
 
 ON_HOST = {
+    **dict.fromkeys(("metrics.betti_error", "metrics.betti_numbers"), "counts components on the host"),
+    **dict.fromkeys(("metrics.euler_error", "metrics.topology_counts"), "counts components on the host"),
     "assembly.assemble_subjects": "reads a dataset",
     "morphology.bounding_box": "gives Python's slices",
     "morphology.connected_components": "runs on the host",
@@ -212,6 +214,8 @@ def _metric_cases() -> dict[str, list[Case]]:
     cases: dict[str, list[Case]] = {}
     for row in metrics.METRICS:
         name = row.function.__name__
+        if f"metrics.{name}" in ON_HOST:
+            continue
         draw, options = (volumes, {"window": 3}) if name == "structural_similarity" else kinds[row.statistic]
         needed = {"spacing": SPACING} if "spacing" in row.needs else {}
         call = partial(row.function, **options | needed | dict(row.options))
@@ -268,6 +272,10 @@ def _other_cases() -> dict[str, list[Case]]:
         "metrics.area": [
             ("middle", partial(metrics.area, **spaced), one(signed_masks)),
             ("of labels", partial(metrics.area, labels=(1, 2), axis=1, index=3, **spaced), one(label_maps)),
+        ],
+        "metrics.euler_characteristic": [
+            ("of 0 and 1", metrics.euler_characteristic, one(signed_masks)),
+            ("of labels", partial(metrics.euler_characteristic, labels=(1, 2), connectivity=1), one(label_maps)),
         ],
         "metrics.volume": [
             ("of 0 and 1", partial(metrics.volume, **spaced), one(signed_masks)),

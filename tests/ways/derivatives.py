@@ -25,7 +25,13 @@ _DRAWN = "returns parameters drawn from a source of randomness"
 
 NOT_DIFFERENTIABLE = {
     **dict.fromkeys((f"metrics.{name}" for name in ("area", "prediction_area", "reference_area", "volume")), _MASKS),
-    **dict.fromkeys((f"metrics.{name}" for name in ("confusion_counts", "confusion_matrix", "boundary_iou")), _MASKS),
+    **dict.fromkeys(
+        (
+            f"metrics.{name}"
+            for name in ("confusion_counts", "confusion_matrix", "boundary_iou", "euler_characteristic")
+        ),
+        _MASKS,
+    ),
     **dict.fromkeys(("metrics.spatial_moments", "metrics.paired_spatial_moments"), _MASKS),
     **dict.fromkeys(("metrics.average_distance", "metrics.surface_distances", "morphology.distance_transform"), _MASKS),
     **dict.fromkeys(("metrics.surfels", "metrics.voxels", "metrics.solid", "morphology.border"), _CHOICE),
