@@ -32,7 +32,7 @@ from mia_functional.metrics import soft_confusion_counts
 from mia_functional.transforms.alignment import align_onto, alignment_between
 from mia_functional.typing import Affine, Align, HostArray, Label, Labels, Progress, Spacing
 
-__all__ = ["FilePair", "Location", "evaluate_folders", "methods_of", "pairs_of"]
+__all__ = ["FilePair", "Location", "evaluate_folders", "methods_of", "pairs_of", "read_label_channels"]
 
 Location: TypeAlias = str | os.PathLike[str]
 """A folder, or a pattern of paths."""
@@ -154,7 +154,7 @@ def evaluate_folders(
     is_label_map = _compares_labels(asked)
     plain = _plain_request(asked, affine=affine, spacing=spacing, align=align, load=load)
     if load is None:
-        read = _read_label_channels if asked.channels else images.read_labels if is_label_map else images.read
+        read = read_label_channels if asked.channels else images.read_labels if is_label_map else images.read
         load = partial(read, affine=affine, spacing=spacing)
     if workers > 1 and executor is None:
         _check_travels(asked, load)
@@ -320,7 +320,7 @@ def _compares_labels(asked: Request) -> bool:
     )
 
 
-def _read_label_channels(path: str, *, affine: Affine, spacing: Spacing | None) -> tuple[HostArray, Geometry]:
+def read_label_channels(path: str, *, affine: Affine, spacing: Spacing | None) -> tuple[HostArray, Geometry]:
     """Return masks that a file holds as channels, as whole numbers."""
     array, geometry = images.read_channels(path, affine=affine, spacing=spacing)
     if array.ndim == len(geometry.shape):

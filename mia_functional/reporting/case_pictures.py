@@ -10,7 +10,7 @@ import numpy as np
 from mia_functional import images
 from mia_functional._core import checks
 from mia_functional.evaluation.file_pairs import files_by_subject, folder_of
-from mia_functional.evaluation.folders import Location, methods_of
+from mia_functional.evaluation.folders import Location, methods_of, read_label_channels
 from mia_functional.evaluation.results import Result, Results
 from mia_functional.reporting.figures import picture_bytes
 from mia_functional.reporting.overlays import plot_overlay
@@ -85,8 +85,7 @@ def case_pictures(
             yield CasePicture(row, b"", f"no {what} of {row.subject} was found in the folders given")
             continue
         try:
-            label = _label_of(row, options)
-            png = _picture_of(Path(prediction), Path(reference), label, row.label, options)
+            png = _picture_of(Path(prediction), Path(reference), row, options)
         except (ValueError, TypeError, OSError) as error:
             yield CasePicture(row, b"", checks.sentence_of(function, error))
         else:
@@ -95,8 +94,6 @@ def case_pictures(
 
 def _label_of(row: Result, options: Mapping[str, Any]) -> Label | None:
     """Return the values of a structure in label maps; None for masks."""
-    if options.get("channels"):
-        raise ValueError("pictures of structures in channels are not drawn")
     values = {name: value for value, name in options.get("labels") or ()}
     if row.label in values:
         found: Label = values[row.label]
@@ -108,19 +105,29 @@ def _label_of(row: Result, options: Mapping[str, Any]) -> Label | None:
     raise ValueError(f"which value {row.label} has in the label maps is not known without the record of the run")
 
 
-def _picture_of(prediction: Path, reference: Path, label: Label | None, name: str, options: Mapping[str, Any]) -> bytes:
+def _picture_of(prediction: Path, reference: Path, row: Result, options: Mapping[str, Any]) -> bytes:
     """Return the picture of one structure."""
-    read = partial(images.read_labels, affine=options.get("affine"), spacing=options.get("spacing"))
-    predicted, predicted_grid = read(prediction)
-    referenced, grid = read(reference)
+    channels = {name: position for position, name in options.get("channels") or ()}
+    if channels and row.label not in channels:
+        raise ValueError(f"the record of the run knows no channel {row.label}")
+    read = partial(
+        read_label_channels if channels else images.read_labels,
+        affine=options.get("affine"), spacing=options.get("spacing"),
+    )  # fmt: skip
+    (predicted, predicted_grid), (referenced, grid) = (read(str(path)) for path in (prediction, reference))
+    if len(grid.shape) not in (2, 3):
+        raise ValueError(f"{reference} has neither two nor three axes")
     predicted = align_onto(
         predicted, predicted_grid, grid, align=options.get("align"), is_image=False,
         requirement=f"lie on the grid of the reference, {reference}",
     )  # fmt: skip
-    masks = [_structure(array, label) for array in (predicted, referenced)]
-    if len(grid.shape) not in (2, 3):
-        raise ValueError(f"{reference} has neither two nor three axes")
-    drawn = plot_overlay(None, *masks, labels={1: name or "mask"}, geometry=grid, style="errors", opacity=0.9)
+    if channels:
+        predicted, referenced = (array[..., channels[row.label]] for array in (predicted, referenced))
+    label = None if channels else _label_of(row, options)
+    # As in the metrics, voxels of which nothing is known are no errors.
+    known = ~np.isin(referenced, options.get("ignore") or ())
+    masks = [_structure(array, label) * known for array in (predicted, referenced)]
+    drawn = plot_overlay(None, *masks, labels={1: row.label or "mask"}, geometry=grid, style="errors", opacity=0.9)
     axes = drawn[0] if isinstance(drawn, tuple) else drawn
     return picture_bytes(axes, kind="png")
 

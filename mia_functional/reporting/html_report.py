@@ -246,14 +246,17 @@ def _method_section(results: Results, found: Conclusions, level: float) -> list[
         parts.append(data_table(f"{metric}{unit}", header, rows, heads=2, numbers=header[2:]))
     text = "N is the number of values behind the statistics, those that the policy puts in place of others included."
     parts.append(element("p", text, class_="note"))
-    # Figures in brackets are those of one interval; what counts is how many have the note.
-    notes = [
-        re.sub(r" \([^)]*\)", "", note) for entry in found.intervals for note in entry.note.split("; ") if entry.note
-    ]
-    lines = [f"{note} ({notes.count(note)} of {len(found.intervals)} intervals)" for note in dict.fromkeys(notes)]
-    if lines:
-        parts += [element("h3", "Notes on the intervals"), element("ul", *(element("li", line) for line in lines))]
-    return parts
+    return [*parts, *_notes("intervals", [entry.note for entry in found.intervals])]
+
+
+def _notes(what: str, notes: Sequence[str]) -> list[Part]:
+    """Return what speaks against figures, and against how many of them; nothing if nothing does."""
+    # Figures in brackets are those of one entry; what counts is how many have the note.
+    known = [re.sub(r" \([^)]*\)", "", note) for entry in notes for note in entry.split("; ") if entry]
+    lines = [f"{note} ({known.count(note)} of {len(notes)} {what})" for note in dict.fromkeys(known)]
+    if not lines:
+        return []
+    return [element("h3", f"Notes on the {what}"), element("ul", *(element("li", line) for line in lines))]
 
 
 def _comparison_section(found: Conclusions, level: float) -> list[Part]:
@@ -274,7 +277,7 @@ def _comparison_section(found: Conclusions, level: float) -> list[Part]:
         rows = [_comparison_row(entry) for entry in found.comparisons if entry.metric == metric]
         caption = f"{metric}: methods compared on the same cases"
         parts.append(data_table(caption, header, rows, heads=3, numbers=[*header[3:5], *header[6:]]))
-    return parts
+    return [*parts, *_notes("comparisons", [entry.note for entry in found.comparisons])]
 
 
 def _comparison_row(entry: Comparison) -> list[Part]:

@@ -177,11 +177,11 @@ def start(folders, *arguments):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("workers", [pytest.param(1, marks=pytest.mark.full), 2])
-def test_a_kill_at_any_moment_loses_nothing_and_the_table_is_the_same(folders, workers):
+def test_a_kill_at_any_moment_loses_nothing_and_the_table_is_the_same(folders, workers, request):
     output, errors = start(folders, 0, workers).communicate()
     (folders / "j").unlink()
     rng = np.random.default_rng(workers)
-    for _ in range(4):
+    for _ in range(20 if request.config.getoption("part") == "full" else 4):
         process = start(folders, 0.05, workers)
         time.sleep(rng.uniform(0.5, 2.5))
         process.send_signal(signal.SIGKILL)

@@ -143,6 +143,17 @@ def test_nothing_comes_from_elsewhere(written):
     assert not any(name.startswith("on") for _, attributes in page.attributes for name in attributes)
 
 
+def test_what_speaks_against_comparisons_and_intervals_is_said(written):
+    path, _, found = written
+    text = path.read_text(encoding="utf-8")
+    for what, entries in (("intervals", found.intervals), ("comparisons", found.comparisons)):
+        few = sum(entry.note.startswith("fewer than 50 values") for entry in entries)
+        assert few > 0
+        assert f"Notes on the {what}" in text
+        sentence = "fewer than 50 values: the interval may hold the true value less often than it says"
+        assert f"{sentence} ({few} of {len(entries)} {what})" in text
+
+
 def test_pictures_are_described_and_complete(written):
     _, page, _ = written
     pictures = [attributes for tag, attributes in page.attributes if tag == "img"]
