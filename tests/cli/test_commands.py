@@ -1,6 +1,5 @@
 """The command `mia`: what each subcommand prints, its exit status, and one sentence for every mistake."""
 
-import json
 import os
 import re
 import subprocess
