@@ -105,9 +105,9 @@ def render_latex(data: Data, *, precision: int = 3, layout: Layout | None = None
             else cell.translate(_LATEX)
             for cell, right in zip(row, numeric, strict=True)
         )
-        # A bracket at the start of a line would be an option of the end of the one before.
+        # A bracket or star at the start of a line would be an option of the end of the one before.
         line = " & ".join(cells)
-        lines.append(("{}" if line.startswith("[") else "") + line + r" \\")
+        lines.append(("{}" if line.startswith(("[", "*")) else "") + line + r" \\")
     columns = "".join("r" if right else "l" for right in numeric)
     lines = [rf"\begin{{tabular}}{{{columns}}}", r"\toprule", lines[0], r"\midrule", *lines[1:]]
     return "\n".join([*lines, r"\bottomrule", r"\end{tabular}"])

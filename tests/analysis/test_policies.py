@@ -116,14 +116,24 @@ def test_monai():
 
 
 def test_nnunet():
-    """nnU-Net 2.8.1 averages by `np.nanmean`; a case without a file is not among them."""
-    assert mean(DICE, policy="nnunet") == (pytest.approx(np.nanmean((1.0, 0.8, NAN, 0.0))), 3)
+    """What nnU-Net 2.8.1 wrote into `summary.json` for masks with these Dice values; a fifth case had no prediction."""
+    assert mean(DICE, policy="nnunet") == (pytest.approx(0.6, rel=1e-15), 3)
+    for values, said in (
+        ((0.0, 0.6666666666666666, NAN, NAN), 0.3333333333333333),
+        ((0.9696969696969697, 0.782608695652174, NAN, 0.0), 0.5841018884497146),
+    ):
+        assert mean(values, policy="nnunet")[0] == pytest.approx(said, rel=1e-15)
 
 
 def test_brats():
-    """BraTS 2023 (commit 0e272e6) sets 1 and 0 where both masks are empty, and 374 in place of inf."""
-    assert mean((1.0, 0.8, NAN, 0.0), policy="brats") == pytest.approx((2.8 / 4, 4))
-    assert mean((0.0, 2.0, NAN, INF), metric="HDRFDST95", policy="brats") == (376 / 4, 4)
+    """What the code of BraTS 2023 said of a lesion that is found, half found, absent in both, missed, and made up.
+
+    It set 1 and 0 where both masks are empty, and 374 in place of inf.
+    """
+    said = {"DICE": (1.0, 0.8, 1.0, 0.0, 0.0), "HDRFDST95": (0.0, 2.0, 0.0, 374.0, 374.0)}
+    ours = {"DICE": (1.0, 0.8, NAN, 0.0, 0.0), "HDRFDST95": (0.0, 2.0, NAN, INF, INF)}
+    for metric, values in ours.items():
+        assert mean(values, metric=metric, policy="brats") == (pytest.approx(np.mean(said[metric]), rel=1e-15), 5)
 
 
 def test_pymia():

@@ -82,6 +82,8 @@ def test_latex_escapes_names_and_aligns_numbers():
     assert lines[6:] == [r"a{-}{-}b & x & $-0.25$ \\", r"\bottomrule", r"\end{tabular}"]
     bracket = Results(rows=(row('[A]"', "x", "DICE", math.nan),))
     assert render_latex(bracket).splitlines()[4].startswith(r"{}[A]'' & x & --")
+    star = Results(rows=(row("*A", "x", "DICE", 0.5),))
+    assert render_latex(star).splitlines()[4] == r"{}*A & x & 0.500 \\"
 
 
 def test_comparisons_and_rankings_have_tables_of_their_own():
