@@ -294,7 +294,7 @@ def _other_cases() -> dict[str, list[Case]]:
             (
                 "of a mask",
                 metrics.soft_confusion_counts,
-                lambda rng: (volumes(rng)[0] / 9, signed_masks(rng)[1]),
+                lambda rng: (volumes(rng)[0] / 20, signed_masks(rng)[1]),
             ),
         ],
         "metrics.confusion_matrix": [("of labels", matrix, label_maps)],

@@ -29,7 +29,7 @@ REFUSED: dict[str, dict[str, str]] = {
 
 MOVED: dict[tuple[int, ...], str] = {
     (1,): "metrics.area, metrics.volume, metrics.prediction_area, metrics.reference_area, metrics.spatial_moments, "
-    "metrics.soft_confusion_counts of a mask, metrics.structural_similarity in a mask, "
+    "metrics.euler_characteristic, metrics.structural_similarity in a mask, "
     "metrics.paired_moments in a mask, morphology.border, morphology.distance_transform a mask, "
     "transforms.crop by both, transforms.gamma by an array, transforms.one_hot, transforms.relabel, "
     "transforms.resample image, transforms.resample smoothed, transforms.resample_onto, transforms.rician_noise, "
@@ -46,6 +46,7 @@ MOVED: dict[tuple[int, ...], str] = {
     "metrics.average_surface_distance, metrics.surface_overlap, metrics.normalized_surface_dice, metrics.boundary_iou, "
     "metrics.mahalanobis_distance, metrics.centroid_distance, metrics.prediction_volume, metrics.reference_volume, "
     "metrics.surface_distances, metrics.confusion_counts of labels, metrics.generalized_dice, "
+    "metrics.soft_confusion_counts of a mask, "
     "metrics.interclass_correlation, metrics.identity, metrics.merge places, transforms.affine labels, "
     "transforms.elastic, transforms.warp image",
     (1, 1, 1): "metrics.dice in a mask, metrics.confusion_counts in a mask, metrics.confusion_matrix, "
@@ -64,7 +65,8 @@ MOVED: dict[tuple[int, ...], str] = {
 """How many values each move to the host takes, by calls or functions: all others move none.
 
 A mask or a label map of integers that could be negative is asked once whether it holds what it may, one flag for each
-array, as are parameters that are arrays of the library, and images to be interpolated: whether they are finite.
+array, as are parameters that are arrays of the library, and images to be interpolated: whether they are finite; and
+probabilities: whether they lie within 0 and 1.
 Positions become Python's. Only `method="host"` and what runs on the host (`ON_HOST`) moves arrays.
 """
 

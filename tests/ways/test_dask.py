@@ -23,7 +23,7 @@ ARGUMENTS = {
     **dict.fromkeys(("assembly.start", "assembly.add", "assembly.finish"), "patch"),
     "assembly.merge_planes": "volumes",
     "assembly.sliding_window": "volume",
-    "morphology.distance_transform": "mask",
+    **dict.fromkeys(("morphology.distance_transform", "metrics.euler_characteristic"), "mask"),
 }
 """Functions that refuse them, and by which argument: what writes into arrays, and what goes through distances or ranks,
 which takes thousands of steps for a hundred voxels."""
