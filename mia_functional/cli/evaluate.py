@@ -98,6 +98,11 @@ def _checked_journal(options: Options) -> Path | None:
     )
     for package in form.packages:
         optional.require(package)
+    # `results.csv` and `results.json` would have one record, which tells how one of them came about.
+    record = mia.reporting.run_files.run_path(output)
+    others = (output.with_suffix(ending) for ending in mia.reporting.result_files.RESULT_FORMATS)
+    if record.exists() and (other := next((path for path in others if path.exists()), None)) is not None:
+        raise FileExistsError(f"evaluate: {record} is the record of {other}; choose another name than {output}.")
     if not os.access(output.absolute().parent, os.W_OK):
         raise PermissionError(f"evaluate: files cannot be written to the folder {output.absolute().parent}.")
     journal: Path = output.with_name(f"{output.name}.journal")

@@ -119,8 +119,10 @@ def test_beside_the_output_lies_how_it_came_about_and_a_journal_until_it_is_comp
     assert (status, out) == (1, expected)
     assert (cohort / "x.csv").read_bytes() == (cohort / "whole.csv").read_bytes()
     assert not journal.exists()
-    run(capsys, *arguments, "x.json", "--jobs", "1")
-    written, expected = mia.reporting.read_json("x.json"), mia.reporting.read_csv("x.csv")
+    status, _, err = run(capsys, *arguments, "x.json", "--jobs", "1")
+    assert (status, err) == (2, "mia: evaluate: x.run.json is the record of x.csv; choose another name than x.json.\n")
+    run(capsys, *arguments, "z.json", "--jobs", "1")
+    written, expected = mia.reporting.read_json("z.json"), mia.reporting.read_csv("x.csv")
     assert repr(written.rows) == repr(expected.rows)
     assert written.runs[0].cases == expected.runs[0].cases
     status, _, err = run(capsys, *arguments, "y.json", "--layout", "wide", "--jobs", "1")
