@@ -126,9 +126,11 @@ def _placed_alike(arrays: list[Array]) -> list[Array]:
         return arrays
     # A mask that lies otherwise than the image is a type error of `where`, though not of arithmetic (0.10).
     model, placed = divided[0], jax.typeof(divided[0]).sharding
+    # Within `jax.set_mesh` what comes from one device is on the axes as well, but only the results of it say so.
+    everywhere = placed.mesh == jax.sharding.get_abstract_mesh()
 
     def beside(array: Array) -> Array:
-        if array.ndim != model.ndim or not has_explicit_axes(array):
+        if array.ndim != model.ndim or not (everywhere or has_explicit_axes(array)):
             return array
         sizes = zip(placed.spec, array.shape, model.shape, strict=True)
         spec = jax.sharding.PartitionSpec(*(name if size == own else None for name, size, own in sizes))

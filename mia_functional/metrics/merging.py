@@ -82,8 +82,11 @@ def identity(statistic: _Mergeable) -> _Mergeable:
         return PairedSpatialMoments(*map(identity, statistic))
     fields: list[Any] = list(statistic)
     for number, field in enumerate(fields):
-        is_array = not isinstance(field, int | float)
-        fields[number] = _array.array_namespace(field).zeros_like(field) if is_array else 0 * field
+        if isinstance(field, int | float):
+            fields[number] = 0 * field
+        else:
+            # Not `zeros_like`: what depends on no argument of a JAX program cannot lie on the axes of a mesh there.
+            fields[number] = _array.zeros(_array.array_namespace(field), field.shape, field.dtype, field)
     empty = type(statistic)(*fields)
     if isinstance(empty, PairedMoments):
         # No voxel has an extreme: the first that are merged are smaller and larger than these, and so is their scale.
