@@ -54,7 +54,8 @@ def _run_evaluate(options: Options) -> int:
         results = mia.evaluation.evaluate_folders(
             by_method(options.predictions, options.methods), options.references, metrics=options.metrics,
             labels=all_labels(options.labels), channels=_distinct("--channels", options.channels) or None,
-            ignore=options.ignore, folder_layout=options.folder_layout, affine=options.affine, spacing=options.spacing,
+            ignore=options.ignore, probabilities=_folders_of(options),
+            folder_layout=options.folder_layout, affine=options.affine, spacing=options.spacing,
             align=options.align, workers=options.jobs, executor=client and client.get_executor(), journal=journal,
             resume=options.resume, progress=progress_bar(options, "Evaluating"),
         )  # fmt: skip
@@ -107,6 +108,13 @@ def _checked_journal(options: Options) -> Path | None:
         raise PermissionError(f"evaluate: files cannot be written to the folder {output.absolute().parent}.")
     journal: Path = output.with_name(f"{output.name}.journal")
     return journal
+
+
+def _folders_of(options: Options) -> Sequence[str] | dict[str, str] | None:
+    """Return the folders of probabilities, by the names of the methods if these are given."""
+    if options.probabilities is None or len(options.probabilities) != len(options.predictions):
+        return options.probabilities
+    return by_method(options.probabilities, options.methods)
 
 
 def by_method(folders: Sequence[str], names: Sequence[str] | None) -> Sequence[str] | dict[str, str]:
@@ -179,6 +187,9 @@ EVALUATE_COMMAND = Command("evaluate", _SUMMARY, _run_evaluate, {
                  "help": "labels of the references where nothing is known (nnU-Net's from --labels dataset.json)"},
     "--metrics": {"nargs": "+", "default": ["DICE", "HDRFDST95", "VOLSMTY"], "metavar": "METRIC", "until": _is_folder,
                   "help": "names or abbreviations, see `mia metrics` (DICE HDRFDST95 VOLSMTY)"},
+    "--probabilities": {"nargs": "+", "metavar": "FOLDER",
+                        "help": "for metrics such as ECE: folder of a method, or pattern, of nnU-Net's .npz files or "
+                                "images with a channel for each label"},
     "--folder-layout": {"choices": ("nnunet", "decathlon", "bids"),
                         "help": "how label maps lie in folders that have more in them"},
     "--output": {"type": Path, "metavar": "FILE",

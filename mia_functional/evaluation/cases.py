@@ -21,6 +21,8 @@ from mia_functional.evaluation.requests import (
     Request,
     request,
     require_possible_options,
+    require_probabilities,
+    takes_probabilities,
 )
 from mia_functional.evaluation.results import Result, Results, concatenate
 from mia_functional.metrics import Metric, confusion_counts
@@ -51,6 +53,7 @@ class Case(NamedTuple):
         method: What made the prediction; empty where only one did.
         aligned: What was done to the prediction so that it lies on the grid of the reference; empty if nothing was.
         ignore: Mask of voxels of which nothing is known; None where it follows from the reference, or all are known.
+        probabilities: What metrics such as `ECE` are of, as in `evaluate`; None where there are none.
     """
 
     subject: str
@@ -60,6 +63,7 @@ class Case(NamedTuple):
     method: str = ""
     aligned: str = ""
     ignore: Array | None = None
+    probabilities: Array | None = None
 
 
 class Gap(NamedTuple):
@@ -104,6 +108,7 @@ def evaluate(
     channels: Mapping[int, str] | None = None,
     ignore: Ignore = None,
     spacing: Spacing | None = None,
+    probabilities: Array | None = None,
     subject: str = "",
 ) -> Results:
     """Evaluate (compare, score) one prediction against its reference.
@@ -123,6 +128,8 @@ def evaluate(
             `metrics.boundary_iou`). A function of one's own is told of them if it has a parameter `ignore`, or `mask`
             for all other voxels.
         spacing: Millimetres between voxel centres along each axis; needed by metrics in millimetres, never assumed.
+        probabilities: Floats from 0 to 1, for metrics of these (`ECE`, `BRIER`, see `metrics.calibration_bins`): with
+            `labels` a channel on a last axis for each of them, in their order, else of the shape of the arrays.
         subject: Identifier to report.
 
     Returns:
@@ -130,7 +137,8 @@ def evaluate(
 
     Raises:
         TypeError: An array is of the wrong kind.
-        ValueError: The shapes differ, a metric is unknown (the text names the nearest), or a metric needs `spacing`.
+        ValueError: The shapes differ, a metric is unknown (the text names the nearest), or a metric needs `spacing` or
+            `probabilities`.
 
     Example:
         >>> import numpy as np
@@ -145,8 +153,10 @@ def evaluate(
         raise error
 
     mask = ignore if getattr(ignore, "shape", ()) else None
-    case = Case(subject, prediction, reference, spacing, ignore=cast("Array | None", mask))
-    return _evaluate_case(request("evaluate", metrics, labels, channels, ignore=ignore), case, failed=give_up)
+    case = Case(subject, prediction, reference, spacing, ignore=cast("Array | None", mask), probabilities=probabilities)
+    asked = request("evaluate", metrics, labels, channels, ignore=ignore)
+    require_probabilities("evaluate", asked.metrics, probabilities)
+    return _evaluate_case(asked, case, failed=give_up)
 
 
 def evaluate_many(
@@ -302,8 +312,15 @@ def _parts_of(asked: Request, case: Case) -> list[Case]:
     if not shape or max(positions) >= shape[-1]:
         checks.invalid_value(asked.function, "channels", f"be positions on the last axis of shape {shape}", positions)
     checks.same_shape(asked.function, "prediction", tuple(getattr(case.prediction, "shape", ())), shape)
+    soft = case.probabilities
+    if soft is not None:
+        checks.same_shape(asked.function, "probabilities", tuple(getattr(soft, "shape", ())), shape)
     parts = (
-        case._replace(prediction=case.prediction[..., position], reference=case.reference[..., position])
+        case._replace(
+            prediction=case.prediction[..., position],
+            reference=case.reference[..., position],
+            probabilities=None if soft is None else soft[..., position],
+        )
         for position in positions
     )
     return [_without_ignored(asked, part) for part in parts]
@@ -360,6 +377,9 @@ def _values(asked: Request, case: Case, metric: Metric, statistics: dict[Callabl
         checks.invalid_value(asked.function, "spacing", f"be given in millimetres for {metric.abbreviation}", "none")
     if metric.statistic is None and OWN_GROUP in metric.groups:
         return _own_values(asked, case, metric)
+    require_probabilities(asked.function, [metric], case.probabilities)
+    is_soft = takes_probabilities(metric) and case.probabilities is not None
+    pair = (case.probabilities if is_soft else case.prediction), case.reference
     shape = tuple(getattr(case.reference, "shape", ()))
     # An axis of channels would be pooled, and label 1 of one layer is not label 1 of another.
     if case.spacing is not None and MASK_GROUPS & set(metric.groups) and len(shape) != len(case.spacing):
@@ -373,10 +393,10 @@ def _values(asked: Request, case: Case, metric: Metric, statistics: dict[Callabl
     inner = getattr(pair_function, "func", pair_function)  # of a `functools.partial`
     with checks.speaking_for(asked.function, getattr(inner, "__name__", ""), metric.name):
         if metric.statistic is None:
-            value = metric.function(case.prediction, case.reference, **pair_options, **options)
+            value = metric.function(*pair, **pair_options, **options)
         else:
             if metric.statistic not in statistics:
-                statistics[metric.statistic] = metric.statistic(case.prediction, case.reference, **pair_options)
+                statistics[metric.statistic] = metric.statistic(*pair, **pair_options)
             if "spacing" in metric.needs:
                 options["spacing"] = case.spacing
             value = _guarded(asked, metric, statistics[metric.statistic], **options)

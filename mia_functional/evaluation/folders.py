@@ -22,7 +22,15 @@ from mia_functional.discovery.label_tables import read_label_table
 from mia_functional.evaluation.cases import Case, Gap, convention_of, evaluate_each, joined
 from mia_functional.evaluation.file_pairs import FOLDER_LAYOUTS, FolderLayout, files_by_subject, folder_of
 from mia_functional.evaluation.journal import CaseKey, Outcome, open_journal
-from mia_functional.evaluation.requests import AnyMetric, Request, request, require_possible_options
+from mia_functional.evaluation.probability_files import probability_files, read_probabilities
+from mia_functional.evaluation.requests import (
+    AnyMetric,
+    Request,
+    needs_probabilities,
+    request,
+    require_possible_options,
+    require_probabilities,
+)
 from mia_functional.evaluation.results import Results
 from mia_functional.evaluation.run_record import CaseRecord, Run
 from mia_functional.geometry import Geometry, describe_differences
@@ -51,6 +59,7 @@ class FilePair(NamedTuple):
     prediction: str | None
     reference: str | None
     method: str = ""
+    probabilities: str | None = None
 
 
 def evaluate_folders(
@@ -61,6 +70,7 @@ def evaluate_folders(
     labels: Labels | Iterable[Label] | Location | None = None,
     channels: Mapping[int, str] | None = None,
     ignore: int | Iterable[int] | None = None,
+    probabilities: Location | Sequence[Location] | Mapping[str, Location] | None = None,
     folder_layout: FolderLayout = None,
     load: _Load | None = None,
     affine: Affine = None,
@@ -92,6 +102,10 @@ def evaluate_folders(
             `*_dseg.tsv` of BIDS, label descriptions of ITK-SNAP, a lookup table of FreeSurfer.
         channels: As in `evaluate`: the channels of the files, which may be on a fourth axis.
         ignore: Values of the references, as in `evaluate`; that of the file of labels by default, if it has one.
+        probabilities: For metrics of these (`ECE`, `BRIER`): a folder for each method, as many and in the same order as
+            `predictions` or by the same names, or patterns. In it are `.npz` files as nnU-Net writes them
+            (`--save_probabilities`), on the grid of the prediction, or else images with channels on a fourth axis.
+            Channel k is that of the k-th label; one more in front is that of the background, unless 0 is a label.
         folder_layout: How label maps lie in folders that have more in them: `"nnunet"` (in `labelsTr`, or where there
             is none in `labelsTs`), `"decathlon"` (those of the training cases in `dataset.json`) or `"bids"`
             (`*_dseg` and `*_mask` of derivatives; subjects are `sub-01` or `sub-01_ses-2`). A folder of another layout
@@ -142,13 +156,18 @@ def evaluate_folders(
         ignore = table.ignore if ignore is None else ignore
     asked = request("evaluate_folders", metrics, labels, channels, ignore=ignore)
     require_possible_options(asked)
+    require_probabilities("evaluate_folders", asked.metrics, probabilities)
     checks.one_of("evaluate_folders", "folder_layout", folder_layout, FOLDER_LAYOUTS, optional=True)
     checks.one_of("evaluate_folders", "affine", affine, ("sform", "qform"), optional=True)
     if spacing is not None:
         checks.spacing("evaluate_folders", spacing, None)
     checks.one_of("evaluate_folders", "align", align, ("reorient", "resample"), optional=True)
     methods = methods_of(predictions)
-    found = pairs_of(methods, references, folder_layout)
+    soft = {} if probabilities is None else _probabilities_of(methods, probabilities)
+    found = [
+        pair._replace(probabilities=soft.get(pair.method, {}).get(pair.subject))
+        for pair in pairs_of(methods, references, folder_layout)
+    ]
     pairs = [pair for pair in found if pair.reference is not None]
     _warn_of_extra([pair for pair in found if pair.reference is None])
     is_label_map = _compares_labels(asked)
@@ -158,8 +177,12 @@ def evaluate_folders(
         load = partial(read, affine=affine, spacing=spacing)
     if workers > 1 and executor is None:
         _check_travels(asked, load)
+    read_channels = partial(images.read_channels, affine=affine, spacing=spacing)
+    read_pair = partial(
+        _read_pair, asked, load=load, is_label_map=is_label_map, align=align, read_channels=read_channels
+    )
     pool = partial(
-        evaluate_each, asked, load=partial(_read_pair, load=load, is_label_map=is_label_map, align=align),
+        evaluate_each, asked, load=read_pair,
         executor=executor, workers=checks.integer("evaluate_folders", "workers", workers, minimum=1),
         preload="mia_functional.evaluation._worker",
     )  # fmt: skip
@@ -261,7 +284,8 @@ def _versions() -> tuple[tuple[str, str], ...]:
 def _key_of(pair: FilePair) -> CaseKey:
     """Return what tells a pair from any other one, and from itself with other files."""
     states = []
-    for path in (pair.prediction, pair.reference):
+    # Pairs without probabilities keep the keys of journals that were written before there were any.
+    for path in (pair.prediction, pair.reference, *filter(None, [pair.probabilities])):
         try:
             states.append(None if path is None else file_states(Path(path)))
         except OSError:  # gone by now, as the evaluation will say
@@ -310,12 +334,30 @@ def methods_of(predictions: Location | Sequence[Location] | Mapping[str, Locatio
     return predictions
 
 
+def _probabilities_of(
+    methods: Mapping[str, Location], probabilities: Location | Sequence[Location] | Mapping[str, Location]
+) -> dict[str, Mapping[str, str]]:
+    """Return the files of probabilities of every method, by subject."""
+    if isinstance(probabilities, str | os.PathLike):
+        probabilities = [probabilities]
+    if not isinstance(probabilities, Mapping):
+        if len(probabilities) != len(methods):
+            needed = f"be {len(methods)} folders, one for each of `predictions`"
+            checks.invalid_value("evaluate_folders", "probabilities", needed, list(map(str, probabilities)))
+        probabilities = dict(zip(methods, probabilities, strict=True))
+    if not set(methods) <= set(probabilities):
+        needed = f"have a folder for each of {', '.join(methods)}"
+        checks.invalid_value("evaluate_folders", "probabilities", needed, list(probabilities))
+    return {method: probability_files("evaluate_folders", probabilities[method]) for method in methods}
+
+
 def _compares_labels(asked: Request) -> bool:
     """Return whether label maps or masks are compared, and not images or probabilities."""
     statistics = [(row, getattr(row.statistic, "func", row.statistic)) for row in asked.metrics]
     return (
         asked.labels is not None
         or asked.channels is not None
+        or any(needs_probabilities(row) for row in asked.metrics)
         or any("segmentation" in row.groups and statistic is not soft_confusion_counts for row, statistic in statistics)
     )
 
@@ -329,7 +371,15 @@ def read_label_channels(path: str, *, affine: Affine, spacing: Spacing | None) -
     return np.stack(layers, axis=-1), geometry
 
 
-def _read_pair(pair: FilePair, *, load: _Load, is_label_map: bool, align: Align) -> Case | Gap:
+def _read_pair(
+    asked: Request,
+    pair: FilePair,
+    *,
+    load: _Load,
+    is_label_map: bool,
+    align: Align,
+    read_channels: _Load,
+) -> Case | Gap:
     """Return the images of a subject on the grid of the reference, or which of them is not there."""
     if pair.prediction is None:
         return Gap(pair.subject, "missing", "there is no prediction", pair.method)
@@ -351,4 +401,12 @@ def _read_pair(pair: FilePair, *, load: _Load, is_label_map: bool, align: Align)
             prediction, predicted_grid, grid, align=align, is_image=not is_label_map, requirement=needed
         )
     aligned = f"{_ALIGNED[way]}: {describe_differences(predicted_grid, grid)}" if way else ""
-    return Case(pair.subject, prediction, reference, grid.spacing, pair.method, aligned)
+    case = Case(pair.subject, prediction, reference, grid.spacing, pair.method, aligned)
+    if pair.probabilities is None:
+        return case
+    with checks.speaking_for("evaluate_folders", *inner, path="probabilities"):
+        soft = read_probabilities(
+            asked, pair.probabilities, read_channels=read_channels, predicted_grid=predicted_grid, grid=grid,
+            align=align,
+        )  # fmt: skip
+    return case._replace(probabilities=soft)

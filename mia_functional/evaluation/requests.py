@@ -10,11 +10,21 @@ import numpy as np
 
 from mia_functional._core import checks
 from mia_functional._label_maps import label_sets
-from mia_functional.metrics import Metric, find, metric
+from mia_functional.metrics import Metric, find, metric, soft_confusion_counts
 from mia_functional.metrics.names import OWN_GROUP
 from mia_functional.typing import Array, Label, Labels
 
-__all__ = ["MASK_GROUPS", "AnyMetric", "Ignore", "Request", "request", "require_possible_options"]
+__all__ = [
+    "MASK_GROUPS",
+    "AnyMetric",
+    "Ignore",
+    "Request",
+    "needs_probabilities",
+    "request",
+    "require_possible_options",
+    "require_probabilities",
+    "takes_probabilities",
+]
 
 Ignore: TypeAlias = int | Iterable[int] | Array | None
 """Values of the reference where nothing is known, or a mask of such voxels."""
@@ -81,6 +91,24 @@ def request(
     return Request(function, rows, _distinct_names(function, "labels", labels), labels=tuple(labels), ignore=values)
 
 
+def takes_probabilities(row: Metric) -> bool:
+    """Return whether a metric is of probabilities, and not of what was decided on."""
+    return next(iter(inspect.signature(row.statistic or row.function).parameters)) == "probabilities"
+
+
+def needs_probabilities(row: Metric) -> bool:
+    """Return whether a metric has to be given probabilities besides the prediction."""
+    # Soft counts are of what was given as the prediction where there is nothing else.
+    return takes_probabilities(row) and getattr(row.statistic, "func", row.statistic) is not soft_confusion_counts
+
+
+def require_probabilities(function: str, rows: Iterable[Metric], probabilities: object) -> None:
+    """Raise if there are none although a metric needs them."""
+    names = [row.abbreviation for row in rows if needs_probabilities(row)]
+    if names and probabilities is None:
+        checks.invalid_value(function, "probabilities", f"be given for {', '.join(names)}", "none")
+
+
 def _ignored_values(function: str, ignore: Ignore, rows: Sequence[Metric]) -> tuple[int, ...]:
     """Return the values that are ignored, none if it is a mask; raise if a metric cannot leave voxels out."""
     if ignore is None:
@@ -136,6 +164,8 @@ def _try_options(function: str, row: Metric) -> None:
     rng = np.random.default_rng(0)
     is_mask = not MASK_GROUPS.isdisjoint(row.groups)
     pair = [np.asarray(array > 0.5) if is_mask else array for array in rng.random((2, 12, 12, 12))]
+    if takes_probabilities(row):
+        pair = [pair[0].astype(float), np.asarray(rng.random((12, 12, 12)) > 0.5)]
     first = row.statistic or row.function
     spacing = {"spacing": (1.0, 1.0, 1.0)}
     given = spacing if "spacing" in inspect.signature(first).parameters else {}

@@ -8,6 +8,7 @@ or where a metric is undefined, as for an absent label, gradients are numbers al
 
 from mia_functional.metrics.agreement import *
 from mia_functional.metrics.boundaries import solid, surfels, voxels
+from mia_functional.metrics.calibration import *
 from mia_functional.metrics.clustering import *
 from mia_functional.metrics.confusion import ConfusionCounts, confusion_counts, soft_confusion_counts
 from mia_functional.metrics.contingency import ConfusionMatrix, confusion_matrix, expected_cost, weighted_kappa
@@ -29,11 +30,14 @@ from mia_functional.metrics.topology import *
 
 __all__ = [
     "METRICS",
+    "BrierDecomposition",
+    "CalibrationBins",
     "ConfusionCounts",
     "ConfusionMatrix",
     "Metric",
     "PairedMoments",
     "PairedSpatialMoments",
+    "ReliabilityCurve",
     "SpatialMoments",
     "SurfaceDistances",
     "TopologyCounts",
@@ -41,6 +45,7 @@ __all__ = [
     "adjusted_rand_index",
     "area",
     "area_under_curve",
+    "average_calibration_error",
     "average_distance",
     "average_surface_distance",
     "average_symmetric_surface_distance",
@@ -48,6 +53,9 @@ __all__ = [
     "betti_error",
     "betti_numbers",
     "boundary_iou",
+    "brier_decomposition",
+    "brier_score",
+    "calibration_bins",
     "centroid_distance",
     "cohen_kappa",
     "concordance_correlation",
@@ -57,6 +65,7 @@ __all__ = [
     "dice",
     "euler_characteristic",
     "euler_error",
+    "expected_calibration_error",
     "expected_cost",
     "f_measure",
     "fallout",
@@ -76,12 +85,14 @@ __all__ = [
     "listing",
     "mahalanobis_distance",
     "matthews_correlation",
+    "maximum_calibration_error",
     "mean_absolute_error",
     "mean_average_surface_distance",
     "mean_squared_error",
     "merge",
     "metric",
     "mutual_information",
+    "negative_log_likelihood",
     "negative_predictive_value",
     "normalized_mean_squared_error",
     "normalized_root_mean_squared_error",
@@ -101,6 +112,8 @@ __all__ = [
     "reference_norm",
     "reference_range",
     "reference_volume",
+    "reliability_curve",
+    "root_mean_square_calibration_error",
     "root_mean_squared_error",
     "sensitivity",
     "soft_confusion_counts",

@@ -8,6 +8,7 @@ from typing import Any, TypeVar, cast
 
 from mia_functional import _array
 from mia_functional._core import checks
+from mia_functional.metrics.calibration import CalibrationBins
 from mia_functional.metrics.confusion import ConfusionCounts
 from mia_functional.metrics.contingency import ConfusionMatrix
 from mia_functional.metrics.moments import PairedMoments, in_units
@@ -16,7 +17,13 @@ from mia_functional.metrics.spatial import PairedSpatialMoments, SpatialMoments
 __all__ = ["identity", "merge"]
 
 _Mergeable = TypeVar(
-    "_Mergeable", ConfusionCounts, ConfusionMatrix, PairedMoments, SpatialMoments, PairedSpatialMoments
+    "_Mergeable",
+    CalibrationBins,
+    ConfusionCounts,
+    ConfusionMatrix,
+    PairedMoments,
+    SpatialMoments,
+    PairedSpatialMoments,
 )
 """The records of parts of volumes that can be joined."""
 
@@ -88,6 +95,8 @@ def identity(statistic: _Mergeable) -> _Mergeable:
             # Not `zeros_like`: what depends on no argument of a JAX program cannot lie on the axes of a mesh there.
             fields[number] = _array.zeros(_array.array_namespace(field), field.shape, field.dtype, field)
     empty = type(statistic)(*fields)
+    if isinstance(statistic, CalibrationBins):
+        return empty._replace(edges=statistic.edges)
     if isinstance(empty, PairedMoments):
         # No voxel has an extreme: the first that are merged are smaller and larger than these, and so is their scale.
         low, high = empty.reference_minimum + math.inf, empty.reference_maximum - math.inf
@@ -99,6 +108,12 @@ def identity(statistic: _Mergeable) -> _Mergeable:
 def _add_counts(one: _Counts, other: _Counts) -> _Counts:
     """Return the sums of the fields of two counts; raise if one wrapped around."""
     total = type(one)(*map(operator.add, one, other))
+    _refuse_wrapped(total)
+    return total
+
+
+def _refuse_wrapped(total: tuple[Any, ...]) -> None:
+    """Raise if a sum of counts wrapped around."""
     fields: tuple[Any, ...] = total
     # Floats and Python's numbers do not wrap.
     whole = [field for field in fields if not isinstance(field, int | float) and _array.dtype_kind(field) != "float"]
@@ -107,6 +122,18 @@ def _add_counts(one: _Counts, other: _Counts) -> _Counts:
         lambda *counts: reduce(operator.or_, (_array.array_namespace(field).any(field < 0) for field in counts)), *whole
     ):
         checks.invalid_value("merge", "others", "sum to counts that the library's integers can hold", whole[0].dtype)
+
+
+def _add_bins(one: CalibrationBins, other: CalibrationBins) -> CalibrationBins:
+    """Return the sums over the bins of two parts; raise if these have other edges, where that can be known."""
+    edges = one.edges, other.edges
+    shapes = [tuple(part.shape) for part in edges]
+    if shapes[0] != shapes[1] or _array.is_known_true(
+        lambda first, second: _array.array_namespace(first).any(first != second), *edges
+    ):
+        checks.invalid_value("merge", "others", "have the edges of the first bins", "others")
+    total = CalibrationBins(one.edges, *map(operator.add, one[1:], other[1:]))
+    _refuse_wrapped(total)
     return total
 
 
@@ -150,6 +177,7 @@ def _add_spatial_moments(one: SpatialMoments, other: SpatialMoments) -> SpatialM
 
 
 _COMBINE: dict[type, Callable[[Any, Any], Any]] = {
+    CalibrationBins: _add_bins,
     ConfusionCounts: _add_counts,
     ConfusionMatrix: _add_counts,
     PairedMoments: _add_moments,

@@ -204,10 +204,11 @@ def metric(
 
 
 def group(name: str) -> tuple[Metric, ...]:
-    """Return the metrics of a group: overlap, distance, classical, segmentation, regression or reconstruction.
+    """Return the metrics of a group: overlap, distance, classical, segmentation, regression, and so on.
 
     Args:
-        name: One of the groups; `segmentation` is the first three together.
+        name: overlap, distance or classical; segmentation, which is these three together; regression, reconstruction or
+            calibration.
 
     Returns:
         Rows of the table, in its order.

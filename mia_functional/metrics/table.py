@@ -7,6 +7,7 @@ from typing import Any
 
 from mia_functional.metrics import (
     agreement,
+    calibration,
     clustering,
     distance,
     image_quality,
@@ -17,6 +18,7 @@ from mia_functional.metrics import (
     surface_agreement,
     topology,
 )
+from mia_functional.metrics.calibration import calibration_bins
 from mia_functional.metrics.confusion import confusion_counts
 from mia_functional.metrics.moments import paired_moments
 from mia_functional.metrics.spatial import centroid_distance, mahalanobis_distance, paired_spatial_moments
@@ -879,6 +881,101 @@ METRICS: tuple[Metric, ...] = (
         ),
         undefined="The largest value of the reference is not positive and no `data_range` is given: NaN.",
         source="Wang et al. 2004, doi 10.1109/TIP.2003.819861.",
+    ),
+    Metric(
+        name="expected_calibration_error",
+        abbreviation="ECE",
+        function=calibration.expected_calibration_error,
+        statistic=calibration_bins,
+        best=0.0,
+        groups=("calibration",),
+        summary="expected calibration error (ECE): how far frequencies are from what the probabilities say",
+        formula="sum n_k / n |o_k - p_k|",
+        where=(
+            "with the number n_k of voxels in bin k, their mean probability p_k and the frequency o_k of the label "
+            "among them"
+        ),
+        undefined="No voxels: NaN.",
+        source="Naeini et al. 2015, doi 10.1609/aaai.v29i1.9602; Guo et al. 2017, arXiv 1706.04599.",
+    ),
+    Metric(
+        name="maximum_calibration_error",
+        abbreviation="MCE",
+        function=calibration.maximum_calibration_error,
+        statistic=calibration_bins,
+        best=0.0,
+        groups=("calibration",),
+        summary="maximum calibration error (MCE): the largest difference of any bin",
+        formula="max |o_k - p_k|",
+        where=(
+            "over the bins k that hold a voxel, with their mean probability p_k and the frequency o_k of the label in "
+            "them"
+        ),
+        undefined="No voxels: NaN.",
+        source="Naeini et al. 2015, doi 10.1609/aaai.v29i1.9602.",
+    ),
+    Metric(
+        name="average_calibration_error",
+        abbreviation="ACE",
+        function=calibration.average_calibration_error,
+        statistic=calibration_bins,
+        best=0.0,
+        groups=("calibration",),
+        summary="average calibration error (ACE): the mean difference over the bins, however many voxels they hold",
+        formula="mean |o_k - p_k|",
+        where=(
+            "over the bins k that hold a voxel, with their mean probability p_k and the frequency o_k of the label in "
+            "them"
+        ),
+        undefined="No voxels: NaN.",
+        source="Neumann, Zisserman and Vedaldi 2018, Relaxed softmax; Nixon et al. 2019, arXiv 1904.01685.",
+    ),
+    Metric(
+        name="root_mean_square_calibration_error",
+        abbreviation="RMSCE",
+        function=calibration.root_mean_square_calibration_error,
+        statistic=calibration_bins,
+        best=0.0,
+        groups=("calibration",),
+        summary="root mean square calibration error (RMSCE): in which large differences weigh more",
+        formula="sqrt(sum n_k / n (o_k - p_k)^2)",
+        where=(
+            "with the number n_k of voxels in bin k, their mean probability p_k and the frequency o_k of the label "
+            "among them"
+        ),
+        undefined="No voxels: NaN.",
+        source="Hendrycks, Mazeika and Dietterich 2019, arXiv 1812.04606.",
+    ),
+    Metric(
+        name="brier_score",
+        abbreviation="BRIER",
+        function=calibration.brier_score,
+        statistic=calibration_bins,
+        best=0.0,
+        groups=("calibration",),
+        summary="Brier score: the mean squared difference of probability and truth",
+        formula="sum (p - r)^2 / n",
+        where="with the probability p of a voxel and r = 1 where it has the label, else 0",
+        undefined="No voxels: NaN.",
+        source="Brier 1950, doi 10.1175/1520-0493(1950)078<0001:VOFEIT>2.0.CO;2.",
+    ),
+    Metric(
+        name="negative_log_likelihood",
+        abbreviation="NLL",
+        aliases=("log_loss",),
+        function=calibration.negative_log_likelihood,
+        statistic=calibration_bins,
+        highest=math.inf,
+        best=0.0,
+        groups=("calibration",),
+        summary="negative log likelihood (NLL, log loss, cross-entropy) of the reference by the probabilities",
+        formula="-sum log q / n",
+        where=(
+            "with the probability q of what is so: p where a voxel has the label, else 1 - p, and no less than the "
+            "floor"
+        ),
+        undefined="No voxels: NaN. A probability of 0 of what is so, without a floor: inf.",
+        source="Good 1952, doi 10.1111/j.2517-6161.1952.tb00104.x.",
     ),
 )
 """All metrics, one row each, in the order of the catalogue."""

@@ -79,8 +79,9 @@ def test_functions_of_arrays_refuse_them(call):
 @pytest.mark.parametrize("row", METRICS, ids=lambda row: row.abbreviation)
 @pytest.mark.parametrize("hidden", ["prediction", "reference"])
 def test_metrics_refuse_them_by_their_own_name(row, hidden):
-    pair = {"prediction": MASK, "reference": MASK} | {hidden: HIDDEN}
     parameters = inspect.signature(row.function).parameters
+    hidden = {"prediction": next(iter(parameters))}.get(hidden, hidden)  # or probabilities
+    pair = dict.fromkeys([*parameters][:2], MASK) | {hidden: HIDDEN}
     # What the pair needs, and a record lacks, has the default `...`.
     needed = [name for name in parameters if name in row.needs or repr(parameters[name].default) == "..."]
     options = {name: value for name, value in {"spacing": (1.0, 1.0, 1.0), "labels": (0, 1)}.items() if name in needed}

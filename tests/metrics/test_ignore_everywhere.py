@@ -174,6 +174,18 @@ def test_what_is_ignored_bears_on_no_metric(name, library):
         maps = [*pair, *rng.normal(100, 50, (2, *shape)).astype(np.float32)]
     first, second = (np.where(ignored, other, array) for array, other in zip(maps[:2], maps[2:], strict=True))
     ignored = library(ignored)
+    if "calibration" in ROWS[name].groups:
+        soft = rng.random(shape).astype(np.float32)
+        for labels in (None, (1,)):
+            values = [
+                evaluate(
+                    library(maps[0]), library(r), metrics=[name], labels=labels, ignore=ignored,
+                    probabilities=library(p if labels is None else p[..., None]),
+                )[0].value
+                for p, r in ((soft, maps[1]), (np.where(np.asarray(ignored), np.nan, soft), second))
+            ]  # fmt: skip
+            assert values[0] == pytest.approx(values[1], rel=1e-5, nan_ok=False)
+        return
     for options in ({"labels": (1,)}, {}) if is_mask else ({},):
         values = [
             evaluate(library(p), library(r), metrics=[name], ignore=ignored, spacing=SPACING, **options)[0].value

@@ -15,8 +15,9 @@ from mia_functional.metrics import METRICS, ConfusionCounts, confusion_counts, p
 
 FEW = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 COUNTING = [row for row in METRICS if row.statistic is confusion_counts and not row.needs]
-STRUCTURES = [row for row in METRICS if row.statistic is not paired_moments and row.name != "structural_similarity"]
-IMAGES = [row for row in METRICS if row not in STRUCTURES]
+PROBABILITIES = [row for row in METRICS if "calibration" in row.groups]
+IMAGES = [row for row in METRICS if row.statistic is paired_moments or row.name == "structural_similarity"]
+STRUCTURES = [row for row in METRICS if row not in (*IMAGES, *PROBABILITIES)]
 ROWS = partial(pytest.mark.parametrize, "row", ids=lambda row: row.abbreviation)
 NOT_REACHED = ("TP", "TN", "MUTINF")
 """Metrics whose best value a perfect prediction need not reach."""
@@ -214,6 +215,8 @@ def test_every_row_runs_on_every_library_with_the_same_value(row):
     rng = np.random.default_rng(72)
     masks, images = rng.random((2, 8, 9)) < 0.6, (100 + rng.random((2, 8, 9))).astype(np.float32)
     pair = images if row in IMAGES else masks
+    if row in PROBABILITIES:
+        pair = images[0] - 100, masks[1]
     expected = value_of(row, *pair)
     for asarray in (jnp.asarray, torch.asarray):
         np.testing.assert_allclose(value_of(row, *map(asarray, pair)), expected, rtol=2e-6)

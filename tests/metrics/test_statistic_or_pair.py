@@ -34,6 +34,8 @@ def call_of(name):
     }.get(name) or FUNCTIONS[name].statistic
     pair = IMAGES if name == "structural_similarity" or statistic is metrics.paired_moments else MASKS
     row, options = FUNCTIONS[name], {}
+    if row is not None and "calibration" in row.groups:
+        pair = IMAGES[0][:2, :4] / 64, MASKS[1]
     if statistic in (metrics.surface_distances, metrics.paired_spatial_moments):
         options["spacing"] = (2.0, 1.0)
     if row is None:
@@ -41,6 +43,11 @@ def call_of(name):
     own = {"spacing": (2.0, 1.0)} if row is not None and "spacing" in row.needs else {}
     record = None if statistic is None else statistic(*pair, **options)
     return function, pair, options, record, own
+
+
+def first_name(function):
+    """Return the name of the first array of the pair."""
+    return next(iter(inspect.signature(function).parameters))
 
 
 def record_name(function):
@@ -57,7 +64,7 @@ def test_both_forms_positional_and_by_keyword_are_one(name):
         function(**{record_name(function): record}, **own),
         function(prediction, reference, **options, **own),
         function(prediction, reference=reference, **options, **own),
-        function(reference=reference, prediction=prediction, **options, **own),
+        function(**{"reference": reference, first_name(function): prediction}, **options, **own),
     ):
         np.testing.assert_array_equal(value, other)
 
@@ -68,13 +75,14 @@ def test_signature_binds_both_forms_and_help_shows_them(name):
     function, pair, options, record, own = call_of(name)
     signature = inspect.signature(function)
     by_position = list(signature.parameters)[:2]
-    assert by_position == ["prediction", "reference"]
+    first = "probabilities" if "calibration" in getattr(FUNCTIONS[name], "groups", ()) else "prediction"
+    assert by_position == [first, "reference"]
     assert all(entry.kind is entry.KEYWORD_ONLY for entry in list(signature.parameters.values())[2:])
     for bound in (
         signature.bind(record, **own),
         signature.bind(**{record_name(function): record}, **own),
         signature.bind(*pair, **options, **own),
-        signature.bind(prediction=pair[0], reference=pair[1], **options, **own),
+        signature.bind(**{first: pair[0], "reference": pair[1]}, **options, **own),
     ):
         assert bound.arguments
     statistic = FUNCTIONS[name].statistic if FUNCTIONS[name] else metrics.confusion_counts
@@ -82,7 +90,7 @@ def test_signature_binds_both_forms_and_help_shows_them(name):
     assert set(inspect.signature(inspect.unwrap(function)).parameters) <= set(signature.parameters)
     forms = inspect.getdoc(function).partition("\nForms:\n")[2].splitlines()[:2]
     assert forms[0].startswith(f"    {name}({record_name(function)}")
-    assert forms[1].startswith(f"    {name}(prediction, reference, *, ")
+    assert forms[1].startswith(f"    {name}({first}, reference, *, ")
     assert all(f"{option}=" in forms[1] or f"{option}," in forms[1] + "," for option in options)
 
 
@@ -107,11 +115,12 @@ def test_wrong_arguments_name_the_metric(name):
     given = options | own
     if row is not None and "spacing" in row.needs:
         given["spacing"] = (2.0, 1.0)
-    with pytest.raises(TypeError, match=rf"^{name}: `prediction` must be an array; got"):
+    first = first_name(function)
+    with pytest.raises(TypeError, match=rf"^{name}: `{first}` must be an array; got"):
         function(None, pair[1], **given)
     with pytest.raises(TypeError, match=rf"^{name}: `reference` must be an array; got"):
         function(pair[0], [[1, 2]], **given)
-    with pytest.raises(ValueError, match=rf"^{name}: `prediction` must have the shape of the reference"):
+    with pytest.raises(ValueError, match=rf"^{name}: `{first}` must have the shape"):
         function(pair[0][:1], pair[1], **given)
     with pytest.raises(TypeError, match=rf"^{name}(:|\(\)) "):
         function(**given)

@@ -16,8 +16,9 @@ import mia_functional as mia
 NAMESPACES = ("metrics", "transforms", "assembly", "morphology", "extraction")
 
 NO_ARRAYS = {
-    "metrics": "METRICS ConfusionCounts ConfusionMatrix Metric PairedMoments PairedSpatialMoments SpatialMoments "
-    "SurfaceDistances TopologyCounts describe find gaussian_window group listing metric table_markdown",
+    "metrics": "METRICS BrierDecomposition CalibrationBins ConfusionCounts ConfusionMatrix Metric PairedMoments "
+    "PairedSpatialMoments ReliabilityCurve SpatialMoments SurfaceDistances TopologyCounts describe "
+    "find gaussian_window group listing metric table_markdown",
     "transforms": "Sample Transform compose constant edge linear nearest on reflect resample_to to_canonical",
     "assembly": "Placement Reduction Window gaussian hann last maximum mean placements total uniform vote",
     "morphology": "",
@@ -104,6 +105,23 @@ def volumes(rng: np.random.Generator) -> tuple[NDArray[np.float32], ...]:
 def volumes_and_mask(rng: np.random.Generator) -> tuple[NDArray[Any], ...]:
     """Return two volumes and a signed mask of nearly all voxels."""
     return *volumes(rng), (smooth(rng) > -1.5).astype(np.int32)
+
+
+def soft_labels(rng: np.random.Generator) -> tuple[NDArray[Any], ...]:
+    """Return the probabilities of three labels, and a label map of the labels 0 to 3."""
+    scores = np.exp(np.stack([smooth(rng) for _ in range(4)], axis=-1) / 3)
+    return (scores / scores.sum(axis=-1, keepdims=True))[..., 1:].astype(np.float32), label_maps(rng)[0]
+
+
+def soft_labels_and_mask(rng: np.random.Generator) -> tuple[NDArray[Any], ...]:
+    """Return the probabilities of three labels, a label map and a signed mask."""
+    return *soft_labels(rng), (smooth(rng) > -1).astype(np.int32)
+
+
+def soft_classes(rng: np.random.Generator) -> tuple[NDArray[Any], ...]:
+    """Return the probabilities of three classes, and a label map of the labels 1 to 3."""
+    probabilities, reference = soft_labels(rng)
+    return probabilities, np.maximum(reference, 1)
 
 
 def image(rng: np.random.Generator) -> tuple[NDArray[np.float32], ...]:
@@ -209,6 +227,7 @@ def _metric_cases() -> dict[str, list[Case]]:
         metrics.surface_distances: (signed_masks, {"spacing": SPACING}),
         metrics.paired_spatial_moments: (signed_masks, {"spacing": SPACING}),
         metrics.paired_moments: (volumes, {}),
+        metrics.calibration_bins: (soft_labels, {"labels": (1, 2, 3), "bins": 4}),
         None: (signed_masks, {"spacing": SPACING}),
     }
     cases: dict[str, list[Case]] = {}
@@ -229,6 +248,7 @@ def _other_cases() -> dict[str, list[Case]]:
     spaced = {"spacing": SPACING}
     surfaces = partial(metrics.surface_distances, spacing=SPACING)
     matrix = partial(metrics.confusion_matrix, labels=(0, 1, 2, 3))
+    calibrated = partial(metrics.calibration_bins, labels=(1, 2, 3), bins=2)
     affine = nearly_identity, floats(3, low=-0.5, high=0.5)
     calls: dict[str, list[tuple[str, Callable[..., Any], Any]]] = {
         "metrics.dice": [
@@ -297,6 +317,30 @@ def _other_cases() -> dict[str, list[Case]]:
                 lambda rng: (volumes(rng)[0] / 20, signed_masks(rng)[1]),
             ),
         ],
+        "metrics.calibration_bins": [
+            (
+                "of a mask",
+                partial(metrics.calibration_bins, bins=4),
+                lambda rng: (soft_labels(rng)[0][..., 0], signed_masks(rng)[1]),
+            ),
+            (
+                "in a mask",
+                lambda p, r, m: metrics.calibration_bins(p, r, labels=(1, (2, 3), 0), bins=4, mask=m),
+                soft_labels_and_mask,
+            ),
+            ("by mass", partial(metrics.calibration_bins, labels=(1, 2, 3), bins=4, by="mass"), soft_labels),
+            (
+                "of top labels",
+                partial(metrics.calibration_bins, labels=(1, 2, 3), bins=4, top_label=True),
+                soft_classes,
+            ),
+        ],
+        "metrics.brier_decomposition": [
+            ("of labels", lambda p, r: metrics.brier_decomposition(calibrated(p, r)), soft_labels)
+        ],
+        "metrics.reliability_curve": [
+            ("of labels", lambda p, r: metrics.reliability_curve(calibrated(p, r)), soft_labels)
+        ],
         "metrics.confusion_matrix": [("of labels", matrix, label_maps)],
         "metrics.generalized_dice": [("of labels", partial(metrics.generalized_dice, labels=(1, 2)), label_maps)],
         "metrics.interclass_correlation": [("of 0 and 1", metrics.interclass_correlation, signed_masks)],
@@ -312,6 +356,7 @@ def _other_cases() -> dict[str, list[Case]]:
         "metrics.merge": [
             ("counts", lambda p, r: metrics.merge(*[metrics.confusion_counts(p, r)] * 3), signed_masks),
             ("moments", lambda p, r: metrics.merge(*[metrics.paired_moments(p, r)] * 3), volumes),
+            ("bins", lambda p, r: metrics.merge(*[calibrated(p, r)] * 3), soft_labels),
             ("places", lambda p, r: metrics.merge(*[metrics.paired_spatial_moments(p, r, **spaced)] * 3), signed_masks),
         ],
         "metrics.paired_moments": [

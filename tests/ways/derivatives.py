@@ -47,6 +47,10 @@ KINKS = {
     "metrics.mean_absolute_error": "equal voxels: 0",
     "metrics.root_mean_squared_error": "equal images: 0, also of what is made of it",
     "metrics.peak_signal_noise_ratio": "equal images, of which it is infinite: 0",
+    **dict.fromkeys(
+        (f"metrics.{name}_calibration_error" for name in ("expected", "maximum", "average", "root_mean_square")),
+        "bins that are calibrated: 0; by the edges of bins it is 0: a probability is in a bin or not",
+    ),
     "metrics.pearson_correlation": "constant images, of which it is undefined: 0",
     "metrics.reference_range": "several voxels with the smallest or the largest value share the derivative",
     "metrics.centroid_distance": "equal centroids: 0",
@@ -187,6 +191,12 @@ def _merged_moments(prediction: Any, reference: Any) -> Any:
     return fields(metrics.merge(metrics.identity(rows[0]), *rows))
 
 
+def _of_bins(function: Callable[..., Any], probabilities: Any, reference: Any) -> Any:
+    """Return the floats of what a function makes of bins, of which none is empty."""
+    result = function(metrics.calibration_bins(probabilities, reference, labels=range(3), bins=2))
+    return tuple(result)[:2] if isinstance(result, metrics.ReliabilityCurve) else tuple(result)
+
+
 def _merged_counts(*counts: Any) -> Any:
     return tuple(metrics.merge(*[metrics.ConfusionCounts(*counts)] * 3))
 
@@ -237,12 +247,17 @@ def _calls_of_metric(row: metrics.Metric) -> list[Call]:
         call = partial(of_record, metrics.SurfaceDistances, function, **options)
         draw = joined(uniform((9,), (7,), low=0, high=4), uniform((9,), (7,), low=0.5, high=2))
         return [Call(name, "distances, areas", call, draw)]
+    if row.statistic is metrics.calibration_bins:
+        return [
+            Call(name, "probabilities", partial(function, labels=range(3), bins=2, **options), joined(SOFT, labels))
+        ]
     if row.statistic is metrics.paired_spatial_moments:
         return [Call(name, "moments", partial(of_places, function), PLACES)]
     return []
 
 
 SOFT = uniform((*SHAPE, 3))
+SOFT_LABELS = joined(SOFT, labels)
 COUNTS = uniform((3,), (3,), (3,), (3,), low=3, high=30)
 CELLS = uniform((3, 3), low=2, high=9)
 PLACES = joined(uniform((2,), low=5, high=20), uniform((2, 3), (2, 3, 3)))
@@ -264,6 +279,15 @@ def _metric_calls() -> list[tuple[str, *tuple[Any, ...]]]:
         ("structural_similarity", "of slices", "images", partial(ssim, window=(1.0, 2.0, 1.0), slice_axis=0), volumes),
         ("structural_similarity", "in a range", "images", partial(ssim, window=3, data_range=5.0), volumes),
         ("soft_confusion_counts", "of labels", "probabilities", soft_counts, joined(SOFT, labels)),
+        ("calibration_bins", "of labels", "probabilities", partial(_of_bins, lambda record: record[3:]), SOFT_LABELS),
+        (
+            "brier_decomposition",
+            "of labels",
+            "probabilities",
+            partial(_of_bins, metrics.brier_decomposition),
+            SOFT_LABELS,
+        ),
+        ("reliability_curve", "of labels", "probabilities", partial(_of_bins, metrics.reliability_curve), SOFT_LABELS),
         ("paired_moments", "all", "images", partial(of_moments, fields), volumes),
         ("generalized_dice", "by volume", "counts", by_volume, COUNTS),
         ("peak_signal_noise_ratio", "in a range", "images", partial(psnr, data_range=3.0), volumes),

@@ -48,12 +48,18 @@ MOVED: dict[tuple[int, ...], str] = {
     "metrics.surface_distances, metrics.confusion_counts of labels, metrics.generalized_dice, "
     "metrics.soft_confusion_counts of a mask, "
     "metrics.interclass_correlation, metrics.identity, metrics.merge places, transforms.affine labels, "
+    "metrics.expected_calibration_error, metrics.maximum_calibration_error, metrics.average_calibration_error, "
+    "metrics.root_mean_square_calibration_error, metrics.brier_score, metrics.negative_log_likelihood, "
+    "metrics.calibration_bins of a mask, metrics.calibration_bins by mass, metrics.brier_decomposition, "
+    "metrics.reliability_curve, "
     "transforms.elastic, transforms.warp image",
     (1, 1, 1): "metrics.dice in a mask, metrics.confusion_counts in a mask, metrics.confusion_matrix, "
     "metrics.average_distance some ignored, metrics.boundary_iou some ignored, "
     "metrics.paired_spatial_moments in a mask, "
-    "metrics.expected_cost, metrics.weighted_kappa, transforms.affine image",
+    "metrics.expected_cost, metrics.weighted_kappa, transforms.affine image, "
+    "metrics.calibration_bins in a mask, metrics.calibration_bins of top labels",
     (1, 1, 1, 1): "metrics.merge counts",
+    (1, 1, 1, 1, 1, 1): "metrics.merge bins",
     (1,) * 12: "assembly.assemble a vote",
     (3,): "transforms.crop by an array, transforms.flip by an array, transforms.shift by an array, "
     "transforms.shift around, assembly.add at an array, extraction.dynamic_patch",

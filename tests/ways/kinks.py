@@ -102,6 +102,8 @@ def _metric_entries(row: metrics.Metric) -> Iterator[Entry]:
             kinds += [(partial(function, **options), IMAGES)]
         if row.statistic is metrics.surface_distances:
             kinds += [(partial(of_record, metrics.SurfaceDistances, function, **options), SURFACES)]
+        if row.statistic is metrics.calibration_bins:
+            kinds += [(partial(function, labels=range(3), bins=4, **options), SOFT_COUNTS)]
         if row.statistic is metrics.paired_spatial_moments:
             kinds += [(partial(of_places, function), PLACES)]
         for number, (call, cases) in enumerate(kinds):

@@ -41,7 +41,7 @@ LAYOUTS = {
 
 REFUSED = re.compile(
     r"\w+: `\w+` must [^\n]+; got [^\n]*float8[^\n]*\."
-    r"|soft_confusion_counts: `probabilities` must hold floats; got dtype [\w.]+\."
+    r"|\w+: `probabilities` must hold floats; got dtype [\w.]+\."
 )
 """What is said of 8-bit floats, and of integers that stand for probabilities."""
 

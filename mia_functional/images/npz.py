@@ -1,0 +1,53 @@
+"""Archives of NumPy (`.npz`) with the probabilities of a segmentation, as nnU-Net writes them; nothing is unpickled."""
+
+import math
+import tokenize
+import zipfile
+import zlib
+from pathlib import Path
+
+import numpy as np
+
+from mia_functional.images.header import check_regular, invalid_file
+from mia_functional.typing import HostArray
+
+__all__ = ["load_probabilities"]
+
+_NAMES = ("probabilities", "softmax")
+"""The array of nnU-Net 2, and that of nnU-Net 1."""
+
+
+def load_probabilities(path: Path, max_bytes: int) -> HostArray:
+    """Return the floats of an archive: its `probabilities` or `softmax`, or the only array that it has."""
+    check_regular(path)
+    try:
+        with zipfile.ZipFile(path) as archive:
+            members = [name.removesuffix(".npy") for name in archive.namelist() if name.endswith(".npy")]
+            chosen = [name for name in _NAMES if name in members] or members
+            if len(chosen) != 1:
+                invalid_file(path, f"it holds the arrays {', '.join(members) or 'of nothing'}; `probabilities` is read")
+            with archive.open(f"{chosen[0]}.npy") as stream:
+                version = np.lib.format.read_magic(stream)
+                parse = (
+                    np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+                )
+                shape, fortran, dtype = parse(stream)
+                # What is inflated is limited by what the header says, which is limited before.
+                count = math.prod(shape)
+                if dtype.kind != "f" or dtype.itemsize > 8 or not 2 <= len(shape) <= 4:
+                    invalid_file(
+                        path, f"it holds {dtype} of shape {shape}; floats of up to three axes and channels are read"
+                    )
+                if count * dtype.itemsize > max_bytes:
+                    invalid_file(
+                        path, f"the array takes {count * dtype.itemsize} bytes, and `max_bytes` is {max_bytes}"
+                    )
+                data = stream.read(count * dtype.itemsize + 1)
+    # NumPy evaluates the header as a Python literal and lets errors of Python's own parser through.
+    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError):
+        invalid_file(path, "it is not an archive of NumPy, or damaged")
+    except (TypeError, SyntaxError, tokenize.TokenError):
+        invalid_file(path, "its header is damaged")
+    if len(data) != count * dtype.itemsize:
+        invalid_file(path, f"its header announces {count} numbers, and its size does not fit them")
+    return np.frombuffer(data, dtype).reshape(shape, order="F" if fortran else "C")
