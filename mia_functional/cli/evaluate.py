@@ -112,9 +112,10 @@ def _checked_journal(options: Options) -> Path | None:
 
 def _folders_of(options: Options) -> Sequence[str] | dict[str, str] | None:
     """Return the folders of probabilities, by the names of the methods if these are given."""
-    if options.probabilities is None or len(options.probabilities) != len(options.predictions):
-        return options.probabilities
-    return by_method(options.probabilities, options.methods)
+    folders: list[str] | None = options.probabilities
+    if folders is None or len(folders) != len(options.predictions):
+        return folders
+    return by_method(folders, options.methods)
 
 
 def by_method(folders: Sequence[str], names: Sequence[str] | None) -> Sequence[str] | dict[str, str]:

@@ -155,10 +155,11 @@ def calibration_bins(
     _check_classes(name, pair, top_label=top_label)
     rows = 1 if pair.sets is None or top_label else len(pair.sets)
     edges = _given_edges(name, bins, rows)
-    if by == "mass" and checks.has_shape(bins):
+    if by == "mass" and not checks.is_integer(bins):
         checks.invalid_value(name, "bins", 'be a number with by="mass"', checks.describe(bins))
     make = _host_bins if runs_on_host(pair) else _device_bins
-    record = make(pair, edges, by_mass=by == "mass", closed=closed, top_label=top_label, floor=least)
+    with _array.quiet():  # without a floor the logarithm of 0 is what it is
+        record = make(pair, edges, by_mass=by == "mass", closed=closed, top_label=top_label, floor=least)
     if pair.sets is None or top_label:
         record = CalibrationBins(*(field[0, ...] for field in record))
     return record
@@ -297,11 +298,10 @@ def _log_sums(chances: HostArray, floor: float) -> HostArray:
     """Return for each column the sum of the logarithms of numbers, of which those below a floor count as that."""
     chances = np.maximum(chances, floor)
     even = len(chances) // _FACTORS * _FACTORS if floor >= _SMALLEST_FLOOR else 0
-    with _array.quiet():  # of a probability of 0 without a floor
-        rest: HostArray = np.sum(np.log(chances[even:]), axis=0)
-        if even:
-            products = np.multiply.reduce(chances[:even].reshape(_FACTORS, -1, chances.shape[-1]), axis=0)
-            rest = rest + np.sum(np.log(products), axis=0)
+    rest: HostArray = np.sum(np.log(chances[even:]), axis=0)
+    if even:
+        products = np.multiply.reduce(chances[:even].reshape(_FACTORS, -1, chances.shape[-1]), axis=0)
+        rest = rest + np.sum(np.log(products), axis=0)
     return rest
 
 
@@ -386,7 +386,8 @@ def _device_mass_edges(p: Array, mask: Array, edges: Array, *, closed: _Closed) 
         return edges
     chosen = xp.astype(xp.stack(ranks), _array.index_dtype(xp))
     found = xp.take(ordered, xp.maximum(chosen, xp.zeros_like(chosen)), axis=0)
-    inner = xp.where(xp.isinf(found), edges[:, 1:-1].T, found).T
+    inner = xp.where(xp.isinf(found), xp.permute_dims(edges[:, 1:-1], (1, 0)), found)
+    inner = xp.permute_dims(inner, (1, 0))
     return xp.concat([edges[:, :1], inner, edges[:, -1:]], axis=1)
 
 

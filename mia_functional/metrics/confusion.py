@@ -19,6 +19,7 @@ from mia_functional.metrics._kernels import joint_histogram
 from mia_functional.metrics._kernels.joint_histogram import LabelSets
 from mia_functional.metrics._kernels.joint_histogram_jax import can_count_codes, joint_matrix_jax
 from mia_functional.metrics.inputs import check_countable, map_cells, paired_arrays, prefers_host_loop
+from mia_functional.metrics.probabilities import check_probabilities
 from mia_functional.metrics.statistic_or_pair import derived_from
 from mia_functional.typing import Array, Label, Labels
 
@@ -32,10 +33,6 @@ __all__ = [
     "proportions",
     "soft_confusion_counts",
 ]
-
-
-_ROUNDING = 2.0**-6
-"""By how much a probability may lie outside of 0 and 1: two steps of the narrowest floats (bfloat16) at 1."""
 
 
 class ConfusionCounts(NamedTuple):
@@ -155,21 +152,13 @@ def soft_confusion_counts(
         # Not a product with the mask: NaN outside of it must not count.
         counted = inside if sets is None else xp.expand_dims(inside, axis=-1)
         share, target = (xp.where(counted, array, xp.zeros_like(array)) for array in (share, target))
-    _check_probabilities(name, share)
+    # NaN ends in NaN.
+    check_probabilities(name, share, allows_nan=True)
     terms = [share * target, share * (1 - target), (1 - share) * target, (1 - share) * (1 - target)]
     if mask is not None:
         terms[-1] = xp.where(counted, terms[-1], xp.zeros_like(terms[-1]))
     axes = checks.axes(name, axis, reference.ndim)
     return ConfusionCounts(*(xp.astype(_array.sum_along(term, axes), share.dtype, copy=False) for term in terms))
-
-
-def _check_probabilities(function: str, shares: Array) -> None:
-    """Raise if a number lies outside of 0 and 1 by more than rounding; NaN passes, as it ends in NaN."""
-    xp = _array.array_namespace(shares)
-    if _array.is_known_true(lambda numbers: xp.any(xp.abs(numbers - 0.5) > 0.5 + _ROUNDING), shares):
-        requirement = "lie within 0 and 1 (logits need a sigmoid or a softmax first)"
-        found = f"numbers from {float(xp.min(shares)):g} to {float(xp.max(shares)):g}"
-        checks.invalid_value(function, "probabilities", requirement, found)
 
 
 def _host_overlap_sizes(

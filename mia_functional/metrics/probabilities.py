@@ -16,10 +16,13 @@ from mia_functional.metrics._kernels.joint_histogram import LabelSets
 from mia_functional.metrics.inputs import check_countable, paired_arrays
 from mia_functional.typing import Array, HostArray, Label, Labels
 
-__all__ = ["ProbabilityPair", "device_pair", "host_pieces", "probability_pair", "refuse_logits", "runs_on_host"]
+__all__ = ["ProbabilityPair", "check_probabilities", "device_pair", "host_pieces", "probability_pair", "runs_on_host"]
 
-_ROUNDING = 8
-"""By so many units in the last place of 1, sums and means of probabilities may lie beyond 0 or 1."""
+_ROUNDING = 2.0**-6
+"""By how much a probability may lie outside of 0 and 1: two steps of the narrowest floats (bfloat16) at 1."""
+
+_NEEDED = "lie within 0 and 1 (logits need a sigmoid or a softmax first)"
+"""What probabilities have to do."""
 
 _PIECE = 2**13
 """Probabilities at a time in the host's memory: as float64 they and what is made of them stay in the cache."""
@@ -70,22 +73,17 @@ def probability_pair(
     return ProbabilityPair(_array.computable(probabilities), known, sets, inside)
 
 
-def refuse_logits(function: str, probabilities: Array, *, mask: Array | None = None) -> None:
-    """Raise if a probability that counts lies outside of 0 and 1 by more than rounding, where that can be known."""
-    xp = _array.array_namespace(probabilities)
-    slack = _ROUNDING * float(xp.finfo(probabilities.dtype).eps)
+def check_probabilities(function: str, shares: Array, *, allows_nan: bool = False) -> None:
+    """Raise if a number lies outside of 0 and 1 by more than rounding, or is NaN, where that can be known."""
+    xp = _array.array_namespace(shares)
 
-    def strays(values: Array) -> Array:
-        outside = (values < -slack) | (values > 1 + slack)
-        return xp.any(outside if mask is None else outside & mask)
+    def strays(numbers: Array) -> Array:
+        apart = xp.abs(numbers - 0.5)
+        return xp.any(apart > 0.5 + _ROUNDING) if allows_nan else xp.any(~(apart <= 0.5 + _ROUNDING))
 
-    if _array.is_known_true(strays, probabilities):
-        _refuse(function, "others, such as logits; apply a sigmoid or softmax first")
-
-
-def _refuse(function: str, actual: str) -> None:
-    """Raise for what are no probabilities."""
-    checks.invalid_value(function, "probabilities", "lie within 0 and 1", actual)
+    if _array.is_known_true(strays, shares):
+        found = f"numbers from {float(xp.min(shares)):g} to {float(xp.max(shares)):g}"
+        checks.invalid_value(function, "probabilities", _NEEDED, found)
 
 
 def device_pair(function: str, pair: ProbabilityPair) -> tuple[Array, Array, Array]:
@@ -100,10 +98,11 @@ def device_pair(function: str, pair: ProbabilityPair) -> tuple[Array, Array, Arr
         structures = xp.stack([label_mask(pair.reference, one) for one in pair.sets], axis=-1)
     mask = xp.ones_like(pair.reference, dtype=xp.bool) if pair.mask is None else pair.mask
     mask = xp.expand_dims(mask, axis=-1)
-    refuse_logits(function, p, mask=None if pair.mask is None else mask)
     p = xp.astype(p, _array.accumulator_dtype(p))
     # Not a product with the mask: NaN outside of it must not count.
-    return _array.clip_to(xp.where(mask, p, xp.zeros_like(p)), 0, 1), structures & mask, mask
+    p = p if pair.mask is None else xp.where(mask, p, xp.zeros_like(p))
+    check_probabilities(function, p)
+    return _array.clip_to(p, 0, 1), structures & mask, mask
 
 
 def runs_on_host(pair: ProbabilityPair) -> bool:
@@ -121,7 +120,6 @@ def host_pieces(function: str, pair: ProbabilityPair, *, size: int = _PIECE) -> 
     """
     p, reference = _array.to_numpy(pair.probabilities), _array.to_numpy(pair.reference)
     count = 1 if pair.sets is None else len(pair.sets)
-    slack = _ROUNDING * float(_array.array_namespace(pair.probabilities).finfo(pair.probabilities.dtype).eps)
     voxels = max(16, size // count // 16 * 16)
     single = pair.sets is not None and all(len(one) == 1 for one in pair.sets)
     largest = 0 if pair.sets is None else np.iinfo(reference.dtype).max
@@ -142,10 +140,9 @@ def host_pieces(function: str, pair: ProbabilityPair, *, size: int = _PIECE) -> 
             if not piece.size:
                 continue
             low, high = piece.min(), piece.max()
-            if not (low >= -slack and high <= 1 + slack):
-                _refuse(
-                    function, "NaN" if np.isnan(low) else "others, such as logits; apply a sigmoid or softmax first"
-                )
+            if not (low >= -_ROUNDING and high <= 1 + _ROUNDING):
+                found = "NaN" if np.isnan(low) else f"numbers from {low:g} to {high:g}"
+                checks.invalid_value(function, "probabilities", _NEEDED, found)
             if low < 0 or high > 1:
                 piece = np.clip(piece, 0, 1)
             if pair.sets is None:
