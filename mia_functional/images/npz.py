@@ -5,6 +5,7 @@ import tokenize
 import zipfile
 import zlib
 from pathlib import Path
+from typing import IO, Any
 
 import numpy as np
 
@@ -27,11 +28,7 @@ def load_probabilities(path: Path, max_bytes: int) -> HostArray:
             if len(chosen) != 1:
                 invalid_file(path, f"it holds the arrays {', '.join(members) or 'of nothing'}; `probabilities` is read")
             with archive.open(f"{chosen[0]}.npy") as stream:
-                version = np.lib.format.read_magic(stream)
-                parse = (
-                    np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-                )
-                shape, fortran, dtype = parse(stream)
+                shape, fortran, dtype = _header(path, stream)
                 # What is inflated is limited by what the header says, which is limited before.
                 count = math.prod(shape)
                 if dtype.kind != "f" or dtype.itemsize > 8 or not 2 <= len(shape) <= 4:
@@ -43,11 +40,19 @@ def load_probabilities(path: Path, max_bytes: int) -> HostArray:
                         path, f"the array takes {count * dtype.itemsize} bytes, and `max_bytes` is {max_bytes}"
                     )
                 data = stream.read(count * dtype.itemsize + 1)
-    # NumPy evaluates the header as a Python literal and lets errors of Python's own parser through.
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError):
         invalid_file(path, "it is not an archive of NumPy, or damaged")
-    except (TypeError, SyntaxError, tokenize.TokenError):
-        invalid_file(path, "its header is damaged")
     if len(data) != count * dtype.itemsize:
         invalid_file(path, f"its header announces {count} numbers, and its size does not fit them")
     return np.frombuffer(data, dtype).reshape(shape, order="F" if fortran else "C")
+
+
+def _header(path: Path, stream: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
+    """Return shape, order and dtype of the array that a stream goes on with."""
+    try:
+        version = np.lib.format.read_magic(stream)
+        parse = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+        return parse(stream)
+    # NumPy evaluates the header as a Python literal and lets errors of Python's own parser through.
+    except (ValueError, TypeError, SyntaxError, tokenize.TokenError):
+        invalid_file(path, "its header is damaged")

@@ -879,7 +879,10 @@ METRICS: tuple[Metric, ...] = (
             "with the means mu and the covariances s in the window, C1 = (0.01 L)^2 and C2 = (0.03 L)^2 with the data "
             "range L"
         ),
-        undefined="The largest value of the reference is not positive and no `data_range` is given: NaN.",
+        undefined=(
+            "The largest value of the reference is not positive and no `data_range` is given, or no window lies inside "
+            "the mask: NaN."
+        ),
         source="Wang et al. 2004, doi 10.1109/TIP.2003.819861.",
     ),
     Metric(

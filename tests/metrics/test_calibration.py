@@ -1,6 +1,7 @@
-"""Bins of probabilities and what follows from them: against definitions in plain Python, peers' values and identities."""
+"""Bins of probabilities and what follows from them: against definitions in Python, peers' values and identities."""
 
 from functools import partial
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -100,7 +101,7 @@ def test_bins_by_mass_hold_equally_many(xp, closed):
     for row in range(3):
         p = np.sort(probabilities[mask][:, row])
         sizes = np.append(0, record.counts[row].cumsum())
-        sums = [p[low:high].sum() for low, high in zip(sizes, sizes[1:], strict=False)]
+        sums = [p[low:high].sum() for low, high in pairwise(sizes)]
         np.testing.assert_allclose(record.probability[row], sums, rtol=1e-5)
     # The edges of one record make bins of another that can be merged with it.
     again = xp.run(
@@ -176,7 +177,7 @@ TORCHMETRICS = {
         (0.23685778677463531, 0.5278512239456177, 0.27585285902023315),
     ],
 }
-"""What torchmetrics' (1.9.0) functional `calibration_error` gives for `peer_scene(seed)`, seeds 0 to 2: l1, max and l2."""
+"""What `calibration_error` of torchmetrics 1.9.0 gives for `peer_scene(seed)`, seeds 0 to 2: l1, max and l2."""
 
 
 def peer_scene(seed):
@@ -229,13 +230,11 @@ def test_the_loss_has_a_floor_unless_it_is_zero(xp):
 
 def test_nothing_is_undefined(xp):
     probabilities, reference, mask = scene(6)
-    nothing = np.zeros_like(mask)
     for function in (*ERRORS, metrics.brier_score, metrics.negative_log_likelihood):
         for value in (np.nan, 0.5):
-            found = xp.run(
-                lambda p, r, m, call=partial(function, labels=(0, 1), zero_division=value): call(p, r, mask=m),
-                probabilities[..., :2], reference, nothing,
-            )  # fmt: skip
+            call = partial(function, labels=(0, 1), zero_division=value)
+            arrays = probabilities[..., :2], reference, np.zeros_like(mask)
+            found = xp.run(lambda p, r, m, call=call: call(p, r, mask=m), *arrays)
             np.testing.assert_array_equal(found, [value, value])
 
 

@@ -179,7 +179,7 @@ def test_groups_are_pymias():
         "CCC",
     }
     assert {row.abbreviation for row in group("reconstruction")} == {"PSNR", "SSIM"}
-    with pytest.raises(ValueError, match="must be one of classical, distance"):
+    with pytest.raises(ValueError, match="must be one of calibration, classical, distance"):
         group("all")
 
 
