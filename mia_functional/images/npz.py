@@ -28,7 +28,7 @@ def load_probabilities(path: Path, max_bytes: int) -> HostArray:
             if len(chosen) != 1:
                 invalid_file(path, f"it holds the arrays {', '.join(members) or 'of nothing'}; `probabilities` is read")
             with archive.open(f"{chosen[0]}.npy") as stream:
-                shape, fortran, dtype = _header(path, stream)
+                shape, fortran, dtype = _read_array_header(path, stream)
                 # What is inflated is limited by what the header says, which is limited before.
                 count = math.prod(shape)
                 if dtype.kind != "f" or dtype.itemsize > 8 or not 2 <= len(shape) <= 4:
@@ -47,7 +47,7 @@ def load_probabilities(path: Path, max_bytes: int) -> HostArray:
     return np.frombuffer(data, dtype).reshape(shape, order="F" if fortran else "C")
 
 
-def _header(path: Path, stream: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
+def _read_array_header(path: Path, stream: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
     """Return shape, order and dtype of the array that a stream goes on with."""
     try:
         version = np.lib.format.read_magic(stream)

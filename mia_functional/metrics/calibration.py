@@ -399,7 +399,7 @@ def _float(array: Array, model: Array) -> Array:
     return _array.array_namespace(model).astype(array, model.dtype)
 
 
-def _gaps(record: CalibrationBins) -> tuple[Array, Array]:
+def _bin_gaps(record: CalibrationBins) -> tuple[Array, Array]:
     """Return |frequency - mean probability| of each bin, 0 where it is empty, and the voxels, as floats."""
     counts = _float(record.counts, record.probability)
     apart = _float(record.positives, record.probability) - record.probability
@@ -435,7 +435,7 @@ def expected_calibration_error(record: CalibrationBins, *, zero_division: float 
     Agrees with:
         torchmetrics' `calibration_error` with `norm="l1"`, and netcal's `ECE`, with `closed="left"`.
     """
-    gaps, counts = _gaps(record)
+    gaps, counts = _bin_gaps(record)
     xp = _array.array_namespace(counts)
     # A sum of the means weighted by counts is that of absolute differences.
     return _array.ratio(xp.sum(gaps * counts, axis=-1), xp.sum(counts, axis=-1), zero_division=zero_division)
@@ -470,7 +470,7 @@ def maximum_calibration_error(record: CalibrationBins, *, zero_division: float =
     Agrees with:
         torchmetrics' `calibration_error` with `norm="max"` and `closed="left"`.
     """
-    gaps, counts = _gaps(record)
+    gaps, counts = _bin_gaps(record)
     xp = _array.array_namespace(counts)
     return xp.where(xp.sum(counts, axis=-1) > 0, xp.max(gaps, axis=-1), zero_division)
 
@@ -505,7 +505,7 @@ def average_calibration_error(record: CalibrationBins, *, zero_division: float =
     Agrees with:
         MONAI's `calibration_binning` with its reduction `average`.
     """
-    gaps, counts = _gaps(record)
+    gaps, counts = _bin_gaps(record)
     xp = _array.array_namespace(counts)
     filled = _float(counts > 0, counts)
     return _array.ratio(xp.sum(gaps * filled, axis=-1), xp.sum(filled, axis=-1), zero_division=zero_division)
@@ -540,7 +540,7 @@ def root_mean_square_calibration_error(record: CalibrationBins, *, zero_division
     Agrees with:
         torchmetrics' `calibration_error` with `norm="l2"`, with `closed="left"`.
     """
-    gaps, counts = _gaps(record)
+    gaps, counts = _bin_gaps(record)
     xp = _array.array_namespace(counts)
     total = xp.sum(counts, axis=-1)
     mean = _array.ratio(xp.sum(gaps * gaps * counts, axis=-1), total, zero_division=0)
@@ -575,7 +575,7 @@ def brier_score(record: CalibrationBins, *, zero_division: float = math.nan) -> 
     Agrees with:
         scikit-learn's `brier_score_loss`.
     """
-    return _mean(record, record.squared_error, zero_division)
+    return _per_voxel(record, record.squared_error, zero_division)
 
 
 @_from_bins
@@ -607,10 +607,10 @@ def negative_log_likelihood(record: CalibrationBins, *, zero_division: float = m
     Agrees with:
         scikit-learn's `log_loss`, but for its floor: the epsilon of the dtype.
     """
-    return _mean(record, record.log_loss, zero_division)
+    return _per_voxel(record, record.log_loss, zero_division)
 
 
-def _mean(record: CalibrationBins, total: Array, zero_division: float) -> Array:
+def _per_voxel(record: CalibrationBins, total: Array, zero_division: float) -> Array:
     """Return a sum over all voxels divided by their number."""
     number = _array.array_namespace(record.counts).sum(record.counts, axis=-1)
     return _array.ratio(total, _float(number, total), zero_division=zero_division)
