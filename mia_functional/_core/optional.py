@@ -11,6 +11,7 @@ _EXTRAS = {
     "hypothesis": "testing",
     "hdf5plugin": "blosc",
     "distributed": "dask",
+    "skimage": "skeleton",
     "PIL": "images",
     "tifffile": "images",
     "imagecodecs": "images",

@@ -9,6 +9,7 @@ or where a metric is undefined, as for an absent label, gradients are numbers al
 from mia_functional.metrics.agreement import *
 from mia_functional.metrics.boundaries import solid, surfels, voxels
 from mia_functional.metrics.calibration import *
+from mia_functional.metrics.centerlines import *
 from mia_functional.metrics.clustering import *
 from mia_functional.metrics.confusion import ConfusionCounts, confusion_counts, soft_confusion_counts
 from mia_functional.metrics.contingency import ConfusionMatrix, confusion_matrix, expected_cost, weighted_kappa
@@ -19,7 +20,9 @@ from mia_functional.metrics.merging import *
 from mia_functional.metrics.moments import PairedMoments, paired_moments
 from mia_functional.metrics.names import find, group, metric
 from mia_functional.metrics.overlap import *
+from mia_functional.metrics.raters import *
 from mia_functional.metrics.rates import *
+from mia_functional.metrics.registrations import *
 from mia_functional.metrics.regression import *
 from mia_functional.metrics.size import *
 from mia_functional.metrics.spatial import *
@@ -32,6 +35,7 @@ __all__ = [
     "METRICS",
     "BrierDecomposition",
     "CalibrationBins",
+    "CenterlineCounts",
     "ConfusionCounts",
     "ConfusionMatrix",
     "Metric",
@@ -41,6 +45,7 @@ __all__ = [
     "SpatialMoments",
     "SurfaceDistances",
     "TopologyCounts",
+    "absolute_volume_difference",
     "accuracy",
     "adjusted_rand_index",
     "area",
@@ -56,6 +61,10 @@ __all__ = [
     "brier_decomposition",
     "brier_score",
     "calibration_bins",
+    "centerline_counts",
+    "centerline_dice",
+    "centerline_precision",
+    "centerline_sensitivity",
     "centroid_distance",
     "cohen_kappa",
     "concordance_correlation",
@@ -73,6 +82,7 @@ __all__ = [
     "false_negatives",
     "false_positives",
     "find",
+    "fleiss_kappa",
     "gaussian_window",
     "generalized_dice",
     "global_consistency_error",
@@ -82,8 +92,11 @@ __all__ = [
     "interclass_correlation",
     "intraclass_correlation",
     "jaccard",
+    "jacobian_determinant",
+    "krippendorff_alpha",
     "listing",
     "mahalanobis_distance",
+    "majority_vote",
     "matthews_correlation",
     "maximum_calibration_error",
     "mean_absolute_error",
@@ -92,6 +105,7 @@ __all__ = [
     "merge",
     "metric",
     "mutual_information",
+    "negative_jacobian_share",
     "negative_log_likelihood",
     "negative_predictive_value",
     "normalized_mean_squared_error",
@@ -99,6 +113,7 @@ __all__ = [
     "normalized_surface_dice",
     "paired_moments",
     "paired_spatial_moments",
+    "pairwise_dice",
     "peak_signal_noise_ratio",
     "pearson_correlation",
     "precision",
@@ -112,11 +127,14 @@ __all__ = [
     "reference_norm",
     "reference_range",
     "reference_volume",
+    "relative_volume_difference",
     "reliability_curve",
     "root_mean_square_calibration_error",
     "root_mean_squared_error",
     "sensitivity",
+    "soft_centerline_counts",
     "soft_confusion_counts",
+    "soft_skeleton",
     "solid",
     "spatial_moments",
     "specificity",
@@ -125,6 +143,7 @@ __all__ = [
     "surface_overlap",
     "surfels",
     "table_markdown",
+    "target_registration_error",
     "topology_counts",
     "true_negatives",
     "true_positives",

@@ -6,11 +6,10 @@ enough. The result has the shape of the counts and is float64, or the widest flo
 """
 
 import math
-from typing import TypeAlias
 
 from mia_functional import _array
 from mia_functional.metrics.confusion import ConfusionCounts, confusion_counts, float_counts, from_counts, proportions
-from mia_functional.metrics.contingency import ConfusionMatrix, one_against_rest
+from mia_functional.metrics.contingency import ConfusionMatrix, CountsOrMatrix, from_counts_or_matrix, one_against_rest
 from mia_functional.metrics.moments import PairedMoments, error_scale, in_units
 from mia_functional.metrics.statistic_or_pair import derived_from
 from mia_functional.typing import Array
@@ -26,10 +25,6 @@ __all__ = [
     "youden_index",
 ]
 
-_CountsOrMatrix: TypeAlias = ConfusionCounts | ConfusionMatrix
-
-
-_from_counts_or_matrix = derived_from(confusion_counts, ConfusionCounts, ConfusionMatrix)
 _from_counts_or_moments = derived_from(confusion_counts, ConfusionCounts, PairedMoments)
 
 
@@ -66,8 +61,8 @@ def youden_index(counts: ConfusionCounts, *, zero_division: float = math.nan) ->
     return _filled(difference, ((tp + fn) == 0) | ((fp + tn) == 0), zero_division)
 
 
-@_from_counts_or_matrix
-def balanced_accuracy(counts: _CountsOrMatrix, *, zero_division: float = math.nan) -> Array:
+@from_counts_or_matrix
+def balanced_accuracy(counts: CountsOrMatrix, *, zero_division: float = math.nan) -> Array:
     """Return the balanced accuracy: the mean of sensitivity and specificity, or of the sensitivities of all classes.
 
     Formula: (TP / (TP + FN) + TN / (TN + FP)) / 2; of a matrix, the mean of TP / (TP + FN) over its classes.
@@ -133,8 +128,8 @@ def area_under_curve(counts: ConfusionCounts, *, zero_division: float = math.nan
     return balanced_accuracy(counts, zero_division=zero_division)
 
 
-@_from_counts_or_matrix
-def matthews_correlation(counts: _CountsOrMatrix, *, zero_division: float = math.nan) -> Array:
+@from_counts_or_matrix
+def matthews_correlation(counts: CountsOrMatrix, *, zero_division: float = math.nan) -> Array:
     """Return the Matthews correlation coefficient (MCC, phi): the correlation of the two masks.
 
     Formula: (TP TN - FP FN) / sqrt((TP + FP) (TN + FN) (TP + FN) (TN + FP)), on proportions; of a matrix, each of the
@@ -170,8 +165,8 @@ def matthews_correlation(counts: _CountsOrMatrix, *, zero_division: float = math
     return _filled(_array.clip_rounding(value, -1.0, 1.0), predicted * referenced == 0, zero_division)
 
 
-@_from_counts_or_matrix
-def cohen_kappa(counts: _CountsOrMatrix, *, zero_division: float = math.nan) -> Array:
+@from_counts_or_matrix
+def cohen_kappa(counts: CountsOrMatrix, *, zero_division: float = math.nan) -> Array:
     """Return Cohen's kappa: the agreement beyond what chance alone would produce.
 
     Formula: (p_o - p_e) / (1 - p_e), with the observed and the expected share of equal voxels; computed as
@@ -285,7 +280,7 @@ def probabilistic_distance(counts: ConfusionCounts, *, zero_division: float = ma
     return _filled(_array.ratio(apart, 2 * tp, zero_division=math.inf), (apart == 0) & (tp == 0), zero_division)
 
 
-def _over_classes(counts: _CountsOrMatrix, term: Array) -> Array:
+def _over_classes(counts: CountsOrMatrix, term: Array) -> Array:
     """Return the sum of a term over the classes of a matrix; the term of counts as it is."""
     if isinstance(counts, ConfusionMatrix):
         return _array.array_namespace(term).sum(term, axis=-1)

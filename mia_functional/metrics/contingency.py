@@ -6,7 +6,7 @@ Every voxel has one class on either side; the background is a class like any oth
 import math
 from collections.abc import Iterable, Sequence
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -16,12 +16,22 @@ from mia_functional._label_maps import label_map, label_sets
 from mia_functional.metrics._kernels import joint_histogram
 from mia_functional.metrics._kernels.joint_histogram import LabelSets
 from mia_functional.metrics._kernels.joint_histogram_jax import can_count_codes, joint_matrix_jax
-from mia_functional.metrics.confusion import ConfusionCounts, count_true, map_label_sets
+from mia_functional.metrics.confusion import ConfusionCounts, confusion_counts, count_true, map_label_sets
 from mia_functional.metrics.inputs import check_countable, map_cells, paired_arrays, prefers_host_loop
 from mia_functional.metrics.statistic_or_pair import derived_from
 from mia_functional.typing import Array, HostArray, Label, Labels
 
-__all__ = ["ConfusionMatrix", "confusion_matrix", "expected_cost", "one_against_rest", "weighted_kappa"]
+__all__ = [
+    "ConfusionMatrix",
+    "CountsOrMatrix",
+    "confusion_matrix",
+    "expected_cost",
+    "float_matrix",
+    "from_counts_or_matrix",
+    "one_against_rest",
+    "sums_of_others",
+    "weighted_kappa",
+]
 
 
 class ConfusionMatrix(NamedTuple):
@@ -122,7 +132,7 @@ def _compared_matrix(
     return ConfusionMatrix(counts, count_true(inside, axes) - xp.sum(counts, axis=(-2, -1)))
 
 
-def _float_matrix(matrix: ConfusionMatrix) -> Array:
+def float_matrix(matrix: ConfusionMatrix) -> Array:
     """Return the matrix as floats, NaN where there are voxels outside its classes."""
     counts = matrix.counts
     xp = _array.array_namespace(counts)
@@ -135,18 +145,34 @@ def one_against_rest(counts: ConfusionCounts | ConfusionMatrix) -> ConfusionCoun
     """Return counts as they are, and a matrix as the counts of each class against all others, classes last."""
     if isinstance(counts, ConfusionCounts):
         return counts
-    cells = _float_matrix(counts)
+    cells = float_matrix(counts)
     xp = _array.array_namespace(cells)
     others = _array.broadcast_along(xp, ~np.eye(cells.shape[-1], dtype=bool), cells.ndim - 2, cells)
     others = xp.astype(others, cells.dtype)
     mistakes = cells * others
-    # A sum over the classes that are neither row nor column: total less both would cancel for frequent classes, and a
-    # matrix product is rounded to fewer digits by some devices (JAX on a GPU or TPU).
-    backwards = xp.flip(cells, axis=-2)
-    above, below = (xp.cumulative_sum(rows, axis=-2, include_initial=True)[..., :-1, :] for rows in (cells, backwards))
-    tn = xp.sum((above + xp.flip(below, axis=-2)) * others, axis=-1)
+    # A sum over the classes that are neither row nor column.
+    tn = xp.sum(sums_of_others(cells, -2) * others, axis=-1)
     return ConfusionCounts(xp.sum(cells - mistakes, axis=-1), xp.sum(mistakes, axis=-1), xp.sum(mistakes, axis=-2), tn)
 
+
+def sums_of_others(cells: Array, axis: int) -> Array:
+    """Return for every cell the sum of the others along an axis.
+
+    The total less the cell would cancel for frequent classes, and a matrix product is rounded to fewer digits by some
+    devices (JAX on a GPU or TPU).
+    """
+    xp = _array.array_namespace(cells)
+    ahead = (..., slice(None, -1), *(slice(None),) * (-1 - axis))
+    before, behind = (
+        xp.cumulative_sum(rows, axis=axis, include_initial=True)[ahead] for rows in (cells, xp.flip(cells, axis=axis))
+    )
+    return before + xp.flip(behind, axis=axis)
+
+
+CountsOrMatrix: TypeAlias = ConfusionCounts | ConfusionMatrix
+
+from_counts_or_matrix = derived_from(confusion_counts, ConfusionCounts, ConfusionMatrix)
+"""Decorator of the metrics of counts and of matrices."""
 
 _from_matrix = derived_from(confusion_matrix, ConfusionMatrix)
 
@@ -241,7 +267,7 @@ def expected_cost(
 
 def _shares_and_weights(matrix: ConfusionMatrix, weights: HostArray) -> tuple[Array, Array]:
     """Return the matrix as shares of all voxels, and the weights of its cells as an array of the same library."""
-    cells = _float_matrix(matrix)
+    cells = float_matrix(matrix)
     xp = _array.array_namespace(cells)
     shares = _array.ratio(cells, xp.zeros_like(cells) + xp.sum(cells, axis=(-2, -1), keepdims=True))
     return shares, xp.astype(_array.broadcast_along(xp, weights, shares.ndim - 2, shares), shares.dtype)

@@ -9,6 +9,7 @@ from typing import Any, TypeVar, cast
 from mia_functional import _array
 from mia_functional._core import checks
 from mia_functional.metrics.calibration import CalibrationBins
+from mia_functional.metrics.centerlines import CenterlineCounts
 from mia_functional.metrics.confusion import ConfusionCounts
 from mia_functional.metrics.contingency import ConfusionMatrix
 from mia_functional.metrics.moments import PairedMoments, in_units
@@ -19,6 +20,7 @@ __all__ = ["identity", "merge"]
 _Mergeable = TypeVar(
     "_Mergeable",
     CalibrationBins,
+    CenterlineCounts,
     ConfusionCounts,
     ConfusionMatrix,
     PairedMoments,
@@ -27,7 +29,7 @@ _Mergeable = TypeVar(
 )
 """The records of parts of volumes that can be joined."""
 
-_Counts = TypeVar("_Counts", ConfusionCounts, ConfusionMatrix)
+_Counts = TypeVar("_Counts", CenterlineCounts, ConfusionCounts, ConfusionMatrix)
 
 
 @_array.one_node
@@ -178,6 +180,7 @@ def _add_spatial_moments(one: SpatialMoments, other: SpatialMoments) -> SpatialM
 
 _COMBINE: dict[type, Callable[[Any, Any], Any]] = {
     CalibrationBins: _add_bins,
+    CenterlineCounts: _add_counts,
     ConfusionCounts: _add_counts,
     ConfusionMatrix: _add_counts,
     PairedMoments: _add_moments,

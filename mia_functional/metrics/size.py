@@ -13,7 +13,16 @@ from mia_functional.metrics.confusion import ConfusionCounts, float_counts, from
 from mia_functional.metrics.inputs import paired_arrays, structure_masks
 from mia_functional.typing import Array, Label, Labels, Spacing
 
-__all__ = ["area", "prediction_area", "prediction_volume", "reference_area", "reference_volume", "volume"]
+__all__ = [
+    "absolute_volume_difference",
+    "area",
+    "prediction_area",
+    "prediction_volume",
+    "reference_area",
+    "reference_volume",
+    "relative_volume_difference",
+    "volume",
+]
 
 
 @_array.one_node
@@ -174,6 +183,68 @@ def reference_volume(counts: ConfusionCounts, *, spacing: Spacing) -> Array:
     """
     tp, _, fn, _ = float_counts(counts)
     return (tp + fn) * math.prod(checks.spacing("reference_volume", spacing, None))
+
+
+@from_counts
+def absolute_volume_difference(counts: ConfusionCounts, *, spacing: Spacing) -> Array:
+    """Return the absolute volume difference (AVD): by how much the volumes differ, wherever the structures lie.
+
+    Formula: |FP - FN| s_0 s_1 s_2, with the spacing s.
+
+    Args:
+        counts: Counts of any shape, or the pair with the options of `confusion_counts`.
+        spacing: Millimetres between voxel centres along each axis.
+
+    Returns:
+        Cubic millimetres, at least 0, of the shape of the counts; lower is better.
+
+    Raises:
+        ValueError: A spacing is not positive.
+
+    Example:
+        >>> import numpy as np
+        >>> float(absolute_volume_difference(np.array([1, 1, 0]), np.array([0, 0, 1]), spacing=(2.0,)))
+        2.0
+
+    Source:
+        Maier-Hein et al. 2024, doi 10.1038/s41592-023-02151-z.
+    """
+    _, fp, fn, _ = float_counts(counts)
+    return _array.absolute(fp - fn) * math.prod(checks.spacing("absolute_volume_difference", spacing, None))
+
+
+@from_counts
+def relative_volume_difference(
+    counts: ConfusionCounts, *, signed: bool = False, zero_division: float = math.nan
+) -> Array:
+    """Return the relative volume difference (RVD): by how much the volumes differ, in terms of the reference's.
+
+    Formula: |FP - FN| / (TP + FN), without the bars with `signed`.
+
+    Args:
+        counts: Counts of any shape, or the pair with the options of `confusion_counts`.
+        signed: Give negative numbers for predictions that are smaller than the reference.
+        zero_division: The value if both masks are empty.
+
+    Returns:
+        Array of the shape of the counts, at least 0 (signed, at least -1); lower is better.
+
+    Undefined:
+        Reference empty: inf. Both masks empty: NaN.
+
+    Example:
+        >>> import numpy as np
+        >>> float(relative_volume_difference(np.array([1, 0, 0, 0]), np.array([1, 1, 1, 1])))
+        0.75
+
+    Source:
+        Heimann et al. 2009, doi 10.1109/TMI.2009.2013851.
+    """
+    tp, fp, fn, _ = float_counts(counts)
+    difference = fp - fn if signed else _array.absolute(fp - fn)
+    value = _array.ratio(difference, tp + fn, zero_division=math.inf)
+    xp = _array.array_namespace(value)
+    return xp.where(tp + fp + fn == 0, zero_division, value)
 
 
 @_array.one_node

@@ -7,7 +7,8 @@ from mia_functional.morphology.masks import (
     distance_transform,
     largest_components,
 )
+from mia_functional.morphology.skeletons import skeleton
 
-__all__ = ["border", "bounding_box", "connected_components", "distance_transform", "largest_components"]
+__all__ = ["border", "bounding_box", "connected_components", "distance_transform", "largest_components", "skeleton"]
 
 __dir__ = __all__.copy  # dir() shows what users may touch

@@ -119,6 +119,12 @@ def fuzzy_distance(tp, fp, fn, _):
     return math.inf if fp + fn else NAN
 
 
+def relative_difference(tp, fp, fn, _):
+    if tp + fn:
+        return Fraction(abs(fp - fn), tp + fn)
+    return math.inf if fp else NAN
+
+
 ORACLES = {
     "DICE": lambda c: share(2 * c.tp, 2 * c.tp + c.fp + c.fn),
     "JACRD": lambda c: share(c.tp, c.tp + c.fp + c.fn),
@@ -146,6 +152,7 @@ ORACLES = {
     "MUTINF": lambda c: information(*c),
     "VARINFO": lambda c: variation(*c),
     "ICCORR": lambda c: intraclass(*c),
+    "RVD": lambda c: relative_difference(*c),
     "PROBDST": lambda c: fuzzy_distance(*c),
 }
 

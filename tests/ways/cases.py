@@ -16,8 +16,8 @@ import mia_functional as mia
 NAMESPACES = ("metrics", "transforms", "assembly", "morphology", "extraction")
 
 NO_ARRAYS = {
-    "metrics": "METRICS BrierDecomposition CalibrationBins ConfusionCounts ConfusionMatrix Metric PairedMoments "
-    "PairedSpatialMoments ReliabilityCurve SpatialMoments SurfaceDistances TopologyCounts describe "
+    "metrics": "METRICS BrierDecomposition CalibrationBins CenterlineCounts ConfusionCounts ConfusionMatrix Metric "
+    "PairedMoments PairedSpatialMoments ReliabilityCurve SpatialMoments SurfaceDistances TopologyCounts describe "
     "find gaussian_window group listing metric table_markdown",
     "transforms": "Sample Transform compose constant edge linear nearest on reflect resample_to to_canonical",
     "assembly": "Placement Reduction Window gaussian hann last maximum mean placements total uniform vote",
@@ -28,6 +28,10 @@ NO_ARRAYS = {
 
 ON_HOST = {
     **dict.fromkeys(("metrics.betti_error", "metrics.betti_numbers"), "counts components on the host"),
+    **dict.fromkeys(
+        (f"metrics.centerline_{name}" for name in ("counts", "dice", "precision", "sensitivity")), "thins on the host"
+    ),
+    "morphology.skeleton": "thins on the host",
     **dict.fromkeys(("metrics.euler_error", "metrics.topology_counts"), "counts components on the host"),
     "assembly.assemble_subjects": "reads a dataset",
     "morphology.bounding_box": "gives Python's slices",
@@ -129,6 +133,21 @@ def soft_classes(rng: np.random.Generator) -> tuple[NDArray[Any], ...]:
 def image(rng: np.random.Generator) -> tuple[NDArray[np.float32], ...]:
     """Return an image of two channels, not negative."""
     return (np.abs(np.stack([smooth(rng), smooth(rng)], axis=-1)),)
+
+
+def raters(rng: np.random.Generator) -> tuple[NDArray[np.int32], ...]:
+    """Return the label maps of two raters in one array."""
+    return (np.stack(label_maps(rng)),)
+
+
+def landmarks(rng: np.random.Generator) -> tuple[NDArray[np.float32], ...]:
+    """Return two lists of points."""
+    return tuple(rng.normal(size=(2, 9, 3)).astype(np.float32))
+
+
+def field(rng: np.random.Generator) -> tuple[NDArray[np.float32], ...]:
+    """Return a displacement field that folds here and there."""
+    return (rng.normal(size=(*SHAPE, 3)).astype(np.float32),)
 
 
 def with_image(
@@ -342,6 +361,35 @@ def _other_cases() -> dict[str, list[Case]]:
         ],
         "metrics.reliability_curve": [
             ("of labels", lambda p, r: metrics.reliability_curve(calibrated(p, r)), soft_labels)
+        ],
+        "metrics.soft_centerline_counts": [
+            (
+                "of a mask",
+                partial(metrics.soft_centerline_counts, iterations=2),
+                lambda rng: (volumes(rng)[0] / 20, signed_masks(rng)[1]),
+            ),
+        ],
+        "metrics.soft_skeleton": [
+            ("of a volume", partial(metrics.soft_skeleton, iterations=2), lambda rng: (volumes(rng)[0] / 20,))
+        ],
+        "metrics.fleiss_kappa": [("of labels", partial(metrics.fleiss_kappa, labels=(0, 1, 2, 3)), raters)],
+        "metrics.krippendorff_alpha": [
+            ("nominal", partial(metrics.krippendorff_alpha, labels=(0, 1, 2)), raters),
+            ("interval", metrics.krippendorff_alpha, lambda rng: (np.stack(volumes(rng)),)),
+        ],
+        "metrics.majority_vote": [("of labels", partial(metrics.majority_vote, labels=(0, 1, 2, 3)), raters)],
+        "metrics.pairwise_dice": [("of labels", partial(metrics.pairwise_dice, labels=(1, 2)), raters)],
+        "metrics.target_registration_error": [
+            ("in voxels", partial(metrics.target_registration_error, spacing=SPACING), landmarks)
+        ],
+        "metrics.jacobian_determinant": [("of a field", partial(metrics.jacobian_determinant, **spaced), field)],
+        "metrics.negative_jacobian_share": [
+            ("of a field", partial(metrics.negative_jacobian_share, **spaced), field),
+            (
+                "in a mask",
+                lambda u, m: metrics.negative_jacobian_share(u, mask=m, **spaced),
+                lambda rng: (*field(rng), signed_masks(rng)[0]),
+            ),
         ],
         "metrics.confusion_matrix": [("of labels", matrix, label_maps)],
         "metrics.generalized_dice": [("of labels", partial(metrics.generalized_dice, labels=(1, 2)), label_maps)],

@@ -32,6 +32,8 @@ NOT_DIFFERENTIABLE = {
         ),
         _MASKS,
     ),
+    **dict.fromkeys((f"metrics.{name}" for name in ("fleiss_kappa", "pairwise_dice", "majority_vote")), _MASKS),
+    "metrics.negative_jacobian_share": "counts voxels",
     **dict.fromkeys(("metrics.spatial_moments", "metrics.paired_spatial_moments"), _MASKS),
     **dict.fromkeys(("metrics.average_distance", "metrics.surface_distances", "morphology.distance_transform"), _MASKS),
     **dict.fromkeys(("metrics.surfels", "metrics.voxels", "metrics.solid", "morphology.border"), _CHOICE),
@@ -42,6 +44,11 @@ NOT_DIFFERENTIABLE = {
 """Functions without a derivative, and why."""
 
 KINKS = {
+    "metrics.target_registration_error": "equal points: 0",
+    "metrics.relative_volume_difference": "as many false positives as false negatives: 0",
+    "metrics.absolute_volume_difference": "as many false positives as false negatives: 0",
+    "metrics.soft_skeleton": "equal neighbours share the derivative",
+    "metrics.soft_centerline_counts": "equal neighbours share the derivative",
     "metrics.volume_similarity": "as many false positives as false negatives: the mean of both sides",
     "metrics.global_consistency_error": "both directions equal: the mean of both sides",
     "metrics.mean_absolute_error": "equal voxels: 0",
@@ -213,6 +220,10 @@ def _in_steps(parts: Any, *, reduction: Any = assembly.mean) -> Any:
     return assembly.finish(state, reduction=reduction)
 
 
+def _soft_lines(probabilities: Any, reference: Any) -> Any:
+    return tuple(metrics.soft_centerline_counts(probabilities, reference, labels=range(3), iterations=1))
+
+
 def _listed(function: Callable[..., Any], parts: Any) -> Any:
     return function([parts[row, ...] for row in range(parts.shape[0])], list(GRID), SHAPE)
 
@@ -266,7 +277,10 @@ OF_MOMENTS = (
     *("reference_mean", "reference_norm", "reference_range"),
     *("intraclass_correlation", "interclass_correlation"),
 )
-OF_MATRIX = ("balanced_accuracy", "matthews_correlation", "cohen_kappa", "weighted_kappa", "expected_cost")
+OF_MATRIX = (
+    *("balanced_accuracy", "matthews_correlation", "cohen_kappa", "weighted_kappa", "expected_cost"),
+    *("rand_index", "adjusted_rand_index", "mutual_information", "variation_of_information"),
+)
 
 
 def _metric_calls() -> list[tuple[str, *tuple[Any, ...]]]:
@@ -288,6 +302,17 @@ def _metric_calls() -> list[tuple[str, *tuple[Any, ...]]]:
             SOFT_LABELS,
         ),
         ("reliability_curve", "of labels", "probabilities", partial(_of_bins, metrics.reliability_curve), SOFT_LABELS),
+        ("krippendorff_alpha", "interval", "ratings", metrics.krippendorff_alpha, uniform((3, 7))),
+        ("target_registration_error", "all", "points", metrics.target_registration_error, uniform((5, 3), (5, 3))),
+        (
+            "jacobian_determinant",
+            "of a field",
+            "displacement",
+            partial(metrics.jacobian_determinant, spacing=(3.0, 1.0, 0.5)),
+            uniform((*SHAPE, 3)),
+        ),
+        ("soft_skeleton", "of an image", "image", partial(metrics.soft_skeleton, iterations=2), uniform(SHAPE)),
+        ("soft_centerline_counts", "of labels", "probabilities", _soft_lines, joined(SOFT, labels)),
         ("paired_moments", "all", "images", partial(of_moments, fields), volumes),
         ("generalized_dice", "by volume", "counts", by_volume, COUNTS),
         ("peak_signal_noise_ratio", "in a range", "images", partial(psnr, data_range=3.0), volumes),
