@@ -225,6 +225,7 @@ def _column(function: str, argument: str, values: Any) -> NDArray[np.float64]:
 
 def _finite_numbers(function: str, argument: str, values: Any) -> NDArray[np.float64]:
     """Return finite numbers as an array."""
+    checks.no_hidden_elements(function, argument, values)
     given: Any = _array.to_numpy(values) if hasattr(values, "shape") else values
     try:
         numbers = np.asarray(given, dtype=np.float64)

@@ -15,7 +15,8 @@ from mia_functional._core import checks
 from mia_functional._label_maps import label_sets
 from mia_functional.metrics.inputs import paired_arrays, structure_masks
 from mia_functional.metrics.statistic_or_pair import derived_from
-from mia_functional.morphology.masks import DIMENSIONS, bounding_box, connected_components
+from mia_functional.morphology import bounding_box, connected_components
+from mia_functional.morphology.masks import DIMENSIONS
 from mia_functional.typing import Array, HostArray, Label, Labels
 
 __all__ = [
