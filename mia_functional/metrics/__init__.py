@@ -29,6 +29,7 @@ from mia_functional.metrics.spatial import *
 from mia_functional.metrics.surface import *
 from mia_functional.metrics.surface_agreement import *
 from mia_functional.metrics.table import METRICS, Metric
+from mia_functional.metrics.thresholds import *
 from mia_functional.metrics.topology import *
 
 __all__ = [
@@ -41,20 +42,26 @@ __all__ = [
     "Metric",
     "PairedMoments",
     "PairedSpatialMoments",
+    "PrecisionRecallCurve",
     "ReliabilityCurve",
+    "RocCurve",
     "SpatialMoments",
     "SurfaceDistances",
+    "ThresholdCounts",
     "TopologyCounts",
     "absolute_volume_difference",
     "accuracy",
     "adjusted_rand_index",
     "area",
     "area_under_curve",
+    "area_under_roc_curve",
     "average_calibration_error",
     "average_distance",
+    "average_precision",
     "average_surface_distance",
     "average_symmetric_surface_distance",
     "balanced_accuracy",
+    "best_threshold",
     "betti_error",
     "betti_numbers",
     "boundary_iou",
@@ -117,6 +124,7 @@ __all__ = [
     "peak_signal_noise_ratio",
     "pearson_correlation",
     "precision",
+    "precision_recall_curve",
     "prediction_area",
     "prediction_volume",
     "probabilistic_distance",
@@ -129,6 +137,7 @@ __all__ = [
     "reference_volume",
     "relative_volume_difference",
     "reliability_curve",
+    "roc_curve",
     "root_mean_square_calibration_error",
     "root_mean_squared_error",
     "sensitivity",
@@ -144,6 +153,7 @@ __all__ = [
     "surfels",
     "table_markdown",
     "target_registration_error",
+    "threshold_counts",
     "topology_counts",
     "true_negatives",
     "true_positives",

@@ -14,6 +14,8 @@ from mia_functional.metrics.confusion import ConfusionCounts
 from mia_functional.metrics.contingency import ConfusionMatrix
 from mia_functional.metrics.moments import PairedMoments, in_units
 from mia_functional.metrics.spatial import PairedSpatialMoments, SpatialMoments
+from mia_functional.metrics.thresholds import ThresholdCounts
+from mia_functional.typing import Array
 
 __all__ = ["identity", "merge"]
 
@@ -26,6 +28,7 @@ _Mergeable = TypeVar(
     PairedMoments,
     SpatialMoments,
     PairedSpatialMoments,
+    ThresholdCounts,
 )
 """The records of parts of volumes that can be joined."""
 
@@ -89,6 +92,8 @@ def identity(statistic: _Mergeable) -> _Mergeable:
     checks.require_instance("identity", "statistic", statistic, tuple(_COMBINE), "a statistic")
     if isinstance(statistic, PairedSpatialMoments):
         return PairedSpatialMoments(*map(identity, statistic))
+    if isinstance(statistic, ThresholdCounts):
+        return statistic._replace(counts=identity(statistic.counts))
     fields: list[Any] = list(statistic)
     for number, field in enumerate(fields):
         if isinstance(field, int | float):
@@ -128,15 +133,24 @@ def _refuse_wrapped(total: tuple[Any, ...]) -> None:
 
 def _add_bins(one: CalibrationBins, other: CalibrationBins) -> CalibrationBins:
     """Return the sums over the bins of two parts; raise if these have other edges, where that can be known."""
-    edges = one.edges, other.edges
-    shapes = [tuple(part.shape) for part in edges]
-    if shapes[0] != shapes[1] or _array.is_known_true(
-        lambda first, second: _array.array_namespace(first).any(first != second), *edges
-    ):
-        checks.invalid_value("merge", "others", "have the edges of the first bins", "others")
+    _require_equal("edges of the first bins", one.edges, other.edges)
     total = CalibrationBins(one.edges, *map(operator.add, one[1:], other[1:]))
     _refuse_wrapped(total)
     return total
+
+
+def _add_thresholds(one: ThresholdCounts, other: ThresholdCounts) -> ThresholdCounts:
+    """Return the counts of two parts together; raise if these have other thresholds, where that can be known."""
+    _require_equal("thresholds of the first", one.thresholds, other.thresholds)
+    return ThresholdCounts(one.thresholds, _add_counts(one.counts, other.counts))
+
+
+def _require_equal(needed: str, first: Array, second: Array) -> None:
+    """Raise unless what belongs to two records is equal, as far as it is known."""
+    if tuple(first.shape) != tuple(second.shape) or _array.is_known_true(
+        lambda one, other: _array.array_namespace(one).any(one != other), first, second
+    ):
+        checks.invalid_value("merge", "others", f"have the {needed}", "others")
 
 
 def _add_moments(one: PairedMoments, other: PairedMoments) -> PairedMoments:
@@ -181,6 +195,7 @@ def _add_spatial_moments(one: SpatialMoments, other: SpatialMoments) -> SpatialM
 _COMBINE: dict[type, Callable[[Any, Any], Any]] = {
     CalibrationBins: _add_bins,
     CenterlineCounts: _add_counts,
+    ThresholdCounts: _add_thresholds,
     ConfusionCounts: _add_counts,
     ConfusionMatrix: _add_counts,
     PairedMoments: _add_moments,

@@ -24,6 +24,7 @@ from mia_functional.metrics.confusion import confusion_counts
 from mia_functional.metrics.moments import paired_moments
 from mia_functional.metrics.spatial import centroid_distance, mahalanobis_distance, paired_spatial_moments
 from mia_functional.metrics.surface import surface_distances
+from mia_functional.metrics.thresholds import area_under_roc_curve, average_precision, threshold_counts
 
 __all__ = ["LENGTH_PARAMETERS", "METRICS", "Metric"]
 
@@ -1049,6 +1050,36 @@ METRICS: tuple[Metric, ...] = (
         ),
         undefined="No voxels: NaN. A probability of 0 of what is so, without a floor: inf.",
         source="Good 1952, doi 10.1111/j.2517-6161.1952.tb00104.x.",
+    ),
+    Metric(
+        name="area_under_roc_curve",
+        abbreviation="AUROC",
+        aliases=("roc_auc",),
+        function=area_under_roc_curve,
+        statistic=threshold_counts,
+        groups=("calibration",),
+        summary="area under the ROC curve (AUROC) over all thresholds: how well probabilities tell what is so",
+        formula="sum (x_k - x_(k-1)) (y_k + y_(k-1)) / 2",
+        where=(
+            "with the false positive rates x and the true positive rates y by falling thresholds, from (0, 0) to (1, 1)"
+        ),
+        undefined="Reference empty or full: NaN.",
+        source="Hanley and McNeil 1982, doi 10.1148/radiology.143.1.7063747.",
+    ),
+    Metric(
+        name="average_precision",
+        abbreviation="AP",
+        function=average_precision,
+        statistic=threshold_counts,
+        groups=("calibration",),
+        summary="average precision (AP): the precision at each threshold, weighted by what it adds to the recall",
+        formula="sum (r_k - r_(k-1)) p_k",
+        where="with the precisions p and the recalls r by falling thresholds, from a recall of 0 on",
+        undefined="Reference empty: NaN.",
+        source=(
+            "Zhu 2004, Recall, precision and average precision; Boyd, Eng and Page 2013, doi "
+            "10.1007/978-3-642-40994-3_29."
+        ),
     ),
 )
 """All metrics, one row each, in the order of the catalogue."""

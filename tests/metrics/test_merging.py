@@ -18,6 +18,7 @@ from mia_functional.metrics import (
     paired_spatial_moments,
     soft_confusion_counts,
     spatial_moments,
+    threshold_counts,
 )
 
 RNG = np.random.default_rng(61)
@@ -52,6 +53,11 @@ CASES = {
         ignore_place(partial(calibration_bins, labels=(1, 2, 3), bins=4)),
         (RNG.dirichlet((1, 1, 1), MAPS[0].shape), MAPS[1]),
         1e-5,
+    ),
+    "thresholds": (
+        ignore_place(partial(threshold_counts, labels=(1, 2, 3), thresholds=5)),
+        (RNG.dirichlet((1, 1, 1), MAPS[0].shape), MAPS[1]),
+        1e-6,
     ),
     "moments": (ignore_place(paired_moments), IMAGES, 2e-5),
     "places": (masks_of, MAPS[:1], 1e-5),

@@ -25,7 +25,7 @@ OTHER = ["REFAREA", "PREDAREA", "R2", "MAE", "MSE", "RMSE", "NRMSE", "PSNR", "SS
 PYMIA = [*OVERLAP, *DISTANCE, *CLASSICAL, *OTHER]
 MORE = [
     "AVD", "RVD", "BETTI0", "BETTI1", "BETTI2", "EULER", "CLDICE", "CLPRECISION", "CLSENSITIVITY",
-    "ECE", "MCE", "ACE", "RMSCE", "BRIER", "NLL",
+    "ECE", "MCE", "ACE", "RMSCE", "BRIER", "NLL", "AUROC", "AP",
     "NPV", "BALACC", "YOUDEN", "MCC", "ASSD", "MASD", "ASD_PR", "ASD_RP", "BIOU", "CENDST", "NMSE", "PCC", "CCC",
 ]  # fmt: skip
 ROWS = pytest.mark.parametrize("row", METRICS, ids=lambda row: row.abbreviation)

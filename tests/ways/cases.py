@@ -16,9 +16,10 @@ import mia_functional as mia
 NAMESPACES = ("metrics", "transforms", "assembly", "morphology", "extraction")
 
 NO_ARRAYS = {
-    "metrics": "METRICS BrierDecomposition CalibrationBins CenterlineCounts ConfusionCounts ConfusionMatrix Metric "
-    "PairedMoments PairedSpatialMoments ReliabilityCurve SpatialMoments SurfaceDistances TopologyCounts describe "
-    "find gaussian_window group listing metric table_markdown",
+    "metrics": "METRICS BrierDecomposition CalibrationBins CenterlineCounts ConfusionCounts ConfusionMatrix "
+    "Metric PairedMoments PairedSpatialMoments PrecisionRecallCurve ReliabilityCurve RocCurve "
+    "SpatialMoments SurfaceDistances ThresholdCounts TopologyCounts describe find gaussian_window "
+    "group listing metric table_markdown",
     "transforms": "Sample Transform compose constant edge linear nearest on reflect resample_to to_canonical",
     "assembly": "Placement Reduction Window gaussian hann last maximum mean placements total uniform vote",
     "morphology": "",
@@ -249,6 +250,7 @@ def _metric_cases() -> dict[str, list[Case]]:
         metrics.paired_spatial_moments: (signed_masks, {"spacing": SPACING}),
         metrics.paired_moments: (volumes, {}),
         metrics.calibration_bins: (soft_labels, {"labels": (1, 2, 3), "bins": 4}),
+        metrics.threshold_counts: (soft_labels, {"labels": (1, 2, 3), "thresholds": 9}),
         None: (signed_masks, {"spacing": SPACING}),
     }
     cases: dict[str, list[Case]] = {}
@@ -269,6 +271,7 @@ def _other_cases() -> dict[str, list[Case]]:
     spaced = {"spacing": SPACING}
     surfaces = partial(metrics.surface_distances, spacing=SPACING)
     matrix = partial(metrics.confusion_matrix, labels=(0, 1, 2, 3))
+    counted = partial(metrics.threshold_counts, labels=(1, 2, 3), thresholds=9)
     calibrated = partial(metrics.calibration_bins, labels=(1, 2, 3), bins=2)
     affine = nearly_identity, floats(3, low=-0.5, high=0.5)
     calls: dict[str, list[tuple[str, Callable[..., Any], Any]]] = {
@@ -355,6 +358,20 @@ def _other_cases() -> dict[str, list[Case]]:
                 partial(metrics.calibration_bins, labels=(1, 2, 3), bins=4, top_label=True),
                 soft_classes,
             ),
+        ],
+        "metrics.threshold_counts": [
+            (
+                "in a mask",
+                lambda p, r, m: metrics.threshold_counts(p, r, labels=(1, (2, 3), 0), thresholds=5, mask=m),
+                soft_labels_and_mask,
+            ),
+        ],
+        "metrics.roc_curve": [("of labels", lambda p, r: metrics.roc_curve(counted(p, r))[1:], soft_labels)],
+        "metrics.precision_recall_curve": [
+            ("of labels", lambda p, r: metrics.precision_recall_curve(counted(p, r)), soft_labels)
+        ],
+        "metrics.best_threshold": [
+            ("of labels", lambda p, r: metrics.best_threshold(counted(p, r), metric=metrics.dice), soft_labels)
         ],
         "metrics.brier_decomposition": [
             ("of labels", lambda p, r: metrics.brier_decomposition(calibrated(p, r)), soft_labels)

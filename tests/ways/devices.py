@@ -51,13 +51,15 @@ MOVED: dict[tuple[int, ...], str] = {
     "metrics.expected_calibration_error, metrics.maximum_calibration_error, metrics.average_calibration_error, "
     "metrics.root_mean_square_calibration_error, metrics.brier_score, metrics.negative_log_likelihood, "
     "metrics.calibration_bins of a mask, metrics.calibration_bins by mass, metrics.brier_decomposition, "
-    "metrics.reliability_curve, "
+    "metrics.reliability_curve, metrics.roc_curve, metrics.precision_recall_curve, metrics.best_threshold, "
+    "metrics.threshold_counts of labels, metrics.area_under_roc_curve, metrics.average_precision, "
     "transforms.elastic, transforms.warp image",
     (1, 1, 1): "metrics.dice in a mask, metrics.confusion_counts in a mask, metrics.confusion_matrix, "
     "metrics.average_distance some ignored, metrics.boundary_iou some ignored, "
     "metrics.paired_spatial_moments in a mask, "
     "metrics.expected_cost, metrics.weighted_kappa, transforms.affine image, "
-    "metrics.calibration_bins in a mask, metrics.calibration_bins of top labels",
+    "metrics.calibration_bins in a mask, metrics.calibration_bins of top labels, "
+    "metrics.threshold_counts in a mask",
     (1, 1, 1, 1): "metrics.merge counts",
     (1, 1, 1, 1, 1, 1): "metrics.merge bins",
     (1,) * 12: "assembly.assemble a vote",
