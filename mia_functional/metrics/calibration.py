@@ -232,7 +232,7 @@ def _host_bins(
     if by_mass:
         edges = _host_mass_edges(pieces, edges, closed=closed, top_label=top_label)
     # On the edges of the dtype, within which they are compared: 0.3 of float32 lies on the edge 0.3.
-    dtype = _array.to_numpy(pair.probabilities[:0]).dtype
+    dtype = _array.to_numpy(pair.probabilities).dtype
     edges = edges.astype(dtype).astype(np.float64)
     even = (np.arange(bins + 1) / bins).astype(dtype).astype(np.float64)
     short = max(_SHORT, 2 * float(xp.finfo(pair.probabilities.dtype).eps))

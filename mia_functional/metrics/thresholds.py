@@ -125,7 +125,7 @@ def _host_counts(pair: ProbabilityPair, thresholds: HostArray) -> ThresholdCount
     """Return the counts of arrays in the host's memory, with one row without labels."""
     xp, model = _array.array_namespace(pair.probabilities), pair.probabilities
     rows, size = 1 if pair.sets is None else len(pair.sets), len(thresholds) + 1
-    own = thresholds.astype(_array.to_numpy(pair.probabilities[:0]).dtype)
+    own = thresholds.astype(_array.to_numpy(pair.probabilities).dtype)
     counts = np.zeros(2 * rows * size, np.int64)
     for values, known in host_pieces("threshold_counts", pair):
         # How many thresholds a probability reaches.
