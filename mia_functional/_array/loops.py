@@ -14,7 +14,7 @@ from mia_functional._array.libraries import array_namespace, is_jax, is_jax_name
 from mia_functional._array.tracing import known_flag
 from mia_functional.typing import Array, Namespace
 
-__all__ = ["carry", "fold", "fori_loop", "map_rows", "map_slabs", "replace_if", "scan", "slice_along"]
+__all__ = ["carry", "fold", "fori_loop", "map_rows", "map_slabs", "replace_if", "scan", "slice_along", "while_loop"]
 
 _State = TypeVar("_State")
 
@@ -66,6 +66,24 @@ def fori_loop(
         return result
     for step in range(count):
         state = body(step, state)
+    return state
+
+
+def while_loop(condition: Callable[[_State], Array], step: Callable[[_State], _State], state: _State) -> _State:
+    """Return the first state of `state = step(state)` of which a condition does not hold; one compiled loop in JAX.
+
+    Args:
+        condition: From a state to a single boolean; both are of the library of the arrays.
+        step: From a state to the next.
+        state: The first state, a tuple of arrays.
+    """
+    entries: Any = state
+    if is_jax(entries[0]):
+        first = carry(step, state)
+        result: _State = sys.modules["jax"].lax.while_loop(condition, step, first)
+        return result
+    while bool(condition(state)):
+        state = step(state)
     return state
 
 

@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain, product
 from typing import Any
 
+import numpy as np
+
 from mia_functional._array.backends import device_beside, from_numpy
 from mia_functional._array.dtypes import computable, index_dtype
 from mia_functional._array.libraries import (
@@ -23,10 +25,12 @@ from mia_functional._core import checks
 from mia_functional.typing import Array, HostArray, Namespace, Shape
 
 __all__ = [
+    "add_at",
     "broadcast_along",
     "clamp",
     "concat",
     "limit",
+    "lower_at",
     "remainder",
     "require_in_memory",
     "set_block",
@@ -238,6 +242,31 @@ def _update_traced_points(array: Array, columns: Sequence[Array], function: Call
     own: Any = xp.concat([rows, xp.zeros_like(rows[:1, ...])])
     own[chosen] = function(own[chosen])
     return xp.reshape(own[:number, ...], array.shape)
+
+
+def lower_at(array: Array, positions: Array, values: Array) -> Array:
+    """Return a flat array whose entries at some positions are lowered to the smallest of the values for each.
+
+    Of NumPy or JAX; positions at the end of the array or beyond are left out by JAX.
+    """
+    if is_jax(array):
+        entries: Any = array
+        lowered: Array = entries.at[positions].min(values, mode="drop")
+        return lowered
+    changed: HostArray = np.array(array)
+    np.minimum.at(changed, np.asarray(positions), np.asarray(values))
+    return changed
+
+
+def add_at(array: Array, positions: Array, values: Array) -> Array:
+    """Return a flat array of integers with values added at some positions, which may be equal; of NumPy or JAX."""
+    if is_jax(array):
+        entries: Any = array
+        total: Array = entries.at[positions].add(values, mode="drop")
+        return total
+    changed: HostArray = np.array(array)
+    np.add.at(changed, np.asarray(positions), np.asarray(values))
+    return changed
 
 
 def _corner(start: Sequence[Any] | Array, ndim: int) -> tuple[Any, ...]:

@@ -33,7 +33,7 @@ AnyMetric: TypeAlias = str | Metric | Callable[..., Any]
 """A metric by one of its names, a row of the table, or a function of a pair."""
 
 
-MASK_GROUPS = frozenset({"segmentation", "topology"})
+MASK_GROUPS = frozenset({"instances", "segmentation", "topology"})
 """Groups of metrics that measure masks."""
 
 

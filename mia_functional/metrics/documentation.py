@@ -82,7 +82,7 @@ def _pattern(metric: Metric) -> str:
     """Return the abbreviation, and how a parameter is written after it."""
     if not metric.parameter or dict(metric.options).get(metric.parameter):
         return metric.abbreviation
-    without_unit = {"percentile": "[95]", "beta": "[2]"}
+    without_unit = {"percentile": "[95]", "beta": "[2]", "threshold": "[@IoU0.5]"}
     return metric.abbreviation + ("[@2mm]" if metric.parameter in LENGTH_PARAMETERS else without_unit[metric.parameter])
 
 

@@ -12,6 +12,7 @@ from mia_functional.metrics.calibration import CalibrationBins
 from mia_functional.metrics.centerlines import CenterlineCounts
 from mia_functional.metrics.confusion import ConfusionCounts
 from mia_functional.metrics.contingency import ConfusionMatrix
+from mia_functional.metrics.instances import InstanceMatches, InstancePairs, Instances
 from mia_functional.metrics.moments import PairedMoments, in_units
 from mia_functional.metrics.spatial import PairedSpatialMoments, SpatialMoments
 from mia_functional.metrics.thresholds import ThresholdCounts
@@ -25,6 +26,7 @@ _Mergeable = TypeVar(
     CenterlineCounts,
     ConfusionCounts,
     ConfusionMatrix,
+    InstanceMatches,
     PairedMoments,
     SpatialMoments,
     PairedSpatialMoments,
@@ -41,10 +43,11 @@ def merge(statistic: _Mergeable, *others: _Mergeable) -> _Mergeable:
 
     Merging is associative and commutative (counts exactly, moments up to rounding), and `identity` is its neutral
     element, so it works in `lax.scan`, under `vmap`, and on the parts that `lax.all_gather` brings together; the counts
-    of a `shard_map` can also be added with `lax.psum`.
+    of a `shard_map` can also be added with `lax.psum`. Records of components become longer, those of several subjects
+    one after the other, so that they need fixed shapes in none of these.
 
     Args:
-        statistic: Counts, a confusion matrix, or moments, with fields of any shape.
+        statistic: Counts, a confusion matrix, moments, or the components of a subject, with fields of any shape.
         others: Statistics of the same kind and shape.
 
     Returns:
@@ -90,6 +93,8 @@ def identity(statistic: _Mergeable) -> _Mergeable:
         True
     """
     checks.require_instance("identity", "statistic", statistic, tuple(_COMBINE), "a statistic")
+    if isinstance(statistic, InstanceMatches):
+        return _no_instances(statistic)
     if isinstance(statistic, PairedSpatialMoments):
         return PairedSpatialMoments(*map(identity, statistic))
     if isinstance(statistic, ThresholdCounts):
@@ -192,6 +197,45 @@ def _add_spatial_moments(one: SpatialMoments, other: SpatialMoments) -> SpatialM
     return SpatialMoments(count, one.mean + share * apart, covariance)
 
 
+def _add_instances(one: InstanceMatches, other: InstanceMatches) -> InstanceMatches:
+    """Return the components of two records, those of the other behind; positions in pairs point at the same ones."""
+    xp = _array.array_namespace(one.shared)
+
+    def joined(kind: Callable[..., Any], first: Any, second: Any) -> Any:
+        # The axis of components, or of pairs, comes right behind those of batches.
+        return kind(*(xp.concat([a, b], axis=one.shared.ndim - 1) for a, b in zip(first, second, strict=True)))
+
+    moved = other.pairs._replace(
+        prediction=_moved(other.pairs.prediction, one.prediction.sizes.shape[-1]),
+        reference=_moved(other.pairs.reference, one.reference.sizes.shape[-1]),
+    )
+    return InstanceMatches(
+        joined(Instances, one.prediction, other.prediction),
+        joined(Instances, one.reference, other.reference),
+        joined(InstancePairs, one.pairs, moved),
+        xp.concat([one.shared, other.shared], axis=-1),
+        xp.concat([one.claimed, other.claimed], axis=-1),
+        one.cases + other.cases,
+        one.overflow + other.overflow,
+    )
+
+
+def _moved(positions: Array, by: int) -> Array:
+    """Return positions moved behind so many others; what fills up a fixed shape stays."""
+    return _array.array_namespace(positions).where(positions < 0, positions, positions + by)
+
+
+def _no_instances(matches: InstanceMatches) -> InstanceMatches:
+    """Return a record without components, of the dtypes of another."""
+    before = (slice(None),) * (matches.shared.ndim - 1)
+    none: Any = (*before, slice(0, 0), ...)
+    tables = [[field[none] for field in part] for part in matches[:3]]
+    return InstanceMatches(
+        Instances(*tables[0]), Instances(*tables[1]), InstancePairs(*tables[2]), matches.shared[none],
+        matches.claimed[none], 0 * matches.cases, 0 * matches.overflow,
+    )  # fmt: skip
+
+
 _COMBINE: dict[type, Callable[[Any, Any], Any]] = {
     CalibrationBins: _add_bins,
     CenterlineCounts: _add_counts,
@@ -200,5 +244,6 @@ _COMBINE: dict[type, Callable[[Any, Any], Any]] = {
     ConfusionMatrix: _add_counts,
     PairedMoments: _add_moments,
     SpatialMoments: _add_spatial_moments,
+    InstanceMatches: _add_instances,
     PairedSpatialMoments: lambda one, other: PairedSpatialMoments(*map(_add_spatial_moments, one, other)),
 }

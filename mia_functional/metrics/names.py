@@ -16,6 +16,7 @@ from typing import Any
 
 from mia_functional._core import checks
 from mia_functional.metrics.boundaries import solid, surfels, voxels
+from mia_functional.metrics.instance_matching import MATCHINGS, OVERLAPS
 from mia_functional.metrics.table import LENGTH_PARAMETERS, METRICS, Metric
 
 __all__ = ["OWN_GROUP", "canonical_abbreviation", "find", "group", "metric"]
@@ -27,8 +28,14 @@ OWN_GROUP = "own"
 _ROWS = {key.lower(): row for row in reversed(METRICS) for key in (row.abbreviation, row.name, *row.aliases)}
 _ROWS["interclass_correlation"] = _ROWS["intraclass_correlation"]  # pymia's name for it
 
-_BOUNDARIES = {"surfels": surfels, "voxels": voxels, "solid": solid}
-"""The conventions that a text may name."""
+_BY_WORD: dict[str, dict[str, Any]] = {
+    "boundary": {"surfels": surfels, "voxels": voxels, "solid": solid},
+    "matching": MATCHINGS,
+}
+"""The functions that a text may name, by option."""
+
+_OVERLAP_WORDS = {"iou": "IoU", "dice": "Dice", "ior": "IoR"}
+"""How what components overlap by is written in a name: `LESION_F1@IoU0.5`."""
 
 _GIVEN = ("prediction", "reference", "labels", "spacing", "axis", "mask", "ignore")
 """Parameters that whoever evaluates gives, and no name of a metric."""
@@ -83,9 +90,9 @@ def _row_of(name: str) -> Metric | None:
     base, *named = re.split(r"[@,](?=[a-z_ ]+=)", name.strip(), flags=re.IGNORECASE)
     key = base.lower()
     match = re.fullmatch(r"([a-z_]+)@?(\d+(?:\.\d+)?)(mm)?", key)
-    row = _ROWS.get(key)
+    row = _with_overlap(key, named) or _ROWS.get(key)
     if row is None and match is not None and (row := _ROWS.get(match[1])) is not None:
-        if not row.parameter or (match[3] and row.parameter not in LENGTH_PARAMETERS):
+        if row.parameter in ("", "threshold") or (match[3] and row.parameter not in LENGTH_PARAMETERS):
             return None
         row = _with_parameter(row, float(match[2]))
     elif row is not None and row.parameter in LENGTH_PARAMETERS:
@@ -96,6 +103,23 @@ def _row_of(name: str) -> Metric | None:
         option, _, value = text.partition("=")
         row = _with_option(row, option.strip().lower(), value.strip())
     return row
+
+
+def _with_overlap(key: str, named: list[str]) -> Metric | None:
+    """Return a metric of components with what their overlap is and has to be; None for other metrics."""
+    name, _, text = key.partition("@")
+    row, match = _ROWS.get(name), re.fullmatch(rf"({'|'.join(OVERLAPS)})(\d*\.?\d+)", text)
+    if row is None or row.parameter != "threshold" or (text and match is None):
+        return None
+    # Other rules have no such threshold.
+    if match is None and any(option.lower().startswith(("matching=any", "matching=centroid")) for option in named):
+        return row
+    kind, value = ("iou", 0.5) if match is None else (match[1], float(match[2]))
+    statistic: Any = row.statistic
+    if match is not None:
+        statistic = _preset(_preset(statistic, "overlap", kind), "threshold", value)
+    abbreviation = f"{row.abbreviation}@{_OVERLAP_WORDS[kind]}{value:g}"
+    return dataclasses.replace(row, abbreviation=abbreviation, statistic=statistic)
 
 
 def _with_parameter(row: Metric, value: float) -> Metric:
@@ -116,10 +140,11 @@ def _with_option(row: Metric, option: str, text: str) -> Metric:
     if option not in options:
         needed = f"have options of {row.abbreviation} alone ({', '.join(dict.fromkeys(options)) or 'it has none'})"
         checks.invalid_value("find", "name", needed, repr(option))
-    value: Any = _BOUNDARIES.get(text.lower()) if option == "boundary" else text
-    if option == "boundary" and value is None:
-        checks.invalid_value("find", "name", f"have one of {', '.join(_BOUNDARIES)} as boundary", repr(text))
-    if option != "boundary":
+    functions = _BY_WORD.get(option, {})
+    value: Any = functions.get(text.lower()) if functions else text
+    if value is None:
+        checks.invalid_value("find", "name", f"have one of {', '.join(functions)} as {option}", repr(text))
+    if not functions:
         try:
             value = _frozen(ast.literal_eval(text))
         except (ValueError, SyntaxError, TypeError):

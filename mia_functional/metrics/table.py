@@ -12,6 +12,7 @@ from mia_functional.metrics import (
     clustering,
     distance,
     image_quality,
+    lesions,
     overlap,
     rates,
     regression,
@@ -21,6 +22,7 @@ from mia_functional.metrics import (
 )
 from mia_functional.metrics.calibration import calibration_bins
 from mia_functional.metrics.confusion import confusion_counts
+from mia_functional.metrics.instances import instance_matches
 from mia_functional.metrics.moments import paired_moments
 from mia_functional.metrics.spatial import centroid_distance, mahalanobis_distance, paired_spatial_moments
 from mia_functional.metrics.surface import surface_distances
@@ -646,6 +648,178 @@ METRICS: tuple[Metric, ...] = (
         formula="|mean_P - mean_R|",
         undefined="One mask empty: inf. Both empty: NaN.",
         source="Maier-Hein et al. 2024, doi 10.1038/s41592-023-02151-z.",
+    ),
+    Metric(
+        name="lesion_precision",
+        abbreviation="LESION_PRECISION",
+        function=lesions.lesion_precision,
+        statistic=instance_matches,
+        groups=("instances",),
+        summary="share of the predicted components that are right: lesion-wise precision",
+        formula="TP / (TP + FP)",
+        where=(
+            "with TP the reference components that are found, FP the predicted "
+            "ones and FN the reference ones without a match"
+        ),
+        undefined="Nothing predicted: NaN, or `zero_division`.",
+        source="Maier-Hein et al. 2024, doi 10.1038/s41592-023-02151-z.",
+        parameter="threshold",
+    ),
+    Metric(
+        name="lesion_recall",
+        abbreviation="LESION_RECALL",
+        aliases=("lesion_sensitivity",),
+        function=lesions.lesion_recall,
+        statistic=instance_matches,
+        groups=("instances",),
+        summary="share of the reference components that are found: lesion-wise recall (sensitivity)",
+        formula="TP / (TP + FN)",
+        where=(
+            "with TP the reference components that are found, FP the predicted "
+            "ones and FN the reference ones without a match"
+        ),
+        undefined="No reference component: NaN, or `zero_division`.",
+        source="Maier-Hein et al. 2024, doi 10.1038/s41592-023-02151-z.",
+        parameter="threshold",
+    ),
+    Metric(
+        name="lesion_f1",
+        abbreviation="LESION_F1",
+        function=lesions.lesion_f1,
+        statistic=instance_matches,
+        symmetric=True,
+        groups=("instances",),
+        summary="lesion-wise F1 score: the harmonic mean of precision and recall of components",
+        formula="2 TP / (2 TP + FP + FN)",
+        where=(
+            "with TP the reference components that are found, FP the predicted "
+            "ones and FN the reference ones without a match"
+        ),
+        undefined="No component in either: NaN, or `zero_division`. In one only: 0.",
+        source="Maier-Hein et al. 2024, doi 10.1038/s41592-023-02151-z.",
+        parameter="threshold",
+    ),
+    Metric(
+        name="recognition_quality",
+        abbreviation="RQ",
+        function=lesions.recognition_quality,
+        statistic=instance_matches,
+        symmetric=True,
+        groups=("instances",),
+        summary="recognition quality (RQ), the factor of the panoptic quality that says how many components are found",
+        formula="TP / (TP + FP / 2 + FN / 2)",
+        where=(
+            "with TP the reference components that are found, FP the predicted "
+            "ones and FN the reference ones without a match"
+        ),
+        undefined="No component in either: NaN, or `zero_division`. In one only: 0.",
+        source="Kirillov et al. 2019, Panoptic segmentation, arXiv 1801.00868.",
+        parameter="threshold",
+    ),
+    Metric(
+        name="segmentation_quality",
+        abbreviation="SQ",
+        function=lesions.segmentation_quality,
+        statistic=instance_matches,
+        symmetric=True,
+        groups=("instances",),
+        summary="segmentation quality (SQ), the factor of the panoptic quality that says how well they are segmented",
+        formula="sum IoU / TP",
+        where=(
+            "over the TP reference components that are found, with the "
+            "union of the predicted ones that are matched to each"
+        ),
+        undefined="No component found: NaN, or `zero_division`.",
+        source="Kirillov et al. 2019, Panoptic segmentation, arXiv 1801.00868.",
+        parameter="threshold",
+    ),
+    Metric(
+        name="panoptic_quality",
+        abbreviation="PQ",
+        function=lesions.panoptic_quality,
+        statistic=instance_matches,
+        symmetric=True,
+        groups=("instances",),
+        summary="panoptic quality (PQ): segmentation quality times recognition quality",
+        formula="sum IoU / (TP + FP / 2 + FN / 2)",
+        where=(
+            "with TP the reference components that are found, FP the predicted "
+            "ones and FN the reference ones without a match"
+        ),
+        undefined="No component in either: NaN, or `zero_division`. In one only: 0.",
+        source="Kirillov et al. 2019, Panoptic segmentation, arXiv 1801.00868.",
+        parameter="threshold",
+    ),
+    Metric(
+        name="false_positives_per_case",
+        abbreviation="LESION_FP",
+        aliases=("fppc",),
+        function=lesions.false_positives_per_case,
+        statistic=instance_matches,
+        highest=math.inf,
+        best=0.0,
+        groups=("instances",),
+        summary="number of predicted components without a match, per case",
+        formula="FP / n",
+        where="with the number n of cases",
+        source="van Ginneken et al. 2010, doi 10.1016/j.media.2010.05.005.",
+        parameter="threshold",
+    ),
+    Metric(
+        name="lesion_splits",
+        abbreviation="LESION_SPLITS",
+        function=lesions.lesion_splits,
+        statistic=instance_matches,
+        highest=math.inf,
+        best=0.0,
+        groups=("instances",),
+        summary="number of reference components that several predicted ones share voxels with",
+        formula="number of r with more than one p that meets r",
+        where="for reference components r and predicted ones p",
+        source="Maier-Hein et al. 2024, doi 10.1038/s41592-023-02151-z.",
+        parameter="threshold",
+    ),
+    Metric(
+        name="lesion_merges",
+        abbreviation="LESION_MERGES",
+        function=lesions.lesion_merges,
+        statistic=instance_matches,
+        highest=math.inf,
+        best=0.0,
+        groups=("instances",),
+        summary="number of predicted components that share voxels with several reference ones",
+        formula="number of p with more than one r that meets p",
+        where="for reference components r and predicted ones p",
+        source="Maier-Hein et al. 2024, doi 10.1038/s41592-023-02151-z.",
+        parameter="threshold",
+    ),
+    Metric(
+        name="missed_volume",
+        abbreviation="LESION_MISSED",
+        function=lesions.missed_volume,
+        statistic=instance_matches,
+        highest=math.inf,
+        best=0.0,
+        unit="mm3",
+        groups=("instances",),
+        summary="volume of the reference components without a match",
+        formula="sum of the volumes of the FN components",
+        source="Gatidis et al. 2024, autoPET, doi 10.1038/s42256-024-00912-9.",
+        parameter="threshold",
+    ),
+    Metric(
+        name="false_volume",
+        abbreviation="LESION_FALSE",
+        function=lesions.false_volume,
+        statistic=instance_matches,
+        highest=math.inf,
+        best=0.0,
+        unit="mm3",
+        groups=("instances",),
+        summary="volume of the predicted components without a match",
+        formula="sum of the volumes of the FP components",
+        source="Gatidis et al. 2024, autoPET, doi 10.1038/s42256-024-00912-9.",
+        parameter="threshold",
     ),
     Metric(
         name="prediction_volume",

@@ -1,12 +1,7 @@
 """Shapes of masks: exact distances, borders, boxes and connected components."""
 
-from mia_functional.morphology.masks import (
-    border,
-    bounding_box,
-    connected_components,
-    distance_transform,
-    largest_components,
-)
+from mia_functional.morphology.components import connected_components, largest_components
+from mia_functional.morphology.masks import border, bounding_box, distance_transform
 from mia_functional.morphology.skeletons import skeleton
 
 __all__ = ["border", "bounding_box", "connected_components", "distance_transform", "largest_components", "skeleton"]

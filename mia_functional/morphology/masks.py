@@ -1,4 +1,4 @@
-"""Shapes of masks: exact distances, borders, boxes and connected components.
+"""Shapes of masks: exact distances, borders and boxes.
 
 All axes of a mask are spatial, one to three of them; `spacing[k]` is the distance between voxel centres along array
 axis k in millimetres. A mask is boolean, or holds the integers 0 and 1.
@@ -21,10 +21,9 @@ __all__ = [
     "border",
     "bounding_box",
     "common_box",
-    "connected_components",
     "distance_transform",
-    "largest_components",
     "pad_mask",
+    "spatial_mask",
 ]
 
 DIMENSIONS = (1, 2, 3)
@@ -70,7 +69,7 @@ def distance_transform(mask: Array, *, spacing: Spacing, cap: float | None = Non
         `scipy.ndimage.distance_transform_edt` of the inverted mask, which is wrong for an empty mask.
     """
     name = "distance_transform"
-    mask = _mask(name, mask)
+    mask = spatial_mask(name, mask)
     _array.require_in_memory(name, "mask", mask)
     step = checks.spacing(name, spacing, mask.ndim)
     limit = math.inf if cap is None else float(cap)
@@ -105,7 +104,7 @@ def border(mask: Array) -> Array:
     Agrees with:
         `mask & ~scipy.ndimage.binary_erosion(mask)`.
     """
-    mask = _mask("border", mask)
+    mask = spatial_mask("border", mask)
     if _array.is_numpy(mask):
         return _border_on_host(_array.to_numpy(mask))
     return _array.call_gathered(_border_by_shifts, mask)
@@ -165,7 +164,7 @@ def bounding_box(mask: Array) -> tuple[slice, ...]:
         >>> bounding_box(np.array([[0, 0, 0, 0], [0, 1, 1, 0]]))
         (slice(1, 2, None), slice(1, 3, None))
     """
-    return _box_on_host(_array.to_numpy(_mask("bounding_box", mask)))
+    return _box_on_host(_array.to_numpy(spatial_mask("bounding_box", mask)))
 
 
 def _box_on_host(array: NDArray[Any]) -> tuple[slice, ...]:
@@ -197,79 +196,7 @@ def common_box(*arrays: NDArray[Any], margin: int = 0) -> tuple[slice, ...]:
     return tuple(slice(max(side.start - margin, 0), side.stop + margin) for side in around)
 
 
-@_array.one_node
-def connected_components(mask: Array, *, connectivity: int = 1) -> Array:
-    """Return the connected components of a mask, numbered from 1 in array order (labelling). It runs on the host.
-
-    Args:
-        mask: Mask of one to three axes (bool, or integers 0 and 1).
-        connectivity: How many coordinates of neighbours may differ: 1 for faces, 2 for edges too, 3 for corners too.
-
-    Returns:
-        Int32 array of the shape of the mask; 0 outside of it. The maximum is the number of components.
-
-    Raises:
-        TypeError: The mask is not an array, or neither boolean nor integer.
-        ValueError: The mask has no axes or more than three, no voxels, or values besides 0 and 1; the connectivity is
-            not between 1 and the number of axes.
-
-    Example:
-        >>> import numpy as np
-        >>> connected_components(np.array([1, 1, 0, 1])).tolist()
-        [1, 1, 0, 2]
-
-    Agrees with:
-        `scipy.ndimage.label`.
-    """
-    labels, _ = _components("connected_components", mask, connectivity)
-    return _array.from_numpy(labels, _array.array_namespace(mask), mask)
-
-
-@_array.one_node
-def largest_components(mask: Array, *, count: int = 1, connectivity: int = 1) -> Array:
-    """Return the `count` components of a mask with the most voxels; of equal ones, the first. It runs on the host.
-
-    Args:
-        mask: Mask of one to three axes (bool, or integers 0 and 1).
-        count: How many components to keep.
-        connectivity: As in `connected_components`.
-
-    Returns:
-        Boolean array of the shape of the mask.
-
-    Raises:
-        TypeError: The mask is not an array, or neither boolean nor integer.
-        ValueError: The mask has no axes or more than three, no voxels, or values besides 0 and 1; `count` is less than
-            1; the connectivity is not between 1 and the number of axes.
-
-    Example:
-        >>> import numpy as np
-        >>> largest_components(np.array([1, 0, 1, 1])).tolist()
-        [False, False, True, True]
-    """
-    name = "largest_components"
-    keep = checks.integer(name, "count", count, minimum=1)
-    labels, total = _components(name, mask, connectivity)
-    volumes = np.bincount(labels.reshape(-1), minlength=total + 1)[1:]
-    kept = np.zeros(total + 1, dtype=np.bool_)
-    # A stable sort of negative volumes: of equal components the first one comes first.
-    kept[np.argsort(-volumes, kind="stable")[:keep] + 1] = True
-    return _array.from_numpy(kept[labels], _array.array_namespace(mask), mask)
-
-
-def _components(name: str, mask: Array, connectivity: int) -> tuple[NDArray[np.int32], int]:
-    """Return numbered components and how many there are."""
-    mask = _mask(name, mask)
-    if checks.integer(name, "connectivity", connectivity, minimum=1) > mask.ndim:
-        checks.invalid_value(name, "connectivity", f"be at most {mask.ndim}, the number of axes", connectivity)
-    from scipy import ndimage  # at its first use: SciPy takes as long to import as NumPy
-
-    structure = ndimage.generate_binary_structure(mask.ndim, connectivity)
-    labels, total = ndimage.label(_array.to_numpy(mask), structure=structure, output=np.int32)
-    return labels, int(total)
-
-
-def _mask(name: str, mask: Array) -> Array:
+def spatial_mask(name: str, mask: Array) -> Array:
     """Return a mask of one to three axes as booleans."""
     _array.checked_namespace(name, mask=mask)
     checks.dimensions(name, "mask", mask.shape, DIMENSIONS)

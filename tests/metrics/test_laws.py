@@ -134,6 +134,7 @@ PADDED = {
         "PREDVOL",
         "REFVOL",
     ),
+    *("LESION_PRECISION", "LESION_RECALL", "LESION_F1", "SQ", "PQ", "LESION_FP", "LESION_MISSED"),
     *("HDRFDST", "ASSD", "MASD", "ASD_PR", "SURFDICE", "AVGDIST", "MAHLNBS", "CENDST", "BIOU"),
 }
 """Metrics that do not see the background."""

@@ -12,7 +12,6 @@ import pytest
 
 from mia_functional import metrics
 from mia_functional.metrics import METRICS, confusion_counts, documentation, find, group, names
-from mia_functional.metrics.table import LENGTH_PARAMETERS
 
 OVERLAP = [
     "ADJRIND", "AUC", "KAPPA", "DICE", "ICCORR", "JACRD", "MUTINF", "RNDIND", "SURFOVLP", "SURFDICE", "VOLSMTY",
@@ -26,8 +25,13 @@ PYMIA = [*OVERLAP, *DISTANCE, *CLASSICAL, *OTHER]
 MORE = [
     "AVD", "RVD", "BETTI0", "BETTI1", "BETTI2", "EULER", "CLDICE", "CLPRECISION", "CLSENSITIVITY",
     "ECE", "MCE", "ACE", "RMSCE", "BRIER", "NLL", "AUROC", "AP",
+    "LESION_PRECISION", "LESION_RECALL", "LESION_F1", "RQ", "SQ", "PQ", "LESION_FP", "LESION_SPLITS", "LESION_MERGES",
+    "LESION_MISSED", "LESION_FALSE",
     "NPV", "BALACC", "YOUDEN", "MCC", "ASSD", "MASD", "ASD_PR", "ASD_RP", "BIOU", "CENDST", "NMSE", "PCC", "CCC",
 ]  # fmt: skip
+SUFFIXES = {"tolerance": "@1mm", "width": "@1mm", "threshold": "@IoU0.5"}
+"""What names end with by default, by the parameter of the metric."""
+
 ROWS = pytest.mark.parametrize("row", METRICS, ids=lambda row: row.abbreviation)
 
 
@@ -105,7 +109,7 @@ def test_every_name_finds_its_row():
     for row in METRICS:
         for name in (row.abbreviation, row.abbreviation.lower(), *row.aliases, f" {row.name.title()} "):
             if row.abbreviation not in ("ASD_RP", "BETTI1", "BETTI2") or name == row.abbreviation:
-                assert find(name).abbreviation == row.abbreviation + "@1mm" * (row.parameter in LENGTH_PARAMETERS)
+                assert find(name).abbreviation == row.abbreviation + SUFFIXES.get(row.parameter, "")
     names = [key for row in METRICS for key in {row.abbreviation.lower(), row.name, *row.aliases}]
     assert {name for name in names if names.count(name) > 1} == {"average_surface_distance", "betti_error"}
 
@@ -139,6 +143,11 @@ def test_canonical_abbreviations_of_all_names():
         ("FMEASR2", "FMEASR2", (("beta", 2.0),)),
         ("ASD_RP", "ASD_RP", (("direction", "reference_to_prediction"),)),
         ("R2", "R2", ()),
+        ("lesion_f1", "LESION_F1@IoU0.5", ()),
+        ("PQ@dice0.30", "PQ@Dice0.3", ()),
+        ("rq@ior1", "RQ@IoR1", ()),
+        ("LESION_F1@matching=any_overlap", "LESION_F1@matching=any_overlap", ()),
+        ("SQ@IoU0.2,matching=bipartite", "SQ@IoU0.2,matching=bipartite", ()),
     ],
 )
 def test_parameters_are_read_from_the_name(name, abbreviation, options):
@@ -147,7 +156,8 @@ def test_parameters_are_read_from_the_name(name, abbreviation, options):
 
 
 @pytest.mark.parametrize(
-    "name", ["", "DICE2", "HDRFDST95mm", "FMEASR@2mm", "HDRFDST-5", "SURFDICE@", "95", "R22", "dise"]
+    "name",
+    ["", "DICE2", "HDRFDST95mm", "FMEASR@2mm", "HDRFDST-5", "SURFDICE@", "95", "R22", "dise", "PQ@0.5", "DICE@IoU"],
 )
 def test_unknown_names_are_refused(name):
     with pytest.raises(ValueError, match=r"`name` must be the name of a metric; got .*; the nearest are"):
@@ -179,6 +189,7 @@ def test_groups_are_pymias():
         "CCC",
     }
     assert {row.abbreviation for row in group("reconstruction")} == {"PSNR", "SSIM"}
+    assert {row.statistic for row in group("instances")} == {metrics.instance_matches}
     with pytest.raises(ValueError, match="must be one of calibration, classical, distance"):
         group("all")
 

@@ -1,6 +1,5 @@
-"""Borders, boxes and components: against SciPy and against their definitions, on every library; wrong arguments."""
+"""Borders and boxes: against SciPy and against their definitions, on every library; wrong arguments."""
 
-import itertools
 import math
 
 import numpy as np
@@ -32,51 +31,6 @@ def test_boxes_are_the_smallest_around_a_mask(xp):
     assert bounding_box(np.asfortranarray(mask)) == (slice(2, 5), slice(3, 7), slice(1, 8))
     assert bounding_box(mask[::-1].transpose(1, 2, 0)[:, ::-1])[0] == slice(3, 7)
     assert bounding_box(xp.asarray(np.zeros((2, 3), dtype=bool))) == (slice(0, 0), slice(0, 0))
-
-
-def brute_components(mask, connectivity):
-    """Return numbered components by walking from each voxel that has no number yet."""
-    labels = np.zeros(mask.shape, dtype=int)
-    steps = [s for s in itertools.product((-1, 0, 1), repeat=mask.ndim) if 0 < np.count_nonzero(s) <= connectivity]
-    for start in zip(*np.nonzero(mask), strict=True):
-        if labels[start]:
-            continue
-        number, stack = labels.max() + 1, [start]
-        while stack:
-            voxel = stack.pop()
-            if not labels[voxel]:
-                labels[voxel] = number
-                near = [tuple(np.add(voxel, step)) for step in steps]
-                inside = [v for v in near if all(0 <= i < n for i, n in zip(v, mask.shape, strict=True))]
-                stack += [v for v in inside if mask[v]]
-    return labels
-
-
-@pytest.mark.parametrize(
-    ("shape", "connectivity"), [((12,), 1), ((7, 8), 1), ((7, 8), 2), ((4, 5, 6), 2), ((4, 5, 6), 3)]
-)
-def test_components_equal_a_walk(shape, connectivity):
-    mask = noise(6, shape, 0.3)
-    expected = brute_components(mask, connectivity)
-    labels = connected_components(mask, connectivity=connectivity)
-    assert labels.dtype == np.int32
-    np.testing.assert_array_equal(labels, expected)
-    volumes = [(np.sum(expected == number), -number) for number in range(1, expected.max() + 1)]
-    for count in (1, 2):
-        kept = [-number for _, number in sorted(volumes, reverse=True)[:count]]
-        got = largest_components(mask, count=count, connectivity=connectivity)
-        np.testing.assert_array_equal(got, np.isin(expected, kept))
-
-
-def test_components_keep_the_library():
-    import jax.numpy as jnp
-    import torch
-
-    mask = np.array([[1, 0, 1], [0, 0, 1]], dtype=bool)
-    for asarray, kind in ((jnp.asarray, jnp.ndarray), (torch.asarray, torch.Tensor)):
-        assert isinstance(connected_components(asarray(mask)), kind)
-        assert np.asarray(largest_components(asarray(mask))).tolist() == [[False, False, True], [False, False, True]]
-    assert not largest_components(np.zeros((2, 2), dtype=bool)).any()
 
 
 MASK = np.ones((2, 3), dtype=bool)

@@ -16,10 +16,10 @@ import mia_functional as mia
 NAMESPACES = ("metrics", "transforms", "assembly", "morphology", "extraction")
 
 NO_ARRAYS = {
-    "metrics": "METRICS BrierDecomposition CalibrationBins CenterlineCounts ConfusionCounts ConfusionMatrix "
-    "Metric PairedMoments PairedSpatialMoments PrecisionRecallCurve ReliabilityCurve RocCurve "
-    "SpatialMoments SurfaceDistances ThresholdCounts TopologyCounts describe find gaussian_window "
-    "group listing metric table_markdown",
+    "metrics": "METRICS BrierDecomposition CalibrationBins Candidates CenterlineCounts ConfusionCounts ConfusionMatrix "
+    "InstanceMatches InstancePairs Instances Metric PairedMoments PairedSpatialMoments PrecisionRecallCurve "
+    "ReliabilityCurve RocCurve SpatialMoments SurfaceDistances ThresholdCounts TopologyCounts any_overlap bipartite "
+    "centroid_within describe find gaussian_window greedy group listing many_to_one metric table_markdown",
     "transforms": "Sample Transform compose constant edge linear nearest on reflect resample_to to_canonical",
     "assembly": "Placement Reduction Window gaussian hann last maximum mean placements total uniform vote",
     "morphology": "",
@@ -36,13 +36,15 @@ ON_HOST = {
     **dict.fromkeys(("metrics.euler_error", "metrics.topology_counts"), "counts components on the host"),
     "assembly.assemble_subjects": "reads a dataset",
     "morphology.bounding_box": "gives Python's slices",
-    "morphology.connected_components": "runs on the host",
     "morphology.largest_components": "runs on the host",
 }
 """What does not trace, and why."""
 
 SHAPE = (8, 7, 6)
 SPACING = (3.0, 1.0, 0.5)
+
+ROOM = {"spacing": SPACING, "max_components": 9, "max_pairs": 12}
+"""Options of components, whose shapes are fixed in programs."""
 
 
 class Case(NamedTuple):
@@ -251,6 +253,7 @@ def _metric_cases() -> dict[str, list[Case]]:
         metrics.paired_moments: (volumes, {}),
         metrics.calibration_bins: (soft_labels, {"labels": (1, 2, 3), "bins": 4}),
         metrics.threshold_counts: (soft_labels, {"labels": (1, 2, 3), "thresholds": 9}),
+        metrics.instance_matches: (signed_masks, ROOM),
         None: (signed_masks, {"spacing": SPACING}),
     }
     cases: dict[str, list[Case]] = {}
@@ -420,7 +423,29 @@ def _other_cases() -> dict[str, list[Case]]:
         "metrics.identity": [
             ("of counts", lambda p, r: metrics.identity(metrics.confusion_counts(p, r)), signed_masks)
         ],
+        "metrics.instance_matches": [
+            (
+                "of labels",
+                lambda p, r: metrics.instance_matches(p, r, labels=(1, 3), matching=metrics.many_to_one, **ROOM)[1],
+                label_maps,
+            ),
+            (
+                "some ignored",
+                lambda p, r, i: metrics.instance_matches(p > 1, r > 1, ignore=i, matching=metrics.any_overlap, **ROOM),
+                labels_and_holes,
+            ),
+        ],
+        "metrics.lesion_recall_by_volume": [
+            (
+                "of masks",
+                lambda p, r: metrics.lesion_recall_by_volume(
+                    metrics.instance_matches(p, r, matching=metrics.centroid_within, threshold=3.0, **ROOM), edges=(15,)
+                ),
+                masks,
+            )
+        ],
         "metrics.merge": [
+            ("components", lambda p, r: metrics.merge(*[metrics.instance_matches(p, r, **ROOM)] * 2), signed_masks),
             ("counts", lambda p, r: metrics.merge(*[metrics.confusion_counts(p, r)] * 3), signed_masks),
             ("moments", lambda p, r: metrics.merge(*[metrics.paired_moments(p, r)] * 3), volumes),
             ("bins", lambda p, r: metrics.merge(*[calibrated(p, r)] * 3), soft_labels),
@@ -546,6 +571,10 @@ def _other_cases() -> dict[str, list[Case]]:
         "assembly.sliding_window": [
             ("one by one", lambda x: assembly.sliding_window(lambda batch: batch[..., 1:], x, (4, 4, 4)), image),
             ("in batches", lambda x: assembly.sliding_window(lambda b: b[..., :1], x, (4, 4, 9), batch_size=4), image),
+        ],
+        "morphology.connected_components": [
+            ("by faces", mia.morphology.connected_components, one(signed_masks)),
+            ("by corners", partial(mia.morphology.connected_components, connectivity=3), one(masks)),
         ],
         "morphology.border": [("a mask", mia.morphology.border, one(signed_masks))],
         "morphology.distance_transform": [

@@ -66,8 +66,15 @@ MOVED: dict[tuple[int, ...], str] = {
     (3,): "transforms.crop by an array, transforms.flip by an array, transforms.shift by an array, "
     "transforms.shift around, assembly.add at an array, extraction.dynamic_patch",
     (1, 3): "transforms.blur by an array",
-    (336,): "morphology.distance_transform called back",
-    (1, 1, 336, 336): "metrics.hausdorff_distance called back",
+    (336,): "morphology.distance_transform called back, morphology.connected_components by corners",
+    (1, 1, 336, 336): "metrics.hausdorff_distance called back, metrics.lesion_precision, metrics.lesion_recall, "
+    "metrics.lesion_f1, metrics.recognition_quality, metrics.segmentation_quality, metrics.panoptic_quality, "
+    "metrics.false_positives_per_case, metrics.lesion_splits, metrics.lesion_merges, metrics.missed_volume, "
+    "metrics.false_volume, metrics.merge components",
+    (1, 1, 336, 336, 336, 336): "metrics.instance_matches of labels",
+    (1, 336, 336): "metrics.instance_matches some ignored",
+    (336, 336): "metrics.lesion_recall_by_volume of masks",
+    (1, 336): "morphology.connected_components by faces",
     (): "metrics.dice of bool, metrics.hausdorff_distance counted, metrics.hausdorff_distance pooled",
 }
 """How many values each move to the host takes, by calls or functions: all others move none.

@@ -17,6 +17,13 @@ ARGUMENTS = {
     **dict.fromkeys(("metrics.mean_average_surface_distance", "metrics.surface_distances"), "prediction"),
     **dict.fromkeys(("metrics.surface_overlap", "metrics.normalized_surface_dice"), "prediction"),
     **dict.fromkeys(("metrics.boundary_iou", "metrics.structural_similarity"), "prediction"),
+    **dict.fromkeys(("metrics.instance_matches", "metrics.lesion_recall_by_volume"), "prediction"),
+    **dict.fromkeys(
+        (f"metrics.lesion_{name}" for name in ("precision", "recall", "f1", "splits", "merges")), "prediction"
+    ),
+    **dict.fromkeys((f"metrics.{name}_quality" for name in ("recognition", "segmentation", "panoptic")), "prediction"),
+    **dict.fromkeys(("metrics.false_positives_per_case", "metrics.missed_volume"), "prediction"),
+    "metrics.false_volume": "prediction",
     "transforms.clip_percentile": "image",
     "transforms.reshape": "array",
     **dict.fromkeys(("assembly.assemble", "assembly.assemble_planes"), "patches"),
@@ -33,6 +40,7 @@ SENTENCE = "must be an array in memory; call its `compute()`; got an array of da
 REFUSED = {
     f"{name} {case.label}": f"`{argument}` {SENTENCE}" for name, argument in ARGUMENTS.items() for case in CASES[name]
 }
+REFUSED["metrics.merge components"] = f"`prediction` {SENTENCE}"
 """The sentence for every call that is refused."""
 
 
