@@ -10,6 +10,7 @@ from mia_functional import _array
 from mia_functional._core import checks
 from mia_functional.analysis.ranking import Ranking
 from mia_functional.evaluation.results import Result, Results, select_rows
+from mia_functional.metrics.calibration import CalibrationBins
 from mia_functional.reporting.figures import distinct_colours, literal, new_axes
 from mia_functional.typing import Array, HostArray
 
@@ -208,12 +209,18 @@ def plot_ranking(ranking: Ranking, *, axes: Any = None) -> Any:
 
 
 def plot_reliability(
-    prediction: Array | Sequence[float], reference: Array | Sequence[float], *, bins: int = 10, axes: Any = None
+    prediction: Array | Sequence[float] | CalibrationBins,
+    *others: Array | Sequence[float],
+    reference: Array | Sequence[float] | None = None,
+    bins: int = 10,
+    axes: Any = None,
 ) -> Any:
     """Draw how often what is predicted with a probability is true: a calibrated model lies on the diagonal.
 
     Args:
-        prediction: Probabilities between 0 and 1, of any shape.
+        prediction: Probabilities between 0 and 1, of any shape; or the bins of one label, of a mask or of top labels,
+            as `metrics.calibration_bins` makes them, which need nothing else.
+        others: The reference, if it is not given by its name.
         reference: What is true, 0 or 1, of the same shape.
         bins: How many intervals of equal width the probabilities are put into.
         axes: Matplotlib axes to draw on; those of a new figure by default.
@@ -225,15 +232,25 @@ def plot_reliability(
 
     Raises:
         ImportError: Matplotlib is not installed; the text names the extra.
-        ValueError: The shapes differ, or values lie outside of 0 and 1.
+        TypeError: There is no reference beside probabilities, or one beside bins.
+        ValueError: The shapes differ, values lie outside of 0 and 1, or bins are of several labels or empty.
 
     Example:
         >>> axes = plot_reliability([0.1, 0.1, 0.9, 0.9], [0, 0, 1, 0])
         >>> [(round(float(x), 2), float(y)) for x, y in axes.lines[1].get_xydata()]
         [(0.1, 0.0), (0.9, 0.5)]
     """
+    references = [*others, *([] if reference is None else [reference])]
+    if isinstance(prediction, CalibrationBins):
+        if references:
+            checks.invalid_kind(
+                "plot_reliability", "reference", "not be given with bins", checks.describe(references[0])
+            )
+        return _draw_reliability(*_of_bins(prediction), axes=axes)
+    if len(references) != 1:
+        checks.invalid_kind("plot_reliability", "reference", "be given once", f"{len(references)} of it")
     count = checks.integer("plot_reliability", "bins", bins, minimum=1)
-    pair = {"prediction": prediction, "reference": reference}
+    pair = {"prediction": prediction, "reference": references[0]}
     probabilities, truths = (_numbers("plot_reliability", name, values).ravel() for name, values in pair.items())
     checks.same_shape("plot_reliability", "prediction", probabilities.shape, truths.shape)
     for argument, values in (("prediction", probabilities), ("reference", truths)):
@@ -242,14 +259,29 @@ def plot_reliability(
             checks.invalid_value("plot_reliability", argument, "have values between 0 and 1", got)
     numbers = np.minimum((probabilities * count).astype(np.int64), count - 1)
     sizes = np.bincount(numbers, minlength=count)
+    sums = [np.bincount(numbers, weights=values, minlength=count) for values in (probabilities, truths)]
+    return _draw_reliability(np.arange(count + 1) / count, sizes, *sums, axes=axes)
+
+
+def _of_bins(record: CalibrationBins) -> tuple[HostArray, ...]:
+    """Return edges, voxels, probabilities and what is true in each bin of a record of one label."""
+    fields = (record.edges, record.counts, record.probability, record.positives)
+    edges, sizes, probabilities, positives = map(_array.to_numpy, fields)
+    if sizes.ndim != 1 or not sizes.any():
+        needed = "be bins of one label, in which there is a voxel"
+        checks.invalid_value("plot_reliability", "prediction", needed, f"{sizes.sum()} in bins of shape {sizes.shape}")
+    return edges, sizes, probabilities, positives
+
+
+def _draw_reliability(
+    edges: HostArray, sizes: HostArray, probabilities: HostArray, positives: HostArray, *, axes: Any
+) -> Any:
+    """Draw bins by their edges, the values in them, and the sums of probabilities and of what is true."""
     used = sizes > 0
-    confidence, share = (
-        np.bincount(numbers, weights=values, minlength=count)[used] / sizes[used] for values in (probabilities, truths)
-    )
+    confidence, share = (sums[used] / sizes[used] for sums in (probabilities, positives))
     (axes,) = new_axes(size=(5.0, 5.0)) if axes is None else (axes,)
-    weights = sizes / sizes.sum()
-    places = (np.arange(count) + 0.5) / count
-    axes.bar(places, 0.25 * weights, width=0.95 / count, color="0.8", zorder=0, label="values")
+    weights, widths = sizes / sizes.sum(), np.diff(edges)
+    axes.bar(edges[:-1] + widths / 2, 0.25 * weights, width=0.95 * widths, color="0.8", zorder=0, label="values")
     axes.plot([0, 1], [0, 1], color="0.4", linestyle="dashed", linewidth=1, label="calibrated")
     axes.plot(confidence, share, "o-", color="#0072b2", label="prediction")
     error = float((weights[used] * np.abs(share - confidence)).sum())

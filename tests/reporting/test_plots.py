@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 
 from mia_functional.analysis import rank
 from mia_functional.evaluation import Results, select_rows
+from mia_functional.metrics import calibration_bins, expected_calibration_error
 from mia_functional.reporting import (
     plot_bland_altman,
     plot_box,
@@ -142,6 +143,25 @@ def test_reliability_is_the_share_of_what_is_true_in_each_bin():
     assert [bar.get_height() for bar in axes.patches] == [0.125, 0.125]
     with pytest.raises(ValueError, match="`prediction` must have values between 0 and 1; got values from -1"):
         plot_reliability([-1.0], [0])
+
+
+def test_bins_of_a_record_are_drawn_as_they_are():
+    probabilities, truth = np.array([0.125, 0.25, 0.5, 0.875]), np.array([0, 1, 1, 1])
+    record = calibration_bins(probabilities, truth, bins=(0, 0.25, 1))
+    axes = plot_reliability(record)
+    np.testing.assert_allclose(axes.lines[1].get_xydata(), [[0.1875, 0.5], [0.6875, 1.0]])
+    assert axes.get_title() == f"expected calibration error {float(expected_calibration_error(record)):.3f}, n = 4"
+    assert [bar.get_height() for bar in axes.patches] == [0.125, 0.125]
+    assert [bar.get_width() for bar in axes.patches] == pytest.approx([0.95 * 0.25, 0.95 * 0.75])
+    named = plot_reliability(prediction=probabilities, reference=truth, bins=4)
+    assert named.get_title().endswith("n = 4")
+    with pytest.raises(TypeError, match="plot_reliability: `reference` must not be given with bins"):
+        plot_reliability(record, truth)
+    with pytest.raises(TypeError, match="plot_reliability: `reference` must be given once; got 0 of it"):
+        plot_reliability(probabilities)
+    two = calibration_bins(np.stack([probabilities] * 2, axis=-1), truth, labels=(0, 1))
+    with pytest.raises(ValueError, match="plot_reliability: `prediction` must be bins of one label"):
+        plot_reliability(two)
 
 
 def test_curves_share_colours_across_parts_and_leave_gaps():
