@@ -29,7 +29,8 @@ REFUSED: dict[str, dict[str, str]] = {
 
 MOVED: dict[tuple[int, ...], str] = {
     (1,): "metrics.area, metrics.volume, metrics.prediction_area, metrics.reference_area, metrics.spatial_moments, "
-    "metrics.euler_characteristic, metrics.structural_similarity in a mask, "
+    "metrics.euler_characteristic, metrics.structural_similarity in a mask, metrics.krippendorff_alpha nominal, "
+    "metrics.majority_vote, metrics.negative_jacobian_share in a mask, "
     "metrics.paired_moments in a mask, morphology.border, morphology.distance_transform a mask, "
     "transforms.crop by both, transforms.gamma by an array, transforms.one_hot, transforms.relabel, "
     "transforms.resample image, transforms.resample smoothed, transforms.resample_onto, transforms.rician_noise, "
@@ -46,7 +47,8 @@ MOVED: dict[tuple[int, ...], str] = {
     "metrics.average_surface_distance, metrics.surface_overlap, metrics.normalized_surface_dice, metrics.boundary_iou, "
     "metrics.mahalanobis_distance, metrics.centroid_distance, metrics.prediction_volume, metrics.reference_volume, "
     "metrics.surface_distances, metrics.confusion_counts of labels, metrics.generalized_dice, "
-    "metrics.soft_confusion_counts of a mask, "
+    "metrics.soft_confusion_counts of a mask, metrics.soft_centerline_counts, metrics.absolute_volume_difference, "
+    "metrics.relative_volume_difference, "
     "metrics.interclass_correlation, metrics.identity, metrics.merge places, transforms.affine labels, "
     "metrics.expected_calibration_error, metrics.maximum_calibration_error, metrics.average_calibration_error, "
     "metrics.root_mean_square_calibration_error, metrics.brier_score, metrics.negative_log_likelihood, "
@@ -55,13 +57,14 @@ MOVED: dict[tuple[int, ...], str] = {
     "metrics.threshold_counts of labels, metrics.area_under_roc_curve, metrics.average_precision, "
     "transforms.elastic, transforms.warp image",
     (1, 1, 1): "metrics.dice in a mask, metrics.confusion_counts in a mask, metrics.confusion_matrix, "
+    "metrics.fleiss_kappa, "
     "metrics.average_distance some ignored, metrics.boundary_iou some ignored, "
     "metrics.paired_spatial_moments in a mask, "
     "metrics.expected_cost, metrics.weighted_kappa, transforms.affine image, "
     "metrics.calibration_bins in a mask, metrics.calibration_bins of top labels, "
     "metrics.threshold_counts in a mask",
     (1, 1, 1, 1): "metrics.merge counts",
-    (1, 1, 1, 1, 1, 1): "metrics.merge bins",
+    (1, 1, 1, 1, 1, 1): "metrics.pairwise_dice, metrics.merge bins",
     (1,) * 12: "assembly.assemble a vote",
     (3,): "transforms.crop by an array, transforms.flip by an array, transforms.shift by an array, "
     "transforms.shift around, assembly.add at an array, extraction.dynamic_patch",
