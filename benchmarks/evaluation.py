@@ -1,9 +1,11 @@
-"""From two folders to a table: `python benchmarks/evaluation.py [--nnunet PYTHON] [--baseline CHECKOUT]`.
+"""From two folders to a table, beside nnU-Net, panoptica and another commit of this repository.
+
+    python benchmarks/evaluation.py [--nnunet PYTHON] [--panoptica PYTHON] [--baseline CHECKOUT]
 
 Whole commands are timed, their start included, in turns; printed are medians and ratios. `PYTHON` is the interpreter of
-an environment with nnunetv2 2.8 (its package wants another NumPy than ours at times), `CHECKOUT` another commit of this
-repository. The cohort is made of nilearn's MNI152 maps: grey and white matter at 1 mm, each subject shifted and dilated
-by its own seed, as `.nii.gz`.
+an environment with nnunetv2 2.8, or panoptica 2.1 and nibabel (their packages want another NumPy than ours at times);
+panoptica runs once, as that takes minutes. The cohort is made of nilearn's MNI152 maps: grey and white matter at 1 mm,
+each subject shifted and dilated by its own seed, as `.nii.gz`.
 """
 
 import argparse
@@ -31,6 +33,31 @@ if __name__ == "__main__":
     folder = sys.argv[1]
     compute_metrics_on_folder(folder + "/truth", folder + "/found", folder + "/summary.json", SimpleITKIO(), ".nii.gz",
                               [1, 2], num_processes=2)
+"""
+
+PANOPTICA = """
+import sys
+from pathlib import Path
+import nibabel
+import numpy as np
+from panoptica import InputType, Metric, Panoptica_Evaluator
+if __name__ == "__main__":
+    folder = Path(sys.argv[1])
+    metrics = [Metric.DSC, Metric.HD95, Metric.NSD, Metric.ASSD]
+    evaluator = Panoptica_Evaluator(InputType.MATCHED_INSTANCE, instance_metrics=metrics, global_metrics=[])
+    for path in sorted((folder / "truth").glob("*.nii.gz")):
+        found, truth = (np.asarray(nibabel.load(folder / name / path.name).dataobj) for name in ("found", "truth"))
+        evaluator.evaluate(found, truth, voxelspacing=(1.0, 1.0, 1.0))
+"""
+
+MANY_LABELS_RUN = """
+import sys, time
+import numpy as np
+from mia_functional.evaluation import evaluate
+pair = np.load(sys.argv[1])
+start = time.perf_counter()
+evaluate(*pair, metrics=["DICE", "HDRFDST95", "SURFDICE@1mm"], labels=tuple(range(1, 118)), spacing=(1.0, 1.0, 1.0))
+print(time.perf_counter() - start)
 """
 
 TINY_RUN = """
@@ -102,6 +129,7 @@ def main() -> None:
     """Time all scenes and print a table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--nnunet", metavar="PYTHON")
+    parser.add_argument("--panoptica", metavar="PYTHON")
     parser.add_argument("--baseline", metavar="CHECKOUT")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
@@ -126,7 +154,38 @@ def main() -> None:
             print(f"  {scene:<36} {seconds:7.2f} s   {first / seconds:5.2f} of it")
         if options.nnunet:
             print(f"  largest difference to nnU-Net's Dice and IoU: {difference_to_nnunet(folder):.1e}")
+        if options.panoptica:
+            (folder / "panoptica.py").write_text(PANOPTICA)
+            seconds = timed([options.panoptica, str(folder / "panoptica.py"), name])
+            print(f"  {'panoptica, the same metrics, once':<36} {seconds:7.2f} s   {first / seconds:5.3f} of it")
+        if options.baseline:
+            many_labels(folder, options.baseline)
         tiny(folder)
+
+
+def many_labels(folder: Path, baseline: str) -> None:
+    """Print the time of 117 labels in 300^3 beside that of the baseline, which also runs against itself."""
+    path, script = folder / "labels.npy", folder / "many.py"
+    script.write_text(MANY_LABELS_RUN)
+    rng = np.random.default_rng(0)
+    labels = np.zeros((300,) * 3, np.uint8)
+    grid = np.stack(np.meshgrid(*(np.arange(-30, 31),) * 3, indexing="ij"))
+    for label in range(1, 118):
+        centre, radii = rng.integers(32, 268, 3), rng.uniform(8, 30, 3)
+        ball = ((grid / radii[:, None, None, None]) ** 2).sum(axis=0) <= 1
+        labels[tuple(slice(middle - 30, middle + 31) for middle in centre)][ball] = label
+    np.save(path, np.stack([np.roll(labels, (1, -1, 2), (0, 1, 2)), labels]))
+
+    def seconds(checkout: str) -> float:
+        environment = os.environ | {"PYTHONPATH": checkout}
+        command = [sys.executable, str(script), str(path)]
+        return float(subprocess.run(command, check=True, capture_output=True, text=True, env=environment).stdout)
+
+    checkouts = {"now": str(Path(__file__).parents[1]), "baseline": baseline, "baseline again": baseline}
+    medians = in_turns({name: partial(seconds, checkout) for name, checkout in checkouts.items()})
+    print("117 labels in 300^3, Dice, HD95 and surface Dice")
+    for name, median in medians.items():
+        print(f"  {name:<36} {median:7.2f} s   {median / medians['baseline']:5.2f} of the baseline")
 
 
 def difference_to_nnunet(folder: Path) -> float:
