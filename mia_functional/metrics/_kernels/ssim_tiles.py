@@ -38,7 +38,7 @@ def mean_similarity(
     window: Window,
     constants: tuple[float, float],
     scale: float,
-    mask: NDArray[np.bool_] | None = None,
+    mask: NDArray[np.bool_] | None,
 ) -> float:
     """Return the mean similarity of NumPy images; NaN if no window counts.
 
