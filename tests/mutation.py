@@ -304,7 +304,7 @@ MUTANTS = {
         assigned("_add_moments", "weight", "other.count * share"),
         rename("_add_moments", "maximum", "minimum", 3),
         keep("_add_spatial_moments", "-", "left", 2),
-        operator("_add_counts", "<", ">"),
+        operator("_refuse_wrapped", "<", ">"),
     ],
     "scales": [
         rename("_add_moments", "maximum", "minimum"),
@@ -336,7 +336,7 @@ MUTANTS = {
         keep("_compared_matrix", "&", "left"),
         swap("one_against_rest", 1, 2, of="ConfusionCounts", size=4),
         assigned("expected_cost", "referenced", "xp.sum(shares, axis=-1, keepdims=True)"),
-        constant("_float_matrix", 0, 1000000),
+        constant("float_matrix", 0, 1000000),
         replaced("weighted_kappa", "positive", "1.0"),
     ],
     "spatial": [
@@ -348,8 +348,8 @@ MUTANTS = {
         constant("_project", 255, 254, 2),
         keep("_profile", "-", "right"),
         swap("reference_volume", 1, 2, of="Tuple", size=4),
-        side("area", "//", "left", "(length - 1)"),
-        assigned("area", "step", "step[:-1]", 2),
+        side("_area", "//", "left", "(length - 1)"),
+        assigned("_area", "step", "step[:-1]", 2),
     ],
     "image_quality": [
         assigned("structural_similarity", "factor", "(size + 1) / size if sample_covariance and size > 1 else 1.0"),

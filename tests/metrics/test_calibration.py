@@ -11,6 +11,8 @@ from sklearn.metrics import brier_score_loss, log_loss
 from mia_functional import metrics
 from mia_functional.metrics import CalibrationBins, calibration_bins
 
+pytestmark = pytest.mark.sampled(4)
+
 RNG = np.random.default_rng(5)
 
 

@@ -15,6 +15,8 @@ from mia_functional import metrics
 from mia_functional.evaluation import evaluate
 from mia_functional.metrics import CenterlineCounts, centerline_counts, centerline_dice, soft_centerline_counts
 
+pytestmark = pytest.mark.sampled(4)
+
 RNG = np.random.default_rng(2026)
 TUBE = np.zeros((9, 20), bool)
 TUBE[3:6, 2:18] = True

@@ -12,6 +12,8 @@ from sklearn.metrics import adjusted_rand_score, mutual_info_score, rand_score
 from mia_functional import metrics
 from mia_functional.metrics import ConfusionMatrix, confusion_matrix
 
+pytestmark = pytest.mark.sampled(4)
+
 RNG = np.random.default_rng(2026)
 PEERS = {
     "rand_index": rand_score,

@@ -9,6 +9,8 @@ import pytest
 
 from mia_functional import metrics
 
+pytestmark = pytest.mark.sampled(4)
+
 RNG = np.random.default_rng(2026)
 RATINGS = np.array([
     [1, 1, 2, 0, 2, 0, 1, 1, 2, 0, 2, 2, 2, 0, 2, 2, 0, 1, 1, 0],

@@ -8,6 +8,8 @@ import SimpleITK
 
 from mia_functional import metrics
 
+pytestmark = pytest.mark.sampled(4)
+
 RNG = np.random.default_rng(2026)
 
 

@@ -7,6 +7,8 @@ from sklearn import metrics as peer
 from mia_functional import metrics
 from mia_functional.metrics import threshold_counts
 
+pytestmark = pytest.mark.sampled(4)
+
 
 def scene(seed, size=200, digits=9):
     """Return probabilities, perhaps many equal ones, and whether it is so."""
@@ -58,6 +60,7 @@ def test_areas_by_hand(xp):
     np.testing.assert_allclose([area, precision], [0.75, 5 / 6], rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_no_positives_or_no_negatives_are_undefined(xp):
     probabilities = np.array([0.25, 0.5, 0.75], np.float32)
     for value in (np.nan, 0.0):
