@@ -151,3 +151,16 @@ def test_each_failing_write_is_an_error_and_leaves_nothing(subjects, tmp_path, o
         path.write_bytes(old)
     dataset.create(path, subjects, storage=options, overwrite=True, resume=True)
     assert path.read_bytes() == expected
+
+
+def test_the_failure_is_told_and_not_what_hdf5_says_of_it(subjects, tmp_path, monkeypatch):
+    def stumble(*_):
+        raise OSError("bad heap index")
+
+    def fail(*_):
+        raise OSError(errno.ENOSPC, "it failed")
+
+    monkeypatch.setattr(writer, "allocate", stumble)
+    monkeypatch.setattr(writer, "write_all", fail)
+    with pytest.raises(OSError, match=r"x\.h5 could not be written: it failed"):
+        dataset.create(tmp_path / "x.h5", subjects)

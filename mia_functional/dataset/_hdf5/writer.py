@@ -11,6 +11,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -70,36 +71,34 @@ def _write_frame(
     """Write a dataset that lacks only the uncompressed arrays; return where these are and where they go."""
     failures: list[OSError] = []
     copies = []
-    with frame.open("w+b", buffering=0) as stream:
-        with new_file(stream, failures) as file:
-            # All arrays before all else: their offsets must be those that `allocation` reserved.
-            for number, (path, header) in enumerate(subjects):
-                offsets = allocate(file, number, len(subjects), header.blocks)
-                source = path.with_name(COMMON_FILE) if header.placed else path
-                blocks = [block for block in header.blocks if block.category in offsets]
-                copies += [CopyTask(source, block.offset, offsets[block.category], block.nbytes) for block in blocks]
+    with _telling(failures), frame.open("w+b", buffering=0) as stream, new_file(stream, failures) as file:
+        # All arrays before all else: their offsets must be those that `allocation` reserved.
+        for number, (path, header) in enumerate(subjects):
+            offsets = allocate(file, number, len(subjects), header.blocks)
+            source = path.with_name(COMMON_FILE) if header.placed else path
+            blocks = [block for block in header.blocks if block.category in offsets]
+            copies += [CopyTask(source, block.offset, offsets[block.category], block.nbytes) for block in blocks]
+            raise_first(failures)
+        for number, (path, header) in enumerate(subjects):
+            for block in header.blocks:
+                location = data_path(block.category, number, len(subjects))
+                if block.texts:
+                    texts = np.array(block.texts, dtype=object)
+                    file.create_dataset(location, data=texts, dtype=h5py.string_dtype(), track_times=False)
+                elif block.chunks and storage.compression is not None:
+                    creation = chunked_creation(block.shape, storage.compression)
+                    _write_chunks(_new_dataset(file, location, block, creation), block, path)
                 raise_first(failures)
-            for number, (path, header) in enumerate(subjects):
-                for block in header.blocks:
-                    location = data_path(block.category, number, len(subjects))
-                    if block.texts:
-                        texts = np.array(block.texts, dtype=object)
-                        file.create_dataset(location, data=texts, dtype=h5py.string_dtype(), track_times=False)
-                    elif block.chunks and storage.compression is not None:
-                        creation = chunked_creation(block.shape, storage.compression)
-                        _write_chunks(_new_dataset(file, location, block, creation), block, path)
-                    raise_first(failures)
-            attributes = {
-                "format": FORMAT, "mia_functional": sys.modules["mia_functional"].__version__, "numpy": np.__version__,
-                "h5py": h5py.__version__, "hdf5": h5py.version.hdf5_version, "storage": json.dumps(asdict(storage)),
-                "digest": digest_of_tables(tables),
-            }  # fmt: skip
-            for name, value in attributes.items():
-                file.attrs[name] = np.bytes_(value)
-            for location, table in tables.items():
-                dtype = h5py.string_dtype() if table.dtype == object else table.dtype
-                file.create_dataset(location, data=table, dtype=dtype, track_times=False)
-        raise_first(failures)
+        attributes = {
+            "format": FORMAT, "mia_functional": sys.modules["mia_functional"].__version__, "numpy": np.__version__,
+            "h5py": h5py.__version__, "hdf5": h5py.version.hdf5_version, "storage": json.dumps(asdict(storage)),
+            "digest": digest_of_tables(tables),
+        }  # fmt: skip
+        for name, value in attributes.items():
+            file.attrs[name] = np.bytes_(value)
+        for location, table in tables.items():
+            dtype = h5py.string_dtype() if table.dtype == object else table.dtype
+            file.create_dataset(location, data=table, dtype=dtype, track_times=False)
     return copies
 
 
@@ -150,6 +149,15 @@ def _gaps(frame: Path, copies: Sequence[CopyTask]) -> Iterator[CopyTask]:
             yield CopyTask(frame, end, end, task.target_start - end)
         end = task.target_start + task.nbytes
     yield CopyTask(frame, end, end, frame.stat().st_size - end)
+
+
+@contextmanager
+def _telling(failures: Sequence[OSError]) -> Iterator[None]:
+    """Raise in the end what went wrong first, in place of what HDF5 says: it may read what was not written."""
+    try:
+        yield
+    finally:
+        raise_first(failures)
 
 
 def raise_first(failures: Sequence[OSError]) -> None:
