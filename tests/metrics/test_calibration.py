@@ -230,6 +230,8 @@ def test_the_loss_has_a_floor_unless_it_is_zero(xp):
     np.testing.assert_allclose(few, 30 * np.log(10), rtol=1e-12)
 
 
+@pytest.mark.slow
+@pytest.mark.sampled(2)
 def test_nothing_is_undefined(xp):
     probabilities, reference, mask = scene(6)
     for function in (*ERRORS, metrics.brier_score, metrics.negative_log_likelihood):

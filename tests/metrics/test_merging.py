@@ -93,6 +93,7 @@ def test_parts_in_any_order_make_the_whole(xp, case):
 
 
 @pytest.mark.slow
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("case", CASES)
 def test_merging_works_in_scan_and_vmap(case):
     import jax

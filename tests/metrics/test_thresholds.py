@@ -61,6 +61,7 @@ def test_areas_by_hand(xp):
 
 
 @pytest.mark.slow
+@pytest.mark.sampled(2)
 def test_no_positives_or_no_negatives_are_undefined(xp):
     probabilities = np.array([0.25, 0.5, 0.75], np.float32)
     for value in (np.nan, 0.0):
