@@ -3,7 +3,8 @@
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from mia_functional.evaluation.cases import Case, evaluate, evaluate_many
+from mia_functional.evaluation.case_values import Case
+from mia_functional.evaluation.cases import evaluate, evaluate_many
 from mia_functional.evaluation.results import Result, Results, concatenate, select_rows
 
 if TYPE_CHECKING:

@@ -19,11 +19,13 @@ import numpy as np
 from mia_functional import images
 from mia_functional._core import checks
 from mia_functional.discovery.label_tables import read_label_table
-from mia_functional.evaluation.cases import Case, Gap, convention_of, evaluate_each, joined
+from mia_functional.evaluation.case_values import Case, Gap, convention_of
+from mia_functional.evaluation.cases import evaluate_each, joined
 from mia_functional.evaluation.file_pairs import FOLDER_LAYOUTS, FolderLayout, files_by_subject, folder_of
 from mia_functional.evaluation.journal import CaseKey, Outcome, open_journal
 from mia_functional.evaluation.probability_files import probability_files, read_probabilities
 from mia_functional.evaluation.requests import (
+    MASK_GROUPS,
     AnyMetric,
     Request,
     needs_probabilities,
@@ -163,7 +165,8 @@ def evaluate_folders(
         checks.spacing("evaluate_folders", spacing, None)
     checks.one_of("evaluate_folders", "align", align, ("reorient", "resample"), optional=True)
     methods = methods_of(predictions)
-    soft = {} if probabilities is None else _probabilities_of(methods, probabilities)
+    soft_folders = {} if probabilities is None else _probability_folders(methods, probabilities)
+    soft = {method: probability_files("evaluate_folders", folder) for method, folder in soft_folders.items()}
     found = [
         pair._replace(probabilities=soft.get(pair.method, {}).get(pair.subject))
         for pair in pairs_of(methods, references, folder_layout)
@@ -192,9 +195,11 @@ def evaluate_folders(
         path = Path(checks.path_text("evaluate_folders", "journal", journal))
         with open_journal("evaluate_folders", path, plain, resume=resume) as book:
             outcomes = _evaluate_rest(pairs, book.finished, pool, book.note, progress)
-    roots = {method: folder_of(location) for method, location in methods.items()}
     known = {pair: outcomes[position] for position, pair in enumerate(pairs)}
-    cases = [_case_record(pair, known.get(pair), roots[pair.method], folder_of(references)) for pair in found]
+    cases = [
+        _case_record(pair, known.get(pair), methods[pair.method], references, soft_folders.get(pair.method))
+        for pair in found
+    ]
     run = Run(versions=_versions(), options=tuple(plain.items()), cases=tuple(cases))
     return dataclasses.replace(joined("evaluate_folders", outcomes), runs=(run,))
 
@@ -302,14 +307,16 @@ def _warn_of_extra(extra: Sequence[FilePair]) -> None:
         warnings.warn(text, stacklevel=3)
 
 
-def _case_record(pair: FilePair, outcome: Outcome | None, predictions: Path, references: Path) -> CaseRecord:
+def _case_record(pair: FilePair, outcome: Outcome | None, *locations: Location | None) -> CaseRecord:
     """Return the files of a pair, below their folders, and its grid, as far as it is known."""
+    paths = pair.prediction, pair.reference, pair.probabilities
     files = [
-        "" if path is None else Path(path).relative_to(root).as_posix()
-        for path, root in ((pair.prediction, predictions), (pair.reference, references))
+        "" if path is None or root is None else Path(path).relative_to(folder_of(root)).as_posix()
+        for path, root in zip(paths, locations, strict=True)
     ]
     return CaseRecord(
-        method=pair.method, subject=pair.subject, prediction=files[0], reference=files[1],
+        method=pair.method, subject=pair.subject,
+        prediction=files[0], reference=files[1], probabilities=files[2],
         shape=() if outcome is None else outcome.shape, spacing=() if outcome is None else outcome.spacing,
     )  # fmt: skip
 
@@ -334,10 +341,10 @@ def methods_of(predictions: Location | Sequence[Location] | Mapping[str, Locatio
     return predictions
 
 
-def _probabilities_of(
+def _probability_folders(
     methods: Mapping[str, Location], probabilities: Location | Sequence[Location] | Mapping[str, Location]
-) -> dict[str, Mapping[str, str]]:
-    """Return the files of probabilities of every method, by subject."""
+) -> dict[str, Location]:
+    """Return where the probabilities of every method are."""
     if isinstance(probabilities, str | os.PathLike):
         probabilities = [probabilities]
     if not isinstance(probabilities, Mapping):
@@ -348,17 +355,17 @@ def _probabilities_of(
     if not set(methods) <= set(probabilities):
         needed = f"have a folder for each of {', '.join(methods)}"
         checks.invalid_value("evaluate_folders", "probabilities", needed, list(probabilities))
-    return {method: probability_files("evaluate_folders", probabilities[method]) for method in methods}
+    return {method: probabilities[method] for method in methods}
 
 
 def _compares_labels(asked: Request) -> bool:
     """Return whether label maps or masks are compared, and not images or probabilities."""
+    if asked.labels is not None or asked.channels is not None:
+        return True
     statistics = [(row, getattr(row.statistic, "func", row.statistic)) for row in asked.metrics]
-    return (
-        asked.labels is not None
-        or asked.channels is not None
-        or any(needs_probabilities(row) for row in asked.metrics)
-        or any("segmentation" in row.groups and statistic is not soft_confusion_counts for row, statistic in statistics)
+    return any(
+        needs_probabilities(row) or (MASK_GROUPS & set(row.groups) and statistic is not soft_confusion_counts)
+        for row, statistic in statistics
     )
 
 

@@ -3,7 +3,7 @@
 import math
 import operator
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from mia_functional.typing import Shape, Spacing
@@ -20,6 +20,7 @@ class CaseRecord:
         subject: Identifier.
         prediction: File below the folder of the method; empty where there is none.
         reference: File below the folder of the references; empty where there is none.
+        probabilities: File below the folder of the method's probabilities; empty where there is none.
         shape: Voxels along each axis of the reference; empty where it could not be read.
         spacing: Millimetres between them; empty where they are not known.
     """
@@ -28,6 +29,7 @@ class CaseRecord:
     subject: str
     prediction: str = ""
     reference: str = ""
+    probabilities: str = ""
     shape: Shape = ()
     spacing: Spacing = ()
 
@@ -70,13 +72,12 @@ def diagonals(runs: Iterable[Run]) -> dict[tuple[str, str], float]:
 
 def run_to_json(run: Run) -> dict[str, Any]:
     """Return a run as plain data for JSON."""
-    fields = ("method", "subject", "prediction", "reference", "shape", "spacing")
     return {
         "versions": dict(run.versions),
         "command": run.command,
         "policy": run.policy,
         "options": dict(run.options),
-        "cases": [{name: getattr(case, name) for name in fields} for case in run.cases],
+        "cases": list(map(asdict, run.cases)),
     }
 
 

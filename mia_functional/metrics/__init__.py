@@ -30,6 +30,7 @@ from mia_functional.metrics.merging import *
 from mia_functional.metrics.moments import PairedMoments, paired_moments
 from mia_functional.metrics.names import find, group, metric
 from mia_functional.metrics.overlap import *
+from mia_functional.metrics.probability_bins import *
 from mia_functional.metrics.raters import *
 from mia_functional.metrics.rates import *
 from mia_functional.metrics.registrations import *

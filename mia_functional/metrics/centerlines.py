@@ -11,10 +11,10 @@ from typing import NamedTuple
 
 from mia_functional import _array
 from mia_functional._core import checks
-from mia_functional._label_maps import binary_mask, label_map, label_mask, label_sets
+from mia_functional._label_maps import label_sets
 from mia_functional.metrics.confusion import ConfusionCounts, float_counts
 from mia_functional.metrics.inputs import paired_arrays, structure_masks
-from mia_functional.metrics.probabilities import check_probabilities
+from mia_functional.metrics.probabilities import check_probabilities, probability_pair, structures_of
 from mia_functional.metrics.statistic_or_pair import derived_from
 from mia_functional.morphology.skeletons import skeleton
 from mia_functional.typing import Array, Label, Labels
@@ -146,27 +146,17 @@ def soft_centerline_counts(
         The authors' code, which adds 1 to both terms of every quotient.
     """
     name = "soft_centerline_counts"
-    xp, (probabilities, reference) = _array.to_common_library(name, probabilities=probabilities, reference=reference)
-    checks.dimensions(name, "reference", reference.shape, _DIMENSIONS)
-    checks.not_empty(name, "reference", reference.shape)
-    if _array.dtype_kind(probabilities) != "float":
-        checks.invalid_kind(name, "probabilities", "hold floats", f"dtype {probabilities.dtype}")
-    sets = None if labels is None else label_sets(name, labels, reference)
-    shape = tuple(reference.shape) if sets is None else (*reference.shape, len(sets))
-    checks.same_shape(name, "probabilities", probabilities.shape, shape, of="the reference and its labels")
-    if sets is None:
-        structures = binary_mask(name, "reference", reference)
-    else:
-        checked = label_map(name, "reference", reference)
-        structures = xp.stack([label_mask(checked, one) for one in sets], axis=-1)
-    share = xp.astype(probabilities, _array.accumulator_dtype(probabilities))
+    pair = probability_pair(name, probabilities, reference, labels=labels)
+    checks.dimensions(name, "reference", pair.reference.shape, _DIMENSIONS)
+    axes, xp = tuple(range(pair.reference.ndim)), _array.array_namespace(pair.reference)
+    share = xp.astype(pair.probabilities, _array.accumulator_dtype(pair.probabilities))
     # NaN ends in NaN.
     check_probabilities(name, share, allows_nan=True)
-    target = xp.astype(structures, share.dtype)
-    thin = functools.partial(_soft_skeleton, axes=tuple(range(reference.ndim)), iterations=_steps(name, iterations))
+    target = xp.astype(structures_of(pair), share.dtype)
+    thin = functools.partial(_soft_skeleton, axes=axes, iterations=_steps(name, iterations))
     lines = thin(share), thin(target)
     terms = lines[0] * target, lines[0], lines[1] * share, lines[1]
-    sums = (_array.sum_along(term, tuple(range(reference.ndim))) for term in terms)
+    sums = (_array.sum_along(term, axes) for term in terms)
     return CenterlineCounts(*(xp.astype(total, share.dtype, copy=False) for total in sums))
 
 

@@ -19,7 +19,7 @@ from mia_functional.metrics._kernels import joint_histogram
 from mia_functional.metrics._kernels.joint_histogram import LabelSets
 from mia_functional.metrics._kernels.joint_histogram_jax import can_count_codes, joint_matrix_jax
 from mia_functional.metrics.inputs import check_countable, map_cells, paired_arrays, prefers_host_loop
-from mia_functional.metrics.probabilities import check_probabilities
+from mia_functional.metrics.probabilities import check_probabilities, probability_pair, structures_of
 from mia_functional.metrics.statistic_or_pair import derived_from
 from mia_functional.typing import Array, Label, Labels
 
@@ -132,30 +132,18 @@ def soft_confusion_counts(
         Milletari et al. 2016, V-Net, doi 10.1109/3DV.2016.79.
     """
     name = "soft_confusion_counts"
-    xp, (probabilities, reference) = _array.to_common_library(name, probabilities=probabilities, reference=reference)
-    sets = None if labels is None else label_sets(name, labels, reference)
-    if _array.dtype_kind(probabilities) != "float":
-        checks.invalid_kind(name, "probabilities", "hold floats", f"dtype {probabilities.dtype}")
-    checks.not_empty(name, "reference", reference.shape)
-    shape = tuple(reference.shape) if sets is None else (*reference.shape, len(sets))
-    if tuple(probabilities.shape) != shape:
-        checks.invalid_value(name, "probabilities", f"have the shape {shape}", f"{tuple(probabilities.shape)}")
-    if sets is None:
-        structures = binary_mask(name, "reference", reference)
-    else:
-        checked = label_map(name, "reference", reference)
-        structures = xp.stack([label_mask(checked, labels_of_one) for labels_of_one in sets], axis=-1)
-    share = xp.astype(probabilities, _array.accumulator_dtype(probabilities))
+    pair = probability_pair(name, probabilities, reference, labels=labels, mask=mask)
+    xp, structures = _array.array_namespace(pair.reference), structures_of(pair)
+    share = xp.astype(pair.probabilities, _array.accumulator_dtype(pair.probabilities))
     target = xp.astype(structures, share.dtype)
-    if mask is not None:
-        _, _, inside = paired_arrays(name, reference, reference, mask=mask)
+    if pair.mask is not None:
         # Not a product with the mask: NaN outside of it must not count.
-        counted = inside if sets is None else xp.expand_dims(inside, axis=-1)
+        counted = pair.mask if pair.sets is None else xp.expand_dims(pair.mask, axis=-1)
         share, target = (xp.where(counted, array, xp.zeros_like(array)) for array in (share, target))
     # NaN ends in NaN.
     check_probabilities(name, share, allows_nan=True)
     terms = [share * target, share * (1 - target), (1 - share) * target, (1 - share) * (1 - target)]
-    if mask is not None:
+    if pair.mask is not None:
         terms[-1] = xp.where(counted, terms[-1], xp.zeros_like(terms[-1]))
     axes = checks.axes(name, axis, reference.ndim)
     return ConfusionCounts(*(xp.astype(_array.sum_along(term, axes), share.dtype, copy=False) for term in terms))

@@ -8,12 +8,12 @@ from typing import Any, TypeVar, cast
 
 from mia_functional import _array
 from mia_functional._core import checks
-from mia_functional.metrics.calibration import CalibrationBins
 from mia_functional.metrics.centerlines import CenterlineCounts
 from mia_functional.metrics.confusion import ConfusionCounts
 from mia_functional.metrics.contingency import ConfusionMatrix
 from mia_functional.metrics.instances import InstanceMatches, InstancePairs, Instances
 from mia_functional.metrics.moments import PairedMoments, in_units
+from mia_functional.metrics.probability_bins import CalibrationBins
 from mia_functional.metrics.spatial import PairedSpatialMoments, SpatialMoments
 from mia_functional.metrics.thresholds import ThresholdCounts
 from mia_functional.typing import Array

@@ -232,8 +232,8 @@ def group(name: str) -> tuple[Metric, ...]:
     """Return the metrics of a group: overlap, distance, classical, segmentation, regression, and so on.
 
     Args:
-        name: overlap, distance or classical; segmentation, which is these three together; regression, reconstruction or
-            calibration.
+        name: overlap, distance or classical; segmentation, which is these three together; instances, topology,
+            calibration, regression or reconstruction.
 
     Returns:
         Rows of the table, in its order.

@@ -13,10 +13,18 @@ from mia_functional import _array
 from mia_functional._core import checks
 from mia_functional._label_maps import binary_mask, label_map, label_mask, label_sets
 from mia_functional.metrics._kernels.joint_histogram import LabelSets
-from mia_functional.metrics.inputs import check_countable, paired_arrays
+from mia_functional.metrics.inputs import paired_arrays
 from mia_functional.typing import Array, HostArray, Label, Labels
 
-__all__ = ["ProbabilityPair", "check_probabilities", "device_pair", "host_pieces", "probability_pair", "runs_on_host"]
+__all__ = [
+    "ProbabilityPair",
+    "check_probabilities",
+    "device_pair",
+    "host_pieces",
+    "probability_pair",
+    "runs_on_host",
+    "structures_of",
+]
 
 _ROUNDING = 2.0**-6
 """By how much a probability may lie outside of 0 and 1: two steps of the narrowest floats (bfloat16) at 1."""
@@ -68,7 +76,6 @@ def probability_pair(
         checks.invalid_value(function, "probabilities", f"have the shape {shape}", f"{tuple(probabilities.shape)}")
     check = binary_mask if sets is None else label_map
     known = check(function, "reference", reference)
-    check_countable(function, reference)
     inside = None if mask is None else paired_arrays(function, reference, reference, mask=mask)[2]
     return ProbabilityPair(_array.computable(probabilities), known, sets, inside)
 
@@ -86,16 +93,22 @@ def check_probabilities(function: str, shares: Array, *, allows_nan: bool = Fals
         checks.invalid_value(function, "probabilities", _NEEDED, found)
 
 
+def structures_of(pair: ProbabilityPair) -> Array:
+    """Return the boolean masks of all labels, along one last axis; without labels the reference itself."""
+    if pair.sets is None:
+        return pair.reference
+    xp = _array.array_namespace(pair.reference)
+    return xp.stack([label_mask(pair.reference, one) for one in pair.sets], axis=-1)
+
+
 def device_pair(function: str, pair: ProbabilityPair) -> tuple[Array, Array, Array]:
     """Return probabilities, the masks of all labels and what counts, each with a last axis of labels, on any device.
 
     The probabilities are at least float32, within 0 and 1, and 0 where they do not count.
     """
-    p, xp = pair.probabilities, _array.array_namespace(pair.probabilities)
+    p, structures, xp = pair.probabilities, structures_of(pair), _array.array_namespace(pair.probabilities)
     if pair.sets is None:
-        p, structures = xp.expand_dims(p, axis=-1), xp.expand_dims(pair.reference, axis=-1)
-    else:
-        structures = xp.stack([label_mask(pair.reference, one) for one in pair.sets], axis=-1)
+        p, structures = (xp.expand_dims(array, axis=-1) for array in (p, structures))
     mask = xp.ones_like(pair.reference, dtype=xp.bool) if pair.mask is None else pair.mask
     mask = xp.expand_dims(mask, axis=-1)
     p = xp.astype(p, _array.accumulator_dtype(p))

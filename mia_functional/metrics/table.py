@@ -20,10 +20,10 @@ from mia_functional.metrics import (
     surface_agreement,
     topology,
 )
-from mia_functional.metrics.calibration import calibration_bins
 from mia_functional.metrics.confusion import confusion_counts
 from mia_functional.metrics.instances import instance_matches
 from mia_functional.metrics.moments import paired_moments
+from mia_functional.metrics.probability_bins import calibration_bins
 from mia_functional.metrics.spatial import centroid_distance, mahalanobis_distance, paired_spatial_moments
 from mia_functional.metrics.surface import surface_distances
 from mia_functional.metrics.thresholds import area_under_roc_curve, average_precision, threshold_counts
@@ -80,6 +80,10 @@ class Metric:
     parameter: str = ""
     options: tuple[tuple[str, float | str], ...] = ()
 
+
+_FOUND_AND_MISSED = (
+    "with TP the reference components that are found, FP the predicted ones and FN the reference ones without a match"
+)
 
 # Facts of a docstring are written a second time here: programs read the rows, also under `python -OO`, and a test
 # compares both.
@@ -657,10 +661,7 @@ METRICS: tuple[Metric, ...] = (
         groups=("instances",),
         summary="share of the predicted components that are right: lesion-wise precision",
         formula="TP / (TP + FP)",
-        where=(
-            "with TP the reference components that are found, FP the predicted "
-            "ones and FN the reference ones without a match"
-        ),
+        where=_FOUND_AND_MISSED,
         undefined="Nothing predicted: NaN, or `zero_division`.",
         source="Maier-Hein et al. 2024, doi 10.1038/s41592-023-02151-z.",
         parameter="threshold",
@@ -674,10 +675,7 @@ METRICS: tuple[Metric, ...] = (
         groups=("instances",),
         summary="share of the reference components that are found: lesion-wise recall (sensitivity)",
         formula="TP / (TP + FN)",
-        where=(
-            "with TP the reference components that are found, FP the predicted "
-            "ones and FN the reference ones without a match"
-        ),
+        where=_FOUND_AND_MISSED,
         undefined="No reference component: NaN, or `zero_division`.",
         source="Maier-Hein et al. 2024, doi 10.1038/s41592-023-02151-z.",
         parameter="threshold",
@@ -691,10 +689,7 @@ METRICS: tuple[Metric, ...] = (
         groups=("instances",),
         summary="lesion-wise F1 score: the harmonic mean of precision and recall of components",
         formula="2 TP / (2 TP + FP + FN)",
-        where=(
-            "with TP the reference components that are found, FP the predicted "
-            "ones and FN the reference ones without a match"
-        ),
+        where=_FOUND_AND_MISSED,
         undefined="No component in either: NaN, or `zero_division`. In one only: 0.",
         source="Maier-Hein et al. 2024, doi 10.1038/s41592-023-02151-z.",
         parameter="threshold",
@@ -708,10 +703,7 @@ METRICS: tuple[Metric, ...] = (
         groups=("instances",),
         summary="recognition quality (RQ), the factor of the panoptic quality that says how many components are found",
         formula="TP / (TP + FP / 2 + FN / 2)",
-        where=(
-            "with TP the reference components that are found, FP the predicted "
-            "ones and FN the reference ones without a match"
-        ),
+        where=_FOUND_AND_MISSED,
         undefined="No component in either: NaN, or `zero_division`. In one only: 0.",
         source="Kirillov et al. 2019, Panoptic segmentation, arXiv 1801.00868.",
         parameter="threshold",
@@ -742,10 +734,7 @@ METRICS: tuple[Metric, ...] = (
         groups=("instances",),
         summary="panoptic quality (PQ): segmentation quality times recognition quality",
         formula="sum IoU / (TP + FP / 2 + FN / 2)",
-        where=(
-            "with TP the reference components that are found, FP the predicted "
-            "ones and FN the reference ones without a match"
-        ),
+        where=_FOUND_AND_MISSED,
         undefined="No component in either: NaN, or `zero_division`. In one only: 0.",
         source="Kirillov et al. 2019, Panoptic segmentation, arXiv 1801.00868.",
         parameter="threshold",

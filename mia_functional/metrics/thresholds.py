@@ -13,6 +13,7 @@ import numpy as np
 from mia_functional import _array
 from mia_functional._core import checks
 from mia_functional.metrics.confusion import ConfusionCounts, count_true, float_counts
+from mia_functional.metrics.inputs import check_countable
 from mia_functional.metrics.probabilities import (
     ProbabilityPair,
     device_pair,
@@ -99,6 +100,7 @@ def threshold_counts(
     """
     name = "threshold_counts"
     pair = probability_pair(name, probabilities, reference, labels=labels, mask=mask)
+    check_countable(name, pair.reference)
     given = _given_thresholds(name, thresholds)
     record = (_host_counts if runs_on_host(pair) else _device_counts)(pair, given)
     if pair.sets is None:

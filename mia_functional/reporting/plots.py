@@ -10,7 +10,7 @@ from mia_functional import _array
 from mia_functional._core import checks
 from mia_functional.analysis.ranking import Ranking
 from mia_functional.evaluation.results import Result, Results, select_rows
-from mia_functional.metrics.calibration import CalibrationBins
+from mia_functional.metrics.probability_bins import CalibrationBins
 from mia_functional.reporting.figures import distinct_colours, literal, new_axes
 from mia_functional.typing import Array, HostArray
 

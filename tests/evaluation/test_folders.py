@@ -232,3 +232,16 @@ def test_several_methods_are_one_table(folders):
     for wrong in ({}, {"": folders / "other"}, {1: folders / "other"}):
         with pytest.raises(ValueError, match=r"^evaluate_folders: `predictions` must name at least one method; got"):
             evaluate_folders(wrong, folders / "truth", metrics=["DICE"])
+
+
+def test_masks_as_floats_are_masks_to_all_metrics_of_masks(tmp_path):
+    mask = np.zeros((6, 6, 6), np.float32)
+    mask[1:3, 1:3, 1:3] = mask[4, 4, 4] = 1
+    missed = mask.copy()
+    missed[4, 4, 4] = 0
+    for folder, array in (("found", missed), ("truth", mask)):
+        (tmp_path / folder).mkdir()
+        images.write(tmp_path / folder / "A.nii.gz", array, Geometry(shape=mask.shape, spacing=(1.0, 1.0, 1.0)))
+    names = ["LESION_F1", "BETTI0"]  # without a metric of overlap beside them
+    results = evaluate_folders(tmp_path / "found", tmp_path / "truth", metrics=names)
+    assert [(row.status, row.value) for row in results] == [("ok", pytest.approx(2 / 3)), ("ok", 1.0)]

@@ -98,6 +98,7 @@ def test_archives_beside_predictions(tmp_path, kind):
         own = [row for row in results if row.subject == name]
         for label in (1, 2):
             assert values(own, str(label)) == pytest.approx(expected(soft, reference, label), rel=1e-9)
+    assert [case.probabilities for case in results.runs[0].cases] == ["a.npz", "b.npz"]
 
 
 def test_images_with_channels_and_a_subject_without(tmp_path):

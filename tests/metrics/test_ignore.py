@@ -10,7 +10,7 @@ import pytest
 
 from mia_functional import metrics
 from mia_functional.evaluation import evaluate, evaluate_many
-from mia_functional.evaluation.cases import Case
+from mia_functional.evaluation.case_values import Case
 
 SPACING = (2.0, 1.0, 0.5)
 

@@ -8,7 +8,7 @@ import pytest
 
 from mia_functional import metrics
 from mia_functional.evaluation import evaluate, evaluate_folders, evaluate_many
-from mia_functional.evaluation.cases import Case
+from mia_functional.evaluation.case_values import Case
 from mia_functional.metrics import find, metric
 from mia_functional.metrics.names import canonical_abbreviation
 
