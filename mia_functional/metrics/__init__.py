@@ -25,6 +25,7 @@ from mia_functional.metrics.instance_matching import (
     many_to_one,
 )
 from mia_functional.metrics.instances import InstanceMatches, InstancePairs, Instances, instance_matches
+from mia_functional.metrics.lesion_sizes import *
 from mia_functional.metrics.lesions import *
 from mia_functional.metrics.merging import *
 from mia_functional.metrics.moments import PairedMoments, paired_moments
@@ -97,6 +98,7 @@ __all__ = [
     "confusion_matrix",
     "describe",
     "dice",
+    "equivalent_diameter",
     "euler_characteristic",
     "euler_error",
     "expected_calibration_error",
@@ -108,6 +110,7 @@ __all__ = [
     "false_positives",
     "false_positives_per_case",
     "false_volume",
+    "feret_diameter",
     "find",
     "fleiss_kappa",
     "gaussian_window",
@@ -127,6 +130,7 @@ __all__ = [
     "lesion_merges",
     "lesion_precision",
     "lesion_recall",
+    "lesion_recall_by_diameter",
     "lesion_recall_by_volume",
     "lesion_splits",
     "listing",

@@ -1,11 +1,8 @@
 """Metrics of lesions (components, instances): how many are found, how well, and what is missed or invented."""
 
-import itertools
 import math
-from collections.abc import Sequence
 
 from mia_functional import _array
-from mia_functional._core import checks
 from mia_functional.metrics.instances import InstanceMatches, from_instances
 from mia_functional.typing import Array
 
@@ -16,7 +13,6 @@ __all__ = [
     "lesion_merges",
     "lesion_precision",
     "lesion_recall",
-    "lesion_recall_by_volume",
     "lesion_splits",
     "missed_volume",
     "panoptic_quality",
@@ -371,46 +367,3 @@ def false_volume(matches: InstanceMatches) -> Array:
     xp = _array.array_namespace(matches.shared)
     prediction = matches.prediction
     return xp.sum(xp.where(prediction.matched, 0.0, prediction.volumes), axis=-1)
-
-
-@_array.one_node
-def lesion_recall_by_volume(matches: InstanceMatches, *, edges: Sequence[float]) -> Array:
-    """Return the share of the reference components that are found, of each class of volume.
-
-    Args:
-        matches: Components that were matched; several records are pooled by `merge`.
-        edges: Volumes in cubic millimetres between the classes, ascending: a component whose volume is an edge is in
-            the class above.
-
-    Returns:
-        One share more than there are edges, from the smallest volumes to the largest; higher is better. NaN where there
-        is no component of a class, or where components are missing from the record.
-
-    Raises:
-        TypeError: The argument is not a record of `instance_matches`, or the edges are no numbers.
-        ValueError: The edges do not ascend.
-
-    Example:
-        >>> import numpy as np
-        >>> from mia_functional.metrics import instance_matches
-        >>> found = instance_matches(np.array([1, 1, 0, 0]), np.array([1, 1, 0, 1]), spacing=(2.0,))
-        >>> lesion_recall_by_volume(found, edges=(3.0,)).tolist()
-        [0.0, 1.0]
-    """
-    name = "lesion_recall_by_volume"
-    checks.require_instance(name, "matches", matches, InstanceMatches, "a record of `instance_matches`")
-    limits = checks.float_tuple(name, "edges", edges)
-    if any(not low < high for low, high in itertools.pairwise(limits)):
-        checks.invalid_value(name, "edges", "ascend", edges)
-    reference = matches.reference
-    xp = _array.array_namespace(reference.volumes)
-    bounds = [-math.inf, *limits, math.inf]
-    shares = []
-    for low, high in itertools.pairwise(bounds):
-        chosen = (reference.sizes > 0) & (reference.volumes >= low) & (reference.volumes < high)
-        found, total = (
-            xp.sum(xp.astype(flags, reference.volumes.dtype), axis=-1) for flags in (chosen & reference.matched, chosen)
-        )
-        shares.append(_array.ratio(found, total))
-    overflow = xp.expand_dims(matches.overflow > 0, axis=-1)
-    return xp.where(overflow, math.nan, xp.stack(shares, axis=-1))

@@ -255,13 +255,6 @@ def test_metrics_of_a_scene_by_hand(xp, options, expected):
     np.testing.assert_allclose(xp.run(measure, PREDICTION, REFERENCE), [*right.values()], rtol=1e-6)
 
 
-def test_recall_by_volume():
-    found = instance_matches(PREDICTION, REFERENCE, spacing=(2.0,))
-    shares = metrics.lesion_recall_by_volume(found, edges=(4.0, 6.0, 8.0))
-    np.testing.assert_allclose(shares, [0.0, 0.0, 0.5, 0.5])
-    assert np.isnan(metrics.lesion_recall_by_volume(found, edges=(100.0,))[1])
-
-
 def test_empty_masks():
     none, some = np.zeros((3, 4), bool), np.zeros((3, 4), bool)
     some[1, 1:3] = True
@@ -439,11 +432,6 @@ def test_wrong_arrays_and_records():
         instance_matches(MASK * 0.5, MASK, spacing=(1, 1))
     with pytest.raises(TypeError, match="lesion_f1: `matches` must be InstanceMatches"):
         metrics.lesion_f1(metrics.confusion_counts(MASK, MASK))
-    with pytest.raises(TypeError, match="lesion_recall_by_volume: `matches` must be a record of `instance_matches`"):
-        metrics.lesion_recall_by_volume((1, 2), edges=(1,))
-    found = instance_matches(MASK, MASK, spacing=(1, 1))
-    with pytest.raises(ValueError, match="`edges` must ascend"):
-        metrics.lesion_recall_by_volume(found, edges=(2, 1))
     for options, name in (({}, "max_components"), ({"max_components": 3}, "max_pairs")):
         with pytest.raises(TypeError, match=f"`{name}` must be given in a program, whose shapes are fixed"):
             jax.jit(partial(instance_matches, spacing=(1, 1), **options))(MASK, MASK)

@@ -32,6 +32,7 @@ ON_HOST = {
     **dict.fromkeys(
         (f"metrics.centerline_{name}" for name in ("counts", "dice", "precision", "sensitivity")), "thins on the host"
     ),
+    "metrics.feret_diameter": "finds components on the host",
     "morphology.skeleton": "thins on the host",
     **dict.fromkeys(("metrics.euler_error", "metrics.topology_counts"), "counts components on the host"),
     "assembly.assemble_subjects": "reads a dataset",
@@ -434,6 +435,20 @@ def _other_cases() -> dict[str, list[Case]]:
                 lambda p, r, i: metrics.instance_matches(p > 1, r > 1, ignore=i, matching=metrics.any_overlap, **ROOM),
                 labels_and_holes,
             ),
+        ],
+        "metrics.equivalent_diameter": [
+            (
+                "of masks",
+                lambda p, r: metrics.equivalent_diameter(metrics.instance_matches(p, r, **ROOM).reference),
+                masks,
+            )
+        ],
+        "metrics.lesion_recall_by_diameter": [
+            (
+                "of masks",
+                lambda p, r: metrics.lesion_recall_by_diameter(metrics.instance_matches(p, r, **ROOM), edges=(4,)),
+                masks,
+            )
         ],
         "metrics.lesion_recall_by_volume": [
             (

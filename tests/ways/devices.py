@@ -76,7 +76,8 @@ MOVED: dict[tuple[int, ...], str] = {
     "metrics.false_volume, metrics.merge components",
     (1, 1, 336, 336, 336, 336): "metrics.instance_matches of labels",
     (1, 336, 336): "metrics.instance_matches some ignored",
-    (336, 336): "metrics.lesion_recall_by_volume of masks",
+    (336, 336): "metrics.lesion_recall_by_volume of masks, metrics.lesion_recall_by_diameter, "
+    "metrics.equivalent_diameter",
     (1, 336): "morphology.connected_components by faces",
     (): "metrics.dice of bool, metrics.hausdorff_distance counted, metrics.hausdorff_distance pooled",
 }

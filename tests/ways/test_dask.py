@@ -18,6 +18,7 @@ ARGUMENTS = {
     **dict.fromkeys(("metrics.surface_overlap", "metrics.normalized_surface_dice"), "prediction"),
     **dict.fromkeys(("metrics.boundary_iou", "metrics.structural_similarity"), "prediction"),
     **dict.fromkeys(("metrics.instance_matches", "metrics.lesion_recall_by_volume"), "prediction"),
+    **dict.fromkeys(("metrics.equivalent_diameter", "metrics.lesion_recall_by_diameter"), "prediction"),
     **dict.fromkeys(
         (f"metrics.lesion_{name}" for name in ("precision", "recall", "f1", "splits", "merges")), "prediction"
     ),
