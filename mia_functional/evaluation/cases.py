@@ -10,7 +10,6 @@ from mia_functional._core import checks, parallel_map
 from mia_functional.evaluation.case_values import Case, Gap, evaluate_case, gap_rows
 from mia_functional.evaluation.journal import Outcome
 from mia_functional.evaluation.requests import (
-    AnyMetric,
     Ignore,
     Request,
     request,
@@ -19,6 +18,7 @@ from mia_functional.evaluation.requests import (
 )
 from mia_functional.evaluation.results import Results, concatenate
 from mia_functional.metrics import Metric
+from mia_functional.metrics.names import AnyMetric
 from mia_functional.typing import Array, Label, Labels, Progress, Spacing
 
 __all__ = ["Source", "evaluate", "evaluate_each", "evaluate_many", "joined"]

@@ -26,7 +26,6 @@ from mia_functional.evaluation.journal import CaseKey, Outcome, open_journal
 from mia_functional.evaluation.probability_files import probability_files, read_probabilities
 from mia_functional.evaluation.requests import (
     MASK_GROUPS,
-    AnyMetric,
     Request,
     needs_probabilities,
     request,
@@ -39,6 +38,7 @@ from mia_functional.geometry import Geometry, describe_differences
 from mia_functional.images.file_states import file_states
 from mia_functional.images.labels import label_map
 from mia_functional.metrics import soft_confusion_counts
+from mia_functional.metrics.names import AnyMetric
 from mia_functional.transforms.alignment import align_onto, alignment_between
 from mia_functional.typing import Affine, Align, HostArray, Label, Labels, Progress, Spacing
 

@@ -3,20 +3,19 @@
 import functools
 import inspect
 import operator
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, SupportsIndex, TypeAlias, cast
 
 import numpy as np
 
 from mia_functional._core import checks
 from mia_functional._label_maps import label_sets
-from mia_functional.metrics import Metric, find, metric, soft_confusion_counts
-from mia_functional.metrics.names import OWN_GROUP
+from mia_functional.metrics import Metric, soft_confusion_counts
+from mia_functional.metrics.names import OWN_GROUP, AnyMetric, rows_of
 from mia_functional.typing import Array, Label, Labels
 
 __all__ = [
     "MASK_GROUPS",
-    "AnyMetric",
     "Ignore",
     "Request",
     "needs_probabilities",
@@ -28,10 +27,6 @@ __all__ = [
 
 Ignore: TypeAlias = int | Iterable[int] | Array | None
 """Values of the reference where nothing is known, or a mask of such voxels."""
-
-AnyMetric: TypeAlias = str | Metric | Callable[..., Any]
-"""A metric by one of its names, a row of the table, or a function of a pair."""
-
 
 MASK_GROUPS = frozenset({"instances", "segmentation", "topology"})
 """Groups of metrics that measure masks."""
@@ -62,13 +57,7 @@ def request(
     channels: Mapping[int, str] | None, *, ignore: Ignore = None,
 ) -> Request:  # fmt: skip
     """Return what is evaluated: metrics by their rows of the table, and labels or channels with their names."""
-    if isinstance(metrics, str | Metric) or callable(metrics) or not isinstance(metrics, Iterable):
-        checks.invalid_kind(function, "metrics", "be a sequence of metrics", repr(metrics))
-    with checks.speaking_for(function, "find", "metric", name="metrics"):
-        rows = tuple(map(_row_of, metrics))
-    abbreviations = [row.abbreviation for row in rows]
-    if not rows or len(set(abbreviations)) != len(rows):
-        checks.invalid_value(function, "metrics", "name at least one metric, and none of them twice", abbreviations)
+    rows = rows_of(function, metrics)
     values = _ignored_values(function, ignore, rows)
     if labels is None and channels is None:
         return Request(function, rows, ("",), ignore=values)
@@ -142,13 +131,6 @@ def _distinct_names(function: str, argument: str, names: Mapping[Any, str]) -> t
     if len(set(names.values())) != len(names):
         checks.invalid_value(function, argument, "have a name of its own for every structure", list(names.values()))
     return tuple(names.values())
-
-
-def _row_of(entry: AnyMetric) -> Metric:
-    """Return a metric as a row of the table."""
-    if isinstance(entry, Metric):
-        return entry
-    return metric(entry) if callable(entry) else find(entry)
 
 
 def require_possible_options(asked: Request) -> None:

@@ -24,6 +24,12 @@ from mia_functional.metrics.instance_matching import (
     greedy,
     many_to_one,
 )
+from mia_functional.metrics.instance_values import (
+    InstanceMetrics,
+    instance_metrics,
+    panoptic_quality_of,
+    segmentation_quality_of,
+)
 from mia_functional.metrics.instances import InstanceMatches, InstancePairs, Instances, instance_matches
 from mia_functional.metrics.lesion_sizes import *
 from mia_functional.metrics.lesions import *
@@ -53,6 +59,7 @@ __all__ = [
     "ConfusionCounts",
     "ConfusionMatrix",
     "InstanceMatches",
+    "InstanceMetrics",
     "InstancePairs",
     "Instances",
     "Metric",
@@ -121,6 +128,7 @@ __all__ = [
     "hausdorff_distance",
     "identity",
     "instance_matches",
+    "instance_metrics",
     "interclass_correlation",
     "intraclass_correlation",
     "jaccard",
@@ -156,6 +164,7 @@ __all__ = [
     "paired_spatial_moments",
     "pairwise_dice",
     "panoptic_quality",
+    "panoptic_quality_of",
     "peak_signal_noise_ratio",
     "pearson_correlation",
     "precision",
@@ -177,6 +186,7 @@ __all__ = [
     "root_mean_square_calibration_error",
     "root_mean_squared_error",
     "segmentation_quality",
+    "segmentation_quality_of",
     "sensitivity",
     "soft_centerline_counts",
     "soft_confusion_counts",

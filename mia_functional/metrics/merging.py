@@ -11,6 +11,7 @@ from mia_functional._core import checks
 from mia_functional.metrics.centerlines import CenterlineCounts
 from mia_functional.metrics.confusion import ConfusionCounts
 from mia_functional.metrics.contingency import ConfusionMatrix
+from mia_functional.metrics.instance_values import InstanceMetrics
 from mia_functional.metrics.instances import InstanceMatches, InstancePairs, Instances
 from mia_functional.metrics.moments import PairedMoments, in_units
 from mia_functional.metrics.probability_bins import CalibrationBins
@@ -27,6 +28,7 @@ _Mergeable = TypeVar(
     ConfusionCounts,
     ConfusionMatrix,
     InstanceMatches,
+    InstanceMetrics,
     PairedMoments,
     SpatialMoments,
     PairedSpatialMoments,
@@ -95,6 +97,8 @@ def identity(statistic: _Mergeable) -> _Mergeable:
     checks.require_instance("identity", "statistic", statistic, tuple(_COMBINE), "a statistic")
     if isinstance(statistic, InstanceMatches):
         return _no_instances(statistic)
+    if isinstance(statistic, InstanceMetrics):
+        return statistic._replace(matches=_no_instances(statistic.matches), values=statistic.values[:0, ...])
     if isinstance(statistic, PairedSpatialMoments):
         return PairedSpatialMoments(*map(identity, statistic))
     if isinstance(statistic, ThresholdCounts):
@@ -220,6 +224,14 @@ def _add_instances(one: InstanceMatches, other: InstanceMatches) -> InstanceMatc
     )
 
 
+def _add_instance_metrics(one: InstanceMetrics, other: InstanceMetrics) -> InstanceMetrics:
+    """Return the components of two records with their values; raise if these are of other metrics."""
+    if one.names != other.names:
+        checks.invalid_value("merge", "others", f"have the metrics {', '.join(one.names)}", ", ".join(other.names))
+    values = _array.array_namespace(one.values).concat([one.values, other.values], axis=0)
+    return InstanceMetrics(_add_instances(one.matches, other.matches), one.names, values)
+
+
 def _moved(positions: Array, by: int) -> Array:
     """Return positions moved behind so many others; what fills up a fixed shape stays."""
     return _array.array_namespace(positions).where(positions < 0, positions, positions + by)
@@ -245,5 +257,6 @@ _COMBINE: dict[type, Callable[[Any, Any], Any]] = {
     PairedMoments: _add_moments,
     SpatialMoments: _add_spatial_moments,
     InstanceMatches: _add_instances,
+    InstanceMetrics: _add_instance_metrics,
     PairedSpatialMoments: lambda one, other: PairedSpatialMoments(*map(_add_spatial_moments, one, other)),
 }

@@ -11,15 +11,18 @@ import functools
 import inspect
 import math
 import re
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, TypeAlias
 
 from mia_functional._core import checks
 from mia_functional.metrics.boundaries import solid, surfels, voxels
 from mia_functional.metrics.instance_matching import MATCHINGS, OVERLAPS
 from mia_functional.metrics.table import LENGTH_PARAMETERS, METRICS, Metric
 
-__all__ = ["OWN_GROUP", "canonical_abbreviation", "find", "group", "metric"]
+__all__ = ["OWN_GROUP", "AnyMetric", "canonical_abbreviation", "find", "group", "metric", "rows_of"]
+
+AnyMetric: TypeAlias = str | Metric | Callable[..., Any]
+"""A metric by one of its names, a row of the table, or a function of a pair."""
 
 OWN_GROUP = "own"
 """The group of metrics that are not in the table."""
@@ -69,6 +72,30 @@ def find(name: str) -> Metric:
         nearest = ", ".join(dict.fromkeys(_ROWS[entry].abbreviation for entry in close or ("dice", "jaccard")))
         checks.invalid_value("find", "name", "be the name of a metric", f"{name!r}; the nearest are {nearest}")
     return row
+
+
+def rows_of(function: str, metrics: Sequence[AnyMetric]) -> tuple[Metric, ...]:
+    """Return metrics as rows of the table; raise unless there is one at least, and none twice.
+
+    Args:
+        function: Name for messages.
+        metrics: Names, rows, or functions of a pair.
+
+    Example:
+        >>> [row.abbreviation for row in rows_of("evaluate", ("dsc", find("hd95")))]
+        ['DICE', 'HDRFDST95']
+    """
+    if isinstance(metrics, str | Metric) or callable(metrics) or not isinstance(metrics, Iterable):
+        checks.invalid_kind(function, "metrics", "be a sequence of metrics", repr(metrics))
+    with checks.speaking_for(function, "find", "metric", name="metrics"):
+        rows = tuple(
+            entry if isinstance(entry, Metric) else metric(entry) if callable(entry) else find(entry)
+            for entry in metrics
+        )
+    abbreviations = [row.abbreviation for row in rows]
+    if not rows or len(set(abbreviations)) != len(rows):
+        checks.invalid_value(function, "metrics", "name at least one metric, and none of them twice", abbreviations)
+    return rows
 
 
 def canonical_abbreviation(name: str) -> str:

@@ -17,9 +17,10 @@ NAMESPACES = ("metrics", "transforms", "assembly", "morphology", "extraction")
 
 NO_ARRAYS = {
     "metrics": "METRICS BrierDecomposition CalibrationBins Candidates CenterlineCounts ConfusionCounts ConfusionMatrix "
-    "InstanceMatches InstancePairs Instances Metric PairedMoments PairedSpatialMoments PrecisionRecallCurve "
-    "ReliabilityCurve RocCurve SpatialMoments SurfaceDistances ThresholdCounts TopologyCounts any_overlap bipartite "
-    "centroid_within describe find gaussian_window greedy group listing many_to_one metric table_markdown",
+    "InstanceMatches InstanceMetrics InstancePairs Instances Metric PairedMoments PairedSpatialMoments "
+    "PrecisionRecallCurve ReliabilityCurve RocCurve SpatialMoments SurfaceDistances ThresholdCounts TopologyCounts "
+    "any_overlap bipartite centroid_within describe find gaussian_window greedy group listing many_to_one metric "
+    "table_markdown",
     "transforms": "Sample Transform compose constant edge linear nearest on reflect resample_to to_canonical",
     "assembly": "Placement Reduction Window gaussian hann last maximum mean placements total uniform vote",
     "morphology": "",
@@ -33,6 +34,10 @@ ON_HOST = {
         (f"metrics.centerline_{name}" for name in ("counts", "dice", "precision", "sensitivity")), "thins on the host"
     ),
     "metrics.feret_diameter": "finds components on the host",
+    **dict.fromkeys(
+        (f"metrics.{name}" for name in ("instance_metrics", "panoptic_quality_of", "segmentation_quality_of")),
+        "measures each component on the host",
+    ),
     "morphology.skeleton": "thins on the host",
     **dict.fromkeys(("metrics.euler_error", "metrics.topology_counts"), "counts components on the host"),
     "assembly.assemble_subjects": "reads a dataset",

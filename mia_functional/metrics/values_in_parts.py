@@ -1,0 +1,127 @@
+"""Metrics of the table in many parts of one pair of volumes, such as its lesions: each part in a box of its own.
+
+Counts of all parts go through a formula at once. Every other metric is computed on the masks in the box of a part, each
+statistic once, for metrics of masks are the same wherever a mask lies.
+"""
+
+import functools
+import inspect
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mia_functional import _array
+from mia_functional._core import checks
+from mia_functional._core.ordered_map import map_ordered
+from mia_functional.metrics.confusion import ConfusionCounts, confusion_counts
+from mia_functional.metrics.names import OWN_GROUP, AnyMetric, rows_of
+from mia_functional.metrics.table import Metric
+from mia_functional.typing import Spacing
+
+__all__ = ["DEFAULT_METRICS", "PartMasks", "rows_of_masks", "values_in_parts"]
+
+DEFAULT_METRICS = ("DICE", "IOU", "ASSD", "HD95", "NSD")
+"""What is computed in every part by default."""
+
+_GROUPS = frozenset({"instances", "segmentation", "topology", OWN_GROUP})
+"""Groups of metrics that do not depend on where in the volume a mask lies."""
+
+
+class PartMasks(NamedTuple):
+    """The masks of a part in its box, and what is ignored there if anything is."""
+
+    prediction: NDArray[np.bool_]
+    reference: NDArray[np.bool_]
+    ignored: NDArray[np.bool_] | None
+
+
+class _PlannedMetric(NamedTuple):
+    """How a metric is computed: its position among all, its row, and the keywords that the pair's function takes."""
+
+    position: int
+    row: Metric
+    keywords: frozenset[str]
+
+
+def rows_of_masks(function: str, metrics: Sequence[AnyMetric], *, ignore: bool) -> tuple[Metric, ...]:
+    """Return metrics as rows of the table; raise unless they are different ones of masks, wherever these lie.
+
+    Args:
+        function: Name for messages.
+        metrics: Names, rows, or functions of a pair.
+        ignore: Whether voxels are ignored, so that each has to be able to leave some out.
+    """
+    rows = rows_of(function, metrics)
+    for row in rows:
+        if _GROUPS.isdisjoint(row.groups):
+            needed = "be metrics of masks that do not depend on their place"
+            checks.invalid_value(function, "metrics", needed, row.abbreviation)
+        if ignore and {"ignore", "mask"}.isdisjoint(_keywords(row)):
+            needed = f"not be given for {row.abbreviation}, which has no parameter `mask` or `ignore`"
+            checks.invalid_value(function, "ignore", needed, "a mask")
+    return rows
+
+
+def _keywords(row: Metric) -> frozenset[str]:
+    """Return the keywords of what takes the pair."""
+    return frozenset(inspect.signature(row.statistic or row.function).parameters)
+
+
+def values_in_parts(
+    rows: Sequence[Metric], counts: ConfusionCounts, parts: Iterable[PartMasks], *, spacing: Spacing, workers: int
+) -> NDArray[np.float64]:
+    """Return the value of every metric in every part, (N, M).
+
+    Args:
+        rows: The metrics.
+        counts: The counts of all parts, in the whole volume, each of shape (N,).
+        parts: The masks of all parts, which are made where a metric needs them.
+        spacing: Millimetres between voxel centres along each axis.
+        workers: Threads.
+    """
+    values = np.empty((counts.tp.shape[0], len(rows)))
+    calls = [_PlannedMetric(position, row, _keywords(row)) for position, row in enumerate(rows)]
+    of_counts = [call for call in calls if getattr(call.row.statistic, "func", call.row.statistic) is confusion_counts]
+    for position, row, _ in of_counts:
+        options = dict(row.options) | ({"spacing": spacing} if "spacing" in row.needs else {})
+        values[:, position] = row.function(counts, **options)
+    others = [call for call in calls if call not in of_counts]
+    if others:
+        measure = functools.partial(_values_of_part, others, spacing=spacing)
+        for number, found in enumerate(_mapped(measure, parts, workers)):
+            values[number, [call.position for call in others]] = found
+    return values
+
+
+def _mapped(
+    measure: Callable[[PartMasks], list[float]], parts: Iterable[PartMasks], workers: int
+) -> Iterator[list[float]]:
+    """Yield the values of every part in order."""
+    if workers == 1:
+        yield from map(measure, parts)
+        return
+    with ThreadPoolExecutor(workers) as pool:
+        yield from map_ordered(measure, parts, executor=pool)
+
+
+def _values_of_part(calls: Sequence[_PlannedMetric], part: PartMasks, *, spacing: Spacing) -> list[float]:
+    """Return the values of metrics of the masks of a part; each statistic is computed once."""
+    statistics: dict[Callable[..., Any], Any] = {}
+    values = []
+    for _, row, keywords in calls:
+        given: dict[str, Any] = {"spacing": spacing} if "spacing" in keywords else {}
+        if part.ignored is not None:
+            given |= {"ignore": part.ignored} if "ignore" in keywords else {"mask": ~part.ignored}
+        options = dict[str, Any](row.options)
+        if row.statistic is None:
+            value = row.function(part.prediction, part.reference, **given, **options)
+        else:
+            if row.statistic not in statistics:
+                statistics[row.statistic] = row.statistic(part.prediction, part.reference, **given)
+            options |= {"spacing": spacing} if "spacing" in row.needs else {}
+            value = row.function(statistics[row.statistic], **options)
+        values.append(float(_array.to_numpy(value)))
+    return values
