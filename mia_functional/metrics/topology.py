@@ -16,6 +16,7 @@ from mia_functional._label_maps import label_sets
 from mia_functional.metrics.inputs import paired_arrays, structure_masks
 from mia_functional.metrics.statistic_or_pair import derived_from
 from mia_functional.morphology import bounding_box, connected_components
+from mia_functional.morphology.component_counts import count_components
 from mia_functional.morphology.masks import DIMENSIONS
 from mia_functional.typing import Array, HostArray, Label, Labels
 
@@ -254,27 +255,40 @@ def _touches_everywhere(function: str, connectivity: int | None, mask: Array) ->
 
 def _betti_numbers(mask: Array, *, closed: bool) -> Array:
     """Return the three Betti numbers of a boolean mask."""
-    if not _array.in_host_memory(mask):
-        return _betti_by_components(mask, closed=closed)
-    native = _array.to_numpy(mask)
-    # Nothing of a structure lies outside of the box around it.
-    numbers = _array.to_numpy(_betti_by_components(native[bounding_box(native)], closed=closed))
     xp = _array.array_namespace(mask)
     integer = xp.__array_namespace_info__().default_dtypes()["integral"]
-    return xp.astype(_array.from_numpy(numbers, xp, mask), integer, copy=False)
+    if _array.is_torch(mask) and _array.is_unknown(mask):
+        return _array.call_opaquely("betti_numbers", _betti_on_host, mask, shape=(3,), dtype=integer, closed=closed)
+    if _array.is_traced(mask):
+        return _array.jit_call(_betti_by_labels, mask, closed=closed)
+    return xp.astype(_betti_on_host(mask, closed=closed), integer, copy=False)
 
 
-def _betti_by_components(mask: Array, *, closed: bool) -> Array:
-    """Return the three Betti numbers of a boolean mask, which may have no voxel at all."""
+def _betti_on_host(mask: Array, *, closed: bool) -> Array:
+    """Return the three Betti numbers of a boolean mask of any library, whose values the host reads."""
+    native = _array.to_numpy(mask)
+    # Nothing of a structure lies outside of the box around it.
+    box = np.ascontiguousarray(native[bounding_box(native)])
+    numbers = [0, 0, 0]
+    if box.size:
+        foreground, background = (mask.ndim, 1) if closed else (1, mask.ndim)
+        numbers[0] = count_components(box, foreground)
+        if mask.ndim > 1:
+            numbers[mask.ndim - 1] = count_components(~box, background, enclosed=True)
+        if mask.ndim == 3:
+            numbers[1] = numbers[0] + numbers[2] - _count_packed_blocks(box, closed=closed)
+    return _array.from_numpy(np.array(numbers), _array.array_namespace(mask), mask)
+
+
+def _betti_by_labels(mask: Array, *, closed: bool) -> Array:
+    """Return the three Betti numbers of a boolean mask in a program, from its numbered components."""
     xp = _array.array_namespace(mask)
-    if 0 in mask.shape:
-        return xp.zeros(3, dtype=xp.int64)
-    reaches = (mask.ndim, 1) if closed else (1, mask.ndim)
-    components = _component_count(mask, reaches[0])
+    foreground, background = (mask.ndim, 1) if closed else (1, mask.ndim)
+    components = _component_count(mask, foreground)
     none = xp.zeros_like(components)
     if mask.ndim == 1:
         return xp.stack([components, none, none])
-    enclosed = _component_count(_surrounded(~mask), reaches[1]) - 1
+    enclosed = _component_count(_surrounded(~mask), background) - 1
     if mask.ndim == 2:
         return xp.stack([components, enclosed, none])
     tunnels = components + enclosed - xp.astype(_euler_number(mask, closed=closed), components.dtype)

@@ -5,6 +5,7 @@ The number of a component is its position among all, in the order of their first
 """
 
 import itertools
+import math
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,13 +13,10 @@ from numpy.typing import NDArray
 from mia_functional import _array
 from mia_functional._core import checks
 from mia_functional.morphology.masks import spatial_mask
-from mia_functional.morphology.runs import join_runs, runs_of
+from mia_functional.morphology.runs import has_few_runs, join_runs, runs_of
 from mia_functional.typing import Array
 
 __all__ = ["checked_connectivity", "connected_components", "label_in_program", "largest_components"]
-
-_MOST_RUNS = 64
-"""One run in so many voxels is what makes joining runs slower than to look at every voxel."""
 
 
 @_array.one_node
@@ -107,9 +105,9 @@ def _labels_on_host(mask: Array, connectivity: int) -> Array:
 
 def _number_components(mask: NDArray[np.bool_], connectivity: int) -> NDArray[np.int32]:
     """Return the numbered components of a NumPy mask."""
-    runs = runs_of(mask)
-    if runs.start.size * _MOST_RUNS > mask.size:
+    if not has_few_runs(mask):
         return _dense_components(np.ascontiguousarray(mask), connectivity)
+    runs = runs_of(mask)
     numbers, _ = join_runs(runs, mask.shape, connectivity)
     labels = np.zeros(mask.size, np.int32)
     lengths = runs.stop - runs.start
@@ -136,9 +134,10 @@ def label_in_program(mask: Array, *, connectivity: int) -> Array:
     whose position its label was. Where labels are positions of labels, these are followed. The last of all is the
     position of the first voxel of the component.
     """
-    xp, size = _array.array_namespace(mask), int(np.prod(mask.shape))
+    # Of an exported program for any size it is a symbol.
+    xp, size = _array.array_namespace(mask), math.prod(mask.shape)
     own = xp.reshape(xp.arange(size, dtype=xp.int32), mask.shape)
-    outside = xp.asarray([size], dtype=xp.int32)
+    outside = xp.arange(size, size + 1, dtype=xp.int32)
     start = xp.where(mask, own, outside[0])
 
     def follow(labels: Array) -> Array:

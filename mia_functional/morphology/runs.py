@@ -14,10 +14,24 @@ from numpy.typing import NDArray
 
 from mia_functional.typing import HostArray, Shape
 
-__all__ = ["Runs", "first_come_numbers", "intersect_runs", "join_runs", "runs_of"]
+__all__ = [
+    "Runs",
+    "estimated_run_count",
+    "first_come_numbers",
+    "has_few_runs",
+    "intersect_runs",
+    "join_runs",
+    "runs_of",
+]
 
 _VOXELS_AT_ONCE = 2**18
 """Voxels that are looked at at once: what is made of them stays in the cache."""
+
+_MOST_RUNS = 64
+"""One run in so many voxels is what makes joining runs slower than to look at every voxel."""
+
+_SAMPLED_LINES = 8
+"""One line in so many is looked at to learn how many runs there are."""
 
 
 class Runs(NamedTuple):
@@ -26,6 +40,19 @@ class Runs(NamedTuple):
     start: NDArray[np.int64]
     stop: NDArray[np.int64]
     value: HostArray
+
+
+def has_few_runs(mask: NDArray[np.bool_]) -> bool:
+    """Return whether it is faster to look at the runs of a mask than at its voxels."""
+    return estimated_run_count(mask) * _MOST_RUNS <= mask.size
+
+
+def estimated_run_count(mask: NDArray[np.bool_]) -> int:
+    """Return about how many runs a mask has, from some of its lines."""
+    lines = mask.reshape(-1, mask.shape[-1])[::_SAMPLED_LINES]
+    changes = int(np.count_nonzero(lines[:, 1:] != lines[:, :-1]))
+    # A run has two ends.
+    return changes * mask.size // (2 * lines.size)
 
 
 def runs_of(array: HostArray) -> Runs:

@@ -29,7 +29,6 @@ NO_ARRAYS = {
 """Records, tables, and functions of other things than arrays: of samples, of sizes, of NumPy positions."""
 
 ON_HOST = {
-    **dict.fromkeys(("metrics.betti_error", "metrics.betti_numbers"), "counts components on the host"),
     **dict.fromkeys(
         (f"metrics.centerline_{name}" for name in ("counts", "dice", "precision", "sensitivity")), "thins on the host"
     ),
@@ -39,7 +38,6 @@ ON_HOST = {
         "measures each component on the host",
     ),
     "morphology.skeleton": "thins on the host",
-    **dict.fromkeys(("metrics.euler_error", "metrics.topology_counts"), "counts components on the host"),
     "assembly.assemble_subjects": "reads a dataset",
     "morphology.bounding_box": "gives Python's slices",
     "morphology.largest_components": "runs on the host",
@@ -260,6 +258,7 @@ def _metric_cases() -> dict[str, list[Case]]:
         metrics.calibration_bins: (soft_labels, {"labels": (1, 2, 3), "bins": 4}),
         metrics.threshold_counts: (soft_labels, {"labels": (1, 2, 3), "thresholds": 9}),
         metrics.instance_matches: (signed_masks, ROOM),
+        metrics.topology_counts: (signed_masks, {}),
         None: (signed_masks, {"spacing": SPACING}),
     }
     cases: dict[str, list[Case]] = {}
@@ -329,6 +328,13 @@ def _other_cases() -> dict[str, list[Case]]:
         "metrics.euler_characteristic": [
             ("of 0 and 1", metrics.euler_characteristic, one(signed_masks)),
             ("of labels", partial(metrics.euler_characteristic, labels=(1, 2), connectivity=1), one(label_maps)),
+        ],
+        "metrics.betti_numbers": [
+            ("of 0 and 1", metrics.betti_numbers, one(signed_masks)),
+            ("of labels", partial(metrics.betti_numbers, labels=(1, 2), connectivity=1), one(label_maps)),
+        ],
+        "metrics.topology_counts": [
+            ("of labels", partial(metrics.topology_counts, labels=(1, 2)), label_maps),
         ],
         "metrics.volume": [
             ("of 0 and 1", partial(metrics.volume, **spaced), one(signed_masks)),

@@ -33,6 +33,8 @@ NOT_DIFFERENTIABLE = {
         _MASKS,
     ),
     **dict.fromkeys((f"metrics.{name}" for name in ("fleiss_kappa", "pairwise_dice", "majority_vote")), _MASKS),
+    **dict.fromkeys((f"metrics.{name}" for name in ("betti_numbers", "betti_error", "euler_error")), _MASKS),
+    "metrics.topology_counts": _MASKS,
     "metrics.negative_jacobian_share": "counts voxels",
     "morphology.connected_components": _MASKS,
     **dict.fromkeys((f"metrics.{name}" for name in ("instance_matches", "equivalent_diameter")), _MASKS),

@@ -75,10 +75,12 @@ MOVED: dict[tuple[int, ...], str] = {
     "metrics.false_positives_per_case, metrics.lesion_splits, metrics.lesion_merges, metrics.missed_volume, "
     "metrics.false_volume, metrics.merge components",
     (1, 1, 336, 336, 336, 336): "metrics.instance_matches of labels",
-    (1, 336, 336): "metrics.instance_matches some ignored",
+    (1, 336, 336): "metrics.instance_matches some ignored, metrics.betti_numbers of labels",
     (336, 336): "metrics.lesion_recall_by_volume of masks, metrics.lesion_recall_by_diameter, "
     "metrics.equivalent_diameter",
-    (1, 336): "morphology.connected_components by faces",
+    (1, 336): "morphology.connected_components by faces, metrics.betti_numbers of 0 and 1",
+    (1, 336, 1, 336): "metrics.betti_error, metrics.euler_error",
+    (1, 336, 336, 1, 336, 336): "metrics.topology_counts of labels",
     (): "metrics.dice of bool, metrics.hausdorff_distance counted, metrics.hausdorff_distance pooled",
 }
 """How many values each move to the host takes, by calls or functions: all others move none.

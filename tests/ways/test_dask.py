@@ -32,6 +32,8 @@ ARGUMENTS = {
     "assembly.merge_planes": "volumes",
     "assembly.sliding_window": "volume",
     **dict.fromkeys(("morphology.distance_transform", "metrics.euler_characteristic"), "mask"),
+    "metrics.betti_numbers": "mask",
+    **dict.fromkeys((f"metrics.{name}" for name in ("betti_error", "euler_error", "topology_counts")), "prediction"),
 }
 """Functions that refuse them, and by which argument: what writes into arrays, and what goes through distances or ranks,
 which takes thousands of steps for a hundred voxels."""
