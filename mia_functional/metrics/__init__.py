@@ -33,6 +33,7 @@ from mia_functional.metrics.instance_values import (
 from mia_functional.metrics.instances import InstanceMatches, InstancePairs, Instances, instance_matches
 from mia_functional.metrics.lesion_sizes import *
 from mia_functional.metrics.lesions import *
+from mia_functional.metrics.match_thresholds import *
 from mia_functional.metrics.merging import *
 from mia_functional.metrics.moments import PairedMoments, paired_moments
 from mia_functional.metrics.names import find, group, metric
@@ -79,6 +80,7 @@ __all__ = [
     "area",
     "area_under_curve",
     "area_under_roc_curve",
+    "area_under_threshold_curve",
     "average_calibration_error",
     "average_distance",
     "average_precision",
@@ -145,6 +147,7 @@ __all__ = [
     "mahalanobis_distance",
     "majority_vote",
     "many_to_one",
+    "matches_at_thresholds",
     "matthews_correlation",
     "maximum_calibration_error",
     "mean_absolute_error",

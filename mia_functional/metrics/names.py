@@ -34,6 +34,7 @@ _ROWS["interclass_correlation"] = _ROWS["intraclass_correlation"]  # pymia's nam
 _BY_WORD: dict[str, dict[str, Any]] = {
     "boundary": {"surfels": surfels, "voxels": voxels, "solid": solid},
     "matching": MATCHINGS,
+    "of": {row.name: row.function for row in METRICS if row.abbreviation in ("PQ", "RQ", "SQ", "LESION_F1")},
 }
 """The functions that a text may name, by option."""
 

@@ -470,6 +470,15 @@ def _other_cases() -> dict[str, list[Case]]:
                 masks,
             )
         ],
+        "metrics.matches_at_thresholds": [
+            (
+                "of masks",
+                lambda p, r: metrics.matches_at_thresholds(
+                    metrics.instance_matches(p, r, **ROOM), thresholds=(0.1, 0.4)
+                ),
+                masks,
+            )
+        ],
         "metrics.merge": [
             ("components", lambda p, r: metrics.merge(*[metrics.instance_matches(p, r, **ROOM)] * 2), signed_masks),
             ("counts", lambda p, r: metrics.merge(*[metrics.confusion_counts(p, r)] * 3), signed_masks),

@@ -23,6 +23,7 @@ ARGUMENTS = {
         (f"metrics.lesion_{name}" for name in ("precision", "recall", "f1", "splits", "merges")), "prediction"
     ),
     **dict.fromkeys((f"metrics.{name}_quality" for name in ("recognition", "segmentation", "panoptic")), "prediction"),
+    **dict.fromkeys(("metrics.area_under_threshold_curve", "metrics.matches_at_thresholds"), "prediction"),
     **dict.fromkeys(("metrics.false_positives_per_case", "metrics.missed_volume"), "prediction"),
     "metrics.false_volume": "prediction",
     "transforms.clip_percentile": "image",
