@@ -11,6 +11,8 @@ from mia_functional.metrics.boundaries import solid, surfels, voxels
 from mia_functional.metrics.calibration import *
 from mia_functional.metrics.centerlines import *
 from mia_functional.metrics.clustering import *
+from mia_functional.metrics.component_regions import ComponentCounts, component_counts, component_dice
+from mia_functional.metrics.component_values import *
 from mia_functional.metrics.confusion import ConfusionCounts, confusion_counts, soft_confusion_counts
 from mia_functional.metrics.contingency import ConfusionMatrix, confusion_matrix, expected_cost, weighted_kappa
 from mia_functional.metrics.distance import *
@@ -57,6 +59,8 @@ __all__ = [
     "CalibrationBins",
     "Candidates",
     "CenterlineCounts",
+    "ComponentCounts",
+    "ComponentMetrics",
     "ConfusionCounts",
     "ConfusionMatrix",
     "InstanceMatches",
@@ -102,6 +106,9 @@ __all__ = [
     "centroid_distance",
     "centroid_within",
     "cohen_kappa",
+    "component_counts",
+    "component_dice",
+    "component_mean",
     "concordance_correlation",
     "confusion_counts",
     "confusion_matrix",
@@ -170,6 +177,7 @@ __all__ = [
     "panoptic_quality_of",
     "peak_signal_noise_ratio",
     "pearson_correlation",
+    "per_component",
     "precision",
     "precision_recall_curve",
     "prediction_area",

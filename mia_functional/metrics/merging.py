@@ -9,6 +9,8 @@ from typing import Any, TypeVar, cast
 from mia_functional import _array
 from mia_functional._core import checks
 from mia_functional.metrics.centerlines import CenterlineCounts
+from mia_functional.metrics.component_regions import ComponentCounts
+from mia_functional.metrics.component_values import ComponentMetrics
 from mia_functional.metrics.confusion import ConfusionCounts
 from mia_functional.metrics.contingency import ConfusionMatrix
 from mia_functional.metrics.instance_values import InstanceMetrics
@@ -25,6 +27,8 @@ _Mergeable = TypeVar(
     "_Mergeable",
     CalibrationBins,
     CenterlineCounts,
+    ComponentCounts,
+    ComponentMetrics,
     ConfusionCounts,
     ConfusionMatrix,
     InstanceMatches,
@@ -99,6 +103,11 @@ def identity(statistic: _Mergeable) -> _Mergeable:
         return _no_instances(statistic)
     if isinstance(statistic, InstanceMetrics):
         return statistic._replace(matches=_no_instances(statistic.matches), values=statistic.values[:0, ...])
+    if isinstance(statistic, ComponentCounts):
+        none = ConfusionCounts(*(field[:0] for field in statistic.counts))
+        return ComponentCounts(none, statistic.volumes[:0])
+    if isinstance(statistic, ComponentMetrics):
+        return statistic._replace(regions=identity(statistic.regions), values=statistic.values[:0, ...])
     if isinstance(statistic, PairedSpatialMoments):
         return PairedSpatialMoments(*map(identity, statistic))
     if isinstance(statistic, ThresholdCounts):
@@ -226,10 +235,26 @@ def _add_instances(one: InstanceMatches, other: InstanceMatches) -> InstanceMatc
 
 def _add_instance_metrics(one: InstanceMetrics, other: InstanceMetrics) -> InstanceMetrics:
     """Return the components of two records with their values; raise if these are of other metrics."""
+    return InstanceMetrics(_add_instances(one.matches, other.matches), one.names, _joined_values(one, other))
+
+
+def _add_component_metrics(one: ComponentMetrics, other: ComponentMetrics) -> ComponentMetrics:
+    """Return the regions of two records with their values; raise if these are of other metrics."""
+    return ComponentMetrics(_add_component_counts(one.regions, other.regions), one.names, _joined_values(one, other))
+
+
+def _joined_values(one: InstanceMetrics | ComponentMetrics, other: InstanceMetrics | ComponentMetrics) -> Array:
+    """Return the values of two records of the same metrics."""
     if one.names != other.names:
         checks.invalid_value("merge", "others", f"have the metrics {', '.join(one.names)}", ", ".join(other.names))
-    values = _array.array_namespace(one.values).concat([one.values, other.values], axis=0)
-    return InstanceMetrics(_add_instances(one.matches, other.matches), one.names, values)
+    return _array.array_namespace(one.values).concat([one.values, other.values], axis=0)
+
+
+def _add_component_counts(one: ComponentCounts, other: ComponentCounts) -> ComponentCounts:
+    """Return the regions of two records, those of the other behind."""
+    xp = _array.array_namespace(one.volumes)
+    counts = ConfusionCounts(*(xp.concat(pair) for pair in zip(one.counts, other.counts, strict=True)))
+    return ComponentCounts(counts, xp.concat([one.volumes, other.volumes]))
 
 
 def _moved(positions: Array, by: int) -> Array:
@@ -252,6 +277,8 @@ _COMBINE: dict[type, Callable[[Any, Any], Any]] = {
     CalibrationBins: _add_bins,
     CenterlineCounts: _add_counts,
     ThresholdCounts: _add_thresholds,
+    ComponentCounts: _add_component_counts,
+    ComponentMetrics: _add_component_metrics,
     ConfusionCounts: _add_counts,
     ConfusionMatrix: _add_counts,
     PairedMoments: _add_moments,

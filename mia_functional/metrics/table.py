@@ -21,6 +21,7 @@ from mia_functional.metrics import (
     surface_agreement,
     topology,
 )
+from mia_functional.metrics.component_regions import component_counts, component_dice
 from mia_functional.metrics.confusion import confusion_counts
 from mia_functional.metrics.instances import instance_matches
 from mia_functional.metrics.moments import paired_moments
@@ -823,6 +824,19 @@ METRICS: tuple[Metric, ...] = (
         formula="sum of the volumes of the FP components",
         source="Gatidis et al. 2024, autoPET, doi 10.1038/s42256-024-00912-9.",
         parameter="threshold",
+    ),
+    Metric(
+        name="component_dice",
+        abbreviation="CCDICE",
+        aliases=("cc_dice",),
+        function=component_dice,
+        statistic=component_counts,
+        groups=("instances",),
+        summary=("Dice coefficient of every reference component in its Voronoi region, on average (CC-Dice)"),
+        formula="1 / K sum 2 TP_k / (2 TP_k + FP_k + FN_k)",
+        where="over the regions k of the K reference components",
+        undefined="No reference component: NaN, or `zero_division`.",
+        source="Jaus et al. 2024, Every component counts, arXiv 2410.18684.",
     ),
     Metric(
         name="prediction_volume",

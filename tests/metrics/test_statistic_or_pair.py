@@ -36,7 +36,7 @@ def call_of(name):
     row, options = FUNCTIONS[name], {}
     if row is not None and "calibration" in row.groups:
         pair = IMAGES[0][:2, :4] / 64, MASKS[1]
-    if statistic in (metrics.surface_distances, metrics.paired_spatial_moments, metrics.instance_matches):
+    if statistic is not None and "spacing" in inspect.signature(statistic).parameters:
         options["spacing"] = (2.0, 1.0)
     if row is None:
         options["labels"] = (0, 1)

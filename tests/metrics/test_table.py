@@ -26,7 +26,7 @@ MORE = [
     "AVD", "RVD", "BETTI0", "BETTI1", "BETTI2", "EULER", "CLDICE", "CLPRECISION", "CLSENSITIVITY",
     "ECE", "MCE", "ACE", "RMSCE", "BRIER", "NLL", "AUROC", "AP",
     "LESION_PRECISION", "LESION_RECALL", "LESION_F1", "RQ", "SQ", "PQ", "AUTC", "LESION_FP", "LESION_SPLITS",
-    "LESION_MERGES", "LESION_MISSED", "LESION_FALSE",
+    "LESION_MERGES", "LESION_MISSED", "LESION_FALSE", "CCDICE",
     "NPV", "BALACC", "YOUDEN", "MCC", "ASSD", "MASD", "ASD_PR", "ASD_RP", "BIOU", "CENDST", "NMSE", "PCC", "CCC",
 ]  # fmt: skip
 SUFFIXES = {"tolerance": "@1mm", "width": "@1mm", "threshold": "@IoU0.5"}
@@ -189,7 +189,7 @@ def test_groups_are_pymias():
         "CCC",
     }
     assert {row.abbreviation for row in group("reconstruction")} == {"PSNR", "SSIM"}
-    assert {row.statistic for row in group("instances")} == {metrics.instance_matches}
+    assert {row.statistic for row in group("instances")} == {metrics.instance_matches, metrics.component_counts}
     with pytest.raises(ValueError, match="must be one of calibration, classical, distance"):
         group("all")
 

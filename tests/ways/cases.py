@@ -16,11 +16,11 @@ import mia_functional as mia
 NAMESPACES = ("metrics", "transforms", "assembly", "morphology", "extraction")
 
 NO_ARRAYS = {
-    "metrics": "METRICS BrierDecomposition CalibrationBins Candidates CenterlineCounts ConfusionCounts ConfusionMatrix "
-    "InstanceMatches InstanceMetrics InstancePairs Instances Metric PairedMoments PairedSpatialMoments "
-    "PrecisionRecallCurve ReliabilityCurve RocCurve SpatialMoments SurfaceDistances ThresholdCounts TopologyCounts "
-    "any_overlap bipartite centroid_within describe find gaussian_window greedy group listing many_to_one metric "
-    "table_markdown",
+    "metrics": "METRICS BrierDecomposition CalibrationBins Candidates CenterlineCounts ComponentCounts "
+    "ComponentMetrics ConfusionCounts ConfusionMatrix InstanceMatches InstanceMetrics InstancePairs Instances Metric "
+    "PairedMoments PairedSpatialMoments PrecisionRecallCurve ReliabilityCurve RocCurve SpatialMoments SurfaceDistances "
+    "ThresholdCounts TopologyCounts any_overlap bipartite centroid_within describe find gaussian_window greedy "
+    "group listing many_to_one metric table_markdown",
     "transforms": "Sample Transform compose constant edge linear nearest on reflect resample_to to_canonical",
     "assembly": "Placement Reduction Window gaussian hann last maximum mean placements total uniform vote",
     "morphology": "",
@@ -36,6 +36,10 @@ ON_HOST = {
     **dict.fromkeys(
         (f"metrics.{name}" for name in ("instance_metrics", "panoptic_quality_of", "segmentation_quality_of")),
         "measures each component on the host",
+    ),
+    **dict.fromkeys(
+        (f"metrics.{name}" for name in ("component_counts", "component_dice", "component_mean", "per_component")),
+        "finds the nearest components on the host",
     ),
     "morphology.skeleton": "thins on the host",
     "assembly.assemble_subjects": "reads a dataset",

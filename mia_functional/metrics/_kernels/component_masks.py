@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from mia_functional.morphology.runs import join_runs, runs_of
 from mia_functional.typing import HostArray, Shape
 
-__all__ = ["ComponentRuns", "box_around", "component_runs", "paint_components"]
+__all__ = ["ComponentRuns", "box_around", "boxes_of_runs", "component_runs", "paint_components", "paint_voxels"]
 
 
 class ComponentRuns(NamedTuple):
@@ -47,15 +47,42 @@ def box_around(boxes: NDArray[np.int64], shape: Shape, *, margin: int) -> tuple[
     return tuple(map(slice, first, last))
 
 
+def boxes_of_runs(runs: ComponentRuns) -> NDArray[np.int64]:
+    """Return the box around every component: its first position and the one behind the last, (N, D, 2)."""
+    count, ndim = runs.bounds.size - 1, len(runs.shape)
+    boxes = np.zeros((count, ndim, 2), np.int64)
+    if not count:
+        return boxes
+    for axis, (first, last) in enumerate(
+        zip(*(np.unravel_index(ends, runs.shape) for ends in (runs.start, runs.start + runs.length - 1)), strict=True)
+    ):
+        boxes[:, axis, 0] = np.minimum.reduceat(first, runs.bounds[:-1])
+        boxes[:, axis, 1] = np.maximum.reduceat(last, runs.bounds[:-1]) + 1
+    return boxes
+
+
 def paint_components(runs: ComponentRuns, positions: NDArray[np.int64], box: tuple[slice, ...]) -> NDArray[np.bool_]:
     """Return the mask of the components at some positions, all of which lie in the box."""
     mask = np.zeros(tuple(side.stop - side.start for side in box), np.bool_)
-    corner = tuple(side.start for side in box)
     for position in positions.tolist():
         chosen = slice(runs.bounds[position], runs.bounds[position + 1])
         length = runs.length[chosen]
-        places = np.unravel_index(runs.start[chosen], runs.shape)
-        first = np.ravel_multi_index(tuple(map(np.subtract, places, corner)), mask.shape)
+        first = _places_in_box(runs.start[chosen], runs.shape, box)
         behind = np.cumsum(length) - length
         mask.reshape(-1)[np.arange(int(length.sum())) + np.repeat(first - behind, length)] = True
     return mask
+
+
+def paint_voxels(positions: NDArray[np.int64], shape: Shape, box: tuple[slice, ...]) -> NDArray[np.bool_]:
+    """Return the mask of voxels at some flat positions, all of which lie in the box."""
+    mask = np.zeros(tuple(side.stop - side.start for side in box), np.bool_)
+    mask.reshape(-1)[_places_in_box(positions, shape, box)] = True
+    return mask
+
+
+def _places_in_box(positions: NDArray[np.int64], shape: Shape, box: tuple[slice, ...]) -> NDArray[np.int64]:
+    """Return flat positions in a box from those in the array."""
+    places = np.unravel_index(positions, shape)
+    inner = tuple(place - side.start for place, side in zip(places, box, strict=True))
+    found: NDArray[np.int64] = np.ravel_multi_index(inner, tuple(side.stop - side.start for side in box))
+    return found
