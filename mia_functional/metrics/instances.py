@@ -14,8 +14,10 @@ import numpy as np
 
 from mia_functional import _array
 from mia_functional._core import checks
-from mia_functional._label_maps import binary_mask, label_map, label_mask, label_sets
+from mia_functional._label_maps import binary_mask, label_map, label_sets
 from mia_functional.metrics._kernels import instance_tables
+from mia_functional.metrics._kernels.host_tables import host_tables
+from mia_functional.metrics._kernels.instance_slabs import structure_pair, structure_slabs
 from mia_functional.metrics._kernels.instance_tables import ComponentTable, PairTables
 from mia_functional.metrics.inputs import check_countable, paired_arrays
 from mia_functional.metrics.instance_matching import (
@@ -34,7 +36,7 @@ from mia_functional.metrics.instance_matching import (
 from mia_functional.metrics.statistic_or_pair import MetricFunction, derived_from
 from mia_functional.morphology.components import checked_connectivity
 from mia_functional.morphology.masks import DIMENSIONS
-from mia_functional.typing import Array, Label, Labels, Spacing
+from mia_functional.typing import Array, HostArray, Label, Labels, Spacing
 
 __all__ = ["InstanceMatches", "InstancePairs", "Instances", "from_instances", "instance_matches"]
 
@@ -121,6 +123,7 @@ class _Rules(NamedTuple):
     comparison: AtThreshold
     max_components: int | None
     max_pairs: int | None
+    memory: int | None
 
 
 @_array.one_node
@@ -139,6 +142,7 @@ def instance_matches(
     ignore: Array | None = None,
     max_components: int | None = None,
     max_pairs: int | None = None,
+    memory: int | None = None,
 ) -> InstanceMatches | tuple[InstanceMatches, ...]:
     """Find the components (lesions, instances) of a prediction and of a reference, and match them.
 
@@ -161,6 +165,9 @@ def instance_matches(
         ignore: Mask of the same shape: voxels of which it is not known what they are. They belong to no component.
         max_components: Room for so many components of each array, and
         max_pairs: room for so many pairs: both are needed in a program of JAX, whose shapes are fixed.
+        memory: About how many bytes may be taken beyond the arrays and the record: the arrays are worked through in
+            slabs along the first axis, and the record is the same to the bit. By default whole arrays, which takes a
+            quarter of a byte a voxel for lesions and up to 100 for noise. Programs take no notice of it.
 
     Returns:
         Components and pairs; with `labels`, a tuple of such records, one per label. Components are numbered by their
@@ -195,7 +202,7 @@ def instance_matches(
     rules = _checked_rules(
         _Rules(
             checks.spacing(_FUNCTION, spacing, ndim), reach, matching, overlap, math.nan, comparison, max_components,
-            max_pairs,
+            max_pairs, None if memory is None else checks.integer(_FUNCTION, "memory", memory, minimum=1),
         ),
         threshold,
     )  # fmt: skip
@@ -204,12 +211,8 @@ def instance_matches(
     sets = () if labels is None else label_sets(_FUNCTION, labels, *pair)
     check = label_map if instances or labels is not None else binary_mask
     maps = check(_FUNCTION, "prediction", pair[0]), check(_FUNCTION, "reference", pair[1])
-    records = []
-    for arrays in [tuple(label_mask(array, one) for array in maps) for one in sets] or [maps]:
-        xp = _array.array_namespace(*arrays)
-        known = [xp.where(ignored[0], xp.zeros_like(array), array) for array in arrays] if ignored else arrays
-        records.append(_matches_of_pair(*known, rules=rules))
-    return records[0] if labels is None else tuple(records)
+    records = tuple(_matches_of_pair(maps, ignored, one, rules=rules) for one in sets or [None])
+    return records[0] if labels is None else records
 
 
 def _checked_rules(rules: _Rules, threshold: float | None) -> _Rules:
@@ -232,19 +235,21 @@ def _checked_rules(rules: _Rules, threshold: float | None) -> _Rules:
     return rules._replace(threshold=limit, max_components=sizes[0], max_pairs=sizes[1])
 
 
-def _matches_of_pair(prediction: Array, reference: Array, *, rules: _Rules) -> InstanceMatches:
-    """Return the record of a pair of boolean masks, or of maps of instance numbers."""
-    traced, xp = any(map(_array.is_traced, (prediction, reference))), _array.array_namespace(prediction, reference)
-    unknown = any(_array.is_torch(array) and _array.is_unknown(array) for array in (prediction, reference))
+def _matches_of_pair(
+    maps: tuple[Array, ...], ignored: tuple[Array, ...], label_set: tuple[int, ...] | None, *, rules: _Rules
+) -> InstanceMatches:
+    """Return the record of a pair of boolean masks, of maps of instance numbers, or of one structure of label maps."""
+    traced, xp = any(map(_array.is_traced, maps)), _array.array_namespace(*maps)
+    unknown = any(_array.is_torch(array) and _array.is_unknown(array) for array in maps)
     if (traced or unknown) and (rules.max_components is None or rules.max_pairs is None):
         name = "max_components" if rules.max_components is None else "max_pairs"
         checks.invalid_kind(_FUNCTION, name, "be given in a program, whose shapes are fixed", "None")
     if traced:
-        return _array.jit_call(_matches_in_program, prediction, reference, rules=rules)
+        return _array.jit_call(_matches_in_program, *structure_pair(maps, ignored, label_set), rules=rules)
     if unknown:
-        return _matches_in_torch_program(prediction, reference, rules)
-    record = _matches_on_host(_array.to_numpy(prediction), _array.to_numpy(reference), rules)
-    return _rebuilt([_array.from_numpy(_array.to_numpy(field), xp, prediction) for field in _arrays_of(record)])
+        return _matches_in_torch_program(*structure_pair(maps, ignored, label_set), rules=rules)
+    record = _matches_on_host(structure_slabs(maps, ignored, label_set, memory=rules.memory), rules)
+    return _rebuilt([_array.from_numpy(_array.to_numpy(field), xp, maps[0]) for field in _arrays_of(record)])
 
 
 def _arrays_of(record: InstanceMatches) -> list[Array]:
@@ -259,9 +264,9 @@ def _rebuilt(fields: list[Array]) -> InstanceMatches:
     )
 
 
-def _matches_on_host(prediction: Any, reference: Any, rules: _Rules) -> InstanceMatches:
-    """Return the record of NumPy arrays."""
-    tables = instance_tables.host_tables(prediction, reference, connectivity=rules.connectivity)
+def _matches_on_host(slabs: Iterable[tuple[HostArray, ...]], rules: _Rules) -> InstanceMatches:
+    """Return the record of slabs of NumPy arrays."""
+    tables = host_tables(slabs, connectivity=rules.connectivity)
     most, codes, shared = rules.max_components, tables.codes, _array.to_numpy(tables.shared)
     width = tables.reference.sizes.shape[0]
     first, second = divmod(cast(Any, codes), max(width, 1))
@@ -369,7 +374,7 @@ def _record(tables: PairTables, pairs: tuple[Array, Array, Array], rules: _Rules
     )  # fmt: skip
 
 
-def _matches_in_torch_program(prediction: Array, reference: Array, rules: _Rules) -> InstanceMatches:
+def _matches_in_torch_program(prediction: Array, reference: Array, *, rules: _Rules) -> InstanceMatches:
     """Return the record of tensors without values, as one operation of the program."""
     if rules.matching not in MATCHINGS.values():
         checks.invalid_kind(
@@ -399,7 +404,7 @@ def _packed_record(prediction: Array, reference: Array, **options: Any) -> Array
     """Return all numbers of a record in one array."""
     rules = _Rules(**options)
     rules = rules._replace(matching=MATCHINGS[options["matching"]], spacing=tuple(rules.spacing))
-    record = _matches_on_host(_array.to_numpy(prediction), _array.to_numpy(reference), rules)
+    record = _matches_on_host([(_array.to_numpy(prediction), _array.to_numpy(reference))], rules)
     flat = np.concatenate([np.ravel(_array.to_numpy(field)).astype(np.float64) for field in _arrays_of(record)])
     return _array.from_numpy(flat, _array.array_namespace(prediction), prediction)
 

@@ -22,6 +22,7 @@ __all__ = [
     "intersect_runs",
     "join_runs",
     "runs_of",
+    "touching_runs",
 ]
 
 _VOXELS_AT_ONCE = 2**18
@@ -85,7 +86,7 @@ def join_runs(runs: Runs, shape: Shape, connectivity: int) -> tuple[NDArray[np.i
     from scipy.sparse import coo_matrix, csgraph  # at its first use: it takes as long to import as NumPy
 
     count = runs.start.size
-    pairs = [*_touching_runs(runs, shape, connectivity)]
+    pairs = [*touching_runs(runs, shape, connectivity)]
     one, other = (np.concatenate([pair[side] for pair in pairs] or [np.zeros(0, np.int64)]) for side in (0, 1))
     graph = coo_matrix((np.ones(one.size, np.bool_), (one, other)), (count, count))
     total, labels = csgraph.connected_components(graph, directed=False)
@@ -121,9 +122,7 @@ def _overlapping(
     return own, np.arange(own.size) + np.repeat(begin - behind, counts)
 
 
-def _touching_runs(
-    runs: Runs, shape: Shape, connectivity: int
-) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
+def touching_runs(runs: Runs, shape: Shape, connectivity: int) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
     """Yield pairs of runs that touch, for each line before that of the first."""
     width, leading = shape[-1], shape[:-1]
     if not leading:

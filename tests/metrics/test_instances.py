@@ -417,6 +417,7 @@ MASK = np.ones((2, 3), bool)
         ({"instances": True, "labels": (1,)}, ValueError, "`labels` must not be given with `instances`"),
         ({"max_components": 0}, ValueError, "`max_components` must be at least 1"),
         ({"max_pairs": 1.5}, TypeError, "`max_pairs` must be a whole number"),
+        ({"memory": 0}, ValueError, "`memory` must be at least 1"),
         ({"ignore": MASK[:1]}, ValueError, "`ignore` must have the shape of the pair"),
     ],
 )

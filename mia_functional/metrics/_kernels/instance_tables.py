@@ -1,4 +1,4 @@
-"""What there is to know of the components of a pair of masks: on the host from runs, in programs from histograms."""
+"""What there is to know of the components of a pair of masks: records, and how programs get them, from histograms."""
 
 from typing import NamedTuple
 
@@ -7,8 +7,7 @@ from numpy.typing import NDArray
 
 from mia_functional import _array
 from mia_functional.morphology.components import label_in_program
-from mia_functional.morphology.runs import Runs, intersect_runs, join_runs, runs_of
-from mia_functional.typing import Array, HostArray, Shape
+from mia_functional.typing import Array
 
 
 class ComponentTable(NamedTuple):
@@ -41,40 +40,6 @@ class PairTables(NamedTuple):
     codes: NDArray[np.int64] | None
     shared: Array
     overflow: Array
-
-
-def host_tables(prediction: HostArray, reference: HostArray, *, connectivity: int | None) -> PairTables:
-    """Return the tables of a pair of NumPy masks, or for no connectivity of a pair of maps of instance numbers."""
-    runs = runs_of(prediction), runs_of(reference)
-    numbers, counts = zip(*(_number_runs(one, prediction.shape, connectivity) for one in runs), strict=True)
-    first, second, voxels = intersect_runs(*runs)
-    codes, where = np.unique(numbers[0][first] * counts[1] + numbers[1][second], return_inverse=True)
-    shared = np.bincount(where, weights=voxels, minlength=codes.size).astype(np.int64)
-    tables = [_table_of_runs(*entry, prediction.shape) for entry in zip(runs, numbers, counts, strict=True)]
-    return PairTables(tables[0], tables[1], codes, shared, np.zeros((), np.bool_))
-
-
-def _number_runs(runs: Runs, shape: Shape, connectivity: int | None) -> tuple[NDArray[np.int64], int]:
-    """Return the component of every run, and how many there are."""
-    if connectivity is not None:
-        return join_runs(runs, shape, connectivity)
-    values, numbers = np.unique(runs.value, return_inverse=True)
-    return numbers.astype(np.int64), values.size
-
-
-def _table_of_runs(runs: Runs, numbers: NDArray[np.int64], count: int, shape: Shape) -> ComponentTable:
-    """Return the table of the components of runs."""
-    lengths = runs.stop - runs.start
-    sizes = np.bincount(numbers, weights=lengths, minlength=count).astype(np.int64)
-    centres, boxes = np.zeros((count, len(shape))), np.zeros((count, len(shape), 2), np.int64)
-    boxes[:, :, 0] = shape
-    for axis, first in enumerate(np.unravel_index(runs.start, shape)):
-        last = first + (lengths - 1 if axis == len(shape) - 1 else 0)
-        sums = np.bincount(numbers, weights=(first + last) / 2 * lengths, minlength=count)
-        centres[:, axis] = sums / sizes
-        np.minimum.at(boxes[:, axis, 0], numbers, first)
-        np.maximum.at(boxes[:, axis, 1], numbers, last + 1)
-    return ComponentTable(sizes, centres, boxes)
 
 
 def program_tables(prediction: Array, reference: Array, *, connectivity: int | None, most: int) -> PairTables:
