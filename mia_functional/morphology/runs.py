@@ -25,7 +25,7 @@ __all__ = [
     "touching_runs",
 ]
 
-_VOXELS_AT_ONCE = 2**18
+_VOXELS_AT_ONCE = 2**20
 """Voxels that are looked at at once: what is made of them stays in the cache."""
 
 _MOST_RUNS = 64
@@ -59,20 +59,21 @@ def estimated_run_count(mask: NDArray[np.bool_]) -> int:
 def runs_of(array: HostArray) -> Runs:
     """Return the runs of all values but 0 of an array of booleans or integers."""
     width = array.shape[-1]
-    lines = np.ascontiguousarray(array).reshape(-1, width)
-    rows = max(1, _VOXELS_AT_ONCE // width)
+    flat = np.ascontiguousarray(array).reshape(-1)
+    step = max(1, _VOXELS_AT_ONCE // width) * width
     starts, stops = [], []
-    for first in range(0, len(lines), rows):
-        block = lines[first : first + rows]
-        begins = block != 0
-        ends = begins.copy()
-        changes = block[:, 1:] != block[:, :-1]
-        begins[:, 1:] &= changes
-        ends[:, :-1] &= changes
-        starts.append(np.flatnonzero(begins) + first * width)
-        stops.append(np.flatnonzero(ends) + (first * width + 1))
+    for first in range(0, flat.size, step):
+        voxels = flat[first : first + step]
+        # Where something else begins than the voxel before: there, at the first voxel of every line, and at the end.
+        begins = np.empty(voxels.size + 1, np.bool_)
+        np.not_equal(voxels[1:], voxels[:-1], out=begins[1:-1])
+        begins[::width] = True
+        bounds = np.flatnonzero(begins)
+        inside = voxels[bounds[:-1]] != 0
+        starts.append(bounds[:-1][inside] + first)
+        stops.append(bounds[1:][inside] + first)
     start = np.concatenate(starts)
-    return Runs(start, np.concatenate(stops), lines.reshape(-1)[start])
+    return Runs(start, np.concatenate(stops), flat[start])
 
 
 def join_runs(runs: Runs, shape: Shape, connectivity: int) -> tuple[NDArray[np.int64], int]:
