@@ -13,8 +13,10 @@ from mia_functional.metrics.centerlines import *
 from mia_functional.metrics.clustering import *
 from mia_functional.metrics.component_regions import ComponentCounts, component_counts, component_dice
 from mia_functional.metrics.component_values import *
+from mia_functional.metrics.conformal import *
 from mia_functional.metrics.confusion import ConfusionCounts, confusion_counts, soft_confusion_counts
 from mia_functional.metrics.contingency import ConfusionMatrix, confusion_matrix, expected_cost, weighted_kappa
+from mia_functional.metrics.decoding import *
 from mia_functional.metrics.distance import *
 from mia_functional.metrics.documentation import *
 from mia_functional.metrics.image_quality import *
@@ -50,8 +52,19 @@ from mia_functional.metrics.spatial import *
 from mia_functional.metrics.surface import *
 from mia_functional.metrics.surface_agreement import *
 from mia_functional.metrics.table import METRICS, Metric
-from mia_functional.metrics.thresholds import *
+from mia_functional.metrics.thresholds import (
+    PrecisionRecallCurve,
+    RocCurve,
+    ThresholdCounts,
+    area_under_roc_curve,
+    average_precision,
+    best_threshold,
+    precision_recall_curve,
+    roc_curve,
+    threshold_counts,
+)
 from mia_functional.metrics.topology import *
+from mia_functional.metrics.uncertainty import *
 
 __all__ = [
     "METRICS",
@@ -72,6 +85,7 @@ __all__ = [
     "PairedSpatialMoments",
     "PrecisionRecallCurve",
     "ReliabilityCurve",
+    "RiskCoverageCurve",
     "RocCurve",
     "SpatialMoments",
     "SurfaceDistances",
@@ -83,6 +97,7 @@ __all__ = [
     "any_overlap",
     "area",
     "area_under_curve",
+    "area_under_risk_coverage_curve",
     "area_under_roc_curve",
     "area_under_threshold_curve",
     "average_calibration_error",
@@ -110,13 +125,19 @@ __all__ = [
     "component_dice",
     "component_mean",
     "concordance_correlation",
+    "conformal_set",
+    "conformal_threshold",
     "confusion_counts",
     "confusion_matrix",
     "describe",
     "dice",
+    "dice_optimal_mask",
+    "dice_optimal_threshold",
     "equivalent_diameter",
+    "error_coverage_curve",
     "euler_characteristic",
     "euler_error",
+    "excess_area_under_risk_coverage_curve",
     "expected_calibration_error",
     "expected_cost",
     "f_measure",
@@ -193,6 +214,7 @@ __all__ = [
     "reference_volume",
     "relative_volume_difference",
     "reliability_curve",
+    "risk_coverage_curve",
     "roc_curve",
     "root_mean_square_calibration_error",
     "root_mean_squared_error",
@@ -215,6 +237,8 @@ __all__ = [
     "topology_counts",
     "true_negatives",
     "true_positives",
+    "uncertainty_counts",
+    "uncertainty_error_dice",
     "variation_of_information",
     "volume",
     "volume_similarity",

@@ -15,7 +15,6 @@ from mia_functional._core import checks
 from mia_functional.metrics.confusion import ConfusionCounts, count_true, float_counts
 from mia_functional.metrics.inputs import check_countable
 from mia_functional.metrics.probabilities import (
-    ProbabilityPair,
     device_pair,
     host_pieces,
     probability_pair,
@@ -31,6 +30,9 @@ __all__ = [
     "area_under_roc_curve",
     "average_precision",
     "best_threshold",
+    "count_on_device",
+    "count_on_host",
+    "given_thresholds",
     "precision_recall_curve",
     "roc_curve",
     "threshold_counts",
@@ -101,15 +103,19 @@ def threshold_counts(
     name = "threshold_counts"
     pair = probability_pair(name, probabilities, reference, labels=labels, mask=mask)
     check_countable(name, pair.reference)
-    given = _given_thresholds(name, thresholds)
-    record = (_host_counts if runs_on_host(pair) else _device_counts)(pair, given)
+    given = given_thresholds(name, thresholds, within=(0, 1))
+    if runs_on_host(pair):
+        rows = 1 if pair.sets is None else len(pair.sets)
+        record = count_on_host(host_pieces(name, pair), pair.probabilities, given, rows=rows)
+    else:
+        record = count_on_device(*device_pair(name, pair), given, dtype=pair.probabilities.dtype)
     if pair.sets is None:
         record = record._replace(counts=ConfusionCounts(*(field[0, ...] for field in record.counts)))
     return record
 
 
-def _given_thresholds(function: str, thresholds: Any) -> HostArray:
-    """Return thresholds as float64."""
+def given_thresholds(function: str, thresholds: Any, *, within: tuple[float, float]) -> HostArray:
+    """Return thresholds as float64; a number of them lies at equal steps from 0 to 1."""
     if not checks.has_shape(thresholds) and not isinstance(thresholds, Sequence):
         count = checks.integer(function, "thresholds", thresholds, minimum=2)
         return np.arange(count) / (count - 1)
@@ -117,20 +123,22 @@ def _given_thresholds(function: str, thresholds: Any) -> HostArray:
     listed: Any = _array.to_numpy(thresholds) if is_array else checks.float_tuple(function, "thresholds", thresholds)
     values = np.asarray(listed, np.float64)
     increases = values.ndim == 1 and values.size > 0 and bool((np.diff(values) > 0).all())
-    if not (increases and values[0] >= 0 and values[-1] <= 1):
-        needed = "be a number of thresholds, or numbers that increase within 0 and 1"
-        checks.invalid_value(function, "thresholds", needed, checks.describe(values))
+    if not (increases and values[0] >= within[0] and values[-1] <= within[1]):
+        needed = "be a number of thresholds, or numbers that increase"
+        limits = "" if math.isinf(within[1]) else f" within {within[0]} and {within[1]}"
+        checks.invalid_value(function, "thresholds", needed + limits, checks.describe(values))
     return values
 
 
-def _host_counts(pair: ProbabilityPair, thresholds: HostArray) -> ThresholdCounts:
-    """Return the counts of arrays in the host's memory, with one row without labels."""
-    xp, model = _array.array_namespace(pair.probabilities), pair.probabilities
-    rows, size = 1 if pair.sets is None else len(pair.sets), len(thresholds) + 1
-    own = thresholds.astype(_array.to_numpy(pair.probabilities).dtype)
+def count_on_host(
+    pieces: Iterable[tuple[HostArray, HostArray]], model: Array, thresholds: HostArray, *, rows: int
+) -> ThresholdCounts:
+    """Return the counts of pieces of numbers and of what is true, both (voxels, rows), in the library of `model`."""
+    xp, size = _array.array_namespace(model), len(thresholds) + 1
+    own = thresholds.astype(_array.to_numpy(model).dtype)
     counts = np.zeros(2 * rows * size, np.int64)
-    for values, known in host_pieces("threshold_counts", pair):
-        # How many thresholds a probability reaches.
+    for values, known in pieces:
+        # How many thresholds a number reaches.
         codes = np.searchsorted(own, values, "right") + np.arange(rows) * size
         counts += np.bincount((codes + known * (rows * size)).reshape(-1), minlength=counts.size)
     reached = counts.reshape(2, rows, size)[..., ::-1].cumsum(axis=-1)[..., ::-1]
@@ -140,12 +148,19 @@ def _host_counts(pair: ProbabilityPair, thresholds: HostArray) -> ThresholdCount
     return ThresholdCounts(edges, ConfusionCounts(*fields))
 
 
-def _device_counts(pair: ProbabilityPair, thresholds: HostArray) -> ThresholdCounts:
-    """Return the counts on any device and under `jit`, with one row without labels."""
-    p, known, mask = device_pair("threshold_counts", pair)
-    xp = _array.array_namespace(p)
-    own = xp.astype(_array.from_numpy(thresholds, xp, p), pair.probabilities.dtype)
-    return _array.jit_call(_counted, p, known, mask, xp.astype(own, p.dtype))
+def count_on_device(values: Array, known: Array, mask: Array, thresholds: HostArray, *, dtype: Any) -> ThresholdCounts:
+    """Return the counts of numbers, of what is true and of what counts, each with a last axis of rows, on any device.
+
+    Args:
+        values: Floats.
+        known: Boolean array, True only where the mask is.
+        mask: Boolean array that broadcasts against the others.
+        thresholds: What the numbers are compared with.
+        dtype: The dtype that thresholds are rounded to, that of the numbers as they were given.
+    """
+    xp = _array.array_namespace(values)
+    own = xp.astype(_array.from_numpy(thresholds, xp, values), dtype)
+    return _array.jit_call(_counted, values, known, mask, xp.astype(own, values.dtype))
 
 
 def _counted(p: Array, known: Array, mask: Array, thresholds: Array) -> ThresholdCounts:

@@ -32,7 +32,7 @@ BEHAVIOUR = {
 }
 """Functions that are passed as values: the library calls them, with arguments that it checked before."""
 
-NEEDED = {"spacing": (1.0, 1.0), "labels": (1,)}
+NEEDED = {"spacing": (1.0, 1.0), "labels": (1,), "uncertainty": np.ones((3, 3)), "losses": np.ones((3, 3))}
 
 ANYTHING = {"assembly.finish"}
 """Functions of what another function of the library returned, whatever it is."""

@@ -17,10 +17,11 @@ NAMESPACES = ("metrics", "transforms", "assembly", "morphology", "extraction")
 
 NO_ARRAYS = {
     "metrics": "METRICS BrierDecomposition CalibrationBins Candidates CenterlineCounts ComponentCounts "
-    "ComponentMetrics ConfusionCounts ConfusionMatrix InstanceMatches InstanceMetrics InstancePairs Instances Metric "
-    "PairedMoments PairedSpatialMoments PrecisionRecallCurve ReliabilityCurve RocCurve SpatialMoments SurfaceDistances "
-    "ThresholdCounts TopologyCounts any_overlap bipartite centroid_within describe find gaussian_window greedy "
-    "group listing many_to_one metric table_markdown",
+    "ComponentMetrics ConfusionCounts ConfusionMatrix InstanceMatches InstanceMetrics InstancePairs "
+    "Instances Metric PairedMoments PairedSpatialMoments PrecisionRecallCurve ReliabilityCurve "
+    "RiskCoverageCurve RocCurve SpatialMoments SurfaceDistances ThresholdCounts TopologyCounts "
+    "any_overlap bipartite centroid_within describe find gaussian_window greedy group listing many_to_one "
+    "metric table_markdown",
     "transforms": "Sample Transform compose constant edge linear nearest on reflect resample_to to_canonical",
     "assembly": "Placement Reduction Window gaussian hann last maximum mean placements total uniform vote",
     "morphology": "",
@@ -42,6 +43,7 @@ ON_HOST = {
         "finds the nearest components on the host",
     ),
     "morphology.skeleton": "thins on the host",
+    "metrics.dice_optimal_threshold": "goes over planes one by one, and gives Python's number",
     "assembly.assemble_subjects": "reads a dataset",
     "morphology.bounding_box": "gives Python's slices",
     "morphology.largest_components": "runs on the host",
@@ -133,6 +135,11 @@ def soft_labels(rng: np.random.Generator) -> tuple[NDArray[Any], ...]:
 def soft_labels_and_mask(rng: np.random.Generator) -> tuple[NDArray[Any], ...]:
     """Return the probabilities of three labels, a label map and a signed mask."""
     return *soft_labels(rng), (smooth(rng) > -1).astype(np.int32)
+
+
+def labels_and_volume(rng: np.random.Generator) -> tuple[NDArray[Any], ...]:
+    """Return two label maps and a volume of what is not negative."""
+    return *label_maps(rng), volumes(rng)[0]
 
 
 def soft_classes(rng: np.random.Generator) -> tuple[NDArray[Any], ...]:
@@ -284,6 +291,7 @@ def _other_cases() -> dict[str, list[Case]]:
     surfaces = partial(metrics.surface_distances, spacing=SPACING)
     matrix = partial(metrics.confusion_matrix, labels=(0, 1, 2, 3))
     counted = partial(metrics.threshold_counts, labels=(1, 2, 3), thresholds=9)
+    unsure = partial(metrics.uncertainty_counts, thresholds=(1.0, 2.0, 3.0))
     calibrated = partial(metrics.calibration_bins, labels=(1, 2, 3), bins=2)
     affine = nearly_identity, floats(3, low=-0.5, high=0.5)
     calls: dict[str, list[tuple[str, Callable[..., Any], Any]]] = {
@@ -391,6 +399,51 @@ def _other_cases() -> dict[str, list[Case]]:
         ],
         "metrics.best_threshold": [
             ("of labels", lambda p, r: metrics.best_threshold(counted(p, r), metric=metrics.dice), soft_labels)
+        ],
+        "metrics.uncertainty_counts": [
+            ("of labels", lambda p, r, u: unsure(p, r, uncertainty=u), labels_and_volume),
+            (
+                "in a mask",
+                lambda p, r, m, u: unsure(p, r, uncertainty=u, mask=m),
+                lambda rng: (*labels_and_mask(rng), volumes(rng)[0]),
+            ),
+        ],
+        "metrics.uncertainty_error_dice": [
+            (
+                "of labels",
+                lambda p, r, u: metrics.uncertainty_error_dice(p, r, uncertainty=u, thresholds=(1.0, 2.0)),
+                labels_and_volume,
+            )
+        ],
+        "metrics.error_coverage_curve": [
+            ("of labels", lambda p, r, u: metrics.error_coverage_curve(unsure(p, r, uncertainty=u)), labels_and_volume)
+        ],
+        "metrics.risk_coverage_curve": [
+            ("of volumes", metrics.risk_coverage_curve, volumes),
+            ("in a mask", lambda u, e, m: metrics.risk_coverage_curve(u, e, mask=m), volumes_and_mask),
+        ],
+        "metrics.area_under_risk_coverage_curve": [("of volumes", metrics.area_under_risk_coverage_curve, volumes)],
+        "metrics.excess_area_under_risk_coverage_curve": [
+            ("of volumes", metrics.excess_area_under_risk_coverage_curve, volumes)
+        ],
+        "metrics.conformal_threshold": [
+            ("of columns", partial(metrics.conformal_threshold, miscoverage=0.25), one(volumes))
+        ],
+        "metrics.conformal_set": [
+            ("of one threshold", lambda p: metrics.conformal_set(p, 0.7), one(soft_labels)),
+            (
+                "of each label",
+                metrics.conformal_set,
+                lambda rng: (soft_labels(rng)[0], rng.uniform(0.5, 0.9, 3).astype(np.float32)),
+            ),
+        ],
+        "metrics.dice_optimal_mask": [
+            ("of a volume", metrics.dice_optimal_mask, lambda rng: (volumes(rng)[0] / 20,)),
+            (
+                "in a mask",
+                lambda p, m: metrics.dice_optimal_mask(p, mask=m, zero_division=1),
+                lambda rng: (volumes(rng)[0] / 20, signed_masks(rng)[0]),
+            ),
         ],
         "metrics.brier_decomposition": [
             ("of labels", lambda p, r: metrics.brier_decomposition(calibrated(p, r)), soft_labels)

@@ -45,6 +45,14 @@ NOT_DIFFERENTIABLE = {
     **dict.fromkeys(("metrics.threshold_counts", "metrics.best_threshold"), _CHOICE),
     **dict.fromkeys(("metrics.roc_curve", "metrics.precision_recall_curve"), _CHOICE),
     **dict.fromkeys(("metrics.area_under_roc_curve", "metrics.average_precision"), _CHOICE),
+    **dict.fromkeys(
+        (
+            f"metrics.{name}"
+            for name in ("uncertainty_counts", "uncertainty_error_dice", "error_coverage_curve", "conformal_set")
+        ),
+        _CHOICE,
+    ),
+    "metrics.dice_optimal_mask": _CHOICE,
     **dict.fromkeys(("metrics.spatial_moments", "metrics.paired_spatial_moments"), _MASKS),
     **dict.fromkeys(("metrics.average_distance", "metrics.surface_distances", "morphology.distance_transform"), _MASKS),
     **dict.fromkeys(("metrics.surfels", "metrics.voxels", "metrics.solid", "morphology.border"), _CHOICE),
@@ -69,6 +77,8 @@ KINKS = {
         (f"metrics.{name}_calibration_error" for name in ("expected", "maximum", "average", "root_mean_square")),
         "bins that are calibrated: 0; by the edges of bins it is 0: a probability is in a bin or not",
     ),
+    "metrics.excess_area_under_risk_coverage_curve": "equal losses: that of one of their orders",
+    "metrics.conformal_threshold": "equal scores: that of one of them",
     "metrics.pearson_correlation": "constant images, of which it is undefined: 0",
     "metrics.reference_range": "several voxels with the smallest or the largest value share the derivative",
     "metrics.centroid_distance": "equal centroids: 0",
@@ -279,6 +289,7 @@ def _calls_of_metric(row: metrics.Metric) -> list[Call]:
 
 
 SOFT = uniform((*SHAPE, 3))
+RANKED = joined(lambda rng: (rng.integers(0, 5, 12).astype(np.int32),), lambda rng: (rng.permutation(12) / 10,))
 SOFT_LABELS = joined(SOFT, labels)
 COUNTS = uniform((3,), (3,), (3,), (3,), low=3, high=30)
 CELLS = uniform((3, 3), low=2, high=9)
@@ -313,6 +324,24 @@ def _metric_calls() -> list[tuple[str, *tuple[Any, ...]]]:
             SOFT_LABELS,
         ),
         ("reliability_curve", "of labels", "probabilities", partial(_of_bins, metrics.reliability_curve), SOFT_LABELS),
+        *(
+            (name, "by losses", "losses", getattr(metrics, name), RANKED)
+            for name in ("area_under_risk_coverage_curve", "excess_area_under_risk_coverage_curve")
+        ),
+        (
+            "risk_coverage_curve",
+            "by losses",
+            "losses",
+            lambda u, e: tuple(metrics.risk_coverage_curve(u, e))[1],
+            RANKED,
+        ),
+        (
+            "conformal_threshold",
+            "of columns",
+            "scores",
+            partial(metrics.conformal_threshold, miscoverage=0.3),
+            lambda rng: (rng.permutation(30).reshape(10, 3) / 10,),
+        ),
         ("krippendorff_alpha", "interval", "ratings", metrics.krippendorff_alpha, uniform((3, 7))),
         ("target_registration_error", "all", "points", metrics.target_registration_error, uniform((5, 3), (5, 3))),
         (

@@ -30,6 +30,9 @@ REFUSED: dict[str, dict[str, str]] = {
 MOVED: dict[tuple[int, ...], str] = {
     (1,): "metrics.area, metrics.volume, metrics.prediction_area, metrics.reference_area, metrics.spatial_moments, "
     "metrics.euler_characteristic, metrics.structural_similarity in a mask, metrics.krippendorff_alpha nominal, "
+    "metrics.risk_coverage_curve of volumes, metrics.area_under_risk_coverage_curve, "
+    "metrics.excess_area_under_risk_coverage_curve, metrics.conformal_threshold, "
+    "metrics.conformal_set of each label, "
     "metrics.majority_vote, metrics.negative_jacobian_share in a mask, "
     "metrics.paired_moments in a mask, morphology.border, morphology.distance_transform a mask, "
     "transforms.crop by both, transforms.gamma by an array, transforms.one_hot, transforms.relabel, "
@@ -54,6 +57,7 @@ MOVED: dict[tuple[int, ...], str] = {
     "metrics.root_mean_square_calibration_error, metrics.brier_score, metrics.negative_log_likelihood, "
     "metrics.calibration_bins of a mask, metrics.calibration_bins by mass, metrics.brier_decomposition, "
     "metrics.reliability_curve, metrics.roc_curve, metrics.precision_recall_curve, metrics.best_threshold, "
+    "metrics.risk_coverage_curve in a mask, "
     "metrics.threshold_counts of labels, metrics.area_under_roc_curve, metrics.average_precision, "
     "transforms.elastic, transforms.warp image",
     (1, 1, 1): "metrics.dice in a mask, metrics.confusion_counts in a mask, metrics.confusion_matrix, "
@@ -62,8 +66,11 @@ MOVED: dict[tuple[int, ...], str] = {
     "metrics.paired_spatial_moments in a mask, "
     "metrics.expected_cost, metrics.weighted_kappa, transforms.affine image, "
     "metrics.calibration_bins in a mask, metrics.calibration_bins of top labels, "
+    "metrics.uncertainty_counts of labels, metrics.uncertainty_error_dice, metrics.error_coverage_curve, "
     "metrics.threshold_counts in a mask",
-    (1, 1, 1, 1): "metrics.merge counts",
+    (1, 1, 1, 1): "metrics.merge counts, metrics.uncertainty_counts in a mask",
+    (1,) * 7: "metrics.dice_optimal_mask of a volume",
+    (1,) * 8: "metrics.dice_optimal_mask in a mask",
     (1, 1, 1, 1, 1, 1): "metrics.pairwise_dice, metrics.merge bins",
     (1,) * 12: "assembly.assemble a vote",
     (3,): "transforms.crop by an array, transforms.flip by an array, transforms.shift by an array, "
@@ -88,8 +95,8 @@ MOVED: dict[tuple[int, ...], str] = {
 """How many values each move to the host takes, by calls or functions: all others move none.
 
 A mask or a label map of integers that could be negative is asked once whether it holds what it may, one flag for each
-array, as are parameters that are arrays of the library, and images to be interpolated: whether they are finite; and
-probabilities: whether they lie within 0 and 1.
+array, as are parameters that are arrays of the library, and images to be interpolated: whether they are finite;
+probabilities: whether they lie within 0 and 1; and each step of `dice_optimal_mask`: whether it was the last.
 Positions become Python's. Only `method="host"` and what runs on the host (`ON_HOST`) moves arrays.
 """
 

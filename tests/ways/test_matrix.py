@@ -58,6 +58,7 @@ _BY_SIZE = (
 NEEDS_SIZES = {
     *(name for name in ALL if name.partition(" ")[0] in _BY_SIZE.split()),
     *("transforms.rot90 by an array", "transforms.randomly by a key", "extraction.extract beyond"),
+    "metrics.conformal_threshold of columns",
 } - {name for name, way in REFUSED if way == "export of any size"}
 """Calls of which sizes have to be numbers: what they do or return depends on them."""
 

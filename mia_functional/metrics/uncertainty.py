@@ -1,0 +1,402 @@
+"""Uncertainties beside errors: what is wrong should be uncertain, and what is kept as certain should be right.
+
+An uncertainty is any number that is larger where a prediction is less sure: an entropy, a variance, 1 - p of a
+confidence p. Errors are voxels that a segmentation gets wrong (`uncertainty_counts`, whose record `merge` adds up over
+cases), or a loss for each case, such as 1 - Dice (`risk_coverage_curve`).
+"""
+
+import math
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from mia_functional import _array
+from mia_functional._core import checks
+from mia_functional._label_maps import label_map
+from mia_functional.metrics.confusion import ConfusionCounts, float_counts
+from mia_functional.metrics.inputs import check_countable, paired_arrays
+from mia_functional.metrics.overlap import dice
+from mia_functional.metrics.statistic_or_pair import derived_from
+from mia_functional.metrics.thresholds import ThresholdCounts, count_on_device, count_on_host, given_thresholds
+from mia_functional.typing import Array, HostArray
+
+__all__ = [
+    "RiskCoverageCurve",
+    "area_under_risk_coverage_curve",
+    "error_coverage_curve",
+    "excess_area_under_risk_coverage_curve",
+    "risk_coverage_curve",
+    "uncertainty_counts",
+    "uncertainty_error_dice",
+]
+
+_VOXELS_AT_ONCE = 2**16
+"""Voxels at a time in the host's memory."""
+
+_NEAR_TERMS = 16
+"""Terms of a harmonic number that are added one by one; from there on its series is exact to 1e-12."""
+
+
+class RiskCoverageCurve(NamedTuple):
+    """What the risk is if only the surest cases are kept, by rising coverage.
+
+    Cases that are equally sure are kept or set aside together: they are one operating point. Behind the last point it
+    is repeated, with a share of 0, as arrays have one length however many cases are equal.
+
+    Attributes:
+        coverage: Share of the cases that are kept, floats of shape (..., N) that end with 1.
+        risk: Mean loss of those that are kept, floats of shape (..., N); NaN where none is.
+        share: Share of the cases that each point adds to those before it, floats of shape (..., N), 1 in all.
+        best_area: Area under the curve of the best order, in which small losses come first: floats of shape (...).
+    """
+
+    coverage: Array
+    risk: Array
+    share: Array
+    best_area: Array
+
+
+@_array.one_node
+def risk_coverage_curve(uncertainty: Array, losses: Array, *, mask: Array | None = None) -> RiskCoverageCurve:
+    """Return the risk-coverage curve: the mean loss of the surest cases, over how many of them are kept.
+
+    Formula: risk r(t) = sum of the losses with u <= t over their number n(t), coverage n(t) / n, with the uncertainty u
+    of each of n cases, at every t among the uncertainties.
+
+    Args:
+        uncertainty: Real numbers of any shape, one for each case (or voxel), larger for less sure ones; for a
+            confidence, pass its negative. Infinite ones are the least or the most sure.
+        losses: Real numbers or booleans of that shape: errors, 1 - Dice, absolute errors.
+        mask: Mask of that shape; only cases inside it count.
+
+    Returns:
+        As many points as there are cases; a point of several is repeated at the end. The curve is differentiable by the
+        losses.
+
+    Undefined:
+        No cases, or in a program an uncertainty that is NaN: NaN. A loss that is NaN: NaN from its point on.
+
+    Raises:
+        TypeError: An argument is not an array of real numbers; the libraries or devices differ.
+        ValueError: The shapes differ or are empty; an uncertainty is NaN.
+
+    Example:
+        >>> import numpy as np
+        >>> curve = risk_coverage_curve(np.array([0.9, 0.1, 0.5, 0.5]), np.array([1.0, 0.0, 0.0, 1.0]))
+        >>> curve.coverage.tolist(), curve.risk.round(3).tolist()
+        ([0.25, 0.75, 1.0, 1.0], [0.0, 0.333, 0.5, 0.5])
+
+    Source:
+        El-Yaniv and Wiener 2010, On the foundations of noise-free selective classification, JMLR 11.
+    """
+    name = "risk_coverage_curve"
+    xp, (uncertainty, losses) = _array.to_common_library(name, uncertainty=uncertainty, losses=losses)
+    _array.require_real(name, "uncertainty", uncertainty)
+    _array.require_real(name, "losses", losses)
+    checks.same_shape(name, "losses", losses.shape, uncertainty.shape, of="the uncertainty")
+    uncertainty, losses, *inside = paired_arrays(name, uncertainty, losses, mask=mask)
+    dtype = _array.widest_float(xp, losses)
+    # Floats of the widest dtype hold all others, so that nothing equal becomes different or the other way round.
+    ranks, costs = (xp.reshape(xp.astype(_array.computable(one), dtype), (-1,)) for one in (uncertainty, losses))
+    chosen = xp.reshape(inside[0], (-1,)) if inside else xp.ones_like(ranks, dtype=xp.bool)
+    if _array.is_known_true(lambda ranks, chosen: xp.any(xp.isnan(ranks) & chosen), ranks, chosen):
+        checks.invalid_value(name, "uncertainty", "be ordered", "NaN")
+    return _array.jit_call(_ranked, ranks, costs, chosen)
+
+
+def _ranked(ranks: Array, costs: Array, chosen: Array) -> RiskCoverageCurve:
+    """Return the curve of flat arrays: uncertainties and losses as floats, and which of them count."""
+    xp, dtype = _array.array_namespace(costs), costs.dtype
+    unordered = xp.any(xp.isnan(ranks) & chosen)
+    costs = xp.where(chosen, costs, 0.0)
+
+    def kept(keys: Array) -> tuple[Array, Array, Array]:
+        # What does not count comes last and adds nothing.
+        order = xp.argsort(xp.where(chosen, keys, math.inf))
+        number = xp.cumulative_sum(xp.astype(_array.take_along(chosen, order, axis=0), _array.index_dtype(xp)))
+        return order, xp.astype(number, dtype), xp.cumulative_sum(_array.take_along(costs, order, axis=0))
+
+    order, number, total = kept(ranks)
+    place = xp.cumulative_sum(xp.ones_like(order)) - 1
+    ordered = _array.take_along(xp.where(chosen, ranks, math.inf), order, axis=0)
+    # Positions at which the next uncertainty is another one, in front; behind them the last position.
+    is_end = xp.concat([ordered[1:] != ordered[:-1], xp.ones_like(chosen[:1])])
+    ends = xp.sort(xp.where(is_end, place, place[-1]))
+    reached, lost = (_array.take_along(one, ends, axis=0) for one in (number, total))
+    every = xp.zeros_like(number) + number[-1]
+    before = xp.concat([xp.zeros_like(reached[:1]), reached[:-1]])
+    _, best_number, best_total = kept(costs)
+    own = xp.concat([best_number[:1], best_number[1:] - best_number[:-1]])
+    best = xp.sum(own * _array.ratio(best_total, best_number, zero_division=0))
+    curve = (
+        _array.ratio(reached, every),
+        _array.ratio(lost, reached),
+        _array.ratio(reached - before, every),
+        _array.ratio(best, every[0]),
+    )
+    return RiskCoverageCurve(*(xp.where(unordered, math.nan, field) for field in curve))
+
+
+_from_curve = derived_from(risk_coverage_curve, RiskCoverageCurve)
+
+
+@_from_curve
+def area_under_risk_coverage_curve(curve: RiskCoverageCurve, *, zero_division: float = math.nan) -> Array:
+    """Return the area under the risk-coverage curve (AURC): the mean risk over all numbers of cases that may be kept.
+
+    Formula: sum r(u_i) / n, with the risk r(u_i) of all cases that are as sure as case i, or surer.
+
+    Args:
+        curve: A risk-coverage curve, or uncertainties and losses.
+        zero_division: The value where the area is undefined.
+
+    Returns:
+        One number (one for each curve), within the range of the losses; lower is better. It depends on the risk of all
+        cases as well as on their order: see `excess_area_under_risk_coverage_curve`.
+
+    Undefined:
+        No cases: NaN.
+
+    Raises:
+        TypeError: As `risk_coverage_curve`.
+        ValueError: As `risk_coverage_curve`.
+
+    Example:
+        >>> import numpy as np
+        >>> float(area_under_risk_coverage_curve(np.array([0.1, 0.2, 0.3, 0.4]), np.array([0, 0, 1, 0])))
+        0.14583333333333331
+
+    Source:
+        Geifman, Uziel and El-Yaniv 2019, Bias-reduced uncertainty estimation for deep neural classifiers, arXiv
+        1805.08206.
+
+    Differs from:
+        torch-uncertainty's `AURC` and implementations that sort, of which equally sure cases come in the order of the
+        arrays; those that integrate by trapezoids weigh the first and last point by a half.
+    """
+    checks.require_instance("area_under_risk_coverage_curve", "curve", curve, RiskCoverageCurve, "RiskCoverageCurve")
+    return _with_undefined(_mean_risk(curve), zero_division)
+
+
+@_from_curve
+def excess_area_under_risk_coverage_curve(curve: RiskCoverageCurve, *, zero_division: float = math.nan) -> Array:
+    """Return the excess area under the risk-coverage curve (E-AURC): by how much the order could be better.
+
+    Formula: AURC - AURC*, with the area AURC* of the order in which small losses come first.
+
+    Args:
+        curve: A risk-coverage curve, or uncertainties and losses.
+        zero_division: The value where the area is undefined.
+
+    Returns:
+        One number (one for each curve), 0 or more; lower is better.
+
+    Undefined:
+        No cases: NaN.
+
+    Raises:
+        TypeError: As `risk_coverage_curve`.
+        ValueError: As `risk_coverage_curve`.
+
+    Example:
+        >>> import numpy as np
+        >>> order, errors = np.array([0.1, 0.2, 0.3, 0.4]), np.array([0, 0, 1, 0])
+        >>> round(float(excess_area_under_risk_coverage_curve(order, errors)), 6)
+        0.083333
+
+    Source:
+        Geifman, Uziel and El-Yaniv 2019, arXiv 1805.08206, which take (1 - r) log(1 - r) + r for AURC* of errors, its
+        limit for many cases with the risk r of all.
+    """
+    name = "excess_area_under_risk_coverage_curve"
+    checks.require_instance(name, "curve", curve, RiskCoverageCurve, "RiskCoverageCurve")
+    return _with_undefined(_mean_risk(curve) - curve.best_area, zero_division)
+
+
+def _mean_risk(curve: RiskCoverageCurve) -> Array:
+    """Return the mean risk, each point as often as its share says."""
+    xp = _array.array_namespace(curve.share)
+    # A point at which nothing is kept has no risk, and no share.
+    return xp.sum(xp.where(curve.share == 0, xp.zeros_like(curve.risk), curve.risk) * curve.share, axis=-1)
+
+
+def _with_undefined(area: Array, zero_division: float) -> Array:
+    """Return an area with the value of what is undefined."""
+    xp = _array.array_namespace(area)
+    return area if math.isnan(zero_division) else xp.where(xp.isnan(area), zero_division, area)
+
+
+@_array.one_node
+def uncertainty_counts(
+    prediction: Array,
+    reference: Array,
+    *,
+    uncertainty: Array,
+    mask: Array | None = None,
+    thresholds: int | Sequence[float] | Array = 201,
+) -> ThresholdCounts:
+    """Count, at many thresholds of the uncertainty, which voxels are uncertain and which are wrong.
+
+    A voxel is wrong where prediction and reference differ, and uncertain where its uncertainty is at the threshold or
+    above. `merge` adds records up over cases; `roc_curve` and `area_under_roc_curve` of one say how well the
+    uncertainty finds errors, `best_threshold` where a metric of counts is highest, `error_coverage_curve` what the risk
+    is of what is kept.
+
+    Args:
+        prediction: Mask (bool, or integers 0 and 1) or integer label map. For one structure, pass its masks.
+        reference: Array of the same shape.
+        uncertainty: Real numbers of that shape, larger for less sure voxels.
+        mask: Mask of that shape; only voxels inside it count: a region, the box around a structure.
+        thresholds: Increasing numbers; all values that occur (`numpy.unique`) give the exact curves. Or how many, at
+            equal steps from 0 to 1, for an uncertainty within these. They are rounded to the dtype of the uncertainty.
+
+    Returns:
+        Integer counts of shape (T,): true positives are wrong and uncertain, false positives right and uncertain.
+
+    Raises:
+        TypeError: The pair holds floats, `uncertainty` no real numbers; the libraries or devices differ.
+        ValueError: The shapes differ or are empty; an uncertainty is NaN; thresholds do not increase.
+
+    Example:
+        >>> import numpy as np
+        >>> pair, unsure = (np.array([0, 1, 2, 2]), np.array([0, 1, 1, 2])), np.array([0.0, 0.3, 0.6, 0.5])
+        >>> record = uncertainty_counts(*pair, uncertainty=unsure, thresholds=(0.25, 0.5))
+        >>> record.counts.tp.tolist(), record.counts.fp.tolist()
+        ([1, 1], [2, 1])
+
+    Source:
+        Jungo and Reyes 2019, doi 10.1007/978-3-030-32245-8_6.
+    """
+    name = "uncertainty_counts"
+    prediction, reference, *inside = paired_arrays(name, prediction, reference, mask=mask)
+    arrays = {"reference": reference, "prediction": prediction, "uncertainty": uncertainty}
+    xp, (reference, prediction, uncertainty) = _array.to_common_library(name, **arrays)
+    checks.same_shape(name, "uncertainty", uncertainty.shape, reference.shape)
+    _array.require_real(name, "uncertainty", uncertainty)
+    check_countable(name, reference)
+    given = given_thresholds(name, thresholds, within=(-math.inf, math.inf))
+    found, known = label_map(name, "prediction", prediction), label_map(name, "reference", reference)
+    is_float = _array.dtype_kind(uncertainty) == "float"
+    values = _array.computable(
+        uncertainty if is_float else xp.astype(uncertainty, _array.widest_float(xp, uncertainty))
+    )
+    if all(map(_array.in_host_memory, (found, known, values, *inside))):
+        pieces = _wrong_voxels(name, found, known, values, inside[0] if inside else None)
+        record = count_on_host(pieces, values, given, rows=1)
+    else:
+        chosen = inside[0] if inside else xp.ones_like(found, dtype=xp.bool)
+        if _array.is_known_true(lambda values, chosen: xp.any(xp.isnan(values) & chosen), values, chosen):
+            checks.invalid_value(name, "uncertainty", "be numbers", "NaN")
+        wide = xp.astype(values, _array.accumulator_dtype(values))
+        numbers, wrong, own = (xp.expand_dims(one, axis=-1) for one in (wide, (found != known) & chosen, chosen))
+        record = count_on_device(numbers, wrong, own, given, dtype=values.dtype)
+    return record._replace(counts=ConfusionCounts(*(field[0, ...] for field in record.counts)))
+
+
+def _wrong_voxels(
+    function: str, prediction: Array, reference: Array, uncertainty: Array, mask: Array | None
+) -> Iterator[tuple[HostArray, HostArray]]:
+    """Yield the uncertainties of some voxels at a time and whether they are wrong, both of shape (voxels, 1)."""
+    flat = [_array.to_numpy(array).reshape(-1) for array in (prediction, reference, uncertainty)]
+    inside = None if mask is None else _array.to_numpy(mask).reshape(-1)
+    for begin in range(0, flat[0].size, _VOXELS_AT_ONCE):
+        part = slice(begin, begin + _VOXELS_AT_ONCE)
+        found, known, values = (array[part] for array in flat)
+        wrong = found != known
+        if inside is not None:
+            wrong, values = wrong[inside[part]], values[inside[part]]
+        if np.isnan(values).any():
+            checks.invalid_value(function, "uncertainty", "be numbers", "NaN")
+        yield values[:, None], wrong[:, None]
+
+
+@derived_from(uncertainty_counts, ThresholdCounts)
+def uncertainty_error_dice(record: ThresholdCounts, *, zero_division: float = math.nan) -> Array:
+    """Return the uncertainty-error overlap (U-E): the Dice coefficient of what is uncertain and what is wrong.
+
+    Formula: 2 |U and E| / (|U| + |E|), with the voxels U whose uncertainty is at a threshold or above, and E where
+    prediction and reference differ.
+
+    Args:
+        record: Counts at thresholds, or prediction and reference with the options of `uncertainty_counts`. The best
+            threshold of a set is `best_threshold(record, metric=dice)` of its merged record.
+        zero_division: The value where nothing is wrong and nothing uncertain.
+
+    Returns:
+        A value for each threshold, (T,), from 0 to 1; higher is better.
+
+    Undefined:
+        Nothing is wrong and nothing uncertain: NaN.
+
+    Raises:
+        TypeError: As `uncertainty_counts`.
+        ValueError: As `uncertainty_counts`.
+
+    Example:
+        >>> import numpy as np
+        >>> pair, unsure = (np.array([0, 1, 1, 1]), np.array([0, 1, 0, 1])), np.array([0.0, 0.3, 0.6, 0.5])
+        >>> uncertainty_error_dice(*pair, uncertainty=unsure, thresholds=(0.25, 0.5, 0.75)).round(3).tolist()
+        [0.5, 0.667, 0.0]
+
+    Source:
+        Jungo and Reyes 2019, Assessing reliability and challenges of uncertainty estimations for medical image
+        segmentation, doi 10.1007/978-3-030-32245-8_6.
+    """
+    return dice(record.counts, zero_division=zero_division)
+
+
+def error_coverage_curve(record: ThresholdCounts) -> RiskCoverageCurve:
+    """Return the risk-coverage curve of errors: what share of the voxels that are kept as certain is wrong.
+
+    Formula: at each threshold, coverage (TN + FN) / n and risk FN / (TN + FN): voxels below it are kept, FN of which
+    are wrong. The last point keeps all.
+
+    Args:
+        record: What `uncertainty_counts` returns, merged over cases perhaps. With all uncertainties that occur as
+            thresholds the curve is that of `risk_coverage_curve`; with others, voxels between two are equally sure.
+
+    Returns:
+        T + 1 points, which `area_under_risk_coverage_curve` and its excess take.
+
+    Undefined:
+        No voxels: NaN. The risk where none is kept: NaN.
+
+    Raises:
+        TypeError: `record` is no `ThresholdCounts`.
+
+    Example:
+        >>> import numpy as np
+        >>> pair, unsure = (np.array([0, 1, 1, 1]), np.array([0, 1, 0, 1])), np.array([0.0, 0.3, 0.6, 0.5])
+        >>> curve = error_coverage_curve(uncertainty_counts(*pair, uncertainty=unsure, thresholds=(0.25, 0.55)))
+        >>> curve.coverage.tolist(), curve.risk.tolist()
+        ([0.25, 0.75, 1.0], [0.0, 0.0, 0.25])
+    """
+    checks.require_instance("error_coverage_curve", "record", record, ThresholdCounts, "ThresholdCounts")
+    tp, fp, fn, tn = float_counts(record.counts)
+    xp = _array.array_namespace(tp)
+    wrong, right = (tp + fn)[..., :1], (fp + tn)[..., :1]
+    kept, missed = xp.concat([tn + fn, wrong + right], axis=-1), xp.concat([fn, wrong], axis=-1)
+    every = xp.zeros_like(kept) + kept[..., -1:]
+    before = xp.concat([xp.zeros_like(wrong), kept[..., :-1]], axis=-1)
+    return RiskCoverageCurve(
+        _array.ratio(kept, every),
+        _array.ratio(missed, kept),
+        _array.ratio(kept - before, every),
+        _best_area(wrong[..., 0], right[..., 0]),
+    )
+
+
+def _best_area(wrong: Array, right: Array) -> Array:
+    """Return the area of the best order of so many errors among so many voxels: all that is right comes first."""
+    # sum k / (right + k) / n over k = 1, ..., wrong, with the difference of two harmonic numbers, whose series are
+    # subtracted term by term: in single precision the numbers themselves would lose all that counts.
+    xp = _array.array_namespace(wrong)
+    every = wrong + right
+    low, high = right + _NEAR_TERMS, every + _NEAR_TERMS
+    near = sum((wrong / ((right + k) * (every + k)) for k in range(1, _NEAR_TERMS + 1)), start=xp.zeros_like(wrong))
+    series = xp.log1p(wrong / low) - wrong / (2 * low * high)
+    low, high = 1 / low, 1 / high
+    for power, divisor in ((2, 12), (4, -120), (6, 252)):
+        series = series + (low**power - high**power) / divisor
+    return _array.ratio(wrong - right * (series + near), every)
