@@ -17,6 +17,7 @@ from mia_functional.metrics.conformal import *
 from mia_functional.metrics.confusion import ConfusionCounts, confusion_counts, soft_confusion_counts
 from mia_functional.metrics.contingency import ConfusionMatrix, confusion_matrix, expected_cost, weighted_kappa
 from mia_functional.metrics.decoding import *
+from mia_functional.metrics.detection import *
 from mia_functional.metrics.distance import *
 from mia_functional.metrics.documentation import *
 from mia_functional.metrics.image_quality import *
@@ -76,6 +77,8 @@ __all__ = [
     "ComponentMetrics",
     "ConfusionCounts",
     "ConfusionMatrix",
+    "DetectionCounts",
+    "FrocCurve",
     "InstanceMatches",
     "InstanceMetrics",
     "InstancePairs",
@@ -130,6 +133,8 @@ __all__ = [
     "confusion_counts",
     "confusion_matrix",
     "describe",
+    "detection_average_precision",
+    "detection_counts",
     "dice",
     "dice_optimal_mask",
     "dice_optimal_threshold",
@@ -150,6 +155,8 @@ __all__ = [
     "feret_diameter",
     "find",
     "fleiss_kappa",
+    "froc_curve",
+    "froc_score",
     "gaussian_window",
     "generalized_dice",
     "global_consistency_error",
@@ -159,6 +166,7 @@ __all__ = [
     "identity",
     "instance_matches",
     "instance_metrics",
+    "instance_scores",
     "interclass_correlation",
     "intraclass_correlation",
     "jaccard",

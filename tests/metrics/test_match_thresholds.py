@@ -24,7 +24,7 @@ LIMITS = (0.0, 0.05, 0.2, 1 / 3, 0.5, 0.8, 1.0)
 
 
 def test_one_record_gives_the_matches_of_every_threshold(xp):
-    call = partial(instance_matches, *scene(2, (7, 6, 5)), spacing=SPACINGS)
+    call = partial(instance_matches, *scene(2, (7, 6, 5)), spacing=SPACINGS, connectivity=1)
     # Whatever the rule of the record is: its pairs are matched anew.
     measure, arrays = of_record(partial(matches_at_thresholds, thresholds=LIMITS), call(matching=many_to_one))
     found = xp.run(measure, *arrays)
@@ -35,10 +35,11 @@ def test_one_record_gives_the_matches_of_every_threshold(xp):
 
 def test_cases_are_pooled_and_places_for_others_stay_empty():
     pairs = [scene(seed, (7, 6, 5)) for seed in range(3)]
-    records = [instance_matches(*pair, spacing=SPACINGS, max_components=40, max_pairs=60) for pair in pairs]
+    call = partial(instance_matches, spacing=SPACINGS, connectivity=1)
+    records = [call(*pair, max_components=40, max_pairs=60) for pair in pairs]
     found = metrics.lesion_f1(matches_at_thresholds(merge(*records), thresholds=LIMITS))
     for limit, value in zip(LIMITS, found, strict=True):
-        right = merge(*(instance_matches(*pair, spacing=SPACINGS, threshold=limit) for pair in pairs))
+        right = merge(*(call(*pair, threshold=limit) for pair in pairs))
         assert value == pytest.approx(float(metrics.lesion_f1(right)))
 
 

@@ -17,11 +17,18 @@ NAMESPACES = ("metrics", "transforms", "assembly", "morphology", "extraction")
 
 NO_ARRAYS = {
     "metrics": "METRICS BrierDecomposition CalibrationBins Candidates CenterlineCounts ComponentCounts "
+<<<<<<< HEAD
     "ComponentMetrics ConfusionCounts ConfusionMatrix InstanceMatches InstanceMetrics InstancePairs "
     "Instances Metric PairedMoments PairedSpatialMoments PrecisionRecallCurve ReliabilityCurve "
     "RiskCoverageCurve RocCurve SpatialMoments SurfaceDistances ThresholdCounts TopologyCounts "
     "any_overlap bipartite centroid_within describe find gaussian_window greedy group listing many_to_one "
     "metric table_markdown",
+=======
+    "ComponentMetrics ConfusionCounts ConfusionMatrix DetectionCounts FrocCurve InstanceMatches InstanceMetrics InstancePairs "
+    "Instances Metric PairedMoments PairedSpatialMoments PrecisionRecallCurve ReliabilityCurve RocCurve SpatialMoments "
+    "SurfaceDistances ThresholdCounts TopologyCounts any_overlap bipartite centroid_within describe find "
+    "gaussian_window greedy group listing many_to_one metric table_markdown",
+>>>>>>> 7cc3351 (Detection by scores: FROC curve and score, average precision of lesions)
     "transforms": "Sample Transform compose constant edge linear nearest on reflect resample_to to_canonical",
     "assembly": "Placement Reduction Window gaussian hann last maximum mean placements total uniform vote",
     "morphology": "",
@@ -33,7 +40,7 @@ ON_HOST = {
     **dict.fromkeys(
         (f"metrics.centerline_{name}" for name in ("counts", "dice", "precision", "sensitivity")), "thins on the host"
     ),
-    "metrics.feret_diameter": "finds components on the host",
+    **dict.fromkeys(("metrics.feret_diameter", "metrics.instance_scores"), "finds components on the host"),
     **dict.fromkeys(
         (f"metrics.{name}" for name in ("instance_metrics", "panoptic_quality_of", "segmentation_quality_of")),
         "measures each component on the host",
@@ -85,6 +92,11 @@ def masks(rng: np.random.Generator) -> tuple[NDArray[np.bool_], ...]:
     """Return two masks that overlap."""
     values = smooth(rng)
     return values > 1, np.roll(values, 1, 0) > 0.5
+
+
+def masks_and_scores(rng: np.random.Generator) -> tuple[NDArray[Any], ...]:
+    """Return two masks that overlap, and a score for each predicted component that there is room for."""
+    return *masks(rng), rng.random(ROOM["max_components"]).astype(np.float32)
 
 
 def signed_masks(rng: np.random.Generator) -> tuple[NDArray[np.int32], ...]:
@@ -503,6 +515,25 @@ def _other_cases() -> dict[str, list[Case]]:
                 lambda p, r, i: metrics.instance_matches(p > 1, r > 1, ignore=i, matching=metrics.any_overlap, **ROOM),
                 labels_and_holes,
             ),
+        ],
+        **{
+            f"metrics.{function.__name__}": [
+                (
+                    "of scores",
+                    lambda p, r, s, function=function: function(
+                        metrics.detection_counts(metrics.instance_matches(p, r, **ROOM), s)
+                    ),
+                    masks_and_scores,
+                )
+            ]
+            for function in (metrics.froc_curve, metrics.froc_score, metrics.detection_average_precision)
+        },
+        "metrics.detection_counts": [
+            (
+                "of scores",
+                lambda p, r, s: metrics.detection_counts(metrics.instance_matches(p, r, **ROOM), s),
+                masks_and_scores,
+            )
         ],
         "metrics.equivalent_diameter": [
             (

@@ -44,6 +44,8 @@ NOT_DIFFERENTIABLE = {
     **{f"metrics.{row.name}": _MASKS for row in metrics.METRICS if "instances" in row.groups},
     **dict.fromkeys(("metrics.threshold_counts", "metrics.best_threshold"), _CHOICE),
     **dict.fromkeys(("metrics.roc_curve", "metrics.precision_recall_curve"), _CHOICE),
+    **dict.fromkeys(("metrics.detection_counts", "metrics.froc_curve"), _CHOICE),
+    **dict.fromkeys(("metrics.froc_score", "metrics.detection_average_precision"), _CHOICE),
     **dict.fromkeys(("metrics.area_under_roc_curve", "metrics.average_precision"), _CHOICE),
     **dict.fromkeys(
         (

@@ -83,6 +83,8 @@ MOVED: dict[tuple[int, ...], str] = {
     "metrics.false_volume, metrics.merge components",
     (1, 1, 336, 336, 336, 336): "metrics.instance_matches of labels",
     (1, 1, 336, 336, 12, 12, 12, 12, 9, 9): "metrics.area_under_threshold_curve",
+    (336, 336, 1, 9, 9, 9, 12, 12, 12, 9): "metrics.detection_counts of scores, metrics.froc_curve, "
+    "metrics.froc_score, metrics.detection_average_precision",
     (336, 336, 12, 12, 12, 12, 9, 9): "metrics.matches_at_thresholds of masks",
     (1, 336, 336): "metrics.instance_matches some ignored, metrics.betti_numbers of labels",
     (336, 336): "metrics.lesion_recall_by_volume of masks, metrics.lesion_recall_by_diameter, "

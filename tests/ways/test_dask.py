@@ -24,6 +24,8 @@ ARGUMENTS = {
     ),
     **dict.fromkeys((f"metrics.{name}_quality" for name in ("recognition", "segmentation", "panoptic")), "prediction"),
     **dict.fromkeys(("metrics.area_under_threshold_curve", "metrics.matches_at_thresholds"), "prediction"),
+    **dict.fromkeys(("metrics.detection_counts", "metrics.detection_average_precision"), "prediction"),
+    **dict.fromkeys(("metrics.froc_curve", "metrics.froc_score"), "prediction"),
     **dict.fromkeys(("metrics.false_positives_per_case", "metrics.missed_volume"), "prediction"),
     "metrics.false_volume": "prediction",
     "transforms.clip_percentile": "image",
