@@ -17,18 +17,11 @@ NAMESPACES = ("metrics", "transforms", "assembly", "morphology", "extraction")
 
 NO_ARRAYS = {
     "metrics": "METRICS BrierDecomposition CalibrationBins Candidates CenterlineCounts ComponentCounts "
-<<<<<<< HEAD
-    "ComponentMetrics ConfusionCounts ConfusionMatrix InstanceMatches InstanceMetrics InstancePairs "
-    "Instances Metric PairedMoments PairedSpatialMoments PrecisionRecallCurve ReliabilityCurve "
-    "RiskCoverageCurve RocCurve SpatialMoments SurfaceDistances ThresholdCounts TopologyCounts "
-    "any_overlap bipartite centroid_within describe find gaussian_window greedy group listing many_to_one "
-    "metric table_markdown",
-=======
-    "ComponentMetrics ConfusionCounts ConfusionMatrix DetectionCounts FrocCurve InstanceMatches InstanceMetrics InstancePairs "
-    "Instances Metric PairedMoments PairedSpatialMoments PrecisionRecallCurve ReliabilityCurve RocCurve SpatialMoments "
-    "SurfaceDistances ThresholdCounts TopologyCounts any_overlap bipartite centroid_within describe find "
-    "gaussian_window greedy group listing many_to_one metric table_markdown",
->>>>>>> 7cc3351 (Detection by scores: FROC curve and score, average precision of lesions)
+    "ComponentMetrics ConfusionCounts ConfusionMatrix DetectionCounts FrocCurve InstanceMatches "
+    "InstanceMetrics InstancePairs Instances Metric PairedMoments PairedSpatialMoments "
+    "PrecisionRecallCurve ReliabilityCurve RiskCoverageCurve RocCurve SpatialMoments SurfaceDistances "
+    "ThresholdCounts TopologyCounts any_overlap bipartite centroid_within describe find gaussian_window "
+    "greedy group listing many_to_one metric table_markdown",
     "transforms": "Sample Transform compose constant edge linear nearest on reflect resample_to to_canonical",
     "assembly": "Placement Reduction Window gaussian hann last maximum mean placements total uniform vote",
     "morphology": "",
