@@ -30,6 +30,9 @@ def folder(tmp_path_factory):
         for method, shift in (("net_a", 1), ("net_b", 2)):
             (folder / method).mkdir(exist_ok=True)
             images.write(folder / method / f"{name}.nii.gz", np.roll(head.labels, shift, axis=0), head.geometry)
+    rows = ("benign,0.75,0.25,2.5,3.0", "malignant,0.5,0.5,4.0,4.5", "malignant,0.25,0.75,7.5,7.0")
+    table = ["subject,diagnosis,p_benign,p_malignant,ml,ml_network", *(f"S{k},{row}" for k, row in enumerate(rows))]
+    (folder / "cohort.csv").write_text("\n".join(table))
     return folder
 
 
@@ -48,6 +51,8 @@ def test_the_code_of_the_readme_runs(folder, monkeypatch, capsys):
     assert all(ranking.ranks[0].method == "net a" for ranking in names["rankings"])
     assert len(names["worst"]) == 4
     assert names["interval"].n == 8
+    assert [row.value for row in names["diagnoses"] if row.metric == "SNSVTY"] == [1, 0.5]
+    assert names["volumes"][0].value == 0.5
     sample = {**dataset.samples(names["data"], indexing=indexing.whole, extract=("images", "labels", "geometry"))[0]}
     prepared = names["prepare"](sample)
     assert prepared["images"].shape == (96, 96, 96, 2)

@@ -10,6 +10,7 @@ from mia_functional.evaluation.results import Result, Results, concatenate, sele
 if TYPE_CHECKING:
     from mia_functional.evaluation.folder_checks import Finding, check_folders
     from mia_functional.evaluation.folders import evaluate_folders
+    from mia_functional.evaluation.subject_tables import evaluate_table
 
 __all__ = [
     "Case",
@@ -21,10 +22,16 @@ __all__ = [
     "evaluate",
     "evaluate_folders",
     "evaluate_many",
+    "evaluate_table",
     "select_rows",
 ]
 
-_LAZY = {"Finding": "folder_checks", "check_folders": "folder_checks", "evaluate_folders": "folders"}
+_LAZY = {
+    "Finding": "folder_checks",
+    "check_folders": "folder_checks",
+    "evaluate_folders": "folders",
+    "evaluate_table": "subject_tables",
+}
 """Names that a module gives that reads files."""
 
 __dir__ = __all__.copy  # dir() shows what users may touch

@@ -84,7 +84,8 @@ def calibration_bins(
         probabilities: Floats from 0 to 1, of the shape of the reference; with `labels`, one last axis of length L more.
         reference: Mask (bool, or integers 0 and 1); with `labels`, an integer label map.
         labels: Mapping from labels to names, or a sequence of labels, in the order of the last axis of `probabilities`.
-        mask: Mask of the reference's shape; only voxels inside it count: a region, the band around a boundary.
+        mask: Mask of the reference's shape; only voxels inside it count: a region, or the band around the boundary of
+            a mask, `morphology.distance_transform(morphology.border(mask), spacing=spacing) <= 3`, 3 mm to each side.
         bins: The number of bins; or their edges, increasing from 0 to 1, as `edges` of another record has them.
         by: What bins have in common: `"width"`, or `"mass"`, the number of voxels (equal probabilities stay together,
             so that bins differ where there are many of one). Records of bins by mass have edges of their own: to merge

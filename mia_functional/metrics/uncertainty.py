@@ -31,7 +31,7 @@ __all__ = [
     "uncertainty_error_dice",
 ]
 
-_VOXELS_AT_ONCE = 2**16
+_VOXELS_OF_A_PIECE = 2**16
 """Voxels at a time in the host's memory."""
 
 _NEAR_TERMS = 16
@@ -300,8 +300,8 @@ def _wrong_voxels(
     """Yield the uncertainties of some voxels at a time and whether they are wrong, both of shape (voxels, 1)."""
     flat = [_array.to_numpy(array).reshape(-1) for array in (prediction, reference, uncertainty)]
     inside = None if mask is None else _array.to_numpy(mask).reshape(-1)
-    for begin in range(0, flat[0].size, _VOXELS_AT_ONCE):
-        part = slice(begin, begin + _VOXELS_AT_ONCE)
+    for begin in range(0, flat[0].size, _VOXELS_OF_A_PIECE):
+        part = slice(begin, begin + _VOXELS_OF_A_PIECE)
         found, known, values = (array[part] for array in flat)
         wrong = found != known
         if inside is not None:

@@ -85,6 +85,17 @@ def test_the_best_threshold_of_a_set_is_found_by_trying_all():
         assert float(metrics.best_threshold(record, metric=metric)) == pytest.approx(np.nanargmax(values) / 50)
 
 
+def test_each_label_of_a_set_has_its_own_best_threshold():
+    rng = np.random.default_rng(6)
+    cases = [(rng.dirichlet((1, 2, 3), 50), rng.integers(0, 3, 50)) for _ in range(3)]
+    record = metrics.merge(*(threshold_counts(*case, labels=(0, 1, (1, 2)), thresholds=21) for case in cases))
+    best = metrics.best_threshold(record, metric=metrics.dice)
+    probabilities, labels = (np.concatenate(column) for column in zip(*cases, strict=True))
+    for row, label in enumerate((0, 1, (1, 2))):
+        values = [float(metrics.dice(probabilities[:, row] >= k / 20, np.isin(labels, label))) for k in range(21)]
+        assert best[row] == pytest.approx(np.nanargmax(values) / 20)
+
+
 P, R = np.array([0.5, 0.25]), np.array([1, 0])
 WRONG = [
     (lambda: threshold_counts(np.array([3.0, -1]), R), ValueError, "`probabilities` must lie within 0 and 1"),
