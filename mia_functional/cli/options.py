@@ -3,6 +3,7 @@
 import argparse
 import os
 import sys
+import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
@@ -193,11 +194,16 @@ def progress_bar(options: Options, title: str) -> Progress:
     from tqdm import tqdm  # here, since it would double the time that `mia --help` takes
 
     style = "{desc:<26}{bar:24} {n_fmt}/{total_fmt} {remaining} left {postfix}"
-    # The stack of `main` closes the bar after an error too, so that the message begins on a line of its own.
-    bar = options.bars.enter_context(tqdm(total=0, desc=title, file=sys.stderr, bar_format=style))
+    begun, bar = time.time(), None
 
     def progress(done: int, total: int, name: str) -> None:
-        bar.total = total
+        nonlocal bar
+        # Not before the first is done: a command that refuses its arguments would leave an empty bar behind.
+        if bar is None:
+            bar = tqdm(total=total, desc=title, file=sys.stderr, bar_format=style)
+            bar.start_t = begun
+            # The stack of `main` closes the bar after an error too, so that the message begins on a line of its own.
+            options.bars.enter_context(bar)
         bar.set_postfix_str("" if done == total else name, refresh=False)
         bar.update(done - bar.n)
         if done == total:
