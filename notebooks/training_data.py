@@ -1,5 +1,6 @@
 """What both training notebooks share: a cohort on disk, its dataset, samples, augmentation and validation."""
 
+import itertools
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
@@ -59,15 +60,8 @@ def slices(data: dataset.Dataset, subjects: tuple[str, ...], *, transform: Any =
 
 def batches(samples: dataset.Samples, *, batch_size: int, steps: int) -> Iterator[dict[str, Any]]:
     """Yield batches in a random order, epoch after epoch, until there were `steps` of them; every epoch draws anew."""
-    rng, done, epoch = np.random.default_rng(0), 0, 0
-    while done < steps:
-        current = dataset.at_epoch(samples, epoch)
-        for batch in dataset.prefetch(current, batch_size=batch_size, rng=rng, drop_last=True):
-            yield batch
-            done += 1
-            if done == steps:
-                return
-        epoch += 1
+    epochs = dataset.prefetch(samples, batch_size=batch_size, rng=np.random.default_rng(0), drop_last=True)
+    yield from itertools.islice((batch for _ in itertools.count() for batch in epochs), steps)
 
 
 def segment(predict: Callable[[Any], Any], data: dataset.Dataset, subject: str) -> Any:

@@ -12,6 +12,7 @@ import numpy as np
 
 from mia_functional import _array, assembly, metrics
 from mia_functional._core import checks, optional
+from mia_functional.dataset.batching import is_ragged
 from mia_functional.metrics import boundaries
 from mia_functional.transforms import random_parameters
 
@@ -24,13 +25,13 @@ def arrays(batch: Mapping[str, Any]) -> dict[str, Any]:
     """Return the arrays of a batch without its texts, indices and geometries, so that `jit` takes it.
 
     Args:
-        batch: As `dataset.collate` makes it.
+        batch: As `dataset.collate` makes it. Arrays of different shapes, which it puts into a tuple, stay in one.
 
     Example:
         >>> arrays({"images": np.zeros(1), "subject": ("A",)})
         {'images': array([0.])}
     """
-    return {name: value for name, value in batch.items() if isinstance(value, np.ndarray)}
+    return {name: value for name, value in batch.items() if isinstance(value, np.ndarray) or is_ragged(value)}
 
 
 def register_records() -> None:
@@ -70,7 +71,7 @@ def to_device(batches: Iterable[Mapping[str, Any]], *, ahead: int = 2, device: A
         device: A device or a sharding of JAX; by default JAX's own.
 
     Yields:
-        Dictionaries of JAX arrays alone.
+        Dictionaries of JAX arrays alone, and of tuples of them where shapes differ.
 
     Raises:
         OverflowError: A batch holds integers of 64 bits that JAX without x64 would cut to 32.
@@ -85,7 +86,12 @@ def to_device(batches: Iterable[Mapping[str, Any]], *, ahead: int = 2, device: A
     for batch in batches:
         # `device_put` returns at once: the transfer runs while the network works on an earlier batch. So the batch is
         # copied first, as its arrays may be filled with the next one in the meantime.
-        own = {name: _array.snapshot(array, jax.numpy) for name, array in arrays(batch).items()}
+        own = {
+            name: tuple(_array.snapshot(array, jax.numpy) for array in value)
+            if isinstance(value, tuple)
+            else _array.snapshot(value, jax.numpy)
+            for name, value in arrays(batch).items()
+        }
         waiting.append(jax.device_put(own, device))
         if len(waiting) > limit:
             yield waiting.popleft()

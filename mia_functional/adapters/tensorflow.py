@@ -1,11 +1,14 @@
 """Samples for TensorFlow: a generator of dictionaries, and the `tf.data.Dataset` around it."""
 
-from collections.abc import Iterator, Mapping, Sized
+import itertools
+from collections.abc import Iterable, Iterator, Mapping, Sized
 from typing import Any
 
 import numpy as np
 
 from mia_functional._core import checks, optional
+from mia_functional.dataset import Samples
+from mia_functional.dataset.sampling import kept_epoch
 from mia_functional.typing import SampleSequence
 
 __all__ = ["dataset", "generate"]
@@ -13,11 +16,11 @@ __all__ = ["dataset", "generate"]
 __dir__ = __all__.copy  # dir() shows what users may touch
 
 
-def generate(samples: SampleSequence) -> Iterator[dict[str, Any]]:
+def generate(samples: Iterable[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
     """Yield the arrays and the texts of every sample, which is what TensorFlow takes, and nothing else.
 
     Args:
-        samples: From `dataset.samples`, or any sequence of dictionaries.
+        samples: From `dataset.samples`, or any dictionaries.
 
     Example:
         >>> next(generate([{"images": np.zeros(2), "subject": "A", "geometry": None}]))
@@ -29,6 +32,8 @@ def generate(samples: SampleSequence) -> Iterator[dict[str, Any]]:
 
 def dataset(samples: SampleSequence) -> Any:
     """Return a `tf.data.Dataset` of the samples, one element each; batch, shuffle and prefetch it as any other.
+
+    Every time through samples from `dataset.samples` is the next epoch, with `repeat` and in Keras, too.
 
     It knows its number of elements where the samples do, so that Keras knows where an epoch ends.
 
@@ -46,7 +51,8 @@ def dataset(samples: SampleSequence) -> Any:
     if isinstance(samples, Iterator) or not (hasattr(samples, "__iter__") or hasattr(samples, "__getitem__")):
         needed = "be a sequence of dictionaries, to be read once per epoch"
         checks.invalid_kind("dataset", "samples", needed, type(samples).__name__)
-    first = next(iter(samples), None)
+    begin = samples.epoch if isinstance(samples, Samples) else 0
+    epochs, first = itertools.count(begin), next(_of_epoch(samples, begin), None)
     if first is None:
         checks.invalid_value("dataset", "samples", "hold at least one sample", "none")
     checks.require_instance("dataset", "samples", first, Mapping, "dictionaries of arrays by category")
@@ -63,7 +69,7 @@ def dataset(samples: SampleSequence) -> Any:
     def owned() -> Iterator[dict[str, Any]]:
         # TensorFlow (2.21) takes over memory that is aligned, and reads it later: 29 of 30 elements changed where the
         # sequence fills one array again.
-        for number, sample in enumerate(generate(samples)):
+        for number, sample in enumerate(generate(_of_epoch(samples, next(epochs)))):
             kinds = _kinds(sample)
             if kinds != expected:
                 # TensorFlow would cast other dtypes without a word: 300 in uint8 to 44.
@@ -75,6 +81,13 @@ def dataset(samples: SampleSequence) -> Any:
     elements = tensorflow.data.Dataset.from_generator(owned, output_signature=signature)
     known = isinstance(samples, Sized)
     return elements.apply(tensorflow.data.experimental.assert_cardinality(len(samples))) if known else elements
+
+
+def _of_epoch(samples: SampleSequence, epoch: int) -> Iterator[Any]:
+    """Return the samples of an epoch in order."""
+    if not isinstance(samples, Samples):
+        return iter(samples)
+    return (samples[(epoch, position)] for position in range(len(kept_epoch(samples, epoch))))
 
 
 def _kinds(sample: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:

@@ -1,8 +1,9 @@
 """From files to a dataset to samples: discover subjects, create an HDF5 file, open it, read any part of it."""
 
-from mia_functional.dataset.batching import collate, prefetch
+from mia_functional.dataset.batching import collate
 from mia_functional.dataset.creation import create
 from mia_functional.dataset.opening import open
+from mia_functional.dataset.prefetching import Batches, prefetch
 from mia_functional.dataset.reading import close, files, geometry, read, view
 from mia_functional.dataset.records import Category, Dataset, Storage
 from mia_functional.dataset.sample_spec import RandomIndexing, SampleField
@@ -15,6 +16,7 @@ from mia_functional.discovery.records import Entry, Subject
 from mia_functional.transforms.composition import Sample
 
 __all__ = [
+    "Batches",
     "Category",
     "Dataset",
     "Entry",

@@ -1,19 +1,17 @@
-"""Samples side by side in batches, and batches ahead of their use."""
+"""Samples side by side in batches."""
 
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from mia_functional._core import checks, ordered_map
+from mia_functional._core import checks
 from mia_functional.dataset.buffer_pool import pooled_array
-from mia_functional.transforms.composition import Sample, compose
-from mia_functional.typing import HostArray, SampleSequence
+from mia_functional.transforms.composition import Sample
+from mia_functional.typing import HostArray
 
-__all__ = ["BatchColumn", "SampleBatch", "collate", "prefetch", "rows_of_batch"]
+__all__ = ["BatchColumn", "SampleBatch", "collate", "is_ragged", "rows_of_batch"]
 
 
 class BatchColumn(NamedTuple):
@@ -90,6 +88,11 @@ def _stack(values: list[Any], column: BatchColumn | None) -> "HostArray | tuple[
     return np.stack(values, out=pooled_array((len(values), *values[0].shape), values[0].dtype))
 
 
+def is_ragged(value: object) -> bool:
+    """Return whether an entry of a batch holds arrays whose shapes or dtypes differ."""
+    return isinstance(value, tuple) and len(value) > 0 and all(isinstance(entry, np.ndarray) for entry in value)
+
+
 def rows_of_batch(batch: Sample) -> tuple[list[Sample], dict[str, BatchColumn]]:
     """Return the samples of a batch, whose arrays are its rows, and its columns.
 
@@ -101,50 +104,3 @@ def rows_of_batch(batch: Sample) -> tuple[list[Sample], dict[str, BatchColumn]]:
     columns = {name: BatchColumn(array, [array[k, ...] for k in range(len(array))]) for name, array in arrays.items()}
     entries = [columns[name].rows if name in columns else value for name, value in batch.items()]
     return [dict(zip(batch, row, strict=True)) for row in zip(*entries, strict=True)], columns
-
-
-def prefetch(
-    samples: SampleSequence,
-    *,
-    batch_size: int,
-    rng: np.random.Generator | None = None,
-    workers: int = 2,
-    ahead: int = 4,
-    drop_last: bool = False,
-) -> Iterator[Sample]:
-    """Yield batches of samples, made by threads while the last one is in use.
-
-    Args:
-        samples: From `samples`, or any sequence of dictionaries with a length.
-        batch_size: Samples in a batch.
-        rng: Shuffles the samples; by default they come in order.
-        workers: Number of threads that read and transform.
-        ahead: Batches that may be ready before they are asked for.
-        drop_last: Drop the last batch if it is smaller.
-
-    Yields:
-        Batches as `collate` makes them, in the order of the samples; the order does not depend on the threads.
-
-    Example:
-        >>> [batch["x"].tolist() for batch in prefetch([{"x": np.array(k)} for k in range(3)], batch_size=2)]
-        [[0, 1], [2]]
-    """
-    if not hasattr(samples, "__len__") or not hasattr(samples, "__getitem__"):
-        checks.invalid_kind("prefetch", "samples", "have a length and items", checks.describe(samples))
-    size = checks.integer("prefetch", "batch_size", batch_size, minimum=1)
-    workers = checks.integer("prefetch", "workers", workers, minimum=1)
-    limit = checks.integer("prefetch", "ahead", ahead, minimum=1)
-    if rng is not None:
-        checks.require_instance("prefetch", "rng", rng, np.random.Generator, "a numpy.random.Generator")
-    order = np.arange(len(samples)) if rng is None else rng.permutation(len(samples))
-    stop = len(order) - len(order) % size if drop_last else len(order)
-    # `Samples` makes the arrays of a batch in one piece; other sequences give their samples one by one.
-    one_by_one = partial(map, samples.__getitem__)
-    fetch = compose(getattr(samples, "__getitems__", compose(one_by_one, list)), collate)
-    positions = (order[start : start + size].tolist() for start in range(0, stop, size))
-    pool = ThreadPoolExecutor(workers)
-    try:
-        yield from ordered_map.map_ordered(fetch, positions, executor=pool, ahead=limit)
-    finally:
-        # Also where the loop is left early: no thread may outlive it.
-        pool.shutdown(wait=True, cancel_futures=True)

@@ -1,10 +1,18 @@
-"""Samples of a dataset: which parts of which subjects, in an order, ready for any loader or a plain loop."""
+"""Samples of a dataset: which parts of which subjects, in an order, ready for any loader or a plain loop.
 
+Hidden state: `_DRAWN` says which positions of which samples were drawn without an epoch, so that a loop that draws the
+same again is warned of, once (`_WARNED`); both forget samples when they go. `_kept_epoch` keeps the samples of the last
+few epochs that were asked for by position. Every process has its own of all.
+"""
+
+import warnings
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from itertools import accumulate
-from typing import Any
+from typing import Any, NamedTuple
+from weakref import WeakKeyDictionary, WeakSet
 
 import numpy as np
 
@@ -19,12 +27,25 @@ from mia_functional.selection import Predicate
 from mia_functional.transforms.composition import Sample, Transform
 from mia_functional.typing import HostArray, Index, SampleSequence, Shape
 
-__all__ = ["Samples", "at_epoch", "samples"]
+__all__ = ["Samples", "at_epoch", "has_one_epoch", "kept_epoch", "samples"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+_DRAWN: "WeakKeyDictionary[Samples, set[int]]" = WeakKeyDictionary()
+"""Positions that were drawn without an epoch."""
+
+_WARNED: "WeakSet[Samples]" = WeakSet()
+"""Samples of which a warning said that a position was drawn twice."""
+
+_LAST_EPOCHS = 4
+"""Workers that prefetch are in two epochs at a time, of training and of validation samples."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, weakref_slot=True)
 class Samples:
     """A sequence of samples, from `samples`: it has a length and items, can be pickled, and holds no open file.
+
+    `samples[(epoch, position)]` depends on the seed, the epoch and the position alone: loaders of this library take
+    samples so, each time through in the next epoch. `samples[position]` is of the epoch that the samples are at.
 
     Args:
         dataset: Where they come from.
@@ -54,19 +75,21 @@ class Samples:
         """Return the number of samples."""
         return self.ends[-1] if self.ends else 0
 
-    def __getitem__(self, position: int) -> Sample:
-        """Return the sample at a position; negative ones count from the end."""
-        return _finish_sample(self, position, _view_sample(self, position))
+    def __getitem__(self, position: int | tuple[int, int]) -> Sample:
+        """Return the sample at a position, or at `(epoch, position)`; negative positions count from the end."""
+        place = _place_of(self, position)
+        return _finish_sample(place, _view_sample(place))
 
-    def __getitems__(self, positions: Sequence[int]) -> Sequence[Sample] | SampleBatch:
+    def __getitems__(self, positions: Sequence[int | tuple[int, int]]) -> Sequence[Sample] | SampleBatch:
         """Return the samples at positions; arrays of one shape are rows of one array, which the batch carries.
 
         Loaders of PyTorch call it, as it is faster than one call per position.
         """
         if len(positions) == 0:
             return []
-        rows, columns = rows_of_batch(collate([_view_sample(self, position) for position in positions]))
-        finished = [_finish_sample(self, position, row) for position, row in zip(positions, rows, strict=True)]
+        places = [_place_of(self, position) for position in positions]
+        rows, columns = rows_of_batch(collate([_view_sample(place) for place in places]))
+        finished = [_finish_sample(place, row) for place, row in zip(places, rows, strict=True)]
         return SampleBatch(samples=finished, columns=columns)
 
     def __iter__(self) -> Iterator[Sample]:
@@ -176,7 +199,7 @@ def at_epoch(samples: Samples, epoch: int) -> Samples:
     later = replace(samples, epoch=checks.integer("at_epoch", "epoch", epoch, minimum=0))
     if not isinstance(samples.indexing, RandomIndexing):
         return later
-    if samples.kept:
+    if has_one_epoch(samples):
         checks.invalid_value("at_epoch", "samples", "be without `select` where indices are drawn", samples)
     return _with_indices(later)
 
@@ -207,24 +230,56 @@ def _with_indices(samples: Samples) -> Samples:
     return replace(samples, indices=tuple(sequences), ends=tuple(accumulate(map(len, sequences))))
 
 
+class _Place(NamedTuple):
+    """A sample: of which epoch, at which position, and whether it was asked for without an epoch."""
+
+    samples: Samples
+    position: int
+    is_plain: bool
+
+
+def _place_of(samples: Samples, position: int | tuple[int, int]) -> _Place:
+    """Return where a sample is."""
+    if not isinstance(position, tuple):
+        return _Place(samples, checks.position("samples", position, len(samples)), is_plain=True)
+    if len(position) != 2:
+        checks.invalid_kind("samples", "position", "be a number, or an epoch and a number", checks.describe(position))
+    epoch, number = position
+    own = kept_epoch(samples, epoch)
+    return _Place(own, checks.position("samples", number, len(own)), is_plain=False)
+
+
+def has_one_epoch(samples: Samples) -> bool:
+    """Return whether samples were drawn and then selected, so that there are none of another epoch."""
+    return isinstance(samples.indexing, RandomIndexing) and bool(samples.kept)
+
+
+def kept_epoch(samples: Samples, epoch: int) -> Samples:
+    """Return the samples of an epoch, whose indices are drawn anew; those of the last few epochs are kept."""
+    return samples if epoch == samples.epoch else _kept_epoch(samples, epoch)
+
+
+_kept_epoch = lru_cache(maxsize=_LAST_EPOCHS)(at_epoch)
+
+
 def _locate(samples: Samples, position: int) -> tuple[int, Index]:
     """Return the number of the subject and the index of a sample."""
-    position = checks.position("samples", position, len(samples))
     slot = bisect_right(samples.ends, position)
     inner = position - (samples.ends[slot - 1] if slot else 0)
     index: Index = samples.indices[slot][int(samples.kept[slot][inner]) if samples.kept else inner]
     return samples.numbers[slot], index
 
 
-def _view_sample(samples: Samples, position: int) -> Sample:
+def _view_sample(place: _Place) -> Sample:
     """Return a sample whose arrays may be read-only views of the file."""
-    number, index = _locate(samples, position)
-    sample: Sample = {"subject": samples.dataset.subjects[number], "index": index}
-    for field in samples.extract:
+    dataset = place.samples.dataset
+    number, index = _locate(place.samples, place.position)
+    sample: Sample = {"subject": dataset.subjects[number], "index": index}
+    for field in place.samples.extract:
         if isinstance(field, str):
-            sample[field] = SAMPLE_EXTRAS[field](samples.dataset, number)
+            sample[field] = SAMPLE_EXTRAS[field](dataset, number)
         else:
-            sample[field.name] = _extract_field(samples.dataset, number, index, field)
+            sample[field.name] = _extract_field(dataset, number, index, field)
     return sample
 
 
@@ -261,14 +316,37 @@ def _is_inside(index: Index, grid: Shape) -> bool:
     return True
 
 
-def _finish_sample(samples: Samples, position: int, sample: Sample) -> Sample:
+def _finish_sample(place: _Place, sample: Sample) -> Sample:
     """Return a sample with arrays of its own, transformed."""
+    samples, position, _ = place
     owned = {name: own_array(value) for name, value in sample.items()}
+    is_watched = place.is_plain and samples not in _WARNED
     if samples.transform is None:
+        if is_watched and isinstance(samples.indexing, RandomIndexing):
+            _note_draw(samples, position)
         return owned
     # A function of seed, epoch and position alone: the same for any number of workers, in any order.
-    rng = np.random.default_rng((samples.seed, samples.epoch, 1, int(position) % len(samples)))
+    rng = np.random.default_rng((samples.seed, samples.epoch, 1, position))
+    untouched = rng.bit_generator.state if is_watched else None
     result = samples.transform({**owned, "rng": rng})
+    if is_watched and (isinstance(samples.indexing, RandomIndexing) or rng.bit_generator.state != untouched):
+        _note_draw(samples, position)
     if not isinstance(result, dict):
         checks.invalid_kind("samples", "transform", "return a sample, which is a dictionary", type(result).__name__)
     return {name: value for name, value in result.items() if name != "rng"}
+
+
+def _note_draw(samples: Samples, position: int) -> None:
+    """Warn once if a position is drawn a second time without an epoch: epochs of a plain loop would all be the same."""
+    drawn = _DRAWN.setdefault(samples, set())
+    if position not in drawn:
+        drawn.add(position)
+        return
+    _WARNED.add(samples)
+    del _DRAWN[samples]
+    text = (
+        f"samples: position {position} was drawn a second time in epoch {samples.epoch}, with the same random numbers. "
+        "Loop over `prefetch` or a loader of `mia_functional.adapters`, whose epochs differ, or take "
+        "`samples[(epoch, position)]`."
+    )
+    warnings.warn(text, stacklevel=4)

@@ -162,7 +162,10 @@ def _draw_and_apply(
     functions: Mapping[str, Function], sampler: Function, probability: float, dtypes: _Dtypes, sample: Sample
 ) -> Sample:
     """Return the sample with one draw applied to the categories of the functions, or, by chance, with none."""
-    require_categories("randomly", sample, (*functions, "rng"))
+    require_categories("randomly", sample, tuple(functions))
+    if sample.get("rng") is None:
+        needed = "have a source of randomness in `rng`: a `numpy.random.Generator`, or a key of JAX"
+        checks.invalid_value("randomly", "sample", needed, ", ".join(sample))
     # One source decides, one draws, and the rest goes to the next transform; a NumPy generator is all three.
     chance, source, rest = _array.split_rng("randomly", sample["rng"], 3)
     arrays = {name: sample[name] for name in functions if name != "geometry" or sample[name] is not None}

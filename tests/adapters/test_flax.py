@@ -16,7 +16,7 @@ def test_batches_come_to_the_device_in_order_and_compile(samples):
     total = jax.jit(lambda batch: batch["images"].sum())
     batches = dataset.prefetch(samples, batch_size=4)
     found = [float(total(batch)) for batch in flax.to_device(batches, ahead=2)]
-    expected = [sum(float(samples[k + i]["images"].sum()) for i in range(4)) for k in range(0, 16, 4)]
+    expected = [sum(float(samples[0, k + i]["images"].sum()) for i in range(4)) for k in range(0, 16, 4)]
     np.testing.assert_allclose(found, expected, rtol=1e-5)
     assert list(flax.to_device([], ahead=1)) == []
 
@@ -36,6 +36,16 @@ def test_a_reader_may_fill_its_array_again(ahead):
         array[...] = -1
         assert [set(np.asarray(batch[name]).ravel().tolist()) for batch in found] == [{k} for k in range(20)]
         assert not np.shares_memory(np.asarray(found[-1][name]), array)
+
+
+def test_arrays_of_two_shapes_are_tuples():
+    import jax
+
+    batch = dataset.collate([{"subject": "A", "x": np.ones((4, 2))}, {"subject": "B", "x": np.full((3, 2), 2.0)}])
+    assert set(flax.arrays(batch)) == {"x"}
+    (sent,) = flax.to_device([batch])
+    assert [float(total) for total in jax.jit(lambda x: [one.sum() for one in x])(sent["x"])] == [8, 12]
+    assert list(sent) == ["x"]
 
 
 def test_integers_that_jax_would_cut_are_an_error():

@@ -23,7 +23,7 @@ SAMPLES = [
 class Elements(list):
     """Stands for a dataset: the list of its elements, its signature, and the number that was promised."""
 
-    signature = cardinality = None
+    signature = cardinality = again = None
 
     def apply(self, change):
         return change(self)
@@ -35,7 +35,7 @@ def stand_in(monkeypatch):
 
     def from_generator(generator, *, output_signature):
         elements = Elements(generator())
-        elements.signature = output_signature
+        elements.signature, elements.again = output_signature, generator
         return elements
 
     def assert_cardinality(count):
@@ -113,10 +113,18 @@ def test_tensorflow_is_asked_for_where_it_is_missing(monkeypatch):
 
 
 def test_tensorflow_gets_arrays_and_texts_alone(samples):
-    parts = list(tensorflow.generate(samples))
-    assert len(parts) == 16
+    parts = list(tensorflow.generate([samples[0, position] for position in range(16)]))
     assert set(parts[0]) == {"images", "labels", "subject"}
-    np.testing.assert_array_equal(parts[5]["images"], samples[5]["images"])
+    np.testing.assert_array_equal(parts[5]["images"], samples[0, 5]["images"])
+
+
+@pytest.mark.usefixtures("stand_in")
+def test_every_time_through_is_the_next_epoch(samples):
+    elements = tensorflow.dataset(samples)
+    assert elements.cardinality == 16
+    for epoch, found in enumerate((elements, list(elements.again()), list(elements.again()))):
+        for position, element in enumerate(found):
+            np.testing.assert_array_equal(element["images"], samples[epoch, position]["images"])
 
 
 @pytest.mark.usefixtures("stand_in")

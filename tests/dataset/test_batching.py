@@ -1,7 +1,6 @@
 """Batches: samples side by side, ahead of their use, and in the loaders of others."""
 
 import pickle
-import threading
 from functools import partial
 
 import numpy as np
@@ -55,46 +54,11 @@ def test_samples_that_lie_side_by_side_are_not_copied_and_changes_to_them_count(
     assert not np.shares_memory(dataset.collate([{"x": row} for row in own])["x"], own)
 
 
-@pytest.mark.parametrize("threads", [1, 2, 5])
-def test_prefetching_changes_nothing(cohort, threads):
-    samples = dataset.samples(cohort, indexing=PATCHES, extract=["images"], transform=brightened, seed=1)
-    expected = [
-        dataset.collate([samples[p] for p in range(s, min(s + 5, len(samples)))]) for s in range(0, len(samples), 5)
-    ]
-    found = list(dataset.prefetch(samples, batch_size=5, workers=threads))
-    assert len(found) == len(expected)
-    assert all(same(a, b) for a, b in zip(found, expected, strict=True))
-    shuffled = [
-        list(dataset.prefetch(samples, batch_size=5, workers=threads, rng=np.random.default_rng(7))) for _ in "12"
-    ]
-    assert all(same(a, b) for a, b in zip(*shuffled, strict=True))
-    places = [(s, str(i)) for batch in shuffled[0] for s, i in zip(batch["subject"], batch["index"], strict=True)]
-    assert len(set(places)) == len(samples)
-    assert places != [(sample["subject"], str(sample["index"])) for sample in samples]
-    assert len(list(dataset.prefetch(samples, batch_size=50, drop_last=True))) == len(samples) // 50
-
-
-def test_prefetching_ends_with_the_loop_and_passes_errors_on(cohort):
-    before = threading.active_count()
-    batches = dataset.prefetch(dataset.samples(cohort, indexing=PATCHES, extract=["images"]), batch_size=2)
-    next(batches)
-    batches.close()
-    assert threading.active_count() == before
-
-    def failing(_):
-        raise RuntimeError("no good")
-
-    bad = dataset.samples(cohort, indexing=PATCHES, extract=["images"], transform=failing)
-    with pytest.raises(RuntimeError, match="no good"):
-        list(dataset.prefetch(bad, batch_size=2))
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize(("workers", "context"), [(0, None), (1, "spawn")])
 def test_samples_go_into_torch(cohort, workers, context):
     data = pytest.importorskip("torch.utils.data")
     samples = dataset.samples(cohort, indexing=PATCHES, extract=["images"], transform=brightened, subjects=["A"])
-    samples[0]
     loader = data.DataLoader(
         samples, batch_size=5, collate_fn=dataset.collate, num_workers=workers, multiprocessing_context=context
     )
