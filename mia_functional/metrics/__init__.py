@@ -65,6 +65,7 @@ from mia_functional.metrics.thresholds import (
     threshold_counts,
 )
 from mia_functional.metrics.topology import *
+from mia_functional.metrics.tubes import *
 from mia_functional.metrics.uncertainty import *
 
 __all__ = [
@@ -94,6 +95,7 @@ __all__ = [
     "SurfaceDistances",
     "ThresholdCounts",
     "TopologyCounts",
+    "TubeCounts",
     "absolute_volume_difference",
     "accuracy",
     "adjusted_rand_index",
@@ -114,6 +116,7 @@ __all__ = [
     "betti_numbers",
     "bipartite",
     "boundary_iou",
+    "branch_error",
     "brier_decomposition",
     "brier_score",
     "calibration_bins",
@@ -245,6 +248,9 @@ __all__ = [
     "topology_counts",
     "true_negatives",
     "true_positives",
+    "tube_counts",
+    "tube_merges",
+    "tube_splits",
     "uncertainty_counts",
     "uncertainty_error_dice",
     "variation_of_information",

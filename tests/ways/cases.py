@@ -20,11 +20,11 @@ NO_ARRAYS = {
     "ComponentMetrics ConfusionCounts ConfusionMatrix DetectionCounts FrocCurve InstanceMatches "
     "InstanceMetrics InstancePairs Instances Metric PairedMoments PairedSpatialMoments "
     "PrecisionRecallCurve ReliabilityCurve RiskCoverageCurve RocCurve SpatialMoments SurfaceDistances "
-    "ThresholdCounts TopologyCounts any_overlap bipartite centroid_within describe find gaussian_window "
+    "ThresholdCounts TopologyCounts TubeCounts any_overlap bipartite centroid_within describe find gaussian_window "
     "greedy group listing many_to_one metric table_markdown",
     "transforms": "Sample Transform compose constant edge linear nearest on reflect resample_to to_canonical",
     "assembly": "Placement Reduction Window gaussian hann last maximum mean placements total uniform vote",
-    "morphology": "",
+    "morphology": "BranchCounts",
     "extraction": "PadMode constant edge reflect",
 }
 """Records, tables, and functions of other things than arrays: of samples, of sizes, of NumPy positions."""
@@ -42,6 +42,11 @@ ON_HOST = {
         (f"metrics.{name}" for name in ("component_counts", "component_dice", "component_mean", "per_component")),
         "finds the nearest components on the host",
     ),
+    **dict.fromkeys(
+        ("metrics.branch_error", *(f"metrics.tube_{name}" for name in ("counts", "splits", "merges"))),
+        "thins on the host",
+    ),
+    "morphology.branch_counts": "counts on the host",
     "morphology.skeleton": "thins on the host",
     "metrics.dice_optimal_threshold": "goes over planes one by one, and gives Python's number",
     "assembly.assemble_subjects": "reads a dataset",
