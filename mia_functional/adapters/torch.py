@@ -9,7 +9,7 @@ import numpy as np
 from mia_functional._core import checks, optional
 from mia_functional.dataset import Samples, collate
 from mia_functional.dataset.batching import is_ragged
-from mia_functional.dataset.epochs import BatchPositions, shuffled
+from mia_functional.dataset.epochs import batch_positions, shuffled
 from mia_functional.transforms import compose
 from mia_functional.typing import HostArray
 
@@ -103,7 +103,7 @@ def loader(
     if shuffle and sampler is not None:
         checks.invalid_value("loader", "sampler", "not be given with `shuffle`", sampler)
     order = partial(shuffled, samples.seed) if shuffle else None if sampler is None else partial(_sampled, sampler)
-    positions = BatchPositions(
+    positions = batch_positions(
         "loader", samples, batch_size=batch_size, order=order, length=None if sampler is None else len(sampler),
         drop_last=drop_last, epoch=epoch, start=start,
     )  # fmt: skip

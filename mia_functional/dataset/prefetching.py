@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Generator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -9,17 +10,16 @@ import numpy as np
 
 from mia_functional._core import checks, ordered_map
 from mia_functional.dataset.batching import collate
-from mia_functional.dataset.epochs import BatchPositions, shuffled
+from mia_functional.dataset.epochs import BatchPositions, batch_positions, shuffled
 from mia_functional.transforms.composition import Sample, compose
 from mia_functional.typing import SampleSequence
 
 __all__ = ["Batches", "prefetch"]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Batches:
     """Batches from `prefetch`: every loop over them is the next epoch.
-
-    State: the positions of the next epoch.
 
     Args:
         positions: Which samples come in which batch.
@@ -28,22 +28,20 @@ class Batches:
         ahead: Batches that may be ready.
     """
 
-    def __init__(
-        self, positions: BatchPositions, fetch: Callable[[list[Any]], Sample], *, workers: int, ahead: int
-    ) -> None:
-        """Begin before the first epoch."""
-        self._positions, self._fetch = positions, fetch
-        self._workers, self._ahead = workers, ahead
+    positions: BatchPositions
+    fetch: Callable[[list[Any]], Sample]
+    workers: int
+    ahead: int
 
     def __len__(self) -> int:
         """Return the number of batches of the next loop."""
-        return len(self._positions)
+        return len(self.positions)
 
     def __iter__(self) -> Generator[Sample, None, None]:
         """Yield the batches of the next epoch."""
-        pool = ThreadPoolExecutor(self._workers)
+        pool = ThreadPoolExecutor(self.workers)
         try:
-            yield from ordered_map.map_ordered(self._fetch, self._positions, executor=pool, ahead=self._ahead)
+            yield from ordered_map.map_ordered(self.fetch, self.positions, executor=pool, ahead=self.ahead)
         finally:
             # Also where the loop is left early: no thread may outlive it.
             pool.shutdown(wait=True, cancel_futures=True)
@@ -92,15 +90,15 @@ def prefetch(
         checks.invalid_kind("prefetch", "samples", "have a length and items", checks.describe(samples))
     if rng is not None:
         checks.require_instance("prefetch", "rng", rng, np.random.Generator, "a numpy.random.Generator")
-    positions = BatchPositions(
+    positions = batch_positions(
         "prefetch", samples, batch_size=batch_size, drop_last=drop_last, epoch=epoch, start=start,
         order=None if rng is None else partial(shuffled, int(rng.integers(2**63))),
     )  # fmt: skip
     # `Samples` makes the arrays of a batch in one piece; other sequences give their samples one by one.
     one_by_one = partial(map, samples.__getitem__)
     return Batches(
-        positions,
-        compose(getattr(samples, "__getitems__", compose(one_by_one, list)), collate),
+        positions=positions,
+        fetch=compose(getattr(samples, "__getitems__", compose(one_by_one, list)), collate),
         workers=checks.integer("prefetch", "workers", workers, minimum=1),
         ahead=checks.integer("prefetch", "ahead", ahead, minimum=1),
     )

@@ -39,6 +39,10 @@ CONTAINER = {
     "__contains__",
     "__getstate__",
     "__setstate__",
+    # Of a loop over batches that others can go on with.
+    "__next__",
+    "state_dict",
+    "load_state_dict",
 }
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from mia_functional import dataset, indexing, selection
 from mia_functional.dataset import RandomIndexing
-from mia_functional.dataset.epochs import BatchPositions
+from mia_functional.dataset.epochs import batch_positions
 
 from .cases import PATCHES, brightened, same
 
@@ -89,11 +89,11 @@ def test_an_interrupted_run_goes_on_to_the_bit(cohort):
 
 
 def test_a_loop_tells_where_it_is_and_another_goes_on(cohort):
-    positions = BatchPositions("loader", drawn(cohort), batch_size=5)
+    positions = batch_positions("loader", drawn(cohort), batch_size=5)
     list(positions)
     loop = iter(positions)
     assert next(loop) == [(1, k) for k in range(5)]
-    other = BatchPositions("loader", drawn(cohort), batch_size=5)
+    other = batch_positions("loader", drawn(cohort), batch_size=5)
     resumed = iter(other)
     resumed.load_state_dict(pickle.loads(pickle.dumps(loop.state_dict())))
     assert list(resumed) == list(loop) == [[(1, k) for k in range(5, 10)], [(1, 10), (1, 11)]]
