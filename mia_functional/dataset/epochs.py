@@ -51,7 +51,7 @@ class BatchPositions:
     def __len__(self) -> int:
         """Return the number of batches of the next loop."""
         epoch, start = self.place
-        return _count(self, epoch) - start
+        return _batch_count(self, epoch) - start
 
     def __iter__(self) -> "_BatchLoop":
         """Return a loop over the next epoch, which begins with its first batch."""
@@ -80,7 +80,7 @@ class _BatchLoop:
     def __next__(self) -> list[Any]:
         """Return the next batch."""
         if not self.place:
-            _begin(self)
+            _begin_epoch(self)
         if not self.rest:
             raise StopIteration
         self.place[1] += 1
@@ -94,7 +94,7 @@ class _BatchLoop:
     def load_state_dict(self, state: dict[str, int]) -> None:
         """Go on from where another loop was, and let the next loop be the epoch after it."""
         self.positions.place[:] = state["epoch"], state["done"]
-        _begin(self)
+        _begin_epoch(self)
 
 
 def batch_positions(
@@ -119,13 +119,13 @@ def batch_positions(
         samples=samples, batch_size=checks.integer(function, "batch_size", batch_size, minimum=1), order=order,
         length=length, drop_last=drop_last, place=[begin, checks.integer(function, "start", start, minimum=0)],
     )  # fmt: skip
-    if start > _count(positions, begin):
-        needed = f"be at most the {_count(positions, begin)} batches of an epoch"
+    if start > _batch_count(positions, begin):
+        needed = f"be at most the {_batch_count(positions, begin)} batches of an epoch"
         checks.invalid_value(function, "start", needed, start)
     return positions
 
 
-def _count(positions: BatchPositions, epoch: int) -> int:
+def _batch_count(positions: BatchPositions, epoch: int) -> int:
     """Return the number of batches of an epoch."""
     samples, size = positions.samples, positions.batch_size
     # Loaders are asked for their length after the last epoch, too, where there may be no next one.
@@ -135,7 +135,7 @@ def _count(positions: BatchPositions, epoch: int) -> int:
     return count // size if positions.drop_last else -(-count // size)
 
 
-def _begin(loop: _BatchLoop) -> None:
+def _begin_epoch(loop: _BatchLoop) -> None:
     """Let a loop be in the next epoch, and the loop after it in the one after that."""
     positions = loop.positions
     (epoch, done), samples, size = positions.place, positions.samples, positions.batch_size

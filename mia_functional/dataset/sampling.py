@@ -1,6 +1,6 @@
 """Samples of a dataset: which parts of which subjects, in an order, ready for any loader or a plain loop.
 
-Hidden state: `_DRAWN` says which positions of which samples were drawn without an epoch, so that a loop that draws the
+Hidden state: `_TAKEN` says which positions of which samples were drawn without an epoch, so that a loop that draws the
 same again is warned of, once (`_WARNED`); both forget samples when they go. `_kept_epoch` keeps the samples of the last
 few epochs that were asked for by position. Every process has its own of all.
 """
@@ -30,7 +30,7 @@ from mia_functional.typing import HostArray, Index, SampleSequence, Shape
 __all__ = ["Samples", "at_epoch", "has_one_epoch", "kept_epoch", "samples"]
 
 
-_DRAWN: "WeakKeyDictionary[Samples, set[int]]" = WeakKeyDictionary()
+_TAKEN: "WeakKeyDictionary[Samples, set[int]]" = WeakKeyDictionary()
 """Positions that were drawn without an epoch."""
 
 _WARNED: "WeakSet[Samples]" = WeakSet()
@@ -338,12 +338,12 @@ def _finish_sample(place: _Place, sample: Sample) -> Sample:
 
 def _note_draw(samples: Samples, position: int) -> None:
     """Warn once if a position is drawn a second time without an epoch: epochs of a plain loop would all be the same."""
-    drawn = _DRAWN.setdefault(samples, set())
+    drawn = _TAKEN.setdefault(samples, set())
     if position not in drawn:
         drawn.add(position)
         return
     _WARNED.add(samples)
-    del _DRAWN[samples]
+    del _TAKEN[samples]
     text = (
         f"samples: position {position} was drawn a second time in epoch {samples.epoch}, with the same random numbers. "
         "Loop over `prefetch` or a loader of `mia_functional.adapters`, whose epochs differ, or take "

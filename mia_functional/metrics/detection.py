@@ -366,10 +366,10 @@ def detection_average_precision(
     name = "detection_average_precision"
     _require_counts(name, counts)
     checks.one_of(name, "interpolation", interpolation, get_args(_BetweenRecalls))
-    return _array.jit_call(_area, *counts, interpolation=interpolation, zero_division=float(zero_division))
+    return _array.jit_call(_area_below, *counts, interpolation=interpolation, zero_division=float(zero_division))
 
 
-def _area(*counts: Array, interpolation: str, zero_division: float) -> Array:
+def _area_below(*counts: Array, interpolation: str, zero_division: float) -> Array:
     """Return the average precision of the fields of a record."""
     found, false, references, _ = _as_floats(*counts[:5])
     xp = _array.array_namespace(found)
@@ -380,19 +380,14 @@ def _area(*counts: Array, interpolation: str, zero_division: float) -> Array:
     if interpolation in _RECALLS:
         steps = _RECALLS[interpolation]
         wanted = xp.astype(_array.from_numpy(np.linspace(0, 1, steps), xp, found), found.dtype)
-        area = xp.mean(_at_recalls(precision, recall, wanted))
+        # The precision at the first point that has a recall, 0 where none has.
+        padded = xp.concat([precision, xp.zeros_like(wanted[:1])])
+        area = xp.mean(xp.take(padded, _count_rows(recall[None, :] < wanted[:, None])))
     else:
         before = xp.concat([xp.zeros_like(recall[:1]), recall[:-1]])
         area = xp.sum((recall - before) * precision)
     area = xp.where(references > 0, area, zero_division)
     return xp.where(counts[5] > 0, math.nan, area)
-
-
-def _at_recalls(precision: Array, recall: Array, wanted: Array) -> Array:
-    """Return the precision at the first point that has a recall, 0 where none has."""
-    xp = _array.array_namespace(recall)
-    padded = xp.concat([precision, xp.zeros_like(wanted[:1])])
-    return xp.take(padded, _count_rows(recall[None, :] < wanted[:, None]))
 
 
 def _count_rows(flags: Array) -> Array:

@@ -41,13 +41,9 @@ def equivalent_diameter(instances: Instances) -> Array:
     """
     needed = "the `prediction` or `reference` of `instance_matches`"
     checks.require_instance("equivalent_diameter", "instances", instances, Instances, needed)
-    return _diameter_of_ball(instances.volumes, instances.centroids.shape[-1])
-
-
-def _diameter_of_ball(volumes: Array, ndim: int) -> Array:
-    """Return the diameters of balls in a space of `ndim` axes from their volumes there."""
+    ndim = instances.centroids.shape[-1]
     unit = (1.0, math.pi / 4, math.pi / 6)[ndim - 1]  # of diameter 1
-    return (volumes / unit) ** (1 / ndim)
+    return (instances.volumes / unit) ** (1 / ndim)
 
 
 @_array.one_node
