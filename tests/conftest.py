@@ -1,11 +1,12 @@
 """The parts of the suite, and the array libraries that every numeric test runs on."""
 
+import gc
 import os
 import subprocess
 import sys
 import zlib
-from collections import defaultdict
-from collections.abc import Callable
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -23,6 +24,30 @@ QUICK_CASES = 2
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add `--part`: which part of the suite runs."""
     parser.addoption("--part", choices=("quick", "default", "full"), default="default", help="see tests/README.md")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Let the compiler of JAX be quick, but in the full part.
+
+    A quarter of the time of tests that compile is spent on faster machine code by LLVM, which no test needs. XLA
+    rewrites programs by the same passes as ever. The variable holds for processes that tests start, too.
+    """
+    if config.getoption("part") != "full":
+        os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Iterator[None]:
+    """Keep the garbage collector from what is there before the first test: all modules, and the tests themselves.
+
+    They stay, but would be visited again and again while they grow, and for seconds by each `gc.collect()` of a test.
+    """
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
@@ -47,15 +72,30 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     for cases in matrices.values():
         marker = cases[0].get_closest_marker("sampled")
         count = QUICK_CASES if marker is None else 1 if part == "quick" else marker.args[0]
-        left_out.update(sorted(cases, key=lambda item: zlib.crc32((SEED + item.nodeid).encode()))[count:])
+        left_out.update(in_order_of_choice(cases)[count:])
     config.hook.pytest_deselected(items=[item for item in items if item in left_out])
     items[:] = [item for item in items if item not in left_out]
 
 
+def in_order_of_choice(cases: list[pytest.Item]) -> list[pytest.Item]:
+    """Return cases in an order by chance, but one of each library before a second one of any."""
+    earlier: Counter[str] = Counter()
+    rounds = []
+    for item in sorted(cases, key=lambda item: zlib.crc32((SEED + item.nodeid).encode())):
+        library = library_of(item)
+        rounds.append((earlier[library], item))
+        earlier[library] += 1
+    return [item for _, item in sorted(rounds, key=lambda each: each[0])]
+
+
+def library_of(item: pytest.Item) -> str:
+    """Return the name of the library that a test gets by `xp`; nothing if it asks for none."""
+    return getattr(getattr(getattr(item, "callspec", None), "params", {}).get("xp"), "name", "")
+
+
 def is_quick(item: pytest.Item) -> bool:
     """Tell whether a test belongs to the quick part: not marked as slow, and with arrays of NumPy if of any library."""
-    library = getattr(getattr(item, "callspec", None), "params", {}).get("xp")
-    return item.get_closest_marker("slow") is None and (library is None or library.name == "numpy")
+    return item.get_closest_marker("slow") is None and library_of(item) in ("", "numpy")
 
 
 class Backend(NamedTuple):

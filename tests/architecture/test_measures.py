@@ -1,25 +1,34 @@
 """The house stays readable: reasons in comments, no crumbs, types, one name for one thing."""
 
+import pytest
+
 from . import measures
 
-FIGURES = measures.total()
+
+@pytest.fixture(scope="module")
+def figures():
+    """The figures of the package: two seconds, which collecting the tests need not take."""
+    return measures.total()
 
 
-def test_reasons_are_written_down():
-    assert FIGURES.code / FIGURES.comments <= 60
+@pytest.mark.slow
+def test_reasons_are_written_down(figures):
+    assert figures.code / figures.comments <= 60
 
 
-def test_few_functions_are_crumbs():
+@pytest.mark.slow
+def test_few_functions_are_crumbs(figures):
     """A quarter stays: formulas of metrics, container methods, validators, and what JAX or a pickle needs at the top.
 
     Private helpers of one caller that say no more than their code does are written where they are called.
     """
     # 25 % is the aim. One per cent is room for what is written next; a few are then written where they are called.
-    assert FIGURES.short / FIGURES.functions <= 0.26
+    assert figures.short / figures.functions <= 0.26
 
 
-def test_most_annotations_are_types():
-    assert FIGURES.untyped / FIGURES.annotations < 0.10
+@pytest.mark.slow
+def test_most_annotations_are_types(figures):
+    assert figures.untyped / figures.annotations < 0.10
 
 
 def test_a_name_is_defined_in_one_module():
