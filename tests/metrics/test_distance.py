@@ -72,6 +72,7 @@ def assert_close(got, wanted, tolerance=1e-6):
         np.testing.assert_allclose(one, other, rtol=tolerance, atol=tolerance)
 
 
+@pytest.mark.sampled(14)
 @pytest.mark.parametrize("boundary", [surfels, voxels], ids=["surfels", "voxels"])
 @pytest.mark.parametrize("shape", [(7,), (5, 6), (4, 5, 6)])
 def test_metrics_equal_their_definitions_on_every_library(xp, shape, boundary):
@@ -107,6 +108,7 @@ def brute_boundary_iou(prediction, reference, spacing, width):
     return len(bands[0] & bands[1]) / len(bands[0] | bands[1])
 
 
+@pytest.mark.sampled(7)
 @pytest.mark.parametrize("shape", [(7,), (5, 6), (4, 5, 6)])
 def test_metrics_of_voxel_sets_equal_their_definitions_on_every_library(xp, shape):
     masks, spacing = blobs(3, shape), SPACINGS[1][: len(shape)]
@@ -196,6 +198,7 @@ def test_a_mask_that_fills_the_image_has_the_image_edge_as_surface():
     assert float(hausdorff_distance(full, hole, spacing=(1.0, 1.0), boundary=voxels)) == 1.0
 
 
+@pytest.mark.sampled(7)
 @pytest.mark.parametrize("boundary", [surfels, voxels], ids=["surfels", "voxels"])
 def test_empty_structures(xp, boundary):
     full, empty = np.array([[0, 1, 1], [0, 1, 0]], dtype=bool), np.zeros((2, 3), dtype=bool)

@@ -156,7 +156,7 @@ def test_the_default_range_of_similarity_is_that_of_the_known_voxels():
     )
 
 
-@pytest.mark.sampled(30)
+@pytest.mark.sampled(16)
 @pytest.mark.parametrize("library", [np.asarray, jnp.asarray])
 @pytest.mark.parametrize("name", ROWS)
 def test_what_is_ignored_bears_on_no_metric(name, library):

@@ -165,7 +165,7 @@ def test_bad_sigma():
 
 
 @pytest.mark.slow
-@pytest.mark.sampled(2)
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("window", [7, gaussian_window()])
 @pytest.mark.parametrize("planes", [24, 29])
 def test_compiled_programs_take_few_planes_at_a_time(planes, window):

@@ -60,7 +60,7 @@ def inside(row, value):
     return math.isnan(value) or value == math.inf or row.lowest - 1e-9 <= value <= row.highest + 1e-9
 
 
-@pytest.mark.sampled(60)
+@pytest.mark.sampled(30)
 @ROWS(STRUCTURES)
 def test_structures(row):
     @FEW
@@ -86,7 +86,7 @@ def test_structures(row):
 
 
 @pytest.mark.slow
-@pytest.mark.sampled(60)
+@pytest.mark.sampled(5)
 @ROWS(IMAGES)
 def test_images(row):
     @FEW

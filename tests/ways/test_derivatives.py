@@ -214,7 +214,7 @@ def test_derivatives_are_finite_at_every_scale_at_which_values_are(name, way, sc
 
 
 @pytest.mark.slow
-@pytest.mark.sampled(8)
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("name", AT_KINKS)
 def test_derivatives_at_kinks_are_numbers_and_those_of_the_other_library(name):
     call, arrays = AT_KINKS[name]

@@ -8,13 +8,7 @@ from .cases import CASES
 
 SAMPLE = {
     "shard_map": ["assembly.sliding_window", "assembly.merge_planes", "morphology.border"],
-    "explicit": [
-        "transforms.shift",
-        "transforms.warp",
-        "extraction.extract",
-        "metrics.area",
-        "transforms.mask_outside",
-    ],
+    "explicit": ["transforms.shift", "extraction.extract", "metrics.area"],
 }
 
 WAYS = ["shard_map", "shard_map unchecked", "pmap", "explicit", "auto"]

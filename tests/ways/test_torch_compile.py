@@ -19,7 +19,7 @@ def compiled(call, *, dynamic):
     return torch.compile(call, fullgraph=True, backend="aot_eager", dynamic=dynamic)
 
 
-@pytest.mark.sampled(4)
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("dynamic", [False, True], ids=["static", "dynamic"])
 @pytest.mark.parametrize("name", sorted(CALLS))
 def test_a_program_of_one_graph_gives_the_values_of_numpy(name, dynamic):

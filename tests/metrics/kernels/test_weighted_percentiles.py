@@ -22,6 +22,7 @@ def by_definition(distances, areas, percent):
     raise AssertionError("the cumulative area reaches the whole")
 
 
+@pytest.mark.sampled(14)
 @pytest.mark.parametrize("size", [1, 2, 21, 1000])
 def test_counted_distances_are_interpolated_as_by_numpy(xp, size):
     rng = np.random.default_rng(size)
@@ -31,6 +32,7 @@ def test_counted_distances_are_interpolated_as_by_numpy(xp, size):
     np.testing.assert_allclose(got, np.percentile(distances[counted], PERCENTS), rtol=1e-6)
 
 
+@pytest.mark.sampled(14)
 @pytest.mark.parametrize("size", [1, 2, 21, 1000])
 def test_areas_give_the_distance_that_covers_the_share(xp, size):
     rng = np.random.default_rng(size)
