@@ -64,16 +64,14 @@ def test_areas_by_hand(xp):
 @pytest.mark.sampled(2)
 def test_no_positives_or_no_negatives_are_undefined(xp):
     probabilities = np.array([0.25, 0.5, 0.75], np.float32)
-    for value in (np.nan, 0.0):
-        for truth in (np.zeros(3, bool), np.ones(3, bool)):
-            area = xp.run(
-                lambda p, r, v=value: metrics.area_under_roc_curve(p, r, zero_division=v), probabilities, truth
-            )
-            np.testing.assert_array_equal(area, value)
-        precision = xp.run(
-            lambda p, r, v=value: metrics.average_precision(p, r, zero_division=v), probabilities, np.zeros(3, bool)
-        )
-        np.testing.assert_array_equal(precision, value)
+
+    def scores(p, r):
+        """In one function for both masks, which is compiled once."""
+        both = (metrics.area_under_roc_curve, metrics.average_precision)
+        return tuple(metric(p, r, zero_division=value) for metric in both for value in (np.nan, 0.0))
+
+    np.testing.assert_array_equal(xp.run(scores, probabilities, np.zeros(3, bool)), [np.nan, 0, np.nan, 0])
+    np.testing.assert_array_equal(xp.run(scores, probabilities, np.ones(3, bool)), [np.nan, 0, 1, 1])
 
 
 def test_the_best_threshold_of_a_set_is_found_by_trying_all():
