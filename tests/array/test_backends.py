@@ -53,6 +53,7 @@ def test_bfloat16_of_torch_is_float32_in_numpy():
         torch.func.vmap(_array.to_numpy)(torch.ones(2))
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated")  # PyTorch's own, of its forward mode
 @pytest.mark.parametrize("dtype", ["bool", "uint8", "int16", "uint16", "int64", "float16", "bfloat16", "float64"])
 def test_levels_of_derivatives_leave_other_tensors_their_values(dtype):

@@ -262,6 +262,7 @@ def test_bins_of_other_edges_are_not_merged():
     assert metrics.identity(moved).edges.tolist() == [0, 0.25, 1]
 
 
+@pytest.mark.slow
 def test_gradients_push_towards_calibration():
     import jax
 

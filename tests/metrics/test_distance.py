@@ -256,6 +256,7 @@ def scenes(draw):
 BOUNDARIES = st.sampled_from((surfels, voxels))
 
 
+@pytest.mark.slow
 @settings(max_examples=100, deadline=None)
 @given(scene=scenes(), boundary=BOUNDARIES)
 def test_pairs_can_be_swapped(scene, boundary):

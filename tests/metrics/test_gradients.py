@@ -46,6 +46,7 @@ def test_no_gradient_is_undefined(row, zero_division):
         assert tensor.grad.isfinite().all(), name
 
 
+@pytest.mark.slow
 def test_the_gradient_of_a_mean_is_the_same_for_the_smallest_voxel():
     reference = np.random.default_rng(0).uniform(2, 3, 4000).astype(np.float32)
 
