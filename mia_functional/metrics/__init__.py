@@ -38,6 +38,7 @@ from mia_functional.metrics.instance_values import (
 from mia_functional.metrics.instances import InstanceMatches, InstancePairs, Instances, instance_matches
 from mia_functional.metrics.lesion_sizes import *
 from mia_functional.metrics.lesions import *
+from mia_functional.metrics.longitudinal import *
 from mia_functional.metrics.match_thresholds import *
 from mia_functional.metrics.merging import *
 from mia_functional.metrics.moments import PairedMoments, paired_moments
@@ -69,11 +70,13 @@ from mia_functional.metrics.tubes import *
 from mia_functional.metrics.uncertainty import *
 
 __all__ = [
+    "CHANGE_KINDS",
     "METRICS",
     "BrierDecomposition",
     "CalibrationBins",
     "Candidates",
     "CenterlineCounts",
+    "ChangeCounts",
     "ComponentCounts",
     "ComponentMetrics",
     "ConfusionCounts",
@@ -84,6 +87,7 @@ __all__ = [
     "InstanceMetrics",
     "InstancePairs",
     "Instances",
+    "LesionChanges",
     "Metric",
     "PairedMoments",
     "PairedSpatialMoments",
@@ -126,6 +130,7 @@ __all__ = [
     "centerline_sensitivity",
     "centroid_distance",
     "centroid_within",
+    "change_counts",
     "cohen_kappa",
     "component_counts",
     "component_dice",
@@ -175,6 +180,7 @@ __all__ = [
     "jaccard",
     "jacobian_determinant",
     "krippendorff_alpha",
+    "lesion_changes",
     "lesion_f1",
     "lesion_merges",
     "lesion_precision",

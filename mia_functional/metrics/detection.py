@@ -246,8 +246,8 @@ def froc_curve(counts: DetectionCounts) -> FrocCurve:
 
 def _curve(*counts: Array) -> FrocCurve:
     """Return the FROC curve of the fields of a record."""
-    found, false, references, cases = _as_floats(*counts[:5])
-    xp = _array.array_namespace(found)
+    xp = _array.array_namespace(counts[0])
+    found, false, references, cases = (xp.astype(field, counts[0].dtype) for field in counts[1:5])
     start = _array.zeros(xp, (1,), found.dtype, found)
     rates = [
         _array.ratio(xp.concat([start, column]), xp.broadcast_to(total, (found.shape[0] + 1,)))
@@ -314,7 +314,7 @@ def _mean_sensitivity(*counts: Array, rates: tuple[float, ...], straight: bool) 
     xp = _array.array_namespace(x)
     wanted = xp.astype(_array.from_numpy(np.asarray(rates), xp, x), x.dtype)
     # The last point that has not more false positives, and the one behind it.
-    low = _count_rows(x[None, :] <= wanted[:, None]) - 1
+    low = xp.sum(xp.astype(x[None, :] <= wanted[:, None], _array.index_dtype(xp)), axis=1) - 1
     high = xp.minimum(low + 1, xp.full_like(low, x.shape[0] - 1))
     (x0, x1), (y0, y1) = ([xp.take(values, index) for index in (low, high)] for values in (x, y))
     if straight:
@@ -371,8 +371,8 @@ def detection_average_precision(
 
 def _area_below(*counts: Array, interpolation: str, zero_division: float) -> Array:
     """Return the average precision of the fields of a record."""
-    found, false, references, _ = _as_floats(*counts[:5])
-    xp = _array.array_namespace(found)
+    xp = _array.array_namespace(counts[0])
+    found, false, references = (xp.astype(field, counts[0].dtype) for field in counts[1:4])
     recall = _array.ratio(found, xp.broadcast_to(references, found.shape), zero_division=0.0)
     precision = _array.ratio(found, found + false, zero_division=0.0)
     if interpolation != "none":
@@ -382,18 +382,13 @@ def _area_below(*counts: Array, interpolation: str, zero_division: float) -> Arr
         wanted = xp.astype(_array.from_numpy(np.linspace(0, 1, steps), xp, found), found.dtype)
         # The precision at the first point that has a recall, 0 where none has.
         padded = xp.concat([precision, xp.zeros_like(wanted[:1])])
-        area = xp.mean(xp.take(padded, _count_rows(recall[None, :] < wanted[:, None])))
+        behind = xp.astype(recall[None, :] < wanted[:, None], _array.index_dtype(xp))
+        area = xp.mean(xp.take(padded, xp.sum(behind, axis=1)))
     else:
         before = xp.concat([xp.zeros_like(recall[:1]), recall[:-1]])
         area = xp.sum((recall - before) * precision)
     area = xp.where(references > 0, area, zero_division)
     return xp.where(counts[5] > 0, math.nan, area)
-
-
-def _count_rows(flags: Array) -> Array:
-    """Return how many of each row are true."""
-    xp = _array.array_namespace(flags)
-    return xp.sum(xp.astype(flags, _array.index_dtype(xp)), axis=1)
 
 
 def _best_from_here_on(values: Array) -> Array:
@@ -408,9 +403,3 @@ def _best_from_here_on(values: Array) -> Array:
 def _require_counts(function: str, counts: object) -> None:
     """Raise unless a function was given what `detection_counts` gives it."""
     checks.require_instance(function, "counts", counts, DetectionCounts, "the record of `detection_counts`")
-
-
-def _as_floats(thresholds: Array, *counts: Array) -> list[Array]:
-    """Return what is found and false, and how many references and cases there are, as floats."""
-    xp = _array.array_namespace(thresholds)
-    return [xp.astype(field, thresholds.dtype) for field in counts]

@@ -15,6 +15,7 @@ from mia_functional.metrics.confusion import ConfusionCounts
 from mia_functional.metrics.contingency import ConfusionMatrix
 from mia_functional.metrics.instance_values import InstanceMetrics
 from mia_functional.metrics.instances import InstanceMatches, InstancePairs, Instances
+from mia_functional.metrics.longitudinal import LesionChanges
 from mia_functional.metrics.moments import PairedMoments, in_units
 from mia_functional.metrics.probability_bins import CalibrationBins
 from mia_functional.metrics.spatial import PairedSpatialMoments, SpatialMoments
@@ -33,6 +34,7 @@ _Mergeable = TypeVar(
     ConfusionMatrix,
     InstanceMatches,
     InstanceMetrics,
+    LesionChanges,
     PairedMoments,
     SpatialMoments,
     PairedSpatialMoments,
@@ -103,6 +105,8 @@ def identity(statistic: _Mergeable) -> _Mergeable:
         return _no_instances(statistic)
     if isinstance(statistic, InstanceMetrics):
         return statistic._replace(matches=_no_instances(statistic.matches), values=statistic.values[:0, ...])
+    if isinstance(statistic, LesionChanges):
+        return LesionChanges._make([*(field[:0] for field in statistic[:-1]), 0 * statistic.cases])
     if isinstance(statistic, ComponentCounts):
         none = ConfusionCounts(*(field[:0] for field in statistic.counts))
         return ComponentCounts(none, statistic.volumes[:0])
@@ -262,6 +266,14 @@ def _moved(positions: Array, by: int) -> Array:
     return _array.array_namespace(positions).where(positions < 0, positions, positions + by)
 
 
+def _add_changes(one: LesionChanges, other: LesionChanges) -> LesionChanges:
+    """Return the groups of lesions of two records, those of the other behind; lesions point at the same groups."""
+    xp, behind = _array.array_namespace(one.kind), one.kind.shape[0]
+    moved = other._replace(earlier_group=other.earlier_group + behind, later_group=other.later_group + behind)
+    fields = [xp.concat([first, second]) for first, second in zip(one[:-1], moved[:-1], strict=True)]
+    return LesionChanges._make([*fields, one.cases + other.cases])
+
+
 def _no_instances(matches: InstanceMatches) -> InstanceMatches:
     """Return a record without components, of the dtypes of another."""
     before = (slice(None),) * (matches.shared.ndim - 1)
@@ -285,5 +297,6 @@ _COMBINE: dict[type, Callable[[Any, Any], Any]] = {
     SpatialMoments: _add_spatial_moments,
     InstanceMatches: _add_instances,
     InstanceMetrics: _add_instance_metrics,
+    LesionChanges: _add_changes,
     PairedSpatialMoments: lambda one, other: PairedSpatialMoments(*map(_add_spatial_moments, one, other)),
 }

@@ -16,12 +16,13 @@ import mia_functional as mia
 NAMESPACES = ("metrics", "transforms", "assembly", "morphology", "extraction")
 
 NO_ARRAYS = {
-    "metrics": "METRICS BrierDecomposition CalibrationBins Candidates CenterlineCounts ComponentCounts "
-    "ComponentMetrics ConfusionCounts ConfusionMatrix DetectionCounts FrocCurve InstanceMatches "
-    "InstanceMetrics InstancePairs Instances Metric PairedMoments PairedSpatialMoments "
-    "PrecisionRecallCurve ReliabilityCurve RiskCoverageCurve RocCurve SpatialMoments SurfaceDistances "
-    "ThresholdCounts TopologyCounts TubeCounts any_overlap bipartite centroid_within describe find gaussian_window "
-    "greedy group listing many_to_one metric table_markdown",
+    "metrics": "METRICS CHANGE_KINDS BrierDecomposition CalibrationBins Candidates CenterlineCounts ChangeCounts "
+    "ComponentCounts ComponentMetrics ConfusionCounts ConfusionMatrix DetectionCounts FrocCurve "
+    "InstanceMatches InstanceMetrics InstancePairs Instances LesionChanges Metric PairedMoments "
+    "PairedSpatialMoments PrecisionRecallCurve ReliabilityCurve RiskCoverageCurve RocCurve "
+    "SpatialMoments SurfaceDistances ThresholdCounts TopologyCounts TubeCounts any_overlap bipartite "
+    "centroid_within describe find gaussian_window greedy group listing many_to_one metric "
+    "table_markdown",
     "transforms": "Sample Transform compose constant edge linear nearest on reflect resample_to to_canonical",
     "assembly": "Placement Reduction Window gaussian hann last maximum mean placements total uniform vote",
     "morphology": "BranchCounts",
@@ -33,6 +34,7 @@ ON_HOST = {
     **dict.fromkeys(
         (f"metrics.centerline_{name}" for name in ("counts", "dice", "precision", "sensitivity")), "thins on the host"
     ),
+    **dict.fromkeys(("metrics.lesion_changes", "metrics.change_counts"), "finds lesions on the host"),
     **dict.fromkeys(("metrics.feret_diameter", "metrics.instance_scores"), "finds components on the host"),
     **dict.fromkeys(
         (f"metrics.{name}" for name in ("instance_metrics", "panoptic_quality_of", "segmentation_quality_of")),
