@@ -134,6 +134,22 @@ def test_rules_equal_brute_force(overlap, seed):
     assert matched_pairs(found) == brute_greedy(near, -1.7)
 
 
+def test_splits_and_merges_equal_brute_force():
+    counted = []
+    for seed in range(8):
+        pair = scene(seed, SHAPES[seed % 4])
+        found = instance_matches(*pair, spacing=SPACINGS[: pair[0].ndim], connectivity=1)
+        one, other = (voxel_sets(mask, 1) for mask in pair)
+        splits, merges = (
+            sum(sum(bool(own & part) for part in parts) > 1 for own in owns)
+            for owns, parts in ((other, one), (one, other))
+        )
+        assert (metrics.lesion_splits(found), metrics.lesion_merges(found)) == (splits, merges)
+        counted.append((splits, merges))
+    # The scenes have both, in different numbers.
+    assert len({*counted}) > 4
+
+
 def best_sum(scores):
     """Return the largest sum of scores of pairs of which no two share a component."""
     if not scores:
