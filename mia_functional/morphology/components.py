@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from mia_functional import _array
 from mia_functional._core import checks
+from mia_functional.morphology.dense_components import label_dense
 from mia_functional.morphology.masks import spatial_mask
 from mia_functional.morphology.runs import has_few_runs, join_runs, runs_of
 from mia_functional.typing import Array
@@ -106,7 +107,8 @@ def _labels_on_host(mask: Array, connectivity: int) -> Array:
 def _number_components(mask: NDArray[np.bool_], connectivity: int) -> NDArray[np.int32]:
     """Return the numbered components of a NumPy mask."""
     if not has_few_runs(mask):
-        return _dense_components(np.ascontiguousarray(mask), connectivity)
+        dense, renumbered, _ = label_dense(mask, connectivity)
+        return dense if renumbered is None else np.take(renumbered.astype(np.int32), dense)
     runs = runs_of(mask)
     numbers, _ = join_runs(runs, mask.shape, connectivity)
     labels = np.zeros(mask.size, np.int32)
@@ -115,16 +117,6 @@ def _number_components(mask: NDArray[np.bool_], connectivity: int) -> NDArray[np
     positions = np.arange(int(lengths.sum())) + np.repeat(runs.start - behind, lengths)
     labels[positions] = np.repeat((numbers + 1).astype(np.int32), lengths)
     return labels.reshape(mask.shape)
-
-
-def _dense_components(mask: NDArray[np.bool_], connectivity: int) -> NDArray[np.int32]:
-    """Return the numbered components of a mask of many runs."""
-    labels: NDArray[np.int32]
-    from scipy import ndimage  # at its first use: SciPy takes as long to import as NumPy
-
-    structure = ndimage.generate_binary_structure(mask.ndim, connectivity)
-    labels, _ = ndimage.label(mask, structure=structure, output=np.int32)
-    return labels
 
 
 def label_in_program(mask: Array, *, connectivity: int) -> Array:
