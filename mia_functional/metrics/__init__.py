@@ -8,6 +8,7 @@ or where a metric is undefined, as for an absent label, gradients are numbers al
 
 from mia_functional.metrics.agreement import *
 from mia_functional.metrics.boundaries import solid, surfels, voxels
+from mia_functional.metrics.brats_lesions import *
 from mia_functional.metrics.calibration import *
 from mia_functional.metrics.centerlines import *
 from mia_functional.metrics.clustering import *
@@ -36,6 +37,7 @@ from mia_functional.metrics.instance_values import (
     segmentation_quality_of,
 )
 from mia_functional.metrics.instances import InstanceMatches, InstancePairs, Instances, instance_matches
+from mia_functional.metrics.lesion_presets import *
 from mia_functional.metrics.lesion_sizes import *
 from mia_functional.metrics.lesions import *
 from mia_functional.metrics.longitudinal import *
@@ -72,6 +74,8 @@ from mia_functional.metrics.uncertainty import *
 __all__ = [
     "CHANGE_KINDS",
     "METRICS",
+    "AutopetScores",
+    "BratsLesions",
     "BrierDecomposition",
     "CalibrationBins",
     "Candidates",
@@ -87,6 +91,7 @@ __all__ = [
     "InstanceMetrics",
     "InstancePairs",
     "Instances",
+    "IslesScores",
     "LesionChanges",
     "Metric",
     "PairedMoments",
@@ -109,6 +114,7 @@ __all__ = [
     "area_under_risk_coverage_curve",
     "area_under_roc_curve",
     "area_under_threshold_curve",
+    "autopet_scores",
     "average_calibration_error",
     "average_distance",
     "average_precision",
@@ -121,6 +127,10 @@ __all__ = [
     "bipartite",
     "boundary_iou",
     "branch_error",
+    "brats_dice",
+    "brats_hausdorff_distance",
+    "brats_lesion_wise",
+    "brats_surface_dice",
     "brier_decomposition",
     "brier_score",
     "calibration_bins",
@@ -177,10 +187,12 @@ __all__ = [
     "instance_scores",
     "interclass_correlation",
     "intraclass_correlation",
+    "isles_scores",
     "jaccard",
     "jacobian_determinant",
     "krippendorff_alpha",
     "lesion_changes",
+    "lesion_count_difference",
     "lesion_f1",
     "lesion_merges",
     "lesion_precision",

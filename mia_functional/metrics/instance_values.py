@@ -14,7 +14,7 @@ from mia_functional.metrics._kernels.component_masks import box_around, componen
 from mia_functional.metrics.confusion import ConfusionCounts
 from mia_functional.metrics.inputs import paired_arrays
 from mia_functional.metrics.instance_matching import AtThreshold, Matching, Overlap, greedy
-from mia_functional.metrics.instances import InstanceMatches, InstancePairs, Instances, instance_matches
+from mia_functional.metrics.instances import InstanceMatches, instance_matches
 from mia_functional.metrics.lesions import recognition_quality
 from mia_functional.metrics.names import AnyMetric, canonical_abbreviation, find
 from mia_functional.metrics.values_in_parts import (
@@ -108,11 +108,12 @@ def instance_metrics(
     rows = rows_of_masks(_PUBLIC_NAME, metrics, ignore=ignore is not None)
     threads = checks.integer(_PUBLIC_NAME, "workers", workers, minimum=1)
     first, second, *ignored = map(_array.to_numpy, arrays)
+    xp = _array.array_namespace(arrays[0])
     with checks.speaking_for(_PUBLIC_NAME, "instance_matches"):
         found = instance_matches(
-            first, second, spacing=spacing, labels=labels, connectivity=connectivity, matching=matching,
+            arrays[0], arrays[1], spacing=spacing, labels=labels, connectivity=connectivity, matching=matching,
             overlap=overlap, threshold=threshold, comparison=comparison, instances=instances,
-            ignore=ignored[0] if ignored else None,
+            ignore=arrays[2] if ignored else None,
         )  # fmt: skip
     check = label_map if instances or labels is not None else binary_mask
     maps = [_array.to_numpy(check(_PUBLIC_NAME, "prediction", array)) for array in (first, second)]
@@ -133,7 +134,8 @@ def instance_metrics(
         values = np.full((matches.shared.shape[0], len(rows)), math.nan)
         chosen = np.flatnonzero(_array.to_numpy(matches.reference.matched))
         values[chosen] = values_in_parts(rows, counts, parts, spacing=step, workers=threads)
-        records.append(_in_library_of(arrays[0], matches, tuple(row.abbreviation for row in rows), values))
+        names = tuple(row.abbreviation for row in rows)
+        records.append(InstanceMetrics(matches, names, _array.from_numpy(values, xp, arrays[0])))
     return records[0] if labels is None else tuple(records)
 
 
@@ -160,22 +162,6 @@ def _found_parts(
         box = box_around(np.concatenate([boxes[0][others], boxes[1][own]]), runs[0].shape, margin=1)
         masks = [paint_components(one, at, box) for one, at in zip(runs, (others, own), strict=True)]
         yield PartMasks(masks[0], masks[1], ignored[0][box] if ignored else None)
-
-
-def _in_library_of(
-    model: Array, matches: InstanceMatches, names: tuple[str, ...], values: NDArray[np.float64]
-) -> InstanceMetrics:
-    """Return a record with arrays of the library of another array."""
-    xp = _array.array_namespace(model)
-
-    def moved(fields: Iterable[Array]) -> list[Array]:
-        return [_array.from_numpy(_array.to_numpy(field), xp, model) for field in fields]
-
-    tables = InstanceMatches(
-        Instances(*moved(matches.prediction)), Instances(*moved(matches.reference)),
-        InstancePairs(*moved(matches.pairs)), *moved(matches[3:]),
-    )  # fmt: skip
-    return InstanceMetrics(tables, names, moved([values])[0])
 
 
 def segmentation_quality_of(found: InstanceMetrics, metric: str, *, zero_division: float = math.nan) -> Array:

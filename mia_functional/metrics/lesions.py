@@ -9,6 +9,7 @@ from mia_functional.typing import Array
 __all__ = [
     "false_positives_per_case",
     "false_volume",
+    "lesion_count_difference",
     "lesion_f1",
     "lesion_merges",
     "lesion_precision",
@@ -313,6 +314,36 @@ def lesion_merges(matches: InstanceMatches) -> Array:
     """
     xp = _array.array_namespace(matches.shared)
     return xp.sum(xp.astype(matches.prediction.partners > 1, matches.prediction.volumes.dtype), axis=-1)
+
+
+@from_instances
+def lesion_count_difference(matches: InstanceMatches) -> Array:
+    """Return by how much the numbers of predicted and of reference components differ.
+
+    Formula: |P - R|, with P predicted components and R of the reference.
+
+    Args:
+        matches: Components that were matched, or the pair with the options of `instance_matches`; several records are
+            pooled by `merge`.
+
+    Returns:
+        0 or more; lower is better.
+
+    Example:
+        >>> import numpy as np
+        >>> one, other = np.array([1, 1, 0, 1, 0, 1]), np.array([1, 1, 1, 0, 0, 1])
+        >>> float(lesion_count_difference(one, other, spacing=(2.0,)))
+        1.0
+
+    Source:
+        Hernandez Petzsche et al. 2022, ISLES 2022, doi 10.1038/s41597-022-01875-5.
+    """
+    xp = _array.array_namespace(matches.shared)
+    counts = [
+        xp.sum(xp.astype(side.sizes > 0, matches.reference.volumes.dtype), axis=-1)
+        for side in (matches.prediction, matches.reference)
+    ]
+    return xp.abs(counts[0] - counts[1])
 
 
 @from_instances

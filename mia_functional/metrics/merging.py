@@ -8,6 +8,7 @@ from typing import Any, TypeVar, cast
 
 from mia_functional import _array
 from mia_functional._core import checks
+from mia_functional.metrics.brats_lesions import BratsLesions
 from mia_functional.metrics.centerlines import CenterlineCounts
 from mia_functional.metrics.component_regions import ComponentCounts
 from mia_functional.metrics.component_values import ComponentMetrics
@@ -26,6 +27,7 @@ __all__ = ["identity", "merge"]
 
 _Mergeable = TypeVar(
     "_Mergeable",
+    BratsLesions,
     CalibrationBins,
     CenterlineCounts,
     ComponentCounts,
@@ -107,6 +109,9 @@ def identity(statistic: _Mergeable) -> _Mergeable:
         return statistic._replace(matches=_no_instances(statistic.matches), values=statistic.values[:0, ...])
     if isinstance(statistic, LesionChanges):
         return LesionChanges._make([*(field[:0] for field in statistic[:-1]), 0 * statistic.cases])
+    if isinstance(statistic, BratsLesions):
+        none = ConfusionCounts(*(field[:0] for field in statistic.counts))
+        return BratsLesions(none, statistic.volumes[:0], (), 0 * statistic.false_lesions)
     if isinstance(statistic, ComponentCounts):
         none = ConfusionCounts(*(field[:0] for field in statistic.counts))
         return ComponentCounts(none, statistic.volumes[:0])
@@ -237,28 +242,27 @@ def _add_instances(one: InstanceMatches, other: InstanceMatches) -> InstanceMatc
     )
 
 
-def _add_instance_metrics(one: InstanceMetrics, other: InstanceMetrics) -> InstanceMetrics:
+def _add_measured_parts(
+    one: InstanceMetrics | ComponentMetrics, other: InstanceMetrics | ComponentMetrics
+) -> InstanceMetrics | ComponentMetrics:
     """Return the components of two records with their values; raise if these are of other metrics."""
-    return InstanceMetrics(_add_instances(one.matches, other.matches), one.names, _joined_values(one, other))
-
-
-def _add_component_metrics(one: ComponentMetrics, other: ComponentMetrics) -> ComponentMetrics:
-    """Return the regions of two records with their values; raise if these are of other metrics."""
-    return ComponentMetrics(_add_component_counts(one.regions, other.regions), one.names, _joined_values(one, other))
-
-
-def _joined_values(one: InstanceMetrics | ComponentMetrics, other: InstanceMetrics | ComponentMetrics) -> Array:
-    """Return the values of two records of the same metrics."""
     if one.names != other.names:
         checks.invalid_value("merge", "others", f"have the metrics {', '.join(one.names)}", ", ".join(other.names))
-    return _array.array_namespace(one.values).concat([one.values, other.values], axis=0)
+    values = _array.array_namespace(one.values).concat([one.values, other.values], axis=0)
+    return type(one)(_COMBINE[type(one[0])](one[0], other[0]), one.names, values)
 
 
-def _add_component_counts(one: ComponentCounts, other: ComponentCounts) -> ComponentCounts:
-    """Return the regions of two records, those of the other behind."""
+def _add_lesions(
+    one: ComponentCounts | BratsLesions, other: ComponentCounts | BratsLesions
+) -> ComponentCounts | BratsLesions:
+    """Return the regions or lesions of two records, those of the other behind."""
     xp = _array.array_namespace(one.volumes)
     counts = ConfusionCounts(*(xp.concat(pair) for pair in zip(one.counts, other.counts, strict=True)))
-    return ComponentCounts(counts, xp.concat([one.volumes, other.volumes]))
+    volumes = xp.concat([one.volumes, other.volumes])
+    if isinstance(one, BratsLesions) and isinstance(other, BratsLesions):
+        surfaces, false_lesions = one.surfaces + other.surfaces, one.false_lesions + other.false_lesions
+        return BratsLesions(counts, volumes, surfaces, false_lesions)
+    return ComponentCounts(counts, volumes)
 
 
 def _moved(positions: Array, by: int) -> Array:
@@ -286,17 +290,18 @@ def _no_instances(matches: InstanceMatches) -> InstanceMatches:
 
 
 _COMBINE: dict[type, Callable[[Any, Any], Any]] = {
+    BratsLesions: _add_lesions,
     CalibrationBins: _add_bins,
     CenterlineCounts: _add_counts,
     ThresholdCounts: _add_thresholds,
-    ComponentCounts: _add_component_counts,
-    ComponentMetrics: _add_component_metrics,
+    ComponentCounts: _add_lesions,
+    ComponentMetrics: _add_measured_parts,
     ConfusionCounts: _add_counts,
     ConfusionMatrix: _add_counts,
     PairedMoments: _add_moments,
     SpatialMoments: _add_spatial_moments,
     InstanceMatches: _add_instances,
-    InstanceMetrics: _add_instance_metrics,
     LesionChanges: _add_changes,
+    InstanceMetrics: _add_measured_parts,
     PairedSpatialMoments: lambda one, other: PairedSpatialMoments(*map(_add_spatial_moments, one, other)),
 }

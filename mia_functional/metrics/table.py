@@ -7,6 +7,7 @@ from typing import Any
 
 from mia_functional.metrics import (
     agreement,
+    brats_lesions,
     calibration,
     centerlines,
     clustering,
@@ -825,6 +826,69 @@ METRICS: tuple[Metric, ...] = (
         formula="sum of the volumes of the FP components",
         source="Gatidis et al. 2024, autoPET, doi 10.1038/s42256-024-00912-9.",
         parameter="threshold",
+    ),
+    Metric(
+        name="lesion_count_difference",
+        abbreviation="LESION_COUNT",
+        function=lesions.lesion_count_difference,
+        statistic=instance_matches,
+        highest=math.inf,
+        best=0.0,
+        symmetric=True,
+        groups=("instances",),
+        summary="by how much the numbers of predicted and of reference components differ",
+        formula="|P - R|",
+        where="with P predicted components and R of the reference",
+        source="Hernandez Petzsche et al. 2022, ISLES 2022, doi 10.1038/s41597-022-01875-5.",
+    ),
+    Metric(
+        name="brats_dice",
+        abbreviation="BRATS_DICE",
+        function=brats_lesions.brats_dice,
+        statistic=brats_lesions.brats_lesion_wise,
+        groups=("instances",),
+        summary="lesion-wise Dice coefficient of BraTS 2023",
+        formula="sum Dice_k / (K + FP)",
+        where=(
+            "over the K lesions of the reference above the minimum volume, with the FP predicted components near no "
+            "lesion; a missed lesion has a Dice coefficient of 0"
+        ),
+        undefined="No lesion above the minimum volume and no false one: 1, or `zero_division`.",
+        source="Moawad et al. 2023, BraTS-METS, arXiv 2306.00838.",
+    ),
+    Metric(
+        name="brats_hausdorff_distance",
+        abbreviation="BRATS_HD95",
+        function=brats_lesions.brats_hausdorff_distance,
+        statistic=brats_lesions.brats_lesion_wise,
+        highest=math.inf,
+        best=0.0,
+        unit="mm",
+        groups=("instances",),
+        summary="lesion-wise 95th percentile of the Hausdorff distance (HD95) of BraTS 2023",
+        formula="(sum HD95_k + 374 FP) / (K + FP)",
+        where=(
+            "over the K lesions of the reference above the minimum volume, with the FP predicted components near no "
+            "lesion; a missed lesion has a distance of 374 mm"
+        ),
+        undefined="No lesion above the minimum volume and no false one: 0, or `zero_division`.",
+        source="Moawad et al. 2023, BraTS-METS, arXiv 2306.00838.",
+    ),
+    Metric(
+        name="brats_surface_dice",
+        abbreviation="BRATS_NSD",
+        function=brats_lesions.brats_surface_dice,
+        statistic=brats_lesions.brats_lesion_wise,
+        groups=("instances",),
+        summary="lesion-wise normalized surface Dice (NSD) by the rules of BraTS 2023",
+        formula="sum NSD_k / (K + FP)",
+        where=(
+            "over the K lesions of the reference above the minimum volume, with the FP predicted components near no "
+            "lesion; a missed lesion has a surface Dice of 0"
+        ),
+        undefined="No lesion above the minimum volume and no false one: 1, or `zero_division`.",
+        source="Moawad et al. 2023, BraTS-METS, arXiv 2306.00838, for the rules.",
+        parameter="tolerance",
     ),
     Metric(
         name="component_dice",

@@ -59,15 +59,10 @@ def rows_of_masks(function: str, metrics: Sequence[AnyMetric], *, ignore: bool) 
         if _GROUPS.isdisjoint(row.groups):
             needed = "be metrics of masks that do not depend on their place"
             checks.invalid_value(function, "metrics", needed, row.abbreviation)
-        if ignore and {"ignore", "mask"}.isdisjoint(_keywords(row)):
+        if ignore and {"ignore", "mask"}.isdisjoint(inspect.signature(row.statistic or row.function).parameters):
             needed = f"not be given for {row.abbreviation}, which has no parameter `mask` or `ignore`"
             checks.invalid_value(function, "ignore", needed, "a mask")
     return rows
-
-
-def _keywords(row: Metric) -> frozenset[str]:
-    """Return the keywords of what takes the pair."""
-    return frozenset(inspect.signature(row.statistic or row.function).parameters)
 
 
 def values_in_parts(
@@ -83,7 +78,10 @@ def values_in_parts(
         workers: Threads.
     """
     values = np.empty((counts.tp.shape[0], len(rows)))
-    calls = [_PlannedMetric(position, row, _keywords(row)) for position, row in enumerate(rows)]
+    calls = [
+        _PlannedMetric(position, row, frozenset(inspect.signature(row.statistic or row.function).parameters))
+        for position, row in enumerate(rows)
+    ]
     of_counts = [call for call in calls if getattr(call.row.statistic, "func", call.row.statistic) is confusion_counts]
     for position, row, _ in of_counts:
         options = dict(row.options) | ({"spacing": spacing} if "spacing" in row.needs else {})

@@ -28,6 +28,7 @@ MORE = [
     "ECE", "MCE", "ACE", "RMSCE", "BRIER", "NLL", "AUROC", "AP",
     "LESION_PRECISION", "LESION_RECALL", "LESION_F1", "RQ", "SQ", "PQ", "AUTC", "LESION_FP", "LESION_SPLITS",
     "LESION_MERGES", "LESION_MISSED", "LESION_FALSE", "CCDICE",
+    "LESION_COUNT", "BRATS_DICE", "BRATS_HD95", "BRATS_NSD",
     "NPV", "BALACC", "YOUDEN", "MCC", "ASSD", "MASD", "ASD_PR", "ASD_RP", "BIOU", "CENDST", "NMSE", "PCC", "CCC",
 ]  # fmt: skip
 SUFFIXES = {"tolerance": "@1mm", "width": "@1mm", "threshold": "@IoU0.5"}
@@ -190,7 +191,9 @@ def test_groups_are_pymias():
         "CCC",
     }
     assert {row.abbreviation for row in group("reconstruction")} == {"PSNR", "SSIM"}
-    assert {row.statistic for row in group("instances")} == {metrics.instance_matches, metrics.component_counts}
+    assert {row.statistic for row in group("instances")} == {
+        metrics.instance_matches, metrics.component_counts, metrics.brats_lesion_wise
+    }  # fmt: skip
     with pytest.raises(ValueError, match="must be one of calibration, classical, distance"):
         group("all")
 

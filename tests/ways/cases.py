@@ -16,13 +16,13 @@ import mia_functional as mia
 NAMESPACES = ("metrics", "transforms", "assembly", "morphology", "extraction")
 
 NO_ARRAYS = {
-    "metrics": "METRICS CHANGE_KINDS BrierDecomposition CalibrationBins Candidates CenterlineCounts ChangeCounts "
-    "ComponentCounts ComponentMetrics ConfusionCounts ConfusionMatrix DetectionCounts FrocCurve "
-    "InstanceMatches InstanceMetrics InstancePairs Instances LesionChanges Metric PairedMoments "
-    "PairedSpatialMoments PrecisionRecallCurve ReliabilityCurve RiskCoverageCurve RocCurve "
-    "SpatialMoments SurfaceDistances ThresholdCounts TopologyCounts TubeCounts any_overlap bipartite "
-    "centroid_within describe find gaussian_window greedy group listing many_to_one metric "
-    "table_markdown",
+    "metrics": "CHANGE_KINDS METRICS AutopetScores BratsLesions BrierDecomposition CalibrationBins Candidates "
+    "CenterlineCounts ChangeCounts ComponentCounts ComponentMetrics ConfusionCounts ConfusionMatrix "
+    "DetectionCounts FrocCurve InstanceMatches InstanceMetrics InstancePairs Instances IslesScores "
+    "LesionChanges Metric PairedMoments PairedSpatialMoments PrecisionRecallCurve ReliabilityCurve "
+    "RiskCoverageCurve RocCurve SpatialMoments SurfaceDistances ThresholdCounts TopologyCounts TubeCounts "
+    "any_overlap bipartite centroid_within describe find gaussian_window greedy group listing many_to_one "
+    "metric table_markdown",
     "transforms": "Sample Transform compose constant edge linear nearest on reflect resample_to to_canonical",
     "assembly": "Placement Reduction Window gaussian hann last maximum mean placements total uniform vote",
     "morphology": "BranchCounts",
@@ -39,6 +39,10 @@ ON_HOST = {
     **dict.fromkeys(
         (f"metrics.{name}" for name in ("instance_metrics", "panoptic_quality_of", "segmentation_quality_of")),
         "measures each component on the host",
+    ),
+    **dict.fromkeys(
+        (f"metrics.brats_{name}" for name in ("dice", "hausdorff_distance", "lesion_wise", "surface_dice")),
+        "dilates lesions on the host",
     ),
     **dict.fromkeys(
         (f"metrics.{name}" for name in ("component_counts", "component_dice", "component_mean", "per_component")),
@@ -558,6 +562,8 @@ def _other_cases() -> dict[str, list[Case]]:
                 masks,
             )
         ],
+        "metrics.autopet_scores": [("of masks", partial(metrics.autopet_scores, **ROOM), signed_masks)],
+        "metrics.isles_scores": [("of masks", partial(metrics.isles_scores, **ROOM), signed_masks)],
         "metrics.matches_at_thresholds": [
             (
                 "of masks",

@@ -40,6 +40,7 @@ NOT_DIFFERENTIABLE = {
     **dict.fromkeys(
         (f"metrics.{name}" for name in ("instance_matches", "matches_at_thresholds", "equivalent_diameter")), _MASKS
     ),
+    **dict.fromkeys(("metrics.autopet_scores", "metrics.isles_scores"), _MASKS),
     **dict.fromkeys((f"metrics.lesion_recall_by_{size}" for size in ("diameter", "volume")), _MASKS),
     **{f"metrics.{row.name}": _MASKS for row in metrics.METRICS if "instances" in row.groups},
     **dict.fromkeys(("metrics.threshold_counts", "metrics.best_threshold"), _CHOICE),

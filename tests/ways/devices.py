@@ -80,7 +80,8 @@ MOVED: dict[tuple[int, ...], str] = {
     (1, 1, 336, 336): "metrics.hausdorff_distance called back, metrics.lesion_precision, metrics.lesion_recall, "
     "metrics.lesion_f1, metrics.recognition_quality, metrics.segmentation_quality, metrics.panoptic_quality, "
     "metrics.false_positives_per_case, metrics.lesion_splits, metrics.lesion_merges, metrics.missed_volume, "
-    "metrics.false_volume, metrics.merge components",
+    "metrics.false_volume, metrics.lesion_count_difference, metrics.merge components",
+    (1, 1, 336, 336, 1, 1): "metrics.autopet_scores, metrics.isles_scores",
     (1, 1, 336, 336, 336, 336): "metrics.instance_matches of labels",
     (1, 1, 336, 336, 12, 12, 12, 12, 9, 9): "metrics.area_under_threshold_curve",
     (336, 336, 1, 9, 9, 9, 12, 12, 12, 9): "metrics.detection_counts of scores, metrics.froc_curve, "

@@ -8,7 +8,15 @@ from numpy.typing import NDArray
 from mia_functional.morphology.runs import join_runs, runs_of
 from mia_functional.typing import HostArray, Shape
 
-__all__ = ["ComponentRuns", "box_around", "boxes_of_runs", "component_runs", "paint_components", "paint_voxels"]
+__all__ = [
+    "ComponentRuns",
+    "box_around",
+    "boxes_of_runs",
+    "component_runs",
+    "components_at",
+    "paint_components",
+    "paint_voxels",
+]
 
 
 class ComponentRuns(NamedTuple):
@@ -61,28 +69,33 @@ def boxes_of_runs(runs: ComponentRuns) -> NDArray[np.int64]:
     return boxes
 
 
+def components_at(positions: NDArray[np.int64], components: ComponentRuns) -> NDArray[np.int64]:
+    """Return the components that voxels lie in, -1 for none."""
+    if not components.start.size:
+        return np.full(positions.shape, -1)
+    numbers = np.repeat(np.arange(components.bounds.size - 1), np.diff(components.bounds))
+    order = np.argsort(components.start)
+    start, length = components.start[order], components.length[order]
+    run = np.searchsorted(start, positions, side="right") - 1
+    inside = (run >= 0) & (positions < start[run] + length[run])
+    return np.where(inside, numbers[order][run], -1)
+
+
 def paint_components(runs: ComponentRuns, positions: NDArray[np.int64], box: tuple[slice, ...]) -> NDArray[np.bool_]:
     """Return the mask of the components at some positions, all of which lie in the box."""
-    mask = np.zeros(tuple(side.stop - side.start for side in box), np.bool_)
-    for position in positions.tolist():
-        chosen = slice(runs.bounds[position], runs.bounds[position + 1])
-        length = runs.length[chosen]
-        first = _places_in_box(runs.start[chosen], runs.shape, box)
-        behind = np.cumsum(length) - length
-        mask.reshape(-1)[np.arange(int(length.sum())) + np.repeat(first - behind, length)] = True
-    return mask
+    chosen = [slice(runs.bounds[position], runs.bounds[position + 1]) for position in positions.tolist()]
+    start, length = (
+        np.concatenate([field[part] for part in chosen] or [field[:0]]) for field in (runs.start, runs.length)
+    )
+    behind = np.cumsum(length) - length
+    voxels = np.arange(int(length.sum())) + np.repeat(start - behind, length)
+    return paint_voxels(voxels, runs.shape, box)
 
 
 def paint_voxels(positions: NDArray[np.int64], shape: Shape, box: tuple[slice, ...]) -> NDArray[np.bool_]:
     """Return the mask of voxels at some flat positions, all of which lie in the box."""
     mask = np.zeros(tuple(side.stop - side.start for side in box), np.bool_)
-    mask.reshape(-1)[_places_in_box(positions, shape, box)] = True
-    return mask
-
-
-def _places_in_box(positions: NDArray[np.int64], shape: Shape, box: tuple[slice, ...]) -> NDArray[np.int64]:
-    """Return flat positions in a box from those in the array."""
     places = np.unravel_index(positions, shape)
     inner = tuple(place - side.start for place, side in zip(places, box, strict=True))
-    found: NDArray[np.int64] = np.ravel_multi_index(inner, tuple(side.stop - side.start for side in box))
-    return found
+    mask[inner] = True
+    return mask

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mia_functional import _array
-from mia_functional.metrics._kernels.component_masks import ComponentRuns, box_around, paint_components
+from mia_functional.metrics._kernels.component_masks import ComponentRuns, box_around, components_at, paint_components
 from mia_functional.morphology.masks import border
 from mia_functional.typing import Spacing
 
@@ -49,23 +49,13 @@ def regions_of(
         none = np.zeros(0, np.int64)
         return Regions(none, np.zeros(1, np.int64), none)
     positions = np.flatnonzero(prediction)
-    owners = _components_at(positions, components)
+    owners = components_at(positions, components)
     outside = np.flatnonzero(owners < 0)
     shared = np.bincount(owners[owners >= 0], minlength=count)
     if outside.size:
         owners[outside] = _nearest_components(positions[outside], components, boxes, spacing)
     order = np.argsort(owners, kind="stable")
     return Regions(positions[order], np.searchsorted(owners[order], np.arange(count + 1)), shared)
-
-
-def _components_at(positions: NDArray[np.int64], components: ComponentRuns) -> NDArray[np.int64]:
-    """Return the components that voxels lie in, -1 for none."""
-    numbers = np.repeat(np.arange(components.bounds.size - 1), np.diff(components.bounds))
-    order = np.argsort(components.start)
-    start, length = components.start[order], components.length[order]
-    run = np.searchsorted(start, positions, side="right") - 1
-    inside = (run >= 0) & (positions < start[run] + length[run])
-    return np.where(inside, numbers[order][run], -1)
 
 
 def _nearest_components(
