@@ -351,6 +351,20 @@ MUTANTS = {
         side("_area", "//", "left", "(length - 1)"),
         assigned("_area", "step", "step[:-1]", 2),
     ],
+    "uncertainty": [
+        operator("_ranked", "!=", "=="),
+        constant("_best_area", 120, 12),
+        keep("error_coverage_curve", "-", "left"),
+        operator("_wrong_voxels", "!=", "=="),
+    ],
+    "conformal": [
+        operator("conformal_set", "<=", "<"),
+        operator("conformal_threshold", ">", ">="),
+    ],
+    "decoding": [
+        constant("dice_optimal_threshold", 2, 1, 2),
+        constant("_best_threshold", 1, 0, 2),
+    ],
     "image_quality": [
         assigned("structural_similarity", "factor", "(size + 1) / size if sample_covariance and size > 1 else 1.0"),
         keep("_constants", "/", "left"),

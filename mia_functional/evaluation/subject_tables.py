@@ -3,7 +3,7 @@
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import NoReturn, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 
@@ -113,7 +113,8 @@ def _classes_or_numbers(rows: _Rows, argument: str, column: str, names: Mapping[
     positions = {name: position for position, name in enumerate(names)}
     for subject, cell in cells.items():
         if cell not in positions:
-            _wrong_cell(argument, f"hold the classes {', '.join(names)}", column, subject, cell)
+            actual = f"{cell} for {subject} in {column}"
+            checks.invalid_value(_EVALUATE_TABLE, argument, f"hold the classes {', '.join(names)}", actual)
     return np.array([positions[cell] for cell in cells.values()], np.int64)
 
 
@@ -135,7 +136,8 @@ def _cells(rows: _Rows, argument: str, column: str) -> dict[str, str]:
     cells = {subject: row[column].strip() for subject, row in rows.items()}
     for subject, cell in cells.items():
         if cell.lower() in _NO_VALUES:
-            _wrong_cell(argument, "have a value for every subject", column, subject, cell or "an empty cell")
+            actual = f"{cell or 'an empty cell'} for {subject} in {column}"
+            checks.invalid_value(_EVALUATE_TABLE, argument, "have a value for every subject", actual)
     return cells
 
 
@@ -146,10 +148,6 @@ def _parsed_numbers(argument: str, column: str, cells: Mapping[str, str]) -> Hos
         try:
             numbers.append(float(cell))
         except ValueError:
-            _wrong_cell(argument, "hold numbers, with a point", column, subject, cell)
+            actual = f"{cell} for {subject} in {column}"
+            checks.invalid_value(_EVALUATE_TABLE, argument, "hold numbers, with a point", actual)
     return np.array(numbers)
-
-
-def _wrong_cell(argument: str, needed: str, column: str, subject: str, cell: str) -> NoReturn:
-    """Raise for a cell that does not fit."""
-    checks.invalid_value(_EVALUATE_TABLE, argument, needed, f"{cell} for {subject} in {column}")

@@ -69,13 +69,8 @@ def conformal_threshold(scores: Array, *, miscoverage: float) -> Array:
     rank = number + 1 - (number + 1) * share.numerator // share.denominator
     if rank > number:
         return xp.full_like(values[0, ...], math.inf)
-    return _array.jit_call(_order_statistic, values, position=rank - 1)
-
-
-def _order_statistic(values: Array, *, position: int) -> Array:
-    """Return the number at a position of the sorted first axis; NaN counts as infinite."""
-    xp = _array.array_namespace(values)
-    return xp.sort(xp.where(xp.isnan(values), math.inf, values), axis=0)[position, ...]
+    # In a program, in which nothing is known to be NaN, it counts as infinite.
+    return xp.sort(xp.where(xp.isnan(values), math.inf, values), axis=0)[rank - 1, ...]
 
 
 @_array.one_node

@@ -9,7 +9,7 @@ one that is nearly as good (`tests/metrics/test_decoding.py` tries all).
 
 import math
 from collections.abc import Iterable, Iterator
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 from mia_functional import _array
 from mia_functional._core import checks
@@ -115,7 +115,7 @@ def dice_optimal_threshold(planes: Iterable[Array], *, zero_division: float = ma
     while best > before:
         sums = [_sums_above(_shares_of_plane(name, plane), best / 2) for plane in planes]
         count, mass = (math.fsum(map(float, column)) for column in zip(*sums, strict=True))
-        before, best = best, _expected_dice(count, mass, every)
+        before, best = best, 2 * mass / (count + 1 + every)
     return math.inf if worth * math.exp(nothing) >= best else best / 2
 
 
@@ -158,7 +158,7 @@ def _best_threshold(p: Array, *, worth: float) -> Array:
 
     def step(state: _Step) -> _Step:
         count, mass = _sums_above(p, state[1] / 2)
-        return state[1], _expected_dice(count, mass, every)
+        return state[1], 2 * mass / (count + 1 + every)
 
     state: _Step = (xp.zeros_like(every) - 1, xp.zeros_like(every))
     if _array.is_jax(p):
@@ -169,11 +169,6 @@ def _best_threshold(p: Array, *, worth: float) -> Array:
                 break
             state = step(state)
     return xp.where(worth * xp.exp(nothing) >= state[1], math.inf, state[1] / 2)
-
-
-def _expected_dice(count: Any, mass: Any, every: Any) -> Any:
-    """Return the expected Dice of a mask by its size, the sum of the probabilities in it, and that of all."""
-    return 2 * mass / (count + 1 + every)
 
 
 def _sums_above(p: Array, limit: Array | float) -> tuple[Array, Array]:

@@ -72,7 +72,7 @@ def risk_coverage_curve(uncertainty: Array, losses: Array, *, mask: Array | None
 
     Returns:
         As many points as there are cases; a point of several is repeated at the end. The curve is differentiable by the
-        losses.
+        losses. Cases are sorted, so that millions take seconds: `uncertainty_counts` is for voxels.
 
     Undefined:
         No cases, or in a program an uncertainty that is NaN: NaN. A loss that is NaN: NaN from its point on.
@@ -109,26 +109,23 @@ def _ranked(ranks: Array, costs: Array, chosen: Array) -> RiskCoverageCurve:
     """Return the curve of flat arrays: uncertainties and losses as floats, and which of them count."""
     xp, dtype = _array.array_namespace(costs), costs.dtype
     unordered = xp.any(xp.isnan(ranks) & chosen)
-    costs = xp.where(chosen, costs, 0.0)
-
-    def kept(keys: Array) -> tuple[Array, Array, Array]:
-        # What does not count comes last and adds nothing.
-        order = xp.argsort(xp.where(chosen, keys, math.inf))
-        number = xp.cumulative_sum(xp.astype(_array.take_along(chosen, order, axis=0), _array.index_dtype(xp)))
-        return order, xp.astype(number, dtype), xp.cumulative_sum(_array.take_along(costs, order, axis=0))
-
-    order, number, total = kept(ranks)
+    # What does not count comes last and adds nothing.
+    keys, costs = xp.where(chosen, ranks, math.inf), xp.where(chosen, costs, 0.0)
+    order = xp.argsort(keys)
+    ordered, own, costs_in_order = (_array.take_along(one, order, axis=0) for one in (keys, chosen, costs))
+    number = xp.astype(xp.cumulative_sum(xp.astype(own, _array.index_dtype(xp))), dtype)
+    total = xp.cumulative_sum(costs_in_order)
     place = xp.cumulative_sum(xp.ones_like(order)) - 1
-    ordered = _array.take_along(xp.where(chosen, ranks, math.inf), order, axis=0)
     # Positions at which the next uncertainty is another one, in front; behind them the last position.
     is_end = xp.concat([ordered[1:] != ordered[:-1], xp.ones_like(chosen[:1])])
     ends = xp.sort(xp.where(is_end, place, place[-1]))
     reached, lost = (_array.take_along(one, ends, axis=0) for one in (number, total))
     every = xp.zeros_like(number) + number[-1]
     before = xp.concat([xp.zeros_like(reached[:1]), reached[:-1]])
-    _, best_number, best_total = kept(costs)
-    own = xp.concat([best_number[:1], best_number[1:] - best_number[:-1]])
-    best = xp.sum(own * _array.ratio(best_total, best_number, zero_division=0))
+    # In the best order, the smallest losses come first.
+    rank = xp.astype(place + 1, dtype)
+    smallest = xp.cumulative_sum(xp.sort(xp.where(chosen, costs, math.inf))) / rank
+    best = xp.sum(xp.where(rank <= every, smallest, 0.0))
     curve = (
         _array.ratio(reached, every),
         _array.ratio(lost, reached),
@@ -175,8 +172,7 @@ def area_under_risk_coverage_curve(curve: RiskCoverageCurve, *, zero_division: f
         torch-uncertainty's `AURC` and implementations that sort, of which equally sure cases come in the order of the
         arrays; those that integrate by trapezoids weigh the first and last point by a half.
     """
-    checks.require_instance("area_under_risk_coverage_curve", "curve", curve, RiskCoverageCurve, "RiskCoverageCurve")
-    return _with_undefined(_mean_risk(curve), zero_division)
+    return _mean_risk(curve, zero_division)
 
 
 @_from_curve
@@ -209,22 +205,16 @@ def excess_area_under_risk_coverage_curve(curve: RiskCoverageCurve, *, zero_divi
         Geifman, Uziel and El-Yaniv 2019, arXiv 1805.08206, which take (1 - r) log(1 - r) + r for AURC* of errors, its
         limit for many cases with the risk r of all.
     """
-    name = "excess_area_under_risk_coverage_curve"
-    checks.require_instance(name, "curve", curve, RiskCoverageCurve, "RiskCoverageCurve")
-    return _with_undefined(_mean_risk(curve) - curve.best_area, zero_division)
+    best = _array.array_namespace(curve.best_area).expand_dims(curve.best_area, axis=-1)
+    return _mean_risk(curve._replace(risk=curve.risk - best), zero_division)
 
 
-def _mean_risk(curve: RiskCoverageCurve) -> Array:
-    """Return the mean risk, each point as often as its share says."""
+def _mean_risk(curve: RiskCoverageCurve, zero_division: float) -> Array:
+    """Return the mean risk, each point as often as its share says; where there are no cases it is undefined."""
     xp = _array.array_namespace(curve.share)
     # A point at which nothing is kept has no risk, and no share.
-    return xp.sum(xp.where(curve.share == 0, xp.zeros_like(curve.risk), curve.risk) * curve.share, axis=-1)
-
-
-def _with_undefined(area: Array, zero_division: float) -> Array:
-    """Return an area with the value of what is undefined."""
-    xp = _array.array_namespace(area)
-    return area if math.isnan(zero_division) else xp.where(xp.isnan(area), zero_division, area)
+    risk = xp.where(curve.share == 0, xp.zeros_like(curve.risk), curve.risk)
+    return xp.where(xp.isnan(curve.coverage[..., -1]), zero_division, xp.sum(risk * curve.share, axis=-1))
 
 
 @_array.one_node

@@ -8,7 +8,7 @@ import pytest
 
 from mia_functional.metrics import conformal_set, conformal_threshold
 
-pytestmark = pytest.mark.sampled(4)
+pytestmark = pytest.mark.sampled(3)
 
 SCORES = np.array(
     [0.31, 0.02, 0.77, 0.45, 0.13, 0.58, 0.91, 0.26, 0.66, 0.40, 0.05, 0.83, 0.19, 0.52, 0.71, 0.36, 0.09, 0.62, 0.97]
@@ -46,6 +46,7 @@ def test_sets_are_labels_within_the_threshold(xp):
     ]:
         np.testing.assert_array_equal(xp.run(conformal_set, probabilities, threshold), np.array(expected) == 1)
     assert conformal_set(probabilities, math.inf).all()
+    assert conformal_set(probabilities, 0.5).tolist() == [[True, False, False], [True, False, False]]
 
 
 @pytest.mark.parametrize(("number", "miscoverage"), [(9, 0.1), (19, 0.25), (40, 0.3)])

@@ -7,7 +7,7 @@ import pytest
 
 from mia_functional.metrics import dice_optimal_mask, dice_optimal_threshold
 
-pytestmark = pytest.mark.sampled(4)
+pytestmark = pytest.mark.sampled(3)
 
 
 def expected_dice(p, mask, empty=0.0):

@@ -15,7 +15,7 @@ from mia_functional.metrics import (
     uncertainty_error_dice,
 )
 
-pytestmark = pytest.mark.sampled(4)
+pytestmark = pytest.mark.sampled(3)
 
 
 def defined_areas(uncertainty, losses):
