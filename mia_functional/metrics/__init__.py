@@ -11,6 +11,7 @@ from mia_functional.metrics.boundaries import solid, surfels, voxels
 from mia_functional.metrics.brats_lesions import *
 from mia_functional.metrics.calibration import *
 from mia_functional.metrics.centerlines import *
+from mia_functional.metrics.channels import *
 from mia_functional.metrics.clustering import *
 from mia_functional.metrics.component_regions import ComponentCounts, component_counts, component_dice
 from mia_functional.metrics.component_values import *
@@ -133,6 +134,7 @@ __all__ = [
     "brats_surface_dice",
     "brier_decomposition",
     "brier_score",
+    "by_channel",
     "calibration_bins",
     "centerline_counts",
     "centerline_dice",

@@ -477,6 +477,9 @@ def _other_cases() -> dict[str, list[Case]]:
         "metrics.soft_skeleton": [
             ("of a volume", partial(metrics.soft_skeleton, iterations=2), lambda rng: (volumes(rng)[0] / 20,))
         ],
+        "metrics.by_channel": [
+            ("dice", partial(metrics.by_channel, metrics.dice), lambda rng: tuple(rng.random((2, *SHAPE, 2)) < 0.5)),
+        ],
         "metrics.fleiss_kappa": [("of labels", partial(metrics.fleiss_kappa, labels=(0, 1, 2, 3)), raters)],
         "metrics.krippendorff_alpha": [
             ("nominal", partial(metrics.krippendorff_alpha, labels=(0, 1, 2)), raters),
