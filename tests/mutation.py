@@ -363,7 +363,7 @@ MUTANTS = {
     ],
     "decoding": [
         constant("dice_optimal_threshold", 2, 1, 2),
-        constant("_best_threshold", 1, 0, 2),
+        constant("_best_threshold", 1, 0, 3),
     ],
     "image_quality": [
         assigned("structural_similarity", "factor", "(size + 1) / size if sample_covariance and size > 1 else 1.0"),
