@@ -20,9 +20,9 @@ from mia_functional.metrics import (
 from .test_instances import PANOPTICA, SHAPES, SPACINGS, boxes, brute_components, scene
 
 MASK_METRICS = [
-    row.abbreviation for name in ("segmentation", "topology", "instances") for row in group(name)
-    if not row.abbreviation.startswith("CL")  # their skeletons need an extra
-]  # fmt: skip
+    *(row.abbreviation for row in (*group("segmentation"), *group("instances"))),
+    *("BETTI0", "BETTI1", "BETTI2", "EULER"),  # others of topology are of skeletons, which need an extra
+]
 NAMES = (*MASK_METRICS, "HD95", "HD95@boundary=voxels,pooled=True", "NSD@2mm", "NSD@boundary=solid")
 
 
