@@ -16,8 +16,10 @@ from numpy.typing import NDArray
 from mia_functional import _array
 from mia_functional._core import checks
 from mia_functional._core.ordered_map import map_ordered
+from mia_functional.metrics.boundaries import surfels
 from mia_functional.metrics.confusion import ConfusionCounts, confusion_counts
 from mia_functional.metrics.names import OWN_GROUP, AnyMetric, rows_of
+from mia_functional.metrics.surface import distances_of_pairs, surface_distances
 from mia_functional.metrics.table import Metric
 from mia_functional.typing import Spacing
 
@@ -118,8 +120,18 @@ def _values_of_part(calls: Sequence[_PlannedMetric], part: PartMasks, *, spacing
             value = row.function(part.prediction, part.reference, **given, **options)
         else:
             if row.statistic not in statistics:
-                statistics[row.statistic] = row.statistic(part.prediction, part.reference, **given)
+                statistics[row.statistic] = _statistic_of_part(row.statistic, part, given)
             options |= {"spacing": spacing} if "spacing" in row.needs else {}
             value = row.function(statistics[row.statistic], **options)
         values.append(float(_array.to_numpy(value)))
     return values
+
+
+def _statistic_of_part(statistic: Callable[..., Any], part: PartMasks, given: dict[str, Any]) -> Any:
+    """Return the statistic of the masks of a part."""
+    if getattr(statistic, "func", statistic) is not surface_distances:
+        return statistic(part.prediction, part.reference, **given)
+    # The masks need no check and are cropped: of small parts that would take a third of the time.
+    masks = part.prediction, part.reference, *(() if part.ignored is None else (part.ignored,))
+    options = {"boundary": surfels, "method": "auto"} | getattr(statistic, "keywords", {})
+    return distances_of_pairs((masks,), spacing=given["spacing"], **options)[0]

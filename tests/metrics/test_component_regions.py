@@ -27,6 +27,7 @@ def brute_regions(prediction, labels, step):
     return owners
 
 
+@pytest.mark.sampled(8)
 @pytest.mark.parametrize("step", [SPACINGS, (1.0, 1.0, 1.0), (0.7, SQRT3, 1.3)])
 @pytest.mark.parametrize("shape", SHAPES)
 def test_values_are_those_of_all_distances(shape, step):
@@ -90,7 +91,7 @@ def test_cc_metrics_numbers(seed):
         assert means[0] == pytest.approx(MONAI[seed], rel=1e-6)
 
 
-@pytest.mark.slow
+@pytest.mark.full
 @pytest.mark.parametrize("seed", [43, 8])
 def test_monais_numbers(seed):
     import torch

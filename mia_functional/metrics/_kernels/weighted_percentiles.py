@@ -14,7 +14,7 @@ from mia_functional import _array
 from mia_functional.typing import Array, HostArray
 
 _BINS = 4096
-"""How many bins the distances are sorted into before the one bin that matters is sorted itself."""
+"""How many bins, at most one for each, the distances are sorted into before the one that matters is sorted itself."""
 
 _SLACK = 0.75
 """The power of the machine epsilon by which the area may miss the share: sums in another order still reach it."""
@@ -115,7 +115,7 @@ def _binned_ranks(distances: HostArray, weights: HostArray, targets: HostArray) 
     if not weights.all():
         # What has no weight must not answer, neither before the first area nor after the last.
         distances, weights = distances[weights > 0], weights[weights > 0]
-    bins = (distances * (_BINS / distances.max())).astype(np.intp)
+    bins = (distances * (min(_BINS, distances.size) / distances.max())).astype(np.intp)
     mass = np.cumsum(np.bincount(bins, weights=weights))
     ranked = np.empty(targets.shape, dtype=distances.dtype)
     # The first bin with any area has the 0th percentile. Rounding may leave the last sum below a target; the last bin,
