@@ -169,6 +169,18 @@ def test_average_precision_of_pycocotools(group):
         assert float(found) == pytest.approx(right)
 
 
+@pytest.mark.parametrize("scores", [[0.9], [0.9, 0.8, 0.7, 0.6], [0.9] * 4])
+def test_a_perfect_detector_has_the_best_score(scores):
+    lesions = np.arange(2 * len(scores) + 1) % 2
+    counts = detection_counts(instance_matches(lesions, lesions, spacing=(1.0,)), np.array(scores))
+    assert froc_score(counts) == detection_average_precision(counts) == 1
+    if len(scores) > 1:
+        found = lesions.copy()
+        found[-2] = 0
+        missed = detection_counts(instance_matches(found, lesions, spacing=(1.0,)), np.array(scores[:-1]))
+        assert froc_score(missed) == detection_average_precision(missed, interpolation="none") == 0.75
+
+
 def test_a_curve_by_hand():
     """Two cases with four lesions: scores .9 (hit), .8 (false), .8 (hit), .4 (the first lesion again), .2 (hit)."""
     one = instance_matches(
