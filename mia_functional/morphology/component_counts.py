@@ -24,7 +24,8 @@ def count_components(mask: NDArray[np.bool_], connectivity: int, *, enclosed: bo
         return count - (np.unique(numbers[_at_border(runs, mask.shape)]).size if enclosed else 0)
     labels, renumbered, count = label_dense(mask, connectivity)
     if enclosed:
-        outer = _border_labels(labels)
+        planes = np.concatenate([np.take(labels, (0, -1), axis=axis).reshape(-1) for axis in range(labels.ndim)])
+        outer = np.flatnonzero(np.bincount(planes)[1:]) + 1
         count -= outer.size if renumbered is None else np.unique(renumbered[outer]).size
     return count
 
@@ -37,10 +38,3 @@ def _at_border(runs: Runs, shape: Shape) -> NDArray[np.bool_]:
         for place, size in zip(np.unravel_index(runs.start // width, shape[:-1]), shape[:-1], strict=True):
             reaching |= (place == 0) | (place == size - 1)
     return reaching
-
-
-def _border_labels(labels: NDArray[np.int32]) -> NDArray[np.int64]:
-    """Return the labels of all components that reach the border of the image."""
-    planes = np.concatenate([np.take(labels, (0, -1), axis=axis).reshape(-1) for axis in range(labels.ndim)])
-    occurs = np.bincount(planes)
-    return np.flatnonzero(occurs[1:]) + 1

@@ -31,7 +31,9 @@ def label_dense(mask: NDArray[np.bool_], connectivity: int) -> tuple[NDArray[np.
     """
     if connectivity > 1 and estimated_run_count(mask) * _SHORT_RUN < np.count_nonzero(mask):
         labels, count = _label(mask, 1)
-        loose = _loose_voxels(mask, labels)
+        # Voxels beside the largest component, as a sample has it.
+        sample = np.bincount(labels[(slice(None, None, _STRIDE),) * labels.ndim].reshape(-1), minlength=2)
+        loose = np.flatnonzero(mask & (labels != np.argmax(sample[1:]) + 1))
         if loose.size * _MOST_LOOSE <= mask.size:
             return labels, *_join_diagonally(labels, loose, count, connectivity)
     labels, count = _label(mask, connectivity)
@@ -45,12 +47,6 @@ def _label(mask: NDArray[np.bool_], connectivity: int) -> tuple[NDArray[np.int32
     structure = ndimage.generate_binary_structure(mask.ndim, connectivity)
     labels, count = ndimage.label(np.ascontiguousarray(mask), structure=structure, output=np.int32)
     return labels, int(count)
-
-
-def _loose_voxels(mask: NDArray[np.bool_], labels: NDArray[np.int32]) -> NDArray[np.int64]:
-    """Return the flat positions of all voxels of a mask but those of the largest component, as a sample has it."""
-    sample = np.bincount(labels[(slice(None, None, _STRIDE),) * labels.ndim].reshape(-1), minlength=2)
-    return np.flatnonzero(mask & (labels != np.argmax(sample[1:]) + 1))
 
 
 def _join_diagonally(
