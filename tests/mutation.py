@@ -300,6 +300,29 @@ MUTANTS = {
         keep("_energy", "*", "right"),
         operator("concordance_correlation", "+", "-"),
     ],
+    "instance_values": [
+        keep("_counts_of_found", "-", "left"),
+        operator("_found_parts", "==", "!="),
+        operator("panoptic_quality_of", "*", "/"),
+    ],
+    "component_regions": [
+        operator("_nearest_components", "<=", ">="),
+        constant("_nearest_components", 4, 0),
+        rename("_nearest_components", "min", "max", 2),
+        operator("components_at", "<", "<="),
+        assigned("counts_in_library", "volumes", "_array.to_numpy(found.counts.fn) * math.prod(found.spacing)"),
+    ],
+    "brats_lesions": [
+        assigned("_FACE_AND_EDGE", "_FACE_AND_EDGE", "1"),
+        operator("_mean", ">", ">="),
+        assigned("_lesions_on_host", "false_lesions", "parts[0].bounds.size - 1"),
+        assigned("_PENALTY", "_PENALTY", "373.0"),
+    ],
+    "lesion_presets": [
+        rename("autopet_scores", "false_volume", "missed_volume"),
+        constant("autopet_scores", 2, 3),
+        rename("isles_scores", "lesion_f1", "lesion_precision"),
+    ],
     "merging": [
         assigned("_add_moments", "weight", "other.count * share"),
         rename("_add_moments", "maximum", "minimum", 3),
