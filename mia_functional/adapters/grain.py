@@ -4,14 +4,15 @@ from functools import partial
 from typing import Any
 
 from mia_functional._core import checks, optional
-from mia_functional.dataset import Sample, Samples, collate
+from mia_functional.dataset import Sample, Samples, SelectedSamples, collate
+from mia_functional.dataset.sampling import AnySamples
 
 __all__ = ["pipeline"]
 
 __dir__ = __all__.copy  # dir() shows what users may touch
 
 
-def pipeline(samples: Samples, *, batch_size: int, seed: int | None = None) -> Any:
+def pipeline(samples: AnySamples, *, batch_size: int, seed: int | None = None) -> Any:
     """Return a `grain.MapDataset` of batches as `dataset.collate` makes them; `.repeat(n)` draws anew in every epoch.
 
     What a sample is depends on the seed of the samples, the epoch and the position alone. Grain's iterators go on from
@@ -25,7 +26,7 @@ def pipeline(samples: Samples, *, batch_size: int, seed: int | None = None) -> A
     Raises:
         TypeError: `samples` are not from `dataset.samples`.
     """
-    checks.require_instance("pipeline", "samples", samples, Samples, "from `dataset.samples`")
+    checks.require_instance("pipeline", "samples", samples, (Samples, SelectedSamples), "from `dataset.samples`")
     positions = optional.require("grain").MapDataset.range(len(samples))
     ordered = positions if seed is None else positions.seed(seed).shuffle()
     # The number of an element counts on from epoch to epoch, while positions begin again.
@@ -33,6 +34,6 @@ def pipeline(samples: Samples, *, batch_size: int, seed: int | None = None) -> A
     return taken.batch(batch_size, drop_remainder=True, batch_fn=collate)
 
 
-def _sample_of(samples: Samples, number: int, position: int) -> Sample:
+def _sample_of(samples: AnySamples, number: int, position: int) -> Sample:
     """Return the sample at a position, of the epoch in which an element of that number is."""
     return samples[(samples.epoch + number // len(samples), int(position))]

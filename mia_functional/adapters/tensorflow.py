@@ -7,8 +7,7 @@ from typing import Any
 import numpy as np
 
 from mia_functional._core import checks, optional
-from mia_functional.dataset import Samples
-from mia_functional.dataset.sampling import kept_epoch
+from mia_functional.dataset.sampling import AnySamples, kept_epoch
 from mia_functional.typing import SampleSequence
 
 __all__ = ["dataset", "generate"]
@@ -51,7 +50,7 @@ def dataset(samples: SampleSequence) -> Any:
     if isinstance(samples, Iterator) or not (hasattr(samples, "__iter__") or hasattr(samples, "__getitem__")):
         needed = "be a sequence of dictionaries, to be read once per epoch"
         checks.invalid_kind("dataset", "samples", needed, type(samples).__name__)
-    begin = samples.epoch if isinstance(samples, Samples) else 0
+    begin = samples.epoch if isinstance(samples, AnySamples) else 0
     epochs, first = itertools.count(begin), next(_of_epoch(samples, begin), None)
     if first is None:
         checks.invalid_value("dataset", "samples", "hold at least one sample", "none")
@@ -85,7 +84,7 @@ def dataset(samples: SampleSequence) -> Any:
 
 def _of_epoch(samples: SampleSequence, epoch: int) -> Iterator[Any]:
     """Return the samples of an epoch in order."""
-    if not isinstance(samples, Samples):
+    if not isinstance(samples, AnySamples):
         return iter(samples)
     return (samples[(epoch, position)] for position in range(len(kept_epoch(samples, epoch))))
 

@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 
 from mia_functional._core import checks, optional
-from mia_functional.dataset import Samples, collate
+from mia_functional.dataset import Samples, SelectedSamples, collate
 from mia_functional.dataset.batching import is_ragged
 from mia_functional.dataset.epochs import batch_positions, shuffled
+from mia_functional.dataset.sampling import AnySamples
 from mia_functional.transforms import compose
 from mia_functional.typing import HostArray
 
@@ -57,7 +58,7 @@ def tensors(batch: Mapping[str, Any], *, channels_first: bool = True, device: An
 
 
 def loader(
-    samples: Samples,
+    samples: AnySamples,
     *,
     batch_size: int,
     shuffle: bool = False,
@@ -99,7 +100,7 @@ def loader(
             given. While it is looped over: the samples draw indices and were selected, so that they have one epoch
             alone.
     """
-    checks.require_instance("loader", "samples", samples, Samples, "from `dataset.samples`")
+    checks.require_instance("loader", "samples", samples, (Samples, SelectedSamples), "from `dataset.samples`")
     if shuffle and sampler is not None:
         checks.invalid_value("loader", "sampler", "not be given with `shuffle`", sampler)
     order = partial(shuffled, samples.seed) if shuffle else None if sampler is None else partial(_sampled, sampler)

@@ -4,7 +4,7 @@ import math
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
-from typing import Any, NamedTuple, NoReturn, Protocol, TypeAlias
+from typing import Any, NamedTuple, NoReturn, TypeAlias
 
 import numpy as np
 
@@ -13,11 +13,12 @@ from mia_functional._core import checks
 from mia_functional.assembly.incremental import add_placed, start
 from mia_functional.assembly.placement import Placement, crop_to_volume, place_by_rank, place_by_weight
 from mia_functional.assembly.reductions import Reduction, State, check_reduction, mean
+from mia_functional.assembly.sample_tables import PickedSamples, SampleTable, samples_by_subject
 from mia_functional.assembly.volumes import check_same_kind, finish_volume
-from mia_functional.assembly.voxelwise import distinct_rounds, select_voxels, voxel_table
+from mia_functional.assembly.voxelwise import distinct_rounds, select_voxels
 from mia_functional.assembly.windows import Window, uniform
 from mia_functional.indexing.margins import sides
-from mia_functional.typing import Array, HostArray, Index, Margin, SampleSequence, Shape
+from mia_functional.typing import Array, HostArray, Index, Margin, Shape
 
 __all__ = ["assemble_subjects"]
 
@@ -26,38 +27,6 @@ _invalid = partial(checks.invalid_value, "assemble_subjects", "predictions")
 
 _IndexKey: TypeAlias = tuple[int | tuple[int, int], ...]
 """An index as something that can be looked up: slices do not hash before Python 3.12."""
-
-
-class _Cohort(Protocol):
-    """Who the subjects are and how large their images; a `dataset.Dataset`."""
-
-    @property
-    def subjects(self) -> Sequence[str]:
-        """Identifiers."""
-
-    @property
-    def grids(self) -> Sequence[Shape]:
-        """Spatial shape of every subject's images."""
-
-
-class _SampleTable(Protocol):
-    """Which parts of which subjects the samples are; `dataset.Samples`."""
-
-    @property
-    def dataset(self) -> _Cohort:
-        """The subjects."""
-
-    @property
-    def numbers(self) -> Sequence[int]:
-        """Positions of the subjects in the dataset."""
-
-    @property
-    def indices(self) -> Sequence[SampleSequence]:
-        """The indices of each of them."""
-
-    @property
-    def kept(self) -> Sequence[Sequence[int]]:
-        """Positions in the indices that were selected, per subject; empty where all are."""
 
 
 class _Pending(NamedTuple):
@@ -90,7 +59,7 @@ class _Batch(NamedTuple):
 
 
 def assemble_subjects(
-    samples: _SampleTable,
+    samples: SampleTable | PickedSamples,
     predictions: Iterable[tuple[Mapping[str, Any], Any]],
     *,
     reduction: Reduction = mean,
@@ -107,7 +76,8 @@ def assemble_subjects(
     sums with `mean` and `total`, and exactly with these too where patches do not overlap or, for `mean`, all agree.
 
     Args:
-        samples: What was predicted, from `dataset.samples`.
+        samples: What was predicted, from `dataset.samples`; or some of those, of several datasets too, whose subjects
+            then have names of their own.
         predictions: Pairs of a sample and its prediction, or of a batch (`dataset.collate`, `dataset.prefetch`) and
             predictions with a leading axis: `((batch, network(batch["images"])) for batch in prefetch(samples, ...))`.
             Of a sample only `subject` and `index` are looked at. A prediction is an array `(*patch, ...)`, or a
@@ -128,11 +98,11 @@ def assemble_subjects(
     check_reduction("assemble_subjects", reduction)
     checks.require_callable("assemble_subjects", "window", window, "`gaussian`")
     unfinished: dict[str, _Pending] = {}
-    if not hasattr(samples, "indices"):
+    if not hasattr(samples, "indices") and not hasattr(samples, "parts"):
         checks.invalid_kind("assemble_subjects", "samples", "come from `dataset.samples`", checks.describe(samples))
     names = {"patch": "predictions", "patches": "predictions"}
     with checks.speaking_for("assemble_subjects", "assemble", "start", "add", **names):
-        waiting = dict(_samples_by_subject(samples, margin))
+        waiting = dict(samples_by_subject(samples, margin))
         for batch in _batches_by_subject(predictions):
             name = batch.subject
             if name in waiting:
@@ -150,22 +120,6 @@ def assemble_subjects(
     missing = {name: subject.remaining for name, subject in unfinished.items()}
     for name, count in (missing | {name: len(indices) for name, (_, indices, _) in waiting.items()}).items():
         _invalid("hold every sample once", f"none for {count} of {name!r}")
-
-
-def _samples_by_subject(
-    samples: _SampleTable, margin: Margin
-) -> Iterator[tuple[str, tuple[Shape, Sequence[Index], "HostArray | None"]]]:
-    """Yield every subject with the shape of its volume, the indices of its samples, and those as a table of voxels."""
-    for position, number in enumerate(samples.numbers):
-        shape = samples.dataset.grids[number]
-        indices: Any = samples.indices[position]
-        has_margin = any(map(any, sides("assemble_subjects", margin, len(shape))))
-        table = None if has_margin else voxel_table(indices, shape)
-        if samples.kept and table is not None:
-            indices = table = table[np.array(samples.kept[position], dtype=np.int64)]
-        elif samples.kept:
-            indices = [indices[int(kept)] for kept in samples.kept[position]]
-        yield samples.dataset.subjects[number], (shape, indices, table)
 
 
 def _batches_by_subject(predictions: Iterable[tuple[Mapping[str, Any], Any]]) -> Iterator[_Batch]:

@@ -7,7 +7,17 @@ from mia_functional.dataset.prefetching import Batches, prefetch
 from mia_functional.dataset.reading import close, files, geometry, read, view
 from mia_functional.dataset.records import Category, Dataset, Storage
 from mia_functional.dataset.sample_spec import RandomIndexing, SampleField
-from mia_functional.dataset.sampling import Samples, at_epoch, samples
+from mia_functional.dataset.sampling import Samples, SelectedSamples, at_epoch, samples
+from mia_functional.dataset.selections import concatenate, take, weighted
+from mia_functional.dataset.splitting import (
+    Split,
+    SplitPart,
+    others,
+    read_split,
+    split,
+    split_digest,
+    write_split,
+)
 from mia_functional.dataset.traversal import traverse
 from mia_functional.dataset.verification import file_digests, info, scales, verify
 from mia_functional.discovery.layouts import discover_bids, discover_decathlon, discover_nnunet, discover_table
@@ -24,11 +34,15 @@ __all__ = [
     "Sample",
     "SampleField",
     "Samples",
+    "SelectedSamples",
+    "Split",
+    "SplitPart",
     "Storage",
     "Subject",
     "at_epoch",
     "close",
     "collate",
+    "concatenate",
     "create",
     "discover",
     "discover_bids",
@@ -40,13 +54,20 @@ __all__ = [
     "geometry",
     "info",
     "open",
+    "others",
     "prefetch",
     "read",
+    "read_split",
     "samples",
     "scales",
+    "split",
+    "split_digest",
+    "take",
     "traverse",
     "verify",
     "view",
+    "weighted",
+    "write_split",
 ]
 
 __dir__ = __all__.copy  # dir() shows what users may touch

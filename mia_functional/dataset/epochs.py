@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from mia_functional._core import checks
-from mia_functional.dataset.sampling import Samples, has_one_epoch, kept_epoch
+from mia_functional.dataset.sampling import AnySamples, has_one_epoch, kept_epoch
 
 __all__ = ["BatchPositions", "batch_positions", "shuffled"]
 
@@ -113,7 +113,7 @@ def batch_positions(
         epoch: That of the first loop; by default that of the samples.
         start: Batches of the first loop that are left out, since an interrupted run had them.
     """
-    first = samples.epoch if isinstance(samples, Samples) else 0
+    first = samples.epoch if isinstance(samples, AnySamples) else 0
     begin = first if epoch is None else checks.integer(function, "epoch", epoch, minimum=0)
     positions = BatchPositions(
         samples=samples, batch_size=checks.integer(function, "batch_size", batch_size, minimum=1), order=order,
@@ -129,7 +129,7 @@ def _batch_count(positions: BatchPositions, epoch: int) -> int:
     """Return the number of batches of an epoch."""
     samples, size = positions.samples, positions.batch_size
     # Loaders are asked for their length after the last epoch, too, where there may be no next one.
-    if isinstance(samples, Samples) and not has_one_epoch(samples):
+    if isinstance(samples, AnySamples) and not has_one_epoch(samples):
         samples = kept_epoch(samples, epoch)
     count = len(samples) if positions.length is None else positions.length
     return count // size if positions.drop_last else -(-count // size)
@@ -139,9 +139,9 @@ def _begin_epoch(loop: _BatchLoop) -> None:
     """Let a loop be in the next epoch, and the loop after it in the one after that."""
     positions = loop.positions
     (epoch, done), samples, size = positions.place, positions.samples, positions.batch_size
-    count = len(kept_epoch(samples, epoch) if isinstance(samples, Samples) else samples)
+    count = len(kept_epoch(samples, epoch) if isinstance(samples, AnySamples) else samples)
     taken: list[Any] = list(range(count) if positions.order is None else positions.order(epoch, count))
-    if isinstance(samples, Samples):
+    if isinstance(samples, AnySamples):
         taken = [(epoch, position) for position in taken]
     stop = len(taken) - len(taken) % size if positions.drop_last else len(taken)
     loop.place[:] = epoch, done

@@ -8,12 +8,13 @@ import numpy as np
 
 from mia_functional import extraction
 from mia_functional._core import checks
-from mia_functional.dataset.reading import entry_positions, files, geometry
+from mia_functional.dataset.reading import LazyArray, array_region, entry_positions, files, geometry, pick_entries
 from mia_functional.dataset.records import Dataset, category_of
 from mia_functional.discovery.records import RESERVED
+from mia_functional.indexing.margins import dilate
 from mia_functional.typing import HostArray, Index, Margin, SampleSequence, Shape
 
-__all__ = ["SAMPLE_EXTRAS", "Indexing", "RandomIndexing", "SampleField", "complete_fields"]
+__all__ = ["SAMPLE_EXTRAS", "Indexing", "RandomIndexing", "SampleField", "complete_fields", "extract_field"]
 
 Indexing: TypeAlias = Callable[[Shape], SampleSequence]
 """From the spatial shape of a subject to its indices, as the functions of `mia_functional.indexing`."""
@@ -90,3 +91,36 @@ def _complete_field(dataset: Dataset, field: SampleField | str) -> SampleField |
         checks.invalid_value("samples", "extract", f"have a `name` other than {', '.join(RESERVED)}", name)
     checks.require_callable("samples", "pad_mode", record.pad_mode, "`constant`, `edge` or `reflect`")
     return replace(record, name=name, whole=record.whole or not category.spatial)
+
+
+def extract_field(dataset: Dataset, number: int, index: Index, field: SampleField) -> Any:
+    """Return the part of an array at an index, with its margin."""
+    region: Any
+    wanted = index
+    # Not the truth value of the margin, which a NumPy array of several does not have.
+    if not (checks.is_integer(field.margin) and field.margin == 0):
+        with checks.speaking_for("samples", "dilate", index="indexing"):
+            wanted = dilate(index, field.margin)
+    if field.whole or _is_inside(wanted, dataset.grids[number]):
+        region = array_region(dataset, number, field.category, ... if field.whole else wanted)
+    else:
+        shape = category_of("samples", dataset, field.category).shapes[number]
+        source = LazyArray(dataset=dataset, subject=number, category=field.category, shape=shape)
+        with checks.speaking_for("samples", "extract", index="indexing"):
+            region = extraction.extract(
+                source, index, margin=field.margin, fill_value=field.fill_value, pad_mode=field.pad_mode
+            )
+    if field.entries is None:
+        return region
+    free = ... if field.whole else index
+    return pick_entries(region, entry_positions("samples", dataset, field.category, field.entries, free))
+
+
+def _is_inside(index: Index, grid: Shape) -> bool:
+    """Return whether an index lies inside a grid and is as all here are: nothing to pad, complete or refuse."""
+    for entry, size in zip(index, grid, strict=False):
+        start, stop, step = (entry.start, entry.stop, entry.step) if isinstance(entry, slice) else (entry, entry, None)
+        last = size if isinstance(entry, slice) else size - 1
+        if start is None or stop is None or step not in (None, 1) or not 0 <= start <= stop <= last:
+            return False
+    return True

@@ -1,40 +1,49 @@
 """Samples of a dataset: which parts of which subjects, in an order, ready for any loader or a plain loop.
 
-Hidden state: `_TAKEN` says which positions of which samples were drawn without an epoch, so that a loop that draws the
-same again is warned of, once (`_WARNED`); both forget samples when they go. `_kept_epoch` keeps the samples of the last
-few epochs that were asked for by position. Every process has its own of all.
+Hidden state: `_kept_epoch` keeps the samples of the last few epochs that were asked for by position. Every process has
+its own.
 """
 
-import warnings
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import accumulate
-from typing import Any, NamedTuple
-from weakref import WeakKeyDictionary, WeakSet
+from typing import NamedTuple, TypeAlias, overload
 
 import numpy as np
 
-from mia_functional import extraction
 from mia_functional._core import checks
 from mia_functional.dataset.batching import SampleBatch, collate, rows_of_batch
-from mia_functional.dataset.reading import LazyArray, array_region, entry_positions, own_array, pick_entries
-from mia_functional.dataset.records import Dataset, category_of, check_dataset, subject_number
-from mia_functional.dataset.sample_spec import SAMPLE_EXTRAS, Indexing, RandomIndexing, SampleField, complete_fields
-from mia_functional.indexing.margins import dilate, sides
+from mia_functional.dataset.reading import array_region, own_array
+from mia_functional.dataset.records import Dataset, check_dataset, subject_number
+from mia_functional.dataset.repeated_draws import is_warned_of, note_draw
+from mia_functional.dataset.sample_spec import (
+    SAMPLE_EXTRAS,
+    Indexing,
+    RandomIndexing,
+    SampleField,
+    complete_fields,
+    extract_field,
+)
+from mia_functional.dataset.weighting import drawn_by_weight, subjects_of_positions
+from mia_functional.indexing.margins import sides
 from mia_functional.selection import Predicate
 from mia_functional.transforms.composition import Sample, Transform
 from mia_functional.typing import HostArray, Index, SampleSequence, Shape
 
-__all__ = ["Samples", "at_epoch", "has_one_epoch", "kept_epoch", "samples"]
+__all__ = [
+    "AnySamples",
+    "Samples",
+    "SelectedSamples",
+    "at_epoch",
+    "has_one_epoch",
+    "kept_epoch",
+    "samples",
+    "select_positions",
+    "with_positions",
+]
 
-
-_TAKEN: "WeakKeyDictionary[Samples, set[int]]" = WeakKeyDictionary()
-"""Positions that were drawn without an epoch."""
-
-_WARNED: "WeakSet[Samples]" = WeakSet()
-"""Samples of which a warning said that a position was drawn twice."""
 
 _LAST_EPOCHS = 4
 """Workers that prefetch are in two epochs at a time, of training and of validation samples."""
@@ -75,22 +84,23 @@ class Samples:
         """Return the number of samples."""
         return self.ends[-1] if self.ends else 0
 
-    def __getitem__(self, position: int | tuple[int, int]) -> Sample:
-        """Return the sample at a position, or at `(epoch, position)`; negative positions count from the end."""
-        place = _place_of(self, position)
-        return _finish_sample(place, _view_sample(place))
+    @overload
+    def __getitem__(self, position: int | tuple[int, int]) -> Sample: ...
+    @overload
+    def __getitem__(self, position: slice) -> "SelectedSamples": ...
+    def __getitem__(self, position: int | tuple[int, int] | slice) -> "Sample | SelectedSamples":
+        """Return the sample at a position, or at `(epoch, position)`; negative positions count from the end.
+
+        A slice gives the samples at its positions.
+        """
+        return _sample_or_slice(self, position)
 
     def __getitems__(self, positions: Sequence[int | tuple[int, int]]) -> Sequence[Sample] | SampleBatch:
         """Return the samples at positions; arrays of one shape are rows of one array, which the batch carries.
 
         Loaders of PyTorch call it, as it is faster than one call per position.
         """
-        if len(positions) == 0:
-            return []
-        places = [_place_of(self, position) for position in positions]
-        rows, columns = rows_of_batch(collate([_view_sample(place) for place in places]))
-        finished = [_finish_sample(place, row) for place, row in zip(places, rows, strict=True)]
-        return SampleBatch(samples=finished, columns=columns)
+        return _batch_of(self, positions)
 
     def __iter__(self) -> Iterator[Sample]:
         """Yield the samples in order."""
@@ -101,6 +111,61 @@ class Samples:
         names = ", ".join(field if isinstance(field, str) else field.name for field in self.extract)
         draw = f", seed {self.seed}, epoch {self.epoch}"
         return f"Samples({len(self)} of {names} from {len(self.numbers)} subjects of {self.dataset.path!r}{draw})"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, weakref_slot=True)
+class SelectedSamples:
+    """Samples that were picked, from `samples[4:8]`, `take`, `concatenate` or `weighted`; a sequence as `Samples` is.
+
+    What a sample is remains what it is in the samples that it was picked from. Where one comes several times, it is of
+    the same place each time, and `sample["rng"]` gives other numbers each time.
+
+    Args:
+        parts: The samples that these were picked from, each once.
+        positions: Which, in this order, counted through all parts.
+        repeats: How often the same came before.
+        pool: The positions that are drawn from in every epoch; the positions themselves if they are not drawn.
+        weights: By subject, how likely it is drawn; empty if positions are not drawn.
+        seed: That of the first part: loaders shuffle by it.
+        epoch: That of all parts.
+    """
+
+    parts: tuple[Samples, ...]
+    positions: HostArray
+    repeats: HostArray
+    pool: HostArray
+    weights: tuple[tuple[str, float], ...] = ()
+    seed: int
+    epoch: int
+
+    def __len__(self) -> int:
+        """Return the number of samples."""
+        return len(self.positions)
+
+    @overload
+    def __getitem__(self, position: int | tuple[int, int]) -> Sample: ...
+    @overload
+    def __getitem__(self, position: slice) -> "SelectedSamples": ...
+    def __getitem__(self, position: int | tuple[int, int] | slice) -> "Sample | SelectedSamples":
+        """Return the sample at a position, or at `(epoch, position)`, or the samples of a slice."""
+        return _sample_or_slice(self, position)
+
+    def __getitems__(self, positions: Sequence[int | tuple[int, int]]) -> Sequence[Sample] | SampleBatch:
+        """Return the samples at positions; arrays of one shape are rows of one array, which the batch carries."""
+        return _batch_of(self, positions)
+
+    def __iter__(self) -> Iterator[Sample]:
+        """Yield the samples in order."""
+        return (self[position] for position in range(len(self)))
+
+    def __repr__(self) -> str:
+        """Return how many samples there are, of what."""
+        drawn = ", drawn by weights" if self.weights else ""
+        return f"SelectedSamples({len(self)}{drawn} of {', '.join(map(repr, self.parts))})"
+
+
+AnySamples: TypeAlias = Samples | SelectedSamples
+"""What loaders take."""
 
 
 def samples(
@@ -187,16 +252,27 @@ def _check_first_index(samples: Samples) -> None:
             sides("samples", field.margin, len(index))
 
 
-def at_epoch(samples: Samples, epoch: int) -> Samples:
+@overload
+def at_epoch(samples: Samples, epoch: int) -> Samples: ...
+@overload
+def at_epoch(samples: SelectedSamples, epoch: int) -> SelectedSamples: ...
+def at_epoch(samples: AnySamples, epoch: int) -> AnySamples:
     """Return the samples of another epoch: random indices and `sample["rng"]` change, the rest stays.
 
     Args:
-        samples: From `samples`, without `select` if indices are drawn.
+        samples: From `samples`, without `select` if indices are drawn; or some of them, if every epoch has as many.
         epoch: Its number, from 0.
     """
-    if not isinstance(samples, Samples):
-        checks.invalid_kind("at_epoch", "samples", "come from `samples`", checks.describe(samples))
-    later = replace(samples, epoch=checks.integer("at_epoch", "epoch", epoch, minimum=0))
+    checks.require_instance("at_epoch", "samples", samples, (Samples, SelectedSamples), "from `samples`")
+    number = checks.integer("at_epoch", "epoch", epoch, minimum=0)
+    if isinstance(samples, SelectedSamples):
+        parts = tuple(at_epoch(part, number) for part in samples.parts)
+        # Positions count through all parts: another number of samples in one would shift those of the next.
+        if (counts := [len(part) for part in parts]) != (before := [len(part) for part in samples.parts]):
+            needed = f"have as many in every epoch to be picked from, {before}"
+            checks.invalid_value("at_epoch", "samples", needed, f"{counts} in epoch {number}")
+        return with_positions(parts, samples.pool, weights=samples.weights, count=len(samples))
+    later = replace(samples, epoch=number)
     if not isinstance(samples.indexing, RandomIndexing):
         return later
     if has_one_epoch(samples):
@@ -231,35 +307,96 @@ def _with_indices(samples: Samples) -> Samples:
 
 
 class _Place(NamedTuple):
-    """A sample: of which epoch, at which position, and whether it was asked for without an epoch."""
+    """A sample: of which epoch, at which position, whether it was asked for without an epoch, and how often before."""
 
     samples: Samples
     position: int
     is_plain: bool
+    repeat: int
 
 
-def _place_of(samples: Samples, position: int | tuple[int, int]) -> _Place:
+def _sample_or_slice(samples: AnySamples, position: int | tuple[int, int] | slice) -> Sample | SelectedSamples:
+    """Return one sample, or those of a slice."""
+    if isinstance(position, slice):
+        if not checks.is_integer_slice(position) or position.step == 0:
+            checks.invalid_kind("samples", "position", "be a slice of whole numbers", checks.describe(position))
+        return select_positions("samples", samples, np.arange(len(samples))[position])
+    place = _place_of(samples, position)
+    return _finish_sample(place, _view_sample(place))
+
+
+def _batch_of(samples: AnySamples, positions: Sequence[int | tuple[int, int]]) -> Sequence[Sample] | SampleBatch:
+    """Return the samples at positions, side by side in memory."""
+    if len(positions) == 0:
+        return []
+    places = [_place_of(samples, position) for position in positions]
+    rows, columns = rows_of_batch(collate([_view_sample(place) for place in places]))
+    finished = [_finish_sample(place, row) for place, row in zip(places, rows, strict=True)]
+    return SampleBatch(samples=finished, columns=columns)
+
+
+def _place_of(samples: AnySamples, position: int | tuple[int, ...]) -> _Place:
     """Return where a sample is."""
-    if not isinstance(position, tuple):
-        return _Place(samples, checks.position("samples", position, len(samples)), is_plain=True)
-    if len(position) != 2:
-        checks.invalid_kind("samples", "position", "be a number, or an epoch and a number", checks.describe(position))
-    epoch, number = position
-    own = kept_epoch(samples, epoch)
-    return _Place(own, checks.position("samples", number, len(own)), is_plain=False)
+    own, number, is_plain = samples, position, not isinstance(position, tuple)
+    if isinstance(position, tuple):
+        if len(position) != 2:
+            needed = "be a number, or an epoch and a number"
+            checks.invalid_kind("samples", "position", needed, checks.describe(position))
+        epoch, number = position
+        own = kept_epoch(samples, epoch)
+    place = checks.position("samples", number, len(own))
+    if isinstance(own, Samples):
+        return _Place(own, place, is_plain, repeat=0)
+    through, repeat = int(own.positions[place]), int(own.repeats[place])
+    for part in own.parts:
+        if through < len(part):
+            break
+        through -= len(part)
+    return _Place(part, through, is_plain, repeat)
 
 
-def has_one_epoch(samples: Samples) -> bool:
+def select_positions(function: str, samples: AnySamples, positions: HostArray) -> SelectedSamples:
+    """Return the samples at positions, each of which is from 0."""
+    if isinstance(samples, Samples):
+        return with_positions((samples,), positions)
+    if samples.weights:
+        checks.invalid_value(function, "samples", "be picked before `weighted` draws from them", samples)
+    return with_positions(samples.parts, samples.positions[positions])
+
+
+def with_positions(
+    parts: tuple[Samples, ...], pool: HostArray, *, weights: tuple[tuple[str, float], ...] = (), count: int = 0
+) -> SelectedSamples:
+    """Return the samples at positions that count through all parts; `count` of them drawn by the weights, if any."""
+    first = parts[0]
+    positions = pool
+    if weights:
+        names = subjects_of_positions(parts, pool)
+        positions = pool[drawn_by_weight(names, dict(weights), count=count, seed=first.seed, epoch=first.epoch)]
+    # How many equal ones come before each: they stand side by side in a stable order.
+    order = np.argsort(positions, kind="stable")
+    ordered, ranks = positions[order], np.arange(len(positions))
+    repeats = np.empty(len(positions), dtype=np.int64)
+    repeats[order] = ranks - np.searchsorted(ordered, ordered)
+    return SelectedSamples(
+        parts=parts, positions=positions, repeats=repeats, pool=pool, weights=weights, seed=first.seed,
+        epoch=first.epoch,
+    )  # fmt: skip
+
+
+def has_one_epoch(samples: AnySamples) -> bool:
     """Return whether samples were drawn and then selected, so that there are none of another epoch."""
+    if isinstance(samples, SelectedSamples):
+        return any(map(has_one_epoch, samples.parts))
     return isinstance(samples.indexing, RandomIndexing) and bool(samples.kept)
 
 
-def kept_epoch(samples: Samples, epoch: int) -> Samples:
+def kept_epoch(samples: AnySamples, epoch: int) -> AnySamples:
     """Return the samples of an epoch, whose indices are drawn anew; those of the last few epochs are kept."""
     return samples if epoch == samples.epoch else _kept_epoch(samples, epoch)
 
 
-_kept_epoch = lru_cache(maxsize=_LAST_EPOCHS)(at_epoch)
+_kept_epoch: Callable[[AnySamples, int], AnySamples] = lru_cache(maxsize=_LAST_EPOCHS)(at_epoch)
 
 
 def _locate(samples: Samples, position: int) -> tuple[int, Index]:
@@ -279,74 +416,26 @@ def _view_sample(place: _Place) -> Sample:
         if isinstance(field, str):
             sample[field] = SAMPLE_EXTRAS[field](dataset, number)
         else:
-            sample[field.name] = _extract_field(dataset, number, index, field)
+            sample[field.name] = extract_field(dataset, number, index, field)
     return sample
-
-
-def _extract_field(dataset: Dataset, number: int, index: Index, field: SampleField) -> Any:
-    """Return the part of an array at an index, with its margin."""
-    region: Any
-    wanted = index
-    # Not the truth value of the margin, which a NumPy array of several does not have.
-    if not (checks.is_integer(field.margin) and field.margin == 0):
-        with checks.speaking_for("samples", "dilate", index="indexing"):
-            wanted = dilate(index, field.margin)
-    if field.whole or _is_inside(wanted, dataset.grids[number]):
-        region = array_region(dataset, number, field.category, ... if field.whole else wanted)
-    else:
-        shape = category_of("samples", dataset, field.category).shapes[number]
-        source = LazyArray(dataset=dataset, subject=number, category=field.category, shape=shape)
-        with checks.speaking_for("samples", "extract", index="indexing"):
-            region = extraction.extract(
-                source, index, margin=field.margin, fill_value=field.fill_value, pad_mode=field.pad_mode
-            )
-    if field.entries is None:
-        return region
-    free = ... if field.whole else index
-    return pick_entries(region, entry_positions("samples", dataset, field.category, field.entries, free))
-
-
-def _is_inside(index: Index, grid: Shape) -> bool:
-    """Return whether an index lies inside a grid and is as all here are: nothing to pad, complete or refuse."""
-    for entry, size in zip(index, grid, strict=False):
-        start, stop, step = (entry.start, entry.stop, entry.step) if isinstance(entry, slice) else (entry, entry, None)
-        last = size if isinstance(entry, slice) else size - 1
-        if start is None or stop is None or step not in (None, 1) or not 0 <= start <= stop <= last:
-            return False
-    return True
 
 
 def _finish_sample(place: _Place, sample: Sample) -> Sample:
     """Return a sample with arrays of its own, transformed."""
-    samples, position, _ = place
+    samples, position, is_plain, repeat = place
     owned = {name: own_array(value) for name, value in sample.items()}
-    is_watched = place.is_plain and samples not in _WARNED
+    # The same place again within an epoch is what was asked for by whoever picked it twice.
+    is_watched = is_plain and not repeat and not is_warned_of(samples)
     if samples.transform is None:
         if is_watched and isinstance(samples.indexing, RandomIndexing):
-            _note_draw(samples, position)
+            note_draw(samples, position)
         return owned
     # A function of seed, epoch and position alone: the same for any number of workers, in any order.
-    rng = np.random.default_rng((samples.seed, samples.epoch, 1, position))
+    rng = np.random.default_rng((samples.seed, samples.epoch, 1, position, *([repeat] if repeat else [])))
     untouched = rng.bit_generator.state if is_watched else None
     result = samples.transform({**owned, "rng": rng})
     if is_watched and (isinstance(samples.indexing, RandomIndexing) or rng.bit_generator.state != untouched):
-        _note_draw(samples, position)
+        note_draw(samples, position)
     if not isinstance(result, dict):
         checks.invalid_kind("samples", "transform", "return a sample, which is a dictionary", type(result).__name__)
     return {name: value for name, value in result.items() if name != "rng"}
-
-
-def _note_draw(samples: Samples, position: int) -> None:
-    """Warn once if a position is drawn a second time without an epoch: epochs of a plain loop would all be the same."""
-    drawn = _TAKEN.setdefault(samples, set())
-    if position not in drawn:
-        drawn.add(position)
-        return
-    _WARNED.add(samples)
-    del _TAKEN[samples]
-    text = (
-        f"samples: position {position} was drawn a second time in epoch {samples.epoch}, with the same random numbers. "
-        "Loop over `prefetch` or a loader of `mia_functional.adapters`, whose epochs differ, or take "
-        "`samples[(epoch, position)]`."
-    )
-    warnings.warn(text, stacklevel=4)

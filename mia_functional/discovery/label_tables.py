@@ -27,7 +27,7 @@ _FREESURFER_LINE = re.compile(r"\s*(\d+)\s+(\S+)(?:\s+\d+){3,4}\s*")
 """A label of FreeSurfer, or of a colour table of 3D Slicer: index, name, colours."""
 
 
-_invalid_table = partial(
+_invalid_label_table = partial(
     checks.invalid_content,
     "read_label_table",
     "name a table of labels of nnU-Net, Decathlon, BIDS, ITK-SNAP or FreeSurfer",
@@ -69,11 +69,11 @@ def read_label_table(path: str | os.PathLike[str]) -> LabelTable:
     """
     path = Path(checks.path_text("read_label_table", "path", path))
     if path.stat().st_size > _MAX_BYTES:
-        _invalid_table(path, f"it has {path.stat().st_size} bytes")
+        _invalid_label_table(path, f"it has {path.stat().st_size} bytes")
     try:
         text = path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError:
-        _invalid_table(path, "it is no text in UTF-8")
+        _invalid_label_table(path, "it is no text in UTF-8")
     if path.suffix.lower() == ".json":
         pairs, ignore = _labels_of_json(path, text)
     elif path.suffix.lower() == ".tsv":
@@ -83,9 +83,9 @@ def read_label_table(path: str | os.PathLike[str]) -> LabelTable:
     pairs = [(label, name) for label, name in pairs if label != 0]
     for column in zip(*pairs, strict=True):
         if twice := next((entry for entry in column if column.count(entry) > 1), None):
-            _invalid_table(path, f"it has {twice!r} twice")
+            _invalid_label_table(path, f"it has {twice!r} twice")
     if not pairs:
-        _invalid_table(path, "it has none but the background")
+        _invalid_label_table(path, "it has none but the background")
     return LabelTable(dict(pairs), ignore)
 
 
@@ -94,10 +94,10 @@ def _labels_of_json(path: Path, text: str) -> tuple[list[tuple[Label, str]], int
     try:
         facts = json.loads(text)
     except (ValueError, RecursionError) as error:  # deep nesting overflows the recursion of the parser
-        _invalid_table(path, f"it is no JSON ({error})")
+        _invalid_label_table(path, f"it is no JSON ({error})")
     labels: Any = facts.get("labels") if isinstance(facts, dict) else None
     if not isinstance(labels, Mapping) or not labels:
-        _invalid_table(path, "it has no labels")
+        _invalid_label_table(path, "it has no labels")
     # Decathlon and nnU-Net 1 map numbers to names, nnU-Net 2 maps names to numbers, or to lists of them (regions).
     if all(key.isdecimal() and isinstance(name, str) for key, name in labels.items()):
         return [(int(key), name) for key, name in labels.items()], None
@@ -105,11 +105,11 @@ def _labels_of_json(path: Path, text: str) -> tuple[list[tuple[Label, str]], int
     for name, value in labels.items():
         values = value if isinstance(value, list) else [value]
         if not values or not all(type(entry) is int and entry >= 0 for entry in values):
-            _invalid_table(path, f"label {name!r} is {value!r}")
+            _invalid_label_table(path, f"label {name!r} is {value!r}")
         pairs.append((tuple(values) if len(values) > 1 else values[0], name))
     ignored = next((label for label, name in pairs if name == "ignore"), None)
     if isinstance(ignored, tuple):
-        _invalid_table(path, f"label 'ignore' is {list(ignored)}")
+        _invalid_label_table(path, f"label 'ignore' is {list(ignored)}")
     return [(label, name) for label, name in pairs if name != "ignore"], ignored
 
 
@@ -118,7 +118,7 @@ def _labels_of_bids(path: Path, text: str) -> list[tuple[Label, str]]:
     rows = list(csv.DictReader(text.splitlines(), delimiter="\t"))
     cells = [(row.get("index"), row.get("name")) for row in rows]
     if not all(index and index.strip().isdecimal() and name for index, name in cells):
-        _invalid_table(path, "it lacks a whole number in the column `index` or a text in `name`")
+        _invalid_label_table(path, "it lacks a whole number in the column `index` or a text in `name`")
     return [(int(str(index)), str(name)) for index, name in cells]
 
 
@@ -130,6 +130,6 @@ def _labels_of_lines(path: Path, text: str) -> list[tuple[Label, str]]:
             continue
         match = _ITK_SNAP_LINE.fullmatch(line) or _FREESURFER_LINE.fullmatch(line)
         if match is None:
-            _invalid_table(path, f"line {number} is {line[:80]!r}")
+            _invalid_label_table(path, f"line {number} is {line[:80]!r}")
         pairs.append((int(match[1]), match[2]))
     return pairs

@@ -18,7 +18,7 @@ ByEntry: TypeAlias = Mapping[str, Mapping[str, str]]
 """Per category and entry a text, such as a pattern of paths or the name of a column: `{"images": {"T1": ...}}`."""
 
 # What is a number in a table, or would be one in some country. Anything else is text, such as codes: 007 is not 7.
-_NUMBER = re.compile(r"[+-]?((0|[1-9][0-9]*)([.,][0-9]*)?|[.,][0-9]+)([eE][+-]?[0-9]+)?")
+_NUMERAL = re.compile(r"[+-]?((0|[1-9][0-9]*)([.,][0-9]*)?|[.,][0-9]+)([eE][+-]?[0-9]+)?")
 
 # How tables spell that there is no value: BIDS prescribes n/a, R writes NA.
 _NO_VALUE = re.compile(r"|n/a|na|nan|null|none", re.IGNORECASE)
@@ -70,7 +70,7 @@ def table_entries(
     # All rows decide, not those of the subjects alone: the same table gives the same kinds for any choice of them.
     textual = {
         category for category, _, column in flat for cell in (row[column].strip() for row in rows.values())
-        if not (_NO_VALUE.fullmatch(cell) or _NUMBER.fullmatch(cell))
+        if not (_NO_VALUE.fullmatch(cell) or _NUMERAL.fullmatch(cell))
     }  # fmt: skip
     convert: dict[str, Callable[[str], float | str]] = {
         category: str.strip if as_text else str if category in textual else float for category, *_ in flat

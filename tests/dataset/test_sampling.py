@@ -223,7 +223,7 @@ def test_wishes_that_cannot_be_met(cohort):
 def test_mistakes_with_samples(cohort):
     samples = dataset.samples(cohort, indexing=lambda _: ((k,) for k in range(3)), extract=["images"])
     assert len(samples) == 9
-    for position in ("a", 1.0, slice(0, 2)):
+    for position in ("a", 1.0):
         with pytest.raises(TypeError, match="samples: `position` must be a whole number; got"):
             samples[position]
     silent = dataset.samples(cohort, indexing=PATCHES, extract=["images"], transform=lambda _: None)
