@@ -21,6 +21,7 @@ __all__ = [
     "Namespace",
     "Progress",
     "Rng",
+    "Role",
     "SampleSequence",
     "Shape",
     "Sliceable",
@@ -120,6 +121,10 @@ class Array(Protocol):
 
 Rng: TypeAlias = "np.random.Generator | Array"
 """A source of randomness: NumPy's generator, which changes with every draw, or a key of JAX, which is split."""
+
+
+Role: TypeAlias = Literal["image", "labels", "numbers", "text"]
+"""What a category is: images are interpolated linearly, labels taken from the nearest voxel, values neither."""
 
 
 class Namespace(Protocol):

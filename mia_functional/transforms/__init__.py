@@ -2,8 +2,9 @@
 
 `on` lifts a function of one array to samples and `compose` joins them. A random transform is two functions: a sampler
 `random_*`, which draws a record of parameters from a generator, and the function that takes the record's entries:
-`affine(image, *random_affine(rng, image.shape))`. So an image and its labels share one draw, a draw can be stored and
-replayed, and the function traces under `jit`; `randomly` lifts both to samples.
+`affine(image, *random_affine(rng, spatial_shape=image.shape[:-1]))`. So an image and its labels share one draw, a draw
+can be stored and replayed, and the function traces under `jit`; `randomly` lifts both to samples. What a category is
+(`roles`) decides on how it is interpolated, not its dtype.
 
 Transforms are differentiable by the values of a floating image, and by what they take as arrays of floats: fields of
 noise, exponents, coefficients, deviations, matrices, offsets, coordinates and control points; with `nearest` by values

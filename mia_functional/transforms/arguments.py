@@ -132,11 +132,12 @@ def _flat(numbers: Any) -> list[float]:
     return [number for entry in numbers for number in _flat(entry)]
 
 
-def shape_and_rngs(function: str, rng: Rng, shape: Integers, *, axes: int, count: int = 1) -> tuple[Shape, list[Any]]:
-    """Return the image shape that a sampler got, of `axes` axes at least, and `count` sources of randomness."""
-    size = checks.integer_tuple(function, "shape", to_python(function, "shape", shape), minimum=1)
-    if len(size) < axes:
-        checks.invalid_value(function, "shape", f"have at least {axes} axes, (*spatial, channel)", size)
+def shape_and_rngs(function: str, rng: Rng, spatial_shape: Integers, *, count: int = 1) -> tuple[Shape, list[Any]]:
+    """Return the spatial shape that a sampler got, of one axis at least, and `count` sources of randomness."""
+    sizes = to_python(function, "spatial_shape", spatial_shape)
+    size = checks.integer_tuple(function, "spatial_shape", sizes, minimum=1)
+    if not size:
+        checks.invalid_value(function, "spatial_shape", "have at least one axis", size)
     return size, _array.split_rng(function, rng, count)
 
 

@@ -5,13 +5,17 @@ sample and return a new one; the old one and its arrays stay as they are. All of
 """
 
 import copy
+import inspect
+import math
 from collections.abc import Callable, Mapping
 from functools import partial, reduce
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 from mia_functional import _array
 from mia_functional._core import checks
-from mia_functional.typing import Array
+from mia_functional._core.roles import checked_roles
+from mia_functional.transforms.roles import function_for_role
+from mia_functional.typing import Array, Role
 
 __all__ = [
     "Categories",
@@ -35,10 +39,22 @@ Categories: TypeAlias = str | tuple[str, ...]
 """One category or several."""
 
 Function: TypeAlias = Callable[..., Any]
-"""A function of an array, or of a source of randomness and a shape, and of options."""
+"""A function of an array, or of a source of randomness and what it needs of an image, and of options."""
+
+_VARIADIC = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+
+_SIZES = ("spatial_shape", "channels")
+"""What a sampler may need of an image, by the names of its arguments."""
 
 _Dtypes: TypeAlias = dict[tuple[str, str, str], Any]
 """Which dtype a function gives to integers, by category, library and dtype."""
+
+
+class _Sampler(NamedTuple):
+    """A function that draws, and what it needs of the image."""
+
+    function: Function
+    needed: tuple[str, ...]
 
 
 def compose(*functions: Callable[[Any], Any]) -> Callable[[Any], Any]:
@@ -65,7 +81,12 @@ def _apply_in_order(functions: tuple[Callable[[Any], Any], ...], value: Any) -> 
 
 
 def on(
-    categories: Categories, function: Function, *, given: Mapping[str, str] | None = None, **options: Any
+    categories: Categories,
+    function: Function,
+    *,
+    given: Mapping[str, str] | None = None,
+    roles: Mapping[str, Role] | None = None,
+    **options: Any,
 ) -> Transform:
     """Lift a function of one array to samples: it is applied to the named categories, everything else is handed on.
 
@@ -75,13 +96,17 @@ def on(
         function: Takes the array of a category first.
         given: Keyword arguments of the function that come from the sample: `{"mask": "brain"}` hands the array of the
             category `brain` over as `mask`.
+        roles: What categories are, `image` or `labels`, for functions that leave an `interpolation` open (`affine`,
+            `resample`, ...): images are then interpolated linearly and labels taken from the nearest voxel, whatever
+            their dtype. By default the roles in `sample["roles"]`, which samples of a dataset have while they are
+            transformed, and else those that `images` and `labels` are names of.
         options: Further keyword arguments, the same for every sample.
 
     Returns:
         A function from a sample to a new sample.
 
     Raises:
-        ValueError: The sample, when it comes, lacks a category.
+        ValueError: The sample, when it comes, lacks a category; one that has to be interpolated has no role.
 
     Example:
         >>> double = on("images", lambda array, factor: [factor * entry for entry in array], factor=2)
@@ -89,15 +114,20 @@ def on(
         {'images': [2, 4], 'subject': 'A'}
     """
     checks.require_callable("on", "function", function, "`standardize`")
-    return partial(_apply_to_each, category_names("on", categories), partial(function, **options), dict(given or {}))
+    names = category_names("on", categories)
+    of_each = checked_roles("on", roles, names)
+    return partial(_apply_to_each, names, partial(function, **options), dict(given or {}), of_each)
 
 
-def _apply_to_each(names: tuple[str, ...], function: Function, given: Mapping[str, str], sample: Sample) -> Sample:
+def _apply_to_each(
+    names: tuple[str, ...], function: Function, given: Mapping[str, str], roles: Mapping[str, Role], sample: Sample
+) -> Sample:
     """Return the sample with `function` applied to the categories `names`."""
     require_categories("on", sample, (*names, *given.values()))
     arguments = {argument: sample[category] for argument, category in given.items()}
     present = [name for name in names if name != "geometry" or sample[name] is not None]
-    return {**sample, **{name: function(sample[name], **arguments) for name in present}}
+    functions = {name: function_for_role("on", function, name, sample, roles) for name in present}
+    return {**sample, **{name: functions[name](sample[name], **arguments) for name in present}}
 
 
 def randomly(
@@ -106,14 +136,16 @@ def randomly(
     function: Function | Mapping[str, Function],
     *,
     probability: float = 1.0,
+    roles: Mapping[str, Role] | None = None,
     **options: Any,
 ) -> Transform:
     """Lift a random transform to samples: one draw from `sample["rng"]` is applied to all named categories.
 
     Args:
-        categories: One category or several; the shape of the first goes to the sampler. `geometry` may be among them as
-            for `on`; a sample without a geometry stays without.
-        sampler: `random_affine`, `random_flip`, ... or any function of a source of randomness and a shape.
+        categories: One category or several, arrays `(*spatial, channel)`; the sampler is told the shape of the first.
+            `geometry` may be among them as for `on`; a sample without a geometry stays without.
+        sampler: `random_affine`, `random_flip`, ... or any function of a source of randomness and, by name, of what it
+            needs of the image: `spatial_shape`, `channels`, both or neither.
         function: `affine`, `flip`, ... or any function of an array and the entries of the draw; `functools.partial`
             gives it options. Where categories need other options, a function for each:
             `{"images": partial(affine, fill_value=-1000.0), "labels": affine}`.
@@ -121,6 +153,7 @@ def randomly(
             The probability of `random_flip`, which may be one per axis, is bound to the sampler:
             `partial(random_flip, probability=(0.0, 0.5, 0.5))`. Below 1 and under `jit`, the function has to keep the
             shape.
+        roles: As for `on`.
         options: Keyword arguments of the sampler.
 
     Returns:
@@ -129,9 +162,10 @@ def randomly(
         too. (Outside of `jit`, it is tried once on the first array of an integer dtype that is spared, to know that.)
 
     Raises:
-        TypeError: The probability is not one number.
-        ValueError: The sample, when it comes, lacks a category or `rng`; the probability is not within 0 and 1; a
-            category has no function.
+        TypeError: The probability is not one number, or the sampler needs something else of the image.
+        ValueError: The sample, when it comes, lacks a category or `rng`, or the first array has the shape of its
+            geometry, without channels; the probability is not within 0 and 1; a category has no function, or has to be
+            interpolated and has no role.
 
     Example:
         >>> import numpy as np
@@ -155,31 +189,71 @@ def randomly(
     for name in names:
         checks.require_callable("randomly", "function", functions[name], "`flip`")
     ordered = {name: functions[name] for name in names}
-    return partial(_draw_and_apply, ordered, partial(sampler, **options), probability, {})
+    drawing = _checked_sampler(partial(sampler, **options))
+    return partial(_draw_and_apply, ordered, drawing, probability, checked_roles("randomly", roles, names), {})
+
+
+def _checked_sampler(function: Function) -> _Sampler:
+    """Return a sampler with what it needs of the image; raise if that is something else than the sizes of its axes."""
+    try:
+        _, *others = inspect.signature(function).parameters.values()
+    except (TypeError, ValueError):  # without parameters, or compiled
+        others = []
+    open_names = [entry.name for entry in others if entry.default is entry.empty and entry.kind not in _VARIADIC]
+    if strange := [name for name in open_names if name not in _SIZES]:
+        requirement = "take a source of randomness and, by name, `spatial_shape` or `channels`"
+        checks.invalid_kind("randomly", "sampler", requirement, ", ".join(strange))
+    taken = {entry.name for entry in others}
+    takes_all = any(entry.kind is entry.VAR_KEYWORD for entry in others)
+    return _Sampler(function, tuple(name for name in _SIZES if takes_all or name in taken))
+
+
+def _sizes_for(sampler: _Sampler, sample: Sample, arrays: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a sampler needs of the first array, or of the geometry if there is none."""
+    name = next((name for name in arrays if name != "geometry"), "geometry")
+    geometry = sample.get("geometry")
+    if name not in arrays:
+        return {}
+    shape = tuple(arrays[name].shape)
+    if name != "geometry" and geometry is not None and shape == geometry.shape:
+        # Its last axis would be taken for channels, and a volume for slices.
+        actual = f"the shape {shape} of its geometry"
+        checks.invalid_value("randomly", "sample", f"hold {name} as (*spatial, channel)", actual)
+    if name == "geometry":
+        sizes: dict[str, Any] = {"spatial_shape": shape}
+    else:
+        sizes = {"spatial_shape": shape[:-1], "channels": math.prod(shape[-1:])}
+    return {needed: sizes[needed] for needed in sampler.needed if needed in sizes}
 
 
 def _draw_and_apply(
-    functions: Mapping[str, Function], sampler: Function, probability: float, dtypes: _Dtypes, sample: Sample
+    lifted: Mapping[str, Function],
+    sampler: _Sampler,
+    probability: float,
+    roles: Mapping[str, Role],
+    dtypes: _Dtypes,
+    sample: Sample,
 ) -> Sample:
     """Return the sample with one draw applied to the categories of the functions, or, by chance, with none."""
-    require_categories("randomly", sample, tuple(functions))
+    require_categories("randomly", sample, tuple(lifted))
     if sample.get("rng") is None:
         needed = "have a source of randomness in `rng`: a `numpy.random.Generator`, or a key of JAX"
         checks.invalid_value("randomly", "sample", needed, ", ".join(sample))
+    functions = {name: function_for_role("randomly", lifted[name], name, sample, roles) for name in lifted}
     # One source decides, one draws, and the rest goes to the next transform; a NumPy generator is all three.
     chance, source, rest = _array.split_rng("randomly", sample["rng"], 3)
     arrays = {name: sample[name] for name in functions if name != "geometry" or sample[name] is not None}
-    shape = next((tuple(array.shape) for array in arrays.values()), ())
+    draw_from = partial(sampler.function, **_sizes_for(sampler, sample, arrays))
     is_applied = _array.random_uniform(chance, 0.0, 1.0, ()) < probability
     is_traced = _array.is_traced(is_applied)
     if not arrays or not (is_traced or is_applied):
         # From a copy: a NumPy generator would move on, and later draws would depend on whether this one was tried.
         spared = {
-            name: _spare(array, name, functions[name], lambda: sampler(copy.deepcopy(source), shape), dtypes)
+            name: _spare(array, name, functions[name], lambda: draw_from(copy.deepcopy(source)), dtypes)
             for name, array in arrays.items()
         }
         return {**sample, **spared, "rng": rest}
-    draw = sampler(source, shape)
+    draw = draw_from(source)
     changed = {name: functions[name](array, *draw) for name, array in arrays.items()}
     if is_traced and probability < 1:
         xp = _array.array_namespace(is_applied)

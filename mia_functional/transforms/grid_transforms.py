@@ -1,13 +1,16 @@
 """Transforms of samples that change the voxel grid: reorientation and resampling."""
 
+from collections.abc import Mapping
 from functools import partial
 
 from mia_functional._core import checks
+from mia_functional._core.roles import checked_roles
 from mia_functional.geometry import Geometry, orientation
 from mia_functional.transforms.axes import flip, permute
 from mia_functional.transforms.composition import Categories, Sample, Transform, category_names, require_categories
+from mia_functional.transforms.roles import function_for_role
 from mia_functional.transforms.warping import resample
-from mia_functional.typing import Spacing
+from mia_functional.typing import Role, Spacing
 
 __all__ = ["resample_to", "to_canonical"]
 
@@ -49,19 +52,23 @@ def _to_canonical(names: tuple[str, ...], sample: Sample) -> Sample:
         return {**sample, **{name: flip(permute(sample[name], order), reverse) for name in (*names, "geometry")}}
 
 
-def resample_to(categories: Categories, spacing: Spacing, *, antialias: bool = False) -> Transform:
+def resample_to(
+    categories: Categories, spacing: Spacing, *, antialias: bool = False, roles: Mapping[str, Role] | None = None
+) -> Transform:
     """Resample the named categories of a sample, and its geometry, to a spacing; see `resample`.
 
     Args:
-        categories: One category or several; images are interpolated linearly, labels taken from the nearest voxel.
+        categories: One category or several; images are interpolated linearly, labels taken from the nearest voxel,
+            whatever their dtype.
         spacing: Millimetres between voxel centres along each axis.
         antialias: Smooth images first where voxels become coarser, as `resample` does; labels never.
+        roles: What categories are, `image` or `labels`; see `on` for what they are by default.
 
     Returns:
         A function from a sample to a new sample.
 
     Raises:
-        ValueError: The sample, when it comes, lacks a category or has no geometry.
+        ValueError: The sample, when it comes, lacks a category or has no geometry, or a category has no role.
 
     Example:
         >>> import numpy as np
@@ -71,17 +78,23 @@ def resample_to(categories: Categories, spacing: Spacing, *, antialias: bool = F
         (8, 6)
     """
     steps = checks.float_tuple("resample_to", "spacing", spacing)
-    return partial(_resample_to, category_names("resample_to", categories), steps, antialias=antialias)
+    names = category_names("resample_to", categories)
+    of_each = checked_roles("resample_to", roles, names)
+    return partial(_resample_to, names, steps, antialias=antialias, roles=of_each)
 
 
-def _resample_to(names: tuple[str, ...], spacing: Spacing, sample: Sample, *, antialias: bool) -> Sample:
+def _resample_to(
+    names: tuple[str, ...], spacing: Spacing, sample: Sample, *, antialias: bool, roles: Mapping[str, Role]
+) -> Sample:
     """Return the sample with the categories `names` and the geometry at another spacing."""
     old = _sample_geometry("resample_to", sample, names).spacing
     # The number of axes is known only now, when a sample comes.
     new = checks.spacing("resample_to", spacing, len(old))
     scale = tuple(after / before for after, before in zip(new, old, strict=True))
+    change = partial(resample, scale=scale, antialias=antialias)
+    functions = {name: function_for_role("resample_to", change, name, sample, roles) for name in (*names, "geometry")}
     with checks.speaking_for("resample_to", "resample"):
-        return {**sample, **{name: resample(sample[name], scale, antialias=antialias) for name in (*names, "geometry")}}
+        return {**sample, **{name: function(sample[name]) for name, function in functions.items()}}
 
 
 def _sample_geometry(function: str, sample: Sample, names: tuple[str, ...]) -> Geometry:

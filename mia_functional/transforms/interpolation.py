@@ -5,6 +5,7 @@ repeated, since a voxel reaches that far; what lies farther out is outside. Half
 the first centre it is inside, behind the last one outside, and between two centres the later is the nearest. That is
 ITK's rule. What misses half a voxel by 0.0001 or less counts as half, as coordinates are rounded: those of float64 and
 of float32 (at voxel 1000 by 0.00003) in different directions, where images and labels of one sample have to agree.
+Values come back in the dtype of the array: between integers they are rounded and clipped to it.
 """
 
 import math
@@ -27,6 +28,7 @@ __all__ = [
     "linear",
     "nearest",
     "open_grid",
+    "restore_values",
     "rule_and_values",
 ]
 
@@ -35,6 +37,9 @@ Taps: TypeAlias = tuple[tuple[Array, Array | None], ...]
 
 Interpolation: TypeAlias = Callable[[Array, int], Taps]
 """From coordinates along an axis (floats) and the size of the axis: taps, all within the axis."""
+
+_EXACT_IN_FLOAT32 = 1 << 24
+"""Up to here single precision holds all whole numbers."""
 
 _TOLERANCE = 1e-4
 """Voxels by which a coordinate may miss half a voxel and still be taken for it, the same for all dtypes."""
@@ -81,23 +86,38 @@ def linear(coordinates: Array, size: int) -> Taps:
 
 
 def rule_and_values(function: str, array: Array, interpolation: Interpolation | None) -> tuple[Interpolation, Array]:
-    """Return how an array is interpolated, by default linearly for floats and nearest for labels, and its values.
+    """Return how an array is interpolated, by default linearly for floats and nearest for all else, and its values.
 
-    Floats are returned in the dtype of sums: weights of half precision would be too coarse.
+    What is not taken from the nearest voxel becomes floats, in the dtype of sums: weights of half precision would be
+    too coarse, and float32 for integers of 32 bits or more.
     """
     kind = _array.dtype_kind(array)
     if kind == "other":
         checks.invalid_kind(function, "array", "hold numbers that are computed with", f"dtype {array.dtype}")
-    is_float = kind == "float"
     if interpolation is not None:
         checks.require_callable(function, "interpolation", interpolation, "`linear` or `nearest`")
-        if not is_float and interpolation is not nearest:
-            needed = "hold floats, or be interpolated by `nearest` (cast an image first; take `one_hot` of labels)"
-            checks.invalid_kind(function, "array", needed, f"dtype {array.dtype}")
-    if not is_float:
-        return nearest, array
+    is_float = kind == "float"
+    rule = interpolation or (linear if is_float else nearest)
+    if rule is nearest and not is_float:
+        return rule, array
     xp = _array.array_namespace(array)
-    return interpolation or linear, xp.astype(array, _array.accumulator_dtype(array), copy=False)
+    is_wide = kind == "integer" and max(map(abs, _array.integer_range(array))) > _EXACT_IN_FLOAT32
+    dtype = _array.widest_float(xp, array) if is_wide else _array.accumulator_dtype(array)
+    return rule, xp.astype(array, dtype, copy=False)
+
+
+def restore_values(values: Array, array: Array) -> Array:
+    """Return interpolated values in the dtype of an array: for integers rounded, halves to even, and clipped."""
+    kind = _array.dtype_kind(array)
+    xp = _array.array_namespace(values)
+    if kind != "float" and _array.dtype_kind(values) == "float":
+        low, high = (0, 1) if kind == "bool" else _array.integer_range(array)
+        # The largest number of 32 or 64 bits is rounded up as a float, which the conversion would wrap around.
+        wide = np.float64 if values.dtype == xp.float64 else np.float32
+        limit = wide(high)
+        top = limit if int(limit) <= high else np.nextafter(limit, wide(0))
+        values = _array.clip_to(xp.round(values), float(low), float(top))
+    return xp.astype(values, array.dtype, copy=False)
 
 
 def interpolate(
@@ -110,7 +130,7 @@ def interpolate(
     rule, values = rule_and_values(function, array, interpolation)
     _array.check_fits_dtype(function, "fill_value", fill_value, array)
     result = _array.call_gathered(partial(_interpolate_or_fill, rule, fill_value), values, *coordinates)
-    return _array.array_namespace(array).astype(result, array.dtype, copy=False)
+    return restore_values(result, array)
 
 
 def _interpolate_or_fill(rule: Interpolation, fill_value: float, array: Array, *coordinates: Array) -> Array:

@@ -1,8 +1,9 @@
 """Samplers: from a source of randomness to the parameters of a transform.
 
-A sampler takes a `numpy.random.Generator` or a JAX key, and the shape `(*spatial, channel)` of the image. It returns a
-record whose entries are the parameters of the function of the same name: `flip(image, *random_flip(rng, shape))`. Draws
-are small (but for the noise), can be stored, and replayed on any array of the same spatial shape. With a key, samplers
+A sampler takes a `numpy.random.Generator` or a JAX key, and by name what it needs of the image: `spatial_shape`, the
+sizes of the spatial axes alone, and `channels`, the size of the last one. It returns a record whose entries are the
+parameters of the function of the same name: `flip(image, *random_flip(rng, spatial_shape=image.shape[:-1]))`. Draws are
+small (but for the noise), can be stored, and replayed on any array of the same spatial shape. With a key, samplers
 trace under `jit` and `vmap`.
 """
 
@@ -34,82 +35,82 @@ __all__ = [
 ]
 
 
-def random_crop(rng: Rng, shape: Shape, *, patch_shape: Shape) -> parameters.Crop:
+def random_crop(rng: Rng, *, spatial_shape: Shape, patch_shape: Shape) -> parameters.Crop:
     """Draw the start of a box that lies inside the image; every position is equally likely.
 
     Args:
         rng: Source of randomness.
-        shape: Shape of the image, `(*spatial, channel)`.
-        patch_shape: Voxels of the box along each leading axis; hand it to `crop` as its `shape`.
+        spatial_shape: Sizes of the spatial axes of the image, without channels.
+        patch_shape: Voxels of the box along each spatial axis; hand it to `crop` as its `shape`.
 
     Raises:
         ValueError: The box is larger than the image.
 
     Example:
-        >>> random_crop(np.random.default_rng(0), (5, 4, 1), patch_shape=(5, 4)).start.tolist()
+        >>> random_crop(np.random.default_rng(0), spatial_shape=(5, 4), patch_shape=(5, 4)).start.tolist()
         [0, 0]
     """
-    full, (source,) = shape_and_rngs("random_crop", rng, shape, axes=1)
-    size = checks.integer_tuple("random_crop", "patch_shape", patch_shape, minimum=1)
-    if len(size) > len(full) or any(a > b for a, b in zip(size, full, strict=False)):
+    full, (source,) = shape_and_rngs("random_crop", rng, spatial_shape)
+    size = checks.integer_tuple("random_crop", "patch_shape", patch_shape, length=len(full), minimum=1)
+    if any(length > extent for length, extent in zip(size, full, strict=True)):
         checks.invalid_value("random_crop", "patch_shape", f"fit into {full}", size)
-    last = np.array([extent - length for extent, length in zip(full, size, strict=False)])
+    last = np.array([extent - length for extent, length in zip(full, size, strict=True)])
     return parameters.Crop(_array.random_integers(source, 0, last, (len(size),)))
 
 
-def random_flip(rng: Rng, shape: Shape, *, probability: float | Sequence[float] = 0.5) -> parameters.Flip:
+def random_flip(rng: Rng, *, spatial_shape: Shape, probability: float | Sequence[float] = 0.5) -> parameters.Flip:
     """Draw which axes are reversed.
 
     Args:
         rng: Source of randomness.
-        shape: Shape of the image, `(*spatial, channel)`.
+        spatial_shape: Sizes of the spatial axes of the image, without channels.
         probability: How likely a flip is, for all spatial axes or each.
 
     Example:
-        >>> random_flip(np.random.default_rng(0), (5, 5, 5, 1), probability=(0, 0, 1)).axes.tolist()
+        >>> random_flip(np.random.default_rng(0), spatial_shape=(5, 5, 5), probability=(0, 0, 1)).axes.tolist()
         [False, False, True]
     """
-    size, (source,) = shape_and_rngs("random_flip", rng, shape, axes=2)
-    thresholds = non_negative_per_axis("random_flip", "probability", probability, len(size) - 1)
+    size, (source,) = shape_and_rngs("random_flip", rng, spatial_shape)
+    thresholds = non_negative_per_axis("random_flip", "probability", probability, len(size))
     if (thresholds > 1).any():
         checks.invalid_value("random_flip", "probability", "lie within 0 and 1", probability)
     return parameters.Flip(_array.random_uniform(source, 0.0, 1.0, thresholds.shape) < thresholds)
 
 
-def random_rot90(rng: Rng, shape: Shape) -> parameters.Rot90:
+def random_rot90(rng: Rng, *, spatial_shape: Shape) -> parameters.Rot90:
     """Draw a number of quarter turns, 0 to 3, all equally likely.
 
     Args:
         rng: Source of randomness.
-        shape: Shape of the image, `(*spatial, channel)`.
+        spatial_shape: Sizes of the spatial axes of the image, without channels.
 
     Raises:
         ValueError: The image has fewer than two spatial axes.
 
     Example:
-        >>> int(random_rot90(np.random.default_rng(0), (5, 5, 1)).turns) in range(4)
+        >>> int(random_rot90(np.random.default_rng(0), spatial_shape=(5, 5)).turns) in range(4)
         True
     """
-    size, (source,) = shape_and_rngs("random_rot90", rng, shape, axes=1)
-    if len(size) < 3:
-        checks.invalid_value("random_rot90", "shape", "have two spatial axes and channels", size)
+    size, (source,) = shape_and_rngs("random_rot90", rng, spatial_shape)
+    if len(size) < 2:
+        checks.invalid_value("random_rot90", "spatial_shape", "have two axes", size)
     return parameters.Rot90(_array.random_integers(source, 0, 3, ()))
 
 
-def random_shift(rng: Rng, shape: Shape, *, max_offset: int | Sequence[int]) -> parameters.Shift:
+def random_shift(rng: Rng, *, spatial_shape: Shape, max_offset: int | Sequence[int]) -> parameters.Shift:
     """Draw by how many voxels the content moves.
 
     Args:
         rng: Source of randomness.
-        shape: Shape of the image, `(*spatial, channel)`.
+        spatial_shape: Sizes of the spatial axes of the image, without channels.
         max_offset: Most voxels in either direction, both included, for all spatial axes or each.
 
     Example:
-        >>> random_shift(np.random.default_rng(0), (9, 9, 1), max_offset=(0, 0)).offset.tolist()
+        >>> random_shift(np.random.default_rng(0), spatial_shape=(9, 9), max_offset=(0, 0)).offset.tolist()
         [0, 0]
     """
-    size, (source,) = shape_and_rngs("random_shift", rng, shape, axes=2)
-    most = non_negative_per_axis("random_shift", "max_offset", max_offset, len(size) - 1)
+    size, (source,) = shape_and_rngs("random_shift", rng, spatial_shape)
+    most = non_negative_per_axis("random_shift", "max_offset", max_offset, len(size))
     if (most % 1 != 0).any():
         checks.invalid_value("random_shift", "max_offset", "be whole numbers", max_offset)
     most = most.astype(int)
@@ -118,8 +119,8 @@ def random_shift(rng: Rng, shape: Shape, *, max_offset: int | Sequence[int]) -> 
 
 def random_affine(
     rng: Rng,
-    shape: Shape,
     *,
+    spatial_shape: Shape,
     rotation: float | Sequence[float] = 10.0,
     scale: float | Sequence[float] = 0.1,
     shear: float | Sequence[float] = 0.0,
@@ -132,7 +133,7 @@ def random_affine(
 
     Args:
         rng: Source of randomness.
-        shape: Shape of the image, `(*spatial, channel)`.
+        spatial_shape: Sizes of the spatial axes of the image, without channels.
         rotation: Largest angle in degrees in either direction, for all planes or each; the planes are those of the axes
             (0, 1), (0, 2), (1, 2).
         scale: Largest change of size, for all axes or each: 0.1 lies between 1 / 1.1 and 1.1 times.
@@ -145,11 +146,11 @@ def random_affine(
             degrees.
 
     Example:
-        >>> random_affine(np.random.default_rng(0), (5, 5, 1), rotation=0.0, scale=0.0).matrix.tolist()
+        >>> random_affine(np.random.default_rng(0), spatial_shape=(5, 5), rotation=0.0, scale=0.0).matrix.tolist()
         [[1.0, 0.0], [0.0, 1.0]]
     """
-    full, (turning, stretching, leaning, moving) = shape_and_rngs("random_affine", rng, shape, axes=2, count=4)
-    size = len(full) - 1
+    full, (turning, stretching, leaning, moving) = shape_and_rngs("random_affine", rng, spatial_shape, count=4)
+    size = len(full)
     planes = list(itertools.combinations(range(size), 2))
     max_angle = np.deg2rad(non_negative_per_axis("random_affine", "rotation", rotation, len(planes)))
     max_lean = np.deg2rad(non_negative_per_axis("random_affine", "shear", shear, len(planes)))
@@ -180,123 +181,135 @@ def random_affine(
 
 
 def random_elastic(
-    rng: Rng, shape: Shape, *, points: int | Sequence[int] = 7, sigma: float | Sequence[float] = 2.0
+    rng: Rng, *, spatial_shape: Shape, points: int | Sequence[int] = 7, sigma: float | Sequence[float] = 2.0
 ) -> parameters.Elastic:
     """Draw the displacements of control points from a normal distribution.
 
     Args:
         rng: Source of randomness.
-        shape: Shape of the image, `(*spatial, channel)`.
+        spatial_shape: Sizes of the spatial axes of the image, without channels.
         points: Control points along all spatial axes or each, at least 4; more of them bend more locally.
         sigma: Standard deviation in voxels, for all spatial axes or each. Folds are unlikely while it stays below a
             quarter of the distance between points.
 
     Example:
-        >>> random_elastic(np.random.default_rng(0), (20, 20, 1), points=(4, 6)).control.shape
+        >>> random_elastic(np.random.default_rng(0), spatial_shape=(20, 20), points=(4, 6)).control.shape
         (2, 4, 6)
     """
-    full, (source,) = shape_and_rngs("random_elastic", rng, shape, axes=2)
-    size = len(full) - 1
+    full, (source,) = shape_and_rngs("random_elastic", rng, spatial_shape)
+    size = len(full)
     per_axis = (points,) * size if checks.is_integer(points) else points
     counts = checks.integer_tuple("random_elastic", "points", per_axis, length=size, minimum=4)
     widths = non_negative_per_axis("random_elastic", "sigma", sigma, size).astype(np.float32)
     return parameters.Elastic(_array.random_normal(source, (size, *counts)) * widths.reshape(size, *(1,) * size))
 
 
-def random_noise(rng: Rng, shape: Shape, *, sigma: tuple[float, float] = (0.0, 0.1)) -> parameters.Noise:
+def random_noise(
+    rng: Rng, *, spatial_shape: Shape, channels: int, sigma: tuple[float, float] = (0.0, 0.1)
+) -> parameters.Noise:
     """Draw normal noise whose standard deviation is drawn as well.
 
     Args:
         rng: Source of randomness.
-        shape: Shape of the image.
+        spatial_shape: Sizes of the spatial axes of the image, without channels.
+        channels: Size of its last axis.
         sigma: Smallest and largest standard deviation, in units of intensity.
 
     Example:
-        >>> random_noise(np.random.default_rng(0), (2, 3, 1)).field.shape
+        >>> random_noise(np.random.default_rng(0), spatial_shape=(2, 3), channels=1).field.shape
         (2, 3, 1)
     """
-    return parameters.Noise(*_noise_fields(rng, "random_noise", shape, sigma, count=1))
+    return parameters.Noise(*_noise_fields(rng, "random_noise", spatial_shape, channels, sigma, count=1))
 
 
-def random_rician_noise(rng: Rng, shape: Shape, *, sigma: tuple[float, float] = (0.0, 0.1)) -> parameters.RicianNoise:
+def random_rician_noise(
+    rng: Rng, *, spatial_shape: Shape, channels: int, sigma: tuple[float, float] = (0.0, 0.1)
+) -> parameters.RicianNoise:
     """Draw the normal noise of both channels of a magnetic resonance receiver, whose deviation is drawn as well.
 
     Args:
         rng: Source of randomness.
-        shape: Shape of the image.
+        spatial_shape: Sizes of the spatial axes of the image, without channels.
+        channels: Size of its last axis.
         sigma: Smallest and largest standard deviation, in units of intensity.
 
     Example:
-        >>> random_rician_noise(np.random.default_rng(0), (2, 3, 1)).imaginary.shape
+        >>> random_rician_noise(np.random.default_rng(0), spatial_shape=(2, 3), channels=1).imaginary.shape
         (2, 3, 1)
     """
-    return parameters.RicianNoise(*_noise_fields(rng, "random_rician_noise", shape, sigma, count=2))
+    return parameters.RicianNoise(*_noise_fields(rng, "random_rician_noise", spatial_shape, channels, sigma, count=2))
 
 
-def random_gamma(rng: Rng, shape: Shape, *, max_change: float = 0.3) -> parameters.Gamma:
+def random_gamma(rng: Rng, *, channels: int, max_change: float = 0.3) -> parameters.Gamma:
     """Draw an exponent for every channel; its logarithm is uniform.
 
     Args:
         rng: Source of randomness.
-        shape: Shape of the image, `(*spatial, channel)`.
+        channels: Size of the last axis of the image.
         max_change: Largest change: 0.3 lies between 1 / 1.3 and 1.3.
 
     Example:
-        >>> random_gamma(np.random.default_rng(0), (8, 8, 2), max_change=0.0).exponent.tolist()
+        >>> random_gamma(np.random.default_rng(0), channels=2, max_change=0.0).exponent.tolist()
         [1.0, 1.0]
     """
-    size, (source,) = shape_and_rngs("random_gamma", rng, shape, axes=1)
+    count = checks.integer("random_gamma", "channels", channels, minimum=1)
+    (source,) = _array.split_rng("random_gamma", rng, 1)
     most = math.log1p(float(non_negative_per_axis("random_gamma", "max_change", max_change, 1)[0]))
     # The logarithm is uniform, so that darker and brighter are equally likely.
-    powers = _array.random_uniform(source, -most, most, size[-1:])
+    powers = _array.random_uniform(source, -most, most, (count,))
     return parameters.Gamma(_array.array_namespace(powers).exp(powers))
 
 
-def random_bias_field(rng: Rng, shape: Shape, *, degree: int = 3, max_coefficient: float = 0.3) -> parameters.BiasField:
+def random_bias_field(
+    rng: Rng, *, spatial_shape: Shape, degree: int = 3, max_coefficient: float = 0.3
+) -> parameters.BiasField:
     """Draw the coefficients of a polynomial.
 
     Args:
         rng: Source of randomness.
-        shape: Shape of the image, `(*spatial, channel)`.
+        spatial_shape: Sizes of the spatial axes of the image, without channels.
         degree: Degree of the polynomial, 1 to 8.
         max_coefficient: Largest coefficient in either direction.
 
     Example:
-        >>> random_bias_field(np.random.default_rng(0), (8, 8, 8, 1)).coefficients.shape
+        >>> random_bias_field(np.random.default_rng(0), spatial_shape=(8, 8, 8)).coefficients.shape
         (19,)
     """
-    size, (source,) = shape_and_rngs("random_bias_field", rng, shape, axes=2)
+    size, (source,) = shape_and_rngs("random_bias_field", rng, spatial_shape)
     highest = checks.integer("random_bias_field", "degree", degree, minimum=1)
     if highest > MAX_DEGREE:
         checks.invalid_value("random_bias_field", "degree", f"be at most {MAX_DEGREE}", degree)
-    count = len(monomials(len(size) - 1, highest))
+    count = len(monomials(len(size), highest))
     most = float(non_negative_per_axis("random_bias_field", "max_coefficient", max_coefficient, 1)[0])
     return parameters.BiasField(_array.random_uniform(source, -most, most, (count,)))
 
 
-def random_blur(rng: Rng, shape: Shape, *, sigma: tuple[float, float] = (0.0, 1.5)) -> parameters.Blur:
+def random_blur(rng: Rng, *, spatial_shape: Shape, sigma: tuple[float, float] = (0.0, 1.5)) -> parameters.Blur:
     """Draw a standard deviation for every spatial axis.
 
     Args:
         rng: Source of randomness.
-        shape: Shape of the image, `(*spatial, channel)`.
+        spatial_shape: Sizes of the spatial axes of the image, without channels.
         sigma: Smallest and largest standard deviation in voxels.
 
     Example:
-        >>> random_blur(np.random.default_rng(0), (8, 8, 1), sigma=(1.0, 1.0)).sigma.tolist()
+        >>> random_blur(np.random.default_rng(0), spatial_shape=(8, 8), sigma=(1.0, 1.0)).sigma.tolist()
         [1.0, 1.0]
     """
-    size, (source,) = shape_and_rngs("random_blur", rng, shape, axes=2)
+    size, (source,) = shape_and_rngs("random_blur", rng, spatial_shape)
     low, high = non_negative_range("random_blur", "sigma", sigma)
-    return parameters.Blur(_array.random_uniform(source, low, high, (len(size) - 1,)))
+    return parameters.Blur(_array.random_uniform(source, low, high, (len(size),)))
 
 
-def _noise_fields(rng: Rng, function: str, shape: Shape, sigma: tuple[float, float], *, count: int) -> Iterator[Array]:
+def _noise_fields(
+    rng: Rng, function: str, spatial_shape: Shape, channels: int, sigma: tuple[float, float], *, count: int
+) -> Iterator[Array]:
     """Yield fields of normal noise of one standard deviation, which is drawn first."""
-    size, (level, *sources) = shape_and_rngs(function, rng, shape, axes=1, count=1 + count)
+    size, (level, *sources) = shape_and_rngs(function, rng, spatial_shape, count=1 + count)
+    last = checks.integer(function, "channels", channels, minimum=1)
     low, high = non_negative_range(function, "sigma", sigma)
     width = _array.random_uniform(level, low, high, ())
     for source in sources:
         # Single precision: the fields are as large as the image, and no other draw is.
-        field = _array.random_normal(source, size)
+        field = _array.random_normal(source, (*size, last))
         yield field * _array.asarray_like(width, field)

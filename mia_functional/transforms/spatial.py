@@ -105,12 +105,16 @@ def crop_or_pad(
 
     Args:
         array: Array of any library, or a `Geometry`.
-        shape: Voxels along each axis; None leaves an axis as it is.
+        shape: Voxels along every axis, or along all but the last, the channels, which then stay whole; None leaves an
+            axis as it is.
         fill_value: What to fill in, with `pad_mode=constant`; the dtype of the array has to hold it.
         pad_mode: `constant`, `edge` or `reflect` of `mia_functional.extraction`.
 
     Returns:
         Array `(*shape, ...)`, or the geometry of that shape.
+
+    Raises:
+        ValueError: The shape has more or fewer entries: which axes the others would be, it does not say.
 
     Example:
         >>> crop_or_pad(np.arange(5), (2,)).tolist(), crop_or_pad(np.arange(2), (5,), fill_value=9).tolist()
@@ -118,6 +122,10 @@ def crop_or_pad(
     """
     checks.require_instance("crop_or_pad", "shape", shape, Sequence, "a sequence with an entry per axis")
     sizes = _leading_sizes("crop_or_pad", array, len(shape))
+    ndim = len(array.shape)
+    if len(shape) < ndim - 1:
+        needed = f"have {ndim - 1} entries, one for each spatial axis, or {ndim}, with one for the channels"
+        checks.invalid_value("crop_or_pad", "shape", needed, len(shape))
     requested = tuple(size if entry is None else entry for entry, size in zip(shape, sizes, strict=True))
     new = checks.integer_tuple("crop_or_pad", "shape", requested, minimum=1)
     # `int` rounds towards zero, so that the odd voxel is cut off and filled up at the end alike.

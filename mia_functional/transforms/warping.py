@@ -1,7 +1,10 @@
 """Images on another grid and images bent: resampling, affine maps and elastic deformation.
 
-An array is `(*spatial, ...)` with one or more leading spatial axes; channels go along. Floats are interpolated linearly
-and keep their dtype; integers and booleans are labels, taken from the nearest voxel. Everything traces under `jit` with
+An array is `(*spatial, ...)` with one or more leading spatial axes; channels go along. `interpolation=linear` is for
+images and `interpolation=nearest` for labels, of any dtype, which stays: what is interpolated between integers is
+rounded, halves to even, and clipped. An array does not say which of both it is: without `interpolation`, floats are
+interpolated linearly, and integers and booleans are taken from the nearest voxel. Transforms of samples (`on`,
+`randomly`, `resample_to`) decide by the role of a category instead. Everything traces under `jit` with
 traced parameters. Coordinates and displacements are in voxels. NaN and infinity spread to what is interpolated from
 them, but not with a weight of 0: an image that is resampled to its own grid stays as it is.
 """
@@ -22,6 +25,7 @@ from mia_functional.transforms.interpolation import (
     interpolate_axes,
     nearest,
     open_grid,
+    restore_values,
     rule_and_values,
 )
 from mia_functional.transforms.smoothing import gaussian_radii, smooth_gaussian
@@ -47,7 +51,7 @@ def resample(
         array: Array `(*spatial, ...)`, or a `Geometry`.
         scale: Old voxels per new voxel along each leading axis: new spacing / old spacing.
         shape: Voxels of the result along these axes; by default the same extent as before, rounded.
-        interpolation: `linear`, `nearest` or a function like them.
+        interpolation: `linear`, `nearest` or a function like them; by default linear for floats, else nearest.
         antialias: Smooth first with a Gaussian along the axes that become coarser: a point spread as wide as an old
             voxel becomes as wide as a new one, `sigma = sqrt((scale^2 - 1) / (8 ln 2))` old voxels. What is taken from
             the nearest voxel (labels) is never smoothed.
@@ -56,7 +60,6 @@ def resample(
         Array `(*shape, ...)` of the same dtype, or the geometry of that grid.
 
     Raises:
-        TypeError: An interpolation other than `nearest` is asked for integers or booleans.
         ValueError: A scale is not positive.
 
     Example:
@@ -80,7 +83,7 @@ def resample(
     starts = [(n - 1) / 2 - (m - 1) / 2 * step for n, m, step in zip(old, new, steps, strict=True)]
     if isinstance(array, Geometry):
         return regrid(array, new, starts, factors=steps)
-    xp = _array.checked_namespace("resample", array=array)
+    _array.checked_namespace("resample", array=array)
     rule, result = rule_and_values("resample", array, interpolation)
     if antialias and rule is not nearest:
         # Widths at half maximum are voxel sizes, 2 sqrt(2 ln 2) sigma, and variances of Gaussians add up.
@@ -88,7 +91,7 @@ def resample(
         _, result, (sigma,) = arguments.with_parameters("resample", array=result, scale=widths)
         result = smooth_gaussian(result, sigma, gaussian_radii(widths, len(steps)))
     lines = [start + step * np.arange(size) for start, step, size in zip(starts, steps, new, strict=True)]
-    return xp.astype(interpolate_axes(result, lines, rule), array.dtype, copy=False)
+    return restore_values(interpolate_axes(result, lines, rule), array)
 
 
 def resample_onto(
@@ -107,7 +110,7 @@ def resample_onto(
         array: Array `(*spatial, ...)`.
         geometry: Where the array lies.
         onto: The grid of the result.
-        interpolation: `linear`, `nearest` or a function like them.
+        interpolation: `linear`, `nearest` or a function like them; by default linear for floats, else nearest.
         fill_value: Value of what lies outside of the array; its dtype has to hold it.
 
     Returns:
@@ -155,14 +158,13 @@ def warp(
     Args:
         array: Array `(*spatial, ...)` of d spatial axes.
         coordinates: Array `(d, *shape)`: for every voxel of the result where it comes from in `array`, in voxels.
-        interpolation: `linear`, `nearest` or a function like them.
+        interpolation: `linear`, `nearest` or a function like them; by default linear for floats, else nearest.
         fill_value: Value of what lies outside of the array; its dtype has to hold it.
 
     Returns:
         Array `(*shape, ...)` of the same dtype.
 
     Raises:
-        TypeError: An interpolation other than `nearest` is asked for integers or booleans.
         ValueError: The shape of `coordinates` does not fit, or one of them is NaN (traced ones cannot be looked at, and
             NaN is outside).
 
@@ -195,14 +197,13 @@ def affine(
         array: Array `(*spatial, ...)` of d spatial axes.
         matrix: Floats `(d, d)`, in voxels; may be traced.
         offset: Floats `(d,)`, in voxels; may be traced.
-        interpolation: `linear`, `nearest` or a function like them.
+        interpolation: `linear`, `nearest` or a function like them; by default linear for floats, else nearest.
         fill_value: Value of what lies outside of the array; its dtype has to hold it.
 
     Returns:
         Array of the same shape and dtype.
 
     Raises:
-        TypeError: An interpolation other than `nearest` is asked for integers or booleans.
         ValueError: The shapes of matrix and offset do not fit, or they are not finite (traced ones cannot be looked
             at).
 
@@ -242,14 +243,13 @@ def elastic(
         array: Array `(*spatial, ...)` of d spatial axes.
         control: Displacements of the control points along each axis in voxels, `(d, *points)` with at least 4 points
             along each axis; may be traced.
-        interpolation: `linear`, `nearest` or a function like them.
+        interpolation: `linear`, `nearest` or a function like them; by default linear for floats, else nearest.
         fill_value: Value of what lies outside of the array; its dtype has to hold it.
 
     Returns:
         Array of the same shape and dtype.
 
     Raises:
-        TypeError: An interpolation other than `nearest` is asked for integers or booleans.
         ValueError: The shape of `control` does not fit, or it is not finite (if traced, it cannot be looked at).
 
     Example:

@@ -73,7 +73,7 @@ def test_programs_with_records_are_written_and_read_in_other_processes(tmp_path)
             mia.metrics.paired_moments(mask * 1.0, mask * 1.0),
             mia.metrics.paired_spatial_moments(mask, mask, spacing=spacing),
             mia.metrics.surfels(mask, spacing=spacing),
-            mia.transforms.random_affine(jax.random.key(0), (*mask.shape, 1), rotation=5, spacing=spacing),
+            mia.transforms.random_affine(jax.random.key(0), spatial_shape=mask.shape, rotation=5, spacing=spacing),
             placement,
         )
 

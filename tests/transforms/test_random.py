@@ -10,8 +10,10 @@ import pytest
 import torch
 
 from mia_functional import transforms as t
+from mia_functional.geometry import Geometry
 
 SHAPE = (8, 9, 10, 2)
+SPATIAL = SHAPE[:-1]
 IMAGE = np.random.default_rng(0).random(SHAPE).astype(np.float32)
 LABELS = (IMAGE[..., :1] * 4).astype(np.uint8)
 PAIRS = {
@@ -33,11 +35,22 @@ def generator(seed=0):
     return np.random.default_rng(seed)
 
 
+def sizes(sampler):
+    """Return what a sampler needs of the image."""
+    function = getattr(sampler, "func", sampler)
+    needs = {
+        t.random_gamma: {"channels": 2},
+        t.random_noise: {"spatial_shape": SPATIAL, "channels": 2},
+        t.random_rician_noise: {"spatial_shape": SPATIAL, "channels": 2},
+    }
+    return needs.get(function, {"spatial_shape": SPATIAL})
+
+
 @pytest.mark.sampled(17)
 @pytest.mark.parametrize("name", PAIRS)
 def test_draws_apply_in_every_library_and_replay_after_storage(xp, name):
     sampler, function = PAIRS[name]
-    draw = sampler(generator(), SHAPE)
+    draw = sampler(generator(), **sizes(sampler))
     assert type(draw)._fields
     stored = pickle.loads(pickle.dumps(draw))
     expected = function(IMAGE, *stored)
@@ -50,8 +63,8 @@ def test_draws_apply_in_every_library_and_replay_after_storage(xp, name):
 @pytest.mark.parametrize("name", PAIRS)
 def test_the_same_seed_draws_the_same_and_another_seed_does_not(name):
     sampler, _ = PAIRS[name]
-    first, again = sampler(generator(7), SHAPE), sampler(generator(7), SHAPE)
-    others = [sampler(generator(seed), SHAPE) for seed in range(20)]
+    first, again = sampler(generator(7), **sizes(sampler)), sampler(generator(7), **sizes(sampler))
+    others = [sampler(generator(seed), **sizes(sampler)) for seed in range(20)]
     for a, b in zip(first, again, strict=True):
         np.testing.assert_array_equal(a, b)
     assert any(not np.array_equal(first[0], other[0]) for other in others)
@@ -64,7 +77,7 @@ def test_keys_draw_under_jit_and_vmap(name):
     sampler, function = PAIRS[name]
 
     def augment(key, image):
-        return function(image, *sampler(key, SHAPE))
+        return function(image, *sampler(key, **sizes(sampler)))
 
     keys = jax.random.split(jax.random.key(0), 3)
     eager = [augment(key, jax.numpy.asarray(IMAGE)) for key in keys]
@@ -75,20 +88,28 @@ def test_keys_draw_under_jit_and_vmap(name):
 
 def test_every_anchor_of_a_crop_is_drawn_the_last_one_too():
     rng = generator()
-    starts = {tuple(t.random_crop(rng, (5, 4, 1), patch_shape=(3, 4)).start.tolist()) for _ in range(100)}
+    starts = {tuple(t.random_crop(rng, spatial_shape=(5, 4), patch_shape=(3, 4)).start.tolist()) for _ in range(100)}
     assert starts == {(0, 0), (1, 0), (2, 0)}
 
 
 def test_shifts_reach_both_limits_and_turns_are_four():
     rng = generator()
-    assert {int(t.random_shift(rng, (9, 1), max_offset=2).offset[0]) for _ in range(200)} == {-2, -1, 0, 1, 2}
-    assert {int(t.random_rot90(rng, (5, 5, 1)).turns) for _ in range(100)} == {0, 1, 2, 3}
+    assert {int(t.random_shift(rng, spatial_shape=(9,), max_offset=2).offset[0]) for _ in range(200)} == {
+        -2,
+        -1,
+        0,
+        1,
+        2,
+    }
+    assert {int(t.random_rot90(rng, spatial_shape=(5, 5)).turns) for _ in range(100)} == {0, 1, 2, 3}
 
 
 def test_a_rotation_keeps_lengths_in_millimetres_and_the_angle_stays_below_its_limit():
     spacing = np.array([3.0, 1.0, 0.5])
     for seed in range(50):
-        matrix, offset = t.random_affine(generator(seed), SHAPE, rotation=(0, 0, 20), scale=0.0, spacing=tuple(spacing))
+        matrix, offset = t.random_affine(
+            generator(seed), spatial_shape=SPATIAL, rotation=(0, 0, 20), scale=0.0, spacing=tuple(spacing)
+        )
         turn = matrix * spacing[:, None] / spacing[None, :]
         np.testing.assert_allclose(turn @ turn.T, np.eye(3), atol=1e-12)
         assert np.degrees(np.arccos((np.trace(turn) - 1) / 2)) <= 20 + 1e-6
@@ -102,7 +123,7 @@ def test_a_shear_leans_each_axis_by_an_angle_in_millimetres_and_keeps_the_volume
     leans = []
     for seed in range(200):
         matrix, _ = t.random_affine(
-            generator(seed), SHAPE, rotation=0.0, scale=0.0, shear=tuple(limits), spacing=tuple(spacing)
+            generator(seed), spatial_shape=SPATIAL, rotation=0.0, scale=0.0, shear=tuple(limits), spacing=tuple(spacing)
         )
         world = matrix * spacing[:, None] / spacing[None, :]
         np.testing.assert_allclose(np.tril(world), np.eye(3), atol=1e-12)
@@ -115,7 +136,7 @@ def test_a_shear_leans_each_axis_by_an_angle_in_millimetres_and_keeps_the_volume
 def test_rotation_shear_and_scale_are_the_factors_of_the_matrix():
     """Any matrix is a rotation times a triangle with the scales on its diagonal: QR gives back what was drawn."""
     for seed in range(50):
-        matrix, _ = t.random_affine(generator(seed), SHAPE, rotation=20.0, scale=0.2, shear=25.0)
+        matrix, _ = t.random_affine(generator(seed), spatial_shape=SPATIAL, rotation=20.0, scale=0.2, shear=25.0)
         turn, triangle = np.linalg.qr(matrix)
         turn, triangle = turn * np.sign(np.diag(triangle)), triangle * np.sign(np.diag(triangle))[:, None]
         scales = np.diag(triangle)
@@ -125,7 +146,10 @@ def test_rotation_shear_and_scale_are_the_factors_of_the_matrix():
 
 
 def test_scales_and_translations_stay_within_their_ranges():
-    draws = [t.random_affine(generator(s), SHAPE, rotation=0.0, scale=0.25, translation=(0, 1, 2)) for s in range(200)]
+    draws = [
+        t.random_affine(generator(s), spatial_shape=SPATIAL, rotation=0.0, scale=0.25, translation=(0, 1, 2))
+        for s in range(200)
+    ]
     scales = np.array([np.diag(draw.matrix) for draw in draws])
     moves = np.abs([draw.offset for draw in draws])
     assert 0.8 <= scales.min() < 0.85
@@ -135,16 +159,16 @@ def test_scales_and_translations_stay_within_their_ranges():
 
 
 def test_noise_has_the_deviation_that_was_asked_for():
-    field = t.random_noise(generator(), (60, 60, 60, 1), sigma=(0.2, 0.2)).field
+    field = t.random_noise(generator(), spatial_shape=(60, 60, 60), channels=1, sigma=(0.2, 0.2)).field
     assert field.dtype == np.float32
     assert field.std() == pytest.approx(0.2, rel=0.02)
     assert field.mean() == pytest.approx(0.0, abs=0.002)
-    real, imaginary = t.random_rician_noise(generator(), (60, 60, 60, 1), sigma=(0.2, 0.2))
+    real, imaginary = t.random_rician_noise(generator(), spatial_shape=(60, 60, 60), channels=1, sigma=(0.2, 0.2))
     assert real.dtype == imaginary.dtype == np.float32
     assert real.std() == pytest.approx(0.2, rel=0.02)
     assert imaginary.std() == pytest.approx(0.2, rel=0.02)
     assert np.corrcoef(real.ravel(), imaginary.ravel())[0, 1] == pytest.approx(0.0, abs=0.01)
-    control = t.random_elastic(generator(), (9, 9, 9, 1), points=20, sigma=(1.0, 2.0, 0.0)).control
+    control = t.random_elastic(generator(), spatial_shape=(9, 9, 9), points=20, sigma=(1.0, 2.0, 0.0)).control
     np.testing.assert_allclose(control.std(axis=(1, 2, 3)), [1, 2, 0], rtol=0.05)
 
 
@@ -232,7 +256,7 @@ def test_a_sample_without_geometry_stays_without():
 @pytest.mark.parametrize("name", PAIRS)
 def test_a_draw_that_was_stored_as_text_replays(name):
     sampler, function = PAIRS[name]
-    draw = sampler(generator(), SHAPE)
+    draw = sampler(generator(), **sizes(sampler))
     stored = json.loads(json.dumps([np.asarray(entry).tolist() for entry in draw]))
     np.testing.assert_allclose(function(IMAGE, *stored), function(IMAGE, *draw), atol=1e-6)
 
@@ -258,6 +282,28 @@ def test_a_chain_of_random_transforms_runs_in_one_jit():
         assert compiled[1].dtype == np.uint8
 
 
+def test_a_sampler_gets_by_name_what_it_needs():
+    given = []
+
+    def noting(_, **sizes):
+        given.append(sizes)
+        return (0,)
+
+    def of_channels(_, *, channels):
+        given.append(channels)
+        return (0,)
+
+    def of_nothing(_):
+        given.append(None)
+        return (0,)
+
+    for sampler in (noting, of_channels, of_nothing):
+        t.randomly(("geometry", "images"), sampler, t.flip)({**sample(generator()), "geometry": None})
+    grid = Geometry(shape=SPATIAL, spacing=(1.0, 2.0, 3.0))
+    t.randomly("geometry", noting, t.flip)({**sample(generator()), "geometry": grid})
+    assert given == [{"spatial_shape": SPATIAL, "channels": 2}, 2, None, {"spatial_shape": SPATIAL}]
+
+
 def test_lifted_transforms_pickle():
     augment = t.randomly("images", t.random_gamma, t.gamma, probability=0.9)
     copied = pickle.loads(pickle.dumps(augment))
@@ -267,24 +313,52 @@ def test_lifted_transforms_pickle():
 @pytest.mark.parametrize(
     ("call", "kind", "text"),
     [
-        (lambda: t.random_flip(0, SHAPE), TypeError, "`rng` must be a numpy.random.Generator or a JAX key; got int"),
-        (lambda: t.random_crop(generator(), (4, 4, 1), patch_shape=(5, 4)), ValueError, r"fit into \(4, 4, 1\)"),
         (
-            lambda: t.random_shift(generator(), SHAPE, max_offset=(1, 2)),
+            lambda: t.random_flip(0, spatial_shape=SPATIAL),
+            TypeError,
+            "`rng` must be a numpy.random.Generator or a JAX key; got int",
+        ),
+        (
+            lambda: t.random_crop(generator(), spatial_shape=(4, 4), patch_shape=(5, 4)),
+            ValueError,
+            r"fit into \(4, 4\)",
+        ),
+        (
+            lambda: t.random_shift(generator(), spatial_shape=SPATIAL, max_offset=(1, 2)),
             ValueError,
             "`max_offset` must be one number or 3",
         ),
-        (lambda: t.random_affine(generator(), SHAPE, rotation=-1.0), ValueError, "`rotation` must be finite and not"),
-        (lambda: t.random_affine(generator(), SHAPE, shear=90), ValueError, "`shear` must be below 90 degrees; got 90"),
-        (lambda: t.random_affine(generator(), SHAPE, shear=(1, 2)), ValueError, "`shear` must be one number or 3"),
         (
-            lambda: t.random_rician_noise(generator(), SHAPE, sigma=(1, 0)),
+            lambda: t.random_affine(generator(), spatial_shape=SPATIAL, rotation=-1.0),
+            ValueError,
+            "`rotation` must be finite and not",
+        ),
+        (
+            lambda: t.random_affine(generator(), spatial_shape=SPATIAL, shear=90),
+            ValueError,
+            "`shear` must be below 90 degrees; got 90",
+        ),
+        (
+            lambda: t.random_affine(generator(), spatial_shape=SPATIAL, shear=(1, 2)),
+            ValueError,
+            "`shear` must be one number or 3",
+        ),
+        (
+            lambda: t.random_rician_noise(generator(), spatial_shape=SPATIAL, channels=2, sigma=(1, 0)),
             ValueError,
             "`sigma` must be in order",
         ),
-        (lambda: t.random_elastic(generator(), SHAPE, points=3), ValueError, "`points` must be at least 4"),
-        (lambda: t.random_blur(generator(), SHAPE, sigma=(2.0, 1.0)), ValueError, "`sigma` must be in order"),
-        (lambda: t.random_rot90(generator(), (4, 1)), ValueError, "have two spatial axes"),
+        (
+            lambda: t.random_elastic(generator(), spatial_shape=SPATIAL, points=3),
+            ValueError,
+            "`points` must be at least 4",
+        ),
+        (
+            lambda: t.random_blur(generator(), spatial_shape=SPATIAL, sigma=(2.0, 1.0)),
+            ValueError,
+            "`sigma` must be in order",
+        ),
+        (lambda: t.random_rot90(generator(), spatial_shape=(4,)), ValueError, "`spatial_shape` must have two axes"),
         (lambda: t.randomly("images", t.random_flip, t.flip, probability=2), ValueError, "lie within 0 and 1"),
         (
             lambda: t.randomly("images", t.random_flip, t.flip, probability=(0.0, 0.5, 0.5)),
@@ -296,9 +370,26 @@ def test_lifted_transforms_pickle():
             TypeError,
             "`probability` must be one number",
         ),
-        (lambda: t.randomly("images", t.random_flip, t.flip)({"images": IMAGE}), ValueError, "got 'rng'"),
+        (
+            lambda: t.randomly("images", t.random_flip, t.flip)({"images": IMAGE}),
+            ValueError,
+            "have a source of randomness",
+        ),
         (lambda: t.randomly(("a", "b"), t.random_flip, {"a": t.flip}), ValueError, "for each of a, b; got a"),
         (lambda: t.randomly("a", t.random_flip, {"a": t.flip, "b": t.flip}), ValueError, "for each of a; got a, b"),
+        (lambda: t.random_affine(generator(), SHAPE), TypeError, "takes 1 positional argument"),
+        (
+            lambda: t.randomly("a", lambda _, shape: shape, t.flip),
+            TypeError,
+            "`spatial_shape` or `channels`; got shape",
+        ),
+        (
+            lambda: t.randomly("images", t.random_flip, t.flip)(
+                {**sample(generator()), "geometry": Geometry(shape=SHAPE, spacing=(1.0,) * 4)}
+            ),
+            ValueError,
+            r"`sample` must hold images as \(\*spatial, channel\); got the shape \(8, 9, 10, 2\) of its geometry",
+        ),
         (lambda: t.randomly("a", t.random_flip, {"a": 3}), TypeError, "`function` must be a function"),
         (lambda: t.randomly((), t.random_flip, t.flip), TypeError, "be a name or a tuple of names"),
     ],

@@ -29,7 +29,7 @@ def test_rician_noise_is_the_magnitude_of_a_noisy_complex_signal(xp):
 @pytest.mark.parametrize("signal", [0.0, 0.5, 1.0, 8.0])
 def test_noisy_magnitudes_follow_rices_distribution(signal):
     image = np.full((50, 50, 40, 1), signal)
-    draw = random_rician_noise(np.random.default_rng(2), image.shape, sigma=(0.5, 0.5))
+    draw = random_rician_noise(np.random.default_rng(2), spatial_shape=(50, 50, 40), channels=1, sigma=(0.5, 0.5))
     found = rician_noise(image, *draw).ravel()
     assert stats.kstest(found, stats.rice(signal / 0.5, scale=0.5).cdf).pvalue > 0.01
     if signal == 0:

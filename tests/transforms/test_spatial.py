@@ -153,6 +153,10 @@ def test_shift_fills_or_wraps(xp):
         (lambda: crop(GRID, (0, 0), (2, 2)), "`array` must have 2 spatial axes"),
         (lambda: crop(VOLUME, (0, -1, 0), (2, 2, 2)), "`start` must be at least 0"),
         (lambda: crop_or_pad(VOLUME, (0, 2, 2)), "`shape` must be at least 1"),
+        (
+            lambda: crop_or_pad(VOLUME, (2, 2)),
+            "`shape` must have 3 entries, one for each spatial axis, or 4, with one for the channels; got 2",
+        ),
         (lambda: pad(VOLUME, -1), "`widths` must be at least 0"),
     ],
 )

@@ -4,6 +4,7 @@
 `NO_ARRAYS` fails `test_matrix.py`.
 """
 
+import inspect
 from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
@@ -217,12 +218,14 @@ def seed(rng: np.random.Generator) -> tuple[NDArray[np.int32], ...]:
 
 
 def drawn(function: Callable[..., Any], **options: Any) -> Callable[..., Any]:
-    """Return a call of a sampler with a key of JAX."""
+    """Return a call of a sampler with a key of JAX, and with what it needs of an image."""
+    sizes = {"spatial_shape": SHAPE, "channels": 2}
+    needed = {name: size for name, size in sizes.items() if name in inspect.signature(function).parameters}
 
     def call(number: Any) -> Any:
         import jax
 
-        return tuple(function(jax.random.key(number), (*SHAPE, 2), **options))
+        return tuple(function(jax.random.key(number), **needed, **options))
 
     return call
 
