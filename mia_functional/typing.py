@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     import numpy as np  # for type checkers alone: the parser of the command imports this module and stays light
 
 __all__ = [
+    "Absent",
     "Affine",
     "Align",
     "Array",
@@ -50,6 +51,9 @@ Labels: TypeAlias = Mapping[Label, str]
 
 Affine: TypeAlias = Literal["sform", "qform"] | None
 """Which pose of a NIfTI file counts if its header states two that differ: none, such a file is an error."""
+
+Absent: TypeAlias = Literal["error", "skip", "empty"]
+"""What is done about subjects that lack a file or a value: refuse, leave them out, keep them with empty values."""
 
 Align: TypeAlias = Literal["reorient", "resample"] | None
 """What is done to images on other grids than they should be: nothing, flips and permutations of axes, interpolation."""

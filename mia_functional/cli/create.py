@@ -17,7 +17,7 @@ def _run_create(options: Options) -> None:
     from concurrent import futures  # here: it is a quarter of what `mia --help` would import
 
     patterns, columns = _by_category(options.entries), _by_category(options.columns)
-    subjects = mia.dataset.discover(options.root, patterns, table=options.table, columns=columns)
+    subjects = mia.dataset.discover(options.root, patterns, table=options.table, columns=columns, absent=options.absent)
     with futures.ThreadPoolExecutor(options.jobs) as pool:
         mia.dataset.create(
             options.dataset, subjects, load=partial(mia.images.read, affine=options.affine, spacing=options.spacing),
@@ -56,6 +56,8 @@ CREATE_COMMAND = Command("create", "make a dataset of a folder of images and a t
     "--table": {"type": Path, "metavar": "CSV", "help": "table of the subjects; the first column names them"},
     "--column": {"action": "append", "default": [], "type": _entry, "dest": "columns",
                  "metavar": "CATEGORY/ENTRY=COLUMN", "help": "for example numerical/AGE=age"},
+    "--absent": {"choices": ("error", "skip", "empty"), "default": "error",
+                 "help": "subjects that lack a file or a value: refused, left out, or kept with empty values"},
     **AFFINE,
     **SPACING,
     **ALIGN,

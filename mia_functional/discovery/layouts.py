@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from mia_functional._core import checks
+from mia_functional.discovery.absence import check_absent, settle_absent
 from mia_functional.discovery.patterns import existing_folder, is_hidden, only_file
 from mia_functional.discovery.records import Entry, Subject
-from mia_functional.discovery.tables import ByEntry, flat_entries, natural_key, table_entries, table_rows
+from mia_functional.discovery.tables import ByEntry, entry_names, flat_entries, natural_key, table_entries, table_rows
+from mia_functional.typing import Absent
 
 __all__ = ["discover_bids", "discover_decathlon", "discover_nnunet", "discover_table"]
 
@@ -23,6 +25,7 @@ def discover_table(
     paths: ByEntry,
     columns: ByEntry | None = None,
     root: str | os.PathLike[str] | None = None,
+    absent: Absent = "error",
 ) -> tuple[Subject, ...]:
     r"""Find the files of every subject in a table (manifest) that names them.
 
@@ -32,6 +35,7 @@ def discover_table(
         columns: For every category and entry the column with the value: `{"numerical": {"AGE": "age"}}`; see `discover`
             for which of them are numbers.
         root: Where relative paths start; the folder of the table by default.
+        absent: What is done about subjects without a path, a file or a value, as for `discover`.
 
     Returns:
         The subjects, in the order of the table.
@@ -39,7 +43,7 @@ def discover_table(
     Raises:
         FileNotFoundError: The table or a file does not exist.
         TypeError: Paths or columns are not texts by category and entry.
-        ValueError: The table has a subject twice, or lacks a column or a value.
+        ValueError: The table has a subject twice, or lacks a column or a value; no subject has all.
 
     Example:
         >>> (folder / "a.nii").touch()
@@ -47,21 +51,28 @@ def discover_table(
         >>> discover_table(folder / "cohort.csv", paths={"images": {"T1": "t1"}})[0].name
         'A'
     """
+    check_absent(absent)
     table = Path(checks.path_text("discover", "table", table))
     folder = table.parent if root is None else Path(checks.path_text("discover", "root", root))
     subjects = list(table_rows(table))
-    files = table_entries(table, paths, subjects, argument="paths", as_text=True)
-    values = table_entries(table, columns or {}, subjects)
+    of_files: Absent = "skip" if absent == "skip" else "error"
+    files = table_entries(table, paths, subjects, argument="paths", as_text=True, absent=of_files)
+    values = table_entries(table, columns or {}, subjects, absent=absent)
     cohort = []
     for subject in subjects:
-        images = [_file_entry(cell.category, cell.name, folder / str(cell.value)) for cell in files[subject]]
-        cohort.append(Subject(name=subject, entries=(*images, *values[subject])))
-    return tuple(cohort)
+        cells = [cell for cell in files[subject] if absent != "skip" or (folder / str(cell.value)).exists()]
+        images = [_file_entry(cell.category, cell.name, folder / str(cell.value)) for cell in cells]
+        cohort.append((subject, (*images, *values[subject])))
+    return settle_absent(cohort, entry_names(paths, columns), absent)
 
 
 @checks.speaking_for("discover_bids", "discover", "Entry", "Subject", patterns="suffixes", table="participants.tsv")
 def discover_bids(
-    root: str | os.PathLike[str], suffixes: ByEntry, *, columns: ByEntry | None = None
+    root: str | os.PathLike[str],
+    suffixes: ByEntry,
+    *,
+    columns: ByEntry | None = None,
+    absent: Absent = "error",
 ) -> tuple[Subject, ...]:
     """Find the files of every subject, or of every session, of a BIDS dataset.
 
@@ -71,6 +82,7 @@ def discover_bids(
             `sub-*/[ses-*/]anat/*_T1w.nii.gz`; with more of the name (`space-MNI_T1w`) the choice is narrower.
         columns: For every category and entry the column of `participants.tsv`: `{"numerical": {"AGE": "age"}}`;
             see `discover` for which of them are numbers.
+        absent: What is done about subjects or sessions that lack a file or a value, as for `discover`.
 
     Returns:
         The subjects (`sub-01`, or `sub-01_ses-2` where there are sessions), sorted, each with all entries.
@@ -87,6 +99,7 @@ def discover_bids(
         >>> discover_bids(folder, {"images": {"T1": "T1w"}})[0].name
         'sub-01'
     """
+    check_absent(absent)
     folder = existing_folder(root)
     flat = flat_entries("suffixes", suffixes, required=True)
     sessions = [path for path in folder.glob("sub-*/ses-*") if path.is_dir()]
@@ -97,18 +110,21 @@ def discover_bids(
     homes.sort(key=lambda home: natural_key(home.relative_to(folder).as_posix()))
     people = [home.relative_to(folder).parts[0] for home in homes]
     # `participants.tsv` has a row per person; all sessions share its values.
-    values = table_entries(folder / "participants.tsv", columns, sorted(set(people))) if columns else {}
+    table = folder / "participants.tsv"
+    values = table_entries(table, columns, sorted(set(people)), absent=absent) if columns else {}
     cohort = []
     for home, person in zip(homes, people, strict=True):
         entries = []
         for category, name, suffix in flat:
             matches = (path for ending in ("nii.gz", "nii") for path in home.glob(f"*/*_{suffix}.{ending}"))
             files = sorted(path for path in matches if not is_hidden(path, home))
+            if absent == "skip" and not files:
+                continue
             path = only_file("suffixes", files, f"{suffix} in {home}")
             entries.append(Entry(category=category, name=name, path=path))
         name = "_".join(home.relative_to(folder).parts)
-        cohort.append(Subject(name=name, entries=(*entries, *values.get(person, ()))))
-    return tuple(cohort)
+        cohort.append((name, (*entries, *values.get(person, ()))))
+    return settle_absent(cohort, entry_names(suffixes, columns), absent)
 
 
 @checks.speaking_for("discover_decathlon", "discover", "Entry", "Subject", patterns="root")

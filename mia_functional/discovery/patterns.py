@@ -6,9 +6,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mia_functional._core import checks
+from mia_functional.discovery.absence import check_absent, settle_absent
 from mia_functional.discovery.records import Entry, Subject
-from mia_functional.discovery.tables import ByEntry, flat_entries, natural_key, table_entries
+from mia_functional.discovery.tables import ByEntry, entry_names, flat_entries, natural_key, table_entries
 from mia_functional.images.formats import twin_of
+from mia_functional.typing import Absent
 
 __all__ = ["discover", "existing_folder", "is_hidden", "only_file"]
 
@@ -23,6 +25,7 @@ def discover(
     *,
     table: str | os.PathLike[str] | None = None,
     columns: ByEntry | None = None,
+    absent: Absent = "error",
 ) -> tuple[Subject, ...]:
     """Find the files of every subject below a folder, and its numbers and texts in a table.
 
@@ -34,7 +37,10 @@ def discover(
         columns: For every category and entry the column of the table: `{"numerical": {"AGE": "age"}}`. The values of a
             category are numbers if all cells of its columns are, over all rows of the table, and else the texts of the
             cells as they stand there; codes with leading zeros are texts. Cells that are empty or say n/a, na, nan,
-            null or none, in any case, are missing values: a subject that has files must have none of them.
+            null or none, in any case, are missing values.
+        absent: What is done about subjects that lack a file or a value that others have: `"error"`; `"skip"`, they are
+            left out; or `"empty"`, a missing number is NaN, a missing text is empty, and a missing file is an error. A
+            `UserWarning` counts them, and names each with what it lacks.
 
     Returns:
         The subjects, sorted by identifier (numbers in it as numbers), each with all entries.
@@ -43,14 +49,16 @@ def discover(
         FileNotFoundError: The folder or the table does not exist.
         PermissionError: The folder may not be listed.
         TypeError: Patterns or columns are not texts by category and entry.
-        ValueError: A pattern has no `{subject}`; nothing matches; an entry of a subject is missing or matches twice;
-            the table lacks a subject, a column or a value; there are columns and no table.
+        ValueError: A pattern has no `{subject}`; nothing matches; an entry of a subject is missing (see `absent`) or
+            matches twice; the table lacks a subject, a column or a value; no subject has all; there are columns and no
+            table.
 
     Example:
         >>> (folder / "case1_T1.nii.gz").touch()
         >>> discover(folder, {"images": {"T1": "{subject}_T1.nii.gz"}})[0].name
         'case1'
     """
+    check_absent(absent)
     folder = existing_folder(root)
     os.scandir(folder).close()  # raises PermissionError, where `Path.glob` silently finds nothing
     flat = flat_entries("patterns", patterns, required=True)
@@ -61,15 +69,17 @@ def discover(
     if not subjects:
         searched = ", ".join(sorted({pattern for *_, pattern in flat}))
         checks.invalid_value("discover", "root", f"hold files that match {searched}", f"none in {folder}")
-    values = table_entries(Path(table), columns or {}, subjects) if table is not None else {}
+    values = table_entries(Path(table), columns or {}, subjects, absent=absent) if table is not None else {}
     cohort = []
     for subject in subjects:
         entries = []
         for category, name, _ in flat:
+            if absent == "skip" and subject not in files[category, name]:
+                continue
             path = only_file("patterns", files[category, name].get(subject, []), f"{category} {name} of {subject}")
             entries.append(Entry(category=category, name=name, path=path))
-        cohort.append(Subject(name=subject, entries=(*entries, *values.get(subject, ()))))
-    return tuple(cohort)
+        cohort.append((subject, (*entries, *values.get(subject, ()))))
+    return settle_absent(cohort, entry_names(patterns, columns), absent)
 
 
 def _matching_files(folder: Path, pattern: str) -> dict[str, list[Path]]:

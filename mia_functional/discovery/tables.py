@@ -1,6 +1,7 @@
 """Tables of subjects: CSV and TSV files."""
 
 import csv
+import math
 import re
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -11,8 +12,9 @@ from typing import TypeAlias
 
 from mia_functional._core import checks
 from mia_functional.discovery.records import Entry
+from mia_functional.typing import Absent
 
-__all__ = ["ByEntry", "flat_entries", "natural_key", "table_entries", "table_rows"]
+__all__ = ["ByEntry", "entry_names", "flat_entries", "natural_key", "table_entries", "table_rows"]
 
 ByEntry: TypeAlias = Mapping[str, Mapping[str, str]]
 """Per category and entry a text, such as a pattern of paths or the name of a column: `{"images": {"T1": ...}}`."""
@@ -48,22 +50,29 @@ def flat_entries(argument: str, texts: ByEntry, *, required: bool = False) -> li
     return flat
 
 
+def entry_names(*texts: ByEntry | None) -> list[tuple[str, str]]:
+    """Return category and name of all entries."""
+    return [(category, name) for each in texts for category, names in (each or {}).items() for name in names]
+
+
 _invalid_table = partial(checks.invalid_value, "discover", "table")
 """Raise for a table that does not fit: from what it has to be, and what it is."""
 
 
 def table_entries(
-    table: Path, columns: ByEntry, subjects: list[str], *, argument: str = "columns", as_text: bool = False
-) -> dict[str, list[Entry]]:
+    table: Path, columns: ByEntry, subjects: list[str], *, argument: str = "columns", as_text: bool = False,
+    absent: Absent = "error",
+) -> dict[str, list[Entry]]:  # fmt: skip
     """Return the entries that a table has for each subject; `as_text`, texts without blanks around them.
 
     Otherwise the values of a category are of one kind, as they end in one array: numbers if every cell that has a value
-    is one, those of all subjects in the table, and else texts to the character.
+    is one, those of all subjects in the table, and else texts to the character. Where there is none, or no row, it is
+    an error, or the entry is absent, or it is NaN or an empty text.
     """
     flat = flat_entries(argument, columns)
     rows = table_rows(table)
-    if absent := [subject for subject in subjects if subject not in rows]:
-        _invalid_table(f"have a row for {', '.join(absent[:5])}", f"none in {table}")
+    if absent == "error" and (others := [subject for subject in subjects if subject not in rows]):
+        _invalid_table(f"have a row for {', '.join(others[:5])}", f"none in {table}")
     header = next(iter(rows.values()))
     if unknown := [column for *_, column in flat if column not in header]:
         checks.invalid_value("discover", argument, f"name columns of {table} ({', '.join(header)})", repr(unknown[0]))
@@ -78,9 +87,14 @@ def table_entries(
     entries: dict[str, list[Entry]] = {subject: [] for subject in subjects}
     for subject in subjects:
         for category, name, column in flat:
-            cell = rows[subject][column]
+            cell = rows.get(subject, {}).get(column, "")
             if _NO_VALUE.fullmatch(cell.strip()):
-                _invalid_table(f"have a value of {column} for {subject}", f"none in {table}")
+                if absent == "error":
+                    _invalid_table(f"have a value of {column} for {subject}", f"none in {table}")
+                if absent == "empty":
+                    empty = math.nan if convert[category] is float else ""
+                    entries[subject].append(Entry(category=category, name=name, value=empty))
+                continue
             if convert[category] is float and "," in cell:
                 _invalid_table(f"write numbers with a point ({column} of {subject})", f"{cell.strip()} in {table}")
             entries[subject].append(Entry(category=category, name=name, value=convert[category](cell)))

@@ -1,0 +1,47 @@
+"""Subjects without a file or a value that others have: errors, left out, or kept with an empty value."""
+
+import math
+import warnings
+from collections.abc import Sequence
+
+from mia_functional._core import checks
+from mia_functional.discovery.records import Entry, Subject
+from mia_functional.typing import Absent
+
+__all__ = ["check_absent", "settle_absent"]
+
+
+def check_absent(absent: Absent) -> None:
+    """Raise unless it is known what is done about subjects that lack something."""
+    checks.one_of("discover", "absent", absent, ("error", "skip", "empty"))
+
+
+def settle_absent(
+    people: Sequence[tuple[str, Sequence[Entry]]], expected: Sequence[tuple[str, str]], absent: Absent
+) -> tuple[Subject, ...]:
+    """Return the subjects to go on with, and warn of those that lack something, with their number, names and what.
+
+    Args:
+        people: Every subject with the entries that it has.
+        expected: Category and name of the entries that each should have.
+        absent: What is done about the others.
+    """
+    lacking: dict[str, list[str]] = {}
+    for name, entries in people:
+        full = {(entry.category, entry.name) for entry in entries if not _is_empty(entry)}
+        if missing := [f"{category} {entry}" for category, entry in expected if (category, entry) not in full]:
+            lacking[name] = missing
+    kept = [(name, entries) for name, entries in people if absent != "skip" or name not in lacking]
+    listed = ", ".join(f"{name} ({', '.join(missing)})" for name, missing in lacking.items())
+    if not kept:
+        checks.invalid_value("discover", "absent", "leave a subject with all entries", f"none: {listed}")
+    if lacking:
+        done = "left out" if absent == "skip" else "kept with empty values"
+        # Behind this function and `discover` stands the wrapper of `checks.speaking_for`.
+        warnings.warn(f"{len(lacking)} of {len(people)} subjects are {done}: {listed}.", stacklevel=4)
+    return tuple(Subject(name=name, entries=tuple(entries)) for name, entries in kept)
+
+
+def _is_empty(entry: Entry) -> bool:
+    """Return whether an entry is what stands for a missing value: no table has another way to spell these."""
+    return entry.value == "" or (isinstance(entry.value, float) and math.isnan(entry.value))
