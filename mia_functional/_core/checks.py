@@ -108,13 +108,13 @@ def has_shape(value: object) -> bool:
 
 
 def describe(value: object) -> str:
-    """Return how a value looks in a message: arrays by their shape, not by thousands of numbers."""
+    """Return how a value looks in a message: arrays by their shape, not by thousands of numbers, all on one line."""
     shape: Shape | None = getattr(value, "shape", None) if has_shape(value) else None
     if shape is not None:
         return f"an array of shape {tuple(shape)}"
     text = repr(value)
-    # Objects that say nothing of themselves are no two times at one address.
-    return type(value).__name__ if " at 0x" in text else text
+    # Objects that say nothing of themselves are no two times at one address, and records of arrays fill pages.
+    return type(value).__name__ if " at 0x" in text or "\n" in text else text
 
 
 def same_shape(function: str, argument: str, shape: Shape, reference: Shape, *, of: str = "the reference") -> None:

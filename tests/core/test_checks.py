@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from mia_functional import metrics
 from mia_functional._core import checks
 
 
@@ -91,3 +92,10 @@ def test_names_of_files_may_be_no_unicode(text):
 )
 def test_every_error_is_one_sentence(error, text):
     assert checks.sentence_of("f", error) == text
+
+
+def test_values_are_described_on_one_line():
+    record = metrics.calibration_bins(np.array([0.2, 0.9]), np.array([0, 1]))
+    with pytest.raises(TypeError, match=r"^roc_curve: `record` must be ThresholdCounts; got CalibrationBins\.$"):
+        metrics.roc_curve(record)
+    assert checks.describe([1, "a"]) == "[1, 'a']"
