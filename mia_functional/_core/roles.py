@@ -12,7 +12,7 @@ ROLES: tuple[Role, ...] = get_args(Role)
 """All roles."""
 
 _BY_NAME: dict[str, Role] = {"image": "image", "images": "image", "label": "labels", "labels": "labels"}
-"""Roles of categories that are called as layouts and pymia call them."""
+"""Roles of categories by the names that they have in layouts and in pymia's files."""
 
 
 def role_by_name(category: str) -> Role | None:

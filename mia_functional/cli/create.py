@@ -17,7 +17,14 @@ def _run_create(options: Options) -> None:
     from concurrent import futures  # here: it is a quarter of what `mia --help` would import
 
     patterns, columns = _by_category(options.entries), _by_category(options.columns)
-    subjects = mia.dataset.discover(options.root, patterns, table=options.table, columns=columns, absent=options.absent)
+    subjects = mia.dataset.discover(
+        options.root,
+        patterns,
+        table=options.table,
+        columns=columns,
+        roles=dict(options.roles),
+        absent=options.absent,
+    )
     with futures.ThreadPoolExecutor(options.jobs) as pool:
         mia.dataset.create(
             options.dataset, subjects, load=partial(mia.images.read, affine=options.affine, spacing=options.spacing),
@@ -34,6 +41,14 @@ def _entry(text: str) -> tuple[str, str, str]:
     if not (equals and slash and category and name and value):
         raise argparse.ArgumentTypeError(f"{text!r} is not of the form CATEGORY/ENTRY=VALUE")
     return category, name, value
+
+
+def _role(text: str) -> tuple[str, str]:
+    """Return the category and the role of an option."""
+    category, equals, role = text.partition("=")
+    if not (equals and category and role):
+        raise argparse.ArgumentTypeError(f"{text!r} is not of the form CATEGORY=ROLE")
+    return category, role
 
 
 def _by_category(entries: Sequence[tuple[str, str, str]]) -> dict[str, dict[str, str]]:
@@ -58,6 +73,8 @@ CREATE_COMMAND = Command("create", "make a dataset of a folder of images and a t
                  "metavar": "CATEGORY/ENTRY=COLUMN", "help": "for example numerical/AGE=age"},
     "--absent": {"choices": ("error", "skip", "empty"), "default": "error",
                  "help": "subjects that lack a file or a value: refused, left out, or kept with empty values"},
+    "--role": {"action": "append", "default": [], "type": _role, "dest": "roles", "metavar": "CATEGORY=ROLE",
+               "help": "image or labels, for categories of other names than images and labels: ct=image"},
     **AFFINE,
     **SPACING,
     **ALIGN,

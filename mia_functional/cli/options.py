@@ -135,7 +135,7 @@ _WORDING: Mapping[str, Mapping[str, str]] = {
     },
     "check_folders": {"labels": "--labels", **_FILE_WORDING, **_ALIGN_WORDING},
     "describe": {},
-    "discover": {"patterns": "CATEGORY/ENTRY=PATTERN", "table": "--table", "columns": "--column"},
+    "discover": {"patterns": "CATEGORY/ENTRY=PATTERN", "table": "--table", "columns": "--column", "roles": "--role"},
     "evaluate_folders": {
         "labels": "--labels",
         "channels": "--channels",

@@ -156,7 +156,7 @@ def read_checkpoint(path: Path) -> StoredSubject:
         entry["chunks"] = tuple(Chunk(tuple(corner), *rest) for corner, *rest in entry["chunks"])
         entry["offset"] += 0 if fields["placed"] else start
         blocks.append(Block(**entry))
-    fields |= {name: tuple(map(tuple, fields[name])) for name in ("file_digests", "scales")}
+    fields |= {name: tuple(map(tuple, fields[name])) for name in ("file_digests", "scales", "roles")}
     return StoredSubject(**fields, geometry=None if geometry is None else Geometry(**geometry), blocks=tuple(blocks))
 
 

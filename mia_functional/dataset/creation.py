@@ -18,8 +18,8 @@ from mia_functional.dataset._hdf5.metadata import check_same_entries, cohort_tab
 from mia_functional.dataset._hdf5.writer import write_file
 from mia_functional.dataset.records import Storage
 from mia_functional.dataset.source_files import digest_of_source, fingerprint, scale_or_identity
-from mia_functional.dataset.traversal import LABELS, check_loading, load_sample
-from mia_functional.discovery.records import Load, Subject
+from mia_functional.dataset.traversal import check_loading, load_sample
+from mia_functional.discovery.records import Load, Subject, roles_of_files
 from mia_functional.transforms.composition import Transform
 from mia_functional.typing import Align, Progress
 
@@ -203,10 +203,13 @@ def _load_header(subject: Subject, fingerprint: str, recipe: _Recipe) -> tuple[S
     blocks, payloads = blocks_of_sample(sample, recipe.storage.compression, voxels=recipe.voxels)
     files = [(entry.category, Path(entry.path)) for entry in subject.entries if entry.path is not None]
     digested = files if recipe.storage.file_digests else []
+    role_of = roles_of_files(subject.entries)
+    # Labels are stored as what they mean, whichever of our readers loads them.
+    scaled = [(name, (1.0, 0.0) if role_of[name] == "labels" else scale_or_identity(path)) for name, path in files]
     header = StoredSubject(
         subject=sample["subject"], fingerprint=fingerprint, geometry=sample["geometry"], blocks=blocks,
+        roles=tuple(sample["roles"].items()),
         file_digests=tuple((category, digest_of_source(path)) for category, path in digested),
-        # Labels are stored as what they mean, whichever of our readers loads them.
-        scales=tuple((name, *((1.0, 0.0) if name == LABELS else scale_or_identity(path))) for name, path in files),
+        scales=tuple((name, *scale) for name, scale in scaled),
     )  # fmt: skip
     return header, payloads

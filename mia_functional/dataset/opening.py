@@ -7,10 +7,12 @@ import numpy as np
 
 from mia_functional import images
 from mia_functional._core import checks
+from mia_functional._core.roles import ROLES, role_by_name
 from mia_functional.dataset import verification
 from mia_functional.dataset._hdf5 import handles, layout, validation
 from mia_functional.dataset.records import Category, Dataset, Files
 from mia_functional.discovery.records import Load, is_name
+from mia_functional.typing import Role
 
 __all__ = ["open"]
 
@@ -28,7 +30,8 @@ def open(
 ) -> Dataset:
     """Open (describe) a dataset file: its subjects, its categories, their entries and shapes.
 
-    Only the tables of the file are read, and they are checked. Files of pymia 0.3 can be opened too.
+    Only the tables of the file are read, and they are checked. Files of pymia 0.3 can be opened too; in these, and in
+    older ones of this library, the role of a category is what `images` and `labels` are names of.
 
     Args:
         path: The file.
@@ -77,17 +80,32 @@ def _dataset_record(path: str, handle: handles.Handle, files: Files) -> Dataset:
     unfit = any(not is_name(name) for name in (*subjects, *names))
     if unfit or len(set(subjects)) != len(subjects) or not lengths <= {len(subjects)}:
         validation.malformed(path, "its tables contradict each other")
+    roles = _roles_of(path, tables, names)
     stored = set(validation.group_at(handle.file, "data")) if "data" in handle.file else set()
     categories = []
     for name, rows in shapes.items():
         entries = tuple(map(str, tables.get(layout.NAMES.format(name), ())))
         spatial = bool(grids) and all(row[: len(grid)] == grid for row, grid in zip(rows, grids, strict=True))
-        category = Category(name=name, entries=entries, shapes=rows, spatial=spatial, stored=name in stored)
+        is_stored = name in stored
+        category = Category(
+            name=name, entries=entries, shapes=rows, spatial=spatial, stored=is_stored, role=roles[name]
+        )
         categories.append(category)
     return Dataset(
         path=path, subjects=subjects, categories=tuple(categories), grids=grids, digest=handle.digest,
         files=None if stored >= set(names) else files,
     )  # fmt: skip
+
+
+def _roles_of(path: str, tables: layout.Tables, names: list[str]) -> dict[str, Role | None]:
+    """Return the roles of categories: those that the file keeps, and of older files those of their names."""
+    if layout.ROLES not in tables:
+        return {name: role_by_name(name) for name in names}
+    kept = [str(role) for role in tables[layout.ROLES].ravel()]
+    if len(kept) != len(names) or not set(kept) <= {"", *ROLES}:
+        validation.malformed(path, "its roles are not those of categories")
+    by_text: dict[str, Role] = {role: role for role in ROLES}
+    return {name: by_text.get(role) for name, role in zip(names, kept, strict=True)}
 
 
 def _root_of_files(path: str, tables: layout.Tables, root: str | os.PathLike[str] | None) -> str | None:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from mia_functional._core import checks
 from mia_functional.discovery.records import Load
-from mia_functional.typing import Shape
+from mia_functional.typing import Role, Shape
 
 __all__ = ["Category", "Dataset", "Files", "Storage", "category_of", "check_dataset", "subject_number"]
 
@@ -46,6 +46,8 @@ class Category:
         shapes: The shape of every subject's array, in the order of the subjects.
         spatial: Whether it lies on the grid of the images, so that an index applies; numbers and texts do not.
         stored: Whether the arrays are in the file; if not, they are read from the image files.
+        role: What it is, which decides on interpolation: `image`, `labels`, `numbers` or `text`; none where neither the
+            file nor the name of the category says so.
     """
 
     name: str
@@ -53,6 +55,7 @@ class Category:
     shapes: tuple[Shape, ...]
     spatial: bool
     stored: bool
+    role: Role | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

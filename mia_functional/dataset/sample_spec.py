@@ -12,9 +12,17 @@ from mia_functional.dataset.reading import LazyArray, array_region, entry_positi
 from mia_functional.dataset.records import Dataset, category_of
 from mia_functional.discovery.records import RESERVED
 from mia_functional.indexing.margins import dilate
-from mia_functional.typing import HostArray, Index, Margin, SampleSequence, Shape
+from mia_functional.typing import HostArray, Index, Margin, Role, SampleSequence, Shape
 
-__all__ = ["SAMPLE_EXTRAS", "Indexing", "RandomIndexing", "SampleField", "complete_fields", "extract_field"]
+__all__ = [
+    "SAMPLE_EXTRAS",
+    "Indexing",
+    "RandomIndexing",
+    "SampleField",
+    "complete_fields",
+    "extract_field",
+    "roles_of_fields",
+]
 
 Indexing: TypeAlias = Callable[[Shape], SampleSequence]
 """From the spatial shape of a subject to its indices, as the functions of `mia_functional.indexing`."""
@@ -62,6 +70,7 @@ SAMPLE_EXTRAS: dict[str, Callable[[Dataset, int], Any]] = {
     "shape": lambda dataset, number: dataset.grids[number],
     "names": lambda dataset, _: {category.name: category.entries for category in dataset.categories},
     "files": files,
+    "roles": lambda dataset, _: {category.name: category.role for category in dataset.categories if category.role},
 }
 """What a sample may hold besides arrays."""
 
@@ -124,3 +133,10 @@ def _is_inside(index: Index, grid: Shape) -> bool:
         if start is None or stop is None or step not in (None, 1) or not 0 <= start <= stop <= last:
             return False
     return True
+
+
+def roles_of_fields(dataset: Dataset, fields: Sequence[SampleField | str]) -> dict[str, Role]:
+    """Return the roles of what samples hold, by its name there."""
+    roles = {category.name: category.role for category in dataset.categories}
+    named = [field for field in fields if isinstance(field, SampleField)]
+    return {field.name: role for field in named if (role := roles[field.category]) is not None}

@@ -25,6 +25,7 @@ from mia_functional.dataset.sample_spec import (
     SampleField,
     complete_fields,
     extract_field,
+    roles_of_fields,
 )
 from mia_functional.dataset.weighting import drawn_by_weight, subjects_of_positions
 from mia_functional.indexing.margins import sides
@@ -185,9 +186,10 @@ def samples(
         indexing: Cuts volumes into samples: `whole`, `slices`, or a `functools.partial` of `patches`, ...; or
             `RandomIndexing`.
         extract: What goes into a sample: names of categories, or `SampleField` with options; besides, `geometry`,
-            `shape` (that of the subject's images), `names` (of entries) and `files`.
+            `shape` (that of the subject's images), `names` (of entries), `roles` (of categories) and `files`.
         transform: From a sample to a sample; may use `sample["rng"]`, whose numbers depend on the seed, the epoch and
-            the position alone, however many workers there are.
+            the position alone, however many workers there are, and `sample["roles"]`, by which `on` and `randomly`
+            interpolate.
         select: Keeps the samples for which it is true. It sees every sample once, before `transform`.
         subjects: Identifiers of those to take; by default all.
         seed: Where the randomness of `RandomIndexing` and of `sample["rng"]` starts.
@@ -433,9 +435,10 @@ def _finish_sample(place: _Place, sample: Sample) -> Sample:
     # A function of seed, epoch and position alone: the same for any number of workers, in any order.
     rng = np.random.default_rng((samples.seed, samples.epoch, 1, position, *([repeat] if repeat else [])))
     untouched = rng.bit_generator.state if is_watched else None
-    result = samples.transform({**owned, "rng": rng})
+    result = samples.transform({**owned, "rng": rng, "roles": roles_of_fields(samples.dataset, samples.extract)})
     if is_watched and (isinstance(samples.indexing, RandomIndexing) or rng.bit_generator.state != untouched):
         note_draw(samples, position)
     if not isinstance(result, dict):
         checks.invalid_kind("samples", "transform", "return a sample, which is a dictionary", type(result).__name__)
-    return {name: value for name, value in result.items() if name != "rng"}
+    dropped = {"rng", "roles"}.difference(field for field in samples.extract if isinstance(field, str))
+    return {name: value for name, value in result.items() if name not in dropped}

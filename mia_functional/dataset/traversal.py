@@ -1,6 +1,6 @@
 """Subjects to samples in memory, one after the other: a generator, to be used in a `for` loop."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import Executor
 from functools import partial
 from pathlib import Path
@@ -9,17 +9,15 @@ import numpy as np
 
 from mia_functional import images
 from mia_functional._core import checks, ordered_map
+from mia_functional._core.roles import checked_roles
 from mia_functional.discovery.records import Entry, Load, Subject, check_name
 from mia_functional.geometry import Geometry
 from mia_functional.images.labels import label_map
 from mia_functional.transforms.alignment import align_onto
 from mia_functional.transforms.composition import Sample, Transform
-from mia_functional.typing import Align, HostArray
+from mia_functional.typing import Align, HostArray, Role
 
-__all__ = ["LABELS", "check_loading", "load_entry", "load_sample", "stack_channels", "traverse"]
-
-LABELS = "labels"
-"""The category whose files are label maps, in every layout that `discovery` knows."""
+__all__ = ["check_loading", "load_entry", "load_sample", "stack_channels", "traverse"]
 
 
 def traverse(
@@ -37,8 +35,8 @@ def traverse(
         load: Reads one file.
         align: What is done about files of a subject that do not lie on the grid of its first one (by 0.01 voxels, see
             `geometry.same_geometry`): nothing, they are errors; `"reorient"`, their axes are flipped and permuted if
-            that suffices, and values stay what they are; `"resample"`, others are resampled, too: the category `images`
-            linearly, with integers rounded, all else from the nearest voxel, and 0 outside of the file.
+            that suffices, and values stay what they are; `"resample"`, others are resampled, too: those whose role is
+            `image` linearly, with integers rounded, and `labels` from the nearest voxel, with 0 outside of the file.
         transform: Applied to every sample. One that changes sizes has to change `geometry` too.
         executor: Where subjects are loaded and transformed: any `concurrent.futures.Executor` (threads, processes with
             `spawn`, dask, MPI); by default one after the other in this process. Order and samples are the same, and
@@ -47,14 +45,15 @@ def traverse(
 
     Yields:
         Dictionaries. An image category is an array `(*spatial, channels)`, with the entries in order on the last axis
-        and their dtype (the smallest that holds all; integers stay integers); files of the category `labels` are label
+        and their dtype (the smallest that holds all; integers stay integers); files whose role is `labels` are label
         maps, read as by `images.read_labels` unless `load` is a function of yours; numbers are float64 `(entries,)`;
-        texts are a tuple of str. Besides, `subject` (the identifier) and `geometry` (of the images; none without
-        images).
+        texts are a tuple of str. Besides, `subject` (the identifier), `geometry` (of the images; none without images)
+        and `roles` (of the categories, by name), which a transform that adds a category may add to.
 
     Raises:
         TypeError: An argument is of the wrong kind, or what `load` or `transform` return.
-        ValueError: Images of a subject differ in shape or geometry, or a file cannot be read.
+        ValueError: Images of a subject differ in shape or geometry, or a file cannot be read; a file has no role and
+            would have to be interpolated.
 
     Example:
         >>> person = Subject(name="A", entries=(Entry(category="numerical", name="AGE", value=31.0),))
@@ -79,7 +78,8 @@ def load_sample(subject: Subject, *, load: Load, align: Align, transform: Transf
     """Return a subject's files and values as a sample, transformed."""
     if not isinstance(subject, Subject):
         checks.invalid_kind("traverse", "subjects", "be several `Subject`", f"{subject!r} among them")
-    sample: Sample = {"subject": subject.name, "geometry": None}
+    roles: dict[str, Role] = {}
+    sample: Sample = {"subject": subject.name, "geometry": None, "roles": roles}
     grids: list[tuple[Entry, Geometry]] = []
     for category in dict.fromkeys(entry.category for entry in subject.entries):
         entries = [entry for entry in subject.entries if entry.category == category]
@@ -90,13 +90,15 @@ def load_sample(subject: Subject, *, load: Load, align: Align, transform: Transf
             # A generator: besides the stack only one of the files is in memory at a time.
             arrays = (load_entry(subject, entry, load, align, grids) for entry in files)
             sample[category] = stack_channels(arrays, len(files))
+            roles |= {} if entries[0].role is None else {category: entries[0].role}
         else:
             values = [entry.value for entry in entries]
             texts = any(isinstance(value, str) for value in values)
             sample[category] = tuple(map(str, values)) if texts else np.array(values, dtype=np.float64)
+            roles[category] = "text" if texts else "numbers"
     if grids:
         sample["geometry"] = grids[0][1]
-    return sample if transform is None else _checked_sample(transform(sample))
+    return sample if transform is None else _checked_sample(transform(sample), roles)
 
 
 def load_entry(
@@ -104,14 +106,13 @@ def load_entry(
 ) -> HostArray:
     """Return the voxels of a file on the first grid, with an axis of channels, and append its own grid."""
     path = str(entry.path)
-    array, geometry = _checked_pair(_load_labels(load, path) if entry.category == LABELS else load(path), entry)
+    array, geometry = _checked_pair(_load_labels(load, path) if entry.role == "labels" else load(path), entry)
     grids.append((entry, geometry))
     first, grid = grids[0]
     requirement = f"lie on one grid ({entry.path} and {first.path} of {subject.name})"
-    with checks.speaking_for("traverse", "align_onto", "reorient_onto", "resample_onto", geometry="images"):
-        array = align_onto(
-            array, geometry, grid, align=align, is_image=entry.category == "images", requirement=requirement
-        )
+    words = {"geometry": "images", "role": f"role of {entry.category}"}
+    with checks.speaking_for("traverse", "align_onto", "reorient_onto", "resample_onto", **words):
+        array = align_onto(array, geometry, grid, align=align, role=entry.role, requirement=requirement)
     return array[..., np.newaxis] if array.ndim == len(geometry.shape) else array
 
 
@@ -175,14 +176,20 @@ def _common_dtype(stack: HostArray, array: HostArray) -> np.dtype[np.generic]:
     return np.dtype(fitting[0])
 
 
-def _checked_sample(sample: Sample) -> Sample:
-    """Return a transformed sample; raise unless its names can be stored and its images lie on its geometry."""
+def _checked_sample(sample: Sample, roles: Mapping[str, Role]) -> Sample:
+    """Return a transformed sample; raise unless its names can be stored and its images lie on its geometry.
+
+    Roles that the transform left out are those of the categories before.
+    """
     if not isinstance(sample, dict) or not {"subject", "geometry"} <= sample.keys():
         checks.invalid_kind("traverse", "transform", "return the sample, a dictionary", type(sample).__name__)
     check_name("traverse", "subject", sample["subject"])
     geometry = sample["geometry"]
     if not isinstance(geometry, Geometry | None):
         checks.invalid_kind("traverse", "transform", "return a Geometry as `geometry`, or none", repr(geometry))
+    own = checked_roles("traverse", sample.get("roles"), (*roles, *sample))
+    kept = {name: role for name, role in {**roles, **own}.items() if name in sample}
+    sample = {**sample, "roles": kept}
     for name, array in sample.items():
         check_name("traverse", "transform", name)
         shape = tuple(getattr(array, "shape", ()))

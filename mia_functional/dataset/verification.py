@@ -69,7 +69,7 @@ def _unlisted(dataset: Dataset) -> Iterator[str]:
 
 
 def info(dataset: Dataset) -> str:
-    """Return what is in a dataset, as text of a few lines.
+    """Return what is in a dataset, as text of a few lines: shape, dtype, role and entries of each category.
 
     Args:
         dataset: From `open`.
@@ -78,9 +78,9 @@ def info(dataset: Dataset) -> str:
         >>> for line in info(cohort).splitlines()[1:]:  # `cohort` is from `open("cohort.h5")`
         ...     print(line)
         1 subjects: A
-        images     3 x 4 x 1  float32  T1
-        numerical  1          float64  AGE
-        gender     1          text     GENDER
+        images     3 x 4 x 1  float32  image    T1
+        numerical  1          float64  numbers  AGE
+        gender     1          text     text     GENDER
         spacing in mm: 2 x 1
     """
     check_dataset("info", dataset)
@@ -95,12 +95,15 @@ def info(dataset: Dataset) -> str:
         if category.stored:
             array = view(dataset, 0, category.name)
             dtype = "text" if isinstance(array, tuple) else str(array.dtype)
-        rows.append((category.name, _range_text(category.shapes), dtype, " ".join(category.entries) or "?"))
+        texts = (_range_text(category.shapes), dtype, category.role or "?", " ".join(category.entries) or "?")
+        rows.append((category.name, *texts))
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines += ["  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]
     grids = [grid for number in range(len(dataset)) if (grid := grid_of_subject(dataset, number)) is not None]
     if grids:
         lines.append(f"spacing in mm: {_range_text([grid.spacing for grid in grids])}")
+    if layout.ROLES not in handles.expected_handle(dataset.path, dataset.digest).tables:
+        lines.append("roles by the names of the categories, as the file keeps none")
     return "\n".join(lines)
 
 

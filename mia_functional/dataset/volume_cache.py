@@ -67,7 +67,8 @@ def cached_volume(
         if key in _VOLUMES:
             _VOLUMES.move_to_end(key)
             return _VOLUMES[key]
-    entries = [Entry(category=category.name, name=str(k), path=path) for k, path in enumerate(paths)]
+    role = category.role
+    entries = [Entry(category=category.name, name=str(k), path=path, role=role) for k, path in enumerate(paths)]
     subject = Subject(name=dataset.subjects[number], entries=tuple(entries))
     array = _decode(dataset.path, subject, files.load, grid(), align)
     if array.shape != category.shapes[number]:

@@ -9,16 +9,17 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from mia_functional._core import checks
+from mia_functional._core.roles import checked_roles
 from mia_functional.discovery.absence import check_absent, settle_absent
 from mia_functional.discovery.patterns import existing_folder, is_hidden, only_file
 from mia_functional.discovery.records import Entry, Subject
 from mia_functional.discovery.tables import ByEntry, entry_names, flat_entries, natural_key, table_entries, table_rows
-from mia_functional.typing import Absent
+from mia_functional.typing import Absent, Role
 
 __all__ = ["discover_bids", "discover_decathlon", "discover_nnunet", "discover_table"]
 
 
-@checks.speaking_for("discover_table", "discover", "Entry", "Subject", patterns="paths")
+@checks.speaking_for("discover_table", "discover", "Entry", "Subject", patterns="paths", role="roles")
 def discover_table(
     table: str | os.PathLike[str],
     *,
@@ -26,6 +27,7 @@ def discover_table(
     columns: ByEntry | None = None,
     root: str | os.PathLike[str] | None = None,
     absent: Absent = "error",
+    roles: Mapping[str, Role] | None = None,
 ) -> tuple[Subject, ...]:
     r"""Find the files of every subject in a table (manifest) that names them.
 
@@ -36,6 +38,7 @@ def discover_table(
             for which of them are numbers.
         root: Where relative paths start; the folder of the table by default.
         absent: What is done about subjects without a path, a file or a value, as for `discover`.
+        roles: What the files of categories are, as for `discover`.
 
     Returns:
         The subjects, in the order of the table.
@@ -58,21 +61,28 @@ def discover_table(
     of_files: Absent = "skip" if absent == "skip" else "error"
     files = table_entries(table, paths, subjects, argument="paths", as_text=True, absent=of_files)
     values = table_entries(table, columns or {}, subjects, absent=absent)
+    role_of = checked_roles("discover", roles, [category for category, *_ in flat_entries("paths", paths)])
     cohort = []
     for subject in subjects:
         cells = [cell for cell in files[subject] if absent != "skip" or (folder / str(cell.value)).exists()]
-        images = [_file_entry(cell.category, cell.name, folder / str(cell.value)) for cell in cells]
+        images = [
+            _file_entry(cell.category, cell.name, folder / str(cell.value), role=role_of.get(cell.category))
+            for cell in cells
+        ]
         cohort.append((subject, (*images, *values[subject])))
     return settle_absent(cohort, entry_names(paths, columns), absent)
 
 
-@checks.speaking_for("discover_bids", "discover", "Entry", "Subject", patterns="suffixes", table="participants.tsv")
+@checks.speaking_for(
+    "discover_bids", "discover", "Entry", "Subject", patterns="suffixes", table="participants.tsv", role="roles"
+)
 def discover_bids(
     root: str | os.PathLike[str],
     suffixes: ByEntry,
     *,
     columns: ByEntry | None = None,
     absent: Absent = "error",
+    roles: Mapping[str, Role] | None = None,
 ) -> tuple[Subject, ...]:
     """Find the files of every subject, or of every session, of a BIDS dataset.
 
@@ -83,6 +93,7 @@ def discover_bids(
         columns: For every category and entry the column of `participants.tsv`: `{"numerical": {"AGE": "age"}}`;
             see `discover` for which of them are numbers.
         absent: What is done about subjects or sessions that lack a file or a value, as for `discover`.
+        roles: What the files of categories are, as for `discover`.
 
     Returns:
         The subjects (`sub-01`, or `sub-01_ses-2` where there are sessions), sorted, each with all entries.
@@ -102,6 +113,7 @@ def discover_bids(
     check_absent(absent)
     folder = existing_folder(root)
     flat = flat_entries("suffixes", suffixes, required=True)
+    role_of = checked_roles("discover", roles, [category for category, *_ in flat])
     sessions = [path for path in folder.glob("sub-*/ses-*") if path.is_dir()]
     divided = {session.parent for session in sessions}
     homes = sessions + [path for path in folder.glob("sub-*") if path.is_dir() and path not in divided]
@@ -121,7 +133,7 @@ def discover_bids(
             if absent == "skip" and not files:
                 continue
             path = only_file("suffixes", files, f"{suffix} in {home}")
-            entries.append(Entry(category=category, name=name, path=path))
+            entries.append(Entry(category=category, name=name, path=path, role=role_of.get(category)))
         name = "_".join(home.relative_to(folder).parts)
         cohort.append((name, (*entries, *values.get(person, ()))))
     return settle_absent(cohort, entry_names(suffixes, columns), absent)
@@ -225,11 +237,11 @@ def _nnunet_channels(folder: Path) -> tuple[dict[int, str], str]:
     return names, str(facts.get("file_ending", ".nii.gz"))
 
 
-def _file_entry(category: str, name: str, path: Path) -> Entry:
+def _file_entry(category: str, name: str, path: Path, *, role: Role | None = None) -> Entry:
     """Return an entry of a file that exists."""
     if not path.exists():
         raise FileNotFoundError(f"discover: {path}, which is {category} {name}, does not exist.")
-    return Entry(category=category, name=name, path=only_file("patterns", [path], name))
+    return Entry(category=category, name=name, path=only_file("patterns", [path], name), role=role)
 
 
 def _invalid_json(requirement: str, actual: object) -> NoReturn:

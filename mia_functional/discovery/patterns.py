@@ -2,15 +2,16 @@
 
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from mia_functional._core import checks
+from mia_functional._core.roles import checked_roles
 from mia_functional.discovery.absence import check_absent, settle_absent
 from mia_functional.discovery.records import Entry, Subject
 from mia_functional.discovery.tables import ByEntry, entry_names, flat_entries, natural_key, table_entries
 from mia_functional.images.formats import twin_of
-from mia_functional.typing import Absent
+from mia_functional.typing import Absent, Role
 
 __all__ = ["discover", "existing_folder", "is_hidden", "only_file"]
 
@@ -18,7 +19,7 @@ _SUBJECT_FIELD = "{subject}"
 """What stands for the identifier in a pattern."""
 
 
-@checks.speaking_for("discover", "Entry", "Subject")
+@checks.speaking_for("discover", "Entry", "Subject", role="roles")
 def discover(
     root: str | os.PathLike[str],
     patterns: ByEntry,
@@ -26,6 +27,7 @@ def discover(
     table: str | os.PathLike[str] | None = None,
     columns: ByEntry | None = None,
     absent: Absent = "error",
+    roles: Mapping[str, Role] | None = None,
 ) -> tuple[Subject, ...]:
     """Find the files of every subject below a folder, and its numbers and texts in a table.
 
@@ -41,6 +43,8 @@ def discover(
         absent: What is done about subjects that lack a file or a value that others have: `"error"`; `"skip"`, they are
             left out; or `"empty"`, a missing number is NaN, a missing text is empty, and a missing file is an error. A
             `UserWarning` counts them, and names each with what it lacks.
+        roles: What the files of a category are, `image` or `labels`, where its name does not say so, as `images` and
+            `labels` do: `{"ct": "image"}`. It decides on interpolation, and is kept in a dataset.
 
     Returns:
         The subjects, sorted by identifier (numbers in it as numbers), each with all entries.
@@ -64,6 +68,7 @@ def discover(
     flat = flat_entries("patterns", patterns, required=True)
     if flat_entries("columns", {} if columns is None else columns) and table is None:
         checks.invalid_value("discover", "table", "be given with `columns`", "none")
+    role_of = checked_roles("discover", roles, [category for category, *_ in flat])
     files = {(category, name): _matching_files(folder, pattern) for category, name, pattern in flat}
     subjects = sorted({subject for by_subject in files.values() for subject in by_subject}, key=natural_key)
     if not subjects:
@@ -77,7 +82,7 @@ def discover(
             if absent == "skip" and subject not in files[category, name]:
                 continue
             path = only_file("patterns", files[category, name].get(subject, []), f"{category} {name} of {subject}")
-            entries.append(Entry(category=category, name=name, path=path))
+            entries.append(Entry(category=category, name=name, path=path, role=role_of.get(category)))
         cohort.append((subject, (*entries, *values.get(subject, ()))))
     return settle_absent(cohort, entry_names(patterns, columns), absent)
 

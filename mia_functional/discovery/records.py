@@ -1,22 +1,26 @@
 """Entries and subjects of a cohort: frozen records without data."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from numbers import Real
 from typing import Any, TypeAlias
 
 from mia_functional._core import checks
+from mia_functional._core.roles import role_by_name
 from mia_functional.geometry import Geometry
-from mia_functional.typing import HostArray
+from mia_functional.typing import HostArray, Role
 
-__all__ = ["RESERVED", "Entry", "Load", "Subject", "check_name", "is_name"]
+__all__ = ["RESERVED", "Entry", "Load", "Subject", "check_name", "is_name", "roles_of_files"]
 
 Load: TypeAlias = Callable[[str], tuple[HostArray, Geometry]]
 """From a path: voxels `(*spatial,)` or `(*spatial, channels)`, and where they lie."""
 
-RESERVED = ("subject", "index", "geometry", "shape", "names", "files", "rng")
+RESERVED = ("subject", "index", "geometry", "shape", "names", "files", "rng", "roles")
 """Keys of a sample that are not categories."""
+
+_FILE_ROLES: tuple[Role, ...] = ("image", "labels")
+"""Roles that a file may have."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,17 +32,21 @@ class Entry:
         name: Which member of the group it is: `T1`, `T2`, `AGE`.
         path: The file, which is kept as text; none for a value.
         value: The number or text (array scalars too), which is kept as Python's own; none for a file.
+        role: What a file is, `image` or `labels`, which decides on interpolation whatever its dtype; files of `labels`
+            are read as label maps. By default what `images` and `labels` are names of, and none for other names. A
+            value is `numbers` or `text`.
 
     Raises:
         TypeError: The path or the value is of another kind.
-        ValueError: A name is not usable in a file, there is not exactly one of path and value, or the number is too
-            large for float64.
+        ValueError: A name is not usable in a file, there is not exactly one of path and value, the number is too
+            large for float64, or the role is none of a file, or of a value.
     """
 
     category: str
     name: str
     path: str | os.PathLike[str] | None = None
     value: float | str | None = None
+    role: Role | None = None
 
     def __post_init__(self) -> None:
         """Check the names, and convert path and value to plain Python objects."""
@@ -53,8 +61,14 @@ class Entry:
             if not isinstance(path, str):
                 checks.invalid_kind("Entry", "path", "be a path of text", repr(self.path))
             object.__setattr__(self, "path", str(path))  # `np.str_` becomes Python's own
+            own = role_by_name(self.category)
+            default, possible = (own if own in _FILE_ROLES else None), _FILE_ROLES
         else:
             object.__setattr__(self, "value", _number_or_text(self.value))
+            default = "text" if isinstance(self.value, str) else "numbers"
+            possible = (default,)
+        checks.one_of("Entry", "role", self.role, possible, optional=True)
+        object.__setattr__(self, "role", self.role or default)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,7 +80,8 @@ class Subject:
         entries: Files and values; the order of categories and of entries within them is that of the dataset.
 
     Raises:
-        ValueError: The name is not usable in a file, there is no entry, or two entries have one name.
+        ValueError: The name is not usable in a file, there is no entry, two entries have one name, or files of one
+            category have two roles.
     """
 
     name: str
@@ -78,6 +93,16 @@ class Subject:
         names = [(entry.category, entry.name) for entry in self.entries]
         if not names or len(set(names)) != len(names):
             checks.invalid_value("Subject", "entries", "have at least one entry and no name twice", names)
+        roles = roles_of_files(self.entries)
+        for entry in self.entries:
+            if entry.path is not None and entry.role != roles[entry.category]:
+                actual = f"{roles[entry.category] or 'none'} and {entry.role or 'none'} of {entry.category}"
+                checks.invalid_value("Subject", "entries", "have one role in a category", actual)
+
+
+def roles_of_files(entries: Sequence[Entry]) -> dict[str, Role | None]:
+    """Return the roles of categories that have files, those of their first ones."""
+    return {entry.category: entry.role for entry in reversed(entries) if entry.path is not None}
 
 
 def _number_or_text(value: object) -> float | str:

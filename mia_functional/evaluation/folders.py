@@ -405,7 +405,12 @@ def _read_pair(
         "evaluate_folders", "align_onto", "reorient_onto", "resample_onto", geometry="predictions"
     ):
         prediction = align_onto(
-            prediction, predicted_grid, grid, align=align, is_image=not is_label_map, requirement=needed
+            prediction,
+            predicted_grid,
+            grid,
+            align=align,
+            role="labels" if is_label_map else "image",
+            requirement=needed,
         )
     aligned = f"{_ALIGNED[way]}: {describe_differences(predicted_grid, grid)}" if way else ""
     case = Case(pair.subject, prediction, reference, grid.spacing, pair.method, aligned)

@@ -66,7 +66,7 @@ def read_probabilities(
     chosen = _channels_of(asked, path, array)
     needed = f"lie on the grid of the reference ({path})"
     with checks.speaking_for(asked.function, "align_onto", "reorient_onto", "resample_onto", geometry="probabilities"):
-        return align_onto(chosen, own, grid, align=align, is_image=True, requirement=needed)
+        return align_onto(chosen, own, grid, align=align, role="image", requirement=needed)
 
 
 def _channels_of(asked: Request, path: str, array: HostArray) -> HostArray:

@@ -118,7 +118,7 @@ def _picture_of(prediction: Path, reference: Path, row: Result, options: Mapping
     if len(grid.shape) not in (2, 3):
         raise ValueError(f"{reference} has neither two nor three axes")
     predicted = align_onto(
-        predicted, predicted_grid, grid, align=options.get("align"), is_image=False,
+        predicted, predicted_grid, grid, align=options.get("align"), role="labels",
         requirement=f"lie on the grid of the reference, {reference}",
     )  # fmt: skip
     if channels:

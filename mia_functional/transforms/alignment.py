@@ -6,9 +6,9 @@ from mia_functional import _array
 from mia_functional._core import checks
 from mia_functional.geometry import Geometry, describe_differences, differences
 from mia_functional.transforms.axes import reorient_onto
-from mia_functional.transforms.interpolation import linear, nearest
+from mia_functional.transforms.roles import INTERPOLATIONS
 from mia_functional.transforms.warping import resample_onto
-from mia_functional.typing import Align, HostArray
+from mia_functional.typing import Align, HostArray, Role
 
 __all__ = ["align_onto", "alignment_between"]
 
@@ -22,7 +22,7 @@ def alignment_between(geometry: Geometry, onto: Geometry) -> Align:
 
 
 def align_onto(
-    array: HostArray, geometry: Geometry, onto: Geometry, *, align: Align, is_image: bool, requirement: str
+    array: HostArray, geometry: Geometry, onto: Geometry, *, align: Align, role: Role | None, requirement: str
 ) -> HostArray:
     """Return an array on another grid; the array itself if both grids are the same.
 
@@ -32,12 +32,12 @@ def align_onto(
         onto: The grid of the result.
         align: What may be done about another grid: nothing; flips and permutations of axes (`reorient`); these where
             they suffice, and else interpolation (`resample`). What lies outside of the array is then 0.
-        is_image: Whether values are interpolated linearly, those of integers rounded, and not taken from the nearest
-            voxel.
+        role: Values of an `image` are interpolated linearly, those of integers rounded; `labels` are taken from the
+            nearest voxel.
         requirement: What the grid has to be, for the message: "lie on one grid".
 
     Raises:
-        ValueError: The grids differ in what `align` does not allow.
+        ValueError: The grids differ in what `align` does not allow, or the role does not say how to interpolate.
     """
     cure = alignment_between(geometry, onto)
     if cure is None:
@@ -48,8 +48,10 @@ def align_onto(
     if align != cure or not same_axes:
         advice = f' (cured by `align="{cure}"`)' if same_axes else ""
         checks.invalid_value("align_onto", "geometry", requirement, f"{describe_differences(geometry, onto)}{advice}")
+    if role not in INTERPOLATIONS:
+        checks.invalid_value("align_onto", "role", "be `image` or `labels` to be interpolated", role or "none")
     # As ITK does: weights in float64, and integers that stay what they are.
-    is_interpolated = is_image and array.dtype.kind in "biu"
+    is_interpolated = role == "image" and array.dtype.kind in "biu"
     values = array.astype(np.float64) if is_interpolated else array
-    result = _array.to_numpy(resample_onto(values, geometry, onto, interpolation=linear if is_image else nearest))
+    result = _array.to_numpy(resample_onto(values, geometry, onto, interpolation=INTERPOLATIONS[role]))
     return np.rint(result).astype(array.dtype) if is_interpolated else result

@@ -336,12 +336,11 @@ def test_samples_are_the_same_for_any_workers(subjects, executor):
     found = list(dataset.traverse(iter([*subjects, *subjects]), executor=executor))
     for sample, other in zip(found, expected, strict=True):
         assert sample.keys() == other.keys()
-        for name in sample.keys() - {"subject", "geometry", "gender"}:
+        others = ("subject", "geometry", "gender", "roles")
+        for name in sample.keys() - set(others):
             np.testing.assert_array_equal(sample[name], other[name])
             assert sample[name].dtype == other[name].dtype
-        assert [sample[name] for name in ("subject", "geometry", "gender")] == [
-            other[name] for name in ("subject", "geometry", "gender")
-        ]
+        assert [sample[name] for name in others] == [other[name] for name in others]
 
 
 def test_a_failure_comes_in_its_turn(subjects, executor):

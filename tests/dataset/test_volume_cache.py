@@ -56,7 +56,7 @@ def test_a_dataset_of_metadata_reads_like_any_other(elsewhere, cohort):
     for one, other in zip(*samples, strict=True):
         np.testing.assert_array_equal(one["images"], other["images"])
     assert dataset.verify(found) == ()
-    assert dataset.info(found).splitlines()[2] == "images     10 x 12 x 14 x 2  in files  T1 T2"
+    assert dataset.info(found).splitlines()[2] == "images     10 x 12 x 14 x 2  in files  image    T1 T2"
     assert not dataset.view(found, "A", "images").flags.writeable
     assert os.path.getsize(elsewhere / "meta.h5") < os.path.getsize(cohort.path) / 2
 

@@ -120,7 +120,7 @@ def resampled_by_itk(array, grid, onto, interpolator):
 
 def test_labels_are_resampled_from_the_nearest_voxel():
     for array in (VOXELS, VOXELS.astype(np.float32)):
-        options = {"align": "resample", "is_image": False, "requirement": "lie there"}
+        options = {"align": "resample", "role": "labels", "requirement": "lie there"}
         result = align_onto(array, GRID, ONTO, **options)
         assert result.dtype == array.dtype
         np.testing.assert_array_equal(result, resampled_by_itk(array, GRID, ONTO, SimpleITK.sitkNearestNeighbor))
@@ -128,7 +128,7 @@ def test_labels_are_resampled_from_the_nearest_voxel():
 
 
 def test_images_are_interpolated_and_those_of_integers_rounded():
-    options = {"align": "resample", "is_image": True, "requirement": "lie there"}
+    options = {"align": "resample", "role": "image", "requirement": "lie there"}
     values = np.random.default_rng(0).integers(-1000, 1000, VOXELS.shape).astype(np.int16)
     expected = resampled_by_itk(values.astype(np.float64), GRID, ONTO, SimpleITK.sitkLinear)
     np.testing.assert_allclose(align_onto(values.astype(np.float64), GRID, ONTO, **options), expected, atol=1e-9)
@@ -141,10 +141,10 @@ def test_turned_grids_are_never_interpolated():
     values = VOXELS.astype(np.float32) / 7
     turned, place = turned_by_hand(values, GRID, (2, 1, 0), (-1, -1, 1))
     for align in ("reorient", "resample"):
-        result = align_onto(turned, place, GRID, align=align, is_image=True, requirement="lie there")
+        result = align_onto(turned, place, GRID, align=align, role="image", requirement="lie there")
         assert result.dtype == values.dtype
         np.testing.assert_array_equal(result, values)
-    assert align_onto(values, GRID, GRID, align=None, is_image=True, requirement="lie there") is values
+    assert align_onto(values, GRID, GRID, align=None, role="image", requirement="lie there") is values
 
 
 @pytest.mark.parametrize(
@@ -158,5 +158,14 @@ def test_turned_grids_are_never_interpolated():
 )
 def test_what_is_not_allowed_names_the_cure(onto, align, cure):
     with pytest.raises(ValueError, match=r"^align_onto: `geometry` must lie there; got ") as caught:
-        align_onto(VOXELS, GRID, onto, align=align, is_image=False, requirement="lie there")
+        align_onto(VOXELS, GRID, onto, align=align, role="labels", requirement="lie there")
     assert str(caught.value).endswith(f"{cure}." if cure else "shape (3, 4, 5) and not (3, 4).")
+
+
+@pytest.mark.parametrize("role", [None, "numbers"])
+def test_what_is_neither_image_nor_labels_is_not_interpolated(role):
+    options = {"role": role, "requirement": "lie there"}
+    message = f"^align_onto: `role` must be `image` or `labels` to be interpolated; got {role or 'none'}\\.$"
+    with pytest.raises(ValueError, match=message):
+        align_onto(VOXELS, GRID, ONTO, align="resample", **options)
+    assert align_onto(VOXELS, GRID, GRID, align="resample", **options) is VOXELS

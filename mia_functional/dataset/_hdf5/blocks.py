@@ -15,12 +15,12 @@ from mia_functional.discovery.records import RESERVED
 from mia_functional.geometry import Geometry
 from mia_functional.images.files import MAX_BYTES
 from mia_functional.transforms.composition import Sample
-from mia_functional.typing import HostArray, Shape
+from mia_functional.typing import HostArray, Role, Shape
 
 Payload: TypeAlias = "HostArray | bytes"
 """The stored bytes of a block: a contiguous array, or compressed chunks."""
 
-_NOT_STORED = ("subject", "geometry", "rng")
+_NOT_STORED = ("subject", "geometry", "rng", "roles")
 """What a sample that is stored may hold besides its categories."""
 
 
@@ -62,6 +62,7 @@ class StoredSubject:
         blocks: The categories in order.
         file_digests: Category and SHA-256 of every entry that is a file.
         scales: Category, slope and intercept of every entry that is a file.
+        roles: Category and role, where there is one.
         placed: Whether the arrays are in the common file, at the offsets they will have in the dataset.
     """
 
@@ -71,6 +72,7 @@ class StoredSubject:
     blocks: tuple[Block, ...]
     file_digests: tuple[tuple[str, str], ...] = ()
     scales: tuple[tuple[str, float, float], ...] = ()
+    roles: tuple[tuple[str, Role], ...] = ()
     placed: bool = False
 
 

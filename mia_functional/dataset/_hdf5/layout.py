@@ -2,7 +2,8 @@
 
 The paths and dtypes are those of pymia 0.3, so that each library reads the other's files: `data/{category}/{number}`,
 `meta/subjects`, `meta/shapes`, `meta/image_props` (in ITK's axis order), `meta/names`, `meta/files`. `meta/categories`,
-`meta/digests`, `meta/file_digests`, `meta/scales` and `meta/files/align` are additions, which pymia ignores.
+`meta/roles` (one of each category, empty for none), `meta/digests`, `meta/file_digests`, `meta/scales` and
+`meta/files/align` are additions, which pymia ignores.
 """
 
 from typing import TypeAlias
@@ -12,7 +13,7 @@ from mia_functional.typing import HostArray
 FORMAT = "mia_functional 1"
 """Value of the file's attribute `format`."""
 
-SUBJECTS, CATEGORIES = "meta/subjects", "meta/categories"
+SUBJECTS, CATEGORIES, ROLES = "meta/subjects", "meta/categories", "meta/roles"
 SHAPES, NAMES = "meta/shapes/{}_shapes", "meta/names/{}_names"
 IMAGE_PROPERTIES = tuple(f"meta/image_props/{name}" for name in ("shapes", "spacing", "origins", "directions"))
 """In the order of the fields of `images.to_itk`; the first is the size."""

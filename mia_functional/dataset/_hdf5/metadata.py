@@ -11,11 +11,12 @@ import numpy as np
 
 from mia_functional import images
 from mia_functional._core import checks
+from mia_functional._core.roles import role_by_name
 from mia_functional.dataset._hdf5 import layout
 from mia_functional.dataset._hdf5.blocks import StoredSubject, digest_of
-from mia_functional.discovery.records import Subject
+from mia_functional.discovery.records import Subject, roles_of_files
 from mia_functional.geometry import Geometry
-from mia_functional.typing import Align, HostArray, Shape
+from mia_functional.typing import Align, HostArray, Role, Shape
 
 
 def cohort_tables(headers: Sequence[StoredSubject], subjects: Sequence[Subject]) -> layout.Tables:
@@ -25,6 +26,7 @@ def cohort_tables(headers: Sequence[StoredSubject], subjects: Sequence[Subject])
     _check_same_categories(headers)
     order = [block.category for block in headers[0].blocks]
     tables: layout.Tables = {layout.SUBJECTS: np.array(names, object), layout.CATEGORIES: np.array(order, object)}
+    tables[layout.ROLES] = np.array([_common_role(headers, category) for category in order], object)
     for category in order:
         blocks = [block for header in headers for block in header.blocks if block.category == category]
         if len({(len(block.shape), not block.dtype) for block in blocks}) != 1:
@@ -38,6 +40,19 @@ def cohort_tables(headers: Sequence[StoredSubject], subjects: Sequence[Subject])
         if _channels_are_entries(category, entries, dict(zip(names, (block.shape for block in blocks), strict=True))):
             tables[layout.NAMES.format(category)] = np.array(entries, dtype=object)
     return tables | _geometry_tables([header.geometry for header in headers]) | _file_tables(headers)
+
+
+def _common_role(headers: Sequence[StoredSubject], category: str) -> str:
+    """Return the role of a category, empty for none; raise unless it is that of all subjects."""
+    roles = [dict(header.roles).get(category) or role_by_name(category) for header in headers]
+    _require_one_role(category, roles)
+    return roles[0] or ""
+
+
+def _require_one_role(category: str, roles: Sequence[Role | None]) -> None:
+    """Raise unless the roles of a category are equal."""
+    if len(distinct := sorted({role or "none" for role in roles})) > 1:
+        checks.invalid_value("create", "subjects", f"all have one role of {category}", ", ".join(distinct))
 
 
 def _check_same_categories(headers: Sequence[StoredSubject]) -> None:
@@ -156,6 +171,9 @@ def check_same_entries(subjects: Sequence[Subject]) -> None:
         if list(are_files.items()) != list(expected.items()):
             requirement = f"have the same entries in the same order, {', '.join(expected)} as {subjects[0].name} has"
             checks.invalid_value("create", "subjects", requirement, f"{', '.join(are_files)} of {subject.name}")
+    of_subjects = [roles_of_files(subject.entries) for subject in subjects]
+    for category in of_subjects[0]:
+        _require_one_role(category, [roles[category] for roles in of_subjects])
     _check_identifiers([subject.name for subject in subjects])
 
 
