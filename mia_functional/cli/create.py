@@ -74,7 +74,7 @@ CREATE_COMMAND = Command("create", "make a dataset of a folder of images and a t
     "--absent": {"choices": ("error", "skip", "empty"), "default": "error",
                  "help": "subjects that lack a file or a value: refused, left out, or kept with empty values"},
     "--role": {"action": "append", "default": [], "type": _role, "dest": "roles", "metavar": "CATEGORY=ROLE",
-               "help": "image or labels, for categories of other names than images and labels: ct=image"},
+               "help": "image, labels or numbers (without a grid), for categories of other names: ct=image"},
     **AFFINE,
     **SPACING,
     **ALIGN,

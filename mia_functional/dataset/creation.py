@@ -204,8 +204,9 @@ def _load_header(subject: Subject, fingerprint: str, recipe: _Recipe) -> tuple[S
     files = [(entry.category, Path(entry.path)) for entry in subject.entries if entry.path is not None]
     digested = files if recipe.storage.file_digests else []
     role_of = roles_of_files(subject.entries)
-    # Labels are stored as what they mean, whichever of our readers loads them.
-    scaled = [(name, (1.0, 0.0) if role_of[name] == "labels" else scale_or_identity(path)) for name, path in files]
+    # Labels are stored as what they mean, whichever of our readers loads them, and numbers as they are.
+    unscaled = ("labels", "numbers")
+    scaled = [(name, (1.0, 0.0) if role_of[name] in unscaled else scale_or_identity(path)) for name, path in files]
     header = StoredSubject(
         subject=sample["subject"], fingerprint=fingerprint, geometry=sample["geometry"], blocks=blocks,
         roles=tuple(sample["roles"].items()),

@@ -85,7 +85,9 @@ def _dataset_record(path: str, handle: handles.Handle, files: Files) -> Dataset:
     categories = []
     for name, rows in shapes.items():
         entries = tuple(map(str, tables.get(layout.NAMES.format(name), ())))
-        spatial = bool(grids) and all(row[: len(grid)] == grid for row, grid in zip(rows, grids, strict=True))
+        # Numbers lie on no grid, even where their shape begins with that of the images.
+        fits = bool(grids) and all(row[: len(grid)] == grid for row, grid in zip(rows, grids, strict=True))
+        spatial = fits and roles[name] not in ("numbers", "text")
         is_stored = name in stored
         category = Category(
             name=name, entries=entries, shapes=rows, spatial=spatial, stored=is_stored, role=roles[name]

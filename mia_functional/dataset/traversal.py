@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import Executor
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -12,7 +13,9 @@ from mia_functional._core import checks, ordered_map
 from mia_functional._core.roles import checked_roles
 from mia_functional.discovery.records import Entry, Load, Subject, check_name
 from mia_functional.geometry import Geometry
+from mia_functional.images.files import MAX_BYTES
 from mia_functional.images.labels import label_map
+from mia_functional.images.npy import load_npy_array
 from mia_functional.transforms.alignment import align_onto
 from mia_functional.transforms.composition import Sample, Transform
 from mia_functional.typing import Align, HostArray, Role
@@ -86,7 +89,10 @@ def load_sample(subject: Subject, *, load: Load, align: Align, transform: Transf
         files = [entry for entry in entries if entry.path is not None]
         if files and len(files) != len(entries):
             checks.invalid_value("traverse", "subjects", "have files or values in a category, not both", category)
-        if files:
+        if files and files[0].role == "numbers":
+            sample[category] = _load_numbers(load, str(files[0].path))
+            roles[category] = "numbers"
+        elif files:
             # A generator: besides the stack only one of the files is in memory at a time.
             arrays = (load_entry(subject, entry, load, align, grids) for entry in files)
             sample[category] = stack_channels(arrays, len(files))
@@ -116,10 +122,27 @@ def load_entry(
     return array[..., np.newaxis] if array.ndim == len(geometry.shape) else array
 
 
+_OWN_READERS = (images.read, images.read_channels, images.read_stored)
+"""Those of this library, of which it is known what they return."""
+
+
+def _load_numbers(load: Load, path: str) -> HostArray:
+    """Return the array of a file that lies on no grid."""
+    if getattr(load, "func", load) in _OWN_READERS and path.lower().endswith(".npy"):
+        # As images they would have at most four axes.
+        return load_npy_array(Path(path), getattr(load, "keywords", {}).get("max_bytes", MAX_BYTES))
+    result: object = load(path)
+    array: Any = result[0] if isinstance(result, tuple) and len(result) == 2 else result
+    if not checks.has_shape(array):
+        needed = "return an array, alone or with a Geometry"
+        checks.invalid_kind("traverse", "load", needed, f"{type(array).__name__} for {path}")
+    return np.asarray(array)
+
+
 def _load_labels(load: Load, path: str) -> tuple[HostArray, Geometry]:
     """Return a file as a label map if a reader of ours loads it; what a loader of the user's returns stays as it is."""
     reader = getattr(load, "func", load)  # of a `functools.partial`
-    if reader not in (images.read, images.read_channels, images.read_stored):
+    if reader not in _OWN_READERS:
         return load(path)
     # What a label means is what the scale of its file makes of the stored number.
     if reader is images.read_stored:
@@ -193,6 +216,8 @@ def _checked_sample(sample: Sample, roles: Mapping[str, Role]) -> Sample:
     for name, array in sample.items():
         check_name("traverse", "transform", name)
         shape = tuple(getattr(array, "shape", ()))
+        if kept.get(name) == "numbers":
+            continue
         if geometry is not None and len(shape) == len(geometry.shape) + 1 and shape[:-1] != geometry.shape:
             requirement = "change `geometry` with the shape of the images"
             checks.invalid_value("traverse", "transform", requirement, f"{name} {shape} on {geometry.shape}")

@@ -44,7 +44,8 @@ def discover(
             left out; or `"empty"`, a missing number is NaN, a missing text is empty, and a missing file is an error. A
             `UserWarning` counts them, and names each with what it lacks.
         roles: What the files of a category are, `image` or `labels`, where its name does not say so, as `images` and
-            `labels` do: `{"ct": "image"}`. It decides on interpolation, and is kept in a dataset.
+            `labels` do: `{"ct": "image"}`. It decides on interpolation, and is kept in a dataset. Files of `numbers`
+            (`.npy` of signals, point clouds, ...) are arrays of any shape without a grid: `{"eeg": "numbers"}`.
 
     Returns:
         The subjects, sorted by identifier (numbers in it as numbers), each with all entries.

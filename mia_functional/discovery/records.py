@@ -1,6 +1,7 @@
 """Entries and subjects of a cohort: frozen records without data."""
 
 import os
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from numbers import Real
@@ -19,7 +20,7 @@ Load: TypeAlias = Callable[[str], tuple[HostArray, Geometry]]
 RESERVED = ("subject", "index", "geometry", "shape", "names", "files", "rng", "roles")
 """Keys of a sample that are not categories."""
 
-_FILE_ROLES: tuple[Role, ...] = ("image", "labels")
+_FILE_ROLES: tuple[Role, ...] = ("image", "labels", "numbers")
 """Roles that a file may have."""
 
 
@@ -33,8 +34,9 @@ class Entry:
         path: The file, which is kept as text; none for a value.
         value: The number or text (array scalars too), which is kept as Python's own; none for a file.
         role: What a file is, `image` or `labels`, which decides on interpolation whatever its dtype; files of `labels`
-            are read as label maps. By default what `images` and `labels` are names of, and none for other names. A
-            value is `numbers` or `text`.
+            are read as label maps. By default what `images` and `labels` are names of, and none for other names. Files
+            of `numbers` (signals, point clouds) hold arrays without a grid, of any shape, which may differ by subject.
+            A value is `numbers` or `text`.
 
     Raises:
         TypeError: The path or the value is of another kind.
@@ -63,6 +65,9 @@ class Entry:
             object.__setattr__(self, "path", str(path))  # `np.str_` becomes Python's own
             own = role_by_name(self.category)
             default, possible = (own if own in _FILE_ROLES else None), _FILE_ROLES
+            if self.category == "images" and self.role == "numbers":
+                # Readers take the shape of `images` for that of the grid.
+                checks.invalid_value("Entry", "role", "be `image` for the category `images`", self.role)
         else:
             object.__setattr__(self, "value", _number_or_text(self.value))
             default = "text" if isinstance(self.value, str) else "numbers"
@@ -80,8 +85,8 @@ class Subject:
         entries: Files and values; the order of categories and of entries within them is that of the dataset.
 
     Raises:
-        ValueError: The name is not usable in a file, there is no entry, two entries have one name, or files of one
-            category have two roles.
+        ValueError: The name is not usable in a file, there is no entry, two entries have one name, files of one
+            category have two roles, or there are several of numbers in one.
     """
 
     name: str
@@ -98,6 +103,11 @@ class Subject:
             if entry.path is not None and entry.role != roles[entry.category]:
                 actual = f"{roles[entry.category] or 'none'} and {entry.role or 'none'} of {entry.category}"
                 checks.invalid_value("Subject", "entries", "have one role in a category", actual)
+        several = Counter(entry.category for entry in self.entries if entry.path is not None)
+        for category, count in several.items():
+            if count > 1 and roles[category] == "numbers":
+                needed = "have one file in a category of numbers, as their shapes may differ"
+                checks.invalid_value("Subject", "entries", needed, f"{count} of {category}")
 
 
 def roles_of_files(entries: Sequence[Entry]) -> dict[str, Role | None]:

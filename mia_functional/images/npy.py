@@ -11,11 +11,19 @@ from mia_functional.geometry import Geometry
 from mia_functional.images.header import check_regular, invalid_file
 from mia_functional.typing import HostArray, Spacing
 
-__all__ = ["load_npy"]
+__all__ = ["load_npy", "load_npy_array"]
 
 
 def load_npy(path: Path, max_bytes: int, spacing: Spacing | None) -> tuple[HostArray, Geometry]:
     """Return the array of a `.npy` file that is complete to the byte, on a grid of that spacing, or 1 everywhere."""
+    array = load_npy_array(path, max_bytes, max_axes=4)
+    ndim = min(array.ndim, 3)
+    steps = (1.0,) * ndim if spacing is None else checks.spacing("read", spacing, ndim)
+    return array, Geometry(shape=array.shape[:ndim], spacing=steps)
+
+
+def load_npy_array(path: Path, max_bytes: int, *, max_axes: int | None = None) -> HostArray:
+    """Return the array of a `.npy` file that is complete to the byte, of any number of axes if no limit is given."""
     check_regular(path)
     with path.open("rb") as stream:
         try:
@@ -30,7 +38,7 @@ def load_npy(path: Path, max_bytes: int, spacing: Spacing | None) -> tuple[HostA
             invalid_file(path, f"it holds {dtype}; integers, floats and booleans are read")
         if not shape or 0 in shape:
             invalid_file(path, f"it holds {'no numbers' if shape else 'a single number'}; arrays are read")
-        if len(shape) > 4:
+        if max_axes is not None and len(shape) > max_axes:
             invalid_file(path, f"it holds {len(shape)} axes; up to three of space and one of channels are read")
         count = math.prod(shape)
         nbytes = count * dtype.itemsize
@@ -38,7 +46,5 @@ def load_npy(path: Path, max_bytes: int, spacing: Spacing | None) -> tuple[HostA
             invalid_file(path, f"the array takes {nbytes} bytes, and `max_bytes` is {max_bytes}")
         if stream.tell() + nbytes != path.stat().st_size:
             invalid_file(path, f"its header announces {count} numbers, and its size does not fit them")
-        array = np.fromfile(stream, dtype, count).reshape(shape, order="F" if fortran else "C")
-    ndim = min(len(shape), 3)
-    steps = (1.0,) * ndim if spacing is None else checks.spacing("read", spacing, ndim)
-    return array, Geometry(shape=shape[:ndim], spacing=steps)
+        array: HostArray = np.fromfile(stream, dtype, count).reshape(shape, order="F" if fortran else "C")
+    return array

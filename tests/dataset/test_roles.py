@@ -181,7 +181,7 @@ def entry(name="a", category="x", **options):
 
 FOUR = "image, labels, numbers, text"
 REFUSED = {
-    "Entry: `role` must be one of image, labels; got 'numbers'.": lambda _: entry(path="a.mha", role="numbers"),
+    "Entry: `role` must be one of image, labels, numbers; got 'text'.": lambda _: entry(path="a.mha", role="text"),
     "Entry: `role` must be one of text; got 'labels'.": lambda _: entry(value="f", role="labels"),
     "Entry: `category` must not be one of subject, index, geometry, shape, names, files, rng, roles; got roles.": (
         lambda _: entry(category="roles", value=1)
@@ -195,7 +195,7 @@ REFUSED = {
     f"discover: `roles` must be one of {FOUR}; got 'scan'.": lambda folder: dataset.discover(
         folder, PATTERNS, roles={"ct": "scan"}
     ),
-    "discover: `roles` must be one of image, labels; got 'text'.": lambda folder: dataset.discover(
+    "discover: `roles` must be one of image, labels, numbers; got 'text'.": lambda folder: dataset.discover(
         folder, PATTERNS, roles={"ct": "text"}
     ),
     "create: `subjects` must all have one role of ct; got image, labels.": lambda folder: dataset.create(

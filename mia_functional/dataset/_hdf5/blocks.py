@@ -96,7 +96,8 @@ def blocks_of_sample(
             continue
         array = storable_array(name, value)
         block = Block(category=name, dtype=array.dtype.str, shape=array.shape, offset=offset)
-        if voxels or geometry is None or array.shape[: len(geometry.shape)] != geometry.shape:
+        is_numbers = sample.get("roles", {}).get(name) == "numbers"
+        if voxels or is_numbers or geometry is None or array.shape[: len(geometry.shape)] != geometry.shape:
             block, payloads[name] = _stored_block(block, array, compression)
             offset += round_up(block.nbytes)
         else:

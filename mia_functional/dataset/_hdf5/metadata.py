@@ -37,7 +37,10 @@ def cohort_tables(headers: Sequence[StoredSubject], subjects: Sequence[Subject])
         digests = [list(bytes.fromhex(block.digest)) for block in blocks]
         tables[layout.DIGESTS.format(category)] = np.array(digests, dtype=np.uint8)
         entries = [entry.name for entry in subjects[0].entries if entry.category == category]
-        if _channels_are_entries(category, entries, dict(zip(names, (block.shape for block in blocks), strict=True))):
+        # Numbers in a file have the axes that they have; values are the entries.
+        is_array = roles_of_files(subjects[0].entries).get(category) == "numbers"
+        by_subject = dict(zip(names, (block.shape for block in blocks), strict=True))
+        if not is_array and _channels_are_entries(category, entries, by_subject):
             tables[layout.NAMES.format(category)] = np.array(entries, dtype=object)
     return tables | _geometry_tables([header.geometry for header in headers]) | _file_tables(headers)
 
