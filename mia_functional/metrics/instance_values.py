@@ -5,16 +5,16 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mia_functional import _array
 from mia_functional._core import checks
-from mia_functional._label_maps import binary_mask, label_map, label_mask, label_sets
-from mia_functional.metrics._kernels.component_masks import box_around, component_runs, paint_components
+from mia_functional.metrics._kernels.component_masks import box_around, paint_components, runs_by_component
+from mia_functional.metrics._kernels.instance_slabs import structure_pair
+from mia_functional.metrics._kernels.numbered_runs import NumberedRuns, number_runs
 from mia_functional.metrics.confusion import ConfusionCounts
-from mia_functional.metrics.inputs import paired_arrays
 from mia_functional.metrics.instance_matching import AtThreshold, Matching, Overlap, greedy
-from mia_functional.metrics.instances import InstanceMatches, instance_matches
+from mia_functional.metrics.instance_rules import InstanceRules, checked_structures
+from mia_functional.metrics.instances import InstanceMatches, matches_of_runs
 from mia_functional.metrics.lesions import recognition_quality
 from mia_functional.metrics.names import AnyMetric, canonical_abbreviation, find
 from mia_functional.metrics.values_in_parts import (
@@ -102,40 +102,33 @@ def instance_metrics(
     Source:
         Maier-Hein et al. 2024, doi 10.1038/s41592-023-02151-z.
     """
-    arrays = paired_arrays(_PUBLIC_NAME, prediction, reference, mask=ignore, name="ignore")
-    for argument, array in zip(("prediction", "reference"), arrays, strict=False):
-        _array.require_in_memory(_PUBLIC_NAME, argument, array)
     rows = rows_of_masks(_PUBLIC_NAME, metrics, ignore=ignore is not None)
     threads = checks.integer(_PUBLIC_NAME, "workers", workers, minimum=1)
-    first, second, *ignored = map(_array.to_numpy, arrays)
-    xp = _array.array_namespace(arrays[0])
-    with checks.speaking_for(_PUBLIC_NAME, "instance_matches"):
-        found = instance_matches(
-            arrays[0], arrays[1], spacing=spacing, labels=labels, connectivity=connectivity, matching=matching,
-            overlap=overlap, threshold=threshold, comparison=comparison, instances=instances,
-            ignore=arrays[2] if ignored else None,
-        )  # fmt: skip
-    check = label_map if instances or labels is not None else binary_mask
-    maps = [_array.to_numpy(check(_PUBLIC_NAME, "prediction", array)) for array in (first, second)]
-    step = checks.spacing(_PUBLIC_NAME, spacing, first.ndim)
+    rules = InstanceRules(spacing, connectivity, matching, overlap, comparison)
+    given = checked_structures(
+        _PUBLIC_NAME,
+        prediction,
+        reference,
+        rules,
+        threshold=threshold,
+        labels=labels,
+        instances=instances,
+        ignore=ignore,
+    )
+    ignored, xp = [_array.to_numpy(array) for array in given.ignored], _array.array_namespace(given.maps[0])
+    voxels = math.prod(given.maps[0].shape) - sum(int(np.count_nonzero(array)) for array in ignored)
     records = []
-    for matches, one in zip(
-        (found,) if isinstance(found, InstanceMatches) else found,
-        (None,) if labels is None else label_sets(_PUBLIC_NAME, labels),
-        strict=True,
-    ):
-        masks = maps if one is None else [_array.to_numpy(label_mask(array, one)) for array in maps]
-        if ignored:
-            masks = [np.where(ignored[0], np.zeros_like(mask), mask) for mask in masks]
-        voxels = first.size - (int(np.count_nonzero(ignored[0])) if ignored else 0)
-        reach = None if instances else first.ndim if connectivity is None else connectivity
-        parts = _found_parts(matches, masks, ignored, connectivity=reach)
+    for one in given.label_sets:
+        pair = structure_pair(given.maps, given.ignored, one)
+        numbered = [number_runs(_array.to_numpy(array), given.rules.connectivity) for array in pair]
+        matches = matches_of_runs([numbered], given.rules, pair[0])
+        parts = _found_parts(matches, numbered, ignored)
         counts = _counts_of_found(matches, voxels)
         values = np.full((matches.shared.shape[0], len(rows)), math.nan)
         chosen = np.flatnonzero(_array.to_numpy(matches.reference.matched))
-        values[chosen] = values_in_parts(rows, counts, parts, spacing=step, workers=threads)
+        values[chosen] = values_in_parts(rows, counts, parts, spacing=given.rules.spacing, workers=threads)
         names = tuple(row.abbreviation for row in rows)
-        records.append(InstanceMetrics(matches, names, _array.from_numpy(values, xp, arrays[0])))
+        records.append(InstanceMetrics(matches, names, _array.from_numpy(values, xp, given.maps[0])))
     return records[0] if labels is None else tuple(records)
 
 
@@ -149,10 +142,10 @@ def _counts_of_found(matches: InstanceMatches, voxels: int) -> ConfusionCounts:
 
 
 def _found_parts(
-    matches: InstanceMatches, masks: list[HostArray], ignored: list[NDArray[np.bool_]], *, connectivity: int | None
+    matches: InstanceMatches, numbered: Sequence[NumberedRuns], ignored: Sequence[HostArray]
 ) -> Iterator[PartMasks]:
     """Yield the masks of every reference component that is found, and of what is matched with it."""
-    runs = [component_runs(mask, connectivity) for mask in masks]
+    runs = [runs_by_component(one) for one in numbered]
     pairs, boxes = matches.pairs, [_array.to_numpy(side.boxes) for side in matches[:2]]
     chosen = _array.to_numpy(pairs.matched)
     owners, partners = (_array.to_numpy(side)[chosen] for side in (pairs.reference, pairs.prediction))

@@ -7,38 +7,33 @@ a number of its own in a map of instances. Which components stand for each other
 import functools
 import itertools
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Concatenate, NamedTuple, ParamSpec, cast
 
 import numpy as np
 
 from mia_functional import _array
 from mia_functional._core import checks
-from mia_functional._label_maps import binary_mask, label_map, label_sets
 from mia_functional.metrics._kernels import instance_tables
 from mia_functional.metrics._kernels.host_tables import host_tables
 from mia_functional.metrics._kernels.instance_slabs import structure_pair, structure_slabs
 from mia_functional.metrics._kernels.instance_tables import ComponentTable, PairTables
-from mia_functional.metrics.inputs import check_countable, paired_arrays
+from mia_functional.metrics._kernels.numbered_runs import NumberedRuns, number_runs
 from mia_functional.metrics.instance_matching import (
-    COMPARISONS,
     MATCHINGS,
-    OVERLAPS,
     AtThreshold,
     Candidates,
     Matching,
     Overlap,
-    any_overlap,
     centroid_within,
     greedy,
     overlap_of,
 )
+from mia_functional.metrics.instance_rules import InstanceRules, checked_structures
 from mia_functional.metrics.statistic_or_pair import MetricFunction, derived_from
-from mia_functional.morphology.components import checked_connectivity
-from mia_functional.morphology.masks import DIMENSIONS
-from mia_functional.typing import Array, HostArray, Label, Labels, Spacing
+from mia_functional.typing import Array, Label, Labels, Spacing
 
-__all__ = ["InstanceMatches", "InstancePairs", "Instances", "from_instances", "instance_matches"]
+__all__ = ["InstanceMatches", "InstancePairs", "Instances", "from_instances", "instance_matches", "matches_of_runs"]
 
 _FUNCTION = "instance_matches"  # the function that messages name
 
@@ -112,20 +107,6 @@ class InstanceMatches(NamedTuple):
     overflow: Array
 
 
-class _Rules(NamedTuple):
-    """How components are found and matched; hashable, so that programs are found again."""
-
-    spacing: Spacing
-    connectivity: int | None
-    matching: Matching
-    overlap: Overlap
-    threshold: float
-    comparison: AtThreshold
-    max_components: int | None
-    max_pairs: int | None
-    memory: int | None
-
-
 @_array.one_node
 def instance_matches(
     prediction: Array,
@@ -191,55 +172,21 @@ def instance_matches(
     Agrees with:
         panoptica (`NaiveThresholdMatching` is `greedy`, `MaxBipartiteMatching` is `bipartite`).
     """
-    others = paired_arrays(_FUNCTION, prediction, reference, mask=ignore, name="ignore")
-    pair, ignored = others[:2], others[2:]
-    for argument, array in zip(("prediction", "reference"), pair, strict=True):
-        _array.require_in_memory(_FUNCTION, argument, array)
-    checks.dimensions(_FUNCTION, "prediction", pair[0].shape, DIMENSIONS)
-    check_countable(_FUNCTION, pair[0])
-    ndim = pair[0].ndim
-    reach = None if instances else checked_connectivity(_FUNCTION, ndim if connectivity is None else connectivity, ndim)
-    rules = _checked_rules(
-        _Rules(
-            checks.spacing(_FUNCTION, spacing, ndim), reach, matching, overlap, math.nan, comparison, max_components,
-            max_pairs, None if memory is None else checks.integer(_FUNCTION, "memory", memory, minimum=1),
-        ),
-        threshold,
-    )  # fmt: skip
-    if instances and labels is not None:
-        checks.invalid_value(_FUNCTION, "labels", "not be given with `instances`", labels)
-    sets = () if labels is None else label_sets(_FUNCTION, labels, *pair)
-    check = label_map if instances or labels is not None else binary_mask
-    maps = check(_FUNCTION, "prediction", pair[0]), check(_FUNCTION, "reference", pair[1])
-    records = tuple(_matches_of_pair(maps, ignored, one, rules=rules) for one in sets or [None])
+    rules = InstanceRules(
+        spacing, connectivity, matching, overlap, comparison, math.nan, max_components, max_pairs, memory
+    )
+    given = checked_structures(
+        _FUNCTION, prediction, reference, rules, threshold=threshold, labels=labels, instances=instances, ignore=ignore
+    )
+    records = tuple(_matches_of_pair(given.maps, given.ignored, one, rules=given.rules) for one in given.label_sets)
     return records[0] if labels is None else records
 
 
-def _checked_rules(rules: _Rules, threshold: float | None) -> _Rules:
-    """Return the rules with a threshold, all of which are possible."""
-    checks.require_callable(_FUNCTION, "matching", rules.matching, "`greedy`")
-    checks.one_of(_FUNCTION, "overlap", rules.overlap, OVERLAPS)
-    checks.one_of(_FUNCTION, "comparison", rules.comparison, COMPARISONS)
-    if rules.matching is any_overlap and threshold is not None:
-        checks.invalid_value(_FUNCTION, "threshold", "not be given for `any_overlap`", threshold)
-    if rules.matching is centroid_within and threshold is None:
-        checks.invalid_value(_FUNCTION, "threshold", "be given in millimetres for `centroid_within`", "none")
-    limit = 0.5 if threshold is None else checks.number(_FUNCTION, "threshold", threshold)
-    if not (0 <= limit < math.inf and (limit <= 1 or rules.matching is centroid_within)):
-        needed = "be at least 0 and, but for distances, at most 1"
-        checks.invalid_value(_FUNCTION, "threshold", needed, threshold)
-    sizes = [
-        None if size is None else checks.integer(_FUNCTION, name, size, minimum=1)
-        for name, size in (("max_components", rules.max_components), ("max_pairs", rules.max_pairs))
-    ]
-    return rules._replace(threshold=limit, max_components=sizes[0], max_pairs=sizes[1])
-
-
 def _matches_of_pair(
-    maps: tuple[Array, ...], ignored: tuple[Array, ...], label_set: tuple[int, ...] | None, *, rules: _Rules
+    maps: tuple[Array, ...], ignored: tuple[Array, ...], label_set: tuple[int, ...] | None, *, rules: InstanceRules
 ) -> InstanceMatches:
     """Return the record of a pair of boolean masks, of maps of instance numbers, or of one structure of label maps."""
-    traced, xp = any(map(_array.is_traced, maps)), _array.array_namespace(*maps)
+    traced = any(map(_array.is_traced, maps))
     unknown = any(_array.is_torch(array) and _array.is_unknown(array) for array in maps)
     if (traced or unknown) and (rules.max_components is None or rules.max_pairs is None):
         name = "max_components" if rules.max_components is None else "max_pairs"
@@ -248,8 +195,19 @@ def _matches_of_pair(
         return _array.jit_call(_matches_in_program, *structure_pair(maps, ignored, label_set), rules=rules)
     if unknown:
         return _matches_in_torch_program(*structure_pair(maps, ignored, label_set), rules=rules)
-    record = _matches_on_host(structure_slabs(maps, ignored, label_set, memory=rules.memory), rules)
-    return _rebuilt([_array.from_numpy(_array.to_numpy(field), xp, maps[0]) for field in _arrays_of(record)])
+    slabs = structure_slabs(maps, ignored, label_set, memory=rules.memory)
+    return matches_of_runs((_numbered(pair, rules) for pair in slabs), rules, maps[0])
+
+
+def matches_of_runs(slabs: Iterable[Sequence[NumberedRuns]], rules: InstanceRules, model: Array) -> InstanceMatches:
+    """Return the record of the runs of both arrays, in the library of `model`; of arrays in slabs, of every slab."""
+    record, xp = _matches_on_host(slabs, rules), _array.array_namespace(model)
+    return _rebuilt([_array.from_numpy(_array.to_numpy(field), xp, model) for field in _arrays_of(record)])
+
+
+def _numbered(pair: Iterable[Array], rules: InstanceRules) -> list[NumberedRuns]:
+    """Return the runs of two arrays, and the component of each."""
+    return [number_runs(_array.to_numpy(array), rules.connectivity) for array in pair]
 
 
 def _arrays_of(record: InstanceMatches) -> list[Array]:
@@ -264,8 +222,8 @@ def _rebuilt(fields: list[Array]) -> InstanceMatches:
     )
 
 
-def _matches_on_host(slabs: Iterable[tuple[HostArray, ...]], rules: _Rules) -> InstanceMatches:
-    """Return the record of slabs of NumPy arrays."""
+def _matches_on_host(slabs: Iterable[Sequence[NumberedRuns]], rules: InstanceRules) -> InstanceMatches:
+    """Return the record of the runs of slabs as NumPy arrays."""
     tables = host_tables(slabs, connectivity=rules.connectivity)
     most, codes, shared = rules.max_components, tables.codes, _array.to_numpy(tables.shared)
     width = tables.reference.sizes.shape[0]
@@ -293,7 +251,7 @@ def _matches_on_host(slabs: Iterable[tuple[HostArray, ...]], rules: _Rules) -> I
     return _record(tables, (first, second, shared), rules, overflow)
 
 
-def _matches_in_program(prediction: Array, reference: Array, *, rules: _Rules) -> InstanceMatches:
+def _matches_in_program(prediction: Array, reference: Array, *, rules: InstanceRules) -> InstanceMatches:
     """Return the record of arrays of JAX with fixed shapes."""
     most, pairs = cast(int, rules.max_components), cast(int, rules.max_pairs)
     tables = instance_tables.program_tables(prediction, reference, connectivity=rules.connectivity, most=most)
@@ -306,14 +264,14 @@ def _matches_in_program(prediction: Array, reference: Array, *, rules: _Rules) -
     return _record(tables, (first, second, shared), rules, tables.overflow | more)
 
 
-def _near(tables: PairTables, rules: _Rules) -> Array:
+def _near(tables: PairTables, rules: InstanceRules) -> Array:
     """Return for all pairs of components whether their centroids are near enough, (P, R)."""
     points = _centroids(tables.prediction, rules), _centroids(tables.reference, rules)
     there = (tables.prediction.sizes > 0)[:, None] & (tables.reference.sizes > 0)[None, :]
     return there & _passes(-(instance_tables.squared_distances(*points) ** 0.5), -rules.threshold, rules.comparison)
 
 
-def _centroids(table: ComponentTable, rules: _Rules) -> Array:
+def _centroids(table: ComponentTable, rules: InstanceRules) -> Array:
     """Return the centroids of components in millimetres."""
     xp = _array.array_namespace(table.centres)
     step = _array.broadcast_along(xp, np.asarray(rules.spacing), 1, table.centres)
@@ -325,7 +283,9 @@ def _passes(score: Array, threshold: float, comparison: AtThreshold) -> Array:
     return score >= threshold if comparison == ">=" else score > threshold
 
 
-def _record(tables: PairTables, pairs: tuple[Array, Array, Array], rules: _Rules, overflow: Array) -> InstanceMatches:
+def _record(
+    tables: PairTables, pairs: tuple[Array, Array, Array], rules: InstanceRules, overflow: Array
+) -> InstanceMatches:
     """Return the record of components and of the pairs that share voxels or are near."""
     first, second, shared = pairs
     xp = _array.array_namespace(shared)
@@ -374,7 +334,7 @@ def _record(tables: PairTables, pairs: tuple[Array, Array, Array], rules: _Rules
     )  # fmt: skip
 
 
-def _matches_in_torch_program(prediction: Array, reference: Array, *, rules: _Rules) -> InstanceMatches:
+def _matches_in_torch_program(prediction: Array, reference: Array, *, rules: InstanceRules) -> InstanceMatches:
     """Return the record of tensors without values, as one operation of the program."""
     if rules.matching not in MATCHINGS.values():
         checks.invalid_kind(
@@ -402,9 +362,9 @@ def _matches_in_torch_program(prediction: Array, reference: Array, *, rules: _Ru
 
 def _packed_record(prediction: Array, reference: Array, **options: Any) -> Array:
     """Return all numbers of a record in one array."""
-    rules = _Rules(**options)
+    rules = InstanceRules(**options)
     rules = rules._replace(matching=MATCHINGS[options["matching"]], spacing=tuple(rules.spacing))
-    record = _matches_on_host([(_array.to_numpy(prediction), _array.to_numpy(reference))], rules)
+    record = _matches_on_host([_numbered((prediction, reference), rules)], rules)
     flat = np.concatenate([np.ravel(_array.to_numpy(field)).astype(np.float64) for field in _arrays_of(record)])
     return _array.from_numpy(flat, _array.array_namespace(prediction), prediction)
 

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from mia_functional.morphology.runs import join_runs, runs_of
+from mia_functional.metrics._kernels.numbered_runs import NumberedRuns, number_runs
 from mia_functional.typing import HostArray, Shape
 
 __all__ = [
@@ -16,6 +16,7 @@ __all__ = [
     "components_at",
     "paint_components",
     "paint_voxels",
+    "runs_by_component",
 ]
 
 
@@ -37,15 +38,15 @@ class ComponentRuns(NamedTuple):
 
 def component_runs(array: HostArray, connectivity: int | None) -> ComponentRuns:
     """Return the components of a mask, or for no connectivity the instances of a map of their numbers, in order."""
-    runs = runs_of(array)
-    if connectivity is None:
-        values, numbers = np.unique(runs.value, return_inverse=True)
-        count = values.size
-    else:
-        numbers, count = join_runs(runs, array.shape, connectivity)
+    return runs_by_component(number_runs(array, connectivity))
+
+
+def runs_by_component(numbered: NumberedRuns) -> ComponentRuns:
+    """Return runs in the order of their components."""
+    runs, numbers, count, shape = numbered
     order = np.argsort(numbers, kind="stable")
     bounds = np.searchsorted(numbers[order], np.arange(count + 1))
-    return ComponentRuns(runs.start[order], (runs.stop - runs.start)[order], bounds, array.shape)
+    return ComponentRuns(runs.start[order], (runs.stop - runs.start)[order], bounds, shape)
 
 
 def box_around(boxes: NDArray[np.int64], shape: Shape, *, margin: int) -> tuple[slice, ...]:

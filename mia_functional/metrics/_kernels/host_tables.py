@@ -5,7 +5,7 @@ numbers whose runs touch across the plane between two slabs are joined at the en
 numbers or halves below 2^52, so that they are the same to the bit in whatever slabs they are added up.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from mia_functional.metrics._kernels.instance_tables import ComponentTable, PairTables
 from mia_functional.metrics._kernels.numbered_runs import NumberedRuns
-from mia_functional.morphology.runs import Runs, first_come_numbers, intersect_runs, join_runs, runs_of, touching_runs
+from mia_functional.morphology.runs import Runs, first_come_numbers, intersect_runs, touching_runs
 from mia_functional.typing import HostArray
 
 __all__ = ["host_tables"]
@@ -43,36 +43,27 @@ class _Slab(NamedTuple):
     edge_numbers: NDArray[np.int64]
 
 
-def host_tables(slabs: Iterable[tuple[HostArray, ...]], *, connectivity: int | None) -> PairTables:
+def host_tables(slabs: Iterable[Sequence[NumberedRuns]], *, connectivity: int | None) -> PairTables:
     """Return the tables of a pair of masks, or for no connectivity of a pair of maps of instance numbers.
 
     Args:
-        slabs: Both arrays, cut along the first axis. Arrays of one axis come whole, as runs lie along the last one.
+        slabs: The runs of both arrays, which are cut along the first axis. Arrays of one axis come whole, as runs lie
+            along the last one.
         connectivity: How many coordinates of neighbours may differ.
     """
     sides: tuple[list[_Slab], list[_Slab]] = ([], [])
     overlaps, row = [], 0
-    for pair in slabs:
-        numbered = [_number_runs(array, connectivity) for array in pair]
-        for runs, side in zip(numbered, sides, strict=True):
-            side.append(_slab_of_runs(runs, side[-1:], row=row, connectivity=connectivity))
-        overlaps.append(_shared_voxels(*numbered, firsts=(sides[0][-1].first, sides[1][-1].first)))
-        row += pair[0].shape[0]
-    (one, predicted), (other, referenced) = (_components_of_numbers(side, connectivity) for side in sides)
+    for one, other in slabs:
+        for numbered, side in zip((one, other), sides, strict=True):
+            side.append(_slab_of_runs(numbered, side[-1:], row=row, connectivity=connectivity))
+        overlaps.append(_shared_voxels(one, other, firsts=(sides[0][-1].first, sides[1][-1].first)))
+        row += one.shape[0]
+    (predictions, predicted), (references, referenced) = (_components_of_numbers(side, connectivity) for side in sides)
     first, second, voxels = np.concatenate(overlaps, axis=1)
-    codes, where = np.unique(one[first] * referenced + other[second], return_inverse=True)
+    codes, where = np.unique(predictions[first] * referenced + references[second], return_inverse=True)
     shared = np.bincount(where, weights=voxels, minlength=codes.size).astype(np.int64)
-    tables = _joined_table(sides[0], one, predicted), _joined_table(sides[1], other, referenced)
+    tables = _joined_table(sides[0], predictions, predicted), _joined_table(sides[1], references, referenced)
     return PairTables(*tables, codes, shared, np.zeros((), np.bool_))
-
-
-def _number_runs(array: HostArray, connectivity: int | None) -> NumberedRuns:
-    """Return the runs of a slab and the component of each."""
-    runs = runs_of(array)
-    if connectivity is not None:
-        return NumberedRuns(runs, *join_runs(runs, array.shape, connectivity), array.shape)
-    values, numbers = np.unique(runs.value, return_inverse=True)
-    return NumberedRuns(runs, numbers.astype(np.int64), values.size, array.shape)
 
 
 def _slab_of_runs(slab: NumberedRuns, before: list[_Slab], *, row: int, connectivity: int | None) -> _Slab:

@@ -11,7 +11,7 @@ from mia_functional._label_maps import binary_mask, label_map
 from mia_functional.morphology.components import checked_connectivity
 from mia_functional.morphology.masks import DIMENSIONS
 from mia_functional.morphology.runs import Runs, join_runs, runs_of
-from mia_functional.typing import Array, Shape
+from mia_functional.typing import Array, HostArray, Shape
 
 
 class NumberedRuns(NamedTuple):
@@ -42,8 +42,13 @@ def numbered_runs(
     checks.not_empty(function, argument, array.shape)
     reach = checked_connectivity(function, array.ndim if connectivity is None else connectivity, array.ndim)
     voxels = _array.to_numpy((label_map if instances else binary_mask)(function, argument, array))
-    runs = runs_of(voxels)
-    if not instances:
-        return NumberedRuns(runs, *join_runs(runs, voxels.shape, reach), voxels.shape)
+    return number_runs(voxels, None if instances else reach)
+
+
+def number_runs(array: HostArray, connectivity: int | None) -> NumberedRuns:
+    """Return the runs of a mask, or for no connectivity of a map of instance numbers, and the component of each."""
+    runs = runs_of(array)
+    if connectivity is not None:
+        return NumberedRuns(runs, *join_runs(runs, array.shape, connectivity), array.shape)
     values, numbers = np.unique(runs.value, return_inverse=True)
-    return NumberedRuns(runs, numbers.astype(np.int64), values.size, voxels.shape)
+    return NumberedRuns(runs, numbers.astype(np.int64), values.size, array.shape)
