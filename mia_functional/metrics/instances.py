@@ -196,7 +196,7 @@ def _matches_of_pair(
     if unknown:
         return _matches_in_torch_program(*structure_pair(maps, ignored, label_set), rules=rules)
     slabs = structure_slabs(maps, ignored, label_set, memory=rules.memory)
-    return matches_of_runs((_numbered(pair, rules) for pair in slabs), rules, maps[0])
+    return matches_of_runs((_numbered_pair(pair, rules) for pair in slabs), rules, maps[0])
 
 
 def matches_of_runs(slabs: Iterable[Sequence[NumberedRuns]], rules: InstanceRules, model: Array) -> InstanceMatches:
@@ -205,7 +205,7 @@ def matches_of_runs(slabs: Iterable[Sequence[NumberedRuns]], rules: InstanceRule
     return _rebuilt([_array.from_numpy(_array.to_numpy(field), xp, model) for field in _arrays_of(record)])
 
 
-def _numbered(pair: Iterable[Array], rules: InstanceRules) -> list[NumberedRuns]:
+def _numbered_pair(pair: Iterable[Array], rules: InstanceRules) -> list[NumberedRuns]:
     """Return the runs of two arrays, and the component of each."""
     return [number_runs(_array.to_numpy(array), rules.connectivity) for array in pair]
 
@@ -364,7 +364,7 @@ def _packed_record(prediction: Array, reference: Array, **options: Any) -> Array
     """Return all numbers of a record in one array."""
     rules = InstanceRules(**options)
     rules = rules._replace(matching=MATCHINGS[options["matching"]], spacing=tuple(rules.spacing))
-    record = _matches_on_host([_numbered((prediction, reference), rules)], rules)
+    record = _matches_on_host([_numbered_pair((prediction, reference), rules)], rules)
     flat = np.concatenate([np.ravel(_array.to_numpy(field)).astype(np.float64) for field in _arrays_of(record)])
     return _array.from_numpy(flat, _array.array_namespace(prediction), prediction)
 

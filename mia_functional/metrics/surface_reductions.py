@@ -78,7 +78,7 @@ def _formula_of_fields(*fields: Array, formula: Callable[..., Array], **options:
 def both_directions(distances: SurfaceDistances) -> tuple[Weighted, Weighted]:
     """Return distances and weights of both directions: from the prediction, from the reference."""
     xp = _array.array_namespace(*distances)
-    forward, backward, *weights = (xp.reshape(field, (-1,)) for field in distances)
+    forward, backward, *weights = (field if field.ndim == 1 else xp.reshape(field, (-1,)) for field in distances)
     return (forward, weights[0]), (backward, weights[1])
 
 
@@ -130,6 +130,8 @@ def infinite_or_undefined(value: Array, distances: SurfaceDistances) -> Array:
     """Return a length, or inf if one surface is empty, or NaN if both are; chosen by values, so that it traces."""
     xp = _array.array_namespace(value, *distances)
     prediction, reference = (_array.has_weight(weights) for _, weights in both_directions(distances))
+    if _array.is_numpy(value) and prediction and reference:  # to choose takes longer than the sums of a small surface
+        return value
     value = xp.where(prediction & reference, value, math.inf)
     return xp.where(prediction | reference, value, math.nan)
 

@@ -116,15 +116,16 @@ def _binned_ranks(distances: HostArray, weights: HostArray, targets: HostArray) 
         # What has no weight must not answer, neither before the first area nor after the last.
         distances, weights = distances[weights > 0], weights[weights > 0]
     bins = (distances * (min(_BINS, distances.size) / distances.max())).astype(np.intp)
-    mass = np.cumsum(np.bincount(bins, weights=weights))
+    mass = np.bincount(bins, weights=weights).cumsum()
     ranked = np.empty(targets.shape, dtype=distances.dtype)
     # The first bin with any area has the 0th percentile. Rounding may leave the last sum below a target; the last bin,
     # and in it the last entry, answer then.
-    first = np.searchsorted(mass, 0.0, side="right")
-    for number, chosen in enumerate(np.clip(np.searchsorted(mass, targets), first, len(mass) - 1)):
-        members = np.flatnonzero(bins == chosen)
-        members = members[np.argsort(distances[members])]
-        within = np.cumsum(weights[members], dtype=np.float64) + (mass[chosen - 1] if chosen else 0.0)
-        rank = min(int(np.searchsorted(within, targets[number])), members.size - 1)
+    first = int(mass.searchsorted(0.0, side="right"))
+    for number, bin_of_target in enumerate(mass.searchsorted(targets).tolist()):
+        chosen = min(max(bin_of_target, first), mass.size - 1)
+        (members,) = (bins == chosen).nonzero()
+        members = members[distances[members].argsort()]
+        within = weights[members].cumsum(dtype=np.float64) + (mass[chosen - 1] if chosen else 0.0)
+        rank = min(int(within.searchsorted(targets[number])), members.size - 1)
         ranked[number] = distances[members[rank]]
     return ranked
