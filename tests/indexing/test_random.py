@@ -88,8 +88,11 @@ def test_the_same_draw_from_every_library_and_from_a_file(xp, tmp_path):
 
 def test_drawing_from_a_volume_makes_no_copy_of_it():
     weights = np.ones((64, 64, 64), dtype=np.float32)
-    tracemalloc.start()
-    indexing.random_patches_at(np.random.default_rng(0), weights, (8, 8, 8), count=10)
+    # The first call imports, which takes memory, too.
+    for is_measured in (False, True):
+        if is_measured:
+            tracemalloc.start()
+        indexing.random_patches_at(np.random.default_rng(0), weights, (8, 8, 8), count=10)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < weights.nbytes / 8

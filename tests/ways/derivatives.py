@@ -35,6 +35,7 @@ NOT_DIFFERENTIABLE = {
     **dict.fromkeys((f"metrics.{name}" for name in ("fleiss_kappa", "pairwise_dice", "majority_vote")), _MASKS),
     **dict.fromkeys((f"metrics.{name}" for name in ("betti_numbers", "betti_error", "euler_error")), _MASKS),
     "metrics.topology_counts": _MASKS,
+    "metrics.by_channel": "as the function that it calls",
     "metrics.negative_jacobian_share": "counts voxels",
     "morphology.connected_components": _MASKS,
     **dict.fromkeys(
