@@ -65,6 +65,8 @@ def register_records() -> None:
 def to_device(batches: Iterable[Mapping[str, Any]], *, ahead: int = 2, device: Any = None) -> Iterator[dict[str, Any]]:
     """Yield batches whose arrays lie on the device; the next ones are on their way meanwhile.
 
+    It is one loop over the batches: call it anew for every epoch, with the same `prefetch`.
+
     Args:
         batches: From `dataset.prefetch`, or any dictionaries with NumPy arrays, which may be filled again for the next.
         ahead: Batches that are sent before they are asked for.

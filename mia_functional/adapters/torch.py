@@ -87,7 +87,8 @@ def loader(
         drop_last: Drop the last batch if it is smaller.
         workers: Processes that load; 0 loads in the process itself, which is often faster: see `dataset.prefetch` for
             threads. They are spawned, never forked, since JAX may be loaded.
-        persistent_workers: Whether the processes stay alive between epochs, which saves seconds of each.
+        persistent_workers: Whether the processes stay alive between epochs, which saves seconds of each. PyTorch then
+            allows one loop at a time: another one over the same loader, nested or by `zip`, ends the first silently.
         worker_init: Called in every process with its number.
         pin_memory: Whether tensors lie in memory from which copies to a GPU are fast.
         channels_first: As in `tensors`.
@@ -95,7 +96,7 @@ def loader(
         start: Batches of the first loop to leave out.
 
     Raises:
-        TypeError: `samples` are not from `dataset.samples`.
+        TypeError: `samples` are not from `dataset.samples`, or `sampler` has no length.
         ValueError: A number is too small, there are fewer batches than `start`, or both `shuffle` and `sampler` are
             given. While it is looped over: the samples draw indices and were selected, so that they have one epoch
             alone.
@@ -103,15 +104,19 @@ def loader(
     checks.require_instance("loader", "samples", samples, (Samples, SelectedSamples), "from `dataset.samples`")
     if shuffle and sampler is not None:
         checks.invalid_value("loader", "sampler", "not be given with `shuffle`", sampler)
+    if sampler is not None and not hasattr(sampler, "__len__"):
+        checks.invalid_kind("loader", "sampler", "have a length", checks.describe(sampler))
+    processes = checks.integer("loader", "workers", workers, minimum=0)
     order = partial(shuffled, samples.seed) if shuffle else None if sampler is None else partial(_sampled, sampler)
     positions = batch_positions(
         "loader", samples, batch_size=batch_size, order=order, length=None if sampler is None else len(sampler),
         drop_last=drop_last, epoch=epoch, start=start,
     )  # fmt: skip
     return _torch.utils.data.DataLoader(
-        samples, batch_sampler=positions, num_workers=workers,
+        samples, batch_sampler=positions, num_workers=processes,
         collate_fn=compose(collate, partial(tensors, channels_first=channels_first)),
-        multiprocessing_context="spawn" if workers else None, persistent_workers=bool(workers) and persistent_workers,
+        multiprocessing_context="spawn" if processes else None,
+        persistent_workers=processes > 0 and persistent_workers,
         worker_init_fn=worker_init, pin_memory=pin_memory,
     )  # fmt: skip
 

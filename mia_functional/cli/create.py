@@ -22,7 +22,7 @@ def _run_create(options: Options) -> None:
         patterns,
         table=options.table,
         columns=columns,
-        roles=dict(options.roles),
+        roles=_roles_by_category(options.roles),
         absent=options.absent,
     )
     with futures.ThreadPoolExecutor(options.jobs) as pool:
@@ -49,6 +49,15 @@ def _role(text: str) -> tuple[str, str]:
     if not (equals and category and role):
         raise argparse.ArgumentTypeError(f"{text!r} is not of the form CATEGORY=ROLE")
     return category, role
+
+
+def _roles_by_category(pairs: Sequence[tuple[str, str]]) -> dict[str, str]:
+    """Return roles as `discover` takes them; raise if that of a category is given twice."""
+    roles = dict(pairs)
+    if repeated := [category for category, role in pairs if roles[category] != role]:
+        given = " and ".join(role for category, role in pairs if category == repeated[0])
+        checks.invalid_value("create", "--role", f"be given once for {repeated[0]}", given)
+    return roles
 
 
 def _by_category(entries: Sequence[tuple[str, str, str]]) -> dict[str, dict[str, str]]:

@@ -345,7 +345,7 @@ def _place_of(samples: AnySamples, position: int | tuple[int, ...]) -> _Place:
             needed = "be a number, or an epoch and a number"
             checks.invalid_kind("samples", "position", needed, checks.describe(position))
         epoch, number = position
-        own = kept_epoch(samples, epoch)
+        own = kept_epoch(samples, checks.integer("samples", "epoch", epoch, minimum=0))
     place = checks.position("samples", number, len(own))
     if isinstance(own, Samples):
         return _Place(own, place, is_plain, repeat=0)

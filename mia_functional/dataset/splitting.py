@@ -177,7 +177,7 @@ def _find_column(dataset: Dataset, argument: str, column: str) -> tuple[Category
     if len(matches) != 1:
         names = ", ".join(f"{category.name}/{entry}" for category in tables for entry in category.entries) or "none"
         needed = f"name one entry of numbers or texts of the dataset ({names})"
-        checks.invalid_value("split", argument, needed, f"{column!r}, which is {len(matches)}")
+        checks.invalid_value("split", argument, needed, f"{column!r}, which names {len(matches) or 'none'}")
     return matches[0]
 
 

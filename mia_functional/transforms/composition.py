@@ -7,7 +7,7 @@ sample and return a new one; the old one and its arrays stay as they are. All of
 import copy
 import inspect
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial, reduce
 from typing import Any, NamedTuple, TypeAlias
 
@@ -15,7 +15,7 @@ from mia_functional import _array
 from mia_functional._core import checks
 from mia_functional._core.roles import checked_roles
 from mia_functional.transforms.roles import function_for_role
-from mia_functional.typing import Array, Role
+from mia_functional.typing import Array, Rng, Role
 
 __all__ = [
     "Categories",
@@ -201,7 +201,7 @@ def _checked_sampler(function: Function) -> _Sampler:
         others = []
     open_names = [entry.name for entry in others if entry.default is entry.empty and entry.kind not in _VARIADIC]
     if strange := [name for name in open_names if name not in _SIZES]:
-        requirement = "take a source of randomness and, by name, `spatial_shape` or `channels`"
+        requirement = "take a source of randomness and, by name, `spatial_shape` or `channels` (give options a value)"
         checks.invalid_kind("randomly", "sampler", requirement, ", ".join(strange))
     taken = {entry.name for entry in others}
     takes_all = any(entry.kind is entry.VAR_KEYWORD for entry in others)
@@ -243,7 +243,7 @@ def _draw_and_apply(
     # One source decides, one draws, and the rest goes to the next transform; a NumPy generator is all three.
     chance, source, rest = _array.split_rng("randomly", sample["rng"], 3)
     arrays = {name: sample[name] for name in functions if name != "geometry" or sample[name] is not None}
-    draw_from = partial(sampler.function, **_sizes_for(sampler, sample, arrays))
+    draw_from = partial(_drawn, sampler.function, _sizes_for(sampler, sample, arrays))
     is_applied = _array.random_uniform(chance, 0.0, 1.0, ()) < probability
     is_traced = _array.is_traced(is_applied)
     if not arrays or not (is_traced or is_applied):
@@ -259,6 +259,15 @@ def _draw_and_apply(
         xp = _array.array_namespace(is_applied)
         changed = {n: xp.where(is_applied, new, xp.astype(arrays[n], new.dtype)) for n, new in changed.items()}
     return {**sample, **changed, "rng": rest}
+
+
+def _drawn(function: Function, sizes: Mapping[str, Any], source: Rng) -> Sequence[Any]:
+    """Return what a sampler draws; raise unless it can be handed on entry by entry."""
+    draw = function(source, **sizes)
+    # An array would be taken apart along its first axis.
+    if not isinstance(draw, tuple | list):
+        checks.invalid_kind("randomly", "sampler", "return a tuple of parameters", checks.describe(draw))
+    return draw
 
 
 def _spare(array: Array, name: str, function: Function, draw: Function, dtypes: _Dtypes) -> Array:

@@ -69,6 +69,10 @@ def test_a_loader_takes_a_sampler_of_torch(samples):
         torch_adapter.loader(samples, batch_size=3, sampler=shards[0], shuffle=True)
     with pytest.raises(TypeError, match=r"^loader: `samples` must be from `dataset.samples`"):
         torch_adapter.loader([{}], batch_size=1)
+    with pytest.raises(TypeError, match=r"^loader: `sampler` must have a length; got list_iterator"):
+        torch_adapter.loader(samples, batch_size=1, sampler=iter([0]))
+    with pytest.raises(ValueError, match=r"^loader: `workers` must be at least 0; got -1"):
+        torch_adapter.loader(samples, batch_size=1, workers=-1)
 
 
 def test_tensors_stay_what_they_were(samples):

@@ -340,6 +340,10 @@ def test_the_subject_of_an_error_is_named(cohort, capsys):
             ("create", "x.h5", "truth", GT, "--table", "table.csv", "--column", "n/A=age", "--column", "n/A=sex"),
             "create: `n/A` must be given once; got age and sex.",
         ),
+        (
+            ("create", "x.h5", "truth", "ct/A={subject}/GT.mha", "--role", "ct=image", "--role", "ct=labels"),
+            "create: `--role` must be given once for ct; got image and labels.",
+        ),
         (("info", "table.csv"), "mia: info: `dataset` must name a complete, well-formed dataset; got "),
         (("verify", "nothing.h5"), "nothing.h5: No such file or directory."),
         (

@@ -130,6 +130,11 @@ def test_drawing_the_same_twice_without_an_epoch_is_warned_of_once(cohort):
     for position in ((0,), (0, 1, 2)):
         with pytest.raises(TypeError, match=r"^samples: `position` must be a number, or an epoch and a number"):
             fixed[position]
+    for epoch in ([0], "0", 0.0, None):
+        with pytest.raises(TypeError, match=r"^samples: `epoch` must be a whole number; got "):
+            fixed[epoch, 0]
+    with pytest.raises(ValueError, match=r"^samples: `epoch` must be at least 0; got -1"):
+        fixed[-1, 0]
 
 
 def test_selected_draws_have_one_epoch(cohort):

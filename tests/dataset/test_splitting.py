@@ -200,7 +200,11 @@ def test_files_hold_what_was_split(tmp_path):
             ValueError,
             "`groups` must name one entry of .*/SEX, .*'SIZE'",
         ),
-        ({"folds": 2, "stratify": "person"}, ValueError, "`stratify` must name one entry"),
+        (
+            {"folds": 2, "stratify": "person"},
+            ValueError,
+            r"`stratify` must name one entry .*; got 'person', which names none\.",
+        ),
         (
             {"folds": 2, "groups": "SCORE"},
             ValueError,

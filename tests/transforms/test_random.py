@@ -381,7 +381,19 @@ def test_lifted_transforms_pickle():
         (
             lambda: t.randomly("a", lambda _, shape: shape, t.flip),
             TypeError,
-            "`spatial_shape` or `channels`; got shape",
+            r"`spatial_shape` or `channels` \(give options a value\); got shape",
+        ),
+        (
+            lambda: t.randomly("images", lambda _: np.array([True, False, True]), t.flip)(sample(generator())),
+            TypeError,
+            r"^randomly: `sampler` must return a tuple of parameters; got an array of shape \(3,\)",
+        ),
+        (
+            lambda: t.randomly("images", lambda _: None, t.flip, probability=0.0)(
+                {"images": np.zeros((2, 2, 1), np.int16), "rng": generator()}
+            ),
+            TypeError,
+            "`sampler` must return a tuple of parameters; got None",
         ),
         (
             lambda: t.randomly("images", t.random_flip, t.flip)(
