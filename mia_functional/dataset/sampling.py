@@ -105,7 +105,7 @@ class Samples:
 
     def __iter__(self) -> Iterator[Sample]:
         """Yield the samples in order."""
-        return (self[position] for position in range(len(self)))
+        return map(self.__getitem__, range(len(self)))  # a generator's frame would be where warnings point
 
     def __repr__(self) -> str:
         """Return how many samples there are, of what."""
@@ -157,7 +157,7 @@ class SelectedSamples:
 
     def __iter__(self) -> Iterator[Sample]:
         """Yield the samples in order."""
-        return (self[position] for position in range(len(self)))
+        return map(self.__getitem__, range(len(self)))  # a generator's frame would be where warnings point
 
     def __repr__(self) -> str:
         """Return how many samples there are, of what."""

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from mia_functional._core import checks
-from mia_functional._core.roles import checked_roles
+from mia_functional._core.roles import FILE_ROLES, checked_roles
 from mia_functional.discovery.absence import check_absent, settle_absent
 from mia_functional.discovery.patterns import existing_folder, is_hidden, only_file
 from mia_functional.discovery.records import Entry, Subject
@@ -61,7 +61,8 @@ def discover_table(
     of_files: Absent = "skip" if absent == "skip" else "error"
     files = table_entries(table, paths, subjects, argument="paths", as_text=True, absent=of_files)
     values = table_entries(table, columns or {}, subjects, absent=absent)
-    role_of = checked_roles("discover", roles, [category for category, *_ in flat_entries("paths", paths)])
+    categories = [category for category, *_ in flat_entries("paths", paths)]
+    role_of = checked_roles("discover", roles, categories, possible=FILE_ROLES)
     cohort = []
     for subject in subjects:
         cells = [cell for cell in files[subject] if absent != "skip" or (folder / str(cell.value)).exists()]
@@ -113,7 +114,7 @@ def discover_bids(
     check_absent(absent)
     folder = existing_folder(root)
     flat = flat_entries("suffixes", suffixes, required=True)
-    role_of = checked_roles("discover", roles, [category for category, *_ in flat])
+    role_of = checked_roles("discover", roles, [category for category, *_ in flat], possible=FILE_ROLES)
     sessions = [path for path in folder.glob("sub-*/ses-*") if path.is_dir()]
     divided = {session.parent for session in sessions}
     homes = sessions + [path for path in folder.glob("sub-*") if path.is_dir() and path not in divided]

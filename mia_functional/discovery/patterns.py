@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from mia_functional._core import checks
-from mia_functional._core.roles import checked_roles
+from mia_functional._core.roles import FILE_ROLES, checked_roles
 from mia_functional.discovery.absence import check_absent, settle_absent
 from mia_functional.discovery.records import Entry, Subject
 from mia_functional.discovery.tables import ByEntry, entry_names, flat_entries, natural_key, table_entries
@@ -69,7 +69,7 @@ def discover(
     flat = flat_entries("patterns", patterns, required=True)
     if flat_entries("columns", {} if columns is None else columns) and table is None:
         checks.invalid_value("discover", "table", "be given with `columns`", "none")
-    role_of = checked_roles("discover", roles, [category for category, *_ in flat])
+    role_of = checked_roles("discover", roles, [category for category, *_ in flat], possible=FILE_ROLES)
     files = {(category, name): _matching_files(folder, pattern) for category, name, pattern in flat}
     subjects = sorted({subject for by_subject in files.values() for subject in by_subject}, key=natural_key)
     if not subjects:

@@ -8,7 +8,7 @@ from numbers import Real
 from typing import Any, TypeAlias
 
 from mia_functional._core import checks
-from mia_functional._core.roles import role_by_name
+from mia_functional._core.roles import FILE_ROLES, role_by_name
 from mia_functional.geometry import Geometry
 from mia_functional.typing import HostArray, Role
 
@@ -19,9 +19,6 @@ Load: TypeAlias = Callable[[str], tuple[HostArray, Geometry]]
 
 RESERVED = ("subject", "index", "geometry", "shape", "names", "files", "rng", "roles")
 """Keys of a sample that are not categories."""
-
-_FILE_ROLES: tuple[Role, ...] = ("image", "labels", "numbers")
-"""Roles that a file may have."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,7 +61,7 @@ class Entry:
                 checks.invalid_kind("Entry", "path", "be a path of text", repr(self.path))
             object.__setattr__(self, "path", str(path))  # `np.str_` becomes Python's own
             own = role_by_name(self.category)
-            default, possible = (own if own in _FILE_ROLES else None), _FILE_ROLES
+            default, possible = (own if own in FILE_ROLES else None), FILE_ROLES
             if self.category == "images" and self.role == "numbers":
                 # Readers take the shape of `images` for that of the grid.
                 checks.invalid_value("Entry", "role", "be `image` for the category `images`", self.role)

@@ -125,6 +125,12 @@ def test_drawing_the_same_twice_without_an_epoch_is_warned_of_once(cohort):
         with warnings.catch_warnings():
             warnings.simplefilter("error")
             samples[1], samples[2]
+    samples = drawn(cohort)[:2]
+    list(samples)
+    with pytest.warns(UserWarning, match="position 0 was drawn") as caught:
+        for _ in samples:
+            pass
+    assert caught[0].filename == __file__
     fixed = dataset.samples(cohort, indexing=PATCHES, extract=["images"], transform=lambda sample: sample)
     assert same(fixed[0], fixed[0])  # nothing is drawn
     for position in ((0,), (0, 1, 2)):

@@ -179,7 +179,6 @@ def entry(name="a", category="x", **options):
     return dataset.Entry(category=category, name=name, **options)
 
 
-FOUR = "image, labels, numbers, text"
 REFUSED = {
     "Entry: `role` must be one of image, labels, numbers; got 'text'.": lambda _: entry(path="a.mha", role="text"),
     "Entry: `role` must be one of text; got 'labels'.": lambda _: entry(value="f", role="labels"),
@@ -192,7 +191,7 @@ REFUSED = {
     "discover: `roles` must be of ct, truth; got 'images'.": lambda folder: dataset.discover(
         folder, PATTERNS, roles={"images": "image"}
     ),
-    f"discover: `roles` must be one of {FOUR}; got 'scan'.": lambda folder: dataset.discover(
+    "discover: `roles` must be one of image, labels, numbers; got 'scan'.": lambda folder: dataset.discover(
         folder, PATTERNS, roles={"ct": "scan"}
     ),
     "discover: `roles` must be one of image, labels, numbers; got 'text'.": lambda folder: dataset.discover(
