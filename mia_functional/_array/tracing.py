@@ -25,8 +25,9 @@ __all__ = [
 
 def is_traced(array: object) -> TypeGuard[Array]:
     """Return whether an array is a placeholder inside a JAX transformation, whose values cannot be looked at."""
-    jax = sys.modules.get("jax")
-    return jax is not None and isinstance(array, jax.core.Tracer)
+    # Another thread may be importing JAX: nothing is traced before it is complete.
+    core = getattr(sys.modules.get("jax"), "core", None)
+    return isinstance(array, getattr(core, "Tracer", ()))
 
 
 def is_unknown(value: object) -> TypeGuard[Array]:

@@ -59,6 +59,13 @@ class RandomIndexing:
     Args:
         function: From a generator and a spatial shape to indices: `lambda rng, shape: random_patches(rng, shape, ...)`.
         at: A category whose array `function` gets instead of the shape, to draw where something is.
+
+    Example:
+        >>> from functools import partial
+        >>> from mia_functional import dataset, indexing
+        >>> drawn = dataset.RandomIndexing(function=partial(indexing.random_patches, patch_shape=(2, 2), count=4))
+        >>> len(dataset.samples(cohort, indexing=drawn, extract=["images"]))  # `cohort` is opened
+        4
     """
 
     function: Callable[[np.random.Generator, "Shape | HostArray"], SampleSequence | Iterable[Index]]

@@ -1,5 +1,8 @@
 """Which values can be looked at, and which arrays NumPy may read as they are."""
 
+import sys
+import types
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -56,3 +59,12 @@ def test_a_condition_is_known_where_it_has_been_computed():
     jax.vmap(program)(outside[None])
     # Only a whole transformation of all traces: an eager `vmap` computes what does not depend on its batch.
     assert answers == [False, False, True, False, True, True]
+
+
+@pytest.mark.parametrize("core", [None, types.ModuleType("jax.core")])
+def test_nothing_is_traced_while_another_thread_imports_jax(monkeypatch, core):
+    half = types.ModuleType("jax")
+    if core is not None:
+        half.core = core
+    monkeypatch.setitem(sys.modules, "jax", half)
+    assert not _array.is_traced(np.zeros(1))
