@@ -134,6 +134,9 @@ def _flat(numbers: Any) -> list[float]:
 
 def shape_and_rngs(function: str, rng: Rng, spatial_shape: Integers, *, count: int = 1) -> tuple[Shape, list[Any]]:
     """Return the spatial shape that a sampler got, of one axis at least, and `count` sources of randomness."""
+    # An image instead of its shape would fill the message with its voxels.
+    if len(getattr(spatial_shape, "shape", (1,))) != 1:
+        checks.invalid_kind(function, "spatial_shape", "be a sequence of whole numbers", checks.describe(spatial_shape))
     sizes = to_python(function, "spatial_shape", spatial_shape)
     size = checks.integer_tuple(function, "spatial_shape", sizes, minimum=1)
     if not size:

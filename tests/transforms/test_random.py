@@ -379,6 +379,11 @@ def test_lifted_transforms_pickle():
         (lambda: t.randomly("a", t.random_flip, {"a": t.flip, "b": t.flip}), ValueError, "for each of a; got a, b"),
         (lambda: t.random_affine(generator(), SHAPE), TypeError, "takes 1 positional argument"),
         (
+            lambda: t.random_flip(generator(), spatial_shape=np.zeros((4, 5, 6))),
+            TypeError,
+            r"^random_flip: `spatial_shape` must be a sequence of whole numbers; got an array of shape \(4, 5, 6\)\.$",
+        ),
+        (
             lambda: t.randomly("a", lambda _, shape: shape, t.flip),
             TypeError,
             r"`spatial_shape` or `channels` \(give options a value\); got shape",
