@@ -5,10 +5,8 @@ import signal
 import threading
 import warnings
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, ProcessPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
+from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, wait
 from functools import partial
-from multiprocessing import parent_process
 from typing import TypeVar
 
 from mia_functional._core.ordered_map import workers_of
@@ -88,6 +86,8 @@ def map_in_processes(
         lost: Gives the outcome of an item that ends its process twice.
         preload: Name of a module that all processes need.
     """
+    from concurrent.futures import ProcessPoolExecutor  # at its first use: it loads sockets, which arrays do not need
+
     pool_of = partial(ProcessPoolExecutor, mp_context=begin_processes(preload), initializer=_begin_worker)
     task = partial(_with_warnings, function)
     numbered = enumerate(items)
@@ -98,13 +98,13 @@ def map_in_processes(
                 for position, told in _completed(task, numbered, pool, pending):
                     yield position, _warned(told)
             return
-        except BrokenProcessPool:
+        except BrokenExecutor:
             suspects = list(pending.values())
         for position, item in suspects:
             with pool_of(1) as pool:
                 try:
                     outcome = _warned(pool.submit(task, item).result())
-                except BrokenProcessPool:
+                except BrokenExecutor:
                     outcome = lost(item)
             yield position, outcome
 
@@ -117,6 +117,8 @@ def _begin_worker() -> None:
 
 def _end_with_parent() -> None:
     """End this process as soon as its parent has: a worker of a parent that was killed would wait for work for ever."""
+    from multiprocessing import parent_process  # loaded by now
+
     parent = parent_process()
     if parent is not None:
         parent.join()

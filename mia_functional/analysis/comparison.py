@@ -173,7 +173,10 @@ def compare(
         if not pairs:  # all others lack this metric of this label
             continue
         ones, others = (list(side) for side in zip(*pairs, strict=True))
-        differences = _differences(cases.values[:, ones], cases.values[:, others], sign)
+        first, second = cases.values[:, ones], cases.values[:, others]
+        # Above 0 where the first are better; of equal infinities, 0.
+        with np.errstate(invalid="ignore"):
+            differences = np.where(first == second, 0.0, sign * (first - second))
         intervals = _intervals(rng, differences, statistic=statistic, level=level, method=method, samples=samples)
         permutations = permutation_tests(rng, differences, samples=samples).tolist()
         comparisons += [
@@ -187,12 +190,6 @@ def compare(
         replace(comparison, wilcoxon_holm=ranks, permutation_holm=signs)
         for comparison, ranks, signs in zip(comparisons, *(p.tolist() for p in corrected), strict=True)
     )
-
-
-def _differences(values: HostArray, others: HostArray, sign: int) -> HostArray:
-    """Return values less others, above 0 where the first are better; of equal infinities, 0."""
-    with np.errstate(invalid="ignore"):
-        return np.where(values == others, 0.0, sign * (values - others))
 
 
 def _intervals(

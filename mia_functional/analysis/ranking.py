@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from types import MappingProxyType
 from typing import TypeAlias
 
@@ -111,11 +112,6 @@ Scheme: TypeAlias = Callable[[HostArray, HostArray], HostArray]
 samples)`, to scores, `(samples, methods)`, of which higher is better and NaN is last."""
 
 
-def _aggregate_then_rank(function: Estimator, ties: str, alpha: float) -> Scheme:  # noqa: ARG001
-    """Return the scheme that ranks methods by an aggregate of their values."""
-    return lambda values, counts: resampled(function, values, counts)
-
-
 def _rank_then_aggregate(function: Estimator, ties: str, alpha: float) -> Scheme:  # noqa: ARG001
     """Return the scheme that ranks methods by an aggregate of their ranks in each case."""
 
@@ -149,7 +145,7 @@ def _test_then_rank(function: Estimator, ties: str, alpha: float) -> Scheme:  # 
 
 
 SCHEMES: Mapping[str, Callable[[Estimator, str, float], Scheme]] = MappingProxyType({
-    "aggregate then rank": _aggregate_then_rank,
+    "aggregate then rank": lambda function, *_: partial(resampled, function),
     "rank then aggregate": _rank_then_aggregate,
     "test then rank": _test_then_rank,
 })  # fmt: skip

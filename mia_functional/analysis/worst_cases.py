@@ -1,6 +1,5 @@
 """The cases to look at first: where a method is worst, and where it is best."""
 
-import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -76,15 +75,12 @@ def worst(
         "worst", chosen, None, fields=("method", "label", "metric")
     ).items():
         sign = direction_of("worst", name, metrics)
-        ordered = sorted((row for row in rows if row.status != "undefined"), key=lambda row: _badness(row, sign))
+        # Failed cases first, then missing ones, then values from worst to best.
+        groups = [[row for row in rows if row.status == status] for status in ("failed", "missing")]
+        valued = [row for row in rows if row.status not in ("failed", "missing", "undefined")]
+        ordered = [*groups[0], *groups[1], *sorted(valued, key=lambda row: sign * row.value)]
         rest = [row for row in ordered[k:] if row.status not in ("failed", "missing")]
         found.append(Extremes(
             method=by, label=structure, metric=name, worst=tuple(ordered[:k]), best=tuple(rest[::-1][:k])
         ))  # fmt: skip
     return tuple(found)
-
-
-def _badness(row: Result, sign: int) -> tuple[int, float]:
-    """Return what puts failed cases first, then missing ones, then values from worst to best."""
-    order = {"failed": 0, "missing": 1}.get(row.status, 2)
-    return order, sign * row.value if order == 2 else math.inf

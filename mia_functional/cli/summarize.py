@@ -12,11 +12,6 @@ from mia_functional.cli.options import COUNTING, JSON, Command, Options, read_ta
 __all__ = ["COMPARE_COMMAND", "RANK_COMMAND", "SUMMARIZE_COMMAND"]
 
 
-def _run_summarize(options: Options) -> None:
-    """Print statistics of a table of results."""
-    _print("statistics", mia.analysis.summarize, options)
-
-
 def _run_compare(options: Options) -> None:
     """Print how methods differ."""
     _print("comparisons", mia.analysis.compare, options, baseline=options.baseline, method=options.interval)
@@ -71,7 +66,8 @@ _SHARED: Mapping[str, Mapping[str, Any]] = {
 }  # fmt: skip
 
 SUMMARIZE_COMMAND = Command(
-    "summarize", "print statistics of tables of results", _run_summarize, _SHARED,
+    "summarize", "print statistics of tables of results",
+    lambda options: _print("statistics", mia.analysis.summarize, options), _SHARED,
     example="mia summarize results.csv --metrics DICE --policy monai",
 )  # fmt: skip
 

@@ -1,6 +1,5 @@
 """Subjects without a file or a value that others have: errors, left out, or kept with an empty value."""
 
-import math
 import warnings
 from collections.abc import Sequence
 
@@ -28,7 +27,8 @@ def settle_absent(
     """
     lacking: dict[str, list[str]] = {}
     for name, entries in people:
-        full = {(entry.category, entry.name) for entry in entries if not _is_empty(entry)}
+        # No table has another way to spell a missing value than an empty cell, or NaN, which differs from itself.
+        full = {(one.category, one.name) for one in entries if one.value != "" and one.value == one.value}
         if missing := [f"{category} {entry}" for category, entry in expected if (category, entry) not in full]:
             lacking[name] = missing
     kept = [(name, entries) for name, entries in people if absent != "skip" or name not in lacking]
@@ -40,8 +40,3 @@ def settle_absent(
         # Behind this function and `discover` stands the wrapper of `checks.speaking_for`.
         warnings.warn(f"{len(lacking)} of {len(people)} subjects are {done}: {listed}.", stacklevel=4)
     return tuple(Subject(name=name, entries=tuple(entries)) for name, entries in kept)
-
-
-def _is_empty(entry: Entry) -> bool:
-    """Return whether an entry is what stands for a missing value: no table has another way to spell these."""
-    return entry.value == "" or (isinstance(entry.value, float) and math.isnan(entry.value))

@@ -168,8 +168,11 @@ def evaluate_each(
     """
     evaluate_one = partial(_evaluate_source, asked, load)
     if executor is None and workers > 1:
-        lost = partial(_lost_outcome, asked)
-        return parallel_map.map_in_processes(evaluate_one, sources, workers=workers, lost=lost, preload=preload)
+        reason = "the process that evaluated it was ended twice, by a lack of memory perhaps"
+        return parallel_map.map_in_processes(
+            evaluate_one, sources, workers=workers, preload=preload,
+            lost=lambda source: Outcome(gap_rows(asked, Gap(source.subject, "failed", reason, source.method))),
+        )  # fmt: skip
     return parallel_map.map_completed(evaluate_one, sources, executor=executor)
 
 
@@ -177,12 +180,6 @@ def joined(function: str, outcomes: Mapping[int, Outcome]) -> Results:
     """Return one table of outcomes by position, in order."""
     with checks.speaking_for(function, "concatenate", tables="cases"):
         return concatenate(outcomes[position].results for position in sorted(outcomes))
-
-
-def _lost_outcome(asked: Request, source: Source) -> Outcome:
-    """Return the outcome of a source that ended the process that worked on it, twice."""
-    reason = "the process that evaluated it was ended twice, by a lack of memory perhaps"
-    return Outcome(gap_rows(asked, Gap(source.subject, "failed", reason, source.method)))
 
 
 def _evaluate_source(asked: Request, load: Callable[[_Source], Case | Gap] | None, source: _Source) -> Outcome:

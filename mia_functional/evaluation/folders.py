@@ -200,7 +200,11 @@ def evaluate_folders(
         _case_record(pair, known.get(pair), methods[pair.method], references, soft_folders.get(pair.method))
         for pair in found
     ]
-    run = Run(versions=_versions(), options=tuple(plain.items()), cases=tuple(cases))
+    # The packages that decide on values.
+    packages = [(name, metadata.version(name)) for name in ("numpy", "scipy", "SimpleITK")]
+    own = ("mia_functional", str(sys.modules["mia_functional"].__version__))
+    versions = (("python", platform.python_version()), own, *packages)
+    run = Run(versions=versions, options=tuple(plain.items()), cases=tuple(cases))
     return dataclasses.replace(joined("evaluate_folders", outcomes), runs=(run,))
 
 
@@ -277,13 +281,6 @@ def _plain_value(value: object) -> Any:
         return tuple(map(_plain_value, value))
     # Subclasses, such as the numbers of NumPy, are written in ways of their own.
     return value if value is None or type(value) in (str, int, float, bool) else repr(value)
-
-
-def _versions() -> tuple[tuple[str, str], ...]:
-    """Return the packages that decide on values, with their versions."""
-    own = ("mia_functional", str(sys.modules["mia_functional"].__version__))
-    others = [(name, metadata.version(name)) for name in ("numpy", "scipy", "SimpleITK")]
-    return (("python", platform.python_version()), own, *others)
 
 
 def _key_of(pair: FilePair) -> CaseKey:

@@ -88,13 +88,8 @@ def open_journal(function: str, path: Path, asked: Mapping[str, Any], *, resume:
 
         if length == 0:
             write(asked)
-        yield Journal(finished, lambda key, outcome: write([key, *_plain(outcome)]))
+        yield Journal(finished, lambda key, outcome: write([key, list(map(astuple, outcome.results)), *outcome[1:]]))
         os.fsync(stream.fileno())
-
-
-def _plain(outcome: Outcome) -> tuple[Any, ...]:
-    """Return an outcome as plain data."""
-    return [astuple(row) for row in outcome.results], outcome.shape, outcome.spacing
 
 
 def _read(function: str, path: Path, asked: Mapping[str, Any]) -> tuple[dict[CaseKey, Outcome], int]:

@@ -153,7 +153,8 @@ def soft_centerline_counts(
     # NaN ends in NaN.
     check_probabilities(name, share, allows_nan=True)
     target = xp.astype(structures_of(pair), share.dtype)
-    thin = functools.partial(_soft_skeleton, axes=axes, iterations=_steps(name, iterations))
+    openings = checks.integer(name, "iterations", iterations, minimum=0) + 1  # one before the first erosion
+    thin = functools.partial(_soft_skeleton, axes=axes, iterations=openings)
     lines = thin(share), thin(target)
     terms = lines[0] * target, lines[0], lines[1] * share, lines[1]
     sums = (_array.sum_along(term, axes) for term in terms)
@@ -194,12 +195,8 @@ def soft_skeleton(image: Array, *, iterations: int = 10) -> Array:
     if _array.dtype_kind(image) != "float":
         checks.invalid_kind(name, "image", "hold floats", f"dtype {image.dtype}")
     share = xp.astype(image, _array.accumulator_dtype(image))
-    return _soft_skeleton(share, axes=tuple(range(image.ndim)), iterations=_steps(name, iterations))
-
-
-def _steps(function: str, iterations: int) -> int:
-    """Return how many openings there are: one before the first erosion."""
-    return checks.integer(function, "iterations", iterations, minimum=0) + 1
+    openings = checks.integer(name, "iterations", iterations, minimum=0) + 1  # one before the first erosion
+    return _soft_skeleton(share, axes=tuple(range(image.ndim)), iterations=openings)
 
 
 def _soft_skeleton(image: Array, *, axes: tuple[int, ...], iterations: int) -> Array:

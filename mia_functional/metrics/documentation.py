@@ -73,11 +73,6 @@ def describe(name: str) -> str:
     return "".join(line + "\n" for line in lines)
 
 
-def _plain_row(metric: Metric) -> Metric:
-    """Return the row of the table that a metric with parameters was made from."""
-    return next(row for row in METRICS if metric.abbreviation.startswith(row.abbreviation) and row.name == metric.name)
-
-
 def _pattern(metric: Metric) -> str:
     """Return the abbreviation, and how a parameter is written after it."""
     if not metric.parameter or dict(metric.options).get(metric.parameter):
@@ -88,6 +83,8 @@ def _pattern(metric: Metric) -> str:
 
 def _facts(metric: Metric) -> dict[str, str]:
     """Return what a row says, by title; "" is what there is not, such as a best value where more is not better."""
+    # The row that one with parameters was made from.
+    plain = next(row for row in METRICS if metric.abbreviation.startswith(row.abbreviation) and row.name == metric.name)
     return {
         "Name": metric.name + (f" ({', '.join(metric.aliases)})" if metric.aliases else ""),
         "Meaning": metric.summary,
@@ -97,7 +94,7 @@ def _facts(metric: Metric) -> dict[str, str]:
         "Undefined": metric.undefined or "never",
         "Symmetric": "yes" if metric.symmetric else "no",
         "Options": ", ".join(f"{key}={value}" for key, value in metric.options),
-        "Parameter": f"{metric.parameter}, as in {_pattern(_plain_row(metric))}" if metric.parameter else "",
+        "Parameter": f"{metric.parameter}, as in {_pattern(plain)}" if metric.parameter else "",
         "Groups": ", ".join(metric.groups),
         "Source": metric.source,
     }

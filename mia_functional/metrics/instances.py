@@ -196,18 +196,15 @@ def _matches_of_pair(
     if unknown:
         return _matches_in_torch_program(*structure_pair(maps, ignored, label_set), rules=rules)
     slabs = structure_slabs(maps, ignored, label_set, memory=rules.memory)
-    return matches_of_runs((_numbered_pair(pair, rules) for pair in slabs), rules, maps[0])
+    reach = rules.connectivity
+    runs = ([number_runs(_array.to_numpy(array), reach) for array in pair] for pair in slabs)
+    return matches_of_runs(runs, rules, maps[0])
 
 
 def matches_of_runs(slabs: Iterable[Sequence[NumberedRuns]], rules: InstanceRules, model: Array) -> InstanceMatches:
     """Return the record of the runs of both arrays, in the library of `model`; of arrays in slabs, of every slab."""
     record, xp = _matches_on_host(slabs, rules), _array.array_namespace(model)
     return _rebuilt([_array.from_numpy(_array.to_numpy(field), xp, model) for field in _arrays_of(record)])
-
-
-def _numbered_pair(pair: Iterable[Array], rules: InstanceRules) -> list[NumberedRuns]:
-    """Return the runs of two arrays, and the component of each."""
-    return [number_runs(_array.to_numpy(array), rules.connectivity) for array in pair]
 
 
 def _arrays_of(record: InstanceMatches) -> list[Array]:
@@ -364,7 +361,8 @@ def _packed_record(prediction: Array, reference: Array, **options: Any) -> Array
     """Return all numbers of a record in one array."""
     rules = InstanceRules(**options)
     rules = rules._replace(matching=MATCHINGS[options["matching"]], spacing=tuple(rules.spacing))
-    record = _matches_on_host([_numbered_pair((prediction, reference), rules)], rules)
+    runs = [number_runs(_array.to_numpy(array), rules.connectivity) for array in (prediction, reference)]
+    record = _matches_on_host([runs], rules)
     flat = np.concatenate([np.ravel(_array.to_numpy(field)).astype(np.float64) for field in _arrays_of(record)])
     return _array.from_numpy(flat, _array.array_namespace(prediction), prediction)
 

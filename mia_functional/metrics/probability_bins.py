@@ -206,6 +206,7 @@ def _host_bins(
     even = (np.arange(bins + 1) / bins).astype(dtype).astype(np.float64)
     short = max(_SHORT, 2 * float(xp.finfo(pair.probabilities.dtype).eps))
     is_even = bins * short < 1 and bool((edges == even).all())
+    side: Literal["left", "right"] = "left" if closed == "right" else "right"
     upper = edges.copy()
     upper[:, -1] = math.inf
     counts = np.zeros(rows * bins * 2, np.int64)
@@ -222,11 +223,11 @@ def _host_bins(
             chance = np.abs(whole - ~known)
         losses[0] += squares
         losses[1] -= _log_sums(chance, floor)
-        codes = (
-            _even_codes(whole, upper[0], bins * (1 - short), closed)
-            if is_even
-            else _searched_codes(whole, edges, closed)
-        )
+        if is_even:
+            codes = _even_codes(whole, upper[0], bins * (1 - short), closed)
+        else:
+            columns = zip(edges[:, 1:-1], whole.T, strict=True)
+            codes = np.stack([np.searchsorted(inner, column, side) for inner, column in columns], axis=-1)
         if rows > 1:
             codes += np.arange(rows) * bins
         flat = codes.reshape(-1)
@@ -250,12 +251,6 @@ def _even_codes(values: HostArray, upper: HostArray, scale: float, closed: _Clos
     compare = np.greater if closed == "right" else np.greater_equal
     codes += compare(values, upper[1:][codes])
     return codes
-
-
-def _searched_codes(values: HostArray, edges: HostArray, closed: _Closed) -> HostArray:
-    """Return in which bins probabilities are, by edges of each row."""
-    side: Any = "left" if closed == "right" else "right"
-    return np.stack([np.searchsorted(own[1:-1], values[:, row], side) for row, own in enumerate(edges)], axis=-1)
 
 
 def _log_sums(chances: HostArray, floor: float) -> HostArray:

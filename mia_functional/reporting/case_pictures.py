@@ -15,7 +15,7 @@ from mia_functional.evaluation.results import Result, Results
 from mia_functional.reporting.figures import picture_bytes
 from mia_functional.reporting.overlays import plot_overlay
 from mia_functional.transforms.alignment import align_onto
-from mia_functional.typing import HostArray, Label
+from mia_functional.typing import Label
 
 __all__ = ["CasePicture", "Locations", "case_pictures", "locations_by_method"]
 
@@ -126,13 +126,9 @@ def _picture_of(prediction: Path, reference: Path, row: Result, options: Mapping
     label = None if channels else _label_of(row, options)
     # As in the metrics, voxels of which nothing is known are no errors.
     known = ~np.isin(referenced, options.get("ignore") or ())
-    masks = [_structure(array, label) * known for array in (predicted, referenced)]
+    # Without a label, any is the structure.
+    found = [array != 0 if label is None else np.isin(array, label) for array in (predicted, referenced)]
+    masks = [mask.astype(np.uint8) * known for mask in found]
     drawn = plot_overlay(None, *masks, labels={1: row.label or "mask"}, geometry=grid, style="errors", opacity=0.9)
     axes = drawn[0] if isinstance(drawn, tuple) else drawn
     return picture_bytes(axes, kind="png")
-
-
-def _structure(array: HostArray, label: Label | None) -> HostArray:
-    """Return where a label map has a label, or any for None."""
-    found: HostArray = (array != 0 if label is None else np.isin(array, label)).astype(np.uint8)
-    return found

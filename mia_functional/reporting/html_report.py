@@ -18,7 +18,7 @@ from mia_functional.metrics.table import Metric
 from mia_functional.reporting.case_pictures import CasePicture, Locations, case_pictures, locations_by_method
 from mia_functional.reporting.conclusions import Conclusions, conclude
 from mia_functional.reporting.figures import picture_bytes
-from mia_functional.reporting.markup import Markup, Part, data_table, element, page, picture
+from mia_functional.reporting.markup import Part, data_table, element, page, picture
 from mia_functional.reporting.plots import plot_box, plot_ranking
 
 __all__ = ["write_html"]
@@ -261,7 +261,8 @@ def _notes(what: str, notes: Sequence[str]) -> list[Part]:
 
 def _comparison_section(found: Conclusions, level: float) -> list[Part]:
     """Return a table of the comparisons of each metric."""
-    parts: list[Part] = [_not_compared(found)] if found.not_compared else []
+    text = f"Not compared or ranked, as neither high nor low is better: {', '.join(found.not_compared)}."
+    parts: list[Part] = [element("p", text, class_="note")] if found.not_compared else []
     if not found.comparisons:
         return [*parts, element("p", "There is only one method, or no metric by which methods can be compared.")]
     header = ["LABEL", "METHOD", "AGAINST", "DIFFERENCE", f"INTERVAL {level:.0%}", "BETTER", "P WILCOXON",
@@ -292,12 +293,6 @@ def _comparison_row(entry: Comparison) -> list[Part]:
         _interval(entry.low, entry.high), entry.better or "neither", *tests, _number(entry.superiority), str(entry.n),
         *map(_count, lacking),
     ]  # fmt: skip
-
-
-def _not_compared(found: Conclusions) -> Markup:
-    """Return which metrics are not compared."""
-    names = ", ".join(found.not_compared)
-    return element("p", f"Not compared or ranked, as neither high nor low is better: {names}.", class_="note")
 
 
 def _ranking_section(found: Conclusions) -> list[Part]:

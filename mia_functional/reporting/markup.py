@@ -60,12 +60,8 @@ def element(tag: str, *parts: Part, **attributes: str) -> Markup:
     names = "".join(f' {name.rstrip("_").replace("_", "-")}="{_escaped(value)}"' for name, value in attributes.items())
     if tag in _VOID:
         return Markup(f"<{tag}{names}>")
-    return Markup(f"<{tag}{names}>{''.join(map(_text, parts))}</{tag}>")
-
-
-def _text(part: Part) -> str:
-    """Return a part as HTML."""
-    return part.html if isinstance(part, Markup) else _escaped(part)
+    texts = (part.html if isinstance(part, Markup) else _escaped(part) for part in parts)
+    return Markup(f"<{tag}{names}>{''.join(texts)}</{tag}>")
 
 
 def _escaped(text: str) -> str:

@@ -26,7 +26,10 @@ def cohort_tables(headers: Sequence[StoredSubject], subjects: Sequence[Subject])
     _check_same_categories(headers)
     order = [block.category for block in headers[0].blocks]
     tables: layout.Tables = {layout.SUBJECTS: np.array(names, object), layout.CATEGORIES: np.array(order, object)}
-    tables[layout.ROLES] = np.array([_common_role(headers, category) for category in order], object)
+    roles = {name: [dict(one.roles).get(name) or role_by_name(name) for one in headers] for name in order}
+    for category in order:
+        _require_one_role(category, roles[category])
+    tables[layout.ROLES] = np.array([roles[category][0] or "" for category in order], object)
     for category in order:
         blocks = [block for header in headers for block in header.blocks if block.category == category]
         if len({(len(block.shape), not block.dtype) for block in blocks}) != 1:
@@ -43,13 +46,6 @@ def cohort_tables(headers: Sequence[StoredSubject], subjects: Sequence[Subject])
         if not is_array and _channels_are_entries(category, entries, by_subject):
             tables[layout.NAMES.format(category)] = np.array(entries, dtype=object)
     return tables | _geometry_tables([header.geometry for header in headers]) | _file_tables(headers)
-
-
-def _common_role(headers: Sequence[StoredSubject], category: str) -> str:
-    """Return the role of a category, empty for none; raise unless it is that of all subjects."""
-    roles = [dict(header.roles).get(category) or role_by_name(category) for header in headers]
-    _require_one_role(category, roles)
-    return roles[0] or ""
 
 
 def _require_one_role(category: str, roles: Sequence[Role | None]) -> None:
