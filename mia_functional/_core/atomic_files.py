@@ -1,7 +1,6 @@
 """Files that are complete under their name or absent: written to a draft beside them, flushed, then renamed."""
 
 import os
-import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -25,6 +24,8 @@ def atomic_write(function: str, path: Path, *, overwrite: bool = True, durable: 
         FileNotFoundError: The folder does not exist.
         OSError: A file could not be written; the text names `path` instead of the draft.
     """
+    import tempfile  # here, since it would add a tenth to the time that `mia --help` takes
+
     if not overwrite and os.path.lexists(path):
         raise FileExistsError(f"{function}: {path} exists already.")
     if not path.parent.is_dir():

@@ -8,7 +8,6 @@ import shlex
 import sys
 from collections.abc import Sequence
 from contextlib import nullcontext
-from dataclasses import replace
 from pathlib import Path
 from typing import TypeAlias
 
@@ -42,6 +41,8 @@ _LABEL = re.compile(r"[0-9]+(\+[0-9]+)*(=.*|(,[0-9]+(\+[0-9]+)*)*)")
 
 def _run_evaluate(options: Options) -> int:
     """Evaluate folders, print the tables, and say which subjects failed."""
+    from dataclasses import replace  # here, since it would add a sixth to the time that `mia --help` takes
+
     if options.jobs > 1 and options.dask is None:
         begin_processes("mia_functional.evaluation._worker")  # they import while this process does
     journal = _checked_journal(options)
