@@ -424,23 +424,17 @@ SURVIVORS: dict[tuple[str, str], str] = {
 def named(tree: ast.Module, name: str) -> list[ast.AST]:
     """Return the functions, and the assignments at the top of a module, that define a name."""
     functions = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef) and node.name == name]
+    assignments = [node for node in tree.body if isinstance(node, ast.Assign | ast.AnnAssign)]
     targets = [
-        node
-        for node in tree.body
-        if isinstance(node, ast.Assign | ast.AnnAssign)
-        and name
-        in [ast.unparse(target) for target in (node.targets if isinstance(node, ast.Assign) else [node.target])]
+        node for node in assignments if name in map(ast.unparse, getattr(node, "targets", None) or [node.target])
     ]
     return [*functions[-1:], *targets]  # overloads come before the function itself
 
 
 def mutated(mutant: Mutant, *, folder: Path = ROOT) -> tuple[Path, str]:
     """Return the module of a mutant and its source with the change, which is another one than before."""
-    paths = [
-        path
-        for place in PLACES
-        for path in ((folder / place).rglob("*.py") if (folder / place).is_dir() else [folder / place])
-    ]
+    places = [folder / place for place in PLACES]
+    paths = [path for place in places for path in (place.rglob("*.py") if place.is_dir() else [place])]
     texts = {path: path.read_text(encoding="utf-8") for path in paths}
     # Only a text with the name in it may define it: to parse all of them takes a quarter of a second.
     near = [path for path in paths if mutant.function in texts[path]]

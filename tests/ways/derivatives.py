@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 import mia_functional as mia
 from mia_functional import assembly, extraction, metrics, transforms
 
-from .cases import CASES, ON_HOST
+from .cases import CASES
+from .public_names import ON_HOST
 
 _MASKS = "measures masks or labels, which do not change smoothly"
 _CHOICE = "returns labels, masks or codes, which do not change smoothly"

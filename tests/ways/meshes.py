@@ -11,8 +11,9 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import AxisType, NamedSharding, PartitionSpec
 
-from .cases import CASES, Case
+from .cases import CASES
 from .compiled_once import compiled_once
+from .drawing import Case
 from .ways import assert_same
 
 Members: TypeAlias = list[tuple[Any, ...]]

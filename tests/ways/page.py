@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from . import devices, test_matrix, test_meshes
-from .cases import CASES, ON_HOST
+from .cases import CASES
+from .public_names import ON_HOST
 
 PAGE = Path(__file__).parents[2] / "docs" / "backends.md"
 

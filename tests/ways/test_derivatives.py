@@ -15,9 +15,10 @@ from torch.autograd import forward_ad
 
 from mia_functional import metrics
 
-from .cases import CASES, ON_HOST
+from .cases import CASES
 from .derivatives import CALLS, KINKS, NOT_DIFFERENTIABLE, Call, of_soft_counts, volumes
 from .kinks import AT_KINKS
+from .public_names import ON_HOST
 
 ALL = {f"{name} {call.label}": call for name, calls in CALLS.items() for call in calls}
 STEP = 1e-5

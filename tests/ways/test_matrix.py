@@ -5,7 +5,8 @@ import pytest
 
 import mia_functional as mia
 
-from .cases import CASES, NAMESPACES, NO_ARRAYS, ON_HOST
+from .cases import CASES
+from .public_names import NAMESPACES, NO_ARRAYS, ON_HOST
 
 WAYS = (
     "eager",

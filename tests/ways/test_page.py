@@ -2,7 +2,8 @@
 
 import pytest
 
-from .cases import CASES, ON_HOST
+from .cases import CASES
+from .public_names import ON_HOST
 
 
 @pytest.mark.slow

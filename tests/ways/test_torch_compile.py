@@ -8,7 +8,7 @@ import torch
 
 from mia_functional import extraction, transforms
 
-from .cases import SHAPE
+from .drawing import SHAPE
 from .test_torch import CALLS, assert_same, draw, tensors
 
 pytestmark = pytest.mark.slow

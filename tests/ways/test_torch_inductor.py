@@ -8,7 +8,7 @@ import torch
 
 import mia_functional as mia
 
-from .cases import SHAPE, SPACING, image, in_steps, label_maps, masks, parts, volumes
+from .drawing import SHAPE, SPACING, image, in_steps, label_maps, masks, parts, volumes
 from .test_torch import assert_same, tensors
 
 pytestmark = [

@@ -14,7 +14,7 @@ from jax import export
 
 import mia_functional as mia
 
-from .cases import SHAPE, Case
+from .drawing import SHAPE, Case
 
 Members: TypeAlias = Sequence[tuple[Any, ...]]
 """The NumPy arrays of several calls, of equal shapes."""
