@@ -1,8 +1,12 @@
 """The house stays readable: reasons in comments, no crumbs, types, one name for one thing."""
 
+from pathlib import Path
+
 import pytest
 
 from . import measures
+
+TESTS = Path(__file__).parents[1]
 
 
 @pytest.fixture(scope="module")
@@ -33,3 +37,8 @@ def test_most_annotations_are_types(figures):
 
 def test_a_name_is_defined_in_one_module():
     assert len(measures.shared_names()) <= 25
+
+
+def test_no_file_of_tests_is_long():
+    lengths = {path: len(path.read_text(encoding="utf-8").splitlines()) for path in TESTS.rglob("*.py")}
+    assert max(lengths.values()) <= 500, max(lengths, key=lengths.get)
