@@ -140,6 +140,7 @@ def _check_classes(function: str, pair: ProbabilityPair, *, top_label: bool) -> 
     """Raise for top labels of what are no classes."""
     if not top_label:
         return
+    _array.require_in_memory(function, "probabilities", pair.probabilities)
     sets, xp = pair.sets, _array.array_namespace(pair.reference)
     if sets is None:
         checks.invalid_value(function, "top_label", "be given with `labels`", top_label)

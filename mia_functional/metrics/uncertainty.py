@@ -92,6 +92,7 @@ def risk_coverage_curve(uncertainty: Array, losses: Array, *, mask: Array | None
     """
     name = "risk_coverage_curve"
     xp, (uncertainty, losses) = _array.to_common_library(name, uncertainty=uncertainty, losses=losses)
+    _array.require_in_memory(name, "uncertainty", uncertainty)
     _array.require_real(name, "uncertainty", uncertainty)
     _array.require_real(name, "losses", losses)
     checks.same_shape(name, "losses", losses.shape, uncertainty.shape, of="the uncertainty")

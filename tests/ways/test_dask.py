@@ -29,6 +29,10 @@ ARGUMENTS = {
     **dict.fromkeys(("metrics.false_positives_per_case", "metrics.missed_volume"), "prediction"),
     **dict.fromkeys(("metrics.false_volume", "metrics.lesion_count_difference"), "prediction"),
     **dict.fromkeys(("metrics.autopet_scores", "metrics.isles_scores"), "prediction"),
+    **dict.fromkeys(
+        (f"metrics.{name}risk_coverage_curve" for name in ("", "area_under_", "excess_area_under_")), "uncertainty"
+    ),
+    "metrics.dice_optimal_mask": "probabilities",
     "transforms.clip_percentile": "image",
     "transforms.reshape": "array",
     **dict.fromkeys(("assembly.assemble", "assembly.assemble_planes"), "patches"),
@@ -48,6 +52,7 @@ REFUSED = {
     f"{name} {case.label}": f"`{argument}` {SENTENCE}" for name, argument in ARGUMENTS.items() for case in CASES[name]
 }
 REFUSED["metrics.merge components"] = f"`prediction` {SENTENCE}"
+REFUSED["metrics.calibration_bins of top labels"] = f"`probabilities` {SENTENCE}"
 """The sentence for every call that is refused."""
 
 
