@@ -186,8 +186,9 @@ def _matches_of_pair(
     maps: tuple[Array, ...], ignored: tuple[Array, ...], label_set: tuple[int, ...] | None, *, rules: InstanceRules
 ) -> InstanceMatches:
     """Return the record of a pair of boolean masks, of maps of instance numbers, or of one structure of label maps."""
-    traced = any(map(_array.is_traced, maps))
-    unknown = any(_array.is_torch(array) and _array.is_unknown(array) for array in maps)
+    given = *maps, *ignored
+    traced = any(map(_array.is_traced, given))
+    unknown = any(_array.is_torch(array) and _array.is_unknown(array) for array in given)
     if (traced or unknown) and (rules.max_components is None or rules.max_pairs is None):
         name = "max_components" if rules.max_components is None else "max_pairs"
         checks.invalid_kind(_FUNCTION, name, "be given in a program, whose shapes are fixed", "None")

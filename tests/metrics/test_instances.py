@@ -179,6 +179,27 @@ def test_programs_give_what_numpy_gives(matching, threshold, connectivity):
             np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("traced", [(0,), (1,), (2,), (0, 2)])
+def test_any_of_the_arrays_may_be_closed_over_in_a_program(traced):
+    rng = np.random.default_rng(5)
+    arrays = [*rng.integers(0, 4, (2, 5, 4, 3)).astype(np.int32), (rng.random((5, 4, 3)) < 0.2).astype(np.int32)]
+    options = {"labels": ((2, 3),), "matching": any_overlap, "max_components": 30, "max_pairs": 60}
+
+    def measure(prediction, reference, ignored):
+        (record,) = instance_matches(prediction, reference, spacing=SPACINGS, ignore=ignored, **options)
+        return record
+
+    given = [jax.numpy.asarray(array) for array in arrays]
+
+    def program(*arguments):
+        return measure(*[arguments[traced.index(k)] if k in traced else array for k, array in enumerate(given)])
+
+    found = jax.jit(program)(*(given[k] for k in traced))
+    for one, other in zip(jax.tree.leaves(found), jax.tree.leaves(measure(*arrays)), strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-5)
+
+
 @pytest.mark.full
 def test_an_overflow_is_told_and_never_a_wrong_number():
     pair = scene(1, (9, 8))
