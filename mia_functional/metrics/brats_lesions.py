@@ -4,10 +4,9 @@ All axes are spatial, one to three of them. Components of the reference that tou
 a predicted component that meets the dilated lesion is part of its prediction.
 """
 
-import functools
 import math
-from collections.abc import Callable, Iterable
-from typing import Concatenate, NamedTuple, ParamSpec
+from collections.abc import Iterable
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,7 +24,7 @@ from mia_functional.metrics.confusion import ConfusionCounts
 from mia_functional.metrics.distance import hausdorff_distance
 from mia_functional.metrics.inputs import paired_arrays, pairs_in_turn
 from mia_functional.metrics.overlap import dice
-from mia_functional.metrics.statistic_or_pair import MetricFunction, derived_from
+from mia_functional.metrics.statistic_or_pair import derived_from_each
 from mia_functional.metrics.surface import SurfaceDistances, surface_distances
 from mia_functional.metrics.surface_agreement import normalized_surface_dice
 from mia_functional.typing import Array, Label, Labels, Spacing
@@ -183,26 +182,7 @@ def _brats_record(model: Array, lesions: _HostLesions, voxels: int) -> BratsLesi
     )
 
 
-_Options = ParamSpec("_Options")
-
-
-def _from_lesions(
-    formula: Callable[Concatenate[BratsLesions, _Options], Array],
-) -> MetricFunction[Concatenate[BratsLesions | tuple[BratsLesions, ...], _Options]]:
-    """Return the metric that takes the record of `formula`, or one record per label, or the pair instead."""
-
-    @derived_from(brats_lesion_wise, BratsLesions, one_per_label=True)
-    @functools.wraps(formula)
-    def metric(
-        lesions: BratsLesions | tuple[BratsLesions, ...], *_: _Options.args, **options: _Options.kwargs
-    ) -> Array:
-        compute: Callable[..., Array] = formula
-        if isinstance(lesions, BratsLesions):
-            return compute(lesions, **options)
-        values = [compute(record, **options) for record in lesions]
-        return _array.array_namespace(*values).stack(values)
-
-    return metric
+_from_lesions = derived_from_each(brats_lesion_wise, BratsLesions)
 
 
 def _mean(lesions: BratsLesions, values: Array, penalty: float, minimum_volume: float, zero_division: float) -> Array:

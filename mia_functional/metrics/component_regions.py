@@ -4,10 +4,9 @@ All axes are spatial, one to three of them. A region is never empty, as its comp
 counts in one region, so that a false lesion lowers the score of the lesion that it is nearest to.
 """
 
-import functools
 import math
-from collections.abc import Callable, Iterable, Iterator
-from typing import Concatenate, NamedTuple, ParamSpec
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +18,7 @@ from mia_functional.metrics._kernels.voronoi import Regions, regions_of
 from mia_functional.metrics.confusion import ConfusionCounts
 from mia_functional.metrics.inputs import paired_arrays, pairs_in_turn
 from mia_functional.metrics.overlap import dice
-from mia_functional.metrics.statistic_or_pair import MetricFunction, derived_from
+from mia_functional.metrics.statistic_or_pair import derived_from_each
 from mia_functional.morphology.components import checked_connectivity
 from mia_functional.typing import Array, Label, Labels, Spacing
 
@@ -144,26 +143,7 @@ def counts_in_library(found: HostRegions) -> ComponentCounts:
     return ComponentCounts(counts, _array.from_numpy(volumes, xp, found.model))
 
 
-_Options = ParamSpec("_Options")
-
-
-def _from_components(
-    formula: Callable[Concatenate[ComponentCounts, _Options], Array],
-) -> MetricFunction[Concatenate[ComponentCounts | tuple[ComponentCounts, ...], _Options]]:
-    """Return the metric that takes the record of `formula`, or one record per label, or the pair instead."""
-
-    @derived_from(component_counts, ComponentCounts, one_per_label=True)
-    @functools.wraps(formula)
-    def metric(
-        regions: ComponentCounts | tuple[ComponentCounts, ...], *_: _Options.args, **options: _Options.kwargs
-    ) -> Array:
-        compute: Callable[..., Array] = formula
-        if isinstance(regions, ComponentCounts):
-            return compute(regions, **options)
-        values = [compute(record, **options) for record in regions]
-        return _array.array_namespace(*values).stack(values)
-
-    return metric
+_from_components = derived_from_each(component_counts, ComponentCounts)
 
 
 @_from_components

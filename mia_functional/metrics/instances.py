@@ -4,11 +4,10 @@ All axes are spatial, one to three of them. A component (lesion, instance) is wh
 a number of its own in a map of instances. Which components stand for each other is a rule, chosen by a function.
 """
 
-import functools
 import itertools
 import math
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, Concatenate, NamedTuple, ParamSpec, cast
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 
@@ -30,14 +29,12 @@ from mia_functional.metrics.instance_matching import (
     overlap_of,
 )
 from mia_functional.metrics.instance_rules import InstanceRules, checked_structures
-from mia_functional.metrics.statistic_or_pair import MetricFunction, derived_from
+from mia_functional.metrics.statistic_or_pair import derived_from_each
 from mia_functional.typing import Array, Label, Labels, Spacing
 
 __all__ = ["InstanceMatches", "InstancePairs", "Instances", "from_instances", "instance_matches", "matches_of_runs"]
 
 _FUNCTION = "instance_matches"  # the function that messages name
-
-_FormulaOptions = ParamSpec("_FormulaOptions")
 
 
 _LISTED: tuple[Overlap, Overlap] = ("iou", "dice")
@@ -368,30 +365,11 @@ def _packed_record(prediction: Array, reference: Array, **options: Any) -> Array
     return _array.from_numpy(flat, _array.array_namespace(prediction), prediction)
 
 
-def from_instances(
-    formula: Callable[Concatenate[InstanceMatches, _FormulaOptions], Array],
-) -> MetricFunction[Concatenate[InstanceMatches | tuple[InstanceMatches, ...], _FormulaOptions]]:
-    """Return the metric that takes the record of `formula`, or one record per label, or the pair instead.
+def _value_if_complete(formula: Callable[..., Array], matches: InstanceMatches, options: dict[str, Any]) -> Array:
+    """Return the value of a formula, NaN where components or pairs are missing from the record."""
+    value = formula(matches, **options)
+    return _array.array_namespace(matches.overflow).where(matches.overflow > 0, math.nan, value)
 
-    Where components or pairs are missing from a record, the value is NaN.
-    """
 
-    def value_of(matches: InstanceMatches, options: dict[str, Any]) -> Array:
-        compute: Callable[..., Array] = formula
-        value = compute(matches, **options)
-        xp = _array.array_namespace(matches.overflow)
-        return xp.where(matches.overflow > 0, math.nan, value)
-
-    @derived_from(instance_matches, InstanceMatches, one_per_label=True)
-    @functools.wraps(formula)
-    def metric(
-        matches: InstanceMatches | tuple[InstanceMatches, ...],
-        *_: _FormulaOptions.args,
-        **options: _FormulaOptions.kwargs,
-    ) -> Array:
-        if isinstance(matches, InstanceMatches):
-            return value_of(matches, options)
-        values = [value_of(record, options) for record in matches]
-        return _array.array_namespace(*values).stack(values)
-
-    return metric
+from_instances = derived_from_each(instance_matches, InstanceMatches, evaluate=_value_if_complete)
+"""Decorator of the metrics of components that were matched."""

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from mia_functional import _array
 from mia_functional._core import checks
 from mia_functional._label_maps import label_sets
-from mia_functional.metrics.confusion import confusion_counts
+from mia_functional.metrics.confusion import ConfusionCounts, confusion_counts
 from mia_functional.metrics.instance_matching import any_overlap
 from mia_functional.metrics.instances import InstanceMatches, instance_matches
 from mia_functional.metrics.lesions import false_volume, lesion_count_difference, lesion_f1, missed_volume
@@ -95,14 +95,11 @@ def autopet_scores(
     Agrees with:
         autoPET's `val_script.py`.
     """
-    name = "autopet_scores"
-    labels = None if labels is None else label_sets(name, labels)  # an iterator has to serve twice
-    matches = _touching(
-        name, prediction, reference, spacing=spacing, labels=labels, max_components=max_components, max_pairs=max_pairs,
+    counts, matches = _counts_and_matches(
+        "autopet_scores", prediction, reference, spacing=spacing, labels=labels, max_components=max_components,
+        max_pairs=max_pairs,
         connectivity=min(2, len(getattr(prediction, "shape", (0, 0)))) if connectivity is None else connectivity,
     )  # fmt: skip
-    with checks.speaking_for(name, "confusion_counts"):
-        counts = confusion_counts(prediction, reference, labels=labels)
     return AutopetScores(dice(counts), false_volume(matches), missed_volume(matches))
 
 
@@ -149,14 +146,10 @@ def isles_scores(
     Agrees with:
         `eval_utils.py` of ISLES 2022.
     """
-    name = "isles_scores"
-    labels = None if labels is None else label_sets(name, labels)  # an iterator has to serve twice
-    matches = _touching(
-        name, prediction, reference, spacing=spacing, labels=labels, max_components=max_components, max_pairs=max_pairs,
-        connectivity=connectivity,
+    counts, matches = _counts_and_matches(
+        "isles_scores", prediction, reference, spacing=spacing, labels=labels, max_components=max_components,
+        max_pairs=max_pairs, connectivity=connectivity,
     )  # fmt: skip
-    with checks.speaking_for(name, "confusion_counts"):
-        counts = confusion_counts(prediction, reference, labels=labels)
     return IslesScores(
         dice(counts, zero_division=1.0),
         absolute_volume_difference(counts, spacing=spacing),
@@ -165,12 +158,11 @@ def isles_scores(
     )
 
 
-def _touching(
-    function: str, prediction: Array, reference: Array, **options: Any
-) -> InstanceMatches | tuple[InstanceMatches, ...]:
-    """Return the components of a pair, matched where they share a voxel."""
-    with checks.speaking_for(function, "instance_matches"):
-        found: InstanceMatches | tuple[InstanceMatches, ...] = instance_matches(
-            prediction, reference, matching=any_overlap, **options
-        )
-    return found
+def _counts_and_matches(
+    function: str, prediction: Array, reference: Array, *, labels: Labels | Iterable[Label] | None, **options: Any
+) -> tuple[ConfusionCounts, InstanceMatches | tuple[InstanceMatches, ...]]:
+    """Return the counts of all voxels, and the components, matched where they share one."""
+    labels = None if labels is None else label_sets(function, labels)  # an iterator has to serve twice
+    with checks.speaking_for(function, "confusion_counts", "instance_matches"):
+        matches = instance_matches(prediction, reference, labels=labels, matching=any_overlap, **options)
+        return confusion_counts(prediction, reference, labels=labels), matches

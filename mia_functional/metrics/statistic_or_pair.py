@@ -4,16 +4,22 @@ import functools
 import inspect
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from inspect import Parameter, Signature
-from typing import Any, NamedTuple, ParamSpec, Protocol, overload
+from typing import Any, Concatenate, NamedTuple, ParamSpec, Protocol, TypeVar, overload
 
 from mia_functional import _array
 from mia_functional._core import checks
 from mia_functional.typing import Array, Label, Labels, Spacing
 
-__all__ = ["MetricFunction", "derived_from"]
+__all__ = ["MetricFunction", "derived_from", "derived_from_each"]
 
 _Formula = ParamSpec("_Formula")
 """The parameters of a formula: its record and its options."""
+
+_Options = ParamSpec("_Options")
+"""The options of a formula alone."""
+
+_Record = TypeVar("_Record")
+"""The kind of record that a statistic makes of a pair, or of each label."""
 
 
 class MetricFunction(Protocol[_Formula]):
@@ -95,6 +101,46 @@ def derived_from(
         metric.__doc__ = _with_forms(formula.__doc__, calls)
         metric.__signature__ = _both_forms(record, pair_form)  # type: ignore[attr-defined]
         return metric
+
+    return decorate
+
+
+def derived_from_each(
+    statistic: Callable[..., Any],
+    record: type[_Record],
+    *,
+    evaluate: Callable[[Callable[..., Array], _Record, dict[str, Any]], Array] | None = None,
+) -> Callable[
+    [Callable[Concatenate[_Record, _Options], Array]],
+    MetricFunction[Concatenate[_Record | tuple[_Record, ...], _Options]],
+]:
+    """Return what `derived_from` does, for a statistic that makes a record of its own for each label.
+
+    Args:
+        statistic: The function that makes the record from a pair, or with labels a tuple of them.
+        record: The kind of record.
+        evaluate: From a formula, a record and the options to the value; by default the formula is called.
+    """
+
+    def decorate(
+        formula: Callable[Concatenate[_Record, _Options], Array],
+    ) -> MetricFunction[Concatenate[_Record | tuple[_Record, ...], _Options]]:
+        compute: Callable[..., Array] = formula
+
+        def value_of(found: _Record, options: dict[str, Any]) -> Array:
+            return compute(found, **options) if evaluate is None else evaluate(compute, found, options)
+
+        name = next(iter(inspect.signature(formula).parameters))
+
+        @functools.wraps(formula)
+        def metric(*arguments: Any, **options: Any) -> Array:
+            found = arguments[0] if arguments else options.pop(name)
+            if isinstance(found, record):
+                return value_of(found, options)
+            values = [value_of(one, options) for one in found]
+            return _array.array_namespace(*values).stack(values)
+
+        return derived_from(statistic, record, one_per_label=True)(metric)
 
     return decorate
 

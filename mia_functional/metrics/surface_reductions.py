@@ -5,13 +5,13 @@ import math
 import operator
 import sys
 from collections.abc import Callable, Sequence
-from typing import Any, Concatenate, Literal, ParamSpec, TypeAlias, get_args
+from typing import Any, Literal, TypeAlias, get_args
 
 import numpy as np
 
 from mia_functional import _array
 from mia_functional._core import checks
-from mia_functional.metrics.statistic_or_pair import MetricFunction, derived_from
+from mia_functional.metrics.statistic_or_pair import derived_from_each
 from mia_functional.metrics.surface import SurfaceDistances, surface_distances
 from mia_functional.typing import Array
 
@@ -37,26 +37,6 @@ Weighted: TypeAlias = tuple[Array, Array]
 TOLERANCE_SLACK = 4
 """How many machine epsilons above a tolerance a distance may lie: `sqrt(2)` and `3 * 0.1` are rounded themselves."""
 
-_Options = ParamSpec("_Options")
-
-
-def from_distances(
-    formula: Callable[Concatenate[SurfaceDistances, _Options], Array],
-) -> MetricFunction[Concatenate[SurfaceDistances | tuple[SurfaceDistances, ...], _Options]]:
-    """Return the metric that takes the record of `formula`, or one record per label, or the pair instead."""
-
-    @derived_from(surface_distances, SurfaceDistances, one_per_label=True)
-    @functools.wraps(formula)
-    def metric(
-        distances: SurfaceDistances | tuple[SurfaceDistances, ...], *_: _Options.args, **options: _Options.kwargs
-    ) -> Array:
-        if isinstance(distances, SurfaceDistances):
-            return _evaluate(formula, distances, options)
-        values = [_evaluate(formula, record, options) for record in distances]
-        return _array.array_namespace(*values).stack(values)
-
-    return metric
-
 
 def _evaluate(formula: Callable[..., Array], distances: SurfaceDistances, options: dict[str, Any]) -> Array:
     """Return the value of a formula; arrays that lie in the host's memory are evaluated with NumPy."""
@@ -73,6 +53,10 @@ def _evaluate(formula: Callable[..., Array], distances: SurfaceDistances, option
 def _formula_of_fields(*fields: Array, formula: Callable[..., Array], **options: Any) -> Array:
     """Return the value of a formula for the fields of a record: programs are called with arrays only."""
     return formula(SurfaceDistances(*fields), **options)
+
+
+from_distances = derived_from_each(surface_distances, SurfaceDistances, evaluate=_evaluate)
+"""Decorator of the metrics of distances between surfaces."""
 
 
 def both_directions(distances: SurfaceDistances) -> tuple[Weighted, Weighted]:

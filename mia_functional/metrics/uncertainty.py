@@ -362,6 +362,9 @@ def error_coverage_curve(record: ThresholdCounts) -> RiskCoverageCurve:
         >>> curve = error_coverage_curve(uncertainty_counts(*pair, uncertainty=unsure, thresholds=(0.25, 0.55)))
         >>> curve.coverage.tolist(), curve.risk.tolist()
         ([0.25, 0.75, 1.0], [0.0, 0.0, 0.25])
+
+    Source:
+        Geifman, Uziel and El-Yaniv 2019, arXiv 1805.08206.
     """
     checks.require_instance("error_coverage_curve", "record", record, ThresholdCounts, "ThresholdCounts")
     tp, fp, fn, tn = float_counts(record.counts)

@@ -6,6 +6,7 @@ from mia_functional import _array
 from mia_functional._core import checks
 from mia_functional.geometry import Geometry, describe_differences, differences
 from mia_functional.transforms.axes import reorient_onto
+from mia_functional.transforms.interpolation import restore_values
 from mia_functional.transforms.roles import INTERPOLATIONS
 from mia_functional.transforms.warping import resample_onto
 from mia_functional.typing import Align, HostArray, Role
@@ -51,7 +52,6 @@ def align_onto(
     if role not in INTERPOLATIONS:
         checks.invalid_value("align_onto", "role", "be `image` or `labels` to be interpolated", role or "none")
     # As ITK does: weights in float64, and integers that stay what they are.
-    is_interpolated = role == "image" and array.dtype.kind in "biu"
-    values = array.astype(np.float64) if is_interpolated else array
-    result = _array.to_numpy(resample_onto(values, geometry, onto, interpolation=INTERPOLATIONS[role]))
-    return np.rint(result).astype(array.dtype) if is_interpolated else result
+    values = array.astype(np.float64) if role == "image" and array.dtype.kind in "biu" else array
+    result = resample_onto(values, geometry, onto, interpolation=INTERPOLATIONS[role])
+    return _array.to_numpy(restore_values(result, array))

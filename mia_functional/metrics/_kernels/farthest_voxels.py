@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 from mia_functional.metrics._kernels.numbered_runs import NumberedRuns
 from mia_functional.typing import Spacing
 
+__all__ = ["farthest_voxels"]
+
 _PAIRWISE = 256
 """Points of which all pairs are looked at faster than their hull is found."""
 

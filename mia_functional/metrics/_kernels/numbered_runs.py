@@ -13,6 +13,8 @@ from mia_functional.morphology.masks import DIMENSIONS
 from mia_functional.morphology.runs import Runs, join_runs, runs_of
 from mia_functional.typing import Array, HostArray, Shape
 
+__all__ = ["NumberedRuns", "number_runs", "numbered_runs"]
+
 
 class NumberedRuns(NamedTuple):
     """Runs of an array, the component of each from 0 on, how many components there are, and the shape of the array."""
