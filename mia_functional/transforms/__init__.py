@@ -18,6 +18,7 @@ from mia_functional.transforms.composition import Sample, Transform, compose, on
 from mia_functional.transforms.grid_transforms import *
 from mia_functional.transforms.intensity import *
 from mia_functional.transforms.interpolation import linear, nearest
+from mia_functional.transforms.inversion import inverse
 from mia_functional.transforms.labels import *
 from mia_functional.transforms.random import *
 from mia_functional.transforms.scanner_artefacts import bias_field, gamma, noise, rician_noise
@@ -41,6 +42,7 @@ __all__ = [
     "elastic",
     "flip",
     "gamma",
+    "inverse",
     "linear",
     "mask_outside",
     "nearest",

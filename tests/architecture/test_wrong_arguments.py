@@ -17,7 +17,7 @@ GRID = Geometry(shape=(6, 7, 8), spacing=(1.0, 1.0, 1.0))
 RNG = np.random.default_rng(0)
 NAMES = {"extraction": extraction, "indexing": indexing, "t": t, "Geometry": Geometry, "torch": torch, "np": np}
 NAMES |= {"IMAGE": IMAGE, "LABELS": LABELS, "GRID": GRID, "RNG": RNG, "jnp": jnp}
-NAMES |= {"phantoms": phantoms, "selection": selection}
+NAMES |= {"parameters": t.random_parameters, "phantoms": phantoms, "selection": selection}
 
 CALLS = """
 t.affine([1, 2], np.eye(3), np.zeros(3))
@@ -79,6 +79,10 @@ t.gamma(IMAGE, 0)
 t.gamma(IMAGE, "a")
 t.gamma(IMAGE, [1, 2, 3])
 t.gamma(np.ones(3), 1.0)
+t.inverse(5)
+t.inverse(parameters.Blur(np.ones(3)))
+t.inverse(parameters.Affine(np.zeros((3, 3)), np.zeros(3)))
+t.inverse(parameters.Shift("a"))
 t.mask_outside(IMAGE, IMAGE[:2])
 t.mask_outside(IMAGE, "a")
 t.noise(IMAGE, IMAGE[:2])

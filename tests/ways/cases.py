@@ -12,6 +12,7 @@ import numpy as np
 
 import mia_functional as mia
 
+from .augmentation_cases import augmentation_cases
 from .drawing import (
     GRID,
     SHAPE,
@@ -219,4 +220,4 @@ def _joined(*parts: dict[str, list[Case]]) -> dict[str, tuple[Case, ...]]:
     return {name: tuple(case for entries in parts for case in entries.get(name, ())) for name in names}
 
 
-CASES = _joined(metric_cases(), cases_beside_the_table(), _cases_of_other_rooms())
+CASES = _joined(metric_cases(), cases_beside_the_table(), _cases_of_other_rooms(), augmentation_cases())

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 import mia_functional as mia
 from mia_functional import assembly, extraction, metrics, transforms
 
+from .augmentation_derivatives import augmentation_calls
 from .cases import CASES
 from .public_names import ON_HOST
 
@@ -467,7 +468,7 @@ def _all_calls() -> dict[str, list[Call]]:
     for row in metrics.METRICS:
         calls.setdefault(f"metrics.{row.function.__name__}", []).extend(_calls_of_metric(row))
     entries = [(f"metrics.{name}", *rest) for name, *rest in _metric_calls()]
-    for name, *rest in (*entries, *_image_calls(), *_other_calls()):
+    for name, *rest in (*entries, *_image_calls(), *_other_calls(), *augmentation_calls()):
         calls.setdefault(name, []).append(Call(*rest))
     return {name: own for name, own in calls.items() if own}
 

@@ -32,7 +32,7 @@ MOVED: dict[tuple[int, ...], str] = {
     "metrics.euler_characteristic, metrics.structural_similarity in a mask, metrics.krippendorff_alpha nominal, "
     "metrics.risk_coverage_curve of volumes, metrics.area_under_risk_coverage_curve, "
     "metrics.excess_area_under_risk_coverage_curve, metrics.conformal_threshold, "
-    "metrics.conformal_set of each label, "
+    "metrics.conformal_set of each label, transforms.inverse of an affine map, transforms.inverse of exponents, "
     "metrics.majority_vote, metrics.negative_jacobian_share in a mask, "
     "metrics.paired_moments in a mask, morphology.border, morphology.distance_transform a mask, "
     "transforms.crop by both, transforms.gamma by an array, transforms.one_hot, transforms.relabel, "
