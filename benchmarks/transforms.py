@@ -1,0 +1,180 @@
+"""Transforms of images beside SciPy, TorchIO and MONAI, and beside another checkout.
+
+    python benchmarks/transforms.py [--baseline PATH] [--turns N] [row ...]
+
+Rows are calls on 128^3 voxels of two channels in float32 and of labels in uint8. All calls of a row run in turns within
+one process; those of another checkout (`--baseline`) run in a process of its own, in turns with the rest, and once more
+in fresh processes, whose memory is cold. Printed are medians of all turns of wall time and of the processor's time,
+and the ratios of ours to each. To add a row, write a function that returns its calls, ours first, and name it in
+`ROWS`.
+"""
+
+import argparse
+import importlib.metadata
+import os
+import statistics
+import subprocess
+import sys
+import time
+import warnings
+from collections.abc import Callable
+from functools import cache, partial
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, NamedTuple, TypeAlias
+
+import numpy as np
+from scipy import ndimage
+
+from mia_functional import transforms
+
+Calls: TypeAlias = dict[str, Callable[[], Any]]
+"""Calls by name; the first is the one that others are compared with."""
+
+SIZE, CHANNELS, TURNS = 128, 2, 7
+SHAPE = (SIZE,) * 3
+ANGLE = np.deg2rad(9.0)
+TURN = np.array([[1, 0, 0], [0, np.cos(ANGLE), -np.sin(ANGLE)], [0, np.sin(ANGLE), np.cos(ANGLE)]])
+LEAN = np.array([[np.cos(ANGLE), np.sin(ANGLE), 0], [-np.sin(ANGLE), np.cos(ANGLE), 0], [0, 0, 1]])
+MATRIX, OFFSET = TURN @ LEAN * 1.05, np.array([2.5, -1.25, 0.75])
+"""A map as `random_affine` draws it: from voxels of the result to those of the source, about the centre."""
+
+
+class Times(NamedTuple):
+    """Milliseconds of one call."""
+
+    wall: float
+    processor: float
+
+
+@cache
+def image() -> Any:
+    """Return a smooth image with noise, `(*SHAPE, CHANNELS)` float32."""
+    rng = np.random.default_rng(0)
+    smooth = [ndimage.gaussian_filter(rng.normal(size=SHAPE), 4) for _ in range(CHANNELS)]
+    return np.stack(smooth, axis=-1).astype(np.float32) + rng.normal(0, 0.01, (*SHAPE, CHANNELS)).astype(np.float32)
+
+
+@cache
+def labels() -> Any:
+    """Return labels 0 to 3, `(*SHAPE, 1)` uint8."""
+    return np.digitize(image()[..., :1], (-0.02, 0.0, 0.02)).astype(np.uint8)
+
+
+@cache
+def control() -> Any:
+    """Return displacements of 7 control points along each axis, as `random_elastic` draws them."""
+    return np.random.default_rng(1).normal(0, 2, (3, 7, 7, 7)).astype(np.float32)
+
+
+def affine_image() -> Calls:
+    """Return calls of an affine map of the image alone."""
+    start = OFFSET + (SIZE - 1) / 2 - MATRIX @ np.full(3, (SIZE - 1) / 2)
+
+    def in_scipy() -> Any:
+        return [ndimage.affine_transform(image()[..., c], MATRIX, start, order=1) for c in range(CHANNELS)]
+
+    return {"ours": lambda: transforms.affine(image(), MATRIX, OFFSET), "SciPy, channel by channel": in_scipy}
+
+
+def elastic_image() -> Calls:
+    """Return calls of an elastic deformation of the image alone."""
+    return {"ours": lambda: transforms.elastic(image(), control())}
+
+
+ROWS: dict[str, Callable[[], Calls]] = {"affine, image": affine_image, "elastic, image": elastic_image}
+
+
+def has(*packages: str) -> bool:
+    """Return whether packages are installed."""
+    return all(find_spec(package) is not None for package in packages)
+
+
+def timed(call: Callable[[], Any]) -> Times:
+    """Return how long a call took."""
+    wall, processor = time.perf_counter(), time.process_time()
+    call()
+    return Times(1e3 * (time.perf_counter() - wall), 1e3 * (time.process_time() - processor))
+
+
+def in_turns(calls: dict[str, Callable[[], Times]], turns: int) -> dict[str, Times]:
+    """Return the medians of each call; every turn makes all calls once, after one that does not count."""
+    for call in calls.values():
+        call()
+    rounds = [{name: call() for name, call in calls.items()} for _ in range(turns)]
+    return {name: Times(*(statistics.median(kind) for kind in zip(*(r[name] for r in rounds), strict=True)))
+            for name in calls}  # fmt: skip
+
+
+def start_server(path: str) -> subprocess.Popen[str]:
+    """Start a process that imports another checkout, and times our call of a row for each name it is sent."""
+    environment = {**os.environ, "PYTHONPATH": str(Path(path).resolve())}
+    command = [sys.executable, "-P", __file__, "--serve"]
+    return subprocess.Popen(command, env=environment, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+
+
+def ask(server: subprocess.Popen[str], name: str) -> Times:
+    """Return how long our call of a row took in another process."""
+    assert server.stdin is not None
+    assert server.stdout is not None
+    print(name, file=server.stdin, flush=True)
+    return Times(*map(float, server.stdout.readline().split()))
+
+
+def ask_fresh(path: str, name: str) -> Times:
+    """Return how long our call of a row took as the first one of a process."""
+    with start_server(path) as server:
+        times = ask(server, name)
+        server.communicate()
+    return times
+
+
+def serve() -> None:
+    """Time our calls of the rows that come in, on demand."""
+    found: dict[str, Calls] = {}
+    for line in sys.stdin:
+        name = line.strip()
+        if name not in found:
+            found[name] = ROWS[name]()
+            # The data and the modules are ready; what is timed is the call.
+            image(), labels(), control()
+        ours = next(iter(found[name].values()))
+        print(*timed(ours), flush=True)
+
+
+def report(name: str, times: dict[str, Times]) -> None:
+    """Print a row with the ratio of ours to each other call."""
+    ours = next(iter(times.values()))
+    print(f"\n{name}\n\n| | ms | ms of processors | ours / this | of processors |\n|---|---|---|---|---|")
+    for call, found in times.items():
+        ratios = f"{ours.wall / found.wall:.2f} | {ours.processor / found.processor:.2f}"
+        print(f"| {call} | {found.wall:.1f} | {found.processor:.1f} | {ratios} |", flush=True)
+
+
+def main() -> None:
+    """Run the rows that are named, or all."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--baseline", help="another checkout")
+    parser.add_argument("--turns", type=int, default=TURNS)
+    parser.add_argument("--serve", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("rows", nargs="*", help="names of rows, or beginnings of them")
+    options = parser.parse_args()
+    if options.serve:
+        serve()
+        return
+    warnings.filterwarnings("ignore")
+    packages = [name for name in ("numpy", "scipy", "SimpleITK", "torch", "jax", "torchio", "monai") if has(name)]
+    print("With", ", ".join(f"{name} {importlib.metadata.version(name)}" for name in packages))
+    server = start_server(options.baseline) if options.baseline else None
+    for name in (row for row in ROWS if not options.rows or row.startswith(tuple(options.rows))):
+        calls = {call: partial(timed, function) for call, function in ROWS[name]().items()}
+        if server is not None:
+            calls["baseline"] = partial(ask, server, name)
+            calls["baseline, fresh process"] = partial(ask_fresh, options.baseline, name)
+        report(name, in_turns(calls, options.turns))
+    if server is not None:
+        server.communicate()
+
+
+if __name__ == "__main__":
+    main()
