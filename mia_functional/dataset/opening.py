@@ -3,8 +3,6 @@
 import os
 from collections.abc import Hashable
 
-import numpy as np
-
 from mia_functional import images
 from mia_functional._core import checks
 from mia_functional._core.roles import ROLES, role_by_name
@@ -12,7 +10,7 @@ from mia_functional.dataset import verification
 from mia_functional.dataset._hdf5 import handles, layout, validation
 from mia_functional.dataset.records import Category, Dataset, Files
 from mia_functional.discovery.records import Load, is_name
-from mia_functional.typing import Role
+from mia_functional.typing import Role, Shape
 
 __all__ = ["open"]
 
@@ -71,11 +69,12 @@ def _dataset_record(path: str, handle: handles.Handle, files: Files) -> Dataset:
     # Files of pymia have no table of categories.
     shaped = sorted(key.split("/")[-1].removesuffix("_shapes") for key in tables if key.startswith("meta/shapes/"))
     names = [str(name) for name in tables[layout.CATEGORIES]] if layout.CATEGORIES in tables else shaped
-    no_rows = np.empty((0, 0))  # of a table that is not there
-    shapes = {name: tuple(map(tuple, tables.get(layout.SHAPES.format(name), no_rows).tolist())) for name in names}
-    # Without images in the file, the size in their properties is that of ITK, in its axis order.
-    sizes = tables.get(layout.IMAGE_PROPERTIES[0], no_rows)
-    grids = tuple(shape[:-1] for shape in shapes.get("images", ())) or tuple(map(tuple, sizes[:, ::-1].tolist()))
+    shapes = {name: _shape_rows(path, tables, layout.SHAPES.format(name)) for name in names}
+    # Without images in the file, the size in their properties is that of ITK, in its axis order. Files of pymia may
+    # hold slices of volumes, so that all axes but the last are spatial at most.
+    sizes = tuple(size[::-1] for size in _shape_rows(path, tables, layout.IMAGE_PROPERTIES[0]))
+    spatial = min((len(size) for size in sizes), default=32)
+    grids = tuple(shape[:-1][:spatial] for shape in shapes.get("images", ())) or sizes
     lengths = {len(rows) for rows in (*shapes.values(), *([grids] if grids else []))}
     unfit = any(not is_name(name) for name in (*subjects, *names))
     if unfit or len(set(subjects)) != len(subjects) or not lengths <= {len(subjects)}:
@@ -97,6 +96,15 @@ def _dataset_record(path: str, handle: handles.Handle, files: Files) -> Dataset:
         path=path, subjects=subjects, categories=tuple(categories), grids=grids, digest=handle.digest,
         files=None if stored >= set(names) else files,
     )  # fmt: skip
+
+
+def _shape_rows(path: str, tables: layout.Tables, name: str) -> tuple[Shape, ...]:
+    """Return the rows of a table of shapes; none if there is no such table."""
+    if name not in tables:
+        return ()
+    if tables[name].ndim != 2 or tables[name].dtype.kind not in "iu":
+        validation.malformed(path, f"{name} is not a table of shapes")
+    return tuple(map(tuple, tables[name].tolist()))
 
 
 def _roles_of(path: str, tables: layout.Tables, names: list[str]) -> dict[str, Role | None]:

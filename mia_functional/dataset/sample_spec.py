@@ -22,6 +22,7 @@ __all__ = [
     "complete_fields",
     "extract_field",
     "roles_of_fields",
+    "spatial_axes_of_fields",
 ]
 
 Indexing: TypeAlias = Callable[[Shape], SampleSequence]
@@ -147,3 +148,15 @@ def roles_of_fields(dataset: Dataset, fields: Sequence[SampleField | str]) -> di
     roles = {category.name: category.role for category in dataset.categories}
     named = [field for field in fields if isinstance(field, SampleField)]
     return {field.name: role for field in named if (role := roles[field.category]) is not None}
+
+
+def spatial_axes_of_fields(dataset: Dataset, fields: Sequence[SampleField | str], index: Index) -> dict[str, int]:
+    """Return how many axes of what samples hold at an index are spatial, by its name there; others have none."""
+    dropped = sum(not isinstance(entry, slice) for entry in index)
+    on_grid = {category.name for category in dataset.categories if category.spatial}
+    axes = len(dataset.grids[0]) if dataset.grids else 0
+    return {
+        field.name: axes if field.whole else axes - dropped
+        for field in fields
+        if isinstance(field, SampleField) and field.category in on_grid
+    }

@@ -26,6 +26,7 @@ from mia_functional.dataset.sample_spec import (
     complete_fields,
     extract_field,
     roles_of_fields,
+    spatial_axes_of_fields,
 )
 from mia_functional.dataset.weighting import drawn_by_weight, subjects_of_positions
 from mia_functional.indexing.margins import sides
@@ -189,7 +190,7 @@ def samples(
             `shape` (that of the subject's images), `names` (of entries), `roles` (of categories) and `files`.
         transform: From a sample to a sample; may use `sample["rng"]`, whose numbers depend on the seed, the epoch and
             the position alone, however many workers there are, and `sample["roles"]`, by which `on` and `randomly`
-            interpolate.
+            interpolate, and `sample["spatial_axes"]`, how many axes of each category are spatial.
         select: Keeps the samples for which it is true. It sees every sample once, before `transform`.
         subjects: Identifiers of those to take; by default all.
         seed: Where the randomness of `RandomIndexing` and of `sample["rng"]` starts.
@@ -435,10 +436,14 @@ def _finish_sample(place: _Place, sample: Sample) -> Sample:
     # A function of seed, epoch and position alone: the same for any number of workers, in any order.
     rng = np.random.default_rng((samples.seed, samples.epoch, 1, position, *([repeat] if repeat else [])))
     untouched = rng.bit_generator.state if is_watched else None
-    result = samples.transform({**owned, "rng": rng, "roles": roles_of_fields(samples.dataset, samples.extract)})
+    told = {
+        "roles": roles_of_fields(samples.dataset, samples.extract),
+        "spatial_axes": spatial_axes_of_fields(samples.dataset, samples.extract, sample["index"]),
+    }
+    result = samples.transform({**owned, "rng": rng, **told})
     if is_watched and (isinstance(samples.indexing, RandomIndexing) or rng.bit_generator.state != untouched):
         note_draw(samples, position)
     if not isinstance(result, dict):
         checks.invalid_kind("samples", "transform", "return a sample, which is a dictionary", type(result).__name__)
-    dropped = {"rng", "roles"}.difference(field for field in samples.extract if isinstance(field, str))
+    dropped = {"rng", *told}.difference(field for field in samples.extract if isinstance(field, str))
     return {name: value for name, value in result.items() if name not in dropped}

@@ -48,7 +48,8 @@ def traverse(
 
     Yields:
         Dictionaries. An image category is an array `(*spatial, channels)`, with the entries in order on the last axis
-        and their dtype (the smallest that holds all; integers stay integers); files whose role is `labels` are label
+        and their dtype (the smallest that holds all; integers stay integers), or `(*spatial, ..., channels)` where
+        files have more axes behind those of their geometry (time, coils, ...); files whose role is `labels` are label
         maps, read as by `images.read_labels` unless `load` is a function of yours; numbers are float64 `(entries,)`;
         texts are a tuple of str. Besides, `subject` (the identifier), `geometry` (of the images; none without images)
         and `roles` (of the categories, by name), which a transform that adds a category may add to.
@@ -129,7 +130,6 @@ _OWN_READERS = (images.read, images.read_channels, images.read_stored)
 def _load_numbers(load: Load, path: str) -> HostArray:
     """Return the array of a file that lies on no grid."""
     if getattr(load, "func", load) in _OWN_READERS and path.lower().endswith(".npy"):
-        # As images they would have at most four axes.
         return load_npy_array(Path(path), getattr(load, "keywords", {}).get("max_bytes", MAX_BYTES))
     result: object = load(path)
     array: Any = result[0] if isinstance(result, tuple) and len(result) == 2 else result
@@ -158,8 +158,8 @@ def _checked_pair(pair: object, entry: Entry) -> tuple[HostArray, Geometry]:
     if not isinstance(pair, tuple) or len(pair) != 2 or not isinstance(pair[1], Geometry):
         checks.invalid_kind("traverse", "load", requirement, f"{type(pair).__name__} for {entry.path}")
     shape, grid = tuple(getattr(pair[0], "shape", ())), pair[1].shape
-    if shape[: len(grid)] != grid or len(shape) > len(grid) + 1:
-        requirement = f"{requirement}, whose shape is that of the array, with or without channels"
+    if shape[: len(grid)] != grid:
+        requirement = f"{requirement}, whose shape is that of the first axes of the array"
         checks.invalid_value("traverse", "load", requirement, f"{shape} and {grid} for {entry.path}")
     return pair
 
@@ -171,6 +171,9 @@ def stack_channels(arrays: Iterable[HostArray], count: int) -> HostArray:
         stop = end + array.shape[-1]
         if count == 1:
             return array
+        if end and array.shape[:-1] != stack.shape[:-1]:
+            requirement = "be alike in all axes but the last for the files of a category"
+            checks.invalid_value("traverse", "subjects", requirement, f"{array.shape} beside {stack[..., :end].shape}")
         if end == 0:
             # Most often all files have as many channels and the dtype of the first.
             stack = np.empty((*array.shape[:-1], count * stop), dtype=array.dtype)
@@ -216,9 +219,11 @@ def _checked_sample(sample: Sample, roles: Mapping[str, Role]) -> Sample:
     for name, array in sample.items():
         check_name("traverse", "transform", name)
         shape = tuple(getattr(array, "shape", ()))
-        if kept.get(name) == "numbers":
+        if kept.get(name) == "numbers" or geometry is None:
             continue
-        if geometry is not None and len(shape) == len(geometry.shape) + 1 and shape[:-1] != geometry.shape:
+        axes = len(geometry.shape)
+        lies_on_grid = len(shape) == axes + 1 or (len(shape) > axes and kept.get(name) in ("image", "labels"))
+        if lies_on_grid and shape[:axes] != geometry.shape:
             requirement = "change `geometry` with the shape of the images"
             checks.invalid_value("traverse", "transform", requirement, f"{name} {shape} on {geometry.shape}")
     return sample

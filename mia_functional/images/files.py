@@ -39,9 +39,10 @@ def read(
     Args:
         path: A NIfTI (`.nii`, `.nii.gz`), MetaImage (`.mha`, `.mhd`) or NRRD (`.nrrd`, `.nhdr`) file; a folder with the
             slices of one DICOM series, a file for each; a `.npy` file, which has no geometry: its spacing is 1, its
-            first three axes at most are spatial, and one behind them is that of channels; with the extra `images` a
-            PNG (`.png`) or TIFF (`.tif`, `.tiff`) file. Grey levels and labels of these are as stored, red, green and
-            blue are channels, and pages of TIFF are slices, unless OME's or ImageJ's description says otherwise.
+            first three axes at most are spatial, and those behind them are of channels, time and the like; with the
+            extra `images` a PNG (`.png`) or TIFF (`.tif`, `.tiff`) file. Grey levels and labels of these are as stored,
+            red, green and blue are channels, and pages of TIFF are slices, unless OME's or ImageJ's description says
+            otherwise.
         max_bytes: Largest image in bytes of memory.
         affine: Which pose of a NIfTI file counts if its header states two that differ: its sform or its qform. By
             default such a file is an error. Files with one pose, and other formats, ignore it.
@@ -52,18 +53,18 @@ def read(
             per inch, as in PNG files, are what programs write without having measured anything.
 
     Returns:
-        A NumPy array of shape `(*spatial,)` or `(*spatial, channels)`, spatial axes in the order `(z, y, x)`, with the
-        dtype of the file, and the geometry in millimetres, whatever unit the file has. NIfTI and MetaImage files with a
-        scale are float32, or float64 where float32 would make equal what is stored apart (integers of 32 bits);
-        `read_stored` leaves them as they are. An sform of NIfTI that is off right angles by rounding becomes the
-        nearest one at right angles; no corner moves by more than 0.01 voxels. Directions of MetaImage that are not of
-        length 1 stretch the spacing. A NIfTI slice of two axes that is not
-        axial is a volume of one slice; the height of an axial one is no part of its geometry. Values of DICOM slices
-        are `slope * stored + intercept`, each with its own; those of MONOCHROME1 are not inverted, as that concerns
-        displays. The spacing of rows and columns is the PixelSpacing, or where a series has none, the
-        ImagerPixelSpacing (in the plane of the detector: the patient is magnified), NominalScannedPixelSpacing or
-        ImagePlanePixelSpacing. Slices lie on the even grid nearest to their positions, which may be rounded; the
-        distance of a single one is its SpacingBetweenSlices or its SliceThickness.
+        A NumPy array of shape `(*spatial,)` or `(*spatial, channels)`, of `.npy` files with any number of axes behind
+        the spatial ones, which are in the order `(z, y, x)`, with the dtype of the file, and the geometry in
+        millimetres, whatever unit the file has. NIfTI and MetaImage files with a scale are float32, or float64 where
+        float32 would make equal what is stored apart (integers of 32 bits); `read_stored` leaves them as they are. An
+        sform of NIfTI that is off right angles by rounding becomes the nearest one at right angles; no corner moves by
+        more than 0.01 voxels. Directions of MetaImage that are not of length 1 stretch the spacing. A NIfTI slice of
+        two axes that is not axial is a volume of one slice; the height of an axial one is no part of its geometry.
+        Values of DICOM slices are `slope * stored + intercept`, each with its own; those of MONOCHROME1 are not
+        inverted, as that concerns displays. The spacing of rows and columns is the PixelSpacing, or where a series has
+        none, the ImagerPixelSpacing (in the plane of the detector: the patient is magnified),
+        NominalScannedPixelSpacing or ImagePlanePixelSpacing. Slices lie on the even grid nearest to their positions,
+        which may be rounded; the distance of a single one is its SpacingBetweenSlices or its SliceThickness.
 
     Warns:
         UserWarning: A DICOM series has one slice, whose thickness or the like is taken for the distance of slices; a

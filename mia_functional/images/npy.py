@@ -13,17 +13,20 @@ from mia_functional.typing import HostArray, Spacing
 
 __all__ = ["load_npy", "load_npy_array"]
 
+_MAX_AXES = 32
+"""Most axes of an array: HDF5 stores no more, and NumPy makes none of more than 64."""
+
 
 def load_npy(path: Path, max_bytes: int, spacing: Spacing | None) -> tuple[HostArray, Geometry]:
     """Return the array of a `.npy` file that is complete to the byte, on a grid of that spacing, or 1 everywhere."""
-    array = load_npy_array(path, max_bytes, max_axes=4)
+    array = load_npy_array(path, max_bytes)
     ndim = min(array.ndim, 3)
     steps = (1.0,) * ndim if spacing is None else checks.spacing("read", spacing, ndim)
     return array, Geometry(shape=array.shape[:ndim], spacing=steps)
 
 
-def load_npy_array(path: Path, max_bytes: int, *, max_axes: int | None = None) -> HostArray:
-    """Return the array of a `.npy` file that is complete to the byte, of any number of axes if no limit is given."""
+def load_npy_array(path: Path, max_bytes: int) -> HostArray:
+    """Return the array of a `.npy` file that is complete to the byte, of any number of axes."""
     check_regular(path)
     with path.open("rb") as stream:
         try:
@@ -38,8 +41,8 @@ def load_npy_array(path: Path, max_bytes: int, *, max_axes: int | None = None) -
             invalid_file(path, f"it holds {dtype}; integers, floats and booleans are read")
         if not shape or 0 in shape:
             invalid_file(path, f"it holds {'no numbers' if shape else 'a single number'}; arrays are read")
-        if max_axes is not None and len(shape) > max_axes:
-            invalid_file(path, f"it holds {len(shape)} axes; up to three of space and one of channels are read")
+        if len(shape) > _MAX_AXES:
+            invalid_file(path, f"it holds {len(shape)} axes; up to {_MAX_AXES} are read")
         count = math.prod(shape)
         nbytes = count * dtype.itemsize
         if nbytes > max_bytes:

@@ -15,6 +15,7 @@ from mia_functional import _array
 from mia_functional._core import checks
 from mia_functional._core.roles import checked_roles
 from mia_functional.transforms.roles import function_for_role
+from mia_functional.transforms.trailing_axes import call_with_channels, count_spatial_axes
 from mia_functional.typing import Array, Rng, Role
 
 __all__ = [
@@ -136,14 +137,17 @@ def randomly(
     function: Function | Mapping[str, Function],
     *,
     probability: float = 1.0,
+    spatial_axes: int | None = None,
     roles: Mapping[str, Role] | None = None,
     **options: Any,
 ) -> Transform:
     """Lift a random transform to samples: one draw from `sample["rng"]` is applied to all named categories.
 
     Args:
-        categories: One category or several, arrays `(*spatial, channel)`; the sampler is told the shape of the first.
-            `geometry` may be among them as for `on`; a sample without a geometry stays without.
+        categories: One category or several, arrays `(*spatial, ..., channel)`; the sampler is told the shape of the
+            first. Where several axes follow the spatial ones, as time and coils, all of them are channels to sampler
+            and functions: these get `(*spatial, channel)`, and their result gets the axes back. `geometry` may be among
+            them as for `on`; a sample without a geometry stays without.
         sampler: `random_affine`, `random_flip`, ... or any function of a source of randomness and, by name, of what it
             needs of the image: `spatial_shape`, `channels`, both or neither.
         function: `affine`, `flip`, ... or any function of an array and the entries of the draw; `functools.partial`
@@ -153,6 +157,9 @@ def randomly(
             The probability of `random_flip`, which may be one per axis, is bound to the sampler:
             `partial(random_flip, probability=(0.0, 0.5, 0.5))`. Below 1 and under `jit`, the function has to keep the
             shape.
+        spatial_axes: How many axes are spatial; by default those of `sample["spatial_axes"]`, which samples of a
+            dataset have while they are transformed, else as many as the geometry of the sample has, if the array begins
+            with its shape, else all but the last.
         roles: As for `on`.
         options: Keyword arguments of the sampler.
 
@@ -190,7 +197,11 @@ def randomly(
         checks.require_callable("randomly", "function", functions[name], "`flip`")
     ordered = {name: functions[name] for name in names}
     drawing = _checked_sampler(partial(sampler, **options))
-    return partial(_draw_and_apply, ordered, drawing, probability, checked_roles("randomly", roles, names), {})
+    if spatial_axes is not None:
+        spatial_axes = checks.integer("randomly", "spatial_axes", spatial_axes, minimum=1)
+    return partial(
+        _draw_and_apply, ordered, drawing, probability, checked_roles("randomly", roles, names), {}, spatial_axes
+    )
 
 
 def _checked_sampler(function: Function) -> _Sampler:
@@ -208,22 +219,25 @@ def _checked_sampler(function: Function) -> _Sampler:
     return _Sampler(function, tuple(name for name in _SIZES if takes_all or name in taken))
 
 
-def _sizes_for(sampler: _Sampler, sample: Sample, arrays: Mapping[str, Any]) -> dict[str, Any]:
+def _sizes_for(
+    sampler: _Sampler, sample: Sample, arrays: Mapping[str, Any], spatial: Mapping[str, int]
+) -> dict[str, Any]:
     """Return what a sampler needs of the first array, or of the geometry if there is none."""
     name = next((name for name in arrays if name != "geometry"), "geometry")
     geometry = sample.get("geometry")
     if name not in arrays:
         return {}
     shape = tuple(arrays[name].shape)
-    if name != "geometry" and geometry is not None and shape == geometry.shape:
-        # Its last axis would be taken for channels, and a volume for slices.
-        actual = f"the shape {shape} of its geometry"
-        checks.invalid_value("randomly", "sample", f"hold {name} as (*spatial, channel)", actual)
     if name == "geometry":
-        sizes: dict[str, Any] = {"spatial_shape": shape}
-    else:
-        sizes = {"spatial_shape": shape[:-1], "channels": math.prod(shape[-1:])}
-    return {needed: sizes[needed] for needed in sampler.needed if needed in sizes}
+        return {"spatial_shape": shape} if "spatial_shape" in sampler.needed else {}
+    count = spatial[name]
+    if count >= len(shape):
+        # Its last axis would be taken for channels, and a volume for slices.
+        of_what = "its geometry" if geometry is not None and shape == geometry.shape else "spatial axes alone"
+        actual = f"the shape {shape} of {of_what}"
+        checks.invalid_value("randomly", "sample", f"hold {name} as (*spatial, channel)", actual)
+    sizes: dict[str, Any] = {"spatial_shape": shape[:count], "channels": math.prod(shape[count:])}
+    return {needed: sizes[needed] for needed in sampler.needed}
 
 
 def _draw_and_apply(
@@ -232,6 +246,7 @@ def _draw_and_apply(
     probability: float,
     roles: Mapping[str, Role],
     dtypes: _Dtypes,
+    spatial_axes: int | None,
     sample: Sample,
 ) -> Sample:
     """Return the sample with one draw applied to the categories of the functions, or, by chance, with none."""
@@ -243,7 +258,12 @@ def _draw_and_apply(
     # One source decides, one draws, and the rest goes to the next transform; a NumPy generator is all three.
     chance, source, rest = _array.split_rng("randomly", sample["rng"], 3)
     arrays = {name: sample[name] for name in functions if name != "geometry" or sample[name] is not None}
-    draw_from = partial(_drawn, sampler.function, _sizes_for(sampler, sample, arrays))
+    spatial = {
+        name: count_spatial_axes(sample, name, spatial_axes)
+        for name, array in arrays.items()
+        if name != "geometry" and checks.has_shape(array)
+    }
+    draw_from = partial(_drawn, sampler.function, _sizes_for(sampler, sample, arrays, spatial))
     is_applied = _array.random_uniform(chance, 0.0, 1.0, ()) < probability
     is_traced = _array.is_traced(is_applied)
     if not arrays or not (is_traced or is_applied):
@@ -254,7 +274,12 @@ def _draw_and_apply(
         }
         return {**sample, **spared, "rng": rest}
     draw = draw_from(source)
-    changed = {name: functions[name](array, *draw) for name, array in arrays.items()}
+    changed = {
+        name: call_with_channels("randomly", functions[name], name, array, spatial=spatial[name], draw=tuple(draw))
+        if name in spatial
+        else functions[name](array, *draw)
+        for name, array in arrays.items()
+    }
     if is_traced and probability < 1:
         xp = _array.array_namespace(is_applied)
         changed = {n: xp.where(is_applied, new, xp.astype(arrays[n], new.dtype)) for n, new in changed.items()}

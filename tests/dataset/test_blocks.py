@@ -59,7 +59,6 @@ def test_nothing_of_a_sample_is_lost(subjects, tmp_path, change, message):
         (lambda image: image[..., 0], (10, 12, 14)),
         (lambda image: image[1:, ..., 0], (9, 12, 14)),
         (lambda image: image.mean(axis=(0, 1, 2)), (2,)),
-        (lambda image: image[..., np.newaxis], (10, 12, 14, 2, 1)),
     ],
 )
 def test_images_keep_their_channels_and_their_grid(subjects, tmp_path, change, shape):

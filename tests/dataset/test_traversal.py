@@ -303,7 +303,7 @@ def test_what_is_no_subject_or_no_geometry_is_refused(tmp_path):
         ((np.zeros(GRID.shape), None), TypeError, "got tuple for .*a.nrrd"),
         (([[0]], GRID), ValueError, r"got \(\) and \(4, 3, 5\) for .*a.nrrd"),
         ((np.zeros((4, 3, 6)), GRID), ValueError, r"got \(4, 3, 6\) and \(4, 3, 5\) for .*a.nrrd"),
-        ((np.zeros((4, 3, 5, 1, 1)), GRID), ValueError, "with or without channels"),
+        ((np.zeros((4, 3)), GRID), ValueError, "whose shape is that of the first axes of the array; got"),
     ],
 )
 def test_a_loader_returns_an_array_on_its_grid(tmp_path, pair, kind, message):

@@ -25,7 +25,7 @@ def test_hostile_numpy_files_are_refused(tmp_path):
     good = (tmp_path / "good.npy").read_bytes()
     np.save(tmp_path / "object.npy", np.array([{}, "x"], dtype=object), allow_pickle=True)
     np.save(tmp_path / "record.npy", np.zeros(3, dtype=[("a", "f4")]))
-    np.save(tmp_path / "axes.npy", np.zeros((2, 3, 4, 2, 2)))
+    np.save(tmp_path / "axes.npy", np.zeros((1,) * 33))
     wrong = {
         "empty": b"", "magic": b"x" + good[1:], "cut": good[:-1], "long": good + b"\0", "header": good[:30],
         "huge": good.replace(b"(4, 4, 4)", b"(4444444,)"), "version": good[:6] + b"\7" + good[7:],

@@ -119,9 +119,10 @@ def _stored_categories(sample: Sample) -> list[str]:
 
 
 def _check_channels(blocks: Sequence[Block], geometry: Geometry | None) -> None:
-    """Raise unless images lie on their geometry: readers take all axes but the last for the grid."""
+    """Raise unless images lie on their geometry, whose axes come first."""
     shape = next((block.shape for block in blocks if block.category == "images"), None)
-    if shape is not None and geometry is not None and shape[:-1] != geometry.shape:
+    axes = 0 if geometry is None else len(geometry.shape)
+    if shape is not None and geometry is not None and (shape[:axes] != geometry.shape or len(shape) == axes):
         requirement = "keep an axis of channels behind those of `geometry`, and change both at once, as "
         requirement += '`on(("images", "geometry"), ...)` does'
         checks.invalid_value("create", "images", requirement, f"{shape} on {geometry.shape}")

@@ -1,5 +1,6 @@
 """Compression of arrays into chunks with checksums, by the filters of HDF5."""
 
+import math
 import threading
 from typing import NamedTuple
 
@@ -13,6 +14,9 @@ BLOSC = 32001
 
 _CHUNK_EDGE = 64
 """Most voxels of a chunk along an axis: a MiB of float32 per channel."""
+
+_CHUNK_BYTES = 1 << 26
+"""Most bytes of a chunk, which is decompressed as a whole; `validation` refuses larger ones than four times that."""
 
 _GZIP_LEVEL = 4
 """Beyond it files hardly get smaller, and take much longer to write."""
@@ -32,7 +36,9 @@ def compress(array: HostArray, compression: str) -> tuple[tuple[Chunk, ...], byt
     # The name must differ between threads: two open files of one name would be the same file to HDF5.
     with h5py.File(f"compressed {threading.get_ident()}", "w", driver="core", backing_store=False) as file:
         kind, space = h5py.h5t.py_create(array.dtype), h5py.h5s.create_simple(array.shape)
-        stored = h5py.h5d.create(file.id, b"array", kind, space, chunked_creation(array.shape, compression))
+        stored = h5py.h5d.create(
+            file.id, b"array", kind, space, chunked_creation(array.shape, array.itemsize, compression)
+        )
         stored.write(h5py.h5s.ALL, h5py.h5s.ALL, array)
         file.flush()
         starts = [tuple(stored.get_chunk_info(k).chunk_offset) for k in range(stored.get_num_chunks())]
@@ -41,11 +47,16 @@ def compress(array: HostArray, compression: str) -> tuple[tuple[Chunk, ...], byt
     return chunks, b"".join(raw for _, raw in pieces)
 
 
-def chunked_creation(shape: Shape, compression: str) -> h5py.h5p.PropDCID:
+def chunked_creation(shape: Shape, itemsize: int, compression: str) -> h5py.h5p.PropDCID:
     """Return the creation properties of a chunked HDF5 dataset: compressed, with a checksum of each chunk."""
     creation = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
     creation.set_obj_track_times(False)  # the file must depend on its content alone
-    creation.set_chunk((*(min(size, _CHUNK_EDGE) for size in shape[:-1]), shape[-1]))
+    chunk = [*(min(size, _CHUNK_EDGE) for size in shape[:-1]), shape[-1]]
+    # Axes of time and many channels make more than a patch of voxels: the longest edge is halved until it fits.
+    while math.prod(chunk) * itemsize > _CHUNK_BYTES:
+        longest = chunk.index(max(chunk))
+        chunk[longest] = -(-chunk[longest] // 2)
+    creation.set_chunk(tuple(chunk))
     if compression == "blosc":
         optional.require("hdf5plugin")
         # level 5, shuffled bytes, LZ4; the first four values are filled in by the filter itself

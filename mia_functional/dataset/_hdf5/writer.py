@@ -86,7 +86,7 @@ def _write_frame(
                     texts = np.array(block.texts, dtype=object)
                     file.create_dataset(location, data=texts, dtype=h5py.string_dtype(), track_times=False)
                 elif block.chunks and storage.compression is not None:
-                    creation = chunked_creation(block.shape, storage.compression)
+                    creation = chunked_creation(block.shape, np.dtype(block.dtype).itemsize, storage.compression)
                     _write_chunks(_new_dataset(file, location, block, creation), block, path)
                 raise_first(failures)
         attributes = {
