@@ -22,14 +22,14 @@ def _run_create(options: Options) -> None:
         patterns,
         table=options.table,
         columns=columns,
-        roles=_roles_by_category(options.roles),
+        roles=_once_each("--role", options.roles),
         absent=options.absent,
     )
     with futures.ThreadPoolExecutor(options.jobs) as pool:
         mia.dataset.create(
             options.dataset, subjects, load=partial(mia.images.read, affine=options.affine, spacing=options.spacing),
-            align=options.align, executor=pool, progress=progress_bar(options, "Creating dataset"),
-            overwrite=options.overwrite, resume=options.resume,
+            align=options.align, grids=_once_each("--grid", options.grids), executor=pool,
+            progress=progress_bar(options, "Creating dataset"), overwrite=options.overwrite, resume=options.resume,
         )  # fmt: skip
     print(mia.dataset.info(mia.dataset.open(options.dataset)))
 
@@ -43,21 +43,21 @@ def _entry(text: str) -> tuple[str, str, str]:
     return category, name, value
 
 
-def _role(text: str) -> tuple[str, str]:
-    """Return the category and the role of an option."""
-    category, equals, role = text.partition("=")
-    if not (equals and category and role):
-        raise argparse.ArgumentTypeError(f"{text!r} is not of the form CATEGORY=ROLE")
-    return category, role
+def _pair_of(kind: str, text: str) -> tuple[str, str]:
+    """Return the category of an option and what it says of it, which is of some kind."""
+    category, equals, value = text.partition("=")
+    if not (equals and category and value):
+        raise argparse.ArgumentTypeError(f"{text!r} is not of the form CATEGORY={kind}")
+    return category, value
 
 
-def _roles_by_category(pairs: Sequence[tuple[str, str]]) -> dict[str, str]:
-    """Return roles as `discover` takes them; raise if that of a category is given twice."""
-    roles = dict(pairs)
-    if repeated := [category for category, role in pairs if roles[category] != role]:
-        given = " and ".join(role for category, role in pairs if category == repeated[0])
-        checks.invalid_value("create", "--role", f"be given once for {repeated[0]}", given)
-    return roles
+def _once_each(option: str, pairs: Sequence[tuple[str, str]]) -> dict[str, str]:
+    """Return what an option says by category; raise if it says two things of one."""
+    values = dict(pairs)
+    if repeated := [category for category, value in pairs if values[category] != value]:
+        given = " and ".join(value for category, value in pairs if category == repeated[0])
+        checks.invalid_value("create", option, f"be given once for {repeated[0]}", given)
+    return values
 
 
 def _by_category(entries: Sequence[tuple[str, str, str]]) -> dict[str, dict[str, str]]:
@@ -82,8 +82,11 @@ CREATE_COMMAND = Command("create", "make a dataset of a folder of images and a t
                  "metavar": "CATEGORY/ENTRY=COLUMN", "help": "for example numerical/AGE=age"},
     "--absent": {"choices": ("error", "skip", "empty"), "default": "error",
                  "help": "subjects that lack a file or a value: refused, left out, or kept with empty values"},
-    "--role": {"action": "append", "default": [], "type": _role, "dest": "roles", "metavar": "CATEGORY=ROLE",
+    "--role": {"action": "append", "default": [], "type": partial(_pair_of, "ROLE"), "dest": "roles",
+               "metavar": "CATEGORY=ROLE",
                "help": "image, labels or numbers (without a grid), for categories of other names: ct=image"},
+    "--grid": {"action": "append", "default": [], "type": partial(_pair_of, "GRID"), "dest": "grids",
+               "metavar": "CATEGORY=GRID", "help": "a grid of its own, by a name that others may share: pet=pet"},
     **AFFINE,
     **SPACING,
     **ALIGN,

@@ -149,7 +149,7 @@ def read_checkpoint(path: Path) -> StoredSubject:
     if hashlib.sha256(line[:-1]).hexdigest().encode() != check.strip():
         checks.invalid_value("create", "path", "lie beside whole parts", f"a damaged part, {path}")
     fields = json.loads(line)
-    geometry = fields.pop("geometry")
+    geometry, grids = fields.pop("geometry"), fields.pop("grids")
     blocks = []
     for entry in fields.pop("blocks"):  # JSON has no tuples
         entry |= {"shape": tuple(entry["shape"]), "texts": tuple(entry["texts"])}
@@ -157,7 +157,10 @@ def read_checkpoint(path: Path) -> StoredSubject:
         entry["offset"] += 0 if fields["placed"] else start
         blocks.append(Block(**entry))
     fields |= {name: tuple(map(tuple, fields[name])) for name in ("file_digests", "scales", "roles")}
-    return StoredSubject(**fields, geometry=None if geometry is None else Geometry(**geometry), blocks=tuple(blocks))
+    return StoredSubject(
+        **fields, geometry=None if geometry is None else Geometry(**geometry), blocks=tuple(blocks),
+        grids=tuple((category, Geometry(**grid)) for category, grid in grids),
+    )  # fmt: skip
 
 
 def usable_checkpoint(path: Path) -> StoredSubject | None:

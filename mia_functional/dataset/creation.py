@@ -2,7 +2,7 @@
 
 import itertools
 import os
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor, as_completed, wait
 from contextlib import closing, nullcontext
 from pathlib import Path
@@ -18,7 +18,7 @@ from mia_functional.dataset._hdf5.metadata import check_same_entries, cohort_tab
 from mia_functional.dataset._hdf5.writer import write_file
 from mia_functional.dataset.records import Storage
 from mia_functional.dataset.source_files import digest_of_source, fingerprint, scale_or_identity
-from mia_functional.dataset.traversal import check_loading, load_sample
+from mia_functional.dataset.traversal import check_loading, checked_grids, load_sample
 from mia_functional.discovery.records import Load, Subject, roles_of_files
 from mia_functional.transforms.composition import Transform
 from mia_functional.typing import Align, Progress
@@ -36,10 +36,11 @@ _NOTE = "create: this happened with the subject"
 
 
 class _Recipe(NamedTuple):
-    """How checkpoints are made: loading, alignment, a transform, storage, and whether images are stored at all."""
+    """How checkpoints are made: loading, alignment, grids, a transform, storage, and whether images are stored."""
 
     load: Load
     align: Align
+    grids: dict[str, str]
     transform: Transform | None
     storage: Storage
     voxels: bool
@@ -51,6 +52,7 @@ def create(
     *,
     load: Load = images.read,
     align: Align = None,
+    grids: Mapping[str, str] | None = None,
     transform: Transform | None = None,
     metadata_only: bool = False,
     executor: Executor | None = None,
@@ -74,6 +76,8 @@ def create(
             NIfTI files that state two poses: `functools.partial(images.read, affine="sform")`.
         align: What is done about files of a subject that do not lie on the grid of its first one, as in `traverse`:
             nothing, `"reorient"` or `"resample"`. A dataset of metadata keeps it, and its files are read so.
+        grids: Categories that lie on grids of their own, as in `traverse`. `geometry` returns these, and
+            `samples(grid=)` cuts them.
         transform: From a sample to a sample, as in `traverse`; it may add categories, remove some, or give the
             subject another identifier.
         metadata_only: Store shapes, geometry, digests and paths, and leave the images in their files, from which they
@@ -119,9 +123,12 @@ def create(
     check_same_entries(subjects)
     target = Path(checks.path_text("create", "path", path)).absolute()
     _check_target(target, overwrite=overwrite)
-    fingerprints = [fingerprint(subject, storage, align=align, voxels=not metadata_only) for subject in subjects]
+    named = checked_grids("create", grids)
+    fingerprints = [
+        fingerprint(subject, storage, align=align, grids=named, voxels=not metadata_only) for subject in subjects
+    ]
     file_names = file_name_tables(target, subjects, align) if storage.paths else {}
-    recipe = _Recipe(load, align, transform, storage, not metadata_only)
+    recipe = _Recipe(load, align, named, transform, storage, not metadata_only)
     # Only workers of this process can reserve offsets, and only of arrays whose size is known before they are stored.
     in_place = (executor is None or type(executor) is ThreadPoolExecutor) and storage.compression is None
     with checkpoints.checkpoint_folder(target) as folder:
@@ -199,7 +206,9 @@ def _make_checkpoint(number: int, subject: Subject, path: Path, recipe: _Recipe,
 def _load_header(subject: Subject, fingerprint: str, recipe: _Recipe) -> tuple[StoredSubject, dict[str, Payload]]:
     """Load and transform a subject; return the header of its checkpoint, and the payloads of its arrays."""
     with checks.speaking_for("create", "traverse"):
-        sample = load_sample(subject, load=recipe.load, align=recipe.align, transform=recipe.transform)
+        sample = load_sample(
+            subject, load=recipe.load, align=recipe.align, grids=recipe.grids, transform=recipe.transform
+        )
     blocks, payloads = blocks_of_sample(sample, recipe.storage.compression, voxels=recipe.voxels)
     files = [(entry.category, Path(entry.path)) for entry in subject.entries if entry.path is not None]
     digested = files if recipe.storage.file_digests else []
@@ -209,7 +218,7 @@ def _load_header(subject: Subject, fingerprint: str, recipe: _Recipe) -> tuple[S
     scaled = [(name, (1.0, 0.0) if role_of[name] in unscaled else scale_or_identity(path)) for name, path in files]
     header = StoredSubject(
         subject=sample["subject"], fingerprint=fingerprint, geometry=sample["geometry"], blocks=blocks,
-        roles=tuple(sample["roles"].items()),
+        roles=tuple(sample["roles"].items()), grids=tuple(sample.get("grids", {}).items()),
         file_digests=tuple((category, digest_of_source(path)) for category, path in digested),
         scales=tuple((name, *scale) for name, scale in scaled),
     )  # fmt: skip

@@ -3,6 +3,8 @@
 import os
 from collections.abc import Hashable
 
+import numpy as np
+
 from mia_functional import images
 from mia_functional._core import checks
 from mia_functional._core.roles import ROLES, role_by_name
@@ -81,20 +83,25 @@ def _dataset_record(path: str, handle: handles.Handle, files: Files) -> Dataset:
         validation.malformed(path, "its tables contradict each other")
     roles = _roles_of(path, tables, names)
     stored = set(validation.group_at(handle.file, "data")) if "data" in handle.file else set()
+    own_grids = _own_grids(path, tables, shapes)
+    main = ""
     categories = []
     for name, rows in shapes.items():
         entries = tuple(map(str, tables.get(layout.NAMES.format(name), ())))
         # Numbers lie on no grid, even where their shape begins with that of the images.
         fits = bool(grids) and all(row[: len(grid)] == grid for row, grid in zip(rows, grids, strict=True))
-        spatial = fits and roles[name] not in ("numbers", "text")
-        is_stored = name in stored
+        spatial = (fits or name in own_grids) and roles[name] not in ("numbers", "text")
+        if spatial and name not in own_grids and not main:
+            main = "images" if "images" in names else name
+        grid, axes = own_grids.get(name, (main, len(grids[0]) if grids else 0)) if spatial else ("", 0)
         category = Category(
-            name=name, entries=entries, shapes=rows, spatial=spatial, stored=is_stored, role=roles[name]
-        )
+            name=name, entries=entries, shapes=rows, spatial=spatial, stored=name in stored, role=roles[name],
+            grid=grid, spatial_axes=axes,
+        )  # fmt: skip
         categories.append(category)
     return Dataset(
         path=path, subjects=subjects, categories=tuple(categories), grids=grids, digest=handle.digest,
-        files=None if stored >= set(names) else files,
+        files=None if stored >= set(names) else files, grid=main,
     )  # fmt: skip
 
 
@@ -105,6 +112,25 @@ def _shape_rows(path: str, tables: layout.Tables, name: str) -> tuple[Shape, ...
     if tables[name].ndim != 2 or tables[name].dtype.kind not in "iu":
         validation.malformed(path, f"{name} is not a table of shapes")
     return tuple(map(tuple, tables[name].tolist()))
+
+
+def _own_grids(path: str, tables: layout.Tables, shapes: dict[str, tuple[Shape, ...]]) -> dict[str, tuple[str, int]]:
+    """Return name and number of axes of the grid of each category that does not lie on that of the images."""
+    kept = [str(name) for name in tables[layout.GRIDS].ravel()] if layout.GRIDS in tables else [""] * len(shapes)
+    located = {name for name in tables if name.startswith(layout.GEOMETRIES.format(""))}
+    if len(kept) != len(shapes) or located != {layout.GEOMETRIES.format(grid) for grid in kept if grid}:
+        validation.malformed(path, "its grids are not those of categories")
+    named = {category: grid for category, grid in zip(shapes, kept, strict=True) if grid}
+    own = {}
+    for category, grid in named.items():
+        table = tables.get(layout.GEOMETRIES.format(grid), np.empty(0))
+        axes = next((n for n in range(1, 5) if table.ndim == 2 and table.shape[1] == n * (n + 3)), 0)
+        sizes = tuple(map(tuple, table[:, :axes][:, ::-1].tolist())) if axes and table.dtype.kind == "f" else ()
+        on_it = tuple(shape[:axes] for shape in shapes[category])
+        if named.get(grid) != grid or category == "images" or not sizes or sizes != on_it:
+            validation.malformed(path, f"{category} does not lie on its grid, {grid}")
+        own[category] = (grid, axes)
+    return own
 
 
 def _roles_of(path: str, tables: layout.Tables, names: list[str]) -> dict[str, Role | None]:

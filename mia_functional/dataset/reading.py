@@ -213,7 +213,7 @@ def _stored_array(dataset: Dataset, subject: str | int, category: str) -> "Store
         align: Any = str(tables[layout.ALIGN]) if layout.ALIGN in tables else None
         if align not in (None, "reorient", "resample"):
             validation.malformed(dataset.path, "it does not say how its files are aligned")
-        grid = partial(grid_of_subject, dataset, number)
+        grid = partial(grid_of_subject, dataset, number, record.grid)
         return cached_volume(dataset, number, record, tuple(map(str, table[number])), grid, align=align)
     key = (dataset.path, dataset.digest, number, category)
     with handles.FILES_LOCK:
@@ -274,31 +274,47 @@ def entry_positions(
     return adjacent if positions == list(range(adjacent.start, adjacent.stop)) else positions
 
 
-def geometry(dataset: Dataset, subject: str | int) -> Geometry:
-    """Return where the images of a subject lie.
+def geometry(dataset: Dataset, subject: str | int, category: str | None = None) -> Geometry:
+    """Return where the images of a subject lie, or another category that lies on a grid of its own.
 
     Args:
         dataset: From `open`.
         subject: The identifier, or the position.
+        category: `images`, or one of those that `create` got `grids` of; by default that of the grid of the images.
 
     Raises:
-        ValueError: The subject does not exist, or the dataset does not say where its images lie.
+        ValueError: The subject or the category does not exist, the category lies on no grid, or the dataset does not
+            say where its images lie.
 
     Example:
         >>> geometry(cohort, "A").spacing  # `cohort` is from `open("cohort.h5")`
         (2.0, 1.0)
     """
-    grid = grid_of_subject(dataset, subject_number("geometry", dataset, subject))
+    number = subject_number("geometry", dataset, subject)
+    name = dataset.grid if category is None else category_of("geometry", dataset, category).grid
+    if category is not None and not name:
+        checks.invalid_value("geometry", "category", "lie on a grid", f"{category!r}, which lies on none")
+    grid = grid_of_subject(dataset, number, name)
     if grid is None:
         checks.invalid_value("geometry", "dataset", "say where its images lie", dataset)
     return grid
 
 
-def grid_of_subject(dataset: Dataset, number: int) -> Geometry | None:
-    """Return where the images of a subject lie, if the tables of the dataset say so."""
+def grid_of_subject(dataset: Dataset, number: int, name: str) -> Geometry | None:
+    """Return where the grid of a name lies for a subject, if the tables of the dataset say so."""
     tables = handles.expected_handle(dataset.path, dataset.digest).tables
-    rows = [tables[path][number].tolist() for path in layout.IMAGE_PROPERTIES if path in tables]
-    return images.from_itk(*rows) if len(rows) == len(layout.IMAGE_PROPERTIES) else None
+    if (table := tables.get(layout.GEOMETRIES.format(name))) is not None:
+        row = table[number].tolist()
+        axes = next(n for n in range(1, 5) if len(row) == n * (n + 3))
+        rows = [[int(size) for size in row[:axes]], *(row[k * axes : (k + 1) * axes] for k in (1, 2)), row[3 * axes :]]
+    else:
+        rows = [tables[path][number].tolist() for path in layout.IMAGE_PROPERTIES if path in tables]
+        if len(rows) != len(layout.IMAGE_PROPERTIES):
+            return None
+    try:
+        return images.from_itk(*rows)
+    except (TypeError, ValueError) as error:
+        validation.malformed(dataset.path, f"the grid of {dataset.subjects[number]} is none ({error})")
 
 
 def files(dataset: Dataset, subject: str | int) -> dict[str, tuple[str, ...]]:

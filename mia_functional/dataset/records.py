@@ -1,12 +1,12 @@
 """What a dataset file consists of, and how it is written: frozen records without data."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from mia_functional._core import checks
 from mia_functional.discovery.records import Load
 from mia_functional.typing import Role, Shape
 
-__all__ = ["Category", "Dataset", "Files", "Storage", "category_of", "check_dataset", "subject_number"]
+__all__ = ["Category", "Dataset", "Files", "Storage", "category_of", "check_dataset", "on_grid", "subject_number"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,7 +44,9 @@ class Category:
         name: `images`, `labels`, `numerical`.
         entries: Names of what is stacked on the last axis; empty where the file does not name them.
         shapes: The shape of every subject's array, in the order of the subjects.
-        spatial: Whether it lies on the grid of the images, so that an index applies; numbers and texts do not.
+        spatial: Whether it lies on a grid, so that an index applies; numbers and texts do not.
+        grid: The name of that grid, which is the first category that lies on it; empty where there is none.
+        spatial_axes: How many of the axes are those of the grid; they come first.
         stored: Whether the arrays are in the file; if not, they are read from the image files.
         role: What it is, which decides on interpolation: `image`, `labels`, `numbers` or `text`; none where neither the
             file nor the name of the category says so.
@@ -56,6 +58,8 @@ class Category:
     spatial: bool
     stored: bool
     role: Role | None
+    grid: str = ""
+    spatial_axes: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,7 +85,9 @@ class Dataset:
         path: Absolute path of the HDF5 file.
         subjects: Identifiers in order.
         categories: What every subject has.
-        grids: Spatial shape of every subject's images, in the order of the subjects; empty without images.
+        grids: Spatial shape of every subject's images, in the order of the subjects; empty without images. In
+            `samples(grid=)`, that of the grid of another category.
+        grid: The name of that grid, which is the first category that lies on it, `images` as a rule.
         digest: SHA-256 of the tables in the file, which tells it from another that took its place.
         files: Where the voxels are, if they are not in the file.
     """
@@ -92,6 +98,7 @@ class Dataset:
     grids: tuple[Shape, ...]
     digest: str
     files: Files | None = None
+    grid: str = ""
 
     def __len__(self) -> int:
         """Return the number of subjects."""
@@ -129,3 +136,10 @@ def category_of(function: str, dataset: Dataset, name: str) -> Category:
         names = ", ".join(category.name for category in dataset.categories)
         checks.invalid_value(function, "category", f"be one of {names}", repr(name))
     return category
+
+
+def on_grid(function: str, dataset: Dataset, name: str) -> Dataset:
+    """Return a dataset whose `grids` are those of a name, on which indices are then made."""
+    checks.one_of(function, "grid", name, sorted({category.grid for category in dataset.categories} - {""}))
+    category = category_of(function, dataset, name)
+    return replace(dataset, grid=name, grids=tuple(shape[: category.spatial_axes] for shape in category.shapes))

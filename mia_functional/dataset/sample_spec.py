@@ -9,7 +9,7 @@ import numpy as np
 from mia_functional import extraction
 from mia_functional._core import checks
 from mia_functional.dataset.reading import LazyArray, array_region, entry_positions, files, geometry, pick_entries
-from mia_functional.dataset.records import Dataset, category_of
+from mia_functional.dataset.records import Category, Dataset, category_of
 from mia_functional.discovery.records import RESERVED
 from mia_functional.indexing.margins import dilate
 from mia_functional.typing import HostArray, Index, Margin, Role, SampleSequence, Shape
@@ -21,6 +21,7 @@ __all__ = [
     "SampleField",
     "complete_fields",
     "extract_field",
+    "require_on_grid",
     "roles_of_fields",
     "spatial_axes_of_fields",
 ]
@@ -107,7 +108,19 @@ def _complete_field(dataset: Dataset, field: SampleField | str) -> SampleField |
     if name in RESERVED:
         checks.invalid_value("samples", "extract", f"have a `name` other than {', '.join(RESERVED)}", name)
     checks.require_callable("samples", "pad_mode", record.pad_mode, "`constant`, `edge` or `reflect`")
+    if category.spatial and not record.whole:
+        require_on_grid(dataset, category, "extract")
     return replace(record, name=name, whole=record.whole or not category.spatial)
+
+
+def require_on_grid(dataset: Dataset, category: Category, argument: str) -> None:
+    """Raise unless a category lies on the grid that indices are made on."""
+    if category.grid != dataset.grid:
+        name, grid = category.name, category.grid
+        needed = f"be of categories on the grid of the indices, {dataset.grid}; cure this by "
+        needed += f'`SampleField(category="{name}", whole=True)`, `samples(grid="{grid}")`, or '
+        needed += f'`create(align="resample")` without a grid for {name}'
+        checks.invalid_value("samples", argument, needed, f"{name} on the grid {grid}")
 
 
 def extract_field(dataset: Dataset, number: int, index: Index, field: SampleField) -> Any:
@@ -153,10 +166,9 @@ def roles_of_fields(dataset: Dataset, fields: Sequence[SampleField | str]) -> di
 def spatial_axes_of_fields(dataset: Dataset, fields: Sequence[SampleField | str], index: Index) -> dict[str, int]:
     """Return how many axes of what samples hold at an index are spatial, by its name there; others have none."""
     dropped = sum(not isinstance(entry, slice) for entry in index)
-    on_grid = {category.name for category in dataset.categories if category.spatial}
-    axes = len(dataset.grids[0]) if dataset.grids else 0
+    axes = {category.name: category.spatial_axes for category in dataset.categories if category.spatial}
     return {
-        field.name: axes if field.whole else axes - dropped
+        field.name: axes[field.category] - (0 if field.whole else dropped)
         for field in fields
-        if isinstance(field, SampleField) and field.category in on_grid
+        if isinstance(field, SampleField) and field.category in axes
     }

@@ -16,7 +16,7 @@ import numpy as np
 from mia_functional._core import checks
 from mia_functional.dataset.batching import SampleBatch, collate, rows_of_batch
 from mia_functional.dataset.reading import array_region, own_array
-from mia_functional.dataset.records import Dataset, check_dataset, subject_number
+from mia_functional.dataset.records import Dataset, category_of, check_dataset, on_grid, subject_number
 from mia_functional.dataset.repeated_draws import is_warned_of, note_draw
 from mia_functional.dataset.sample_spec import (
     SAMPLE_EXTRAS,
@@ -25,6 +25,7 @@ from mia_functional.dataset.sample_spec import (
     SampleField,
     complete_fields,
     extract_field,
+    require_on_grid,
     roles_of_fields,
     spatial_axes_of_fields,
 )
@@ -179,6 +180,7 @@ def samples(
     select: Predicate | None = None,
     subjects: Sequence[str] | None = None,
     seed: int = 0,
+    grid: str | None = None,
 ) -> Samples:
     """Return the samples of a dataset: every index of every subject, with what is asked for at each.
 
@@ -194,13 +196,16 @@ def samples(
         select: Keeps the samples for which it is true. It sees every sample once, before `transform`.
         subjects: Identifiers of those to take; by default all.
         seed: Where the randomness of `RandomIndexing` and of `sample["rng"]` starts.
+        grid: The name of the grid that indices are made on, where categories have different ones: that of a category.
+            By default it is the grid of the images. Categories on other grids have to be taken whole.
 
     Returns:
         A sequence of dictionaries: NumPy arrays (texts are tuples) by category, `subject` and `index`, with which
         `assembly.assemble` puts predictions back. It goes into loaders of other libraries as it is, with `collate`.
 
     Raises:
-        ValueError: A subject or a category is unknown, or there are no samples.
+        ValueError: A subject, a category or a grid is unknown, there are no samples, or a category is to be cut that
+            lies on another grid than the indices.
 
     Example:
         >>> from mia_functional.indexing import slices
@@ -209,6 +214,7 @@ def samples(
         (3, 'A', (4, 1))
     """
     check_dataset("samples", dataset)
+    dataset = dataset if grid is None else on_grid("samples", dataset, grid)
     checks.require_callable("samples", "indexing", getattr(indexing, "function", indexing), "`indexing.whole`")
     checks.require_callable("samples", "transform", transform, "`on(...)`", optional=True)
     checks.require_callable("samples", "select", select, "`has_foreground`", optional=True)
@@ -216,6 +222,10 @@ def samples(
         checks.invalid_kind("samples", "subjects", "be a sequence of identifiers", repr(subjects))
     names = range(len(dataset)) if subjects is None else subjects
     numbers = tuple(subject_number("samples", dataset, name) for name in names)
+    if isinstance(indexing, RandomIndexing) and indexing.at is not None:
+        target = category_of("samples", dataset, indexing.at)
+        if target.spatial:
+            require_on_grid(dataset, target, "indexing")
     fields, start = complete_fields(dataset, extract), checks.integer("samples", "seed", seed, minimum=0)
     plain = _with_indices(Samples(dataset=dataset, extract=fields, seed=start, indexing=indexing, numbers=numbers))
     if len(plain):

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 
@@ -14,14 +15,15 @@ from mia_functional.typing import Align
 __all__ = ["digest_of_source", "fingerprint", "scale_or_identity"]
 
 
-def fingerprint(subject: Subject, storage: Storage, *, align: Align, voxels: bool) -> str:
+def fingerprint(subject: Subject, storage: Storage, *, align: Align, grids: Mapping[str, str], voxels: bool) -> str:
     """Return the SHA-256 of what a subject is made from: values, names, sizes and times of its files, and options.
 
     Sizes and times stand for the content of files, which would take as long to read as to load the subject again.
     """
     paths = [Path(entry.path) for entry in subject.entries if entry.path is not None]
     times = [state for path in paths for state in file_states(path)]
-    return hashlib.sha256(json.dumps([asdict(subject), times, asdict(storage), align, voxels]).encode()).hexdigest()
+    made_from = [asdict(subject), times, asdict(storage), align, voxels, dict(grids)]
+    return hashlib.sha256(json.dumps(made_from).encode()).hexdigest()
 
 
 def digest_of_source(path: Path) -> str:

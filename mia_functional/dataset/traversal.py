@@ -20,7 +20,7 @@ from mia_functional.transforms.alignment import align_onto
 from mia_functional.transforms.composition import Sample, Transform
 from mia_functional.typing import Align, HostArray, Role
 
-__all__ = ["check_loading", "load_entry", "load_sample", "stack_channels", "traverse"]
+__all__ = ["check_loading", "checked_grids", "load_entry", "load_sample", "stack_channels", "traverse"]
 
 
 def traverse(
@@ -28,6 +28,7 @@ def traverse(
     *,
     load: Load = images.read,
     align: Align = None,
+    grids: Mapping[str, str] | None = None,
     transform: Transform | None = None,
     executor: Executor | None = None,
 ) -> Iterator[Sample]:
@@ -40,7 +41,9 @@ def traverse(
             `geometry.same_geometry`): nothing, they are errors; `"reorient"`, their axes are flipped and permuted if
             that suffices, and values stay what they are; `"resample"`, others are resampled, too: those whose role is
             `image` linearly, with integers rounded, and `labels` from the nearest voxel, with 0 outside of the file.
-        transform: Applied to every sample. One that changes sizes has to change `geometry` too.
+        grids: Categories that lie on another grid than the rest, with a name for it: `{"pet": "pet", "lesions": "pet"}`
+            for PET beside MR. The first file of each name is what the others of that name have to lie on.
+        transform: Applied to every sample. One that changes sizes has to change `geometry` too, or `grids`.
         executor: Where subjects are loaded and transformed: any `concurrent.futures.Executor` (threads, processes with
             `spawn`, dask, MPI); by default one after the other in this process. Order and samples are the same, and
             about as many samples as there are workers wait in memory. Arrays have to travel from other processes, which
@@ -51,8 +54,9 @@ def traverse(
         and their dtype (the smallest that holds all; integers stay integers), or `(*spatial, ..., channels)` where
         files have more axes behind those of their geometry (time, coils, ...); files whose role is `labels` are label
         maps, read as by `images.read_labels` unless `load` is a function of yours; numbers are float64 `(entries,)`;
-        texts are a tuple of str. Besides, `subject` (the identifier), `geometry` (of the images; none without images)
-        and `roles` (of the categories, by name), which a transform that adds a category may add to.
+        texts are a tuple of str. Besides, `subject` (the identifier), `geometry` (of the images; none without images),
+        `roles` (of the categories, by name), which a transform that adds a category may add to, and with `grids` the
+        geometries of these categories, by name.
 
     Raises:
         TypeError: An argument is of the wrong kind, or what `load` or `transform` return.
@@ -66,7 +70,8 @@ def traverse(
     """
     checks.require_instance("traverse", "subjects", subjects, Iterable, "several `Subject`")
     check_loading("traverse", load, align, transform, executor)
-    function = partial(load_sample, load=load, align=align, transform=transform)
+    named = checked_grids("traverse", grids)
+    function = partial(load_sample, load=load, align=align, grids=named, transform=transform)
     return ordered_map.map_ordered(function, subjects, executor=executor)
 
 
@@ -78,13 +83,32 @@ def check_loading(function: str, load: object, align: object, transform: object,
     checks.require_instance(function, "executor", executor, (Executor, type(None)), "a `concurrent.futures.Executor`")
 
 
-def load_sample(subject: Subject, *, load: Load, align: Align, transform: Transform | None) -> Sample:
+def checked_grids(function: str, grids: Mapping[str, str] | None) -> dict[str, str]:
+    """Return names of grids by category as a dictionary; raise unless they are text, and none is of `images`."""
+    given: Any = {} if grids is None else grids
+    checks.require_instance(function, "grids", given, Mapping, "a dictionary of names of grids by category")
+    if not all(isinstance(text, str) and text for pair in given.items() for text in pair):
+        checks.invalid_kind(function, "grids", "map categories to names of grids", repr(grids))
+    if "images" in given:
+        # Readers take the shape of `images` for that of the grid that all others share.
+        checks.invalid_value(function, "grids", "be of categories other than `images`", repr(grids))
+    return dict(given)
+
+
+def load_sample(
+    subject: Subject, *, load: Load, align: Align, grids: Mapping[str, str], transform: Transform | None
+) -> Sample:
     """Return a subject's files and values as a sample, transformed."""
     if not isinstance(subject, Subject):
         checks.invalid_kind("traverse", "subjects", "be several `Subject`", f"{subject!r} among them")
+    placed = {entry.category for entry in subject.entries if entry.path is not None and entry.role != "numbers"}
+    if unknown := sorted(set(grids) - placed):
+        needed = f"be of categories that have image files, {', '.join(sorted(placed)) or 'none'} of {subject.name}"
+        checks.invalid_value("traverse", "grids", needed, ", ".join(unknown))
     roles: dict[str, Role] = {}
     sample: Sample = {"subject": subject.name, "geometry": None, "roles": roles}
-    grids: list[tuple[Entry, Geometry]] = []
+    members: dict[str, list[tuple[Entry, Geometry]]] = {"": [], **{name: [] for name in grids.values()}}
+    own: dict[str, Geometry] = {}
     for category in dict.fromkeys(entry.category for entry in subject.entries):
         entries = [entry for entry in subject.entries if entry.category == category]
         files = [entry for entry in entries if entry.path is not None]
@@ -95,17 +119,25 @@ def load_sample(subject: Subject, *, load: Load, align: Align, transform: Transf
             roles[category] = "numbers"
         elif files:
             # A generator: besides the stack only one of the files is in memory at a time.
-            arrays = (load_entry(subject, entry, load, align, grids) for entry in files)
+            before = members[grids.get(category, "")]
+            arrays = (load_entry(subject, entry, load, align, before) for entry in files)
             sample[category] = stack_channels(arrays, len(files))
+            own |= {category: before[0][1]} if category in grids else {}
             roles |= {} if entries[0].role is None else {category: entries[0].role}
         else:
             values = [entry.value for entry in entries]
             texts = any(isinstance(value, str) for value in values)
             sample[category] = tuple(map(str, values)) if texts else np.array(values, dtype=np.float64)
             roles[category] = "text" if texts else "numbers"
-    if grids:
-        sample["geometry"] = grids[0][1]
-    return sample if transform is None else _checked_sample(transform(sample), roles)
+    if own and not members[""]:
+        checks.invalid_value(
+            "traverse", "grids", "leave a category on the grid of the images", f"all of {subject.name}"
+        )
+    if members[""]:
+        sample["geometry"] = members[""][0][1]
+    if own:
+        sample["grids"] = own
+    return sample if transform is None else _checked_sample(transform(sample), roles, own)
 
 
 def load_entry(
@@ -117,6 +149,8 @@ def load_entry(
     grids.append((entry, geometry))
     first, grid = grids[0]
     requirement = f"lie on one grid ({entry.path} and {first.path} of {subject.name})"
+    if entry.category not in (first.category, "images"):
+        requirement += f", or {entry.category} on one of its own, named in `grids`"
     words = {"geometry": "images", "role": f"role of {entry.category}"}
     with checks.speaking_for("traverse", "align_onto", "reorient_onto", "resample_onto", **words):
         array = align_onto(array, geometry, grid, align=align, role=entry.role, requirement=requirement)
@@ -202,10 +236,10 @@ def _common_dtype(stack: HostArray, array: HostArray) -> np.dtype[np.generic]:
     return np.dtype(fitting[0])
 
 
-def _checked_sample(sample: Sample, roles: Mapping[str, Role]) -> Sample:
-    """Return a transformed sample; raise unless its names can be stored and its images lie on its geometry.
+def _checked_sample(sample: Sample, roles: Mapping[str, Role], own: Mapping[str, Geometry]) -> Sample:
+    """Return a transformed sample; raise unless its names can be stored and its images lie on their geometries.
 
-    Roles that the transform left out are those of the categories before.
+    Roles and grids that the transform left out are those of the categories before.
     """
     if not isinstance(sample, dict) or not {"subject", "geometry"} <= sample.keys():
         checks.invalid_kind("traverse", "transform", "return the sample, a dictionary", type(sample).__name__)
@@ -213,17 +247,30 @@ def _checked_sample(sample: Sample, roles: Mapping[str, Role]) -> Sample:
     geometry = sample["geometry"]
     if not isinstance(geometry, Geometry | None):
         checks.invalid_kind("traverse", "transform", "return a Geometry as `geometry`, or none", repr(geometry))
-    own = checked_roles("traverse", sample.get("roles"), (*roles, *sample))
-    kept = {name: role for name, role in {**roles, **own}.items() if name in sample}
-    sample = {**sample, "roles": kept}
+    given = checked_roles("traverse", sample.get("roles"), (*roles, *sample))
+    kept = {name: role for name, role in {**roles, **given}.items() if name in sample}
+    grids = _kept_grids(sample, own)
+    sample = {**sample, "roles": kept, **({"grids": grids} if grids else {})}
     for name, array in sample.items():
         check_name("traverse", "transform", name)
         shape = tuple(getattr(array, "shape", ()))
-        if kept.get(name) == "numbers" or geometry is None:
+        grid = grids.get(name, geometry)
+        if kept.get(name) == "numbers" or grid is None:
             continue
-        axes = len(geometry.shape)
-        lies_on_grid = len(shape) == axes + 1 or (len(shape) > axes and kept.get(name) in ("image", "labels"))
-        if lies_on_grid and shape[:axes] != geometry.shape:
-            requirement = "change `geometry` with the shape of the images"
-            checks.invalid_value("traverse", "transform", requirement, f"{name} {shape} on {geometry.shape}")
+        axes = len(grid.shape)
+        is_image = name in grids or kept.get(name) in ("image", "labels")
+        if (len(shape) == axes + 1 or (len(shape) > axes and is_image)) and shape[:axes] != grid.shape:
+            requirement = f"change {'`grids`' if name in grids else '`geometry`'} with the shape of the images"
+            checks.invalid_value("traverse", "transform", requirement, f"{name} {shape} on {grid.shape}")
     return sample
+
+
+def _kept_grids(sample: Sample, own: Mapping[str, Geometry]) -> dict[str, Geometry]:
+    """Return the geometries of categories with grids of their own, as a transform left them."""
+    changed: Any = sample.get("grids", {})
+    if not isinstance(changed, Mapping) or not all(isinstance(grid, Geometry) for grid in changed.values()):
+        checks.invalid_kind("traverse", "transform", "return a Geometry by category as `grids`", repr(changed))
+    if unknown := [name for name in changed if name not in sample or name == "images"]:
+        needed = f"return `grids` of {', '.join(name for name in sample if name != 'images')}"
+        checks.invalid_value("traverse", "transform", needed, repr(unknown[0]))
+    return {name: grid for name, grid in {**own, **changed}.items() if name in sample}

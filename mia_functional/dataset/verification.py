@@ -99,9 +99,11 @@ def info(dataset: Dataset) -> str:
         rows.append((category.name, *texts))
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines += ["  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]
-    grids = [grid for number in range(len(dataset)) if (grid := grid_of_subject(dataset, number)) is not None]
-    if grids:
-        lines.append(f"spacing in mm: {_range_text([grid.spacing for grid in grids])}")
+    for name in dict.fromkeys((dataset.grid, *(category.grid for category in dataset.categories if category.grid))):
+        of_each = [grid_of_subject(dataset, number, name) for number in range(len(dataset))]
+        if spacings := [grid.spacing for grid in of_each if grid is not None]:
+            of_what = "" if name == dataset.grid else f" of {name}"
+            lines.append(f"spacing{of_what} in mm: {_range_text(spacings)}")
     if layout.ROLES not in handles.expected_handle(dataset.path, dataset.digest).tables:
         lines.append("roles by the names of the categories, as the file keeps none")
     return "\n".join(lines)

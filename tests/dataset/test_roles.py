@@ -213,7 +213,9 @@ def test_what_is_refused(folder, message):
 def test_a_resumed_run_makes_parts_of_other_roles_anew(folder):
     """What a file is read as depends on its role: a part of another role is none of this run."""
     made = {
-        fingerprint(dataset.discover(folder, PATTERNS, roles=roles)[0], dataset.Storage(), align=None, voxels=True)
+        fingerprint(
+            dataset.discover(folder, PATTERNS, roles=roles)[0], dataset.Storage(), align=None, grids={}, voxels=True
+        )
         for roles in (None, ROLES, {"ct": "image"})
     }
     assert len(made) == 3

@@ -37,7 +37,8 @@ def test_digests_of_files_can_be_compared_with_the_files(subjects, cohort, tmp_p
 
 def test_alignment_is_part_of_what_a_checkpoint_is_made_from(subjects):
     prints = {
-        fingerprint(subjects[0], Storage(), align=align, voxels=True) for align in (None, "reorient", "resample", None)
+        fingerprint(subjects[0], Storage(), align=align, grids={}, voxels=True)
+        for align in (None, "reorient", "resample", None)
     }
     assert len(prints) == 3
 

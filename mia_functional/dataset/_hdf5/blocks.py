@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
@@ -20,7 +20,7 @@ from mia_functional.typing import HostArray, Role, Shape
 Payload: TypeAlias = "HostArray | bytes"
 """The stored bytes of a block: a contiguous array, or compressed chunks."""
 
-_NOT_STORED = ("subject", "geometry", "rng", "roles")
+_NOT_STORED = ("subject", "geometry", "rng", "roles", "grids")
 """What a sample that is stored may hold besides its categories."""
 
 
@@ -63,6 +63,7 @@ class StoredSubject:
         file_digests: Category and SHA-256 of every entry that is a file.
         scales: Category, slope and intercept of every entry that is a file.
         roles: Category and role, where there is one.
+        grids: Category and geometry, of those that lie on another grid than the images.
         placed: Whether the arrays are in the common file, at the offsets they will have in the dataset.
     """
 
@@ -73,6 +74,7 @@ class StoredSubject:
     file_digests: tuple[tuple[str, str], ...] = ()
     scales: tuple[tuple[str, float, float], ...] = ()
     roles: tuple[tuple[str, Role], ...] = ()
+    grids: tuple[tuple[str, Geometry], ...] = ()
     placed: bool = False
 
 
@@ -81,14 +83,15 @@ def blocks_of_sample(
 ) -> tuple[tuple[Block, ...], dict[str, Payload]]:
     """Return a sample as blocks, and payloads by category; offsets count from the end of the checkpoint's header.
 
-    Uncompressed arrays get their digests later, while the disk is busy. Without `voxels`, arrays on the grid of the
-    images are described and not stored.
+    Uncompressed arrays get their digests later, while the disk is busy. Without `voxels`, arrays on a grid are
+    described and not stored.
     """
+    grids: dict[str, Geometry] = sample.get("grids", {})
     blocks: list[Block] = []
     payloads: dict[str, Payload] = {}
     offset = 0
     for name in _stored_categories(sample):
-        value, geometry = sample[name], sample["geometry"]
+        value, geometry = sample[name], grids.get(name, sample["geometry"])
         if isinstance(value, tuple) and value and all(isinstance(text, str) for text in value):
             for text in value:
                 checks.unicode_text("create", name, text)
@@ -103,7 +106,8 @@ def blocks_of_sample(
         else:
             block = replace(block, digest=digest_of(array))
         blocks.append(block)
-    _check_channels(blocks, sample["geometry"])
+    for block in blocks:
+        _check_channels(block, sample["geometry"] if block.category == "images" else grids.get(block.category))
     return tuple(blocks), payloads
 
 
@@ -118,14 +122,13 @@ def _stored_categories(sample: Sample) -> list[str]:
     return names
 
 
-def _check_channels(blocks: Sequence[Block], geometry: Geometry | None) -> None:
-    """Raise unless images lie on their geometry, whose axes come first."""
-    shape = next((block.shape for block in blocks if block.category == "images"), None)
+def _check_channels(block: Block, geometry: Geometry | None) -> None:
+    """Raise unless a category lies on its geometry, whose axes come first and are followed by those of channels."""
     axes = 0 if geometry is None else len(geometry.shape)
-    if shape is not None and geometry is not None and (shape[:axes] != geometry.shape or len(shape) == axes):
+    if geometry is not None and (block.shape[:axes] != geometry.shape or len(block.shape) == axes):
         requirement = "keep an axis of channels behind those of `geometry`, and change both at once, as "
         requirement += '`on(("images", "geometry"), ...)` does'
-        checks.invalid_value("create", "images", requirement, f"{shape} on {geometry.shape}")
+        checks.invalid_value("create", block.category, requirement, f"{block.shape} on {geometry.shape}")
 
 
 def _stored_block(block: Block, array: HostArray, compression: str | None) -> tuple[Block, Payload]:

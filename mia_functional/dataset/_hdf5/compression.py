@@ -15,7 +15,7 @@ BLOSC = 32001
 _CHUNK_EDGE = 64
 """Most voxels of a chunk along an axis: a MiB of float32 per channel."""
 
-_CHUNK_BYTES = 1 << 26
+_CHUNK_TARGET = 1 << 26
 """Most bytes of a chunk, which is decompressed as a whole; `validation` refuses larger ones than four times that."""
 
 _GZIP_LEVEL = 4
@@ -53,7 +53,7 @@ def chunked_creation(shape: Shape, itemsize: int, compression: str) -> h5py.h5p.
     creation.set_obj_track_times(False)  # the file must depend on its content alone
     chunk = [*(min(size, _CHUNK_EDGE) for size in shape[:-1]), shape[-1]]
     # Axes of time and many channels make more than a patch of voxels: the longest edge is halved until it fits.
-    while math.prod(chunk) * itemsize > _CHUNK_BYTES:
+    while math.prod(chunk) * itemsize > _CHUNK_TARGET:
         longest = chunk.index(max(chunk))
         chunk[longest] = -(-chunk[longest] // 2)
     creation.set_chunk(tuple(chunk))

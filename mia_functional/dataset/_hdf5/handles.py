@@ -166,7 +166,7 @@ def _read_tables(file: h5py.File, memory: mmap.mmap) -> Tables:
     meta = validation.group_at(file, "meta")
     if "subjects" not in meta:
         validation.malformed(file.filename, "it has no `meta/subjects`")
-    members = [(f"meta/{name}", meta, name) for name in ("subjects", "categories", "roles") if name in meta]
+    members = [(f"meta/{name}", meta, name) for name in ("subjects", "categories", "roles", "grids") if name in meta]
     for key in [key for key in TABLE_GROUPS if key in meta]:
         group = validation.group_at(meta, key)
         members += [(f"meta/{key}/{name}", group, name) for name in group]

@@ -2,8 +2,9 @@
 
 The paths and dtypes are those of pymia 0.3, so that each library reads the other's files: `data/{category}/{number}`,
 `meta/subjects`, `meta/shapes`, `meta/image_props` (in ITK's axis order), `meta/names`, `meta/files`. `meta/categories`,
-`meta/roles` (one of each category, empty for none), `meta/digests`, `meta/file_digests`, `meta/scales` and
-`meta/files/align` are additions, which pymia ignores.
+`meta/roles` (one of each category, empty for none), `meta/digests`, `meta/file_digests`, `meta/scales`,
+`meta/files/align` and, where categories lie on grids of their own, `meta/grids` (the name of the grid of each category,
+empty for that of the images) and `meta/geometries/{grid}` are additions, which pymia ignores.
 """
 
 from typing import TypeAlias
@@ -18,9 +19,11 @@ SHAPES, NAMES = "meta/shapes/{}_shapes", "meta/names/{}_names"
 IMAGE_PROPERTIES = tuple(f"meta/image_props/{name}" for name in ("shapes", "spacing", "origins", "directions"))
 """In the order of the fields of `images.to_itk`; the first is the size."""
 FILE_NAMES, FILE_ROOT, ALIGN = "meta/files/{}_files", "meta/files/file_root", "meta/files/align"
+GRIDS, GEOMETRIES = "meta/grids", "meta/geometries/{}"
+"""A row of geometries has size, spacing, origin and direction as `images.to_itk` gives them, one after the other."""
 DIGESTS, FILE_DIGESTS, SCALES = "meta/digests/{}", "meta/file_digests/{}", "meta/scales/{}"
 
-TABLE_GROUPS = ("shapes", "names", "files", "image_props", "digests", "file_digests", "scales")
+TABLE_GROUPS = ("shapes", "names", "files", "image_props", "geometries", "digests", "file_digests", "scales")
 """The groups of tables in `meta`."""
 
 ALIGNMENT = 4096

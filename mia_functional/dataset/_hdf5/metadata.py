@@ -45,7 +45,8 @@ def cohort_tables(headers: Sequence[StoredSubject], subjects: Sequence[Subject])
         by_subject = dict(zip(names, (block.shape for block in blocks), strict=True))
         if not is_array and _channels_are_entries(category, entries, by_subject):
             tables[layout.NAMES.format(category)] = np.array(entries, dtype=object)
-    return tables | _geometry_tables([header.geometry for header in headers]) | _file_tables(headers)
+    main = _geometry_tables([header.geometry for header in headers])
+    return tables | main | _grid_tables([dict(header.grids) for header in headers], order) | _file_tables(headers)
 
 
 def _require_one_role(category: str, roles: Sequence[Role | None]) -> None:
@@ -90,6 +91,27 @@ def _geometry_tables(grids: Sequence[Geometry | None]) -> layout.Tables:
         checks.invalid_value("create", "subjects", "all have images with one number of axes", actual)
     sizes, *others = zip(*known, strict=True)
     return dict(zip(layout.IMAGE_PROPERTIES, (_shape_table(sizes), *map(np.array, others)), strict=True))
+
+
+def _grid_tables(grids: Sequence[Mapping[str, Geometry]], order: Sequence[str]) -> layout.Tables:
+    """Return the tables of grids of their own, by category; categories whose grids are the same share the first's."""
+    first = [category for category in order if category in grids[0]]
+    if any(set(one) != set(first) for one in grids):
+        texts = sorted({" ".join(sorted(one)) or "none" for one in grids})
+        checks.invalid_value("create", "transform", "leave all subjects the same grids", " and ".join(texts))
+    names: dict[str, str] = {}
+    tables: layout.Tables = {}
+    for category in first:
+        same = (other for other in names if all(one[other] == one[category] for one in grids))
+        names[category] = next(same, category)
+        rows = [np.concatenate(images.to_itk(one[category])) for one in grids]
+        if len({len(row) for row in rows}) != 1:
+            actual = f"several numbers of axes of {category}"
+            checks.invalid_value("create", "subjects", "all have images with one number of axes", actual)
+        tables[layout.GEOMETRIES.format(names[category])] = np.array(rows, dtype=np.float64)
+    if names:
+        tables[layout.GRIDS] = np.array([names.get(category, "") for category in order], dtype=object)
+    return tables
 
 
 def _file_tables(headers: Sequence[StoredSubject]) -> layout.Tables:
