@@ -15,6 +15,7 @@ _EXTRAS = {
     "PIL": "images",
     "tifffile": "images",
     "imagecodecs": "images",
+    "ml_dtypes": "bfloat16",
 }
 """Packages whose extra in `pyproject.toml` has another name than they have."""
 

@@ -47,7 +47,10 @@ def tensors(batch: Mapping[str, Any], *, channels_first: bool = True, device: An
             array = np.moveaxis(array, -1, behind)
         # A copy, since what is done to a tensor in place must not reach the array; it is in native byte order and has
         # no negative strides, as PyTorch asks.
-        return _torch.from_numpy(np.array(array, array.dtype.newbyteorder("="), order="C")).to(device=device)
+        own = np.array(array, array.dtype.newbyteorder("="), order="C")
+        if array.dtype.name == "bfloat16":  # which PyTorch has, and does not take from NumPy (2.13)
+            return _torch.from_numpy(own.view(np.int16)).view(_torch.bfloat16).to(device=device)
+        return _torch.from_numpy(own).to(device=device)
 
     def converted(value: Any) -> Any:
         if is_ragged(value):

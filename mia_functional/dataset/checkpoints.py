@@ -132,7 +132,9 @@ def _write_payloads(stream: BinaryIO | Any, header: StoredSubject, payloads: Map
 
 def write_all(stream: BinaryIO | Any, payload: "Payload | memoryview") -> None:
     """Write all bytes of a buffer to an unbuffered stream; one system call writes at most two GiB."""
-    remaining = memoryview(payload.data if isinstance(payload, np.ndarray) else payload).cast("B")
+    # As bytes: NumPy hands out no memory of dtypes of other packages, such as bfloat16.
+    content = payload.reshape(-1).view(np.uint8).data if isinstance(payload, np.ndarray) else payload
+    remaining = memoryview(content).cast("B")
     while len(remaining):
         remaining = remaining[stream.write(remaining) :]
 

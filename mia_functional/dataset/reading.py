@@ -14,6 +14,7 @@ import numpy as np
 from mia_functional import images
 from mia_functional._core import checks
 from mia_functional.dataset._hdf5 import handles, layout, validation
+from mia_functional.dataset._hdf5.dtypes import read_block
 from mia_functional.dataset._hdf5.handles import ArrayIndex, MappedArray, StoredArray
 from mia_functional.dataset.records import Dataset, category_of, check_dataset, subject_number
 from mia_functional.dataset.volume_cache import cached_volume, forget_volumes
@@ -152,7 +153,7 @@ def _read_by_hdf5(stored: h5py.Dataset, index: ArrayIndex) -> HostArray:
         spans.append(slice(min(picked), max(picked) + 1) if picked else slice(0, 0))
         picks.append(slice(None, None, entry.step) if isinstance(entry, slice) else 0)
     try:
-        block: HostArray = stored[tuple(spans)]
+        block = read_block(stored, tuple(spans))
     except (OSError, RuntimeError) as error:
         validation.malformed(stored.file.filename, f"{stored.name} cannot be read ({error})")
     return block[tuple(picks)]

@@ -3,8 +3,11 @@
 import os
 from collections.abc import Iterator, Sequence
 
+import h5py
+
 from mia_functional._core import checks
 from mia_functional.dataset._hdf5 import blocks, handles, layout, validation
+from mia_functional.dataset._hdf5.dtypes import dtype_in_file
 from mia_functional.dataset.reading import grid_of_subject, read, subject_rows, view
 from mia_functional.dataset.records import Category, Dataset, check_dataset
 from mia_functional.dataset.volume_cache import forget_volumes
@@ -94,7 +97,8 @@ def info(dataset: Dataset) -> str:
         dtype = "in files"
         if category.stored:
             array = view(dataset, 0, category.name)
-            dtype = "text" if isinstance(array, tuple) else str(array.dtype)
+            own = dtype_in_file(array) if isinstance(array, h5py.Dataset) else None
+            dtype = "text" if isinstance(array, tuple) else str(array.dtype if own is None else own)
         texts = (_range_text(category.shapes), dtype, category.role or "?", " ".join(category.entries) or "?")
         rows.append((category.name, *texts))
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]

@@ -10,7 +10,8 @@ import numpy as np
 
 from mia_functional._core import checks
 from mia_functional.dataset._hdf5.compression import Chunk, compress
-from mia_functional.dataset._hdf5.layout import ALIGNMENT, STORABLE_KINDS
+from mia_functional.dataset._hdf5.dtypes import dtype_text, is_storable
+from mia_functional.dataset._hdf5.layout import ALIGNMENT
 from mia_functional.discovery.records import RESERVED
 from mia_functional.geometry import Geometry
 from mia_functional.images.files import MAX_BYTES
@@ -98,7 +99,7 @@ def blocks_of_sample(
             blocks.append(Block(category=name, dtype="", shape=(len(value),), digest=digest_of(value), texts=value))
             continue
         array = storable_array(name, value)
-        block = Block(category=name, dtype=array.dtype.str, shape=array.shape, offset=offset)
+        block = Block(category=name, dtype=dtype_text(array.dtype), shape=array.shape, offset=offset)
         is_numbers = sample.get("roles", {}).get(name) == "numbers"
         if voxels or is_numbers or geometry is None or array.shape[: len(geometry.shape)] != geometry.shape:
             block, payloads[name] = _stored_block(block, array, compression)
@@ -146,7 +147,7 @@ def storable_array(name: str, value: object) -> HostArray:
     """Return an array as it is stored: contiguous and little-endian, as most machines are; booleans as uint8."""
     checks.no_hidden_elements("create", "subjects", value)
     array = np.asarray(value)
-    if array.dtype.kind not in STORABLE_KINDS or array.dtype.itemsize > 8 or array.ndim == 0 or array.size == 0:
+    if not is_storable(array.dtype) or array.ndim == 0 or array.size == 0:
         requirement = "hold arrays of integers, floats or booleans with at least one axis and element"
         checks.invalid_value("create", "subjects", requirement, f"{array.dtype} {array.shape} in {name}")
     array = array.astype(np.uint8) if array.dtype.kind == "b" else array

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import h5py
 
 from mia_functional._core import optional
+from mia_functional.dataset._hdf5.dtypes import dtype_text, hdf5_type
 from mia_functional.typing import HostArray, Shape
 
 BLOSC = 32001
@@ -35,11 +36,12 @@ def compress(array: HostArray, compression: str) -> tuple[tuple[Chunk, ...], byt
     # HDF5's filters cannot be called alone: it compresses into a file in memory, whose chunks are taken as they are.
     # The name must differ between threads: two open files of one name would be the same file to HDF5.
     with h5py.File(f"compressed {threading.get_ident()}", "w", driver="core", backing_store=False) as file:
-        kind, space = h5py.h5t.py_create(array.dtype), h5py.h5s.create_simple(array.shape)
+        kind, space = hdf5_type(dtype_text(array.dtype)), h5py.h5s.create_simple(array.shape)
         stored = h5py.h5d.create(
             file.id, b"array", kind, space, chunked_creation(array.shape, array.itemsize, compression)
         )
-        stored.write(h5py.h5s.ALL, h5py.h5s.ALL, array)
+        # As bytes, which h5py knows for any dtype of that size.
+        stored.write(h5py.h5s.ALL, h5py.h5s.ALL, array.view(f"u{array.itemsize}"), kind)
         file.flush()
         starts = [tuple(stored.get_chunk_info(k).chunk_offset) for k in range(stored.get_num_chunks())]
         pieces = [stored.read_direct_chunk(start) for start in starts]

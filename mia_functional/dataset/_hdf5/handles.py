@@ -27,7 +27,8 @@ import numpy as np
 from numpy.lib.array_utils import byte_bounds
 
 from mia_functional.dataset._hdf5 import validation
-from mia_functional.dataset._hdf5.layout import STORABLE_KINDS, SUBJECTS, TABLE_GROUPS, Tables, data_path
+from mia_functional.dataset._hdf5.dtypes import dtype_in_file, dtype_text
+from mia_functional.dataset._hdf5.layout import DTYPES, SUBJECTS, TABLE_GROUPS, Tables, data_path
 from mia_functional.dataset._hdf5.metadata import digest_of_tables
 from mia_functional.typing import HostArray
 
@@ -196,13 +197,21 @@ def array_at(handle: Handle, number: int, category: str) -> StoredArray:
         if h5py.check_string_dtype(stored.dtype) is not None:
             return tuple(validation.read_texts(stored, handle.memory).ravel().tolist())
         contiguous = stored.id.get_create_plist().get_layout() == h5py.h5d.CONTIGUOUS
-        # Enumerations, such as booleans of h5py, are integers with metadata.
-        if not contiguous or stored.size == 0 or stored.dtype.kind not in STORABLE_KINDS or stored.dtype.metadata:
+        dtype = dtype_in_file(stored)
+        _check_dtype(handle, number, category, "" if dtype is None else dtype_text(dtype))
+        if not contiguous or stored.size == 0 or dtype is None:
             return stored
         start, memory = stored.id.get_offset(), handle.memory
-        array: HostArray = np.ndarray(stored.shape, stored.dtype, memory, start)
+        array: HostArray = np.ndarray(stored.shape, dtype, memory, start)
         most = _REQUESTS_PER_PLANE * len(array) if array.ndim > 2 and hasattr(memory, "madvise") else 0
         return MappedArray(array=array, memory=memory, start=start, requested=[0], most=most)
+
+
+def _check_dtype(handle: Handle, number: int, category: str, actual: str) -> None:
+    """Raise if the tables name another dtype of a subject's array, where they name any."""
+    table = handle.tables.get(DTYPES.format(category))
+    if table is not None and (table.shape != handle.tables[SUBJECTS].shape or str(table[number]) != actual):
+        validation.malformed(handle.file.filename, f"{category} is not of the dtype that its tables name")
 
 
 def read_mapped(mapped: MappedArray, index: ArrayIndex) -> HostArray:

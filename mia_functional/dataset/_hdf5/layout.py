@@ -4,7 +4,8 @@ The paths and dtypes are those of pymia 0.3, so that each library reads the othe
 `meta/subjects`, `meta/shapes`, `meta/image_props` (in ITK's axis order), `meta/names`, `meta/files`. `meta/categories`,
 `meta/roles` (one of each category, empty for none), `meta/digests`, `meta/file_digests`, `meta/scales`,
 `meta/files/align` and, where categories lie on grids of their own, `meta/grids` (the name of the grid of each category,
-empty for that of the images) and `meta/geometries/{grid}` are additions, which pymia ignores.
+empty for that of the images) and `meta/geometries/{grid}`, and `meta/dtypes` (of each subject) of categories with
+dtypes that HDF5 has no name for, are additions, which pymia ignores.
 """
 
 from typing import TypeAlias
@@ -21,9 +22,11 @@ IMAGE_PROPERTIES = tuple(f"meta/image_props/{name}" for name in ("shapes", "spac
 FILE_NAMES, FILE_ROOT, ALIGN = "meta/files/{}_files", "meta/files/file_root", "meta/files/align"
 GRIDS, GEOMETRIES = "meta/grids", "meta/geometries/{}"
 """A row of geometries has size, spacing, origin and direction as `images.to_itk` gives them, one after the other."""
+DTYPES = "meta/dtypes/{}"
+"""Earlier versions would take the bytes of bfloat16 for float32: a table that they do not know stops them."""
 DIGESTS, FILE_DIGESTS, SCALES = "meta/digests/{}", "meta/file_digests/{}", "meta/scales/{}"
 
-TABLE_GROUPS = ("shapes", "names", "files", "image_props", "geometries", "digests", "file_digests", "scales")
+TABLE_GROUPS = ("shapes", "names", "files", "image_props", "geometries", "dtypes", "digests", "file_digests", "scales")
 """The groups of tables in `meta`."""
 
 ALIGNMENT = 4096

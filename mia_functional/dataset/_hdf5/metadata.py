@@ -14,6 +14,7 @@ from mia_functional._core import checks
 from mia_functional._core.roles import role_by_name
 from mia_functional.dataset._hdf5 import layout
 from mia_functional.dataset._hdf5.blocks import StoredSubject, digest_of
+from mia_functional.dataset._hdf5.dtypes import BFLOAT16
 from mia_functional.discovery.records import Subject, roles_of_files
 from mia_functional.geometry import Geometry
 from mia_functional.typing import Align, HostArray, Role, Shape
@@ -37,6 +38,8 @@ def cohort_tables(headers: Sequence[StoredSubject], subjects: Sequence[Subject])
             requirement = f"all have {category}, with one number of axes"
             checks.invalid_value("create", "subjects", requirement, ", ".join(shapes))
         tables[layout.SHAPES.format(category)] = _shape_table([block.shape for block in blocks])
+        if any(block.dtype == BFLOAT16 for block in blocks):
+            tables[layout.DTYPES.format(category)] = np.array([block.dtype for block in blocks], dtype=object)
         digests = [list(bytes.fromhex(block.digest)) for block in blocks]
         tables[layout.DIGESTS.format(category)] = np.array(digests, dtype=np.uint8)
         entries = [entry.name for entry in subjects[0].entries if entry.category == category]

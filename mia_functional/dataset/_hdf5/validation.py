@@ -73,8 +73,9 @@ def _storage_fault(stored: h5py.Dataset, max_bytes: float) -> str | None:
         return "has its data in other files"
     if stored.shape is None or not (text or (dtype.kind in STORABLE_KINDS and dtype.itemsize <= 8)):
         return f"holds {dtype} instead of numbers or texts"
-    nbytes = math.prod(stored.shape) * dtype.itemsize
-    if nbytes > max_bytes:
+    # Types of somebody's own making may be smaller in the file than the dtype that h5py converts them to, or larger.
+    nbytes = math.prod(stored.shape) * stored.id.get_type().get_size()
+    if max(nbytes, math.prod(stored.shape) * dtype.itemsize) > max_bytes:
         return f"declares {nbytes} bytes, and {max_bytes} are the most"
     if layout == h5py.h5d.CHUNKED:
         return _chunk_fault(stored, creation, nbytes)
@@ -94,7 +95,7 @@ def _chunk_fault(stored: h5py.Dataset, creation: h5py.h5p.PropDCID, nbytes: int)
         optional.require("hdf5plugin")
     if nbytes > MAX_BYTES:
         return f"declares {nbytes} bytes in chunks, and {MAX_BYTES} are the most"
-    if math.prod(stored.chunks) * stored.dtype.itemsize > _CHUNK_BYTES:
+    if math.prod(stored.chunks) * stored.id.get_type().get_size() > _CHUNK_BYTES:
         return f"has chunks of {stored.chunks}"
     if nbytes > _EXPANSION * stored.id.get_storage_size():
         return f"declares {nbytes} bytes and stores {stored.id.get_storage_size()}"

@@ -24,6 +24,7 @@ import numpy as np
 from mia_functional._core import atomic_files
 from mia_functional.dataset._hdf5.blocks import Block, StoredSubject
 from mia_functional.dataset._hdf5.compression import chunked_creation
+from mia_functional.dataset._hdf5.dtypes import hdf5_type
 from mia_functional.dataset._hdf5.layout import ALIGNMENT, FORMAT, Tables, data_path
 from mia_functional.dataset._hdf5.metadata import digest_of_tables
 from mia_functional.dataset.checkpoints import COMMON_FILE, write_all
@@ -86,7 +87,8 @@ def _write_frame(
                     texts = np.array(block.texts, dtype=object)
                     file.create_dataset(location, data=texts, dtype=h5py.string_dtype(), track_times=False)
                 elif block.chunks and storage.compression is not None:
-                    creation = chunked_creation(block.shape, np.dtype(block.dtype).itemsize, storage.compression)
+                    itemsize = hdf5_type(block.dtype).get_size()
+                    creation = chunked_creation(block.shape, itemsize, storage.compression)
                     _write_chunks(_new_dataset(file, location, block, creation), block, path)
                 raise_first(failures)
         attributes = {
@@ -178,7 +180,7 @@ def _new_dataset(file: h5py.File, location: str, block: Block, creation: h5py.h5
     """Return a new HDF5 dataset for a block."""
     links = h5py.h5p.create(h5py.h5p.LINK_CREATE)
     links.set_create_intermediate_group(True)
-    space, dtype = h5py.h5s.create_simple(block.shape), h5py.h5t.py_create(np.dtype(block.dtype))
+    space, dtype = h5py.h5s.create_simple(block.shape), hdf5_type(block.dtype)
     return h5py.h5d.create(file.id, location.encode(), dtype, space, creation, links)
 
 
