@@ -85,8 +85,8 @@ def brats_lesion_wise(
         The lesions; with `labels`, a tuple of such records, one per label. Lesions are in order of their dilation.
 
     Raises:
-        TypeError: An argument is not an array, holds floats or, as in a program, no values; the arrays belong to
-            different libraries or devices; the dilation is no whole number.
+        TypeError: An argument is not an array, holds floats or, as in a program, no values; arrays of two libraries
+            other than NumPy, or of two devices, meet; the dilation is no whole number.
         ValueError: The shapes differ, are empty or have more than three axes; a spacing is not positive; the dilation
             is negative; a mask holds other values than 0 and 1; a label is negative.
 

@@ -71,7 +71,8 @@ def centerline_counts(
 
     Raises:
         ImportError: scikit-image, which finds the centre lines (`mia.morphology.skeleton`), is not installed.
-        TypeError: An argument is not an array, or holds neither masks nor labels; the libraries or devices differ.
+        TypeError: An argument is not an array, or holds neither masks nor labels; arrays of two libraries other than
+            NumPy, or of two devices, meet.
         ValueError: The shapes differ or are empty; the arrays do not have two or three axes; a mask holds values other
             than 0 and 1; a label is negative.
 
@@ -127,7 +128,8 @@ def soft_centerline_counts(
         Floats, at least float32. One entry per label.
 
     Raises:
-        TypeError: `probabilities` does not hold floats; the reference holds floats; the libraries or devices differ.
+        TypeError: `probabilities` does not hold floats; the reference holds floats; arrays of two libraries other than
+            NumPy, or of two devices, meet.
         ValueError: The shapes do not fit; the reference does not have two or three axes; probabilities lie outside of 0
             and 1, where values can be looked at.
 

@@ -25,7 +25,8 @@ def by_channel(function: Callable[..., Any], prediction: Array, reference: Array
         For a metric its values, with a last axis of C; for a statistic a tuple of C records.
 
     Raises:
-        TypeError: An argument is not an array, or `function` cannot be called; the libraries or devices differ.
+        TypeError: An argument is not an array, or `function` cannot be called; arrays of two libraries other than
+            NumPy, or of two devices, meet.
         ValueError: The shapes differ, or there is no axis beside that of the channels.
 
     Example:

@@ -89,8 +89,8 @@ def component_counts(
         their first voxels in array order.
 
     Raises:
-        TypeError: An argument is not an array, holds floats or, as in a program, no values; the arrays belong to
-            different libraries or devices.
+        TypeError: An argument is not an array, holds floats or, as in a program, no values; arrays of two libraries
+            other than NumPy, or of two devices, meet.
         ValueError: The shapes differ, are empty or have more than three axes; a spacing is not positive; a mask holds
             other values than 0 and 1; a label is negative.
 

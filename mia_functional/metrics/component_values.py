@@ -67,8 +67,8 @@ def per_component(
         Nothing predicted in a region: what the metric is for an empty prediction, 0 for Dice and inf for distances.
 
     Raises:
-        TypeError: An argument is not an array, holds floats or, as in a program, no values; the arrays belong to
-            different libraries or devices; `metrics` are none.
+        TypeError: An argument is not an array, holds floats or, as in a program, no values; arrays of two libraries
+            other than NumPy, or of two devices, meet; `metrics` are none.
         ValueError: A metric is unknown, occurs twice, or depends on more than masks; or as in `component_counts`.
 
     Example:

@@ -89,7 +89,8 @@ def conformal_set(probabilities: Array, threshold: float | Array) -> Array:
         Booleans of shape (..., L). Sets may be empty, or hold all labels.
 
     Raises:
-        TypeError: `probabilities` does not hold floats; the libraries or devices differ.
+        TypeError: `probabilities` does not hold floats; arrays of two libraries other than NumPy, or of two devices,
+            meet.
         ValueError: The shapes do not fit; the threshold is NaN.
 
     Example:

@@ -66,7 +66,8 @@ def confusion_counts(
         Integer counts. Each field has the shape of the axes that are kept, and with `labels` a last axis of length L.
 
     Raises:
-        TypeError: An argument is not an array, or holds neither masks nor labels; the libraries or devices differ.
+        TypeError: An argument is not an array, or holds neither masks nor labels; arrays of two libraries other than
+            NumPy, or of two devices, meet.
         ValueError: The shapes differ or are empty; a mask holds values other than 0 and 1; a label is negative; the
             library's integers cannot count so many voxels.
 
@@ -118,7 +119,8 @@ def soft_confusion_counts(
         Counts as floats, at least float32, with the shape that `confusion_counts` gives.
 
     Raises:
-        TypeError: `probabilities` does not hold floats; the reference holds floats; the libraries or devices differ.
+        TypeError: `probabilities` does not hold floats; the reference holds floats; arrays of two libraries other than
+            NumPy, or of two devices, meet.
         ValueError: The shapes do not fit; a probability that counts lies outside of 0 and 1 by more than rounding,
             as logits do, where values can be looked at.
 

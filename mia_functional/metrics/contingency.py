@@ -70,7 +70,8 @@ def confusion_matrix(
         all classes, which only happens under `jit`, where values cannot be checked.
 
     Raises:
-        TypeError: An argument is not an array, or does not hold labels; the libraries or devices differ.
+        TypeError: An argument is not an array, or does not hold labels; arrays of two libraries other than NumPy, or of
+            two devices, meet.
         ValueError: The shapes differ or are empty; a label is negative; a voxel has a label of no class, or a label
             belongs to two; the library's integers cannot count so many voxels.
 

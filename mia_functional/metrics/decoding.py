@@ -47,7 +47,8 @@ def dice_optimal_mask(probabilities: Array, *, mask: Array | None = None, zero_d
         In a program, probabilities that are NaN: they are outside.
 
     Raises:
-        TypeError: `probabilities` does not hold floats; the libraries or devices differ.
+        TypeError: `probabilities` does not hold floats; arrays of two libraries other than NumPy, or of two devices,
+            meet.
         ValueError: Probabilities are NaN, or lie outside of 0 and 1 as logits do; the shapes differ; `zero_division`
             does not lie within 0 and 1.
 

@@ -109,7 +109,8 @@ def structural_similarity(
         mask: NaN.
 
     Raises:
-        TypeError: An argument is not an array, or holds complex numbers or objects; the libraries or devices differ.
+        TypeError: An argument is not an array, or holds complex numbers or objects; arrays of two libraries other than
+            NumPy, or of two devices, meet.
         ValueError: The shapes differ or are empty; the window is larger than the image, even or not symmetric; the data
             range is not positive and finite.
 

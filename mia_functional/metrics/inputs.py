@@ -44,8 +44,8 @@ def pairs_in_turn(
         Groups of pairs of boolean arrays, with the others behind.
 
     Raises:
-        TypeError: An argument is not an array or is of the wrong kind; the arrays belong to different libraries or
-            devices.
+        TypeError: An argument is not an array or is of the wrong kind; arrays of two libraries other than NumPy, or of
+            two devices, meet.
         ValueError: The shapes differ or are empty, or an array holds values that are not allowed.
 
     Example:

@@ -88,8 +88,8 @@ def instance_metrics(
         The matches, and the values beside their reference components; with `labels`, a tuple of such records.
 
     Raises:
-        TypeError: An argument is not an array, holds floats or, as in a program, no values; the arrays belong to
-            different libraries or devices; `metrics` are none.
+        TypeError: An argument is not an array, holds floats or, as in a program, no values; arrays of two libraries
+            other than NumPy, or of two devices, meet; `metrics` are none.
         ValueError: A metric is unknown, occurs twice, or depends on more than masks; or as in `instance_matches`.
 
     Example:

@@ -152,8 +152,8 @@ def instance_matches(
         first voxels in array order, instances by their numbers.
 
     Raises:
-        TypeError: An argument is not an array or holds floats; the arrays belong to different libraries or devices; in
-            a program, a maximum is missing or the rule is `bipartite`.
+        TypeError: An argument is not an array or holds floats; arrays of two libraries other than NumPy, or of two
+            devices, meet; in a program, a maximum is missing or the rule is `bipartite`.
         ValueError: The shapes differ, are empty or have more than three axes; a spacing is not positive; a mask holds
             other values than 0 and 1; a label is negative; an option is unknown or does not go with another.
 

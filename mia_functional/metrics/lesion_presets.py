@@ -78,8 +78,8 @@ def autopet_scores(
         Cubic millimetres, where the program of the challenge gives millilitres, which are 1,000 of them.
 
     Raises:
-        TypeError: An argument is not an array or holds floats; the arrays belong to different libraries or devices; in
-            a program, a maximum is missing.
+        TypeError: An argument is not an array or holds floats; arrays of two libraries other than NumPy, or of two
+            devices, meet; in a program, a maximum is missing.
         ValueError: The shapes differ, are empty or have more than three axes; a spacing is not positive; a mask holds
             other values than 0 and 1; a label is negative; the connectivity is not possible.
 
@@ -129,8 +129,8 @@ def isles_scores(
         Cubic millimetres, where the program of the challenge gives millilitres, which are 1,000 of them.
 
     Raises:
-        TypeError: An argument is not an array or holds floats; the arrays belong to different libraries or devices; in
-            a program, a maximum is missing.
+        TypeError: An argument is not an array or holds floats; arrays of two libraries other than NumPy, or of two
+            devices, meet; in a program, a maximum is missing.
         ValueError: The shapes differ, are empty or have more than three axes; a spacing is not positive; a mask holds
             other values than 0 and 1; a label is negative; the connectivity is not possible.
 

@@ -93,7 +93,8 @@ def paired_moments(
         `identity`, which merge with others without a trace.
 
     Raises:
-        TypeError: An argument is not an array, or holds complex numbers or objects; the libraries or devices differ.
+        TypeError: An argument is not an array, or holds complex numbers or objects; arrays of two libraries other than
+            NumPy, or of two devices, meet.
         ValueError: The shapes differ or are empty; a mask holds values other than 0 and 1.
 
     Example:

@@ -63,7 +63,8 @@ def probability_pair(
     """Return probabilities and a reference of one library, of shapes that fit; their values are not looked at.
 
     Raises:
-        TypeError: `probabilities` does not hold floats; the reference holds floats; the libraries or devices differ.
+        TypeError: `probabilities` does not hold floats; the reference holds floats; arrays of two libraries other than
+            NumPy, or of two devices, meet.
         ValueError: The shapes do not fit; the reference holds other values than masks or label maps may.
     """
     _, (probabilities, reference) = _array.to_common_library(function, probabilities=probabilities, reference=reference)

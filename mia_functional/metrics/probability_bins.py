@@ -102,7 +102,8 @@ def calibration_bins(
         probabilities, at least float32. They are differentiable in the probabilities, but for the choice of a bin.
 
     Raises:
-        TypeError: `probabilities` does not hold floats; the reference holds floats; the libraries or devices differ.
+        TypeError: `probabilities` does not hold floats; the reference holds floats; arrays of two libraries other than
+            NumPy, or of two devices, meet.
         ValueError: The shapes do not fit; probabilities are NaN, or lie outside of 0 and 1 as logits do; edges do not
             increase from 0 to 1; `top_label` without labels, or with labels that leave a voxel out or share one.
 

@@ -31,7 +31,8 @@ def target_registration_error(prediction: Array, reference: Array, *, spacing: S
         caller's choice.
 
     Raises:
-        TypeError: An argument is not an array of real numbers; the libraries or devices differ.
+        TypeError: An argument is not an array of real numbers; arrays of two libraries other than NumPy, or of two
+            devices, meet.
         ValueError: The shapes differ or are empty; the spacing does not have D entries, or one is not positive.
 
     Example:

@@ -113,7 +113,8 @@ def paired_spatial_moments(
         The two records of `spatial_moments`.
 
     Raises:
-        TypeError: An argument is not an array, or holds neither masks nor labels; the libraries or devices differ.
+        TypeError: An argument is not an array, or holds neither masks nor labels; arrays of two libraries other than
+            NumPy, or of two devices, meet.
         ValueError: The shapes differ; else as `spatial_moments`.
 
     Example:

@@ -110,7 +110,8 @@ def surface_distances(
         One surface is empty: the distances to it are inf.
 
     Raises:
-        TypeError: An argument is not an array or holds floats; the arrays belong to different libraries or devices.
+        TypeError: An argument is not an array or holds floats; arrays of two libraries other than NumPy, or of two
+            devices, meet.
         ValueError: The shapes differ, are empty or have more than three axes; a spacing is not positive; a mask holds
             other values than 0 and 1; a label is negative; the method is unknown.
 

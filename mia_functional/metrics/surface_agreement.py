@@ -155,7 +155,8 @@ def boundary_iou(
         Both bands empty: NaN, or `zero_division`.
 
     Raises:
-        TypeError: An argument is not an array or holds floats; the arrays belong to different libraries or devices.
+        TypeError: An argument is not an array or holds floats; arrays of two libraries other than NumPy, or of two
+            devices, meet.
         ValueError: The shapes differ, are empty or have more than three axes; a spacing or the width is not positive; a
             mask holds other values than 0 and 1; a label is negative.
 

@@ -90,7 +90,8 @@ def threshold_counts(
         Integer counts for every threshold, the last axis.
 
     Raises:
-        TypeError: `probabilities` does not hold floats; the reference holds floats; the libraries or devices differ.
+        TypeError: `probabilities` does not hold floats; the reference holds floats; arrays of two libraries other than
+            NumPy, or of two devices, meet.
         ValueError: The shapes do not fit; probabilities are NaN, or lie outside of 0 and 1 as logits do; thresholds do
             not increase within 0 and 1.
 

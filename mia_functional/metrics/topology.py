@@ -150,7 +150,8 @@ def topology_counts(
         The Betti numbers of both.
 
     Raises:
-        TypeError: An argument is not an array, or holds neither masks nor labels; the libraries or devices differ.
+        TypeError: An argument is not an array, or holds neither masks nor labels; arrays of two libraries other than
+            NumPy, or of two devices, meet.
         ValueError: The shapes differ; else as `euler_characteristic`.
 
     Example:

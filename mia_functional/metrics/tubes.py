@@ -66,7 +66,8 @@ def tube_counts(
 
     Raises:
         ImportError: scikit-image, which finds the centre lines, is not installed.
-        TypeError: An argument is not an array, or holds neither masks nor labels; the libraries or devices differ.
+        TypeError: An argument is not an array, or holds neither masks nor labels; arrays of two libraries other than
+            NumPy, or of two devices, meet.
         ValueError: The shapes differ or are empty; the arrays do not have two or three axes; a mask holds values other
             than 0 and 1; a label is negative.
 

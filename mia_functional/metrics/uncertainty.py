@@ -78,7 +78,8 @@ def risk_coverage_curve(uncertainty: Array, losses: Array, *, mask: Array | None
         No cases, or in a program an uncertainty that is NaN: NaN. A loss that is NaN: NaN from its point on.
 
     Raises:
-        TypeError: An argument is not an array of real numbers; the libraries or devices differ.
+        TypeError: An argument is not an array of real numbers; arrays of two libraries other than NumPy, or of two
+            devices, meet.
         ValueError: The shapes differ or are empty; an uncertainty is NaN.
 
     Example:
@@ -246,7 +247,8 @@ def uncertainty_counts(
         Integer counts of shape (T,): true positives are wrong and uncertain, false positives right and uncertain.
 
     Raises:
-        TypeError: The pair holds floats, `uncertainty` no real numbers; the libraries or devices differ.
+        TypeError: The pair holds floats, `uncertainty` no real numbers; arrays of two libraries other than NumPy, or of
+            two devices, meet.
         ValueError: The shapes differ or are empty; an uncertainty is NaN; thresholds do not increase.
 
     Example:
