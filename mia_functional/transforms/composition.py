@@ -15,7 +15,7 @@ from mia_functional import _array
 from mia_functional._core import checks
 from mia_functional._core.roles import checked_roles
 from mia_functional.transforms.roles import function_for_role
-from mia_functional.transforms.trailing_axes import call_with_channels, count_spatial_axes
+from mia_functional.transforms.trailing_axes import call_with_channels, count_spatial_axes, function_for_axes
 from mia_functional.typing import Array, Rng, Role
 
 __all__ = [
@@ -94,7 +94,8 @@ def on(
     Args:
         categories: One category or several. `geometry` may be among them for functions that also take a `Geometry`
             (see `mia_functional.transforms.spatial`); a sample without a geometry stays without.
-        function: Takes the array of a category first.
+        function: Takes the array of a category first. One that asks for `spatial_axes` (`crop_or_pad`, `pad`) is told
+            how many there are, where the sample knows, by `sample["spatial_axes"]` or its geometry.
         given: Keyword arguments of the function that come from the sample: `{"mask": "brain"}` hands the array of the
             category `brain` over as `mask`.
         roles: What categories are, `image` or `labels`, for functions that leave an `interpolation` open (`affine`,
@@ -127,7 +128,10 @@ def _apply_to_each(
     require_categories("on", sample, (*names, *given.values()))
     arguments = {argument: sample[category] for argument, category in given.items()}
     present = [name for name in names if name != "geometry" or sample[name] is not None]
-    functions = {name: function_for_role("on", function, name, sample, roles) for name in present}
+    functions = {
+        name: function_for_axes(function_for_role("on", function, name, sample, roles), name, sample)
+        for name in present
+    }
     return {**sample, **{name: functions[name](sample[name], **arguments) for name in present}}
 
 

@@ -60,6 +60,7 @@ def pad(
     *,
     fill_value: float = 0,
     pad_mode: PadMode = constant,
+    spatial_axes: int | None = None,
 ) -> ArrayOrGeometry:
     """Add voxels around an image.
 
@@ -68,6 +69,8 @@ def pad(
         widths: Voxels on both sides of all spatial axes; or for every axis a number or (before, after).
         fill_value: What to fill in, with `pad_mode=constant`; the dtype of the array has to hold it.
         pad_mode: `constant`, `edge` or `reflect` of `mia_functional.extraction`.
+        spatial_axes: How many axes of an array are spatial; by default all but the last. `on` hands over what the
+            sample says.
 
     Returns:
         The larger array or geometry.
@@ -83,7 +86,7 @@ def pad(
         `numpy.pad`.
     """
     checks.require_shape("pad", "array", array)
-    spatial = len(array.shape) - (not isinstance(array, Geometry))
+    spatial = _count_spatial("pad", array, spatial_axes)
     entries = (widths,) * spatial if checks.is_integer(widths) else widths
     if not isinstance(entries, Sequence):
         checks.invalid_kind("pad", "widths", "be a whole number, or one entry per axis", checks.describe(widths))
@@ -97,7 +100,12 @@ def pad(
 
 
 def crop_or_pad(
-    array: ArrayOrGeometry, shape: Sequence[int | None], *, fill_value: float = 0, pad_mode: PadMode = constant
+    array: ArrayOrGeometry,
+    shape: Sequence[int | None],
+    *,
+    fill_value: float = 0,
+    pad_mode: PadMode = constant,
+    spatial_axes: int | None = None,
 ) -> ArrayOrGeometry:
     """Bring an image to a shape: cut off or fill up on both sides of every axis alike (size correction, resize).
 
@@ -105,16 +113,19 @@ def crop_or_pad(
 
     Args:
         array: Array of any library, or a `Geometry`.
-        shape: Voxels along every axis, or along all but the last, the channels, which then stay whole; None leaves an
-            axis as it is.
+        shape: Voxels along every spatial axis, so that channels stay whole, or along all axes; None leaves an axis as
+            it is.
         fill_value: What to fill in, with `pad_mode=constant`; the dtype of the array has to hold it.
         pad_mode: `constant`, `edge` or `reflect` of `mia_functional.extraction`.
+        spatial_axes: How many axes of an array are spatial; by default all but the last. `on` hands over what the
+            sample says.
 
     Returns:
         Array `(*shape, ...)`, or the geometry of that shape.
 
     Raises:
-        ValueError: The shape has more or fewer entries: which axes the others would be, it does not say.
+        ValueError: The shape has more or fewer entries: which axes the others would be, it does not say. (Of an array
+            without channels and without `spatial_axes`, one entry too few leaves the last axis whole, as channels.)
 
     Example:
         >>> crop_or_pad(np.arange(5), (2,)).tolist(), crop_or_pad(np.arange(2), (5,), fill_value=9).tolist()
@@ -122,9 +133,12 @@ def crop_or_pad(
     """
     checks.require_instance("crop_or_pad", "shape", shape, Sequence, "a sequence with an entry per axis")
     sizes = _leading_sizes("crop_or_pad", array, len(shape))
-    ndim = len(array.shape)
-    if len(shape) < ndim - 1:
-        needed = f"have {ndim - 1} entries, one for each spatial axis, or {ndim}, with one for the channels"
+    ndim, spatial = len(array.shape), _count_spatial("crop_or_pad", array, spatial_axes)
+    if len(shape) not in (spatial, ndim):
+        needed = f"have {spatial} entries, one for each spatial axis"
+        needed += (
+            f", or {ndim}, with one for the channels" if spatial == ndim - 1 else f", or {ndim}, one for each axis"
+        )
         checks.invalid_value("crop_or_pad", "shape", needed, len(shape))
     requested = tuple(size if entry is None else entry for entry, size in zip(shape, sizes, strict=True))
     new = checks.integer_tuple("crop_or_pad", "shape", requested, minimum=1)
@@ -195,6 +209,18 @@ def _extract_box(
     index = tuple(slice(low, low + length) for low, length in zip(start, shape, strict=True))
     with checks.speaking_for(function, "extract", source="array"):
         return extract(array, index, fill_value=fill_value, pad_mode=pad_mode)
+
+
+def _count_spatial(function: str, array: Array | Geometry, given: int | None) -> int:
+    """Return how many axes are spatial: those of a geometry, as many as given, or all but the last."""
+    ndim = len(array.shape)
+    if isinstance(array, Geometry):
+        return ndim
+    if given is None:
+        return ndim - 1
+    if checks.integer(function, "spatial_axes", given, minimum=1) > ndim:
+        checks.invalid_value(function, "spatial_axes", f"be at most {ndim}, the axes of the array", given)
+    return int(given)
 
 
 def _leading_sizes(function: str, array: Array | Geometry, count: int) -> Shape:

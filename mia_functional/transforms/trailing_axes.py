@@ -1,14 +1,28 @@
 """Images with several axes behind the spatial ones, as time and coils: to random transforms they are channels."""
 
+import inspect
 import math
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 from mia_functional import _array
 from mia_functional._core import checks
 from mia_functional.typing import Array
 
-__all__ = ["call_with_channels", "count_spatial_axes"]
+__all__ = ["call_with_channels", "count_spatial_axes", "function_for_axes"]
+
+
+def function_for_axes(function: Callable[..., Any], name: str, sample: Mapping[str, Any]) -> Callable[..., Any]:
+    """Return a function of a category's array, told how many axes are spatial if it asks and the sample knows."""
+    try:
+        parameter = inspect.signature(function).parameters.get("spatial_axes")
+    except (TypeError, ValueError):  # of compiled functions
+        return function
+    if name == "geometry" or parameter is None or parameter.default is not None:
+        return function
+    is_known = name in (sample.get("spatial_axes") or {}) or sample.get("geometry") is not None
+    return partial(function, spatial_axes=count_spatial_axes(sample, name, None)) if is_known else function
 
 
 def count_spatial_axes(sample: Mapping[str, Any], name: str, given: int | None) -> int:

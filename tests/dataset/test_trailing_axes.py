@@ -196,3 +196,25 @@ def test_chunks_stay_small_whatever_the_axes():
         assert np.prod(chunk, dtype=float) * 4 <= 1 << 26
         assert all(1 <= edge <= size for edge, size in zip(chunk, shape, strict=True))
     assert chunked_creation((100, 100, 100, 4), 4, "gzip").get_chunk() == (64, 64, 64, 4)
+
+
+def test_crop_or_pad_and_pad_are_told_which_axes_are_spatial(cohort, subjects):
+    sized = transforms.on(("images", "labels", "geometry"), transforms.crop_or_pad, shape=(4, 9, 5))
+    sample = next(dataset.traverse(subjects, load=load, transform=sized))
+    np.testing.assert_array_equal(sample["images"], np.pad(volume("A")[1:5], ((0, 0), (1, 1), *[(0, 0)] * 3)))
+    padded = transforms.on(("images", "labels", "geometry"), transforms.pad, widths=1)
+    assert next(dataset.traverse(subjects, load=load, transform=padded))["images"].shape == (8, 9, 7, 8, 2)
+    # A patch of one entry has no axis of channels: two sizes were taken for those of slices.
+    field = dataset.SampleField(category="labels", entries="GT")
+    for shape, extent in (((2, 2, 2), (2, 2, 2)), ((5, 5, None), (5, 5, 5))):
+        step = transforms.on("labels", transforms.crop_or_pad, shape=shape)
+        assert dataset.samples(cohort, indexing=PATCHES, extract=[field], transform=step)[0]["labels"].shape == extent
+    step = transforms.on("labels", transforms.crop_or_pad, shape=(2, 2))
+    with pytest.raises(
+        ValueError, match=r"^crop_or_pad: `shape` must have 3 entries, one for each spatial axis.*got 2"
+    ):
+        dataset.samples(cohort, indexing=PATCHES, extract=[field], transform=step)[0]
+    step = transforms.on("labels", transforms.pad, widths=1)
+    assert dataset.samples(cohort, indexing=PATCHES, extract=[field], transform=step)[0]["labels"].shape == (5, 6, 7)
+    with pytest.raises(ValueError, match=r"^pad: `spatial_axes` must be at most 2, the axes of the array; got 3"):
+        transforms.pad(np.zeros((2, 2)), 1, spatial_axes=3)
