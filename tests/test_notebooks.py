@@ -29,15 +29,17 @@ def source(cell):
     return "".join(cell["source"])
 
 
-def run(name, folder, *, parameters="", last=""):
-    """Run the code of a notebook in a new process, with other parameters, and return what it prints."""
+def run(*names, folder, parameters="", last=""):
+    """Run the code of notebooks in a new process, with other parameters, and return what they print."""
     code = []
-    for cell in cells(next(path for path in NOTEBOOKS if path.stem == name)):
-        if cell["cell_type"] == "code":
-            code += [source(cell)] + [parameters] * ("parameters" in cell["metadata"].get("tags", ()))
+    for name in names:
+        for cell in cells(next(path for path in NOTEBOOKS if path.stem == name)):
+            if cell["cell_type"] == "code":
+                code += [source(cell)] + [parameters] * ("parameters" in cell["metadata"].get("tags", ()))
+        code.append(last)
     environment = os.environ | {"MPLBACKEND": "agg", "PYTHONUTF8": "1", "TMPDIR": str(folder)}
     environment["PYTHONPATH"] = os.pathsep.join([str(NOTEBOOKS[0].parent), os.environ.get("PYTHONPATH", "")])
-    command = [sys.executable, "-W", "error", "-c", "\n".join([*code, last])]
+    command = [sys.executable, "-W", "error", "-c", "\n".join(code)]
     result = subprocess.run(command, cwd=folder, env=environment, capture_output=True, encoding="utf-8", check=False)
     assert result.returncode == 0, result.stderr
     return result.stdout
@@ -57,17 +59,27 @@ def test_notebooks_are_kept_without_what_a_run_leaves(path):
 @pytest.mark.slow
 def test_the_tour_ends_with_a_table_of_good_values(tmp_path):
     last = "print(repr({(row.label, row.metric): row.value for row in results.rows}))"
-    values = ast.literal_eval(run("tour", tmp_path, last=last).splitlines()[-1])
+    values = ast.literal_eval(run("tour", folder=tmp_path, last=last).splitlines()[-1])
     assert len(values) == 5 * 4
     assert min(values[label, "DICE"] for label in LABELS.values()) > 0.85
     assert max(values[label, "HDRFDST95"] for label in LABELS.values()) < 5.0
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("workers", [0, pytest.param(2, marks=pytest.mark.full)])
+def test_other_data_than_volumes_come_back_to_the_bit(workers, tmp_path):
+    names = ("reconstruction", "signals", "point_clouds")
+    printed = run(*names, folder=tmp_path, parameters=f"WORKERS = {workers}", last='print("equal", equal)')
+    results = [ast.literal_eval(line.removeprefix("equal ")) for line in printed.splitlines() if line[:5] == "equal"]
+    assert [len(equal) for equal in results] == [3, 3, 4]
+    assert all(set(equal.values()) == {True} for equal in results)
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [pytest.param("train_flax", marks=pytest.mark.full), "train_torch"])
 def test_training_learns_and_logs(name, tmp_path):
     copy = f"import shutil; shutil.copytree(folder / 'events', {str(tmp_path / 'events')!r}); print(history)"
-    history = ast.literal_eval(run(name, tmp_path, parameters=SHORT, last=copy).splitlines()[-1])
+    history = ast.literal_eval(run(name, folder=tmp_path, parameters=SHORT, last=copy).splitlines()[-1])
     assert [entry["step"] for entry in history] == [15, 30, 45]
     assert history[-1]["loss"] < history[0]["loss"]
     assert min(history[-1][f"val/DICE/{name} matter"] for name in ("white", "grey")) > 0.6
