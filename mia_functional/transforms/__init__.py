@@ -13,38 +13,47 @@ a constant channel) gradients are numbers all the same: that of one side, a shar
 """
 
 from mia_functional.extraction import constant, edge, reflect
+from mia_functional.transforms.appearance import *
 from mia_functional.transforms.axes import *
 from mia_functional.transforms.composition import Sample, Transform, compose, on, randomly
 from mia_functional.transforms.grid_transforms import *
+from mia_functional.transforms.histogram_standardization import *
 from mia_functional.transforms.intensity import *
 from mia_functional.transforms.interpolation import linear, nearest
 from mia_functional.transforms.inversion import inverse
 from mia_functional.transforms.labels import *
 from mia_functional.transforms.random import *
+from mia_functional.transforms.random_appearance import *
 from mia_functional.transforms.scanner_artefacts import bias_field, gamma, noise, rician_noise
 from mia_functional.transforms.smoothing import blur
 from mia_functional.transforms.spatial import *
 from mia_functional.transforms.warping import *
 
 __all__ = [
+    "HistogramLandmarks",
     "Sample",
     "Transform",
     "affine",
     "argmax",
     "bias_field",
     "blur",
+    "brightness",
     "clip_percentile",
     "compose",
     "constant",
+    "contrast",
     "crop",
     "crop_or_pad",
     "edge",
     "elastic",
     "flip",
     "gamma",
+    "histogram_landmarks",
     "inverse",
     "linear",
+    "local_gamma",
     "mask_outside",
+    "merge_landmarks",
     "nearest",
     "noise",
     "on",
@@ -54,13 +63,17 @@ __all__ = [
     "random_affine",
     "random_bias_field",
     "random_blur",
+    "random_brightness",
+    "random_contrast",
     "random_crop",
     "random_elastic",
     "random_flip",
     "random_gamma",
+    "random_local_gamma",
     "random_noise",
     "random_rician_noise",
     "random_rot90",
+    "random_sharpen",
     "random_shift",
     "randomly",
     "reflect",
@@ -73,9 +86,11 @@ __all__ = [
     "reshape",
     "rician_noise",
     "rot90",
+    "sharpen",
     "shift",
     "squeeze",
     "standardize",
+    "standardize_histogram",
     "to_canonical",
     "unsqueeze",
     "warp",

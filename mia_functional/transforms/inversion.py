@@ -14,7 +14,7 @@ __all__ = ["inverse"]
 
 _Draw = TypeVar("_Draw", bound=tuple[Any, ...])
 
-_INVERTIBLE = "Flip, Rot90, Shift, Affine, Gamma, BiasField or Noise"
+_INVERTIBLE = "Flip, Rot90, Shift, Affine, Brightness, Contrast, Gamma, BiasField or Noise"
 
 
 def inverse(draw: _Draw) -> _Draw:
@@ -28,6 +28,8 @@ def inverse(draw: _Draw) -> _Draw:
     | `Rot90` | as many quarters as are missing to a full turn |
     | `Shift` | the opposite offset; what left the image comes back with `wrap=True` alone |
     | `Affine` | the inverse matrix `A^-1` and the offset `-A^-1 b`; what left the image is lost |
+    | `Brightness` | the factor `1 / factor` and the offset `-offset / factor` |
+    | `Contrast` | the factor `1 / factor` |
     | `Gamma` | the exponent `1 / exponent` |
     | `BiasField` | the opposite coefficients |
     | `Noise` | the opposite field |
@@ -41,7 +43,7 @@ def inverse(draw: _Draw) -> _Draw:
     Raises:
         TypeError: No draw undoes those of this kind, as of a blur or a crop.
         ValueError: The matrix of an `Affine` is known to be singular, or its shape or that of the offset does not fit;
-            an exponent is known not to be positive.
+            an exponent or a factor is known not to be positive.
 
     Example:
         >>> import numpy as np
@@ -64,10 +66,12 @@ def inverse(draw: _Draw) -> _Draw:
         undoing = (tuple(map(_negated, offset)) if isinstance(offset, Sequence) else _negated(offset),)
     elif isinstance(draw, parameters.Affine):
         undoing = _inverse_affine(draw)
-    elif isinstance(draw, parameters.Gamma):
-        (exponent,) = _floats(exponent=draw.exponent)
-        require_valid("inverse", "draw", draw.exponent, exponent, lambda number: number > 0, needed="be positive")
-        undoing = (1 / exponent,)
+    elif isinstance(draw, parameters.Brightness):
+        factor, added = _floats(factor=draw.factor, offset=draw.offset)
+        undoing = (_reciprocal(draw.factor, factor), -added / factor)
+    elif isinstance(draw, parameters.Contrast | parameters.Gamma):
+        (factor,) = _floats(draw=draw[0])
+        undoing = (_reciprocal(draw[0], factor),)
     elif isinstance(draw, parameters.BiasField | parameters.Noise):
         (entry,) = _floats(draw=draw[0])
         undoing = (-entry,)
@@ -94,6 +98,13 @@ def _floats(**entries: Numbers) -> list[Array]:
     for name, array in zip(given, arrays, strict=True):
         _array.require_real("inverse", name, array)
     return [xp.astype(array, _array.accumulator_dtype(array), copy=False) for array in arrays]
+
+
+def _reciprocal(given: Numbers, factor: Array) -> Array:
+    """Return what multiplies back, `1 / factor`; raise for a factor that is known to be 0 or negative."""
+    require_valid("inverse", "draw", given, factor, lambda number: number > 0, needed="be positive")
+    inverted: Array = 1 / factor
+    return inverted
 
 
 def _inverse_affine(draw: parameters.Affine) -> tuple[Array, Array]:

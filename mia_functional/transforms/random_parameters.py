@@ -11,13 +11,17 @@ __all__ = [
     "Affine",
     "BiasField",
     "Blur",
+    "Brightness",
+    "Contrast",
     "Crop",
     "Elastic",
     "Flip",
     "Gamma",
+    "LocalGamma",
     "Noise",
     "RicianNoise",
     "Rot90",
+    "Sharpen",
     "Shift",
 ]
 
@@ -88,3 +92,31 @@ class Blur(NamedTuple):
     """Standard deviations along each axis, in voxels."""
 
     sigma: Array
+
+
+class Brightness(NamedTuple):
+    """Factor and offset of every channel."""
+
+    factor: Array
+    offset: Array
+
+
+class Contrast(NamedTuple):
+    """Factor of every channel, by which it is spread about its mean."""
+
+    factor: Array
+
+
+class Sharpen(NamedTuple):
+    """How much detail is added, and the standard deviation of the Gaussian that it is told by, in voxels."""
+
+    strength: Array
+    sigma: Array
+
+
+class LocalGamma(NamedTuple):
+    """Where contrast changes, how far around that, both in voxels, and the exponent there."""
+
+    centre: Array
+    sigma: Array
+    exponent: Array

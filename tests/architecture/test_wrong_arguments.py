@@ -42,6 +42,27 @@ t.blur(IMAGE, [1, 1])
 t.blur(IMAGE, 1.0, radius=-1)
 t.blur(IMAGE, 1.0, radius=1.5)
 t.blur(LABELS[..., 0].astype(complex), 1.0)
+t.brightness(IMAGE, "a", 0)
+t.brightness(IMAGE, [1, 2, 3], 0)
+t.contrast(IMAGE, "a")
+t.contrast([1, 2], 1.0)
+t.sharpen(IMAGE, 1.0, -1.0)
+t.sharpen(IMAGE, [1, 2], 1.0)
+t.local_gamma(IMAGE, [1], 1.0, 1.0)
+t.local_gamma(IMAGE, [1, 1, 1], 0, 1.0)
+t.histogram_landmarks(IMAGE, percentiles=(9, 5))
+t.histogram_landmarks(IMAGE, percentiles="a")
+t.merge_landmarks()
+t.merge_landmarks(3)
+t.standardize_histogram(IMAGE, 3)
+t.standardize_histogram(IMAGE[..., :1], t.histogram_landmarks(IMAGE))
+t.random_brightness(RNG, channels=0)
+t.random_brightness(RNG, channels=1, max_offset=-1)
+t.random_contrast(RNG, channels=1, max_change=-1)
+t.random_sharpen(RNG, sigma=(2, 1))
+t.random_sharpen(RNG, max_strength="a")
+t.random_local_gamma(RNG, spatial_shape=(6, 7), sigma=(0, 1))
+t.random_local_gamma(RNG, spatial_shape=5)
 t.clip_percentile(IMAGE, lower=90, upper=10)
 t.clip_percentile(IMAGE, lower=-1)
 t.clip_percentile(IMAGE, upper=101)
@@ -405,7 +426,7 @@ def test_fills_are_what_the_dtype_holds_or_infinite():
 def test_every_public_function_is_among_them():
     called = {re.match(r"(?:list\()?(\w+\.\w+)\(", call)[1] for call in CALLS.strip().splitlines()}
     rules = {"constant", "edge", "reflect", "linear", "nearest", "Sample", "Transform"}
-    rules |= {"BoundaryRule", "Boxes", "Indices"}
+    rules |= {"BoundaryRule", "Boxes", "HistogramLandmarks", "Indices"}
     rules |= {"clip", "drop", "even", "overhang", "shift", "sides"}
     assert {f"t.{name}" for name in t.__all__ if name not in rules - {"shift"}} <= called
     assert {f"indexing.{name}" for name in indexing.__all__ if name not in rules} <= called

@@ -23,13 +23,15 @@ def exact(name, rng):
         "rot90": (parameters.Rot90(np.asarray(1)), t.rot90),
         "shift": (t.random_shift(rng, spatial_shape=SPATIAL, max_offset=4), lambda x, o: t.shift(x, o, wrap=True)),
         "affine": (parameters.Affine(np.array([[0.0, -1, 0], [1, 0, 0], [0, 0, 1]]), np.zeros(3)), t.affine),
+        "brightness": (t.random_brightness(rng, channels=2, max_offset=0.5), t.brightness),
+        "contrast": (t.random_contrast(rng, channels=2), t.contrast),
         "gamma": (t.random_gamma(rng, channels=2), t.gamma),
         "bias_field": (t.random_bias_field(rng, spatial_shape=SPATIAL), t.bias_field),
         "noise": (t.random_noise(rng, spatial_shape=SPATIAL, channels=2), t.noise),
     }[name]
 
 
-NAMES = ("flip", "rot90", "shift", "affine", "gamma", "bias_field", "noise")
+NAMES = ("flip", "rot90", "shift", "affine", "brightness", "contrast", "gamma", "bias_field", "noise")
 
 
 @pytest.mark.sampled(14)
@@ -110,6 +112,7 @@ def test_a_program_undoes_what_it_drew():
         (parameters.Affine(np.zeros((2, 2)), np.zeros(2)), ValueError, "can be inverted; got a singular one"),
         (parameters.Affine(np.zeros((2, 3)), np.zeros(2)), ValueError, "have the shape"),
         (parameters.Affine(np.eye(2), np.zeros(3)), ValueError, "have the shape"),
+        (parameters.Contrast(np.array([0.0])), ValueError, "be positive"),
         (parameters.Gamma(np.array([0.0])), ValueError, "be positive"),
         (parameters.Rot90(0.5), TypeError, "be a whole number"),
         (parameters.Shift(np.array([0.5])), TypeError, "hold whole numbers"),

@@ -1,5 +1,6 @@
 """Draws: within their ranges, the same for the same seed, shared by image and labels, replayed, and under `jit`."""
 
+import inspect
 import json
 import pickle
 from functools import partial
@@ -27,6 +28,10 @@ PAIRS = {
     "gamma": (t.random_gamma, t.gamma),
     "bias_field": (t.random_bias_field, t.bias_field),
     "blur": (t.random_blur, partial(t.blur, radius=6)),
+    "brightness": (partial(t.random_brightness, max_offset=0.2), t.brightness),
+    "contrast": (t.random_contrast, t.contrast),
+    "sharpen": (t.random_sharpen, partial(t.sharpen, radius=6)),
+    "local_gamma": (t.random_local_gamma, t.local_gamma),
 }
 
 
@@ -37,13 +42,8 @@ def generator(seed=0):
 
 def sizes(sampler):
     """Return what a sampler needs of the image."""
-    function = getattr(sampler, "func", sampler)
-    needs = {
-        t.random_gamma: {"channels": 2},
-        t.random_noise: {"spatial_shape": SPATIAL, "channels": 2},
-        t.random_rician_noise: {"spatial_shape": SPATIAL, "channels": 2},
-    }
-    return needs.get(function, {"spatial_shape": SPATIAL})
+    taken = inspect.signature(sampler).parameters
+    return {name: size for name, size in (("spatial_shape", SPATIAL), ("channels", 2)) if name in taken}
 
 
 @pytest.mark.sampled(17)

@@ -8,11 +8,10 @@ import inspect
 import itertools
 from collections.abc import Callable
 from functools import partial
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple
 
 import numpy as np
 from array_api_compat import array_namespace
-from numpy.typing import NDArray
 
 import mia_functional as mia
 from mia_functional import assembly, extraction, metrics, transforms
@@ -20,6 +19,7 @@ from mia_functional import assembly, extraction, metrics, transforms
 from .augmentation_derivatives import augmentation_calls
 from .cases import CASES
 from .public_names import ON_HOST
+from .tiny_arrays import SHAPE, Arrays, Draw, channels, inside, joined, labels, uniform
 
 _MASKS = "measures masks or labels, which do not change smoothly"
 _CHOICE = "returns labels, masks or codes, which do not change smoothly"
@@ -97,6 +97,8 @@ KINKS = {
     "transforms.clip_percentile": "values equal to a percentile share the derivative with it",
     "transforms.rescale": "several voxels with an extreme value share the derivative",
     "transforms.standardize": "constant channels: 0",
+    "transforms.local_gamma": "at the minimum, where it is infinite for exponents below 1: 0",
+    "transforms.standardize_histogram": "values equal to a percentile: that above it; constant channels: 0",
     "transforms.gamma": "at the minimum, where it is infinite for exponents below 1: 0",
     "transforms.rician_noise": "magnitude 0: 0",
     "transforms.blur": "by a sigma of 0, which leaves the axis out: 0",
@@ -104,10 +106,6 @@ KINKS = {
 }
 """Where functions have no derivative, and what is returned there."""
 
-Arrays: TypeAlias = tuple[NDArray[Any], ...]
-Draw: TypeAlias = Callable[[np.random.Generator], Arrays]
-
-SHAPE = (4, 3, 3)
 GRID = mia.indexing.patches(SHAPE, (3, 2, 2), step=1)
 (TABLE,) = assembly.placements(GRID, SHAPE)
 OWN = mia.geometry.Geometry(shape=SHAPE, spacing=(3.0, 1.0, 0.5))
@@ -130,31 +128,6 @@ class Call(NamedTuple):
     by: str
     call: Callable[..., Any]
     draw: Draw
-
-
-def uniform(*shapes: tuple[int, ...], low: float = 0.1, high: float = 0.9) -> Draw:
-    """Return what draws arrays of some shapes."""
-    return lambda rng: tuple(rng.uniform(low, high, shape) for shape in shapes)
-
-
-def joined(*draws: Draw) -> Draw:
-    """Return what draws the arrays of several, one after the other."""
-    return lambda rng: tuple(array for draw in draws for array in draw(rng))
-
-
-def labels(rng: np.random.Generator) -> Arrays:
-    """Return a label map of the labels 0 to 2."""
-    return (rng.permutation(np.arange(36) % 3).reshape(SHAPE).astype(np.int32),)
-
-
-def inside(rng: np.random.Generator) -> Arrays:
-    """Return a mask of an image."""
-    return (rng.random((*SHAPE, 1)) < 0.7,)
-
-
-def channels(rng: np.random.Generator) -> Arrays:
-    """Return an image of two channels, all of whose values are 0.05 apart."""
-    return ((rng.permutation(72) / 10 + rng.uniform(0, 0.05, 72)).reshape(*SHAPE, 2),)
 
 
 def volumes(rng: np.random.Generator) -> Arrays:

@@ -32,7 +32,8 @@ MOVED: dict[tuple[int, ...], str] = {
     "metrics.euler_characteristic, metrics.structural_similarity in a mask, metrics.krippendorff_alpha nominal, "
     "metrics.risk_coverage_curve of volumes, metrics.area_under_risk_coverage_curve, "
     "metrics.excess_area_under_risk_coverage_curve, metrics.conformal_threshold, "
-    "metrics.conformal_set of each label, transforms.inverse of an affine map, transforms.inverse of exponents, "
+    "metrics.conformal_set of each label, "
+    "transforms.inverse of an affine map, transforms.inverse of exponents, "
     "metrics.majority_vote, metrics.negative_jacobian_share in a mask, "
     "metrics.paired_moments in a mask, morphology.border, morphology.distance_transform a mask, "
     "transforms.crop by both, transforms.gamma by an array, transforms.one_hot, transforms.relabel, "
@@ -59,7 +60,7 @@ MOVED: dict[tuple[int, ...], str] = {
     "metrics.reliability_curve, metrics.roc_curve, metrics.precision_recall_curve, metrics.best_threshold, "
     "metrics.risk_coverage_curve in a mask, "
     "metrics.threshold_counts of labels, metrics.area_under_roc_curve, metrics.average_precision, "
-    "transforms.elastic, transforms.warp image",
+    "transforms.elastic, transforms.warp image, transforms.local_gamma",
     (1, 1, 1): "metrics.dice in a mask, metrics.confusion_counts in a mask, metrics.confusion_matrix, "
     "metrics.fleiss_kappa, "
     "metrics.average_distance some ignored, metrics.boundary_iou some ignored, "
@@ -75,7 +76,7 @@ MOVED: dict[tuple[int, ...], str] = {
     (1,) * 12: "assembly.assemble a vote",
     (3,): "transforms.crop by an array, transforms.flip by an array, transforms.shift by an array, "
     "transforms.shift around, assembly.add at an array, extraction.dynamic_patch",
-    (1, 3): "transforms.blur by an array",
+    (1, 3): "transforms.blur by an array, transforms.sharpen by arrays",
     (336,): "morphology.distance_transform called back, morphology.connected_components by corners",
     (1, 1, 336, 336): "metrics.hausdorff_distance called back, metrics.lesion_precision, metrics.lesion_recall, "
     "metrics.lesion_f1, metrics.recognition_quality, metrics.segmentation_quality, metrics.panoptic_quality, "

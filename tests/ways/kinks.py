@@ -14,6 +14,7 @@ import numpy as np
 
 from mia_functional import assembly, metrics, transforms
 
+from .augmentation_cases import LANDMARKS
 from .derivatives import (
     GRID,
     OF_MATRIX,
@@ -150,6 +151,9 @@ def _transform_entries() -> Iterator[Entry]:
             yield f"gamma {key} {exponent}", t.gamma, (image, np.asarray(exponent))
         for function, mask in itertools.product((t.standardize, t.rescale, t.clip_percentile), (None, some)):
             yield f"{function.__name__} {key} {mask is None}", partial(function, mask=mask), (image,)
+        yield f"local_gamma {key}", t.local_gamma, (image, np.ones(3), np.ones(3), np.asarray(0.5))
+        yield f"contrast {key}", partial(t.contrast, keep_range=True), (image, np.ones(2))
+        yield f"standardize_histogram {key}", partial(t.standardize_histogram, landmarks=LANDMARKS), (image,)
         yield f"clip_percentile ends {key}", partial(t.clip_percentile, lower=0, upper=100), (image,)
         yield f"blur {key}", partial(t.blur, radius=2), (image, np.array([0.0, 0.5, 0.0]))
         yield f"affine identity {key}", t.affine, (image, np.eye(3), np.zeros(3))

@@ -10,7 +10,8 @@ NO_ARRAYS = {
     "RiskCoverageCurve RocCurve SpatialMoments SurfaceDistances ThresholdCounts TopologyCounts TubeCounts "
     "any_overlap bipartite centroid_within describe find gaussian_window greedy group listing many_to_one "
     "metric table_markdown",
-    "transforms": "Sample Transform compose constant edge linear nearest on reflect resample_to to_canonical",
+    "transforms": "HistogramLandmarks Sample Transform compose constant edge linear merge_landmarks nearest on reflect "
+    "resample_to to_canonical",
     "assembly": "Placement Reduction Window gaussian hann last maximum mean placements total uniform vote",
     "morphology": "BranchCounts",
     "extraction": "PadMode constant edge reflect",
@@ -41,6 +42,7 @@ ON_HOST = {
     ),
     "morphology.branch_counts": "counts on the host",
     "morphology.skeleton": "thins on the host",
+    "transforms.histogram_landmarks": "gives Python's numbers",
     "metrics.dice_optimal_threshold": "goes over planes one by one, and gives Python's number",
     "assembly.assemble_subjects": "reads a dataset",
     "morphology.bounding_box": "gives Python's slices",

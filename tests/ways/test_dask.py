@@ -34,6 +34,7 @@ ARGUMENTS = {
     ),
     "metrics.dice_optimal_mask": "probabilities",
     "transforms.clip_percentile": "image",
+    "transforms.standardize_histogram": "image",
     "transforms.reshape": "array",
     **dict.fromkeys(("assembly.assemble", "assembly.assemble_planes"), "patches"),
     **dict.fromkeys(("assembly.start", "assembly.add", "assembly.finish"), "patch"),

@@ -52,6 +52,7 @@ _BY_SIZE = (
     "metrics.structural_similarity metrics.prediction_area metrics.reference_area metrics.area transforms.affine "
     "transforms.bias_field transforms.blur transforms.crop_or_pad transforms.elastic transforms.pad "
     "transforms.reorient_onto transforms.resample transforms.resample_onto transforms.reshape transforms.shift "
+    "transforms.sharpen transforms.local_gamma "
     "assembly.merge_planes assembly.sliding_window morphology.distance_transform extraction.extract_batch"
 )
 """Functions that take other steps, or return other sizes, for images of other sizes."""
