@@ -5,6 +5,7 @@ from mia_functional._array.compilation import *
 from mia_functional._array.cupy_distances import *
 from mia_functional._array.dtypes import *
 from mia_functional._array.elementary import *
+from mia_functional._array.host_blocks import *
 from mia_functional._array.libraries import *
 from mia_functional._array.loops import *
 from mia_functional._array.random import *

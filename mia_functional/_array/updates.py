@@ -26,6 +26,7 @@ from mia_functional.typing import Array, HostArray, Namespace, Shape
 
 __all__ = [
     "add_at",
+    "block_slices",
     "broadcast_along",
     "clamp",
     "concat",
@@ -188,7 +189,7 @@ def update_block(array: Array, start: Sequence[Any] | Array, function: Callable[
         target[...] = function(xp.concat([target], axis=0), *operands)
         return array
     # On the host some planes at a time: the copy and all that the function makes stay in the processor's cache.
-    for piece in _pieces(shape):
+    for piece in block_slices(shape, _PIECE_ELEMENTS):
         own = [_broadcast_piece(operand, piece) for operand in operands]
         target[piece] = function(xp.asarray(target[piece], copy=True), *own)
     return array
@@ -298,10 +299,10 @@ def _slices(start: Sequence[Any] | Array, shape: Shape) -> tuple[Any, ...]:
     return (*(slice(low, low + size) for low, size in zip(corner, shape, strict=True)), ...)
 
 
-def _pieces(shape: Shape) -> Iterator[tuple[Any, ...]]:
-    """Yield the indices of pieces of a block: few planes each, or where one plane is too large, few rows."""
-    axes = 1 if len(shape) < 2 or math.prod(shape[1:]) <= _PIECE_ELEMENTS else 2
-    steps = [max(1, _PIECE_ELEMENTS // max(1, math.prod(shape[axis + 1 :]))) for axis in range(axes)]
+def block_slices(shape: Shape, elements: int) -> Iterator[tuple[Any, ...]]:
+    """Yield the indices of blocks of an array: few planes each, or where one plane is too large, few rows."""
+    axes = 1 if len(shape) < 2 or math.prod(shape[1:]) <= elements else 2
+    steps = [max(1, elements // max(1, math.prod(shape[axis + 1 :]))) for axis in range(axes)]
     for lows in product(*(range(0, size, step) for size, step in zip(shape, steps, strict=False))):
         ranges = zip(lows, shape, steps, strict=False)
         yield (*(slice(low, min(low + step, size)) for low, size, step in ranges), ...)

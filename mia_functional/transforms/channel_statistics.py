@@ -2,6 +2,7 @@
 
 import math
 from functools import partial
+from typing import Any
 
 import numpy as np
 
@@ -18,6 +19,7 @@ __all__ = [
     "one_where_zero",
     "reduction_axes",
     "restore_dtype",
+    "restored_host_dtype",
     "to_float",
     "to_float_and_mask",
     "within_range",
@@ -50,7 +52,14 @@ def restore_dtype(values: Array, image: Array) -> Array:
     """Return a result in the dtype of the image if that is one of floats, else in float32."""
     # Integers are not restored: a standardised uint8 would be all zeros and ones.
     is_float = _array.dtype_kind(image) == "float"
-    return _array.array_namespace(values).astype(values, image.dtype if is_float else _array.accumulator_dtype(image))
+    dtype = image.dtype if is_float else _array.accumulator_dtype(image)
+    # What is the image itself is copied, as results are the caller's to change.
+    return _array.array_namespace(values).astype(values, dtype, copy=values is image)
+
+
+def restored_host_dtype(values: Array, image: Array) -> "np.dtype[Any]":
+    """Return the dtype of `restore_dtype` as NumPy has it, of arrays in the host's memory."""
+    return _array.to_numpy(image if _array.dtype_kind(image) == "float" else values).dtype
 
 
 def reduction_axes(function: str, axis: int | tuple[int, ...] | None, ndim: int) -> tuple[int, ...]:

@@ -311,5 +311,4 @@ def _noise_fields(
     width = _array.random_uniform(level, low, high, ())
     for source in sources:
         # Single precision: the fields are as large as the image, and no other draw is.
-        field = _array.random_normal(source, (*size, last))
-        yield field * _array.asarray_like(width, field)
+        yield _array.random_normal(source, (*size, last), width)

@@ -8,6 +8,7 @@ from mia_functional import _array
 from mia_functional._core import checks
 from mia_functional.transforms import channel_statistics as statistics
 from mia_functional.transforms.arguments import Numbers, require_parameter_shape, require_valid, with_parameters
+from mia_functional.transforms.host_intensities import add_on_host, bias_on_host, gamma_on_host, magnitude_on_host
 from mia_functional.transforms.interpolation import open_grid
 from mia_functional.typing import Array
 
@@ -36,7 +37,10 @@ def noise(image: Array, field: Array) -> Array:
     """
     _, image, (field,) = with_parameters("noise", image=image, field=field)
     require_parameter_shape("noise", "field", field, tuple(image.shape))
-    return statistics.restore_dtype(statistics.to_float("noise", image) + field, image)
+    values = statistics.to_float("noise", image)
+    if _array.computes_on_host(values, field):
+        return add_on_host(values, field, statistics.restored_host_dtype(values, image))
+    return statistics.restore_dtype(values + field, image)
 
 
 def rician_noise(image: Array, real: Array, imaginary: Array) -> Array:
@@ -69,6 +73,8 @@ def rician_noise(image: Array, real: Array, imaginary: Array) -> Array:
     values = statistics.to_float("rician_noise", image)
     if _array.is_known_true(lambda magnitudes: xp.any(magnitudes < 0), values):
         checks.invalid_value("rician_noise", "image", "hold magnitudes, from 0 on", f"{float(xp.min(values)):g}")
+    if _array.computes_on_host(values, first, second):
+        return magnitude_on_host(values, first, second, statistics.restored_host_dtype(values, image))
     # `hypot` squares in a range of its own: the square of a float32 above 1.8e19 is infinite.
     return statistics.restore_dtype(_array.hypot(values + first, second), image)
 
@@ -100,7 +106,10 @@ def gamma(image: Array, exponent: Numbers) -> Array:
     require_parameter_shape("gamma", "exponent", power, (), (1,), tuple(image.shape[-1:]))
     require_valid("gamma", "exponent", exponent, power, lambda number: number > 0, needed="be positive")
     values = statistics.to_float("gamma", image)
-    low, high = statistics.masked_extremes(values, None, statistics.reduction_axes("gamma", None, image.ndim))
+    axes = statistics.reduction_axes("gamma", None, image.ndim)
+    if _array.computes_on_host(values, power):
+        return gamma_on_host(values, power, statistics.restored_host_dtype(values, image))
+    low, high = statistics.masked_extremes(values, None, axes)
     # Powers are taken between 0 and 1, so that the range stays and negative intensities have a power at all.
     unit = statistics.within_range(values, low, high)
     power = xp.reshape(power, (*(1,) * (image.ndim - 1), -1))
@@ -140,9 +149,12 @@ def bias_field(image: Array, coefficients: Numbers) -> Array:
     # Not `linspace`, which puts a single voxel at -1, the border; its middle is 0.
     whole = _array.whole_number
     lines = [(2 * np.arange(size) - whole(size - 1)) / whole(max(size - 1, 1)) for size in shape]
+    all_powers = monomials(len(shape), counts.index(factors.shape[0]) + 1)
+    if _array.computes_on_host(values, factors):
+        return bias_on_host(values, factors, all_powers, lines, statistics.restored_host_dtype(values, image))
     grid = open_grid(lines, image.ndim, values)
     logarithm = xp.zeros_like(factors[0])
-    for number, powers in enumerate(monomials(len(shape), counts.index(factors.shape[0]) + 1)):
+    for number, powers in enumerate(all_powers):
         term = factors[number]
         for line, power in zip(grid, powers, strict=True):
             term = term * line**power if power else term

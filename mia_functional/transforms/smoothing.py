@@ -11,6 +11,7 @@ from mia_functional._core import checks
 from mia_functional.extraction import edge
 from mia_functional.transforms import arguments
 from mia_functional.transforms.channel_statistics import restore_dtype, to_float
+from mia_functional.transforms.host_smoothing import smooth_on_host
 from mia_functional.transforms.spatial import pad
 from mia_functional.typing import Array
 
@@ -83,6 +84,11 @@ def gaussian_radii(sigma: arguments.Numbers, axes: int, *, radius: int | None = 
 
 def smooth_gaussian(values: Array, sigma: Array, radii: list[int]) -> Array:
     """Return floats after a Gaussian along each leading axis, with its deviation and the radius at which it ends."""
+    if _array.computes_on_host(values, sigma):
+        widths = _array.to_numpy(sigma)
+        # A deviation so small that it is 0 in the dtype of the image leaves the axis as it is, too.
+        pairs = zip(widths, radii, strict=True)
+        return smooth_on_host(values, [_gaussian(width, radius if width > 0 else 0) for width, radius in pairs])
 
     def smooth_in_turn(values: Array, sigma: Array) -> Array:
         xp = _array.array_namespace(sigma)
@@ -92,7 +98,8 @@ def smooth_gaussian(values: Array, sigma: Array, radii: list[int]) -> Array:
                 padded = pad(values, ((0, 0),) * axis + ((radius, radius),), pad_mode=edge)
                 # A sum of shifted copies: the standard has no convolution, and the loop over weights is short.
                 windows = (padded[(*(slice(None),) * axis, slice(k, k + size), ...)] for k in range(2 * radius + 1))
-                weights = _gaussian(sigma[axis], radius)
+                falls = _gaussian(sigma[axis], radius)
+                weights = [*falls[:0:-1], *falls]
                 smooth = sum(weight * window for weight, window in zip(weights, windows, strict=True))
                 # Not the weights 0, 1, 0 of a traced deviation of 0: they would spread NaN and infinity.
                 values = xp.where(sigma[axis] > 0, smooth, values)
@@ -102,10 +109,10 @@ def smooth_gaussian(values: Array, sigma: Array, radii: list[int]) -> Array:
 
 
 def _gaussian(sigma: Array, radius: int) -> list[Array]:
-    """Return the weights of a Gaussian from -radius to radius, which sum to 1; finite for a deviation of 0 as well."""
+    """Return the weights of a Gaussian from its middle to a radius, which sum to 1 on both sides; finite for 0 too."""
     xp = _array.array_namespace(sigma)
     # Both branches of `where` are differentiated: without this a deviation of 0 would give NaN gradients.
     width = xp.where(sigma > 0, sigma, 1.0)
     falls = [xp.exp(-0.5 * (step / width) ** 2) for step in range(radius + 1)]
     total = falls[0] + 2 * sum(falls[1:], xp.zeros_like(sigma))
-    return [falls[abs(step)] / total for step in range(-radius, radius + 1)]
+    return [fall / total for fall in falls]
