@@ -18,7 +18,7 @@ from mia_functional.typing import Array, HostArray, Rng, Shape
 
 __all__ = ["random_integers", "random_normal", "random_uniform", "split_rng"]
 
-_MANY = 2**16
+_CHUNKED_FROM = 2**16
 """Numbers from which normal ones are drawn in chunks."""
 
 _CHUNK_NUMBERS = 2**17
@@ -53,11 +53,11 @@ def random_uniform(rng: Rng, low: "float | HostArray", high: "float | HostArray"
     return numbers
 
 
-def random_normal(rng: Rng, shape: Shape, sigma: Any = 1.0) -> Array:
+def random_normal(rng: Rng, shape: Shape, sigma: Any) -> Array:
     """Return normal numbers of mean 0 and standard deviation `sigma`, one number, in single precision."""
     if isinstance(rng, np.random.Generator):
         width = np.float32(sigma)
-        if math.prod(shape) < _MANY:
+        if math.prod(shape) < _CHUNKED_FROM:
             return rng.standard_normal(shape, dtype=np.float32) * width
         return _many_normal(rng, shape, width)
     numbers: Array = sys.modules["jax"].random.normal(rng, shape, dtype=np.float32)

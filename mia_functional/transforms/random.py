@@ -201,7 +201,7 @@ def random_elastic(
     per_axis = (points,) * size if checks.is_integer(points) else points
     counts = checks.integer_tuple("random_elastic", "points", per_axis, length=size, minimum=4)
     widths = non_negative_per_axis("random_elastic", "sigma", sigma, size).astype(np.float32)
-    return parameters.Elastic(_array.random_normal(source, (size, *counts)) * widths.reshape(size, *(1,) * size))
+    return parameters.Elastic(_array.random_normal(source, (size, *counts), 1.0) * widths.reshape(size, *(1,) * size))
 
 
 def random_noise(
