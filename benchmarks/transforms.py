@@ -11,6 +11,7 @@ and the ratios of ours to each. To add a row, write a function that returns its 
 
 import argparse
 import importlib.metadata
+import inspect
 import os
 import statistics
 import subprocess
@@ -82,7 +83,37 @@ def elastic_image() -> Calls:
     return {"ours": lambda: transforms.elastic(image(), control())}
 
 
-ROWS: dict[str, Callable[[], Calls]] = {"affine, image": affine_image, "elastic, image": elastic_image}
+def torchio_call(name: str, *options: Any) -> Calls:
+    """Return the call of a random transform of TorchIO, if it is installed."""
+    if not has("torchio", "torch"):
+        return {}
+    import torch
+    import torchio
+
+    transform, tensor = getattr(torchio, name)(*options), torch.from_numpy(np.moveaxis(image(), -1, 0).copy())
+    return {f"TorchIO's {name}": lambda: transform(tensor)}
+
+
+def pointwise(name: str, peer: str, *options: Any, **drawn: Any) -> Calls:
+    """Return calls of a transform of intensities, our sampler and our function, beside a random one of TorchIO."""
+    sampler, function = getattr(transforms, f"random_{name}"), getattr(transforms, name)
+    takes = inspect.signature(sampler).parameters
+    given = {key: size for key, size in (("spatial_shape", SHAPE), ("channels", CHANNELS)) if key in takes}
+    # Older checkouts want the shape of the image.
+    shape = () if given else ((*SHAPE, CHANNELS),)
+    rng = np.random.default_rng(0)
+    return {"ours": lambda: function(image(), *sampler(rng, *shape, **given, **drawn)), **torchio_call(peer, *options)}
+
+
+ROWS: dict[str, Callable[[], Calls]] = {
+    "affine, image": affine_image,
+    "elastic, image": elastic_image,
+    "blur": partial(pointwise, "blur", "RandomBlur", (1.5, 1.5), sigma=(1.5, 1.5)),
+    "bias field": partial(pointwise, "bias_field", "RandomBiasField"),
+    "gamma": partial(pointwise, "gamma", "RandomGamma"),
+    "noise": partial(pointwise, "noise", "RandomNoise"),
+    "flip": partial(pointwise, "flip", "RandomFlip", (0, 1, 2)),
+}
 
 
 def has(*packages: str) -> bool:
