@@ -21,6 +21,7 @@ from mia_functional._core import checks
 from mia_functional.typing import Array, HostArray
 
 __all__ = [
+    "TOLERANCE",
     "Interpolation",
     "Taps",
     "interpolate",
@@ -41,7 +42,7 @@ Interpolation: TypeAlias = Callable[[Array, int], Taps]
 _EXACT_IN_FLOAT32 = 1 << 24
 """Up to here single precision holds all whole numbers."""
 
-_TOLERANCE = 1e-4
+TOLERANCE = 1e-4
 """Voxels by which a coordinate may miss half a voxel and still be taken for it, the same for all dtypes."""
 
 
@@ -59,7 +60,7 @@ def nearest(coordinates: Array, size: int) -> Taps:
     """
     xp = _array.array_namespace(coordinates)
     # Not `round`, which takes halves to even numbers: every second voxel would win.
-    later = xp.floor(coordinates + (0.5 + _TOLERANCE))
+    later = xp.floor(coordinates + (0.5 + TOLERANCE))
     return ((xp.astype(_array.clip_to(later, 0, size - 1), _array.index_dtype(xp)), None),)
 
 
@@ -120,26 +121,16 @@ def restore_values(values: Array, array: Array) -> Array:
     return xp.astype(values, array.dtype, copy=False)
 
 
-def interpolate(
-    function: str, array: Array, coordinates: Sequence[Array], interpolation: Interpolation | None, fill_value: float
-) -> Array:
-    """Return the values of an array `(*spatial, ...)` at points, and `fill_value` outside, in the dtype of the array.
+def interpolate(rule: Interpolation, fill_value: float, array: Array, *coordinates: Array) -> Array:
+    """Return the values of an array `(*spatial, ...)` at points, and `fill_value` outside.
 
     The points are given by one array of coordinates per spatial axis; these broadcast against each other.
     """
-    rule, values = rule_and_values(function, array, interpolation)
-    _array.check_fits_dtype(function, "fill_value", fill_value, array)
-    result = _array.call_gathered(partial(_interpolate_or_fill, rule, fill_value), values, *coordinates)
-    return restore_values(result, array)
-
-
-def _interpolate_or_fill(rule: Interpolation, fill_value: float, array: Array, *coordinates: Array) -> Array:
-    """Return the values of an array at points, and `fill_value` outside."""
     xp = _array.array_namespace(array)
     result = _interpolate_inside(array, coordinates, rule)
     # NaN compares as neither, and is outside.
     within = (
-        (line >= -0.5 - _TOLERANCE) & (line < size - 0.5 - _TOLERANCE)
+        (line >= -0.5 - TOLERANCE) & (line < size - 0.5 - TOLERANCE)
         for line, size in zip(coordinates, array.shape, strict=False)
     )
     inside = reduce(operator.and_, within)

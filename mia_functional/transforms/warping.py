@@ -11,6 +11,7 @@ them, but not with a weight of 0: an image that is resampled to its own grid sta
 
 import math
 from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
 
@@ -19,6 +20,7 @@ from mia_functional._core import checks
 from mia_functional.geometry import Geometry, index_to_world, regrid, world_to_index
 from mia_functional.transforms import arguments
 from mia_functional.transforms.arguments import ArrayOrGeometry, Numbers
+from mia_functional.transforms.host_interpolation import has_host_way, interpolate_on_host
 from mia_functional.transforms.interpolation import (
     Interpolation,
     interpolate,
@@ -28,6 +30,7 @@ from mia_functional.transforms.interpolation import (
     restore_values,
     rule_and_values,
 )
+from mia_functional.transforms.places import Places, coordinates
 from mia_functional.transforms.smoothing import gaussian_radii, smooth_gaussian
 from mia_functional.typing import Array, HostArray, Shape
 
@@ -137,8 +140,9 @@ def resample_onto(
     units = [[float(axis == other) for other in range(size)] for axis in range(size)]
     ends = [world_to_index(geometry, index_to_world(onto, unit)) for unit in units]
     matrix = [[end[row] - origin[row] for end in ends] for row in range(size)]
-    model = _array.zeros(xp, (), _array.accumulator_dtype(array), array)
-    coordinates = []
+    dtype = _array.accumulator_dtype(array)
+    model = _array.zeros(xp, (), dtype, array)
+    sums: list[tuple[Array | None, ...]] = []
     for steps, first in zip(matrix, origin, strict=True):
         # What each axis of the new grid adds is computed in float64, so that single precision rounds it only once.
         terms = [step * np.arange(length) for step, length in zip(steps, onto.shape, strict=True)]
@@ -146,8 +150,11 @@ def resample_onto(
         terms[magnitudes.index(max(magnitudes))] += first
         lines = open_grid(terms, size, model)
         # Between grids that are not turned, coordinates along an axis stay a line: nothing is added to all voxels.
-        coordinates.append(sum(line for line, step in zip(lines[1:], steps[1:], strict=True) if step) + lines[0])
-    return interpolate("resample_onto", array, coordinates, interpolation, fill_value)
+        present = [step != 0 or axis == 0 for axis, step in enumerate(steps)]
+        sums.append(tuple(line if is_present else None for line, is_present in zip(lines, present, strict=True)))
+    places = Places(onto.shape, dtype, tuple(sums))
+    (result,) = _values_at("resample_onto", [array], places, [interpolation], [fill_value])
+    return result
 
 
 def warp(
@@ -182,13 +189,19 @@ def warp(
     arguments.require_valid(
         "warp", "coordinates", coordinates, points, lambda number: abs(number) >= 0, needed="hold numbers", actual="NaN"
     )
-    lines = [points[axis, ...] for axis in range(points.shape[0])]
-    return interpolate("warp", array, lines, interpolation, fill_value)
+    places = Places(tuple(points.shape[1:]), points.dtype, field=points)
+    (result,) = _values_at("warp", [array], places, [interpolation], [fill_value])
+    return result
 
 
 def affine(
-    array: Array, matrix: Numbers, offset: Numbers, *, interpolation: Interpolation | None = None, fill_value: float = 0
-) -> Array:
+    array: ArrayOrGeometry,
+    matrix: Numbers,
+    offset: Numbers,
+    *,
+    interpolation: Interpolation | None = None,
+    fill_value: float = 0,
+) -> ArrayOrGeometry:
     """Rotate, scale, shear and move the content of an image about its centre; the grid stays (affine map).
 
     `y[i] = x(c + matrix @ (i - c) + offset)` with c the centre of the image: the map is from the result to the source.
@@ -214,7 +227,24 @@ def affine(
     Agrees with:
         SimpleITK's `Resample` with an `AffineTransform`.
     """
-    xp, array, (columns, shift) = arguments.with_parameters("affine", array=array, matrix=matrix, offset=offset)
+    if isinstance(array, Geometry):
+        _require_entries("affine", "offset", arguments.as_numbers("affine", "offset", offset, None).shape, array)
+        return array
+    (result,) = _affine_together([array], matrix, offset, interpolation=[interpolation], fill_value=[fill_value])
+    return result
+
+
+def _affine_together(
+    arrays: Sequence[Array],
+    matrix: Numbers,
+    offset: Numbers,
+    *,
+    interpolation: Sequence[Interpolation | None],
+    fill_value: Sequence[float],
+) -> Sequence[Array]:
+    """Return arrays of one spatial shape and one dtype of sums after an affine map, with one computation of places."""
+    given = [arguments.with_parameters("affine", array=array, matrix=matrix, offset=offset) for array in arrays]
+    xp, array, (columns, shift) = given[0]
     size = shift.shape[0] if shift.ndim == 1 else 0
     if not 1 <= size <= array.ndim:
         checks.invalid_value("affine", "offset", "have one entry per spatial axis", tuple(shift.shape))
@@ -225,15 +255,16 @@ def affine(
     centre = _array.asarray_like(_array.from_numbers([(length - 1) / 2 for length in shape], array), columns)
     start = centre + shift - xp.sum(columns * centre[None, :], axis=1)
     grid = open_grid(map(np.arange, shape), size, columns)
-    coordinates = [
-        sum((columns[row, axis] * line for axis, line in enumerate(grid)), start[row]) for row in range(size)
-    ]
-    return interpolate("affine", array, coordinates, interpolation, fill_value)
+    sums = [[columns[row, axis] * line for axis, line in enumerate(grid)] for row in range(size)]
+    terms = tuple((start[row] + first, *others) for row, (first, *others) in enumerate(sums))
+    return _values_at(
+        "affine", [entry for _, entry, _ in given], Places(shape, columns.dtype, terms), interpolation, fill_value
+    )
 
 
 def elastic(
-    array: Array, control: Array, *, interpolation: Interpolation | None = None, fill_value: float = 0
-) -> Array:
+    array: ArrayOrGeometry, control: Array, *, interpolation: Interpolation | None = None, fill_value: float = 0
+) -> ArrayOrGeometry:
     """Bend an image smoothly (elastic deformation): every voxel comes from a displaced point.
 
     `y[i] = x(i + u(i))`, with u the uniform cubic B-spline of the control points. The outermost points lie one cell
@@ -262,7 +293,23 @@ def elastic(
     Agrees with:
         SimpleITK's `Resample` with a `BSplineTransform`.
     """
-    xp, array, (field,) = arguments.with_parameters("elastic", array=array, control=control)
+    if isinstance(array, Geometry):
+        _require_entries("elastic", "control", tuple(control.shape[:1]), array)
+        return array
+    (result,) = _elastic_together([array], control, interpolation=[interpolation], fill_value=[fill_value])
+    return result
+
+
+def _elastic_together(
+    arrays: Sequence[Array],
+    control: Array,
+    *,
+    interpolation: Sequence[Interpolation | None],
+    fill_value: Sequence[float],
+) -> Sequence[Array]:
+    """Return arrays of one spatial shape and one dtype of sums, bent by one computation of places."""
+    given = [arguments.with_parameters("elastic", array=array, control=control) for array in arrays]
+    xp, array, (field,) = given[0]
     size = field.ndim - 1
     if not 1 <= size <= array.ndim or field.shape[0] != size or min(field.shape[1:]) < 4:
         needed = "have the shape (spatial axes, *points), with at least 4 points along each"
@@ -270,11 +317,42 @@ def elastic(
     arguments.require_finite("elastic", "control", control, field)
     shape = tuple(array.shape[:size])
     # The spline is a product over the axes: each contraction takes the first axis of points and puts its voxels last.
-    for length, points in zip(shape, field.shape[1:], strict=True):
-        weights = xp.astype(_array.from_numpy(_spline_weights(length, points), xp, field), field.dtype, copy=False)
-        field = xp.tensordot(field, weights, axes=((1,), (1,)))
-    coordinates = [line + field[axis, ...] for axis, line in enumerate(open_grid(map(np.arange, shape), size, field))]
-    return interpolate("elastic", array, coordinates, interpolation, fill_value)
+    weights = [
+        xp.astype(_array.from_numpy(_spline_weights(length, points), xp, field), field.dtype, copy=False)
+        for length, points in zip(shape, field.shape[1:], strict=True)
+    ]
+    for counts in weights[:-1]:
+        field = xp.tensordot(field, counts, axes=((1,), (1,)))
+    grid = open_grid(map(np.arange, shape), size, field)
+    terms = tuple(tuple(line if axis == row else None for axis, line in enumerate(grid)) for row in range(size))
+    places = Places(shape, field.dtype, terms, field, weights[-1])
+    return _values_at("elastic", [entry for _, entry, _ in given], places, interpolation, fill_value)
+
+
+def _require_entries(function: str, argument: str, shape: Shape, geometry: Geometry) -> None:
+    """Raise unless a parameter has an entry for each axis of a geometry."""
+    if shape != (len(geometry.shape),):
+        needed = f"have one entry for each of the {len(geometry.shape)} axes of the geometry"
+        checks.invalid_value(function, argument, needed, shape)
+
+
+def _values_at(
+    function: str,
+    arrays: Sequence[Array],
+    places: Places,
+    interpolations: Sequence[Interpolation | None],
+    fill_values: Sequence[float],
+) -> Sequence[Array]:
+    """Return the values of arrays `(*spatial, ...)` at places, and fill values outside, each in its dtype."""
+    if all(map(has_host_way, arrays, interpolations)):
+        return interpolate_on_host(function, [*map(_array.to_numpy, arrays)], places, interpolations, fill_values)
+    points, results = coordinates(places), []
+    for array, interpolation, fill_value in zip(arrays, interpolations, fill_values, strict=True):
+        rule, values = rule_and_values(function, array, interpolation)
+        _array.check_fits_dtype(function, "fill_value", fill_value, array)
+        result = _array.call_gathered(partial(interpolate, rule, fill_value), values, *points)
+        results.append(restore_values(result, array))
+    return results
 
 
 def _spline_weights(length: int, points: int) -> HostArray:
