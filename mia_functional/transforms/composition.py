@@ -15,6 +15,7 @@ from mia_functional import _array
 from mia_functional._core import checks
 from mia_functional._core.roles import checked_roles
 from mia_functional.transforms.roles import function_for_role
+from mia_functional.transforms.shared_places import warp_together
 from mia_functional.transforms.trailing_axes import call_with_channels, count_spatial_axes, function_for_axes
 from mia_functional.typing import Array, Rng, Role
 
@@ -132,7 +133,8 @@ def _apply_to_each(
         name: function_for_axes(function_for_role("on", function, name, sample, roles), name, sample)
         for name in present
     }
-    return {**sample, **{name: functions[name](sample[name], **arguments) for name in present}}
+    shared = warp_together(functions, {name: sample[name] for name in present}, **arguments)
+    return {**sample, **{n: shared[n] if n in shared else functions[n](sample[n], **arguments) for n in present}}
 
 
 def randomly(
@@ -278,15 +280,20 @@ def _draw_and_apply(
         }
         return {**sample, **spared, "rng": rest}
     draw = draw_from(source)
-    changed = {
-        name: call_with_channels("randomly", functions[name], name, array, spatial=spatial[name], draw=tuple(draw))
-        if name in spatial
-        else functions[name](array, *draw)
-        for name, array in arrays.items()
-    }
+    changed = warp_together({name: functions[name] for name in arrays}, arrays, *draw)
+    for name in (name for name in arrays if name not in changed):
+        function, array = functions[name], arrays[name]
+        if name in spatial:
+            options: dict[str, Any] = {"spatial": spatial[name], "draw": tuple(draw)}
+            changed[name] = call_with_channels("randomly", function, name, array, **options)
+        else:
+            changed[name] = function(array, *draw)
     if is_traced and probability < 1:
         xp = _array.array_namespace(is_applied)
-        changed = {n: xp.where(is_applied, new, xp.astype(arrays[n], new.dtype)) for n, new in changed.items()}
+        changed = {
+            n: new if new is arrays[n] else xp.where(is_applied, new, xp.astype(arrays[n], new.dtype))
+            for n, new in changed.items()
+        }
     return {**sample, **changed, "rng": rest}
 
 

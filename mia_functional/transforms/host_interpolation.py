@@ -82,7 +82,8 @@ def interpolate_on_host(
     sources = [_source(function, array, count, shape, rule, fill) for array, rule, fill in options]
     # Coordinates and positions take as much as two floats, also where the values are a byte of a label.
     widest = max(8, *(source.voxels.itemsize * source.voxels.shape[1] for source in sources))
-    blocks = [block[:-1] for block in _array.block_slices(shape, max(1, _BLOCK_BYTES // widest))]
+    elements = max(1, _BLOCK_BYTES // widest)
+    blocks = [] if 0 in shape else [block[:-1] for block in _array.block_slices(shape, elements)]
     write_points, grid = block_places(places), _grid(arrays[0].shape[:count], dtype, len(shape))
 
     def work(share: Iterator[tuple[slice, ...]]) -> None:
@@ -218,11 +219,14 @@ def _weigh_corners(source: _Source, grid: _Grid, corners: _Corners, result: Host
     """Write the weighted sums of the voxels around all points into the result of a source, in its dtype."""
     axes, dtype = len(grid.sizes), source.voxels.dtype
     # Weights are as dense as values: NumPy would run over the channels of each voxel in a loop of their own.
-    far = _buffer(buffers, ("far", result.shape[-1]), (axes, *result.shape), dtype)
-    for channel in range(result.shape[-1]):
-        far[..., channel] = corners.fractions
-    near = np.subtract(1, far, out=_buffer(buffers, ("near", result.shape[-1]), far.shape, dtype))
-    out = result if result.dtype == dtype else _buffer(buffers, ("values", result.shape[-1]), result.shape, dtype)
+    shape, channels = (axes, *result.shape), result.shape[-1]
+    near, far = (_buffer(buffers, (side, channels), shape, dtype) for side in ("near", "far"))
+    complement = np.subtract(
+        1, corners.fractions, out=_buffer(buffers, ("voxels",), shape[:-1], corners.fractions.dtype)
+    )
+    for channel in range(channels):
+        near[..., channel], far[..., channel] = complement, corners.fractions
+    out = result if result.dtype == dtype else _buffer(buffers, ("values", channels), result.shape, dtype)
     _weighted_sum(source.voxels, grid, corners.positions, near, far, out, buffers, is_finite=True)
     # NaN or infinity at any corner, of weight 0 as well, leaves neither of them out of the sum.
     if not np.isfinite(out.sum()):

@@ -145,7 +145,7 @@ def _interpolate_inside(array: Array, coordinates: Sequence[Array], rule: Interp
     shape, channels = array.shape[:count], array.shape[count:]
     # One `take` from the flattened volume is what every library has, traced as well. Positions are summed axis by axis,
     # so that those of outer axes stay small until the inner ones broadcast them.
-    flat = xp.reshape(array, (-1, *channels))
+    flat = xp.reshape(array, (math.prod(shape), *channels))
     steps = [math.prod(shape[axis + 1 :]) for axis in range(count)]
     taps = [
         tuple((voxel * step, weight) for voxel, weight in rule(line, size))

@@ -34,7 +34,7 @@ from mia_functional.transforms.places import Places, coordinates
 from mia_functional.transforms.smoothing import gaussian_radii, smooth_gaussian
 from mia_functional.typing import Array, HostArray, Shape
 
-__all__ = ["affine", "elastic", "resample", "resample_onto", "warp"]
+__all__ = ["affine", "affine_together", "elastic", "elastic_together", "resample", "resample_onto", "warp"]
 
 
 def resample(
@@ -230,11 +230,11 @@ def affine(
     if isinstance(array, Geometry):
         _require_entries("affine", "offset", arguments.as_numbers("affine", "offset", offset, None).shape, array)
         return array
-    (result,) = _affine_together([array], matrix, offset, interpolation=[interpolation], fill_value=[fill_value])
+    (result,) = affine_together([array], matrix, offset, interpolation=[interpolation], fill_value=[fill_value])
     return result
 
 
-def _affine_together(
+def affine_together(
     arrays: Sequence[Array],
     matrix: Numbers,
     offset: Numbers,
@@ -296,11 +296,11 @@ def elastic(
     if isinstance(array, Geometry):
         _require_entries("elastic", "control", tuple(control.shape[:1]), array)
         return array
-    (result,) = _elastic_together([array], control, interpolation=[interpolation], fill_value=[fill_value])
+    (result,) = elastic_together([array], control, interpolation=[interpolation], fill_value=[fill_value])
     return result
 
 
-def _elastic_together(
+def elastic_together(
     arrays: Sequence[Array],
     control: Array,
     *,
