@@ -16,15 +16,17 @@ from mia_functional import _array
 from mia_functional.transforms.interpolation import (
     TOLERANCE,
     Interpolation,
+    interpolate_in_turn,
     linear,
     nearest,
     restore_values,
     rule_and_values,
+    taps_of_lines,
 )
 from mia_functional.transforms.places import Places, axes_of_source, block_places
 from mia_functional.typing import HostArray, Shape
 
-__all__ = ["has_host_way", "interpolate_on_host"]
+__all__ = ["has_host_way", "interpolate_axes_on_host", "interpolate_on_host"]
 
 _Buffers: TypeAlias = dict[tuple[Any, ...], HostArray]
 """Memory of a thread by what it is for; what does not fit is made anew."""
@@ -221,11 +223,10 @@ def _weigh_corners(source: _Source, grid: _Grid, corners: _Corners, result: Host
     # Weights are as dense as values: NumPy would run over the channels of each voxel in a loop of their own.
     shape, channels = (axes, *result.shape), result.shape[-1]
     near, far = (_buffer(buffers, (side, channels), shape, dtype) for side in ("near", "far"))
-    complement = np.subtract(
-        1, corners.fractions, out=_buffer(buffers, ("voxels",), shape[:-1], corners.fractions.dtype)
-    )
     for channel in range(channels):
-        near[..., channel], far[..., channel] = complement, corners.fractions
+        far[..., channel] = corners.fractions
+    # In the precision of the coordinates, which for integers of 32 bits or more is below that of the values.
+    np.subtract(1, far, out=near, dtype=corners.fractions.dtype, casting="same_kind")
     out = result if result.dtype == dtype else _buffer(buffers, ("values", channels), result.shape, dtype)
     _weighted_sum(source.voxels, grid, corners.positions, near, far, out, buffers, is_finite=True)
     # NaN or infinity at any corner, of weight 0 as well, leaves neither of them out of the sum.
@@ -257,10 +258,37 @@ def _weighted_sum(
         # The next voxels are those at the same positions of a table that begins later.
         _take(voxels[edge:], positions, first[number])
         _take(voxels[edge + last :], positions, second[number])
+    count = len(edges)
     for axis in reversed(range(len(near))):
-        for values, weights in ((first, near[axis]), (second, far[axis])):
+        for values, weights in ((first[:count], near[axis]), (second[:count], far[axis])):
             if not is_finite:
                 np.copyto(values, 0, where=(weights == 0) & ~np.isfinite(values))
             np.multiply(values, weights, out=values)
-        total = np.add(first, second, out=first if axis else out[np.newaxis])
-        first, second = np.split(total, 2) if axis else (total, total)
+        np.add(first[:count], second[:count], out=first[:count] if axis else out[np.newaxis])
+        count //= 2
+        second = first[count:]
+
+
+def interpolate_axes_on_host(
+    array: HostArray, values: HostArray, lines: Sequence[HostArray], rule: Interpolation
+) -> HostArray:
+    """Return values at a line of coordinates for each axis in the dtype of an array, some rows of the first at a time.
+
+    It is what `interpolate_axes` gives, before `restore_values`.
+    """
+    taps = taps_of_lines(values, lines, rule)
+    shape = (*map(len, lines), *values.shape[len(lines) :])
+    result = np.empty(shape, array.dtype)
+    rows = max(1, _BLOCK_BYTES * len(lines) // max(1, values.itemsize * math.prod(shape[1:])))
+
+    def work(share: Iterator[slice]) -> None:
+        for block in share:
+            own = [(voxels[block], None if weight is None else weight[block]) for voxels, weight in taps[0]]
+            rows_of_taps = np.stack([_array.to_numpy(voxels) for voxels, _ in own])
+            low, high = int(rows_of_taps.min()), int(rows_of_taps.max())
+            first = tuple((voxels - low, weight) for voxels, weight in own)
+            block_values = interpolate_in_turn(values[low : high + 1], [first, *taps[1:]])
+            result[block] = restore_values(block_values, array)
+
+    _array.run_in_threads(work, [slice(row, row + rows) for row in range(0, shape[0], rows)], result.size)
+    return result

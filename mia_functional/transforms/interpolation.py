@@ -26,11 +26,13 @@ __all__ = [
     "Taps",
     "interpolate",
     "interpolate_axes",
+    "interpolate_in_turn",
     "linear",
     "nearest",
     "open_grid",
     "restore_values",
     "rule_and_values",
+    "taps_of_lines",
 ]
 
 Taps: TypeAlias = tuple[tuple[Array, Array | None], ...]
@@ -167,18 +169,24 @@ def interpolate_axes(array: Array, lines: Sequence[HostArray], rule: Interpolati
 
     It takes 2 taps per axis, one axis after the other, instead of 8 in all.
     """
+    return _array.call_gathered(lambda array: interpolate_in_turn(array, taps_of_lines(array, lines, rule)), array)
 
-    def interpolate_in_turn(array: Array) -> Array:
-        # Asked once, as it takes a pass and, on a GPU, waiting: weighted means of finite values are finite.
-        xp, is_finite = _array.array_namespace(array), _is_known_finite(array)
-        for axis, line in enumerate(lines):
-            wide = line.astype(np.float64 if array.dtype == xp.float64 else np.float32)
-            taps = rule(_array.from_numpy(wide, xp, array), array.shape[axis])
-            values_at = partial(_array.take, array, axis=axis)
-            array = _weigh(taps, values_at, array.ndim - axis - 1, is_finite=is_finite)
-        return array
 
-    return _array.call_gathered(interpolate_in_turn, array)
+def taps_of_lines(array: Array, lines: Sequence[HostArray], rule: Interpolation) -> list[Taps]:
+    """Return the taps of a line of coordinates along each axis of an array."""
+    xp = _array.array_namespace(array)
+    wide = [line.astype(np.float64 if array.dtype == xp.float64 else np.float32) for line in lines]
+    return [rule(_array.from_numpy(line, xp, array), size) for line, size in zip(wide, array.shape, strict=False)]
+
+
+def interpolate_in_turn(array: Array, taps: Sequence[Taps]) -> Array:
+    """Return the weighted sums of an array along one axis after the other, at the taps of each."""
+    # Asked once, as it takes a pass and, on a GPU, waiting: weighted means of finite values are finite.
+    is_finite = _is_known_finite(array)
+    for axis, along in enumerate(taps):
+        values_at = partial(_array.take, array, axis=axis)
+        array = _weigh(along, values_at, array.ndim - axis - 1, is_finite=is_finite)
+    return array
 
 
 def _is_known_finite(array: Array) -> bool:
@@ -200,6 +208,10 @@ def _weigh(taps: Taps, values_at: Callable[[Array], Array], trailing: int, *, is
         xp = _array.array_namespace(weight)
         leading = values.ndim - weight.ndim - trailing
         factor = xp.reshape(weight, (*(1,) * leading, *weight.shape, *(1,) * trailing))
+        if leading and trailing and _array.is_numpy(factor):
+            # NumPy would run over the channels of each voxel in a loop of their own.
+            dense = np.broadcast_to(_array.to_numpy(factor), (*(1,) * leading, *values.shape[leading:]))
+            factor = np.ascontiguousarray(dense)
         # 0 times NaN or infinity is NaN: an image on its own grid would lose the neighbours of such voxels. Finite
         # values are always multiplied, so that derivatives by the coordinates stay true where a weight is 0.
         return (values if is_finite else xp.where((factor == 0) & ~xp.isfinite(values), 0.0, values)) * factor

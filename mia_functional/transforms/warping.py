@@ -20,7 +20,7 @@ from mia_functional._core import checks
 from mia_functional.geometry import Geometry, index_to_world, regrid, world_to_index
 from mia_functional.transforms import arguments
 from mia_functional.transforms.arguments import ArrayOrGeometry, Numbers
-from mia_functional.transforms.host_interpolation import has_host_way, interpolate_on_host
+from mia_functional.transforms.host_interpolation import has_host_way, interpolate_axes_on_host, interpolate_on_host
 from mia_functional.transforms.interpolation import (
     Interpolation,
     interpolate,
@@ -94,6 +94,8 @@ def resample(
         _, result, (sigma,) = arguments.with_parameters("resample", array=result, scale=widths)
         result = smooth_gaussian(result, sigma, gaussian_radii(widths, len(steps)))
     lines = [start + step * np.arange(size) for start, step, size in zip(starts, steps, new, strict=True)]
+    if has_host_way(result, rule):
+        return interpolate_axes_on_host(_array.to_numpy(array), _array.to_numpy(result), lines, rule)
     return restore_values(interpolate_axes(result, lines, rule), array)
 
 

@@ -18,6 +18,7 @@ from mia_functional.transforms import (
     on,
     random_affine,
     randomly,
+    resample,
     resample_onto,
     shared_places,
     warp,
@@ -126,6 +127,14 @@ def test_grids_give_the_same_numbers(seed, is_turned):
     for dtype in ("float32", "uint8"):
         array = array_of(rng, (5, 6, 4, 2), dtype)
         assert_same(in_small_blocks(resample_onto, array, old, onto), by_definition(resample_onto, array, old, onto))
+
+
+@given(scenes(), st.lists(st.floats(0.3, 3.0), min_size=4, max_size=4), st.booleans())
+def test_other_voxel_sizes_give_the_same_numbers(scene, scale, antialias):
+    array, matrix, _, options = scene
+    options = {"interpolation": options["interpolation"], "antialias": antialias}
+    expected = by_definition(resample, array, scale[: len(matrix)], **options)
+    assert_same(in_small_blocks(resample, array, scale[: len(matrix)], **options), expected)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "int16"])
