@@ -115,7 +115,7 @@ def _holds_invalid(is_valid: Callable[[Any], Any], given: Numbers, array: Array)
     entries = as_numbers("", "", given, array)
     if _array.is_numpy(entries):
         with _array.quiet():  # what is too large for the dtype is infinite, there too
-            array = _array.to_numpy(entries).astype(str(array.dtype).rpartition(".")[2])
+            array = _array.to_numpy(entries).astype(str(array.dtype).rpartition(".")[2], copy=False)
     return ~_array.array_namespace(array).all(is_valid(array))
 
 

@@ -39,7 +39,7 @@ _ELEMENTS: dict[int, Any] = {1: np.int8, 2: np.int16, 4: np.int32, 8: np.int64}
 """All channels of a voxel as one element, by its bytes, which NumPy takes faster than rows."""
 
 
-class _Source(NamedTuple):
+class _Warped(NamedTuple):
     """An array to interpolate, and where its values go."""
 
     array: HostArray
@@ -49,7 +49,7 @@ class _Source(NamedTuple):
     fill_value: Any
 
 
-class _Grid(NamedTuple):
+class _SourceAxes(NamedTuple):
     """The spatial axes of the sources, each beside its coordinates: `(axes, 1, ...)`."""
 
     sizes: Shape
@@ -81,12 +81,12 @@ def interpolate_on_host(
     """Return the values of arrays `(*spatial, ...)` of one spatial shape at places, each in its dtype."""
     shape, dtype, count = places.shape, places.dtype, axes_of_source(places)
     options = zip(arrays, interpolations, fill_values, strict=True)
-    sources = [_source(function, array, count, shape, rule, fill) for array, rule, fill in options]
+    sources = [_prepared(function, array, count, shape, rule, fill) for array, rule, fill in options]
     # Coordinates and positions take as much as two floats, also where the values are a byte of a label.
     widest = max(8, *(source.voxels.itemsize * source.voxels.shape[1] for source in sources))
     elements = max(1, _BLOCK_BYTES // widest)
     blocks = [] if 0 in shape else [block[:-1] for block in _array.block_slices(shape, elements)]
-    write_points, grid = block_places(places), _grid(arrays[0].shape[:count], dtype, len(shape))
+    write_points, grid = block_places(places), _source_axes(arrays[0].shape[:count], dtype, len(shape))
 
     def work(share: Iterator[tuple[slice, ...]]) -> None:
         buffers: _Buffers = {}
@@ -101,9 +101,9 @@ def interpolate_on_host(
     return [source.result.reshape(*shape, *source.array.shape[count:]) for source in sources]
 
 
-def _source(
+def _prepared(
     function: str, array: HostArray, count: int, shape: Shape, interpolation: Interpolation | None, fill_value: float
-) -> _Source:
+) -> _Warped:
     """Return an array `(*spatial, ...)` of `count` spatial axes as a source of a result of a shape."""
     rule, values = rule_and_values(function, array, interpolation)
     _array.check_fits_dtype(function, "fill_value", fill_value, array)
@@ -111,17 +111,17 @@ def _source(
     # Of what is taken from the nearest voxel no float has to be made.
     voxels = np.ascontiguousarray(values if rule is linear else array).reshape(-1, channels)
     fill = restore_values(np.full(1, fill_value, voxels.dtype), array)[0]
-    return _Source(array, voxels, np.empty((*shape, channels), array.dtype), rule is linear, fill)
+    return _Warped(array, voxels, np.empty((*shape, channels), array.dtype), rule is linear, fill)
 
 
-def _grid(sizes: Shape, dtype: Any, ndim: int) -> _Grid:
+def _source_axes(sizes: Shape, dtype: Any, ndim: int) -> _SourceAxes:
     """Return the spatial axes of sources beside coordinates of a dtype for results of `ndim` axes."""
     beside = (-1, *(1,) * ndim)
     # 32 bits are converted and summed in half the time.
     wide = np.int32 if math.prod(sizes) < 2**31 else np.int64
     strides = [math.prod(sizes[axis + 1 :]) for axis in range(len(sizes))]
     rim = [size - 0.5 - TOLERANCE for size in sizes]
-    return _Grid(
+    return _SourceAxes(
         sizes,
         np.asarray([size - 1 for size in sizes], dtype).reshape(beside),
         np.asarray(rim, dtype).reshape(beside),
@@ -138,7 +138,7 @@ def _buffer(buffers: _Buffers, purpose: tuple[Any, ...], shape: Shape, dtype: An
 
 
 def _interpolate_block(
-    sources: Sequence[_Source], grid: _Grid, points: HostArray, block: tuple[slice, ...], buffers: _Buffers
+    sources: Sequence[_Warped], grid: _SourceAxes, points: HostArray, block: tuple[slice, ...], buffers: _Buffers
 ) -> None:
     """Write the values of all sources at the points of a block into their results; points are written over."""
     first, rim = points.dtype.type(-0.5 - TOLERANCE), grid.rim
@@ -156,7 +156,7 @@ def _interpolate_block(
         result = source.result[block]
         if outside is None or not outside.all():
             if source.is_linear:
-                corners = corners or _corners(grid, points, buffers, reaches_edge=reaches_edge)
+                corners = corners or _corner_weights(grid, points, buffers, reaches_edge=reaches_edge)
                 _weigh_corners(source, grid, corners, result, buffers)
             else:
                 positions = _nearest(grid, points, buffers) if positions is None else positions
@@ -167,16 +167,16 @@ def _interpolate_block(
                 np.copyto(result[..., channel], source.fill_value, where=outside)
 
 
-def _nearest(grid: _Grid, points: HostArray, buffers: _Buffers) -> HostArray:
+def _nearest(grid: _SourceAxes, points: HostArray, buffers: _Buffers) -> HostArray:
     """Return the positions of the voxels that `nearest` takes."""
     later = _buffer(buffers, ("voxels",), points.shape, points.dtype)
     np.add(points, points.dtype.type(0.5 + TOLERANCE), out=later)
     np.floor(later, out=later)
     np.clip(later, 0, grid.last, out=later)
-    return _positions(grid, later, buffers, "nearest")
+    return _table_positions(grid, later, buffers, "nearest")
 
 
-def _corners(grid: _Grid, points: HostArray, buffers: _Buffers, *, reaches_edge: bool) -> _Corners:
+def _corner_weights(grid: _SourceAxes, points: HostArray, buffers: _Buffers, *, reaches_edge: bool) -> _Corners:
     """Return the first voxels that `linear` weighs, and the weights of the second ones in the memory of the points."""
     low = _buffer(buffers, ("voxels",), points.shape, points.dtype)
     if reaches_edge:
@@ -185,10 +185,10 @@ def _corners(grid: _Grid, points: HostArray, buffers: _Buffers, *, reaches_edge:
     if reaches_edge:
         np.minimum(low, np.maximum(grid.last - 1, 0), out=low)
     np.subtract(points, low, out=points)
-    return _Corners(_positions(grid, low, buffers, "linear"), points)
+    return _Corners(_table_positions(grid, low, buffers, "linear"), points)
 
 
-def _positions(grid: _Grid, voxels: HostArray, buffers: _Buffers, purpose: str) -> HostArray:
+def _table_positions(grid: _SourceAxes, voxels: HostArray, buffers: _Buffers, purpose: str) -> HostArray:
     """Return positions in a table of all voxels from whole numbers along each axis."""
     table = _buffer(buffers, ("table",), voxels.shape, grid.strides.dtype)
     # NaN becomes any number; what is taken there lies within the table and is filled.
@@ -217,7 +217,7 @@ def _elements(array: HostArray, element: Any) -> HostArray:
     return elements.reshape(array.shape[:-1])
 
 
-def _weigh_corners(source: _Source, grid: _Grid, corners: _Corners, result: HostArray, buffers: _Buffers) -> None:
+def _weigh_corners(source: _Warped, grid: _SourceAxes, corners: _Corners, result: HostArray, buffers: _Buffers) -> None:
     """Write the weighted sums of the voxels around all points into the result of a source, in its dtype."""
     axes, dtype = len(grid.sizes), source.voxels.dtype
     # Weights are as dense as values: NumPy would run over the channels of each voxel in a loop of their own.
@@ -238,7 +238,7 @@ def _weigh_corners(source: _Source, grid: _Grid, corners: _Corners, result: Host
 
 def _weighted_sum(
     voxels: HostArray,
-    grid: _Grid,
+    grid: _SourceAxes,
     positions: HostArray,
     near: HostArray,
     far: HostArray,
