@@ -1,6 +1,6 @@
 """Transforms of images beside SciPy, TorchIO and MONAI, and beside another checkout.
 
-    python benchmarks/transforms.py [--baseline PATH] [--turns N] [row ...]
+    python benchmarks/transforms.py [--baseline PATH] [--turns N] [--memory] [row ...]
 
 Rows are calls on 128^3 voxels of two channels in float32 and of labels in uint8. All calls of a row run in turns within
 one process; those of another checkout (`--baseline`) run in a process of its own, in turns with the rest, and once more
@@ -17,6 +17,7 @@ import statistics
 import subprocess
 import sys
 import time
+import tracemalloc
 import warnings
 from collections.abc import Callable
 from functools import cache, partial
@@ -83,6 +84,65 @@ def elastic_image() -> Calls:
     return {"ours": lambda: transforms.elastic(image(), control())}
 
 
+def affine_sample() -> Calls:
+    """Return calls of an affine map of image and labels."""
+    sample = {"images": image(), "labels": labels()}
+    ours = transforms.on(("images", "labels"), transforms.affine, matrix=MATRIX, offset=OFFSET)
+    calls: Calls = {"ours": lambda: ours(sample), **torchio_sample("RandomAffine", 0.1, 10)}
+    if has("monai"):
+        from monai.transforms import RandAffined
+
+        options = {"rotate_range": (np.deg2rad(10),) * 3, "scale_range": (0.1,) * 3}
+        calls |= monai_sample(RandAffined, **options)
+    return calls
+
+
+def elastic_sample() -> Calls:
+    """Return calls of an elastic deformation of image and labels, with 7 control points along each axis."""
+    sample = {"images": image(), "labels": labels()}
+    ours = transforms.on(("images", "labels"), transforms.elastic, control=control())
+    calls: Calls = {"ours": lambda: ours(sample), **torchio_sample("RandomElasticDeformation", 7, 5.0)}
+    if has("monai"):
+        from monai.transforms import Rand3DElasticd
+
+        calls |= monai_sample(Rand3DElasticd, sigma_range=(5, 7), magnitude_range=(50, 150))
+    return calls
+
+
+def torchio_sample(name: str, *options: Any) -> Calls:
+    """Return the call of a random transform of TorchIO on image and labels, if it is installed."""
+    if not has("torchio", "torch"):
+        return {}
+    import torch
+    import torchio
+
+    channels_first = [torch.from_numpy(np.moveaxis(array, -1, 0).copy()) for array in (image(), labels())]
+    subject = torchio.Subject(
+        image=torchio.ScalarImage(tensor=channels_first[0]), labels=torchio.LabelMap(tensor=channels_first[1])
+    )
+    transform = getattr(torchio, name)(*options)
+    return {f"TorchIO's {name}": lambda: transform(subject)}
+
+
+def monai_sample(transform: Any, **options: Any) -> Calls:
+    """Return the call of a random transform of dictionaries of MONAI on image and labels."""
+    import torch
+
+    arrays = {"image": image(), "labels": labels()}
+    sample = {key: torch.from_numpy(np.moveaxis(array, -1, 0).copy()) for key, array in arrays.items()}
+    call = transform(tuple(arrays), prob=1.0, mode=("bilinear", "nearest"), padding_mode="zeros", **options)
+    return {f"MONAI's {transform.__name__}": lambda: call(sample)}
+
+
+def jitted(name: str) -> Calls:
+    """Return the call of a program of JAX that warps the image."""
+    import jax
+
+    array, function = jax.numpy.asarray(image()), jax.jit(getattr(transforms, name))
+    parameters = [jax.numpy.asarray(entry, "float32") for entry in ((MATRIX, OFFSET), (control(),))[name == "elastic"]]
+    return {"ours": lambda: jax.block_until_ready(function(array, *parameters))}
+
+
 def torchio_call(name: str, *options: Any) -> Calls:
     """Return the call of a random transform of TorchIO, if it is installed."""
     if not has("torchio", "torch"):
@@ -107,7 +167,12 @@ def pointwise(name: str, peer: str, *options: Any, **drawn: Any) -> Calls:
 
 ROWS: dict[str, Callable[[], Calls]] = {
     "affine, image": affine_image,
+    "affine, image and labels": affine_sample,
+    "affine, jitted": partial(jitted, "affine"),
     "elastic, image": elastic_image,
+    "elastic, image and labels": elastic_sample,
+    "elastic, jitted": partial(jitted, "elastic"),
+    "resample": lambda: {"ours": lambda: transforms.resample(image(), (0.8, 0.8, 0.8))},
     "blur": partial(pointwise, "blur", "RandomBlur", (1.5, 1.5), sigma=(1.5, 1.5)),
     "bias field": partial(pointwise, "bias_field", "RandomBiasField"),
     "gamma": partial(pointwise, "gamma", "RandomGamma"),
@@ -173,6 +238,19 @@ def serve() -> None:
         print(*timed(ours), flush=True)
 
 
+def print_memory() -> None:
+    """Print the peak of NumPy's memory beyond image and result, relative to the image."""
+    print("\nPeak of memory beyond image and result\n\n| | times the image |\n|---|---|")
+    for name in ("affine, image", "elastic, image", "resample"):
+        call = next(iter(ROWS[name]().values()))
+        image(), control(), call()
+        tracemalloc.start()
+        result = call()
+        _, peak = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        print(f"| {name} | {(peak - result.nbytes) / image().nbytes:.2f} |", flush=True)
+
+
 def report(name: str, times: dict[str, Times]) -> None:
     """Print a row with the ratio of ours to each other call."""
     ours = next(iter(times.values()))
@@ -187,11 +265,15 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--baseline", help="another checkout")
     parser.add_argument("--turns", type=int, default=TURNS)
+    parser.add_argument("--memory", action="store_true", help="print peaks of memory instead")
     parser.add_argument("--serve", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("rows", nargs="*", help="names of rows, or beginnings of them")
     options = parser.parse_args()
     if options.serve:
         serve()
+        return
+    if options.memory:
+        print_memory()
         return
     warnings.filterwarnings("ignore")
     packages = [name for name in ("numpy", "scipy", "SimpleITK", "torch", "jax", "torchio", "monai") if has(name)]

@@ -209,14 +209,14 @@ def affine(
     `y[i] = x(c + matrix @ (i - c) + offset)` with c the centre of the image: the map is from the result to the source.
 
     Args:
-        array: Array `(*spatial, ...)` of d spatial axes.
+        array: Array `(*spatial, ...)` of d spatial axes; or a `Geometry`, which is handed on, as the grid stays.
         matrix: Floats `(d, d)`, in voxels; may be traced.
         offset: Floats `(d,)`, in voxels; may be traced.
         interpolation: `linear`, `nearest` or a function like them; by default linear for floats, else nearest.
         fill_value: Value of what lies outside of the array; its dtype has to hold it.
 
     Returns:
-        Array of the same shape and dtype.
+        Array of the same shape and dtype, or the geometry.
 
     Raises:
         ValueError: The shapes of matrix and offset do not fit, or they are not finite (traced ones cannot be looked
@@ -273,14 +273,14 @@ def elastic(
     beyond the edges of the image, so m points along an axis make m - 3 cells from its first edge to its last.
 
     Args:
-        array: Array `(*spatial, ...)` of d spatial axes.
+        array: Array `(*spatial, ...)` of d spatial axes; or a `Geometry`, which is handed on, as the grid stays.
         control: Displacements of the control points along each axis in voxels, `(d, *points)` with at least 4 points
             along each axis; may be traced.
         interpolation: `linear`, `nearest` or a function like them; by default linear for floats, else nearest.
         fill_value: Value of what lies outside of the array; its dtype has to hold it.
 
     Returns:
-        Array of the same shape and dtype.
+        Array of the same shape and dtype, or the geometry.
 
     Raises:
         ValueError: The shape of `control` does not fit, or it is not finite (if traced, it cannot be looked at).
