@@ -2,7 +2,8 @@
 
 Each scene is run by three processes in turns, one that imports this checkout and two that import the other; the second
 of these shows how far the other differs from itself on this machine, today. Printed are the medians of 7 turns and the
-ratios: below 1 means that this checkout is faster. The data are made from seeds and from nilearn's MNI152 maps.
+ratios: below 1 means that this checkout is faster. The last column is the ratio of the processor's time, which other
+work on the machine changes less. The data are made from seeds and from nilearn's MNI152 maps.
 """
 
 import contextlib
@@ -167,6 +168,37 @@ def transform_scenes(mia: Any) -> dict[str, Callable[[], Any]]:
     }
 
 
+def read_scenes(d: Any, data: Any, shape: tuple[int, ...]) -> dict[str, Callable[[], Any]]:
+    """Return calls that read parts as in `loading.md`, at random places: new arrays, into an array, as samples."""
+    import numpy as np
+
+    rng = np.random.default_rng(1)
+    extents = {"image": (1, shape), "patch": (16, (84, 84, 84))}
+    extents |= {f"slice {'zyx'[axis]}": (60, (*shape[:axis], 0, *shape[axis + 1 :])) for axis in range(3)}
+    calls: dict[str, Callable[[], Any]] = {}
+    for name, (count, extent) in extents.items():
+        places = []
+        for _ in range(count):
+            low = [
+                int(rng.integers(max(size - length, 0) + (length > 0)))
+                for size, length in zip(shape, extent, strict=True)
+            ]
+            pairs = zip(low, extent, strict=True)
+            places.append(tuple(slice(start, start + length) if length else start for start, length in pairs))
+        out = np.empty((*filter(None, extent), 2), np.float32)
+        drawn = d.samples(data, indexing=lambda _, places=places: places, extract=("images",))
+        calls[f"read, {name}"] = lambda p=places: [d.read(data, k % 4, "images", index=i) for k, i in enumerate(p)]
+        calls[f"read(out=), {name}"] = lambda p=places, o=out: [
+            d.read(data, k % 4, "images", index=i, out=o) for k, i in enumerate(p)
+        ]
+        calls[f"samples, {name}"] = lambda s=drawn, n=count: [s[k % 4 * n + k] for k in range(n)]
+        if name == "patch":
+            calls["one channel of a patch"] = lambda p=places: [
+                d.read(data, k % 4, "images", index=i, entries="T2") for k, i in enumerate(p)
+            ]
+    return calls
+
+
 def loading_scenes(mia: Any, folder: Path) -> dict[str, Callable[[], Any]]:
     """Return calls that create and read a dataset of four subjects of 181 x 217 x 181 x 2, and one image file."""
     import numpy as np
@@ -195,7 +227,8 @@ def loading_scenes(mia: Any, folder: Path) -> dict[str, Callable[[], Any]]:
         for low in range(0, 160, 32):
             d.collate([slices[position] for position in order[low : low + 32]])
 
-    return {
+    reads = read_scenes(d, data, shape)
+    return reads | {
         "slices": lambda: [slices[position]["images"].sum() for position in order],
         "patches": lambda: [patches[position]["images"].sum() for position in range(0, len(patches), 4)],
         "whole volumes": lambda: [whole[position]["images"].sum() for position in range(4)],
@@ -226,9 +259,9 @@ def work(room: str) -> None:
         print(*scenes, sep="\t", file=sys.__stdout__, flush=True)
         for line in sys.stdin:
             call = scenes[line.strip()]
-            begin = time.perf_counter()
+            begin, busy = time.perf_counter(), time.process_time()
             call()
-            print(time.perf_counter() - begin, file=sys.__stdout__, flush=True)
+            print(time.perf_counter() - begin, time.process_time() - busy, file=sys.__stdout__, flush=True)
 
 
 @contextlib.contextmanager
@@ -243,12 +276,12 @@ def worker(room: str, checkout: Path) -> Iterator[subprocess.Popen[str]]:
         process.stdin.close()
 
 
-def seconds(process: subprocess.Popen[str], scene: str) -> float:
-    """Let a process run a scene once, and return how long it took."""
+def seconds(process: subprocess.Popen[str], scene: str) -> tuple[float, ...]:
+    """Let a process run a scene once, and return how long it took, and how long the processor."""
     assert process.stdin is not None
     assert process.stdout is not None
     print(scene, file=process.stdin, flush=True)
-    return float(process.stdout.readline())
+    return tuple(map(float, process.stdout.readline().split()))
 
 
 def compare(room: str, other: Path, chosen: list[str]) -> None:
@@ -263,9 +296,13 @@ def compare(room: str, other: Path, chosen: list[str]) -> None:
             for process in processes:
                 seconds(process, scene)
             turns = [[seconds(process, scene) for process in processes] for _ in range(TURNS)]
-            mine, base, again = (statistics.median(column) for column in zip(*turns, strict=True))
+            mine, base, again = (
+                [statistics.median(values) for values in zip(*column, strict=True)]
+                for column in zip(*turns, strict=True)
+            )
+            text = f"{room:<11}{scene:<28}{1e3 * mine[0]:9.2f}{1e3 * base[0]:9.2f}"
             print(
-                f"{room:<11}{scene:<28}{1e3 * mine:9.1f}{1e3 * base:9.1f}{mine / base:8.2f}{again / base:8.2f}",
+                f"{text}{mine[0] / base[0]:8.2f}{again[0] / base[0]:8.2f}{mine[1] / max(base[1], 1e-9):8.2f}",
                 flush=True,
             )
 
@@ -274,7 +311,7 @@ def main(arguments: list[str]) -> None:
     """Compare with another checkout, in all rooms or in those that are named; words pick scenes."""
     other, *words = arguments
     rooms = [word for word in words if word in ROOMS] or list(ROOMS)
-    print(f"{'room':<11}{'scene':<28}{'ours, ms':>9}{'other, ms':>9}{'ratio':>8}{'itself':>8}")
+    print(f"{'room':<11}{'scene':<28}{'ours, ms':>9}{'other, ms':>9}{'ratio':>8}{'itself':>8}{'busy':>8}")
     for room in rooms:
         compare(room, Path(other).resolve(), [word for word in words if word not in ROOMS])
 
