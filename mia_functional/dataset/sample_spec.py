@@ -10,8 +10,10 @@ from mia_functional import extraction
 from mia_functional._core import checks
 from mia_functional.dataset.reading import LazyArray, array_region, entry_positions, files, geometry, pick_entries
 from mia_functional.dataset.records import Category, Dataset, category_of
+from mia_functional.dataset.resampled_fields import resampled_region
 from mia_functional.discovery.records import RESERVED
 from mia_functional.indexing.margins import dilate
+from mia_functional.transforms.roles import INTERPOLATIONS
 from mia_functional.typing import HostArray, Index, Margin, Role, SampleSequence, Shape
 
 __all__ = [
@@ -43,6 +45,8 @@ class SampleField:
         fill_value: What lies outside of the image, with `pad_mode=constant`.
         pad_mode: `constant`, `edge` or `reflect` of `mia_functional.extraction`.
         whole: Take all, whatever the index; numbers and texts are always whole.
+        resample: Interpolate a category of another grid at the voxels of the index, as `transforms.resample_onto` does:
+            PET on the patch of MR. Images linearly, labels from the nearest voxel, and `fill_value` outside.
     """
 
     category: str
@@ -52,6 +56,7 @@ class SampleField:
     fill_value: float = 0
     pad_mode: extraction.PadMode = extraction.constant
     whole: bool = False
+    resample: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,9 +113,23 @@ def _complete_field(dataset: Dataset, field: SampleField | str) -> SampleField |
     if name in RESERVED:
         checks.invalid_value("samples", "extract", f"have a `name` other than {', '.join(RESERVED)}", name)
     checks.require_callable("samples", "pad_mode", record.pad_mode, "`constant`, `edge` or `reflect`")
-    if category.spatial and not record.whole:
+    if record.resample:
+        _require_resampled(dataset, category, record)
+    elif category.spatial and not record.whole:
         require_on_grid(dataset, category, "extract")
-    return replace(record, name=name, whole=record.whole or not category.spatial)
+    is_elsewhere = category.grid != dataset.grid
+    whole = record.whole or not category.spatial
+    return replace(record, name=name, whole=whole, resample=record.resample and is_elsewhere and not whole)
+
+
+def _require_resampled(dataset: Dataset, category: Category, field: SampleField) -> None:
+    """Raise unless a field can be interpolated at the voxels of an index."""
+    axes = len(dataset.grids[0]) if dataset.grids else 0
+    if category.role not in INTERPOLATIONS or category.spatial_axes != axes:
+        needed = f"be an image or labels of {axes} spatial axes to be resampled"
+        checks.invalid_value("samples", "extract", needed, f"{category.name}, {category.role or 'without a role'}")
+    if field.pad_mode is not extraction.constant or field.whole:
+        checks.invalid_value("samples", "extract", "have `resample` without `whole` and `pad_mode`", category.name)
 
 
 def require_on_grid(dataset: Dataset, category: Category, argument: str) -> None:
@@ -118,8 +137,7 @@ def require_on_grid(dataset: Dataset, category: Category, argument: str) -> None
     if category.grid != dataset.grid:
         name, grid = category.name, category.grid
         needed = f"be of categories on the grid of the indices, {dataset.grid}; cure this by "
-        needed += f'`SampleField(category="{name}", whole=True)`, `samples(grid="{grid}")`, or '
-        needed += f'`create(align="resample")` without a grid for {name}'
+        needed += f'`SampleField(category="{name}", resample=True)`, or `whole=True`, or `samples(grid="{grid}")`'
         checks.invalid_value("samples", argument, needed, f"{name} on the grid {grid}")
 
 
@@ -131,7 +149,10 @@ def extract_field(dataset: Dataset, number: int, index: Index, field: SampleFiel
     if not (checks.is_integer(field.margin) and field.margin == 0):
         with checks.speaking_for("samples", "dilate", index="indexing"):
             wanted = dilate(index, field.margin)
-    if field.whole or _is_inside(wanted, dataset.grids[number]):
+    if field.resample:
+        category = category_of("samples", dataset, field.category)
+        region = resampled_region(dataset, number, category, wanted, fill_value=field.fill_value)
+    elif field.whole or _is_inside(wanted, dataset.grids[number]):
         region = array_region(dataset, number, field.category, ... if field.whole else wanted)
     else:
         shape = category_of("samples", dataset, field.category).shapes[number]

@@ -129,8 +129,8 @@ def test_another_grid_is_taken_whole_or_refused_with_a_cure(cohort):
     assert seen[0] == {"images": 2, "pet": 3}
     words = (
         "samples: `extract` must be of categories on the grid of the indices, images; cure this by "
-        '`SampleField(category="lesions", whole=True)`, `samples(grid="pet")`, or '
-        '`create(align="resample")` without a grid for lesions; got lesions on the grid pet.'
+        '`SampleField(category="lesions", resample=True)`, or `whole=True`, or `samples(grid="pet")`; '
+        "got lesions on the grid pet."
     )
     with pytest.raises(ValueError, match=f"^{re.escape(words)}$"):
         dataset.samples(cohort, indexing=indexing.slices, extract=["images", "lesions"])
@@ -306,3 +306,40 @@ def test_the_command_names_grids(folder, tmp_path, capsys):
     main(["create", str(tmp_path / "x.h5"), str(folder), *arguments, "--role", "pet=image", "--grid", "pet=pet"])
     assert "spacing of pet in mm: 3 x 3 x 4" in capsys.readouterr().out
     assert dataset.geometry(dataset.open(tmp_path / "x.h5"), "B", "pet") == geometries("B")["pet"]
+
+
+def test_another_grid_is_cut_at_the_same_place_in_millimetres(cohort, subjects, tmp_path):
+    dataset.create(tmp_path / "aligned.h5", subjects, align="resample")
+    aligned = dataset.open(tmp_path / "aligned.h5")
+    names = ("images", "pet", "lesions", "dose")
+    drawn = RandomIndexing(function=partial(indexing.random_patches, patch_shape=(4, 5, 3), count=12))
+    patches = partial(indexing.patches, patch_shape=(5, 4, 6), boundary=indexing.clip)
+    for indices in (indexing.slices, partial(indexing.slices, axis=2), drawn, patches, indexing.whole):
+        expected = dataset.samples(aligned, indexing=indices, extract=names)
+        fields = [SampleField(category=name, resample=name != "images") for name in names]
+        found = dataset.samples(cohort, indexing=indices, extract=fields)
+        for own, other in zip(found, expected, strict=True):
+            assert own["pet"].dtype == np.float32
+            np.testing.assert_allclose(own["pet"], other["pet"], atol=1e-5)
+            for name in ("lesions", "dose"):
+                assert own[name].dtype == other[name].dtype
+                assert (own[name] != other[name]).mean() < 0.01  # halves between two voxels
+    assert any(sample["pet"].any() for sample in found)
+    margin = SampleField(category="pet", resample=True, margin=(0, 2, 1), entries="FDG", fill_value=-3)
+    (one, *_) = dataset.samples(cohort, indexing=indexing.slices, extract=[margin], subjects=["B"])
+    onto = transforms.pad(geometries("B")["mr"], (0, 2, 1))
+    whole = transforms.resample_onto(*arrays("B")["pet"], onto, interpolation=transforms.linear, fill_value=-3)
+    np.testing.assert_allclose(one["pet"], whole[0], atol=1e-5)
+
+
+def test_what_cannot_be_resampled_is_one_sentence(cohort):
+    for options in ({"whole": True}, {"pad_mode": transforms.edge}):
+        field = SampleField(category="pet", resample=True, **options)
+        with pytest.raises(
+            ValueError, match=r"^samples: `extract` must have `resample` without `whole` and `pad_mode`"
+        ):
+            dataset.samples(cohort, indexing=indexing.slices, extract=[field])
+    field = SampleField(category="pet", resample=True)
+    stepped = dataset.samples(cohort, indexing=lambda _: [(slice(0, 4, 2),)], extract=[field])
+    with pytest.raises(ValueError, match=r"^samples: `indexing` must have no steps for categories that are resampled"):
+        stepped[0]
