@@ -19,7 +19,7 @@ import numpy as np
 
 from mia_functional.typing import HostArray, Shape
 
-__all__ = ["MIN_POOLED_BYTES", "pooled_array"]
+__all__ = ["MIN_POOLED_BYTES", "keep_freed_memory", "pooled_array"]
 
 MIN_POOLED_BYTES = 1 << 20
 """Smaller arrays come from the memory that Python's allocator keeps anyway."""
@@ -28,6 +28,21 @@ _Buffer: TypeAlias = "ctypes.Array[ctypes.c_char]"
 
 _FREE: deque[_Buffer] = deque(maxlen=8)
 """As many buffers as a loop with batches ahead uses at once."""
+
+
+_KEPT_BYTES = (1 << 25) - (1 << 16)
+"""Just below 32 MiB, the most that glibc takes for its threshold."""
+
+
+def keep_freed_memory() -> None:
+    """Let the C library keep the memory of arrays that are freed, rather than return it to the system.
+
+    glibc takes memory from the system for each array above a threshold, and clears it page by page when it is written
+    to: samples of 0.3 MB took seven times as long. The threshold is the size of the largest such array that was freed
+    so far, of 32 MiB at most, so that it depends on what happened before. An array that nobody writes to sets it.
+    """
+    array = np.empty(_KEPT_BYTES, np.uint8)
+    del array
 
 
 def pooled_array(shape: Shape, dtype: np.dtype[Any]) -> HostArray:

@@ -30,6 +30,7 @@ from mia_functional.dataset._hdf5 import validation
 from mia_functional.dataset._hdf5.dtypes import dtype_in_file, dtype_text
 from mia_functional.dataset._hdf5.layout import DTYPES, SUBJECTS, TABLE_GROUPS, Tables, data_path
 from mia_functional.dataset._hdf5.metadata import digest_of_tables
+from mia_functional.dataset.buffer_pool import keep_freed_memory
 from mia_functional.typing import HostArray
 
 OPEN_FILES = 16
@@ -127,6 +128,7 @@ def file_stamp(path: str) -> FileStamp:
 
 def _new_handle(path: str) -> Handle:
     """Open a file, read its tables and map it."""
+    keep_freed_memory()
     stamp = file_stamp(path)  # before anything is read: a change meanwhile then leads to another handle
     file = _open_by_hdf5(path)
     try:
