@@ -257,14 +257,31 @@ def _gather(positions: "list[int | HostArray]", channels: "HostArray | None", fi
     _array.check_fits_dtype("extract", "fill_value", fill, block)
     arrays = [entry for entry in positions if isinstance(entry, np.ndarray)]
     for axis, wanted in [*enumerate(arrays), *([] if channels is None else [(block.ndim - 1, channels)])]:
-        inside, real, is_unknown = wanted - (_hull(wanted).start or 0), wanted >= 0, _array.is_unknown(wanted)
-        if is_unknown or not np.array_equal(inside, np.arange(block.shape[axis])):
-            chosen = _array.from_numpy(np.maximum(inside, 0), xp, block)
-            block = _array.take(block, chosen, axis)
+        real, is_unknown, count = wanted >= 0, _array.is_unknown(wanted), block.shape[axis]
+        inside = wanted - (_hull(wanted).start or 0)
+        if not is_unknown and np.array_equal(inside[real], np.arange(count)):
+            outside = np.flatnonzero(~real)
+            before = int(real.argmax())
+            if not ((outside >= before) & (outside < before + count)).any():
+                block = _pad_ends(block, axis, (before, wanted.size - before - count), fill)
+                continue
+        if is_unknown or not np.array_equal(inside, np.arange(count)):
+            block = _array.take(block, _array.from_numpy(np.maximum(inside, 0), xp, block), axis)
         if is_unknown or not real.all():
             mask = _array.from_numpy(real.reshape(-1, *(1,) * (block.ndim - axis - 1)), xp, block)
             block = xp.where(mask, block, xp.full_like(block, fill))
     return block
+
+
+def _pad_ends(block: Array, axis: int, ends: tuple[int, int], fill: float) -> Array:
+    """Return a block with padding before and behind along an axis: one copy, where a gather and a choice take two."""
+    xp, parts = _array.array_namespace(block), [block]
+    for position, size in ((0, ends[0]), (2, ends[1])):
+        if size:
+            shape = (*block.shape[:axis], size, *block.shape[axis + 1 :])
+            padding = xp.full_like(_array.zeros(xp, shape, block.dtype, block), fill)
+            parts.insert(position, padding)
+    return _array.concat(parts, axis) if len(parts) > 1 else block
 
 
 def _hull(positions: HostArray) -> slice:

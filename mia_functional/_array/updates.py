@@ -132,9 +132,9 @@ def stack(first: Array, others: Iterable[Array], count: int) -> Array:
 
 
 def concat(arrays: list[Array], axis: int) -> Array:
-    """Return arrays joined along an axis; NumPy moves all channels of a voxel as one element where there is one."""
+    """Return arrays joined along an axis, from 0; NumPy moves all channels of a voxel as one element where there is one."""
     xp, parts = array_namespace(arrays[0]), list[Any](arrays)
-    if is_numpy(arrays[0]):
+    if is_numpy(arrays[0]) and axis < parts[0].ndim - 1:
         voxel, dtype = parts[0].shape[-1] * parts[0].itemsize, parts[0].dtype
         wide = next((kind for kind, size in _WIDE_DTYPES.items() if voxel % size == 0), None)
         # Parts of two byte orders have to be converted on the way.

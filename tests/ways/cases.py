@@ -19,6 +19,7 @@ from .drawing import (
     SPACING,
     VOXELS,
     Case,
+    counts,
     drawn,
     floats,
     image,
@@ -49,6 +50,11 @@ def _cases_of_other_rooms() -> dict[str, list[Case]]:
         "transforms.affine": [
             ("image", transforms.affine, with_image(*affine)),
             ("labels", transforms.affine, lambda rng: (label_maps(rng)[0], *(draw(rng) for draw in affine))),
+            (
+                "integers between voxels",
+                partial(transforms.affine, interpolation=transforms.linear),
+                lambda rng: (*counts(rng), *(draw(rng) for draw in affine)),
+            ),
         ],
         "transforms.argmax": [("of scores", transforms.argmax, image)],
         "transforms.bias_field": [("image", transforms.bias_field, with_image(floats(3, low=-0.3, high=0.3)))],
@@ -70,7 +76,14 @@ def _cases_of_other_rooms() -> dict[str, list[Case]]:
             ("by both", lambda x, s: transforms.crop(x, (s[0], 1, 2), (4, 3, 2)), with_image(integers(4, 4, 4))),
         ],
         "transforms.crop_or_pad": [("image", partial(transforms.crop_or_pad, shape=(5, 9, 6)), image)],
-        "transforms.elastic": [("image", transforms.elastic, with_image(floats(3, 4, 4, 5, low=-1, high=1)))],
+        "transforms.elastic": [
+            ("image", transforms.elastic, with_image(floats(3, 4, 4, 5, low=-1, high=1))),
+            (
+                "integers between voxels",
+                partial(transforms.elastic, interpolation=transforms.linear),
+                lambda rng: (*counts(rng), floats(3, 4, 4, 5, low=-1, high=1)(rng)),
+            ),
+        ],
         "transforms.flip": [
             ("by numbers", partial(transforms.flip, axes=(0, 2)), image),
             ("by an array", transforms.flip, lambda rng: (*image(rng), rng.random(3) < 0.5)),
@@ -96,6 +109,11 @@ def _cases_of_other_rooms() -> dict[str, list[Case]]:
             ("image", partial(transforms.resample, scale=(2.0, 0.7, 1.0)), image),
             ("smoothed", partial(transforms.resample, scale=(2.0, 1.0, 1.5), antialias=True), image),
             ("labels", partial(transforms.resample, scale=(2.0, 0.7, 1.0)), one(label_maps)),
+            (
+                "integers between voxels",
+                partial(transforms.resample, scale=(2.0, 0.5, 1.0), interpolation=transforms.linear),
+                counts,
+            ),
         ],
         "transforms.resample_onto": [("image", _resample_onto, image)],
         "transforms.rescale": [("image", transforms.rescale, image)],
@@ -123,6 +141,11 @@ def _cases_of_other_rooms() -> dict[str, list[Case]]:
         "transforms.warp": [
             ("image", transforms.warp, with_image(floats(3, 4, 5, 3, low=-1, high=8))),
             ("labels", transforms.warp, lambda rng: (label_maps(rng)[0], floats(3, 4, 5, 3, low=-1, high=8)(rng))),
+            (
+                "integers between voxels",
+                partial(transforms.warp, interpolation=transforms.linear),
+                lambda rng: (*counts(rng), floats(3, 4, 5, 3, low=-1, high=8)(rng)),
+            ),
         ],
         "assembly.assemble": [
             ("a mean", lambda x: assembly.assemble(x, GRID, SHAPE, window=assembly.gaussian), parts),

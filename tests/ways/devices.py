@@ -37,6 +37,7 @@ MOVED: dict[tuple[int, ...], str] = {
     "metrics.majority_vote, metrics.negative_jacobian_share in a mask, "
     "metrics.paired_moments in a mask, morphology.border, morphology.distance_transform a mask, "
     "transforms.crop by both, transforms.gamma by an array, transforms.one_hot, transforms.relabel, "
+    "transforms.resample integers between voxels, "
     "transforms.resample image, transforms.resample smoothed, transforms.resample_onto, transforms.rician_noise, "
     "transforms.rot90 by an array, transforms.warp labels",
     (1, 1): "metrics.dice, metrics.jaccard, metrics.sensitivity, metrics.specificity, metrics.fallout, "
@@ -60,12 +61,14 @@ MOVED: dict[tuple[int, ...], str] = {
     "metrics.reliability_curve, metrics.roc_curve, metrics.precision_recall_curve, metrics.best_threshold, "
     "metrics.risk_coverage_curve in a mask, "
     "metrics.threshold_counts of labels, metrics.area_under_roc_curve, metrics.average_precision, "
-    "transforms.elastic, transforms.warp image, transforms.local_gamma",
+    "transforms.elastic, transforms.warp image, transforms.warp integers between voxels, "
+    "transforms.local_gamma",
     (1, 1, 1): "metrics.dice in a mask, metrics.confusion_counts in a mask, metrics.confusion_matrix, "
     "metrics.fleiss_kappa, "
     "metrics.average_distance some ignored, metrics.boundary_iou some ignored, "
     "metrics.paired_spatial_moments in a mask, "
     "metrics.expected_cost, metrics.weighted_kappa, transforms.affine image, "
+    "transforms.affine integers between voxels, "
     "metrics.calibration_bins in a mask, metrics.calibration_bins of top labels, "
     "metrics.uncertainty_counts of labels, metrics.uncertainty_error_dice, metrics.error_coverage_curve, "
     "metrics.threshold_counts in a mask",

@@ -61,6 +61,11 @@ def bytes_masks(rng: np.random.Generator) -> tuple[NDArray[np.uint8], ...]:
     return tuple(mask.astype(np.uint8) for mask in masks(rng))
 
 
+def counts(rng: np.random.Generator) -> tuple[NDArray[np.int32]]:
+    """Return an image of whole numbers, as of CT."""
+    return (np.round(10 * image(rng)[0]).astype(np.int32),)
+
+
 def label_maps(rng: np.random.Generator) -> tuple[NDArray[np.int32], ...]:
     """Return two label maps of the labels 0 to 3."""
     values = smooth(rng)
