@@ -1,0 +1,463 @@
+"""The laws of metrics, as data: each has a name, says what holds, for which metrics, and looks at one example.
+
+A law gets what is claimed of a metric and an example, and returns what is wrong in words: nothing if it is kept.
+"""
+
+import functools
+import itertools
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from mia_functional import _array
+from mia_functional.testing.metric_claims import MetricClaims, PairCase
+from mia_functional.typing import HostArray, Spacing
+
+__all__ = ["METRIC_LAWS", "MetricLaw"]
+
+_RELATIVE, _ABSOLUTE = 1e-5, 1e-6
+"""By how much two values may differ that are taken for equal: the rounding of single precision."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MetricLaw:
+    """A law of metrics.
+
+    Attributes:
+        name: By which it is selected.
+        statement: What holds, as the end of a sentence that names the law.
+        applies: From what is claimed of a metric to whether the law is about it.
+        check: From what is claimed and an example to what is wrong; "" if the law is kept.
+        of_programs: Whether programs are compiled for the shape of the example, so that all have one shape.
+        needs_other: Whether a second pair is needed.
+    """
+
+    name: str
+    statement: str
+    applies: Callable[[MetricClaims], bool]
+    check: Callable[[MetricClaims, PairCase], str]
+    of_programs: bool = False
+    needs_other: bool = False
+
+
+def _options(claims: MetricClaims, spacing: Spacing | None) -> dict[str, Any]:
+    """Return the options that a metric is called with."""
+    options: dict[str, Any] = {"spacing": spacing} if claims.spacing else {}
+    return options if claims.labels is None else options | {"labels": claims.labels}
+
+
+def _evaluate(
+    claims: MetricClaims, prediction: HostArray, reference: HostArray, spacing: Spacing | None,
+    *, function: Callable[..., Any] | None = None, library: _array.NamedLibrary | None = None, **options: Any,
+) -> HostArray:  # fmt: skip
+    """Return the value of a pair as float64: of a library's arrays, or of copies that a metric cannot write to."""
+    compute = claims.function if function is None else function
+    options = _options(claims, spacing) | options
+    if library is not None:
+        return _array.host_values(compute(library.asarray(prediction), library.asarray(reference), **options))
+    pair = [np.array(prediction, order="K"), np.array(reference, order="K")]
+    for array in pair:
+        array.flags.writeable = False
+    return _array.host_values(compute(*pair, **options))
+
+
+def _difference(value: HostArray, expected: HostArray, *, relative: float = _RELATIVE) -> str:
+    """Return how a value differs from another one; nothing if it does not. NaN equals NaN."""
+    if value.shape == expected.shape and np.allclose(value, expected, rtol=relative, atol=_ABSOLUTE, equal_nan=True):
+        return ""
+    return f"got {value.tolist()} and not {expected.tolist()}"
+
+
+def _keeps_value(claims: MetricClaims, case: PairCase, *pair: HostArray, spacing: Spacing | None) -> str:
+    """Return how the value of a changed pair differs from that of the example."""
+    expected = _evaluate(claims, case.prediction, case.reference, case.spacing)
+    return _difference(_evaluate(claims, pair[0], pair[1], spacing), expected)
+
+
+def _runs(claims: MetricClaims, case: PairCase) -> str:
+    value = _evaluate(claims, case.prediction, case.reference, case.spacing)
+    return "" if value.size == len(claims.labels or ("",)) else f"got {value.size} numbers"
+
+
+def _no_mutation(claims: MetricClaims, case: PairCase) -> str:
+    pair = case.prediction.copy(), case.reference.copy()
+    options = _options(claims, case.spacing)
+    first = _array.host_values(claims.function(*pair, **options))
+    for name, array, given in zip(("prediction", "reference"), pair, (case.prediction, case.reference), strict=True):
+        if not np.array_equal(array, given):
+            return f"the {name} was changed to {array.tolist()}"
+    again = _difference(_array.host_values(claims.function(*pair, **options)), first)
+    return f"a second call {again}" if again else ""
+
+
+def _in_range(claims: MetricClaims, case: PairCase) -> str:
+    value = _evaluate(claims, case.prediction, case.reference, case.spacing)
+    low, high = claims.limits
+    # Rounding may leave 1 - 1e-16, and distances to empty structures are infinite.
+    allowed = (value >= low - _ABSOLUTE) & (value <= high + _ABSOLUTE) | ~np.isfinite(value)
+    return "" if np.all(allowed) else f"got {value.tolist()}, outside of {low:g} to {high:g}"
+
+
+def _is_constant(array: HostArray, label: int | None) -> bool:
+    inside = array if label is None else array == label
+    return bool(np.all(inside == inside.reshape(-1)[0]))
+
+
+def _defined(claims: MetricClaims, case: PairCase) -> str:
+    value = _evaluate(claims, case.prediction, case.reference, case.spacing).reshape(-1)
+    for number, label in zip(value, claims.labels or (None,), strict=False):
+        if math.isnan(number) and not any(_is_constant(array, label) for array in (case.prediction, case.reference)):
+            return "got NaN, though neither is empty or constant"
+    return ""
+
+
+def _identity(claims: MetricClaims, case: PairCase) -> str:
+    reference = case.reference
+    prediction = reference.astype(case.prediction.dtype)
+    value = _evaluate(claims, prediction, reference, case.spacing)
+    for number, label in zip(value.reshape(-1), claims.labels or (None,), strict=False):
+        # Where both are empty there may be no value, but not a bad one.
+        undefined = math.isnan(number) and (_is_constant(reference, label) or "defined" in claims.without)
+        if not undefined and (wrong := _difference(np.asarray(number), np.asarray(claims.best))):
+            return f"of the reference against itself it {wrong}"
+    return ""
+
+
+def _symmetry(claims: MetricClaims, case: PairCase) -> str:
+    return _keeps_value(claims, case, case.reference, case.prediction, spacing=case.spacing)
+
+
+def _flips(claims: MetricClaims, case: PairCase) -> str:
+    pair = (np.flip(array, case.flipped).copy() for array in case[:2])
+    wrong = _keeps_value(claims, case, *pair, spacing=case.spacing)
+    return f"with axes {case.flipped} flipped it {wrong}" if wrong else ""
+
+
+def _axes(claims: MetricClaims, case: PairCase) -> str:
+    pair = [np.ascontiguousarray(array.transpose(case.order)) for array in (case.prediction, case.reference)]
+    spacing = None if case.spacing is None else tuple(case.spacing[axis] for axis in case.order)
+    wrong = _keeps_value(claims, case, *pair, spacing=spacing)
+    return f"with axes in the order {case.order} it {wrong}" if wrong else ""
+
+
+def _padding(claims: MetricClaims, case: PairCase) -> str:
+    pair = [np.pad(array, 2) for array in (case.prediction, case.reference)]
+    wrong = _keeps_value(claims, case, *pair, spacing=case.spacing)
+    return f"with two voxels of background on every side it {wrong}" if wrong else ""
+
+
+def _scaling(claims: MetricClaims, case: PairCase) -> str:
+    if case.spacing is None or claims.power is None:
+        return ""
+    # A volume of pixels is an area.
+    power = min(claims.power, case.prediction.ndim)
+    expected = _evaluate(claims, case.prediction, case.reference, case.spacing) * 4.0**power
+    scaled = tuple(4 * step for step in case.spacing)
+    wrong = _difference(_evaluate(claims, case.prediction, case.reference, scaled), expected)
+    return f"with all steps four times as long it {wrong}" if wrong else ""
+
+
+def _memory_order(claims: MetricClaims, case: PairCase) -> str:
+    backwards = [np.flip(np.flip(array).copy()) for array in (case.prediction, case.reference)]
+    layouts = {
+        "in Fortran's order": [np.asfortranarray(case.prediction), np.asfortranarray(case.reference)],
+        "in two orders": [np.asfortranarray(case.prediction), case.reference],
+        "with negative strides": backwards,
+    }
+    for name, pair in layouts.items():
+        if wrong := _keeps_value(claims, case, *pair, spacing=case.spacing):
+            return f"of arrays {name} it {wrong}"
+    return ""
+
+
+def _dtypes(claims: MetricClaims, case: PairCase) -> str:
+    for dtype in claims.dtypes[1:]:
+        own = case.prediction.astype(dtype), case.reference.astype(dtype)
+        # Both, and one of them alone.
+        for pair in (own, (case.prediction, own[1])):
+            if wrong := _keeps_value(claims, case, *pair, spacing=case.spacing):
+                return f"of arrays of {pair[0].dtype} and {pair[1].dtype} it {wrong}"
+    return ""
+
+
+def _renumbering(claims: MetricClaims, case: PairCase) -> str:
+    table = np.asarray([0, *case.numbers])
+    pair = [table[array].astype(array.dtype) for array in (case.prediction, case.reference)]
+    if claims.inputs == "instances":
+        # Numbers of instances mean nothing, so those of the two arrays need not go together.
+        pair[1] = case.reference
+    renamed: dict[str, Any] = (
+        {} if claims.labels is None else {"labels": tuple(int(table[label]) for label in claims.labels)}
+    )
+    expected = _evaluate(claims, case.prediction, case.reference, case.spacing)
+    value = _evaluate(claims, pair[0], pair[1], case.spacing, **renamed)
+    wrong = _difference(value, expected)
+    return f"with 1 to 9 renumbered to {case.numbers} it {wrong}" if wrong else ""
+
+
+def _merging(claims: MetricClaims, case: PairCase) -> str:
+    statistic, formula, merge = claims.statistic, claims.formula, claims.merge
+    if statistic is None or formula is None or merge is None or case.other is None:
+        return ""
+    options = _options(claims, case.spacing)
+    empty = np.zeros((claims.gap, *case.prediction.shape[1:]), case.reference.dtype)
+    pairs = zip(case[:2], case.other, strict=True)
+    whole = [np.concatenate([one, empty.astype(one.dtype), other]) for one, other in pairs]
+    expected = _array.host_values(formula(statistic(*whole, **options), spacing=case.spacing))
+    parts = [statistic(*pair, **options) for pair in (case[:2], case.other)]
+    for order, pair in (("", parts), (", the second one first", parts[::-1])):
+        # With labels, some statistics have a record for each.
+        is_one = hasattr(pair[0], "_fields") or not isinstance(pair[0], tuple)
+        merged = merge(*pair) if is_one else tuple(itertools.starmap(merge, zip(*pair, strict=True)))
+        if wrong := _difference(_array.host_values(formula(merged, spacing=case.spacing)), expected):
+            return f"with the other pair behind it{order}, it {wrong}"
+    return ""
+
+
+def _monotonicity(claims: MetricClaims, case: PairCase) -> str:
+    different = np.argwhere(case.prediction != case.reference)
+    value = _evaluate(claims, case.prediction, case.reference, case.spacing)
+    if len(different) == 0 or not np.all(np.isfinite(value)):
+        return ""
+    corrected = case.prediction.copy()
+    voxel = tuple(different[case.chance % len(different)])
+    corrected[voxel] = case.reference[voxel]
+    better = _evaluate(claims, corrected, case.reference, case.spacing)
+    sign = 1 if claims.best == max(claims.limits) else -1
+    if np.any(sign * (better - value) < -_ABSOLUTE):
+        return f"with voxel {tuple(map(int, voxel))} corrected it fell from {value.tolist()} to {better.tolist()}"
+    return ""
+
+
+def _triangle(claims: MetricClaims, case: PairCase) -> str:
+    if case.other is None:
+        return ""
+    detour = case.other[1]
+    direct = _evaluate(claims, case.prediction, case.reference, case.spacing)
+    there = _evaluate(claims, case.prediction, detour, case.spacing)
+    back = _evaluate(claims, detour, case.reference, case.spacing)
+    wrong = direct > (there + back) * (1 + _RELATIVE) + _ABSOLUTE
+    return f"it is {direct.tolist()}, by way of {detour.tolist()} {(there + back).tolist()}" if np.any(wrong) else ""
+
+
+def _oracle(claims: MetricClaims, case: PairCase) -> str:
+    if claims.oracle is None:
+        return ""
+    value = _evaluate(claims, case.prediction, case.reference, case.spacing)
+    return _difference(value, _evaluate(claims, case.prediction, case.reference, case.spacing, function=claims.oracle))
+
+
+def _cells(mask: HostArray) -> int:
+    """Return the Euler characteristic of voxels as closed cubes: corners - edges + faces - cubes, all counted."""
+    covered = np.zeros([2 * side + 1 for side in mask.shape], bool)
+    # Cell (2 i + 1, ...) is the inside of voxel i, and those beside it are its faces, edges and corners.
+    for offset in itertools.product((0, 1, 2), repeat=mask.ndim):
+        cells = tuple(slice(start, start + 2 * side, 2) for start, side in zip(offset, mask.shape, strict=True))
+        covered[cells] |= mask
+    dimension = sum(np.indices(covered.shape) % 2)
+    return int(np.sum(np.where(dimension % 2, -1, 1)[covered]))
+
+
+def _euler(claims: MetricClaims, case: PairCase) -> str:
+    if claims.betti is None:
+        return ""
+    for mask in (case.prediction, case.reference):
+        numbers = _array.host_values(claims.betti(mask)).reshape(-1)
+        alternating = int(sum(number * (-1) ** dimension for dimension, number in enumerate(numbers)))
+        if alternating != _cells(mask) or np.any(numbers < 0):
+            return f"of {mask.tolist()} they are {numbers.tolist()}, and its cells count {_cells(mask)}"
+    return ""
+
+
+def _libraries(claims: MetricClaims, case: PairCase) -> str:
+    for library in claims.libraries:
+        value = _evaluate(claims, case.prediction, case.reference, case.spacing, library=library)
+        if wrong := _difference(value, _evaluate(claims, case.prediction, case.reference, case.spacing)):
+            return f"of arrays of {library.name} it {wrong}"
+    return ""
+
+
+def _compiled(name: str) -> Callable[[MetricClaims, PairCase], str]:
+    """Return the law that programs of a library give what NumPy's arrays do."""
+
+    def check(claims: MetricClaims, case: PairCase) -> str:
+        library = next(library for library in claims.libraries if library.name == name)
+        program = claims.program(library, case.spacing, "pairs")
+        value = _array.host_values(program(library.asarray(case.prediction), library.asarray(case.reference)))
+        return _difference(value, _evaluate(claims, case.prediction, case.reference, case.spacing))
+
+    return check
+
+
+def _batched(claims: MetricClaims, case: PairCase) -> str:
+    if case.other is None:
+        return ""
+    library = next(library for library in claims.libraries if library.mapped)
+    batches = [library.asarray(np.stack(pair)) for pair in zip(case[:2], case.other, strict=True)]
+    values = _array.host_values(claims.program(library, case.spacing, "batches")(*batches))
+    expected = [_evaluate(claims, *pair, case.spacing) for pair in (case[:2], case.other)]
+    return _difference(values, np.stack(expected))
+
+
+def _gradients(claims: MetricClaims, case: PairCase) -> str:
+    function = functools.partial(claims.function, **_options(claims, case.spacing))
+    if not np.all(np.isfinite(_evaluate(claims, case.prediction, case.reference, case.spacing))):
+        return ""
+    for library in claims.libraries:
+        if library.gradient is not None:
+            pair = library.asarray(case.prediction), library.asarray(case.reference)
+            slope = _array.host_values(library.gradient(function, *pair))
+            if not np.all(np.isfinite(slope)):
+                return f"by {library.name} it is {slope.tolist()}"
+    return ""
+
+
+def _has(name: str) -> Callable[[MetricClaims], bool]:
+    """Return whether a library is among those of a metric."""
+    return lambda claims: any(library.name == name for library in claims.libraries)
+
+
+def _always(_claims: MetricClaims) -> bool:
+    return True
+
+
+_STRUCTURES = ("masks", "labels", "instances")
+
+METRIC_LAWS: tuple[MetricLaw, ...] = (
+    MetricLaw(name="runs", statement="every pair has a value", applies=_always, check=_runs),
+    MetricLaw(
+        name="no mutation",
+        statement="the arrays stay as they are, and a second call gives the same",
+        applies=_always,
+        check=_no_mutation,
+    ),
+    MetricLaw(name="range", statement="the value lies within the limits", applies=_always, check=_in_range),
+    MetricLaw(
+        name="defined",
+        statement="a pair of which neither is empty or constant has a value",
+        applies=_always,
+        check=_defined,
+    ),
+    MetricLaw(
+        name="identity",
+        statement="a reference against itself has the best value",
+        applies=lambda claims: not math.isnan(claims.best) and claims.inputs != "probabilities",
+        check=_identity,
+    ),
+    MetricLaw(
+        name="symmetry",
+        statement="swapping prediction and reference changes nothing",
+        applies=lambda claims: claims.symmetric and claims.inputs != "probabilities",
+        check=_symmetry,
+    ),
+    MetricLaw(name="flips", statement="flipping both changes nothing", applies=_always, check=_flips),
+    MetricLaw(
+        name="axes",
+        statement="permuting the axes of both, and the spacing with them, changes nothing",
+        applies=_always,
+        check=_axes,
+    ),
+    MetricLaw(
+        name="padding",
+        statement="background around the image changes nothing",
+        applies=lambda claims: claims.padding,
+        check=_padding,
+    ),
+    MetricLaw(
+        name="scaling",
+        statement="longer steps between voxels scale the value by its unit",
+        applies=lambda claims: claims.spacing and claims.power is not None,
+        check=_scaling,
+    ),
+    MetricLaw(
+        name="memory order", statement="how arrays lie in memory changes nothing", applies=_always, check=_memory_order
+    ),
+    MetricLaw(
+        name="dtypes",
+        statement="the same numbers in another dtype change nothing",
+        applies=lambda claims: len(claims.dtypes) > 1,
+        check=_dtypes,
+    ),
+    MetricLaw(
+        name="renumbering",
+        statement="other numbers for labels or instances change nothing",
+        applies=lambda claims: claims.inputs in ("labels", "instances"),
+        check=_renumbering,
+    ),
+    MetricLaw(
+        name="merging",
+        statement="records of two parts, merged, give the value of the whole",
+        applies=lambda claims: claims.merge is not None,
+        check=_merging,
+        needs_other=True,
+    ),
+    MetricLaw(
+        name="monotonicity",
+        statement="one more right voxel is never worse",
+        applies=lambda claims: claims.monotone and not math.isnan(claims.best),
+        check=_monotonicity,
+    ),
+    MetricLaw(
+        name="triangle",
+        statement="no detour is shorter",
+        applies=lambda claims: claims.triangle and claims.inputs != "probabilities",
+        check=_triangle,
+        needs_other=True,
+    ),
+    MetricLaw(
+        name="oracle",
+        statement="the second definition gives the same",
+        applies=lambda claims: claims.oracle is not None,
+        check=_oracle,
+    ),
+    MetricLaw(
+        name="euler",
+        statement="b0 - b1 + b2 is the Euler characteristic, the alternating count of cells",
+        applies=lambda claims: claims.betti is not None,
+        check=_euler,
+    ),
+    MetricLaw(
+        name="libraries",
+        statement="arrays of every library give what those of NumPy give",
+        applies=lambda claims: len(claims.libraries) > 0,
+        check=_libraries,
+        of_programs=True,
+    ),
+    MetricLaw(
+        name="jit",
+        statement="a program of `jax.jit` gives what a plain call gives",
+        applies=_has("jax"),
+        check=_compiled("jax"),
+        of_programs=True,
+    ),
+    MetricLaw(
+        name="vmap",
+        statement="a batch by `jax.vmap` gives what a loop gives",
+        applies=_has("jax"),
+        check=_batched,
+        of_programs=True,
+        needs_other=True,
+    ),
+    MetricLaw(
+        name="compile",
+        statement="a program of `torch.compile` gives what a plain call gives",
+        applies=_has("torch"),
+        check=_compiled("torch"),
+        of_programs=True,
+    ),
+    MetricLaw(
+        name="gradients",
+        statement="the gradient in the prediction is finite where the value is",
+        applies=lambda claims: (
+            claims.differentiable
+            and claims.inputs in ("images", "probabilities")
+            and any(library.gradient is not None for library in claims.libraries)
+        ),
+        check=_gradients,
+        of_programs=True,
+    ),
+)
+"""All laws, in the order in which they are tried: what the others rely on comes first."""

@@ -1,0 +1,77 @@
+"""Which laws metrics of the table keep beside those of all metrics, and which they do not, and why."""
+
+from typing import NamedTuple
+
+__all__ = ["DISTANCES", "MONOTONE", "ROW_EXCEPTIONS", "RowException", "broken_laws"]
+
+MONOTONE = (
+    *("DICE", "JACRD", "SNSVTY", "SPCFTY", "FALLOUT", "FNR", "ACURCY", "PRCISON", "NPV", "TP", "FP", "TN", "FN"),
+    *("FMEASR", "BALACC", "YOUDEN", "AUC", "MCC", "KAPPA", "ICCORR", "PROBDST"),
+    *("R2", "MAE", "MSE", "RMSE", "NRMSE", "NMSE", "PSNR", "BRIER", "NLL", "AUROC", "AP"),
+)
+"""Metrics for which one more right voxel is never worse. Distances are not: a false voxel may lie near the reference."""
+
+DISTANCES = (
+    *("FP", "FN", "VARINFO", "HDRFDST", "CENDST", "AVD", "BETTI0", "BETTI1", "BETTI2", "EULER", "LESION_COUNT"),
+    *("BRANCHERR", "MAE", "RMSE"),
+)
+"""Metrics for which no detour is shorter; percentiles and means of distances are none."""
+
+
+class RowException(NamedTuple):
+    """Laws that some metrics do not keep: what a metric is, not what is wrong with it.
+
+    Attributes:
+        laws: Names of the laws.
+        metrics: Abbreviations of the metrics, without parameters.
+        reason: Why.
+    """
+
+    laws: tuple[str, ...]
+    metrics: tuple[str, ...]
+    reason: str
+
+
+_SKELETONS = ("CLDICE", "CLPRECISION", "CLSENSITIVITY", "BRANCHERR", "TUBESPLITS", "TUBEMERGES")
+
+ROW_EXCEPTIONS: tuple[RowException, ...] = (
+    RowException(("identity",), ("TP", "TN", "MUTINF"), "The best value is a bound that depends on the reference."),
+    RowException(
+        ("padding",),
+        (
+            *("SPCFTY", "FALLOUT", "ACURCY", "NPV", "TN", "BALACC", "YOUDEN", "MCC", "AUC", "KAPPA", "GCOERR"),
+            *("RNDIND", "ADJRIND", "MUTINF", "VARINFO", "ICCORR"),
+        ),
+        "Voxels that are rightly background count.",
+    ),
+    RowException(
+        ("defined", "identity"), ("BIOU",), "Bands thinner than a voxel are empty, also those of a structure."
+    ),
+    RowException(("defined",), ("MAHLNBS",), "A structure of one voxel, or a flat one, has no covariance."),
+    RowException(("defined",), ("SQ",), "It is a mean over components that are found, of which there may be none."),
+    RowException(
+        ("scaling",), ("SURFOVLP", "SURFDICE", "BIOU", "BRATS_DICE", "BRATS_HD95", "BRATS_NSD"),
+        "Tolerances, penalties and smallest volumes are in millimetres.",
+    ),
+    RowException(("merging",), ("LESION_FP",), "It is counted per case, and parts are cases of their own."),
+    RowException(
+        ("flips", "axes"), _SKELETONS, "Thinning takes voxels away in the order of the array."
+    ),
+    RowException(("flips",), ("CCDICE",), "Of two components equally near, the first one of the array counts."),
+    RowException(
+        ("flips", "axes", "padding"), ("PREDAREA", "REFAREA"), "The middle slice of an even number of them is one side's."
+    ),
+)  # fmt: skip
+"""All exceptions."""
+
+
+def broken_laws(abbreviation: str) -> frozenset[str]:
+    """Return the names of the laws that a metric of the table does not keep, whatever its parameters."""
+    laws: set[str] = set()
+    for exception in ROW_EXCEPTIONS:
+        for name in exception.metrics:
+            rest = abbreviation.removeprefix(name)
+            # HDRFDST95 is HDRFDST, but TPR would not be TP.
+            if rest == "" or (rest != abbreviation and (rest[0] == "@" or rest[0].isdigit())):
+                laws.update(exception.laws)
+    return frozenset(laws)
