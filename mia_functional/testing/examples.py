@@ -1,7 +1,7 @@
 """Look for an example that breaks a law, and say it in one text: the law, what is wrong, the smallest example."""
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -12,8 +12,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Stated", "by_name", "require_kept"]
 
-_Case = TypeVar("_Case")
-
 
 class Stated(NamedTuple):
     """A law about something that is checked.
@@ -21,17 +19,18 @@ class Stated(NamedTuple):
     Attributes:
         name: Name of the law.
         statement: What holds.
-        check: From an example to what is wrong; "" if the law is kept.
+        check: From an example, and what was made of it, to what is wrong; "" if the law is kept.
     """
 
     name: str
     statement: str
-    check: Callable[[Any], str]
+    check: Callable[[Any, Any], str]
 
 
 def require_kept(
-    function: str, subject: str, laws: Sequence[Stated], cases: "SearchStrategy[Any]", examples: int
-) -> None:
+    function: str, subject: str, laws: Sequence[Stated], cases: "SearchStrategy[Any]", examples: int,
+    *, prepare: Callable[[Any], Any],
+) -> None:  # fmt: skip
     """Raise an `AssertionError` if a law is broken by one of so many examples; Hypothesis finds a small one.
 
     Args:
@@ -40,6 +39,7 @@ def require_kept(
         laws: In the order in which they are tried on each example.
         cases: A strategy of `NamedTuple`s.
         examples: Most examples.
+        prepare: What all laws need of an example, made once; the first law is broken where it fails.
     """
     hypothesis = optional.require("hypothesis")
     count = checks.integer(function, "examples", examples, minimum=1)
@@ -47,20 +47,23 @@ def require_kept(
     broken: list[Stated] = []
 
     def look(case: Any) -> None:
-        for law in broken or laws:
-            cause = None
-            try:
-                wrong = law.check(case)
-            except Exception as error:
-                if type(error).__module__.partition(".")[0] == "hypothesis":  # of `assume` in a user's function
-                    raise
-                wrong, cause = f"{type(error).__name__}: {error}", error
-            if wrong:
-                broken[:] = [law]
-                fields = zip(case._fields, case, strict=True)
-                example = "\n".join(f"  {name} = {_shown(value)}" for name, value in fields if value is not None)
-                text = f'{function}: {subject} breaks the law "{law.name}" ({law.statement}): {wrong}.'
-                raise AssertionError(f"{text}\nExample:\n{example}") from cause
+        law, wrong, cause = (broken or laws)[0], "", None
+        try:
+            made = prepare(case)
+            for law in broken or laws:
+                wrong = law.check(case, made)
+                if wrong:
+                    break
+        except Exception as error:
+            if type(error).__module__.partition(".")[0] == "hypothesis":  # of `assume` in a user's function
+                raise
+            wrong, cause = f"{type(error).__name__}: {error}", error
+        if wrong:
+            broken[:] = [law]
+            fields = zip(case._fields, case, strict=True)
+            example = "\n".join(f"  {name} = {_shown(value)}" for name, value in fields if value is not None)
+            text = f'{function}: {subject} breaks the law "{law.name}" ({law.statement}): {wrong}.'
+            raise AssertionError(f"{text}\nExample:\n{example}") from cause
 
     # The same examples in every run, and one offender in the end. A deadline would fail slow metrics, and a database
     # would leave a folder wherever users run their tests.

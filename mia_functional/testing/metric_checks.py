@@ -18,7 +18,7 @@ from mia_functional.testing.metric_claims import (
     claims_of,
     with_programs,
 )
-from mia_functional.testing.metric_laws import METRIC_LAWS, MetricLaw
+from mia_functional.testing.metric_laws import METRIC_LAWS, MetricLaw, value_of_case
 from mia_functional.testing.scenes import Draw, draw_shape
 from mia_functional.testing.strategies import (
     images,
@@ -111,7 +111,8 @@ def check_metric(
         if some:
             cases = _cases(claims, pairs, for_programs=of_programs, others=any(law.needs_other for law in some))
             stated = [Stated(law.name, law.statement, functools.partial(law.check, claims)) for law in some]
-            require_kept("check_metric", claims.name, stated, cases, examples)
+            prepare = functools.partial(value_of_case, claims)
+            require_kept("check_metric", claims.name, stated, cases, examples, prepare=prepare)
 
 
 def metric_laws(metric: AnyMetric, **options: Any) -> tuple[MetricLaw, ...]:

@@ -14,17 +14,7 @@ from mia_functional.metrics.names import AnyMetric
 from mia_functional.testing.row_laws import DISTANCES, MONOTONE, broken_laws
 from mia_functional.typing import HostArray, Spacing
 
-__all__ = [
-    "INPUTS",
-    "MetricClaims",
-    "PairCase",
-    "_claims_of_own",
-    "_claims_of_row",
-    "inputs_of",
-    "own_and_row",
-    "takes",
-    "with_programs",
-]
+__all__ = ["INPUTS", "MetricClaims", "PairCase", "claims_of", "with_programs"]
 
 INPUTS = ("masks", "labels", "instances", "images", "probabilities")
 """Kinds of pairs: masks, label maps, maps of instance numbers, images, probabilities and a mask."""

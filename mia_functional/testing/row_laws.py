@@ -9,7 +9,7 @@ MONOTONE = (
     *("FMEASR", "BALACC", "YOUDEN", "AUC", "MCC", "KAPPA", "ICCORR", "PROBDST"),
     *("R2", "MAE", "MSE", "RMSE", "NRMSE", "NMSE", "PSNR", "BRIER", "NLL", "AUROC", "AP"),
 )
-"""Metrics for which one more right voxel is never worse. Distances are not: a false voxel may lie near the reference."""
+"""Metrics for which one more right voxel is never worse. False voxels may lie near the reference."""
 
 DISTANCES = (
     *("FP", "FN", "VARINFO", "HDRFDST", "CENDST", "AVD", "BETTI0", "BETTI1", "BETTI2", "EULER", "LESION_COUNT"),
@@ -31,6 +31,8 @@ class RowException(NamedTuple):
     metrics: tuple[str, ...]
     reason: str
 
+
+_PROGRAMS = ("jit", "vmap", "compile")
 
 _SKELETONS = ("CLDICE", "CLPRECISION", "CLSENSITIVITY", "BRANCHERR", "TUBESPLITS", "TUBEMERGES")
 
@@ -54,12 +56,14 @@ ROW_EXCEPTIONS: tuple[RowException, ...] = (
         "Tolerances, penalties and smallest volumes are in millimetres.",
     ),
     RowException(("merging",), ("LESION_FP",), "It is counted per case, and parts are cases of their own."),
+    RowException(("flips", "axes"), _SKELETONS, "Thinning takes voxels away in the order of the array."),
+    RowException(_PROGRAMS, _SKELETONS, "Skeletons are made on the host, by scikit-image."),
     RowException(
-        ("flips", "axes"), _SKELETONS, "Thinning takes voxels away in the order of the array."
+        _PROGRAMS, ("BRATS_DICE", "BRATS_HD95", "BRATS_NSD", "CCDICE"), "Regions of lesions are made on the host."
     ),
     RowException(("flips",), ("CCDICE",), "Of two components equally near, the first one of the array counts."),
     RowException(
-        ("flips", "axes", "padding"), ("PREDAREA", "REFAREA"), "The middle slice of an even number of them is one side's."
+        ("flips", "axes", "padding"), ("PREDAREA", "REFAREA"), "Of an even number of slices the middle one is a choice."
     ),
 )  # fmt: skip
 """All exceptions."""
