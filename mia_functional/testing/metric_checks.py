@@ -44,8 +44,9 @@ def check_metric(
     metric: AnyMetric, *, like: AnyMetric | None = None, laws: Sequence[str] | None = None, without: Sequence[str] = (),
     xp: str | Sequence[str] = "numpy", inputs: str | None = None, limits: tuple[float, float] | None = None,
     best: float | None = None, symmetric: bool | None = None, spacing: bool | None = None, unit: str | None = None,
-    padding: bool | None = None, monotone: bool | None = None, triangle: bool | None = None,
-    differentiable: bool | None = None, dtypes: Sequence[str] | None = None, labels: Sequence[int] | None = None,
+    padding: bool | None = None, monotone: bool | None = None, sees_misses: bool | None = None,
+    triangle: bool | None = None, differentiable: bool | None = None, dtypes: Sequence[str] | None = None,
+    labels: Sequence[int] | None = None,
     oracle: Callable[..., Any] | None = None, betti: Callable[..., Any] | None = None,
     statistic: Callable[..., Any] | None = None, merge: Callable[..., Any] | None = None,
     pairs: "SearchStrategy[Any] | None" = None, examples: int = 100,
@@ -73,6 +74,7 @@ def check_metric(
         unit: "mm", "mm2" or "mm3": the value grows so with the spacing; "" if it does not grow.
         padding: Whether background around the image changes nothing.
         monotone: Whether one more right voxel is never worse.
+        sees_misses: Whether an empty structure beside one that is not never has the best value.
         triangle: Whether it is a distance, so that no detour is shorter.
         differentiable: Whether gradients in a prediction of floats are finite.
         dtypes: Dtypes by name in which arrays may be handed over; bool alone by default, as `~` is something else of
@@ -101,8 +103,9 @@ def check_metric(
     """
     given = {
         "inputs": inputs, "limits": limits, "best": best, "symmetric": symmetric, "spacing": spacing, "unit": unit,
-        "padding": padding, "monotone": monotone, "triangle": triangle, "differentiable": differentiable,
-        "dtypes": dtypes, "labels": labels, "oracle": oracle, "betti": betti, "statistic": statistic, "merge": merge,
+        "padding": padding, "monotone": monotone, "sees_misses": sees_misses, "triangle": triangle,
+        "differentiable": differentiable, "dtypes": dtypes, "labels": labels,
+        "oracle": oracle, "betti": betti, "statistic": statistic, "merge": merge,
     }  # fmt: skip
     claims = _claims("check_metric", metric, like, xp, without, given)
     chosen = _laws_of("check_metric", claims, laws)

@@ -11,7 +11,7 @@ from mia_functional import _array, metrics
 from mia_functional._core import checks
 from mia_functional.metrics import Metric, find
 from mia_functional.metrics.names import AnyMetric
-from mia_functional.testing.row_laws import DISTANCES, MONOTONE, broken_laws
+from mia_functional.testing.row_laws import DISTANCES, MONOTONE, SEES_MISSES, broken_laws
 from mia_functional.typing import HostArray, Spacing
 
 __all__ = ["INPUTS", "MetricClaims", "PairCase", "claims_of", "with_programs"]
@@ -64,6 +64,7 @@ class MetricClaims:
         power: By which power of a length the value grows: 1 for mm, 3 for mm3, 0 for none; None if it is not claimed.
         padding: Whether background around the image changes nothing.
         monotone: Whether one more right voxel is never worse.
+        sees_misses: Whether the value is not the best one where one of the two structures is empty.
         triangle: Whether the value is a distance: never longer on a detour.
         inputs: What kind of pair there is, one of `INPUTS`.
         labels: Labels that are handed over; None for none.
@@ -92,6 +93,7 @@ class MetricClaims:
     power: int | None = None
     padding: bool = False
     monotone: bool = False
+    sees_misses: bool = False
     triangle: bool = False
     inputs: str = "masks"
     labels: tuple[int, ...] | None = None
@@ -171,6 +173,7 @@ def _claims_of_row(row: Metric, inputs: str) -> MetricClaims:
         power=_LENGTHS.get(row.unit, 0) if with_spacing else None,
         padding=inputs not in ("images", "probabilities"),
         monotone=row.abbreviation in MONOTONE,
+        sees_misses=inputs == "masks" and row.abbreviation in SEES_MISSES,
         triangle=row.abbreviation in DISTANCES,
         inputs=inputs,
         labels=_LABELS if with_labels else None,
@@ -206,7 +209,15 @@ def _claims_of_own(function: Callable[..., Any], row: Metric | None, given: Mapp
     claims = dataclasses.replace(_claims_of_row(own, inputs), name=title, dtypes=_DTYPES[inputs][:1])
     if row is not None:
         return claims
-    return dataclasses.replace(claims, padding=False, monotone=False, triangle=False, differentiable=False, power=None)
+    return dataclasses.replace(
+        claims,
+        padding=False,
+        monotone=False,
+        sees_misses=False,
+        triangle=False,
+        differentiable=False,
+        power=None,
+    )
 
 
 def _takes_one(function: Callable[..., Any]) -> bool:

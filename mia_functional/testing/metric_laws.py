@@ -120,6 +120,17 @@ def _identity(claims: MetricClaims, case: PairCase, _value: HostArray) -> str:
     return ""
 
 
+def _misses(claims: MetricClaims, case: PairCase, _value: HostArray) -> str:
+    if not np.any(case.reference):
+        return ""
+    empty = np.zeros_like(case.reference)
+    for name, pair in (("missed", (empty, case.reference)), ("made up", (case.reference, empty))):
+        value = _evaluate(claims, *pair, case.spacing)
+        if not _difference(value, np.asarray(claims.best)):
+            return f"a structure that is {name} has {value.tolist()}"
+    return ""
+
+
 def _symmetry(claims: MetricClaims, case: PairCase, value: HostArray) -> str:
     return _difference(_evaluate(claims, case.reference, case.prediction, case.spacing), value)
 
@@ -186,17 +197,23 @@ def _merging(claims: MetricClaims, case: PairCase, _value: HostArray) -> str:
     if statistic is None or formula is None or merge is None or case.other is None:
         return ""
     options = _options(claims, case.spacing)
+    # An instance of one part is none of the other: their numbers go up to 9.
+    moved = 9 if claims.inputs == "instances" else 0
+    # Parts of several sizes: a mean of means would do for equal ones.
+    cut = 1 + case.chance % len(case.reference)
+    others = [array[:cut].copy() for array in case.other]
+    behind = [np.where(array > 0, array + moved, array).astype(array.dtype) for array in others]
     empty = np.zeros((claims.gap, *case.prediction.shape[1:]), case.reference.dtype)
-    pairs = zip(case[:2], case.other, strict=True)
+    pairs = zip(case[:2], behind, strict=True)
     whole = [np.concatenate([one, empty.astype(one.dtype), other]) for one, other in pairs]
     expected = _array.host_values(formula(statistic(*whole, **options), spacing=case.spacing))
-    parts = [statistic(*pair, **options) for pair in (case[:2], case.other)]
+    parts = [statistic(*pair, **options) for pair in (case[:2], others)]
     for order, pair in (("", parts), (", the second one first", parts[::-1])):
         # With labels, some statistics have a record for each.
         is_one = hasattr(pair[0], "_fields") or not isinstance(pair[0], tuple)
         merged = merge(*pair) if is_one else tuple(itertools.starmap(merge, zip(*pair, strict=True)))
         if wrong := _difference(_array.host_values(formula(merged, spacing=case.spacing)), expected):
-            return f"with the other pair behind it{order}, it {wrong}"
+            return f"with {cut} planes of the other pair behind it{order}, it {wrong}"
     return ""
 
 
@@ -325,6 +342,12 @@ METRIC_LAWS: tuple[MetricLaw, ...] = (
         statement="a reference against itself has the best value",
         applies=lambda claims: not math.isnan(claims.best) and claims.inputs != "probabilities",
         check=_identity,
+    ),
+    MetricLaw(
+        name="misses",
+        statement="one structure of two that is empty is not the best that there is",
+        applies=lambda claims: claims.sees_misses,
+        check=_misses,
     ),
     MetricLaw(
         name="symmetry",

@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-__all__ = ["DISTANCES", "MONOTONE", "ROW_EXCEPTIONS", "RowException", "broken_laws"]
+__all__ = ["DISTANCES", "MONOTONE", "ROW_EXCEPTIONS", "SEES_MISSES", "RowException", "broken_laws"]
 
 MONOTONE = (
     *("DICE", "JACRD", "SNSVTY", "SPCFTY", "FALLOUT", "FNR", "ACURCY", "PRCISON", "NPV", "TP", "FP", "TN", "FN"),
@@ -10,6 +10,12 @@ MONOTONE = (
     *("R2", "MAE", "MSE", "RMSE", "NRMSE", "NMSE", "PSNR", "BRIER", "NLL", "AUROC", "AP"),
 )
 """Metrics for which one more right voxel is never worse. False voxels may lie near the reference."""
+
+SEES_MISSES = (
+    *("DICE", "JACRD", "FMEASR", "VOLSMTY", "MCC", "KAPPA", "ICCORR", "PROBDST", "HDRFDST", "AVGDIST", "ASSD", "MASD"),
+    *("SURFDICE", "CENDST", "AVD", "RVD", "LESION_F1", "RQ", "PQ", "AUTC", "LESION_COUNT"),
+)
+"""Metrics that never have the best value where one of two structures is empty: that is missed, or made up."""
 
 DISTANCES = (
     *("FP", "FN", "VARINFO", "HDRFDST", "CENDST", "AVD", "BETTI0", "BETTI1", "BETTI2", "EULER", "LESION_COUNT"),
@@ -57,6 +63,11 @@ ROW_EXCEPTIONS: tuple[RowException, ...] = (
     ),
     RowException(("merging",), ("LESION_FP",), "It is counted per case, and parts are cases of their own."),
     RowException(("flips", "axes"), _SKELETONS, "Thinning takes voxels away in the order of the array."),
+    RowException(
+        ("defined",),
+        ("CLDICE", "CLPRECISION", "CLSENSITIVITY"),
+        "A solid block of even width has no skeleton: scikit-image (0.26) takes all of 4 x 4 x 4 voxels away.",
+    ),
     RowException(_PROGRAMS, _SKELETONS, "Skeletons are made on the host, by scikit-image."),
     RowException(
         _PROGRAMS, ("BRATS_DICE", "BRATS_HD95", "BRATS_NSD", "CCDICE"), "Regions of lesions are made on the host."

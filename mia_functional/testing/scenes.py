@@ -51,8 +51,15 @@ def _whole(draw: Draw, low: int, high: int) -> int:
 
 def draw_shape(draw: Draw, dimensions: tuple[int, int], smallest: int, largest: int) -> Shape:
     """Return a shape, flat along an axis in one of four: borders on both sides and spreads of 0 are met there."""
-    sides = [_whole(draw, smallest, largest) for _ in range(_whole(draw, *dimensions))]
-    flat = _whole(draw, -3 * len(sides), len(sides) - 1)
+    # Most axes twice as often as any fewer: two axes look the same in reverse order, three do not. Most images have room
+    # for a structure, and in some there are more voxels than a byte counts.
+    fewest, most = dimensions
+    axes, kind = min(most, _whole(draw, fewest, most + 1)), _whole(draw, 0, 3)
+    if kind == 3:
+        return (largest,) * axes
+    low = smallest if kind == 0 else (smallest + largest) // 2
+    sides = [_whole(draw, low, largest) for _ in range(axes)]
+    flat = _whole(draw, -3 * axes, axes - 1)
     if flat >= 0 and smallest == 1:
         sides[flat] = 1
     return tuple(sides)
@@ -129,6 +136,15 @@ def _blobs(draw: Draw, shape: Shape) -> HostArray:
     return _filled(shape, *(_box(draw, shape) for _ in range(_whole(draw, 2, 4))))
 
 
+def _holes(draw: Draw, shape: Shape) -> HostArray:
+    """Return an image full but for cavities that touch at a corner, as far as there is room inside."""
+    mask = np.ones(shape, bool)
+    if min(shape) > 2:
+        inner = tuple(side - 2 for side in shape)
+        mask[(slice(1, -1),) * len(shape)] = ~_touching_corner(draw, inner)
+    return mask
+
+
 def _noise(draw: Draw, shape: Shape) -> HostArray:
     """Return voxels by chance, few or many of them."""
     share, seed = _whole(draw, 1, 9), _whole(draw, 0, 2**16)
@@ -146,6 +162,7 @@ SCENES: tuple[Scene, ...] = (
     Scene("at the border", _touching_border),
     Scene("touching at a corner", _touching_corner),
     Scene("ring", _ring),
+    Scene("holes", _holes),
     Scene("blobs", _blobs),
     Scene("noise", _noise),
 )

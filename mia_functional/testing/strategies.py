@@ -228,10 +228,9 @@ def spacings(ndim: int, *, smallest: float = 0.1, largest: float = 10.0) -> "Sea
     # Steps of an eighth are exact, so that sums of them are the same in any order.
     eighths = strategies.integers(math.ceil(8 * smallest), max(math.ceil(8 * smallest), math.floor(8 * largest)))
     one = strategies.one_of(eighths.map(lambda count: min(count / 8, largest)), strategies.floats(smallest, largest))
-    # Any steps, or equal ones.
-    steps: SearchStrategy[Spacing] = strategies.one_of(
-        strategies.tuples(*[one] * ndim), one.map(lambda step: (step,) * ndim)
-    )
+    steps: SearchStrategy[Spacing] = strategies.tuples(*[one] * ndim)
+    if ndim > 1:
+        steps = strategies.one_of(steps, steps, one.map(lambda step: (step,) * ndim))
     return steps
 
 
