@@ -3,8 +3,8 @@
 Hypothesis is imported when a function is called; `pip install 'mia_functional[testing]'` installs it.
 """
 
+from mia_functional.testing.laws_of_metrics import METRIC_LAWS, MetricLaw
 from mia_functional.testing.metric_checks import check_metric, metric_laws, parametrize_metric_laws
-from mia_functional.testing.metric_laws import METRIC_LAWS, MetricLaw
 from mia_functional.testing.strategies import (
     contingency_tables,
     geometries,

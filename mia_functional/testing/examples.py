@@ -61,7 +61,7 @@ def require_kept(
         if wrong:
             broken[:] = [law]
             fields = zip(case._fields, case, strict=True)
-            example = "\n".join(f"  {name} = {_shown(value)}" for name, value in fields if value is not None)
+            example = "\n".join(f"  {name} = {_as_python(value)}" for name, value in fields if value is not None)
             text = f'{function}: {subject} breaks the law "{law.name}" ({law.statement}): {wrong}.'
             raise AssertionError(f"{text}\nExample:\n{example}") from cause
 
@@ -74,12 +74,12 @@ def require_kept(
     settings(hypothesis.given(cases)(look))()
 
 
-def _shown(value: object) -> str:
+def _as_python(value: object) -> str:
     """Return a value of an example as Python reads it: arrays by their entries and dtype."""
     if isinstance(value, np.ndarray):
         return f"np.array({value.tolist()}, {str(value.dtype)!r})"
     if isinstance(value, tuple) and any(isinstance(entry, np.ndarray) for entry in value):
-        return f"({', '.join(map(_shown, value))})"
+        return f"({', '.join(map(_as_python, value))})"
     return repr(value)
 
 

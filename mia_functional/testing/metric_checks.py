@@ -2,7 +2,8 @@
 
 import dataclasses
 import functools
-from collections.abc import Callable, Sequence
+import inspect
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from mia_functional import _array
 from mia_functional._core import checks, optional
 from mia_functional.metrics.names import AnyMetric
 from mia_functional.testing.examples import Stated, by_name, require_kept
+from mia_functional.testing.laws_of_metrics import METRIC_LAWS, MetricLaw, value_of_case
 from mia_functional.testing.metric_claims import (
     INPUTS,
     MetricClaims,
@@ -18,7 +20,6 @@ from mia_functional.testing.metric_claims import (
     claims_of,
     with_programs,
 )
-from mia_functional.testing.metric_laws import METRIC_LAWS, MetricLaw, value_of_case
 from mia_functional.testing.scenes import Draw, draw_shape
 from mia_functional.testing.strategies import (
     images,
@@ -130,6 +131,7 @@ def metric_laws(metric: AnyMetric, **options: Any) -> tuple[MetricLaw, ...]:
         >>> [law.name for law in metric_laws(dice, like="DICE", laws=("symmetry", "range"))]
         ['range', 'symmetry']
     """
+    _check_names("metric_laws", options)
     said = dict(options)
     asked = {name: said.pop(name, None) for name in ("like", "laws", "without", "xp", "examples", "pairs")}
     claims = _claims("metric_laws", metric, asked["like"], asked["xp"] or "numpy", asked["without"] or (), said)
@@ -150,12 +152,23 @@ def parametrize_metric_laws(metric: AnyMetric, **options: Any) -> Any:
         ...     check_law()
     """
     pytest = optional.require("pytest")
-    names = [law.name for law in metric_laws(metric, **options)]
+    _check_names("parametrize_metric_laws", options)
+    with checks.speaking_for("parametrize_metric_laws", "metric_laws"):
+        names = [law.name for law in metric_laws(metric, **options)]
 
     def checking(name: str) -> Callable[[], None]:
         return lambda: check_metric(metric, **options | {"laws": (name,)})
 
     return pytest.mark.parametrize("check_law", list(map(checking, names)), ids=names)
+
+
+def _check_names(function: str, options: Mapping[str, Any]) -> None:
+    """Raise for an option that `check_metric` does not have."""
+    for name in options:
+        if name not in inspect.signature(check_metric).parameters:
+            raise TypeError(
+                f"{function}: got an unexpected keyword argument {name!r}; options are those of `check_metric`."
+            )
 
 
 def _claims(

@@ -11,7 +11,7 @@ from mia_functional import _array, metrics
 from mia_functional._core import checks
 from mia_functional.metrics import Metric, find
 from mia_functional.metrics.names import AnyMetric
-from mia_functional.testing.row_laws import DISTANCES, MONOTONE, SEES_MISSES, broken_laws
+from mia_functional.testing.row_laws import DISTANCES, MONOTONE, SEES_MISSES, broken_laws, is_of
 from mia_functional.typing import HostArray, Spacing
 
 __all__ = ["INPUTS", "MetricClaims", "PairCase", "claims_of", "with_programs"]
@@ -173,7 +173,7 @@ def _claims_of_row(row: Metric, inputs: str) -> MetricClaims:
         power=_LENGTHS.get(row.unit, 0) if with_spacing else None,
         padding=inputs not in ("images", "probabilities"),
         monotone=row.abbreviation in MONOTONE,
-        sees_misses=inputs == "masks" and row.abbreviation in SEES_MISSES,
+        sees_misses=inputs == "masks" and is_of(row.abbreviation, SEES_MISSES),
         triangle=row.abbreviation in DISTANCES,
         inputs=inputs,
         labels=_LABELS if with_labels else None,

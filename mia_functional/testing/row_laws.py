@@ -1,8 +1,9 @@
 """Which laws metrics of the table keep beside those of all metrics, and which they do not, and why."""
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
-__all__ = ["DISTANCES", "MONOTONE", "ROW_EXCEPTIONS", "SEES_MISSES", "RowException", "broken_laws"]
+__all__ = ["DISTANCES", "MONOTONE", "ROW_EXCEPTIONS", "SEES_MISSES", "RowException", "broken_laws", "is_of"]
 
 MONOTONE = (
     *("DICE", "JACRD", "SNSVTY", "SPCFTY", "FALLOUT", "FNR", "ACURCY", "PRCISON", "NPV", "TP", "FP", "TN", "FN"),
@@ -38,7 +39,7 @@ class RowException(NamedTuple):
     reason: str
 
 
-_PROGRAMS = ("jit", "vmap", "compile")
+_OF_PROGRAMS = ("jit", "vmap", "compile")
 
 _SKELETONS = ("CLDICE", "CLPRECISION", "CLSENSITIVITY", "BRANCHERR", "TUBESPLITS", "TUBEMERGES")
 
@@ -68,9 +69,9 @@ ROW_EXCEPTIONS: tuple[RowException, ...] = (
         ("CLDICE", "CLPRECISION", "CLSENSITIVITY"),
         "A solid block of even width has no skeleton: scikit-image (0.26) takes all of 4 x 4 x 4 voxels away.",
     ),
-    RowException(_PROGRAMS, _SKELETONS, "Skeletons are made on the host, by scikit-image."),
+    RowException(_OF_PROGRAMS, _SKELETONS, "Skeletons are made on the host, by scikit-image."),
     RowException(
-        _PROGRAMS, ("BRATS_DICE", "BRATS_HD95", "BRATS_NSD", "CCDICE"), "Regions of lesions are made on the host."
+        _OF_PROGRAMS, ("BRATS_DICE", "BRATS_HD95", "BRATS_NSD", "CCDICE"), "Regions of lesions are made on the host."
     ),
     RowException(("flips",), ("CCDICE",), "Of two components equally near, the first one of the array counts."),
     RowException(
@@ -82,11 +83,13 @@ ROW_EXCEPTIONS: tuple[RowException, ...] = (
 
 def broken_laws(abbreviation: str) -> frozenset[str]:
     """Return the names of the laws that a metric of the table does not keep, whatever its parameters."""
-    laws: set[str] = set()
-    for exception in ROW_EXCEPTIONS:
-        for name in exception.metrics:
-            rest = abbreviation.removeprefix(name)
-            # HDRFDST95 is HDRFDST, but TPR would not be TP.
-            if rest == "" or (rest != abbreviation and (rest[0] == "@" or rest[0].isdigit())):
-                laws.update(exception.laws)
-    return frozenset(laws)
+    return frozenset(law for entry in ROW_EXCEPTIONS if is_of(abbreviation, entry.metrics) for law in entry.laws)
+
+
+def is_of(abbreviation: str, names: Iterable[str]) -> bool:
+    """Return whether a metric is one of some, with any parameter: HDRFDST95 is of HDRFDST."""
+    for name in names:
+        rest = abbreviation.removeprefix(name)
+        if abbreviation.startswith(name) and (rest == "" or rest[0] == "@" or rest[0].isdigit()):
+            return True
+    return False

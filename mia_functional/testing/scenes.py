@@ -43,7 +43,7 @@ class PairScene(NamedTuple):
     change: Callable[[Draw, HostArray], HostArray]
 
 
-def _whole(draw: Draw, low: int, high: int) -> int:
+def _draw_integer(draw: Draw, low: int, high: int) -> int:
     """Return a whole number between two others; nothing is drawn where there is one alone."""
     number: int = low if low >= high else draw(optional.require("hypothesis.strategies").integers(low, high))
     return number
@@ -51,15 +51,15 @@ def _whole(draw: Draw, low: int, high: int) -> int:
 
 def draw_shape(draw: Draw, dimensions: tuple[int, int], smallest: int, largest: int) -> Shape:
     """Return a shape, flat along an axis in one of four: borders on both sides and spreads of 0 are met there."""
-    # Most axes twice as often as any fewer: two axes look the same in reverse order, three do not. Most images have room
-    # for a structure, and in some there are more voxels than a byte counts.
+    # Most axes twice as often as any fewer: two axes look the same in reverse order, three do not. Most images have
+    # room for a structure, and in some there are more voxels than a byte counts.
     fewest, most = dimensions
-    axes, kind = min(most, _whole(draw, fewest, most + 1)), _whole(draw, 0, 3)
+    axes, kind = min(most, _draw_integer(draw, fewest, most + 1)), _draw_integer(draw, 0, 3)
     if kind == 3:
         return (largest,) * axes
     low = smallest if kind == 0 else (smallest + largest) // 2
-    sides = [_whole(draw, low, largest) for _ in range(axes)]
-    flat = _whole(draw, -3 * axes, axes - 1)
+    sides = [_draw_integer(draw, low, largest) for _ in range(axes)]
+    flat = _draw_integer(draw, -3 * axes, axes - 1)
     if flat >= 0 and smallest == 1:
         sides[flat] = 1
     return tuple(sides)
@@ -67,11 +67,13 @@ def draw_shape(draw: Draw, dimensions: tuple[int, int], smallest: int, largest: 
 
 def _box(draw: Draw, shape: Shape) -> tuple[slice, ...]:
     """Return the index of a box inside of a shape."""
-    starts = [_whole(draw, 0, side - 1) for side in shape]
-    return tuple(slice(start, start + _whole(draw, 1, side - start)) for start, side in zip(starts, shape, strict=True))
+    starts = [_draw_integer(draw, 0, side - 1) for side in shape]
+    return tuple(
+        slice(start, start + _draw_integer(draw, 1, side - start)) for start, side in zip(starts, shape, strict=True)
+    )
 
 
-def _filled(shape: Shape, *boxes: tuple[slice, ...]) -> HostArray:
+def _mask_of_boxes(shape: Shape, *boxes: tuple[slice, ...]) -> HostArray:
     """Return a mask of boxes."""
     mask = np.zeros(shape, bool)
     for box in boxes:
@@ -81,14 +83,14 @@ def _filled(shape: Shape, *boxes: tuple[slice, ...]) -> HostArray:
 
 def _one_voxel(draw: Draw, shape: Shape) -> HostArray:
     """Return a mask of a single voxel."""
-    position = [_whole(draw, 0, side - 1) for side in shape]
-    return _filled(shape, tuple(slice(entry, entry + 1) for entry in position))
+    position = [_draw_integer(draw, 0, side - 1) for side in shape]
+    return _mask_of_boxes(shape, tuple(slice(entry, entry + 1) for entry in position))
 
 
 def _ball(draw: Draw, shape: Shape) -> HostArray:
     """Return a ball, which the image may cut off."""
-    centre = [_whole(draw, 0, side - 1) for side in shape]
-    radius = _whole(draw, 1, max(1, max(shape) // 2))
+    centre = [_draw_integer(draw, 0, side - 1) for side in shape]
+    radius = _draw_integer(draw, 1, max(1, max(shape) // 2))
     apart = [(grid - entry) ** 2 for grid, entry in zip(np.indices(shape), centre, strict=True)]
     ball: HostArray = sum(apart) <= radius**2
     return ball
@@ -97,43 +99,43 @@ def _ball(draw: Draw, shape: Shape) -> HostArray:
 def _ring(draw: Draw, shape: Shape) -> HostArray:
     """Return the outer voxels of a box: in 2-D a ring, in 3-D a shell around a cavity."""
     box = _box(draw, shape)
-    mask = _filled(shape, box)
+    mask = _mask_of_boxes(shape, box)
     mask[tuple(slice(part.start + 1, part.stop - 1) for part in box)] = False
     return mask
 
 
 def _sheet(draw: Draw, shape: Shape) -> HostArray:
     """Return a part of one plane: a structure without an inside."""
-    axis = _whole(draw, 0, len(shape) - 1)
-    plane = _whole(draw, 0, shape[axis] - 1)
+    axis = _draw_integer(draw, 0, len(shape) - 1)
+    plane = _draw_integer(draw, 0, shape[axis] - 1)
     box = list(_box(draw, shape))
     box[axis] = slice(plane, plane + 1)
-    return _filled(shape, tuple(box))
+    return _mask_of_boxes(shape, tuple(box))
 
 
 def _touching_corner(draw: Draw, shape: Shape) -> HostArray:
     """Return two boxes that touch at a corner alone, as far as the shape has room for two along its axes."""
-    corner = [_whole(draw, 1, side - 1) if side > 1 else 0 for side in shape]
-    turned = [bool(_whole(draw, 0, 1)) for _ in shape]
+    corner = [_draw_integer(draw, 1, side - 1) if side > 1 else 0 for side in shape]
+    turned = [bool(_draw_integer(draw, 0, 1)) for _ in shape]
     before = [slice(max(0, entry - 1), max(1, entry)) for entry in corner]
     behind = [slice(entry, side) for entry, side in zip(corner, shape, strict=True)]
     sides = list(zip(before, behind, turned, strict=True))
     first = tuple(high if turn else low for low, high, turn in sides)
     second = tuple(low if turn else high for low, high, turn in sides)
-    return _filled(shape, first, second)
+    return _mask_of_boxes(shape, first, second)
 
 
 def _touching_border(draw: Draw, shape: Shape) -> HostArray:
     """Return a box in a corner of the image."""
-    sizes = [_whole(draw, 1, side) for side in shape]
-    at_end = [bool(_whole(draw, 0, 1)) for _ in shape]
+    sizes = [_draw_integer(draw, 1, side) for side in shape]
+    at_end = [bool(_draw_integer(draw, 0, 1)) for _ in shape]
     ends = zip(shape, sizes, at_end, strict=True)
-    return _filled(shape, tuple(slice(side - size, side) if end else slice(0, size) for side, size, end in ends))
+    return _mask_of_boxes(shape, tuple(slice(side - size, side) if end else slice(0, size) for side, size, end in ends))
 
 
 def _blobs(draw: Draw, shape: Shape) -> HostArray:
     """Return up to four boxes, which may overlap or lie apart."""
-    return _filled(shape, *(_box(draw, shape) for _ in range(_whole(draw, 2, 4))))
+    return _mask_of_boxes(shape, *(_box(draw, shape) for _ in range(_draw_integer(draw, 2, 4))))
 
 
 def _holes(draw: Draw, shape: Shape) -> HostArray:
@@ -147,14 +149,14 @@ def _holes(draw: Draw, shape: Shape) -> HostArray:
 
 def _noise(draw: Draw, shape: Shape) -> HostArray:
     """Return voxels by chance, few or many of them."""
-    share, seed = _whole(draw, 1, 9), _whole(draw, 0, 2**16)
+    share, seed = _draw_integer(draw, 1, 9), _draw_integer(draw, 0, 2**16)
     noise: HostArray = np.random.default_rng(seed).random(shape) < share / 10
     return noise
 
 
 SCENES: tuple[Scene, ...] = (
     Scene("one voxel", _one_voxel),
-    Scene("box", lambda draw, shape: _filled(shape, _box(draw, shape))),
+    Scene("box", lambda draw, shape: _mask_of_boxes(shape, _box(draw, shape))),
     Scene("empty", lambda _draw, shape: np.zeros(shape, bool)),
     Scene("full", lambda _draw, shape: np.ones(shape, bool)),
     Scene("ball", _ball),
@@ -182,7 +184,7 @@ def _one_voxel_off(draw: Draw, reference: HostArray) -> HostArray:
 
 def _shifted(draw: Draw, reference: HostArray) -> HostArray:
     """Return the reference one voxel further along an axis."""
-    axis, step = _whole(draw, 0, reference.ndim - 1), 1 - 2 * _whole(draw, 0, 1)
+    axis, step = _draw_integer(draw, 0, reference.ndim - 1), 1 - 2 * _draw_integer(draw, 0, 1)
     shifted = np.roll(reference, step, axis)
     # What leaves on one side does not come back on the other.
     border = [slice(None)] * reference.ndim
@@ -217,7 +219,7 @@ PAIR_SCENES: tuple[PairScene, ...] = (
 def draw_pair(draw: Draw, shape: Shape) -> tuple[HostArray, HostArray]:
     """Return a prediction and a reference: half of them apart, the others of a kind that is drawn first."""
     reference = draw_scene(draw, shape)
-    if _whole(draw, 0, 1):
+    if _draw_integer(draw, 0, 1):
         kind: PairScene = draw(optional.require("hypothesis.strategies").sampled_from(PAIR_SCENES[1:]))
     else:
         kind = PAIR_SCENES[0]

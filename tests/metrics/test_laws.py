@@ -1,7 +1,6 @@
-"""Laws that hold for every metric, taken from the metric table itself: identity, symmetry, range, scale, shifts."""
+"""Algebra of metrics of one pair, and each row on every library; the laws of each are in `tests/testing`."""
 
 import inspect
-import math
 from functools import partial
 
 import hypothesis.extra.numpy as arrays
@@ -17,13 +16,7 @@ FEW = settings(max_examples=40, deadline=None, suppress_health_check=[HealthChec
 COUNTING = [row for row in METRICS if row.statistic is confusion_counts and not row.needs]
 PROBABILITIES = [row for row in METRICS if "calibration" in row.groups]
 IMAGES = [row for row in METRICS if row.statistic is paired_moments or row.name == "structural_similarity"]
-STRUCTURES = [row for row in METRICS if row not in (*IMAGES, *PROBABILITIES)]
 ROWS = partial(pytest.mark.parametrize, "row", ids=lambda row: row.abbreviation)
-NOT_REACHED = ("TP", "TN", "MUTINF")
-"""Metrics whose best value a perfect prediction need not reach."""
-THINNED = ("CLDICE", "CLPRECISION", "CLSENSITIVITY", "BRANCHERR", "TUBESPLITS", "TUBEMERGES")
-"""Metrics of skeletons."""
-
 SHAPES = arrays.array_shapes(min_dims=2, max_dims=3, min_side=3, max_side=6)
 SPACINGS = (2.0, 1.0, 0.5)
 
@@ -53,109 +46,6 @@ def value_of(row, prediction, reference, *, spacing=SPACINGS):
         return float(row.function(prediction, reference, **options, **needed))
     known = {"spacing": step} if "spacing" in inspect.signature(row.statistic).parameters else {}
     return float(row.function(row.statistic(prediction, reference, **known), **options, **needed))
-
-
-def inside(row, value):
-    """Tell whether a value is in the range of a row, NaN and the documented inf included."""
-    return math.isnan(value) or value == math.inf or row.lowest - 1e-9 <= value <= row.highest + 1e-9
-
-
-@pytest.mark.sampled(30)
-@ROWS(STRUCTURES)
-def test_structures(row):
-    @FEW
-    @given(mask_pairs())
-    def laws(pair):
-        prediction, reference = pair
-        value, swapped = value_of(row, prediction, reference), value_of(row, reference, prediction)
-        assert inside(row, value)
-        if row.symmetric:
-            np.testing.assert_allclose(value, swapped, rtol=1e-9, atol=1e-12)
-        same = value_of(row, reference, reference)
-        if row.abbreviation not in NOT_REACHED and not math.isnan(row.best) and not math.isnan(same):
-            np.testing.assert_allclose(same, row.best, atol=1e-9)
-        # Thinning takes voxels away in an order, and of equally near components the first one counts: a flip reverses
-        # both.
-        if row.abbreviation not in ("PREDAREA", "REFAREA", "CCDICE", *THINNED):
-            flipped = value_of(row, np.flip(prediction), np.flip(reference))
-            np.testing.assert_allclose(flipped, value, rtol=1e-9, atol=1e-9)
-            turned = value_of(row, prediction.T, reference.T, spacing=SPACINGS[: prediction.ndim][::-1])
-            np.testing.assert_allclose(turned, value, rtol=1e-9, atol=1e-9)
-
-    laws()
-
-
-@pytest.mark.slow
-@pytest.mark.sampled(5)
-@ROWS(IMAGES)
-def test_images(row):
-    @FEW
-    @given(image_pairs())
-    def laws(pair):
-        prediction, reference = pair
-        value = value_of(row, prediction, reference)
-        assert inside(row, value)
-        if row.symmetric:
-            np.testing.assert_allclose(value_of(row, reference, prediction), value, rtol=1e-9)
-        same = value_of(row, reference, reference)
-        assert math.isnan(same) or math.isclose(same, row.best, rel_tol=1e-9)
-        flipped = value_of(row, np.flip(prediction), np.flip(reference))
-        np.testing.assert_allclose(flipped, value, rtol=1e-9, atol=1e-9)
-
-    laws()
-
-
-LENGTH = {"mm": 1, "mm2": 2, "mm3": 3}
-
-
-SCALED = [row for row in STRUCTURES if row.unit in LENGTH or row.abbreviation == "MAHLNBS"]
-
-
-@ROWS([row for row in SCALED if row.abbreviation != "BRATS_HD95"])  # its penalty is a length
-def test_lengths_areas_and_volumes_scale(row):
-    @FEW
-    @given(mask_pairs())
-    def law(pair):
-        power = min(LENGTH.get(row.unit, 0), pair[0].ndim)
-        one = value_of(row, *pair)
-        scaled = value_of(row, *pair, spacing=tuple(3 * step for step in SPACINGS))
-        np.testing.assert_allclose(scaled, 3**power * one, rtol=1e-9)
-
-    law()
-
-
-PADDED = {
-    *(
-        "DICE",
-        "JACRD",
-        "SNSVTY",
-        "PRCISON",
-        "FNR",
-        "FMEASR",
-        "VOLSMTY",
-        "PROBDST",
-        "TP",
-        "FP",
-        "FN",
-        "PREDVOL",
-        "REFVOL",
-    ),
-    *("LESION_PRECISION", "LESION_RECALL", "LESION_F1", "SQ", "PQ", "LESION_FP", "LESION_MISSED"),
-    *("HDRFDST", "ASSD", "MASD", "ASD_PR", "SURFDICE", "AVGDIST", "MAHLNBS", "CENDST", "BIOU"),
-}
-"""Metrics that do not see the background."""
-
-
-@pytest.mark.sampled(60)
-@ROWS([row for row in STRUCTURES if row.abbreviation in PADDED])
-def test_background_around_the_image_changes_nothing(row):
-    @FEW
-    @given(mask_pairs())
-    def law(pair):
-        padded = (np.pad(mask, 2) for mask in pair)
-        np.testing.assert_allclose(value_of(row, *padded), value_of(row, *pair), rtol=1e-9, atol=1e-9)
-
-    law()
 
 
 @pytest.mark.slow

@@ -6,6 +6,7 @@ import sys
 
 import numpy as np
 import pytest
+from torch.compiler import is_compiling
 
 from mia_functional import testing
 from mia_functional.metrics import METRICS, confusion_counts, dice, find
@@ -60,15 +61,9 @@ def spread(p, r):
     return abs((p + 0.0).std() - (r + 0.0).std())
 
 
-class Calls:
-    """How often a metric was called."""
-
-    count = 0
-
-
 def counts_calls(p, r):
-    """Return 0, but in the first call of a program, in which all is computed."""
-    if "Tracer" in type(p).__name__ or "Tensor" in type(p).__name__:
+    """Return another number where a program is made."""
+    if "Tracer" in type(p).__name__ or "Fake" in str(type(p)) or is_compiling():
         return (p ^ r).sum() + 1
     return (p ^ r).sum()
 
@@ -78,21 +73,17 @@ def counts_calls(p, r):
 @pytest.mark.parametrize(
     ("function", "options", "law"),
     [
-        (
-            no_guard,
-            {"xp": "jax", "inputs": "probabilities", "differentiable": True, "laws": ["gradients"]},
-            "gradients",
-        ),
-        (asks, {"xp": "jax", "laws": ["jit"]}, "jit"),
-        (spread, {"xp": "torch", "limits": (0, 1), "best": 0.0, "laws": ["libraries"]}, "libraries"),
-        (counts_calls, {"xp": "jax", "laws": ["vmap"]}, "vmap"),
-        (counts_calls, {"xp": "torch", "laws": ["compile"]}, "compile"),
+        (no_guard, {"xp": "jax", "inputs": "probabilities", "differentiable": True}, "gradients"),
+        (asks, {"xp": "jax"}, "jit"),
+        (spread, {"xp": "torch", "best": 0.0}, "libraries"),
+        (counts_calls, {"xp": "jax"}, "vmap"),
+        (counts_calls, {"xp": "torch"}, "compile"),
     ],
     ids=["gradients", "jit", "libraries", "vmap", "compile"],
 )
 def test_mistakes_of_libraries_are_found(function, options, law):
     with pytest.raises(AssertionError) as error:
-        testing.check_metric(function, examples=20, **options)
+        testing.check_metric(function, laws=(law,), **options)
     assert law_of(error) == law
 
 
@@ -110,7 +101,7 @@ def test_the_text_names_the_law_and_shows_the_smallest_example():
 
 
 def test_an_error_of_the_metric_is_a_broken_law_with_its_cause():
-    with pytest.raises(AssertionError, match='the law "runs".*ZeroDivisionError: division by zero') as error:
+    with pytest.raises(AssertionError, match=r'the law "runs".*ZeroDivisionError: division by zero') as error:
         testing.check_metric(lambda p, r: 1 / int((p & r).sum()))
     assert isinstance(error.value.__cause__, ZeroDivisionError)
 
@@ -121,7 +112,7 @@ def test_an_error_of_the_metric_is_a_broken_law_with_its_cause():
         (lambda: testing.check_metric("dise"), "check_metric: `metric` must be the name of a metric; got 'dise'"),
         (lambda: testing.check_metric(3), "check_metric: `metric` must be the name or the row of a metric; got 3"),
         (lambda: testing.check_metric(asks, like="dise"), "check_metric: `like` must be the name of a metric"),
-        (lambda: testing.check_metric(asks, like=asks), "check_metric: `like` must be the name or the row of a metric"),
+        (lambda: testing.check_metric(asks, like=dice), "check_metric: `like` must be the name or the row of a metric"),
         (lambda: testing.check_metric(dice, laws=("rnage",)), "check_metric: `laws` must be one of runs, no mutation"),
         (lambda: testing.check_metric(dice, laws="range"), "check_metric: `laws` must be a sequence of names"),
         (lambda: testing.check_metric(asks, laws=("euler",)), "check_metric: `laws` must be laws that apply"),

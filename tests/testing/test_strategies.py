@@ -71,7 +71,7 @@ KINDS = {
     "full": lambda mask: mask.all(),
     "one voxel": lambda mask: mask.sum() == 1 < mask.size,
     "flat image": lambda mask: mask.ndim > 1 and 1 in mask.shape,
-    "sheet": lambda mask: min(np.ptp(np.argwhere(mask), axis=0, initial=0)) == 0 and mask.sum() > 3,
+    "sheet": lambda mask: min(np.ptp(np.argwhere(mask), axis=0)) == 0 if mask.sum() > 3 else False,
     "cavity": lambda mask: ndi.binary_fill_holes(mask).sum() > mask.sum(),
     "corner": lambda mask: ndi.label(mask)[1] > ndi.label(mask, np.ones((3,) * mask.ndim))[1],
     "apart": lambda mask: ndi.label(mask, np.ones((3,) * mask.ndim))[1] > 1,

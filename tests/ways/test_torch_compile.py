@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from mia_functional import extraction, transforms
+from mia_functional import extraction, metrics, transforms
 
 from .drawing import SHAPE
 from .test_torch import CALLS, assert_same, draw, tensors
@@ -101,3 +101,15 @@ REFUSED = {
 def test_what_is_wrong_is_said_in_a_program_too(sentence):
     with pytest.raises(Exception, match=f"Error\\(['\"]{re.escape(sentence)}"):
         compiled(REFUSED[sentence], dynamic=False)(IMAGE)
+
+
+def test_metrics_that_are_variables_have_programs_of_their_own():
+    """PyTorch (2.13) takes two functions of one code for the same, and all metrics of a statistic have one."""
+    torch._dynamo.reset()
+    pair = tensors(np.random.default_rng(75).random((2, 5, 6)) < 0.5)
+
+    def program_of(metric):
+        return torch.compile(lambda prediction, reference: metric(prediction, reference), backend="aot_eager")
+
+    chosen = metrics.dice, metrics.jaccard, metrics.sensitivity
+    assert [float(program_of(metric)(*pair)) for metric in chosen] == [float(metric(*pair)) for metric in chosen]
