@@ -50,7 +50,7 @@ def _options(claims: MetricClaims, spacing: Spacing | None) -> dict[str, Any]:
     return options if claims.labels is None else options | {"labels": claims.labels}
 
 
-def _value_of(
+def _metric_value(
     claims: MetricClaims, prediction: HostArray, reference: HostArray, spacing: Spacing | None,
     *, function: Callable[..., Any] | None = None, library: _array.NamedLibrary | None = None, **options: Any,
 ) -> HostArray:  # fmt: skip
@@ -74,7 +74,7 @@ def _differs(value: HostArray, expected: HostArray, *, relative: float = _RELATI
 
 def value_of_case(claims: MetricClaims, case: PairCase) -> HostArray:
     """Return the value of an example as it is."""
-    return _value_of(claims, case.prediction, case.reference, case.spacing)
+    return _metric_value(claims, case.prediction, case.reference, case.spacing)
 
 
 def _runs(claims: MetricClaims, _case: PairCase, value: HostArray) -> str:
@@ -111,7 +111,7 @@ def _is_defined(claims: MetricClaims, case: PairCase, value: HostArray) -> str:
 
 def _identity(claims: MetricClaims, case: PairCase, _value: HostArray) -> str:
     reference = case.reference
-    numbers = _value_of(claims, reference.astype(case.prediction.dtype), reference, case.spacing).reshape(-1)
+    numbers = _metric_value(claims, reference.astype(case.prediction.dtype), reference, case.spacing).reshape(-1)
     for number, label in zip(numbers, claims.labels or (None,), strict=False):
         # Where both are empty there may be no value, but not a bad one.
         undefined = math.isnan(number) and (_is_constant(reference, label) or "defined" in claims.without)
@@ -125,32 +125,32 @@ def _misses(claims: MetricClaims, case: PairCase, _value: HostArray) -> str:
         return ""
     empty = np.zeros_like(case.reference)
     for name, pair in (("missed", (empty, case.reference)), ("made up", (case.reference, empty))):
-        value = _value_of(claims, *pair, case.spacing)
+        value = _metric_value(claims, *pair, case.spacing)
         if not _differs(value, np.asarray(claims.best)):
             return f"a structure that is {name} has {value.tolist()}"
     return ""
 
 
 def _symmetry(claims: MetricClaims, case: PairCase, value: HostArray) -> str:
-    return _differs(_value_of(claims, case.reference, case.prediction, case.spacing), value)
+    return _differs(_metric_value(claims, case.reference, case.prediction, case.spacing), value)
 
 
 def _flips(claims: MetricClaims, case: PairCase, value: HostArray) -> str:
     pair = [np.flip(array, case.flipped).copy() for array in (case.prediction, case.reference)]
-    wrong = _differs(_value_of(claims, pair[0], pair[1], case.spacing), value)
+    wrong = _differs(_metric_value(claims, pair[0], pair[1], case.spacing), value)
     return f"with axes {case.flipped} flipped it {wrong}" if wrong else ""
 
 
 def _axis_order(claims: MetricClaims, case: PairCase, value: HostArray) -> str:
     pair = [np.ascontiguousarray(array.transpose(case.order)) for array in (case.prediction, case.reference)]
     spacing = None if case.spacing is None else tuple(case.spacing[axis] for axis in case.order)
-    wrong = _differs(_value_of(claims, pair[0], pair[1], spacing), value)
+    wrong = _differs(_metric_value(claims, pair[0], pair[1], spacing), value)
     return f"with axes in the order {case.order} it {wrong}" if wrong else ""
 
 
 def _padding(claims: MetricClaims, case: PairCase, value: HostArray) -> str:
     pair = [np.pad(array, 2) for array in (case.prediction, case.reference)]
-    wrong = _differs(_value_of(claims, pair[0], pair[1], case.spacing), value)
+    wrong = _differs(_metric_value(claims, pair[0], pair[1], case.spacing), value)
     return f"with two voxels of background on every side it {wrong}" if wrong else ""
 
 
@@ -160,13 +160,13 @@ def _scaling(claims: MetricClaims, case: PairCase, value: HostArray) -> str:
     scaled = tuple(4 * step for step in case.spacing)
     # A volume of pixels is an area.
     expected = value * 4.0 ** min(claims.power, case.prediction.ndim)
-    wrong = _differs(_value_of(claims, case.prediction, case.reference, scaled), expected)
+    wrong = _differs(_metric_value(claims, case.prediction, case.reference, scaled), expected)
     return f"with all steps four times as long it {wrong}" if wrong else ""
 
 
 def _memory_order(claims: MetricClaims, case: PairCase, value: HostArray) -> str:
     fortran, backwards = np.asfortranarray(case.prediction), np.flip(np.flip(case.reference).copy())
-    wrong = _differs(_value_of(claims, fortran, backwards, case.spacing), value)
+    wrong = _differs(_metric_value(claims, fortran, backwards, case.spacing), value)
     return f"with Fortran's order of one and negative strides of the other it {wrong}" if wrong else ""
 
 
@@ -174,7 +174,7 @@ def _dtypes(claims: MetricClaims, case: PairCase, value: HostArray) -> str:
     first, *others = claims.dtypes
     for prediction_dtype, reference_dtype in ((others[0], others[0]), (others[-1], first)):
         pair = case.prediction.astype(prediction_dtype), case.reference.astype(reference_dtype)
-        if wrong := _differs(_value_of(claims, *pair, case.spacing), value):
+        if wrong := _differs(_metric_value(claims, *pair, case.spacing), value):
             return f"of arrays of {prediction_dtype} and {reference_dtype} it {wrong}"
     return ""
 
@@ -188,7 +188,7 @@ def _renumbering(claims: MetricClaims, case: PairCase, value: HostArray) -> str:
     renamed: dict[str, Any] = {}
     if claims.labels is not None:
         renamed["labels"] = tuple(int(table[label]) for label in claims.labels)
-    wrong = _differs(_value_of(claims, pair[0], pair[1], case.spacing, **renamed), value)
+    wrong = _differs(_metric_value(claims, pair[0], pair[1], case.spacing, **renamed), value)
     return f"with 1 to 9 renumbered to {case.numbers} it {wrong}" if wrong else ""
 
 
@@ -224,7 +224,7 @@ def _monotonicity(claims: MetricClaims, case: PairCase, value: HostArray) -> str
     corrected = case.prediction.copy()
     voxel = tuple(different[case.chance % len(different)])
     corrected[voxel] = case.reference[voxel]
-    better = _value_of(claims, corrected, case.reference, case.spacing)
+    better = _metric_value(claims, corrected, case.reference, case.spacing)
     sign = 1 if claims.best == max(claims.limits) else -1
     if np.any(sign * (better - value) < -_ABSOLUTE * (1 + np.abs(value))):
         return f"with voxel {tuple(map(int, voxel))} corrected it went from {value.tolist()} to {better.tolist()}"
@@ -235,8 +235,8 @@ def _triangle(claims: MetricClaims, case: PairCase, value: HostArray) -> str:
     if case.other is None:
         return ""
     detour = case.other[1]
-    there = _value_of(claims, case.prediction, detour, case.spacing)
-    back = _value_of(claims, detour, case.reference, case.spacing)
+    there = _metric_value(claims, case.prediction, detour, case.spacing)
+    back = _metric_value(claims, detour, case.reference, case.spacing)
     wrong = value > (there + back) * (1 + _RELATIVE) + _ABSOLUTE
     return f"it is {value.tolist()}, by way of {detour.tolist()} {(there + back).tolist()}" if np.any(wrong) else ""
 
@@ -244,7 +244,7 @@ def _triangle(claims: MetricClaims, case: PairCase, value: HostArray) -> str:
 def _oracle(claims: MetricClaims, case: PairCase, value: HostArray) -> str:
     if claims.oracle is None:
         return ""
-    return _differs(value, _value_of(claims, *case[:2], case.spacing, function=claims.oracle))
+    return _differs(value, _metric_value(claims, *case[:2], case.spacing, function=claims.oracle))
 
 
 def _count_of_cells(mask: HostArray) -> int:
@@ -271,7 +271,7 @@ def _euler(claims: MetricClaims, case: PairCase, _value: HostArray) -> str:
 
 def _libraries(claims: MetricClaims, case: PairCase, value: HostArray) -> str:
     for library in claims.libraries:
-        own = _value_of(claims, case.prediction, case.reference, case.spacing, library=library)
+        own = _metric_value(claims, case.prediction, case.reference, case.spacing, library=library)
         if wrong := _differs(own, value):
             return f"of arrays of {library.name} it {wrong}"
     return ""
@@ -295,7 +295,7 @@ def _batched(claims: MetricClaims, case: PairCase, value: HostArray) -> str:
     library = next(library for library in claims.libraries if library.mapped)
     batches = [library.asarray(np.stack(pair)) for pair in zip(case[:2], case.other, strict=True)]
     values = _array.host_values(claims.program(library, case.spacing, "batches")(*batches))
-    return _differs(values, np.stack([value, _value_of(claims, *case.other, case.spacing)]))
+    return _differs(values, np.stack([value, _metric_value(claims, *case.other, case.spacing)]))
 
 
 def _gradients(claims: MetricClaims, case: PairCase, value: HostArray) -> str:
