@@ -2,6 +2,7 @@
 
 from functools import partial
 
+import h5py
 import numpy as np
 import pytest
 
@@ -218,3 +219,36 @@ def test_crop_or_pad_and_pad_are_told_which_axes_are_spatial(cohort, subjects):
     assert dataset.samples(cohort, indexing=PATCHES, extract=[field], transform=step)[0]["labels"].shape == (5, 6, 7)
     with pytest.raises(ValueError, match=r"^pad: `spatial_axes` must be at most 2, the axes of the array; got 3"):
         transforms.pad(np.zeros((2, 2)), 1, spatial_axes=3)
+
+
+def _foreign(path, **tables):
+    """Write a file without a digest, as pymia does, and return what is opened."""
+    with h5py.File(path, "w") as file:
+        file["meta/subjects"] = np.array(["A"], object)
+        for name, table in tables.items():
+            file["meta/" + name.replace("__", "/")] = table
+        file["data/images/0"] = volume("A")
+    return dataset.open(path)
+
+
+def test_files_of_pymia_say_by_their_geometry_how_many_axes_are_spatial(tmp_path):
+    shapes, sizes = np.array([volume("A").shape], np.uint16), np.array([SHAPE[::-1]], np.uint16)
+    found = _foreign(tmp_path / "x.h5", shapes__images_shapes=shapes, image_props__shapes=sizes)
+    assert found.grids == (SHAPE,)
+    (first, *_) = dataset.samples(found, indexing=indexing.slices, extract=["images"])
+    np.testing.assert_array_equal(first["images"], volume("A")[0])
+    # Without one, and for slices of volumes, all axes but the last are spatial.
+    assert _foreign(tmp_path / "y.h5", shapes__images_shapes=shapes).grids == ((*SHAPE, 8),)
+    flat = np.array([[7, 5, 2]], np.uint16)
+    assert _foreign(tmp_path / "z.h5", shapes__images_shapes=flat, image_props__shapes=sizes).grids == ((7, 5),)
+
+
+@pytest.mark.parametrize("name", ["shapes__images_shapes", "image_props__shapes"])
+@pytest.mark.parametrize(
+    "wrong", [np.array([6, 7]), np.array([[6.0, 7.0]]), np.array([[True]]), np.ones((1, 2, 2), int)]
+)
+def test_tables_that_are_no_shapes_are_refused(tmp_path, name, wrong):
+    shapes, sizes = np.array([volume("A").shape], np.uint16), np.array([SHAPE[::-1]], np.uint16)
+    tables = {"shapes__images_shapes": shapes, "image_props__shapes": sizes, name: wrong}
+    with pytest.raises(ValueError, match=r"^open: .*_?shapes is not a table of shapes"):
+        _foreign(tmp_path / "x.h5", **tables)
