@@ -17,6 +17,7 @@ __all__ = [
     "Integers",
     "Numbers",
     "as_numbers",
+    "count_spatial",
     "non_negative_per_axis",
     "non_negative_range",
     "require_finite",
@@ -142,6 +143,18 @@ def shape_and_rngs(function: str, rng: Rng, spatial_shape: Integers, *, count: i
     if not size:
         checks.invalid_value(function, "spatial_shape", "have at least one axis", size)
     return size, _array.split_rng(function, rng, count)
+
+
+def count_spatial(function: str, array: Array | Geometry, given: int | None) -> int:
+    """Return how many axes are spatial: those of a geometry, as many as given, or all but the last."""
+    ndim = len(array.shape)
+    if isinstance(array, Geometry):
+        return ndim
+    if given is None:
+        return ndim - 1
+    if checks.integer(function, "spatial_axes", given, minimum=1) > ndim:
+        checks.invalid_value(function, "spatial_axes", f"be at most {ndim}, the axes of the array", given)
+    return int(given)
 
 
 def non_negative_per_axis(function: str, argument: str, value: Numbers, count: int) -> HostArray:

@@ -13,7 +13,7 @@ import numpy as np
 from mia_functional import _array
 from mia_functional._core import checks
 from mia_functional.geometry import Geometry, describe_differences, differences, orientation, regrid
-from mia_functional.transforms.arguments import ArrayOrGeometry, Integers, to_python
+from mia_functional.transforms.arguments import ArrayOrGeometry, Integers, count_spatial, to_python
 from mia_functional.typing import Array, Shape
 
 __all__ = ["flip", "permute", "reorient_onto", "reshape", "rot90", "squeeze", "unsqueeze"]
@@ -53,13 +53,16 @@ def flip(array: ArrayOrGeometry, axes: Integers) -> ArrayOrGeometry:
     return regrid(array, array.shape, first, factors=[-1.0 if axis in reverse else 1.0 for axis in range(ndim)])
 
 
-def rot90(array: ArrayOrGeometry, turns: Integers, *, axes: tuple[int, int] | None = None) -> ArrayOrGeometry:
+def rot90(
+    array: ArrayOrGeometry, turns: Integers, *, axes: tuple[int, int] | None = None, spatial_axes: int | None = None
+) -> ArrayOrGeometry:
     """Turn by quarters, from the first of two axes towards the second.
 
     Args:
         array: Array of any library, or a `Geometry`.
         turns: How many quarters: a whole number, or an array of one, which may be traced if the plane is square.
         axes: The plane; by default the last two spatial axes.
+        spatial_axes: How many axes are spatial; by default all but the last. `on` hands over what the sample says.
 
     Returns:
         The turned array or geometry; an odd number of quarters swaps the two sizes.
@@ -75,7 +78,7 @@ def rot90(array: ArrayOrGeometry, turns: Integers, *, axes: tuple[int, int] | No
         `numpy.rot90`.
     """
     checks.require_shape("rot90", "array", array)
-    spatial = len(array.shape) - (not isinstance(array, Geometry))
+    spatial = count_spatial("rot90", array, spatial_axes)
     plane = _axes("rot90", (spatial - 2, spatial - 1) if axes is None else axes, len(array.shape))
     if len(plane) != 2:
         checks.invalid_value("rot90", "axes", "be two axes", axes)

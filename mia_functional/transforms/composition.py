@@ -95,8 +95,8 @@ def on(
     Args:
         categories: One category or several. `geometry` may be among them for functions that also take a `Geometry`
             (see `mia_functional.transforms.spatial`); a sample without a geometry stays without.
-        function: Takes the array of a category first. One that asks for `spatial_axes` (`crop_or_pad`, `pad`) is told
-            how many there are, where the sample knows, by `sample["spatial_axes"]` or its geometry.
+        function: Takes the array of a category first. One that asks for `spatial_axes` (`crop_or_pad`, `pad`, `rot90`,
+            `blur`) is told how many there are, where the sample knows, by `sample["spatial_axes"]` or its geometry.
         given: Keyword arguments of the function that come from the sample: `{"mask": "brain"}` hands the array of the
             category `brain` over as `mask`.
         roles: What categories are, `image` or `labels`, for functions that leave an `interpolation` open (`affine`,

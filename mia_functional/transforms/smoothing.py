@@ -18,7 +18,9 @@ from mia_functional.typing import Array
 __all__ = ["blur", "gaussian_radii", "smooth_gaussian"]
 
 
-def blur(image: Array, sigma: arguments.Numbers, *, radius: int | None = None) -> Array:
+def blur(
+    image: Array, sigma: arguments.Numbers, *, radius: int | None = None, spatial_axes: int | None = None
+) -> Array:
     """Smooth an image with a Gaussian (low-pass filter); the edge is repeated outside.
 
     A deviation of 0 leaves an axis as it is.
@@ -27,6 +29,7 @@ def blur(image: Array, sigma: arguments.Numbers, *, radius: int | None = None) -
         image: Array `(*spatial, channel)`.
         sigma: Standard deviation in voxels, one number or one per spatial axis, not negative; may be traced.
         radius: Voxels at which the Gaussian is cut off; by default 4 sigma. Needed if `sigma` is traced.
+        spatial_axes: How many axes are spatial; by default all but the last. `on` hands over what the sample says.
 
     Returns:
         Floats of the image's shape.
@@ -47,7 +50,7 @@ def blur(image: Array, sigma: arguments.Numbers, *, radius: int | None = None) -
     elif _array.is_unknown(sigma):
         checks.invalid_kind("blur", "radius", "be given if `sigma` is traced", "None")
     xp, image, (widths,) = arguments.with_parameters("blur", image=image, sigma=sigma)
-    spatial = image.ndim - 1
+    spatial = arguments.count_spatial("blur", image, spatial_axes)
     arguments.require_parameter_shape("blur", "sigma", widths, (), (spatial,))
     arguments.require_valid(
         "blur",

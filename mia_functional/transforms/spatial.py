@@ -15,7 +15,7 @@ from mia_functional import _array
 from mia_functional._core import checks
 from mia_functional.extraction import PadMode, constant, dynamic_patch, extract
 from mia_functional.geometry import Geometry, regrid
-from mia_functional.transforms.arguments import ArrayOrGeometry, Integers, to_python
+from mia_functional.transforms.arguments import ArrayOrGeometry, Integers, count_spatial, to_python
 from mia_functional.typing import Array, Shape
 
 __all__ = ["crop", "crop_or_pad", "pad", "shift"]
@@ -86,7 +86,7 @@ def pad(
         `numpy.pad`.
     """
     checks.require_shape("pad", "array", array)
-    spatial = _count_spatial("pad", array, spatial_axes)
+    spatial = count_spatial("pad", array, spatial_axes)
     entries = (widths,) * spatial if checks.is_integer(widths) else widths
     if not isinstance(entries, Sequence):
         checks.invalid_kind("pad", "widths", "be a whole number, or one entry per axis", checks.describe(widths))
@@ -133,7 +133,7 @@ def crop_or_pad(
     """
     checks.require_instance("crop_or_pad", "shape", shape, Sequence, "a sequence with an entry per axis")
     sizes = _leading_sizes("crop_or_pad", array, len(shape))
-    ndim, spatial = len(array.shape), _count_spatial("crop_or_pad", array, spatial_axes)
+    ndim, spatial = len(array.shape), count_spatial("crop_or_pad", array, spatial_axes)
     if len(shape) not in (spatial, ndim):
         needed = f"have {spatial} entries, one for each spatial axis"
         needed += (
@@ -209,18 +209,6 @@ def _extract_box(
     index = tuple(slice(low, low + length) for low, length in zip(start, shape, strict=True))
     with checks.speaking_for(function, "extract", source="array"):
         return extract(array, index, fill_value=fill_value, pad_mode=pad_mode)
-
-
-def _count_spatial(function: str, array: Array | Geometry, given: int | None) -> int:
-    """Return how many axes are spatial: those of a geometry, as many as given, or all but the last."""
-    ndim = len(array.shape)
-    if isinstance(array, Geometry):
-        return ndim
-    if given is None:
-        return ndim - 1
-    if checks.integer(function, "spatial_axes", given, minimum=1) > ndim:
-        checks.invalid_value(function, "spatial_axes", f"be at most {ndim}, the axes of the array", given)
-    return int(given)
 
 
 def _leading_sizes(function: str, array: Array | Geometry, count: int) -> Shape:

@@ -252,3 +252,17 @@ def test_tables_that_are_no_shapes_are_refused(tmp_path, name, wrong):
     tables = {"shapes__images_shapes": shapes, "image_props__shapes": sizes, name: wrong}
     with pytest.raises(ValueError, match=r"^open: .*_?shapes is not a table of shapes"):
         _foreign(tmp_path / "x.h5", **tables)
+
+
+def test_turns_and_blurs_leave_time_alone():
+    sample = {"images": volume("A"), "geometry": GRID, "roles": {"images": "image"}}
+    turned = transforms.on(("images", "geometry"), transforms.rot90, turns=1)(sample)
+    np.testing.assert_array_equal(turned["images"], np.rot90(volume("A"), axes=(1, 2)))
+    assert turned["geometry"].shape == (6, 5, 7)
+    for sigma in (1.0, (1.0, 0.5, 2.0)):
+        found = transforms.on("images", transforms.blur, sigma=sigma)(sample)["images"]
+        np.testing.assert_allclose(found[..., 3, :], transforms.blur(volume("A")[..., 3, :], sigma), atol=1e-6)
+    finer = transforms.resample_to("images", (1.0, 1.0, 1.0))(sample)
+    alone = transforms.resample_to("images", (1.0, 1.0, 1.0))({**sample, "images": volume("A")[..., 3, :]})
+    np.testing.assert_allclose(finer["images"][..., 3, :], alone["images"], atol=1e-6)
+    assert finer["images"].shape == (*finer["geometry"].shape, 8, 2)
