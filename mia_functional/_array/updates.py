@@ -132,7 +132,7 @@ def stack(first: Array, others: Iterable[Array], count: int) -> Array:
 
 
 def concat(arrays: list[Array], axis: int) -> Array:
-    """Return arrays joined along an axis, from 0; NumPy moves all channels of a voxel as one element where there is one."""
+    """Return arrays joined along an axis, from 0; NumPy moves all channels of a voxel as one element where it can."""
     xp, parts = array_namespace(arrays[0]), list[Any](arrays)
     if is_numpy(arrays[0]) and axis < parts[0].ndim - 1:
         voxel, dtype = parts[0].shape[-1] * parts[0].itemsize, parts[0].dtype
