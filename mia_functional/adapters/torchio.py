@@ -1,5 +1,6 @@
 """Transforms of TorchIO for samples: they see images and label maps as TorchIO's own, where they lie in the world."""
 
+import inspect
 from typing import Any
 
 import numpy as np
@@ -24,7 +25,7 @@ _LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 
 
 def lift(transform: Function, *, images: Categories = "images", labels: Categories = "labels") -> Transform:
-    """Lift a transform of TorchIO to samples of three spatial axes.
+    """Lift a transform of TorchIO 1 or 2 to samples of three spatial axes.
 
     Args:
         transform: From `torchio.transforms`.
@@ -58,11 +59,14 @@ def _apply_torchio(transform: Function, sample: HostSample, labels: tuple[str, .
         if not others:
             raise
         after = _transformed(transform, arrays | others, affine, labels, seed)
-    if not isinstance(after, _torchio.Subject) or not arrays.keys() <= after.keys():
+    # A subject of TorchIO 1 is a dictionary, one of 2 (2.0.0a2) has its images in another.
+    if not isinstance(after, _torchio.Subject) or not arrays.keys() <= set(
+        after if isinstance(after, dict) else after.images
+    ):
         needed = f"return a Subject with {', '.join(arrays)}"
         checks.invalid_kind("lift", "transform", needed, type(after).__name__)
     changed = {name: after[name].data.numpy().T for name in arrays}
-    grids = {name: _geometry_from_torchio(after[name].spatial_shape, after[name].affine) for name in arrays}
+    grids = {name: _geometry_from_torchio(after[name].spatial_shape, np.asarray(after[name].affine)) for name in arrays}
     first = next(iter(arrays))
     for name, grid in grids.items():
         if reasons := describe_differences(grid, grids[first]):
@@ -78,7 +82,10 @@ def _transformed(
     # TorchIO's arrays are (channel, x, y, z): ours with all axes reversed.
     kinds = {name: _torchio.LabelMap if name in labels else _torchio.ScalarImage for name in arrays}
     tensors = {name: _pytorch.tensor(np.ascontiguousarray(array.T)) for name, array in arrays.items()}
-    subject = _torchio.Subject({name: kinds[name](tensor=tensors[name], affine=affine) for name in arrays})
+    # What was `tensor` in TorchIO 1 is `source` in 2, which takes the old name for metadata, and makes an empty image.
+    argument = "source" if "source" in inspect.signature(_torchio.ScalarImage).parameters else "tensor"
+    images = {name: kinds[name](**{argument: tensors[name]}, affine=affine) for name in arrays}
+    subject = _torchio.Subject(**images)
     # TorchIO draws from PyTorch's global numbers; those of the GPUs play no part. They are put back if they were seeded
     # here; else they have to move on, or every sample would get the same draw.
     with _pytorch.random.fork_rng(devices=[], enabled=seed is not None):

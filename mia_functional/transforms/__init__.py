@@ -21,12 +21,19 @@ from mia_functional.transforms.histogram_standardization import *
 from mia_functional.transforms.intensity import *
 from mia_functional.transforms.interpolation import linear, nearest
 from mia_functional.transforms.inversion import inverse
+from mia_functional.transforms.kspace import *
 from mia_functional.transforms.labels import *
+from mia_functional.transforms.mixing import *
 from mia_functional.transforms.random import *
 from mia_functional.transforms.random_appearance import *
+from mia_functional.transforms.random_artefacts import *
+from mia_functional.transforms.random_regions import *
+from mia_functional.transforms.regions import cutout, resized_crop, swap
+from mia_functional.transforms.resolution import *
 from mia_functional.transforms.scanner_artefacts import bias_field, gamma, noise, rician_noise
 from mia_functional.transforms.smoothing import blur
 from mia_functional.transforms.spatial import *
+from mia_functional.transforms.synthesis import *
 from mia_functional.transforms.warping import *
 
 __all__ = [
@@ -38,22 +45,32 @@ __all__ = [
     "bias_field",
     "blur",
     "brightness",
+    "carvemix",
     "clip_percentile",
     "compose",
     "constant",
     "contrast",
     "crop",
     "crop_or_pad",
+    "cutmix",
+    "cutout",
     "edge",
     "elastic",
     "flip",
     "gamma",
+    "ghosting",
     "histogram_landmarks",
     "inverse",
+    "label_dilation",
+    "labels_to_image",
     "linear",
     "local_gamma",
+    "low_resolution",
     "mask_outside",
     "merge_landmarks",
+    "mix",
+    "mixup",
+    "motion",
     "nearest",
     "noise",
     "on",
@@ -61,20 +78,32 @@ __all__ = [
     "pad",
     "permute",
     "random_affine",
+    "random_anisotropy",
     "random_bias_field",
     "random_blur",
     "random_brightness",
+    "random_carvemix",
     "random_contrast",
     "random_crop",
+    "random_cutout",
     "random_elastic",
     "random_flip",
     "random_gamma",
+    "random_ghosting",
+    "random_label_dilation",
+    "random_labels_to_image",
     "random_local_gamma",
+    "random_low_resolution",
+    "random_mixup",
+    "random_motion",
     "random_noise",
+    "random_resized_crop",
     "random_rician_noise",
     "random_rot90",
     "random_sharpen",
     "random_shift",
+    "random_spikes",
+    "random_swap",
     "randomly",
     "reflect",
     "relabel",
@@ -84,13 +113,16 @@ __all__ = [
     "resample_to",
     "rescale",
     "reshape",
+    "resized_crop",
     "rician_noise",
     "rot90",
     "sharpen",
     "shift",
+    "spikes",
     "squeeze",
     "standardize",
     "standardize_histogram",
+    "swap",
     "to_canonical",
     "unsqueeze",
     "warp",

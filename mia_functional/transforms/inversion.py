@@ -14,7 +14,7 @@ __all__ = ["inverse"]
 
 _Draw = TypeVar("_Draw", bound=tuple[Any, ...])
 
-_INVERTIBLE = "Flip, Rot90, Shift, Affine, Brightness, Contrast, Gamma, BiasField or Noise"
+_INVERTIBLE = "Flip, Rot90, Shift, Swap, Affine, Brightness, Contrast, Gamma, BiasField or Noise"
 
 
 def inverse(draw: _Draw) -> _Draw:
@@ -27,6 +27,7 @@ def inverse(draw: _Draw) -> _Draw:
     | `Flip` | itself |
     | `Rot90` | as many quarters as are missing to a full turn |
     | `Shift` | the opposite offset; what left the image comes back with `wrap=True` alone |
+    | `Swap` | the same pairs, the last one first; of patches that do not overlap |
     | `Affine` | the inverse matrix `A^-1` and the offset `-A^-1 b`; what left the image is lost |
     | `Brightness` | the factor `1 / factor` and the offset `-offset / factor` |
     | `Contrast` | the factor `1 / factor` |
@@ -64,6 +65,8 @@ def inverse(draw: _Draw) -> _Draw:
     elif isinstance(draw, parameters.Shift):
         offset: Any = draw.offset
         undoing = (tuple(map(_negated, offset)) if isinstance(offset, Sequence) else _negated(offset),)
+    elif isinstance(draw, parameters.Swap):
+        undoing = tuple(entry[::-1] if isinstance(entry, Sequence) else _last_first(entry) for entry in draw)
     elif isinstance(draw, parameters.Affine):
         undoing = _inverse_affine(draw)
     elif isinstance(draw, parameters.Brightness):
@@ -89,6 +92,12 @@ def _negated(number: Integers) -> Any:
     xp = _array.checked_namespace("inverse", draw=array)
     _array.require_integers("inverse", "draw", array)
     return -xp.astype(array, _array.index_dtype(xp))
+
+
+def _last_first(array: Array) -> Array:
+    """Return an array with its first axis turned around."""
+    checks.require_shape("inverse", "draw", array)
+    return _array.array_namespace(array).flip(array, axis=0)
 
 
 def _floats(**entries: Numbers) -> list[Array]:

@@ -12,17 +12,28 @@ __all__ = [
     "BiasField",
     "Blur",
     "Brightness",
+    "CarveMix",
     "Contrast",
     "Crop",
+    "Cutout",
     "Elastic",
     "Flip",
     "Gamma",
+    "Ghosting",
+    "LabelDilation",
+    "LabelsToImage",
     "LocalGamma",
+    "LowResolution",
+    "Mixup",
+    "Motion",
     "Noise",
+    "ResizedCrop",
     "RicianNoise",
     "Rot90",
     "Sharpen",
     "Shift",
+    "Spikes",
+    "Swap",
 ]
 
 
@@ -120,3 +131,78 @@ class LocalGamma(NamedTuple):
     centre: Array
     sigma: Array
     exponent: Array
+
+
+class Ghosting(NamedTuple):
+    """How much lines of k-space are weakened along each axis, and the number of ghosts."""
+
+    strength: Array
+    ghosts: Array
+
+
+class Spikes(NamedTuple):
+    """Waves along each axis of every spike, and how high they are."""
+
+    frequencies: Array
+    intensity: Array
+
+
+class Motion(NamedTuple):
+    """Matrix and offset of every pose, in voxels, and when one pose ends and the next one begins."""
+
+    matrices: Array
+    offsets: Array
+    times: Array
+
+
+class LowResolution(NamedTuple):
+    """Voxels per coarse voxel along each axis."""
+
+    factor: Array
+
+
+class Cutout(NamedTuple):
+    """First voxel of boxes along each axis, and their voxels."""
+
+    start: Array
+    size: Array
+
+
+class Swap(NamedTuple):
+    """First voxels of the patches of every pair."""
+
+    first: Array
+    second: Array
+
+
+class ResizedCrop(NamedTuple):
+    """Voxels before a box along each axis, and in it."""
+
+    start: Array
+    size: Array
+
+
+class Mixup(NamedTuple):
+    """How much of the first of two images there is in the mixture."""
+
+    weight: Array
+
+
+class CarveMix(NamedTuple):
+    """How far from the border of lesions is carved, in units of their depth; negative inside."""
+
+    level: Array
+
+
+class LabelsToImage(NamedTuple):
+    """Mean and standard deviation of every label and contrast, and the noise of every voxel."""
+
+    mean: Array
+    sigma: Array
+    field: Array
+
+
+class LabelDilation(NamedTuple):
+    """How far labels grow, in millimetres."""
+
+    radius: Array

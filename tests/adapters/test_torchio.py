@@ -79,3 +79,42 @@ def test_torchio_takes_volumes_only():
     flat = {"images": np.zeros((4, 5, 1), np.float32), "labels": np.zeros((4, 5, 1), np.uint8)}
     with pytest.raises(ValueError, match="lift: `images` must have 4 axes; got shape"):
         torchio_adapter.lift(torchio.Flip(axes=0))(flat)
+
+
+class SubjectOfTwo:
+    """A subject as TorchIO 2.0.0a2 has it: no dictionary, images by name, and their names among its attributes."""
+
+    def __init__(self, **images):
+        self.images = images
+
+    def __getitem__(self, name):
+        return self.images[name]
+
+
+class ImageOfTwo:
+    """An image as TorchIO 2.0.0a2 has it: of a `source`, and of an affine matrix that is an object of its own."""
+
+    def __init__(self, source=None, *, affine=None, **metadata):
+        assert not metadata
+        self.data, self.affine, self.spatial_shape = source, memoryview(np.ascontiguousarray(affine)), source.shape[1:]
+
+
+class LabelsOfTwo(ImageOfTwo):
+    """A label map as TorchIO 2.0.0a2 has it."""
+
+
+def test_what_version_two_renamed_is_found(monkeypatch):
+    for name, kind in {"Subject": SubjectOfTwo, "ScalarImage": ImageOfTwo, "LabelMap": LabelsOfTwo}.items():
+        monkeypatch.setattr(torchio, name, kind)
+    seen = {}
+
+    def note(subject):
+        seen.update({name: type(image) for name, image in subject.images.items()})
+        return subject
+
+    found = torchio_adapter.lift(note)(sample())
+    assert seen == {"images": ImageOfTwo, "labels": LabelsOfTwo}
+    np.testing.assert_array_equal(found["images"], sample()["images"])
+    assert same_geometry(found["geometry"], sample()["geometry"], tolerance=1e-9)
+    with pytest.raises(TypeError, match="must return a Subject with images, labels; got SubjectOfTwo"):
+        torchio_adapter.lift(lambda subject: SubjectOfTwo(images=subject["images"]))(sample())

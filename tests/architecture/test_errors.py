@@ -17,7 +17,7 @@ FUNCTIONS = {
     if inspect.isfunction(value := getattr(getattr(mia, namespace), name))
 }
 
-FORWARDING = {"metrics.by_channel", "transforms.on", "transforms.randomly"}
+FORWARDING = {"metrics.by_channel", "transforms.on", "transforms.mix", "transforms.randomly"}
 """Functions whose further keywords are those of a function that they are given."""
 
 BEHAVIOUR = {

@@ -23,6 +23,10 @@ def exact(name, rng):
         "rot90": (parameters.Rot90(np.asarray(1)), t.rot90),
         "shift": (t.random_shift(rng, spatial_shape=SPATIAL, max_offset=4), lambda x, o: t.shift(x, o, wrap=True)),
         "affine": (parameters.Affine(np.array([[0.0, -1, 0], [1, 0, 0], [0, 0, 1]]), np.zeros(3)), t.affine),
+        "swap": (
+            t.random_swap(rng, spatial_shape=SPATIAL, patch_shape=(3, 2, 2), swaps=5),
+            lambda x, one, other: t.swap(x, one, other, patch_shape=(3, 2, 2)),
+        ),
         "brightness": (t.random_brightness(rng, channels=2, max_offset=0.5), t.brightness),
         "contrast": (t.random_contrast(rng, channels=2), t.contrast),
         "gamma": (t.random_gamma(rng, channels=2), t.gamma),
@@ -31,7 +35,7 @@ def exact(name, rng):
     }[name]
 
 
-NAMES = ("flip", "rot90", "shift", "affine", "brightness", "contrast", "gamma", "bias_field", "noise")
+NAMES = ("flip", "rot90", "shift", "swap", "affine", "brightness", "contrast", "gamma", "bias_field", "noise")
 
 
 @pytest.mark.sampled(14)

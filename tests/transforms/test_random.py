@@ -31,6 +31,14 @@ PAIRS = {
     "brightness": (partial(t.random_brightness, max_offset=0.2), t.brightness),
     "contrast": (t.random_contrast, t.contrast),
     "sharpen": (t.random_sharpen, partial(t.sharpen, radius=6)),
+    "ghosting": (t.random_ghosting, t.ghosting),
+    "spikes": (partial(t.random_spikes, count=2), t.spikes),
+    "motion": (t.random_motion, t.motion),
+    "low_resolution": (t.random_low_resolution, t.low_resolution),
+    "anisotropy": (t.random_anisotropy, t.low_resolution),
+    "cutout": (partial(t.random_cutout, boxes=2), t.cutout),
+    "swap": (partial(t.random_swap, patch_shape=(2, 3, 4)), partial(t.swap, patch_shape=(2, 3, 4))),
+    "resized_crop": (t.random_resized_crop, partial(t.resized_crop, shape=(5, 6, 7))),
     "local_gamma": (t.random_local_gamma, t.local_gamma),
 }
 

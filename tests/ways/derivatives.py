@@ -62,7 +62,9 @@ NOT_DIFFERENTIABLE = {
     **dict.fromkeys(("metrics.spatial_moments", "metrics.paired_spatial_moments"), _MASKS),
     **dict.fromkeys(("metrics.average_distance", "metrics.surface_distances", "morphology.distance_transform"), _MASKS),
     **dict.fromkeys(("metrics.surfels", "metrics.voxels", "metrics.solid", "morphology.border"), _CHOICE),
-    **dict.fromkeys(("transforms.argmax", "transforms.one_hot", "transforms.relabel"), _CHOICE),
+    **dict.fromkeys(
+        ("transforms.argmax", "transforms.label_dilation", "transforms.one_hot", "transforms.relabel"), _CHOICE
+    ),
     **{name: _DRAWN for name in CASES if name.startswith("transforms.random_")},
     **ON_HOST,
 }
@@ -97,6 +99,7 @@ KINKS = {
     "transforms.clip_percentile": "values equal to a percentile share the derivative with it",
     "transforms.rescale": "several voxels with an extreme value share the derivative",
     "transforms.standardize": "constant channels: 0",
+    "transforms.low_resolution": "by a factor of 1, which leaves the axis out: 0",
     "transforms.local_gamma": "at the minimum, where it is infinite for exponents below 1: 0",
     "transforms.standardize_histogram": "values equal to a percentile: that above it; constant channels: 0",
     "transforms.gamma": "at the minimum, where it is infinite for exponents below 1: 0",

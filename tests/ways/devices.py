@@ -33,7 +33,8 @@ MOVED: dict[tuple[int, ...], str] = {
     "metrics.risk_coverage_curve of volumes, metrics.area_under_risk_coverage_curve, "
     "metrics.excess_area_under_risk_coverage_curve, metrics.conformal_threshold, "
     "metrics.conformal_set of each label, "
-    "transforms.inverse of an affine map, transforms.inverse of exponents, "
+    "transforms.inverse of an affine map, transforms.inverse of exponents, transforms.low_resolution by an array, "
+    "transforms.resized_crop labels, transforms.mixup, transforms.carvemix, "
     "metrics.majority_vote, metrics.negative_jacobian_share in a mask, "
     "metrics.paired_moments in a mask, morphology.border, morphology.distance_transform a mask, "
     "transforms.crop by both, transforms.gamma by an array, transforms.one_hot, transforms.relabel, "
@@ -62,7 +63,7 @@ MOVED: dict[tuple[int, ...], str] = {
     "metrics.risk_coverage_curve in a mask, "
     "metrics.threshold_counts of labels, metrics.area_under_roc_curve, metrics.average_precision, "
     "transforms.elastic, transforms.warp image, transforms.warp integers between voxels, "
-    "transforms.local_gamma",
+    "transforms.local_gamma, transforms.spikes, transforms.resized_crop image, transforms.label_dilation",
     (1, 1, 1): "metrics.dice in a mask, metrics.confusion_counts in a mask, metrics.confusion_matrix, "
     "metrics.fleiss_kappa, "
     "metrics.average_distance some ignored, metrics.boundary_iou some ignored, "
@@ -71,14 +72,17 @@ MOVED: dict[tuple[int, ...], str] = {
     "transforms.affine integers between voxels, "
     "metrics.calibration_bins in a mask, metrics.calibration_bins of top labels, "
     "metrics.uncertainty_counts of labels, metrics.uncertainty_error_dice, metrics.error_coverage_curve, "
-    "metrics.threshold_counts in a mask",
+    "metrics.threshold_counts in a mask, transforms.ghosting by arrays, "
+    "transforms.labels_to_image",
     (1, 1, 1, 1): "metrics.merge counts, metrics.uncertainty_counts in a mask",
+    (1,) * 9: "transforms.motion",
     (1,) * 7: "metrics.dice_optimal_mask of a volume",
     (1,) * 8: "metrics.dice_optimal_mask in a mask",
     (1, 1, 1, 1, 1, 1): "metrics.pairwise_dice, metrics.merge bins",
     (1,) * 12: "assembly.assemble a vote",
     (3,): "transforms.crop by an array, transforms.flip by an array, transforms.shift by an array, "
     "transforms.shift around, assembly.add at an array, extraction.dynamic_patch",
+    (6, 6): "transforms.swap by arrays",
     (1, 3): "transforms.blur by an array, transforms.sharpen by arrays",
     (336,): "morphology.distance_transform called back, morphology.connected_components by corners",
     (1, 1, 336, 336): "metrics.hausdorff_distance called back, metrics.lesion_precision, metrics.lesion_recall, "

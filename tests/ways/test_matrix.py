@@ -52,14 +52,21 @@ _BY_SIZE = (
     "metrics.structural_similarity metrics.prediction_area metrics.reference_area metrics.area transforms.affine "
     "transforms.bias_field transforms.blur transforms.crop_or_pad transforms.elastic transforms.pad "
     "transforms.reorient_onto transforms.resample transforms.resample_onto transforms.reshape transforms.shift "
-    "transforms.sharpen transforms.local_gamma "
+    "transforms.sharpen transforms.local_gamma transforms.ghosting transforms.spikes transforms.motion "
+    "transforms.low_resolution transforms.cutout transforms.swap transforms.resized_crop transforms.cutmix "
+    "transforms.carvemix transforms.label_dilation transforms.labels_to_image "
     "assembly.merge_planes assembly.sliding_window morphology.distance_transform extraction.extract_batch"
 )
 """Functions that take other steps, or return other sizes, for images of other sizes."""
 
 NEEDS_SIZES = {
     *(name for name in ALL if name.partition(" ")[0] in _BY_SIZE.split()),
-    *("transforms.rot90 by an array", "transforms.randomly by a key", "extraction.extract beyond"),
+    *(
+        "transforms.rot90 by an array",
+        "transforms.randomly by a key",
+        "transforms.mix by a key",
+        "extraction.extract beyond",
+    ),
     "metrics.conformal_threshold of columns",
 } - {name for name, way in REFUSED if way == "export of any size"}
 """Calls of which sizes have to be numbers: what they do or return depends on them."""
