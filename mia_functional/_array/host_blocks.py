@@ -18,7 +18,7 @@ from mia_functional._array.tracing import in_bytecode, in_host_memory, quiet
 from mia_functional._array.updates import block_slices, concat
 from mia_functional.typing import Array, HostArray, Shape
 
-__all__ = ["computes_on_host", "dense_block", "empty_on_host", "map_blocks", "run_in_threads", "voxel_blocks"]
+__all__ = ["computes_on_host", "dense_block", "map_blocks", "run_in_threads", "share_memory", "voxel_blocks"]
 
 _Piece = TypeVar("_Piece")
 
@@ -34,10 +34,10 @@ def computes_on_host(*arrays: Array) -> bool:
     return not in_bytecode() and all((is_numpy(array) or is_torch(array)) and in_host_memory(array) for array in arrays)
 
 
-def empty_on_host(model: Array, shape: Shape, dtype: Any) -> tuple[Array, HostArray]:
-    """Return a new array of the library of `model` with a dtype of NumPy, and the same memory as an array of NumPy."""
-    memory: HostArray = np.empty(shape, dtype)
-    return (sys.modules["torch"].from_numpy(memory) if is_torch(model) else memory), memory
+def share_memory(memory: HostArray, model: Array) -> Array:
+    """Return a new array of NumPy, in an order of bytes that is the machine's, as one of the library of `model`."""
+    tensor: Array = sys.modules["torch"].from_numpy(memory) if is_torch(model) else memory
+    return tensor
 
 
 def run_in_threads(work: Callable[[Iterator[_Piece]], None], pieces: Sequence[_Piece], elements: int) -> None:
@@ -76,7 +76,7 @@ def map_blocks(function: Callable[..., None], *arrays: Array, dtype: Any) -> Arr
         dtype: That of the result, one of NumPy.
     """
     given = list(map(to_numpy, arrays))
-    result, target = empty_on_host(arrays[0], given[0].shape, dtype)
+    target = np.empty(given[0].shape, dtype)
 
     def work(pieces: Iterator[tuple[Any, ...]]) -> None:
         for piece in pieces:
@@ -87,7 +87,7 @@ def map_blocks(function: Callable[..., None], *arrays: Array, dtype: Any) -> Arr
                 block[...] = own
 
     run_in_threads(work, voxel_blocks(target.shape), target.size)
-    return result
+    return share_memory(target, arrays[0])
 
 
 def voxel_blocks(shape: Shape, *, factor: int = 1) -> list[tuple[Any, ...]]:

@@ -1,4 +1,4 @@
-"""Interpolation of NumPy arrays block by block: what belongs to a block stays in the cache, in buffers used again.
+"""Interpolation in the host's memory block by block: what belongs to a block stays in the cache, in buffers used again.
 
 The values are those of `interpolation`, without coordinates, positions and weights of whole volumes. The neighbours of
 a voxel lie at fixed distances in memory, so that one table of positions does for all corners around the points of a
@@ -24,7 +24,7 @@ from mia_functional.transforms.interpolation import (
     taps_of_lines,
 )
 from mia_functional.transforms.places import Places, axes_of_source, block_places
-from mia_functional.typing import HostArray, Shape
+from mia_functional.typing import Array, HostArray, Shape
 
 __all__ = ["has_host_way", "interpolate_axes_on_host", "interpolate_on_host"]
 
@@ -66,19 +66,19 @@ class _Corners(NamedTuple):
 
 
 def has_host_way(array: Any, interpolation: Interpolation | None) -> bool:
-    """Return whether an array is interpolated here: voxels of NumPy, by a rule of ours."""
+    """Return whether an array is interpolated here: voxels in the host's memory, by a rule of ours."""
     is_ours = interpolation in (None, linear, nearest)
-    return is_ours and _array.is_numpy(array) and not _array.in_bytecode() and array.size > 0
+    return is_ours and _array.computes_on_host(array) and 0 not in array.shape
 
 
 def interpolate_on_host(
     function: str,
-    arrays: Sequence[HostArray],
+    arrays: Sequence[Array],
     places: Places,
     interpolations: Sequence[Interpolation | None],
     fill_values: Sequence[float],
-) -> list[HostArray]:
-    """Return the values of arrays `(*spatial, ...)` of one spatial shape at places, each in its dtype."""
+) -> list[Array]:
+    """Return the values of arrays `(*spatial, ...)` of one spatial shape at places of NumPy, each in its dtype."""
     shape, dtype, count = places.shape, places.dtype, axes_of_source(places)
     options = zip(arrays, interpolations, fill_values, strict=True)
     sources = [_prepared(function, array, count, shape, rule, fill) for array, rule, fill in options]
@@ -86,7 +86,7 @@ def interpolate_on_host(
     widest = max(8, *(source.voxels.itemsize * source.voxels.shape[1] for source in sources))
     elements = max(1, _BLOCK_BYTES // widest)
     blocks = [] if 0 in shape else [block[:-1] for block in _array.block_slices(shape, elements)]
-    write_points, grid = block_places(places), _source_axes(arrays[0].shape[:count], dtype, len(shape))
+    write_points, grid = block_places(places), _source_axes(tuple(arrays[0].shape[:count]), dtype, len(shape))
 
     def work(share: Iterator[tuple[slice, ...]]) -> None:
         buffers: _Buffers = {}
@@ -98,20 +98,22 @@ def interpolate_on_host(
             _interpolate_block(sources, grid, points, block, buffers)
 
     _array.run_in_threads(work, blocks, math.prod(shape))
-    return [source.result.reshape(*shape, *source.array.shape[count:]) for source in sources]
+    results = [source.result.reshape(*shape, *source.array.shape[count:]) for source in sources]
+    return list(map(_array.share_memory, results, arrays))
 
 
 def _prepared(
-    function: str, array: HostArray, count: int, shape: Shape, interpolation: Interpolation | None, fill_value: float
+    function: str, array: Array, count: int, shape: Shape, interpolation: Interpolation | None, fill_value: float
 ) -> _Warped:
     """Return an array `(*spatial, ...)` of `count` spatial axes as a source of a result of a shape."""
-    rule, values = rule_and_values(function, array, interpolation)
     _array.check_fits_dtype(function, "fill_value", fill_value, array)
-    channels = math.prod(array.shape[count:])
+    host = _array.to_numpy(array)
+    rule, values = rule_and_values(function, host, interpolation)
+    channels = math.prod(host.shape[count:])
     # Of what is taken from the nearest voxel no float has to be made.
-    voxels = np.ascontiguousarray(values if rule is linear else array).reshape(-1, channels)
-    fill = restore_values(np.full(1, fill_value, voxels.dtype), array)[0]
-    return _Warped(array, voxels, np.empty((*shape, channels), array.dtype), rule is linear, fill)
+    voxels = np.ascontiguousarray(values if rule is linear else host).reshape(-1, channels)
+    fill = restore_values(np.full(1, fill_value, voxels.dtype), host)[0]
+    return _Warped(host, voxels, np.empty((*shape, channels), host.dtype), rule is linear, fill)
 
 
 def _source_axes(sizes: Shape, dtype: Any, ndim: int) -> _SourceAxes:
@@ -269,16 +271,15 @@ def _weighted_sum(
         second = first[count:]
 
 
-def interpolate_axes_on_host(
-    array: HostArray, values: HostArray, lines: Sequence[HostArray], rule: Interpolation
-) -> HostArray:
+def interpolate_axes_on_host(array: Array, given: Array, lines: Sequence[HostArray], rule: Interpolation) -> Array:
     """Return values at a line of coordinates for each axis in the dtype of an array, some rows of the first at a time.
 
-    It is what `interpolate_axes` gives, before `restore_values`.
+    It is what `restore_values` makes of `interpolate_axes`.
     """
+    host, values = _array.to_numpy(array), _array.to_numpy(given)
     taps = taps_of_lines(values, lines, rule)
     shape = (*map(len, lines), *values.shape[len(lines) :])
-    result = np.empty(shape, array.dtype)
+    result = np.empty(shape, host.dtype)
     rows = max(1, _BLOCK_BYTES * len(lines) // max(1, values.itemsize * math.prod(shape[1:])))
 
     def work(share: Iterator[slice]) -> None:
@@ -288,7 +289,7 @@ def interpolate_axes_on_host(
             low, high = int(rows_of_taps.min()), int(rows_of_taps.max())
             first = tuple((voxels - low, weight) for voxels, weight in own)
             block_values = interpolate_in_turn(values[low : high + 1], [first, *taps[1:]])
-            result[block] = restore_values(block_values, array)
+            result[block] = restore_values(block_values, host)
 
     _array.run_in_threads(work, [slice(row, row + rows) for row in range(0, shape[0], rows)], result.size)
-    return result
+    return _array.share_memory(result, array)

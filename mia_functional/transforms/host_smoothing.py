@@ -24,7 +24,7 @@ def smooth_on_host(values: Array, kernels: Sequence[Sequence[Any]]) -> Array:
             it is.
     """
     image = _array.to_numpy(values)
-    result, target = _array.empty_on_host(values, image.shape, image.dtype)
+    target = np.empty(image.shape, image.dtype)
     source = image
     for axis, kernel in enumerate(kernels):
         if len(kernel) > 1:
@@ -35,7 +35,7 @@ def smooth_on_host(values: Array, kernels: Sequence[Sequence[Any]]) -> Array:
             source = target
     if source is image:
         np.copyto(target, image)
-    return result
+    return _array.share_memory(target, values)
 
 
 def _smooth_lines(source: HostArray, target: HostArray, axis: int, kernel: Sequence[Any]) -> None:

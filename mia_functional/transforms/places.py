@@ -10,7 +10,7 @@ import numpy as np
 from mia_functional import _array
 from mia_functional.typing import Array, HostArray, Shape
 
-__all__ = ["BlockPlaces", "Places", "axes_of_source", "block_places", "coordinates"]
+__all__ = ["BlockPlaces", "Places", "axes_of_source", "block_places", "coordinates", "places_on_host"]
 
 BlockPlaces: TypeAlias = Callable[[tuple[slice, ...], HostArray], None]
 """Writes the coordinates of the voxels of a block, given by slices, into an array `(axes of the source, *block)`."""
@@ -49,6 +49,17 @@ def coordinates(places: Places) -> list[Array]:
         field = _array.array_namespace(field).tensordot(field, places.weights, axes=((1,), (1,)))
     lines = [field[axis, ...] for axis in range(field.shape[0])]
     return [line + total for line, total in zip(lines, sums, strict=True)] if sums else lines
+
+
+def places_on_host(places: Places) -> Places | None:
+    """Return places as arrays of NumPy; None unless all lie in the host's memory, and nothing is derived by them."""
+    given = [term for terms in places.terms for term in terms if term is not None]
+    arrays = [*given, *(array for array in (places.field, places.weights) if array is not None)]
+    if not _array.computes_on_host(*arrays):
+        return None
+    terms = tuple(tuple(None if t is None else _array.to_numpy(t) for t in entry) for entry in places.terms)
+    field, weights = (None if array is None else _array.to_numpy(array) for array in (places.field, places.weights))
+    return Places(places.shape, _array.to_numpy(arrays[0]).dtype, terms, field, weights)
 
 
 def block_places(places: Places) -> BlockPlaces:

@@ -30,7 +30,7 @@ from mia_functional.transforms.interpolation import (
     restore_values,
     rule_and_values,
 )
-from mia_functional.transforms.places import Places, coordinates
+from mia_functional.transforms.places import Places, coordinates, places_on_host
 from mia_functional.transforms.smoothing import gaussian_radii, smooth_gaussian
 from mia_functional.typing import Array, HostArray, Shape
 
@@ -95,7 +95,7 @@ def resample(
         result = smooth_gaussian(result, sigma, gaussian_radii(widths, len(steps)))
     lines = [start + step * np.arange(size) for start, step, size in zip(starts, steps, new, strict=True)]
     if has_host_way(result, rule):
-        return interpolate_axes_on_host(_array.to_numpy(array), _array.to_numpy(result), lines, rule)
+        return interpolate_axes_on_host(array, result, lines, rule)
     return restore_values(interpolate_axes(result, lines, rule), array)
 
 
@@ -346,8 +346,9 @@ def _values_at(
     fill_values: Sequence[float],
 ) -> Sequence[Array]:
     """Return the values of arrays `(*spatial, ...)` at places, and fill values outside, each in its dtype."""
-    if all(map(has_host_way, arrays, interpolations)):
-        return interpolate_on_host(function, [*map(_array.to_numpy, arrays)], places, interpolations, fill_values)
+    own = places_on_host(places) if all(map(has_host_way, arrays, interpolations)) else None
+    if own is not None:
+        return interpolate_on_host(function, arrays, own, interpolations, fill_values)
     points, results = coordinates(places), []
     for array, interpolation, fill_value in zip(arrays, interpolations, fill_values, strict=True):
         rule, values = rule_and_values(function, array, interpolation)
