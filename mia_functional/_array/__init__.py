@@ -12,5 +12,6 @@ from mia_functional._array.named_libraries import *
 from mia_functional._array.random import *
 from mia_functional._array.reductions import *
 from mia_functional._array.torch_programs import *
+from mia_functional._array.torch_sampling import *
 from mia_functional._array.tracing import *
 from mia_functional._array.updates import *

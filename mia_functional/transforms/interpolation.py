@@ -142,6 +142,10 @@ def interpolate(rule: Interpolation, fill_value: float, array: Array, *coordinat
 
 def _interpolate_inside(array: Array, coordinates: Sequence[Array], rule: Interpolation) -> Array:
     """Return the values of an array at points, with its edge repeated outside."""
+    is_finite = _is_known_finite(array)
+    sampled = _array.grid_sample(array, coordinates) if rule is linear and is_finite else None
+    if sampled is not None:
+        return sampled
     xp = _array.array_namespace(array)
     count = len(coordinates)
     shape, channels = array.shape[:count], array.shape[count:]
@@ -153,7 +157,6 @@ def _interpolate_inside(array: Array, coordinates: Sequence[Array], rule: Interp
         tuple((voxel * step, weight) for voxel, weight in rule(line, size))
         for line, size, step in zip(coordinates, shape, steps, strict=True)
     ]
-    is_finite = _is_known_finite(array)
 
     def gather(axis: int, position: Array) -> Array:
         if axis == count:

@@ -102,8 +102,7 @@ def smooth_gaussian(values: Array, sigma: Array, radii: list[int]) -> Array:
                 # A sum of shifted copies: the standard has no convolution, and the loop over weights is short.
                 windows = (padded[(*(slice(None),) * axis, slice(k, k + size), ...)] for k in range(2 * radius + 1))
                 falls = _gaussian(sigma[axis], radius)
-                weights = [*falls[:0:-1], *falls]
-                smooth = sum(weight * window for weight, window in zip(weights, windows, strict=True))
+                smooth = _array.weighted_sum_of([*falls[:0:-1], *falls], windows)
                 # Not the weights 0, 1, 0 of a traced deviation of 0: they would spread NaN and infinity.
                 values = xp.where(sigma[axis] > 0, smooth, values)
         return values

@@ -94,7 +94,7 @@ def resample(
         _, result, (sigma,) = arguments.with_parameters("resample", array=result, scale=widths)
         result = smooth_gaussian(result, sigma, gaussian_radii(widths, len(steps)))
     lines = [start + step * np.arange(size) for start, step, size in zip(starts, steps, new, strict=True)]
-    if has_host_way(result, rule):
+    if has_host_way(array, rule) and has_host_way(result, rule):
         return interpolate_axes_on_host(array, result, lines, rule)
     return restore_values(interpolate_axes(result, lines, rule), array)
 

@@ -63,6 +63,7 @@ def assert_same(found, expected):
     np.testing.assert_allclose(found.astype(float), expected.astype(float), rtol=1e-6, atol=1e-6 * extent + step)
 
 
+@pytest.mark.sampled(60)
 @pytest.mark.usefixtures("small_blocks")
 @pytest.mark.parametrize("name", CALLS)
 @pytest.mark.parametrize("dtype", ["float16", "float32", ">f4", "float64", "int16", "bool"])
