@@ -134,6 +134,43 @@ def monai_sample(transform: Any, **options: Any) -> Calls:
     return {f"MONAI's {transform.__name__}": lambda: call(sample)}
 
 
+def affine_tensor() -> Calls:
+    """Return calls of an affine map of the image as a tensor, beside PyTorch's own two functions for it."""
+    import torch
+    from torch.nn.functional import affine_grid, grid_sample
+
+    tensor = torch.from_numpy(image())
+    batch = tensor.movedim(-1, 0).contiguous()[None]
+    # From -1 to 1 between the centres of the outermost voxels, the last axis first.
+    offset = 2 * OFFSET / (SIZE - 1)
+    theta = torch.from_numpy(np.column_stack([MATRIX[::-1, ::-1], offset[::-1]]).astype(np.float32))[None]
+
+    def bare() -> Any:
+        grid = affine_grid(theta, list(batch.shape), align_corners=True)
+        return grid_sample(batch, grid, padding_mode="border", align_corners=True)
+
+    return {"ours": lambda: transforms.affine(tensor, MATRIX, OFFSET), "affine_grid and grid_sample": bare}
+
+
+def sample_of_tensors(name: str) -> Calls:
+    """Return calls of a map of an image and labels as tensors."""
+    import torch
+
+    sample = {"images": torch.from_numpy(image()), "labels": torch.from_numpy(labels())}
+    options: dict[str, Any] = {"matrix": MATRIX, "offset": OFFSET} if name == "affine" else {"control": control()}
+    ours = transforms.on(("images", "labels"), getattr(transforms, name), **options)
+    peers = affine_sample() if name == "affine" else elastic_sample()
+    return {"ours": lambda: ours(sample), **{peer: call for peer, call in peers.items() if peer != "ours"}}
+
+
+def blur_of_tensor() -> Calls:
+    """Return calls of a blur of the image as a tensor."""
+    import torch
+
+    tensor = torch.from_numpy(image())
+    return {"ours": lambda: transforms.blur(tensor, (1.5,) * 3), **torchio_call("RandomBlur", (1.5, 1.5))}
+
+
 def jitted(name: str) -> Calls:
     """Return the call of a program of JAX that warps the image."""
     import jax
@@ -173,6 +210,10 @@ ROWS: dict[str, Callable[[], Calls]] = {
     "elastic, image and labels": elastic_sample,
     "elastic, jitted": partial(jitted, "elastic"),
     "resample": lambda: {"ours": lambda: transforms.resample(image(), (0.8, 0.8, 0.8))},
+    "tensor, affine": affine_tensor,
+    "tensors, affine": partial(sample_of_tensors, "affine"),
+    "tensors, elastic": partial(sample_of_tensors, "elastic"),
+    "tensor, blur": blur_of_tensor,
     "blur": partial(pointwise, "blur", "RandomBlur", (1.5, 1.5), sigma=(1.5, 1.5)),
     "bias field": partial(pointwise, "bias_field", "RandomBiasField"),
     "gamma": partial(pointwise, "gamma", "RandomGamma"),
