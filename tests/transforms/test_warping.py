@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import SimpleITK
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
 
@@ -233,6 +233,7 @@ def test_the_dtype_stays(dtype):
         np.testing.assert_array_equal(result, array)
 
 
+@settings(deadline=None)
 @given(st.permutations(range(3)), st.tuples(*[st.sampled_from((-1.0, 1.0))] * 3))
 def test_signed_permutations_are_exact(axes, signs):
     cube = IMAGE[:9, :9, :9]
