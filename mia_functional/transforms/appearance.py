@@ -84,7 +84,9 @@ def contrast(image: Array, factor: Numbers, *, keep_range: bool = False) -> Arra
     return statistics.restore_dtype(result, image)
 
 
-def sharpen(image: Array, strength: Numbers, sigma: Numbers, *, radius: int | None = None) -> Array:
+def sharpen(
+    image: Array, strength: Numbers, sigma: Numbers, *, radius: int | None = None, spatial_axes: int | None = None
+) -> Array:
     """Sharpen edges by what a Gaussian takes away (unsharp masking).
 
     `y = x + strength (x - blur(x, sigma))`.
@@ -94,6 +96,7 @@ def sharpen(image: Array, strength: Numbers, sigma: Numbers, *, radius: int | No
         strength: How much of the difference is added; may be traced.
         sigma: Standard deviation of the Gaussian in voxels, one number or one per spatial axis; may be traced.
         radius: Voxels at which the Gaussian is cut off; by default 4 sigma. Needed if `sigma` is traced.
+        spatial_axes: How many axes are spatial; by default all but the last. `on` hands over what the sample says.
 
     Returns:
         Floats of the image's shape.
@@ -114,7 +117,7 @@ def sharpen(image: Array, strength: Numbers, sigma: Numbers, *, radius: int | No
     require_parameter_shape("sharpen", "strength", amount, ())
     values = statistics.to_float("sharpen", image)
     with checks.speaking_for("sharpen", "blur"):
-        smooth = blur(values, sigma, radius=radius)
+        smooth = blur(values, sigma, radius=radius, spatial_axes=spatial_axes)
     return statistics.restore_dtype(values + amount * (values - smooth), image)
 
 

@@ -180,14 +180,16 @@ def standardize_histogram(image: Array, landmarks: HistogramLandmarks, *, mask: 
     xp = _array.array_namespace(values)
     means: HostArray = np.asarray(landmarks.totals).T / np.asarray(landmarks.counts)
     targets = [_array.asarray_like(row, values) for row in means]
-    result = values
-    for number, (low, high) in enumerate(itertools.pairwise(places)):
+    # In a unit in which the first landmark is 0 and the last 1: slopes neither vanish nor overflow.
+    unit, *inner = (statistics.within_range(entry, places[0], places[-1]) for entry in (values, *places))
+    result = unit
+    for number, (low, high) in enumerate(itertools.pairwise(inner)):
         start, rise = targets[number], targets[number + 1] - targets[number]
-        # Of a segment without width there is no share; what has its value belongs to a later one.
-        share = xp.where(high == low, 0.0, statistics.within_range(values, low, high))
-        line = start + rise * share
-        result = line if number == 0 else xp.where(values >= low, line, result)
-    return statistics.restore_dtype(xp.where(places[0] == places[-1], xp.zeros_like(result), result), image)
+        # Of a segment without width there is no slope; what has its value belongs to a later one.
+        slope = xp.where(high == low, 0.0, rise / statistics.one_where_zero(high - low))
+        line = slope * unit + (start - slope * low)
+        result = line if number == 0 else xp.where(unit >= low, line, result)
+    return statistics.restore_dtype(xp.where(places[0] == places[-1], 0.0, result), image)
 
 
 def _landmarks_of_channels(

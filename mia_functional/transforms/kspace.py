@@ -17,6 +17,7 @@ from mia_functional.transforms import channel_statistics as statistics
 from mia_functional.transforms.arguments import (
     Integers,
     Numbers,
+    count_spatial,
     require_finite,
     require_parameter_shape,
     require_valid,
@@ -30,7 +31,7 @@ from mia_functional.typing import Array, HostArray
 __all__ = ["ghosting", "motion", "spikes"]
 
 
-def ghosting(image: Array, strength: Numbers, ghosts: Integers) -> Array:
+def ghosting(image: Array, strength: Numbers, ghosts: Integers, *, spatial_axes: int | None = None) -> Array:
     """Add faint copies of the image, moved along an axis, as periodic motion does (breathing, pulsating vessels).
 
     Along each axis of n voxels the lines k of k-space, `-n / 2 <= k < n / 2`, that are multiples of `ghosts` are
@@ -43,6 +44,7 @@ def ghosting(image: Array, strength: Numbers, ghosts: Integers) -> Array:
         strength: How much lines are weakened, for each spatial axis, or one number for all: 0 leaves an axis as it is,
             1 removes the lines. May be traced.
         ghosts: Number of copies along each spatial axis, or one number for all, at least 2. May be traced.
+        spatial_axes: How many axes are spatial; by default all but the last. `on` hands over what the sample says.
 
     Returns:
         Floats of the image's shape.
@@ -59,7 +61,7 @@ def ghosting(image: Array, strength: Numbers, ghosts: Integers) -> Array:
         `torchio.RandomGhosting` (`intensity` is `strength`) where n / 2 is a multiple of the number of ghosts.
     """
     xp, image, (weak, period) = with_parameters("ghosting", image=image, strength=strength, ghosts=ghosts)
-    spatial = image.ndim - 1
+    spatial = count_spatial("ghosting", image, spatial_axes)
     for name, given, array in (("strength", strength, weak), ("ghosts", ghosts, period)):
         require_parameter_shape("ghosting", name, array, (), (spatial,))
         require_finite("ghosting", name, given, array)

@@ -14,7 +14,9 @@ def multiply_lines(values: Array, matrix: Array, axis: int) -> Array:
 
     def multiply(values: Array, matrix: Array) -> Array:
         xp = _array.array_namespace(values, matrix)
-        # The contracted axis of the product comes last, and goes back to where it was.
-        return xp.moveaxis(xp.tensordot(values, matrix, axes=((axis,), (1,))), -1, axis)
+        # The contracted axis of the product comes last, and goes back to where it was; not by `moveaxis`, which
+        # `torch.func.vmap` does not know (PyTorch 2.13).
+        order = [*range(axis), values.ndim - 1, *range(axis, values.ndim - 1)]
+        return xp.permute_dims(xp.tensordot(values, matrix, axes=((axis,), (1,))), tuple(order))
 
     return _array.call_gathered(multiply, values, matrix)

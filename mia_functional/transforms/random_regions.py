@@ -42,7 +42,7 @@ def random_cutout(
     """
     size, (stretching, placing) = shape_and_rngs("random_cutout", rng, spatial_shape, count=2)
     count = checks.integer("random_cutout", "boxes", boxes, minimum=1)
-    low, high = _shares("random_cutout", "share", share)
+    low, high = _range_of_shares("random_cutout", "share", share)
     full, shape = np.asarray(size), (count, len(size))
     lengths = _array.random_uniform(stretching, low, high, shape) * full
     xp = _array.array_namespace(lengths)
@@ -110,7 +110,7 @@ def random_resized_crop(
         ([0.0, 0.0], [8.0, 9.0])
     """
     size, (zooming, stretching, placing) = shape_and_rngs("random_resized_crop", rng, spatial_shape, count=3)
-    low, high = _shares("random_resized_crop", "scale", scale)
+    low, high = _range_of_shares("random_resized_crop", "scale", scale)
     if low == 0:
         checks.invalid_value("random_resized_crop", "scale", "begin above 0", scale)
     most = np.log1p(non_negative_per_axis("random_resized_crop", "max_stretch", max_stretch, 1)[0])
@@ -134,7 +134,7 @@ def random_mixup(rng: Rng, *, lowest: float = 0.5) -> parameters.Mixup:
         1.0
     """
     (source,) = _array.split_rng("random_mixup", rng, 1)
-    low, _ = _shares("random_mixup", "lowest", (lowest, 1.0))
+    low, _ = _range_of_shares("random_mixup", "lowest", (lowest, 1.0))
     return parameters.Mixup(_array.random_uniform(source, low, 1.0, ()))
 
 
@@ -207,7 +207,7 @@ def random_label_dilation(rng: Rng, *, max_radius: float = 2.0) -> parameters.La
     return parameters.LabelDilation(_array.random_uniform(source, 0.0, most, ()))
 
 
-def _shares(function: str, argument: str, value: tuple[float, float]) -> tuple[float, float]:
+def _range_of_shares(function: str, argument: str, value: tuple[float, float]) -> tuple[float, float]:
     """Return the smallest and the largest share of something, which are 1 at most."""
     low, high = non_negative_range(function, argument, value)
     if high > 1:

@@ -4,7 +4,13 @@ import numpy as np
 
 from mia_functional import _array
 from mia_functional._core import checks
-from mia_functional.transforms.arguments import Numbers, require_parameter_shape, require_valid, with_parameters
+from mia_functional.transforms.arguments import (
+    Numbers,
+    count_spatial,
+    require_parameter_shape,
+    require_valid,
+    with_parameters,
+)
 from mia_functional.transforms.interpolation import Interpolation, linear, nearest, restore_values, rule_and_values
 from mia_functional.transforms.line_products import multiply_lines
 from mia_functional.typing import Array
@@ -12,7 +18,9 @@ from mia_functional.typing import Array
 __all__ = ["low_resolution"]
 
 
-def low_resolution(array: Array, factor: Numbers, *, interpolation: Interpolation | None = None) -> Array:
+def low_resolution(
+    array: Array, factor: Numbers, *, interpolation: Interpolation | None = None, spatial_axes: int | None = None
+) -> Array:
     """Show an image as if it were taken with coarser voxels; the grid stays (anisotropy, thick slices).
 
     Along each axis of n voxels there are `m = max(1, round(n / factor))` coarse ones, `factor` voxels long and centred
@@ -23,6 +31,7 @@ def low_resolution(array: Array, factor: Numbers, *, interpolation: Interpolatio
         array: Array `(*spatial, channel)` of any dtype.
         factor: Old voxels per coarse voxel, at least 1, one number or one per spatial axis; may be traced.
         interpolation: `linear` for images, `nearest` for labels; by default linear for floats, else nearest.
+        spatial_axes: How many axes are spatial; by default all but the last. `on` hands over what the sample says.
 
     Returns:
         Array of the same shape and dtype; integers that are averaged are rounded, halves to even. An axis of factor 1
@@ -39,7 +48,7 @@ def low_resolution(array: Array, factor: Numbers, *, interpolation: Interpolatio
         [2, 2, 2, 5, 5, 5]
     """
     xp, array, (factors,) = with_parameters("low_resolution", array=array, factor=factor)
-    spatial = array.ndim - 1
+    spatial = count_spatial("low_resolution", array, spatial_axes)
     require_parameter_shape("low_resolution", "factor", factors, (), (spatial,))
     require_valid(
         "low_resolution",

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from mia_functional.transforms import (
+    ghosting,
     linear,
     low_resolution,
     nearest,
@@ -12,6 +13,7 @@ from mia_functional.transforms import (
     random_anisotropy,
     random_low_resolution,
     randomly,
+    sharpen,
 )
 
 IMAGE = np.random.default_rng(0).random((7, 8, 6, 2)).astype(np.float32)
@@ -74,6 +76,19 @@ def test_constants_stay_and_huge_factors_average_all():
     wide = IMAGE.astype(np.float64)
     mean = np.broadcast_to(wide.mean(axis=(0, 1, 2)), wide.shape)
     np.testing.assert_allclose(low_resolution(wide, 1e6), mean, rtol=1e-9)
+
+
+def test_axes_behind_the_spatial_ones_are_left_alone():
+    series = IMAGE.reshape(7, 8, 3, 4)
+    given = {"images": series, "spatial_axes": {"images": 2}}
+    for function, options in (
+        (low_resolution, {"factor": 2.0}),
+        (sharpen, {"strength": 1.0, "sigma": 1.0}),
+        (ghosting, {"strength": 0.5, "ghosts": 2}),
+    ):
+        found = on("images", function, **options)(given)["images"]
+        for time in range(3):
+            np.testing.assert_allclose(found[:, :, time], function(series[:, :, time], **options), atol=1e-6)
 
 
 def test_integers_that_are_averaged_are_rounded():
