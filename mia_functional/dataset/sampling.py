@@ -437,10 +437,13 @@ def _finish_sample(place: _Place, sample: Sample) -> Sample:
     """Return a sample with arrays of its own, transformed."""
     samples, position, is_plain, repeat = place
     owned = {name: own_array(value) for name, value in sample.items()}
+    is_drawn = isinstance(samples.indexing, RandomIndexing)
+    if samples.transform is None and not is_drawn:
+        return owned
     # The same place again within an epoch is what was asked for by whoever picked it twice.
     is_watched = is_plain and not repeat and not is_warned_of(samples)
     if samples.transform is None:
-        if is_watched and isinstance(samples.indexing, RandomIndexing):
+        if is_watched:
             note_draw(samples, position)
         return owned
     # A function of seed, epoch and position alone: the same for any number of workers, in any order.
@@ -451,7 +454,7 @@ def _finish_sample(place: _Place, sample: Sample) -> Sample:
         "spatial_axes": spatial_axes_of_fields(samples.dataset, samples.extract, sample["index"]),
     }
     result = samples.transform({**owned, "rng": rng, **told})
-    if is_watched and (isinstance(samples.indexing, RandomIndexing) or rng.bit_generator.state != untouched):
+    if is_watched and (is_drawn or rng.bit_generator.state != untouched):
         note_draw(samples, position)
     if not isinstance(result, dict):
         checks.invalid_kind("samples", "transform", "return a sample, which is a dictionary", type(result).__name__)

@@ -36,18 +36,19 @@ class Indices:
 
     def __len__(self) -> int:
         """Return the number of indices."""
-        return sum(math.prod([len(axis) for axis in grid]) for grid in self.grids)
+        return sum(math.prod(map(len, grid)) for grid in self.grids)
 
     def __getitem__(self, position: int) -> Index:
         """Return the index tuple at a position; negative ones count from the end."""
-        rest = checks.position("indices", position, len(self))
-        for grid in self.grids:
-            if rest < (count := math.prod([len(axis) for axis in grid])):
-                break
-            rest -= count
+        counts = [math.prod(map(len, grid)) for grid in self.grids]
+        rest = checks.position("indices", position, sum(counts))
+        number = 0
+        while rest >= counts[number]:
+            rest -= counts[number]
+            number += 1
         # The last axis is the fastest, as in the memory of an array: its digit is the last of the position.
         entries: list[int | slice] = []
-        for axis in reversed(grid):
+        for axis in reversed(self.grids[number]):
             rest, digit = divmod(rest, len(axis))
             step = axis[digit]
             entries.append(slice(*step) if isinstance(step, tuple) else step)

@@ -1,6 +1,7 @@
 """Memory of batches: used again when nobody holds it, and never before."""
 
 import gc
+import platform
 import weakref
 
 import numpy as np
@@ -101,3 +102,21 @@ def test_batches_that_are_held_stay_what_they_are():
     assert [part[:, 0, 0, 0].tolist() for part in held] == [[4 * k + 1, 4 * k + 2] for k in range(0, 20, 5)]
     assert all((part == part[:, :1, :1, :1]).all() for part in held)
     assert len(set(places)) < 15
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="other allocators decide otherwise")
+def test_memory_of_freed_samples_stays_with_the_process():
+    resource = pytest.importorskip("resource")  # not on Windows
+
+    def faults():
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+        arrays = [np.ones(80_000, np.float32) for _ in range(32)]
+        assert len(arrays) == 32
+        del arrays
+        return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+
+    buffer_pool.keep_freed_memory()
+    faults()
+    faults()
+    # All 32 arrays have 2,500 pages.
+    assert min(faults() for _ in range(5)) < 250
