@@ -1,6 +1,6 @@
 """Assembly and indexing against the other packages that are installed, in one process and in turns; the best counts.
 
-    OMP_NUM_THREADS=1 python benchmarks/assembly.py [windows] [network] [planes] [voxels] [stream] [memory] [draws] ...
+    OMP_NUM_THREADS=1 python benchmarks/assembly.py [windows] [network] [planes] [voxels] [stream] [labels] ...
 
 80 windows of 84^3 with half overlap into 181 x 217 x 181 x 4 float32; the limit is a zeroed volume into which every
 window is written once. `OMP_NUM_THREADS=1` keeps NumPy in one thread; PyTorch gets its threads here.
@@ -272,6 +272,79 @@ def labels_of_planes(parts: Any) -> Any:
     return labels
 
 
+def scene_labels() -> None:
+    """Time labels of 100 classes by sliding windows, with and without all probabilities, and measure their memory."""
+    print(
+        "\n| labels of 100 classes | ms | processor | peak beyond the input, of the probabilities |\n|---|---|---|---|"
+    )
+    context = multiprocessing.get_context("spawn")
+    for library in ("numpy", *filter(has, ("torch", "jax"))):
+        calls = label_calls(library)
+        times: dict[str, list[tuple[float, float]]] = {name: [] for name in calls}
+        first, *others = [call() for call in calls.values()]
+        assert all((np.asarray(labels) == np.asarray(first)).all() for labels in others)
+        for _ in range(5):
+            for name, call in calls.items():
+                start, busy = time.perf_counter(), time.process_time()
+                call()
+                times[name].append((time.perf_counter() - start, time.process_time() - busy))
+        for name, rows in times.items():
+            with context.Pool(1) as pool:
+                share = pool.apply(peak_of_labels, (library, name))
+            wall, processor = (1e3 * float(np.median(column)) for column in zip(*rows, strict=True))
+            print(f"| {library}, {name} | {wall:.0f} | {processor:.0f} | {share:.3f} |", flush=True)
+
+
+LABELLED, WINDOW, CLASSES = (96, 96, 64), (32, 32, 32), 100
+"""A quarter of 384 x 384 x 256 along each axis: the same windows, and the same share of the frontier."""
+
+
+def label_calls(library: str) -> dict[str, Callable[[], Any]]:
+    """Return both ways from a volume to labels."""
+    volume = np.random.default_rng(0).random(LABELLED, dtype=np.float32)
+    weights = np.linspace(-1, 1, CLASSES, dtype=np.float32)
+    options: dict[str, Any] = {"patch_shape": WINDOW, "window": assembly.gaussian}
+    if library == "jax":
+        import jax
+        import jax.numpy as jnp
+
+        given, own = jnp.asarray(volume), jnp.asarray(weights)
+        # A mean over the window, as of a normalisation, is more than XLA fuses with what is around it.
+        network = lambda batch: jnp.abs(batch[..., None] - own) * batch.mean()  # noqa: E731
+        full = jax.jit(lambda array: assembly.sliding_window(network, array, **options).argmax(-1).astype("uint8"))
+        ours = jax.jit(lambda array: assembly.predict_labels(network, array, **options))
+        return {
+            "`sliding_window`, arg max": lambda: full(given).block_until_ready(),
+            "`predict_labels`": lambda: ours(given).block_until_ready(),
+        }
+    if library == "torch":
+        import torch
+
+        torch.set_num_threads(1)
+        volume, weights = torch.from_numpy(volume), torch.from_numpy(weights)
+
+    def network_on_host(batch: Any) -> Any:
+        return batch[..., None] * weights
+
+    return {
+        "`sliding_window`, arg max": lambda: assembly.sliding_window(network_on_host, volume, **options).argmax(-1),
+        "`predict_labels`": lambda: assembly.predict_labels(network_on_host, volume, **options),
+    }
+
+
+def peak_of_labels(library: str, name: str) -> float:
+    """Return the peak of resident memory of a way to labels, less two windows of predictions, by the probabilities."""
+    call = label_calls(library)[name]
+    call()  # what is imported and compiled by the first call does not count
+    gc.collect()
+    with open("/proc/self/clear_refs", "w") as file:
+        file.write("5")
+    before = resident("VmRSS")
+    call()
+    extra = 1024 * (resident("VmHWM") - before) - 2 * 4 * CLASSES * math.prod(WINDOW)
+    return extra / (4 * CLASSES * math.prod(LABELLED))
+
+
 def scene_memory() -> None:
     """Print the peak of memory beyond what was there before, relative to the volume, each in a process of its own."""
     print("\nPeak extra memory relative to the volume, 114 MB\n\n| | ratio |\n|---|---|")
@@ -441,6 +514,7 @@ SCENES = {
     "planes": scene_planes,
     "voxels": scene_voxels,
     "stream": scene_stream,
+    "labels": scene_labels,
     "memory": scene_memory,
     "draws": scene_draws,
     "starts": scene_starts,

@@ -14,7 +14,18 @@ from mia_functional._array.libraries import array_namespace, is_jax, is_jax_name
 from mia_functional._array.tracing import known_flag
 from mia_functional.typing import Array, Namespace
 
-__all__ = ["carry", "fold", "fori_loop", "map_rows", "map_slabs", "replace_if", "scan", "slice_along", "while_loop"]
+__all__ = [
+    "carry",
+    "fold",
+    "fori_loop",
+    "map_rows",
+    "map_slabs",
+    "replace_if",
+    "scan",
+    "slice_along",
+    "traced_range_loop",
+    "while_loop",
+]
 
 _State = TypeVar("_State")
 
@@ -67,6 +78,19 @@ def fori_loop(
     for step in range(count):
         state = body(step, state)
     return state
+
+
+def traced_range_loop(low: Any, high: Any, body: Callable[[Any, _State], _State], state: _State) -> tuple[Any, _State]:
+    """Return the end, and the state after `state = body(step, state)` for steps from `low` to `high`, traced; JAX only.
+
+    The end is `high`, but known when the loop is over: of loops that share a state XLA orders those of which one needs
+    what another one counted. Where nothing orders a loop that reads an array and one that writes to it, it copies the
+    array (JAX 0.10, on the CPU). What is differentiated backwards cannot have such a loop: JAX would have to keep a
+    number of states that it does not know.
+    """
+    first = carry(lambda state: body(low, state), state)
+    pair: Any = lax().while_loop(lambda pair: pair[0] < high, lambda pair: (pair[0] + 1, body(*pair)), (low, first))
+    return pair[0], pair[1]
 
 
 def while_loop(condition: Callable[[_State], Array], step: Callable[[_State], _State], state: _State) -> _State:

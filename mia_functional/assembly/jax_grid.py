@@ -25,7 +25,14 @@ from mia_functional.assembly.windows import Window, uniform
 from mia_functional.indexing import Indices
 from mia_functional.typing import Array, Shape
 
-__all__ = ["add_batch_by_planes", "assemble_jax_grid", "flatten_channels", "is_jax_grid"]
+__all__ = [
+    "add_batch_by_planes",
+    "assemble_jax_grid",
+    "flatten_channels",
+    "is_jax_grid",
+    "lines_on_plane",
+    "with_flat_channels",
+]
 
 _Starts: TypeAlias = tuple[tuple[int, ...], ...]
 """For every axis of a grid, where its steps start: plain numbers, as they shape the program."""
@@ -70,7 +77,7 @@ def _mean_by_planes(patches: Array, lines: tuple[Array, ...], starts: _Starts, s
     parts = flatten_channels(xp.reshape(patches, (len(starts[0]), -1, *patches.shape[1:])), axes + 2)
     volume = _array.zeros(xp, (*shape[:-1], shape[-1] * width), _array.accumulator_dtype(patches), patches)
     first, *others = (_array.asarray_like(line, volume) for line in lines)
-    columns = _with_flat_channels(grid_table(starts[1:], others), width)
+    columns = with_flat_channels(grid_table(starts[1:], others), width)
     # Between two cuts every plane is reached by the same layers, so one loop serves them all.
     for low, high in pairwise(sorted({cut for begin in starts[0] for cut in (begin, begin + depth)})):
         layers = {number: low - begin for number, begin in enumerate(starts[0]) if begin <= low < begin + depth}
@@ -92,7 +99,7 @@ def _fill_plane(
         corner = tuple(columns.start[column, axis] for axis in range(len(shape)))
         block = _array.take_block(plane, corner, shape)
         # The first axis is the fastest here: patches on each other come one after the other.
-        (before, _), *others = _lines_on_plane(columns.lines, column)
+        (before, _), *others = lines_on_plane(columns.lines, column)
         for number, depth in layers.items():
             values = xp.reshape(_array.take_block(parts, (number, column, depth + step), (1, 1, 1)), shape)
             ahead, everything = xp.reshape(_array.take_block(lines[number, ...], (0, depth + step), (2, 1)), (2,))
@@ -117,7 +124,7 @@ def add_batch_by_planes(state: Array, patches: Array, placements: Placement) -> 
     xp, (count, axes) = _array.array_namespace(state), placements.start.shape
     volume, parts = flatten_channels(state, axes), flatten_channels(patches, axes + 1)
     lines = tuple(_array.asarray_like(line, state) for line in placements.lines)
-    start, lines, *_ = _with_flat_channels(Placement(placements.start, lines), math.prod(state.shape[axes:]))
+    start, lines, *_ = with_flat_channels(Placement(placements.start, lines), math.prod(state.shape[axes:]))
     size, *plane = parts.shape[1:]
 
     def add_plane(step: Array, volume: Array) -> Array:
@@ -125,13 +132,13 @@ def add_batch_by_planes(state: Array, patches: Array, placements: Placement) -> 
         corner = (start[row, 0] + depth, *(start[row, axis] for axis in range(1, axes)))
         block = _array.take_block(volume, corner, (1, *plane))
         values = xp.reshape(_array.take_block(parts, (row, depth), (1, 1)), (1, *plane))
-        divisor = mean_divisor(lines[0][row, 0, depth], (), _lines_on_plane(lines[1:], row))
+        divisor = mean_divisor(lines[0][row, 0, depth], (), lines_on_plane(lines[1:], row))
         return _array.set_block(volume, corner, move_toward(xp, block, values, divisor[None, ...]))
 
     return xp.reshape(_array.fori_loop(xp, count * size, add_plane, volume, unroll=1), state.shape)
 
 
-def _lines_on_plane(lines: tuple[Array, ...], row: Array) -> list[list[Array]]:
+def lines_on_plane(lines: tuple[Array, ...], row: Array) -> list[list[Array]]:
     """Return the two lines of a patch along each axis of a plane, of all columns of patches, to be broadcast."""
     xp = _array.array_namespace(lines[0])
     return [
@@ -146,7 +153,7 @@ def flatten_channels(array: Array, axes: int) -> Array:
     return xp.reshape(array, (*array.shape[: axes - 1], math.prod(array.shape[axes - 1 :])))
 
 
-def _with_flat_channels(table: Placement, width: int) -> Placement:
+def with_flat_channels(table: Placement, width: int) -> Placement:
     """Return placements in a volume, of two axes at least, with `width` channels in one row with its last axis."""
     *others, last = table.lines
     xp = _array.array_namespace(last)

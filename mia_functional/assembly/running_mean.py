@@ -16,7 +16,7 @@ from mia_functional import _array
 from mia_functional.assembly.placement import Placement
 from mia_functional.typing import Array, Namespace
 
-__all__ = ["add_to_mean", "broadcast_channels", "mean_divisor", "move_toward"]
+__all__ = ["add_by_lines", "add_to_mean", "broadcast_channels", "constant_divisor", "mean_divisor", "move_toward"]
 
 
 def mean_divisor(before: Array, earlier: Iterable[Array], faster: Iterable[Iterable[Array]]) -> Array:
@@ -58,12 +58,23 @@ def add_to_mean(state: Array, patch: Array, placement: Placement) -> Array:
     move = partial(move_toward, xp)
     if placement.divisor is not None:
         return _array.update_block(state, start, move, patch, broadcast_channels(placement.divisor, patch, state))
-    constant = _constant_divisor(placement.lines)
+    constant = constant_divisor(placement.lines)
     if constant == 1:
         # The mean of a single patch is that patch: one pass over memory, where a blend takes several.
         return _array.set_block(state, start, xp.astype(patch, state.dtype, copy=False))
     if constant:
         return _array.update_block(state, start, partial(move, divisor=constant), patch)
+    return add_by_lines(state, patch, placement)
+
+
+def add_by_lines(state: Array, patch: Array, placement: Placement) -> Array:
+    """Return means with a patch of a grid added, of which `d` is computed from its lines, in the dtype of the means.
+
+    A part of a patch goes this way if the patch does: where `d` happens to be one number in the part, it is rounded
+    like everywhere.
+    """
+    xp, start = _array.array_namespace(state), placement.start
+    move = partial(move_toward, xp)
     # Before it meets the channels, `d` is written out in the shape of a plane: on the host, operations on rows of few
     # channels that broadcast take several times as long.
     first, *others = [_array.asarray_like(line, state) for line in placement.lines]
@@ -85,7 +96,7 @@ def add_to_mean(state: Array, patch: Array, placement: Placement) -> Array:
     return _array.update_block(state, start, lambda old, new, *terms: move(old, new, _divisor(*terms)), patch, *terms)
 
 
-def _constant_divisor(lines: tuple[Array, ...]) -> float:
+def constant_divisor(lines: tuple[Array, ...]) -> float:
     """Return `d` if it is known to be the same for the whole patch, as it is for slices; else 0."""
     host = [_array.to_numpy(line) for line in lines if _array.is_numpy(line)]
     if len(host) < len(lines) or any((line != line[:, :1]).any() for line in host):

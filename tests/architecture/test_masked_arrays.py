@@ -23,6 +23,7 @@ NAMES["HIDDEN_IMAGE"] = HIDDEN_IMAGE
 CALLS = """
 mia.adapters.torchio.lift(abs, images=("images",), labels=())({"images": HIDDEN_IMAGE})
 mia.assembly.assemble(HIDDEN[np.newaxis], [(slice(0, 6), slice(0, 7), slice(0, 8))], (6, 7, 8))
+mia.assembly.predict_labels(abs, HIDDEN, (2, 2, 2))
 mia.assembly.sliding_window(abs, HIDDEN, (2, 2, 2))
 mia.assembly.start(HIDDEN, (6, 7, 8))
 mia.dataset.collate([{"images": HIDDEN_IMAGE}])

@@ -65,6 +65,7 @@ NOT_DIFFERENTIABLE = {
     **dict.fromkeys(
         ("transforms.argmax", "transforms.label_dilation", "transforms.one_hot", "transforms.relabel"), _CHOICE
     ),
+    "assembly.predict_labels": _CHOICE,
     **{name: _DRAWN for name in CASES if name.startswith("transforms.random_")},
     **ON_HOST,
 }
@@ -379,6 +380,7 @@ def _image_calls() -> list[tuple[str, *tuple[Any, ...]]]:
         "transforms.standardize": [t.standardize],
         "transforms.unsqueeze": [t.unsqueeze],
         "transforms.warp": [lambda image: t.warp(image, POINTS, interpolation=t.nearest)],
+        "assembly.tta": [lambda image: assembly.tta(lambda v: v * v, image, (0, 1), apply=t.flip, invert=t.flip)],
         "assembly.sliding_window": [
             lambda image: assembly.sliding_window(lambda batch: batch * batch, image, (3, 2, 2))
         ],

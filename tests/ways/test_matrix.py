@@ -40,8 +40,10 @@ REFUSED = {
 
 ALL = {f"{name} {case.label}": case for name, cases in CASES.items() for case in cases}
 
+_OF_VOLUMES = ("assembly.merge_planes", "assembly.sliding_window", "assembly.predict_labels", "assembly.tta")
+
 OF_NO_IMAGE = {name for name in ALL if name.startswith(("transforms.random_", "assembly."))} - {
-    *(name for name in ALL if name.startswith(("assembly.merge_planes", "assembly.sliding_window"))),
+    *(name for name in ALL if name.startswith(_OF_VOLUMES)),
 }
 """Calls of keys, and of patches of a grid that lies in images of one shape."""
 
@@ -55,7 +57,8 @@ _BY_SIZE = (
     "transforms.sharpen transforms.local_gamma transforms.ghosting transforms.spikes transforms.motion "
     "transforms.low_resolution transforms.cutout transforms.swap transforms.resized_crop transforms.cutmix "
     "transforms.carvemix transforms.label_dilation transforms.labels_to_image "
-    "assembly.merge_planes assembly.sliding_window morphology.distance_transform extraction.extract_batch"
+    "assembly.merge_planes assembly.sliding_window assembly.predict_labels assembly.tta "
+    "morphology.distance_transform extraction.extract_batch"
 )
 """Functions that take other steps, or return other sizes, for images of other sizes."""
 
