@@ -3,8 +3,8 @@
     python benchmarks/transforms.py [--baseline PATH] [--turns N] [--memory] [row ...]
 
 Rows are calls on 128^3 voxels of two channels in float32 and of labels in uint8. All calls of a row run in turns within
-one process; those of another checkout (`--baseline`) run in a process of its own, in turns with the rest, and once more
-in fresh processes, whose memory is cold. Printed are medians of all turns of wall time and of the processor's time,
+one process; with `--baseline`, ours and those of another checkout also run in processes of their own, in turns with the
+rest, and in fresh ones, whose memory is cold. Printed are medians of all turns of wall time and of processor time,
 and the ratios of ours to each. To add a row, write a function that returns its calls, ours first, and name it in
 `ROWS`.
 """
@@ -319,14 +319,16 @@ def main() -> None:
     warnings.filterwarnings("ignore")
     packages = [name for name in ("numpy", "scipy", "SimpleITK", "torch", "jax", "torchio", "monai") if has(name)]
     print("With", ", ".join(f"{name} {importlib.metadata.version(name)}" for name in packages))
-    server = start_server(options.baseline) if options.baseline else None
+    # Both checkouts in processes of their own: one in which PyTorch has run is slower for all that comes after.
+    paths = {"ours": str(Path(__file__).parent.parent), "baseline": options.baseline} if options.baseline else {}
+    servers = {title: start_server(path) for title, path in paths.items()}
     for name in (row for row in ROWS if not options.rows or row.startswith(tuple(options.rows))):
         calls = {call: partial(timed, function) for call, function in ROWS[name]().items()}
-        if server is not None:
-            calls["baseline"] = partial(ask, server, name)
-            calls["baseline, fresh process"] = partial(ask_fresh, options.baseline, name)
+        for title, path in paths.items():
+            calls[f"{title}, own process"] = partial(ask, servers[title], name)
+            calls[f"{title}, fresh process"] = partial(ask_fresh, path, name)
         report(name, in_turns(calls, options.turns))
-    if server is not None:
+    for server in servers.values():
         server.communicate()
 
 
