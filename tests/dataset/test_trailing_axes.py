@@ -133,7 +133,7 @@ def test_several_axes_are_channels_to_random_transforms(step):
     assert found.shape == array.shape
 
 
-@pytest.mark.slow
+@pytest.mark.full
 def test_in_programs_the_number_of_spatial_axes_is_given():
     jax = pytest.importorskip("jax")
     step = transforms.randomly("images", transforms.random_affine, transforms.affine, spatial_axes=3)
