@@ -77,6 +77,7 @@ def test_labels_are_voted_for():
     np.testing.assert_array_equal(found, np.sum(votes, axis=0) >= 2)
 
 
+@pytest.mark.slow
 def test_gradients_are_those_of_the_mean():
     volume = VOLUME[..., 0]
 

@@ -33,7 +33,7 @@ COARSE = np.round(VOLUME * 2)
 """Values of which many are equal, so that classes tie."""
 
 
-@pytest.mark.sampled(9)
+@pytest.mark.sampled(7)
 @pytest.mark.parametrize("window", [uniform, hann, gaussian])
 @pytest.mark.parametrize("batch_size", [1, 4, 50])
 @pytest.mark.parametrize(
@@ -49,7 +49,7 @@ def test_labels_are_those_of_the_volume_of_means_to_the_last(xp, window, batch_s
     np.testing.assert_array_equal(kept, means)
 
 
-@pytest.mark.sampled(8)
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize(
     ("shape", "patch", "step"),
     [
@@ -78,7 +78,7 @@ def test_any_number_of_axes_and_steps_and_several_trailing_axes(library, shape, 
     np.testing.assert_array_equal(labels, np.asarray(means).argmax(axis=-1))
 
 
-@pytest.mark.parametrize("library", ["numpy", "jax", "torch"])
+@pytest.mark.parametrize("library", ["numpy", pytest.param("jax", marks=pytest.mark.full), "torch"])
 def test_reductions_of_any_kind(library):
     import torch
 
@@ -148,7 +148,7 @@ def test_the_memory_of_numpy_is_a_quarter_of_the_probabilities():
     assert labels.shape == volume.shape
 
 
-@pytest.mark.slow
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("window", [uniform, gaussian])
 def test_the_memory_of_a_program_is_a_quarter_of_the_probabilities(window):
     shape, patch, classes = (96, 96, 64), (32, 32, 32), 24
