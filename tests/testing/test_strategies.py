@@ -84,7 +84,7 @@ KINDS = {
 def test_all_kinds_of_scenes_are_drawn():
     missing = dict(KINDS)
 
-    @settings(max_examples=200, deadline=None, database=None, derandomize=True)
+    @settings(max_examples=500, deadline=None, database=None, derandomize=True)
     @given(testing.masks())
     def collect(mask):
         for name in [name for name, holds in missing.items() if holds(mask)]:
@@ -114,7 +114,7 @@ def test_pairs_are_equal_nearly_equal_and_apart():
     [
         (lambda mask: mask.any(), 1),
         (lambda mask: ndi.label(mask)[1] > 1, 9),
-        (lambda mask: ndi.binary_fill_holes(mask).sum() > mask.sum() and mask.ndim > 1, 9),
+        (lambda mask: mask.ndim == 2 and ndi.binary_fill_holes(mask).sum() > mask.sum(), 16),
     ],
     ids=["a voxel", "two components", "a hole"],
 )
