@@ -23,7 +23,7 @@ Besides:
     adapters      PyTorch, TensorFlow, Grain, Flax, TensorBoard, TorchIO, batchgenerators
     phantoms      synthetic heads and cohorts
     demo          the whole path on a synthetic cohort
-    testing       strategies and laws for tests of your own metrics
+    testing       strategies and laws for tests of your own metrics, transforms and indices
 
 Each is a namespace: `import mia_functional as mia`, then `mia.metrics.dice`. It is imported when it is first used, so
 that `import mia_functional` stays light.

@@ -51,8 +51,8 @@ def _draw_integer(draw: Draw, low: int, high: int) -> int:
 
 def draw_shape(draw: Draw, dimensions: tuple[int, int], smallest: int, largest: int) -> Shape:
     """Return a shape, flat along an axis in one of four: borders on both sides and spreads of 0 are met there."""
-    # Most axes twice as often as any fewer: two axes look the same in reverse order, three do not. Half of all sides are
-    # the largest, so that there is room for structures, and there are more voxels than a byte counts.
+    # Most axes twice as often as any fewer: two axes look the same in reverse order, three do not. Half of all sides
+    # are the largest, so that there is room for structures, and there are more voxels than a byte counts.
     fewest, most = dimensions
     axes = min(most, _draw_integer(draw, fewest, most + 1))
     sides = [min(largest, _draw_integer(draw, smallest, 2 * largest - smallest)) for _ in range(axes)]
