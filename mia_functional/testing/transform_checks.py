@@ -20,7 +20,7 @@ from mia_functional.typing import Array, HostArray, Shape
 
 __all__ = ["TRANSFORM_LAWS", "TransformLaw", "check_transform"]
 
-_CLOSE = 1e-4
+_NEARLY = 1e-4
 """By how much intensities from 0 to 100, and positions in voxels, may differ that are taken for equal."""
 
 
@@ -137,7 +137,7 @@ def check_transform(
 
     title = getattr(getattr(function, "func", function), "__name__", type(function).__name__)
     cases = optional.require("hypothesis.strategies").composite(draw_case)()
-    require_kept(name, title, stated, cases, examples, prepare=functools.partial(_transformed, claims))
+    require_kept(name, title, stated, cases, examples, prepare=functools.partial(_result_of, claims))
 
 
 def _with_parameters(function: Callable[..., Any], draw: Callable[..., Any] | None) -> Callable[[Any, int], Any]:
@@ -149,7 +149,7 @@ def _with_parameters(function: Callable[..., Any], draw: Callable[..., Any] | No
     return apply
 
 
-def _transformed(claims: _TransformClaims, case: _ImageCase) -> HostArray:
+def _result_of(claims: _TransformClaims, case: _ImageCase) -> HostArray:
     """Return what becomes of a copy of the image that cannot be written to."""
     image = case.image.copy()
     image.flags.writeable = False
@@ -162,7 +162,7 @@ def _apart(value: Any, expected: Any) -> str:
     if value.shape != expected.shape:
         return f"got shape {value.shape} and not {expected.shape}"
     wrong = np.argwhere(
-        ~np.isclose(value.astype(float), expected.astype(float), rtol=_CLOSE, atol=_CLOSE, equal_nan=True)
+        ~np.isclose(value.astype(float), expected.astype(float), rtol=_NEARLY, atol=_NEARLY, equal_nan=True)
     )
     if not len(wrong):
         return ""
@@ -205,7 +205,7 @@ def _places_stay(claims: _TransformClaims, case: _ImageCase, result: HostArray) 
     for voxel in np.ndindex(*spatial):
         index = world_to_index(case.geometry, index_to_world(grid, voxel))
         nearest = tuple(map(round, index))
-        is_voxel = all(abs(entry - whole) < _CLOSE for entry, whole in zip(index, nearest, strict=True))
+        is_voxel = all(abs(entry - whole) < _NEARLY for entry, whole in zip(index, nearest, strict=True))
         is_inside = all(0 <= entry < size for entry, size in zip(nearest, case.image.shape, strict=False))
         if is_voxel and is_inside and (wrong := _apart(result[voxel], case.image[nearest])):
             return f"voxel {voxel} lies on voxel {nearest} of the image, but {wrong}"
