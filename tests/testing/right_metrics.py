@@ -2,8 +2,8 @@
 
 from typing import NamedTuple
 
-import array_api_compat
 import numpy as np
+import torch
 
 from mia_functional import metrics
 
@@ -16,10 +16,15 @@ class Right(NamedTuple):
     options: dict
 
 
+def in_floats(*arrays):
+    """Return arrays of floats and their namespace, as a program of PyTorch can trace it."""
+    xp = torch if isinstance(arrays[0], torch.Tensor) else arrays[0].__array_namespace__()
+    return xp, *(xp.asarray(array, dtype=xp.float32) for array in arrays)
+
+
 def soft_dice(p, r):
     """Return the soft Dice coefficient, whose gradient is finite also where both are empty."""
-    xp = array_api_compat.array_namespace(p)
-    p, r = xp.astype(p, xp.float32), xp.astype(r, xp.float32)
+    xp, p, r = in_floats(p, r)
     whole = xp.sum(p) + xp.sum(r)
     # What is divided by is replaced before: a quotient that is not taken has a gradient all the same.
     some = whole > 0
@@ -28,8 +33,7 @@ def soft_dice(p, r):
 
 def squared_error(p, r):
     """Return the mean squared error."""
-    xp = array_api_compat.array_namespace(p)
-    p, r = xp.astype(p, xp.float32), xp.astype(r, xp.float32)
+    xp, p, r = in_floats(p, r)
     return xp.mean((p - r) ** 2)
 
 
