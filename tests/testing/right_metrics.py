@@ -18,8 +18,10 @@ class Right(NamedTuple):
 
 def in_floats(*arrays):
     """Return arrays of floats and their namespace, as a program of PyTorch can trace it."""
-    xp = torch if isinstance(arrays[0], torch.Tensor) else arrays[0].__array_namespace__()
-    return xp, *(xp.asarray(array, dtype=xp.float32) for array in arrays)
+    if isinstance(arrays[0], torch.Tensor):
+        return torch, *(array.to(torch.float32) for array in arrays)
+    xp = arrays[0].__array_namespace__()
+    return xp, *(xp.astype(array, xp.float32) for array in arrays)
 
 
 def soft_dice(p, r):
