@@ -41,7 +41,7 @@ def labels_to_image(
             Voxels of other labels are 0.
 
     Returns:
-        Float32 array `(*spatial, contrasts)` (float64 for parameters and field of float64).
+        Array `(*spatial, contrasts)` of float32, or of float64 for a field of float64.
 
     Raises:
         TypeError: The array does not hold integers.
@@ -59,7 +59,10 @@ def labels_to_image(
     """
     name = "labels_to_image"
     given = {key: as_numbers(name, key, entry, labels) for key, entry in (("mean", mean), ("sigma", sigma))}
-    xp, (array, means, sigmas, noise) = _array.to_common_library(name, labels=labels, **given, field=field)
+    xp, (array, *parameters) = _array.to_common_library(name, labels=labels, **given, field=field)
+    # Compared and looked up as wide as sums: 8-bit floats are not even compared by PyTorch.
+    dtype = _array.accumulator_dtype(parameters[-1])
+    means, sigmas, noise = (xp.astype(entry, dtype, copy=False) for entry in parameters)
     if array.ndim < 2 or array.shape[-1] != 1:
         checks.invalid_value(name, "labels", "have one channel as its last axis", f"shape {tuple(array.shape)}")
     array = label_map(name, "labels", array)
@@ -72,7 +75,6 @@ def labels_to_image(
     require_parameter_shape(name, "sigma", sigmas, (len(sets), contrasts))
     require_finite(name, "mean", mean, means)
     require_valid(name, "sigma", sigma, sigmas, lambda number: number >= 0, needed="not be negative")
-    dtype = _array.accumulator_dtype(noise)
     # Looked up in a table with a row for each label up to the largest one, and a last one for those without a name: a
     # pass over the volume for every label would take as long as there are labels.
     rows = np.full(max(listed) + 2, len(sets))
@@ -84,10 +86,9 @@ def labels_to_image(
     own = _array.take(_array.from_numpy(rows, xp, array), known, 0)
 
     def paint(own: Array, means: Array, sigmas: Array, noise: Array) -> Array:
-        tables = [xp.astype(entry, dtype, copy=False) for entry in (means, sigmas)]
-        tables = [xp.concat([entry, xp.zeros_like(entry[:1, ...])], axis=0) for entry in tables]
+        tables = (xp.concat([entry, xp.zeros_like(entry[:1, ...])], axis=0) for entry in (means, sigmas))
         middle, width = (xp.reshape(_array.take(entry, own, 0), noise.shape) for entry in tables)
-        return middle + width * xp.astype(noise, dtype, copy=False)
+        return middle + width * noise
 
     return _array.call_gathered(paint, own, means, sigmas, noise)
 
@@ -127,6 +128,7 @@ def label_dilation(
     if array.ndim < 2 or array.shape[-1] != 1:
         checks.invalid_value(name, "labels", "have one channel as its last axis", f"shape {tuple(array.shape)}")
     checks.dimensions(name, "labels", array.shape, (2, 3, 4))
+    reach = xp.astype(reach, _array.accumulator_dtype(reach), copy=False)
     require_parameter_shape(name, "radius", reach, ())
     require_valid(name, "radius", radius, reach, lambda number: number >= 0, needed="not be negative")
     own = label_map(name, "labels", array)

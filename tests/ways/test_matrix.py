@@ -55,8 +55,7 @@ _BY_SIZE = (
     "transforms.bias_field transforms.blur transforms.crop_or_pad transforms.elastic transforms.pad "
     "transforms.reorient_onto transforms.resample transforms.resample_onto transforms.reshape transforms.shift "
     "transforms.sharpen transforms.local_gamma transforms.ghosting transforms.spikes transforms.motion "
-    "transforms.low_resolution transforms.cutout transforms.swap transforms.resized_crop transforms.cutmix "
-    "transforms.carvemix transforms.label_dilation transforms.labels_to_image "
+    "transforms.low_resolution transforms.cutout transforms.cutmix transforms.carvemix transforms.label_dilation "
     "assembly.merge_planes assembly.sliding_window assembly.predict_labels assembly.tta "
     "morphology.distance_transform extraction.extract_batch"
 )
@@ -67,7 +66,7 @@ NEEDS_SIZES = {
     *(
         "transforms.rot90 by an array",
         "transforms.randomly by a key",
-        "transforms.mix by a key",
+        "transforms.swap by numbers",
         "extraction.extract beyond",
     ),
     "metrics.conformal_threshold of columns",
