@@ -275,7 +275,7 @@ def entry_positions(
     return adjacent if positions == list(range(adjacent.start, adjacent.stop)) else positions
 
 
-def geometry(dataset: Dataset, subject: str | int, category: str | None = None) -> Geometry:
+def geometry(dataset: Dataset, subject: str | int, *, category: str | None = None) -> Geometry:
     """Return where the images of a subject lie, or another category that lies on a grid of its own.
 
     Args:

@@ -34,7 +34,7 @@ def resampled_region(
         index: With its margin; it may reach out of the grid.
         fill_value: What lies outside of the category's own grid.
     """
-    grid, own = geometry(dataset, number), geometry(dataset, number, category.name)
+    grid, own = geometry(dataset, number), geometry(dataset, number, category=category.name)
     spans = _spans_of(index, grid.shape)
     wanted = regrid(grid, tuple(stop - start for start, stop in spans), tuple(start for start, _ in spans))
     low, high = _box_around(wanted, own)

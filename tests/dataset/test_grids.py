@@ -92,7 +92,7 @@ def test_each_category_is_read_with_its_geometry(cohort):
     for name in "AB":
         assert dataset.geometry(cohort, name) == geometries(name)["mr"]
         for category, (array, grid) in arrays(name).items():
-            assert dataset.geometry(cohort, name, category) == grid
+            assert dataset.geometry(cohort, name, category=category) == grid
             np.testing.assert_array_equal(dataset.read(cohort, name, category)[..., 0], array)
             part = dataset.read(cohort, name, category, index=(1, slice(0, 3)))
             np.testing.assert_array_equal(part, array[1, :3, :, np.newaxis])
@@ -143,7 +143,7 @@ def test_another_grid_is_taken_whole_or_refused_with_a_cure(cohort):
     with pytest.raises(ValueError, match=r"^samples: `grid` must be one of dose, images, pet; got 'ct'"):
         dataset.samples(cohort, indexing=indexing.slices, extract=["pet"], grid="ct")
     with pytest.raises(ValueError, match=r"^geometry: `category` must be one of images, labels, pet, .*; got 'ct'"):
-        dataset.geometry(cohort, "A", "ct")
+        dataset.geometry(cohort, "A", category="ct")
 
 
 def test_without_names_of_grids_all_files_share_one(subjects, tmp_path):
@@ -192,7 +192,7 @@ def test_transforms_move_arrays_with_their_grids(subjects, tmp_path):
     assert {c.name: c.grid for c in found.categories} == {
         "images": "images", "labels": "images", "pet": "pet", "lesions": "lesions", "dose": "dose", "suv": "pet",
     }  # fmt: skip
-    assert dataset.geometry(found, "B", "suv") == transforms.crop(geometries("B")["pet"], (0, 1, 2), (2, 2, 2))
+    assert dataset.geometry(found, "B", category="suv") == transforms.crop(geometries("B")["pet"], (0, 1, 2), (2, 2, 2))
     (one, *_) = dataset.samples(found, indexing=indexing.whole, extract=["pet", "suv"], grid="pet")
     np.testing.assert_array_equal(one["suv"], one["pet"] * 2)
     wrong = transforms.on("pet", transforms.crop, start=(0, 0, 0), shape=(2, 2, 2))
@@ -287,8 +287,8 @@ def test_grids_that_are_none_are_refused_when_asked_for(plain, tmp_path, column)
 
     found = dataset.open(_changed(plain, tmp_path / "bad.h5", change))
     with pytest.raises(ValueError, match=r"^open: .*the grid of A is none \(from_itk: "):
-        dataset.geometry(found, "A", "pet")
-    dataset.geometry(found, "A", "images")
+        dataset.geometry(found, "A", category="pet")
+    dataset.geometry(found, "A", category="images")
 
 
 def test_files_without_grids_of_their_own_have_no_more_tables(subjects, tmp_path):
@@ -305,7 +305,7 @@ def test_the_command_names_grids(folder, tmp_path, capsys):
     ]
     main(["create", str(tmp_path / "x.h5"), str(folder), *arguments, "--role", "pet=image", "--grid", "pet=pet"])
     assert "spacing of pet in mm: 3 x 3 x 4" in capsys.readouterr().out
-    assert dataset.geometry(dataset.open(tmp_path / "x.h5"), "B", "pet") == geometries("B")["pet"]
+    assert dataset.geometry(dataset.open(tmp_path / "x.h5"), "B", category="pet") == geometries("B")["pet"]
 
 
 def test_another_grid_is_cut_at_the_same_place_in_millimetres(cohort, subjects, tmp_path):
