@@ -9,6 +9,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mia_functional import assembly
 from mia_functional import transforms as t
 from mia_functional.transforms import random_parameters as parameters
 
@@ -94,6 +95,7 @@ def test_quarters_and_offsets_keep_their_kind_and_unsigned_ones_do_not_wrap():
     assert t.inverse(parameters.Shift([2, -3])).offset == (-2, 3)
 
 
+@pytest.mark.slow
 def test_a_program_undoes_what_it_drew():
     def undone(key, image):
         draw = t.random_affine(key, spatial_shape=SPATIAL, translation=1.0)
@@ -125,3 +127,19 @@ def test_a_program_undoes_what_it_drew():
 def test_what_cannot_be_undone_is_one_sentence(draw, kind, text):
     with pytest.raises(kind, match=f"^inverse: .*{text}"):
         t.inverse(draw)
+
+
+def test_augmentation_at_test_time_undoes_draws_on_predictions():
+    """A network whose prediction turns with the image: all draws give the same."""
+    rng = np.random.default_rng(0)
+    flips = [t.random_flip(rng, spatial_shape=SPATIAL) for _ in range(3)]
+    turns = [parameters.Rot90(np.asarray(number)) for number in range(4)]
+    for draws, function in ((flips, t.flip), (turns, t.rot90)):
+        found = assembly.tta(
+            lambda volume: volume[..., :1] ** 2,
+            IMAGE,
+            draws,
+            apply=lambda volume, draw, function=function: function(volume, *draw),
+            invert=lambda prediction, draw, function=function: function(prediction, *t.inverse(draw)),
+        )
+        np.testing.assert_array_equal(found, IMAGE[..., :1] ** 2)
