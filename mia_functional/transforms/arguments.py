@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Sequence
 from functools import partial
+from numbers import Number
 from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
@@ -59,6 +60,9 @@ def as_numbers(function: str, argument: str, value: Any, model: Any) -> Array:
         array: Array = value
         return array
     try:
+        # NumPy reads images of ITK and Pillow as numbers, too. Those of programs of PyTorch are symbols.
+        if not (isinstance(value, Number | Sequence) or _array.in_torch_program()):
+            raise TypeError(type(value))
         return _array.from_numbers(value, model)
     except (TypeError, ValueError):
         checks.invalid_kind(function, argument, "be a number, or an array or a sequence of numbers", repr(value))
