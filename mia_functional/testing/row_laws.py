@@ -64,11 +64,6 @@ ROW_EXCEPTIONS: tuple[RowException, ...] = (
     ),
     RowException(("merging",), ("LESION_FP",), "It is counted per case, and parts are cases of their own."),
     RowException(("flips", "axes"), _SKELETONS, "Thinning takes voxels away in the order of the array."),
-    RowException(
-        ("defined",),
-        ("CLDICE", "CLPRECISION", "CLSENSITIVITY"),
-        "A solid block of even width has no skeleton: scikit-image (0.26) takes all of 4 x 4 x 4 voxels away.",
-    ),
     RowException(_OF_PROGRAMS, _SKELETONS, "Skeletons are made on the host, by scikit-image."),
     RowException(
         _OF_PROGRAMS, ("BRATS_DICE", "BRATS_HD95", "BRATS_NSD", "CCDICE"), "Regions of lesions are made on the host."
