@@ -163,7 +163,8 @@ def standardize_histogram(image: Array, landmarks: HistogramLandmarks, *, mask: 
         Nyul, Udupa and Zhang 2000, New variants of a method of MRI scale standardization, doi 10.1109/42.836373.
 
     Agrees with:
-        `torchio.HistogramStandardization`.
+        `torchio.HistogramStandardization`; its landmarks of the percentiles 25 and 75 have no effect there (1.2.1,
+        `findings/torchio_histogram_quartiles.sh`), and all that are learnt count here.
     """
     checks.require_instance(
         "standardize_histogram", "landmarks", landmarks, HistogramLandmarks, "a record of `histogram_landmarks`"
