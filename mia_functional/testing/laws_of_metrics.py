@@ -58,11 +58,15 @@ def _metric_value(
     compute = claims.function if function is None else function
     options = _options(claims, spacing) | options
     if library is not None:
-        return _array.host_values(compute(library.asarray(prediction), library.asarray(reference), **options))
-    pair = [np.array(prediction, order="K"), np.array(reference, order="K")]
-    for array in pair:
-        array.flags.writeable = False
-    return _array.host_values(compute(*pair, **options))
+        result = compute(library.asarray(prediction), library.asarray(reference), **options)
+    else:
+        pair = [np.array(prediction, order="K"), np.array(reference, order="K")]
+        for array in pair:
+            array.flags.writeable = False
+        result = compute(*pair, **options)
+    if result is None:  # NumPy makes NaN of it, as if the value were undefined
+        raise TypeError("it returned None")
+    return _array.host_values(result)
 
 
 def _differs(value: HostArray, expected: HostArray, *, relative: float = _RELATIVE) -> str:

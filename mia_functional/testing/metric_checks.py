@@ -185,6 +185,12 @@ def _claims(
         units = ("", "mm", "mm2", "mm3")
         checks.one_of(function, "unit", said["unit"], units)
         said["power"] = units.index(said.pop("unit"))
+    if "limits" in said:
+        limits = checks.float_tuple(function, "limits", said["limits"])
+        if len(limits) != 2 or not limits[0] <= limits[1]:
+            checks.invalid_value(function, "limits", "be the smallest and the largest value, in order", limits)
+    if "dtypes" in said:
+        _require_dtypes(function, said["dtypes"])
     said |= {name: tuple(said[name]) for name in ("dtypes", "labels", "limits") if name in said}
     names = (xp,) if isinstance(xp, str) else tuple(xp)
     known = [_array.named_library(function, name) for name in names]
@@ -193,6 +199,17 @@ def _claims(
         checks.one_of(function, "without", name, [law.name for law in METRIC_LAWS])
     excluded = claims.without | frozenset(without)
     return with_programs(dataclasses.replace(claims, **said, libraries=libraries, without=excluded))
+
+
+def _require_dtypes(function: str, names: Sequence[str]) -> None:
+    """Raise unless all are names of dtypes; one name would be taken for a sequence of letters."""
+    if isinstance(names, str) or not names:
+        checks.invalid_kind(function, "dtypes", 'be a sequence of names such as ("bool", "uint8")', repr(names))
+    for name in names:
+        try:
+            np.dtype(name)
+        except TypeError:
+            checks.invalid_value(function, "dtypes", "be names of dtypes", repr(name))
 
 
 def _laws_of(function: str, claims: MetricClaims, names: Sequence[str] | None) -> list[MetricLaw]:

@@ -153,7 +153,10 @@ def _result_of(claims: _TransformClaims, case: _ImageCase) -> HostArray:
     """Return what becomes of a copy of the image that cannot be written to."""
     image = case.image.copy()
     image.flags.writeable = False
-    return _array.to_numpy(claims.apply(image, case.seed))
+    result = claims.apply(image, case.seed)
+    if not checks.has_shape(result):  # NumPy makes arrays of lists, and of None one of objects that equals itself
+        raise TypeError(f"it returned {type(result).__name__} and no array")
+    return _array.to_numpy(result)
 
 
 def _apart(value: Any, expected: Any) -> str:

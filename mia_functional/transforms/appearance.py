@@ -9,7 +9,13 @@ import numpy as np
 from mia_functional import _array
 from mia_functional._core import checks
 from mia_functional.transforms import channel_statistics as statistics
-from mia_functional.transforms.arguments import Numbers, require_parameter_shape, require_valid, with_parameters
+from mia_functional.transforms.arguments import (
+    Numbers,
+    require_finite,
+    require_parameter_shape,
+    require_valid,
+    with_parameters,
+)
 from mia_functional.transforms.interpolation import open_grid
 from mia_functional.transforms.smoothing import blur
 from mia_functional.typing import Array
@@ -31,7 +37,7 @@ def brightness(image: Array, factor: Numbers, offset: Numbers) -> Array:
         Floats of the image's shape.
 
     Raises:
-        ValueError: There are not as many factors or offsets as channels.
+        ValueError: There are not as many factors or offsets as channels, or one is NaN or infinite.
 
     Example:
         >>> brightness(np.array([[1.0], [2.0]]), 3.0, -1.0)[:, 0].tolist()
@@ -40,11 +46,11 @@ def brightness(image: Array, factor: Numbers, offset: Numbers) -> Array:
     Agrees with:
         `MultiplicativeBrightnessTransform` of batchgeneratorsv2 and `ScaleIntensity`, `ShiftIntensity` of MONAI.
     """
-    _, image, parameters = with_parameters("brightness", image=image, factor=factor, offset=offset)
-    scale, shift = (
-        _per_channel("brightness", name, entry, image)
-        for name, entry in zip(("factor", "offset"), parameters, strict=True)
-    )
+    _, image, (factors, offsets) = with_parameters("brightness", image=image, factor=factor, offset=offset)
+    scale = _per_channel("brightness", "factor", factors, image)
+    shift = _per_channel("brightness", "offset", offsets, image)
+    require_finite("brightness", "factor", factor, factors)
+    require_finite("brightness", "offset", offset, offsets)
     return statistics.restore_dtype(statistics.to_float("brightness", image) * scale + shift, image)
 
 
@@ -62,7 +68,7 @@ def contrast(image: Array, factor: Numbers, *, keep_range: bool = False) -> Arra
         Floats of the image's shape.
 
     Raises:
-        ValueError: There are not as many factors as channels.
+        ValueError: There are not as many factors as channels, or one is NaN or infinite.
 
     Example:
         >>> contrast(np.array([[1.0], [2.0], [6.0]]), 2.0)[:, 0].tolist()
@@ -73,6 +79,7 @@ def contrast(image: Array, factor: Numbers, *, keep_range: bool = False) -> Arra
     """
     xp, image, (factors,) = with_parameters("contrast", image=image, factor=factor)
     scale = _per_channel("contrast", "factor", factors, image)
+    require_finite("contrast", "factor", factor, factors)
     values = statistics.to_float("contrast", image)
     axes = statistics.reduction_axes("contrast", None, image.ndim)
     mean = statistics.masked_mean(values, None, axes)
@@ -103,8 +110,8 @@ def sharpen(
 
     Raises:
         TypeError: `sigma` is traced and there is no radius.
-        ValueError: The strength is not one number, there are not as many deviations as spatial axes, or one is
-            negative.
+        ValueError: The strength is not one finite number, there are not as many deviations as spatial axes, or one is
+            negative or above 100,000.
 
     Example:
         >>> sharpen(np.array([[0.0], [1.0], [0.0]]), 1.0, 0.5, radius=1)[:, 0].round(3).tolist()
@@ -115,6 +122,7 @@ def sharpen(
     """
     _, image, (amount,) = with_parameters("sharpen", image=image, strength=strength)
     require_parameter_shape("sharpen", "strength", amount, ())
+    require_finite("sharpen", "strength", strength, amount)
     values = statistics.to_float("sharpen", image)
     with checks.speaking_for("sharpen", "blur"):
         smooth = blur(values, sigma, radius=radius, spatial_axes=spatial_axes)

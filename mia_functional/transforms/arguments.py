@@ -78,7 +78,7 @@ def to_python(function: str, argument: str, value: Any) -> Any:
 def require_parameter_shape(function: str, argument: str, array: Array, *shapes: Shape) -> None:
     """Raise unless a parameter has one of the given shapes."""
     if tuple(array.shape) not in shapes:
-        allowed = " or ".join(map(str, shapes))
+        allowed = " or ".join(map(str, dict.fromkeys(shapes)))
         checks.invalid_value(function, argument, f"have the shape {allowed}", tuple(array.shape))
 
 

@@ -172,7 +172,10 @@ def mix(
         options: Keyword arguments of the sampler.
 
     Returns:
-        A function of two samples to a new one, which has everything else of the first.
+        A function of two samples to a new one, which has everything else of the first. Batches of JAX are mixed by
+        `jax.vmap` of it, with the batch in another order as the second. In `dataset.samples` the transform is a
+        function at the top of a module (worker processes import it) that draws the other sample from `others`, made
+        by `dataset.samples` without it: `paste(sample, others[int(sample["rng"].integers(len(others)))])`.
 
     Raises:
         TypeError: The sampler needs something else of the image.

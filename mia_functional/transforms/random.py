@@ -111,8 +111,8 @@ def random_shift(rng: Rng, *, spatial_shape: Shape, max_offset: int | Sequence[i
     """
     size, (source,) = shape_and_rngs("random_shift", rng, spatial_shape)
     most = non_negative_per_axis("random_shift", "max_offset", max_offset, len(size))
-    if (most % 1 != 0).any():
-        checks.invalid_value("random_shift", "max_offset", "be whole numbers", max_offset)
+    if ((most % 1 != 0) | (most > np.iinfo(np.int32).max)).any():
+        checks.invalid_value("random_shift", "max_offset", "be whole numbers, of 31 bits", max_offset)
     most = most.astype(int)
     return parameters.Shift(_array.random_integers(source, -most, most, most.shape))
 

@@ -134,7 +134,7 @@ def random_mixup(rng: Rng, *, lowest: float = 0.5) -> parameters.Mixup:
         1.0
     """
     (source,) = _array.split_rng("random_mixup", rng, 1)
-    low, _ = _range_of_shares("random_mixup", "lowest", (lowest, 1.0))
+    low, _ = _range_of_shares("random_mixup", "lowest", (checks.number("random_mixup", "lowest", lowest), 1.0))
     return parameters.Mixup(_array.random_uniform(source, low, 1.0, ()))
 
 
@@ -183,12 +183,12 @@ def random_labels_to_image(
     size, (centring, widening, painting) = shape_and_rngs(name, rng, spatial_shape, count=3)
     count = len(label_sets(name, values))
     channels = checks.integer(name, "contrasts", contrasts, minimum=1)
-    (low, high), (least, most) = checks.float_tuple(name, "mean", mean), non_negative_range(name, "sigma", sigma)
-    if not -np.inf < low <= high < np.inf:
-        checks.invalid_value(name, "mean", "be in order", mean)
-    means = _array.random_uniform(centring, low, high, (count, channels))
+    means, (least, most) = checks.float_tuple(name, "mean", mean), non_negative_range(name, "sigma", sigma)
+    if len(means) != 2 or not -np.inf < means[0] <= means[1] < np.inf:
+        checks.invalid_value(name, "mean", "be the smallest and the largest, in order", mean)
+    centres = _array.random_uniform(centring, *means, (count, channels))
     sigmas = _array.random_uniform(widening, least, most, (count, channels))
-    return parameters.LabelsToImage(means, sigmas, _array.random_normal(painting, (*size, channels), 1.0))
+    return parameters.LabelsToImage(centres, sigmas, _array.random_normal(painting, (*size, channels), 1.0))
 
 
 def random_label_dilation(rng: Rng, *, max_radius: float = 2.0) -> parameters.LabelDilation:

@@ -191,6 +191,7 @@ def resized_crop(
     _, array, (first, voxels) = with_parameters("resized_crop", array=array, start=start, size=size)
     if len(new) > array.ndim:
         checks.invalid_value("resized_crop", "shape", f"have at most {array.ndim} entries", new)
+    checks.not_empty("resized_crop", "array", array.shape)
     for name, entry in (("start", first), ("size", voxels)):
         require_parameter_shape("resized_crop", name, entry, (len(new),))
     require_valid("resized_crop", "size", size, voxels, partial(operator.lt, 0), needed="be positive")

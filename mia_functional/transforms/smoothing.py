@@ -1,6 +1,5 @@
 """Gaussian smoothing along the spatial axes."""
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -16,6 +15,9 @@ from mia_functional.transforms.spatial import pad
 from mia_functional.typing import Array
 
 __all__ = ["blur", "gaussian_radii", "smooth_gaussian"]
+
+_LARGEST_SIGMA = 1e5
+"""Voxels. There are 8 weights for each: far more of them would never end instead of failing."""
 
 
 def blur(
@@ -36,7 +38,7 @@ def blur(
 
     Raises:
         TypeError: `sigma` is traced and there is no radius.
-        ValueError: There are not as many deviations as spatial axes, or one is negative.
+        ValueError: There are not as many deviations as spatial axes, or one is negative or above 100,000.
 
     Example:
         >>> blur(np.array([[0.0], [1.0], [0.0]]), 0.5, radius=1)[:, 0].round(3).tolist()
@@ -57,8 +59,8 @@ def blur(
         "sigma",
         sigma,
         widths,
-        lambda width: (width >= 0) & (width < math.inf),
-        needed="be finite and not negative",
+        lambda width: (width >= 0) & (width <= _LARGEST_SIGMA),
+        needed=f"lie within 0 and {_LARGEST_SIGMA:,.0f} voxels",
     )
     radii = gaussian_radii(sigma, spatial, radius=radius)
     return restore_dtype(smooth_gaussian(to_float("blur", image), xp.broadcast_to(widths, (spatial,)), radii), image)

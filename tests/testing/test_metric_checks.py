@@ -106,6 +106,11 @@ def test_an_error_of_the_metric_is_a_broken_law_with_its_cause():
     assert isinstance(error.value.__cause__, ZeroDivisionError)
 
 
+def test_a_metric_without_return_is_told_from_one_that_is_undefined():
+    with pytest.raises(AssertionError, match=r'the law "runs".*TypeError: it returned None'):
+        testing.check_metric(lambda *_: None, best=float("nan"), examples=5)
+
+
 @pytest.mark.parametrize(
     ("call", "words"),
     [
@@ -120,6 +125,10 @@ def test_an_error_of_the_metric_is_a_broken_law_with_its_cause():
         (lambda: testing.check_metric(dice, xp="matlab"), "check_metric: `xp` must be one of numpy"),
         (lambda: testing.check_metric(dice, inputs="meshes"), "check_metric: `inputs` must be one of masks"),
         (lambda: testing.check_metric(dice, unit="cm"), "check_metric: `unit` must be one of , mm, mm2, mm3"),
+        (lambda: testing.check_metric(dice, dtypes=("flaot32",)), "check_metric: `dtypes` must be names of dtypes"),
+        (lambda: testing.check_metric(dice, dtypes="bool"), "check_metric: `dtypes` must be a sequence of names"),
+        (lambda: testing.check_metric(dice, limits=(1, 0)), "check_metric: `limits` must be the smallest and the larg"),
+        (lambda: testing.check_metric(dice, limits=(1,)), "check_metric: `limits` must be the smallest and the larg"),
         (lambda: testing.check_metric(dice, examples=0), "check_metric: `examples` must be at least 1"),
     ],
 )

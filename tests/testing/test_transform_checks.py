@@ -67,6 +67,12 @@ def test_the_smallest_example_is_shown():
     assert "shape = (3,)" in str(error.value)
 
 
+@pytest.mark.parametrize(("result", "kind"), [(None, "NoneType"), ([0.0], "list")])
+def test_a_transform_has_to_return_an_array(result, kind):
+    with pytest.raises(AssertionError, match=f"TypeError: it returned {kind} and no array"):
+        testing.check_transform(lambda _: result, examples=5)
+
+
 @pytest.mark.parametrize(
     ("call", "words"),
     [

@@ -123,7 +123,10 @@ def test_equally_near_the_first_wins_and_merged_labels_grow_as_the_first():
         (lambda: label_dilation(SPARSE, -1.0, values=(1,)), "`radius` must not be negative"),
         (lambda: label_dilation(SPARSE, 1.0, values=(0, 1)), "`values` must name labels above 0"),
         (lambda: label_dilation(SPARSE[..., 0], 1.0, values=(1,)), "`labels` must have one channel"),
-        (lambda: random_labels_to_image(rng, spatial_shape=(4,), values=(1,), mean=(2, 1)), "`mean` must be in order"),
+        (
+            lambda: random_labels_to_image(rng, spatial_shape=(4,), values=(1,), mean=(2, 1)),
+            "`mean` must be the smallest",
+        ),
     ],
 )
 def test_bad_input_is_one_sentence(call, text):
