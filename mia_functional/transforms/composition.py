@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, TypeAlias
 from mia_functional import _array
 from mia_functional._core import checks
 from mia_functional._core.roles import checked_roles
-from mia_functional.transforms.roles import function_for_role
+from mia_functional.transforms.roles import function_for_role, refuse_labels
 from mia_functional.transforms.shared_places import warp_together
 from mia_functional.transforms.trailing_axes import call_with_channels, count_spatial_axes, function_for_axes
 from mia_functional.typing import Array, Rng, Role
@@ -178,7 +178,8 @@ def randomly(
         TypeError: The probability is not one number, or the sampler needs something else of the image.
         ValueError: The sample, when it comes, lacks a category or `rng`, or the first array has the shape of its
             geometry, without channels; the probability is not within 0 and 1; a category has no function, or has to be
-            interpolated and has no role.
+            interpolated and has no role; `gamma`, `noise` or another function of this package that changes intensities
+            is to change those of labels.
 
     Example:
         >>> import numpy as np
@@ -260,6 +261,8 @@ def _draw_and_apply(
     if sample.get("rng") is None:
         needed = "have a source of randomness in `rng`: a `numpy.random.Generator`, or a key of JAX"
         checks.invalid_value("randomly", "sample", needed, ", ".join(sample))
+    for name, function in lifted.items():
+        refuse_labels("randomly", function, name, sample, roles)
     functions = {name: function_for_role("randomly", lifted[name], name, sample, roles) for name in lifted}
     # One source decides, one draws, and the rest goes to the next transform; a NumPy generator is all three.
     chance, source, rest = _array.split_rng("randomly", sample["rng"], 3)

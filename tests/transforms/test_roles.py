@@ -171,3 +171,42 @@ def test_nothing_is_guessed_of_a_category_without_a_role(roles):
     for name, call in calls.items():
         with pytest.raises(ValueError, match=f"^{name}: {message}"):
             call({"ct": CT, "geometry": GRID, "rng": RNG})
+
+
+@pytest.mark.parametrize(
+    ("sampler", "function"),
+    [
+        (t.random_gamma, t.gamma),
+        (t.random_brightness, t.brightness),
+        (t.random_contrast, t.contrast),
+        (t.random_noise, t.noise),
+        (t.random_rician_noise, t.rician_noise),
+        (t.random_blur, t.blur),
+        (t.random_bias_field, t.bias_field),
+        (t.random_sharpen, partial(t.sharpen, radius=2)),
+        (t.random_local_gamma, t.local_gamma),
+        (t.random_ghosting, t.ghosting),
+        (t.random_spikes, t.spikes),
+        (t.random_motion, partial(partial(t.motion, axis=1), fill_value=0)),
+    ],
+)
+def test_intensities_of_labels_are_not_changed_at_random(sampler, function):
+    given = {"images": CT, "labels": SEGMENTATION, "rng": np.random.default_rng(0)}
+    for more, category in (({}, "labels"), ({"roles": {"images": "labels"}}, "images")):
+        with pytest.raises(ValueError, match=f"randomly: `categories` must hold no labels where .*; got '?{category}"):
+            t.randomly(category, sampler, function)({**given, **more})
+    blended = t.randomly("labels", sampler, function, roles={"labels": "image"})({**given, "labels": abs(CT)})
+    assert blended["labels"].dtype == np.float32
+
+
+def test_what_moves_or_reads_labels_is_not_taken_for_a_change_of_intensities():
+    given = {"labels": SEGMENTATION.astype(np.uint8), "rng": np.random.default_rng(0)}
+    paint = partial(t.labels_to_image, values=range(4))
+    assert t.randomly("labels", t.random_labels_to_image, paint, values=range(4))(given)["labels"].dtype == np.float32
+    for sampler, function in ((t.random_flip, t.flip), (t.random_low_resolution, t.low_resolution)):
+        assert t.randomly("labels", sampler, function)(given)["labels"].dtype == np.uint8
+
+    def noisy(image):
+        return image + 0.5
+
+    assert t.randomly("labels", lambda *_: (), noisy)(given)["labels"].dtype == np.float64
