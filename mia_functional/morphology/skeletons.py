@@ -22,7 +22,8 @@ def skeleton(mask: Array) -> Array:
 
     scikit-image computes it, from the extra `skeleton` (0.25 or later): in 2-D by the algorithm of Zhang and Suen, in
     3-D by that of Lee, Kashyap and Chu. Both take voxels away in a fixed order, so the skeleton of a flipped mask may
-    lie a voxel beside the flipped skeleton.
+    lie a voxel beside the flipped skeleton. A mask of one plane along the first of three axes is thinned within the
+    plane, so that a second structure in another plane may change its skeleton.
 
     Of solid 3-D boxes and rods of even width scikit-image (0.26) leaves nothing at all. A component (voxels that share
     a face, an edge or a corner) that is lost so keeps one voxel: the one with the largest distance to its border, of

@@ -14,13 +14,10 @@ from typing import Any
 import numpy as np
 
 from mia_functional import _array
-from mia_functional.testing.metric_claims import MetricClaims, PairCase
+from mia_functional.testing.metric_claims import APART, SINGLE_PRECISION, MetricClaims, PairCase
 from mia_functional.typing import HostArray, Spacing
 
 __all__ = ["METRIC_LAWS", "MetricLaw", "value_of_case"]
-
-_RELATIVE, _ABSOLUTE = 1e-5, 1e-6
-"""By how much two values may differ that are taken for equal: the rounding of single precision."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,9 +66,12 @@ def _metric_value(
     return _array.host_values(result)
 
 
-def _differs(value: HostArray, expected: HostArray, *, relative: float = _RELATIVE) -> str:
-    """Return how a value differs from another one; nothing if it does not. NaN equals NaN."""
-    if value.shape == expected.shape and np.allclose(value, expected, rtol=relative, atol=_ABSOLUTE, equal_nan=True):
+def _differs(value: HostArray, expected: HostArray, tolerance: float) -> str:
+    """Return how a value differs from another one, below 0.1 in absolute terms; nothing if not. NaN equals NaN."""
+    is_near = value.shape == expected.shape and np.allclose(
+        value, expected, rtol=tolerance, atol=tolerance / 10, equal_nan=True
+    )
+    if is_near:
         return ""
     return f"got {value.tolist()} and not {expected.tolist()}"
 
@@ -91,13 +91,13 @@ def _no_mutation(claims: MetricClaims, case: PairCase, value: HostArray) -> str:
     for name, array, given in zip(("prediction", "reference"), pair, (case.prediction, case.reference), strict=True):
         if not np.array_equal(array, given):
             return f"the {name} was changed to {array.tolist()}"
-    return _differs(again, value)
+    return _differs(again, value, claims.tolerance)
 
 
 def _in_range(claims: MetricClaims, _case: PairCase, value: HostArray) -> str:
     low, high = claims.limits
     # Rounding may leave 1 + 1e-16, and distances to empty structures are infinite.
-    allowed = (value >= low - _ABSOLUTE) & (value <= high + _ABSOLUTE) | ~np.isfinite(value)
+    allowed = (value >= low - claims.tolerance) & (value <= high + claims.tolerance) | ~np.isfinite(value)
     return "" if np.all(allowed) else f"got {value.tolist()}, outside of {low:g} to {high:g}"
 
 
@@ -119,7 +119,7 @@ def _identity(claims: MetricClaims, case: PairCase, _value: HostArray) -> str:
     for number, label in zip(numbers, claims.labels or (None,), strict=False):
         # Where both are empty there may be no value, but not a bad one.
         undefined = math.isnan(number) and (_is_constant(reference, label) or "defined" in claims.without)
-        if not undefined and (wrong := _differs(np.asarray(number), np.asarray(claims.best))):
+        if not undefined and (wrong := _differs(np.asarray(number), np.asarray(claims.best), claims.tolerance)):
             return f"of the reference against itself it {wrong}"
     return ""
 
@@ -130,31 +130,31 @@ def _misses(claims: MetricClaims, case: PairCase, _value: HostArray) -> str:
     empty = np.zeros_like(case.reference)
     for name, pair in (("missed", (empty, case.reference)), ("made up", (case.reference, empty))):
         value = _metric_value(claims, *pair, case.spacing)
-        if not _differs(value, np.asarray(claims.best)):
+        if not _differs(value, np.asarray(claims.best), claims.tolerance):
             return f"a structure that is {name} has {value.tolist()}"
     return ""
 
 
 def _symmetry(claims: MetricClaims, case: PairCase, value: HostArray) -> str:
-    return _differs(_metric_value(claims, case.reference, case.prediction, case.spacing), value)
+    return _differs(_metric_value(claims, case.reference, case.prediction, case.spacing), value, claims.tolerance)
 
 
 def _flips(claims: MetricClaims, case: PairCase, value: HostArray) -> str:
     pair = [np.flip(array, case.flipped).copy() for array in (case.prediction, case.reference)]
-    wrong = _differs(_metric_value(claims, pair[0], pair[1], case.spacing), value)
+    wrong = _differs(_metric_value(claims, pair[0], pair[1], case.spacing), value, claims.tolerance)
     return f"with axes {case.flipped} flipped it {wrong}" if wrong else ""
 
 
 def _axis_order(claims: MetricClaims, case: PairCase, value: HostArray) -> str:
     pair = [np.ascontiguousarray(array.transpose(case.order)) for array in (case.prediction, case.reference)]
     spacing = None if case.spacing is None else tuple(case.spacing[axis] for axis in case.order)
-    wrong = _differs(_metric_value(claims, pair[0], pair[1], spacing), value)
+    wrong = _differs(_metric_value(claims, pair[0], pair[1], spacing), value, claims.tolerance)
     return f"with axes in the order {case.order} it {wrong}" if wrong else ""
 
 
 def _padding(claims: MetricClaims, case: PairCase, value: HostArray) -> str:
     pair = [np.pad(array, 2) for array in (case.prediction, case.reference)]
-    wrong = _differs(_metric_value(claims, pair[0], pair[1], case.spacing), value)
+    wrong = _differs(_metric_value(claims, pair[0], pair[1], case.spacing), value, claims.tolerance)
     return f"with two voxels of background on every side it {wrong}" if wrong else ""
 
 
@@ -164,21 +164,23 @@ def _scaling(claims: MetricClaims, case: PairCase, value: HostArray) -> str:
     scaled = tuple(4 * step for step in case.spacing)
     # A volume of pixels is an area.
     expected = value * 4.0 ** min(claims.power, case.prediction.ndim)
-    wrong = _differs(_metric_value(claims, case.prediction, case.reference, scaled), expected)
+    wrong = _differs(_metric_value(claims, case.prediction, case.reference, scaled), expected, claims.tolerance)
     return f"with all steps four times as long it {wrong}" if wrong else ""
 
 
 def _memory_order(claims: MetricClaims, case: PairCase, value: HostArray) -> str:
     fortran, backwards = np.asfortranarray(case.prediction), np.flip(np.flip(case.reference).copy())
-    wrong = _differs(_metric_value(claims, fortran, backwards, case.spacing), value)
+    wrong = _differs(_metric_value(claims, fortran, backwards, case.spacing), value, claims.tolerance)
     return f"with Fortran's order of one and negative strides of the other it {wrong}" if wrong else ""
 
 
 def _dtypes(claims: MetricClaims, case: PairCase, value: HostArray) -> str:
     first, *others = claims.dtypes
-    for prediction_dtype, reference_dtype in ((others[0], others[0]), (others[-1], first)):
+    for prediction_dtype, reference_dtype in (*((name, name) for name in others[:-1] or others), (others[-1], first)):
         pair = case.prediction.astype(prediction_dtype), case.reference.astype(reference_dtype)
-        if wrong := _differs(_metric_value(claims, *pair, case.spacing), value):
+        is_single = "float32" in (prediction_dtype, reference_dtype)
+        tolerance = SINGLE_PRECISION if is_single else claims.tolerance
+        if wrong := _differs(_metric_value(claims, *pair, case.spacing), value, tolerance):
             return f"of arrays of {prediction_dtype} and {reference_dtype} it {wrong}"
     return ""
 
@@ -192,8 +194,14 @@ def _renumbering(claims: MetricClaims, case: PairCase, value: HostArray) -> str:
     renamed: dict[str, Any] = {}
     if claims.labels is not None:
         renamed["labels"] = tuple(int(table[label]) for label in claims.labels)
-    wrong = _differs(_metric_value(claims, pair[0], pair[1], case.spacing, **renamed), value)
+    wrong = _differs(_metric_value(claims, pair[0], pair[1], case.spacing, **renamed), value, claims.tolerance)
     return f"with 1 to 9 renumbered to {case.numbers} it {wrong}" if wrong else ""
+
+
+def _planes_apart(case: PairCase) -> int:
+    """Return how many planes are longer than the diagonal of an example."""
+    steps = case.spacing or (1.0,) * case.reference.ndim
+    return math.ceil(math.dist(np.multiply(case.reference.shape, steps), np.zeros(len(steps))) / steps[0]) + 1
 
 
 def _merging(claims: MetricClaims, case: PairCase, _value: HostArray) -> str:
@@ -206,17 +214,23 @@ def _merging(claims: MetricClaims, case: PairCase, _value: HostArray) -> str:
     # Parts of several sizes: a mean of means would do for equal ones.
     cut = 1 + case.chance % len(case.reference)
     others = [array[:cut].copy() for array in case.other]
+    if claims.gap == APART and not (np.any(case.reference) and np.any(others[1])):
+        return ""  # what is nearest to nothing of its own part is nearest to the other one
     behind = [np.where(array > 0, array + moved, array).astype(array.dtype) for array in others]
-    empty = np.zeros((claims.gap, *case.prediction.shape[1:]), case.reference.dtype)
+    gap = claims.gap if claims.gap != APART else _planes_apart(case)
+    empty = np.zeros((gap, *case.prediction.shape[1:]), case.reference.dtype)
     pairs = zip(case[:2], behind, strict=True)
     whole = [np.concatenate([one, empty.astype(one.dtype), other]) for one, other in pairs]
     expected = _array.host_values(formula(statistic(*whole, **options), spacing=case.spacing))
-    parts = [statistic(*pair, **options) for pair in (case[:2], others)]
+    placed: dict[str, Any] = {}
+    if claims.has_origin and case.spacing is not None:
+        placed["origin"] = ((len(case.reference) + gap) * case.spacing[0],) + (0.0,) * (case.reference.ndim - 1)
+    parts = [statistic(*case[:2], **options), statistic(*others, **options, **placed)]
     for order, pair in (("", parts), (", the second one first", parts[::-1])):
         # With labels, some statistics have a record for each.
         is_one = hasattr(pair[0], "_fields") or not isinstance(pair[0], tuple)
         merged = merge(*pair) if is_one else tuple(itertools.starmap(merge, zip(*pair, strict=True)))
-        if wrong := _differs(_array.host_values(formula(merged, spacing=case.spacing)), expected):
+        if wrong := _differs(_array.host_values(formula(merged, spacing=case.spacing)), expected, claims.tolerance):
             return f"with {cut} planes of the other pair behind it{order}, it {wrong}"
     return ""
 
@@ -230,7 +244,7 @@ def _monotonicity(claims: MetricClaims, case: PairCase, value: HostArray) -> str
     corrected[voxel] = case.reference[voxel]
     better = _metric_value(claims, corrected, case.reference, case.spacing)
     sign = 1 if claims.best == max(claims.limits) else -1
-    if np.any(sign * (better - value) < -_ABSOLUTE * (1 + np.abs(value))):
+    if np.any(sign * (better - value) < -claims.tolerance * (1 + np.abs(value))):
         return f"with voxel {tuple(map(int, voxel))} corrected it went from {value.tolist()} to {better.tolist()}"
     return ""
 
@@ -241,14 +255,14 @@ def _triangle(claims: MetricClaims, case: PairCase, value: HostArray) -> str:
     detour = case.other[1]
     there = _metric_value(claims, case.prediction, detour, case.spacing)
     back = _metric_value(claims, detour, case.reference, case.spacing)
-    wrong = value > (there + back) * (1 + _RELATIVE) + _ABSOLUTE
+    wrong = value > (there + back) * (1 + claims.tolerance) + claims.tolerance
     return f"it is {value.tolist()}, by way of {detour.tolist()} {(there + back).tolist()}" if np.any(wrong) else ""
 
 
 def _oracle(claims: MetricClaims, case: PairCase, value: HostArray) -> str:
     if claims.oracle is None:
         return ""
-    return _differs(value, _metric_value(claims, *case[:2], case.spacing, function=claims.oracle))
+    return _differs(value, _metric_value(claims, *case[:2], case.spacing, function=claims.oracle), claims.tolerance)
 
 
 def _count_of_cells(mask: HostArray) -> int:
@@ -276,7 +290,7 @@ def _euler(claims: MetricClaims, case: PairCase, _value: HostArray) -> str:
 def _libraries(claims: MetricClaims, case: PairCase, value: HostArray) -> str:
     for library in claims.libraries:
         own = _metric_value(claims, case.prediction, case.reference, case.spacing, library=library)
-        if wrong := _differs(own, value):
+        if wrong := _differs(own, value, SINGLE_PRECISION):
             return f"of arrays of {library.name} it {wrong}"
     return ""
 
@@ -288,7 +302,7 @@ def _compiled(name: str) -> Callable[[MetricClaims, PairCase, HostArray], str]:
         library = next(library for library in claims.libraries if library.name == name)
         program = claims.program(library, case.spacing, "pairs")
         own = program(library.asarray(case.prediction), library.asarray(case.reference))
-        return _differs(_array.host_values(own), value)
+        return _differs(_array.host_values(own), value, SINGLE_PRECISION)
 
     return check
 
@@ -299,7 +313,7 @@ def _batched(claims: MetricClaims, case: PairCase, value: HostArray) -> str:
     library = next(library for library in claims.libraries if library.mapped)
     batches = [library.asarray(np.stack(pair)) for pair in zip(case[:2], case.other, strict=True)]
     values = _array.host_values(claims.program(library, case.spacing, "batches")(*batches))
-    return _differs(values, np.stack([value, _metric_value(claims, *case.other, case.spacing)]))
+    return _differs(values, np.stack([value, _metric_value(claims, *case.other, case.spacing)]), SINGLE_PRECISION)
 
 
 def _gradients(claims: MetricClaims, case: PairCase, value: HostArray) -> str:

@@ -35,7 +35,7 @@ from mia_functional.typing import Shape, Spacing
 if TYPE_CHECKING:
     from hypothesis.strategies import SearchStrategy  # an optional package
 
-__all__ = ["check_metric", "metric_laws", "parametrize_metric_laws"]
+__all__ = ["cases_of", "check_metric", "metric_laws", "parametrize_metric_laws"]
 
 _PROGRAM_SPACING = (2.0, 1.0, 0.5)
 """The spacing of pairs for programs: each spacing would be compiled anew."""
@@ -50,7 +50,7 @@ def check_metric(
     labels: Sequence[int] | None = None,
     oracle: Callable[..., Any] | None = None, betti: Callable[..., Any] | None = None,
     statistic: Callable[..., Any] | None = None, merge: Callable[..., Any] | None = None,
-    pairs: "SearchStrategy[Any] | None" = None, examples: int = 100,
+    tolerance: float | None = None, pairs: "SearchStrategy[Any] | None" = None, examples: int = 100,
 ) -> None:  # fmt: skip
     """Check a metric against the laws that apply to it (`METRIC_LAWS`); the smallest example of a broken one is shown.
 
@@ -85,6 +85,8 @@ def check_metric(
         betti: From a mask to its Betti numbers (b0, b1, b2), whose alternating sum has to be the Euler characteristic.
         statistic: From a pair to a record, such as `confusion_counts`; the metric is a function of the record.
         merge: Joins two records of parts; `metrics.merge` for the statistics of this package.
+        tolerance: By which share values may differ that are taken for equal, where arrays are NumPy's: 1e-5 by default,
+            as for single precision, and 1e-9 for metrics of the table. Other libraries and programs have 1e-5.
         pairs: A strategy of pairs of one's own.
         examples: Pairs that are tried.
 
@@ -106,14 +108,14 @@ def check_metric(
         "inputs": inputs, "limits": limits, "best": best, "symmetric": symmetric, "spacing": spacing, "unit": unit,
         "padding": padding, "monotone": monotone, "sees_misses": sees_misses, "triangle": triangle,
         "differentiable": differentiable, "dtypes": dtypes, "labels": labels,
-        "oracle": oracle, "betti": betti, "statistic": statistic, "merge": merge,
+        "oracle": oracle, "betti": betti, "statistic": statistic, "merge": merge, "tolerance": tolerance,
     }  # fmt: skip
     claims = _claims("check_metric", metric, like, xp, without, given)
     chosen = _laws_of("check_metric", claims, laws)
     for of_programs in (False, True):
         some = [law for law in chosen if law.of_programs is of_programs]
         if some:
-            cases = _cases(claims, pairs, for_programs=of_programs, others=any(law.needs_other for law in some))
+            cases = cases_of(claims, pairs, for_programs=of_programs, others=any(law.needs_other for law in some))
             stated = [Stated(law.name, law.statement, functools.partial(law.check, claims)) for law in some]
             prepare = functools.partial(value_of_case, claims)
             require_kept("check_metric", claims.name, stated, cases, examples, prepare=prepare)
@@ -219,7 +221,7 @@ def _laws_of(function: str, claims: MetricClaims, names: Sequence[str] | None) -
     return chosen
 
 
-def _cases(
+def cases_of(
     claims: MetricClaims, pairs: "SearchStrategy[Any] | None", *, for_programs: bool, others: bool
 ) -> "SearchStrategy[PairCase]":
     """Return a strategy of examples; those for programs have one shape and spacing, for which these are compiled."""
@@ -229,9 +231,14 @@ def _cases(
         shape = (3, 4, 5) if claims.smallest == 1 else (claims.smallest, claims.smallest + 1)
 
     has_numbers = claims.inputs in ("labels", "instances")
+    # JAX has floats of single precision.
+    dtype = "float32" if for_programs and claims.inputs == "images" else claims.dtypes[0]
+    # Hypothesis reads the source of what makes a strategy, which takes as long as an example.
+    pairs_of = functools.cache(functools.partial(_pairs, claims, dtype))
+    own = pairs_of(shape) if pairs is None else pairs
 
     def draw_case(draw: Draw) -> PairCase:
-        prediction, reference = draw(_pairs(claims, shape) if pairs is None else pairs)
+        prediction, reference = draw(own)
         ndim = reference.ndim
         spacing: Spacing | None = None
         if claims.spacing:
@@ -239,7 +246,7 @@ def _cases(
         return PairCase(
             prediction=prediction,
             reference=reference,
-            other=draw(_pairs(claims, reference.shape)) if others else None,
+            other=draw(pairs_of(reference.shape)) if others else None,
             spacing=spacing,
             order=tuple(draw(strategies.permutations(range(ndim)))),
             flipped=tuple(sorted(draw(strategies.sets(strategies.integers(0, ndim - 1))))),
@@ -251,10 +258,10 @@ def _cases(
     return made
 
 
-def _pairs(claims: MetricClaims, shape: Shape | None) -> "SearchStrategy[Any]":
+def _pairs(claims: MetricClaims, dtype: str, shape: Shape | None) -> "SearchStrategy[Any]":
     """Return a strategy of the pairs that a metric takes."""
     strategies = optional.require("hypothesis.strategies")
-    dtype, inputs = claims.dtypes[0], claims.inputs
+    inputs = claims.inputs
     if inputs == "masks":
         return mask_pairs(shape=shape, dimensions=claims.dimensions, dtype=dtype)
     smallest = claims.smallest

@@ -14,7 +14,7 @@ from mia_functional.metrics.names import AnyMetric
 from mia_functional.testing.row_laws import DISTANCES, MONOTONE, SEES_MISSES, broken_laws, is_of
 from mia_functional.typing import HostArray, Spacing
 
-__all__ = ["INPUTS", "MetricClaims", "PairCase", "claims_of", "with_programs"]
+__all__ = ["APART", "INPUTS", "SINGLE_PRECISION", "MetricClaims", "PairCase", "claims_of", "with_programs"]
 
 INPUTS = ("masks", "labels", "instances", "images", "probabilities")
 """Kinds of pairs: masks, label maps, maps of instance numbers, images, probabilities and a mask."""
@@ -24,6 +24,16 @@ _LENGTHS = {"mm": 1, "mm2": 2, "mm3": 3}
 
 _LABELS = (1, 2, 3)
 """Labels of maps that metrics of the table get as `labels=`."""
+
+
+SINGLE_PRECISION = 1e-5
+"""By which share values may differ that are computed in single precision."""
+
+_DOUBLE_PRECISION = 1e-9
+"""By which share values of metrics of the table may differ, all of which compute in double precision with NumPy."""
+
+APART = -1
+"""A gap between parts that is longer than the diagonal of each."""
 
 
 class PairCase(NamedTuple):
@@ -76,7 +86,9 @@ class MetricClaims:
         statistic: Makes a record from a pair; None if there is none that merges.
         formula: From a record to the value.
         merge: Joins two records.
-        gap: Planes of background between two parts whose records are merged.
+        gap: Planes of background between two parts whose records are merged; `APART` for more than a part is long.
+        has_origin: Whether the statistic takes the position of the first voxel as `origin=`.
+        tolerance: By which share two values of arrays of NumPy may differ that are taken for equal.
         room: Options for programs, which need fixed shapes.
         program: From a library, a spacing, and "pairs" or "batches", to the metric as a program of the library.
         smallest: Fewest voxels along an axis.
@@ -106,6 +118,8 @@ class MetricClaims:
     formula: Callable[..., Any] | None = None
     merge: Callable[..., Any] | None = None
     gap: int = 0
+    has_origin: bool = False
+    tolerance: float = SINGLE_PRECISION
     room: tuple[tuple[str, int], ...] = ()
     program: Callable[..., Any] = field(default=print, compare=False)
     smallest: int = 1
@@ -118,7 +132,11 @@ _GAPS: dict[Callable[..., Any], int] = {
     metrics.confusion_matrix: 0,
     metrics.paired_moments: 0,
     metrics.calibration_bins: 0,
+    metrics.threshold_counts: 0,
+    metrics.paired_spatial_moments: 0,
     metrics.instance_matches: 1,  # so that no component of one part touches one of the other
+    metrics.brats_lesion_wise: 7,  # lesions grow by 3 voxels
+    metrics.component_counts: APART,  # so that what is nearest lies in the same part
 }
 """Statistics whose records merge to that of the whole, and the planes of background that have to lie between parts."""
 
@@ -135,7 +153,7 @@ _DTYPES = {
     "masks": ("bool", "uint8", "int32"),
     "labels": ("uint8", "int32"),
     "instances": ("int32", "uint8"),
-    "images": ("float32", "uint8", "int16"),
+    "images": ("float64", "float32", "uint8", "int16"),
     "probabilities": ("float32",),
 }
 """Dtypes that metrics of the table take; the strategies' own comes first."""
@@ -144,7 +162,9 @@ _DTYPES = {
 def _claims_of_row(row: Metric, inputs: str) -> MetricClaims:
     """Return what a row says of its metric, for pairs of a kind."""
     pair_function = row.statistic or row.function
-    with_spacing = "spacing" in row.needs or _takes(pair_function, "spacing")
+    # Signatures are looked at once, and not in each of thousands of calls.
+    is_spaced, knows_instances = _takes(pair_function, "spacing"), _takes(pair_function, "instances")
+    with_spacing = "spacing" in row.needs or is_spaced
     with_labels = inputs == "labels" and _takes(pair_function, "labels")
     options = dict(row.options)
 
@@ -152,8 +172,8 @@ def _claims_of_row(row: Metric, inputs: str) -> MetricClaims:
         return row.function(record, **options, **({"spacing": spacing} if "spacing" in row.needs else {}))
 
     def statistic(prediction: Any, reference: Any, *, spacing: Spacing | None = None, **others: Any) -> Any:
-        known = {"spacing": spacing} if _takes(pair_function, "spacing") else {}
-        if inputs == "instances" and _takes(pair_function, "instances"):
+        known = {"spacing": spacing} if is_spaced else {}
+        if inputs == "instances" and knows_instances:
             others["instances"] = True
         return pair_function(prediction, reference, **known, **others)
 
@@ -184,6 +204,8 @@ def _claims_of_row(row: Metric, inputs: str) -> MetricClaims:
         formula=None if row.statistic is None else formula,
         merge=metrics.merge if row.statistic in _GAPS else None,
         gap=0 if row.statistic is None else _GAPS.get(row.statistic, 0),
+        has_origin=_takes(pair_function, "origin"),
+        tolerance=_DOUBLE_PRECISION,
         room=(("max_components", 16), ("max_pairs", 32)) if row.statistic is metrics.instance_matches else (),
         smallest=7 if row.name == "structural_similarity" else 1,
         dimensions=(2, 3) if pair_function in _OF_PLANES else (1, 3),
@@ -206,7 +228,12 @@ def _claims_of_own(function: Callable[..., Any], row: Metric | None, given: Mapp
     spaced = _takes(function, "spacing") or (given.get("spacing", False) and statistic is None)
     needs = ("spacing",) if spaced else ()
     own = dataclasses.replace(like, function=function, statistic=statistic, options=(), needs=needs)
-    claims = dataclasses.replace(_claims_of_row(own, inputs), name=title, dtypes=_DTYPES[inputs][:1])
+    claims = dataclasses.replace(
+        _claims_of_row(own, inputs),
+        name=title,
+        dtypes=("float32",) if inputs == "images" else _DTYPES[inputs][:1],
+        tolerance=SINGLE_PRECISION,
+    )
     if row is not None:
         return claims
     return dataclasses.replace(

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import NamedTuple
 
-__all__ = ["DISTANCES", "MONOTONE", "ROW_EXCEPTIONS", "SEES_MISSES", "RowException", "broken_laws", "is_of"]
+__all__ = ["DISTANCES", "MONOTONE", "ROW_EXCEPTIONS", "SEES_MISSES", "UNMERGED", "RowException", "broken_laws", "is_of"]
 
 MONOTONE = (
     *("DICE", "JACRD", "SNSVTY", "SPCFTY", "FALLOUT", "FNR", "ACURCY", "PRCISON", "NPV", "TP", "FP", "TN", "FN"),
@@ -62,6 +62,10 @@ ROW_EXCEPTIONS: tuple[RowException, ...] = (
         ("scaling",), ("SURFOVLP", "SURFDICE", "BIOU", "BRATS_DICE", "BRATS_HD95", "BRATS_NSD"),
         "Tolerances, penalties and smallest volumes are in millimetres.",
     ),
+    RowException(
+        ("dtypes",), ("SSIM",),
+        "It computes in single precision but for float64: variances far below squared means lose their digits there.",
+    ),
     RowException(("merging",), ("LESION_FP",), "It is counted per case, and parts are cases of their own."),
     RowException(("flips", "axes"), _SKELETONS, "Thinning takes voxels away in the order of the array."),
     RowException(_OF_PROGRAMS, _SKELETONS, "Skeletons are made on the host, by scikit-image."),
@@ -74,6 +78,32 @@ ROW_EXCEPTIONS: tuple[RowException, ...] = (
     ),
 )  # fmt: skip
 """All exceptions."""
+
+
+UNMERGED: tuple[RowException, ...] = (
+    RowException(
+        ("merging",), ("HDRFDST", "ASSD", "MASD", "ASD_PR", "ASD_RP", "SURFOVLP", "SURFDICE"),
+        "`merge` takes no surface distances: the surface of a part has an end where it is cut off.",
+    ),
+    RowException(
+        ("merging",), ("BETTI0", "BETTI1", "BETTI2", "EULER"),
+        "`merge` takes no Betti numbers: tunnels and cavities of the whole may lie in no part.",
+    ),
+    RowException(
+        ("merging",), ("BRANCHERR", "TUBESPLITS", "TUBEMERGES"),
+        "`merge` takes no counts of tubes: a tube that is cut has more ends.",
+    ),
+    RowException(
+        ("merging",), ("CLDICE", "CLPRECISION", "CLSENSITIVITY"),
+        "Those of cases are merged; cases in one volume may have other skeletons, as scikit-image (0.26) thins a mask"
+        " of one plane in another way.",
+    ),
+    RowException(
+        ("merging",), ("AVGDIST", "BIOU", "PREDAREA", "REFAREA", "SSIM"),
+        "They are computed from the pair, without a record."
+    ),
+)  # fmt: skip
+"""Metrics whose records of parts cannot be merged, so that the law is not about them, and why."""
 
 
 def broken_laws(abbreviation: str) -> frozenset[str]:

@@ -147,3 +147,16 @@ def test_bad_arguments():
         metrics.soft_skeleton(TUBE)
     with pytest.raises(ValueError, match=r"^centerline_dice: `prediction` must have 2 or 3 axes"):
         centerline_dice(TUBE[0], TUBE[0])
+
+
+@pytest.mark.parametrize("shape", [(9, 8), (5, 6, 5)])
+def test_counts_of_cases_merge_to_those_of_both_apart_in_one_volume(shape):
+    rng = np.random.default_rng(8)
+    for share in (0.5, 0.7, 0.9, 1.0):
+        pairs = rng.random((2, 2, *shape)) < share
+        # scikit-image thins a mask of one plane along the first axis in another way.
+        pairs[:, :, [0, -1], 0] = True
+        apart = np.zeros((1, *shape[1:]), bool)
+        whole = [np.concatenate([one, apart, other]) for one, other in zip(*pairs, strict=True)]
+        merged = metrics.merge(*(centerline_counts(*pair) for pair in pairs))
+        np.testing.assert_array_equal(merged, centerline_counts(*whole))

@@ -3,13 +3,12 @@
 import inspect
 from functools import partial
 
-import hypothesis.extra.numpy as arrays
 import hypothesis.strategies as st
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-from mia_functional import metrics
+from mia_functional import metrics, testing
 from mia_functional.metrics import METRICS, ConfusionCounts, confusion_counts, paired_moments
 
 FEW = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -17,23 +16,11 @@ COUNTING = [row for row in METRICS if row.statistic is confusion_counts and not 
 PROBABILITIES = [row for row in METRICS if "calibration" in row.groups]
 IMAGES = [row for row in METRICS if row.statistic is paired_moments or row.name == "structural_similarity"]
 ROWS = partial(pytest.mark.parametrize, "row", ids=lambda row: row.abbreviation)
-SHAPES = arrays.array_shapes(min_dims=2, max_dims=3, min_side=3, max_side=6)
 SPACINGS = (2.0, 1.0, 0.5)
 
 
-@st.composite
-def mask_pairs(draw):
-    """Return two masks of one shape, any of which may be empty or full."""
-    shape = draw(SHAPES)
-    return draw(arrays.arrays(bool, shape)), draw(arrays.arrays(bool, shape))
-
-
-@st.composite
-def image_pairs(draw):
-    """Return two images of one shape, with values that float32 holds exactly."""
-    shape = draw(arrays.array_shapes(min_dims=2, max_dims=3, min_side=7, max_side=8))
-    values = st.integers(-100, 100).map(float)
-    return draw(arrays.arrays(float, shape, elements=values)), draw(arrays.arrays(float, shape, elements=values))
+# With values that float32 holds exactly.
+IMAGE_PAIRS = st.tuples(*2 * [testing.images(shape=(7, 8, 7), limits=(-100, 100), dtype="float64")])
 
 
 def value_of(row, prediction, reference, *, spacing=SPACINGS):
@@ -48,9 +35,8 @@ def value_of(row, prediction, reference, *, spacing=SPACINGS):
     return float(row.function(row.statistic(prediction, reference, **known), **options, **needed))
 
 
-@pytest.mark.slow
 @FEW
-@given(mask_pairs())
+@given(testing.mask_pairs())
 def test_counts_and_their_algebra(pair):
     prediction, reference = pair
     counts = confusion_counts(prediction, reference)
@@ -70,9 +56,8 @@ def test_counts_and_their_algebra(pair):
     np.testing.assert_allclose(metrics.variation_of_information(counts), variation, atol=1e-9)
 
 
-@pytest.mark.slow
 @FEW
-@given(image_pairs())
+@given(IMAGE_PAIRS)
 def test_images_and_their_algebra(pair):
     prediction, reference = pair
     one = paired_moments(prediction, reference)
