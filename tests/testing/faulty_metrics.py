@@ -7,6 +7,7 @@ import hypothesis.strategies as st
 import numpy as np
 import scipy.ndimage as ndi
 from scipy.spatial.distance import cdist
+from skimage.measure import euler_number
 
 from mia_functional import metrics, testing
 
@@ -95,6 +96,14 @@ def small_matthews(p, r):
         return ratio(float(tp * tn - fp * fn), below)
 
 
+def matthews_of_32_bits(p, r):
+    """Multiply counts of 32 bits, which takes a thousand voxels to go wrong."""
+    tp, fp, fn, tn = (np.int32((a & b).sum()) for a, b in ((p, r), (p, ~r), (~p, r), (~p, ~r)))
+    with np.errstate(all="ignore"):
+        below = np.sqrt(float((tp + fp) * (tp + fn) * (tn + fp) * (tn + fn)))
+        return ratio(float(tp * tn - fp * fn), below)
+
+
 def without_border(p, r):
     """Leave the outer voxels of the image out."""
     inner = tuple(slice(1, -1) if side > 2 else slice(None) for side in p.shape)
@@ -119,6 +128,17 @@ def matched_twice(p, r):
     numbers = [np.unique(array[array > 0]) for array in (p, r)]
     hits = sum((r[p == number] > 0).any() for number in numbers[0])
     return ratio(2 * hits, sum(map(len, numbers)))
+
+
+def matched_in_order(p, r):
+    """Return the F1 score of instances, each of which gets the first free one that it touches, in order of number."""
+    numbers = [set(np.unique(array[array > 0]).tolist()) for array in (p, r)]
+    free, hits = set(numbers[1]), 0
+    for number in sorted(numbers[0]):
+        touched = sorted(free & set(r[p == number].tolist()))
+        free -= set(touched[:1])
+        hits += len(touched[:1])
+    return ratio(2 * hits, len(numbers[0]) + len(numbers[1]))
 
 
 def auroc_by_rank(probabilities, reference):
@@ -161,6 +181,30 @@ def holes_are_cavities(mask):
     return components, 0, holes
 
 
+def solid_parts(mask):
+    """Return components by corners and cavities by faces, of three axes."""
+    return ndi.label(mask, np.ones((3, 3, 3)))[1], ndi.label(np.pad(~mask, 1, constant_values=True))[1] - 1
+
+
+def euler_of_faces(mask):
+    """Take tunnels from the Euler number of voxels that touch by faces alone."""
+    components, cavities = solid_parts(mask)
+    return components, components + cavities - euler_number(mask, connectivity=1), cavities
+
+
+def tunnels_by_slice(mask):
+    """Count holes slice by slice as tunnels."""
+    components, cavities = solid_parts(mask)
+    return components, sum(ndi.label(np.pad(~plane, 1, constant_values=True))[1] - 1 for plane in mask), cavities
+
+
+def cavities_at_the_border(mask):
+    """Count what the image cuts off from the outside as cavities."""
+    components, cavities = solid_parts(mask)
+    tunnels = components + cavities - euler_number(mask, connectivity=3)
+    return components, tunnels, ndi.label(~mask)[1] - 1
+
+
 def small_counts(p, r):
     """Add counts of bytes."""
     sizes = [mask.sum(dtype=np.uint8) for mask in (p & r, p, r)]
@@ -191,6 +235,7 @@ DISTANCE = {"like": "HDRFDST"}
 MASK_LABELS = {"like": "DICE", "inputs": "labels", "without": ("defined",)}
 OF_LABELS = {"like": "DICE", "inputs": "labels"}
 IMAGES = {"like": "MAE"}
+SOLID = {"best": 0.0, "pairs": testing.mask_pairs(dimensions=(3, 3))}
 PLANE = {"best": 0.0, "pairs": testing.mask_pairs(dimensions=(2, 2))}
 
 METRICS = (
@@ -226,6 +271,12 @@ METRICS = (
         small_counts,
         {"like": "DICE", "oracle": dice},
         ("range", "oracle", "identity", "misses", "monotonicity"),
+    ),
+    Faulty(
+        "products of 32 bits",
+        matthews_of_32_bits,
+        {"like": "MCC", "pairs": testing.mask_pairs(dimensions=(3, 3), largest=12)},
+        ("range", "defined", "identity"),
     ),
     Faulty("products of 8 bits", small_matthews, {"like": "MCC"}, ("runs", "range", "defined", "identity")),
     Faulty(
@@ -350,6 +401,12 @@ METRICS = (
     ),
     Faulty("instances by number", found_instances, {"like": "LESION_F1", "inputs": "instances"}, ("renumbering",)),
     Faulty(
+        "matched in order of number",
+        matched_in_order,
+        {"like": "LESION_F1", "inputs": "instances"},
+        ("renumbering", "symmetry"),
+    ),
+    Faulty(
         "a reference matched twice",
         matched_twice,
         {"like": "LESION_F1", "inputs": "instances"},
@@ -367,6 +424,9 @@ METRICS = (
         PLANE | {"betti": functools.partial(betti, structure=True, background=True)},
         ("euler",),
     ),
+    Faulty("tunnels by another Euler number", lambda _p, _r: 0.0, SOLID | {"betti": euler_of_faces}, ("euler",)),
+    Faulty("tunnels slice by slice", lambda _p, _r: 0.0, SOLID | {"betti": tunnels_by_slice}, ("euler",)),
+    Faulty("cavities at the border", lambda _p, _r: 0.0, SOLID | {"betti": cavities_at_the_border}, ("euler",)),
     Faulty("holes for cavities", lambda _p, _r: 0.0, PLANE | {"betti": holes_are_cavities}, ("euler",)),
     Faulty(
         "the mean of means",
