@@ -5,6 +5,7 @@ Windows come with the first axis slowest. Behind them is a frontier: of the plan
 in, and of the planes behind them as many rows as two windows take. Whole planes would be as many as a window has.
 """
 
+import math
 from collections import Counter
 from collections.abc import Callable, Iterable
 from functools import partial
@@ -32,6 +33,12 @@ _TILED_AXES = 2
 _LEAST_TILE = 4
 """Tiles have at least one part in so many of a window: of windows that start at every voxel, a voxel would be one."""
 
+_LEAST_MEANS = 2**20
+"""Tiles have about so many means at least, if there are: the steps around fewer take longer than what is computed."""
+
+_LEAST_MEANS = 2**20
+"""Tiles have at least so many means, about: the steps around fewer of them take longer than what is done with them."""
+
 
 def fold_tiles(
     function: Callable[[Any, tuple[int, ...], Array, Array], Any],
@@ -48,10 +55,13 @@ def fold_tiles(
         table: Their placements, in NumPy; the last axis is the fastest.
         shape: Spatial shape of the volume.
     """
-    size, depth = placed_shape(table), min(_TILED_AXES, len(shape))
-    starts = _array.to_numpy(table.start)
-    reached = [_tiles_of_windows(starts[:, axis], size[axis], shape[axis]) for axis in range(depth)]
-    windows = [list(product(*ranges)) for ranges in zip(*reached, strict=True)]
+    depth, starts = min(_TILED_AXES, len(shape)), _array.to_numpy(table.start)
+    patches = iter(patches)
+    first_patch = next(patches)
+    windows = _tiles_of_windows(starts, placed_shape(table), shape, math.prod(first_patch.shape[len(shape) :]))
+    # An iterator of the list lets go of it, where `chain` would keep it: nothing may hold a batch when the next is made.
+    patches = chain(iter([first_patch]), patches)
+    del first_patch
     waiting = Counter(chain.from_iterable(windows))
     means: dict[_Tile, Array] = {}
     state: Any = None
@@ -71,17 +81,19 @@ def fold_tiles(
     return state
 
 
-def _tiles_of_windows(starts: HostArray, size: int, end: int) -> list[list[_Range]]:
-    """Return the tiles that each window reaches along an axis; they are cut where some start or stop, if not thin."""
-    least = max(1, size // _LEAST_TILE)
-    cuts = [0]
-    for cut in sorted({*starts.tolist(), *(starts + size).tolist()}):
-        if cut - cuts[-1] >= least and (end - cut >= least or cut == end):
-            cuts.append(cut)
-    return [
-        [(first, last) for first, last in pairwise(cuts) if first < low + size and low < last]
-        for low in starts.tolist()
-    ]
+def _tiles_of_windows(starts: HostArray, size: Shape, shape: Shape, channels: int) -> list[list[_Tile]]:
+    """Return the tiles that each window reaches; they are cut where some window starts or stops, unless too small."""
+    row, reached = channels * math.prod(shape[_TILED_AXES:]), []
+    # Of a plane all rows count, as they are cut only if that leaves enough; of a row, the planes that a window has.
+    for lows, length, end, means in zip(starts.T, size, shape, (row * math.prod(shape[1:2]), row * size[0])):
+        least = max(1, length // _LEAST_TILE, _LEAST_MEANS // max(1, means))
+        cuts = [0]
+        for cut in sorted({*lows.tolist(), *(lows + length).tolist()}):
+            if cut == end or (cut - cuts[-1] >= least and end - cut >= least):
+                cuts.append(cut)
+        ranges = list(pairwise(cuts))
+        reached.append([[part for part in ranges if part[0] < low + length and low < part[1]] for low in lows.tolist()])
+    return [list(product(*parts)) for parts in zip(*reached, strict=True)]
 
 
 def _part_in_tile(patch: Array, placement: Placement, tile: _Tile) -> tuple[Array, Placement]:

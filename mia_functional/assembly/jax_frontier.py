@@ -112,7 +112,8 @@ def label_windows(
 
     def begin(model: Array) -> _Frontier:
         part = xp.reshape(model, (*ones, *model.shape))[(*[slice(1)] * len(whole), ...)]
-        rows = sizes.carried * whole[1] + sizes.fresh * window[1]
+        # As many rows more as a window has: those of the last plane move up like all others.
+        rows = sizes.carried * whole[1] + (sizes.fresh + 1) * window[1]
         means = flatten_channels(start(part[0, ...], (rows, *whole[2:])), len(whole) - 1)
         like = _array.eval_shape(partial(labels_of, model), means[None, :1, ...])
         labels = _array.zeros(xp, (*whole, *like.shape[len(whole) :]), like.dtype, volume)
@@ -211,8 +212,10 @@ def _with_rows_finished(
         return state._replace(means=_array.set_block(state.means, (at(number, on=True),), xp.where(ready, fresh, old)))
 
     def move_up(number: Array, state: _Frontier) -> _Frontier:
-        old = _array.take_block(state.means, (at(number),), (height,))
-        moved = _array.take_block(xp.concat([old, xp.zeros_like(old)]), (rows,), (height,))
+        # What follows the rows of a plane is another's, or behind the last one: it is taken for the zeros to come.
+        moved = _array.take_block(state.means, (at(number) + rows,), (height,))
+        kept = xp.reshape(xp.arange(height) < height - rows, (height, *(1,) * len(row_shape)))
+        moved = xp.where(kept, moved, xp.zeros_like(moved))
         return state._replace(means=_array.set_block(state.means, (at(number),), moved))
 
     # Traced numbers of steps, as a condition would copy the state. What one loop counted is what the next one needs.
