@@ -179,7 +179,7 @@ def _decide(block: Array, *, axes: int, reduce_channels: _Decision | None) -> Ar
             needed = "return predictions with channels, to choose one of them, where no `reduce_channels` is given"
             checks.invalid_value("predict_labels", "network", needed, "one number for each voxel")
         xp = _array.array_namespace(block)
-        return xp.astype(xp.argmax(block, axis=-1), xp.uint8 if block.shape[-1] <= 256 else xp.int32)
+        return xp.astype(_array.largest_position(block), xp.uint8 if block.shape[-1] <= 256 else xp.int32)
     chosen = reduce_channels(block)
     if not checks.has_shape(chosen):
         needed = "return an array of the library of the predictions"

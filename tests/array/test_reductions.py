@@ -149,3 +149,13 @@ def test_reductions_have_the_derivatives_of_what_they_choose(size):
     np.testing.assert_array_equal(by_weights, distances * (weights > 0))
     tangent = jax.jvp(lambda lengths: total(lengths, pair[1]), pair[:1], (jnp.ones(size),))[1]
     assert float(tangent) == weights.sum()
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.int8])
+def test_the_first_of_equal_largest_entries_is_found_and_nan_is_larger_than_all(xp, dtype):
+    rows = np.array([[1, 3, 3, 2], [0, -0.0, 0, -1], [5, 5, 5, 5], [-1, -2, -3, -1]], dtype=dtype)
+    if dtype == np.float32:
+        more = [[1, np.nan, np.inf, np.nan], [-np.inf] * 4, [np.nan] * 4, [-np.inf, -np.inf, 0, np.inf]]
+        rows = np.concatenate([rows, np.array(more, dtype=dtype)])
+    np.testing.assert_array_equal(xp.run(_array.largest_position, rows), rows.argmax(axis=-1))
+    assert xp.run(_array.largest_position, rows[0]).shape == ()
