@@ -101,7 +101,7 @@ def _part_in_tile(patch: Array, placement: Placement, tile: _Tile) -> tuple[Arra
     begin, lines, cuts = [*placement.start], [*placement.lines], []
     for axis, (low, high) in enumerate(tile):
         first = int(placement.start[axis])
-        cut = slice(max(low - first, 0), high - first)
+        cut = slice(max(low - first, 0), min(high - first, patch.shape[axis]))
         begin[axis], lines[axis] = max(first - low, 0), lines[axis][:, cut]
         cuts.append(cut)
     return patch[(*cuts, ...)], Placement(np.array(begin, dtype=np.int32), tuple(lines))

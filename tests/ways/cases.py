@@ -171,7 +171,7 @@ def _cases_of_other_rooms() -> dict[str, list[Case]]:
         "assembly.tta": [
             (
                 "flips",
-                lambda x: assembly.tta(lambda v: v[..., 1:], x, (0, 1, 2), apply=transforms.flip, invert=transforms.flip),
+                lambda x: assembly.tta(lambda v: v, x, (0, 1, 2), apply=transforms.flip, invert=transforms.flip),
                 image,
             )
         ],
