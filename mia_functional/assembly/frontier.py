@@ -36,9 +36,6 @@ _LEAST_TILE = 4
 _LEAST_MEANS = 2**20
 """Tiles have about so many means at least, if there are: the steps around fewer take longer than what is computed."""
 
-_LEAST_MEANS = 2**20
-"""Tiles have at least so many means, about: the steps around fewer of them take longer than what is done with them."""
-
 
 def fold_tiles(
     function: Callable[[Any, tuple[int, ...], Array, Array], Any],
@@ -59,7 +56,7 @@ def fold_tiles(
     patches = iter(patches)
     first_patch = next(patches)
     windows = _tiles_of_windows(starts, placed_shape(table), shape, math.prod(first_patch.shape[len(shape) :]))
-    # An iterator of the list lets go of it, where `chain` would keep it: nothing may hold a batch when the next is made.
+    # An iterator of a list lets go of its entry, which `chain` keeps: nothing may hold a batch when the next is made.
     patches = chain(iter([first_patch]), patches)
     del first_patch
     waiting = Counter(chain.from_iterable(windows))
@@ -85,7 +82,8 @@ def _tiles_of_windows(starts: HostArray, size: Shape, shape: Shape, channels: in
     """Return the tiles that each window reaches; they are cut where some window starts or stops, unless too small."""
     row, reached = channels * math.prod(shape[_TILED_AXES:]), []
     # Of a plane all rows count, as they are cut only if that leaves enough; of a row, the planes that a window has.
-    for lows, length, end, means in zip(starts.T, size, shape, (row * math.prod(shape[1:2]), row * size[0])):
+    beside = (row * math.prod(shape[1:2]), row * size[0])
+    for lows, length, end, means in zip(starts.T, size, shape, beside, strict=False):
         least = max(1, length // _LEAST_TILE, _LEAST_MEANS // max(1, means))
         cuts = [0]
         for cut in sorted({*lows.tolist(), *(lows + length).tolist()}):

@@ -46,7 +46,8 @@ def predict_labels(
     the voxels alone that windows still to come reach: of 384 x 384 x 256 voxels in windows of 128^3 with half overlap
     0.22 of the volume, whatever the number of classes. In general that is, of the planes, what windows overlap in,
     `(patch - step) / size`, and as many rows as two windows reach of `step` further planes; order the axes so that the
-    first is long. More is kept where the last window lies on most of the one before it.
+    first is long. More is kept where the last window lies on most of the one before it, and of volumes with few
+    channels, as parts of less than a million means take longer than they save.
     Batches are read while a device computes the one before. In JAX it is one compiled loop, compiled as that of
     `sliding_window` is; so pass the same function again as `reduce_channels`.
 
