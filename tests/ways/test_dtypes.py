@@ -36,12 +36,12 @@ LAYOUTS = {
     "big-endian": lambda array: array.astype(array.dtype.newbyteorder(">")),
     "Fortran order": lambda array: np.asarray(array, order="F"),
     "negative strides": lambda array: np.flip(np.flip(array).copy()),
-    "gaps": lambda array: np.repeat(array, 2, axis=-1)[..., ::2],
+    "gaps": lambda array: np.repeat(array[..., None], 2, axis=-1)[..., 0],
 }
 
 REFUSED = re.compile(
     r"\w+: `\w+` must [^\n]+; got [^\n]*float8[^\n]*\."
-    r"|\w+: `probabilities` must hold floats; got dtype [\w.]+\."
+    r"|\w+: `(probabilities|image)` must hold floats; got dtype [\w.]+\."
 )
 """What is said of 8-bit floats, and of integers that stand for probabilities."""
 
