@@ -40,7 +40,7 @@ MOVED: dict[tuple[int, ...], str] = {
     "transforms.crop by both, transforms.gamma by an array, transforms.one_hot, transforms.relabel, "
     "transforms.resample integers between voxels, "
     "transforms.resample image, transforms.resample smoothed, transforms.resample_onto, transforms.rician_noise, "
-    "transforms.rot90 by an array, transforms.warp labels",
+    "transforms.rot90 by an array, transforms.warp labels, transforms.contrast",
     (1, 1): "metrics.dice, metrics.jaccard, metrics.sensitivity, metrics.specificity, metrics.fallout, "
     "metrics.false_negative_rate, metrics.accuracy, metrics.precision, metrics.negative_predictive_value, "
     "metrics.true_positives, metrics.false_positives, metrics.true_negatives, metrics.false_negatives, "
@@ -83,7 +83,8 @@ MOVED: dict[tuple[int, ...], str] = {
     (3,): "transforms.crop by an array, transforms.flip by an array, transforms.shift by an array, "
     "transforms.shift around, assembly.add at an array, extraction.dynamic_patch",
     (6, 6): "transforms.swap by arrays",
-    (1, 3): "transforms.blur by an array, transforms.sharpen by arrays",
+    (1, 3): "transforms.blur by an array",
+    (1, 1, 3): "transforms.sharpen by arrays",
     (336,): "morphology.distance_transform called back, morphology.connected_components by corners",
     (1, 1, 336, 336): "metrics.hausdorff_distance called back, metrics.lesion_precision, metrics.lesion_recall, "
     "metrics.lesion_f1, metrics.recognition_quality, metrics.segmentation_quality, metrics.panoptic_quality, "
