@@ -40,7 +40,7 @@ MOVED: dict[tuple[int, ...], str] = {
     "transforms.crop by both, transforms.gamma by an array, transforms.one_hot, transforms.relabel, "
     "transforms.resample integers between voxels, "
     "transforms.resample image, transforms.resample smoothed, transforms.resample_onto, transforms.rician_noise, "
-    "transforms.rot90 by an array, transforms.warp labels, transforms.contrast",
+    "transforms.rot90 by an array, transforms.warp labels, transforms.contrast image",
     (1, 1): "metrics.dice, metrics.jaccard, metrics.sensitivity, metrics.specificity, metrics.fallout, "
     "metrics.false_negative_rate, metrics.accuracy, metrics.precision, metrics.negative_predictive_value, "
     "metrics.true_positives, metrics.false_positives, metrics.true_negatives, metrics.false_negatives, "
@@ -63,7 +63,7 @@ MOVED: dict[tuple[int, ...], str] = {
     "metrics.risk_coverage_curve in a mask, "
     "metrics.threshold_counts of labels, metrics.area_under_roc_curve, metrics.average_precision, "
     "transforms.elastic, transforms.warp image, transforms.warp integers between voxels, "
-    "transforms.local_gamma, transforms.spikes, transforms.resized_crop image, transforms.label_dilation",
+    "transforms.local_gamma, transforms.brightness, transforms.spikes, transforms.resized_crop image, transforms.label_dilation",
     (1, 1, 1): "metrics.dice in a mask, metrics.confusion_counts in a mask, metrics.confusion_matrix, "
     "metrics.fleiss_kappa, "
     "metrics.average_distance some ignored, metrics.boundary_iou some ignored, "
