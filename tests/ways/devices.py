@@ -63,7 +63,8 @@ MOVED: dict[tuple[int, ...], str] = {
     "metrics.risk_coverage_curve in a mask, "
     "metrics.threshold_counts of labels, metrics.area_under_roc_curve, metrics.average_precision, "
     "transforms.elastic, transforms.warp image, transforms.warp integers between voxels, "
-    "transforms.local_gamma, transforms.brightness, transforms.spikes, transforms.resized_crop image, transforms.label_dilation",
+    "transforms.local_gamma, transforms.brightness, transforms.spikes, transforms.resized_crop image, "
+    "transforms.label_dilation",
     (1, 1, 1): "metrics.dice in a mask, metrics.confusion_counts in a mask, metrics.confusion_matrix, "
     "metrics.fleiss_kappa, "
     "metrics.average_distance some ignored, metrics.boundary_iou some ignored, "
