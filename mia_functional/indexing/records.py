@@ -36,11 +36,12 @@ class Indices:
 
     def __len__(self) -> int:
         """Return the number of indices."""
-        return sum(math.prod(map(len, grid)) for grid in self.grids)
+        # Lists, as programs of `torch.compile` take no `map` for an argument (2.13).
+        return sum(math.prod([len(axis) for axis in grid]) for grid in self.grids)
 
     def __getitem__(self, position: int) -> Index:
         """Return the index tuple at a position; negative ones count from the end."""
-        counts = [math.prod(map(len, grid)) for grid in self.grids]
+        counts = [math.prod([len(axis) for axis in grid]) for grid in self.grids]
         rest = checks.position("indices", position, sum(counts))
         number = 0
         while rest >= counts[number]:
