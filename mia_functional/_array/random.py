@@ -64,7 +64,8 @@ def random_normal(rng: Rng, shape: Shape, sigma: Any) -> Array:
     return numbers * (asarray_like(sigma, numbers) if checks.has_shape(sigma) else sigma)
 
 
-def _many_normal(rng: np.random.Generator, shape: Shape, sigma: np.float32) -> HostArray:
+# Quoted, as NumPy loads what makes random numbers when it is first asked for.
+def _many_normal(rng: "np.random.Generator", shape: Shape, sigma: np.float32) -> HostArray:
     """Return normal numbers by the transform of Box and Muller, of chunks with generators of their own.
 
     That takes a third of the time of NumPy's `standard_normal`, which decides on each number, and two threads can share

@@ -96,7 +96,9 @@ def test_every_module_can_be_imported_alone(module):
     "room", ["metrics", "evaluation", "images", "discovery", "morphology", "analysis", "reporting"]
 )
 def test_rooms_load_no_heavy_library(room):
-    code = f"import sys, {NAME}.{room}; print(*{{name.split('.')[0] for name in sys.modules}})"
+    code = f"import sys, {NAME}.{room}; print(*sys.modules, *{{name.split('.')[0] for name in sys.modules}})"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, encoding="utf-8", check=True).stdout
     heavy = {"h5py", "SimpleITK", "jax", "torch", "matplotlib", "pandas", "tensorflow", "cupy"}
+    # Parts of NumPy that it loads when they are first asked for, which an annotation does, too.
+    heavy |= {"numpy.random"} if room == "metrics" else set()
     assert heavy.isdisjoint(loaded.split())
