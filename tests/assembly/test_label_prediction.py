@@ -145,6 +145,7 @@ def test_nothing_is_kept_for_derivatives_of_labels():
     np.testing.assert_allclose(weight.grad, [15, 15, 15])
 
 
+@pytest.mark.slow
 def test_predictions_of_another_library_than_the_volume():
     found = predict_labels(
         lambda batch: jnp.stack([jnp.asarray(batch), 1.5 - jnp.asarray(batch)], -1), COARSE, (4, 4, 4)
@@ -172,6 +173,7 @@ def test_the_memory_of_numpy_is_a_quarter_of_the_probabilities():
     assert labels.shape == volume.shape
 
 
+@pytest.mark.slow
 @pytest.mark.sampled(1)
 @pytest.mark.parametrize("window", [uniform, gaussian])
 def test_the_memory_of_a_program_is_a_quarter_of_the_probabilities(window):
@@ -219,6 +221,7 @@ def test_the_memory_of_pytorch_is_a_quarter_of_the_probabilities():
     assert most - 2 * window_bytes - 2 * 2**16 * 4 < 0.25 * volume_bytes
 
 
+@pytest.mark.slow
 def test_a_network_in_jax_is_traced_once_and_its_program_is_found_again():
     calls = []
 

@@ -58,6 +58,7 @@ def test_right_transforms_pass_on_every_library(name):
     testing.check_transform(function, xp=("jax", "torch", "strict"), examples=5, **kept)
 
 
+@pytest.mark.slow
 def test_the_smallest_example_is_shown():
     with pytest.raises(AssertionError) as error:
         testing.check_transform(lambda image: image + 1, inverse=lambda image: image)

@@ -12,6 +12,8 @@ from mia_functional import _array
 from mia_functional.geometry import Geometry
 from mia_functional.transforms import affine, blur, elastic, linear, nearest, resample, resample_onto, warp
 
+pytestmark = pytest.mark.slow
+
 RNG = np.random.default_rng(0)
 TURN = [[0.9, -0.3, 0.1], [0.35, 1.05, 0.0], [0.0, 0.2, 0.8]]
 
