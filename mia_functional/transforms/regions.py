@@ -4,6 +4,7 @@ An array is `(*spatial, ...)` of any dtype, which stays; regions are boxes of vo
 traces under `jit`, with traced boxes; shapes of what is cut are static.
 """
 
+import math
 import operator
 from collections.abc import Sequence
 from functools import partial, reduce
@@ -124,6 +125,9 @@ def swap(array: Array, first: Integers, second: Integers, *, patch_shape: Shape)
         own = xp.concat([own], axis=0)
         rows = iter(starts)
         for one, other in zip(*([next(rows) if row is None else row for row in side] for side in known), strict=True):
+            if unknown and _array.is_jax(own):
+                own = _exchange_at_unknown(own, one, other, size)
+                continue
             held, taken = (xp.concat([_array.take_block(own, begin, size)], axis=0) for begin in (one, other))
             own = _array.set_block(_array.set_block(own, other, held), one, taken)
         return own
@@ -131,6 +135,27 @@ def swap(array: Array, first: Integers, second: Integers, *, patch_shape: Shape)
     known = [[None if _array.is_unknown(row) else row for row in side] for side in pairs]
     unknown = [row for side in pairs for row in side if _array.is_unknown(row)]
     return _array.call_gathered(exchange, array, *unknown)
+
+
+def _exchange_at_unknown(own: Array, one: Array | Shape, other: Array | Shape, size: Shape) -> Array:
+    """Return an array with two patches exchanged, by where each voxel comes from; JAX only.
+
+    Within `shard_map`, XLA for the CPU (JAX 0.10.2) gives wrong values where slices at traced starts that overlap are
+    read and then written to (`findings/jax_shard_map_exchanged_slices.sh`).
+    """
+    xp, shape = _array.array_namespace(own), own.shape[: len(size)]
+    flat = step = _array.zeros(xp, (1,) * len(size), _array.index_dtype(xp), own)
+    in_one = in_other = flat == 0
+    for axis, (length, full) in enumerate(zip(size, shape, strict=True)):
+        line = _array.broadcast_along(xp, np.arange(full), axis, flat)
+        low, high = (xp.asarray(_array.clamp(start[axis], full - length), dtype=flat.dtype) for start in (one, other))
+        in_one = in_one & (line >= low) & (line < low + length)
+        in_other = in_other & (line >= high) & (line < high + length)
+        stride = math.prod(shape[axis + 1 :])
+        flat, step = flat + line * stride, step + (high - low) * stride
+    position = xp.where(in_one, flat + step, xp.where(in_other, flat - step, flat))
+    rows = xp.reshape(own, (-1, *own.shape[len(size) :]))
+    return xp.reshape(_array.take(rows, xp.reshape(position, (-1,)), 0), own.shape)
 
 
 def _patch_starts(argument: str, starts: Integers, array: Array, size: Shape) -> list[Array | Shape]:

@@ -1,5 +1,7 @@
 """Boxes that are covered, exchanged and enlarged: against loops over boxes, on every library."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 
@@ -140,3 +142,23 @@ def test_draws_lie_inside_and_reach_all_places():
 def test_bad_input_is_one_sentence(call, kind, text):
     with pytest.raises(kind, match=text):
         call()
+
+
+def test_patches_that_overlap_are_exchanged_within_shard_map():
+    # XLA for the CPU (JAX 0.10.2) writes over slices that were read there, on one device as well.
+    jax = pytest.importorskip("jax")
+    mesh = jax.make_mesh((1,), ("x",), axis_types=(jax.sharding.AxisType.Auto,))
+    spec = jax.sharding.PartitionSpec("x")
+    call = partial(swap, patch_shape=(3, 2))
+    program = jax.jit(
+        jax.shard_map(
+            lambda *arrays: call(*(array[0] for array in arrays))[None], mesh=mesh, in_specs=spec, out_specs=spec
+        )
+    )
+    image = np.arange(30.0, dtype=np.float32).reshape(6, 5)
+    rng = np.random.default_rng(0)
+    for _ in range(20):
+        first, second = rng.integers(0, 4, (2, 3, 2)).astype(np.int32)
+        expected = call(image, first, second)
+        np.testing.assert_array_equal(program(image[None], first[None], second[None])[0], expected)
+        np.testing.assert_array_equal(jax.jit(call)(image, first, second), expected)
