@@ -48,7 +48,8 @@ def random_uniform(rng: Rng, low: "float | HostArray", high: "float | HostArray"
     """Return uniform numbers from `low` to `high`, which broadcast against `shape`."""
     if isinstance(rng, np.random.Generator):
         return np.asarray(rng.uniform(low, high, shape))
-    lowest, highest = snapshots((np.asarray(low), np.asarray(high)))
+    # Of all axes, as JAX itself promotes ranks, which `numpy_rank_promotion="raise"` forbids (0.10).
+    lowest, highest = snapshots(tuple(np.broadcast_to(limit, shape) for limit in (low, high)))
     numbers: Array = sys.modules["jax"].random.uniform(rng, shape, minval=lowest, maxval=highest)
     return numbers
 
@@ -105,6 +106,6 @@ def random_integers(rng: Rng, low: "int | HostArray", high: "int | HostArray", s
     """Return whole numbers from `low` to `high`, both included, which broadcast against `shape`."""
     if isinstance(rng, np.random.Generator):
         return np.asarray(rng.integers(low, np.asarray(high) + 1, shape))
-    lowest, end = snapshots((np.asarray(low), np.asarray(high) + 1))
+    lowest, end = snapshots(tuple(np.broadcast_to(limit, shape) for limit in (low, np.asarray(high) + 1)))
     numbers: Array = sys.modules["jax"].random.randint(rng, shape, minval=lowest, maxval=end)
     return numbers

@@ -43,7 +43,7 @@ def random_cutout(
     size, (stretching, placing) = shape_and_rngs("random_cutout", rng, spatial_shape, count=2)
     count = checks.integer("random_cutout", "boxes", boxes, minimum=1)
     low, high = _range_of_shares("random_cutout", "share", share)
-    full, shape = np.asarray(size), (count, len(size))
+    full, shape = np.asarray(size)[None, :], (count, len(size))
     lengths = _array.random_uniform(stretching, low, high, shape) * full
     xp = _array.array_namespace(lengths)
     voxels = xp.maximum(xp.round(lengths), xp.ones_like(lengths))
@@ -78,15 +78,16 @@ def random_swap(rng: Rng, *, spatial_shape: Shape, patch_shape: Shape, swaps: in
     rooms = [axis for axis, (full, length) in enumerate(zip(size, patch, strict=True)) if full >= 2 * length]
     if not rooms or any(length > full for full, length in zip(size, patch, strict=True)):
         checks.invalid_value("random_swap", "patch_shape", f"fit into {size}, twice along an axis", patch)
-    last, shape = np.asarray(size) - np.asarray(patch), (count, len(size))
+    last, shape = (np.asarray(size) - np.asarray(patch))[None, :], (count, len(size))
     anywhere = _array.random_integers(placing, 0, last, (2, *shape))
     xp = _array.array_namespace(anywhere)
     number = _array.random_integers(choosing, 0, len(rooms) - 1, (count, 1))
-    chosen = reduce(operator.or_, ((number == k) & (np.arange(len(size)) == axis) for k, axis in enumerate(rooms)))
+    axes = np.arange(len(size))[None, :]
+    chosen = reduce(operator.or_, ((number == k) & (axes == axis) for k, axis in enumerate(rooms)))
     # Two places at least a patch apart: two of the places that are left when the patch is taken away, in order.
     room = np.maximum(last - np.asarray(patch), 0)
     places = xp.sort(_array.random_integers(parting, 0, room, (2, *shape)), axis=0)
-    apart = xp.stack([places[0, ...], places[1, ...] + np.asarray(patch)])
+    apart = xp.stack([places[0, ...], places[1, ...] + np.asarray(patch)[None, :]])
     is_turned = _array.random_uniform(ordering, 0.0, 1.0, (count, 1)) < 0.5
     apart = xp.where(is_turned, xp.flip(apart, axis=0), apart)
     both = xp.where(chosen, apart, anywhere)

@@ -147,7 +147,8 @@ def _exchange_at_unknown(own: Array, one: Array | Shape, other: Array | Shape, s
     flat = step = _array.zeros(xp, (1,) * len(size), _array.index_dtype(xp), own)
     in_one = in_other = flat == 0
     for axis, (length, full) in enumerate(zip(size, shape, strict=True)):
-        line = _array.broadcast_along(xp, np.arange(full), axis, flat)
+        # Of the library, as sizes may be symbols.
+        line = xp.reshape(xp.arange(full, dtype=flat.dtype), (*(1,) * axis, full, *(1,) * (len(size) - axis - 1)))
         low, high = (xp.asarray(_array.clamp(start[axis], full - length), dtype=flat.dtype) for start in (one, other))
         in_one = in_one & (line >= low) & (line < low + length)
         in_other = in_other & (line >= high) & (line < high + length)
