@@ -19,6 +19,9 @@ __all__ = ["blur", "gaussian_radii", "smooth_gaussian"]
 _LARGEST_SIGMA = 1e5
 """Voxels. There are 8 weights for each: far more of them would never end instead of failing."""
 
+_SIGMA_RANGE = f"lie within 0 and {_LARGEST_SIGMA:,.0f} voxels"
+"""In words, which programs of `torch.compile` cannot make: numbers are symbols there (2.13)."""
+
 
 def blur(
     image: Array, sigma: arguments.Numbers, *, radius: int | None = None, spatial_axes: int | None = None
@@ -60,7 +63,7 @@ def blur(
         sigma,
         widths,
         lambda width: (width >= 0) & (width <= _LARGEST_SIGMA),
-        needed=f"lie within 0 and {_LARGEST_SIGMA:,.0f} voxels",
+        needed=_SIGMA_RANGE,
     )
     radii = gaussian_radii(sigma, spatial, radius=radius)
     return restore_dtype(smooth_gaussian(to_float("blur", image), xp.broadcast_to(widths, (spatial,)), radii), image)
