@@ -19,6 +19,7 @@ __all__ = [
     "Numbers",
     "as_numbers",
     "count_spatial",
+    "log_uniform",
     "non_negative_per_axis",
     "non_negative_range",
     "require_finite",
@@ -147,6 +148,13 @@ def shape_and_rngs(function: str, rng: Rng, spatial_shape: Integers, *, count: i
     if not size:
         checks.invalid_value(function, "spatial_shape", "have at least one axis", size)
     return size, _array.split_rng(function, rng, count)
+
+
+def log_uniform(function: str, source: Rng, max_change: float, shape: Shape) -> Array:
+    """Return random factors up to `1 + max_change` whose logarithm is uniform, so that less and more are as likely."""
+    most = math.log1p(float(non_negative_per_axis(function, "max_change", max_change, 1)[0]))
+    powers = _array.random_uniform(source, -most, most, shape)
+    return _array.array_namespace(powers).exp(powers)
 
 
 def count_spatial(function: str, array: Array | Geometry, given: int | None) -> int:

@@ -8,7 +8,6 @@ trace under `jit` and `vmap`.
 """
 
 import itertools
-import math
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -16,7 +15,12 @@ import numpy as np
 from mia_functional import _array
 from mia_functional._core import checks
 from mia_functional.transforms import random_parameters as parameters
-from mia_functional.transforms.arguments import non_negative_per_axis, non_negative_range, shape_and_rngs
+from mia_functional.transforms.arguments import (
+    log_uniform,
+    non_negative_per_axis,
+    non_negative_range,
+    shape_and_rngs,
+)
 from mia_functional.transforms.scanner_artefacts import MAX_DEGREE, monomials
 from mia_functional.typing import Array, Rng, Shape, Spacing
 
@@ -254,10 +258,7 @@ def random_gamma(rng: Rng, *, channels: int, max_change: float = 0.3) -> paramet
     """
     count = checks.integer("random_gamma", "channels", channels, minimum=1)
     (source,) = _array.split_rng("random_gamma", rng, 1)
-    most = math.log1p(float(non_negative_per_axis("random_gamma", "max_change", max_change, 1)[0]))
-    # The logarithm is uniform, so that darker and brighter are equally likely.
-    powers = _array.random_uniform(source, -most, most, (count,))
-    return parameters.Gamma(_array.array_namespace(powers).exp(powers))
+    return parameters.Gamma(log_uniform("random_gamma", source, max_change, (count,)))
 
 
 def random_bias_field(

@@ -1,14 +1,17 @@
 """Samplers of how an image looks: brightness, contrast, sharpness. What they take and return is told in `random`."""
 
-import math
-
 import numpy as np
 
 from mia_functional import _array
 from mia_functional._core import checks
 from mia_functional.transforms import random_parameters as parameters
-from mia_functional.transforms.arguments import non_negative_per_axis, non_negative_range, shape_and_rngs
-from mia_functional.typing import Array, Rng, Shape
+from mia_functional.transforms.arguments import (
+    log_uniform,
+    non_negative_per_axis,
+    non_negative_range,
+    shape_and_rngs,
+)
+from mia_functional.typing import Rng, Shape
 
 __all__ = ["random_brightness", "random_contrast", "random_local_gamma", "random_sharpen"]
 
@@ -31,7 +34,7 @@ def random_brightness(
     count = checks.integer("random_brightness", "channels", channels, minimum=1)
     scaling, shifting = _array.split_rng("random_brightness", rng, 2)
     most = float(non_negative_per_axis("random_brightness", "max_offset", max_offset, 1)[0])
-    factor = _log_uniform("random_brightness", scaling, max_change, (count,))
+    factor = log_uniform("random_brightness", scaling, max_change, (count,))
     return parameters.Brightness(factor, _array.random_uniform(shifting, -most, most, (count,)))
 
 
@@ -49,7 +52,7 @@ def random_contrast(rng: Rng, *, channels: int, max_change: float = 0.25) -> par
     """
     count = checks.integer("random_contrast", "channels", channels, minimum=1)
     (source,) = _array.split_rng("random_contrast", rng, 1)
-    return parameters.Contrast(_log_uniform("random_contrast", source, max_change, (count,)))
+    return parameters.Contrast(log_uniform("random_contrast", source, max_change, (count,)))
 
 
 def random_sharpen(
@@ -95,11 +98,4 @@ def random_local_gamma(
     extent = np.asarray(size, dtype=np.float64)
     centre = _array.random_uniform(placing, np.zeros(len(size)), extent - 1, extent.shape)
     width = _array.random_uniform(widening, low * extent, high * extent, extent.shape)
-    return parameters.LocalGamma(centre, width, _log_uniform("random_local_gamma", bending, max_change, ()))
-
-
-def _log_uniform(function: str, source: Rng, max_change: float, shape: Shape) -> Array:
-    """Return factors whose logarithm is uniform, so that less and more are equally likely."""
-    most = math.log1p(float(non_negative_per_axis(function, "max_change", max_change, 1)[0]))
-    powers = _array.random_uniform(source, -most, most, shape)
-    return _array.array_namespace(powers).exp(powers)
+    return parameters.LocalGamma(centre, width, log_uniform("random_local_gamma", bending, max_change, ()))
