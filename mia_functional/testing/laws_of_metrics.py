@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from mia_functional import _array
-from mia_functional.testing.metric_claims import APART, SINGLE_PRECISION, MetricClaims, PairCase
+from mia_functional.testing.metric_claims import APART, SINGLE_PRECISION, MetricClaims, PairCase, metric_program
 from mia_functional.typing import HostArray, Spacing
 
 __all__ = ["METRIC_LAWS", "MetricLaw", "value_of_case"]
@@ -300,7 +300,7 @@ def _compiled(name: str) -> Callable[[MetricClaims, PairCase, HostArray], str]:
 
     def check(claims: MetricClaims, case: PairCase, value: HostArray) -> str:
         library = next(library for library in claims.libraries if library.name == name)
-        program = claims.program(library, case.spacing, "pairs")
+        program = metric_program(claims, library, case.spacing, of_batches=False)
         own = program(library.asarray(case.prediction), library.asarray(case.reference))
         return _differs(_array.host_values(own), value, SINGLE_PRECISION)
 
@@ -312,7 +312,8 @@ def _batched(claims: MetricClaims, case: PairCase, value: HostArray) -> str:
         return ""
     library = next(library for library in claims.libraries if library.mapped)
     batches = [library.asarray(np.stack(pair)) for pair in zip(case[:2], case.other, strict=True)]
-    values = _array.host_values(claims.program(library, case.spacing, "batches")(*batches))
+    program = metric_program(claims, library, case.spacing, of_batches=True)
+    values = _array.host_values(program(*batches))
     return _differs(values, np.stack([value, _metric_value(claims, *case.other, case.spacing)]), SINGLE_PRECISION)
 
 

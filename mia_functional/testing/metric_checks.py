@@ -18,7 +18,6 @@ from mia_functional.testing.metric_claims import (
     MetricClaims,
     PairCase,
     claims_of,
-    with_programs,
 )
 from mia_functional.testing.scenes import Draw, draw_shape
 from mia_functional.testing.strategies import (
@@ -200,7 +199,7 @@ def _claims(
     for name in without:
         checks.one_of(function, "without", name, [law.name for law in METRIC_LAWS])
     excluded = claims.without | frozenset(without)
-    return with_programs(dataclasses.replace(claims, **said, libraries=libraries, without=excluded))
+    return dataclasses.replace(claims, **said, libraries=libraries, without=excluded)
 
 
 def _require_dtypes(function: str, names: Sequence[str]) -> None:

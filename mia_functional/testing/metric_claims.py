@@ -4,7 +4,7 @@ import dataclasses
 import functools
 import inspect
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from mia_functional import _array, metrics
@@ -14,7 +14,7 @@ from mia_functional.metrics.names import AnyMetric
 from mia_functional.testing.row_laws import DISTANCES, MONOTONE, SEES_MISSES, broken_laws, is_of
 from mia_functional.typing import HostArray, Spacing
 
-__all__ = ["APART", "INPUTS", "SINGLE_PRECISION", "MetricClaims", "PairCase", "claims_of", "with_programs"]
+__all__ = ["APART", "INPUTS", "SINGLE_PRECISION", "MetricClaims", "PairCase", "claims_of", "metric_program"]
 
 INPUTS = ("masks", "labels", "instances", "images", "probabilities")
 """Kinds of pairs: masks, label maps, maps of instance numbers, images, probabilities and a mask."""
@@ -60,7 +60,8 @@ class PairCase(NamedTuple):
     chance: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+# Told apart by identity: functions of users need not be hashable, and programs are found again by their claims.
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class MetricClaims:
     """What is claimed of a metric: laws apply by it.
 
@@ -90,7 +91,6 @@ class MetricClaims:
         has_origin: Whether the statistic takes the position of the first voxel as `origin=`.
         tolerance: By which share two values of arrays of NumPy may differ that are taken for equal.
         room: Options for programs, which need fixed shapes.
-        program: From a library, a spacing, and "pairs" or "batches", to the metric as a program of the library.
         smallest: Fewest voxels along an axis.
         dimensions: Fewest and most axes.
         without: Names of laws that are not claimed.
@@ -121,7 +121,6 @@ class MetricClaims:
     has_origin: bool = False
     tolerance: float = SINGLE_PRECISION
     room: tuple[tuple[str, int], ...] = ()
-    program: Callable[..., Any] = field(default=print, compare=False)
     smallest: int = 1
     dimensions: tuple[int, int] = (1, 3)
     without: frozenset[str] = frozenset()
@@ -259,24 +258,24 @@ def _takes_one(function: Callable[..., Any]) -> bool:
 _POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
 
 
-def with_programs(claims: MetricClaims) -> MetricClaims:
-    """Return claims that keep the programs of their metric: each new closure would be compiled anew, for a second."""
-    static: dict[str, Any] = dict(claims.room)
+# Each new closure would be compiled anew, for a second; the laws of a check share one shape and few spacings.
+@functools.lru_cache(maxsize=16)
+def metric_program(
+    claims: MetricClaims, library: _array.NamedLibrary, spacing: Spacing | None, *, of_batches: bool
+) -> Callable[..., Any]:
+    """Return a metric of a pair, or of batches of pairs, as a program of a library."""
+    options: dict[str, Any] = dict(claims.room)
     if claims.labels is not None:
-        static["labels"] = claims.labels
+        options["labels"] = claims.labels
+    if claims.spacing:
+        options["spacing"] = spacing
 
-    @functools.cache
-    def program(library: _array.NamedLibrary, spacing: Spacing | None, kind: str) -> Callable[..., Any]:
-        options = static | ({"spacing": spacing} if claims.spacing else {})
+    def function(prediction: Any, reference: Any) -> Any:
+        return claims.function(prediction, reference, **options)
 
-        def function(prediction: Any, reference: Any) -> Any:
-            return claims.function(prediction, reference, **options)
-
-        if library.compiled is None:
-            return function
-        return library.compiled(library.mapped(function) if kind == "batches" and library.mapped else function)
-
-    return dataclasses.replace(claims, program=program)
+    if library.compiled is None:
+        return function
+    return library.compiled(library.mapped(function) if of_batches and library.mapped else function)
 
 
 def _inputs_of(row: Metric) -> str:
