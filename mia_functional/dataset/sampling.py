@@ -197,7 +197,8 @@ def samples(
         subjects: Identifiers of those to take; by default all.
         seed: Where the randomness of `RandomIndexing` and of `sample["rng"]` starts.
         grid: The name of the grid that indices are made on, where categories have different ones: that of a category.
-            By default it is the grid of the images. Categories on other grids have to be taken whole.
+            By default it is the grid of the images. Categories on other grids are taken whole or resampled
+            (`SampleField`).
 
     Returns:
         A sequence of dictionaries: NumPy arrays (texts are tuples) by category, `subject` and `index`, with which
