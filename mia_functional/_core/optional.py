@@ -15,6 +15,8 @@ _EXTRAS = {
     "PIL": "images",
     "tifffile": "images",
     "imagecodecs": "images",
+    "pydicom": "dicom",
+    "highdicom": "dicom",
     "ml_dtypes": "bfloat16",
 }
 """Packages whose extra in `pyproject.toml` has another name than they have."""

@@ -1,4 +1,4 @@
-"""One image file in or out: NIfTI, MetaImage and NRRD; DICOM series and `.npy` in.
+"""One image file in or out: NIfTI, MetaImage and NRRD; DICOM series and objects, `.npy`, PNG and TIFF in.
 
 Every file is read as if a stranger had written it. Our own parser sees the header first; the extension alone chooses
 the reader, from an allow-list; nothing beyond `max_bytes` is allocated and nothing outside the file's folder is opened;
@@ -9,9 +9,14 @@ contains it.
 from mia_functional.images.conversion import ItkGrid, from_itk, from_simpleitk, to_itk, to_simpleitk
 from mia_functional.images.files import intent, read, read_channels, read_geometry, read_stored, scale, write
 from mia_functional.images.labels import read_labels
+from mia_functional.images.segmentation import read_segmentation, read_segments, write_segmentation
+from mia_functional.images.segments import Code, Segment, Segmentation
 
 __all__ = [
+    "Code",
     "ItkGrid",
+    "Segment",
+    "Segmentation",
     "from_itk",
     "from_simpleitk",
     "intent",
@@ -19,11 +24,14 @@ __all__ = [
     "read_channels",
     "read_geometry",
     "read_labels",
+    "read_segmentation",
+    "read_segments",
     "read_stored",
     "scale",
     "to_itk",
     "to_simpleitk",
     "write",
+    "write_segmentation",
 ]
 
 __dir__ = __all__.copy  # dir() shows what users may touch

@@ -24,7 +24,7 @@ from mia_functional.images.header import SAME_SPACING, check_regular, check_spac
 from mia_functional.images.itk_globals import ItkImage, ItkReader, simpleitk
 from mia_functional.typing import HostArray, Spacing
 
-__all__ = ["load_series"]
+__all__ = ["load_series", "series_geometry"]
 
 _TAGS = {
     "ImageType": "0008|0008", "SOPClassUID": "0008|0016", "SeriesInstanceUID": "0020|000e",
@@ -98,6 +98,26 @@ class _Slice(NamedTuple):
 
 def load_series(folder: Path, max_bytes: int, spacing: Spacing | None) -> tuple[HostArray, Geometry]:
     """Return voxels and geometry of a folder of DICOM slices, after all checks; `spacing` says what they leave out."""
+    slices, geometry = _placed_slices(folder, spacing)
+    first = slices[0]
+    shape = (len(slices), *first.size[::-1], *([first.components] if first.components > 1 else []))
+    # Every slice has a slope of its own, and so a dtype.
+    dtype = np.result_type(*{entry.dtype for entry in slices})
+    if (nbytes := math.prod(shape) * dtype.itemsize) > max_bytes:
+        invalid_file(folder, f"the series takes {nbytes} bytes, and `max_bytes` is {max_bytes}")
+    voxels = np.empty(shape, dtype)
+    for plane, entry in zip(voxels, slices, strict=True):
+        plane[:] = image_memory(_decode(entry)).reshape(plane.shape)
+    return voxels, geometry
+
+
+def series_geometry(folder: Path, spacing: Spacing | None = None) -> Geometry:
+    """Return where a folder of DICOM slices lies, from the headers alone, after all checks of these."""
+    return _placed_slices(folder, spacing)[1]
+
+
+def _placed_slices(folder: Path, spacing: Spacing | None) -> tuple[list[_Slice], Geometry]:
+    """Return the slices of a folder in the order of their places, and the grid on which they lie."""
     given = None if spacing is None else checks.spacing("read", spacing, 3)
     files = sorted(path for path in folder.iterdir() if not path.name.startswith("."))
     if not files:
@@ -105,11 +125,6 @@ def load_series(folder: Path, max_bytes: int, spacing: Spacing | None) -> tuple[
     slices = [_read_slice(path) for path in files]
     _check_uniform(folder, slices)
     first = slices[0]
-    shape = (len(slices), *first.size[::-1], *([first.components] if first.components > 1 else []))
-    # Every slice has a slope of its own, and so a dtype.
-    dtype = np.result_type(*{entry.dtype for entry in slices})
-    if (nbytes := math.prod(shape) * dtype.itemsize) > max_bytes:
-        invalid_file(folder, f"the series takes {nbytes} bytes, and `max_bytes` is {max_bytes}")
     # Neither file names nor instance numbers are reliable: the position along the normal decides the order.
     normal = np.cross(*first.axes)
     slices.sort(key=lambda entry: float(entry.position @ normal))
@@ -124,11 +139,7 @@ def load_series(folder: Path, max_bytes: int, spacing: Spacing | None) -> tuple[
         check_spacing(folder, given, stated)
     direction = np.column_stack([*first.axes, normal])
     grid = ItkGrid((*first.size, len(slices)), stated[::-1], tuple(origin.tolist()), tuple(direction.ravel().tolist()))
-    geometry = file_geometry(folder, grid)
-    voxels = np.empty(shape, dtype)
-    for plane, entry in zip(voxels, slices, strict=True):
-        plane[:] = image_memory(_decode(entry)).reshape(plane.shape)
-    return voxels, geometry
+    return slices, file_geometry(folder, grid)
 
 
 def _read_slice(path: Path) -> _Slice:

@@ -13,7 +13,7 @@ from typing import BinaryIO, NamedTuple
 
 from mia_functional.images.header import invalid_file
 
-__all__ = ["BIG_ENDIAN", "Elements", "locate_elements", "pixel_module"]
+__all__ = ["BIG_ENDIAN", "DataSet", "Element", "Elements", "locate_data_set", "locate_elements", "pixel_module"]
 
 BIG_ENDIAN = "1.2.840.10008.1.2.2"
 """The transfer syntax with the largest byte first."""
@@ -39,10 +39,10 @@ _UNDEFINED = 0xFFFFFFFF
 _ITEM_GROUP, _ITEM, _DELIMITERS = 0xFFFE, 0xFFFEE000, (0xFFFEE00D, 0xFFFEE0DD)
 
 _MAX_ELEMENTS = 1 << 16
-"""So many elements, those of sequences included, are looked at: a bound for what a hostile file costs."""
+"""So many elements of a slice, those of sequences included, are looked at: a bound for what a hostile file costs."""
 
 
-class _Element(NamedTuple):
+class Element(NamedTuple):
     """An element of a data set: its tag, where it begins, where its value does, and the length of the value."""
 
     tag: int
@@ -51,8 +51,24 @@ class _Element(NamedTuple):
     length: int
 
 
+class DataSet(NamedTuple):
+    """The elements of a data set of any kind.
+
+    Args:
+        syntax: The identifier of its transfer syntax.
+        start: Where it begins in the file.
+        explicit: Whether elements state the kind of their value.
+        by_tag: The elements that are not in sequences, in the order of the file.
+    """
+
+    syntax: str
+    start: int
+    explicit: bool
+    by_tag: dict[int, Element]
+
+
 class Elements(NamedTuple):
-    """The elements of a data set.
+    """The elements of a data set with pixels.
 
     Args:
         syntax: The identifier of its transfer syntax.
@@ -63,15 +79,24 @@ class Elements(NamedTuple):
 
     syntax: str
     start: int
-    by_tag: dict[int, _Element]
-    pixels: _Element
+    by_tag: dict[int, Element]
+    pixels: Element
 
 
 def locate_elements(path: Path) -> Elements:
     """Return where the elements of a DICOM file lie; raise if one is damaged, or if the data set is deflated."""
+    syntax, start, _, by_tag = locate_data_set(path, _MAX_ELEMENTS)
+    pixels = [by_tag.pop(tag) for tag in _PIXELS if tag in by_tag]
+    if len(pixels) != 1:
+        invalid_file(path, "it holds no pixels, or several kinds of them")
+    return Elements(syntax, start, by_tag, pixels[0])
+
+
+def locate_data_set(path: Path, max_elements: int) -> DataSet:
+    """Return where the elements of a DICOM file of any kind lie, of so many at most, those of sequences included."""
     syntax, start = "", 132
     with path.open("rb") as stream:
-        for element in _walk(path, stream, start, "<", explicit=True):
+        for element in _walk(path, stream, start, "<", max_elements, explicit=True):
             if element.tag >> 16 != 2:
                 break
             start = element.value + element.length
@@ -83,23 +108,23 @@ def locate_elements(path: Path) -> Elements:
         # Files do not always keep to the syntax they announce; letters behind the first tag are a value representation.
         stream.seek(start + 4)
         explicit = stream.read(2).isalpha()
-        found = list(_walk(path, stream, start, ">" if syntax == BIG_ENDIAN else "<", explicit=explicit))
+        order = ">" if syntax == BIG_ENDIAN else "<"
+        found = list(_walk(path, stream, start, order, max_elements, explicit=explicit))
     by_tag = {element.tag: element for element in found}
     if len(by_tag) < len(found):
         invalid_file(path, "it states an element twice")
-    pixels = [by_tag.pop(tag) for tag in _PIXELS if tag in by_tag]
-    if len(pixels) != 1:
-        invalid_file(path, "it holds no pixels, or several kinds of them")
-    return Elements(syntax, start, by_tag, pixels[0])
+    return DataSet(syntax, start, explicit, by_tag)
 
 
-def _walk(path: Path, stream: BinaryIO, position: int, order: str, *, explicit: bool) -> Iterator[_Element]:
+def _walk(
+    path: Path, stream: BinaryIO, position: int, order: str, max_elements: int, *, explicit: bool
+) -> Iterator[Element]:
     """Yield the elements of a data set that are not in sequences; raise if any element exceeds the file."""
     end = path.stat().st_size
     ends: list[int | None] = []  # of the open sequences and items; none where a delimiter ends them
     in_pixels = False  # compressed ones, whose items hold no elements
     first_item = struct.pack(f"{order}HH", _ITEM >> 16, _ITEM & 0xFFFF)
-    for _ in range(_MAX_ELEMENTS):
+    for _ in range(max_elements):
         while ends and ends[-1] is not None and position >= ends[-1]:
             ends.pop()
         stream.seek(position)
@@ -119,7 +144,7 @@ def _walk(path: Path, stream: BinaryIO, position: int, order: str, *, explicit: 
         else:
             size, (length,) = 12, struct.unpack_from(f"{order}I", head.ljust(12, b"\0"), 8)
         if not ends and group != _ITEM_GROUP:
-            yield _Element(tag, position, position + size, length)
+            yield Element(tag, position, position + size, length)
         position += size
         if length != _UNDEFINED and position + length > end:
             invalid_file(path, f"an element announces {length} bytes, and {max(end - position, 0)} follow")
@@ -134,7 +159,7 @@ def _walk(path: Path, stream: BinaryIO, position: int, order: str, *, explicit: 
             ends.append(position + length)
         else:
             position += length
-    invalid_file(path, f"its elements are cut off, or more than {_MAX_ELEMENTS}")
+    invalid_file(path, f"its elements are cut off, or more than {max_elements}")
 
 
 def pixel_module(path: Path, elements: Elements) -> bytes:

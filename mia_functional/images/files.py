@@ -14,8 +14,8 @@ from mia_functional._core import atomic_files, checks
 from mia_functional.geometry import Geometry
 from mia_functional.images.checked_itk import check_written, checked_geometry, load_checked, write_image
 from mia_functional.images.conversion import to_simpleitk
-from mia_functional.images.dicom import load_series
-from mia_functional.images.formats import FORMATS, extension_of, format_of, parse_header, twin_of
+from mia_functional.images.dicom import load_series, series_geometry
+from mia_functional.images.formats import FORMATS, extension_of, format_of, is_series, parse_header, twin_of
 from mia_functional.images.header import Header, NiftiGrid, check_spacing
 from mia_functional.images.nifti import load_nifti, parse_nifti, set_intent
 from mia_functional.images.nifti_grid import nifti_geometry
@@ -107,7 +107,7 @@ def read_geometry(
     affine: Affine = None,
     spacing: Spacing | None = None,
 ) -> Geometry:
-    """Read where an image lies: from the header alone, but of `.npy`, PNG and TIFF files and DICOM series, read whole.
+    """Read where an image lies: from headers alone, but of `.npy`, PNG, TIFF and `.dcm` files, which are read whole.
 
     Args:
         path: As in `read`.
@@ -126,7 +126,9 @@ def read_geometry(
         True
     """
     file = Path(checks.path_text("read", "path", path))
-    if (file.is_dir() and not extension_of(file)) or (row := format_of(file)).parse is None:
+    if is_series(file):
+        return series_geometry(file, spacing)
+    if (row := format_of(file)).parse is None:
         return read(file, max_bytes=max_bytes, affine=affine, spacing=spacing)[1]
     checks.one_of("read", "affine", affine, ("sform", "qform"), optional=True)
     header = parse_header(file)
@@ -216,7 +218,7 @@ def _load(
     """Return voxels and geometry of a file, or of a folder as a DICOM series."""
     checks.number("read", "max_bytes", max_bytes)
     checks.one_of("read", "affine", affine, ("sform", "qform"), optional=True)
-    if path.is_dir() and not extension_of(path):
+    if is_series(path):
         return load_series(path, max_bytes, spacing)
     row = format_of(path)
     if row.load is not None:

@@ -6,16 +6,18 @@ from typing import NamedTuple
 
 from mia_functional._core import checks
 from mia_functional.geometry import Geometry
+from mia_functional.images.dicom_object import is_dicom, load_object, load_object_segments, object_segments
 from mia_functional.images.header import Header, check_regular, invalid_file
 from mia_functional.images.metaimage import parse_metaimage
 from mia_functional.images.nifti import parse_nifti
 from mia_functional.images.npy import load_npy
 from mia_functional.images.nrrd import parse_nrrd
 from mia_functional.images.png import load_png
+from mia_functional.images.segments import Reference, Segment, Segmentation, SegmentRequest
 from mia_functional.images.tiff import load_tiff
 from mia_functional.typing import HostArray, Spacing
 
-__all__ = ["FORMATS", "Format", "extension_of", "format_of", "parse_header", "twin_of"]
+__all__ = ["FORMATS", "Format", "extension_of", "format_of", "is_series", "parse_header", "twin_of"]
 
 
 class Format(NamedTuple):
@@ -29,6 +31,9 @@ class Format(NamedTuple):
         twin: Extension of the file beside it that would be read or written for it.
         pixels: Extension of the file in which the writer puts the pixels, if they are not in the file itself.
         colours: Whether three channels are red, green and blue.
+        segments: Returns the segments that a file names, from its header alone; None if it is no segmentation.
+        load_segments: Returns a segmentation as it is asked for.
+        write_segments: Writes a segmentation, given the grid (and DICOM series) that it was drawn on, if there is one.
     """
 
     parse: Callable[[Path], Header] | None = None
@@ -37,6 +42,9 @@ class Format(NamedTuple):
     twin: str = ""
     pixels: str = ""
     colours: bool = False
+    segments: Callable[[Path], tuple[Segment, ...] | None] | None = None
+    load_segments: Callable[[Path, SegmentRequest], Segmentation] | None = None
+    write_segments: Callable[[Path, Segmentation, Reference | None], None] | None = None
 
 
 # An allow-list: no other reader is ever tried. The first extension that a name ends in decides, so a longer one has to
@@ -54,6 +62,7 @@ FORMATS = {
     ".ome.tiff": Format(load=load_tiff, colours=True),
     ".tif": Format(load=load_tiff, colours=True),
     ".tiff": Format(load=load_tiff, colours=True),
+    ".dcm": Format(load=load_object, segments=object_segments, load_segments=load_object_segments),
 }
 
 
@@ -62,9 +71,17 @@ def extension_of(path: Path) -> str:
     return next((extension for extension in FORMATS if path.name.lower().endswith(extension)), "")
 
 
+def is_series(path: Path) -> bool:
+    """Return whether a path is read as the folder of a DICOM series: one that does not end as other formats do."""
+    return path.is_dir() and extension_of(path) in ("", ".dcm")
+
+
 def format_of(path: Path, *, writable: bool = False) -> Format:
-    """Return the format that the extension of a file stands for; raise if it is unknown, or is not `writable`."""
-    row = FORMATS.get(extension_of(path))
+    """Return the format that the extension of a file stands for; raise if it is unknown, or is not `writable`.
+
+    DICOM files often have names without an extension: those that begin as the standard asks count as `.dcm`.
+    """
+    row = FORMATS.get(extension_of(path) or (".dcm" if not writable and is_dicom(path) else ""))
     # SimpleITK ends the process at names that are not Unicode, and C++ ends names at a null character.
     if row is None or row.image_io:
         checks.unicode_text("read", "path", str(path))

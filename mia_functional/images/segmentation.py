@@ -1,0 +1,127 @@
+"""Segmentations with names: read and written in the formats that have them.
+
+The examples write into `folder`, an empty one given as a `pathlib.Path`.
+"""
+
+import os
+from pathlib import Path
+from typing import NoReturn
+
+from mia_functional._core import atomic_files, checks
+from mia_functional.geometry import Geometry
+from mia_functional.images.dicom import series_geometry
+from mia_functional.images.files import MAX_BYTES, read_geometry
+from mia_functional.images.formats import FORMATS, extension_of, format_of, is_series
+from mia_functional.images.segments import Reference, Segment, Segmentation, SegmentRequest
+
+__all__ = ["read_segmentation", "read_segments", "write_segmentation"]
+
+
+@checks.speaking_for("read_segmentation", "read", "read_geometry")
+def read_segmentation(
+    path: str | os.PathLike[str],
+    reference: str | os.PathLike[str] | Geometry | None = None,
+    *,
+    channels: bool = False,
+    max_bytes: int = MAX_BYTES,
+) -> Segmentation:
+    """Read (load) a segmentation with the names of its segments: a DICOM segmentation object (SEG).
+
+    Args:
+        path: A file of a format with segments: `.dcm`, or any other name if the file begins as DICOM asks.
+        reference: The grid on which the segments are returned: a folder with the DICOM series that they were drawn on,
+            an image file, or a geometry. By default it is the grid that the file itself states, which may end with the
+            last slice in which there is something.
+        channels: Return a channel for each segment, also where they do not overlap.
+        max_bytes: Largest array in bytes of memory.
+
+    Returns:
+        The array, the segments, and the geometry. The array is a label map of the smallest unsigned integers that hold
+        the labels, which are the numbers of the segments; uint8 channels where segments overlap or `channels` is true;
+        and float32 channels where the file holds fractions.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ImportError: The package that decodes the format is not installed.
+        ValueError: The format has no segments; the file is damaged, contradicts itself, is larger than `max_bytes`, or
+            does not lie on the voxels of `reference`.
+    """
+    file = Path(checks.path_text("read_segmentation", "path", path))
+    checks.number("read_segmentation", "max_bytes", max_bytes)
+    load = format_of(file).load_segments
+    if load is None:
+        _no_segments("read_segmentation", file)
+    return load(file, SegmentRequest(_reference("read_segmentation", reference), channels, max_bytes))
+
+
+@checks.speaking_for("read_segments", "read")
+def read_segments(path: str | os.PathLike[str]) -> tuple[Segment, ...] | None:
+    """Return the segments of a file, with names and coded properties, from its header alone; None if it has none.
+
+    Args:
+        path: Any image file that `read` reads.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ValueError: The extension is unknown, or the header is damaged.
+    """
+    file = Path(checks.path_text("read_segments", "path", path))
+    if is_series(file):
+        return None
+    list_segments = format_of(file).segments
+    return None if list_segments is None else list_segments(file)
+
+
+@checks.speaking_for("write_segmentation", "read", "read_geometry")
+def write_segmentation(
+    path: str | os.PathLike[str],
+    segmentation: Segmentation,
+    reference: str | os.PathLike[str] | None = None,
+    *,
+    overwrite: bool = False,
+) -> None:
+    """Write (save) a segmentation with the names of its segments; under its name it is complete or absent.
+
+    Args:
+        path: Where to; the extension chooses the format, as in `read_segmentation`. The folder must exist.
+        segmentation: A label map or channels, the segments and the grid.
+        reference: A folder with the DICOM series that was segmented, on whose grid the segmentation has to lie; needed
+            for `.dcm`, whose patient, study and frame of reference are those of the series.
+        overwrite: Replace a file that is there already.
+
+    Raises:
+        FileExistsError: The file exists and `overwrite` is false.
+        FileNotFoundError: There is no such folder.
+        ImportError: The package that writes the format is not installed.
+        OSError: The file could not be written completely.
+        ValueError: The format has no segments, or cannot hold this segmentation; or it does not lie on the grid of
+            `reference`.
+    """
+    file = Path(checks.path_text("write_segmentation", "path", path))
+    checks.require_instance("write_segmentation", "segmentation", segmentation, Segmentation, "a segmentation")
+    save = FORMATS[extension_of(file)].write_segments if extension_of(file) else None
+    if save is None:
+        _no_segments("write_segmentation", file)
+    place = _reference("write_segmentation", reference)
+    with atomic_files.atomic_write("write_segmentation", file, overwrite=overwrite) as draft:
+        save(draft, segmentation, place)
+
+
+def _reference(function: str, reference: str | os.PathLike[str] | Geometry | None) -> Reference | None:
+    """Return the grid that a reference stands for, and the folder with its series."""
+    if reference is None:
+        return None
+    if isinstance(reference, Geometry):
+        return Reference(reference)
+    with checks.speaking_for(function, "read", path="reference"):
+        folder = Path(checks.path_text("read", "path", reference))
+        if is_series(folder):
+            return Reference(series_geometry(folder), folder)
+        return Reference(read_geometry(folder))
+
+
+def _no_segments(function: str, path: Path) -> NoReturn:
+    """Raise the error of a file whose format has no segments that can be read, or written."""
+    field = "load_segments" if function == "read_segmentation" else "write_segments"
+    options = ", ".join(extension for extension, row in FORMATS.items() if getattr(row, field) is not None)
+    checks.invalid_value(function, "path", f"end in {options}, whose files name segments", path)

@@ -1,0 +1,97 @@
+"""What a segmentation consists of: segments with names and coded properties, on a grid."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+from mia_functional.geometry import Geometry
+from mia_functional.typing import HostArray
+
+__all__ = ["Code", "Reference", "Segment", "SegmentRequest", "Segmentation"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Code:
+    """A word of a controlled vocabulary, as DICOM writes it (PS3.3, section 8.8).
+
+    Args:
+        value: The code: `"10200004"`.
+        scheme: Who defines it: `"SCT"` for SNOMED CT, `"DCM"` for DICOM itself.
+        meaning: What it means, for people: `"Liver"`.
+
+    Example:
+        >>> Code(value="10200004", scheme="SCT", meaning="Liver").meaning
+        'Liver'
+    """
+
+    value: str
+    scheme: str
+    meaning: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Segment:
+    """One structure of a segmentation.
+
+    Args:
+        label: Its number: the value of its voxels in a label map, or in its layer.
+        name: What it is called.
+        layer: Which layer of the file it is in, where segments overlap; 0 otherwise.
+        colour: Red, green and blue, within [0, 1]; None if the file states none.
+        category: What kind of thing it is, such as an anatomical structure.
+        type: What it is, such as the liver.
+        modifier: What qualifies the type, such as left.
+        algorithm_type: How it came about: `"AUTOMATIC"`, `"SEMIAUTOMATIC"` or `"MANUAL"`; empty if that is not known.
+        algorithm: The name of the algorithm; empty for manual ones.
+
+    Example:
+        >>> Segment(label=1, name="liver").layer
+        0
+    """
+
+    label: int
+    name: str
+    layer: int = 0
+    colour: tuple[float, float, float] | None = None
+    category: Code | None = None
+    type: Code | None = None
+    modifier: Code | None = None
+    algorithm_type: str = ""
+    algorithm: str = ""
+
+
+class Segmentation(NamedTuple):
+    """Segments on a grid.
+
+    Attributes:
+        array: A label map `(*spatial,)`, in which every voxel has the label of its segment or 0; or channels
+            `(*spatial, segments)`, one for each of `segments` in their order: 1 (or True) within it, 0 outside, or the
+            fraction of the voxel, or the probability, within [0, 1].
+        segments: In the order of the file.
+        geometry: The grid.
+    """
+
+    array: HostArray
+    segments: tuple[Segment, ...]
+    geometry: Geometry
+
+
+class Reference(NamedTuple):
+    """A grid on which segments lie, and the folder with the DICOM series whose grid it is, if it is that of one."""
+
+    geometry: Geometry
+    series: Path | None = None
+
+
+class SegmentRequest(NamedTuple):
+    """How segments are to be returned.
+
+    Args:
+        reference: The grid to put them on; None for that of the file.
+        channels: Whether each segment is to be a channel, also where they do not overlap.
+        max_bytes: Largest array in bytes.
+    """
+
+    reference: Reference | None
+    channels: bool
+    max_bytes: int
