@@ -1,4 +1,4 @@
-"""Segmentations with names, whatever the format: which files have segments, and what is said of those that have none."""
+"""Segmentations with names, whatever the format: which files have them, and what is said of those that have none."""
 
 import numpy as np
 import pytest
@@ -19,7 +19,7 @@ def test_files_without_segments_say_so(tmp_path):
     one = images.Segmentation(np.ones(GRID.shape, np.uint8), (images.Segment(label=1, name="a"),), GRID)
     with pytest.raises(ValueError, match=r"^write_segmentation: `path` must end in .*, whose files name segments"):
         images.write_segmentation(tmp_path / "b.nii.gz", one)
-    with pytest.raises(TypeError, match="^write_segmentation: `segmentation` must be a segmentation"):
+    with pytest.raises(TypeError, match=r"^write_segmentation: `segmentation` must be a segmentation"):
         images.write_segmentation(tmp_path / "b.dcm", one.array)
     with pytest.raises(FileNotFoundError):
         images.read_segments(tmp_path / "c.dcm")
