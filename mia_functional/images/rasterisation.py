@@ -5,6 +5,7 @@ polygon within another, whichever way round either is drawn, and a keyhole, one 
 no width to the hole and back, is the same as two. Coordinates are indices, (row, column); pixel centres are integers.
 """
 
+import itertools
 from collections.abc import Iterator, Sequence
 from typing import Literal
 
@@ -12,11 +13,14 @@ import numpy as np
 
 from mia_functional.typing import HostArray
 
-__all__ = ["RULES", "Rule", "overlapping_polygon", "polygon_mask"]
+__all__ = ["RULES", "Box", "Rule", "boxed_mask", "overlapping_polygon", "polygon_mask"]
 
 Rule = Literal["pixel_centre", "pixel_centre_or_edge", "area_fraction"]
 
 RULES: tuple[Rule, ...] = ("pixel_centre", "pixel_centre_or_edge", "area_fraction")
+
+Box = tuple[slice, slice]
+"""A part of a plane: rows and columns."""
 
 _NOISE = 2.0**-20
 """Pixels: what lies so near to a pixel centre lies on it. Millimetres to indices and back are off by some 1e-10."""
@@ -49,14 +53,14 @@ def polygon_mask(polygons: Sequence[HostArray], shape: tuple[int, int], rule: Ru
     """
     edges = _edges(polygons)
     if rule == "area_fraction":
-        return _areas(edges, shape) >= 0.5 - _NOISE
+        return np.greater_equal(_areas(edges, shape), 0.5 - _NOISE)
     height, width = shape
     toggles = np.zeros((height, width + 1), np.int64)
     for rows, columns in _crossings(edges, height):
         # A crossing at `x` turns all pixels from the first column at or behind `x` on.
         first = np.clip(np.ceil(_without_noise(columns)), 0, width).astype(np.int64)
         toggles += np.bincount(rows * (width + 1) + first, minlength=toggles.size).reshape(toggles.shape)
-    inside = np.cumsum(toggles[:, :width], axis=1) % 2 == 1
+    inside: HostArray = np.cumsum(toggles[:, :width], axis=1) % 2 == 1
     if rule == "pixel_centre_or_edge":
         _mark_centres_on_edges(inside, edges)
         _mark_centres_on_edges(inside.T, _edges([polygon[:, ::-1] for polygon in polygons]))
@@ -69,7 +73,7 @@ def overlapping_polygon(polygons: Sequence[HostArray], shape: tuple[int, int]) -
     Of two that cover the same pixels it is the second; None if all polygons lie beside or within each other. Only then
     are holes what drawers of contours mean by even-odd.
     """
-    masks = [_boxed_mask(polygon, shape) for polygon in polygons]
+    masks = [boxed_mask([polygon], shape) for polygon in polygons]
     sizes = [int(mask.sum()) for _, mask in masks]
     innermost = np.full(shape, -1, np.int64)
     # From large to small: each has to lie within a part of the plane that belongs to one larger polygon, or to none.
@@ -82,12 +86,25 @@ def overlapping_polygon(polygons: Sequence[HostArray], shape: tuple[int, int]) -
     return None
 
 
-def _boxed_mask(polygon: HostArray, shape: tuple[int, int]) -> tuple[tuple[slice, slice], HostArray]:
-    """Return the part of a plane that a polygon can reach, and which of its pixels are inside."""
-    lowest = np.clip(np.floor(polygon.min(axis=0)), 0, shape).astype(int)
-    highest = np.clip(np.ceil(polygon.max(axis=0)) + 1, lowest, shape).astype(int)
-    size = int(highest[0] - lowest[0]), int(highest[1] - lowest[1])
-    return (slice(lowest[0], highest[0]), slice(lowest[1], highest[1])), polygon_mask([polygon - lowest], size)
+def boxed_mask(
+    polygons: Sequence[HostArray], shape: tuple[int, int], rule: Rule = "pixel_centre"
+) -> tuple[Box, HostArray]:
+    """Return the part of a plane that polygons can reach, and which of its pixels are inside, as `polygon_mask` has it.
+
+    Example:
+        >>> box, mask = boxed_mask([np.array([[4, 5], [4, 7], [6, 7], [6, 5]])], (512, 512))
+        >>> mask.shape, box[0].start, int(mask.sum())
+        ((5, 5), 3, 4)
+    """
+    points = np.concatenate([*polygons, np.zeros((0, 2))])
+    ends = (points.min(axis=0), points.max(axis=0)) if len(points) else (np.zeros(2), np.zeros(2))
+    # One pixel more, for those that are half inside, or on an edge but for rounding.
+    lowest = np.clip(np.floor(ends[0]) - 1, 0, shape).astype(int)
+    highest = np.clip(np.ceil(ends[1]) + 2, lowest, shape).astype(int)
+    mask = polygon_mask(
+        [polygon - lowest for polygon in polygons], (int(highest[0] - lowest[0]), int(highest[1] - lowest[1])), rule
+    )
+    return (slice(int(lowest[0]), int(highest[0])), slice(int(lowest[1]), int(highest[1]))), mask
 
 
 def _without_noise(coordinates: HostArray) -> HostArray:
@@ -119,7 +136,7 @@ def _crossings(edges: HostArray, lines: int) -> Iterator[tuple[HostArray, HostAr
     slopes = (right - left) / (bottom - top)
     pieces = max(1, -(-int((stops - starts).sum()) // _MAX_CROSSINGS))
     borders = np.linspace(0, lines, min(pieces, lines) + 1).astype(np.int64)
-    for first, last in zip(borders[:-1], borders[1:], strict=True):
+    for first, last in itertools.pairwise(borders.tolist()):
         low, high = np.maximum(starts, first), np.minimum(stops, last)
         counts = np.maximum(high - low, 0)
         edge = np.repeat(np.arange(len(counts)), counts)
