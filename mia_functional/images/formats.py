@@ -6,7 +6,8 @@ from typing import NamedTuple
 
 from mia_functional._core import checks
 from mia_functional.geometry import Geometry
-from mia_functional.images.dicom_object import is_dicom, load_object, load_object_segments, object_segments
+from mia_functional.images.dicom_header import is_dicom
+from mia_functional.images.dicom_object import load_object, load_object_segments, object_segments
 from mia_functional.images.header import Header, check_regular, invalid_file
 from mia_functional.images.metaimage import parse_metaimage
 from mia_functional.images.nifti import parse_nifti
