@@ -5,6 +5,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from mia_functional._core import checks
+
 
 @contextmanager
 def atomic_write(function: str, path: Path, *, overwrite: bool = True, durable: bool = True) -> Iterator[Path]:
@@ -24,6 +26,7 @@ def atomic_write(function: str, path: Path, *, overwrite: bool = True, durable: 
         FileNotFoundError: The folder does not exist.
         OSError: A file could not be written; the text names `path` instead of the draft.
     """
+    checks.booleans(function, overwrite=overwrite)
     import tempfile  # here, since it would add a tenth to the time that `mia --help` takes
 
     if not overwrite and os.path.lexists(path):

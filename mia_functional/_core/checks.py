@@ -194,6 +194,16 @@ def one_of(function: str, argument: str, value: object, options: Sequence[str], 
         invalid_value(function, argument, f"be one of {', '.join(options)}", repr(value))
 
 
+def booleans(function: str, **options: object) -> None:
+    """Raise unless options are true or false: a text such as "no" would count as true."""
+    for name, value in options.items():
+        if isinstance(value, bool):
+            continue
+        # Scalars of NumPy and of other libraries are told by the names of their dtypes: torch.bool.
+        if getattr(value, "shape", None) != () or not str(getattr(value, "dtype", "")).endswith("bool"):
+            invalid_kind(function, name, "be True or False", describe(value))
+
+
 def unicode_text(function: str, argument: str, value: str) -> None:
     """Raise unless a text is Unicode without null characters."""
     # Names of files may hold bytes that are not text (surrogates), and for the C++ of ITK and HDF5 a null ends a text.

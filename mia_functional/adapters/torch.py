@@ -39,6 +39,7 @@ def tensors(batch: Mapping[str, Any], *, channels_first: bool = True, device: An
         >>> tensors({"images": np.zeros((2, 4, 5, 3), np.float32), "subject": ("A", "B")})["images"].shape
         torch.Size([2, 3, 4, 5])
     """
+    checks.booleans("tensors", channels_first=channels_first)
     checks.require_instance("tensors", "batch", batch, Mapping, "a dictionary of arrays by category")
     first = 0 if isinstance(batch.get("subject"), str) else 1
 
@@ -104,6 +105,10 @@ def loader(
             given. While it is looped over: the samples draw indices and were selected, so that they have one epoch
             alone.
     """
+    checks.booleans(
+        "loader", shuffle=shuffle, drop_last=drop_last, persistent_workers=persistent_workers, pin_memory=pin_memory,
+        channels_first=channels_first,
+    )  # fmt: skip
     checks.require_instance("loader", "samples", samples, (Samples, SelectedSamples), "from `dataset.samples`")
     if shuffle and sampler is not None:
         checks.invalid_value("loader", "sampler", "not be given with `shuffle`", sampler)

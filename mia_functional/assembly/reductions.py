@@ -51,9 +51,10 @@ class Reduction:
         return self.name
 
 
-def check_reduction(function: str, reduction: object) -> None:
+def check_reduction(function: str, reduction: Reduction) -> None:
     """Raise unless an argument is a reduction."""
     checks.require_instance(function, "reduction", reduction, Reduction, "a Reduction such as `mean` or `vote(labels)`")
+    checks.booleans(function, weighted=reduction.weighted, ordered=reduction.ordered)
 
 
 def _start_sums(patch: Array, shape: Shape) -> Array:

@@ -115,8 +115,10 @@ def create(
     Differs from:
         pymia, which writes into the final file, and leaves one that cannot be opened after a crash.
     """
+    checks.booleans("create", metadata_only=metadata_only, overwrite=overwrite, resume=resume)
     check_loading("create", load, align, transform, executor)
     checks.require_instance("create", "storage", storage, Storage, "a `Storage`")
+    checks.booleans("create", paths=storage.paths, file_digests=storage.file_digests, durable=storage.durable)
     checks.require_callable("create", "progress", progress, "`print`", optional=True)
     if metadata_only and (transform is not None or not storage.paths):
         checks.invalid_value("create", "metadata_only", "be without `transform`, and with paths", storage)

@@ -52,6 +52,7 @@ def open(
         >>> open(folder / "cohort.h5").subjects
         ('A',)
     """
+    checks.booleans("open", verify=verify)
     checks.require_callable("open", "load", load, "`images.read`")
     checks.require_instance("open", "load", load, Hashable, "a function that can be hashed")
     most = checks.integer("open", "cache_bytes", cache_bytes, minimum=0)

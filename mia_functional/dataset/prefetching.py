@@ -86,6 +86,7 @@ def prefetch(
         >>> [batch["x"].tolist() for batch in prefetch([{"x": np.array(k)} for k in range(3)], batch_size=2)]
         [[0, 1], [2]]
     """
+    checks.booleans("prefetch", drop_last=drop_last)
     if not hasattr(samples, "__len__") or not hasattr(samples, "__getitem__"):
         checks.invalid_kind("prefetch", "samples", "have a length and items", checks.describe(samples))
     if rng is not None:

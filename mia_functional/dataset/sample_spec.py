@@ -106,6 +106,7 @@ def _complete_field(dataset: Dataset, field: SampleField | str) -> SampleField |
         return field
     record = SampleField(category=field) if isinstance(field, str) else field
     checks.require_instance("samples", "extract", record, SampleField, "a sequence of categories or `SampleField`")
+    checks.booleans("samples", whole=record.whole, resample=record.resample)
     category = category_of("samples", dataset, record.category)
     if record.entries is not None:
         entry_positions("samples", dataset, record.category, record.entries, ...)

@@ -191,8 +191,9 @@ def samples(
         extract: What goes into a sample: names of categories, or `SampleField` with options; besides, `geometry`,
             `shape` (that of the subject's images), `names` (of entries), `roles` (of categories) and `files`.
         transform: From a sample to a sample; may use `sample["rng"]`, whose numbers depend on the seed, the epoch and
-            the position alone, however many workers there are, and `sample["roles"]`, by which `on` and `randomly`
-            interpolate, and `sample["spatial_axes"]`, how many axes of each category are spatial.
+            the position alone, however many workers there are, `sample["epoch"]`, to take other samples of the same
+            epoch (`transforms.mix`), `sample["roles"]`, by which `on` and `randomly` interpolate, and
+            `sample["spatial_axes"]`, how many axes of each category are spatial. The result does without these.
         select: Keeps the samples for which it is true. It sees every sample once, before `transform`.
         subjects: Identifiers of those to take; by default all.
         seed: Where the randomness of `RandomIndexing` and of `sample["rng"]` starts.
@@ -451,6 +452,7 @@ def _finish_sample(place: _Place, sample: Sample) -> Sample:
     rng = np.random.default_rng((samples.seed, samples.epoch, 1, position, *([repeat] if repeat else [])))
     untouched = rng.bit_generator.state if is_watched else None
     told = {
+        "epoch": samples.epoch,
         "roles": roles_of_fields(samples.dataset, samples.extract),
         "spatial_axes": spatial_axes_of_fields(samples.dataset, samples.extract, sample["index"]),
     }

@@ -281,6 +281,7 @@ def write_split(path: str | os.PathLike[str], split: Split, *, overwrite: bool =
         >>> read_split(folder / "split.json") == parts
         True
     """
+    checks.booleans("write_split", overwrite=overwrite)
     checks.require_instance("write_split", "split", split, Split, "from `split`")
     text = json.dumps({"parts": _rows(split), "sha256": split_digest(split)}, indent=1)
     with atomic_files.atomic_write(

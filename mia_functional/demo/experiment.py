@@ -63,6 +63,7 @@ def run(folder: str | os.PathLike[str], *, seed: int = 0, force: bool = False, p
         FileNotFoundError: The folder above it does not exist.
         ValueError: The seed is negative.
     """
+    checks.booleans("run", force=force)
     target = Path(folder).resolve()
     rng = np.random.default_rng(checks.integer("run", "seed", seed, minimum=0))
     _check_vacant(target, force=force)

@@ -17,7 +17,7 @@ __all__ = ["RESERVED", "Entry", "Load", "Subject", "check_name", "is_name", "rol
 Load: TypeAlias = Callable[[str], tuple[HostArray, Geometry]]
 """From a path: voxels `(*spatial,)` or `(*spatial, channels)`, and where they lie."""
 
-RESERVED = ("subject", "index", "geometry", "shape", "names", "files", "rng", "roles", "spatial_axes", "grids")
+RESERVED = ("subject", "index", "geometry", "shape", "names", "files", "rng", "epoch", "roles", "spatial_axes", "grids")
 """Keys of a sample that are not categories."""
 
 

@@ -95,6 +95,7 @@ def check_folders(
         ...     print(finding.kind, finding.subject, finding.message.partition(";")[0])
         labels A it holds label 3, which is not among those asked for
     """
+    checks.booleans("check_folders", pixels=pixels)
     ignored = None
     if isinstance(labels, str | os.PathLike):
         with checks.speaking_for("check_folders", "read_label_table", path="labels"):

@@ -151,6 +151,7 @@ def evaluate_folders(
         >>> evaluate_folders(folder, folder, metrics=["DICE"], labels=(1,))[0].value
         1.0
     """
+    checks.booleans("evaluate_folders", resume=resume)
     if isinstance(labels, str | os.PathLike):
         with checks.speaking_for("evaluate_folders", "read_label_table", path="labels"):
             table = read_label_table(labels)

@@ -161,6 +161,7 @@ def match_histogram(
     Agrees with:
         SimpleITK's `HistogramMatching`.
     """
+    checks.booleans("match_histogram", threshold_at_mean=threshold_at_mean)
     _, (image, reference) = _array.to_common_library("match_histogram", image=image, reference=reference)
     checks.dimensions("match_histogram", "image", image.shape, (2, 3, 4))
     if image.ndim != reference.ndim or (image.ndim == 4 and image.shape[-1] != reference.shape[-1]):

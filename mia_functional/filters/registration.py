@@ -54,6 +54,7 @@ def register(
     Source:
         Mattes et al. 2003, PET-CT image registration using free-form deformations, doi 10.1109/TMI.2003.809072.
     """
+    checks.booleans("register", affine=affine)
     images = {"moving": moving, "fixed": fixed}
     for name, pair in images.items():
         if not (isinstance(pair, tuple) and len(pair) == 2 and isinstance(pair[1], Geometry)):

@@ -310,6 +310,7 @@ def write(
         >>> read(folder / "mask.mha")[0].dtype.name
         'uint8'
     """
+    checks.booleans("write", overwrite=overwrite)
     path = Path(checks.path_text("write", "path", path))
     row = format_of(path, writable=True)
     names = [path.name, *([path.name[: -len(extension_of(path))] + row.pixels] if row.pixels else [])]

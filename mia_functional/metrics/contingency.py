@@ -252,6 +252,7 @@ def expected_cost(
     Source:
         Ferrer 2022, arXiv 2209.05355; Maier-Hein et al. 2024, doi 10.1038/s41592-023-02151-z.
     """
+    checks.booleans("expected_cost", normalized=normalized)
     size = matrix.counts.shape[-1]
     given: Any = costs
     prices = 1.0 - np.eye(size) if costs is None else np.asarray(_array.to_numpy(given), np.float64)

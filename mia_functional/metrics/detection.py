@@ -102,6 +102,7 @@ def instance_scores(
         [0.625, 1.0]
     """
     name = "instance_scores"
+    checks.booleans(name, instances=instances)
     xp = _array.checked_namespace(name, probabilities=probabilities, array=array)
     checks.same_shape(name, "probabilities", probabilities.shape, array.shape, of="the array")
     checks.require_callable(name, "reduction", reduction, "`numpy.max`")

@@ -77,6 +77,7 @@ def hausdorff_distance(
         DeepMind's surface-distance; with `boundary=voxels` MONAI and Metrics Reloaded, and medpy with `pooled=True`
         too.
     """
+    checks.booleans("hausdorff_distance", pooled=pooled)
     percents = numbers_of_option("hausdorff_distance", "percentile", percentile, 100, "lie within 0 and 100")
     shares = [percent for percent in percents if 0 < percent < 1]
     if shares and not _array.in_bytecode():  # which `torch.compile` reads, and cannot make warnings a part of

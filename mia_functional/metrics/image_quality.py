@@ -128,6 +128,7 @@ def structural_similarity(
         gaussian_window()); with slice_axis=0, fastMRI.
     """
     name = "structural_similarity"
+    checks.booleans(name, sample_covariance=sample_covariance)
     arrays = paired_images(name, prediction, reference, mask=mask)
     _array.require_in_memory(name, "prediction", arrays[0])
     data_range = None if data_range is None else checks.positive(name, "data_range", data_range)

@@ -102,6 +102,7 @@ def instance_metrics(
     Source:
         Maier-Hein et al. 2024, doi 10.1038/s41592-023-02151-z.
     """
+    checks.booleans(_PUBLIC_NAME, instances=instances)
     rows = rows_of_masks(_PUBLIC_NAME, metrics, ignore=ignore is not None)
     threads = checks.integer(_PUBLIC_NAME, "workers", workers, minimum=1)
     rules = InstanceRules(spacing, connectivity, matching, overlap, comparison)

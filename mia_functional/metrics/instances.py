@@ -169,6 +169,7 @@ def instance_matches(
     Agrees with:
         panoptica (`NaiveThresholdMatching` is `greedy`, `MaxBipartiteMatching` is `bipartite`).
     """
+    checks.booleans(_FUNCTION, instances=instances)
     rules = InstanceRules(
         spacing, connectivity, matching, overlap, comparison, math.nan, max_components, max_pairs, memory
     )

@@ -78,6 +78,7 @@ def feret_diameter(
         SimpleITK's `GetFeretDiameter`. scikit-image's `feret_diameter_max` is that of the surface around the voxels.
     """
     name = "feret_diameter"
+    checks.booleans(name, instances=instances)
     components = numbered_runs(name, "array", array, connectivity=connectivity, instances=instances)
     longest = farthest_voxels(components, checks.spacing(name, spacing, array.ndim))
     return _array.from_numpy(longest, _array.array_namespace(array), array)

@@ -124,6 +124,7 @@ def lesion_changes(
         earlier one.
     """
     name = "lesion_changes"
+    checks.booleans(name, instances=instances)
     arrays = {"earlier": earlier, "later": later} | ({} if ignore is None else {"ignore": ignore})
     xp = _array.checked_namespace(name, **arrays)
     for argument, array in arrays.items():

@@ -117,6 +117,7 @@ def calibration_bins(
         Guo et al. 2017, arXiv 1706.04599.
     """
     name = "calibration_bins"
+    checks.booleans(name, top_label=top_label)
     checks.one_of(name, "by", by, ("width", "mass"))
     checks.one_of(name, "closed", closed, ("right", "left"))
     least = checks.number(name, "floor", floor)

@@ -240,6 +240,7 @@ def relative_volume_difference(
     Source:
         Heimann et al. 2009, doi 10.1109/TMI.2009.2013851.
     """
+    checks.booleans("relative_volume_difference", signed=signed)
     tp, fp, fn, _ = float_counts(counts)
     difference = fp - fn if signed else _array.absolute(fp - fn)
     value = _array.ratio(difference, tp + fn, zero_division=math.inf)

@@ -86,6 +86,7 @@ def check_indexing(
         AssertionError: check_indexing: <lambda> breaks the law "inside" (...): ...
     """
     name = "check_indexing"
+    checks.booleans(name, covers=covers, disjoint=disjoint)
     checks.require_callable(name, "function", function, "`slices`")
     patch = None if patch_shape is None else checks.integer_tuple(name, "patch_shape", patch_shape, minimum=1)
     claims = _IndexingClaims(function, covers, disjoint, patch, assemble, channels)

@@ -178,6 +178,8 @@ def _claims(
 ) -> MetricClaims:  # fmt: skip
     """Return what is claimed of a metric: by the row that it is like, and other than that by options that are given."""
     said = {name: value for name, value in given.items() if value is not None}
+    flags = ("symmetric", "spacing", "padding", "monotone", "sees_misses", "triangle", "differentiable")
+    checks.booleans(function, **{name: said[name] for name in flags if name in said})
     if "inputs" in said:
         checks.one_of(function, "inputs", said["inputs"], INPUTS)
     claims = claims_of(function, metric, like, said)

@@ -105,6 +105,7 @@ def check_transform(
         AssertionError: check_transform: <lambda> breaks the law "inverse" (the inverse brings the image back): ...
     """
     name = "check_transform"
+    checks.booleans(name, geometry=geometry, labels=labels, keeps_shape=keeps_shape, keeps_dtype=keeps_dtype)
     checks.require_callable(name, "function", function, "`standardize`")
     names = (xp,) if isinstance(xp, str) else tuple(xp)
     known = [_array.named_library(name, one) for one in names]

@@ -77,6 +77,7 @@ def contrast(image: Array, factor: Numbers, *, keep_range: bool = False) -> Arra
     Agrees with:
         `ContrastTransform` of batchgeneratorsv2 (its `preserve_range` is `keep_range`).
     """
+    checks.booleans("contrast", keep_range=keep_range)
     xp, image, (factors,) = with_parameters("contrast", image=image, factor=factor)
     scale = _per_channel("contrast", "factor", factors, image)
     require_finite("contrast", "factor", factor, factors)

@@ -77,6 +77,7 @@ def resample_to(
         >>> resample_to("images", (1.0, 1.0))(sample)["geometry"].shape
         (8, 6)
     """
+    checks.booleans("resample_to", antialias=antialias)
     steps = checks.float_tuple("resample_to", "spacing", spacing)
     names = category_names("resample_to", categories)
     of_each = checked_roles("resample_to", roles, names)

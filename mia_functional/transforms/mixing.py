@@ -175,7 +175,8 @@ def mix(
         A function of two samples to a new one, which has everything else of the first. Batches of JAX are mixed by
         `jax.vmap` of it, with the batch in another order as the second. In `dataset.samples` the transform is a
         function at the top of a module (worker processes import it) that draws the other sample from `others`, made
-        by `dataset.samples` without it: `paste(sample, others[int(sample["rng"].integers(len(others)))])`.
+        by `dataset.samples` without it, and takes it from the epoch that the first is of, so that the partner is drawn
+        anew in each: `paste(sample, others[(sample["epoch"], int(sample["rng"].integers(len(others))))])`.
 
     Raises:
         TypeError: The sampler needs something else of the image.

@@ -172,6 +172,7 @@ def shift(array: Array, offset: Integers, *, fill_value: float = 0, wrap: bool =
     Agrees with:
         `numpy.roll` with `wrap`.
     """
+    checks.booleans("shift", wrap=wrap)
     # Content may move beyond the border: the limit is that of the integers of JAX.
     steps = _whole_numbers("shift", "offset", offset, minimum=-(2**31))
     unknown = next(filter(_array.is_unknown, steps), array)

@@ -75,6 +75,7 @@ def resample(
     Agrees with:
         `torch.nn.functional.interpolate(align_corners=False)` where the extents agree, and SimpleITK's `Resample`.
     """
+    checks.booleans("resample", antialias=antialias)
     checks.require_shape("resample", "array", array)
     steps = checks.float_tuple("resample", "scale", scale)
     if len(steps) > len(array.shape) or not all(0 < step < math.inf for step in steps):

@@ -8,7 +8,7 @@ from functools import partial
 import numpy as np
 import pytest
 
-from mia_functional import dataset, indexing, selection
+from mia_functional import dataset, indexing, selection, transforms
 from mia_functional.dataset import RandomIndexing
 from mia_functional.dataset.epochs import batch_positions
 
@@ -149,3 +149,26 @@ def test_selected_draws_have_one_epoch(cohort):
     assert len(list(batches)) == 1
     with pytest.raises(ValueError, match=r"^at_epoch: `samples` must be without `select` where indices are drawn"):
         list(batches)
+
+
+def test_partners_are_drawn_anew_in_every_epoch(cohort):
+    others = dataset.samples(cohort, indexing=DRAWN, extract=["images"], seed=9)
+    blend = transforms.mix("images", transforms.random_mixup, lambda _, other, __: other)
+
+    def blended(sample):
+        partner = int(sample["rng"].integers(len(others)))
+        return {**blend(sample, others[sample["epoch"], partner]), "partner": partner}
+
+    samples = dataset.samples(cohort, indexing=DRAWN, extract=["images"], transform=blended, seed=5)
+    batches = dataset.prefetch(samples, batch_size=12)
+    seen = set()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for epoch in range(3):
+            (batch,) = batches
+            expected = [others[epoch, partner]["images"] for partner in batch["partner"]]
+            np.testing.assert_array_equal(batch["images"], np.stack(expected))
+            assert set(samples[epoch, 0]) == {"subject", "index", "images", "partner"}
+            seen.add(batch["images"].tobytes())
+    assert len(seen) == 3
+    assert dataset.at_epoch(samples, 2)[3]["partner"] == samples[2, 3]["partner"]

@@ -182,8 +182,8 @@ def entry(name="a", category="x", **options):
 REFUSED = {
     "Entry: `role` must be one of image, labels, numbers; got 'text'.": lambda _: entry(path="a.mha", role="text"),
     "Entry: `role` must be one of text; got 'labels'.": lambda _: entry(value="f", role="labels"),
-    "Entry: `category` must not be one of subject, index, geometry, shape, names, files, rng, roles, "
-    "spatial_axes, grids; got roles.": (lambda _: entry(category="roles", value=1)),
+    "Entry: `category` must not be one of subject, index, geometry, shape, names, files, rng, epoch, "
+    "roles, spatial_axes, grids; got roles.": (lambda _: entry(category="roles", value=1)),
     "Subject: `entries` must have one role in a category; got image and none of x.": lambda _: dataset.Subject(
         name="A", entries=(entry(path="a.mha", role="image"), entry("b", path="b.mha"))
     ),
