@@ -7,13 +7,23 @@ more memory than a damaged file explains, so that every element is walked, those
 """
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 from mia_functional.images.header import invalid_file
 
-__all__ = ["BIG_ENDIAN", "DataSet", "Element", "Elements", "locate_data_set", "locate_elements", "pixel_module"]
+__all__ = [
+    "BIG_ENDIAN",
+    "LENGTH_BYTES",
+    "UNDEFINED",
+    "DataSet",
+    "Element",
+    "Elements",
+    "locate_data_set",
+    "locate_elements",
+    "pixel_module",
+]
 
 BIG_ENDIAN = "1.2.840.10008.1.2.2"
 """The transfer syntax with the largest byte first."""
@@ -26,14 +36,14 @@ _TRANSFER_SYNTAX, _PHOTOMETRIC_INTERPRETATION = 0x00020010, 0x00280004
 _PIXELS = (0x7FE00008, 0x7FE00009, 0x7FE00010)
 """The tags of pixels: floats, doubles and integers."""
 
-_LENGTH_BYTES = {
+LENGTH_BYTES = {
     **dict.fromkeys((b"AE", b"AS", b"AT", b"CS", b"DA", b"DS", b"DT", b"FD", b"FL", b"IS", b"LO", b"LT"), 2),
     **dict.fromkeys((b"PN", b"SH", b"SL", b"SS", b"ST", b"TM", b"UI", b"UL", b"US"), 2),
     **dict.fromkeys((b"OB", b"OD", b"OF", b"OL", b"OV", b"OW", b"SQ", b"SV", b"UC", b"UN", b"UR", b"UT", b"UV"), 4),
 }
 """By value representation, how many bytes its length has; those of four stand behind two unused ones."""
 
-_UNDEFINED = 0xFFFFFFFF
+UNDEFINED = 0xFFFFFFFF
 """The length of what ends with a delimiter: sequences, items, compressed pixels."""
 
 _ITEM_GROUP, _ITEM, _DELIMITERS = 0xFFFE, 0xFFFEE000, (0xFFFEE00D, 0xFFFEE0DD)
@@ -92,8 +102,14 @@ def locate_elements(path: Path) -> Elements:
     return Elements(syntax, start, by_tag, pixels[0])
 
 
-def locate_data_set(path: Path, max_elements: int) -> DataSet:
-    """Return where the elements of a DICOM file of any kind lie, of so many at most, those of sequences included."""
+def locate_data_set(path: Path, max_elements: int, *, opaque: Collection[int] = ()) -> DataSet:
+    """Return where the elements of a DICOM file of any kind lie; raise if one is damaged.
+
+    Args:
+        path: The file.
+        max_elements: So many are looked at, those of sequences included.
+        opaque: Tags of sequences that are passed over where they state their length: who reads them walks them.
+    """
     syntax, start = "", 132
     with path.open("rb") as stream:
         for element in _walk(path, stream, start, "<", max_elements, explicit=True):
@@ -109,7 +125,7 @@ def locate_data_set(path: Path, max_elements: int) -> DataSet:
         stream.seek(start + 4)
         explicit = stream.read(2).isalpha()
         order = ">" if syntax == BIG_ENDIAN else "<"
-        found = list(_walk(path, stream, start, order, max_elements, explicit=explicit))
+        found = list(_walk(path, stream, start, order, max_elements, explicit=explicit, opaque=opaque))
     by_tag = {element.tag: element for element in found}
     if len(by_tag) < len(found):
         invalid_file(path, "it states an element twice")
@@ -117,8 +133,9 @@ def locate_data_set(path: Path, max_elements: int) -> DataSet:
 
 
 def _walk(
-    path: Path, stream: BinaryIO, position: int, order: str, max_elements: int, *, explicit: bool
-) -> Iterator[Element]:
+    path: Path, stream: BinaryIO, position: int, order: str, max_elements: int, *, explicit: bool,
+    opaque: Collection[int] = (),
+) -> Iterator[Element]:  # fmt: skip
     """Yield the elements of a data set that are not in sequences; raise if any element exceeds the file."""
     end = path.stat().st_size
     ends: list[int | None] = []  # of the open sequences and items; none where a delimiter ends them
@@ -136,7 +153,7 @@ def _walk(
         group, number = struct.unpack_from(f"{order}HH", head)
         tag = group << 16 | number
         # Explicit files have implicit elements: all items, and those of sequences of unknown kind (section 6.2.2).
-        width = _LENGTH_BYTES.get(head[4:6]) if explicit and group != _ITEM_GROUP else None
+        width = LENGTH_BYTES.get(head[4:6]) if explicit and group != _ITEM_GROUP else None
         if width is None:
             size, (length,) = 8, struct.unpack_from(f"{order}I", head, 4)
         elif width == 2:
@@ -146,16 +163,18 @@ def _walk(
         if not ends and group != _ITEM_GROUP:
             yield Element(tag, position, position + size, length)
         position += size
-        if length != _UNDEFINED and position + length > end:
+        if length != UNDEFINED and position + length > end:
             invalid_file(path, f"an element announces {length} bytes, and {max(end - position, 0)} follow")
         if tag in _DELIMITERS:
             del ends[-1:]
             in_pixels = False
-        elif length == _UNDEFINED:
+        elif length == UNDEFINED:
             ends.append(None)
             in_pixels = tag in _PIXELS
+        elif in_pixels or tag in opaque:
+            position += length
         # In the implicit syntax, its first item is all that tells a sequence.
-        elif not in_pixels and (tag == _ITEM or (length >= 8 and head[size : size + 4] == first_item)):
+        elif tag == _ITEM or (length >= 8 and head[size : size + 4] == first_item):
             ends.append(position + length)
         else:
             position += length
@@ -173,6 +192,6 @@ def pixel_module(path: Path, elements: Elements) -> bytes:
     described = [
         raw[element.start : element.value + element.length]
         for element in elements.by_tag.values()
-        if element.tag >> 16 == _PHOTOMETRIC_INTERPRETATION >> 16 and element.length != _UNDEFINED
+        if element.tag >> 16 == _PHOTOMETRIC_INTERPRETATION >> 16 and element.length != UNDEFINED
     ]
     return b"".join([raw[: elements.start], *described, raw[elements.pixels.start :]])

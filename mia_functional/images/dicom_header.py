@@ -14,7 +14,7 @@ from mia_functional._core import optional
 from mia_functional.images.dicom_elements import DataSet, locate_data_set
 from mia_functional.images.header import check_regular, invalid_file
 
-__all__ = ["DicomObject", "is_dicom", "pydicom_reads", "read_object"]
+__all__ = ["PER_FRAME_GROUPS", "DicomObject", "is_dicom", "pydicom_reads", "read_object"]
 
 _MAX_OBJECT_ELEMENTS = 1 << 22
 """So many elements of an object are looked at: a hundred thousand frames have about 40 each."""
@@ -22,9 +22,9 @@ _MAX_OBJECT_ELEMENTS = 1 << 22
 _MAX_OBJECT_HEADER = 64 << 20
 """Largest header in bytes that pydicom parses, without pixels and tables of frames."""
 
-_PER_FRAME_GROUPS = 0x52009230
+PER_FRAME_GROUPS = 0x52009230
 
-_LARGE = (_PER_FRAME_GROUPS, 0x7FE00008, 0x7FE00009, 0x7FE00010)
+_LARGE = (PER_FRAME_GROUPS, 0x7FE00008, 0x7FE00009, 0x7FE00010)
 """What pydicom is not given: the functional groups of all frames, and pixels."""
 
 
@@ -59,7 +59,7 @@ def read_object(path: Path) -> DicomObject:
     with path.open("rb") as stream:
         if stream.read(132)[128:] != b"DICM":
             invalid_file(path, "it is not a DICOM file")
-        data_set = locate_data_set(path, _MAX_OBJECT_ELEMENTS)
+        data_set = locate_data_set(path, _MAX_OBJECT_ELEMENTS, opaque=(PER_FRAME_GROUPS,))
         elements = list(data_set.by_tag.values())
         ends = [*(element.start for element in elements[1:]), path.stat().st_size]
         kept = [(element.start, end) for element, end in zip(elements, ends, strict=True) if element.tag not in _LARGE]
