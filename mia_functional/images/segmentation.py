@@ -46,6 +46,7 @@ def read_segmentation(
         ValueError: The format has no segments; the file is damaged, contradicts itself, is larger than `max_bytes`, or
             does not lie on the voxels of `reference`.
     """
+    checks.booleans("read_segmentation", channels=channels)
     file = Path(checks.path_text("read_segmentation", "path", path))
     checks.number("read_segmentation", "max_bytes", max_bytes)
     load = format_of(file).load_segments
@@ -97,6 +98,7 @@ def write_segmentation(
         ValueError: The format has no segments, or cannot hold this segmentation; or it does not lie on the grid of
             `reference`.
     """
+    checks.booleans("write_segmentation", overwrite=overwrite)
     file = Path(checks.path_text("write_segmentation", "path", path))
     checks.require_instance("write_segmentation", "segmentation", segmentation, Segmentation, "a segmentation")
     save = FORMATS[extension_of(file)].write_segments if extension_of(file) else None
