@@ -17,9 +17,9 @@ def file_states(path: Path) -> list[tuple[int, int]]:
 
 
 def detached_pixels(path: Path) -> list[Path]:
-    """Return the file with the pixels, if the header at `path` names another."""
+    """Return the file with the pixels, if the header at `path` names another, or that with their header."""
     try:
-        data = parse_header(path).data
+        header = parse_header(path)
     except (OSError, ValueError):  # a folder, or a format of the user's own, which only their `load` reads
         return []
-    return [] if data == path else [data]
+    return [file for file in (header.path, header.data) if file != path][:1]

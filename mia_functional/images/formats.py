@@ -6,19 +6,24 @@ from typing import NamedTuple
 
 from mia_functional._core import checks
 from mia_functional.geometry import Geometry
+from mia_functional.images.analyze import parse_pair
 from mia_functional.images.dicom_header import is_dicom
 from mia_functional.images.dicom_object import load_object, load_object_segments, object_segments
 from mia_functional.images.header import Header, check_regular, invalid_file
+from mia_functional.images.jpeg import load_jpeg
 from mia_functional.images.metaimage import parse_metaimage
+from mia_functional.images.mgh import parse_mgh
+from mia_functional.images.minc import load_minc
 from mia_functional.images.nifti import parse_nifti
 from mia_functional.images.npy import load_npy
+from mia_functional.images.npz import load_npz
 from mia_functional.images.nrrd import parse_nrrd
 from mia_functional.images.png import load_png
 from mia_functional.images.segments import Reference, Segment, Segmentation, SegmentRequest
 from mia_functional.images.tiff import load_tiff
 from mia_functional.typing import HostArray, Spacing
 
-__all__ = ["FORMATS", "Format", "extension_of", "format_of", "is_series", "parse_header", "twin_of"]
+__all__ = ["FORMATS", "Format", "extension_of", "format_of", "header_beside", "is_series", "parse_header", "twin_of"]
 
 
 class Format(NamedTuple):
@@ -35,6 +40,8 @@ class Format(NamedTuple):
         segments: Returns the segments that a file names, from its header alone; None if it is no segmentation.
         load_segments: Returns a segmentation as it is asked for.
         write_segments: Writes a segmentation, given the grid (and DICOM series) that it was drawn on, if there is one.
+        lossy: Whether the numbers are near what was written, which labels cannot be.
+        header: Extension of the file beside it that has the header, where this one holds pixels alone.
     """
 
     parse: Callable[[Path], Header] | None = None
@@ -46,6 +53,8 @@ class Format(NamedTuple):
     segments: Callable[[Path], tuple[Segment, ...] | None] | None = None
     load_segments: Callable[[Path, SegmentRequest], Segmentation] | None = None
     write_segments: Callable[[Path, Segmentation, Reference | None], None] | None = None
+    lossy: bool = False
+    header: str = ""
 
 
 # An allow-list: no other reader is ever tried. The first extension that a name ends in decides, so a longer one has to
@@ -57,8 +66,19 @@ FORMATS = {
     ".mhd": Format(parse_metaimage, "MetaImageIO", twin=".nhdr", pixels=".raw"),
     ".nrrd": Format(parse_nrrd, "NrrdImageIO"),
     ".nhdr": Format(parse_nrrd, "NrrdImageIO", twin=".mhd", pixels=".raw"),
+    ".mgz": Format(parse_mgh),
+    ".mgh": Format(parse_mgh),
+    ".mgh.gz": Format(parse_mgh),
+    ".hdr": Format(parse_pair),
+    ".hdr.gz": Format(parse_pair),
+    ".img": Format(parse_pair, header=".hdr"),
+    ".img.gz": Format(parse_pair, header=".hdr"),
+    ".mnc": Format(load=load_minc),
     ".npy": Format(load=load_npy),
+    ".npz": Format(load=load_npz),
     ".png": Format(load=load_png, colours=True),
+    ".jpg": Format(load=load_jpeg, colours=True, lossy=True),
+    ".jpeg": Format(load=load_jpeg, colours=True, lossy=True),
     ".ome.tif": Format(load=load_tiff, colours=True),
     ".ome.tiff": Format(load=load_tiff, colours=True),
     ".tif": Format(load=load_tiff, colours=True),
@@ -102,6 +122,14 @@ def twin_of(path: Path) -> Path | None:
     twin = FORMATS[extension].twin or extension
     names = [path.name[: -len(extension)] + ending for ending in (twin, twin.upper())]
     return next((path.with_name(name) for name in names if name != path.name and path.with_name(name).exists()), None)
+
+
+def header_beside(path: Path) -> Path | None:
+    """Return the file with the header of an image whose pixels, alone, are in the file that is named."""
+    extension = extension_of(path)
+    ending = FORMATS[extension].header if extension else ""
+    beside = [path.with_name(path.name[: -len(extension)] + end) for end in (ending, ending.upper(), f"{ending}.gz")]
+    return next((file for file in beside if ending and file.exists()), None)
 
 
 def parse_header(path: Path) -> Header:

@@ -36,6 +36,7 @@ __all__ = [
     "check_regular",
     "check_spacing",
     "detached_file",
+    "first_bytes",
     "header_lines",
     "invalid_file",
     "known_millimetres",
@@ -88,6 +89,7 @@ class NiftiGrid(NamedTuple):
         sform_code: Above zero if the sform is in use.
         sform: Three rows of four; the world axes are (R, A, S).
         time: Step and start.
+        name: What the matrix `sform` is called in messages.
     """
 
     size: tuple[int, ...]
@@ -99,7 +101,8 @@ class NiftiGrid(NamedTuple):
     qform: tuple[float, ...]
     sform_code: int
     sform: tuple[tuple[float, ...], ...]
-    time: tuple[float, float]
+    time: tuple[float, float] = (1.0, 0.0)
+    name: str = "sform"
 
 
 class TextGrid(NamedTuple):
@@ -135,6 +138,7 @@ class Header:
         dtype: NumPy's name of the stored numbers.
         scale: Slope and intercept: the value of a voxel is `slope * stored + intercept`.
         segments: Number of segments in a segmentation of 3D Slicer; 0 in any other file.
+        trailer: Most bytes that may follow the pixels.
     """
 
     path: Path
@@ -149,6 +153,7 @@ class Header:
     dtype: str = ""
     scale: tuple[float, float] = (1.0, 0.0)
     segments: int = 0
+    trailer: int = 0
 
 
 invalid_file = partial(checks.invalid_content, "read", "name a complete, well-formed image file")
@@ -220,6 +225,22 @@ def scaled_dtype(stored: np.dtype[np.generic], scale: tuple[float, float]) -> np
     # Neighbours among float32 of that size are at most `largest * 2^-23` apart.
     exact = largest * 2.0**-23 < abs(scale[0]) and largest < float(np.finfo(np.float32).max)
     return np.dtype(np.float32 if exact else np.float64)
+
+
+def first_bytes(path: Path, encoding: int, count: int) -> bytes:
+    """Return the first bytes of a file, at most `count` of them if they are inflated (GZIP)."""
+    with path.open("rb") as stream:
+        block = stream.read(INFLATE_BLOCK)
+    raw = b"" if encoding else block
+    try:
+        # A gzip file may have several members, one after the other.
+        while len(raw) < count and encoding and block:
+            decoder = zlib.decompressobj(encoding)
+            raw += decoder.decompress(block, count - len(raw))
+            block = decoder.unused_data
+    except zlib.error:
+        invalid_file(path, "it is not a gzip file, or damaged")
+    return raw
 
 
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1a\x1c-\x1f]")

@@ -68,6 +68,9 @@ def label_map(array: HostArray, geometry: Geometry, path: Path) -> HostArray:
     """Return what was read from `path` as a label map; raise unless it is one."""
     if array.shape[len(geometry.shape) :] not in ((), (1,)):
         _invalid_labels(path, _channels(array, path))
+    row = FORMATS.get(extension_of(path))
+    if row is not None and row.lossy:
+        _invalid_labels(path, "its compression is lossy, which makes other labels along every border; write PNG")
     labels = array.reshape(geometry.shape)
     if labels.dtype.kind != "f":
         return labels

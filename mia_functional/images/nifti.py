@@ -1,4 +1,4 @@
-"""Single-file NIfTI-1 and NIfTI-2 images (`.nii`, `.nii.gz`), read without a C++ library.
+"""NIfTI-1 and NIfTI-2 images (`.nii`, `.nii.gz`, or a header beside its pixels), read without a C++ library.
 
 SimpleITK 2.5.7 takes the qform where nibabel and most others take the sform, refuses an sform that is off right angles
 by rounding, gives a file without either another orientation than nibabel, and turns the vectors of displacement fields.
@@ -7,7 +7,6 @@ by rounding, gives a file without either another orientation than nibabel, and t
 import gzip
 import math
 import struct
-import zlib
 from itertools import chain
 from pathlib import Path
 
@@ -16,11 +15,11 @@ import numpy as np
 from mia_functional.geometry import Geometry
 from mia_functional.images.header import (
     GZIP,
-    INFLATE_BLOCK,
     MAX_HEADER_BYTES,
     RAW,
     Header,
     NiftiGrid,
+    first_bytes,
     invalid_file,
     scaled_dtype,
 )
@@ -28,7 +27,7 @@ from mia_functional.images.nifti_grid import nifti_geometry
 from mia_functional.images.pixels import read_numbers
 from mia_functional.typing import Affine, HostArray
 
-__all__ = ["load_nifti", "parse_nifti", "set_intent"]
+__all__ = ["NIFTI1_RECORD", "load_nifti", "nifti_axes", "nifti_pair", "parse_nifti", "set_intent"]
 
 _RECORDS = {
     348: (352, b"n+1", np.dtype({  # type: ignore[call-overload]  # NumPy takes fields as (type, offset), its stubs do not
@@ -47,6 +46,12 @@ _RECORDS = {
 """By the size that a header states of itself, of NIfTI-1 and of NIfTI-2: its bytes with the flag behind it that
 announces extensions, its magic, and the fields that are read, with type and position; named as in nifti1.h, but for the
 parameters of qform and sform."""
+
+NIFTI1_RECORD = _RECORDS[348][2]
+"""The fields of NIfTI-1 that are read, most of which those of ANALYZE 7.5 became."""
+
+_PAIRED = {b"n+1": b"ni1", b"n+2\0\r\n\x1a\n": b"ni2\0\r\n\x1a\n"}
+"""The magic of headers whose pixels are in a file of their own, by that of single files."""
 
 _HEADER_BYTES = max(size for size, _, _ in _RECORDS.values())
 
@@ -68,54 +73,57 @@ _SECONDS = {16: 1e-3, 24: 1e-6}
 
 def parse_nifti(path: Path) -> Header:
     """Parse the header of a single-file NIfTI image, gzipped or not."""
-    encoding = GZIP if path.name.lower().endswith(".nii.gz") else RAW
-    order, nbytes, fields = _nifti_fields(path, encoding)
+    return _nifti_header(path, path)
+
+
+def nifti_pair(path: Path, data: Path) -> Header | None:
+    """Parse the header of a NIfTI pair at `path`; None if it is another kind of header."""
+    magics = tuple(_PAIRED.values())
+    raw = first_bytes(path, GZIP if path.name.lower().endswith(".gz") else RAW, _HEADER_BYTES)
+    return _nifti_header(path, data) if raw[344:348].startswith(magics) or raw[4:12].startswith(magics) else None
+
+
+def _nifti_header(path: Path, data: Path) -> Header:
+    """Parse a header whose pixels are behind it, or in another file."""
+    encoding, packed = (GZIP if file.name.lower().endswith(".gz") else RAW for file in (path, data))
+    order, nbytes, fields = _nifti_fields(path, encoding, paired=path != data)
     code, start = int(fields["datatype"]), float(fields["vox_offset"])
     if code not in _NIFTI_TYPES | _NIFTI_COLOURS:
         invalid_file(path, f"datatype is {code}; integers, floats, RGB and RGBA are read")
-    if not (nbytes <= start < MAX_HEADER_BYTES and start.is_integer()):
+    if not ((nbytes if path == data else 0) <= start < MAX_HEADER_BYTES and start.is_integer()):
         invalid_file(path, f"vox_offset is {start}")
     kind, colours = _NIFTI_TYPES.get(code, "u1"), _NIFTI_COLOURS.get(code, 1)
     # The standard has no scale for colours.
     scale = _nifti_scale(path, float(fields["scl_slope"]), float(fields["scl_inter"])) if colours == 1 else (1.0, 0.0)
-    grid = _nifti_grid(path, fields, colours)
+    grid = nifti_axes(path, fields, colours)
     values = math.prod(grid.size) * grid.channels
     # A gzipped file is decompressed from its beginning, so its header counts as part of the data.
-    offset = 0 if encoding else int(start)
+    offset = 0 if packed else int(start)
     return Header(
-        path=path, data=path, offset=offset, length=int(start) - offset + values * int(kind[1]), encoding=encoding,
+        path=path, data=data, offset=offset, length=int(start) - offset + values * int(kind[1]), encoding=packed,
         values=values, nbytes=values * scaled_dtype(np.dtype(kind), scale).itemsize, dtype=order + kind,
         scale=scale, grid=grid, intent=int(fields["intent_code"]),
     )  # fmt: skip
 
 
-def _nifti_fields(path: Path, encoding: int) -> tuple[str, int, np.void]:
+def _nifti_fields(path: Path, encoding: int, *, paired: bool) -> tuple[str, int, np.void]:
     """Return the byte order of a header, its size with the flag of extensions, and its fields."""
-    with path.open("rb") as stream:
-        block = stream.read(INFLATE_BLOCK)
-    raw = b"" if encoding else block
-    try:
-        # A gzip file may have several members, one after the other.
-        while len(raw) < _HEADER_BYTES and encoding and block:
-            decoder = zlib.decompressobj(encoding)
-            raw += decoder.decompress(block, _HEADER_BYTES - len(raw))
-            block = decoder.unused_data
-    except zlib.error:
-        invalid_file(path, "it is not a gzip file, or damaged")
+    raw = first_bytes(path, encoding, _HEADER_BYTES)
     # A header begins with its own size, which reveals the byte order.
     stated = {int.from_bytes(raw[:4], "little"): "<", int.from_bytes(raw[:4], "big"): ">"}
     size = next((size for size in _RECORDS if size in stated), 348)
     nbytes, magic, record = _RECORDS[size]
-    if len(raw) < nbytes:
+    if len(raw) < (size if paired else nbytes):
         invalid_file(path, f"it ends within its header, after {len(raw)} bytes")
     order = stated.get(size, "<")
     fields = np.frombuffer(raw, record.newbyteorder(order), 1)[0]
-    if fields["sizeof_hdr"] != size or fields["magic"] != magic:  # NumPy strips the terminating zero
-        invalid_file(path, "it is not a single-file NIfTI image")
+    wanted = _PAIRED[magic] if paired else magic
+    if fields["sizeof_hdr"] != size or fields["magic"] != wanted:  # NumPy strips the terminating zero
+        invalid_file(path, f"it is not a {'NIfTI header beside its pixels' if paired else 'single-file NIfTI image'}")
     return order, nbytes, fields
 
 
-def _nifti_grid(path: Path, fields: np.void, colours: int) -> NiftiGrid:
+def nifti_axes(path: Path, fields: np.void, colours: int) -> NiftiGrid:
     """Return what a header says of axes and places, in millimetres and seconds; raise unless numbers can be that."""
     dim, pixdim = fields["dim"].tolist(), fields["pixdim"].tolist()
     size = dim[1 : 1 + dim[0]] if 1 <= dim[0] <= 7 else []
@@ -174,7 +182,7 @@ def load_nifti(
 
 def set_intent(path: Path, intent: int) -> None:
     """Replace the intent code of a NIfTI-1 file that ITK wrote, in the byte order of this machine."""
-    start = _RECORDS[348][2].fields["intent_code"][1]
+    start = NIFTI1_RECORD.fields["intent_code"][1]
     zipped = path.name.lower().endswith(".nii.gz")
     raw = bytearray(gzip.decompress(path.read_bytes()) if zipped else path.read_bytes())
     raw[start : start + 2] = struct.pack("=h", intent)

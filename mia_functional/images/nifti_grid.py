@@ -59,7 +59,7 @@ def nifti_geometry(path: Path, grid: NiftiGrid, affine: Affine) -> Geometry:
 def _chosen_pose(path: Path, grid: NiftiGrid, affine: Affine) -> tuple[str, HostArray]:
     """Return the name and the matrix of the pose that counts; raise if the header states two and none was chosen."""
     # nibabel, too, takes the sform where there are both.
-    poses = {"sform": np.array(grid.sform)} if grid.sform_code > 0 else {}
+    poses = {grid.name: np.array(grid.sform)} if grid.sform_code > 0 else {}
     if grid.qform_code > 0:
         poses["qform"] = _qform(path, grid)
     if not poses:
@@ -71,7 +71,7 @@ def _chosen_pose(path: Path, grid: NiftiGrid, affine: Affine) -> tuple[str, Host
     name = next((name for name in poses if name == affine), next(iter(poses)))
     if affine not in poses and len(poses) == 2:
         _check_poses(path, grid, poses["sform"], poses["qform"])
-    if affine != "sform" and "qform" not in poses:
+    if affine != "sform" and "qform" not in poses and name == "sform":
         _check_spacing(path, grid, poses["sform"])
     return name, poses[name]
 

@@ -11,18 +11,23 @@ from mia_functional.geometry import Geometry
 from mia_functional.images.header import check_regular, invalid_file
 from mia_functional.typing import HostArray, Spacing
 
-__all__ = ["load_npy", "load_npy_array"]
+__all__ = ["MAX_AXES", "grid_of_array", "load_npy", "load_npy_array"]
 
-_MAX_AXES = 32
+MAX_AXES = 32
 """Most axes of an array: HDF5 stores no more, and NumPy makes none of more than 64."""
 
 
 def load_npy(path: Path, max_bytes: int, spacing: Spacing | None) -> tuple[HostArray, Geometry]:
     """Return the array of a `.npy` file that is complete to the byte, on a grid of that spacing, or 1 everywhere."""
     array = load_npy_array(path, max_bytes)
+    return array, grid_of_array(array, spacing)
+
+
+def grid_of_array(array: HostArray, spacing: Spacing | None) -> Geometry:
+    """Return the grid of the first three axes at most of an array without a place, of that spacing, or 1 everywhere."""
     ndim = min(array.ndim, 3)
     steps = (1.0,) * ndim if spacing is None else checks.spacing("read", spacing, ndim)
-    return array, Geometry(shape=array.shape[:ndim], spacing=steps)
+    return Geometry(shape=array.shape[:ndim], spacing=steps)
 
 
 def load_npy_array(path: Path, max_bytes: int) -> HostArray:
@@ -41,8 +46,8 @@ def load_npy_array(path: Path, max_bytes: int) -> HostArray:
             invalid_file(path, f"it holds {dtype}; integers, floats and booleans are read")
         if not shape or 0 in shape:
             invalid_file(path, f"it holds {'no numbers' if shape else 'a single number'}; arrays are read")
-        if len(shape) > _MAX_AXES:
-            invalid_file(path, f"it holds {len(shape)} axes; up to {_MAX_AXES} are read")
+        if len(shape) > MAX_AXES:
+            invalid_file(path, f"it holds {len(shape)} axes; up to {MAX_AXES} are read")
         count = math.prod(shape)
         nbytes = count * dtype.itemsize
         if nbytes > max_bytes:

@@ -79,7 +79,7 @@ def _decoded_by_bzip2(header: Header, stream: BinaryIO) -> Iterator[bytes]:
     """Yield the decompressed bytes of a bzip2 file, few at a time: 45 bytes of it may swell to 45 MB."""
     size = 0
     decoder = bz2.BZ2Decompressor()
-    while size <= header.length and not decoder.eof:
+    while size <= header.length + header.trailer and not decoder.eof:
         block = stream.read(INFLATE_BLOCK) if decoder.needs_input else b""
         if decoder.needs_input and not block:
             invalid_file(header.data, "the compressed data end too early")
@@ -97,7 +97,8 @@ def _decoded_by_zlib(header: Header, stream: BinaryIO) -> Iterator[bytes]:
     """Yield the decompressed bytes of a gzip or zlib file."""
     size = 0
     decoder = _INFLATER.decompressobj(header.encoding)
-    while size <= header.length and (block := stream.read(INFLATE_BLOCK)):
+    most = header.length + header.trailer
+    while size <= most and (block := stream.read(INFLATE_BLOCK)):
         while block:
             # A gzip file may have several members, one after the other; MetaImage's zlib stream ends the file.
             if decoder.eof and header.encoding != GZIP:
@@ -110,7 +111,7 @@ def _decoded_by_zlib(header: Header, stream: BinaryIO) -> Iterator[bytes]:
             size += len(piece)
             yield piece
             block = decoder.unused_data
-    if not decoder.eof and size <= header.length:
+    if not decoder.eof and size <= most:
         invalid_file(header.data, "the compressed data end too early")
 
 
@@ -121,7 +122,7 @@ def check_complete(header: Header, *, length: int | None = None) -> None:
     """
     if length is None:
         length = sum(map(len, _decoded(header))) if header.encoding else header.data.stat().st_size - header.offset
-    if length != header.length:
+    if not header.length <= length <= header.length + header.trailer:
         actual = "more" if length > header.length else length
         invalid_file(header.data, f"the header announces {header.length} bytes of pixels, and there are {actual}")
 

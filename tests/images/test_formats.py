@@ -47,7 +47,7 @@ def test_what_is_no_image_file_is_named(tmp_path):
     np.save(tmp_path / "number.npy", 3.0)
     with pytest.raises(ValueError, match="it holds a single number; arrays are read"):
         images.read(tmp_path / "number.npy")
-    for name in ("x.gif", "x.img", "x.gz", "nii"):
+    for name in ("x.gif", "x.bmp", "x.gz", "nii"):
         with pytest.raises(ValueError, match=r"`path` must end in \.nii, \.nii\.gz"):
             images.read(tmp_path / name)
         with pytest.raises(ValueError, match=r"`path` must end in \.nii, \.nii\.gz"):

@@ -8,7 +8,6 @@ and no more bytes than can be true.
 import math
 import mmap
 from functools import partial
-from pathlib import Path
 
 import h5py
 import numpy as np
@@ -18,37 +17,20 @@ from mia_functional.dataset._hdf5.compression import BLOSC
 from mia_functional.dataset._hdf5.layout import STORABLE_KINDS
 from mia_functional.dataset._hdf5.vlen_strings import parse_texts
 from mia_functional.images.files import MAX_BYTES
+from mia_functional.images.hdf5_checks import BUILT_IN_FILTERS, linked_object, storage_fault
 from mia_functional.typing import HostArray
 
-_FILTERS = {1: "gzip", 2: "shuffle", 3: "fletcher32", 32000: "lzf", BLOSC: "blosc"}
-"""Filters that HDF5 and h5py have built in, and the one of an extra. HDF5 would load others as plugins."""
-
-_CHUNK_BYTES = 1 << 28
-"""Most bytes of one chunk, which is decompressed as a whole."""
-
-_EXPANSION = 1100
-"""Most bytes that come out of one compressed byte; gzip reaches 1032."""
+_FILTERS = BUILT_IN_FILTERS | {BLOSC: "blosc"}
+"""Filters that HDF5 and h5py have built in, and the one of an extra."""
 
 
 malformed = partial(checks.invalid_content, "open", "name a complete, well-formed dataset")
 """Raise the error of the file at a path that is damaged, hostile or not a dataset, for a reason."""
 
 
-def _child(group: h5py.Group, name: str) -> h5py.Group | h5py.Dataset:
-    """Return what a group holds under a name; raise if it is a link that leads elsewhere."""
-    try:
-        link = group.get(name, getlink=True)
-        if isinstance(link, h5py.HardLink):
-            return group[name]
-    except (KeyError, OSError, RuntimeError) as error:
-        malformed(group.file.filename, f"{group.name}/{name} is damaged ({error})")
-    reason = "is missing" if link is None else f"is {type(link).__name__} and not part of the file"
-    return malformed(group.file.filename, f"{group.name}/{name} {reason}")
-
-
 def group_at(group: h5py.Group, name: str) -> h5py.Group:
     """Return a group in a group."""
-    child = _child(group, name)
+    child = linked_object(group, name, malformed)
     if not isinstance(child, h5py.Group):
         malformed(group.file.filename, f"{group.name}/{name} is not a group")
     return child
@@ -56,50 +38,16 @@ def group_at(group: h5py.Group, name: str) -> h5py.Group:
 
 def dataset_at(group: h5py.Group, name: str, *, max_bytes: float = math.inf) -> h5py.Dataset:
     """Return an HDF5 dataset in a group, whose data can be read without a risk."""
-    child = _child(group, name)
+    child = linked_object(group, name, malformed)
     if not isinstance(child, h5py.Dataset):
         malformed(group.file.filename, f"{group.name}/{name} is not an array")
-    if fault := _storage_fault(child, max_bytes):
+    fault = storage_fault(child, kinds=STORABLE_KINDS, filters=_FILTERS, max_bytes=max_bytes, max_chunked=MAX_BYTES)
+    if fault is not None:
         malformed(group.file.filename, f"{group.name}/{name} {fault}")
-    return child
-
-
-def _storage_fault(stored: h5py.Dataset, max_bytes: float) -> str | None:
-    """Return why an HDF5 dataset must not be read, if so."""
-    creation = stored.id.get_create_plist()
-    layout, dtype = creation.get_layout(), stored.dtype
-    text = h5py.check_string_dtype(dtype) is not None
-    if layout not in (h5py.h5d.CONTIGUOUS, h5py.h5d.CHUNKED, h5py.h5d.COMPACT) or creation.get_external_count():
-        return "has its data in other files"
-    if stored.shape is None or not (text or (dtype.kind in STORABLE_KINDS and dtype.itemsize <= 8)):
-        return f"holds {dtype} instead of numbers or texts"
-    # Types of somebody's own making may be smaller in the file than the dtype that h5py converts them to, or larger.
-    nbytes = math.prod(stored.shape) * stored.id.get_type().get_size()
-    if max(nbytes, math.prod(stored.shape) * dtype.itemsize) > max_bytes:
-        return f"declares {nbytes} bytes, and {max_bytes} are the most"
-    if layout == h5py.h5d.CHUNKED:
-        return _chunk_fault(stored, creation, nbytes)
-    if nbytes and layout == h5py.h5d.CONTIGUOUS:
-        offset = stored.id.get_offset()
-        if offset is None or offset + nbytes > Path(stored.file.filename).stat().st_size:
-            return "is incomplete"
-    return None
-
-
-def _chunk_fault(stored: h5py.Dataset, creation: h5py.h5p.PropDCID, nbytes: int) -> str | None:
-    """Return why a chunked dataset must not be read, if so."""
-    codes = [creation.get_filter(number)[0] for number in range(creation.get_nfilters())]
-    if unknown := sorted(set(codes) - _FILTERS.keys()):
-        return f"needs the filters {unknown}; {', '.join(_FILTERS.values())} are known"
-    if BLOSC in codes:
+    creation = child.id.get_create_plist()
+    if BLOSC in (creation.get_filter(number)[0] for number in range(creation.get_nfilters())):
         optional.require("hdf5plugin")
-    if nbytes > MAX_BYTES:
-        return f"declares {nbytes} bytes in chunks, and {MAX_BYTES} are the most"
-    if math.prod(stored.chunks) * stored.id.get_type().get_size() > _CHUNK_BYTES:
-        return f"has chunks of {stored.chunks}"
-    if nbytes > _EXPANSION * stored.id.get_storage_size():
-        return f"declares {nbytes} bytes and stores {stored.id.get_storage_size()}"
-    return None
+    return child
 
 
 def text_attribute(file: h5py.File, name: str) -> str | None:
