@@ -1,4 +1,4 @@
-"""One image file in or out: NIfTI, MetaImage and NRRD; DICOM series and objects, `.npy`, PNG and TIFF in.
+"""One image file in or out: NIfTI, MetaImage and NRRD; many others in, from DICOM and FreeSurfer to pictures.
 
 Every file is read as if a stranger had written it. Our own parser sees the header first; the extension alone chooses
 the reader, from an allow-list; nothing beyond `max_bytes` is allocated and nothing outside the file's folder is opened;

@@ -37,20 +37,22 @@ def read(
     """Read (load) one image file: its voxels and where they lie.
 
     Args:
-        path: A NIfTI (`.nii`, `.nii.gz`), MetaImage (`.mha`, `.mhd`) or NRRD (`.nrrd`, `.nhdr`) file; a folder with the
-            slices of one DICOM series, a file for each; a `.npy` file, which has no geometry: its spacing is 1, its
+        path: A NIfTI (`.nii`, `.nii.gz`), MetaImage (`.mha`, `.mhd`) or NRRD (`.nrrd`, `.nhdr`) file; either file of a
+            pair of NIfTI or ANALYZE 7.5 (`.hdr`, `.img`, both with `.gz`, too); a volume of FreeSurfer (`.mgh`, `.mgz`,
+            `.mgh.gz`), whose frames are channels; a MINC 2 file (`.mnc`); a folder with the slices of one DICOM series,
+            a file for each; a `.npy` file, or `.npz` with one array, which have no geometry: their spacing is 1, their
             first three axes at most are spatial, and those behind them are of channels, time and the like; with the
-            extra `images` a PNG (`.png`) or TIFF (`.tif`, `.tiff`) file. Grey levels and labels of these are as stored,
-            red, green and blue are channels, and pages of TIFF are slices, unless OME's or ImageJ's description says
-            otherwise.
+            extra `images` a PNG (`.png`), TIFF (`.tif`, `.tiff`) or JPEG (`.jpg`, `.jpeg`) file. Grey levels and labels
+            of these are as stored, but that JPEG is near what was stored, and no label map; red, green and blue are
+            channels, and pages of TIFF are slices, unless OME's or ImageJ's description says otherwise.
         max_bytes: Largest image in bytes of memory.
         affine: Which pose of a NIfTI file counts if its header states two that differ: its sform or its qform. By
             default such a file is an error. Files with one pose, and other formats, ignore it.
         spacing: What the file does not state, in millimetres along every spatial axis of the array: the spacing of a
-            `.npy` or PNG file, of a DICOM series without one, or between slices where a series has but one. What a file
-            does state has to agree within a thousandth, and is what counts. TIFF files state it by OME's or ImageJ's
-            description in a unit of length, or as dots per centimetre other than those of screens and printers; dots
-            per inch, as in PNG files, are what programs write without having measured anything.
+            `.npy`, `.npz`, PNG or JPEG file, of a DICOM series without one, or between slices where a series has but
+            one. What a file does state has to agree within a thousandth, and is what counts. TIFF files state it by
+            OME's or ImageJ's description in a unit of length, or as dots per centimetre other than those of screens and
+            printers; dots per inch, as in PNG and JPEG files, are what programs write without having measured anything.
 
     Returns:
         A NumPy array of shape `(*spatial,)` or `(*spatial, channels)`, of `.npy` files with any number of axes behind
@@ -60,6 +62,8 @@ def read(
         sform of NIfTI that is off right angles by rounding becomes the nearest one at right angles; no corner moves by
         more than 0.01 voxels. Directions of MetaImage that are not of length 1 stretch the spacing. A NIfTI slice of
         two axes that is not axial is a volume of one slice; the height of an axial one is no part of its geometry.
+        Without a place in the header, the centre of a NIfTI or ANALYZE file is at 0 and its first axis points to the
+        left; a volume of FreeSurfer is coronal, as FreeSurfer takes it. The world of MINC is (R, A, S), as MINC has it.
         Values of DICOM slices are `slope * stored + intercept`, each with its own; those of MONOCHROME1 are not
         inverted, as that concerns displays. The spacing of rows and columns is the PixelSpacing, or where a series has
         none, the ImagerPixelSpacing (in the plane of the detector: the patient is magnified),
@@ -68,7 +72,7 @@ def read(
 
     Warns:
         UserWarning: A DICOM series has one slice, whose thickness or the like is taken for the distance of slices; a
-            PNG or TIFF file states no spacing and none is given, so that it is 1.
+            PNG, JPEG or TIFF file states no spacing and none is given, so that it is 1.
 
     Raises:
         FileNotFoundError: There is no such file.
@@ -88,13 +92,14 @@ def read(
         ('int16', 24, True)
 
     Agrees with:
-        nibabel for NIfTI: its affine, whose world axes are (R, A, S), also where no code is set, and its numbers, also
-        of displacement fields. Differs from nibabel where sform and qform differ, of which that takes the sform.
-        pydicom for the values of DICOM slices. Differs from SimpleITK alone, which reads the missing end of a truncated
-        file as zeros, takes the qform, turns displacements, places NIfTI files without codes elsewhere, applies neither
-        MetaImage's slope and offset nor the units of MetaImage and NRRD, keeps directions of MetaImage of any length,
-        inverts MONOCHROME1, and takes 1 mm for spacings of DICOM that are missing or in classes of objects it does not
-        know.
+        nibabel for NIfTI, ANALYZE, FreeSurfer's volumes and MINC 2: its affine, whose world axes are (R, A, S), also
+        where no code is set, and its numbers, also of displacement fields. Differs from nibabel where sform and qform
+        differ, of which that takes the sform, and where a volume of FreeSurfer states no place, of which that turns
+        rows and slices. pydicom for the values of DICOM slices. Differs from SimpleITK alone, which reads the missing
+        end of a truncated file as zeros, takes the qform, turns displacements, places NIfTI files without codes
+        elsewhere, applies neither MetaImage's slope and offset nor the units of MetaImage and NRRD, keeps directions of
+        MetaImage of any length, takes the world of MINC for (L, P, S), inverts MONOCHROME1, and takes 1 mm for spacings
+        of DICOM that are missing or in classes of objects it does not know.
     """
     return _load(Path(checks.path_text("read", "path", path)), max_bytes, scaled=True, affine=affine, spacing=spacing)
 
