@@ -61,6 +61,8 @@ def read_object(path: Path) -> DicomObject:
             invalid_file(path, "it is not a DICOM file")
         data_set = locate_data_set(path, _MAX_OBJECT_ELEMENTS, opaque=(PER_FRAME_GROUPS,))
         elements = list(data_set.by_tag.values())
+        if not elements:
+            invalid_file(path, "there is nothing in it but the beginning of a DICOM file")
         ends = [*(element.start for element in elements[1:]), path.stat().st_size]
         kept = [(element.start, end) for element, end in zip(elements, ends, strict=True) if element.tag not in _LARGE]
         if (nbytes := sum(end - start for start, end in kept)) > _MAX_OBJECT_HEADER:

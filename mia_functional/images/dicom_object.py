@@ -7,6 +7,7 @@ from typing import NamedTuple, TypeAlias
 from mia_functional._core import optional
 from mia_functional.geometry import Geometry
 from mia_functional.images.dicom_header import DicomObject, read_object
+from mia_functional.images.dicom_structures import STRUCTURE_SET, list_structures, load_structures, refuse_structures
 from mia_functional.images.header import invalid_file
 from mia_functional.images.segments import Segment, Segmentation, SegmentRequest
 from mia_functional.typing import HostArray, Spacing
@@ -27,7 +28,9 @@ class _ObjectKind(NamedTuple):
     segments: _ListSegments | None = None
 
 
-_OBJECT_KINDS: Mapping[str, _ObjectKind] = {}
+_OBJECT_KINDS: Mapping[str, _ObjectKind] = {
+    STRUCTURE_SET: _ObjectKind("RT structure sets", refuse_structures, load_structures, list_structures),
+}
 """By SOP class."""
 
 

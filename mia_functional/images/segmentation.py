@@ -10,11 +10,14 @@ from typing import NoReturn
 from mia_functional._core import atomic_files, checks
 from mia_functional.geometry import Geometry
 from mia_functional.images.dicom import series_geometry
+from mia_functional.images.dicom_header import read_object
+from mia_functional.images.dicom_structures import BETWEEN, OVERLAPS, Between, ContourRules, Overlap, load_structures
 from mia_functional.images.files import MAX_BYTES, read_geometry
 from mia_functional.images.formats import FORMATS, extension_of, format_of, is_series
+from mia_functional.images.rasterisation import RULES, Rule
 from mia_functional.images.segments import Reference, Segment, Segmentation, SegmentRequest
 
-__all__ = ["read_segmentation", "read_segments", "write_segmentation"]
+__all__ = ["read_segmentation", "read_segments", "read_structures", "write_segmentation"]
 
 
 @checks.speaking_for("read_segmentation", "read", "read_geometry")
@@ -25,13 +28,14 @@ def read_segmentation(
     channels: bool = False,
     max_bytes: int = MAX_BYTES,
 ) -> Segmentation:
-    """Read (load) a segmentation with the names of its segments: a DICOM segmentation object (SEG).
+    """Read (load) a segmentation with the names of its segments: a DICOM segmentation object (SEG), or contours.
 
     Args:
         path: A file of a format with segments: `.dcm`, or any other name if the file begins as DICOM asks.
         reference: The grid on which the segments are returned: a folder with the DICOM series that they were drawn on,
             an image file, or a geometry. By default it is the grid that the file itself states, which may end with the
-            last slice in which there is something.
+            last slice in which there is something. The contours of an RT structure set have none, so that it is needed;
+            `read_structures` has options for them.
         channels: Return a channel for each segment, also where they do not overlap.
         max_bytes: Largest array in bytes of memory.
 
@@ -53,6 +57,68 @@ def read_segmentation(
     if load is None:
         _no_segments("read_segmentation", file)
     return load(file, SegmentRequest(_reference("read_segmentation", reference), channels, max_bytes))
+
+
+@checks.speaking_for("read_structures", "read", "read_geometry")
+def read_structures(
+    path: str | os.PathLike[str],
+    reference: str | os.PathLike[str] | Geometry,
+    *,
+    rule: Rule = "pixel_centre",
+    between: Between = "error",
+    overlapping: Overlap = "error",
+    channels: bool = False,
+    max_bytes: int = MAX_BYTES,
+) -> Segmentation:
+    """Read (load) the structures of a DICOM RT structure set (RTSTRUCT) onto a grid: contours to masks.
+
+    A point of a plane is inside if a ray from it crosses the contours an odd number of times (even-odd): a contour
+    within another one is a hole, whether it is drawn by itself, as a keyhole or as CLOSEDPLANAR_XOR.
+    `read_segmentation` does the same with the defaults.
+
+    Args:
+        path: A file with an RT structure set.
+        reference: The grid: a folder with the DICOM series that the contours were drawn on, an image file, or a
+            geometry. Planes of contours have to be slices of it, along any of its axes.
+        rule: Which pixels are inside. `"pixel_centre"`: those whose centre is; one on an edge counts if the inside is
+            towards higher columns, or rows, so that neighbours share no pixel. `"pixel_centre_or_edge"`: also all whose
+            centre is on an edge, for contours that run through the centres of the outermost pixels, as those of OpenCV
+            do. `"area_fraction"`: those of which half the area or more is inside.
+        between: What becomes of contours that are more than a tenth of the distance of slices from any, and of slices
+            between contours that were drawn on every second slice or so. `"error"`: they are refused. `"nearest"`: a
+            slice has the contours of the nearest plane, to half the usual distance of planes beyond the last one.
+            `"interpolate"`: between two planes it has the shape whose signed distances are the mean of theirs. Gaps
+            that are half as large again as usual stay gaps.
+        overlapping: What becomes of contours of one structure in one plane that overlap in part. `"error"`: they are
+            refused. `"union"`: what any contour of that plane contains is inside, holes too. `"exclusive"`: even-odd,
+            as for CLOSEDPLANAR_XOR, for which this is always so.
+        channels: As in `read_segmentation`.
+        max_bytes: As in `read_segmentation`.
+
+    Returns:
+        As from `read_segmentation`. Labels are the numbers of the structures (ROI numbers) if all are within 1 to
+        65535, else 1, 2 ... in the order of the file. Structures without contours are empty; contours of fewer than
+        three points have no area.
+
+    Warns:
+        UserWarning: Structures consist of points or open lines, and are left out; contours reach beyond the grid.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ImportError: pydicom is not installed.
+        ValueError: The file is no RT structure set, or is damaged; its contours are in another frame of reference than
+            the series, not in planes of its slices, or all beyond the grid; or what `between` and `overlapping` refuse.
+
+    Source:
+        DICOM PS3.3, C.8.8.6. Interpolation: Raya and Udupa 1990, doi 10.1109/42.52980.
+    """
+    file = Path(checks.path_text("read_structures", "path", path))
+    checks.one_of("read_structures", "rule", rule, RULES)
+    checks.one_of("read_structures", "between", between, BETWEEN)
+    checks.one_of("read_structures", "overlapping", overlapping, OVERLAPS)
+    checks.number("read_structures", "max_bytes", max_bytes)
+    request = SegmentRequest(_reference("read_structures", reference), channels, max_bytes)
+    return load_structures(read_object(file), request, ContourRules(rule, between, overlapping))
 
 
 @checks.speaking_for("read_segments", "read")

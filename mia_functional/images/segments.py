@@ -43,6 +43,7 @@ class Segment:
         modifier: What qualifies the type, such as left.
         algorithm_type: How it came about: `"AUTOMATIC"`, `"SEMIAUTOMATIC"` or `"MANUAL"`; empty if that is not known.
         algorithm: The name of the algorithm; empty for manual ones.
+        interpreted_type: What it is to radiotherapy, such as `"ORGAN"` or `"PTV"`; empty if no file says so.
 
     Example:
         >>> Segment(label=1, name="liver").layer
@@ -58,6 +59,7 @@ class Segment:
     modifier: Code | None = None
     algorithm_type: str = ""
     algorithm: str = ""
+    interpreted_type: str = ""
 
 
 class Segmentation(NamedTuple):
