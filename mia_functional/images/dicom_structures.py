@@ -183,8 +183,7 @@ def _structures(found: DicomObject, *, read_points: bool) -> list[_Structure]:
         points = [_points(found, name, contour) for contour in shapes] if read_points else []
         segment = _segment(number if numbered else place + 1, name, item, drawn, observations.get(number))
         frame = str(item.get("ReferencedFrameOfReferenceUID", "") or "")
-        # Fewer than three points have no area.
-        kept = [entry for entry in points if len(entry) > 2]
+        kept = [entry for entry in points if len(entry)]
         structures.append(_Structure(segment, frame, kept, _CLOSED_XOR in kinds))
     if skipped and read_points:
         warnings.warn(f"{path}: points and open lines have no voxels and are left out: {', '.join(skipped)}.",

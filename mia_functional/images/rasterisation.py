@@ -39,7 +39,8 @@ def polygon_mask(polygons: Sequence[HostArray], shape: tuple[int, int], rule: Ru
     """Return which pixels are inside of closed polygons, an array of booleans of `shape`.
 
     Args:
-        polygons: Arrays of shape `(points, 2)`, (row, column); the last point is joined to the first.
+        polygons: Arrays of shape `(points, 2)`, (row, column); the last point is joined to the first. Fewer than three
+            points have no inside, but a centre may be on them.
         shape: Rows and columns; what lies beyond is cut off.
         rule: `pixel_centre`: the centre is inside. A centre on an edge counts where the inside is towards higher
             columns, or rows (half-open), so that polygons that share an edge share no pixel and leave none out.
@@ -62,6 +63,12 @@ def polygon_mask(polygons: Sequence[HostArray], shape: tuple[int, int], rule: Ru
         toggles += np.bincount(rows * (width + 1) + first, minlength=toggles.size).reshape(toggles.shape)
     inside: HostArray = np.cumsum(toggles[:, :width], axis=1) % 2 == 1
     if rule == "pixel_centre_or_edge":
+        # Points, too: the outline of a single pixel is its centre.
+        for points in polygons:
+            nearest = np.rint(points)
+            hit = (np.abs(points - nearest) <= _ON_EDGE) & (nearest >= 0) & (nearest < shape)
+            rows, columns = nearest[hit.all(axis=1)].astype(np.int64).T
+            inside[rows, columns] = True
         _mark_centres_on_edges(inside, edges)
         _mark_centres_on_edges(inside.T, _edges([polygon[:, ::-1] for polygon in polygons]))
     return inside

@@ -97,8 +97,8 @@ def read_structures(
 
     Returns:
         As from `read_segmentation`. Labels are the numbers of the structures (ROI numbers) if all are within 1 to
-        65535, else 1, 2 ... in the order of the file. Structures without contours are empty; contours of fewer than
-        three points have no area.
+        65535, else 1, 2 ... in the order of the file. Structures without contours are empty; contours of one or two
+        points have no area, but may be on pixel centres.
 
     Warns:
         UserWarning: Structures consist of points or open lines, and are left out; contours reach beyond the grid.

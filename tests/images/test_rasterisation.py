@@ -166,6 +166,14 @@ def test_contours_through_the_outermost_centres_need_the_edge():
     np.testing.assert_array_equal(polygon_mask([rows + 1e-9], SHAPE), expected)
 
 
+def test_outlines_of_one_and_two_pixels_are_points_and_lines():
+    pieces = [np.array([[2.0, 3]]), np.array([[4.0, 5], [5, 6]]), np.array([[7.0, 1], [7, 4]]), np.array([[20.0, 3]])]
+    expected = np.zeros(SHAPE, bool)
+    expected[2, 3] = expected[4, 5] = expected[5, 6] = expected[7, 1:5] = True
+    np.testing.assert_array_equal(polygon_mask(pieces, SHAPE, "pixel_centre_or_edge"), expected)
+    assert not polygon_mask(pieces, SHAPE).any()
+
+
 def test_polygons_that_neither_contain_nor_avoid_each_other_are_found():
     outer, inner = circle((20, 20), 15), circle((20, 20), 6)
     plane = (42, 50)
