@@ -103,7 +103,7 @@ def list_structures(found: DicomObject) -> tuple[Segment, ...]:
         return tuple(structure.segment for structure in _structures(found, read_points=False))
 
 
-def load_structures(found: DicomObject, request: SegmentRequest, rules: ContourRules = _STRICT) -> Segmentation:
+def load_structures(found: DicomObject, request: SegmentRequest, *, rules: ContourRules = _STRICT) -> Segmentation:
     """Return the structures of an RT structure set on the grid of a reference, which it does not have itself."""
     path, reference = found.path, request.reference
     if found.kind != STRUCTURE_SET:
@@ -368,13 +368,13 @@ def _plane_mask(
             cure = '`overlapping="union"` or `overlapping="exclusive"` of `read_structures` says which it is'
             invalid_file(found.path, f"contours of {structure.segment.name!r} {where}; {cure}")
         if crossing is not None:
-            box, mask = boxed_mask(polygons, shape, rules.rule)
+            box, mask = boxed_mask(polygons, shape, rule=rules.rule)
             for polygon in polygons:
-                part, own = boxed_mask([polygon], shape, rules.rule)
+                part, own = boxed_mask([polygon], shape, rule=rules.rule)
                 inner = tuple(slice(p.start - b.start, p.stop - b.start) for p, b in zip(part, box, strict=True))
                 mask[inner] |= own
             return box, mask
-    return boxed_mask(polygons, shape, rules.rule)
+    return boxed_mask(polygons, shape, rule=rules.rule)
 
 
 def _between(

@@ -35,7 +35,7 @@ _MAX_CROSSINGS = 1 << 22
 """Crossings of edges and lines that are in memory at a time."""
 
 
-def polygon_mask(polygons: Sequence[HostArray], shape: tuple[int, int], rule: Rule = "pixel_centre") -> HostArray:
+def polygon_mask(polygons: Sequence[HostArray], shape: tuple[int, int], *, rule: Rule = "pixel_centre") -> HostArray:
     """Return which pixels are inside of closed polygons, an array of booleans of `shape`.
 
     Args:
@@ -49,7 +49,7 @@ def polygon_mask(polygons: Sequence[HostArray], shape: tuple[int, int], rule: Ru
 
     Example:
         >>> square = np.array([[0, 0], [0, 2], [2, 2], [2, 0]])
-        >>> [int(polygon_mask([square], (4, 4), rule).sum()) for rule in RULES]
+        >>> [int(polygon_mask([square], (4, 4), rule=rule).sum()) for rule in RULES]
         [4, 9, 5]
     """
     edges = _edges(polygons)
@@ -94,7 +94,7 @@ def overlapping_polygon(polygons: Sequence[HostArray], shape: tuple[int, int]) -
 
 
 def boxed_mask(
-    polygons: Sequence[HostArray], shape: tuple[int, int], rule: Rule = "pixel_centre"
+    polygons: Sequence[HostArray], shape: tuple[int, int], *, rule: Rule = "pixel_centre"
 ) -> tuple[Box, HostArray]:
     """Return the part of a plane that polygons can reach, and which of its pixels are inside, as `polygon_mask` has it.
 
@@ -108,9 +108,8 @@ def boxed_mask(
     # One pixel more, for those that are half inside, or on an edge but for rounding.
     lowest = np.clip(np.floor(ends[0]) - 1, 0, shape).astype(int)
     highest = np.clip(np.ceil(ends[1]) + 2, lowest, shape).astype(int)
-    mask = polygon_mask(
-        [polygon - lowest for polygon in polygons], (int(highest[0] - lowest[0]), int(highest[1] - lowest[1])), rule
-    )
+    size = int(highest[0] - lowest[0]), int(highest[1] - lowest[1])
+    mask = polygon_mask([polygon - lowest for polygon in polygons], size, rule=rule)
     return (slice(int(lowest[0]), int(highest[0])), slice(int(lowest[1]), int(highest[1]))), mask
 
 

@@ -118,7 +118,7 @@ def read_structures(
     checks.one_of("read_structures", "overlapping", overlapping, OVERLAPS)
     checks.number("read_structures", "max_bytes", max_bytes)
     request = SegmentRequest(_reference("read_structures", reference), channels, max_bytes)
-    return load_structures(read_object(file), request, ContourRules(rule, between, overlapping))
+    return load_structures(read_object(file), request, rules=ContourRules(rule, between, overlapping))
 
 
 @checks.speaking_for("read_segments", "read")

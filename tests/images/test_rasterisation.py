@@ -65,7 +65,7 @@ def test_pixels_are_those_of_exact_fractions(seed):
     inside = by_definition(polygons, is_inside)
     np.testing.assert_array_equal(polygon_mask(polygons, SHAPE), inside)
     on_edge = by_definition(polygons, is_on_edge)
-    np.testing.assert_array_equal(polygon_mask(polygons, SHAPE, "pixel_centre_or_edge"), inside | on_edge)
+    np.testing.assert_array_equal(polygon_mask(polygons, SHAPE, rule="pixel_centre_or_edge"), inside | on_edge)
 
 
 @pytest.mark.parametrize("seed", range(10))
@@ -74,7 +74,7 @@ def test_areas_are_those_of_many_points_in_each_pixel(seed):
     fine = [(polygon + 0.5) * count - 0.5 for polygon in polygons]
     many = polygon_mask(fine, (SHAPE[0] * count, SHAPE[1] * count))
     fractions_inside = many.reshape(SHAPE[0], count, SHAPE[1], count).mean(axis=(1, 3))
-    wrong = polygon_mask(polygons, SHAPE, "area_fraction") != (fractions_inside >= 0.5)
+    wrong = polygon_mask(polygons, SHAPE, rule="area_fraction") != (fractions_inside >= 0.5)
     # Of half a pixel, either count is off by less than a line.
     assert np.all(np.abs(fractions_inside[wrong] - 0.5) < 1 / 16)
 
@@ -104,7 +104,7 @@ SHAPES = {
 @pytest.mark.parametrize("name", SHAPES)
 def test_areas_of_shapes_are_within_two_percent(name, rule):
     polygons, area = SHAPES[name]
-    mask = polygon_mask(polygons, (62, 70), rule)
+    mask = polygon_mask(polygons, (62, 70), rule=rule)
     assert abs(mask.sum() - area) <= 0.02 * area
     if "ring" in name or "keyhole" in name:
         assert not mask[20:41, 34].any()
@@ -151,7 +151,7 @@ def test_contours_of_a_mask_give_the_mask(seed):
     mask = np.pad(rng.random((14, 17)) < (0.2, 0.5, 0.8)[seed % 3], 1)
     contours = [contour[:-1] for contour in find_contours(mask.astype(float), 0.5)]
     for rule in ("pixel_centre", "pixel_centre_or_edge"):
-        np.testing.assert_array_equal(polygon_mask(contours, mask.shape, rule), mask)
+        np.testing.assert_array_equal(polygon_mask(contours, mask.shape, rule=rule), mask)
     assert overlapping_polygon(contours, mask.shape) is None
 
 
@@ -159,8 +159,8 @@ def test_contours_through_the_outermost_centres_need_the_edge():
     rows = np.array([[1, 1], [1, 6], [4, 6], [4, 1]])
     expected = np.zeros(SHAPE, bool)
     expected[1:5, 1:7] = True
-    np.testing.assert_array_equal(polygon_mask([rows], SHAPE, "pixel_centre_or_edge"), expected)
-    np.testing.assert_array_equal(polygon_mask([rows + 1e-4], SHAPE, "pixel_centre_or_edge"), expected)
+    np.testing.assert_array_equal(polygon_mask([rows], SHAPE, rule="pixel_centre_or_edge"), expected)
+    np.testing.assert_array_equal(polygon_mask([rows + 1e-4], SHAPE, rule="pixel_centre_or_edge"), expected)
     expected[4], expected[:, 6] = False, False
     np.testing.assert_array_equal(polygon_mask([rows], SHAPE), expected)
     np.testing.assert_array_equal(polygon_mask([rows + 1e-9], SHAPE), expected)
@@ -170,7 +170,7 @@ def test_outlines_of_one_and_two_pixels_are_points_and_lines():
     pieces = [np.array([[2.0, 3]]), np.array([[4.0, 5], [5, 6]]), np.array([[7.0, 1], [7, 4]]), np.array([[20.0, 3]])]
     expected = np.zeros(SHAPE, bool)
     expected[2, 3] = expected[4, 5] = expected[5, 6] = expected[7, 1:5] = True
-    np.testing.assert_array_equal(polygon_mask(pieces, SHAPE, "pixel_centre_or_edge"), expected)
+    np.testing.assert_array_equal(polygon_mask(pieces, SHAPE, rule="pixel_centre_or_edge"), expected)
     assert not polygon_mask(pieces, SHAPE).any()
 
 
@@ -189,9 +189,9 @@ def test_polygons_that_neither_contain_nor_avoid_each_other_are_found():
 @pytest.mark.parametrize("rule", RULES)
 def test_what_lies_beyond_the_grid_is_cut_off_at_no_cost(rule):
     everything = np.array([[-1e9, -1e9], [-1e9, 1e9], [1e9, 1e9], [1e9, -1e9]])
-    assert polygon_mask([everything], SHAPE, rule).all()
-    assert not polygon_mask([everything + 1e10], SHAPE, rule).any()
-    assert not polygon_mask([], SHAPE, rule).any()
+    assert polygon_mask([everything], SHAPE, rule=rule).all()
+    assert not polygon_mask([everything + 1e10], SHAPE, rule=rule).any()
+    assert not polygon_mask([], SHAPE, rule=rule).any()
     assert overlapping_polygon([everything, everything + 1e10], SHAPE) is None
 
 
@@ -200,14 +200,14 @@ def test_what_lies_beyond_the_grid_is_cut_off_at_no_cost(rule):
 def test_a_box_has_all_that_is_inside(seed, rule):
     polygons = random_polygons(seed)
     whole = np.zeros(SHAPE, bool)
-    box, mask = boxed_mask(polygons, SHAPE, rule)
+    box, mask = boxed_mask(polygons, SHAPE, rule=rule)
     whole[box] = mask
-    np.testing.assert_array_equal(whole, polygon_mask(polygons, SHAPE, rule))
+    np.testing.assert_array_equal(whole, polygon_mask(polygons, SHAPE, rule=rule))
 
 
 def test_many_crossings_are_counted_piece_by_piece(monkeypatch):
     polygons = [RNG.uniform(0, 9, (30, 2))]
-    expected = {rule: polygon_mask(polygons, SHAPE, rule) for rule in RULES}
+    expected = {rule: polygon_mask(polygons, SHAPE, rule=rule) for rule in RULES}
     monkeypatch.setattr("mia_functional.images.rasterisation._MAX_CROSSINGS", 8)
     for rule in RULES:
-        np.testing.assert_array_equal(polygon_mask(polygons, SHAPE, rule), expected[rule])
+        np.testing.assert_array_equal(polygon_mask(polygons, SHAPE, rule=rule), expected[rule])
