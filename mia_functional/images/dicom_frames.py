@@ -15,7 +15,7 @@ from mia_functional.images.header import invalid_file
 
 __all__ = ["FrameGroups", "frame_groups"]
 
-_SHARED = 0x52009229
+_SHARED_GROUPS = 0x52009229
 
 _ITEM, _ITEM_END, _SEQUENCE_END = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD
 
@@ -60,7 +60,7 @@ def frame_groups(found: DicomObject, wanted: _Wanted) -> FrameGroups:
         wanted: By the tag of a sequence of a frame, the elements of its first item that are picked out.
     """
     order = ">" if found.data_set.syntax == BIG_ENDIAN else "<"
-    shared, frames = (_table_items(found, tag, order, wanted) for tag in (_SHARED, PER_FRAME_GROUPS))
+    shared, frames = (_table_items(found, tag, order, wanted) for tag in (_SHARED_GROUPS, PER_FRAME_GROUPS))
     if len(shared) > 1:
         invalid_file(found.path, f"it has {len(shared)} tables of what its frames share")
     return FrameGroups(shared[0] if shared else {}, frames, order)

@@ -7,6 +7,7 @@ from typing import NamedTuple, TypeAlias
 from mia_functional._core import optional
 from mia_functional.geometry import Geometry
 from mia_functional.images.dicom_header import DicomObject, read_object
+from mia_functional.images.dicom_segmentation import list_seg_segments, load_seg, load_seg_image
 from mia_functional.images.dicom_structures import STRUCTURE_SET, list_structures, load_structures, refuse_structures
 from mia_functional.images.header import invalid_file
 from mia_functional.images.segments import Segment, Segmentation, SegmentRequest
@@ -28,7 +29,11 @@ class _ObjectKind(NamedTuple):
     segments: _ListSegments | None = None
 
 
+_SEGMENTATION = _ObjectKind("segmentations", load_seg_image, load_seg, list_seg_segments)
+
 _OBJECT_KINDS: Mapping[str, _ObjectKind] = {
+    "1.2.840.10008.5.1.4.1.1.66.4": _SEGMENTATION,
+    "1.2.840.10008.5.1.4.1.1.66.7": _SEGMENTATION,
     STRUCTURE_SET: _ObjectKind("RT structure sets", refuse_structures, load_structures, list_structures),
 }
 """By SOP class."""
