@@ -47,7 +47,7 @@ _Read = Callable[[int], HostArray]
 
 def combined_bits(
     target: FrameTarget, read: _Read, labels: Sequence[int], dtype: np.dtype[Any]
-) -> tuple[HostArray, bool]:  # noqa
+) -> tuple[HostArray, bool]:
     """Return the label map of frames of bits, each of which has a label, up to where labels overlap, if they do."""
     array, view = _empty(target, (), dtype)
     count = target.layout.rows * target.layout.columns

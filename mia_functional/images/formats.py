@@ -9,6 +9,7 @@ from mia_functional.geometry import Geometry
 from mia_functional.images.analyze import parse_pair
 from mia_functional.images.dicom_header import is_dicom
 from mia_functional.images.dicom_object import load_object, load_object_segments, object_segments
+from mia_functional.images.dicom_seg_writing import write_seg
 from mia_functional.images.header import Header, check_regular, invalid_file
 from mia_functional.images.jpeg import load_jpeg
 from mia_functional.images.metaimage import parse_metaimage
@@ -83,7 +84,9 @@ FORMATS = {
     ".ome.tiff": Format(load=load_tiff, colours=True),
     ".tif": Format(load=load_tiff, colours=True),
     ".tiff": Format(load=load_tiff, colours=True),
-    ".dcm": Format(load=load_object, segments=object_segments, load_segments=load_object_segments),
+    ".dcm": Format(
+        load=load_object, segments=object_segments, load_segments=load_object_segments, write_segments=write_seg
+    ),
 }
 
 

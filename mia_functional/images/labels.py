@@ -96,6 +96,8 @@ def _channels(array: HostArray, path: Path) -> str:
     # 3D Slicer puts segments that overlap into layers, in each of which the labels begin with 1 again.
     if count == 3 and row is not None and row.colours:
         return "it holds colours; give every colour a label of its own, and write a file of one channel"
+    if row is not None and row.load_segments is not None and row.segments is not None:
+        return f"its {count} segments overlap or are fractions; `read_segmentation` returns a channel for each of them"
     if segments:
         return f"it holds {segments} segments in {count} layers; write each layer to a file of its own"
     return f"it has {count} channels; write each one that is a label map to a file of its own"
