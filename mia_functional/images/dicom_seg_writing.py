@@ -26,7 +26,8 @@ _TISSUE = Code(value="85756007", scheme="SCT", meaning="Tissue")
 
 _LARGEST_FRACTION = 255
 
-_MAX_LABEL = 65535
+_MAX_LABEL, _MAX_TEXT = 65535, 64
+"""What numbers of segments, and texts, may be at most."""
 
 
 def write_seg(draft: Path, segmentation: Segmentation, reference: Reference | None) -> None:
@@ -36,6 +37,7 @@ def write_seg(draft: Path, segmentation: Segmentation, reference: Reference | No
         checks.invalid_value("write_segmentation", "reference", needed, reference and reference.geometry)
     if moved := describe_differences(segmentation.geometry, reference.geometry):
         checks.invalid_value("write_segmentation", "segmentation", f"lie on the grid of {reference.series}", moved)
+    _check_segments(segmentation.segments)
     voxels, kind = _voxels(segmentation)
     pydicom, highdicom = optional.require("pydicom"), optional.require("highdicom")
     sources = _sorted_sources(pydicom, reference.series)
@@ -73,19 +75,28 @@ def _refuse(needed: str, actual: object) -> NoReturn:
     checks.invalid_value("write_segmentation", "segmentation", needed, actual)
 
 
-def _voxels(segmentation: Segmentation) -> tuple[HostArray, str]:
-    """Return the array as highdicom takes it, and the type of segmentation that holds it."""
-    segments, grid = segmentation.segments, segmentation.geometry
+def _check_segments(segments: Sequence[Segment]) -> None:
+    """Raise unless DICOM can describe segments, with all that it requires."""
     labels = [segment.label for segment in segments]
     if not labels or len(set(labels)) < len(labels) or not all(0 < label <= _MAX_LABEL for label in labels):
         _refuse(f"have segments of different labels from 1 to {_MAX_LABEL}", f"the labels {labels}")
-    unstated = [segment.name for segment in segments if segment.algorithm_type not in _ALGORITHM_TYPES]
-    if unstated:
-        needed = f"state the `algorithm_type` of its segments, {', '.join(_ALGORITHM_TYPES)}, which DICOM requires"
-        _refuse(needed, f"none of {unstated[0]}")
-    unnamed = [one.name for one in segments if one.algorithm_type != "MANUAL" and not one.algorithm]
-    if unnamed:
-        _refuse("name the `algorithm` of its segments, which DICOM requires", f"none of {unnamed[0]}")
+    for segment in segments:
+        if segment.algorithm_type not in _ALGORITHM_TYPES:
+            needed = f"state the `algorithm_type` of its segments, {', '.join(_ALGORITHM_TYPES)}, which DICOM requires"
+            _refuse(needed, f"{segment.algorithm_type!r} of {segment.name}")
+        if segment.algorithm_type != "MANUAL" and not segment.algorithm:
+            _refuse("name the `algorithm` of its segments, which DICOM requires", f"none of {segment.name}")
+        if segment.colour is not None and not all(0 <= value <= 1 for value in segment.colour):
+            _refuse("have colours within [0, 1]", f"{segment.colour} of {segment.name}")
+        codes = [code for code in (segment.category, segment.type, segment.modifier) if code is not None]
+        for text in (segment.name, segment.algorithm, *(code.meaning for code in codes)):
+            if len(text) > _MAX_TEXT or "\\" in text or not text.isprintable():
+                _refuse(f"have texts of at most {_MAX_TEXT} characters on one line, without a backslash", repr(text))
+
+
+def _voxels(segmentation: Segmentation) -> tuple[HostArray, str]:
+    """Return the array as highdicom takes it, and the type of segmentation that holds it."""
+    labels, grid = [segment.label for segment in segmentation.segments], segmentation.geometry
     array = _array.to_numpy(segmentation.array)
     in_order = labels == list(range(1, len(labels) + 1))
     if array.shape == grid.shape and array.dtype.kind in "biu":
@@ -94,9 +105,8 @@ def _voxels(segmentation: Segmentation) -> tuple[HostArray, str]:
             _refuse("hold labels of its segments", f"{extra[0]}, and segments {labels}")
         return array.astype(np.min_scalar_type(max(labels))), "BINARY" if in_order else "LABELMAP"
     if array.shape != (*grid.shape, len(labels)) or array.dtype.kind not in "biuf":
-        _refuse(
-            "be a label map of whole numbers or a channel for each segment", f"{array.dtype} of shape {array.shape}"
-        )
+        needed = f"be a label map of whole numbers or {len(labels)} channels on a grid of shape {grid.shape}"
+        _refuse(needed, f"{array.dtype} of shape {array.shape}")
     if not in_order:
         _refuse("have segments of the labels 1, 2, 3 and so on, if it has channels", f"the labels {labels}")
     # NaN is neither.
