@@ -20,6 +20,7 @@ from mia_functional.geometry import Geometry
 from mia_functional.images.checked_itk import file_geometry, header_reader, itk_reads
 from mia_functional.images.conversion import DTYPES_BY_PIXEL_TYPE, ItkGrid, image_memory
 from mia_functional.images.dicom_elements import BIG_ENDIAN, Elements, locate_elements, pixel_module
+from mia_functional.images.dicom_planes import ROUNDED_COSINES, plane_axes
 from mia_functional.images.header import SAME_SPACING, check_regular, check_spacing, invalid_file
 from mia_functional.images.itk_globals import ItkImage, ItkReader, simpleitk
 from mia_functional.typing import HostArray, Spacing
@@ -63,9 +64,6 @@ _MULTI_FRAME = {
 }  # fmt: skip
 """Classes of objects that hold several frames, by what follows the root of their identifiers."""
 
-_ROUNDED_COSINES = 2e-4
-"""By how much lengths, right angles and directions may be off: cosines that were written with four decimals."""
-
 _ROUNDED_GAP, _MAX_ROUNDED_GAP = 0.01, 0.25
 """By how much slices may be off, as a fraction of their distance: always, and at most where decimals are few."""
 
@@ -107,7 +105,7 @@ def load_series(folder: Path, max_bytes: int, spacing: Spacing | None) -> tuple[
         invalid_file(folder, f"the series takes {nbytes} bytes, and `max_bytes` is {max_bytes}")
     voxels = np.empty(shape, dtype)
     for plane, entry in zip(voxels, slices, strict=True):
-        plane[:] = image_memory(_decode(entry)).reshape(plane.shape)
+        plane[:] = image_memory(_decode_slice(entry)).reshape(plane.shape)
     return voxels, geometry
 
 
@@ -167,16 +165,12 @@ def _read_slice(path: Path) -> _Slice:
     position, cosines = _decimals(header["ImagePositionPatient"]), _decimals(header["ImageOrientationPatient"])
     if len(position) != 3:
         invalid_file(path, f"its ImagePositionPatient is '{header['ImagePositionPatient']}'")
-    axes = np.reshape(cosines, (2, 3)) if len(cosines) == 6 else np.zeros((2, 3))
-    lengths, overlap = np.linalg.norm(axes, axis=1, keepdims=True), float(axes[0] @ axes[1])
-    if max(float(abs(lengths - 1).max()), abs(overlap)) > _ROUNDED_COSINES:
+    if len(cosines) != 6:
         invalid_file(path, f"its ImageOrientationPatient is '{header['ImageOrientationPatient']}'")
-    # Half of the overlap is taken from each axis, so that both turn by the same angle.
-    axes = axes - overlap / 2 * axes[::-1]
     stated, spacing = _stated_spacing(header)
     return _Slice(
         path=path, reader=reader, header=header, elements=elements, position=np.array(position),
-        axes=axes / np.linalg.norm(axes, axis=1, keepdims=True), stated=stated, spacing=spacing,
+        axes=plane_axes(path, np.array(cosines)), stated=stated, spacing=spacing,
         size=reader.GetSize()[:2], components=reader.GetNumberOfComponents(),
         dtype=_pixel_dtype(path, reader, header, elements),
     )  # fmt: skip
@@ -248,7 +242,7 @@ def _check_uniform(folder: Path, slices: Sequence[_Slice]) -> None:
             "colours": entry.components == first.components,
             "spacing": len(entry.spacing) == len(first.spacing)
             and np.allclose(entry.spacing, first.spacing, rtol=SAME_SPACING, atol=0),
-            "orientation": float(np.abs(entry.axes - first.axes).max()) <= _ROUNDED_COSINES,
+            "orientation": float(np.abs(entry.axes - first.axes).max()) <= ROUNDED_COSINES,
         }
         if differing := [name for name, holds in same.items() if not holds]:
             invalid_file(folder, f"{entry.path.name} and {first.path.name} differ in {' and '.join(differing)}")
@@ -301,13 +295,13 @@ def _even_grid(folder: Path, slices: Sequence[_Slice], normal: HostArray) -> tup
         invalid_file(folder, f"{found}: {reason}")
     offsets = positions - positions[0]
     sideways = np.linalg.norm(offsets - np.outer(offsets @ normal, normal), axis=1)
-    excess = sideways - _ROUNDED_COSINES * (along - along[0])
+    excess = sideways - ROUNDED_COSINES * (along - along[0])
     if excess.max() > min(max(smallest, unit * math.sqrt(3)), largest):
         invalid_file(folder, f"{names[0]} and {names[excess.argmax()]} do not lie above each other")
     return positions[0] - deviations[0] * normal, distance
 
 
-def _decode(entry: _Slice) -> ItkImage:
+def _decode_slice(entry: _Slice) -> ItkImage:
     """Return the values of a slice: as they are stored, after slope and intercept."""
     # ITK inverts MONOCHROME1, and raises an error if it finds a SpacingBetweenSlices of 0.
     if entry.header["PhotometricInterpretation"] != "MONOCHROME1" and 0 not in entry.reader.GetSpacing():

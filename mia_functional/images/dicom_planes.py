@@ -19,7 +19,17 @@ from mia_functional.images.dicom_frames import FrameGroups
 from mia_functional.images.header import invalid_file
 from mia_functional.typing import HostArray
 
-__all__ = ["PLANE_GROUPS", "FramePlanes", "PlacedFrames", "even_grid", "frame_planes", "place_frames", "plane_view"]
+__all__ = [
+    "PLANE_GROUPS",
+    "ROUNDED_COSINES",
+    "FramePlanes",
+    "PlacedFrames",
+    "even_grid",
+    "frame_planes",
+    "place_frames",
+    "plane_axes",
+    "plane_view",
+]
 
 _POSITION, _ORIENTATION, _SPACING = 0x00200032, 0x00200037, 0x00280030
 _SLICE_THICKNESS, _SLICE_SPACING = 0x00180050, 0x00180088
@@ -31,7 +41,7 @@ PLANE_GROUPS: Mapping[int, tuple[int, ...]] = {
 }
 """The functional groups that say where a frame lies."""
 
-_ROUNDED_COSINES = 2e-4
+ROUNDED_COSINES = 2e-4
 """By how much lengths, right angles and directions may be off: cosines that were written with four decimals."""
 
 _SAME_GRID, _SAME_VOXEL = 0.01, 0.25
@@ -79,21 +89,19 @@ def frame_planes(path: Path, groups: FrameGroups, size: tuple[int, int], count: 
     frames = groups.frames or [{}] * count
     if _POSITION not in groups.shared and not any(_POSITION in frame for frame in frames):
         return None
-    positions = np.array([_numbers(path, groups, frame, _POSITION, "ImagePositionPatient", 3) for frame in frames])
-    orientations = np.array(
-        [_numbers(path, groups, frame, _ORIENTATION, "ImageOrientationPatient", 6) for frame in frames]
-        if any(_ORIENTATION in frame for frame in frames)
-        else [_numbers(path, groups, {}, _ORIENTATION, "ImageOrientationPatient", 6)]
+    positions = np.array(
+        [_plane_numbers(path, groups, frame, _POSITION, "ImagePositionPatient", 3) for frame in frames]
     )
-    if abs(orientations - orientations[0]).max() > _ROUNDED_COSINES:
+    orientations = np.array(
+        [_plane_numbers(path, groups, frame, _ORIENTATION, "ImageOrientationPatient", 6) for frame in frames]
+        if any(_ORIENTATION in frame for frame in frames)
+        else [_plane_numbers(path, groups, {}, _ORIENTATION, "ImageOrientationPatient", 6)]
+    )
+    if abs(orientations - orientations[0]).max() > ROUNDED_COSINES:
         invalid_file(path, "its frames lie in several directions")
-    axes = orientations[0].reshape(2, 3)
-    lengths, overlap = np.linalg.norm(axes, axis=1, keepdims=True), float(axes[0] @ axes[1])
-    if max(float(abs(lengths - 1).max()), abs(overlap)) > _ROUNDED_COSINES:
-        invalid_file(path, f"its ImageOrientationPatient is {orientations[0].tolist()}")
-    axes = axes - overlap / 2 * axes[::-1]
+    axes = plane_axes(path, orientations[0])
     spacings = {
-        _numbers(path, groups, frame, _SPACING, "PixelSpacing", 2)
+        _plane_numbers(path, groups, frame, _SPACING, "PixelSpacing", 2)
         for frame in (frames if any(_SPACING in frame for frame in frames) else frames[:1])
     }
     if len(spacings) > 1 or min(first := spacings.pop()) <= 0:
@@ -101,12 +109,28 @@ def frame_planes(path: Path, groups: FrameGroups, size: tuple[int, int], count: 
     between = {frame.get(_SLICE_SPACING, groups.shared.get(_SLICE_SPACING, b"")) for frame in frames}
     thick = {frame.get(_SLICE_THICKNESS, groups.shared.get(_SLICE_THICKNESS, b"")) for frame in frames}
     return FramePlanes(
-        path=path, positions=positions, axes=axes / np.linalg.norm(axes, axis=1, keepdims=True),
+        path=path, positions=positions, axes=axes,
         spacing=(first[0], first[1]), size=size, distance=_one_length(between), thickness=_one_length(thick),
     )  # fmt: skip
 
 
-def _numbers(
+def plane_axes(path: Path, cosines: HostArray) -> HostArray:
+    """Return the directions along a row and along a column, `(2, 3)`, of length 1 and at right angles.
+
+    Raises unless those of ImageOrientationPatient are so, up to rounding.
+    """
+    axes = np.reshape(cosines, (2, 3))
+    lengths, overlap = np.linalg.norm(axes, axis=1, keepdims=True), float(axes[0] @ axes[1])
+    if max(float(abs(lengths - 1).max()), abs(overlap)) > ROUNDED_COSINES:
+        words = "\\".join(f"{cosine:g}" for cosine in np.ravel(cosines))
+        invalid_file(path, f"its ImageOrientationPatient is '{words}'")
+    # Half of the overlap is taken from each axis, so that both turn by the same angle.
+    axes = axes - overlap / 2 * axes[::-1]
+    turned: HostArray = axes / np.linalg.norm(axes, axis=1, keepdims=True)
+    return turned
+
+
+def _plane_numbers(
     path: Path, groups: FrameGroups, frame: Mapping[int, bytes], tag: int, name: str, count: int
 ) -> tuple[float, ...]:
     """Return the decimals of an element of a frame, or that all frames share; raise unless there are so many."""

@@ -61,7 +61,7 @@ class _Seg(NamedTuple):
 
 def load_seg_image(found: DicomObject, max_bytes: int, spacing: Spacing | None) -> tuple[HostArray, Geometry]:
     """Return the label map of a segmentation, or its channels if segments overlap or are fractions, and the grid."""
-    array, _, geometry = _load(found, SegmentRequest(None, channels=False, max_bytes=max_bytes), spacing)
+    array, _, geometry = _load_requested(found, SegmentRequest(None, channels=False, max_bytes=max_bytes), spacing)
     if spacing is not None:
         check_spacing(found.path, spacing, geometry.spacing)
     return array, geometry
@@ -69,21 +69,21 @@ def load_seg_image(found: DicomObject, max_bytes: int, spacing: Spacing | None) 
 
 def load_seg(found: DicomObject, request: SegmentRequest) -> Segmentation:
     """Return a segmentation on the grid that is asked for, or its own."""
-    return _load(found, request, None)
+    return _load_requested(found, request, None)
 
 
 def list_seg_segments(found: DicomObject) -> tuple[Segment, ...]:
     """Return the segments of a segmentation, in the order of the file, without that of the background."""
     with pydicom_reads(found.path):
         items = found.header.get("SegmentSequence") or []
-        segments = [_segment(item) for item in items]
+        segments = [_segment_of(item) for item in items]
     numbers = [segment.label for segment in segments]
     if not segments or len(set(numbers)) < len(numbers) or min(numbers) < 0:
         invalid_file(found.path, f"the numbers of its segments are {numbers}")
     return tuple(segment for segment in segments if segment.label > 0)
 
 
-def _segment(item: Any) -> Segment:
+def _segment_of(item: Any) -> Segment:
     """Return a segment as pydicom has it."""
     types = item.get("SegmentedPropertyTypeCodeSequence") or []
     lab = item.get("RecommendedDisplayCIELabValue")
@@ -132,7 +132,7 @@ def _parsed(found: DicomObject) -> _Seg:
     return _Seg(found, kind, FrameLayout(frames, rows, columns, bits), list_seg_segments(found), largest, background)
 
 
-def _load(found: DicomObject, request: SegmentRequest, spacing: Spacing | None) -> Segmentation:
+def _load_requested(found: DicomObject, request: SegmentRequest, spacing: Spacing | None) -> Segmentation:
     """Return a segmentation: a label map where it can be one, unless channels are asked for."""
     seg = _parsed(found)
     groups = frame_groups(found, _WANTED)
@@ -206,7 +206,7 @@ def _tiled_target(seg: _Seg, groups: FrameGroups, request: SegmentRequest, spaci
     across = -(-size[1] // layout.columns)
     tiles = across * -(-size[0] // layout.rows)
     if groups.frames:
-        corners = np.array([_corner(path, groups, frame) for frame in groups.frames])
+        corners = np.array([_tile_corner(path, groups, frame) for frame in groups.frames])
     else:
         down, right = np.divmod(np.arange(layout.frames) % tiles, across)
         corners = np.stack([down * layout.rows, right * layout.columns], axis=1)
@@ -216,7 +216,7 @@ def _tiled_target(seg: _Seg, groups: FrameGroups, request: SegmentRequest, spaci
     return FrameTarget(path, layout, geometry, None, np.pad(corners, ((0, 0), (1, 0))), request.max_bytes)
 
 
-def _corner(path: Path, groups: FrameGroups, frame: Mapping[int, bytes]) -> tuple[int, int]:
+def _tile_corner(path: Path, groups: FrameGroups, frame: Mapping[int, bytes]) -> tuple[int, int]:
     """Return row and column, from 0 on, of the first pixel of a tile."""
     raw = [frame.get(tag, b"") for tag in (_TILE_ROW, _TILE_COLUMN)]
     if [len(value) for value in raw] != [4, 4]:
