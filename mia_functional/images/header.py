@@ -137,7 +137,6 @@ class Header:
         intent: NIfTI's code of what the numbers are.
         dtype: NumPy's name of the stored numbers.
         scale: Slope and intercept: the value of a voxel is `slope * stored + intercept`.
-        segments: Number of segments in a segmentation of 3D Slicer; 0 in any other file.
         trailer: Most bytes that may follow the pixels.
     """
 
@@ -152,7 +151,6 @@ class Header:
     intent: int = 0
     dtype: str = ""
     scale: tuple[float, float] = (1.0, 0.0)
-    segments: int = 0
     trailer: int = 0
 
 
@@ -186,7 +184,7 @@ def spacing_or_one(path: Path, given: object, ndim: int) -> Spacing:
 
 def text_header(
     path: Path, data: Path, offset: int, grid: TextGrid, dtype: str, *, encoding: int,
-    scale: tuple[float, float] = (1.0, 0.0), segments: int = 0,
+    scale: tuple[float, float] = (1.0, 0.0),
 ) -> Header:  # fmt: skip
     """Return the header of a MetaImage or NRRD file; `dtype` is NumPy's, such as `<f4`, and empty if it is unknown."""
     if not dtype or min(grid.sizes) < 1:
@@ -195,7 +193,7 @@ def text_header(
     values, stored = math.prod(grid.sizes), np.dtype(dtype)
     return Header(
         path=path, data=data, offset=offset, length=values * stored.itemsize, encoding=encoding, values=values,
-        nbytes=values * scaled_dtype(stored, scale).itemsize, grid=grid, dtype=dtype, scale=scale, segments=segments,
+        nbytes=values * scaled_dtype(stored, scale).itemsize, grid=grid, dtype=dtype, scale=scale,
     )  # fmt: skip
 
 

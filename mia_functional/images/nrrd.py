@@ -10,7 +10,7 @@ from pathlib import Path
 
 from mia_functional.images import header
 
-__all__ = ["parse_nrrd"]
+__all__ = ["nrrd_keys", "parse_nrrd"]
 
 _NRRD_TYPES = {
     name: kind
@@ -82,7 +82,7 @@ _CHANNEL_KINDS = {
 
 def parse_nrrd(path: Path) -> header.Header:
     """Parse the text header of an NRRD file."""
-    fields, keys, end = _nrrd_fields(path)
+    fields, _, end = _nrrd_fields(path)
     encoding = _NRRD_ENCODINGS.get(fields.get("encoding", "").lower())
     if encoding is None:
         header.invalid_file(path, f"encoding is {fields.get('encoding', 'missing')}; raw, gzip and bzip2 are read")
@@ -111,15 +111,27 @@ def parse_nrrd(path: Path) -> header.Header:
         header.invalid_file(path, "it has a block size, and blocks are not read")
     in_space = "space" in fields or "space dimension" in fields
     factors = _factors_of_space(path, fields, kinds) if in_space else _factors_of_axes(path, fields, kinds, sizes)
-    segments = {match[0] for match in map(re.compile(r"Segment[0-9]+(?=_)").match, keys) if match is not None}
     factors = () if set(factors) == {1.0} else factors
     grid = header.TextGrid(tuple(sizes), next(iter(channels), None), factors)
     dtype = kind and order + kind
-    return header.text_header(path, data, offset, grid, dtype, encoding=encoding, segments=len(segments))
+    return header.text_header(path, data, offset, grid, dtype, encoding=encoding)
 
 
-def _nrrd_fields(path: Path) -> tuple[dict[str, str], list[str], int]:
-    """Return the fields of an NRRD header, the user's keys, and the header's end.
+def nrrd_keys(path: Path) -> list[tuple[str, str]]:
+    """Return the pairs `key:=value` of an NRRD header, in which programs write what is theirs; a key may come twice."""
+    pairs = []
+    for key, value in _nrrd_fields(path)[1]:
+        # Headers were decoded as Latin-1, and what is not ASCII in them is UTF-8 nowadays.
+        try:
+            text = value.encode("latin-1").decode()
+        except UnicodeDecodeError:
+            text = value
+        pairs.append((key, re.sub(r"\\([n\\])", lambda match: "\n" if match[1] == "n" else "\\", text)))
+    return pairs
+
+
+def _nrrd_fields(path: Path) -> tuple[dict[str, str], list[tuple[str, str]], int]:
+    """Return the fields of an NRRD header, the user's keys and values, and the header's end.
 
     The end is after an empty line, or at the end of a detached header.
     """
@@ -139,7 +151,7 @@ def _nrrd_fields(path: Path) -> tuple[dict[str, str], list[str], int]:
             continue
         match = re.fullmatch(r"([^:]+):(=|[ ][ \t]*)(.*)", line)
         if match is not None and match[2] == "=":  # `key:=value` is the user's, whatever the key
-            keys.append(match[1])
+            keys.append((match[1], match[3]))
             continue
         word = "" if match is None else match[1].lower()
         name = _NRRD_FIELDS.get(word.replace(" ", ""), "")

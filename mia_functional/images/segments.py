@@ -41,9 +41,13 @@ class Segment:
         category: What kind of thing it is, such as an anatomical structure.
         type: What it is, such as the liver.
         modifier: What qualifies the type, such as left.
+        region: Where in the body it is, such as the adrenal gland.
+        region_modifier: What qualifies the region, such as right.
         algorithm_type: How it came about: `"AUTOMATIC"`, `"SEMIAUTOMATIC"` or `"MANUAL"`; empty if that is not known.
         algorithm: The name of the algorithm; empty for manual ones.
         interpreted_type: What it is to radiotherapy, such as `"ORGAN"` or `"PTV"`; empty if no file says so.
+        identifier: What the file calls it beside its name; empty if it does not (`SegmentN_ID` of 3D Slicer).
+        tags: What else the file says of it, as pairs of texts (`SegmentN_Tags` of 3D Slicer).
 
     Example:
         >>> Segment(label=1, name="liver").layer
@@ -57,9 +61,13 @@ class Segment:
     category: Code | None = None
     type: Code | None = None
     modifier: Code | None = None
+    region: Code | None = None
+    region_modifier: Code | None = None
     algorithm_type: str = ""
     algorithm: str = ""
     interpreted_type: str = ""
+    identifier: str = ""
+    tags: tuple[tuple[str, str], ...] = ()
 
 
 class Segmentation(NamedTuple):
