@@ -112,6 +112,5 @@ def _labelled_files(folder: Path, layout: FolderLayout) -> list[tuple[str, Path]
 
 
 def _stem(path: Path) -> str:
-    """Return the name of an image without its extension, which for segmentations of 3D Slicer is `.seg.nrrd`."""
-    stem = path.name[: -len(extension_of(path))]
-    return stem.removesuffix(".seg") if extension_of(path) == ".nrrd" else stem
+    """Return the name of an image without its extension."""
+    return path.name[: -len(extension_of(path))]

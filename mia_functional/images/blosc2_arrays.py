@@ -1,14 +1,13 @@
 """Arrays in Blosc2's own container (`.b2nd`): every part is checked here, and only numbers are inflated by `blosc2`.
 
-After README_CFRAME_FORMAT, README_B2ND_METALAYER and README_CHUNK_FORMAT of c-blosc2 3.3. `blosc2.open` is never called:
-depending on what a file says of itself it opens other files and addresses, or computes expressions.
+After README_CFRAME_FORMAT, README_B2ND_METALAYER and README_CHUNK_FORMAT of c-blosc2 3.3. `blosc2.open` is never
+called: depending on what a file says of itself it opens other files and addresses, or computes expressions.
 """
 
 import itertools
 import math
 import re
 import struct
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
@@ -110,21 +109,22 @@ def _unpacked(data: object) -> Any:
         return None
 
 
-def _parse_shapes(path: Path, content: object) -> tuple[Shape, Shape, Shape, np.dtype[np.generic]]:
+def _parse_shapes(path: Path, content: Any) -> tuple[Shape, Shape, Shape, np.dtype[np.generic]]:
     """Return the shapes of an array, its chunks and its blocks, and its dtype."""
     match content:
         case [int(), int(ndim), [*shape], [*chunks], [*blocks], 0, bytes(name)]:
             pass
         case _:
             invalid_file(path, "what it says of its array is damaged")
-    lists = (shape, chunks, blocks)
     if re.fullmatch(rb"[<>|]?([biu]1|[iuf][248])", name) is None:
         invalid_file(path, f"it holds {name[:40]!r}; integers, floats and booleans are read")
-    if {len(entries) for entries in lists} != {ndim} or not all(type(entry) is int for entry in sum(lists, [])):
-        invalid_file(path, f"its header states {ndim} axes, and the shapes {lists}")
-    if not 1 <= ndim <= 8 or min(sum(lists, [])) < 1 or any(map(int.__gt__, blocks, chunks)):
-        invalid_file(path, f"its shape is {shape}, in chunks of {chunks} and blocks of {blocks}")
-    return tuple(shape), tuple(chunks), tuple(blocks), np.dtype(name.decode())
+    entries = [entry for axis in itertools.zip_longest(shape, chunks, blocks) for entry in axis]
+    if len(shape) != ndim or not 1 <= ndim <= 8 or not all(type(entry) is int and entry > 0 for entry in entries):
+        invalid_file(path, f"its shape is {shape}, in chunks of {chunks} and blocks of {blocks}, on {ndim} axes")
+    array, chunk, block = (tuple(entries[start::3]) for start in range(3))
+    if any(part > whole for part, whole in zip(block, chunk, strict=True)):
+        invalid_file(path, f"its blocks, {block}, are larger than its chunks, {chunk}")
+    return array, chunk, block, np.dtype(name.decode())
 
 
 def read_blosc2(found: BloscArray, max_bytes: int) -> HostArray:
@@ -160,7 +160,10 @@ def _places(found: BloscArray, stream: BinaryIO) -> list[int]:
 def _chunk(found: BloscArray, stream: BinaryIO, place: int) -> HostArray:
     """Return a chunk as an array, with what pads it."""
     if place < 0:
-        return np.broadcast_to(_filled(found, place >> 56 & 0x7F), found.padded)
+        special = place >> 56 & 0x7F
+        if special != _ZEROS and (special != _NANS or found.dtype.kind != "f"):
+            invalid_file(found.path, "one of its chunks was never written")
+        return np.full(found.padded, 0 if special == _ZEROS else np.nan, found.dtype)
     itemsize, nbytes = found.dtype.itemsize, math.prod(found.padded) * found.dtype.itemsize
     block_bytes = math.prod(found.blocks) * itemsize
     raw = _inflated(found, stream, found.start + place, found.end, itemsize, nbytes, block_bytes)
@@ -172,23 +175,14 @@ def _chunk(found: BloscArray, stream: BinaryIO, place: int) -> HostArray:
     return blocks.transpose(order).reshape(found.padded)
 
 
-def _filled(found: BloscArray, kind: int) -> HostArray:
-    """Return the number that a whole chunk is made of."""
-    if kind == _ZEROS:
-        return np.zeros((), found.dtype)
-    if kind == _NANS and found.dtype.kind == "f":
-        return np.full((), np.nan, found.dtype)
-    invalid_file(found.path, "one of its chunks was never written")
-
-
 def _inflated(
     found: BloscArray, stream: BinaryIO, start: int, limit: int, itemsize: int, nbytes: int, block_bytes: int | None
 ) -> HostArray:
     """Return the bytes of a chunk that begins at `start` and ends before `limit`, after all checks of its header."""
+    if start + _CHUNK.size > limit:
+        invalid_file(found.path, "one of its chunks lies outside of the file")
     stream.seek(start)
     head = stream.read(_CHUNK.size)
-    if len(head) < _CHUNK.size or start + _CHUNK.size > limit:
-        invalid_file(found.path, "one of its chunks lies outside of the file")
     _, _, flags, size, inflated, block, packed, filters, *_, codec_flags, more = _CHUNK.unpack(head)
     special = codec_flags >> 4 & 7
     # Both bits of shuffling at once stand for a header of this length.

@@ -21,6 +21,8 @@ from mia_functional.images.npz import load_npz
 from mia_functional.images.nrrd import parse_nrrd
 from mia_functional.images.png import load_png
 from mia_functional.images.segments import Reference, Segment, Segmentation, SegmentRequest
+from mia_functional.images.slicer_segmentation import list_slicer_segments, load_slicer, load_slicer_segments
+from mia_functional.images.slicer_writing import write_slicer_segments
 from mia_functional.images.tiff import load_tiff
 from mia_functional.typing import HostArray, Spacing
 
@@ -65,6 +67,14 @@ FORMATS = {
     ".nii.gz": Format(parse_nifti, "NiftiImageIO", twin=".nii"),
     ".mha": Format(parse_metaimage, "MetaImageIO"),
     ".mhd": Format(parse_metaimage, "MetaImageIO", twin=".nhdr", pixels=".raw"),
+    ".seg.nrrd": Format(
+        parse_nrrd,
+        "NrrdImageIO",
+        load=load_slicer,
+        segments=list_slicer_segments,
+        load_segments=load_slicer_segments,
+        write_segments=write_slicer_segments,
+    ),
     ".nrrd": Format(parse_nrrd, "NrrdImageIO"),
     ".nhdr": Format(parse_nrrd, "NrrdImageIO", twin=".mhd", pixels=".raw"),
     ".mgz": Format(parse_mgh),

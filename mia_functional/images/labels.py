@@ -13,7 +13,7 @@ import numpy as np
 from mia_functional._core import checks
 from mia_functional.geometry import Geometry
 from mia_functional.images.files import MAX_BYTES, read
-from mia_functional.images.formats import FORMATS, extension_of, parse_header
+from mia_functional.images.formats import FORMATS, extension_of
 from mia_functional.typing import Affine, HostArray, Spacing
 
 __all__ = ["label_map", "read_labels"]
@@ -92,12 +92,8 @@ def label_map(array: HostArray, geometry: Geometry, path: Path) -> HostArray:
 def _channels(array: HostArray, path: Path) -> str:
     """Return what the channels of a file are, in words."""
     row, count = FORMATS.get(extension_of(path)), array.shape[-1]
-    segments = 0 if row is None or row.parse is None else parse_header(path).segments
-    # 3D Slicer puts segments that overlap into layers, in each of which the labels begin with 1 again.
     if count == 3 and row is not None and row.colours:
         return "it holds colours; give every colour a label of its own, and write a file of one channel"
-    if row is not None and row.load_segments is not None and row.segments is not None:
+    if row is not None and row.segments is not None and row.segments(path):
         return f"its {count} segments overlap or are fractions; `read_segmentation` returns a channel for each of them"
-    if segments:
-        return f"it holds {segments} segments in {count} layers; write each layer to a file of its own"
     return f"it has {count} channels; write each one that is a label map to a file of its own"

@@ -10,7 +10,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -47,14 +47,14 @@ class _Stored(NamedTuple):
 
 def list_slicer_segments(path: Path) -> tuple[Segment, ...] | None:
     """Return the segments of a file from its header; None if no program has written any into it."""
-    stored = _stored_segments(path, *_parse(path))
+    stored = _stored_segments(path, _parse(path)[1])
     return None if stored is None else tuple(own.segment for own in stored)
 
 
 def load_slicer(path: Path, max_bytes: int, spacing: Spacing | None) -> tuple[HostArray, Geometry]:
     """Return the label map of a file, or channels where its segments overlap; without segments, what is stored."""
     header, grid = _parse(path)
-    stored = _stored_segments(path, header, grid)
+    stored = _stored_segments(path, grid)
     voxels, geometry = load_checked(header, grid, "NrrdImageIO", max_bytes, scaled=False)
     if spacing is not None:
         check_spacing(path, spacing, geometry.spacing)
@@ -66,7 +66,7 @@ def load_slicer(path: Path, max_bytes: int, spacing: Spacing | None) -> tuple[Ho
 def load_slicer_segments(path: Path, request: SegmentRequest) -> Segmentation:
     """Return a segmentation as it is asked for."""
     header, grid = _parse(path)
-    stored = _stored_segments(path, header, grid)
+    stored = _stored_segments(path, grid)
     voxels, geometry = load_checked(header, grid, "NrrdImageIO", request.max_bytes, scaled=False)
     layers = _layers(path, voxels, geometry)
     if stored is None:
@@ -91,11 +91,10 @@ def _parse(path: Path) -> tuple[Header, TextGrid]:
     return header, header.grid
 
 
-def _stored_segments(path: Path, header: Header, grid: TextGrid) -> list[_Stored] | None:
+def _stored_segments(path: Path, grid: TextGrid) -> list[_Stored] | None:
     """Return what the keys of a file say of its segments, in their order; None if they say nothing."""
-    keys = nrrd_keys(path)
     facts: dict[int, dict[str, str]] = {}
-    for key, text in keys:
+    for key, text in nrrd_keys(path):
         if key in ("Segmentation_MasterRepresentation", "Segmentation_SourceRepresentation"):
             if text.strip().lower() not in ("", _LABEL_MAP):
                 invalid_file(path, f"it holds a {text!r}; export its segments as a binary label map")
@@ -114,9 +113,7 @@ def _stored_segments(path: Path, header: Header, grid: TextGrid) -> list[_Stored
     values = [own.value for own in found]
     # Values that begin again in each layer do not tell segments apart.
     labels = values if len(set(values)) == len(values) else range(1, len(values) + 1)
-    return [
-        own._replace(segment=replace(own.segment, label=label)) for own, label in zip(found, labels, strict=True)
-    ]
+    return [own._replace(segment=replace(own.segment, label=label)) for own, label in zip(found, labels, strict=True)]
 
 
 def _parse_segment(path: Path, number: int, facts: dict[str, str], count: int) -> _Stored:
@@ -129,12 +126,13 @@ def _parse_segment(path: Path, number: int, facts: dict[str, str], count: int) -
         invalid_file(path, f"its segment {number} has the value {value}; 1 to {LARGEST_VALUE} are read")
     words = re.split(" +", facts.get("Color", facts.get("DefaultColor", "")).strip())
     tags = dict(tag.split(":", 1) for tag in facts.get("Tags", "").split("|") if ":" in tag)
+    codes: dict[str, Any] = _parse_codes(tags.pop("TerminologyEntry", ""))
     segment = Segment(
         label=value,
         name=facts.get("Name") or facts.get("ID") or f"Segment_{number + 1}",
         layer=layer,
         colour=_colour(path, number, words) if words != [""] else None,
-        **_parse_terms(tags.pop("TerminologyEntry", "")),
+        **codes,
         identifier=facts.get("ID", ""),
         tags=tuple(tags.items()),
     )
@@ -160,7 +158,7 @@ def _colour(path: Path, number: int, words: list[str]) -> tuple[float, float, fl
     return red, green, blue
 
 
-def _parse_terms(entry: str) -> dict[str, Code | None]:
+def _parse_codes(entry: str) -> dict[str, Code | None]:
     """Return the codes of a terminology entry by their name; the first and the fifth part name lists of codes."""
     codes: dict[str, Code | None] = {}
     parts = dict(enumerate(entry.split("~")))
@@ -186,9 +184,7 @@ def _layers(path: Path, voxels: HostArray, geometry: Geometry) -> HostArray:
     return voxels if voxels.ndim == 4 else voxels[..., np.newaxis]
 
 
-def _arranged(
-    path: Path, layers: HostArray, stored: Sequence[_Stored], max_bytes: int, *, channels: bool
-) -> HostArray:
+def _arranged(path: Path, layers: HostArray, stored: Sequence[_Stored], max_bytes: int, *, channels: bool) -> HostArray:
     """Return a label map of layers, or a channel for each segment if they overlap, or if that is asked for."""
     labels = None if channels else _label_map(layers, stored)
     if labels is not None:
@@ -222,9 +218,7 @@ def _label_map(layers: HostArray, stored: Sequence[_Stored]) -> "HostArray | Non
     return labels
 
 
-def _put_onto(
-    path: Path, array: HostArray, geometry: Geometry, reference: Geometry, max_bytes: int
-) -> HostArray:
+def _put_onto(path: Path, array: HostArray, geometry: Geometry, reference: Geometry, max_bytes: int) -> HostArray:
     """Return segments on the voxels of a reference, of which 3D Slicer may have stored a part, or more than there are.
 
     Raises if they lie on other voxels, or if there is something of a segment outside.
@@ -257,4 +251,3 @@ def offset_in(reference: Geometry, geometry: Geometry) -> list[int] | None:
         return None
     offset = [round(position) for position in world_to_index(reference, geometry.origin)]
     return offset if same_geometry(regrid(reference, geometry.shape, offset), geometry) else None
-
