@@ -68,6 +68,12 @@ NRRD = (
     "space directions: (0,0.5,0) (-0.75,0,0) (0,0,2.5)\nkinds: domain domain domain\nendian: little\n"
     "encoding: {encoding}\nspace origin: (1.5,-2,30)\nkey:=value\n\n"
 )
+SEGMENTS = (
+    "Segment0_Name:=liver\nSegment0_LabelValue:=1\nSegment0_Layer:=0\nSegment0_Extent:=0 4 0 3 0 2\n"
+    "Segment1_ID:=s2\nSegment1_Name:=tumour\nSegment1_LabelValue:=2\nSegment1_Layer:=0\nSegment1_Color:=1 0.5 0\n"
+    "Segment1_Tags:=Segmentation.Status:done|TerminologyEntry:~SCT^1^Tissue~SCT^2^Mass~^^~~^^~^^|\n"
+    "Segmentation_MasterRepresentation:=Binary labelmap\nSegmentation_ReferenceImageExtentOffset:=0 0 0\n\n"
+)
 
 
 def nifti_bytes(*, order="<"):
@@ -192,6 +198,12 @@ SOURCES = {
     "packed.mha": (PACKED_META, 0, (text_mutant, byte_mutant), bytes),
     "plain.nrrd": (NRRD.format(encoding="raw").encode() + PLAIN, 0, (text_mutant, text_mutant, byte_mutant), bytes),
     "packed.nrrd": (PACKED_NRRD, 0, (text_mutant, byte_mutant), bytes),
+    "segments.seg.nrrd": (
+        NRRD.format(encoding="raw").replace("key:=value\n\n", SEGMENTS).encode() + (ARRAY % 3).tobytes(),
+        0,
+        (text_mutant, text_mutant, byte_mutant),
+        bytes,
+    ),
     "array.npy": (npy_bytes(), 128, (text_mutant, byte_mutant, byte_mutant), bytes),
     "grey.png": (png_bytes(), 13, (number_mutant, byte_mutant), png_file),
     "outer.png": (png_file(png_bytes()), 40, (byte_mutant,), bytes),

@@ -17,6 +17,7 @@ import numpy as np
 import pydicom
 import pytest
 import SimpleITK
+import slicerio
 from PIL import Image, ImageSequence
 from pydicom.pixels import apply_modality_lut
 
@@ -95,6 +96,13 @@ def respected(path):
         (file,) = path.iterdir()
         data = pydicom.dcmread(file)
         return apply_modality_lut(data.pixel_array, data)[None], None
+    if path.name.endswith(".seg.nrrd"):
+        theirs = slicerio.read_segmentation(str(path))
+        if not theirs["segments"]:
+            return theirs["voxels"].T, None
+        values = [segment.get("labelValue", 1) for segment in theirs["segments"]]
+        masks = [slicerio.segment_mask(theirs, segment).T for segment in theirs["segments"]]
+        return np.sum([value * mask for value, mask in zip(values, masks, strict=True)], axis=0), None
     if path.suffix == ".npy":
         return np.load(path, allow_pickle=False), None
     if path.suffix == ".tif":

@@ -115,41 +115,6 @@ def test_the_largest_labels_that_floats_hold_are_kept(tmp_path):
         assert labels.ravel().tolist() == [0, -1, largest]
 
 
-SEGMENTATION = """NRRD0004
-type: unsigned char
-dimension: 4
-space: left-posterior-superior
-sizes: {} 4 3 2
-space directions: none (1,0,0) (0,1,0) (0,0,1)
-kinds: list domain domain domain
-encoding: raw
-space origin: (0,0,0)
-Segment0_ID:=Segment_1
-Segment0_LabelValue:=1
-Segment0_Layer:=0
-Segment1_ID:=Segment_2
-Segment1_LabelValue:=2
-Segment1_Layer:=0
-Segment2_ID:=Segment_3
-Segment2_LabelValue:=1
-Segment2_Layer:=1
-Segmentation_ContainedRepresentationNames:=Binary labelmap|
-
-"""
-
-
-def test_layers_of_a_segmentation_are_read_as_channels_and_not_as_labels(tmp_path):
-    layers = np.random.default_rng(0).integers(0, 3, (2, 3, 4, 2), np.uint8)
-    path = tmp_path / "x.seg.nrrd"
-    path.write_bytes(SEGMENTATION.format(2).encode() + layers.tobytes())
-    np.testing.assert_array_equal(images.read(path)[0], layers)
-    with pytest.raises(ValueError, match=r"x\.seg\.nrrd: it holds 3 segments in 2 layers; write each layer to a file"):
-        images.read_labels(path)
-    # In one layer the segments do not overlap, and their values are labels.
-    path.write_bytes(SEGMENTATION.format(1).encode() + layers[..., 0].tobytes())
-    np.testing.assert_array_equal(images.read_labels(path)[0], layers[..., 0])
-
-
 @pytest.mark.parametrize("suffix", [".nii.gz", ".mha", ".nrrd", ".npy"])
 def test_channels_are_refused_in_every_format(tmp_path, suffix):
     for count in (2, 3, 5):
