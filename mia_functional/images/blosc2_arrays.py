@@ -25,13 +25,13 @@ _MAX_HEADER = 4096
 _MAX_CHUNKS = 1 << 17
 """Most chunks of an array; nnU-Net makes hundreds. One may cost a file next to nothing, but us a call."""
 
-_CHUNK = struct.Struct("<4B3i6sBB6sBB")
+_CHUNK_HEADER = struct.Struct("<4B3i6sBB6sBB")
 """The header of a chunk: versions, flags, size of a number; bytes, of a block, packed; filters, codec, more flags."""
 
-_CODECS = (0, 1, 3, 4)
+_OWN_CODECS = (0, 1, 3, 4)
 """BloscLZ, LZ4, Zlib and Zstandard. Others are plugins, which the library would look for and load."""
 
-_FILTERS = {0, 1, 2, 4}
+_OWN_FILTERS = {0, 1, 2, 4}
 """No filter, shuffled bytes and bits, and cut mantissas. Others are plugins too, or need another block."""
 
 _ZEROS, _NANS, _VALUE = 1, 2, 3
@@ -94,7 +94,7 @@ def parse_blosc2(path: Path) -> BloscArray:
         invalid_file(path, "its header contradicts itself on the size of its chunks")
     if math.prod(counts) > _MAX_CHUNKS:
         invalid_file(path, f"it holds {math.prod(counts)} chunks; up to {_MAX_CHUNKS} are read")
-    if not 0 <= packed <= length - start - _CHUNK.size:
+    if not 0 <= packed <= length - start - _CHUNK_HEADER.size:
         invalid_file(path, f"its header announces {packed} bytes of chunks, and the file has {length}")
     return BloscArray(path, shape, chunks, blocks, counts, padded, dtype, start, start + packed)
 
@@ -179,18 +179,18 @@ def _inflated(
     found: BloscArray, stream: BinaryIO, start: int, limit: int, itemsize: int, nbytes: int, block_bytes: int | None
 ) -> HostArray:
     """Return the bytes of a chunk that begins at `start` and ends before `limit`, after all checks of its header."""
-    if start + _CHUNK.size > limit:
+    if start + _CHUNK_HEADER.size > limit:
         invalid_file(found.path, "one of its chunks lies outside of the file")
     stream.seek(start)
-    head = stream.read(_CHUNK.size)
-    _, _, flags, size, inflated, block, packed, filters, *_, codec_flags, more = _CHUNK.unpack(head)
+    head = stream.read(_CHUNK_HEADER.size)
+    _, _, flags, size, inflated, block, packed, filters, *_, codec_flags, more = _CHUNK_HEADER.unpack(head)
     special = codec_flags >> 4 & 7
     # Both bits of shuffling at once stand for a header of this length.
     if flags & 5 != 5 or size != itemsize or inflated != nbytes or block < 1 or block_bytes not in (None, block):
         invalid_file(found.path, f"one of its chunks announces {inflated} bytes in blocks of {block}")
-    if packed < _CHUNK.size or start + packed > limit:
+    if packed < _CHUNK_HEADER.size or start + packed > limit:
         invalid_file(found.path, f"one of its chunks announces {packed} packed bytes, beyond its end")
-    if flags >> 5 not in _CODECS or not set(filters) <= _FILTERS:
+    if flags >> 5 not in _OWN_CODECS or not set(filters) <= _OWN_FILTERS:
         invalid_file(found.path, "one of its chunks has a codec or a filter that is no part of Blosc2 itself")
     # Dictionaries, chunks whose blocks are elsewhere, blocks of different lengths, and memory that nobody wrote.
     if codec_flags & 0x89 or more or special not in (0, _ZEROS, _NANS, _VALUE):
@@ -198,7 +198,7 @@ def _inflated(
     result = np.zeros(nbytes, np.uint8)
     try:
         blosc2 = optional.require("blosc2")
-        blosc2.decompress2(head + stream.read(packed - _CHUNK.size), result, nthreads=1)
+        blosc2.decompress2(head + stream.read(packed - _CHUNK_HEADER.size), result, nthreads=1)
     except (RuntimeError, ValueError, TypeError):
         invalid_file(found.path, "one of its chunks is damaged")
     return result

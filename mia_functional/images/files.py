@@ -37,14 +37,15 @@ def read(
     """Read (load) one image file: its voxels and where they lie.
 
     Args:
-        path: A NIfTI (`.nii`, `.nii.gz`), MetaImage (`.mha`, `.mhd`) or NRRD (`.nrrd`, `.nhdr`) file; either file of a
-            pair of NIfTI or ANALYZE 7.5 (`.hdr`, `.img`, both with `.gz`, too); a volume of FreeSurfer (`.mgh`, `.mgz`,
-            `.mgh.gz`), whose frames are channels; a MINC 2 file (`.mnc`); a folder with the slices of one DICOM series,
-            a file for each; a `.npy` file, or `.npz` with one array, which have no geometry: their spacing is 1, their
-            first three axes at most are spatial, and those behind them are of channels, time and the like; with the
-            extra `images` a PNG (`.png`), TIFF (`.tif`, `.tiff`) or JPEG (`.jpg`, `.jpeg`) file. Grey levels and labels
-            of these are as stored, but that JPEG is near what was stored, and no label map; red, green and blue are
-            channels, and pages of TIFF are slices, unless OME's or ImageJ's description says otherwise.
+        path: A NIfTI (`.nii`, `.nii.gz`), MetaImage (`.mha`, `.mhd`) or NRRD (`.nrrd`, `.nhdr`) file; a segmentation of
+            3D Slicer (`.seg.nrrd`); either file of a pair of NIfTI or ANALYZE 7.5 (`.hdr`, `.img`, both with `.gz`,
+            too); a volume of FreeSurfer (`.mgh`, `.mgz`, `.mgh.gz`), whose frames are channels; a MINC 2 file (`.mnc`);
+            a folder with the slices of one DICOM series, a file for each; a `.npy` file, or `.npz` with one array,
+            which have no geometry: their spacing is 1, their first three axes at most are spatial, and those behind
+            them are of channels, time and the like; with the extra `images` a PNG (`.png`), TIFF (`.tif`, `.tiff`) or
+            JPEG (`.jpg`, `.jpeg`) file. Grey levels and labels of these are as stored, but that JPEG is near what was
+            stored, and no label map; red, green and blue are channels, and pages of TIFF are slices, unless OME's or
+            ImageJ's description says otherwise.
         max_bytes: Largest image in bytes of memory.
         affine: Which pose of a NIfTI file counts if its header states two that differ: its sform or its qform. By
             default such a file is an error. Files with one pose, and other formats, ignore it.
@@ -57,7 +58,8 @@ def read(
     Returns:
         A NumPy array of shape `(*spatial,)` or `(*spatial, channels)`, of `.npy` files with any number of axes behind
         the spatial ones, which are in the order `(z, y, x)`, with the dtype of the file, and the geometry in
-        millimetres, whatever unit the file has. NIfTI and MetaImage files with a scale are float32, or float64 where
+        millimetres, whatever unit the file has. Segmentations are label maps, or channels, one for each of
+        `read_segments`, where segments overlap. NIfTI and MetaImage files with a scale are float32, or float64 where
         float32 would make equal what is stored apart (integers of 32 bits); `read_stored` leaves them as they are. An
         sform of NIfTI that is off right angles by rounding becomes the nearest one at right angles; no corner moves by
         more than 0.01 voxels. Directions of MetaImage that are not of length 1 stretch the spacing. A NIfTI slice of

@@ -28,10 +28,10 @@ def read_segmentation(
     channels: bool = False,
     max_bytes: int = MAX_BYTES,
 ) -> Segmentation:
-    """Read (load) a segmentation with the names of its segments: a DICOM segmentation object (SEG), or contours.
+    """Read (load) a segmentation with the names of its segments: of 3D Slicer, or a DICOM segmentation or contours.
 
     Args:
-        path: A file of a format with segments: `.dcm`, or any other name if the file begins as DICOM asks.
+        path: A file of a format with segments: `.seg.nrrd`; `.dcm`, or any other name if the file begins as DICOM asks.
         reference: The grid on which the segments are returned: a folder with the DICOM series that they were drawn on,
             an image file, or a geometry. By default it is the grid that the file itself states, which may end with the
             last slice in which there is something. The contours of an RT structure set have none, so that it is needed;
@@ -41,14 +41,21 @@ def read_segmentation(
 
     Returns:
         The array, the segments, and the geometry. The array is a label map of the smallest unsigned integers that hold
-        the labels, which are the numbers of the segments; uint8 channels where segments overlap or `channels` is true;
+        the labels, which are the numbers of the segments (of `.seg.nrrd` their values; or, where these begin again in
+        each layer, 1 to the number of segments); uint8 channels where segments overlap or `channels` is true;
         and float32 channels where the file holds fractions.
 
     Raises:
         FileNotFoundError: There is no such file.
         ImportError: The package that decodes the format is not installed.
         ValueError: The format has no segments; the file is damaged, contradicts itself, is larger than `max_bytes`, or
-            does not lie on the voxels of `reference`.
+            does not lie on the voxels of `reference`. Of `.seg.nrrd`: it holds surfaces, fractions, or layers of which
+            it does not say what they are.
+
+    Differs from:
+        slicerio for `.seg.nrrd`: names are Unicode, of which slicerio 1.4.0 with pynrrd 1.1.3 leaves the letters of
+        ASCII, and files from before 3D Slicer 4.11 have their layers. Extents of segments are not looked at, as
+        versions of 3D Slicer have written wrong ones; a voxel with a value of no segment is background.
     """
     checks.booleans("read_segmentation", channels=channels)
     file = Path(checks.path_text("read_segmentation", "path", path))
@@ -153,7 +160,8 @@ def write_segmentation(
         path: Where to; the extension chooses the format, as in `read_segmentation`. The folder must exist.
         segmentation: A label map or channels, the segments and the grid.
         reference: A folder with the DICOM series that was segmented, on whose grid the segmentation has to lie; needed
-            for `.dcm`, whose patient, study and frame of reference are those of the series.
+            for `.dcm`, whose patient, study and frame of reference are those of the series. For `.seg.nrrd` any image,
+            of which the segmentation may be a part.
         overwrite: Replace a file that is there already.
 
     Raises:
@@ -163,6 +171,16 @@ def write_segmentation(
         OSError: The file could not be written completely.
         ValueError: The format has no segments, or cannot hold this segmentation; or it does not lie on the grid of
             `reference`.
+
+    Example:
+        >>> import numpy as np
+        >>> grid = Geometry(shape=(1, 2, 3), spacing=(3.0, 1.0, 1.0))
+        >>> both = Segmentation(np.ones((1, 2, 3, 2), np.uint8), (Segment(label=1, name="organ"),
+        ...                     Segment(label=2, name="tumour")), grid)
+        >>> write_segmentation(folder / "both.seg.nrrd", both)
+        >>> found = read_segmentation(folder / "both.seg.nrrd")
+        >>> found.array.shape, [segment.name for segment in found.segments]
+        ((1, 2, 3, 2), ['organ', 'tumour'])
     """
     checks.booleans("write_segmentation", overwrite=overwrite)
     file = Path(checks.path_text("write_segmentation", "path", path))

@@ -118,8 +118,8 @@ def _stored_segments(path: Path, grid: TextGrid) -> list[_Stored] | None:
 
 def _parse_segment(path: Path, number: int, facts: dict[str, str], count: int) -> _Stored:
     """Return what the keys of one segment say, of a file with `count` layers."""
-    layer = _whole(path, number, facts, "Layer", number if count > 1 else 0)
-    value = _whole(path, number, facts, "LabelValue", 1)
+    layer = _whole_number(path, number, facts, "Layer", number if count > 1 else 0)
+    value = _whole_number(path, number, facts, "LabelValue", 1)
     if not 0 <= layer < count:
         invalid_file(path, f"its segment {number} is in layer {layer}, and it has {count}")
     if not 1 <= value <= LARGEST_VALUE:
@@ -139,7 +139,7 @@ def _parse_segment(path: Path, number: int, facts: dict[str, str], count: int) -
     return _Stored(value, segment)
 
 
-def _whole(path: Path, number: int, facts: dict[str, str], name: str, default: int) -> int:
+def _whole_number(path: Path, number: int, facts: dict[str, str], name: str, default: int) -> int:
     """Return a whole number that a key of a segment states, or the default if there is none."""
     text = facts.get(name, str(default)).strip()
     if re.fullmatch(r"-?[0-9]{1,9}", text) is None:
