@@ -141,8 +141,10 @@ def header_beside(path: Path) -> Path | None:
     """Return the file with the header of an image whose pixels, alone, are in the file that is named."""
     extension = extension_of(path)
     ending = FORMATS[extension].header if extension else ""
+    if not ending:
+        return None
     beside = [path.with_name(path.name[: -len(extension)] + end) for end in (ending, ending.upper(), f"{ending}.gz")]
-    return next((file for file in beside if ending and file.exists()), None)
+    return next((file for file in beside if file.exists()), None)
 
 
 def parse_header(path: Path) -> Header:
