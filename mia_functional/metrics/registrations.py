@@ -53,7 +53,9 @@ def target_registration_error(prediction: Array, reference: Array, *, spacing: S
     apart = points[0] - points[1]
     if spacing is not None:
         step = checks.spacing(name, spacing, apart.shape[-1])
-        apart = apart * _array.asarray_like(_array.from_numbers(step, apart), apart)
+        sizes = _array.asarray_like(_array.from_numbers(step, apart), apart)
+        # With the rank of the points, as JAX may be told not to broadcast another one.
+        apart = apart * xp.reshape(sizes, (1,) * (apart.ndim - 1) + (-1,))
     return _array.root(xp.sum(apart**2, axis=-1))
 
 
@@ -136,7 +138,7 @@ def _field_jacobian(function: str, displacement: Array, spacing: Spacing) -> Arr
     """Return the Jacobian determinants of a field."""
     xp = _array.checked_namespace(function, displacement=displacement)
     ndim, shape = displacement.ndim - 1, tuple(displacement.shape)
-    if ndim not in (2, 3) or shape[-1] != ndim or min(shape[:-1]) < 2:
+    if ndim not in (2, 3) or shape[-1] != ndim or any(size < 2 for size in shape[:-1]):
         needed = "have two or three spatial axes of two voxels or more, and a component for each on the last axis"
         checks.invalid_value(function, "displacement", needed, f"shape {shape}")
     step = checks.spacing(function, spacing, ndim)

@@ -180,7 +180,8 @@ def standardize_histogram(image: Array, landmarks: HistogramLandmarks, *, mask: 
     places = _landmarks_of_channels("standardize_histogram", values, inside, landmarks.percentiles)
     xp = _array.array_namespace(values)
     means: HostArray = np.asarray(landmarks.totals).T / np.asarray(landmarks.counts)
-    targets = [_array.asarray_like(row, values) for row in means]
+    # With all axes, as JAX may be told to refuse another rank.
+    targets = [_array.asarray_like(row.reshape(places[0].shape), values) for row in means]
     # In a unit in which the first landmark is 0 and the last 1: slopes neither vanish nor overflow.
     unit, *inner = (statistics.within_range(entry, places[0], places[-1]) for entry in (values, *places))
     result = unit

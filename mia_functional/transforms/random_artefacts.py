@@ -9,7 +9,7 @@ from mia_functional._core import checks
 from mia_functional.transforms import random_parameters as parameters
 from mia_functional.transforms.arguments import non_negative_per_axis, non_negative_range, shape_and_rngs
 from mia_functional.transforms.random import random_affine
-from mia_functional.typing import Rng, Shape, Spacing
+from mia_functional.typing import Array, Rng, Shape, Spacing
 
 __all__ = ["random_anisotropy", "random_ghosting", "random_low_resolution", "random_motion", "random_spikes"]
 
@@ -38,9 +38,9 @@ def random_ghosting(
     if fewest > most:
         checks.invalid_value("random_ghosting", "ghosts", "be in order", ghosts)
     low, high = non_negative_range("random_ghosting", "strength", strength)
-    chosen = np.arange(len(size)) == _array.random_integers(choosing, 0, len(size) - 1, ())
     number = _array.random_integers(counting, fewest, most, ())
-    return parameters.Ghosting(_array.random_uniform(weakening, low, high, ()) * chosen, number)
+    strengths = _along_one_axis(choosing, len(size), _array.random_uniform(weakening, low, high, ()))
+    return parameters.Ghosting(strengths, number)
 
 
 def random_spikes(
@@ -139,5 +139,12 @@ def random_anisotropy(
     low, high = non_negative_range("random_anisotropy", "factor", factor)
     if low < 1:
         checks.invalid_value("random_anisotropy", "factor", "be at least 1", factor)
-    chosen = np.arange(len(size)) == _array.random_integers(choosing, 0, len(size) - 1, ())
-    return parameters.LowResolution(1 + (_array.random_uniform(stretching, low, high, ()) - 1) * chosen)
+    thicker = _along_one_axis(choosing, len(size), _array.random_uniform(stretching, low, high, ()) - 1)
+    return parameters.LowResolution(1 + thicker)
+
+
+def _along_one_axis(rng: Rng, count: int, amount: Array) -> Array:
+    """Return an amount for each of the axes: the given one for one that is drawn, 0 for all others."""
+    xp, drawn = _array.array_namespace(amount), _array.random_integers(rng, 0, count - 1, ())
+    # Selected, not multiplied by a Boolean, which JAX's strict promotion refuses.
+    return xp.where(np.arange(count) == drawn, amount, xp.zeros_like(amount))

@@ -43,10 +43,10 @@ def random_cutout(
     size, (stretching, placing) = shape_and_rngs("random_cutout", rng, spatial_shape, count=2)
     count = checks.integer("random_cutout", "boxes", boxes, minimum=1)
     low, high = _range_of_shares("random_cutout", "share", share)
-    full, shape = np.asarray(size)[None, :], (count, len(size))
-    lengths = _array.random_uniform(stretching, low, high, shape) * full
-    xp = _array.array_namespace(lengths)
-    voxels = xp.maximum(xp.round(lengths), xp.ones_like(lengths))
+    shape = (count, len(size))
+    shares = _array.random_uniform(stretching, low, high, shape)
+    xp, full = _array.array_namespace(shares), _array.asarray_like(np.asarray(size)[None, :], shares)
+    voxels = xp.maximum(xp.round(shares * full), xp.ones_like(shares))
     start = xp.floor(_array.random_uniform(placing, 0.0, 1.0, shape) * (full - voxels + 1))
     # A share of 1 of the room, which single precision may round up to, would lie one voxel farther.
     start = xp.minimum(start, full - voxels)

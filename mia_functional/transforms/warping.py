@@ -314,7 +314,7 @@ def elastic_together(
     given = [arguments.with_parameters("elastic", array=array, control=control) for array in arrays]
     xp, array, (field,) = given[0]
     size = field.ndim - 1
-    if not 1 <= size <= array.ndim or field.shape[0] != size or min(field.shape[1:]) < 4:
+    if not 1 <= size <= array.ndim or field.shape[0] != size or any(extent < 4 for extent in field.shape[1:]):
         needed = "have the shape (spatial axes, *points), with at least 4 points along each"
         checks.invalid_value("elastic", "control", needed, tuple(field.shape))
     arguments.require_finite("elastic", "control", control, field)
