@@ -11,12 +11,14 @@ from mia_functional.images.files import intent, read, read_channels, read_geomet
 from mia_functional.images.labels import read_labels
 from mia_functional.images.segmentation import read_segmentation, read_segments, read_structures, write_segmentation
 from mia_functional.images.segments import Code, Segment, Segmentation
+from mia_functional.images.surfaces import Surface, read_surface, surface_mask
 
 __all__ = [
     "Code",
     "ItkGrid",
     "Segment",
     "Segmentation",
+    "Surface",
     "from_itk",
     "from_simpleitk",
     "intent",
@@ -28,7 +30,9 @@ __all__ = [
     "read_segments",
     "read_stored",
     "read_structures",
+    "read_surface",
     "scale",
+    "surface_mask",
     "to_itk",
     "to_simpleitk",
     "write",

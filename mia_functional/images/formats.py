@@ -23,6 +23,7 @@ from mia_functional.images.png import load_png
 from mia_functional.images.segments import Reference, Segment, Segmentation, SegmentRequest
 from mia_functional.images.slicer_segmentation import list_slicer_segments, load_slicer, load_slicer_segments
 from mia_functional.images.slicer_writing import write_slicer_segments
+from mia_functional.images.surfaces import load_no_grid, load_surface_segments, surface_segments
 from mia_functional.images.tiff import load_tiff
 from mia_functional.typing import HostArray, Spacing
 
@@ -59,6 +60,8 @@ class Format(NamedTuple):
     lossy: bool = False
     header: str = ""
 
+
+_SURFACE = Format(load=load_no_grid, segments=surface_segments, load_segments=load_surface_segments)
 
 # An allow-list: no other reader is ever tried. The first extension that a name ends in decides, so a longer one has to
 # come before one that it ends in.
@@ -97,6 +100,10 @@ FORMATS = {
     ".dcm": Format(
         load=load_object, segments=object_segments, load_segments=load_object_segments, write_segments=write_seg
     ),
+    ".stl": _SURFACE,
+    ".gii": _SURFACE,
+    ".pial": _SURFACE,
+    ".white": _SURFACE,
 }
 
 

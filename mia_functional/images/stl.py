@@ -1,0 +1,76 @@
+"""Surfaces of STL files, binary or of text: triangles with coordinates of their own, joined where these are equal."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+
+from mia_functional.images.header import check_regular, invalid_file
+from mia_functional.typing import HostArray
+
+__all__ = ["read_stl"]
+
+_PREAMBLE = 84
+"""Bytes before the triangles of a binary file: a comment of 80, and how many there are."""
+
+_TRIANGLE = np.dtype([("normal", "<f4", 3), ("corners", "<f4", (3, 3)), ("attributes", "<u2")])
+
+_CORNER = re.compile(rb"\bvertex[ \t]+(\S+)[ \t]+(\S+)[ \t]+(\S+)")
+
+_SPACE = re.compile(rb"SPACE[ \t]*=[ \t]*(LPS|RAS)\b")
+"""How 3D Slicer notes the world of its coordinates in the comment."""
+
+
+def read_stl(path: Path, max_bytes: int) -> tuple[HostArray, HostArray, str]:
+    """Return corners (x, y, z), triangles, and the world that the comment of the file names, or an empty text."""
+    check_regular(path)
+    size = path.stat().st_size
+    with path.open("rb") as stream:
+        head = stream.read(_PREAMBLE)
+        count = int.from_bytes(head[80:84], "little")
+        binary = len(head) == _PREAMBLE and size == _PREAMBLE + count * _TRIANGLE.itemsize
+        # Text takes more bytes than the numbers that it stands for.
+        if size > max_bytes:
+            invalid_file(path, f"it takes {size} bytes, and `max_bytes` is {max_bytes}")
+        if not binary and not head.lstrip().startswith(b"solid"):
+            invalid_file(
+                path, f"it is not an STL file, or its {size} bytes are not those of the triangles it announces"
+            )
+        comment = head[:80] if binary else head.lstrip().split(b"\n")[0]
+        if binary:
+            corners = np.frombuffer(stream.read(), _TRIANGLE, count)["corners"].reshape(-1, 3)
+        else:
+            corners = _text_corners(path, head + stream.read())
+    if not len(corners):
+        invalid_file(path, "it holds no triangles")
+    worlds = {match.decode() for match in _SPACE.findall(comment)}
+    if len(worlds) > 1:
+        invalid_file(path, "its comment names two worlds")
+    points, places = _joined(corners)
+    return points, places.reshape(-1, 3), next(iter(worlds), "")
+
+
+def _text_corners(path: Path, text: bytes) -> HostArray:
+    """Return the corners of a text, three for each triangle."""
+    words = _CORNER.findall(text)
+    facets, loops, solids = (
+        len(re.findall(rb"\b" + word + rb"\b", text)) for word in (b"endfacet", b"endloop", b"endsolid")
+    )
+    if len(words) != 3 * facets or facets != loops or not solids:
+        invalid_file(path, f"it is cut off or damaged: it has {len(words)} corners in {facets} triangles")
+    try:
+        return np.array(words).astype(np.float64)
+    except ValueError:
+        return invalid_file(path, "its coordinates are not numbers")
+
+
+def _joined(corners: HostArray) -> tuple[HostArray, HostArray]:
+    """Return corners without doubles, and where each one is among them."""
+    # A zero below 0 is no other place.
+    corners = corners.astype(np.float64) + 0.0
+    order = np.lexsort(corners.T)
+    ordered = corners[order]
+    fresh = np.concatenate([[True], (ordered[1:] != ordered[:-1]).any(axis=1)])
+    places = np.empty(len(corners), np.int64)
+    places[order] = np.cumsum(fresh) - 1
+    return ordered[fresh], places
