@@ -19,7 +19,7 @@ _MAGIC, _QUADRANGLES = b"\xff\xff\xfe", (b"\xff\xff\xff", b"\xff\xff\xfd")
 _COORDINATES_NOTE, _GEOMETRY_NOTE = 2, 20
 """Numbers of the notes that say whether coordinates are the scanner's, and what the volume's place is."""
 
-_CORONAL = np.array([[-1.0, 0.0, 0.0], [0.0, 0.0, -1.0], [0.0, 1.0, 0.0]])
+_TKREGISTER_AXES = np.array([[-1.0, 0.0, 0.0], [0.0, 0.0, -1.0], [0.0, 1.0, 0.0]])
 """Where columns, rows and slices of a volume point to in the coordinates of `tkregister`."""
 
 
@@ -81,4 +81,4 @@ def scanner_points(path: Path, corners: HostArray, fields: Mapping[str, str], na
     if not known or not np.allclose(rows[:3] @ rows[:3].T, np.eye(3), atol=1e-3):
         invalid_file(path, f"the place of its volume is damaged ({', '.join(names)})")
     # A step along an axis of the volume is the same step in both coordinates, and so is the centre.
-    return np.asarray(corners @ _CORONAL.T @ rows[:3] + rows[3])
+    return np.asarray(corners @ _TKREGISTER_AXES.T @ rows[:3] + rows[3])

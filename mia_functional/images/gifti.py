@@ -15,7 +15,12 @@ from mia_functional.typing import HostArray
 
 __all__ = ["read_gifti"]
 
-_NUMBERS = {"NIFTI_TYPE_UINT8": "u1", "NIFTI_TYPE_INT32": "i4", "NIFTI_TYPE_FLOAT32": "f4", "NIFTI_TYPE_FLOAT64": "f8"}
+_GIFTI_TYPES = {
+    "NIFTI_TYPE_UINT8": "u1",
+    "NIFTI_TYPE_INT32": "i4",
+    "NIFTI_TYPE_FLOAT32": "f4",
+    "NIFTI_TYPE_FLOAT64": "f8",
+}
 
 _ORDERS = {"LittleEndian": "<", "BigEndian": ">", "GIFTI_ENDIAN_LITTLE": "<", "GIFTI_ENDIAN_BIG": ">"}
 
@@ -57,7 +62,7 @@ def read_gifti(path: Path, max_bytes: int) -> tuple[HostArray, HostArray]:
     points, triangles = (_decoded_array(path, node, max_bytes) for node in (corners[0], faces[0]))
     if points.dtype.kind != "f" or triangles.dtype.kind not in "iu":
         invalid_file(path, f"its corners are {points.dtype}, and its triangles {triangles.dtype}")
-    return _placed(path, corners[0], points.astype(np.float64)), triangles.astype(np.int64)
+    return _scanner_corners(path, corners[0], points.astype(np.float64)), triangles.astype(np.int64)
 
 
 def _decoded_array(path: Path, node: ElementTree.Element, max_bytes: int) -> HostArray:
@@ -67,7 +72,7 @@ def _decoded_array(path: Path, node: ElementTree.Element, max_bytes: int) -> Hos
     if encoding == "ExternalFileBinary" or node.get("ExternalFileName"):
         invalid_file(path, "its numbers are in another file; write one file that has them all")
     rows = node.get("Dim0", "")
-    if name not in _NUMBERS or (node.get("Dimensionality"), node.get("Dim1")) != ("2", "3") or not rows.isdecimal():
+    if name not in _GIFTI_TYPES or (node.get("Dimensionality"), node.get("Dim1")) != ("2", "3") or not rows.isdecimal():
         invalid_file(path, f"an array holds {rows} x {node.get('Dim1')} of {name}; rows of three numbers are read")
     # nibabel (5.4) writes rows there, and says that they are columns.
     if columns and encoding == "ASCII":
@@ -75,7 +80,7 @@ def _decoded_array(path: Path, node: ElementTree.Element, max_bytes: int) -> Hos
     # 18 digits fit 64 bits.
     shape = int(rows[:18]), 3
     order = _ORDERS.get(node.get("Endian", ""), "")
-    dtype = np.dtype(order + _NUMBERS[name])
+    dtype = np.dtype(order + _GIFTI_TYPES[name])
     nbytes = math.prod(shape) * dtype.itemsize
     if nbytes > max_bytes:
         invalid_file(path, f"an array takes {nbytes} bytes, and `max_bytes` is {max_bytes}")
@@ -101,7 +106,7 @@ def _decoded_array(path: Path, node: ElementTree.Element, max_bytes: int) -> Hos
     return numbers.reshape(shape, order="F" if columns else "C")
 
 
-def _placed(path: Path, node: ElementTree.Element, points: HostArray) -> HostArray:
+def _scanner_corners(path: Path, node: ElementTree.Element, points: HostArray) -> HostArray:
     """Return corners in the scanner's coordinates, if what is said of their array leads there."""
     for system in node.findall("CoordinateSystemTransformMatrix"):
         world, other = ((system.findtext(name) or "").strip() for name in ("DataSpace", "TransformedSpace"))

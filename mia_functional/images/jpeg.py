@@ -79,7 +79,7 @@ def _checked_segments(path: Path, max_bytes: int) -> tuple[tuple[int, int], tupl
             if frame is not None or len(body) < 6:
                 invalid_file(path, "it is damaged: it has two headers of pixels, or a short one")
             frame = body
-            _check_frame(path, body, max_bytes)
+            _check_jpeg_frame(path, body, max_bytes)
         if code == _SCAN:
             end = _MARKER.search(raw, place)
             stop = end.end() - 2 if end else len(raw)
@@ -94,7 +94,7 @@ def _checked_segments(path: Path, max_bytes: int) -> tuple[tuple[int, int], tupl
     return invalid_file(path, "it is cut off or damaged: it does not end where its parts do")
 
 
-def _check_frame(path: Path, frame: bytes, max_bytes: int) -> None:
+def _check_jpeg_frame(path: Path, frame: bytes, max_bytes: int) -> None:
     """Raise unless the header of the pixels states grey levels or colours of 8 bits that may be allocated."""
     bits, height, width, channels = frame[0], *(int.from_bytes(frame[at : at + 2], "big") for at in (1, 3)), frame[5]
     if bits != 8 or channels not in (1, 3):

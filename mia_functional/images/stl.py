@@ -46,7 +46,7 @@ def read_stl(path: Path, max_bytes: int) -> tuple[HostArray, HostArray, str]:
     worlds = {match.decode() for match in _SPACE.findall(comment)}
     if len(worlds) > 1:
         invalid_file(path, "its comment names two worlds")
-    points, places = _joined(corners)
+    points, places = _joined_corners(corners)
     return points, places.reshape(-1, 3), next(iter(worlds), "")
 
 
@@ -64,7 +64,7 @@ def _text_corners(path: Path, text: bytes) -> HostArray:
         return invalid_file(path, "its coordinates are not numbers")
 
 
-def _joined(corners: HostArray) -> tuple[HostArray, HostArray]:
+def _joined_corners(corners: HostArray) -> tuple[HostArray, HostArray]:
     """Return corners without doubles, and where each one is among them."""
     # A zero below 0 is no other place.
     corners = corners.astype(np.float64) + 0.0

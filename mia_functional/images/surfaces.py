@@ -23,11 +23,11 @@ from mia_functional.typing import HostArray, Spacing
 
 __all__ = ["Surface", "load_no_grid", "load_surface_segments", "read_surface", "surface_mask", "surface_segments"]
 
-World = Literal["LPS", "RAS"]
+_World = Literal["LPS", "RAS"]
 
-_WORLDS = ("LPS", "RAS")
+_PATIENT_WORLDS = ("LPS", "RAS")
 
-_ENDINGS = (".stl", ".surf.gii", ".gii")
+_SURFACE_ENDINGS = (".stl", ".surf.gii", ".gii")
 """What is no part of the name of a segment; names of FreeSurfer's surfaces, such as `lh.pial`, are all name."""
 
 _FARTHEST = 1e7
@@ -47,7 +47,7 @@ class Surface(NamedTuple):
 
 
 @checks.speaking_for("read_surface", "read")
-def read_surface(path: str | os.PathLike[str], *, world: World | None = None, max_bytes: int = 1 << 30) -> Surface:
+def read_surface(path: str | os.PathLike[str], *, world: _World | None = None, max_bytes: int = 1 << 30) -> Surface:
     """Read (load) a surface: STL, GIfTI, or a surface of FreeSurfer such as `lh.pial`.
 
     Args:
@@ -76,7 +76,7 @@ def read_surface(path: str | os.PathLike[str], *, world: World | None = None, ma
         [3.0, 2.0, 1.0]
     """
     file = Path(checks.path_text("read", "path", path))
-    checks.one_of("read", "world", world, _WORLDS, optional=True)
+    checks.one_of("read", "world", world, _PATIENT_WORLDS, optional=True)
     checks.number("read", "max_bytes", max_bytes)
     stated = "RAS"
     if file.name.lower().endswith(".stl"):
@@ -155,7 +155,7 @@ def load_no_grid(path: Path, max_bytes: int, spacing: Spacing | None) -> tuple[H
 
 def surface_segments(path: Path) -> tuple[Segment, ...]:
     """Return the only segment of a surface, named as its file is."""
-    ending = next((ending for ending in _ENDINGS if path.name.lower().endswith(ending)), "")
+    ending = next((ending for ending in _SURFACE_ENDINGS if path.name.lower().endswith(ending)), "")
     return (Segment(label=1, name=path.name.removesuffix(path.name[len(path.name) - len(ending) :])),)
 
 

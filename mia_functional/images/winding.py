@@ -16,7 +16,7 @@ from mia_functional.typing import HostArray
 
 __all__ = ["inside_surface", "open_edges"]
 
-_NOISE = 2.0**-20
+_POINT_NOISE = 2.0**-20
 """Voxels: a point so near to a plane of voxel centres lies in it. Millimetres to indices are off by some 1e-10."""
 
 _CUT_NOISE = 2.0**-32
@@ -35,7 +35,7 @@ def inside_surface(points: HostArray, triangles: HostArray, shape: tuple[int, in
             other way round, so that the winding number is one of whole numbers.
         shape: The grid.
     """
-    corners = np.rint(points / _NOISE) * _NOISE
+    corners = np.rint(points / _POINT_NOISE) * _POINT_NOISE
     inside = np.zeros(shape, bool)
     depth = max(1, _SLAB_VOXELS // (shape[1] * shape[2]))
     heights = corners[:, 0][triangles]
@@ -45,7 +45,7 @@ def inside_surface(points: HostArray, triangles: HostArray, shape: tuple[int, in
         near = triangles[(lowest < stop) & (highest > start)]
         if near.size:
             steps = np.zeros((stop - start, *shape[1:]), np.int32)
-            for chunk in _chunks(corners, near, start, stop):
+            for chunk in _cut_triangles(corners, near, start, stop):
                 _add_crossings(steps, corners, chunk, start)
             np.not_equal(np.cumsum(steps, axis=2, out=steps), 0, out=inside[start:stop])
     return inside
@@ -82,7 +82,9 @@ def _repeated(first: HostArray, counts: HostArray) -> tuple[HostArray, HostArray
     return owners, first[owners] + np.arange(len(owners)) - (ends - counts)[owners]
 
 
-def _chunks(corners: HostArray, triangles: HostArray, start: int, stop: int) -> Iterator[tuple[HostArray, HostArray]]:
+def _cut_triangles(
+    corners: HostArray, triangles: HostArray, start: int, stop: int
+) -> Iterator[tuple[HostArray, HostArray]]:
     """Yield triangles and planes that cut them, in pairs, some at a time."""
     heights = corners[:, 0][triangles]
     first, counts = _planes_between(heights.min(axis=1), heights.max(axis=1), start, stop)
@@ -119,7 +121,7 @@ def _add_crossings(steps: HostArray, corners: HostArray, cuts: tuple[HostArray, 
         far = np.where(upwards[:, None], stops, begins)
         share = (lines - near[:, 0]) / (far[:, 0] - near[:, 0])
         columns = near[:, 1] + share * (far[:, 1] - near[:, 1])
-        columns = np.ceil(np.rint(columns / _NOISE) * _NOISE)
+        columns = np.ceil(np.rint(columns / _POINT_NOISE) * _POINT_NOISE)
         met = columns < steps.shape[2]
         place = planes[owners] - start, lines, np.maximum(columns, 0)
         index = tuple(axis[met].astype(np.int64) for axis in place)
