@@ -7,7 +7,16 @@ contains it.
 """
 
 from mia_functional.images.conversion import ItkGrid, from_itk, from_simpleitk, to_itk, to_simpleitk
-from mia_functional.images.files import intent, read, read_channels, read_geometry, read_stored, scale, write
+from mia_functional.images.files import (
+    intent,
+    read,
+    read_channels,
+    read_geometry,
+    read_stack,
+    read_stored,
+    scale,
+    write,
+)
 from mia_functional.images.labels import read_labels
 from mia_functional.images.segmentation import read_segmentation, read_segments, read_structures, write_segmentation
 from mia_functional.images.segments import Code, Segment, Segmentation
@@ -28,6 +37,7 @@ __all__ = [
     "read_labels",
     "read_segmentation",
     "read_segments",
+    "read_stack",
     "read_stored",
     "read_structures",
     "read_surface",

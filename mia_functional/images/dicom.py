@@ -19,13 +19,20 @@ from mia_functional._core import checks
 from mia_functional.geometry import Geometry
 from mia_functional.images.checked_itk import file_geometry, header_reader, itk_reads
 from mia_functional.images.conversion import DTYPES_BY_PIXEL_TYPE, ItkGrid, image_memory
-from mia_functional.images.dicom_elements import BIG_ENDIAN, Elements, locate_elements, pixel_module
+from mia_functional.images.dicom_elements import (
+    BIG_ENDIAN,
+    Elements,
+    locate_data_set,
+    locate_elements,
+    pixel_module,
+)
+from mia_functional.images.dicom_header import MAX_OBJECT_ELEMENTS
 from mia_functional.images.dicom_planes import ROUNDED_COSINES, plane_axes
 from mia_functional.images.header import SAME_SPACING, check_regular, check_spacing, invalid_file
 from mia_functional.images.itk_globals import ItkImage, ItkReader, simpleitk
 from mia_functional.typing import HostArray, Spacing
 
-__all__ = ["load_series", "series_geometry"]
+__all__ = ["PIXEL_SPACINGS", "load_series", "lone_object", "series_geometry", "stack_grid"]
 
 _TAGS = {
     "ImageType": "0008|0008", "SOPClassUID": "0008|0016", "SeriesInstanceUID": "0020|000e",
@@ -41,11 +48,13 @@ _TAGS = {
 
 _REQUIRED = ("ImagePositionPatient", "ImageOrientationPatient")
 
-_PIXEL_SPACINGS = ("PixelSpacing", "ImagerPixelSpacing", "NominalScannedPixelSpacing", "ImagePlanePixelSpacing")
+PIXEL_SPACINGS = ("PixelSpacing", "ImagerPixelSpacing", "NominalScannedPixelSpacing", "ImagePlanePixelSpacing")
 """What states the distance of rows and that of columns: the first that has a value counts."""
 
 _SLICE_DISTANCES = ("SpacingBetweenSlices", "SliceThickness")
 """What stands for the distance of slices where there is but one."""
+
+_FRAMES, _POSITION, _DOSE_SCALE = 0x00280008, 0x00200032, 0x3004000E
 
 _UNREAD = {0x00283000: "ModalityLUTSequence", 0x3004000E: "DoseGridScaling"}
 """Elements besides slope and intercept that change values; ITK ignores them."""
@@ -109,7 +118,7 @@ def load_series(folder: Path, max_bytes: int, spacing: Spacing | None) -> tuple[
     return voxels, geometry
 
 
-def series_geometry(folder: Path, spacing: Spacing | None = None) -> Geometry:
+def series_geometry(folder: Path, spacing: Spacing | None) -> Geometry:
     """Return where a folder of DICOM slices lies, from the headers alone, after all checks of these."""
     return _placed_slices(folder, spacing)[1]
 
@@ -117,7 +126,7 @@ def series_geometry(folder: Path, spacing: Spacing | None = None) -> Geometry:
 def _placed_slices(folder: Path, spacing: Spacing | None) -> tuple[list[_Slice], Geometry]:
     """Return the slices of a folder in the order of their places, and the grid on which they lie."""
     given = None if spacing is None else checks.spacing("read", spacing, 3)
-    files = sorted(path for path in folder.iterdir() if not path.name.startswith("."))
+    files = _visible(folder) if folder.is_dir() else [folder]
     if not files:
         invalid_file(folder, "the folder is empty")
     slices = [_read_slice(path) for path in files]
@@ -131,13 +140,41 @@ def _placed_slices(folder: Path, spacing: Spacing | None) -> tuple[list[_Slice],
     if len(slices) == 1:
         origin, distance = first.position, given[0] if given else _distance_of_one(first)
     else:
-        origin, distance = _even_grid(folder, slices, normal)
+        positions, names = np.array([entry.position for entry in slices]), [entry.path.name for entry in slices]
+        origin, distance = stack_grid(folder, positions, normal, names)
     stated = (distance, *(first.spacing or (given or ())[1:]))
     if given is not None:
         check_spacing(folder, given, stated)
     direction = np.column_stack([*first.axes, normal])
     grid = ItkGrid((*first.size, len(slices)), stated[::-1], tuple(origin.tolist()), tuple(direction.ravel().tolist()))
     return slices, file_geometry(folder, grid)
+
+
+def lone_object(folder: Path) -> Path | None:
+    """Return the only file of a folder if it is a DICOM object that is no slice: of several frames, or without a place.
+
+    A folder with one slice, and one whose file is damaged, have None.
+    """
+    files = _visible(folder)
+    try:
+        if len(files) != 1 or not files[0].is_file():
+            return None
+        data_set = locate_data_set(files[0], MAX_OBJECT_ELEMENTS)
+    except ValueError:
+        return None
+    frames = data_set.by_tag.get(_FRAMES)
+    position = data_set.by_tag.get(_POSITION)
+    with files[0].open("rb") as stream:
+        stream.seek(frames.value if frames else 0)
+        count = stream.read(frames.length).strip(b" \0") if frames and frames.length <= 16 else b""
+    if (position is None or not position.length) or count not in (b"", b"1") or _DOSE_SCALE in data_set.by_tag:
+        return files[0]
+    return None
+
+
+def _visible(folder: Path) -> list[Path]:
+    """Return the files of a folder that are not hidden."""
+    return sorted(path for path in folder.iterdir() if not path.name.startswith("."))
 
 
 def _read_slice(path: Path) -> _Slice:
@@ -187,7 +224,7 @@ def _decimals(text: str) -> tuple[float, ...]:
 
 def _stated_spacing(header: Mapping[str, str]) -> tuple[str, tuple[float, ...]]:
     """Return what a header states about the distances of rows and columns, in its words, and both if of use."""
-    name = next((name for name in _PIXEL_SPACINGS if header[name]), None)
+    name = next((name for name in PIXEL_SPACINGS if header[name]), None)
     if name is None:
         return "it has no PixelSpacing", ()
     spacing = _decimals(header[name])
@@ -264,22 +301,29 @@ def _distance_of_one(only: _Slice) -> float:
     return invalid_file(only.path, f"it is a series of one slice without {' or '.join(_SLICE_DISTANCES)}; {_CURE}")
 
 
-def _even_grid(folder: Path, slices: Sequence[_Slice], normal: HostArray) -> tuple[HostArray, float]:
+def stack_grid(
+    path: Path, positions: HostArray, normal: HostArray, names: Sequence[str]
+) -> tuple[HostArray, float]:  # fmt: skip
     """Return where the first of several sorted slices lies and the distance of all, on the even grid nearest to them.
 
     Raises if slices are missing, duplicated, or farther from that grid than the decimals in the files explain.
+
+    Args:
+        path: The folder or file that the error names.
+        positions: Of the first pixel of each slice, from the lowest along the normal to the highest.
+        normal: Of all slices, of length 1.
+        names: What slices are called.
     """
-    positions = np.array([entry.position for entry in slices])
     along = positions @ normal
-    gaps, names = np.diff(along), [entry.path.name for entry in slices]
+    gaps = np.diff(along)
     # The median: a missing slice makes one gap of two, and must not change what the others are compared with. Of two
     # gaps in the middle it is the smaller: their mean would be the distance of no slices.
     typical = float(np.sort(gaps)[(len(gaps) - 1) // 2]) or float(gaps.max())
     closest, oddest = int(gaps.argmin()), int(abs(gaps - typical).argmax())
     if gaps[closest] <= _ROUNDED_GAP * typical:
-        invalid_file(folder, f"{names[closest]} and {names[closest + 1]} lie at the same place")
+        invalid_file(path, f"{names[closest]} and {names[closest + 1]} lie at the same place")
     # Least squares, in which the rounding of single positions cancels.
-    steps = np.arange(len(slices)) - (len(slices) - 1) / 2
+    steps = np.arange(len(along)) - (len(along) - 1) / 2
     distance = float(steps @ along / (steps @ steps))
     deviations = along - along.mean() - distance * steps
     # A position is off by half a unit of its last decimal, and the grid that is fitted to many of them as well. That
@@ -292,12 +336,12 @@ def _even_grid(folder: Path, slices: Sequence[_Slice], normal: HostArray) -> tup
         width = gaps[oddest]
         reason = "slices are missing" if 1.8 <= width / typical <= 2.2 else "the slices are uneven"
         found = f"{names[oddest]} and {names[oddest + 1]} are {width:g} mm apart, and the others {typical:g} mm"
-        invalid_file(folder, f"{found}: {reason}")
+        invalid_file(path, f"{found}: {reason}")
     offsets = positions - positions[0]
     sideways = np.linalg.norm(offsets - np.outer(offsets @ normal, normal), axis=1)
     excess = sideways - ROUNDED_COSINES * (along - along[0])
     if excess.max() > min(max(smallest, unit * math.sqrt(3)), largest):
-        invalid_file(folder, f"{names[0]} and {names[excess.argmax()]} do not lie above each other")
+        invalid_file(path, f"{names[0]} and {names[excess.argmax()]} do not lie above each other")
     return positions[0] - deviations[0] * normal, distance
 
 

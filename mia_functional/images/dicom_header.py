@@ -14,9 +14,9 @@ from mia_functional._core import optional
 from mia_functional.images.dicom_elements import DataSet, locate_data_set
 from mia_functional.images.header import check_regular, invalid_file
 
-__all__ = ["PER_FRAME_GROUPS", "DicomObject", "is_dicom", "pydicom_reads", "read_object"]
+__all__ = ["MAX_OBJECT_ELEMENTS", "PER_FRAME_GROUPS", "DicomObject", "is_dicom", "pydicom_reads", "read_object"]
 
-_MAX_OBJECT_ELEMENTS = 1 << 22
+MAX_OBJECT_ELEMENTS = 1 << 22
 """So many elements of an object are looked at: a hundred thousand frames have about 40 each."""
 
 _MAX_OBJECT_HEADER = 64 << 20
@@ -59,7 +59,7 @@ def read_object(path: Path) -> DicomObject:
     with path.open("rb") as stream:
         if stream.read(132)[128:] != b"DICM":
             invalid_file(path, "it is not a DICOM file")
-        data_set = locate_data_set(path, _MAX_OBJECT_ELEMENTS, opaque=(PER_FRAME_GROUPS,))
+        data_set = locate_data_set(path, MAX_OBJECT_ELEMENTS, opaque=(PER_FRAME_GROUPS,))
         elements = list(data_set.by_tag.values())
         if not elements:
             invalid_file(path, "there is nothing in it but the beginning of a DICOM file")

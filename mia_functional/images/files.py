@@ -14,14 +14,25 @@ from mia_functional._core import atomic_files, checks
 from mia_functional.geometry import Geometry
 from mia_functional.images.checked_itk import check_written, checked_geometry, load_checked, write_image
 from mia_functional.images.conversion import to_simpleitk
-from mia_functional.images.dicom import load_series, series_geometry
+from mia_functional.images.dicom import load_series, lone_object, series_geometry
+from mia_functional.images.dicom_object import load_object, load_object_stack
 from mia_functional.images.formats import FORMATS, extension_of, format_of, is_series, parse_header, twin_of
 from mia_functional.images.header import Header, NiftiGrid, check_spacing
 from mia_functional.images.nifti import load_nifti, parse_nifti, set_intent
 from mia_functional.images.nifti_grid import nifti_geometry
 from mia_functional.typing import Affine, Array, HostArray, Spacing
 
-__all__ = ["MAX_BYTES", "intent", "read", "read_channels", "read_geometry", "read_stored", "scale", "write"]
+__all__ = [
+    "MAX_BYTES",
+    "intent",
+    "read",
+    "read_channels",
+    "read_geometry",
+    "read_stack",
+    "read_stored",
+    "scale",
+    "write",
+]
 
 MAX_BYTES = 4 << 30
 """Largest image, in bytes of memory, that is read unless the caller allows more."""
@@ -134,7 +145,8 @@ def read_geometry(
     """
     file = Path(checks.path_text("read", "path", path))
     if is_series(file):
-        return series_geometry(file, spacing)
+        only = lone_object(file)
+        return series_geometry(file, spacing) if only is None else load_object(only, max_bytes, spacing)[1]
     if (row := format_of(file)).parse is None:
         return read(file, max_bytes=max_bytes, affine=affine, spacing=spacing)[1]
     checks.one_of("read", "affine", affine, ("sform", "qform"), optional=True)
@@ -146,6 +158,35 @@ def read_geometry(
     if spacing is not None:
         check_spacing(file, spacing, geometry.spacing)
     return geometry
+
+
+@checks.speaking_for("read_stack", "read")
+def read_stack(
+    path: str | os.PathLike[str], stack: int, *, max_bytes: int = MAX_BYTES, spacing: Spacing | None = None
+) -> tuple[HostArray, Geometry]:
+    """Read (load) one of the stacks of frames of a DICOM object: a time point, an echo, a b-value, one orientation.
+
+    `read` refuses objects with several of them, and lists their numbers.
+
+    Args:
+        path: The file, or a folder with this file alone.
+        stack: The number of the stack, from 0 on. Stacks are sorted by what sets them apart: the direction of the
+            slices, the name of the stack, time point, b-value, echo time, delay of the cardiac or respiratory cycle,
+            frame type and the like; at last by the indices of the object's own dimensions. Frames without a place are
+            stacks of one picture each.
+        max_bytes: As in `read`.
+        spacing: As in `read`.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ImportError: pydicom is not installed.
+        ValueError: As in `read`; or there are not as many stacks.
+    """
+    file = Path(checks.path_text("read_stack", "path", path))
+    checks.number("read_stack", "max_bytes", max_bytes)
+    number = checks.integer("read_stack", "stack", stack, minimum=0)
+    only = lone_object(file) if is_series(file) else file
+    return load_object_stack(file if only is None else only, max_bytes, spacing, number)
 
 
 @checks.speaking_for("read_stored", "read")
@@ -226,7 +267,8 @@ def _load(
     checks.number("read", "max_bytes", max_bytes)
     checks.one_of("read", "affine", affine, ("sform", "qform"), optional=True)
     if is_series(path):
-        return load_series(path, max_bytes, spacing)
+        only = lone_object(path)
+        return load_series(path, max_bytes, spacing) if only is None else load_object(only, max_bytes, spacing)
     row = format_of(path)
     if row.load is not None:
         return row.load(path, max_bytes, spacing)

@@ -171,11 +171,11 @@ def check_spacing(path: Path, given: object, stated: Spacing) -> None:
         checks.invalid_value("read", "spacing", f"be what {path} states, {stated}", spacing)
 
 
-def spacing_or_one(path: Path, given: object, ndim: int) -> Spacing:
+def spacing_or_one(path: Path, given: object, ndim: int, *, kind: str = "") -> Spacing:
     """Return the spacing that a caller gave for a file that states none, or 1 everywhere, which a warning says."""
     if given is not None:
         return checks.spacing("read", given, ndim)
-    kind = path.suffix.lower().lstrip(".").upper()
+    kind = kind or path.suffix.lower().lstrip(".").upper()
     # Without the name of the file, so that a cohort is told once.
     text = f"read: {kind} files without a spacing have 1 everywhere, which need not be millimetres; pass `spacing`."
     warnings.warn(text, stacklevel=2)

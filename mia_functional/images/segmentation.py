@@ -202,7 +202,7 @@ def _reference(function: str, reference: str | os.PathLike[str] | Geometry | Non
     with checks.speaking_for(function, "read", path="reference"):
         folder = Path(checks.path_text("read", "path", reference))
         if is_series(folder):
-            return Reference(series_geometry(folder), folder)
+            return Reference(series_geometry(folder, None), folder)
         return Reference(read_geometry(folder))
 
 
