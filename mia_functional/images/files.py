@@ -51,20 +51,23 @@ def read(
         path: A NIfTI (`.nii`, `.nii.gz`), MetaImage (`.mha`, `.mhd`) or NRRD (`.nrrd`, `.nhdr`) file; a segmentation of
             3D Slicer (`.seg.nrrd`); either file of a pair of NIfTI or ANALYZE 7.5 (`.hdr`, `.img`, both with `.gz`,
             too); a volume of FreeSurfer (`.mgh`, `.mgz`, `.mgh.gz`), whose frames are channels; a MINC 2 file (`.mnc`);
-            a folder with the slices of one DICOM series, a file for each; a `.npy` file, or `.npz` with one array,
-            which have no geometry: their spacing is 1, their first three axes at most are spatial, and those behind
-            them are of channels, time and the like; with the extra `images` a PNG (`.png`), TIFF (`.tif`, `.tiff`) or
-            JPEG (`.jpg`, `.jpeg`) file. Grey levels and labels of these are as stored, but that JPEG is near what was
-            stored, and no label map; red, green and blue are channels, and pages of TIFF are slices, unless OME's or
-            ImageJ's description says otherwise.
+            a folder with the slices of one DICOM series, a file for each; with the extra `dicom` one DICOM object
+            (`.dcm`, or any name that is no other format's), alone in its folder or not: a segmentation, an enhanced CT,
+            MR or PET with its frames as slices, an RT dose, a slice, or a picture of two axes; a `.npy` file, or `.npz`
+            with one array, which have no geometry: their spacing is 1, their first three axes at most are spatial, and
+            those behind them are of channels, time and the like; with the extra `images` a PNG (`.png`), TIFF (`.tif`,
+            `.tiff`) or JPEG (`.jpg`, `.jpeg`) file. Grey levels and labels of these are as stored, but that JPEG is
+            near what was stored, and no label map; red, green and blue are channels, and pages of TIFF are slices,
+            unless OME's or ImageJ's description says otherwise.
         max_bytes: Largest image in bytes of memory.
         affine: Which pose of a NIfTI file counts if its header states two that differ: its sform or its qform. By
             default such a file is an error. Files with one pose, and other formats, ignore it.
         spacing: What the file does not state, in millimetres along every spatial axis of the array: the spacing of a
-            `.npy`, `.npz`, PNG or JPEG file, of a DICOM series without one, or between slices where a series has but
-            one. What a file does state has to agree within a thousandth, and is what counts. TIFF files state it by
-            OME's or ImageJ's description in a unit of length, or as dots per centimetre other than those of screens and
-            printers; dots per inch, as in PNG and JPEG files, are what programs write without having measured anything.
+            `.npy`, `.npz`, PNG or JPEG file, of DICOM series and pictures without one, or between slices where a series
+            has but one. What a file does state has to agree within a thousandth, and is what counts. TIFF files state
+            it by OME's or ImageJ's description in a unit of length, or as dots per centimetre other than those of
+            screens and printers; dots per inch, as in PNG and JPEG files, are what programs write without having
+            measured anything.
 
     Returns:
         A NumPy array of shape `(*spatial,)` or `(*spatial, channels)`, of `.npy` files with any number of axes behind
@@ -77,15 +80,16 @@ def read(
         two axes that is not axial is a volume of one slice; the height of an axial one is no part of its geometry.
         Without a place in the header, the centre of a NIfTI or ANALYZE file is at 0 and its first axis points to the
         left; a volume of FreeSurfer is coronal, as FreeSurfer takes it. The world of MINC is (R, A, S), as MINC has it.
-        Values of DICOM slices are `slope * stored + intercept`, each with its own; those of MONOCHROME1 are not
-        inverted, as that concerns displays. The spacing of rows and columns is the PixelSpacing, or where a series has
-        none, the ImagerPixelSpacing (in the plane of the detector: the patient is magnified),
+        Values of DICOM slices and frames are `slope * stored + intercept`, each with its own, and real-world value
+        mappings are not applied; those of MONOCHROME1 are not inverted, as that concerns displays. RT doses are in
+        their DoseUnits. Colours of DICOM are red, green and blue. The spacing of rows and columns is the PixelSpacing,
+        or where a series has none, the ImagerPixelSpacing (in the plane of the detector: the patient is magnified),
         NominalScannedPixelSpacing or ImagePlanePixelSpacing. Slices lie on the even grid nearest to their positions,
         which may be rounded; the distance of a single one is its SpacingBetweenSlices or its SliceThickness.
 
     Warns:
         UserWarning: A DICOM series has one slice, whose thickness or the like is taken for the distance of slices; a
-            PNG, JPEG or TIFF file states no spacing and none is given, so that it is 1.
+            PNG, JPEG or TIFF file, or a picture of DICOM, states no spacing and none is given, so that it is 1.
 
     Raises:
         FileNotFoundError: There is no such file.
@@ -94,8 +98,9 @@ def read(
             lies beside `x.nii.gz`. Of PNG and TIFF: a palette, an alpha channel, a lossy compression, several time
             points, other files. Of NIfTI: sform and qform place a corner more than 0.01 voxels apart, or the sform
             is sheared. Of DICOM: the folder holds another series or another file; slices are missing, duplicated,
-            uneven, not above each other or of several frames; nothing states the spacing; or values are those of a
-            palette, of a table, of one bit, or of another kind that is not read.
+            uneven, not above each other or, one of many, of several frames; an object holds several stacks of frames,
+            of which `read_stack` reads one; it holds contours, which `read_structures` puts on a grid; nothing states
+            the spacing; or values are those of a palette, of a table, of one bit, or of another kind that is not read.
 
     Example:
         >>> grid = Geometry(shape=(2, 3, 4), spacing=(3.0, 1.0, 1.0), origin=(-10.0, 0.0, 5.0))

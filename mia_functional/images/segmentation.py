@@ -118,6 +118,11 @@ def read_structures(
 
     Source:
         DICOM PS3.3, C.8.8.6. Interpolation: Raya and Udupa 1990, doi 10.1109/42.52980.
+
+    Agrees with:
+        rt-utils 1.2.7 by `rule="pixel_centre_or_edge"`, to the voxel, for the contours that it draws around masks of
+        square pixels. plastimatch 1.10.0 by the default, but that it fills holes that are contours of their own, and
+        leaves structures of CLOSEDPLANAR_XOR out.
     """
     file = Path(checks.path_text("read_structures", "path", path))
     checks.one_of("read_structures", "rule", rule, RULES)

@@ -78,7 +78,9 @@ def test_bundled_files_are_read_as_slicerio_reads_them(name):
     assert grid == found.geometry == images.read_geometry(BUNDLED / name)
     if "Overlapping" in name:
         np.testing.assert_array_equal(array, found.array)
-        with pytest.raises(ValueError, match="its 8 segments overlap or are fractions; `read_segmentation` returns a channel"):
+        with pytest.raises(
+            ValueError, match="its 8 segments overlap or are fractions; `read_segmentation` returns a channel"
+        ):
             images.read_labels(BUNDLED / name)
     else:
         np.testing.assert_array_equal(array.T, expected["voxels"])
