@@ -1,11 +1,45 @@
-"""`mia info`: what is in a dataset."""
+"""`mia info`: what is in a dataset, or in an image file: the segments that it names, or else its grid."""
+
+from pathlib import Path
 
 import mia_functional as mia
-from mia_functional.cli.options import DATASET, Command
+from mia_functional.cli.options import Command, Options
 
 __all__ = ["INFO_COMMAND"]
 
+_SEGMENT_COLUMNS = ("LABEL", "NAME", "TYPE", "ALGORITHM")
+
+
+def _run_info(options: Options) -> None:
+    """Print what is in a file."""
+    path: Path = options.dataset
+    if mia.images.formats.extension_of(path) or mia.images.dicom_header.is_dicom(path):
+        print(_described_image(path))
+    else:
+        print(mia.dataset.info(mia.dataset.open(path)))
+
+
+def _described_image(path: Path) -> str:
+    """Return what an image file says of itself, in lines."""
+    segments = mia.images.read_segments(path)
+    if segments is None:
+        grid = mia.images.read_geometry(path)
+        sizes, steps = (" x ".join(f"{entry:g}" for entry in entries) for entries in (grid.shape, grid.spacing))
+        return f"{path}: {sizes} voxels\nspacing in mm: {steps}"
+    rows = [_SEGMENT_COLUMNS]
+    for segment in segments:
+        kinds = [code.meaning for code in (segment.modifier, segment.type) if code is not None]
+        origin = " ".join(filter(None, (segment.algorithm_type.lower(), segment.algorithm)))
+        rows.append((str(segment.label), segment.name, " ".join(kinds), origin))
+    # What a stranger wrote must not move the cursor.
+    cells = [["".join(sign if sign.isprintable() else "?" for sign in cell) for cell in row] for row in rows]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    lines = ["  ".join(map(str.ljust, row, widths)).rstrip() for row in cells]
+    return "\n".join([f"{path}: {len(segments)} segments", *lines])
+
+
 INFO_COMMAND = Command(
-    "info", "print what is in a dataset", lambda options: print(mia.dataset.info(mia.dataset.open(options.dataset))),
-    DATASET, example="mia info cohort.h5",
+    "info", "print what is in a dataset, or which segments a file names", _run_info,
+    {"dataset": {"type": Path, "metavar": "FILE", "help": "dataset, or image file such as a DICOM segmentation"}},
+    example="mia info cohort.h5",
 )  # fmt: skip

@@ -34,6 +34,7 @@ from mia_functional.evaluation.requests import (
 )
 from mia_functional.evaluation.results import Results
 from mia_functional.evaluation.run_record import CaseRecord, Run
+from mia_functional.evaluation.segment_files import read_named_pair, segment_labels
 from mia_functional.geometry import Geometry, describe_differences
 from mia_functional.images.file_states import file_states
 from mia_functional.images.labels import label_map
@@ -49,6 +50,9 @@ Location: TypeAlias = str | os.PathLike[str]
 
 _Load: TypeAlias = Callable[[str], tuple[HostArray, Geometry]]
 """From a path to voxels and where they lie, as `images.read`."""
+
+_ReadPair: TypeAlias = Callable[..., tuple[tuple[HostArray, Geometry], tuple[HostArray, Geometry]]]
+"""From two paths, and what reads an image, to voxels of both and where they lie."""
 
 _ALIGNED = {"reorient": "axes turned onto the reference", "resample": "resampled onto the reference"}
 """What was done to a prediction, in words."""
@@ -101,8 +105,10 @@ def evaluate_folders(
         references: Likewise. It says which subjects there are.
         metrics: As in `evaluate`.
         labels: As in `evaluate`; or a file that says which there are: `dataset.json` of nnU-Net or Decathlon, a table
-            `*_dseg.tsv` of BIDS, label descriptions of ITK-SNAP, a lookup table of FreeSurfer.
-        channels: As in `evaluate`: the channels of the files, which may be on a fourth axis.
+            `*_dseg.tsv` of BIDS, label descriptions of ITK-SNAP, a lookup table of FreeSurfer. By default they are the
+            segments that the files name (`.dcm`, `.seg.nrrd`), by their names; without any, images are masks.
+        channels: As in `evaluate`: the channels of the files, which may be on a fourth axis; of files that name
+            segments these, in their order.
         ignore: Values of the references, as in `evaluate`; that of the file of labels by default, if it has one.
         probabilities: For metrics of these (`ECE`, `BRIER`): a folder for each method, as many and in the same order as
             `predictions` or by the same names, or patterns. In it are `.npz` files as nnU-Net writes them
@@ -175,7 +181,16 @@ def evaluate_folders(
     pairs = [pair for pair in found if pair.reference is not None]
     _warn_of_extra([pair for pair in found if pair.reference is None])
     is_label_map = _compares_labels(asked)
+    named: dict[int, str] | None = None
+    if is_label_map and load is None and labels is None and channels is None:
+        files = dict.fromkeys(path for pair in pairs for path in (pair.prediction, pair.reference) if path is not None)
+        named = segment_labels("evaluate_folders", files)
+        asked = request("evaluate_folders", metrics, named, channels, ignore=ignore)
     plain = _plain_request(asked, affine=affine, spacing=spacing, align=align, load=load)
+    read_maps: _ReadPair | None = None
+    if load is None and is_label_map:
+        by_name = None if named is None else {name: label for label, name in named.items()}
+        read_maps = partial(read_named_pair, "evaluate_folders", labels=by_name, channels=asked.channels is not None)
     if load is None:
         read = read_label_channels if asked.channels else images.read_labels if is_label_map else images.read
         load = partial(read, affine=affine, spacing=spacing)
@@ -183,8 +198,9 @@ def evaluate_folders(
         _check_travels(asked, load)
     read_channels = partial(images.read_channels, affine=affine, spacing=spacing)
     read_pair = partial(
-        _read_pair, asked, load=load, is_label_map=is_label_map, align=align, read_channels=read_channels
-    )
+        _read_pair, asked, load=load, read_maps=read_maps, is_label_map=is_label_map, align=align,
+        read_channels=read_channels,
+    )  # fmt: skip
     pool = partial(
         evaluate_each, asked, load=read_pair,
         executor=executor, workers=checks.integer("evaluate_folders", "workers", workers, minimum=1),
@@ -381,6 +397,7 @@ def _read_pair(
     pair: FilePair,
     *,
     load: _Load,
+    read_maps: _ReadPair | None,
     is_label_map: bool,
     align: Align,
     read_channels: _Load,
@@ -389,10 +406,13 @@ def _read_pair(
     if pair.prediction is None:
         return Gap(pair.subject, "missing", "there is no prediction", pair.method)
     inner = ("read", "read_labels", "read_channels", "label_map")
-    with checks.speaking_for("evaluate_folders", *inner, path="predictions"):
-        prediction, predicted_grid = load(pair.prediction)
-    with checks.speaking_for("evaluate_folders", *inner, path="references"):
-        reference, grid = load(str(pair.reference))
+    if read_maps is not None:
+        (prediction, predicted_grid), (reference, grid) = read_maps(pair.prediction, str(pair.reference), load=load)
+    else:
+        with checks.speaking_for("evaluate_folders", *inner, path="predictions"):
+            prediction, predicted_grid = load(pair.prediction)
+        with checks.speaking_for("evaluate_folders", *inner, path="references"):
+            reference, grid = load(str(pair.reference))
     # Along a fourth axis there may be time or channels, which mean different things to labels.
     if is_label_map and len(grid.shape) > 3:
         needed = f"be label maps of two or three axes, frame by frame or channel by channel ({pair.reference})"

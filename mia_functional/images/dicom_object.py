@@ -77,6 +77,6 @@ def _known_object(path: Path) -> tuple[DicomObject, _ObjectKind]:
         return found, _OBJECT_KINDS[found.kind]
     if "Rows" not in found.header:
         name = optional.require("pydicom").uid.UID(found.kind).name or "nameless"
-        known = "; ".join([*(kind.name for kind in _OBJECT_KINDS.values()), "images"])
+        known = "; ".join(dict.fromkeys([*(kind.name for kind in _OBJECT_KINDS.values()), "images"]))
         invalid_file(path, f"it holds an object of the class {name} without pixels, and what is read is: {known}")
     return found, _IMAGE

@@ -52,6 +52,10 @@ def read_segmentation(
             does not lie on the voxels of `reference`. Of `.seg.nrrd`: it holds surfaces, fractions, or layers of which
             it does not say what they are.
 
+    Agrees with:
+        highdicom for DICOM segmentations (`get_volume`), whose volumes run from the last slice to the first, and begin
+        and end with the slices in which there is something.
+
     Differs from:
         slicerio for `.seg.nrrd`: names are Unicode, of which slicerio 1.4.0 with pynrrd 1.1.3 leaves the letters of
         ASCII, and files from before 3D Slicer 4.11 have their layers. Extents of segments are not looked at, as
