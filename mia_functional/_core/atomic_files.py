@@ -1,4 +1,4 @@
-"""Files that are complete under their name or absent: written to a draft beside them, flushed, then renamed."""
+"""Files and folders that are complete under their name or absent: written to a draft beside, flushed, then renamed."""
 
 import os
 from collections.abc import Iterator, Sequence
@@ -17,7 +17,7 @@ def atomic_write(function: str, path: Path, *, overwrite: bool = True, durable: 
 
     Args:
         function: Name for messages.
-        path: The file; its folder must exist.
+        path: The file, or the folder if the draft is one; that in which it lies must exist.
         overwrite: Replace a file that exists.
         durable: Return only when contents and names are on the disk, so that they survive a loss of power.
 
@@ -47,12 +47,15 @@ def publish(draft: Path, path: Path, *, companions: Sequence[Path] = (), durable
     if durable:
         # All contents come before the first name: a disk that is full leaves the old files as they were.
         for file in (*companions, draft):
-            _sync(file)
+            _sync(file, whole=True)
     if companions:
         # An old header must not describe new pixels: a crash between two renames leaves no image, not a wrong one.
         path.unlink(missing_ok=True)
     for companion in companions:
         companion.replace(path.with_name(companion.name))
+    if draft.is_dir() and path.is_dir() and not path.is_symlink():
+        # A folder takes the name of an empty one only. The old one goes with the folder of the draft.
+        path.replace(draft.with_name(f"{draft.name}.old"))
     draft.replace(path)
     if durable:
         _sync(path.parent)
@@ -71,8 +74,10 @@ def naming_failures(function: str, path: Path) -> Iterator[None]:
         raise OSError(error.errno, text, str(path)) from error
 
 
-def _sync(path: Path) -> None:
-    """Flush a file, or the names in a folder, to the disk."""
+def _sync(path: Path, *, whole: bool = False) -> None:
+    """Flush a file, or the names in a folder, to the disk; of a `whole` folder all that is in it, first."""
+    for inner in sorted(path.rglob("*"), reverse=True) if whole else ():
+        _sync(inner)
     if path.is_dir() and os.name == "nt":  # Windows opens no folders, and has no call that flushes one
         return
     descriptor = os.open(path, os.O_RDONLY)

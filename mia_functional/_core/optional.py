@@ -18,6 +18,8 @@ _EXTRAS = {
     "pydicom": "dicom",
     "highdicom": "dicom",
     "ml_dtypes": "bfloat16",
+    "numcodecs": "zarr",
+    "google_crc32c": "zarr",
 }
 """Packages whose extra in `pyproject.toml` has another name than they have."""
 

@@ -11,7 +11,7 @@ from mia_functional._core import checks
 from mia_functional.discovery import discover, discover_decathlon
 from mia_functional.discovery.patterns import is_hidden
 from mia_functional.discovery.tables import natural_key
-from mia_functional.images.formats import FORMATS, extension_of, header_beside
+from mia_functional.images.formats import FORMATS, extension_of, header_beside, is_image
 
 __all__ = ["FOLDER_LAYOUTS", "FolderLayout", "files_by_subject", "folder_of"]
 
@@ -87,12 +87,12 @@ def _split(location: str | os.PathLike[str]) -> tuple[Path, str]:
 
 def _image_files(folder: Path) -> list[tuple[str, Path]]:
     """Return the images of a folder with their names, without what lies beside images: tables, sidecars, pixels."""
-    files = [path for path in sorted(folder.iterdir()) if not is_hidden(path, folder) and path.is_file()]
+    files = [path for path in sorted(folder.iterdir()) if not is_hidden(path, folder) and is_image(path)]
     paths = [path for path in files if header_beside(path) is None]
     named = [(extension_of(path), path) for path in paths]
     # Beside volumes, pictures are previews and curves, and archives the probabilities that nnU-Net keeps.
     volumes = [path for ending, path in named if ending and not FORMATS[ending].colours and ending != ".npz"]
-    chosen = volumes or [path for path in paths if extension_of(path)]
+    chosen = volumes or paths
     return [(_stem(path), path) for path in chosen]
 
 

@@ -1,4 +1,4 @@
-"""One image file in or out: NIfTI, MetaImage and NRRD; many others in, from DICOM and FreeSurfer to pictures.
+"""One image in or out: NIfTI, MetaImage, NRRD, OME-Zarr and NIfTI-Zarr; many others in, from DICOM to pictures.
 
 Every file is read as if a stranger had written it. Our own parser sees the header first; the extension alone chooses
 the reader, from an allow-list; nothing beyond `max_bytes` is allocated and nothing outside the file's folder is opened;
@@ -18,19 +18,23 @@ from mia_functional.images.files import (
     write,
 )
 from mia_functional.images.labels import read_labels
+from mia_functional.images.opening import open
 from mia_functional.images.segmentation import read_segmentation, read_segments, read_structures, write_segmentation
 from mia_functional.images.segments import Code, Segment, Segmentation
 from mia_functional.images.surfaces import Surface, read_surface, surface_mask
+from mia_functional.images.zarr_images import StoredImage
 
 __all__ = [
     "Code",
     "ItkGrid",
     "Segment",
     "Segmentation",
+    "StoredImage",
     "Surface",
     "from_itk",
     "from_simpleitk",
     "intent",
+    "open",
     "read",
     "read_channels",
     "read_geometry",

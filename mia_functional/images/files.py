@@ -5,21 +5,25 @@ The examples write into `folder`, an empty one given as a `pathlib.Path`.
 
 import os
 import sys
+import warnings
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from mia_functional._core import atomic_files, checks
-from mia_functional.geometry import Geometry
+from mia_functional.geometry import Geometry, describe_differences
 from mia_functional.images.checked_itk import check_written, checked_geometry, load_checked, write_image
-from mia_functional.images.conversion import to_simpleitk
+from mia_functional.images.conversion import image_memory, to_simpleitk
 from mia_functional.images.dicom import load_series, lone_object, series_geometry
 from mia_functional.images.dicom_object import load_object, load_object_stack
 from mia_functional.images.formats import FORMATS, extension_of, format_of, is_series, parse_header, twin_of
 from mia_functional.images.header import Header, NiftiGrid, check_spacing
 from mia_functional.images.nifti import load_nifti, parse_nifti, set_intent
 from mia_functional.images.nifti_grid import nifti_geometry
+from mia_functional.images.zarr_images import OpenRequest, StoredImage
+from mia_functional.images.zarr_writing import WriteRequest, write_nifti_zarr
 from mia_functional.typing import Affine, Array, HostArray, Spacing
 
 __all__ = [
@@ -58,7 +62,9 @@ def read(
             those behind them are of channels, time and the like; with the extra `images` a PNG (`.png`), TIFF (`.tif`,
             `.tiff`) or JPEG (`.jpg`, `.jpeg`) file. Grey levels and labels of these are as stored, but that JPEG is
             near what was stored, and no label map; red, green and blue are channels, and pages of TIFF are slices,
-            unless OME's or ImageJ's description says otherwise.
+            unless OME's or ImageJ's description says otherwise; with the extra `zarr` the folder of an image of
+            OME-Zarr 0.4 or 0.5 or of NIfTI-Zarr (`.zarr`), which is its first level, or the path of an image or of a
+            level below it: `x.ome.zarr/1`, `x.ome.zarr/labels/organs`.
         max_bytes: Largest image in bytes of memory.
         affine: Which pose of a NIfTI file counts if its header states two that differ: its sform or its qform. By
             default such a file is an error. Files with one pose, and other formats, ignore it.
@@ -86,21 +92,32 @@ def read(
         or where a series has none, the ImagerPixelSpacing (in the plane of the detector: the patient is magnified),
         NominalScannedPixelSpacing or ImagePlanePixelSpacing. Slices lie on the even grid nearest to their positions,
         which may be rounded; the distance of a single one is its SpacingBetweenSlices or its SliceThickness.
+        A level of OME-Zarr lies where the scale and translation of its dataset, and then those of the pyramid, place
+        it, along the axes of the world unless axes have an anatomical orientation (RFC-4). Channels are last, and
+        several time points of a volume are the first axis, as of NIfTI, in seconds; axes of one channel or time point
+        are left out. In NIfTI-Zarr the header counts, and levels lie as OME's transformations relate them to the first.
+        Chunks that are missing hold the fill value, by the rules of Zarr: a store of which some were lost cannot be
+        told from one with empty parts.
 
     Warns:
         UserWarning: A DICOM series has one slice, whose thickness or the like is taken for the distance of slices; a
-            PNG, JPEG or TIFF file, or a picture of DICOM, states no spacing and none is given, so that it is 1.
+            PNG, JPEG or TIFF file, or a picture of DICOM, states no spacing and none is given, so that it is 1; axes of
+            OME-Zarr have no unit and no spacing is given, so that they are taken to be in millimetres; or a level of
+            OME-Zarr does not begin in the middle of the voxels that it stands for, but at one of them, as levels made
+            of means do not.
 
     Raises:
         FileNotFoundError: There is no such file.
         ValueError: The extension is unknown; the file is damaged, truncated, larger than `max_bytes`, contradicts
             itself, `spacing`, has a unit that is not one of length or refers to a file outside its folder; or `x.nii`
             lies beside `x.nii.gz`. Of PNG and TIFF: a palette, an alpha channel, a lossy compression, several time
-            points, other files. Of NIfTI: sform and qform place a corner more than 0.01 voxels apart, or the sform
-            is sheared. Of DICOM: the folder holds another series or another file; slices are missing, duplicated,
-            uneven, not above each other or, one of many, of several frames; an object holds several stacks of frames,
-            of which `read_stack` reads one; it holds contours, which `read_structures` puts on a grid; nothing states
-            the spacing; or values are those of a palette, of a table, of one bit, or of another kind that is not read.
+            points, other files. Of OME-Zarr: a plate or another collection of images; levels, axes or transformations
+            that contradict each other; time points of planes; other codecs than Blosc, gzip, zlib and Zstandard. Of
+            NIfTI: sform and qform place a corner more than 0.01 voxels apart, or the sform is sheared. Of DICOM: the
+            folder holds another series or another file; slices are missing, duplicated, uneven, not above each other
+            or, one of many, of several frames; an object holds several stacks of frames, of which `read_stack` reads
+            one; it holds contours, which `read_structures` puts on a grid; nothing states the spacing; or values are
+            those of a palette, of a table, of one bit, or of another kind that is not read.
 
     Example:
         >>> grid = Geometry(shape=(2, 3, 4), spacing=(3.0, 1.0, 1.0), origin=(-10.0, 0.0, 5.0))
@@ -149,12 +166,14 @@ def read_geometry(
         True
     """
     file = Path(checks.path_text("read", "path", path))
+    checks.one_of("read", "affine", affine, ("sform", "qform"), optional=True)
     if is_series(file):
         only = lone_object(file)
         return series_geometry(file, spacing) if only is None else load_object(only, max_bytes, spacing)[1]
-    if (row := format_of(file)).parse is None:
+    if (row := format_of(file)).open is not None:
+        return row.open(file, OpenRequest(max_bytes, affine, spacing)).geometry
+    if row.parse is None:
         return read(file, max_bytes=max_bytes, affine=affine, spacing=spacing)[1]
-    checks.one_of("read", "affine", affine, ("sform", "qform"), optional=True)
     header = parse_header(file)
     if isinstance(header.grid, NiftiGrid):
         geometry = nifti_geometry(file, header.grid, affine)
@@ -240,6 +259,8 @@ def scale(path: str | os.PathLike[str]) -> tuple[float, float]:
         ValueError: Its header is damaged.
     """
     path = Path(checks.path_text("read", "path", path))
+    if (stored := _open_stored(path)) is not None:
+        return stored.scale
     row = FORMATS.get(extension_of(path))
     return (1.0, 0.0) if row is None or row.parse is None else parse_header(path).scale
 
@@ -262,7 +283,19 @@ def intent(path: str | os.PathLike[str]) -> int:
         1006
     """
     path = Path(checks.path_text("read", "path", path))
+    if (stored := _open_stored(path)) is not None:
+        return stored.intent
     return parse_header(path).intent if extension_of(path) in (".nii", ".nii.gz") else 0
+
+
+def _open_stored(path: Path) -> StoredImage | None:
+    """Return an image that lies in a folder, opened for what its metadata say beside its place; None for others."""
+    row = None if is_series(path) or not (extension_of(path) or path.is_dir()) else format_of(path)
+    if row is None or row.open is None:
+        return None
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of its place
+        return row.open(path, OpenRequest(sys.maxsize))
 
 
 def _load(
@@ -275,6 +308,9 @@ def _load(
         only = lone_object(path)
         return load_series(path, max_bytes, spacing) if only is None else load_object(only, max_bytes, spacing)
     row = format_of(path)
+    if row.open is not None:
+        image = row.open(path, OpenRequest(max_bytes, affine, spacing, scaled))
+        return image[...], image.geometry
     if row.load is not None:
         return row.load(path, max_bytes, spacing)
     voxels, geometry = _load_parsed(parse_header(path), row.image_io, max_bytes, scaled=scaled, affine=affine)
@@ -335,6 +371,7 @@ def write(
     geometry: Geometry,
     *,
     intent: int | None = None,
+    drop_direction: bool = False,
     overwrite: bool = False,
 ) -> None:
     """Write (save) one image file; under its name it is complete or absent.
@@ -343,12 +380,15 @@ def write(
     then renamed. Of `.mhd` and `.nhdr`, whose pixels are in a file of their own, the header is renamed last.
 
     Args:
-        path: Where to; the extension chooses the format, as in `read`. The folder must exist.
+        path: Where to; the extension chooses the format: those of NIfTI, MetaImage and NRRD, as in `read`, and with the
+            extra `zarr` folders of NIfTI-Zarr (`.nii.zarr`) and of OME-Zarr 0.5 (any other `.zarr`), of one level, in
+            chunks of 32 voxels along each side and shards of 256. The folder in which it is to lie must exist.
         array: Shape `(*spatial,)` or `(*spatial, channels)`, any library; integers of 8 to 64 bits, float32 or float64.
             Booleans are written as uint8, and one channel as none.
         geometry: The grid of the spatial axes.
         intent: NIfTI's code of what the numbers are, which other formats do not have: 1006 for displacements, whose
             numbers stay what they are, along the axes (R, A, S). By default 1007, vectors, with channels, or else 0.
+        drop_direction: Write an OME-Zarr image whose axes are not those of the world, and lose its direction.
         overwrite: Replace an image that is there already.
 
     Raises:
@@ -357,14 +397,14 @@ def write(
         OSError: The file could not be written completely.
         TypeError: The dtype of `array` is one that image files do not hold.
         ValueError: The shapes differ, the extension is unknown, or the format cannot hold this image exactly (NIfTI:
-            axes at right angles, and more than one time point).
+            axes at right angles, and more than one time point; OME-Zarr: axes of the world, see `drop_direction`).
 
     Example:
         >>> write(folder / "mask.mha", np.ones((3, 4), dtype=bool), Geometry(shape=(3, 4), spacing=(1.0, 1.0)))
         >>> read(folder / "mask.mha")[0].dtype.name
         'uint8'
     """
-    checks.booleans("write", overwrite=overwrite)
+    checks.booleans("write", drop_direction=drop_direction, overwrite=overwrite)
     path = Path(checks.path_text("write", "path", path))
     row = format_of(path, writable=True)
     names = [path.name, *([path.name[: -len(extension_of(path))] + row.pixels] if row.pixels else [])]
@@ -375,12 +415,35 @@ def write(
     if intent is not None:
         if checks.integer("write", "intent", intent, minimum=0) >= 1 << 15:
             checks.invalid_value("write", "intent", "be below 32768", intent)
-        if row.parse is not parse_nifti:
+        if row.parse is not parse_nifti and row.write is not write_nifti_zarr:
             checks.invalid_value("write", "intent", "be left out for formats other than NIfTI", f"{intent} for {path}")
+    if drop_direction and (row.write is None or row.write is write_nifti_zarr):
+        checks.invalid_value("write", "drop_direction", "be false for formats that keep it", f"true for {path}")
     with atomic_files.atomic_write("write", path) as draft:
         image = to_simpleitk(array, geometry)
+        if row.write is not None:
+            _write_folder(row.write, draft, (image_memory(image), geometry), path, WriteRequest(intent, drop_direction))
+            return
         write_image(image, draft, path=path, image_io=row.image_io)
         if intent is not None:
             set_intent(draft, intent)
         load = partial(_load_parsed, image_io=row.image_io, max_bytes=sys.maxsize)
         check_written(image, draft, path=path, parse=parse_header, load=load)
+
+
+def _write_folder(
+    save: Callable[[Path, HostArray, Geometry, WriteRequest], None],
+    draft: Path,
+    image: tuple[HostArray, Geometry],
+    path: Path,
+    request: WriteRequest,
+) -> None:
+    """Write the voxels of an image to a folder `draft`, and raise unless they come back; messages name `path`."""
+    voxels, geometry = image
+    save(draft, voxels, geometry, request)
+    returned, place = _load(draft, sys.maxsize, scaled=True, affine=None, spacing=None)
+    if voxels.dtype != returned.dtype or not np.array_equal(voxels, returned, equal_nan=True):
+        suitable = f"name a format for {voxels.dtype} {voxels.shape}"
+        checks.invalid_value("write", "path", suitable, f"{path} ({returned.dtype} {returned.shape} came back)")
+    if not request.drop_direction and (moved := describe_differences(place, geometry)):
+        checks.invalid_value("write", "path", "name a format that keeps the geometry", f"{path} ({moved})")

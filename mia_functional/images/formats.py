@@ -25,9 +25,14 @@ from mia_functional.images.slicer_segmentation import list_slicer_segments, load
 from mia_functional.images.slicer_writing import write_slicer_segments
 from mia_functional.images.surfaces import load_no_grid, load_surface_segments, surface_segments
 from mia_functional.images.tiff import load_tiff
+from mia_functional.images.zarr_images import OpenRequest, StoredImage, open_zarr
+from mia_functional.images.zarr_writing import WriteRequest, write_nifti_zarr, write_ome_zarr
 from mia_functional.typing import HostArray, Spacing
 
-__all__ = ["FORMATS", "Format", "extension_of", "format_of", "header_beside", "is_series", "parse_header", "twin_of"]
+__all__ = [
+    "FORMATS", "Format", "extension_of", "format_of", "header_beside", "is_image", "is_series", "parse_header",
+    "twin_of",
+]  # fmt: skip
 
 
 class Format(NamedTuple):
@@ -46,6 +51,8 @@ class Format(NamedTuple):
         write_segments: Writes a segmentation, given the grid (and DICOM series) that it was drawn on, if there is one.
         lossy: Whether the numbers are near what was written, which labels cannot be.
         header: Extension of the file beside it that has the header, where this one holds pixels alone.
+        open: Opens an image, of which parts can be read, in the folder that bears the name, or below it.
+        write: Writes such a folder.
     """
 
     parse: Callable[[Path], Header] | None = None
@@ -59,6 +66,8 @@ class Format(NamedTuple):
     write_segments: Callable[[Path, Segmentation, Reference | None], None] | None = None
     lossy: bool = False
     header: str = ""
+    open: Callable[[Path, OpenRequest], StoredImage] | None = None
+    write: Callable[[Path, HostArray, Geometry, WriteRequest], None] | None = None
 
 
 _SURFACE = Format(load=load_no_grid, segments=surface_segments, load_segments=load_surface_segments)
@@ -97,6 +106,9 @@ FORMATS = {
     ".ome.tiff": Format(load=load_tiff, colours=True),
     ".tif": Format(load=load_tiff, colours=True),
     ".tiff": Format(load=load_tiff, colours=True),
+    ".nii.zarr": Format(open=open_zarr, write=write_nifti_zarr),
+    ".ome.zarr": Format(open=open_zarr, write=write_ome_zarr),
+    ".zarr": Format(open=open_zarr, write=write_ome_zarr),
     ".dcm": Format(
         load=load_object, segments=object_segments, load_segments=load_object_segments, write_segments=write_seg
     ),
@@ -114,7 +126,18 @@ def extension_of(path: Path) -> str:
 
 def is_series(path: Path) -> bool:
     """Return whether a path is read as the folder of a DICOM series: one that does not end as other formats do."""
-    return path.is_dir() and extension_of(path) in ("", ".dcm")
+    return path.is_dir() and extension_of(path) in ("", ".dcm") and not _is_in_store(path)
+
+
+def is_image(path: Path) -> bool:
+    """Return whether what lies at a path is of a format by its name: a file, or a folder if it is one of folders."""
+    extension = extension_of(path)
+    return bool(extension) and (path.is_file() or (path.is_dir() and FORMATS[extension].open is not None))
+
+
+def _is_in_store(path: Path) -> bool:
+    """Return whether a path leads into the folder of a Zarr store, to an image or one of its levels."""
+    return any(folder.name.lower().endswith(".zarr") for folder in path.parents) and not path.is_file()
 
 
 def format_of(path: Path, *, writable: bool = False) -> Format:
@@ -122,12 +145,15 @@ def format_of(path: Path, *, writable: bool = False) -> Format:
 
     DICOM files often have names without an extension: those that begin as the standard asks count as `.dcm`.
     """
-    row = FORMATS.get(extension_of(path) or (".dcm" if not writable and is_dicom(path) else ""))
+    extension = extension_of(path)
+    if not extension and not writable:
+        extension = ".zarr" if _is_in_store(path) else ".dcm" if is_dicom(path) else ""
+    row = FORMATS.get(extension)
     # SimpleITK ends the process at names that are not Unicode, and C++ ends names at a null character.
     if row is None or row.image_io:
         checks.unicode_text("read", "path", str(path))
-    if row is None or (writable and not row.image_io):
-        options = [extension for extension, row in FORMATS.items() if row.image_io or not writable]
+    if row is None or (writable and not row.image_io and row.write is None):
+        options = [extension for extension, row in FORMATS.items() if row.image_io or row.write or not writable]
         folder = "" if writable else ", or be a folder with the slices of one DICOM series"
         checks.invalid_value("read", "path", f"end in {', '.join(options)}{folder}", path)
     return row

@@ -7,6 +7,7 @@ by rounding, gives a file without either another orientation than nibabel, and t
 import gzip
 import math
 import struct
+from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 
@@ -27,7 +28,10 @@ from mia_functional.images.nifti_grid import nifti_geometry
 from mia_functional.images.pixels import read_numbers
 from mia_functional.typing import Affine, HostArray
 
-__all__ = ["NIFTI1_RECORD", "load_nifti", "nifti_axes", "nifti_pair", "parse_nifti", "set_intent"]
+__all__ = [
+    "NIFTI1_RECORD", "load_nifti", "nifti2_header", "nifti_axes", "nifti_pair", "parse_nifti", "parse_nifti_bytes",
+    "set_intent",
+]  # fmt: skip
 
 _RECORDS = {
     348: (352, b"n+1", np.dtype({  # type: ignore[call-overload]  # NumPy takes fields as (type, offset), its stubs do not
@@ -86,29 +90,44 @@ def nifti_pair(path: Path, data: Path) -> Header | None:
 def _nifti_header(path: Path, data: Path) -> Header:
     """Parse a header whose pixels are behind it, or in another file."""
     encoding, packed = (GZIP if file.name.lower().endswith(".gz") else RAW for file in (path, data))
-    order, nbytes, fields = _nifti_fields(path, encoding, paired=path != data)
-    code, start = int(fields["datatype"]), float(fields["vox_offset"])
-    if code not in _NIFTI_TYPES | _NIFTI_COLOURS:
-        invalid_file(path, f"datatype is {code}; integers, floats, RGB and RGBA are read")
+    raw = first_bytes(path, encoding, _HEADER_BYTES)
+    order, nbytes, fields = _nifti_fields(path, raw, paired=path != data)
+    start = float(fields["vox_offset"])
     if not ((nbytes if path == data else 0) <= start < MAX_HEADER_BYTES and start.is_integer()):
         invalid_file(path, f"vox_offset is {start}")
+    header = _header_of_fields(path, order, fields)
+    # A gzipped file is decompressed from its beginning, so its header counts as part of the data.
+    offset = 0 if packed else int(start)
+    return replace(header, data=data, offset=offset, length=int(start) - offset + header.length, encoding=packed)
+
+
+def parse_nifti_bytes(path: Path, raw: bytes) -> Header:
+    """Parse a header of NIfTI whose pixels are elsewhere: that of the store at `path`."""
+    paired = raw[344:348].startswith(b"ni1") or raw[4:12].startswith(b"ni2")
+    # The flag behind it that announces extensions may be left out.
+    order, _, fields = _nifti_fields(path, raw.ljust(_HEADER_BYTES, b"\0"), paired=paired)
+    return _header_of_fields(path, order, fields)
+
+
+def _header_of_fields(path: Path, order: str, fields: np.void) -> Header:
+    """Return what the fields of a header say, as if the pixels were all that there is in the file."""
+    code = int(fields["datatype"])
+    if code not in _NIFTI_TYPES | _NIFTI_COLOURS:
+        invalid_file(path, f"datatype is {code}; integers, floats, RGB and RGBA are read")
     kind, colours = _NIFTI_TYPES.get(code, "u1"), _NIFTI_COLOURS.get(code, 1)
     # The standard has no scale for colours.
     scale = _nifti_scale(path, float(fields["scl_slope"]), float(fields["scl_inter"])) if colours == 1 else (1.0, 0.0)
     grid = nifti_axes(path, fields, colours)
     values = math.prod(grid.size) * grid.channels
-    # A gzipped file is decompressed from its beginning, so its header counts as part of the data.
-    offset = 0 if packed else int(start)
     return Header(
-        path=path, data=data, offset=offset, length=int(start) - offset + values * int(kind[1]), encoding=packed,
-        values=values, nbytes=values * scaled_dtype(np.dtype(kind), scale).itemsize, dtype=order + kind,
-        scale=scale, grid=grid, intent=int(fields["intent_code"]),
+        path=path, data=path, offset=0, length=values * int(kind[1]), encoding=RAW, values=values,
+        nbytes=values * scaled_dtype(np.dtype(kind), scale).itemsize, dtype=order + kind, scale=scale, grid=grid,
+        intent=int(fields["intent_code"]),
     )  # fmt: skip
 
 
-def _nifti_fields(path: Path, encoding: int, *, paired: bool) -> tuple[str, int, np.void]:
+def _nifti_fields(path: Path, raw: bytes, *, paired: bool) -> tuple[str, int, np.void]:
     """Return the byte order of a header, its size with the flag of extensions, and its fields."""
-    raw = first_bytes(path, encoding, _HEADER_BYTES)
     # A header begins with its own size, which reveals the byte order.
     stated = {int.from_bytes(raw[:4], "little"): "<", int.from_bytes(raw[:4], "big"): ">"}
     size = next((size for size in _RECORDS if size in stated), 348)
@@ -188,3 +207,27 @@ def set_intent(path: Path, intent: int) -> None:
     raw[start : start + 2] = struct.pack("=h", intent)
     # Without a time in the header of gzip, the same image gives the same bytes.
     path.write_bytes(gzip.compress(raw, mtime=0) if zipped else raw)
+
+
+def nifti2_header(array: HostArray, geometry: Geometry, intent: int) -> bytes:
+    """Return the header of NIfTI-2, whose numbers are of double precision, of an image `(*spatial[, channels])`.
+
+    The place is the sform; there is no qform, whose three numbers of a direction would be rounded.
+    """
+    axes = len(geometry.shape)
+    raw = bytearray(540)
+    _, magic, record = _RECORDS[len(raw)]
+    fields = np.frombuffer(raw, record.newbyteorder("<"), 1)[0]
+    channels = array.shape[axes:]
+    dim = [*geometry.shape[::-1], *([1] * (4 - axes) if channels else ()), *channels]
+    # The world of NIfTI is (R, A, S), and columns are those of x, y and z.
+    turned = np.array(geometry.direction)[::-1, ::-1][:3, :3] * geometry.spacing[::-1][:3] * [[-1.0], [-1.0], [1.0]]
+    fields["sizeof_hdr"], fields["magic"], fields["vox_offset"] = len(raw), magic, _RECORDS[len(raw)][0]
+    fields["dim"][: len(dim) + 1] = len(dim), *dim
+    fields["pixdim"][: axes + 1] = 1.0, *geometry.spacing[::-1]
+    fields["datatype"] = {np.dtype(kind): code for code, kind in _NIFTI_TYPES.items()}[array.dtype]
+    struct.pack_into("<h", raw, 14, 8 * array.dtype.itemsize)  # bitpix, which is not read
+    fields["scl_slope"], fields["xyzt_units"], fields["sform_code"], fields["intent_code"] = 1.0, 2 | 8, 1, intent
+    fields["toffset"] = geometry.origin[0] if axes == 4 else 0.0
+    fields["sform"] = np.column_stack([turned, np.multiply(geometry.origin[::-1][:3], [-1.0, -1.0, 1.0])])
+    return bytes(raw)

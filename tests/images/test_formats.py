@@ -75,7 +75,7 @@ def test_errors_name_the_function_that_was_called(tmp_path):
                 function(tmp_path / "x.gif")
     grid = Geometry(shape=(2, 2), spacing=(1, 1))
     for name in ("x.gif", "x.npy"):
-        with pytest.raises(ValueError, match=r"^write: `path` must end in \.nii, .*, \.nhdr; got"):
+        with pytest.raises(ValueError, match=r"^write: `path` must end in \.nii, .*, \.zarr; got"):
             images.write(tmp_path / name, np.zeros((2, 2)), grid)
     with pytest.raises(ValueError, match=r"^write: `array` must have the shape of the geometry"):
         images.write(tmp_path / "x.mha", np.zeros((3, 2)), grid)

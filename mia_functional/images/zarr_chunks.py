@@ -1,0 +1,264 @@
+"""The numbers of a Zarr array, chunk by chunk: only those are read in which some are wanted.
+
+Codecs are those of numcodecs, as in zarr-python, with an upper limit for what they return. The rest is done here:
+tensorstore (0.1.86) ends forked processes, such as workers of PyTorch's loaders, and zarr-python (3.1.6) takes ten
+times as long for a patch of shards.
+"""
+
+import itertools
+import math
+import os
+import stat
+import zlib
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple, TypeAlias
+
+import numpy as np
+
+from mia_functional import _array
+from mia_functional._core import optional
+from mia_functional.images.header import invalid_file
+from mia_functional.images.zarr_metadata import Codec, ZarrArray
+from mia_functional.typing import HostArray
+
+__all__ = ["check_chunks", "read_box"]
+
+_CHUNKS_AT_ONCE = 1 << 18
+"""Most chunks that one read looks for: 64^3 voxels in each are 69 thousand millions."""
+
+_ABSENT = (1 << 64) - 1
+"""Offset and length, in the index of a shard, of a chunk that is not there."""
+
+_BLOSC_HEADER = 16
+
+_Decode: TypeAlias = Callable[[Codec, Any, HostArray], Any]
+"""From a codec, bytes and memory for what they become, to that, or None where it is something else."""
+
+_ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
+
+
+class _ChunkPart(NamedTuple):
+    """Where a chunk is wanted: its file, its place in the index of a shard, and the parts of it and of the result."""
+
+    name: str
+    place: int
+    inside: tuple[slice, ...]
+    target: tuple[slice, ...]
+
+
+def check_chunks(array: ZarrArray, max_bytes: int) -> None:
+    """Raise if a single chunk takes more memory than the caller allows, however small the array is."""
+    nbytes = math.prod(array.chunks) * array.dtype.itemsize
+    if nbytes > max_bytes:
+        invalid_file(array.path, f"a chunk takes {nbytes} bytes, and `max_bytes` is {max_bytes}")
+
+
+def read_box(array: ZarrArray, root: Path, box: Sequence[range]) -> HostArray:
+    """Return a box of an array in the byte order of this machine.
+
+    Chunks that are not there hold the fill value: the format has no other way to say that they are empty.
+
+    Args:
+        array: Its metadata, and that of its chunks, are known to be good.
+        root: The folder that no chunk may lie outside of.
+        box: The indices along each axis, in steps of 1; none is empty.
+    """
+    count = math.prod((r.stop - 1) // size - r.start // size + 1 for r, size in zip(box, array.chunks, strict=True))
+    if count > _CHUNKS_AT_ONCE:
+        invalid_file(array.path, f"it is cut into {count} chunks; up to {_CHUNKS_AT_ONCE} are read at a time")
+    result = np.empty(tuple(map(len, box)), array.dtype.newbyteorder("="))
+    pieces = list(_pieces(array, box))
+    decode = _decoder(array)
+    folders: set[str] = set()  # that were seen to be none but those of the store
+
+    def read_pieces(share: Iterator[_ChunkPart]) -> None:
+        scratch = np.empty(math.prod(array.chunks), array.dtype)
+        turned = np.argsort(array.order)
+        for name, group in itertools.groupby(share, key=lambda piece: piece.name):
+            with _opened(array, root, name, folders) as descriptor:
+                index = None if descriptor is None else _shard_index(array, name, descriptor)
+                for piece in group:
+                    raw = None if descriptor is None else _chunk_bytes(array, piece, descriptor, index)
+                    if raw is None:
+                        result[piece.target] = array.fill
+                        continue
+                    stored = decode(raw, scratch).reshape([array.chunks[axis] for axis in array.order])
+                    result[piece.target] = stored.transpose(turned)[piece.inside]
+
+    _array.run_in_threads(read_pieces, pieces, math.prod(array.chunks) * count)
+    return result
+
+
+def _pieces(array: ZarrArray, box: Sequence[range]) -> Iterator[_ChunkPart]:
+    """Yield the chunks in which a box lies; those of one shard follow each other, so that its index is read once."""
+    counts = (1,) * len(box) if array.shards is None else array.shards.counts
+    stride, axes = math.prod(counts), []
+    for wanted, size, count in zip(box, array.chunks, counts, strict=True):
+        stride //= count
+        parts: dict[int, list[tuple[int, slice, slice]]] = {}
+        for number in range(wanted.start // size, (wanted.stop - 1) // size + 1):
+            first, last = max(wanted.start, number * size), min(wanted.stop, (number + 1) * size)
+            inside = slice(first - number * size, last - number * size)
+            target = slice(first - wanted.start, last - wanted.start)
+            parts.setdefault(number // count, []).append((number % count * stride, inside, target))
+        axes.append(parts)
+    for numbers in itertools.product(*axes):
+        name = array.separator.join([*([array.prefix] if array.prefix else []), *map(str, numbers)])
+        for steps in itertools.product(*(parts[number] for parts, number in zip(axes, numbers, strict=True))):
+            places, inside, target = zip(*steps, strict=True)
+            yield _ChunkPart(name, sum(places), inside, target)
+
+
+@contextmanager
+def _opened(array: ZarrArray, root: Path, name: str, folders: set[str]) -> Iterator[int | None]:
+    """Yield a descriptor of a file of chunks, or None if there is none; raise for links out of the store and pipes."""
+    path = f"{array.path}{os.sep}{name}"
+    try:
+        state = os.lstat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        yield None
+        return
+    if not stat.S_ISREG(state.st_mode):
+        invalid_file(array.path, f"its chunk {name} is not a regular file")
+    folder = os.path.dirname(path)
+    if folder not in folders:
+        if not Path(folder).resolve().is_relative_to(root.resolve()):
+            invalid_file(array.path, f"its chunk {name} lies outside of its folder")
+        folders.add(folder)
+    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def _shard_index(array: ZarrArray, name: str, descriptor: int) -> "HostArray | None":
+    """Return offsets and lengths of the chunks of a shard; None if chunks are files of their own."""
+    if (shards := array.shards) is None:
+        return None
+    count, check = math.prod(shards.counts), 4 * shards.checked
+    size, length = os.fstat(descriptor).st_size, 16 * count + check
+    if size < length:
+        invalid_file(array.path, f"its shard {name} ends within the index")
+    raw = _read_at(descriptor, size - length if shards.at_end else 0, length)
+    if check and _checksum(raw[:-check]) != raw[-check:]:
+        invalid_file(array.path, f"the index of its shard {name} is damaged")
+    return np.frombuffer(raw, "<u8", 2 * count).reshape(count, 2)
+
+
+def _chunk_bytes(array: ZarrArray, piece: _ChunkPart, descriptor: int, index: "HostArray | None") -> bytes | None:
+    """Return the encoded bytes of a chunk; None if it is not there."""
+    size = os.fstat(descriptor).st_size
+    # As Python's numbers: sums of those of 64 bits wrap around.
+    offset, length = (0, size) if index is None else index[piece.place].tolist()
+    if index is not None and offset == length == _ABSENT:
+        return None
+    nbytes = math.prod(array.chunks) * array.dtype.itemsize
+    # No compressor makes more of bytes that it cannot compress than some per cent.
+    if offset + length > size or length > nbytes + nbytes // 8 + 4096:
+        invalid_file(array.path, f"its chunk in {piece.name} takes {length} bytes at {offset}, of {size}, for {nbytes}")
+    return _read_at(descriptor, offset, length)
+
+
+def _read_at(descriptor: int, offset: int, length: int) -> bytes:
+    """Return bytes of a file, as many as there are up to `length`."""
+    os.lseek(descriptor, offset, os.SEEK_SET)
+    raw = os.read(descriptor, length)
+    # One call reads 2 GiB at most on Linux.
+    while len(raw) < length and (more := os.read(descriptor, length - len(raw))):
+        raw += more
+    return raw
+
+
+def _checksum(raw: bytes) -> bytes:
+    """Return the CRC-32C of bytes, as it is stored."""
+    value: int = optional.require("google_crc32c").value(raw)
+    return value.to_bytes(4, "little")
+
+
+def _decoder(array: ZarrArray) -> Callable[[bytes, HostArray], HostArray]:
+    """Return what turns the bytes of a chunk into its numbers, flat, in scratch memory that it may use."""
+    decoders = [(codec, _DECODERS[codec.name]()) for codec in reversed(array.codecs)]
+    nbytes = math.prod(array.chunks) * array.dtype.itemsize
+
+    def decode(raw: bytes, scratch: HostArray) -> HostArray:
+        data: Any = raw
+        for codec, function in decoders:
+            memory = scratch.view(np.uint8) if codec.size == nbytes else np.empty(codec.size, np.uint8)
+            try:
+                data = function(codec, data, memory)
+            # Each decoder has errors of its own; numcodecs' are RuntimeErrors and ValueErrors.
+            except (ValueError, RuntimeError, zlib.error):
+                data = None
+            if data is None:
+                invalid_file(array.path, f"a chunk of it is damaged, or holds other than {nbytes} bytes ({codec.name})")
+        if len(data) != nbytes:
+            invalid_file(array.path, f"a chunk of it holds {len(data)} bytes, and {nbytes} are a chunk")
+        return np.frombuffer(data, array.dtype)
+
+    return decode
+
+
+def _blosc() -> _Decode:
+    """Return the decoder of Blosc; its header states the sizes before and after, which the library believes."""
+    decompress = optional.require("numcodecs.blosc").decompress
+
+    def decode(codec: Codec, data: Any, memory: HostArray) -> "HostArray | None":
+        stated = int.from_bytes(data[4:8], "little"), int.from_bytes(data[12:16], "little")
+        if len(data) < _BLOSC_HEADER or stated != (codec.size, len(data)):
+            return None
+        decompress(data, memory)
+        return memory
+
+    return decode
+
+
+def _zstd() -> _Decode:
+    """Return the decoder of Zstandard; a frame that does not state its size could have any."""
+    decompress = optional.require("numcodecs.zstd").decompress
+
+    def decode(codec: Codec, data: Any, memory: HostArray) -> "HostArray | None":
+        if bytes(data[:4]) != _ZSTD_MAGIC or len(data) < 6:
+            return None
+        # RFC 8878, section 3.1.1.1: how many bytes state the size, and what lies before them.
+        flags = data[4]
+        single = flags >> 5 & 1
+        width = (single, 2, 4, 8)[flags >> 6]
+        start = 5 + (1 - single) + (0, 1, 2, 4)[flags & 3]
+        size = int.from_bytes(data[start : start + width], "little") + 256 * (width == 2)
+        if width == 0 or size != codec.size:
+            return None
+        decompress(data, memory)
+        return memory
+
+    return decode
+
+
+def _deflate() -> _Decode:
+    """Return the decoder of gzip and zlib, which stops at the size that is known."""
+
+    def decode(codec: Codec, data: Any, _memory: HostArray) -> bytes | None:
+        inflater = zlib.decompressobj(zlib.MAX_WBITS | (16 if codec.name == "gzip" else 0))
+        inflated = inflater.decompress(data, codec.size + 1)
+        return inflated if inflater.eof and len(inflated) == codec.size and not inflater.unused_data else None
+
+    return decode
+
+
+def _crc32c() -> _Decode:
+    """Return what takes the checksum off and compares it."""
+
+    # Of compressed bytes it is not known how many they are.
+    def decode(_codec: Codec, data: Any, _memory: HostArray) -> Any:
+        content = bytes(data[:-4])
+        return content if _checksum(content) == bytes(data[-4:]) else None
+
+    return decode
+
+
+_DECODERS: dict[str, Callable[[], _Decode]] = {
+    "blosc": _blosc, "zstd": _zstd, "gzip": _deflate, "zlib": _deflate, "crc32c": _crc32c,
+}  # fmt: skip
+"""By codec, what makes its decoder: packages are imported when they are needed."""
