@@ -84,7 +84,7 @@ IMAGE = torch.ones(4, 5, 2)
 
 REFUSED = {
     "blur: `radius` must be given if `sigma` is traced": lambda x: transforms.blur(x, x[0, 0, 0]),
-    "blur: `sigma` must be finite and not negative; got -1": lambda x: transforms.blur(x, -1),
+    "blur: `sigma` must lie within 0 and 100,000 voxels; got -1": lambda x: transforms.blur(x, -1),
     "gamma: `exponent` must be positive; got 0": lambda x: transforms.gamma(x, 0),
     "affine: `matrix` must be finite": lambda x: transforms.affine(x, [[1.0, 0.0], [0.0, np.inf]], (0.0, 0.0)),
     "flip: `axes` must be booleans": lambda x: transforms.flip(x, x[0, 0].to(torch.int64)),
