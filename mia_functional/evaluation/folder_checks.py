@@ -15,6 +15,7 @@ from mia_functional._label_maps import label_sets
 from mia_functional.discovery.label_tables import read_label_table
 from mia_functional.evaluation.file_pairs import FolderLayout
 from mia_functional.evaluation.folders import FilePair, Location, methods_of, pairs_of
+from mia_functional.evaluation.segment_files import read_named_pair
 from mia_functional.geometry import Geometry, describe_differences
 from mia_functional.transforms.alignment import alignment_between
 from mia_functional.typing import Affine, Align, HostArray, Label, Labels, Progress, Spacing
@@ -171,12 +172,24 @@ def _check_pair(
     about = {"prediction": pair.method, "reference": ""}
     findings: list[Finding] = []
     grids: dict[str, Geometry] = {}
-    for role, path in paths.items():
+    maps: dict[str, HostArray] = {}
+    read_map = partial(images.read_labels, affine=affine, spacing=spacing)
+    if _name_segments(paths.values()):
+        # Where they lie depends on the other file, so that their pixels are read at once.
         try:
-            grids[role] = images.read_geometry(path, affine=affine, spacing=spacing)
+            both = read_named_pair("read", *paths.values(), labels=None, channels=False, load=read_map)
         except (ValueError, OSError) as error:
-            findings.append(Finding("unreadable", path, _reason(path, error), about[role], pair.subject))
-            continue
+            role = "reference" if "`references`" in str(error) else "prediction"
+            return [Finding("unreadable", paths[role], _reason(paths[role], error), about[role], pair.subject)], None
+        maps = {role: array for role, (array, _) in zip(paths, both, strict=True)}
+        grids = {role: grid for role, (_, grid) in zip(paths, both, strict=True)}
+    for role, path in paths.items():
+        if role not in maps:
+            try:
+                grids[role] = images.read_geometry(path, affine=affine, spacing=spacing)
+            except (ValueError, OSError) as error:
+                findings.append(Finding("unreadable", path, _reason(path, error), about[role], pair.subject))
+                continue
         findings += [
             Finding("spacing", path, text, about[role], pair.subject) for text in _spacing_problems(grids[role])
         ]
@@ -198,10 +211,11 @@ def _check_pair(
         )
     if not pixels:
         return findings, None
-    maps: dict[str, HostArray] = {}
     for role, path in paths.items():
+        if role in maps:
+            continue
         try:
-            maps[role], _ = images.read_labels(path, affine=affine, spacing=spacing)
+            maps[role], _ = read_map(path)
         except (ValueError, OSError) as error:
             findings.append(Finding("unreadable", path, _reason(path, error), about[role], pair.subject))
     contents = {role: _contents_of(array) for role, array in maps.items()}
@@ -211,6 +225,17 @@ def _check_pair(
             for kind, text in _label_problems(content.labels, known, allowed, role)
         ]
     return findings, (contents["prediction"], contents["reference"]) if len(contents) == 2 else None
+
+
+def _name_segments(paths: Iterable[str]) -> bool:
+    """Return whether one of several files names segments; what cannot be read does not."""
+    for path in paths:
+        try:
+            if images.read_segments(path) is not None:
+                return True
+        except (ValueError, OSError):
+            continue
+    return False
 
 
 def _reason(path: str, error: Exception) -> str:

@@ -187,6 +187,8 @@ def evaluate_folders(
         named = segment_labels("evaluate_folders", files)
         asked = request("evaluate_folders", metrics, named, channels, ignore=ignore)
     plain = _plain_request(asked, affine=affine, spacing=spacing, align=align, load=load)
+    if named is not None:
+        plain["segments"] = "by name"
     read_maps: _ReadPair | None = None
     if load is None and is_label_map:
         by_name = None if named is None else {name: label for label, name in named.items()}

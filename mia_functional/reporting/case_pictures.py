@@ -12,6 +12,7 @@ from mia_functional._core import checks
 from mia_functional.evaluation.file_pairs import files_by_subject, folder_of
 from mia_functional.evaluation.folders import Location, methods_of, read_label_channels
 from mia_functional.evaluation.results import Result, Results
+from mia_functional.evaluation.segment_files import read_named_pair
 from mia_functional.reporting.figures import picture_bytes
 from mia_functional.reporting.overlays import plot_overlay
 from mia_functional.transforms.alignment import align_onto
@@ -114,7 +115,11 @@ def _picture_of(prediction: Path, reference: Path, row: Result, options: Mapping
         read_label_channels if channels else images.read_labels,
         affine=options.get("affine"), spacing=options.get("spacing"),
     )  # fmt: skip
-    (predicted, predicted_grid), (referenced, grid) = (read(str(path)) for path in (prediction, reference))
+    structures = options.get("labels") or ()
+    by_name = {name: value for value, name in structures} if "segments" in options else None
+    (predicted, predicted_grid), (referenced, grid) = read_named_pair(
+        "plot_overlay", str(prediction), str(reference), labels=by_name, channels=bool(channels), load=read
+    )
     if len(grid.shape) not in (2, 3):
         raise ValueError(f"{reference} has neither two nor three axes")
     predicted = align_onto(

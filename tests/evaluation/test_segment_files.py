@@ -6,8 +6,9 @@ import pytest
 import mia_functional as mia
 from mia_functional import images
 from mia_functional.cli import main
-from mia_functional.evaluation import evaluate_folders
+from mia_functional.evaluation import check_folders, evaluate_folders
 from mia_functional.images import Segment, Segmentation
+from mia_functional.reporting.case_pictures import case_pictures
 
 from ..images.seg_cases import label_scene, write_series
 
@@ -108,6 +109,15 @@ def test_the_command_lists_segments_and_evaluates_them(folders, capsys):
     assert capsys.readouterr().out.endswith("9 x 6 x 7 voxels\nspacing in mm: 2.5 x 0.75 x 0.5\n")
     assert main(["evaluate", str(folders / "dcm"), str(folders / "dcm_true"), "--metrics", "DICE"]) == 0
     assert "spleen" in capsys.readouterr().out
+
+
+def test_checks_and_pictures_put_both_files_onto_one_grid(folders):
+    assert check_folders(folders / "dcm", folders / "nii_true", labels={1: "a", 2: "b", 3: "c"}) == ()
+    results = evaluate_folders(folders / "renumbered", folders / "dcm_true", metrics=["DICE"])
+    places = {"predictions": {"renumbered": folders / "renumbered"}, "references": folders / "dcm_true"}
+    pictures = list(case_pictures("write_html", results.rows, results, **places))
+    assert [picture.reason for picture in pictures] == ["", "", ""]
+    assert all(picture.png.startswith(b"\x89PNG") for picture in pictures)
 
 
 def test_datasets_are_made_of_segmentations_as_of_other_label_maps(folders, tmp_path):

@@ -14,7 +14,9 @@ GRID = Geometry(shape=(2, 3, 4), spacing=(3.0, 1.0, 1.0))
 def test_files_without_segments_say_so(tmp_path):
     images.write(tmp_path / "a.nii.gz", np.ones(GRID.shape, np.uint8), GRID)
     assert images.read_segments(tmp_path / "a.nii.gz") is None
-    with pytest.raises(ValueError, match=r"^read_segmentation: `path` must end in .*\.dcm.*, whose files name segments"):
+    with pytest.raises(
+        ValueError, match=r"^read_segmentation: `path` must end in .*\.dcm.*, whose files name segments"
+    ):
         images.read_segmentation(tmp_path / "a.nii.gz")
     one = images.Segmentation(np.ones(GRID.shape, np.uint8), (images.Segment(label=1, name="a"),), GRID)
     with pytest.raises(ValueError, match=r"^write_segmentation: `path` must end in .*, whose files name segments"):
