@@ -19,6 +19,8 @@ _MAGIC, _QUADRANGLES = b"\xff\xff\xfe", (b"\xff\xff\xff", b"\xff\xff\xfd")
 _COORDINATES_NOTE, _GEOMETRY_NOTE = 2, 20
 """Numbers of the notes that say whether coordinates are the scanner's, and what the volume's place is."""
 
+_VOLUME_NOTES = "valid", "filename", "volume", "voxelsize", "xras", "yras", "zras", "cras"
+
 _TKREGISTER_AXES = np.array([[-1.0, 0.0, 0.0], [0.0, 0.0, -1.0], [0.0, 1.0, 0.0]])
 """Where columns, rows and slices of a volume point to in the coordinates of `tkregister`."""
 
@@ -60,25 +62,32 @@ def read_freesurfer_surface(path: Path, max_bytes: int) -> tuple[HostArray, Host
         if notes[4:8] == (1).to_bytes(4, "big"):
             return corners, faces
         place = 8
-    fields: dict[str, str] = {}
-    if int.from_bytes(notes[place : place + 4], "big") == _GEOMETRY_NOTE:
-        # Lines such as `xras   = -1.0 0.0 0.0`; what follows them is binary.
-        for line in notes[place + 4 :].split(b"\n")[:8]:
-            name, _, value = line.decode("latin-1").partition("=")
-            fields[name.strip()] = value
-    if fields.get("valid", "").split()[:1] != ["1"]:
+    # Lines such as `xras   = -1.0 0.0 0.0`; what follows them is binary.
+    lines = [line.decode("latin-1").partition("=") for line in notes[place + 4 :].split(b"\n")[: len(_VOLUME_NOTES)]]
+    fields = {name.strip(): value for name, _, value in lines}
+    known = int.from_bytes(notes[place : place + 4], "big") == _GEOMETRY_NOTE and tuple(fields) == _VOLUME_NOTES
+    if not known or fields["valid"].split()[:1] != ["1"]:
         invalid_file(path, "it does not say where its volume lies in the scanner")
+    # Size and spacing are not needed; if they are damaged, so may be the others.
+    size = _note_rows(fields, ("volume", "voxelsize"))
+    if size.shape != (2, 3) or not (size > 0).all():
+        invalid_file(path, "the size of its volume is damaged")
     return scanner_points(path, corners, fields, ("xras", "yras", "zras", "cras")), faces
 
 
 def scanner_points(path: Path, corners: HostArray, fields: Mapping[str, str], names: tuple[str, ...]) -> HostArray:
     """Return corners of `tkregister` in the scanner's coordinates, given names of fields: axes, centre."""
-    try:
-        rows = np.array([[float(word) for word in fields[name].split()] for name in names])
-    except (ValueError, KeyError):
-        rows = np.zeros((0, 3))
+    rows = _note_rows(fields, names)
     known = rows.shape == (4, 3) and bool(np.isfinite(rows).all())
     if not known or not np.allclose(rows[:3] @ rows[:3].T, np.eye(3), atol=1e-3):
         invalid_file(path, f"the place of its volume is damaged ({', '.join(names)})")
     # A step along an axis of the volume is the same step in both coordinates, and so is the centre.
     return np.asarray(corners @ _TKREGISTER_AXES.T @ rows[:3] + rows[3])
+
+
+def _note_rows(fields: Mapping[str, str], names: tuple[str, ...]) -> HostArray:
+    """Return the numbers of some notes, a row for each; an array without rows if they are damaged."""
+    try:
+        return np.array([[float(word) for word in fields[name].split()] for name in names])
+    except (ValueError, KeyError):
+        return np.zeros((0, 3))

@@ -62,6 +62,7 @@ def read_gifti(path: Path, max_bytes: int) -> tuple[HostArray, HostArray]:
     points, triangles = (_decoded_array(path, node, max_bytes) for node in (corners[0], faces[0]))
     if points.dtype.kind != "f" or triangles.dtype.kind not in "iu":
         invalid_file(path, f"its corners are {points.dtype}, and its triangles {triangles.dtype}")
+    _coordinate_systems(path, faces[0])  # of no meaning, but damaged where the rest may be
     return _scanner_corners(path, corners[0], points.astype(np.float64)), triangles.astype(np.int64)
 
 
@@ -106,20 +107,28 @@ def _decoded_array(path: Path, node: ElementTree.Element, max_bytes: int) -> Hos
     return numbers.reshape(shape, order="F" if columns else "C")
 
 
+def _coordinate_systems(path: Path, node: ElementTree.Element) -> list[tuple[str, str, HostArray]]:
+    """Return the worlds that an array is in, the worlds that matrices lead to, and these matrices."""
+    systems = []
+    for system in node.findall("CoordinateSystemTransformMatrix"):
+        try:
+            matrix = np.array((system.findtext("MatrixData") or "").split(), np.float64).reshape(4, 4)
+        except ValueError:
+            invalid_file(path, "its matrix is damaged")
+        if not np.isfinite(matrix).all() or (matrix[3] != (0, 0, 0, 1)).any():
+            invalid_file(path, "its matrix is damaged")
+        world, other = ((system.findtext(name) or "").strip() for name in ("DataSpace", "TransformedSpace"))
+        systems.append((world, other, matrix))
+    return systems
+
+
 def _scanner_corners(path: Path, node: ElementTree.Element, points: HostArray) -> HostArray:
     """Return corners in the scanner's coordinates, if what is said of their array leads there."""
-    for system in node.findall("CoordinateSystemTransformMatrix"):
-        world, other = ((system.findtext(name) or "").strip() for name in ("DataSpace", "TransformedSpace"))
-        if world == _SCANNER:
-            return points
-        if other == _SCANNER:
-            try:
-                matrix = np.array((system.findtext("MatrixData") or "").split(), np.float64).reshape(4, 4)
-            except ValueError:
-                invalid_file(path, "its matrix is damaged")
-            if not np.isfinite(matrix).all() or (matrix[3] != (0, 0, 0, 1)).any():
-                invalid_file(path, "its matrix is damaged")
-            return np.asarray(points @ matrix[:3, :3].T + matrix[:3, 3])
+    systems = _coordinate_systems(path, node)
+    if any(world == _SCANNER for world, _, _ in systems):
+        return points
+    for matrix in (matrix for _, other, matrix in systems if other == _SCANNER):
+        return np.asarray(points @ matrix[:3, :3].T + matrix[:3, 3])
     notes = {(pair.findtext("Name") or "").strip(): (pair.findtext("Value") or "").strip() for pair in node.iter("MD")}
     if _VOLUME[3][0] not in notes:
         return points

@@ -1,5 +1,6 @@
 """Archives of NumPy (`.npz`): one array, or the probabilities of a segmentation of nnU-Net; nothing is unpickled."""
 
+import errno
 import math
 import tokenize
 import zipfile
@@ -57,7 +58,10 @@ def _load_member(path: Path, max_bytes: int, names: tuple[str, ...]) -> HostArra
                         path, f"the array takes {count * dtype.itemsize} bytes, and `max_bytes` is {max_bytes}"
                     )
                 data = bytearray(stream.read(count * dtype.itemsize + 1))
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError):
+    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, OSError) as error:
+        # A place before the beginning of the file is an invalid argument of the system.
+        if isinstance(error, OSError) and error.errno != errno.EINVAL:
+            raise
         invalid_file(path, "it is not an archive of NumPy, or damaged")
     if len(data) != count * dtype.itemsize:
         invalid_file(path, f"its header announces {count} numbers, and its size does not fit them")

@@ -15,7 +15,13 @@ _PREAMBLE = 84
 
 _TRIANGLE = np.dtype([("normal", "<f4", 3), ("corners", "<f4", (3, 3)), ("attributes", "<u2")])
 
-_CORNER = re.compile(rb"\bvertex[ \t]+(\S+)[ \t]+(\S+)[ \t]+(\S+)")
+_FACET = re.compile(
+    rb"facet\s+normal(?:\s+\S+){3}\s+outer\s+loop"
+    + rb"\s+vertex\s+(\S+)\s+(\S+)\s+(\S+)" * 3
+    + rb"\s+endloop\s+endfacet",
+    re.IGNORECASE,
+)
+"""A triangle in text; its normal is not used."""
 
 _SPACE = re.compile(rb"SPACE[ \t]*=[ \t]*(LPS|RAS)\b")
 """How 3D Slicer notes the world of its coordinates in the comment."""
@@ -32,7 +38,7 @@ def read_stl(path: Path, max_bytes: int) -> tuple[HostArray, HostArray, str]:
         # Text takes more bytes than the numbers that it stands for.
         if size > max_bytes:
             invalid_file(path, f"it takes {size} bytes, and `max_bytes` is {max_bytes}")
-        if not binary and not head.lstrip().startswith(b"solid"):
+        if not binary and not head.lstrip().lower().startswith(b"solid"):
             invalid_file(
                 path, f"it is not an STL file, or its {size} bytes are not those of the triangles it announces"
             )
@@ -51,15 +57,13 @@ def read_stl(path: Path, max_bytes: int) -> tuple[HostArray, HostArray, str]:
 
 
 def _text_corners(path: Path, text: bytes) -> HostArray:
-    """Return the corners of a text, three for each triangle."""
-    words = _CORNER.findall(text)
-    facets, loops, solids = (
-        len(re.findall(rb"\b" + word + rb"\b", text)) for word in (b"endfacet", b"endloop", b"endsolid")
-    )
-    if len(words) != 3 * facets or facets != loops or not solids:
-        invalid_file(path, f"it is cut off or damaged: it has {len(words)} corners in {facets} triangles")
+    """Return the corners of a text, three for each triangle; raise if there is more in it than triangles in solids."""
+    words = _FACET.findall(text)
+    lines = [line.split()[0].lower() for line in _FACET.sub(b"", text).splitlines() if line.strip()]
+    if not lines or lines != [b"solid", b"endsolid"] * (len(lines) // 2):
+        invalid_file(path, f"it is cut off or damaged: there is more in it than its {len(words)} triangles")
     try:
-        return np.array(words).astype(np.float64)
+        return np.array(words).reshape(-1, 3).astype(np.float64)
     except ValueError:
         return invalid_file(path, "its coordinates are not numbers")
 

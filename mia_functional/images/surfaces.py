@@ -71,7 +71,7 @@ def read_surface(path: str | os.PathLike[str], *, world: _World | None = None, m
 
     Example:
         >>> facet = "facet normal 0 0 1 outer loop vertex 1 2 3 vertex 4 2 3 vertex 1 5 3 endloop endfacet"
-        >>> _ = (folder / "corner.stl").write_text(f"solid SPACE=LPS {facet} endsolid")
+        >>> _ = (folder / "corner.stl").write_text(os.linesep.join(["solid SPACE=LPS", facet, "endsolid"]))
         >>> read_surface(folder / "corner.stl").points[0].tolist()
         [3.0, 2.0, 1.0]
     """

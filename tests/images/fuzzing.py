@@ -20,7 +20,9 @@ import tifffile
 from pydicom.dataset import FileDataset, FileMetaDataset
 
 from mia_functional import images
+from mia_functional.geometry import Geometry
 
+from . import fuzzing_peers
 from .cases import ras_affine
 
 SHAPE = (3, 4, 5)
@@ -209,6 +211,16 @@ SOURCES = {
     "outer.png": (png_file(png_bytes()), 40, (byte_mutant,), bytes),
     "plain.tif": (tiff_bytes(metadata=None), 170, (number_mutant, byte_mutant), bytes),
     "packed.tif": (tiff_bytes(compression="zlib"), 220, (number_mutant, byte_mutant), bytes),
+    "volume.mgh": (fuzzing_peers.mgh_bytes(), 90, (number_mutant, number_mutant, byte_mutant), bytes),
+    "inner.mgz": (fuzzing_peers.mgh_bytes(), 90, (number_mutant, byte_mutant), gzipped),
+    "pair.hdr": (fuzzing_peers.analyze_bytes(), 348, (number_mutant, number_mutant, byte_mutant), bytes),
+    "volume.mnc": (fuzzing_peers.minc_bytes(), 9000, (number_mutant, byte_mutant), bytes),
+    "array.npz": (fuzzing_peers.archive_bytes(), 300, (number_mutant, byte_mutant), bytes),
+    "grey.jpg": (fuzzing_peers.jpeg_bytes(), 600, (number_mutant, byte_mutant), bytes),
+    "plain.stl": (fuzzing_peers.stl_text(), 0, (text_mutant, text_mutant, byte_mutant), bytes),
+    "packed.stl": (fuzzing_peers.stl_bytes(), 684, (number_mutant, byte_mutant), bytes),
+    "box.gii": (fuzzing_peers.gifti_bytes() + b"\n\n", 0, (text_mutant, byte_mutant), bytes),
+    "lh.pial": (fuzzing_peers.pial_bytes(), 400, (number_mutant, byte_mutant), bytes),
     "slice.dcm": (dicom_bytes(), 900, (number_mutant, byte_mutant, byte_mutant), bytes),
 }
 
@@ -239,11 +251,15 @@ def mutant(name, number):
 
 
 def answer(path):
-    """Return what `images.read` says of a file, as an object of JSON."""
+    """Return what `images.read` or `read_surface` says of a file, as an object of JSON."""
     try:
         with warnings.catch_warnings(record=True) as notes:
             warnings.simplefilter("always")
-            array, grid = images.read(path, max_bytes=1 << 22)
+            if path.endswith((".stl", ".gii", ".pial")):
+                surface = images.read_surface(path, max_bytes=1 << 22)
+                array, grid = surface.points[surface.triangles], Geometry(shape=(1,), spacing=(1.0,))
+            else:
+                array, grid = images.read(path, max_bytes=1 << 22)
     except (ValueError, TypeError, OSError) as error:
         return {"refused": str(error), "kind": type(error).__name__}
     affine = ras_affine(grid).tolist() if len(grid.shape) == 3 else None

@@ -309,9 +309,13 @@ def test_hostile_surfaces_of_freesurfer(tmp_path):
     for place in (-1, len(POINTS), 2**31 - 1):
         refused(path, raw[:face] + struct.pack(">i", place) + raw[face + 4 :], "refer to corners that are not among")
     refused(path, raw[: start + 8] + struct.pack(">f", np.nan) + raw[start + 12 :], "not numbers of millimetres")
-    for old, new in ((b"valid = 1", b"valid = 0"), (b"valid", b"vilid")):
+    for old, new in ((b"valid = 1", b"valid = 0"), (b"valid", b"vilid"), (b"xras", b"xrbs")):
         refused(path, raw.replace(old, new), "does not say where its volume lies")
-    for old, new in ((b"xras", b"xrbs"), (b"cras   = ", b"cras   = a "), (b"xras   = ", b"xras   = 1 ")):
+    for old, new in (
+        (b"xras   = ", b"xras   = 2 0 0 "),
+        (b"cras   = ", b"cras   = a "),
+        (b"xras   = ", b"xras   = 1 "),
+    ):
         assert old in raw
         refused(path, raw.replace(old, new), "the place of its volume is damaged")
 
