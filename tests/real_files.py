@@ -2,7 +2,7 @@
 
 Run in an environment with the packages of `PACKAGES` (and pydicom's decoders `pylibjpeg[all]`):
 
-    python -m pip install nibabel nilearn dipy nipy scikit-image pydicom pydicom-data 'pylibjpeg[all]'
+    python -m pip install nibabel nilearn dipy nipy scikit-image pydicom pydicom-data tifffile imagecodecs 'pylibjpeg[all]'
     python tests/real_files.py            # prints what differs, and writes tests/real_files.md
 
 Values must be equal to the bit (floats of scaled files: to float32's rounding), places to 0.01 voxel. What we refuse
@@ -23,7 +23,9 @@ from typing import NamedTuple
 
 import nibabel
 import numpy as np
+import PIL.Image
 import pydicom
+import tifffile
 from pydicom.pixels import apply_modality_lut, pixel_array
 
 from mia_functional import images
@@ -41,7 +43,8 @@ PACKAGES = {
 }
 """Name on the package index, and name of the folder that holds its files."""
 
-NIFTI, ARRAYS = (".nii", ".nii.gz", ".hdr"), (".npy",)
+NIFTI, ARRAYS = (".nii", ".nii.gz"), (".npy",)
+VOLUMES, PICTURES = (".mgz", ".mgh", ".mgh.gz", ".mnc", ".hdr"), (".png", ".jpg", ".jpeg", ".tif", ".tiff")
 RAS_TO_LPS = np.diag([-1.0, -1.0, 1.0])
 
 
@@ -73,6 +76,28 @@ def nifti(path):
     affine = image.affine.copy()
     affine[:3] = RAS_TO_LPS @ affine[:3] * unit
     return Image(array.T, affine)
+
+
+def volume(path):
+    """Read a volume of FreeSurfer, MINC or ANALYZE, or a pair, with nibabel."""
+    image = nibabel.load(path)
+    array, affine = np.asanyarray(image.dataobj), image.affine.copy()
+    affine[:3] = RAS_TO_LPS @ affine[:3]
+    if path.name.lower().endswith(".mnc"):
+        affine[:, :3] = affine[:, 2::-1]  # its axes are in the order of the file, the slowest first
+        return Image(array, affine)
+    frames = path.name.lower().endswith((".mgz", ".mgh", ".mgh.gz")) and array.ndim == 4
+    return Image(np.moveaxis(array, -1, 0).T if frames else array.T, affine)
+
+
+def picture(path):
+    """Read a picture with Pillow, or pages of TIFF with tifffile."""
+    if path.suffix.lower().startswith(".tif"):
+        with tifffile.TiffFile(path) as opened:
+            array, axes = opened.asarray(), opened.series[0].axes
+        return Image(np.moveaxis(array, axes.index("S"), -1) if "S" in axes else array, None)
+    with PIL.Image.open(path) as opened:
+        return Image(np.array(opened), None)
 
 
 def numpy_file(path):
@@ -126,7 +151,7 @@ def ours(path):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # notes on files that are read
         array, grid = images.read(path)
-    if path.suffix == ".npy":
+    if path.suffix == ".npy" or path.suffix.lower() in PICTURES:
         return Image(array, None)
     count = len(grid.shape)
     direction = np.array(grid.direction)[::-1, ::-1] * np.array(grid.spacing)[::-1]
@@ -188,6 +213,10 @@ def cases(root, scratch):
         name = str(path.relative_to(root))
         if path.name.lower().endswith(NIFTI):
             yield name, path, nifti
+        elif path.name.lower().endswith(VOLUMES):
+            yield name, path, volume
+        elif path.name.lower().endswith(PICTURES):
+            yield name, path, picture
         elif path.name.lower().endswith(ARRAYS):
             yield name, path, numpy_file
         elif path.name.endswith(".dcm.gz"):
@@ -222,8 +251,8 @@ OUTCOMES = ("equal", "different", "refused", "both refuse", "read by us alone")
 
 INTRODUCTION = """# Image files that packages bundle
 
-Written by `python tests/real_files.py`. Each file is read by this package and by a respected reader (nibabel, pydicom,
-NumPy). *Equal* are values and place; *refused* is what we refuse and the reader reads, with our sentence; *both refuse*
+Written by `python tests/real_files.py`. Each file is read by this package and by a respected reader (nibabel, pydicom, NumPy,
+Pillow, tifffile). *Equal* are values and place; *refused* is what we refuse and the reader reads, with our sentence; *both refuse*
 what neither reads (a DICOM file that lacks position, orientation or spacing counts as unread: pydicom places nothing).
 """
 

@@ -69,8 +69,8 @@ def read_freesurfer_surface(path: Path, max_bytes: int) -> tuple[HostArray, Host
     if not known or fields["valid"].split()[:1] != ["1"]:
         invalid_file(path, "it does not say where its volume lies in the scanner")
     # Size and spacing are not needed; if they are damaged, so may be the others.
-    size = _note_rows(fields, ("volume", "voxelsize"))
-    if size.shape != (2, 3) or not (size > 0).all():
+    extent = _note_rows(fields, ("volume", "voxelsize"))
+    if extent.shape != (2, 3) or not (extent > 0).all():
         invalid_file(path, "the size of its volume is damaged")
     return scanner_points(path, corners, fields, ("xras", "yras", "zras", "cras")), faces
 
