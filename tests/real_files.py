@@ -114,11 +114,53 @@ def numbers(dataset, *names):
     return None
 
 
+def frames(entry):
+    """Read one object of many frames with pydicom, and place them by their functional groups, or offsets of doses."""
+    pixels = pixel_array(entry)
+    if "DoseGridScaling" in entry:
+        rows = numbers(entry, "ImageOrientationPatient").reshape(2, 3)
+        along = np.cross(*rows)
+        offsets = numbers(entry, "GridFrameOffsetVector")
+        if len(offsets) != len(pixels):
+            raise TypeError("as many offsets as frames")
+        places = numbers(entry, "ImagePositionPatient") + np.outer(offsets - offsets[0], along)
+        pixels, spacing = pixels * float(entry.DoseGridScaling), numbers(entry, "PixelSpacing")
+    else:
+        shared = entry.SharedFunctionalGroupsSequence[0]
+        groups = [
+            {key: (item.get(key) or shared.get(key))[0] for key in ("PlanePositionSequence", "PlaneOrientationSequence")}
+            | {"PixelMeasuresSequence": (item.get("PixelMeasuresSequence") or shared.get("PixelMeasuresSequence"))[0]}
+            for item in entry.PerFrameFunctionalGroupsSequence
+        ]
+        rows = numbers(groups[0]["PlaneOrientationSequence"], "ImageOrientationPatient").reshape(2, 3)
+        places = np.array([numbers(group["PlanePositionSequence"], "ImagePositionPatient") for group in groups])
+        spacing = numbers(groups[0]["PixelMeasuresSequence"], "PixelSpacing")
+        scales = [
+            (item.get("PixelValueTransformationSequence") or shared.get("PixelValueTransformationSequence") or [{}])[0]
+            for item in entry.PerFrameFunctionalGroupsSequence
+        ]
+        slopes, intercepts = (
+            np.array([float(scale.get(key, default)) for scale in scales])[:, None, None]
+            for key, default in (("RescaleSlope", 1), ("RescaleIntercept", 0))
+        )
+        pixels = pixels * slopes + intercepts
+    normal = np.cross(*rows)
+    order = np.argsort(places @ normal, kind="stable")
+    gap = float((places[order[-1]] - places[order[0]]) @ normal) / (len(order) - 1)
+    affine = np.eye(4)
+    affine[:3] = np.column_stack([rows[0] * spacing[1], rows[1] * spacing[0], normal * gap, places[order[0]]])
+    return Image(pixels[order], affine)
+
+
 def dicom(folder):
-    """Read a folder of single slices with pydicom, and place them by their tags."""
+    """Read a folder of single slices with pydicom, and place them by their tags; one object as what it is."""
     slices = [pydicom.dcmread(path) for path in folder.iterdir()]
     if any(int(entry.get("NumberOfFrames") or 1) > 1 for entry in slices):
-        raise TypeError("several frames")
+        if "DoseGridScaling" not in slices[0] and "PerFrameFunctionalGroupsSequence" not in slices[0]:
+            raise TypeError("several frames without a place")
+        return frames(slices[0])
+    if len(slices) == 1 and numbers(slices[0], "ImagePositionPatient") is None:
+        return Image(apply_modality_lut(pixel_array(slices[0]), slices[0]), None)  # a picture of two axes
     rows = numbers(slices[0], "ImageOrientationPatient")
     if rows is None or any(numbers(entry, "ImagePositionPatient") is None for entry in slices):
         raise TypeError("without a place")
