@@ -74,8 +74,8 @@ def pixel_layout(found: DicomObject) -> PixelLayout:
     if _PIXEL_DATA not in found.data_set.by_tag:
         invalid_file(path, "it holds no pixels of whole numbers")
     grey = channels == 1 and colours in ("MONOCHROME1", "MONOCHROME2") and bits in (8, 16, 32)
-    if not grey and not (channels == 3 and colours in _COLOURS and bits in (8, 16)):
-        needed = "grey values of 8, 16 or 32 bits and colours of 8 or 16 are read"
+    if not grey and not (channels == 3 and colours in _COLOURS and bits in (8, 16, 32)):
+        needed = "grey values and colours of 8, 16 or 32 bits are read"
         invalid_file(path, f"its pixels are {colours or 'unknown'} with BitsAllocated {bits}; {needed}")
     if not 1 <= stored <= bits or high != stored - 1 or sign not in (0, 1):
         words = f"BitsStored {stored}, HighBit {high}, PixelRepresentation {sign}"
