@@ -128,7 +128,10 @@ def frames(entry):
     else:
         shared = entry.SharedFunctionalGroupsSequence[0]
         groups = [
-            {key: (item.get(key) or shared.get(key))[0] for key in ("PlanePositionSequence", "PlaneOrientationSequence")}
+            {
+                key: (item.get(key) or shared.get(key))[0]
+                for key in ("PlanePositionSequence", "PlaneOrientationSequence")
+            }
             | {"PixelMeasuresSequence": (item.get("PixelMeasuresSequence") or shared.get("PixelMeasuresSequence"))[0]}
             for item in entry.PerFrameFunctionalGroupsSequence
         ]

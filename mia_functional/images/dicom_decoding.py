@@ -17,13 +17,13 @@ from mia_functional.typing import HostArray
 
 __all__ = ["PixelLayout", "check_pixels", "decoded_frames", "pixel_layout"]
 
-_PIXEL_DATA = 0x7FE00010
+_INTEGER_PIXELS = 0x7FE00010
 
-_COLOURS = ("RGB", "YBR_FULL", "YBR_FULL_422", "YBR_ICT", "YBR_RCT")
+_PLAIN_COLOURS = ("RGB", "YBR_FULL", "YBR_FULL_422", "YBR_ICT", "YBR_RCT")
 
 _RLE = "1.2.840.10008.1.2.5"
 
-_MAX_FRAMES = 1 << 24
+_MOST_FRAMES = 1 << 24
 """More frames than any object has, and few enough for a list of what is known of each."""
 
 _JPEG_SIZES = (0xC0, 0xC1, 0xC2, 0xC3, 0xC5, 0xC6, 0xC7, 0xC9, 0xCA, 0xCB, 0xCD, 0xCE, 0xCF, 0xF7)
@@ -67,14 +67,14 @@ def pixel_layout(found: DicomObject) -> PixelLayout:
         sign = header.get("PixelRepresentation")
         lookup = "ModalityLUTSequence" in header and len(header.ModalityLUTSequence)
     rows, columns, channels, bits, stored, high = numbers
-    if min(rows, columns, frames) < 1 or frames > _MAX_FRAMES:
+    if min(rows, columns, frames) < 1 or frames > _MOST_FRAMES:
         invalid_file(path, f"its header states {frames} frames of {rows} x {columns} pixels")
     if lookup:
         invalid_file(path, "its values depend on its ModalityLUTSequence, which is not read")
-    if _PIXEL_DATA not in found.data_set.by_tag:
+    if _INTEGER_PIXELS not in found.data_set.by_tag:
         invalid_file(path, "it holds no pixels of whole numbers")
     grey = channels == 1 and colours in ("MONOCHROME1", "MONOCHROME2") and bits in (8, 16, 32)
-    if not grey and not (channels == 3 and colours in _COLOURS and bits in (8, 16, 32)):
+    if not grey and not (channels == 3 and colours in _PLAIN_COLOURS and bits in (8, 16, 32)):
         needed = "grey values and colours of 8, 16 or 32 bits are read"
         invalid_file(path, f"its pixels are {colours or 'unknown'} with BitsAllocated {bits}; {needed}")
     if not 1 <= stored <= bits or high != stored - 1 or sign not in (0, 1):
@@ -87,7 +87,7 @@ def check_pixels(found: DicomObject, layout: PixelLayout, nbytes: int, max_bytes
     """Raise if an image takes more than `max_bytes`, or if pixels are missing or of another size than the header's."""
     if nbytes > max_bytes:
         invalid_file(found.path, f"the image takes {nbytes} bytes, and `max_bytes` is {max_bytes}")
-    pixels = found.data_set.by_tag[_PIXEL_DATA]
+    pixels = found.data_set.by_tag[_INTEGER_PIXELS]
     if pixels.length != UNDEFINED:
         values = layout.frames * layout.rows * layout.columns * layout.channels
         needed = values * layout.bits // 8 * (2 if layout.colours.endswith("_422") else 3) // 3

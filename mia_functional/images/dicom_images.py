@@ -126,13 +126,13 @@ def _load_stack(
     order = np.argsort(planes.positions @ np.cross(*planes.axes), kind="stable")
     geometry = _grid(found.path, planes, order, spacing)
     frames = [chosen[place] for place in order]
-    slopes = [_number(found.path, groups, frame, _SLOPE, 1.0) for frame in frames]
-    intercepts = [_number(found.path, groups, frame, _INTERCEPT, 0.0) for frame in frames]
+    slopes = [_frame_number(found.path, groups, frame, _SLOPE, 1.0) for frame in frames]
+    intercepts = [_frame_number(found.path, groups, frame, _INTERCEPT, 0.0) for frame in frames]
     scale = _Scale(slopes, intercepts)
     return _scaled(found, layout, frames, scale, max_bytes), geometry
 
 
-def _number(path: Path, groups: FrameGroups, frame: int, tag: int, default: float) -> float:
+def _frame_number(path: Path, groups: FrameGroups, frame: int, tag: int, default: float) -> float:
     """Return the number that a functional group states for a frame."""
     raw = (groups.frames[frame] if groups.frames else {}).get(tag, groups.shared.get(tag, b"")).strip(b" \0")
     try:
@@ -183,10 +183,13 @@ def _load_dose(
     """Return the doses of an RT dose, in its DoseUnits, and its grid."""
     path, header = found.path, found.header
     with pydicom_reads(path):
-        factor = _decimals(header, "DoseGridScaling")
-        offsets, position = _decimals(header, "GridFrameOffsetVector"), _decimals(header, "ImagePositionPatient")
-        cosines, between = _decimals(header, "ImageOrientationPatient"), _decimals(header, "PixelSpacing")
-        thickness = _decimals(header, "SliceThickness")
+        factor = _header_decimals(header, "DoseGridScaling")
+        offsets, position = (
+            _header_decimals(header, "GridFrameOffsetVector"),
+            _header_decimals(header, "ImagePositionPatient"),
+        )
+        cosines, between = _header_decimals(header, "ImageOrientationPatient"), _header_decimals(header, "PixelSpacing")
+        thickness = _header_decimals(header, "SliceThickness")
     if len(factor) != 1 or not 0 < factor[0] < math.inf or layout.channels > 1:
         invalid_file(path, f"its DoseGridScaling is {list(factor)}")
     if len(position) != 3 or len(cosines) != 6 or len(between) != 2 or min(between) <= 0:
@@ -215,7 +218,7 @@ def _load_dose(
     return _scaled(found, layout, order.tolist(), scale, max_bytes), geometry
 
 
-def _decimals(header: Any, name: str) -> tuple[float, ...]:
+def _header_decimals(header: Any, name: str) -> tuple[float, ...]:
     """Return the numbers of an element; none unless all of them are finite."""
     value = header.get(name)
     numbers = () if value in (None, "") else tuple(map(float, np.atleast_1d(np.array(value, dtype=float))))
@@ -228,9 +231,12 @@ def _load_picture(
     """Return the pixels of one frame that lies nowhere, on a grid of two axes."""
     path, header = found.path, found.header
     with pydicom_reads(path):
-        slope, intercept = _decimals(header, "RescaleSlope") or (1.0,), _decimals(header, "RescaleIntercept") or (0.0,)
-        stated = next((numbers for name in PIXEL_SPACINGS if (numbers := _decimals(header, name))), ())
-        ratio = _decimals(header, "PixelAspectRatio")
+        slope, intercept = (
+            _header_decimals(header, "RescaleSlope") or (1.0,),
+            _header_decimals(header, "RescaleIntercept") or (0.0,),
+        )
+        stated = next((numbers for name in PIXEL_SPACINGS if (numbers := _header_decimals(header, name))), ())
+        ratio = _header_decimals(header, "PixelAspectRatio")
     if len(slope) != 1 or len(intercept) != 1 or slope[0] == 0:
         invalid_file(path, f"its RescaleSlope is {list(slope)} and its RescaleIntercept {list(intercept)}")
     values = _scaled(found, layout, [number], _Scale(slope, intercept), max_bytes)[0]

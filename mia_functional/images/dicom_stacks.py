@@ -93,7 +93,7 @@ def frame_stacks(found: DicomObject, groups: FrameGroups, count: int) -> list[Fr
         # Each direction is a stack of its own, even if no two frames lie at one place.
         if name != "orientation" and all(_most(places, stack) == 1 for stack in stacks):
             break
-        split = [_split(stack, name, values) for stack in stacks]
+        split = [_split_stack(stack, name, values) for stack in stacks]
         # What has more values than there are frames at one place belongs to slices, such as a time of each.
         apart = [len(parts) <= max(_most(places, stack), name == "orientation" and len(parts))
                  for parts, stack in zip(split, stacks, strict=True)]  # fmt: skip
@@ -110,7 +110,7 @@ def _most(places: Sequence[bytes], stack: FrameStack) -> int:
     return max(Counter(places[frame] for frame in stack.frames).values())
 
 
-def _split(stack: FrameStack, name: str, values: Sequence[_Value]) -> list[FrameStack]:
+def _split_stack(stack: FrameStack, name: str, values: Sequence[_Value]) -> list[FrameStack]:
     """Return the parts of a stack that differ in a value, sorted by it."""
     parts: dict[_Value, list[int]] = defaultdict(list)
     for frame in stack.frames:

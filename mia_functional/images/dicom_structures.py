@@ -17,15 +17,22 @@ from mia_functional.images.segments import Code, Segment, Segmentation, SegmentR
 from mia_functional.typing import HostArray, Spacing
 
 __all__ = [
-    "BETWEEN", "OVERLAPS", "STRUCTURE_SET", "Between", "ContourRules", "Overlap", "list_structures", "load_structures",
+    "BETWEEN",
+    "OVERLAPS",
+    "STRUCTURE_SET",
+    "Between",
+    "ContourOverlap",
+    "ContourRules",
+    "list_structures",
+    "load_structures",
     "refuse_structures",
 ]  # fmt: skip
 
 Between = Literal["error", "nearest", "interpolate"]
-Overlap = Literal["error", "union", "exclusive"]
+ContourOverlap = Literal["error", "union", "exclusive"]
 
 BETWEEN: tuple[Between, ...] = ("error", "nearest", "interpolate")
-OVERLAPS: tuple[Overlap, ...] = ("error", "union", "exclusive")
+OVERLAPS: tuple[ContourOverlap, ...] = ("error", "union", "exclusive")
 
 STRUCTURE_SET = "1.2.840.10008.5.1.4.1.1.481.3"
 """The identifier of the class of objects."""
@@ -54,7 +61,7 @@ class ContourRules(NamedTuple):
 
     rule: Rule = "pixel_centre"
     between: Between = "error"
-    overlapping: Overlap = "error"
+    overlapping: ContourOverlap = "error"
 
 
 _STRICT = ContourRules()
@@ -74,14 +81,14 @@ class _Structure(NamedTuple):
     exclusive: bool
 
 
-class _Plane(NamedTuple):
+class _ContourPlane(NamedTuple):
     """The contours of a structure in one plane: its height in slices, and polygons in (row, column)."""
 
     height: float
     polygons: Sequence[HostArray]
 
 
-class _Part(NamedTuple):
+class _SlicePart(NamedTuple):
     """A part of one slice that belongs to a structure."""
 
     number: int
@@ -125,7 +132,7 @@ def load_structures(found: DicomObject, request: SegmentRequest, *, rules: Conto
     if nbytes > request.max_bytes:
         invalid_file(path, f"its structures take {nbytes} bytes on that grid, and `max_bytes` is {request.max_bytes}")
     parts = [
-        list(_parts(found, structure, planes, np.delete(grid.shape, axis), grid.shape[axis], rules))
+        list(_slice_parts(found, structure, planes, np.delete(grid.shape, axis), grid.shape[axis], rules))
         for structure, planes in zip(structures, placed, strict=True)
     ]
     segments = tuple(structure.segment for structure in structures)
@@ -144,7 +151,7 @@ def load_structures(found: DicomObject, request: SegmentRequest, *, rules: Conto
     return Segmentation(channels, segments, grid)
 
 
-def _fill_labels(slices: HostArray, segments: Sequence[Segment], parts: Sequence[Sequence[_Part]]) -> bool:
+def _fill_labels(slices: HostArray, segments: Sequence[Segment], parts: Sequence[Sequence[_SlicePart]]) -> bool:
     """Write labels into the slices of a grid; return whether no two structures share a voxel."""
     for segment, own in zip(segments, parts, strict=True):
         for part in own:
@@ -181,7 +188,7 @@ def _structures(found: DicomObject, *, read_points: bool) -> list[_Structure]:
             invalid_file(path, f"the contours of {name!r} are {_CLOSED} and {_CLOSED_XOR}; one of both is read")
         shapes = [contour for contour in sequence if contour.get("ContourGeometricType") in (_CLOSED, _CLOSED_XOR)]
         points = [_points(found, name, contour) for contour in shapes] if read_points else []
-        segment = _segment(number if numbered else place + 1, name, item, drawn, observations.get(number))
+        segment = _structure_segment(number if numbered else place + 1, name, item, drawn, observations.get(number))
         frame = str(item.get("ReferencedFrameOfReferenceUID", "") or "")
         kept = [entry for entry in points if len(entry)]
         structures.append(_Structure(segment, frame, kept, _CLOSED_XOR in kinds))
@@ -201,7 +208,7 @@ def _by_number(found: DicomObject, sequence: Any, field: str, *, unique: bool = 
     return items
 
 
-def _segment(label: int, name: str, item: Any, drawn: Any, observation: Any) -> Segment:
+def _structure_segment(label: int, name: str, item: Any, drawn: Any, observation: Any) -> Segment:
     """Return what a structure set says of a structure."""
     colour = None if drawn is None else drawn.get("ROIDisplayColor")
     codes = None if observation is None else observation.get("RTROIIdentificationCodeSequence")
@@ -255,7 +262,7 @@ def _check_frame(found: DicomObject, structures: Sequence[_Structure], folder: P
 
 def _placed(
     found: DicomObject, structures: Sequence[_Structure], grid: Geometry
-) -> tuple[int, list[list[_Plane]]]:  # fmt: skip
+) -> tuple[int, list[list[_ContourPlane]]]:  # fmt: skip
     """Return the array axis across which all contours lie, and the planes of each structure, from low to high."""
     to_index = np.linalg.inv(np.array(grid.direction) * grid.spacing)
     placed = [
@@ -269,9 +276,9 @@ def _placed(
             found.path, f"its contours do not lie in slices of `reference`: one spans {tilt:.3g} mm across them"
         )
     others = [number for number in range(3) if number != axis]
-    planes = [_planes(contours, axis, others) for contours in placed]
+    planes = [_contour_planes(contours, axis, others) for contours in placed]
     sides = [grid.shape[axis], *(grid.shape[other] for other in others)]
-    corners = [[_corners(plane) for plane in own] for own in planes]
+    corners = [[_plane_corners(plane) for plane in own] for own in planes]
     within = [corner for own in corners for corner in own if np.all((corner[0] < sides) & (corner[1] > -1))]
     if len(spreads) and not within:
         invalid_file(found.path, "all of its contours lie beyond the grid of `reference`")
@@ -286,30 +293,30 @@ def _placed(
     return axis, planes
 
 
-def _corners(plane: _Plane) -> tuple[HostArray, HostArray]:
+def _plane_corners(plane: _ContourPlane) -> tuple[HostArray, HostArray]:
     """Return the lowest and the highest index (slice, row, column) of the contours in a plane."""
     points = np.concatenate(plane.polygons)
     return np.array([plane.height, *points.min(axis=0)]), np.array([plane.height, *points.max(axis=0)])
 
 
-def _planes(contours: Sequence[HostArray], axis: int, others: Sequence[int]) -> list[_Plane]:
+def _contour_planes(contours: Sequence[HostArray], axis: int, others: Sequence[int]) -> list[_ContourPlane]:
     """Return contours by the plane that they lie in; one that is nearly that of a slice is that of the slice."""
     heights = [float(contour[:, axis].mean()) for contour in contours]
-    planes: list[_Plane] = []
+    planes: list[_ContourPlane] = []
     for number in np.argsort(heights, kind="stable"):
         height, polygon = heights[number], contours[number][:, others]
         if planes and height - planes[-1].height <= _ON_SLICE:
             planes[-1] = planes[-1]._replace(polygons=[*planes[-1].polygons, polygon])
         else:
             nearest = float(round(height))
-            planes.append(_Plane(nearest if abs(height - nearest) <= _ON_SLICE else height, [polygon]))
+            planes.append(_ContourPlane(nearest if abs(height - nearest) <= _ON_SLICE else height, [polygon]))
     return planes
 
 
-def _parts(
-    found: DicomObject, structure: _Structure, planes: Sequence[_Plane], sides: HostArray, count: int,
+def _slice_parts(
+    found: DicomObject, structure: _Structure, planes: Sequence[_ContourPlane], sides: HostArray, count: int,
     rules: ContourRules,
-) -> Iterator[_Part]:  # fmt: skip
+) -> Iterator[_SlicePart]:  # fmt: skip
     """Yield the parts of all slices that belong to a structure."""
     shape = int(sides[0]), int(sides[1])
     name, masks = structure.segment.name, {}
@@ -319,8 +326,8 @@ def _parts(
     for number, weights in sources:
         (box, mask), *further = [masks[place] for place in weights]
         if further:
-            box, mask = _between((box, mask), further[0], list(weights.values()), shape)
-        yield _Part(number, box, mask)
+            box, mask = _interpolated((box, mask), further[0], list(weights.values()), shape)
+        yield _SlicePart(number, box, mask)
 
 
 def _sources(
@@ -357,7 +364,7 @@ def _sources(
 
 
 def _plane_mask(
-    found: DicomObject, structure: _Structure, plane: _Plane, shape: tuple[int, int], rules: ContourRules
+    found: DicomObject, structure: _Structure, plane: _ContourPlane, shape: tuple[int, int], rules: ContourRules
 ) -> tuple[Box, HostArray]:  # fmt: skip
     """Return what is inside of the contours of a structure in one plane."""
     polygons = plane.polygons
@@ -377,7 +384,7 @@ def _plane_mask(
     return boxed_mask(polygons, shape, rule=rules.rule)
 
 
-def _between(
+def _interpolated(
     lower: tuple[Box, HostArray], upper: tuple[Box, HostArray], weights: Sequence[float], shape: tuple[int, int]
 ) -> tuple[Box, HostArray]:
     """Return the shape between those of two planes: where the mean of their signed distances is inside.

@@ -28,7 +28,7 @@ _NOISE = 2.0**-20
 _ON_EDGE = 1e-3
 """Pixels between a centre and an edge that runs through it: files keep a few decimals of a millimetre."""
 
-_LINES = 16
+_LINES_OF_ROW = 16
 """Lines through a row of pixels, along which `area_fraction` measures; along a line it is exact."""
 
 _MAX_CROSSINGS = 1 << 22
@@ -169,15 +169,15 @@ def _areas(edges: HostArray, shape: tuple[int, int]) -> HostArray:
     height, width = shape
     lines = edges.copy()
     # Line 0 is the first one of row 0, which begins half a pixel above its centre.
-    lines[[0, 2]] = (edges[[0, 2]] + 0.5) * _LINES - 0.5
+    lines[[0, 2]] = (edges[[0, 2]] + 0.5) * _LINES_OF_ROW - 0.5
     changes = np.zeros((height, width + 2))
-    for rows, columns in _crossings(lines, height * _LINES):
+    for rows, columns in _crossings(lines, height * _LINES_OF_ROW):
         order = np.lexsort((columns, rows))
         # Every line has an even number of crossings: into the inside, out of it, and so on.
         sign = np.where(np.arange(len(order)) % 2 == 0, 1.0, -1.0)
         places = np.clip(columns[order], -0.5, width - 0.5) + 0.5
         pixels = places.astype(np.int64)
-        start = rows[order] // _LINES * (width + 2) + pixels
+        start = rows[order] // _LINES_OF_ROW * (width + 2) + pixels
         for offset, part in ((0, 1 - (places - pixels)), (1, places - pixels)):
             changes += np.bincount(start + offset, sign * part, changes.size).reshape(changes.shape)
-    return np.cumsum(changes, axis=1)[:, :width] / _LINES
+    return np.cumsum(changes, axis=1)[:, :width] / _LINES_OF_ROW

@@ -11,7 +11,14 @@ from mia_functional._core import atomic_files, checks
 from mia_functional.geometry import Geometry
 from mia_functional.images.dicom import series_geometry
 from mia_functional.images.dicom_header import read_object
-from mia_functional.images.dicom_structures import BETWEEN, OVERLAPS, Between, ContourRules, Overlap, load_structures
+from mia_functional.images.dicom_structures import (
+    BETWEEN,
+    OVERLAPS,
+    Between,
+    ContourOverlap,
+    ContourRules,
+    load_structures,
+)
 from mia_functional.images.files import MAX_BYTES, read_geometry
 from mia_functional.images.formats import FORMATS, extension_of, format_of, is_series
 from mia_functional.images.rasterisation import RULES, Rule
@@ -77,7 +84,7 @@ def read_structures(
     *,
     rule: Rule = "pixel_centre",
     between: Between = "error",
-    overlapping: Overlap = "error",
+    overlapping: ContourOverlap = "error",
     channels: bool = False,
     max_bytes: int = MAX_BYTES,
 ) -> Segmentation:
@@ -128,6 +135,7 @@ def read_structures(
         square pixels. plastimatch 1.10.0 by the default, but that it fills holes that are contours of their own, and
         leaves structures of CLOSEDPLANAR_XOR out.
     """
+    checks.booleans("read_structures", channels=channels)
     file = Path(checks.path_text("read_structures", "path", path))
     checks.one_of("read_structures", "rule", rule, RULES)
     checks.one_of("read_structures", "between", between, BETWEEN)
