@@ -3,9 +3,10 @@
 #
 # Version: highdicom 0.28.2 with pydicom 3.0.2 and numpy 2.4.6, Python 3.11.
 # Behaviour: frames of a segmentation of bits follow each other without a gap (DICOM PS3.5, section 8.1.1), and are
-# written so where they have eight pixels or more, multiples of eight or not. Frames of fewer, such as 1 x 7, take a byte
-# each, so that pixels of all frames but the first are read elsewhere: by pydicom, and by highdicom's `get_volume`, which
-# then finds other labels or segments that overlap. `images.write_segmentation` reads what it wrote, and raises an error.
+# written so where they have eight pixels or more, multiples of eight or not. Frames of fewer, such as 1 x 7, take a
+# byte each, so that pixels of all frames but the first are read elsewhere: by pydicom, and by highdicom's `get_volume`,
+# which then finds other labels or segments that overlap. `images.write_segmentation` reads what it wrote, and raises an
+# error.
 # Seen: 1 x 7: lost | 1 x 9: kept | 2 x 5: kept
 #
 # Exit status: 0 if this is still so, 1 if it has changed. Run it on a machine with Python 3.11 or newer and pip.
@@ -59,7 +60,8 @@ for rows, columns in ((1, 7), (1, 9), (2, 5)):
     needed = -(-mask.size // 8)
     # highdicom's frames run from the last slice to the first.
     same = np.array_equal(pydicom.dcmread("seg.dcm").pixel_array[::-1], mask)
-    print(f"{rows} x {columns}: {len(written.PixelData)} bytes, {needed + needed % 2} needed,", "kept" if same else "lost")
+    text = "kept" if same else "lost"
+    print(f"{rows} x {columns}: {len(written.PixelData)} bytes, {needed + needed % 2} needed, {text}")
     kept.append(same)
 print(kept)
 PYTHON
