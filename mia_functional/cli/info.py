@@ -13,7 +13,8 @@ _SEGMENT_COLUMNS = ("LABEL", "NAME", "TYPE", "ALGORITHM")
 def _run_info(options: Options) -> None:
     """Print what is in a file."""
     path: Path = options.dataset
-    if mia.images.formats.extension_of(path) or mia.images.dicom_header.is_dicom(path):
+    # Datasets are files: a folder holds a DICOM series, or lies in a Zarr store.
+    if mia.images.formats.extension_of(path) or path.is_dir() or mia.images.dicom_header.is_dicom(path):
         print(_described_image(path))
     else:
         print(mia.dataset.info(mia.dataset.open(path)))

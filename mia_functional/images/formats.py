@@ -26,6 +26,12 @@ from mia_functional.images.slicer_writing import write_slicer_segments
 from mia_functional.images.surfaces import load_no_grid, load_surface_segments, surface_segments
 from mia_functional.images.tiff import load_tiff
 from mia_functional.images.zarr_images import OpenRequest, StoredImage, open_zarr
+from mia_functional.images.zarr_labels import (
+    list_zarr_segments,
+    load_zarr_segments,
+    write_nifti_zarr_segments,
+    write_ome_zarr_segments,
+)
 from mia_functional.images.zarr_writing import WriteRequest, write_nifti_zarr, write_ome_zarr
 from mia_functional.typing import HostArray, Spacing
 
@@ -72,6 +78,12 @@ class Format(NamedTuple):
 
 _SURFACE = Format(load=load_no_grid, segments=surface_segments, load_segments=load_surface_segments)
 
+_OME_ZARR = Format(
+    open=open_zarr, write=write_ome_zarr, segments=list_zarr_segments, load_segments=load_zarr_segments,
+    write_segments=write_ome_zarr_segments,
+)  # fmt: skip
+
+
 # An allow-list: no other reader is ever tried. The first extension that a name ends in decides, so a longer one has to
 # come before one that it ends in.
 FORMATS = {
@@ -106,9 +118,15 @@ FORMATS = {
     ".ome.tiff": Format(load=load_tiff, colours=True),
     ".tif": Format(load=load_tiff, colours=True),
     ".tiff": Format(load=load_tiff, colours=True),
-    ".nii.zarr": Format(open=open_zarr, write=write_nifti_zarr),
-    ".ome.zarr": Format(open=open_zarr, write=write_ome_zarr),
-    ".zarr": Format(open=open_zarr, write=write_ome_zarr),
+    ".nii.zarr": Format(
+        open=open_zarr,
+        write=write_nifti_zarr,
+        segments=list_zarr_segments,
+        load_segments=load_zarr_segments,
+        write_segments=write_nifti_zarr_segments,
+    ),
+    ".ome.zarr": _OME_ZARR,
+    ".zarr": _OME_ZARR,
     ".dcm": Format(
         load=load_object, segments=object_segments, load_segments=load_object_segments, write_segments=write_seg
     ),

@@ -22,7 +22,15 @@ from mia_functional.images.nrrd import nrrd_keys, parse_nrrd
 from mia_functional.images.segments import Code, Segment, Segmentation, SegmentRequest
 from mia_functional.typing import HostArray, Spacing
 
-__all__ = ["LARGEST_VALUE", "TERMS", "list_slicer_segments", "load_slicer", "load_slicer_segments", "offset_in"]
+__all__ = [
+    "LARGEST_VALUE",
+    "TERMS",
+    "list_slicer_segments",
+    "load_slicer",
+    "load_slicer_segments",
+    "offset_in",
+    "put_onto",
+]
 
 _LABEL_MAP = "binary labelmap"
 """What the layers have to be; other representations are surfaces, or fractions."""
@@ -77,7 +85,7 @@ def load_slicer_segments(path: Path, request: SegmentRequest) -> Segmentation:
         stored = [_Stored(value, Segment(label=value, name=f"Segment_{value}")) for value in values]
     array = _arranged(path, layers, stored, request.max_bytes, channels=request.channels)
     if request.reference is not None:
-        array = _put_onto(path, array, geometry, request.reference.geometry, request.max_bytes)
+        array = put_onto(path, array, geometry, request.reference.geometry, request.max_bytes)
         geometry = request.reference.geometry
     return Segmentation(array, tuple(own.segment for own in stored), geometry)
 
@@ -218,7 +226,7 @@ def _label_map(layers: HostArray, stored: Sequence[_Stored]) -> "HostArray | Non
     return labels
 
 
-def _put_onto(path: Path, array: HostArray, geometry: Geometry, reference: Geometry, max_bytes: int) -> HostArray:
+def put_onto(path: Path, array: HostArray, geometry: Geometry, reference: Geometry, max_bytes: int) -> HostArray:
     """Return segments on the voxels of a reference, of which 3D Slicer may have stored a part, or more than there are.
 
     Raises if they lie on other voxels, or if there is something of a segment outside.

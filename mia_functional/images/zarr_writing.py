@@ -4,7 +4,9 @@ Chunks are small, so that a patch reads little beside what it needs, and shards 
 not thousands of files.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -22,10 +24,11 @@ _CHUNK, _SHARD = 32, 256
 
 
 class WriteRequest(NamedTuple):
-    """How an image is to be written: NIfTI's code of its numbers, and whether a direction may be lost."""
+    """How an image is to be written: NIfTI's code of its numbers, whether a direction may be lost, OME's attributes."""
 
     intent: int | None
     drop_direction: bool
+    attributes: Mapping[str, Any] = MappingProxyType({})
 
 
 def write_ome_zarr(path: Path, array: HostArray, geometry: Geometry, request: WriteRequest) -> None:
@@ -37,7 +40,7 @@ def write_ome_zarr(path: Path, array: HostArray, geometry: Geometry, request: Wr
             "`transforms.reorient` turns what is not oblique, and `drop_direction=True` writes it all the same"
         )
         checks.invalid_value("write", "geometry", requirement, f"the direction {geometry.direction}")
-    _write_image(path, array, plain, {})
+    _write_image(path, array, plain, request, {})
 
 
 def write_nifti_zarr(path: Path, array: HostArray, geometry: Geometry, request: WriteRequest) -> None:
@@ -49,10 +52,12 @@ def write_nifti_zarr(path: Path, array: HostArray, geometry: Geometry, request: 
     header = np.frombuffer(nifti2_header(array, geometry, intent), np.uint8)
     # Its levels lie in the space of the voxels, scaled: what turns and moves them is in the header.
     plain = Geometry(shape=geometry.shape, spacing=geometry.spacing)
-    _write_image(path, array, plain, {NIFTI_ARRAY: header})
+    _write_image(path, array, plain, request, {NIFTI_ARRAY: header})
 
 
-def _write_image(path: Path, array: HostArray, geometry: Geometry, others: dict[str, HostArray]) -> None:
+def _write_image(
+    path: Path, array: HostArray, geometry: Geometry, request: WriteRequest, others: Mapping[str, HostArray]
+) -> None:
     """Write the group of an image, its level, and other arrays beside it."""
     zarr: Any = optional.require("zarr")
     axes = len(geometry.shape)
@@ -72,7 +77,7 @@ def _write_image(path: Path, array: HostArray, geometry: Geometry, others: dict[
         "name": path.name, "axes": [{"name": name, **units.get(name, space)} for name in names],
         "datasets": [{"path": "0", "coordinateTransformations": transformations}],
     }  # fmt: skip
-    ome = {"version": "0.5", "multiscales": [pyramid]}
+    ome = {"version": "0.5", "multiscales": [pyramid], **request.attributes}
     chunks = tuple(min(_CHUNK, size) if name in "zyx" else 1 for name, size in zip(names, array.shape, strict=True))
     # Sizes of shards are multiples of those of chunks.
     shards = tuple(-(-min(_SHARD, size) // chunk) * chunk if name in "zyx" else 1
