@@ -81,7 +81,8 @@ def create(
         transform: From a sample to a sample, as in `traverse`; it may add categories, remove some, or give the
             subject another identifier.
         metadata_only: Store shapes, geometry, digests and paths, and leave the images in their files, from which they
-            are read later; not together with `transform`.
+            are read later; not together with `transform`. A part of OME-Zarr and NIfTI-Zarr is then read from the
+            chunks in which it lies, unless `align` or `load` have to change the image.
         executor: Where subjects are loaded and transformed: any `concurrent.futures.Executor` (a `ThreadPoolExecutor`;
             processes with `spawn`; `dask.distributed.Client.get_executor()`; `mpi4py.futures.MPIPoolExecutor()` in a
             script that is run by `mpiexec -n 3 python -m mpi4py.futures script.py`); by default one after

@@ -181,7 +181,9 @@ class LazyArray:
 
 
 def view(dataset: Dataset, subject: str | int, category: str) -> Any:
-    """Return a subject's array without copying it: read-only memory, an HDF5 dataset if it cannot be mapped, or texts.
+    """Return a subject's array without copying it: read-only memory, texts, or what reads parts of it when sliced.
+
+    The latter is an HDF5 dataset, if it cannot be mapped, or an image in chunks (OME-Zarr) of a dataset of metadata.
 
     Args:
         dataset: From `open`.

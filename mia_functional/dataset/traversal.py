@@ -20,7 +20,7 @@ from mia_functional.transforms.alignment import align_onto
 from mia_functional.transforms.composition import Sample, Transform
 from mia_functional.typing import Align, HostArray, Role
 
-__all__ = ["check_loading", "checked_grids", "load_entry", "load_sample", "stack_channels", "traverse"]
+__all__ = ["OWN_READERS", "check_loading", "checked_grids", "load_entry", "load_sample", "stack_channels", "traverse"]
 
 
 def traverse(
@@ -157,13 +157,13 @@ def load_entry(
     return array[..., np.newaxis] if array.ndim == len(geometry.shape) else array
 
 
-_OWN_READERS = (images.read, images.read_channels, images.read_stored)
+OWN_READERS = (images.read, images.read_channels, images.read_stored)
 """Those of this library, of which it is known what they return."""
 
 
 def _load_numbers(load: Load, path: str) -> HostArray:
     """Return the array of a file that lies on no grid."""
-    if getattr(load, "func", load) in _OWN_READERS and path.lower().endswith(".npy"):
+    if getattr(load, "func", load) in OWN_READERS and path.lower().endswith(".npy"):
         return load_npy_array(Path(path), getattr(load, "keywords", {}).get("max_bytes", MAX_BYTES))
     result: object = load(path)
     array: Any = result[0] if isinstance(result, tuple) and len(result) == 2 else result
@@ -176,7 +176,7 @@ def _load_numbers(load: Load, path: str) -> HostArray:
 def _load_labels(load: Load, path: str) -> tuple[HostArray, Geometry]:
     """Return a file as a label map if a reader of ours loads it; what a loader of the user's returns stays as it is."""
     reader = getattr(load, "func", load)  # of a `functools.partial`
-    if reader not in _OWN_READERS:
+    if reader not in OWN_READERS:
         return load(path)
     # What a label means is what the scale of its file makes of the stored number.
     if reader is images.read_stored:

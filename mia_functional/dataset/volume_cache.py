@@ -10,16 +10,18 @@ import os
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import TypeAlias
 
 from mia_functional._core import checks
 from mia_functional.dataset._hdf5 import handles
 from mia_functional.dataset._hdf5.blocks import storable_array
 from mia_functional.dataset.records import Category, Dataset
+from mia_functional.dataset.stored_volumes import StoredVolume, open_volume
 from mia_functional.dataset.traversal import load_entry, stack_channels
 from mia_functional.discovery.records import Entry, Load, Subject
 from mia_functional.geometry import Geometry
+from mia_functional.images.file_states import metadata_beside
 from mia_functional.typing import Align, HostArray
 
 __all__ = ["cached_volume", "forget_volumes"]
@@ -27,14 +29,16 @@ __all__ = ["cached_volume", "forget_volumes"]
 _VolumeKey: TypeAlias = tuple[str, str, int, str, str, Load, tuple[handles.FileStamp, ...]]
 """Path and digest of the dataset, subject, category, root, loader, and the stamps of the files."""
 
-_VOLUMES: OrderedDict[_VolumeKey, HostArray] = OrderedDict()
+_VOLUMES: "OrderedDict[_VolumeKey, HostArray | StoredVolume]" = OrderedDict()
 
 
 def cached_volume(
     dataset: Dataset, number: int, category: Category, names: tuple[str, ...], grid: Callable[[], Geometry | None], *,
     align: Align,
-) -> HostArray:  # fmt: skip
+) -> "HostArray | StoredVolume":  # fmt: skip
     """Return a category of a subject, read from its files or kept from the last time; read-only.
+
+    Files in chunks that need no change are not read, but opened: a part of them comes from the chunks in which it lies.
 
     Changed files, another folder and another `load` lead to another volume.
 
@@ -61,7 +65,8 @@ def cached_volume(
             checks.invalid_value("read", "path", requirement, f"{name} in {dataset.path}")
     paths = [str(PurePosixPath(files.root, name)) for name in names]
     # A missing file has no stamp: loading it will raise an error that says more.
-    stamps = tuple(handles.file_stamp(path) for path in paths if os.path.exists(path))
+    files_of = [str(file) for path in paths for file in (path, *metadata_beside(Path(path)))]
+    stamps = tuple(handles.file_stamp(path) for path in files_of if os.path.exists(path))
     key = (dataset.path, dataset.digest, number, category.name, files.root, files.load, stamps)
     with handles.FILES_LOCK:
         if key in _VOLUMES:
@@ -70,7 +75,8 @@ def cached_volume(
     role = category.role
     entries = [Entry(category=category.name, name=str(k), path=path, role=role) for k, path in enumerate(paths)]
     subject = Subject(name=dataset.subjects[number], entries=tuple(entries))
-    array = _decode(dataset.path, subject, files.load, grid(), align)
+    opened = open_volume(subject.entries, files.load, grid())
+    array = _decode(dataset.path, subject, files.load, grid(), align) if opened is None else opened
     if array.shape != category.shapes[number]:
         shape = category.shapes[number]
         requirement = f"hold the files that the dataset was made from, {', '.join(names)} of shape {shape}"

@@ -2,9 +2,10 @@
 
 from pathlib import Path
 
-from mia_functional.images.formats import parse_header
+from mia_functional.images.formats import is_chunked, parse_header
+from mia_functional.images.zarr_metadata import ZARR_FILES
 
-__all__ = ["detached_pixels", "file_states"]
+__all__ = ["detached_pixels", "file_states", "metadata_beside"]
 
 
 def file_states(path: Path) -> list[tuple[int, int]]:
@@ -12,7 +13,7 @@ def file_states(path: Path) -> list[tuple[int, int]]:
 
     They stand for the content, which would take as long to read as the image.
     """
-    files = (path, *sorted(path.glob("*")), *detached_pixels(path))
+    files = (path, *sorted(path.rglob("*")), *detached_pixels(path), *metadata_beside(path))
     return [(state.st_size, state.st_mtime_ns) for state in (file.stat() for file in files)]
 
 
@@ -23,3 +24,15 @@ def detached_pixels(path: Path) -> list[Path]:
     except (OSError, ValueError):  # a folder, or a format of the user's own, which only their `load` reads
         return []
     return [file for file in (header.path, header.data) if file != path][:1]
+
+
+def metadata_beside(path: Path) -> list[Path]:
+    """Return the files with the metadata of an image in chunks: those in its folder, and above it in its store."""
+    if not is_chunked(path):
+        return []
+    names = (*ZARR_FILES, ".zattrs")
+    # From the level up to the folder that bears the extension.
+    inside = [
+        folder for folder in path.parents if any(up.name.lower().endswith(".zarr") for up in (folder, *folder.parents))
+    ]
+    return [folder / name for folder in (path, *inside) for name in names if (folder / name).exists()]

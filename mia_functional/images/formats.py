@@ -36,8 +36,8 @@ from mia_functional.images.zarr_writing import WriteRequest, write_nifti_zarr, w
 from mia_functional.typing import HostArray, Spacing
 
 __all__ = [
-    "FORMATS", "Format", "extension_of", "format_of", "header_beside", "is_image", "is_series", "parse_header",
-    "twin_of",
+    "FORMATS", "Format", "extension_of", "format_of", "header_beside", "is_chunked", "is_image", "is_series",
+    "parse_header", "twin_of",
 ]  # fmt: skip
 
 
@@ -151,6 +151,12 @@ def is_image(path: Path) -> bool:
     """Return whether what lies at a path is of a format by its name: a file, or a folder if it is one of folders."""
     extension = extension_of(path)
     return bool(extension) and (path.is_file() or (path.is_dir() and FORMATS[extension].open is not None))
+
+
+def is_chunked(path: Path) -> bool:
+    """Return whether a path is read as an image in chunks, of which parts can be read."""
+    row = FORMATS.get(extension_of(path) or (".zarr" if _is_in_store(path) else ""))
+    return row is not None and row.open is not None
 
 
 def _is_in_store(path: Path) -> bool:

@@ -18,7 +18,7 @@ from mia_functional.images.zarr_chunks import check_chunks, read_box
 from mia_functional.images.zarr_metadata import ZarrArray
 from mia_functional.typing import Affine, HostArray, Index, Shape, Spacing
 
-__all__ = ["OpenRequest", "StoredImage", "open_zarr"]
+__all__ = ["OpenRequest", "StoredImage", "index_box", "open_zarr"]
 
 
 class OpenRequest(NamedTuple):
@@ -65,24 +65,36 @@ class StoredImage:
 
     def __getitem__(self, index: int | slice | EllipsisType | Index) -> HostArray:
         """Return a part as a new array, by whole numbers, slices and `...`, as NumPy would."""
-        entries: list[Any] = list(index) if isinstance(index, tuple) else [index]
-        ndim, dots = len(self.shape), entries.count(...)
-        if dots == 1:
-            place = entries.index(...)
-            entries[place : place + 1] = [slice(None)] * (ndim - len(entries) + 1)
-        entries += [slice(None)] * (ndim - len(entries))
-        if len(entries) > ndim or dots > 1:
-            raise IndexError(f"{index} is for more axes than an image of shape {self.shape} has")
-        # Of steps, the box around them is read, in which nearly all chunks are wanted anyway.
-        spans, picks = [], []
-        for entry, size in zip(entries, self.shape, strict=True):
-            picked = range(size)[entry] if isinstance(entry, slice) else (range(size)[entry],)
-            # Not `min` of a range, which goes through all of it.
-            first, last = sorted((picked[0], picked[-1])) if picked else (0, -1)
-            spans.append(range(first, last + 1))
-            picks.append(slice(None, None, entry.step) if isinstance(entry, slice) else 0)
-        part = _read_part(self, spans)[tuple(picks)]
+        spans, picks = index_box(index, self.shape)
+        part = _read_part(self, spans)[picks]
         return part if part.flags.c_contiguous else part.copy()
+
+
+def index_box(index: int | slice | EllipsisType | Index, shape: Shape) -> tuple[list[range], tuple[int | slice, ...]]:
+    """Return the box around what an index takes of an array, and what takes that out of the box.
+
+    Of steps, the whole box is read, in which nearly all chunks are wanted anyway.
+
+    Raises:
+        IndexError: The index is for more axes, or lies outside.
+    """
+    entries: list[Any] = list(index) if isinstance(index, tuple) else [index]
+    ndim, dots = len(shape), entries.count(...)
+    if dots == 1:
+        place = entries.index(...)
+        entries[place : place + 1] = [slice(None)] * (ndim - len(entries) + 1)
+    entries += [slice(None)] * (ndim - len(entries))
+    if len(entries) > ndim or dots > 1:
+        raise IndexError(f"{index} is for more axes than an image of shape {shape} has")
+    spans: list[range] = []
+    picks: list[int | slice] = []
+    for entry, size in zip(entries, shape, strict=True):
+        picked = range(size)[entry] if isinstance(entry, slice) else (range(size)[entry],)
+        # Not `min` of a range, which goes through all of it.
+        first, last = sorted((picked[0], picked[-1])) if picked else (0, -1)
+        spans.append(range(first, last + 1))
+        picks.append(slice(None, None, entry.step) if isinstance(entry, slice) else 0)
+    return spans, tuple(picks)
 
 
 def open_zarr(path: Path, request: OpenRequest) -> StoredImage:

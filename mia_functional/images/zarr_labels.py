@@ -92,7 +92,7 @@ def _segment(root: Path, label: int, facts: Mapping[str, Mapping[str, Any]]) -> 
     """Return what the metadata say of one label."""
     known, colour = facts.get("properties", {}), facts.get("colors", {}).get("rgba")
     if colour is not None:
-        parts = colour if isinstance(colour, list) and len(colour) in (3, 4) else [None]
+        parts: list[Any] = colour if isinstance(colour, list) and len(colour) in (3, 4) else [None]
         if not all(type(part) is int and 0 <= part <= 255 for part in parts):
             invalid_file(root, f"the colour of its label {label} is none")
         colour = tuple(part / 255 for part in parts[:3])

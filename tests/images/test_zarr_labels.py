@@ -136,6 +136,6 @@ PLAIN = Geometry(shape=LABELS.shape, spacing=(1, 1, 1))
 def test_what_cannot_be_written_is_refused(tmp_path, segmentation, words):
     with pytest.raises(ValueError, match=f"^write_segmentation: `segmentation` must have .*{words}"):
         images.write_segmentation(tmp_path / "a.ome.zarr", segmentation)
-    with pytest.raises(ValueError, match="^write_segmentation: `segmentation` must have axes along"):
+    with pytest.raises(ValueError, match=r"^write_segmentation: `segmentation` must have axes along"):
         images.write_segmentation(tmp_path / "a.ome.zarr", Segmentation(LABELS, SEGMENTS, oblique(LABELS.shape)))
     assert not any(tmp_path.iterdir())
