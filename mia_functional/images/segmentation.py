@@ -35,10 +35,11 @@ def read_segmentation(
     channels: bool = False,
     max_bytes: int = MAX_BYTES,
 ) -> Segmentation:
-    """Read (load) a segmentation with the names of its segments: of 3D Slicer, or a DICOM segmentation or contours.
+    """Read (load) a segmentation with the names of its segments: of DICOM, of 3D Slicer, or labels of OME-Zarr.
 
     Args:
-        path: A file of a format with segments: `.seg.nrrd`; `.dcm`, or any other name if the file begins as DICOM asks.
+        path: A file of a format with segments: `.seg.nrrd`; `.dcm`, or any other name if the file begins as DICOM asks;
+            a label image of OME-Zarr (`x.ome.zarr/labels/organs`), or an image with one beside it.
         reference: The grid on which the segments are returned: a folder with the DICOM series that they were drawn on,
             an image file, or a geometry. By default it is the grid that the file itself states, which may end with the
             last slice in which there is something. The contours of an RT structure set have none, so that it is needed;
@@ -178,7 +179,7 @@ def write_segmentation(
         segmentation: A label map or channels, the segments and the grid.
         reference: A folder with the DICOM series that was segmented, on whose grid the segmentation has to lie; needed
             for `.dcm`, whose patient, study and frame of reference are those of the series. For `.seg.nrrd` any image,
-            of which the segmentation may be a part.
+            of which the segmentation may be a part. For `.zarr` one of the same grid.
         overwrite: Replace a file that is there already.
 
     Raises:

@@ -28,7 +28,7 @@ __all__ = ["list_zarr_segments", "load_zarr_segments", "write_nifti_zarr_segment
 _METADATA = "image-label"
 """The attribute of OME that makes an image one of labels."""
 
-_NAMES = ("name", "label", "class")
+_NAME_KEYS = ("name", "label", "class")
 """Properties that hold the name of a label, in the order in which they count."""
 
 _CODES = ("category", "type", "modifier", "region", "region_modifier")
@@ -85,10 +85,10 @@ def _listed(root: Path, metadata: object) -> tuple[Segment, ...]:
             if type(label) is not int or label < 0 or part in facts.get(label, {}):
                 invalid_file(root, f"its {part} of labels name {label!r}, which is no label, or one twice")
             facts.setdefault(label, {})[part] = entry
-    return tuple(_segment(root, label, own) for label, own in facts.items() if label)
+    return tuple(_segment_of_label(root, label, own) for label, own in facts.items() if label)
 
 
-def _segment(root: Path, label: int, facts: Mapping[str, Mapping[str, Any]]) -> Segment:
+def _segment_of_label(root: Path, label: int, facts: Mapping[str, Mapping[str, Any]]) -> Segment:
     """Return what the metadata say of one label."""
     known, colour = facts.get("properties", {}), facts.get("colors", {}).get("rgba")
     if colour is not None:
@@ -96,14 +96,14 @@ def _segment(root: Path, label: int, facts: Mapping[str, Mapping[str, Any]]) -> 
         if not all(type(part) is int and 0 <= part <= 255 for part in parts):
             invalid_file(root, f"the colour of its label {label} is none")
         colour = tuple(part / 255 for part in parts[:3])
-    texts = [known[key] for key in _NAMES if isinstance(known.get(key), str) and known[key]]
-    codes = {key: _code(known[key]) for key in _CODES if isinstance(known.get(key), dict)}
+    texts = [known[key] for key in _NAME_KEYS if isinstance(known.get(key), str) and known[key]]
+    codes = {key: _code_of_entry(known[key]) for key in _CODES if isinstance(known.get(key), dict)}
     words = {key: known[key] for key in _TEXTS if isinstance(known.get(key), str)}
     own: dict[str, Any] = {**codes, **words}
     return Segment(label=label, name=texts[0] if texts else f"Segment_{label}", colour=colour, **own)
 
 
-def _code(entry: Mapping[str, Any]) -> Code | None:
+def _code_of_entry(entry: Mapping[str, Any]) -> Code | None:
     """Return a code of which all parts are texts, or None."""
     parts = [entry.get(field.name) for field in fields(Code)]
     value, scheme, meaning = (part if isinstance(part, str) else "" for part in parts)
@@ -148,7 +148,7 @@ def _label_image(segmentation: Segmentation, reference: Reference | None) -> tup
         checks.invalid_value("write_segmentation", "segmentation", needed, other[:5].tolist())
     properties = []
     for own in segments:
-        codes = {key: _parts(code) for key in _CODES if (code := getattr(own, key)) is not None}
+        codes = {key: _entry_of_code(code) for key in _CODES if (code := getattr(own, key)) is not None}
         words = {key: text for key in _TEXTS if (text := getattr(own, key))}
         properties.append({"label-value": own.label, "name": own.name, **codes, **words})
     colours = [
@@ -159,7 +159,7 @@ def _label_image(segmentation: Segmentation, reference: Reference | None) -> tup
     return array.astype(dtype), {_METADATA: {"version": "0.5", "properties": properties, "colors": colours}}
 
 
-def _parts(code: Code) -> dict[str, str]:
+def _entry_of_code(code: Code) -> dict[str, str]:
     """Return a code as an object of JSON."""
     return {field.name: getattr(code, field.name) for field in fields(Code)}
 
