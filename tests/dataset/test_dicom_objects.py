@@ -3,9 +3,11 @@
 import numpy as np
 import pytest
 
-from mia_functional import dataset, evaluation
+from mia_functional import dataset, evaluation, images
+from mia_functional.cli import main
 
 from ..images.frame_cases import PIXELS, enhanced, frame_item, position, write
+from ..images.structure_cases import GRID, circle, contour, drawn, write_structures
 
 
 @pytest.fixture
@@ -35,3 +37,15 @@ def test_masks_in_objects_are_evaluated(cohort):
     pattern = str(cohort / "{subject}" / "mask" / "mask.dcm")
     results = evaluation.evaluate_folders(pattern, pattern, labels=(1,), metrics=["DICE"])
     assert [result.value for result in results] == [1.0, 1.0]
+
+
+def test_structures_are_evaluated_on_the_grid_of_their_partner(tmp_path, capsys):
+    for name in ("found", "truth"):
+        (tmp_path / name).mkdir()
+    contours = [contour(drawn(GRID, number, circle((20, 24), 9))) for number in (2, 3, 4)]
+    path = write_structures(tmp_path / "found" / "A.dcm", {"tumour": contours})
+    images.write(tmp_path / "truth" / "A.mha", images.read_structures(path, GRID).array, GRID)
+    results = evaluation.evaluate_folders(tmp_path / "found", tmp_path / "truth", labels=(1,), metrics=["DICE"])
+    assert [result.value for result in results] == [1.0]
+    assert main(["info", str(path)]) == 0
+    assert "tumour" in capsys.readouterr().out

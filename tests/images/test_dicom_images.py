@@ -105,6 +105,40 @@ def test_what_is_converted_from_slices_is_what_the_slices_are(tmp_path):
     assert geometry == place
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["EnhancedMRImageStorage", "EnhancedCTImageStorage", "EnhancedPETImageStorage"])
+def test_volumes_are_those_of_highdicom(tmp_path, kind):
+    """Its volumes (0.28.2) run from the last slice to the first."""
+    highdicom = pytest.importorskip("highdicom")
+    frames = [
+        frame_item(
+            position(k), FrameContentSequence={"DimensionIndexValues": [number + 1]},
+            PixelValueTransformationSequence={
+                "RescaleSlope": k / 4 + 0.5, "RescaleIntercept": k - 3, "RescaleType": "US",
+            },
+        )
+        for number, k in enumerate(ORDER)
+    ]  # fmt: skip
+    tags = dict.fromkeys(
+        ("StudyID", "PatientID", "PatientBirthDate", "PatientSex", "StudyDate", "StudyTime", "AccessionNumber",
+         "ReferringPhysicianName", "Manufacturer", "Modality"), "",
+    )  # fmt: skip
+    tags |= {"StudyInstanceUID": "1.2", "SeriesInstanceUID": "1.3", "FrameOfReferenceUID": "1.4"}
+    pointer = dataset(DimensionIndexPointer=0x00200032, FunctionalGroupPointer=0x00209113)
+    data = enhanced(
+        frames, PIXELS[ORDER], sop_class=getattr(uid, kind), DimensionIndexSequence=Sequence([pointer]),
+        InstanceNumber=1, SeriesNumber=1, **tags,
+    )  # fmt: skip
+    path = write(tmp_path / "a.dcm", data)
+    array, geometry = images.read(path)
+    volume = highdicom.imread(path).get_volume()
+    np.testing.assert_array_equal(volume.array[::-1], array)
+    last = volume.affine @ [len(array) - 1, 0, 0, 1]
+    np.testing.assert_allclose(last[:3], geometry.origin[::-1], atol=1e-9)
+    steps = np.array(geometry.direction)[::-1] * geometry.spacing
+    np.testing.assert_allclose(volume.affine[:3, :3] * [-1, 1, 1], steps, atol=1e-9)
+
+
 def diffusion():
     """Frames of two b-values and two time points on three slices, the slices innermost."""
     return [

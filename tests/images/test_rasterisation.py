@@ -59,6 +59,7 @@ def random_polygons(seed):
     ]
 
 
+@pytest.mark.sampled(15)
 @pytest.mark.parametrize("seed", range(40))
 def test_pixels_are_those_of_exact_fractions(seed):
     polygons = random_polygons(seed)
