@@ -10,9 +10,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from mia_functional import images
+from mia_functional.geometry import Geometry
 from mia_functional.phantoms import LABELS
 
 NOTEBOOKS = sorted((Path(__file__).parents[1] / "notebooks").glob("*.ipynb"))
@@ -29,13 +32,13 @@ def source(cell):
     return "".join(cell["source"])
 
 
-def run(*names, folder, parameters="", last=""):
-    """Run the code of notebooks in a new process, with other parameters, and return what they print."""
-    code = []
+def run(*names, folder, parameters="", data="", last=""):
+    """Run the code of notebooks in a new process, with other parameters or data, and return what they print."""
+    code, changes = [], {"parameters": parameters, "data": data}
     for name in names:
         for cell in cells(next(path for path in NOTEBOOKS if path.stem == name)):
             if cell["cell_type"] == "code":
-                code += [source(cell)] + [parameters] * ("parameters" in cell["metadata"].get("tags", ()))
+                code += [source(cell), *(changes[tag] for tag in cell["metadata"].get("tags", ()))]
         code.append(last)
     environment = os.environ | {"MPLBACKEND": "agg", "PYTHONUTF8": "1", "TMPDIR": str(folder)}
     environment["PYTHONPATH"] = os.pathsep.join([str(NOTEBOOKS[0].parent), os.environ.get("PYTHONPATH", "")])
@@ -89,3 +92,31 @@ def test_training_learns_and_logs(name, tmp_path):
     for tag in events.Tags()["tensors"]:
         logged = [float(event.tensor_proto.float_val[0]) for event in events.Tensors(tag)]
         assert logged == pytest.approx([entry[tag] for entry in history], rel=1e-6)
+
+
+OWN_DATA = """
+folder = Path({folder!r})
+PATTERNS = {{"images": {{"MR": "{{subject}}/mr.mha"}}, "labels": {{"truth": "{{subject}}/truth.mha"}}}}
+LABELS = {{4: "inner", 2: "outer"}}
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [pytest.param("train_flax", marks=pytest.mark.full), "train_torch"])
+def test_training_takes_other_data_without_other_lines(name, tmp_path):
+    """Images of one channel, of other sizes in each subject, labels with gaps, one nobody asks for, and two dtypes."""
+    for number, shape in enumerate([(5, 13, 10), (6, 9, 18), (4, 16, 11), (7, 12, 12)]):
+        folder = tmp_path / "own" / f"P{number}"
+        folder.mkdir(parents=True)
+        distance = np.linalg.norm(np.indices(shape) - np.reshape(shape, (3, 1, 1, 1)) / 2, axis=0)
+        truth = np.select([distance < 2, distance < 4, distance < 5], [4, 2, 9]).astype(["uint8", "int16"][number % 2])
+        grid = Geometry(shape=shape, spacing=(3.0, 1.0, 1.0))
+        images.write(folder / "truth.mha", truth, grid)
+        images.write(folder / "mr.mha", (100 * truth).astype(["int16", "float64"][number % 2]), grid)
+    printed = run(
+        name, folder=tmp_path, parameters="STEPS, EVERY, SUBJECTS, BATCH = 4, 2, 1, 4", last="print(history)",
+        data=OWN_DATA.format(folder=str(tmp_path / "own")),
+    )  # fmt: skip
+    history = ast.literal_eval(printed.splitlines()[-1])
+    assert [entry["step"] for entry in history] == [2, 4]
+    assert {key for key in history[0] if "DICE" in key} == {"val/DICE/inner", "val/DICE/outer"}

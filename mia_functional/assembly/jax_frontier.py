@@ -4,7 +4,7 @@ Shapes in a program are fixed, so the frontier (see `frontier`) has two parts: `
 of the step before along the first axis left unfinished, all rows of them, in a ring; `fresh` the planes that the
 windows of this step are the first to reach, but only the rows that they are at. When all windows at some rows are in,
 the planes that are finished there are reduced to labels, the rows of other fresh ones are carried, and those that stay
-in `fresh` move up. Channels lie in one row with the last axis, as in `jax_grid`.
+in `fresh` move up. Channels lie in one row with the last axis, as in `jax_grid`. Of few means all are kept instead.
 """
 
 import math
@@ -15,8 +15,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from mia_functional import _array
-from mia_functional.assembly.incremental import start
-from mia_functional.assembly.jax_grid import flatten_channels, lines_on_plane, with_flat_channels
+from mia_functional.assembly.incremental import finish, start
+from mia_functional.assembly.jax_grid import add_windows, flatten_channels, lines_on_plane, with_flat_channels
 from mia_functional.assembly.placement import Placement, placed_shape
 from mia_functional.assembly.running_mean import mean_divisor, move_toward
 from mia_functional.assembly.volumes import finish_volume
@@ -27,6 +27,9 @@ __all__ = ["FrontierSizes", "label_windows", "steps_of_windows"]
 
 _MOST_MEANS = 2**18
 """Means that are reduced to labels at a time."""
+
+_FEW_MEANS = 2**25
+"""Up to so many, 128 MiB of single precision, all means are kept: the frontier's loops take longer than they save."""
 
 
 class FrontierSizes(NamedTuple):
@@ -110,7 +113,9 @@ def label_windows(
         labels = reduce(finish_volume(block, model, [], None, None))
         return xp.reshape(labels, (*means.shape[: len(whole) - 1], shape[-1], *labels.shape[axes:]))
 
-    def begin(model: Array) -> _Frontier:
+    def begin(model: Array) -> "_Frontier | Array":
+        if math.prod((*shape, *model.shape[axes:])) <= _FEW_MEANS:
+            return start(model, shape)
         part = xp.reshape(model, (*ones, *model.shape))[(*[slice(1)] * len(whole), ...)]
         # As many rows more as a window has: those of the last plane move up like all others.
         rows = sizes.carried * whole[1] + (sizes.fresh + 1) * window[1]
@@ -119,7 +124,9 @@ def label_windows(
         labels = _array.zeros(xp, (*whole, *like.shape[len(whole) :]), like.dtype, volume)
         return _Frontier(means, labels)
 
-    def add(state: _Frontier, predictions: Array, placements: Placement, moves: Array) -> _Frontier:
+    def add(state: "_Frontier | Array", predictions: Array, placements: Placement, moves: Array) -> "_Frontier | Array":
+        if not isinstance(state, _Frontier):
+            return add_windows(state, predictions, placements)
         count = predictions.shape[0]
         model = _array.zeros(xp, predictions.shape[1:], predictions.dtype, predictions)
         parts = flatten_channels(xp.reshape(predictions, (count, *ones, *predictions.shape[1:])), len(whole) + 1)
@@ -139,7 +146,9 @@ def label_windows(
         return _array.fori_loop(xp, count, add_window, state, unroll=1)
 
     options: dict[str, Any] = {"shape": shape, "number": number, "begin": begin, "add": add}
-    state, _ = fold_windows(function, volume, (table, steps), **options)
+    state, model = fold_windows(function, volume, (table, steps), **options)
+    if not isinstance(state, _Frontier):
+        return reduce(finish_volume(finish(state), model, [], None, None))
     return xp.reshape(state.labels, state.labels.shape[len(ones) :])
 
 

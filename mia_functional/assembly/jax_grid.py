@@ -26,7 +26,7 @@ from mia_functional.indexing import Indices
 from mia_functional.typing import Array, Shape
 
 __all__ = [
-    "add_batch_by_planes",
+    "add_windows",
     "assemble_jax_grid",
     "flatten_channels",
     "is_jax_grid",
@@ -110,18 +110,20 @@ def _fill_plane(
     return _array.set_block(volume, (low + step,), plane[None, ...])
 
 
-def add_batch_by_planes(state: Array, patches: Array, placements: Placement) -> Array:
-    """Return a mean with a batch of patches added, as `add` does, but plane by plane.
+def add_windows(state: Array, patches: Array, placements: Placement) -> Array:
+    """Return a mean with a batch of patches added, as `add` does, but plane by plane; on one axis patch by patch.
 
     It goes from the last plane of the patches to the first: no patch starts before those that come before it, so that
     every voxel gets them one after the other.
 
     Args:
-        state: `(*shape, ...)`, of two axes at least.
+        state: `(*shape, ...)`.
         patches: `(count, *patch, ...)`, patches of a grid in its order.
         placements: `count` of them.
     """
     xp, (count, axes) = _array.array_namespace(state), placements.start.shape
+    if axes == 1:
+        return add_placed(state, patches, placements)
     volume, parts = flatten_channels(state, axes), flatten_channels(patches, axes + 1)
     lines = tuple(_array.asarray_like(line, state) for line in placements.lines)
     start, lines, *_ = with_flat_channels(Placement(placements.start, lines), math.prod(state.shape[axes:]))

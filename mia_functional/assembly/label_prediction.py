@@ -47,7 +47,7 @@ def predict_labels(
     0.22 of the volume, whatever the number of classes. In general that is, of the planes, what windows overlap in,
     `(patch - step) / size`, and as many rows as two windows reach of `step` further planes; order the axes so that the
     first is long. More is kept where the last window lies on most of the one before it, and of volumes with few
-    channels, as parts of less than a million means take longer than they save.
+    channels, as parts of less than a million means take longer than they save; in JAX all of up to 2^25 (128 MiB).
     Batches are read while a device computes the one before. In JAX it is one compiled loop, compiled as that of
     `sliding_window` is; so pass the same function again as `reduce_channels`.
 

@@ -6,8 +6,8 @@ from typing import Any
 
 from mia_functional import _array
 from mia_functional._core import checks
-from mia_functional.assembly.incremental import add_placed, finish, start
-from mia_functional.assembly.jax_grid import add_batch_by_planes
+from mia_functional.assembly.incremental import finish, start
+from mia_functional.assembly.jax_grid import add_windows
 from mia_functional.assembly.placement import Placement
 from mia_functional.assembly.volumes import assemble, finish_volume
 from mia_functional.assembly.window_batches import (
@@ -110,7 +110,7 @@ def _assemble_in_program(
         "shape": shape,
         "number": number,
         "begin": lambda model: start(model, shape),
-        "add": add_placed if len(shape) == 1 else add_batch_by_planes,
+        "add": add_windows,
     }
     state, model = fold_windows(function, volume, (table,), **options)
     return finish_volume(finish(state), model, [], None, None)

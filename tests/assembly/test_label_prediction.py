@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from mia_functional.assembly import frontier, gaussian, hann, predict_labels, sliding_window, uniform
+from mia_functional.assembly import frontier, gaussian, hann, jax_frontier, predict_labels, sliding_window, uniform
 
 from .cases import VOLUME
 
@@ -18,6 +18,7 @@ def small_tiles(request, monkeypatch):
     """Cut volumes into tiles that are as small as those of tests are, but where memory and time are measured."""
     if "memory" not in request.node.name:
         monkeypatch.setattr(frontier, "_LEAST_MEANS", 0)
+        monkeypatch.setattr(jax_frontier, "_FEW_MEANS", 0)
 
 
 def four_classes(batch):
@@ -71,6 +72,29 @@ def test_volumes_of_few_means_are_a_single_tile(monkeypatch):
         blocks.clear()
         predict_labels(four_classes, COARSE[:6, :6, :5], (3, 3, 3), step=3, reduce_channels=seen)
         assert blocks == expected
+
+
+@pytest.mark.parametrize("number", [1, 2, 3])
+def test_few_means_are_all_kept_in_jax(monkeypatch, number):
+    volume, patch = jnp.asarray(COARSE[(0,) * (3 - number)]), (3, 4, 3)[:number]
+
+    def network(batch):
+        return jnp.concatenate([batch, batch[..., :1] * 2.0 - batch], axis=-1)
+
+    means = sliding_window(network, volume, patch, window=gaussian, batch_size=2)
+    shapes = set()
+
+    def largest(part):
+        shapes.add(part.shape)
+        return part.argmax(axis=-1)
+
+    for most in (means.size, means.size - 1):
+        monkeypatch.setattr(jax_frontier, "_FEW_MEANS", most)
+        shapes.clear()
+        found = predict_labels(network, volume, patch, window=gaussian, batch_size=2, reduce_channels=largest)
+        # A single axis is not cut into parts.
+        assert (shapes == {means.shape}) is (most == means.size or number == 1)
+        np.testing.assert_array_equal(found, np.asarray(means).argmax(axis=-1))
 
 
 @pytest.mark.sampled(4)
@@ -177,7 +201,7 @@ def test_the_memory_of_numpy_is_a_quarter_of_the_probabilities():
 @pytest.mark.sampled(1)
 @pytest.mark.parametrize("window", [uniform, gaussian])
 def test_the_memory_of_a_program_is_a_quarter_of_the_probabilities(window):
-    shape, patch, classes = (96, 96, 64), (32, 32, 32), 24
+    shape, patch, classes = (96, 96, 64), (32, 32, 32), 100
     weights = jnp.linspace(-1, 1, classes)
 
     def network(batch):
