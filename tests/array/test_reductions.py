@@ -157,5 +157,8 @@ def test_the_first_of_equal_largest_entries_is_found_and_nan_is_larger_than_all(
     if dtype == np.float32:
         more = [[1, np.nan, np.inf, np.nan], [-np.inf] * 4, [np.nan] * 4, [-np.inf, -np.inf, 0, np.inf]]
         rows = np.concatenate([rows, np.array(more, dtype=dtype)])
-    np.testing.assert_array_equal(xp.run(_array.largest_position, rows), rows.argmax(axis=-1))
+    lowest = -np.inf if dtype == np.float32 else -128
+    for more in (0, 200):
+        wide = np.pad(rows, ((0, 0), (0, more)), constant_values=lowest)
+        np.testing.assert_array_equal(xp.run(_array.largest_position, wide), wide.argmax(axis=-1))
     assert xp.run(_array.largest_position, rows[0]).shape == ()
