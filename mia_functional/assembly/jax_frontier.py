@@ -115,7 +115,8 @@ def label_windows(
 
     def begin(model: Array) -> "_Frontier | Array":
         if math.prod((*shape, *model.shape[axes:])) <= _FEW_MEANS:
-            return start(model, shape)
+            every: Array = start(model, shape)
+            return every
         part = xp.reshape(model, (*ones, *model.shape))[(*[slice(1)] * len(whole), ...)]
         # As many rows more as a window has: those of the last plane move up like all others.
         rows = sizes.carried * whole[1] + (sizes.fresh + 1) * window[1]

@@ -123,7 +123,8 @@ def add_windows(state: Array, patches: Array, placements: Placement) -> Array:
     """
     xp, (count, axes) = _array.array_namespace(state), placements.start.shape
     if axes == 1:
-        return add_placed(state, patches, placements)
+        means: Array = add_placed(state, patches, placements)
+        return means
     volume, parts = flatten_channels(state, axes), flatten_channels(patches, axes + 1)
     lines = tuple(_array.asarray_like(line, state) for line in placements.lines)
     start, lines, *_ = with_flat_channels(Placement(placements.start, lines), math.prod(state.shape[axes:]))
