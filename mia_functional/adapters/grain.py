@@ -16,7 +16,8 @@ def pipeline(samples: AnySamples, *, batch_size: int, seed: int | None = None) -
     """Return a `grain.MapDataset` of batches as `dataset.collate` makes them; `.repeat(n)` draws anew in every epoch.
 
     What a sample is depends on the seed of the samples, the epoch and the position alone. Grain's iterators go on from
-    their `get_state()` after `set_state`.
+    their `get_state()` after `set_state`. Worker processes (`to_iter_dataset().mp_prefetch(...)`, 0.2.18) ask for flags
+    of Abseil: `absl.app.run` starts the script, or it calls `absl.flags.FLAGS.mark_as_parsed()` first.
 
     Args:
         samples: From `dataset.samples`. Where indices are drawn, every epoch has to have as many.
