@@ -8,6 +8,7 @@ import warnings
 import numpy as np
 import pydicom
 import pytest
+from PIL import Image
 
 from mia_functional import images
 from mia_functional.geometry import index_to_world
@@ -75,9 +76,9 @@ HEADERS = {
     "another class": (
         "bits",
         {"SOPClassUID": "1.2.840.10008.5.1.4.1.1.88.11"},
-        "it holds an object of the class Basic",
+        "BitsAllocated 1; grey values",
     ),
-    "class unknown": ("bits", {"SOPClassUID": "1.2.3"}, "it holds an object of the class"),
+    "class unknown": ("bits", {"SOPClassUID": "1.2.3"}, "BitsAllocated 1; grey values"),
 }
 
 
@@ -161,6 +162,25 @@ def test_frames_in_several_fragments_are_found_by_the_table_of_offsets(tmp_path,
     data.save_as(tmp_path / "b.dcm")
     with pytest.raises(ValueError, match="without a table of offsets"):
         images.read(tmp_path / "b.dcm")
+
+
+def test_frames_of_jpeg_2000_are_decoded(tmp_path, sources):
+    """Those of Pillow, which pydicom decodes them by as well."""
+    data = pydicom.dcmread(io.BytesIO(sources["labels"]))
+    expected = images.read(changed(sources["labels"], tmp_path / "a.dcm"))[0]
+    codes = []
+    for frame in data.pixel_array:
+        buffer = io.BytesIO()
+        Image.fromarray(frame).save(buffer, "JPEG2000", irreversible=False, no_jp2=True, num_resolutions=1)
+        codes.append(buffer.getvalue())
+    data.file_meta.TransferSyntaxUID = pydicom.uid.JPEG2000Lossless
+    data.PixelData = pydicom.encaps.encapsulate(codes)
+    data.save_as(tmp_path / "b.dcm")
+    np.testing.assert_array_equal(images.read(tmp_path / "b.dcm")[0], expected)
+    bomb = codes[0].replace(struct.pack(">II", 7, 5), struct.pack(">II", 60000, 60000))
+    data.PixelData = pydicom.encaps.encapsulate([bomb, *codes[1:]])
+    data.save_as(tmp_path / "b.dcm")
+    refused(tmp_path / "b.dcm", (tmp_path / "b.dcm").read_bytes(), r"has the size \(60000, 60000, 1\)")
 
 
 def test_what_is_larger_than_allowed_is_refused(tmp_path, sources):
