@@ -93,6 +93,7 @@ def test_headers_that_lie_are_refused(tmp_path, sources, name):
 
 FRAMES = {
     "far away": (frame_change(PlanePositionSequence=("ImagePositionPatient", [-100.5, -90.25, 1e9])), "`max_bytes` is"),
+    "beyond numbers": (frame_change(PlanePositionSequence=("ImagePositionPatient", [0, 0, "1e300"])), "1e300"),
     "beside": (frame_change(PlanePositionSequence=("ImagePositionPatient", [-80.25, -90.25, 40])), "do not lie on"),
     "no segment": (frame_change(SegmentIdentificationSequence=("ReferencedSegmentNumber", 77)), "to segment 77, and"),
     "same place": (lambda data: data.PerFrameFunctionalGroupsSequence.__setitem__(
