@@ -48,7 +48,7 @@ _SAME_GRID, _SAME_VOXEL = 0.01, 0.25
 """By how many voxels frames may be off a grid: on average, as elsewhere, and each, as positions are rounded."""
 
 
-_FARTHEST = 1e9
+_LONGEST_DISTANCE = 1e9
 """Millimetres that no place and no distance exceeds, so that products do not run over."""
 
 
@@ -143,7 +143,7 @@ def _plane_numbers(
         found = tuple(map(float, raw.split(b"\\")))
     except ValueError:
         found = ()
-    if len(found) != count or not all(abs(value) <= _FARTHEST for value in found):
+    if len(found) != count or not all(abs(value) <= _LONGEST_DISTANCE for value in found):
         invalid_file(path, f"the {name} of a frame is {raw.decode('latin-1').strip()!r}")
     return found
 
@@ -155,7 +155,7 @@ def _one_length(values: set[bytes]) -> float:
     except ValueError:
         return 0.0
     length = found.pop() if len(found) == 1 else 0.0
-    return length if 1 / _FARTHEST <= length <= _FARTHEST else 0.0
+    return length if 1 / _LONGEST_DISTANCE <= length <= _LONGEST_DISTANCE else 0.0
 
 
 def even_grid(planes: FramePlanes) -> Geometry:
