@@ -174,6 +174,11 @@ def write_segmentation(
 ) -> None:
     """Write (save) a segmentation with the names of its segments; under its name it is complete or absent.
 
+    DICOM has a type of segmentation for each array: label maps whose labels are 1, 2, 3 and so on, and channels of 0
+    and 1, are BINARY, which most viewers read; label maps with other labels are LABELMAP; and channels of fractions are
+    FRACTIONAL, in steps of 1 / 255. It requires an `algorithm_type` of each segment and, unless that is `"MANUAL"`, the
+    name of an `algorithm`. Segments without codes are of the category and type `Tissue`.
+
     Args:
         path: Where to; the extension chooses the format, as in `read_segmentation`. The folder must exist.
         segmentation: A label map or channels, the segments and the grid.
