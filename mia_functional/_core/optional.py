@@ -17,6 +17,8 @@ _EXTRAS = {
     "imagecodecs": "images",
     "pydicom": "dicom",
     "highdicom": "dicom",
+    "blosc2": "nnunet",
+    "msgpack": "nnunet",
     "ml_dtypes": "bfloat16",
     "numcodecs": "zarr",
     "google_crc32c": "zarr",

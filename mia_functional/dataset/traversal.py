@@ -14,6 +14,7 @@ from mia_functional._core.roles import checked_roles
 from mia_functional.discovery.records import Entry, Load, Subject, check_name
 from mia_functional.geometry import Geometry
 from mia_functional.images.files import MAX_BYTES
+from mia_functional.images.formats import FORMATS, extension_of
 from mia_functional.images.labels import label_map
 from mia_functional.images.npy import load_npy_array
 from mia_functional.transforms.alignment import align_onto
@@ -178,8 +179,11 @@ def _load_labels(load: Load, path: str) -> tuple[HostArray, Geometry]:
     reader = getattr(load, "func", load)  # of a `functools.partial`
     if reader not in OWN_READERS:
         return load(path)
-    # What a label means is what the scale of its file makes of the stored number.
-    if reader is images.read_stored:
+    row = FORMATS.get(extension_of(Path(path)))
+    # What a label means is what the scale of its file makes of the stored number; and some files hold an image beside.
+    if row is not None and row.load_labels is not None:
+        load = partial(images.read_labels, **getattr(load, "keywords", {}))
+    elif reader is images.read_stored:
         load = partial(images.read, **getattr(load, "keywords", {}))
     array, geometry = load(path)
     with checks.speaking_for("traverse", "label_map", path="subjects"):

@@ -16,8 +16,14 @@ from mia_functional.images.metaimage import parse_metaimage
 from mia_functional.images.mgh import parse_mgh
 from mia_functional.images.minc import load_minc
 from mia_functional.images.nifti import parse_nifti
+from mia_functional.images.nnunet import (
+    list_case_segments,
+    load_archive,
+    load_archive_labels,
+    load_b2nd,
+    load_case_segments,
+)
 from mia_functional.images.npy import load_npy
-from mia_functional.images.npz import load_npz
 from mia_functional.images.nrrd import parse_nrrd
 from mia_functional.images.png import load_png
 from mia_functional.images.segments import Reference, Segment, Segmentation, SegmentRequest
@@ -49,6 +55,7 @@ class Format(NamedTuple):
         image_io: The only class of ITK that writes such files, and that reads them but for NIfTI.
         load: Returns voxels and geometry of a file, given the largest number of bytes and the spacing that the file
             does not state (None for 1), without SimpleITK.
+        load_labels: Returns the label map of a file that holds one beside an image, which `load` returns.
         twin: Extension of the file beside it that would be read or written for it.
         pixels: Extension of the file in which the writer puts the pixels, if they are not in the file itself.
         colours: Whether three channels are red, green and blue.
@@ -64,6 +71,7 @@ class Format(NamedTuple):
     parse: Callable[[Path], Header] | None = None
     image_io: str = ""
     load: Callable[[Path, int, Spacing | None], tuple[HostArray, Geometry]] | None = None
+    load_labels: Callable[[Path, int, Spacing | None], tuple[HostArray, Geometry]] | None = None
     twin: str = ""
     pixels: str = ""
     colours: bool = False
@@ -110,7 +118,13 @@ FORMATS = {
     ".img.gz": Format(parse_pair, header=".hdr"),
     ".mnc": Format(load=load_minc),
     ".npy": Format(load=load_npy),
-    ".npz": Format(load=load_npz),
+    ".npz": Format(
+        load=load_archive,
+        load_labels=load_archive_labels,
+        segments=list_case_segments,
+        load_segments=load_case_segments,
+    ),
+    ".b2nd": Format(load=load_b2nd, segments=list_case_segments, load_segments=load_case_segments),
     ".png": Format(load=load_png, colours=True),
     ".jpg": Format(load=load_jpeg, colours=True, lossy=True),
     ".jpeg": Format(load=load_jpeg, colours=True, lossy=True),

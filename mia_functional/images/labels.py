@@ -56,8 +56,14 @@ def read_labels(
         >>> read_labels(folder / "labels.mha")[0]
         array([[0, 1, 2]], dtype=int32)
     """
-    array, geometry = read(path, max_bytes=max_bytes, affine=affine, spacing=spacing)
-    return label_map(array, geometry, Path(checks.path_text("read", "path", path))), geometry
+    file = Path(checks.path_text("read", "path", path))
+    row = FORMATS.get(extension_of(file))
+    if row is not None and row.load_labels is not None:
+        checks.number("read", "max_bytes", max_bytes)
+        array, geometry = row.load_labels(file, max_bytes, spacing)
+    else:
+        array, geometry = read(file, max_bytes=max_bytes, affine=affine, spacing=spacing)
+    return label_map(array, geometry, file), geometry
 
 
 _invalid_labels = partial(checks.invalid_content, "label_map", "name a label map, with one whole number for each voxel")

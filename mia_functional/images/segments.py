@@ -1,13 +1,16 @@
 """What a segmentation consists of: segments with names and coded properties, on a grid."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
+
 from mia_functional.geometry import Geometry
 from mia_functional.typing import HostArray
 
-__all__ = ["Code", "Reference", "Segment", "SegmentRequest", "Segmentation"]
+__all__ = ["Code", "Reference", "Segment", "SegmentRequest", "Segmentation", "renumbered"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,3 +108,14 @@ class SegmentRequest(NamedTuple):
     reference: Reference | None
     channels: bool
     max_bytes: int
+
+
+def renumbered(values: HostArray, labels: Mapping[int, int], dtype: np.dtype[np.generic]) -> HostArray:
+    """Return whole numbers replaced by labels, and by 0 where there is none for them; the keys are above 0."""
+    # Beyond the largest key, and below 0, is nothing.
+    table = np.zeros(max(labels, default=0) + 2, dtype)
+    table[list(labels)] = list(labels.values())
+    result = np.empty(values.shape, dtype)
+    for plane, source in zip(result, values, strict=True):  # places take 8 bytes each
+        np.take(table, source.astype(np.intp, copy=False), mode="clip", out=plane)
+    return result

@@ -19,7 +19,7 @@ from mia_functional.geometry import Geometry, describe_differences, regrid, same
 from mia_functional.images.checked_itk import load_checked
 from mia_functional.images.header import Header, TextGrid, check_regular, check_spacing, invalid_file
 from mia_functional.images.nrrd import nrrd_keys, parse_nrrd
-from mia_functional.images.segments import Code, Segment, Segmentation, SegmentRequest
+from mia_functional.images.segments import Code, Segment, Segmentation, SegmentRequest, renumbered
 from mia_functional.typing import HostArray, Spacing
 
 __all__ = [
@@ -215,14 +215,10 @@ def _label_map(layers: HostArray, stored: Sequence[_Stored]) -> "HostArray | Non
     labels: HostArray = np.zeros(layers.shape[:-1], dtype)
     for number in range(layers.shape[-1]):
         held = {own.value: own.segment.label for own in stored if own.segment.layer == number}
-        # Beyond the largest value, and below 0, is nothing.
-        table = np.zeros(max(held, default=0) + 2, dtype)
-        table[list(held)] = list(held.values())
-        for plane, values in zip(labels, layers[..., number], strict=True):
-            found = np.take(table, values.astype(np.intp, copy=False), mode="clip")
-            if number and ((plane != 0) & (found != 0)).any():
-                return None
-            np.maximum(plane, found, out=plane)
+        found = renumbered(layers[..., number], held, dtype)
+        if number and ((labels != 0) & (found != 0)).any():
+            return None
+        np.maximum(labels, found, out=labels)
     return labels
 
 
