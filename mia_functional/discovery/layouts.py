@@ -185,14 +185,20 @@ _NNUNET_SPLITS = {"training": "Tr", "test": "Ts"}
 
 @checks.speaking_for("discover_nnunet", "discover", "Entry", "Subject", patterns="root")
 def discover_nnunet(root: str | os.PathLike[str], *, split: str = "training") -> tuple[Subject, ...]:
-    """Find the cases of a raw dataset of nnU-Net: `imagesTr/CASE_0000.nii.gz`, `labelsTr/CASE.nii.gz`.
+    """Find the cases of a dataset of nnU-Net, raw ones or those that it has preprocessed.
+
+    Raw ones are `imagesTr/CASE_0000.nii.gz` and `labelsTr/CASE.nii.gz`, preprocessed ones `CASE.b2nd` and
+    `CASE_seg.b2nd`, or `CASE.npz`, in a folder such as `nnUNetPlans_3d_fullres`.
 
     Args:
-        root: The folder with `dataset.json`.
-        split: `training` (`imagesTr`), or `test` (`imagesTs`), whose labels may be missing.
+        root: The folder with `dataset.json`; or that of the preprocessed cases of one configuration.
+        split: `training` (`imagesTr`), or `test` (`imagesTs`), whose labels may be missing. Preprocessed cases are all
+            for training.
 
     Returns:
         The subjects, sorted, with an entry of `images` for every channel, named as in `dataset.json`, and `labels/GT`.
+        Preprocessed cases have all channels in one file, `images/IMAGE`. In archives (`.npz`, of nnU-Net 1, and of 2
+        before 2.6) the labels are in it, too, and both entries name it.
 
     Raises:
         FileNotFoundError: `dataset.json` or a file is missing.
@@ -201,6 +207,8 @@ def discover_nnunet(root: str | os.PathLike[str], *, split: str = "training") ->
     """
     folder = existing_folder(root)
     checks.one_of("discover", "split", split, tuple(_NNUNET_SPLITS))
+    if split == "training" and (cases := _preprocessed_cases(folder)):
+        return cases
     channels, ending = _nnunet_channels(folder)
     scans = folder / f"images{_NNUNET_SPLITS[split]}"
     expression = re.compile(rf"(?P<case>.+)_(?P<channel>[0-9]{{4}}){re.escape(ending)}")
@@ -221,6 +229,24 @@ def discover_nnunet(root: str | os.PathLike[str], *, split: str = "training") ->
             entries.append(_file_entry("labels", "GT", label))
         subjects.append(Subject(name=case, entries=tuple(entries)))
     return tuple(subjects)
+
+
+def _preprocessed_cases(folder: Path) -> tuple[Subject, ...]:
+    """Return the cases that nnU-Net has preprocessed into a folder; none if it is another one."""
+    found = {
+        ending: [path for path in sorted(folder.glob(f"*{ending}")) if not is_hidden(path, folder)]
+        for ending in (".b2nd", ".npz")
+    }
+    if all(found.values()):
+        checks.invalid_value("discover", "root", "hold preprocessed cases of one kind", f"both kinds in {folder}")
+    subjects = []
+    for path in found[".b2nd"] or found[".npz"]:
+        is_archive = path.suffix == ".npz"
+        if is_archive or not path.stem.endswith("_seg"):
+            labels = path if is_archive else path.with_name(f"{path.stem}_seg.b2nd")
+            entries = (_file_entry("images", "IMAGE", path), _file_entry("labels", "GT", labels))
+            subjects.append(Subject(name=path.stem, entries=entries))
+    return tuple(sorted(subjects, key=lambda subject: natural_key(subject.name)))
 
 
 def _nnunet_channels(folder: Path) -> tuple[dict[int, str], str]:

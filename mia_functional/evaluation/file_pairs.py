@@ -100,7 +100,9 @@ def _labelled_files(folder: Path, layout: FolderLayout) -> list[tuple[str, Path]
     """Return the label maps of a folder that is of a layout, with their subjects; none if it is not."""
     if layout == "nnunet":
         homes = [folder / name for name in ("labelsTr", "labelsTs") if (folder / name).is_dir()]
-        return _image_files(homes[0]) if homes else []
+        # Preprocessed cases have their labels beside their images.
+        cases = [path for path in sorted(folder.glob("*_seg.b2nd")) if not is_hidden(path, folder)]
+        return _image_files(homes[0]) if homes else [(path.stem.removesuffix("_seg"), path) for path in cases]
     if layout == "decathlon" and (folder / "dataset.json").is_file() and (folder / "labelsTr").is_dir():
         return [(subject.name, Path(str(subject.entries[-1].path))) for subject in discover_decathlon(folder)]
     if layout == "bids":

@@ -1,7 +1,7 @@
 """Preprocessed cases of nnU-Net: `.b2nd` and `.npz`, with the spacing of their plans and the names of `dataset.json`.
 
-After nnU-Net 2.8.1 (`nnunet_dataset.py`, `default_preprocessor.py`, `plans_handler.py`) and 1.7. What a case was cropped
-from, and where, is in a pickle (`.pkl`), which is not opened: origin and direction are lost. The plans say which axes
+After nnU-Net 2.8.1 (`nnunet_dataset.py`, `default_preprocessor.py`, `plans_handler.py`) and 1.7. Where a case was cut
+out of its image is in a pickle (`.pkl`), which is not opened: origin and direction are lost. The plans say which axes
 changed places, and how far apart voxels are.
 """
 
@@ -117,7 +117,7 @@ def _plans_of(folder: Path) -> tuple[Spacing, tuple[int, ...]] | None:
     found: dict[tuple[Spacing, tuple[int, ...]], Path] = {}
     for path in sorted(folder.absolute().parent.glob("*.json")):
         plans = None if path.name in _NO_PLANS else _json_object(path)
-        configurations = (plans or {}).get("configurations")
+        configurations: Any = (plans or {}).get("configurations")
         for name in configurations if isinstance(configurations, dict) else ():
             settings = _settings(configurations, name)
             if settings.get("data_identifier") == folder.name:
