@@ -21,6 +21,7 @@ from mia_functional.images.nnunet import (
     load_archive,
     load_archive_labels,
     load_b2nd,
+    load_b2nd_labels,
     load_case_segments,
 )
 from mia_functional.images.npy import load_npy
@@ -124,7 +125,9 @@ FORMATS = {
         segments=list_case_segments,
         load_segments=load_case_segments,
     ),
-    ".b2nd": Format(load=load_b2nd, segments=list_case_segments, load_segments=load_case_segments),
+    ".b2nd": Format(
+        load=load_b2nd, load_labels=load_b2nd_labels, segments=list_case_segments, load_segments=load_case_segments
+    ),
     ".png": Format(load=load_png, colours=True),
     ".jpg": Format(load=load_jpeg, colours=True, lossy=True),
     ".jpeg": Format(load=load_jpeg, colours=True, lossy=True),

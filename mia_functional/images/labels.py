@@ -41,7 +41,8 @@ def read_labels(
     Returns:
         As from `read`, but always of shape `(*spatial,)` and never of floats: integers and booleans are as they are in
         the file; floats, scaled integers among them, become int32, or int64 if a label needs it, if all lie within
-        0.001 of a whole number. A warning says so where one was not whole.
+        0.001 of a whole number. A warning says so where one was not whole. Of preprocessed cases of nnU-Net in archives
+        it is the segmentation beside the image; where they have -1, for what is empty around the body, it has 0.
 
     Raises:
         FileNotFoundError: There is no such file.

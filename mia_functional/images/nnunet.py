@@ -25,6 +25,7 @@ __all__ = [
     "load_archive",
     "load_archive_labels",
     "load_b2nd",
+    "load_b2nd_labels",
     "load_case_segments",
 ]
 
@@ -60,12 +61,26 @@ def load_archive(path: Path, max_bytes: int, spacing: Spacing | None) -> tuple[H
     return _placed(path, _checked(path, load_member(path, "data", max_bytes))[kept], spacing)
 
 
+def load_b2nd_labels(path: Path, max_bytes: int, spacing: Spacing | None) -> tuple[HostArray, Geometry]:
+    """Return the segmentation of a case, with background where nnU-Net found no body."""
+    array, geometry = load_b2nd(path, max_bytes, spacing)
+    return _without_surroundings(array), geometry
+
+
 def load_archive_labels(path: Path, max_bytes: int, spacing: Spacing | None) -> tuple[HostArray, Geometry]:
     """Return the segmentation of an archive: that of a case, or the only array that it has."""
     name, kept = {1: ("data", slice(-1, None)), 2: ("seg", slice(None))}.get(_version_of(path), ("", slice(None)))
     if not name:
         return load_npz(path, max_bytes, spacing)
-    return _placed(path, _checked(path, load_member(path, name, max_bytes))[kept], spacing)
+    array, geometry = _placed(path, _checked(path, load_member(path, name, max_bytes))[kept], spacing)
+    return _without_surroundings(array), geometry
+
+
+def _without_surroundings(array: HostArray) -> HostArray:
+    """Return labels in which -1, the mark of nnU-Net for what was empty around the body, is the background."""
+    if array.dtype.kind != "u":
+        array[array == -1] = 0
+    return array
 
 
 def _version_of(path: Path) -> int:
@@ -182,12 +197,13 @@ def list_case_segments(path: Path) -> tuple[Segment, ...] | None:
 
 
 def load_case_segments(path: Path, request: SegmentRequest) -> Segmentation:
-    """Return the segmentation of a case; what is no label, such as the -1 around the body, is background."""
+    """Return the segmentation of a case; what is no label is background."""
     if request.reference is not None:
         needed = "be left out for preprocessed cases of nnU-Net, which have lost their place"
         checks.invalid_value("read_segmentation", "reference", needed, path)
     is_archive = path.name.lower().endswith(".npz")
-    array, geometry = (load_archive_labels if is_archive else load_b2nd)(path, request.max_bytes, None)
+    load = load_archive_labels if is_archive else load_b2nd_labels
+    array, geometry = load(path, request.max_bytes, None)
     if array.ndim != 3 or (array.dtype.kind == "f" and not np.array_equal(array, np.rint(array))):
         invalid_file(path, f"it holds {array.dtype} of shape {array.shape}, and no segmentation")
     segments = list_case_segments(path)

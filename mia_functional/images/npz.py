@@ -59,8 +59,7 @@ def load_member(path: Path, name: str, max_bytes: int) -> HostArray:
     """Return the array of a name in an archive."""
     with _reading(path), zipfile.ZipFile(path) as archive, archive.open(f"{name}.npy") as stream:
         shape, fortran, dtype = _read_array_header(path, stream)
-        # What is inflated is limited by what the header says, which is limited before. Objects are pickles, which run
-        # code.
+        # What is inflated is limited by what the header says, which is limited before. Objects are pickles.
         count = math.prod(shape)
         if dtype.kind not in "biuf" or dtype.itemsize > 8 or count < 1 or not 1 <= len(shape) <= MAX_AXES:
             invalid_file(path, f"it holds {dtype} of shape {shape}; arrays of integers and floats are read")
