@@ -26,7 +26,7 @@ _MAX_CHUNKS = 1 << 17
 """Most chunks of an array; nnU-Net makes hundreds. One may cost a file next to nothing, but us a call."""
 
 _CHUNK_HEADER = struct.Struct("<4B3i6sBB6sBB")
-"""The header of a chunk: versions, flags, size of a number; bytes, of a block, packed; filters, codec, more flags."""
+"""The header of a chunk: versions, flags, size of a number; bytes, of a block, packed; filters, codec, flags."""
 
 _OWN_CODECS = (0, 1, 3, 4)
 """BloscLZ, LZ4, Zlib and Zstandard. Others are plugins, which the library would look for and load."""
@@ -162,7 +162,7 @@ def _chunk(found: BloscArray, stream: BinaryIO, place: int) -> HostArray:
     if place < 0:
         special = place >> 56 & 0x7F
         if special != _ZEROS and (special != _NANS or found.dtype.kind != "f"):
-            invalid_file(found.path, "one of its chunks was never written")
+            invalid_file(found.path, "one of its chunks was never written, or is of a kind that is not read")
         return np.full(found.padded, 0 if special == _ZEROS else np.nan, found.dtype)
     itemsize, nbytes = found.dtype.itemsize, math.prod(found.padded) * found.dtype.itemsize
     block_bytes = math.prod(found.blocks) * itemsize
@@ -183,7 +183,7 @@ def _inflated(
         invalid_file(found.path, "one of its chunks lies outside of the file")
     stream.seek(start)
     head = stream.read(_CHUNK_HEADER.size)
-    _, _, flags, size, inflated, block, packed, filters, *_, codec_flags, more = _CHUNK_HEADER.unpack(head)
+    _, _, flags, size, inflated, block, packed, filters, *_, more, codec_flags = _CHUNK_HEADER.unpack(head)
     special = codec_flags >> 4 & 7
     # Both bits of shuffling at once stand for a header of this length.
     if flags & 5 != 5 or size != itemsize or inflated != nbytes or block < 1 or block_bytes not in (None, block):
@@ -194,7 +194,7 @@ def _inflated(
         invalid_file(found.path, "one of its chunks has a codec or a filter that is no part of Blosc2 itself")
     # Dictionaries, chunks whose blocks are elsewhere, blocks of different lengths, and memory that nobody wrote.
     if codec_flags & 0x89 or more or special not in (0, _ZEROS, _NANS, _VALUE):
-        invalid_file(found.path, "one of its chunks is of a kind that is not read")
+        invalid_file(found.path, "one of its chunks was never written, or is of a kind that is not read")
     result = np.zeros(nbytes, np.uint8)
     try:
         blosc2 = optional.require("blosc2")

@@ -197,7 +197,7 @@ def test_a_preprocessed_folder_is_a_cohort(tmp_path, kind):
 def test_a_folder_of_both_kinds_is_refused(tmp_path):
     home = nnunet_cases.dataset(tmp_path)
     np.savez(home / "other.npz", data=DATA, seg=SEGMENTATION)
-    with pytest.raises(ValueError, match="^discover_nnunet: `root` must hold preprocessed cases of one kind"):
+    with pytest.raises(ValueError, match="`root` must hold preprocessed cases of one kind"):
         discover_nnunet(home)
     (home / "other.npz").unlink()
     (home / "case_seg.b2nd").unlink()
