@@ -33,9 +33,7 @@ def test_arrays_are_read_as_blosc2_reads_them(tmp_path, codec):
         dtype = dtypes[number % 8]
         options = {"codec": getattr(blosc2.Codec, codec), "filters": [filters[number % 3]]}
         array = (np.cumsum(RNG.integers(-2, 3, shape), axis=-1)).astype(dtype)
-        path = save(
-            tmp_path / "x.b2nd", array, chunks=chunks, blocks=blocks, codec=codec, filters=[filters[number % 3]]
-        )
+        path = save(tmp_path / "x.b2nd", array, chunks=chunks, blocks=blocks, **options)
         found = read(path)
         np.testing.assert_array_equal(found, array)
         np.testing.assert_array_equal(found, blosc2.open(str(path), mode="r")[:])
