@@ -64,7 +64,8 @@ def read(
             near what was stored, and no label map; red, green and blue are channels, and pages of TIFF are slices,
             unless OME's or ImageJ's description says otherwise; with the extra `zarr` the folder of an image of
             OME-Zarr 0.4 or 0.5 or of NIfTI-Zarr (`.zarr`), which is its first level, or the path of an image or of a
-            level below it: `x.ome.zarr/1`, `x.ome.zarr/labels/organs`.
+            level below it: `x.ome.zarr/1`, `x.ome.zarr/labels/organs`; with the extra `nnunet` a case that nnU-Net
+            has preprocessed (`.b2nd`; an archive `.npz` without it).
         max_bytes: Largest image in bytes of memory.
         affine: Which pose of a NIfTI file counts if its header states two that differ: its sform or its qform. By
             default such a file is an error. Files with one pose, and other formats, ignore it.
@@ -84,6 +85,9 @@ def read(
         sform of NIfTI that is off right angles by rounding becomes the nearest one at right angles; no corner moves by
         more than 0.01 voxels. Directions of MetaImage that are not of length 1 stretch the spacing. A NIfTI slice of
         two axes that is not axial is a volume of one slice; the height of an axial one is no part of its geometry.
+        Preprocessed cases of nnU-Net have the axes of their file, channels last, and the spacing of the plans that lie
+        beside their folder; `transpose_forward` of these says which axis of the world each runs along, all forwards
+        from 0, as origin and direction are lost.
         Without a place in the header, the centre of a NIfTI or ANALYZE file is at 0 and its first axis points to the
         left; a volume of FreeSurfer is coronal, as FreeSurfer takes it. The world of MINC is (R, A, S), as MINC has it.
         Values of DICOM slices and frames are `slope * stored + intercept`, each with its own, and real-world value
@@ -100,11 +104,11 @@ def read(
         told from one with empty parts.
 
     Warns:
-        UserWarning: A DICOM series has one slice, whose thickness or the like is taken for the distance of slices; a
-            PNG, JPEG or TIFF file, or a picture of DICOM, states no spacing and none is given, so that it is 1; axes of
-            OME-Zarr have no unit and no spacing is given, so that they are taken to be in millimetres; or a level of
-            OME-Zarr does not begin in the middle of the voxels that it stands for, but at one of them, as levels made
-            of means do not.
+        UserWarning: A preprocessed case of nnU-Net has lost its place; a DICOM series has one slice, whose thickness or
+            the like is taken for the distance of slices; a PNG, JPEG or TIFF file, or a picture of DICOM, states no
+            spacing and none is given, so that it is 1; axes of OME-Zarr have no unit and no spacing is given, so that
+            they are taken to be in millimetres; or a level of OME-Zarr does not begin in the middle of the voxels that
+            it stands for, but at one of them, as levels made of means do not.
 
     Raises:
         FileNotFoundError: There is no such file.

@@ -39,7 +39,8 @@ def read_segmentation(
 
     Args:
         path: A file of a format with segments: `.seg.nrrd`; `.dcm`, or any other name if the file begins as DICOM asks;
-            a label image of OME-Zarr (`x.ome.zarr/labels/organs`), or an image with one beside it.
+            a label image of OME-Zarr (`x.ome.zarr/labels/organs`), or an image with one beside it; a preprocessed
+            segmentation of nnU-Net (`_seg.b2nd`, `.npz`), whose names are those of `dataset.json`.
         reference: The grid on which the segments are returned: a folder with the DICOM series that they were drawn on,
             an image file, or a geometry. By default it is the grid that the file itself states, which may end with the
             last slice in which there is something. The contours of an RT structure set have none, so that it is needed;

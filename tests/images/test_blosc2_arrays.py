@@ -9,6 +9,7 @@ import pytest
 
 from mia_functional.images.blosc2_arrays import parse_blosc2, read_blosc2
 
+from .fuzzing import byte_mutant, number_mutant
 from .nnunet_cases import save
 
 RNG = np.random.default_rng(4)
@@ -163,3 +164,36 @@ def test_what_is_no_array_is_never_opened(tmp_path, monkeypatch):
     (tmp_path / "y.b2nd").mkdir()
     with pytest.raises(ValueError, match="it is not a regular file"):
         read(tmp_path / "y.b2nd")
+
+
+MUTANTS = {"quick": 100, "default": 500, "full": 10_000}
+"""Mutated files, by part of the suite."""
+
+
+def test_mutants_are_read_or_refused(tmp_path, request):
+    # The container has no checksums, so that a changed number is another number; but no more than what it says is made.
+    sources = []
+    for number, codec in enumerate((blosc2.Codec.LZ4HC, blosc2.Codec.ZSTD, blosc2.Codec.BLOSCLZ, blosc2.Codec.ZLIB)):
+        array = np.cumsum(np.random.default_rng(number).integers(-2, 3, (1, 9, 14, 17)), axis=-1).astype(np.int16)
+        options = {"chunks": (1, 6, 14, 17), "blocks": (1, 3, 7, 9), "codec": codec}
+        sources.append(save(tmp_path / "x.b2nd", array, **options).read_bytes())
+    outcomes = {"read": 0, "refused": 0}
+    rng = np.random.default_rng(6)
+    for number in range(MUTANTS[request.config.getoption("part")]):
+        content = sources[number % 4]
+        for _ in range(int(rng.integers(1, 4))):
+            change = (byte_mutant, number_mutant)[int(rng.integers(2))]
+            content = change(rng, content, int(rng.choice([300, len(content) - 1]))) or content
+        # The length alone would refuse all that are cut or longer.
+        content = content[:16] + len(content).to_bytes(8, "big") + content[24:]
+        (tmp_path / "x.b2nd").write_bytes(content)
+        try:
+            found = parse_blosc2(tmp_path / "x.b2nd")
+            array = read_blosc2(found, 1 << 20)
+        except ValueError as error:
+            assert str(error).startswith("read: `path` must name a complete, well-formed image file; got ")
+            outcomes["refused"] += 1
+            continue
+        assert (array.shape, array.dtype) == (found.shape, found.dtype.newbyteorder("="))
+        outcomes["read"] += 1
+    assert min(outcomes.values()) > 0
