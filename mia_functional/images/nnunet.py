@@ -35,7 +35,7 @@ _NO_PLANS = ("dataset.json", "dataset_fingerprint.json", "splits_final.json")
 _MAX_JSON = 16 << 20
 """Largest file of JSON; plans and `dataset.json` have some 10 kB."""
 
-_SEGMENTATION = "_seg"
+_SEGMENTATION_ENDING = "_seg"
 """What the name of a segmentation ends in, before `.b2nd`."""
 
 _LARGEST_LABEL = (1 << 15) - 1
@@ -50,7 +50,7 @@ def load_b2nd(path: Path, max_bytes: int, spacing: Spacing | None) -> tuple[Host
     found = parse_blosc2(path)
     if len(found.shape) != 4:
         invalid_file(path, f"it has {len(found.shape)} axes; arrays of nnU-Net have four, the first of channels")
-    return _placed(path, read_blosc2(found, max_bytes), spacing)
+    return _on_plans_grid(path, read_blosc2(found, max_bytes), spacing)
 
 
 def load_archive(path: Path, max_bytes: int, spacing: Spacing | None) -> tuple[HostArray, Geometry]:
@@ -58,7 +58,7 @@ def load_archive(path: Path, max_bytes: int, spacing: Spacing | None) -> tuple[H
     kept = {1: slice(None, -1), 2: slice(None)}.get(_version_of(path))
     if kept is None:
         return load_npz(path, max_bytes, spacing)
-    return _placed(path, _checked(path, load_member(path, "data", max_bytes))[kept], spacing)
+    return _on_plans_grid(path, _checked(path, load_member(path, "data", max_bytes))[kept], spacing)
 
 
 def load_b2nd_labels(path: Path, max_bytes: int, spacing: Spacing | None) -> tuple[HostArray, Geometry]:
@@ -72,7 +72,7 @@ def load_archive_labels(path: Path, max_bytes: int, spacing: Spacing | None) -> 
     name, kept = {1: ("data", slice(-1, None)), 2: ("seg", slice(None))}.get(_version_of(path), ("", slice(None)))
     if not name:
         return load_npz(path, max_bytes, spacing)
-    array, geometry = _placed(path, _checked(path, load_member(path, name, max_bytes))[kept], spacing)
+    array, geometry = _on_plans_grid(path, _checked(path, load_member(path, name, max_bytes))[kept], spacing)
     return _without_surroundings(array), geometry
 
 
@@ -98,7 +98,7 @@ def _checked(path: Path, array: HostArray) -> HostArray:
     return array
 
 
-def _placed(path: Path, array: HostArray, spacing: Spacing | None) -> tuple[HostArray, Geometry]:
+def _on_plans_grid(path: Path, array: HostArray, spacing: Spacing | None) -> tuple[HostArray, Geometry]:
     """Return voxels with channels behind, one as none, and the grid that the plans state."""
     shape = array.shape[1:]
     stated, order = _plans_of(path.parent) or ((), (0, 1, 2))
@@ -131,19 +131,21 @@ def _plans_of(folder: Path) -> tuple[Spacing, tuple[int, ...]] | None:
     """
     found: dict[tuple[Spacing, tuple[int, ...]], Path] = {}
     for path in sorted(folder.absolute().parent.glob("*.json")):
-        plans = None if path.name in _NO_PLANS else _json_object(path)
+        plans = None if path.name in _NO_PLANS else _object_in(path)
         configurations: Any = (plans or {}).get("configurations")
         for name in configurations if isinstance(configurations, dict) else ():
             settings = _settings(configurations, name)
             if settings.get("data_identifier") == folder.name:
-                found[_axes(path, settings.get("spacing"), (plans or {}).get("transpose_forward", [0, 1, 2]))] = path
+                found[_plan_axes(path, settings.get("spacing"), (plans or {}).get("transpose_forward", [0, 1, 2]))] = (
+                    path
+                )
     if len(found) > 1:
         names = ", ".join(path.name for path in found.values())
         invalid_file(folder, f"several plans beside it disagree on its spacing: {names}")
     return next(iter(found), None)
 
 
-def _json_object(path: Path) -> dict[str, Any] | None:
+def _object_in(path: Path) -> dict[str, Any] | None:
     """Return the object in a file of JSON; None if it is none, or far too large."""
     if not path.is_file() or path.stat().st_size > _MAX_JSON:
         return None
@@ -166,7 +168,7 @@ def _settings(configurations: dict[str, Any], name: object) -> dict[str, Any]:
     return {key: value for own in reversed(chain) for key, value in own.items()}
 
 
-def _axes(path: Path, steps: Any, order: Any) -> tuple[Spacing, tuple[int, ...]]:
+def _plan_axes(path: Path, steps: Any, order: Any) -> tuple[Spacing, tuple[int, ...]]:
     """Return spacing and order of axes, which plans state; raise unless they are such."""
     spaced = isinstance(steps, list) and len(steps) in (2, 3)
     # From a picometre to a kilometre, as everywhere.
@@ -180,9 +182,9 @@ def _axes(path: Path, steps: Any, order: Any) -> tuple[Spacing, tuple[int, ...]]
 def list_case_segments(path: Path) -> tuple[Segment, ...] | None:
     """Return the labels that `dataset.json` beside the folder of a segmentation names; None where they overlap."""
     name = path.name.lower()
-    if not name.endswith(f"{_SEGMENTATION}.b2nd") and (not name.endswith(".npz") or not _version_of(path)):
+    if not name.endswith(f"{_SEGMENTATION_ENDING}.b2nd") and (not name.endswith(".npz") or not _version_of(path)):
         return None
-    labels = (_json_object(path.absolute().parent.parent / "dataset.json") or {}).get("labels")
+    labels = (_object_in(path.absolute().parent.parent / "dataset.json") or {}).get("labels")
     if not isinstance(labels, dict):
         return None
     # Version 1 mapped numbers to names, version 2 maps names to numbers, or to lists of them.
