@@ -152,8 +152,8 @@ def _host_mean(
     if mask is not None:
         p, r = _fill_outside(p, mask), _fill_outside(r, mask)
     images = _array.to_numpy(p), _array.to_numpy(r)
-    peak, scale, low, high = map(float, _constants(images[1], data_range, factor))
-    value = ssim_tiles.mean_similarity(images, window, (low, high), scale, inside) if peak > 0 else math.nan
+    peak, scale, unit, low, high = map(float, _constants(images[1], data_range, factor))
+    value = ssim_tiles.mean_similarity(images, window, (unit, low, high), scale, inside) if peak > 0 else math.nan
     return xp.astype(_array.from_numpy(np.asarray(value), xp, p), _array.widest_float(xp, p))
 
 
@@ -202,8 +202,11 @@ def _counted_windows(window: Window, outside: Array) -> Array:
     return outside < 0.5
 
 
-def _constants(reference: Array, data_range: float | None, factor: float) -> tuple[Array, Array, Array, Array]:
-    """Return the data range, a unit to measure the images in, and there 2 C1, and 2 C2 over the covariances' factor."""
+def _constants(reference: Array, data_range: float | None, factor: float) -> tuple[Array, Array, Array, Array, Array]:
+    """Return the data range and a unit to measure the images in.
+
+    And in that unit a data range that is positive, 2 C1, and 2 C2 over the factor of the covariances.
+    """
     xp = _array.array_namespace(reference)
     dtype = _array.accumulator_dtype(reference)
     given = data_range is not None
@@ -212,7 +215,8 @@ def _constants(reference: Array, data_range: float | None, factor: float) -> tup
     length = xp.where(peak > 0, peak, xp.ones_like(peak))
     # Squares of values far below the data range are small beside the constants: only those near it need not vanish.
     scale = _array.binary_scale(length)
-    return peak, scale, 2 * (_LUMINANCE * (length / scale)) ** 2, 2 * (_CONTRAST * (length / scale)) ** 2 / factor
+    unit = length / scale
+    return peak, scale, unit, 2 * (_LUMINANCE * unit) ** 2, 2 * (_CONTRAST * unit) ** 2 / factor
 
 
 def _similarity(window: Window, constants: Sequence[Any], p: Array, r: Array) -> Array:
@@ -221,19 +225,19 @@ def _similarity(window: Window, constants: Sequence[Any], p: Array, r: Array) ->
     With the difference d and the sum s of the images it is (a - mu_d^2) (b - v_d) / ((a + mu_d^2) (b + v_d)),
     a = mu_s^2 + 2 C1, b = v_s + 2 C2, means mu and variances v: what large offsets would spoil is never subtracted.
     """
-    xp = _array.array_namespace(p)
-    middle = xp.mean(r)
-    # Centred before the sum: the squares of values far from zero would leave no digits for their variance.
-    d, s = p - r, (p - middle) + (r - middle)
+    centres = ssim_tiles.centre_of(p, constants[0]), ssim_tiles.centre_of(r, constants[0])
+    # Centred first: the squares of sums and differences far from zero would leave no digits for their variance.
+    p, r = p - centres[0], r - centres[1]
+    d, s = p - r, p + r
     fields = [d, s, d * d, s * s]
     for axis in window.axes:
         fields = [_array.correlate1d(field, window.weights, axis) for field in fields]
     d, s, squared_d, squared_s = fields
     number = math.fsum(window.weights) ** len(window.axes)
-    apart = (d / number) ** 2
-    luminance: Array = (s / number + 2 * middle) ** 2 + constants[0]
+    apart = (d / number + (centres[0] - centres[1])) ** 2
+    luminance: Array = (s / number + (centres[0] + centres[1])) ** 2 + constants[1]
     spread = (squared_d * number - d * d) / number**2
-    structure: Array = (squared_s * number - s * s) / number**2 + constants[1]
+    structure: Array = (squared_s * number - s * s) / number**2 + constants[2]
     # Two quotients, as a product of four values of large images would overflow.
     return (luminance - apart) / (luminance + apart) * ((structure - spread) / (structure + spread))
 

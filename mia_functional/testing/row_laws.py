@@ -62,10 +62,7 @@ ROW_EXCEPTIONS: tuple[RowException, ...] = (
         ("scaling",), ("SURFOVLP", "SURFDICE", "BIOU", "BRATS_DICE", "BRATS_HD95", "BRATS_NSD"),
         "Tolerances, penalties and smallest volumes are in millimetres.",
     ),
-    RowException(
-        ("dtypes",), ("SSIM",),
-        "It computes in single precision but for float64: variances far below squared means lose their digits there.",
-    ),
+    RowException(("dtypes",), ("SSIM",), "It computes in single precision but for float64."),
     RowException(("merging",), ("LESION_FP",), "It is counted per case, and parts are cases of their own."),
     RowException(("flips", "axes"), _SKELETONS, "Thinning takes voxels away in the order of the array."),
     RowException(_OF_PROGRAMS, _SKELETONS, "Skeletons are made on the host, by scikit-image."),

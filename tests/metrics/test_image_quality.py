@@ -27,6 +27,20 @@ def oracle(prediction, reference, **options):
     return scikit_image(prediction.astype(np.float64), reference.astype(np.float64), **options)
 
 
+def in_every_window(prediction, reference, data_range):
+    """Return the mean similarity by its definition; scikit-image's running sums lose digits behind a large value."""
+    p, r = (
+        np.lib.stride_tricks.sliding_window_view(one.astype(np.float64), (7, 7, 7)).reshape(-1, 7**3)
+        for one in (prediction, reference)
+    )
+    means = p.mean(axis=1), r.mean(axis=1)
+    p, r = p - means[0][:, None], r - means[1][:, None]
+    variances, covariance = ((p**2).sum(1) + (r**2).sum(1)) / (7**3 - 1), (p * r).sum(1) / (7**3 - 1)
+    c1, c2 = (0.01 * data_range) ** 2, (0.03 * data_range) ** 2
+    luminance = (2 * means[0] * means[1] + c1) / (means[0] ** 2 + means[1] ** 2 + c1)
+    return (luminance * (2 * covariance + c2) / (variances + c2)).mean()
+
+
 KINDS = [
     ({}, {}),
     ({"sample_covariance": False}, {"use_sample_covariance": False}),
@@ -66,6 +80,23 @@ def test_values_far_from_those_around_them_keep_single_precision(xp):
         for ours, theirs in (KINDS[0], KINDS[3]):
             value = xp.run(partial(structural_similarity, data_range=1, **ours), prediction, target)
             np.testing.assert_allclose(value, oracle(prediction, target, data_range=1, **theirs), atol=3e-6)
+
+
+@pytest.mark.parametrize("values", [(3.0, 5.0), (1 / 3, 1 / 7), (100.1, 0.5), (1e4, 1.0), (1e-3, 1e3)])
+def test_constant_images_by_the_formula(xp, values):
+    mu_p, mu_r = map(np.float32, values)
+    images = (np.full((8, 9, 10), value, np.float32) for value in (mu_p, mu_r))
+    c1, product = (0.01 * float(mu_r)) ** 2, 2 * float(mu_p) * float(mu_r)
+    expected = (product + c1) / (float(mu_p) ** 2 + float(mu_r) ** 2 + c1)
+    np.testing.assert_allclose(xp.run(structural_similarity, *images), expected, atol=2e-7)
+
+
+@pytest.mark.parametrize("image", [0, 1])
+def test_one_voxel_that_is_far_too_large_leaves_the_other_windows(xp, image):
+    pair = images((12, 13, 14), dtype=np.float32)
+    pair[image][6, 6, 6] = 1e9
+    value = xp.run(partial(structural_similarity, data_range=100.0), *pair)
+    np.testing.assert_allclose(value, in_every_window(*pair, data_range=100.0), atol=3e-7)
 
 
 def test_the_memory_of_large_images_is_not_doubled():

@@ -11,7 +11,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from mia_functional.typing import HostArray, Shape
+from mia_functional import _array
+from mia_functional.typing import Array, HostArray, Shape
 
 _TILE_EXPONENT = 15
 """A tile has about 2^15 windows: 16 x 32 x 64 in three dimensions, more along the later axes."""
@@ -36,7 +37,7 @@ def window_grid(shape: Shape, window: Window) -> tuple[list[int], list[int]]:
 def mean_similarity(
     images: tuple[HostArray, ...],
     window: Window,
-    constants: tuple[float, float],
+    constants: tuple[float, float, float],
     scale: float,
     mask: NDArray[np.bool_] | None,
 ) -> float:
@@ -45,7 +46,7 @@ def mean_similarity(
     Args:
         images: Two arrays of real numbers of one shape.
         window: The weights along each axis of the window, and these axes.
-        constants: 2 C1, and 2 C2 divided by the factor of the covariances, in the unit `scale`.
+        constants: The data range, 2 C1, and 2 C2 divided by the factor of the covariances, in the unit `scale`.
         scale: Power of two; the unit in which the values are squared.
         mask: Boolean array of the same shape; windows that are not inside it do not count.
     """
@@ -97,22 +98,22 @@ def _sum_of_tile(
     pair: tuple[HostArray, ...],
     band: HostArray,
     axes: tuple[int, ...],
-    constants: tuple[float, float],
+    constants: tuple[float, float, float],
     buffers: HostArray,
     inside: NDArray[np.bool_] | None,
 ) -> float:
     """Return the sum of the similarities in the windows of a tile: the formula of `image_quality`, in place."""
-    # Any value near the mean will do for the centre, so a quarter of the voxels is enough.
-    middle = float(np.mean(pair[1][::4], dtype=band.dtype))
-    fields, spare = _window_means(_fields(pair, middle, buffers[0]), band, axes, buffers)
+    # Any value among most others will do for the centre, so an eighth of the voxels is enough.
+    centres = [float(centre_of(image[::8].astype(band.dtype, copy=False), constants[0])) for image in pair]
+    fields, spare = _window_means(_fields(pair, centres, buffers[0]), band, axes, buffers)
     squares = _front(spare, (2, *fields.shape[1:]))
     np.multiply(fields[:2], fields[:2], out=squares)
     fields[2:] -= squares
-    fields[0] = squares[0]
-    fields[1] += 2 * middle
-    fields[1] *= fields[1]
-    fields[1] += constants[0]
-    fields[3] += constants[1]
+    for mean, centre in zip(fields[:2], (centres[0] - centres[1], centres[0] + centres[1]), strict=True):
+        mean += centre
+        mean *= mean
+    fields[1] += constants[1]
+    fields[3] += constants[2]
     # Rows are now mu_d^2, a, v_d, b: numerator and denominator are the differences and sums of neighbours.
     similar = np.subtract(fields[1::2], fields[::2], out=squares)
     fields[1::2] += fields[::2]
@@ -121,15 +122,25 @@ def _sum_of_tile(
     return float(np.sum(similar[0] if inside is None else similar[0][inside], dtype=np.float64))
 
 
-def _fields(pair: tuple[HostArray, ...], middle: float, buffer: HostArray) -> HostArray:
-    """Return the difference and the sum of two images, less what is in the middle of them, and the squares of both."""
+def _fields(pair: tuple[HostArray, ...], centres: list[float], buffer: HostArray) -> HostArray:
+    """Return the difference and the sum of two images, each less its centre, and the squares of both."""
     fields = _front(buffer, (4, *pair[0].shape))
-    for image, centred in zip(pair, fields[2:], strict=True):
-        np.subtract(image, middle, out=centred, dtype=buffer.dtype)
+    for image, centre, centred in zip(pair, centres, fields[2:], strict=True):
+        np.subtract(image, centre, out=centred, dtype=buffer.dtype)
     np.subtract(fields[2], fields[3], out=fields[0])
     np.add(fields[2], fields[3], out=fields[1])
     np.multiply(fields[:2], fields[:2], out=fields[2:])
     return fields
+
+
+def centre_of(image: Array, data_range: Array | float) -> Array:
+    """Return a number amid the values of an image, so that few digits are lost by squares of differences from it.
+
+    A mean in which one value of a thousand data ranges counts no more than one of one: the centre is that of the rest.
+    """
+    xp = _array.array_namespace(image)
+    weights = data_range / (data_range + xp.abs(image))
+    return xp.sum(image * weights) / xp.sum(weights)
 
 
 def _window_means(
