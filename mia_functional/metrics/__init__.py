@@ -52,6 +52,7 @@ from mia_functional.metrics.raters import *
 from mia_functional.metrics.rates import *
 from mia_functional.metrics.registrations import *
 from mia_functional.metrics.regression import *
+from mia_functional.metrics.risk_coverage import *
 from mia_functional.metrics.size import *
 from mia_functional.metrics.spatial import *
 from mia_functional.metrics.surface import *
@@ -152,6 +153,7 @@ __all__ = [
     "conformal_threshold",
     "confusion_counts",
     "confusion_matrix",
+    "decision_counts",
     "describe",
     "detection_average_precision",
     "detection_counts",

@@ -18,6 +18,7 @@ from mia_functional.metrics import (
     overlap,
     rates,
     regression,
+    risk_coverage,
     size,
     surface_agreement,
     topology,
@@ -31,6 +32,7 @@ from mia_functional.metrics.probability_bins import calibration_bins
 from mia_functional.metrics.spatial import centroid_distance, mahalanobis_distance, paired_spatial_moments
 from mia_functional.metrics.surface import surface_distances
 from mia_functional.metrics.thresholds import area_under_roc_curve, average_precision, threshold_counts
+from mia_functional.metrics.uncertainty import decision_counts, uncertainty_error_dice
 
 __all__ = ["LENGTH_PARAMETERS", "METRICS", "Metric"]
 
@@ -1375,6 +1377,57 @@ METRICS: tuple[Metric, ...] = (
         source=(
             "Zhu 2004, Recall, precision and average precision; Boyd, Eng and Page 2013, doi "
             "10.1007/978-3-642-40994-3_29."
+        ),
+    ),
+    Metric(
+        name="area_under_risk_coverage_curve",
+        abbreviation="AURC",
+        function=risk_coverage.area_under_risk_coverage_curve,
+        statistic=decision_counts,
+        best=0.0,
+        groups=("calibration",),
+        summary=("area under the risk-coverage curve (AURC): the mean risk over all numbers of cases that may be kept"),
+        formula="sum r(u_i) / n",
+        where="with the risk r(u_i) of all cases that are as sure as case i, or surer",
+        undefined="No cases: NaN.",
+        source=(
+            "Geifman, Uziel and El-Yaniv 2019, Bias-reduced uncertainty estimation for deep neural classifiers, arXiv "
+            "1805.08206."
+        ),
+    ),
+    Metric(
+        name="excess_area_under_risk_coverage_curve",
+        abbreviation="EAURC",
+        function=risk_coverage.excess_area_under_risk_coverage_curve,
+        statistic=decision_counts,
+        best=0.0,
+        groups=("calibration",),
+        summary="excess area under the risk-coverage curve (E-AURC): by how much the order could be better",
+        formula="AURC - AURC*",
+        where="with the area AURC* of the order in which small losses come first",
+        undefined="No cases: NaN.",
+        source=(
+            "Geifman, Uziel and El-Yaniv 2019, arXiv 1805.08206, which take (1 - r) log(1 - r) + r for AURC* of "
+            "errors, its limit for many cases with the risk r of all."
+        ),
+    ),
+    Metric(
+        name="uncertainty_error_dice",
+        abbreviation="UEDICE",
+        function=uncertainty_error_dice,
+        statistic=decision_counts,
+        groups=("calibration",),
+        options=(("threshold", 0.5),),
+        summary="uncertainty-error overlap (U-E): the Dice coefficient of what is uncertain and what is wrong",
+        formula="2 |U and E| / (|U| + |E|)",
+        where=(
+            "with the voxels U whose uncertainty is at a threshold or above, and E where prediction and reference "
+            "differ"
+        ),
+        undefined="Nothing is wrong and nothing uncertain: NaN.",
+        source=(
+            "Jungo and Reyes 2019, Assessing reliability and challenges of uncertainty estimations for medical image "
+            "segmentation, doi 10.1007/978-3-030-32245-8_6."
         ),
     ),
 )

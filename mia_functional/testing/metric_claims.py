@@ -132,6 +132,7 @@ _GAPS: dict[Callable[..., Any], int] = {
     metrics.paired_moments: 0,
     metrics.calibration_bins: 0,
     metrics.threshold_counts: 0,
+    metrics.decision_counts: 0,
     metrics.paired_spatial_moments: 0,
     metrics.instance_matches: 1,  # so that no component of one part touches one of the other
     metrics.brats_lesion_wise: 7,  # lesions grow by 3 voxels

@@ -57,6 +57,9 @@ ROW_EXCEPTIONS: tuple[RowException, ...] = (
         ("defined", "identity"), ("BIOU",), "Bands thinner than a voxel are empty, also those of a structure."
     ),
     RowException(("defined",), ("MAHLNBS",), "A structure of one voxel, or a flat one, has no covariance."),
+    RowException(
+        ("defined", "identity"), ("UEDICE",), "Nothing may be wrong, and nothing uncertain."
+    ),
     RowException(("defined",), ("SQ",), "It is a mean over components that are found, of which there may be none."),
     RowException(
         ("scaling",), ("SURFOVLP", "SURFDICE", "BIOU", "BRATS_DICE", "BRATS_HD95", "BRATS_NSD"),

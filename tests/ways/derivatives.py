@@ -46,7 +46,7 @@ NOT_DIFFERENTIABLE = {
     **dict.fromkeys(("metrics.autopet_scores", "metrics.isles_scores"), _MASKS),
     **dict.fromkeys((f"metrics.lesion_recall_by_{size}" for size in ("diameter", "volume")), _MASKS),
     **{f"metrics.{row.name}": _MASKS for row in metrics.METRICS if "instances" in row.groups},
-    **dict.fromkeys(("metrics.threshold_counts", "metrics.best_threshold"), _CHOICE),
+    **dict.fromkeys(("metrics.threshold_counts", "metrics.decision_counts", "metrics.best_threshold"), _CHOICE),
     **dict.fromkeys(("metrics.roc_curve", "metrics.precision_recall_curve"), _CHOICE),
     **dict.fromkeys(("metrics.detection_counts", "metrics.froc_curve"), _CHOICE),
     **dict.fromkeys(("metrics.froc_score", "metrics.detection_average_precision"), _CHOICE),

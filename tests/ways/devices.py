@@ -30,8 +30,8 @@ REFUSED: dict[str, dict[str, str]] = {
 MOVED: dict[tuple[int, ...], str] = {
     (1,): "metrics.area, metrics.volume, metrics.prediction_area, metrics.reference_area, metrics.spatial_moments, "
     "metrics.euler_characteristic, metrics.structural_similarity in a mask, metrics.krippendorff_alpha nominal, "
-    "metrics.risk_coverage_curve of volumes, metrics.area_under_risk_coverage_curve, "
-    "metrics.excess_area_under_risk_coverage_curve, metrics.conformal_threshold, "
+    "metrics.risk_coverage_curve of volumes, metrics.area_under_risk_coverage_curve of volumes, "
+    "metrics.excess_area_under_risk_coverage_curve of volumes, metrics.conformal_threshold, "
     "metrics.conformal_set of each label, "
     "transforms.inverse of an affine map, transforms.inverse of exponents, transforms.low_resolution by an array, "
     "transforms.resized_crop labels, transforms.mixup, transforms.carvemix, "
@@ -61,6 +61,8 @@ MOVED: dict[tuple[int, ...], str] = {
     "metrics.calibration_bins of a mask, metrics.calibration_bins by mass, metrics.brier_decomposition, "
     "metrics.reliability_curve, metrics.roc_curve, metrics.precision_recall_curve, metrics.best_threshold, "
     "metrics.risk_coverage_curve in a mask, "
+    "metrics.area_under_risk_coverage_curve AURC, metrics.excess_area_under_risk_coverage_curve EAURC, "
+    "metrics.uncertainty_error_dice UEDICE, metrics.decision_counts of a mask, "
     "metrics.threshold_counts of labels, metrics.area_under_roc_curve, metrics.average_precision, "
     "transforms.elastic, transforms.warp image, transforms.warp integers between voxels, "
     "transforms.local_gamma, transforms.brightness, transforms.spikes, transforms.resized_crop image, "
@@ -72,7 +74,8 @@ MOVED: dict[tuple[int, ...], str] = {
     "metrics.expected_cost, metrics.weighted_kappa, transforms.affine image, "
     "transforms.affine integers between voxels, "
     "metrics.calibration_bins in a mask, metrics.calibration_bins of top labels, "
-    "metrics.uncertainty_counts of labels, metrics.uncertainty_error_dice, metrics.error_coverage_curve, "
+    "metrics.decision_counts in a mask, "
+    "metrics.uncertainty_counts of labels, metrics.uncertainty_error_dice of labels, metrics.error_coverage_curve, "
     "metrics.threshold_counts in a mask, transforms.ghosting by arrays, "
     "transforms.labels_to_image",
     (1, 1, 1, 1): "metrics.merge counts, metrics.uncertainty_counts in a mask",

@@ -44,6 +44,7 @@ def metric_cases() -> dict[str, list[Case]]:
         metrics.paired_moments: (volumes, {}),
         metrics.calibration_bins: (soft_labels, {"labels": (1, 2, 3), "bins": 4}),
         metrics.threshold_counts: (soft_labels, {"labels": (1, 2, 3), "thresholds": 9}),
+        metrics.decision_counts: (soft_labels, {"labels": (1, 2, 3), "thresholds": 9}),
         # At this threshold components of the two masks match: a quality without any is NaN in every way.
         metrics.instance_matches: (signed_masks, {**ROOM, "threshold": 0.1}),
         metrics.topology_counts: (signed_masks, {}),
@@ -57,6 +58,8 @@ def metric_cases() -> dict[str, list[Case]]:
         draw, options = (volumes, {"window": 3}) if name == "structural_similarity" else kinds[row.statistic]
         needed = {"spacing": SPACING} if "spacing" in row.needs else {}
         call = partial(row.function, **options | needed | dict(row.options))
+        if row.statistic is metrics.decision_counts:  # called with a pair, these take uncertainties
+            call = partial(_of_decisions, partial(row.function, **dict(row.options)), partial(row.statistic, **options))
         cases.setdefault(f"metrics.{name}", []).append(Case(row.abbreviation, call, draw))
     return cases
 
@@ -166,6 +169,14 @@ def cases_beside_the_table() -> dict[str, list[Case]]:
             (
                 "in a mask",
                 lambda p, r, m: metrics.threshold_counts(p, r, labels=(1, (2, 3), 0), thresholds=5, mask=m),
+                soft_labels_and_mask,
+            ),
+        ],
+        "metrics.decision_counts": [
+            ("of a mask", metrics.decision_counts, lambda rng: (soft_labels(rng)[0][..., 0], signed_masks(rng)[1])),
+            (
+                "in a mask",
+                lambda p, r, m: metrics.decision_counts(p, r, labels=(1, (2, 3), 0), thresholds=5, mask=m),
                 soft_labels_and_mask,
             ),
         ],
@@ -379,3 +390,8 @@ def _weighed(record: mia.metrics.SurfaceDistances) -> Any:
     weights = [xp.astype(array, record[0].dtype) for array in record[2:]]
     products = [xp.where(weight > 0, length * weight, 0.0) for length, weight in zip(record[:2], weights, strict=True)]
     return tuple(xp.sum(array) for array in (*weights, *products))
+
+
+def _of_decisions(function: Callable[..., Any], statistic: Callable[..., Any], *pair: Any) -> Any:
+    """Return a metric of the record that a statistic makes of a pair."""
+    return function(statistic(*pair))
