@@ -374,11 +374,11 @@ MUTANTS = {
         side("_area", "//", "left", "(length - 1)"),
         assigned("_area", "step", "step[:-1]", 2),
     ],
-    "uncertainty": [
+    "uncertainty": [operator("_wrong_voxels", "!=", "=="), operator("decision_counts", ">=", ">")],
+    "risk_coverage": [
         operator("_ranked", "!=", "=="),
         constant("_best_area", 120, 12),
         keep("error_coverage_curve", "-", "left"),
-        operator("_wrong_voxels", "!=", "=="),
     ],
     "conformal": [
         operator("conformal_set", "<=", "<"),
@@ -401,9 +401,9 @@ MUTANTS = {
         branch("mean_similarity", "body"),
         argument("mean_similarity", "min", 1, "size - 1", 2),
         unwrap("_band_matrix", "rint", 0),
-        argument("_sum_of_tile", "mean", 0, "0 * pair[1][::4]"),
-        assigned("_sum_of_tile", "fields[0]", "squares[1]"),
-        assigned("_sum_of_tile", "fields[1]", "middle"),
+        assigned("_sum_of_tile", "centres", "[0.0, 0.0]"),
+        assigned("centre_of", "weights", "1 + 0 * image"),
+        assigned("_sum_of_tile", "fields[1]", "constants[2]"),
         assigned("_window_means", "(fields, current, spare)", "means, current, spare"),
         keep("_band_matrix", "-", "left"),
     ],

@@ -18,7 +18,8 @@ RECORDS = {
     "moments": metrics.paired_moments(*IMAGES),
 }
 OTHERS = ("weighted_kappa", "expected_cost", "generalized_dice")
-FUNCTIONS = {row.name: row for row in METRICS} | dict.fromkeys(OTHERS)
+# Those of decisions are rows of probabilities, and functions of uncertainties.
+FUNCTIONS = {row.name: row for row in METRICS if row.statistic is not metrics.decision_counts} | dict.fromkeys(OTHERS)
 ALL = pytest.mark.parametrize("name", FUNCTIONS)
 OF_STATISTICS = [name for name, row in FUNCTIONS.items() if row is None or row.statistic is not None]
 DERIVED = pytest.mark.parametrize("name", OF_STATISTICS)
