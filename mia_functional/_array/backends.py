@@ -212,7 +212,7 @@ def snapshot(array: HostArray, xp: Namespace) -> HostArray:
         OverflowError: The array holds integers that the library would wrap around.
     """
     # PyTorch takes neither foreign byte orders nor negative strides, JAX no foreign byte order.
-    dtype = array.dtype.newbyteorder("=")
+    dtype = array.dtype if array.dtype.isnative else array.dtype.newbyteorder("=")
     if dtype.kind in "iu" and dtype.itemsize == 8 and array.size:
         # Without x64 JAX keeps the low 32 bits of 64-bit integers, without a word.
         kind = str(xp.__array_namespace_info__().default_dtypes()["integral"]).rpartition(".")[2]
