@@ -167,7 +167,7 @@ def area_under_risk_coverage_curve(
         arrays; those that integrate by trapezoids weigh the first and last point by a half.
     """
     if isinstance(curve, ThresholdCounts):
-        curve = error_coverage_curve(curve)
+        curve = error_coverage_curve(curve, zero_division=0.0)
     return _mean_risk(curve, zero_division)
 
 
@@ -205,7 +205,7 @@ def excess_area_under_risk_coverage_curve(
         limit for many cases with the risk r of all.
     """
     if isinstance(curve, ThresholdCounts):
-        curve = error_coverage_curve(curve)
+        curve = error_coverage_curve(curve, zero_division=0.0)
     best = _array.array_namespace(curve.best_area).expand_dims(curve.best_area, axis=-1)
     return _mean_risk(curve._replace(risk=curve.risk - best), zero_division)
 
@@ -218,7 +218,7 @@ def _mean_risk(curve: RiskCoverageCurve, zero_division: float) -> Array:
     return xp.where(xp.isnan(curve.coverage[..., -1]), zero_division, xp.sum(risk * curve.share, axis=-1))
 
 
-def error_coverage_curve(record: ThresholdCounts) -> RiskCoverageCurve:
+def error_coverage_curve(record: ThresholdCounts, *, zero_division: float = math.nan) -> RiskCoverageCurve:
     """Return the risk-coverage curve of errors: what share of the voxels that are kept as certain is wrong.
 
     Formula: at each threshold, coverage (TN + FN) / n and risk FN / (TN + FN): voxels below it are kept, FN of which
@@ -227,6 +227,7 @@ def error_coverage_curve(record: ThresholdCounts) -> RiskCoverageCurve:
     Args:
         record: What `uncertainty_counts` returns, merged over cases perhaps. With all uncertainties that occur as
             thresholds the curve is that of `risk_coverage_curve`; with others, voxels between two are equally sure.
+        zero_division: The risk where no voxel is kept.
 
     Returns:
         T + 1 points, which `area_under_risk_coverage_curve` and its excess take.
@@ -256,7 +257,7 @@ def error_coverage_curve(record: ThresholdCounts) -> RiskCoverageCurve:
     before = xp.concat([xp.zeros_like(wrong), kept[..., :-1]], axis=-1)
     return RiskCoverageCurve(
         _array.ratio(kept, every),
-        _array.ratio(missed, kept),
+        _array.ratio(missed, kept, zero_division=zero_division),
         _array.ratio(kept - before, every),
         _best_area(wrong[..., 0], right[..., 0]),
     )

@@ -173,7 +173,11 @@ def cases_beside_the_table() -> dict[str, list[Case]]:
             ),
         ],
         "metrics.decision_counts": [
-            ("of a mask", metrics.decision_counts, lambda rng: (soft_labels(rng)[0][..., 0], signed_masks(rng)[1])),
+            (
+                "of a mask",
+                partial(metrics.decision_counts, thresholds=9),
+                lambda rng: (soft_labels(rng)[0][..., 0], signed_masks(rng)[1]),
+            ),
             (
                 "in a mask",
                 lambda p, r, m: metrics.decision_counts(p, r, labels=(1, (2, 3), 0), thresholds=5, mask=m),

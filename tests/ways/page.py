@@ -35,7 +35,8 @@ MEANINGS = {
     "strict promotion": '`jax.numpy_dtype_promotion("strict")`',
     "rank promotion": '`jax.numpy_rank_promotion("raise")`',
     "watched": "`jax.debug_nans`, `jax.checking_leaks` and, of programs, `jax.transfer_guard('disallow')`",
-    "export": "`jax.export` for `cpu`, `cuda` and `tpu` at once, to bytes and back",
+    "export": "`jax.export` for `cpu`, `cuda` and `tpu` at once, to bytes and back; for records among what a program "
+    "takes or returns, call `adapters.flax.register_records()` first",
     "export of any batch": "`jax.export` of `jax.vmap` with a symbol for the size of the batch",
     "export of any size": "`jax.export` with symbols for the sizes of images, with limits such as `n <= 512`, "
     "as voxels are counted in 32 bits; the program gives right values for images of two shapes",
