@@ -2,7 +2,8 @@
 
 Run in an environment with the packages of `PACKAGES` (and pydicom's decoders `pylibjpeg[all]`):
 
-    python -m pip install nibabel nilearn dipy nipy scikit-image pydicom pydicom-data tifffile imagecodecs 'pylibjpeg[all]'
+    python -m pip install nibabel nilearn dipy nipy scikit-image tifffile imagecodecs
+    python -m pip install pydicom pydicom-data 'pylibjpeg[all]'
     python tests/real_files.py            # prints what differs, and writes tests/real_files.md
 
 Values must be equal to the bit (floats of scaled files: to float32's rounding), places to 0.01 voxel. What we refuse
@@ -296,9 +297,9 @@ OUTCOMES = ("equal", "different", "refused", "both refuse", "read by us alone")
 
 INTRODUCTION = """# Image files that packages bundle
 
-Written by `python tests/real_files.py`. Each file is read by this package and by a respected reader (nibabel, pydicom, NumPy,
-Pillow, tifffile). *Equal* are values and place; *refused* is what we refuse and the reader reads, with our sentence; *both refuse*
-what neither reads (a DICOM file that lacks position, orientation or spacing counts as unread: pydicom places nothing).
+Written by `python tests/real_files.py`. Each file is read by this package and by a respected reader (nibabel, pydicom,
+NumPy, Pillow, tifffile). *Equal* are values and place; *refused* is what we refuse and the reader reads, with our
+sentence; *both refuse* what neither reads (several frames of DICOM without a place count as unread).
 """
 
 
