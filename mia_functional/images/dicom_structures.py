@@ -2,7 +2,8 @@
 
 import math
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -131,30 +132,33 @@ def load_structures(found: DicomObject, request: SegmentRequest, *, rules: Conto
     nbytes = math.prod(grid.shape) * (len(structures) if request.channels else dtype.itemsize)
     if nbytes > request.max_bytes:
         invalid_file(path, f"its structures take {nbytes} bytes on that grid, and `max_bytes` is {request.max_bytes}")
+    segments, sides = tuple(structure.segment for structure in structures), np.delete(grid.shape, axis)
+    # Parts are made anew for channels: to keep those of all structures could take as much as all their channels.
     parts = [
-        list(_slice_parts(found, structure, planes, np.delete(grid.shape, axis), grid.shape[axis], rules))
+        partial(_slice_parts, found, structure, planes, (int(sides[0]), int(sides[1])), grid.shape[axis], rules)
         for structure, planes in zip(structures, placed, strict=True)
     ]
-    segments = tuple(structure.segment for structure in structures)
     if not request.channels:
         labels = np.zeros(grid.shape, dtype)
         if _fill_labels(np.moveaxis(labels, axis, 0), segments, parts):
             return Segmentation(labels, segments, grid)
     if (nbytes := math.prod(grid.shape) * len(segments)) > request.max_bytes:
-        invalid_file(path, f"its structures overlap: their channels take {nbytes} bytes, and `max_bytes` is "
-                     f"{request.max_bytes}")  # fmt: skip
+        text = f"its structures overlap: their channels take {nbytes} bytes, and `max_bytes` is {request.max_bytes}"
+        invalid_file(path, text)
     channels = np.zeros((*grid.shape, len(segments)), np.uint8)
     for channel, own in enumerate(parts):
         slices = np.moveaxis(channels[..., channel], axis, 0)
-        for part in own:
+        for part in own():
             slices[part.number][part.box][part.mask] = 1
     return Segmentation(channels, segments, grid)
 
 
-def _fill_labels(slices: HostArray, segments: Sequence[Segment], parts: Sequence[Sequence[_SlicePart]]) -> bool:
+def _fill_labels(
+    slices: HostArray, segments: Sequence[Segment], parts: Sequence[Callable[[], Iterator[_SlicePart]]]
+) -> bool:
     """Write labels into the slices of a grid; return whether no two structures share a voxel."""
     for segment, own in zip(segments, parts, strict=True):
-        for part in own:
+        for part in own():
             target = slices[part.number][part.box]
             if target[part.mask].any():
                 return False
@@ -314,17 +318,19 @@ def _contour_planes(contours: Sequence[HostArray], axis: int, others: Sequence[i
 
 
 def _slice_parts(
-    found: DicomObject, structure: _Structure, planes: Sequence[_ContourPlane], sides: HostArray, count: int,
+    found: DicomObject, structure: _Structure, planes: Sequence[_ContourPlane], shape: tuple[int, int], count: int,
     rules: ContourRules,
 ) -> Iterator[_SlicePart]:  # fmt: skip
-    """Yield the parts of all slices that belong to a structure."""
-    shape = int(sides[0]), int(sides[1])
-    name, masks = structure.segment.name, {}
-    sources = list(_sources(found, name, [plane.height for plane in planes], count, rules.between))
-    for place in sorted({place for _, weights in sources for place in weights}):
-        masks[place] = _plane_mask(found, structure, planes[place], shape, rules)
-    for number, weights in sources:
-        (box, mask), *further = [masks[place] for place in weights]
+    """Yield the parts of all slices, from low to high, that belong to a structure."""
+    masks: dict[int, tuple[Box, HostArray]] = {}
+    heights = [plane.height for plane in planes]
+    for number, weights in _sources(found, structure.segment.name, heights, count, rules.between):
+        # Planes below are needed no more.
+        masks = {
+            place: masks[place] if place in masks else _plane_mask(found, structure, planes[place], shape, rules)
+            for place in weights
+        }
+        (box, mask), *further = masks.values()
         if further:
             box, mask = _interpolated((box, mask), further[0], list(weights.values()), shape)
         yield _SlicePart(number, box, mask)
