@@ -184,6 +184,26 @@ def test_frames_of_jpeg_2000_are_decoded(tmp_path, sources):
     refused(tmp_path / "b.dcm", (tmp_path / "b.dcm").read_bytes(), r"has the size \(60000, 60000, 1\)")
 
 
+def test_bits_may_be_compressed_as_well(tmp_path):
+    """A frame of 33 x 35 bits with a rectangle, as highdicom 0.28.2 compresses it by OpenJPEG 2.5.2."""
+    code = bytes.fromhex(
+        "ff4fff510029000000000023000000210000000000000000000000230000002100000000000000000001000101ff52000c0000000100050404"
+        "0001ff5c00134008101018101018101018101018101018ff640025000143726561746564206279204f70656e4a5045472076657273696f6e20"
+        "322e352e32ff90000a0000000000370001ff93d08003a42001c88001bfc8a451102207181f223fa4604b6abfc9649118235e76ae7494a6834f"
+        "917629ffd9"
+    )
+    headers = write_series(tmp_path / "ct", (2, 33, 35))
+    mask = np.zeros((2, 33, 35), np.uint8)
+    mask[:, 4:20, 7:30] = 1
+    data = pydicom.dcmread(write_by_highdicom(tmp_path / "a.dcm", headers, mask))
+    data.PixelData, data.file_meta.TransferSyntaxUID = (
+        pydicom.encaps.encapsulate([code] * 2),
+        pydicom.uid.JPEG2000Lossless,
+    )
+    data.save_as(tmp_path / "a.dcm")
+    np.testing.assert_array_equal(images.read_segmentation(tmp_path / "a.dcm", tmp_path / "ct").array, mask)
+
+
 def test_what_is_larger_than_allowed_is_refused(tmp_path, sources):
     path = changed(sources["bits"], tmp_path / "a.dcm")
     assert images.read(path, max_bytes=210)[0].nbytes == 210
