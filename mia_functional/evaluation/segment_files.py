@@ -28,6 +28,10 @@ def segment_labels(function: str, paths: Iterable[str]) -> dict[int, str] | None
     The labels are those of the files if they agree about them, or else 1, 2, 3 and so on in the order in which the
     names come. Files that cannot be read are left to the evaluation, which says why.
 
+    Args:
+        function: Name for messages.
+        paths: Image files of any format.
+
     Raises:
         ValueError: Some files name segments and others do not, or one gives a name to two.
     """

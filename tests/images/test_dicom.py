@@ -102,7 +102,7 @@ DAMAGES = {
     "a slice without spacing": (added(PixelSpacing=None), "differ in spacing"),
     "localizer": (added(ImageOrientationPatient=[1, 0, 0, 0, 1, 0], PixelSpacing=[1, 1]), "spacing and orientation"),
     "colour": (added(pixels=np.zeros((ROWS, COLUMNS, 3), np.uint8)), "differ in colours"),
-    "no orientation": (added(ImageOrientationPatient=[0] * 6), r"its ImageOrientationPatient is '0\.0\\0\.0"),
+    "no orientation": (added(ImageOrientationPatient=[0] * 6), r"its ImageOrientationPatient is '0\\0\\0"),
     "orientation too long": (added(ImageOrientationPatient=[1, 0, 0, 0, 1.001, 0]), "its ImageOrientationPatient is"),
     "orientation askew": (added(ImageOrientationPatient=[1, 0, 0, 0.001, 1, 0]), "its ImageOrientationPatient is"),
     "orientation of five": (added(ImageOrientationPatient=[1, 0, 0, 0, 1]), "its ImageOrientationPatient is"),
