@@ -130,8 +130,7 @@ REFUSED = {
     "liver_1frame.dcm": "its pixels are MONOCHROME2 with BitsAllocated 1",
     "SC_rgb_rle_16bit.dcm": "its pixels are RGB with BitsAllocated 16",
     "SC_rgb_rle_32bit.dcm": "its pixels are RGB with BitsAllocated 32",
-    "SC_rgb_rle_2frame.dcm": "it holds 2 frames in one multi-frame object",
-    "rtdose.dcm": "it holds 15 frames in one RT Dose object",
+    "SC_rgb_rle_2frame.dcm": "it holds 2 frames and one position, which is that of no more than one slice",
     "image_dfl.dcm": "it is deflated as a whole",
     "MR_truncated.dcm": "it has 8130 bytes of pixels instead of 8192",
 }
