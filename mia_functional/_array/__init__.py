@@ -9,6 +9,7 @@ from mia_functional._array.host_blocks import *
 from mia_functional._array.libraries import *
 from mia_functional._array.loops import *
 from mia_functional._array.named_libraries import *
+from mia_functional._array.numpy_parts import *
 from mia_functional._array.random import *
 from mia_functional._array.reductions import *
 from mia_functional._array.torch_programs import *

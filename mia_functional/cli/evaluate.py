@@ -8,6 +8,7 @@ import shlex
 import sys
 from collections.abc import Sequence
 from contextlib import nullcontext
+from importlib import import_module
 from pathlib import Path
 from typing import TypeAlias
 
@@ -28,12 +29,15 @@ from mia_functional.cli.options import (
     progress_bar,
     worded,
 )
-from mia_functional.typing import Label
+from mia_functional.typing import Label, Progress
 
 __all__ = ["EVALUATE_COMMAND", "all_labels", "by_method"]
 
 _NamedLabels: TypeAlias = list[tuple[Label, str]]
 """Labels, or several that are merged, and their names."""
+
+_WORKER = "mia_functional.evaluation._worker"
+"""The module that processes need which evaluate."""
 
 _LABEL = re.compile(r"[0-9]+(\+[0-9]+)*(=.*|(,[0-9]+(\+[0-9]+)*)*)")
 """`1`, `1+2`, `1=liver`, `1+2=whole`, or several without names: `1,2,3`."""
@@ -44,7 +48,8 @@ def _run_evaluate(options: Options) -> int:
     from dataclasses import replace  # here, since it would add a sixth to the time that `mia --help` takes
 
     if options.jobs > 1 and options.dask is None:
-        begin_processes("mia_functional.evaluation._worker")  # they import while this process does
+        begin_processes(_WORKER)  # they import while this process does
+    import_module(_WORKER)  # this process tries options, or evaluates itself
     journal = _checked_journal(options)
     counting = {name: getattr(options, name) for name in ("policy", "missing", "infinite")}
     # Refused before the work, but not imported for what is always right: the room takes its time.
@@ -58,7 +63,7 @@ def _run_evaluate(options: Options) -> int:
             ignore=options.ignore, probabilities=_folders_of(options),
             folder_layout=options.folder_layout, affine=options.affine, spacing=options.spacing,
             align=options.align, workers=options.jobs, executor=client and client.get_executor(), journal=journal,
-            resume=options.resume, progress=progress_bar(options, "Evaluating"),
+            resume=options.resume, progress=_with_imports(progress_bar(options, "Evaluating")),
         )  # fmt: skip
     rule = mia.analysis.policies.resolve_policy("summarize", **counting)
     noted = {"command": shlex.join(options.words), "policy": mia.analysis.policies.policy_name(options.policy, rule)}
@@ -80,6 +85,18 @@ def _run_evaluate(options: Options) -> int:
         prefix = f"{method}, " if len({row.method for row in results}) > 1 else ""
         print(f"{prefix}{subject}: {worded(reason, 'evaluate')}", file=sys.stderr)
     return FAILED if lacking else DONE
+
+
+def _with_imports(progress: Progress) -> Progress:
+    """Return a progress function that first imports what is needed in the end, while others evaluate."""
+
+    def report(done: int, total: int, name: str) -> None:
+        from importlib import metadata  # noqa: F401
+
+        _ = mia.analysis.summarize, mia.reporting.render_console
+        progress(done, total, name)
+
+    return report
 
 
 def _checked_journal(options: Options) -> Path | None:

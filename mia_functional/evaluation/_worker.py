@@ -8,6 +8,7 @@ import numpy as np
 from mia_functional import _array
 from mia_functional.evaluation import folders  # noqa: F401
 
+_array.postpone_numpy_parts()
 _array.array_namespace(np.empty(0))  # the rest of NumPy's namespace, loaded at its first use
 
 # glibc gives blocks that were mapped back to the system, so that each temporary of a volume comes from it page by page.

@@ -11,7 +11,7 @@ function, so that the distances agree to the last bit (two targets whose lengths
 import functools
 import itertools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple, TypeVar
 
@@ -37,9 +37,13 @@ _SAMPLE = 64
 # Nanoseconds, measured on x86 processors; only their ratios matter, for the choice between ways to the same distances.
 _LOOK = 3.0  # one offset of one point
 _GROW, _QUERY = 115.0, 2500.0  # one target, and one query, of a k-d tree
+_PAIR = 4.0  # the distance of one point to one target
 _SWEEP, _SWEEP_UNCACHED = 50.0, 120.0  # one voxel of a distance transform, and one where the grid leaves the cache
 _CACHED = 2**19  # voxels that fit in the cache: SciPy keeps 12 bytes for each, and walks along every axis in turn
 _WORTH_A_SAMPLE = 2e6  # a sample tries hundreds of offsets, which takes up to a millisecond
+
+_FEW = 128
+"""Up to how many points that nothing else has found look at all targets that may be nearest, instead of a tree."""
 
 _BLOCK = 2**18
 """How many looks of the last few points are made at once: 2 MB of indices."""
@@ -171,7 +175,8 @@ def _search_on(
         distances[missed], rest = _search_in_blocks(np.ravel_multi_index(shifted, wider.shape), wider, far)
         missed = missed[rest]
     if missed.size:
-        distances[missed] = _query_tree(points[missed], targets, spacing)
+        query = _query_all if missed.size <= _FEW else _query_tree
+        distances[missed] = query(points[missed], targets, spacing)
     return distances
 
 
@@ -222,6 +227,32 @@ def _search_in_blocks(
         distances[missed[hit]] = lengths[start + first[hit]]
         missed, start = missed[~hit], stop
     return distances, missed
+
+
+def _query_all(points: NDArray[np.intp], targets: NDArray[np.bool_], spacing: Spacing) -> NDArray[np.float64]:
+    """Return what `_query_tree` does, for a few points that are close to each other, as an error far off is."""
+    ends = np.unravel_index(np.flatnonzero(targets), targets.shape)
+    starts = np.stack(np.unravel_index(points, targets.shape), axis=1)
+    places, wanted = [end * step for end, step in zip(ends, spacing, strict=True)], starts * np.asarray(spacing)
+    # No target is the nearest of a point if it is further from the box around all points than each of them is from one
+    # of some targets.
+    every = ends[0].size // 512 + 1
+    bound = max(float(_squares([place[::every] for place in places], point).min()) for point in wanted)
+    middle, reach = (wanted.max(axis=0) + wanted.min(axis=0)) / 2, np.ptp(wanted, axis=0) / 2
+    outside = [np.maximum(abs(place - at) - half, 0) for place, at, half in zip(places, middle, reach, strict=True)]
+    near = np.flatnonzero(_squares(outside, np.zeros(targets.ndim)) <= bound * (1 + 1e-9))
+    # Points that are apart have to look at too many. The tree takes long to import besides: as long as a whole case.
+    if points.size * near.size * _PAIR > _GROW * ends[0].size + _QUERY * points.size:
+        return _query_tree(points, targets, spacing)
+    places = [place[near] for place in places]
+    nearest = near[[int(_squares(places, point).argmin()) for point in wanted]]
+    return _lengths(starts - np.stack([end[nearest] for end in ends], axis=1), spacing)
+
+
+def _squares(places: Sequence[NDArray[np.float64]], point: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return squared distances of places, one array for each axis, to a point."""
+    sums: NDArray[np.float64] = functools.reduce(np.add, ((x - y) ** 2 for x, y in zip(places, point, strict=True)))
+    return sums
 
 
 def _query_tree(points: NDArray[np.intp], targets: NDArray[np.bool_], spacing: Spacing) -> NDArray[np.float64]:

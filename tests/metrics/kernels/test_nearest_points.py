@@ -98,9 +98,14 @@ def search_in_blocks(points, targets, spacing):
     return nearest_points._search_in_blocks(points, targets, near)[0]
 
 
-@pytest.mark.parametrize("way", [search, search_in_blocks, nearest_points._query_tree, transform])
+WAYS = [search, search_in_blocks, nearest_points._query_all, nearest_points._query_tree, transform]
+
+
+@pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("shape", [(70,), (40, 30), (20, 24, 26)])
-def test_each_way_is_exact(way, shape):
+def test_each_way_is_exact(monkeypatch, way, shape):
+    # However many there are to look at: a tree would be asked instead.
+    monkeypatch.setattr(nearest_points, "_PAIR", 0.0)
     for spacing in (SPACINGS[0][: len(shape)], ANISOTROPIC[: len(shape)]):
         points, targets = grids(shape, spacing)
         found, wanted = way(points, targets, spacing), exact(points, targets, spacing)
@@ -122,6 +127,10 @@ def test_a_search_skips_the_lengths_that_were_tried_before(shape):
     np.testing.assert_array_equal(first, search(points, targets, spacing))
 
 
+# A search that ends after a few voxels, so that points are left which it would reach.
+SHORT = {"_GROW": 1e9, "_SWEEP": 1e12, "_FAR": nearest_points._NEAR}
+
+
 @pytest.mark.parametrize(
     ("name", "rates", "ways"),
     [
@@ -130,6 +139,9 @@ def test_a_search_skips_the_lengths_that_were_tried_before(shape):
         ("far", {"_QUERY": 1e9}, {"_transform"}),
         ("few far", {"_GROW": 1e9, "_SWEEP": 1e12}, set()),
         ("few far", {"_GROW": 0.0}, {"_query_tree"}),
+        ("few far", SHORT, {"_query_all"}),
+        ("few far", {**SHORT, "_FEW": 0}, {"_query_tree"}),
+        ("few far", {**SHORT, "_PAIR": 1e99}, {"_query_all", "_query_tree"}),
     ],
 )
 def test_the_cheapest_way_is_taken_and_finds_the_same(monkeypatch, name, rates, ways):
@@ -148,7 +160,7 @@ def test_the_cheapest_way_is_taken_and_finds_the_same(monkeypatch, name, rates, 
     targets = nearest_points.pad_for_search(one, spacing)
     points = np.flatnonzero(nearest_points.pad_for_search(other, spacing))
     wanted = nearest_points.nearest_distances(points, targets, spacing)
-    for way in ("_transform", "_query_tree"):
+    for way in ("_transform", "_query_all", "_query_tree"):
         monkeypatch.setattr(nearest_points, way, spy(way, getattr(nearest_points, way)))
     for rate, value in rates.items():
         monkeypatch.setattr(nearest_points, rate, value)

@@ -1,0 +1,35 @@
+"""Parts of NumPy that processes of our own load at their first use."""
+
+import subprocess
+import sys
+
+SCRIPT = """
+import sys
+import numpy as np
+from mia_functional import _array
+_array.postpone_numpy_parts()
+xp = _array.array_namespace(np.ones(2))
+assert float(xp.sum(xp.ones(2))) == 2
+loaded = [name for name in ("charset_normalizer", "numpy.f2py.f2py2e", "unittest", "numpy.ma.core") if name in sys.modules]
+import numpy.testing
+numpy.testing.assert_array_equal(np.ma.array([1, 2], mask=[0, 1]).compressed(), [1])
+assert numpy.polynomial.Polynomial([1, 2])(3) == 7 and numpy.f2py.get_include()
+print(loaded)
+"""
+
+
+def test_they_are_loaded_when_they_are_used_and_work():
+    """In a process of its own, as here they have been loaded."""
+    command = [sys.executable, "-c", SCRIPT]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (result.stdout, result.stderr) == ("[]\n", "")
+
+
+def test_what_is_loaded_already_stays_what_it_is():
+    import numpy.testing
+
+    from mia_functional import _array
+
+    before = numpy.testing, numpy.testing.assert_allclose
+    _array.postpone_numpy_parts()
+    assert (sys.modules["numpy.testing"], numpy.testing.assert_allclose) == before
