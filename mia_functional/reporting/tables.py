@@ -140,7 +140,10 @@ def summary_table(data: tuple[Statistic, ...]) -> Table:
 def _few_reasons(entry: Statistic) -> str:
     """Return the beginnings of the first reasons as one cell: a hundred broken files would fill a page."""
     more = len(entry.reasons) - _REASONS_SHOWN
-    shown = [textwrap.shorten(reason, _REASON_WIDTH, placeholder=" ...") for reason in entry.reasons[:_REASONS_SHOWN]]
+    # Of "evaluate_folders: `predictions` must lie on the grid ...; got corners up to 5 voxels apart ..." the end tells
+    # most: all of the beginning is about a function.
+    ends = [reason.partition("; got ")[2] or reason for reason in entry.reasons[:_REASONS_SHOWN]]
+    shown = [textwrap.shorten(end, _REASON_WIDTH, placeholder=" ...") for end in ends]
     return "; ".join((*shown, f"and {more} more") if more > 0 else shown)
 
 

@@ -56,6 +56,12 @@ def test_a_cell_names_a_few_reasons_and_says_how_many_more_there_are():
         assert len(entries[0].reasons) == count
 
 
+def test_a_cell_says_what_was_found_and_not_which_function_said_so():
+    reason = "evaluate_folders: `predictions` must lie on the grid of the reference, r/a.nii.gz; got axis 2 flipped."
+    gap = row("A", "liver", "DICE", math.nan, status="failed", reason=reason)
+    assert render_console(summarize(Results(rows=(gap,)))).splitlines()[2].endswith("  axis 2 flipped.")
+
+
 @pytest.mark.parametrize(
     ("call", "error", "words"),
     [
