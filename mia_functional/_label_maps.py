@@ -41,7 +41,7 @@ def binary_mask(function: str, argument: str, array: Array) -> Array:
     # Whatever lies between the smallest and the largest value can only be 0 or 1 as well.
     if 0 not in array.shape and _array.is_known_true(lambda mask: (xp.min(mask) < 0) | (xp.max(mask) > 1), array):
         other = next(value for value in (int(xp.min(array)), int(xp.max(array))) if value not in (0, 1))
-        raise ValueError(f"{function}: `{argument}` contains {other}; pass labels= for a label map.")
+        raise ValueError(f"{function}: `{argument}` contains {other}; pass `labels` for a label map.")
     if _array.is_numpy(array) and array.dtype.itemsize == 1:
         # The bytes of zeros and ones are those of booleans: no copy, which would take half of the memory of the pair.
         return _array.to_numpy(array).view(np.bool_)

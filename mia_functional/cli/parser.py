@@ -19,7 +19,7 @@ from mia_functional.cli.demo import DEMO_COMMAND
 from mia_functional.cli.evaluate import EVALUATE_COMMAND
 from mia_functional.cli.info import INFO_COMMAND
 from mia_functional.cli.metrics import METRICS_COMMAND
-from mia_functional.cli.options import DONE, INTERRUPTED, WRONG_USAGE, worded
+from mia_functional.cli.options import DONE, INTERRUPTED, WRONG_USAGE, Command, worded
 from mia_functional.cli.plot import PLOT_COMMAND
 from mia_functional.cli.report import REPORT_COMMAND
 from mia_functional.cli.summarize import COMPARE_COMMAND, RANK_COMMAND, SUMMARIZE_COMMAND
@@ -86,6 +86,16 @@ def _positional_first(words: Sequence[str]) -> list[str]:
     return [command.name, *positional, *rest]
 
 
+def _usage_of(command: Command) -> str:
+    """Return how to call a command, in one line: that of argparse has every option, and comes before every mistake."""
+    words = ["mia", command.name, "[options]"]
+    for name, settings in command.options.items():
+        if not name.startswith("-"):
+            word, number = settings.get("metavar", name), settings.get("nargs")
+            words += {None: [word], "?": [f"[{word}]"], "*": [f"[{word} ...]"], "+": [word, f"[{word} ...]"]}[number]
+    return " ".join(words)
+
+
 def _parser() -> argparse.ArgumentParser:
     """Return the parser of the command line; the libraries are imported only when a command runs."""
     parser = argparse.ArgumentParser(
@@ -97,7 +107,9 @@ def _parser() -> argparse.ArgumentParser:
         # "print the ..." becomes "Print the ...": unlike `capitalize`, this leaves the other letters as they are.
         description = f"{command.summary[0].upper()}{command.summary[1:]}."
         example = f"example: {command.example}" if command.example else None
-        subparser = subparsers.add_parser(command.name, help=command.summary, description=description, epilog=example)
+        subparser = subparsers.add_parser(
+            command.name, help=command.summary, description=description, epilog=example, usage=_usage_of(command)
+        )
         subparser.set_defaults(run=command.run)
         for name, settings in command.options.items():
             subparser.add_argument(name, **{key: value for key, value in settings.items() if key != "until"})

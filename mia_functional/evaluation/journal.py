@@ -6,9 +6,9 @@ are handed to the system at once, so that they survive the death of this process
 
 import json
 import os
-import time
+import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import astuple
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
@@ -71,25 +71,45 @@ def open_journal(function: str, path: Path, asked: Mapping[str, Any], *, resume:
         text = f"{function}: {path} holds the finished cases of an interrupted run; `resume=True` goes on"
         raise FileExistsError(f"{text}, deleting it starts anew.")
     finished, length = _read(function, path, asked) if exists else ({}, 0)
-    with atomic_files.naming_failures(function, path), path.open("ab", buffering=0) as stream:
-        # What a crash left of a line is no line.
-        stream.truncate(length)
-        flushed = 0.0
+    with ExitStack() as stack:
+        # Not around what others do until the end, whose failures are no failures to write the journal.
+        with atomic_files.naming_failures(function, path):
+            stream = stack.enter_context(path.open("ab", buffering=0))
+            # What a crash left of a line is no line.
+            stream.truncate(length)
+        number, ended = stream.fileno(), threading.Event()
+        failures: list[OSError] = []
+
+        def keep_flushing() -> None:
+            # In a thread, as the next case may take hours, and for many small ones each line would wait for the disk.
+            while not ended.wait(_FLUSH_SECONDS):
+                try:
+                    os.fsync(number)
+                except OSError as error:  # the system tells of it once
+                    failures.append(error)
+                    return
 
         def write(line: Any) -> None:
-            nonlocal flushed
             data = json.dumps(line).encode() + b"\n"
             with atomic_files.naming_failures(function, path):
+                if failures:
+                    raise failures[0]
                 while data:
                     data = data[stream.write(data) :]
-                if time.monotonic() - flushed >= _FLUSH_SECONDS:
-                    os.fsync(stream.fileno())
-                    flushed = time.monotonic()
 
         if length == 0:
             write(asked)
-        yield Journal(finished, lambda key, outcome: write([key, list(map(astuple, outcome.results)), *outcome[1:]]))
-        os.fsync(stream.fileno())
+        flusher = threading.Thread(target=keep_flushing, daemon=True)
+        flusher.start()
+        try:
+            yield Journal(
+                finished, lambda key, outcome: write([key, list(map(astuple, outcome.results)), *outcome[1:]])
+            )
+        finally:
+            ended.set()
+            flusher.join()
+            with atomic_files.naming_failures(function, path):
+                os.fsync(number)
 
 
 def _read(function: str, path: Path, asked: Mapping[str, Any]) -> tuple[dict[CaseKey, Outcome], int]:

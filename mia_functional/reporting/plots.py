@@ -203,7 +203,8 @@ def plot_ranking(ranking: Ranking, *, axes: Any = None) -> Any:
     tau = "" if math.isnan(ranking.tau) else f", Kendall's tau {ranking.tau:.2f}"
     what = " ".join(filter(None, (ranking.metric, ranking.label)))
     numbers = f"{ranking.n} cases, {ranking.bootstraps} bootstrap samples{tau}"
-    axes.set_title(literal(f"{what}: {ranking.scheme}\n{numbers}"), fontsize=10)
+    # Names of methods and counts may leave little to the axes: above them there is room to the left.
+    axes.set_title(literal(f"{what}: {ranking.scheme}\n{numbers}"), fontsize=10, loc="right")
     axes.grid(axis="x", alpha=0.4)
     return axes
 

@@ -93,7 +93,7 @@ def test_masks_of_zeros_and_ones_and_distances_between_them(labels):
     # The label lies in (0, 1), (1, 2) and (2, 3); moved, in (0, 2) and (1, 3), which is one row, 2 mm, from (2, 3).
     moved = mia.transforms.shift(mask, (0, 1))
     assert float(mia.metrics.hausdorff_distance(mask, moved, spacing=(2.0, 1.0))) == 2
-    with pytest.raises(ValueError, match="contains 7; pass labels="):
+    with pytest.raises(ValueError, match="contains 7; pass `labels`"):
         mia.metrics.dice(labels, labels)
 
 

@@ -248,6 +248,8 @@ def test_messages_name_options_and_no_arguments_of_functions(cohort, capsys):
     status, _, err = run(capsys, *arguments)
     assert (status, err.splitlines()[-1]) == (2, f"mia: create: {path} exists already; `--overwrite` replaces it.")
     assert run(capsys, *arguments, "--overwrite")[0] == 0
+    _, _, err = run(capsys, "evaluate", cohort / "found", cohort / "truth/{subject}/GT.mha")
+    assert "; pass `--labels` for a label map.\n" in err
 
 
 def test_the_subject_of_an_error_is_named(cohort, capsys):
@@ -366,7 +368,9 @@ def test_mistakes_are_one_sentence_and_wrong_usage(cohort, arguments, words, mon
         status = stop.code
     err = capsys.readouterr().err
     assert status == 2
-    assert words in err.splitlines()[-1]
+    *usage, sentence = err.splitlines()
+    assert words in sentence
+    assert len(usage) <= 1  # how to call it, where the command line cannot be read
     assert sorted(os.listdir(cohort)) == before
 
 

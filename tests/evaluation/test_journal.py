@@ -1,5 +1,6 @@
 """Never twice: what is finished survives kills, full disks and lost processes; a resumed run gives the same table."""
 
+import errno
 import json
 import os
 import signal
@@ -7,12 +8,14 @@ import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from functools import partial
 
 import numpy as np
 import pytest
 
 from mia_functional import images
-from mia_functional.evaluation import Results, concatenate, evaluate_folders, select_rows
+from mia_functional.evaluation import Results, concatenate, evaluate_folders, journal, select_rows
 from mia_functional.evaluation.run_record import diagonals, run_from_json, run_to_json
 from mia_functional.geometry import Geometry
 from mia_functional.metrics import metric
@@ -214,10 +217,46 @@ def test_a_full_disk_is_one_sentence_and_what_was_finished_stays(folders):
     process = start(folders, 0, 1, "full", size // 2)
     _, errors = process.communicate()
     assert process.returncode == 1
-    assert f"OSError: [Errno 27] evaluate_folders: {folders}/j could not be written: File too large" in errors
+    sentence = f"OSError: [Errno 27] evaluate_folders: {folders}/j could not be written: File too large"
+    assert errors.splitlines()[-1].startswith(sentence)
     before = (folders / "j").read_bytes().count(b"\n")
     assert before > 1
     assert start(folders, 0, 1).communicate()[0] == output
+
+
+def test_what_is_finished_is_flushed_soon_though_the_next_case_takes_long(tmp_path, monkeypatch):
+    """A loss of power costs no more than the last second, also after an interruption."""
+    flushed = []
+    monkeypatch.setattr(journal, "_FLUSH_SECONDS", 0.01)
+    monkeypatch.setattr(journal.os, "fsync", lambda _: flushed.append((tmp_path / "j").read_bytes().count(b"\n")))
+    with suppress(KeyboardInterrupt), journal.open_journal("f", tmp_path / "j", {}, resume=False) as book:
+        book.note("a", journal.Outcome(Results()))
+        for _ in range(500):
+            if flushed and flushed[-1] == 2:
+                break
+            time.sleep(0.01)
+        assert flushed[-1] == 2
+        book.note("b", journal.Outcome(Results()))
+        raise KeyboardInterrupt
+    assert flushed[-1] == 3
+
+
+def test_a_disk_that_fails_is_one_sentence_and_failures_of_others_are_theirs(tmp_path, monkeypatch):
+    opened = partial(journal.open_journal, "f", tmp_path / "j", {}, resume=True)
+    with pytest.raises(OSError, match=r"^no journal$"), opened():
+        raise OSError("no journal")
+    monkeypatch.setattr(journal, "_FLUSH_SECONDS", 0.01)
+
+    def fail(_):
+        raise OSError(errno.EIO, "Input/output error")
+
+    words = f"f: {tmp_path}/j could not be written: Input/output error"
+    with pytest.raises(OSError, match="could not be") as caught, opened() as book:  # noqa: PT012
+        monkeypatch.setattr(journal.os, "fsync", fail)
+        for _ in range(500):
+            book.note("a", journal.Outcome(Results()))
+            time.sleep(0.01)
+    assert caught.value.strerror == words
 
 
 def test_results_tell_how_they_came_about(folders):

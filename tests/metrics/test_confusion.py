@@ -207,7 +207,7 @@ MASK = np.array([[True, False], [True, True]])
         (MASK.astype(float), MASK, {}, TypeError, "threshold or cast first"),
         (MASK, MASK.astype(np.float16), {}, TypeError, "`reference`"),
         (MASK.astype(complex), MASK, {}, TypeError, "`prediction`"),
-        (MASK * np.uint8(255), MASK, {}, ValueError, "contains 255; pass labels="),
+        (MASK * np.uint8(255), MASK, {}, ValueError, "contains 255; pass `labels`"),
         (MASK, MASK.astype(int) * -1, {}, ValueError, "contains -1"),
         (MASK.astype(float), MASK, {"labels": (1,)}, TypeError, "integer label map"),
         (MASK.astype(int) * -3, MASK.astype(int), {"labels": (1,)}, ValueError, "the label -3"),

@@ -108,7 +108,7 @@ def test_floats_are_no_masks_and_no_labels(function, array):
 def test_values_that_are_no_mask(name):
     function, _ = CALLS[name]
     for value, text in ((255, "255"), (2, "2"), (-1, "-1")):
-        with pytest.raises(ValueError, match=f"contains {text}; pass labels= for a label map"):
+        with pytest.raises(ValueError, match=f"contains {text}; pass `labels` for a label map"):
             function(value * MASK.astype(np.int16), MASK)
 
 

@@ -160,7 +160,7 @@ MASK = np.ones((2, 3, 4), bool)
         (MASK, (1, 1, 1e7), ValueError, "axis 2"),
         (MASK, 1.0, TypeError, "`spacing` must be a sequence of numbers"),
         (MASK.astype(float), (1, 1, 1), TypeError, "`mask` must be a boolean mask"),
-        (MASK * np.uint8(7), (1, 1, 1), ValueError, "`mask` contains 7; pass labels="),
+        (MASK * np.uint8(7), (1, 1, 1), ValueError, "`mask` contains 7; pass `labels`"),
         ([[1]], (1, 1), TypeError, "`mask` must be an array; got list"),
     ],
 )

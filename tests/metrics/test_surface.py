@@ -79,7 +79,7 @@ MASK = np.ones((2, 3), dtype=bool)
     [
         (MASK, MASK[:1], {"spacing": (1, 1)}, ValueError, r"shape of the reference, \(1, 3\)"),
         (MASK, MASK.astype(float), {"spacing": (1, 1)}, TypeError, "threshold or cast first"),
-        (MASK, MASK * 2, {"spacing": (1, 1)}, ValueError, "contains 2; pass labels="),
+        (MASK, MASK * 2, {"spacing": (1, 1)}, ValueError, "contains 2; pass `labels`"),
         (MASK, MASK, {"spacing": (1, 1, 1)}, ValueError, "`spacing` must have 2 entries, one per axis; got"),
         (MASK, MASK, {"spacing": (1, -1)}, ValueError, "`spacing` must lie within"),
         (MASK, MASK, {"spacing": (1, math.inf)}, ValueError, "`spacing`"),

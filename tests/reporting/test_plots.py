@@ -134,6 +134,17 @@ def test_rankings_have_dots_by_share_and_methods_from_the_best():
         plot_ranking(METHODS)
 
 
+def test_titles_of_rankings_are_whole_whatever_is_beside_the_axes():
+    """Names of methods and counts may be as long as the figure is wide."""
+    names = ("a network with a name of 36 letters ", "b")
+    rows = [row(f"s{k}", "liver", "DICE", (k + m) / 9, method=name) for m, name in enumerate(names) for k in range(4)]
+    axes = plot_ranking(rank(Results(rows=tuple(rows)), bootstraps=100)[0])
+    axes.figure.canvas.draw()
+    title = next(text for text in axes.get_children() if "Kendall's tau 1.00" in getattr(text, "get_text", str)())
+    extent = title.get_window_extent()
+    assert 0 <= extent.x0 < extent.x1 <= axes.figure.bbox.width
+
+
 def test_reliability_is_the_share_of_what_is_true_in_each_bin():
     prediction, reference = np.array([[0.05, 0.1, 0.6], [0.7, 1.0, 0.0]]), np.array([[0, 1, 1], [0, 1, 0]])
     axes = plot_reliability(prediction, reference, bins=2)

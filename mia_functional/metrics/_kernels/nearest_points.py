@@ -233,7 +233,8 @@ def _query_all(points: NDArray[np.intp], targets: NDArray[np.bool_], spacing: Sp
     """Return what `_query_tree` does, for a few points that are close to each other, as an error far off is."""
     ends = np.unravel_index(np.flatnonzero(targets), targets.shape)
     starts = np.stack(np.unravel_index(points, targets.shape), axis=1)
-    places, wanted = [end * step for end, step in zip(ends, spacing, strict=True)], starts * np.asarray(spacing)
+    places: list[NDArray[np.floating]] = [end * step for end, step in zip(ends, spacing, strict=True)]
+    wanted = starts * np.asarray(spacing)
     # No target is the nearest of a point if it is further from the box around all points than each of them is from one
     # of some targets.
     every = ends[0].size // 512 + 1
@@ -249,7 +250,7 @@ def _query_all(points: NDArray[np.intp], targets: NDArray[np.bool_], spacing: Sp
     return _lengths(starts - np.stack([end[nearest] for end in ends], axis=1), spacing)
 
 
-def _squares(places: Sequence[NDArray[np.float64]], point: NDArray[np.float64]) -> NDArray[np.float64]:
+def _squares(places: Sequence[NDArray[np.floating]], point: NDArray[np.floating]) -> NDArray[np.float64]:
     """Return squared distances of places, one array for each axis, to a point."""
     sums: NDArray[np.float64] = functools.reduce(np.add, ((x - y) ** 2 for x, y in zip(places, point, strict=True)))
     return sums
