@@ -7,7 +7,7 @@ import numpy as np
 
 __all__ = ["postpone_numpy_parts"]
 
-_PARTS = ("f2py", "testing", "ma", "polynomial", "ctypeslib")
+_UNUSED_PARTS = ("f2py", "testing", "ma", "polynomial", "ctypeslib")
 
 
 def postpone_numpy_parts() -> None:
@@ -17,7 +17,7 @@ def postpone_numpy_parts() -> None:
     the tools of tests as well: that doubles the time that NumPy takes, with each process. Only for the command and its
     workers, as it changes what `numpy.f2py` is: whoever calls functions may have plans for it.
     """
-    for part in _PARTS:
+    for part in _UNUSED_PARTS:
         name = f"numpy.{part}"
         spec = None if name in sys.modules else find_spec(name)
         if spec is None or spec.loader is None:

@@ -96,7 +96,7 @@ def test_own_metrics_say_what_is_worst():
 
 
 def test_metrics_reloaded():
-    """What MetricsReloaded 0.1.0 (commit cb38dfc, run with NumPy 2.4.6 and pandas 3.1.1) said the mean of five cases is.
+    """What MetricsReloaded 0.1.0 (commit cb38dfc, run NumPy 2.4.6, pandas 3.1.1) said the mean of five cases is.
 
     They are squares that are found, found with half as much beside (Dice 0.8), empty in both masks and missed, and one
     without a prediction (`ref_missing`). It set 1 or 0 where both masks are empty, NaN for distances of the missed one,

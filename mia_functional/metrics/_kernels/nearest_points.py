@@ -42,7 +42,7 @@ _SWEEP, _SWEEP_UNCACHED = 50.0, 120.0  # one voxel of a distance transform, and 
 _CACHED = 2**19  # voxels that fit in the cache: SciPy keeps 12 bytes for each, and walks along every axis in turn
 _WORTH_A_SAMPLE = 2e6  # a sample tries hundreds of offsets, which takes up to a millisecond
 
-_FEW = 128
+_FEW_FAR = 128
 """Up to how many points that nothing else has found look at all targets that may be nearest, instead of a tree."""
 
 _BLOCK = 2**18
@@ -175,7 +175,7 @@ def _search_on(
         distances[missed], rest = _search_in_blocks(np.ravel_multi_index(shifted, wider.shape), wider, far)
         missed = missed[rest]
     if missed.size:
-        query = _query_all if missed.size <= _FEW else _query_tree
+        query = _query_all if missed.size <= _FEW_FAR else _query_tree
         distances[missed] = query(points[missed], targets, spacing)
     return distances
 

@@ -140,7 +140,7 @@ SHORT = {"_GROW": 1e9, "_SWEEP": 1e12, "_FAR": nearest_points._NEAR}
         ("few far", {"_GROW": 1e9, "_SWEEP": 1e12}, set()),
         ("few far", {"_GROW": 0.0}, {"_query_tree"}),
         ("few far", SHORT, {"_query_all"}),
-        ("few far", {**SHORT, "_FEW": 0}, {"_query_tree"}),
+        ("few far", {**SHORT, "_FEW_FAR": 0}, {"_query_tree"}),
         ("few far", {**SHORT, "_PAIR": 1e99}, {"_query_all", "_query_tree"}),
     ],
 )
