@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import Executor
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -54,7 +55,8 @@ def traverse(
         Dictionaries. An image category is an array `(*spatial, channels)`, with the entries in order on the last axis
         and their dtype (the smallest that holds all; integers stay integers), or `(*spatial, ..., channels)` where
         files have more axes behind those of their geometry (time, coils, ...); files whose role is `labels` are label
-        maps, read as by `images.read_labels` unless `load` is a function of yours; numbers are float64 `(entries,)`;
+        maps, read as by `images.read_labels` unless `load` is a function of yours (those whose segments have names are
+        put onto the first grid, as they may end with the last slice that has any); numbers are float64 `(entries,)`;
         texts are a tuple of str. Besides, `subject` (the identifier), `geometry` (of the images; none without images),
         `roles` (of the categories, by name), which a transform that adds a category may add to, and with `grids` the
         geometries of these categories, by name.
@@ -146,7 +148,8 @@ def load_entry(
 ) -> HostArray:
     """Return the voxels of a file on the first grid, with an axis of channels, and append its own grid."""
     path = str(entry.path)
-    array, geometry = _checked_pair(_load_labels(load, path) if entry.role == "labels" else load(path), entry)
+    onto = grids[0][1] if grids else None
+    array, geometry = _checked_pair(_load_labels(load, path, onto) if entry.role == "labels" else load(path), entry)
     grids.append((entry, geometry))
     first, grid = grids[0]
     requirement = f"lie on one grid ({entry.path} and {first.path} of {subject.name})"
@@ -174,12 +177,21 @@ def _load_numbers(load: Load, path: str) -> HostArray:
     return np.asarray(array)
 
 
-def _load_labels(load: Load, path: str) -> tuple[HostArray, Geometry]:
-    """Return a file as a label map if a reader of ours loads it; what a loader of the user's returns stays as it is."""
+def _load_labels(load: Load, path: str, onto: Geometry | None) -> tuple[HostArray, Geometry]:
+    """Return a file as a label map if a reader of ours loads it; what a loader of the user's returns stays as it is.
+
+    Files whose segments have names often end with the last slice in which there is something, or have no grid at all:
+    they are put onto the grid of the subject, if that is known and their voxels are those of it.
+    """
     reader = getattr(load, "func", load)  # of a `functools.partial`
     if reader not in OWN_READERS:
         return load(path)
     row = FORMATS.get(extension_of(Path(path)))
+    if onto is not None and row is not None and row.load_segments is not None and images.read_segments(path):
+        limit = getattr(load, "keywords", {}).get("max_bytes", MAX_BYTES)
+        with suppress(ValueError):
+            array, _, geometry = images.read_segmentation(path, onto, max_bytes=limit)
+            return label_map(array, geometry, Path(path)), geometry
     # What a label means is what the scale of its file makes of the stored number; and some files hold an image beside.
     if row is not None and row.load_labels is not None:
         load = partial(images.read_labels, **getattr(load, "keywords", {}))

@@ -123,8 +123,20 @@ def test_checks_and_pictures_put_both_files_onto_one_grid(folders):
 def test_datasets_are_made_of_segmentations_as_of_other_label_maps(folders, tmp_path):
     subjects = mia.dataset.discover(folders, {"labels": {"truth": "dcm_true/{subject}.dcm"}})
     expected = images.read_labels(folders / "dcm_true" / "A.dcm")[0]
+    assert expected.shape[0] < SHAPE[0]
     for metadata_only in (False, True):
         path = tmp_path / f"{metadata_only}.h5"
         mia.dataset.create(path, subjects, metadata_only=metadata_only)
         stored = mia.dataset.read(mia.dataset.open(path, root=folders / "dcm_true"), "A", "labels")
         np.testing.assert_array_equal(stored[..., 0], expected)
+
+
+def test_segmentations_lie_beside_the_images_of_a_dataset(folders, tmp_path):
+    """Although they end with the last slice in which there is something."""
+    patterns = {"images": {"ct": "nii/{subject}.nii.gz"}, "labels": {"truth": "dcm_true/{subject}.dcm"}}
+    subjects = mia.dataset.discover(folders, patterns)
+    for metadata_only in (False, True):
+        path = tmp_path / f"{metadata_only}.h5"
+        mia.dataset.create(path, subjects, metadata_only=metadata_only)
+        stored = mia.dataset.read(mia.dataset.open(path, root=folders), "A", "labels")
+        np.testing.assert_array_equal(stored[..., 0], TRUE)
