@@ -7,6 +7,7 @@ times as long for a patch of shards.
 
 import itertools
 import math
+import operator
 import os
 import stat
 import zlib
@@ -75,17 +76,17 @@ def read_box(array: ZarrArray, root: Path, box: Sequence[range]) -> HostArray:
 
     def read_pieces(share: Iterator[_ChunkPart]) -> None:
         scratch = np.empty(math.prod(array.chunks), array.dtype)
-        turned = np.argsort(array.order)
-        for name, group in itertools.groupby(share, key=lambda piece: piece.name):
-            with _opened(array, root, name, folders) as descriptor:
-                index = None if descriptor is None else _shard_index(array, name, descriptor)
+        stored_shape, turned = [array.chunks[axis] for axis in array.order], np.argsort(array.order).tolist()
+        for name, group in itertools.groupby(share, key=operator.attrgetter("name")):
+            with _opened(array, root, name, folders) as file:
+                index = None if file is None else _shard_index(array, name, file)
                 for piece in group:
-                    raw = None if descriptor is None else _chunk_bytes(array, piece, descriptor, index)
+                    raw = None if file is None else _chunk_bytes(array, piece, file, index, scratch.nbytes)
                     if raw is None:
                         result[piece.target] = array.fill
-                        continue
-                    stored = decode(raw, scratch).reshape([array.chunks[axis] for axis in array.order])
-                    result[piece.target] = stored.transpose(turned)[piece.inside]
+                    else:
+                        stored = decode(raw, scratch).reshape(stored_shape)
+                        result[piece.target] = stored.transpose(turned)[piece.inside]
 
     _array.run_in_threads(read_pieces, pieces, math.prod(array.chunks) * count)
     return result
@@ -111,9 +112,16 @@ def _pieces(array: ZarrArray, box: Sequence[range]) -> Iterator[_ChunkPart]:
             yield _ChunkPart(name, sum(places), inside, target)
 
 
+class _ChunkFile(NamedTuple):
+    """An open file of one or several chunks, and its bytes."""
+
+    descriptor: int
+    size: int
+
+
 @contextmanager
-def _opened(array: ZarrArray, root: Path, name: str, folders: set[str]) -> Iterator[int | None]:
-    """Yield a descriptor of a file of chunks, or None if there is none; raise for links out of the store and pipes."""
+def _opened(array: ZarrArray, root: Path, name: str, folders: set[str]) -> Iterator[_ChunkFile | None]:
+    """Yield a file of chunks, or None if there is none; raise for links out of the store and pipes."""
     path = f"{array.path}{os.sep}{name}"
     try:
         state = os.lstat(path)
@@ -129,45 +137,46 @@ def _opened(array: ZarrArray, root: Path, name: str, folders: set[str]) -> Itera
         folders.add(folder)
     descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
     try:
-        yield descriptor
+        yield _ChunkFile(descriptor, state.st_size)
     finally:
         os.close(descriptor)
 
 
-def _shard_index(array: ZarrArray, name: str, descriptor: int) -> "HostArray | None":
+def _shard_index(array: ZarrArray, name: str, file: _ChunkFile) -> "HostArray | None":
     """Return offsets and lengths of the chunks of a shard; None if chunks are files of their own."""
     if (shards := array.shards) is None:
         return None
     count, check = math.prod(shards.counts), 4 * shards.checked
-    size, length = os.fstat(descriptor).st_size, 16 * count + check
-    if size < length:
+    length = 16 * count + check
+    if file.size < length:
         invalid_file(array.path, f"its shard {name} ends within the index")
-    raw = _read_at(descriptor, size - length if shards.at_end else 0, length)
+    raw = _read_at(file, file.size - length if shards.at_end else 0, length)
     if check and _checksum(raw[:-check]) != raw[-check:]:
         invalid_file(array.path, f"the index of its shard {name} is damaged")
     return np.frombuffer(raw, "<u8", 2 * count).reshape(count, 2)
 
 
-def _chunk_bytes(array: ZarrArray, piece: _ChunkPart, descriptor: int, index: "HostArray | None") -> bytes | None:
-    """Return the encoded bytes of a chunk; None if it is not there."""
-    size = os.fstat(descriptor).st_size
+def _chunk_bytes(
+    array: ZarrArray, piece: _ChunkPart, file: _ChunkFile, index: "HostArray | None", nbytes: int
+) -> bytes | None:
+    """Return the encoded bytes of a chunk of `nbytes`; None if it is not there."""
     # As Python's numbers: sums of those of 64 bits wrap around.
-    offset, length = (0, size) if index is None else index[piece.place].tolist()
+    offset, length = (0, file.size) if index is None else index[piece.place].tolist()
     if index is not None and offset == length == _ABSENT:
         return None
-    nbytes = math.prod(array.chunks) * array.dtype.itemsize
     # No compressor makes more of bytes that it cannot compress than some per cent.
-    if offset + length > size or length > nbytes + nbytes // 8 + 4096:
-        invalid_file(array.path, f"its chunk in {piece.name} takes {length} bytes at {offset}, of {size}, for {nbytes}")
-    return _read_at(descriptor, offset, length)
+    if offset + length > file.size or length > nbytes + nbytes // 8 + 4096:
+        text = f"its chunk in {piece.name} takes {length} bytes at {offset}, of {file.size}, for {nbytes}"
+        invalid_file(array.path, text)
+    return _read_at(file, offset, length)
 
 
-def _read_at(descriptor: int, offset: int, length: int) -> bytes:
+def _read_at(file: _ChunkFile, offset: int, length: int) -> bytes:
     """Return bytes of a file, as many as there are up to `length`."""
-    os.lseek(descriptor, offset, os.SEEK_SET)
-    raw = os.read(descriptor, length)
+    os.lseek(file.descriptor, offset, os.SEEK_SET)
+    raw = os.read(file.descriptor, length)
     # One call reads 2 GiB at most on Linux.
-    while len(raw) < length and (more := os.read(descriptor, length - len(raw))):
+    while len(raw) < length and (more := os.read(file.descriptor, length - len(raw))):
         raw += more
     return raw
 
