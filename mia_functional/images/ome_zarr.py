@@ -290,6 +290,13 @@ def level_geometry(path: Path, pyramid: Pyramid, spacing: Spacing | None) -> Geo
     for column, (row, sign) in enumerate(turns):
         direction[row, column] = sign
         origin[row] = sign * scaling.translation[pyramid.space[column]] * factors[column] + 0.0  # and not -0.0
+    if not np.array_equal(direction, np.eye(len(sizes))) and any(
+        pyramid.first.scaling.translation[axis] for axis in pyramid.space
+    ):
+        # RFC-4 does not say where coordinates are 0. They grow along the axis, so that the first voxel would lie to the
+        # right of that place by the translation; for ngff-zarr 0.50 the translation is the first voxel in (L, P, S).
+        words = "runs along others than left, posterior and superior, and does not begin at 0"
+        invalid_file(path, f"its grid {words}: where that is depends on the program that wrote it")
     if pyramid.time is not None and shape[pyramid.time] > 1:
         if len(sizes) < 3:
             invalid_file(path, "it holds several time points of a plane; those of volumes are read")

@@ -139,12 +139,17 @@ def test_anatomical_orientations_turn_the_grid(tmp_path):
     axes = [
         {**axis, "orientation": {"type": "anatomical", "value": word}} for axis, word in zip(AXES, words, strict=True)
     ]
-    store = put_image(tmp_path / "a.ome.zarr", ARRAY, axes=axes, levels=[((3, 2, 1), (30, 20, 10))])
+    levels = (LEVEL_0, ((6, 4, 2), (1.5, 1, 0.5)))
+    store = put_image(tmp_path / "a.ome.zarr", ARRAY, ARRAY[:2, :2, :3], axes=axes, levels=levels)
     geometry = images.read_geometry(store)
-    # The first index runs down, the second to the left of the world's x, and the third along its y.
-    assert index_to_world(geometry, (1, 0, 0)) == (-33, 10, -20)
-    assert index_to_world(geometry, (0, 1, 0)) == (-30, 10, -22)
-    assert index_to_world(geometry, (0, 0, 1)) == (-30, 11, -20)
+    # The first index runs down, the second to the right, against the world's x, and the third along its y.
+    assert index_to_world(geometry, (1, 0, 0)) == (-3, 0, 0)
+    assert index_to_world(geometry, (0, 1, 0)) == (0, 0, -2)
+    assert index_to_world(geometry, (0, 0, 1)) == (0, 1, 0)
+    assert index_to_world(images.read_geometry(store / "1"), (0, 0, 0)) == (-1.5, 0.5, -1)
+    # Where it begins can be read in two ways, which are one only at 0.
+    moved = put_image(tmp_path / "b.ome.zarr", ARRAY, axes=axes, levels=[((3, 2, 1), (30, 20, 10))])
+    refused(moved, "does not begin at 0: where that is depends on the program that wrote it")
 
 
 def test_label_images_and_levels_in_folders_are_images(tmp_path):
