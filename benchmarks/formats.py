@@ -14,6 +14,7 @@ import tempfile
 import time
 import warnings
 from collections.abc import Callable
+from importlib import metadata
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -62,7 +63,68 @@ def write_segments(folder: Path) -> Path:
     return path
 
 
+def smooth_volume(size: int) -> Any:
+    """Return a cube of int16 that compresses as scans do, to half of its bytes or so."""
+    noise = np.random.default_rng(0).normal(size=(size,) * 3)
+    return (module("scipy.ndimage").gaussian_filter(noise, 2) * 4000).astype(np.int16)
+
+
+def write_shards(folder: Path) -> Path:
+    """Write a volume as OME-Zarr by ourselves: chunks of 32^3 voxels in shards of 256^3."""
+    voxels = smooth_volume(256)
+    grid = module("mia_functional.geometry").Geometry(shape=voxels.shape, spacing=(1.0, 1.0, 1.0))
+    module("mia_functional.images").write(folder / "volume.ome.zarr", voxels, grid)
+    return folder / "volume.ome.zarr"
+
+
+def write_chunks(folder: Path) -> Path:
+    """Write a volume as other programs do, in chunks of 64^3 voxels, each in a file."""
+    path, voxels = write_shards(folder), smooth_volume(256)
+    module("shutil").rmtree(path / "0")
+    zarr = module("zarr")
+    array = zarr.create_array(path / "0", shape=voxels.shape, chunks=(64,) * 3, dtype="int16",
+                              compressors=zarr.codecs.BloscCodec(cname="zstd", clevel=3))  # fmt: skip
+    array[...] = voxels
+    return path
+
+
+def stored_in_zarr(path: str) -> Any:
+    """Return an opened image, as tensorstore has it."""
+    spec = {"driver": "zarr3", "kvstore": {"driver": "file", "path": f"{path}/0"}}
+    return module("tensorstore").open(spec, read=True).result()
+
+
+_PATCHES = 40
+"""Patches that are read from an opened image, one after the other: one alone takes some milliseconds."""
+
+
+def read_patches(read: Callable[[tuple[slice, ...]], Any]) -> Any:
+    """Return the sum of patches of 84^3 voxels at places that are drawn."""
+    starts = np.random.default_rng(1).integers(0, 256 - 84, (_PATCHES, 3)).tolist()
+    return sum(read(tuple(slice(start, start + 84) for start in corner)).astype(np.int64) for corner in starts)
+
+
+_ZARR = (("tensorstore",), ("mia_functional.images", "tensorstore", "numcodecs.blosc", "google_crc32c"))
+
 ROWS = {
+    "OME-Zarr, 40 patches of 84^3 of an opened volume in shards": Row(
+        write_shards,
+        lambda path: read_patches(module("mia_functional.images").open(path).__getitem__),
+        lambda path: (stored := stored_in_zarr(path)) and read_patches(lambda index: stored[index].read().result()),
+        *_ZARR,
+    ),
+    "OME-Zarr, 40 patches of 84^3 of an opened volume in chunks of 64^3": Row(
+        write_chunks,
+        lambda path: read_patches(module("mia_functional.images").open(path).__getitem__),
+        lambda path: (stored := stored_in_zarr(path)) and read_patches(lambda index: stored[index].read().result()),
+        *_ZARR,
+    ),
+    "OME-Zarr, a volume of 256^3 in shards": Row(
+        write_shards,
+        lambda path: module("mia_functional.images").read(path)[0],
+        lambda path: stored_in_zarr(path).read().result(),
+        *_ZARR,
+    ),
     "DICOM segmentation, 50 segments x 200 slices of 512^2, uint8": Row(
         write_segments,
         lambda path: module("mia_functional.images").read_segmentation(path).array,
@@ -123,7 +185,7 @@ def main(names: list[str]) -> None:
         )
         if ours["sum"] != peer["sum"]:
             raise SystemExit(f"{name}: what is read differs")
-        versions = ", ".join(f"{package} {module(package).__version__}" for package in row.packages)
+        versions = ", ".join(f"{package} {metadata.version(package)}" for package in row.packages)
         print(
             f"| {name} | {ours['array']:.0f} | {ours['clock']:.2f} ({ours['processor']:.2f}) | {versions}: "
             f"{peer['clock']:.2f} ({peer['processor']:.2f}) | {ours['clock'] / peer['clock']:.2f} "

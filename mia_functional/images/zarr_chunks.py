@@ -173,11 +173,17 @@ def _chunk_bytes(
 
 def _read_at(file: _ChunkFile, offset: int, length: int) -> bytes:
     """Return bytes of a file, as many as there are up to `length`."""
-    os.lseek(file.descriptor, offset, os.SEEK_SET)
-    raw = os.read(file.descriptor, length)
-    # One call reads 2 GiB at most on Linux.
-    while len(raw) < length and (more := os.read(file.descriptor, length - len(raw))):
-        raw += more
+    raw = b""
+    while len(raw) < length:
+        # One call reads 2 GiB at most on Linux; Windows has none that takes a position.
+        if hasattr(os, "pread"):
+            more = os.pread(file.descriptor, length - len(raw), offset + len(raw))
+        else:
+            os.lseek(file.descriptor, offset + len(raw), os.SEEK_SET)
+            more = os.read(file.descriptor, length - len(raw))
+        if not more:
+            break
+        raw = raw + more if raw else more
     return raw
 
 

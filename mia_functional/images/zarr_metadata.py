@@ -141,8 +141,8 @@ def _json_object(path: Path) -> dict[str, Any]:
 def inside_store(root: Path, name: object) -> Path:
     """Return the folder that a store names by a path; raise unless it lies in the folder `root` and below."""
     parts = name.split("/") if isinstance(name, str) else []
-    # A backslash or a colon leads elsewhere on Windows; C ends names at a null character.
-    if not parts or any(part in ("", ".", "..") or re.search(r"[\\:\x00]", part) for part in parts):
+    # A backslash or a colon leads elsewhere on Windows; C ends names at a null character, and messages are one line.
+    if not parts or any(part in ("", ".", "..") or re.search(r"[\\:\x00-\x1f\x7f]", part) for part in parts):
         invalid_file(root, f"it names the array {str(name)[:80]!r}, which is no path in its folder")
     path = root.joinpath(*parts)
     if not path.resolve().is_relative_to(root.resolve()):

@@ -32,8 +32,10 @@ def originals(folder):
     for name, codec in CODECS.items():
         store = shutil.copytree(folder / "shards.ome.zarr", folder / f"{name}.ome.zarr")
         shutil.rmtree(store / "0")
-        array = zarr.create_array(store / "0", shape=ARRAY.shape, dtype="int16", chunks=(4, 7, 5), fill_value=-1,
-                                  compressors=getattr(zarr.codecs, codec)(), dimension_names=("z", "y", "x"))  # fmt: skip
+        array = zarr.create_array(
+            store / "0", shape=ARRAY.shape, dtype="int16", chunks=(4, 7, 5), fill_value=-1, dimension_names="zyx",
+            compressors=getattr(zarr.codecs, codec)(),
+        )  # fmt: skip
         array[...] = ARRAY
     return sorted(folder.iterdir())
 
@@ -56,14 +58,17 @@ def mutate(rng, original, folder):
 
 def check(store):
     """Return whether a store was read; what was read has to be what zarr-python finds."""
+    refusal = ""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             array, geometry = images.read(store, max_bytes=1 << 22)
     except (ValueError, FileNotFoundError) as error:
-        assert str(error).startswith("read: "), error
-        assert "\n" not in str(error)
-        assert len(str(error)) < 1000
+        refusal = str(error)
+    if refusal:
+        assert refusal.startswith("read: ")
+        assert "\n" not in refusal
+        assert len(refusal) < 1000
         return False
     assert array.nbytes <= 1 << 22
     assert geometry.shape == array.shape[: len(geometry.shape)]
@@ -94,16 +99,12 @@ def test_stores_without_a_fault_are_read(stores):
 def main():
     """Read so many mutants, and print how many were refused and the most memory that was used."""
     count, refused = int(sys.argv[1]), 0
-    with tempfile.TemporaryDirectory() as folder:
-        made = originals(Path(folder, "originals").absolute()) if Path(folder, "originals").mkdir() is None else []
+    with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryDirectory() as work:
+        made = originals(Path(folder))
         for number in range(count):
-            with tempfile.TemporaryDirectory(dir=folder) as room:
+            with tempfile.TemporaryDirectory(dir=work) as room:
                 rng = np.random.default_rng(number)
-                try:
-                    refused += not check(mutate(rng, made[number % len(made)], Path(room)))
-                except BaseException:
-                    print(f"mutant {number} of {made[number % len(made)].name}")
-                    raise
+                refused += not check(mutate(rng, made[number % len(made)], Path(room)))
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     print(f"{count} mutants, {refused} refused, {peak:.0f} MiB at most")
 
