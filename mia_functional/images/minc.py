@@ -155,6 +155,9 @@ def _numbers_of(path: Path, item: Any, name: str, default: tuple[float, ...]) ->
 
 def _axis_of(path: Path, item: Any, name: str, count: int) -> _Axis:
     """Return what a file says of an axis, in millimetres or seconds; raise if it contradicts the image."""
+    # A name that is no text was another one: of the step, perhaps, without which it would be 1.
+    if any(isinstance(key, bytes) for key in item.attrs):
+        invalid_file(path, f"its {name} has an attribute whose name is damaged")
     (length,) = _numbers_of(path, item, "length", (float(count),))
     if length != count:
         invalid_file(path, f"its {name} states {length:g} voxels, and its image has {count}")

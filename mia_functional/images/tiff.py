@@ -7,7 +7,6 @@ import itertools
 import logging
 import math
 import re
-import struct
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -25,6 +24,7 @@ from mia_functional.images.header import (
     known_millimetres,
     spacing_or_one,
 )
+from mia_functional.images.tiff_directories import Directories, read_directories
 from mia_functional.typing import HostArray, Spacing
 
 __all__ = ["load_tiff"]
@@ -43,7 +43,7 @@ _DEPTH, _CHANNEL = "ZQI", "CS"
 
 _VENDORS = (
     "lsm", "mmstack", "ndtiff", "fluoview", "stk", "sis", "svs", "scn", "qpi", "ndpi", "bif", "avs", "eer", "philips",
-    "scanimage", "nih", "mdgel", "micromanager", "metaseries", "uniform",
+    "scanimage", "nih", "mdgel", "micromanager", "metaseries",
 )  # fmt: skip
 """Kinds of files that tifffile would read in ways of their own, other files with them: none is asked for."""
 
@@ -85,58 +85,21 @@ def load_tiff(path: Path, max_bytes: int, spacing: Spacing | None) -> tuple[Host
 
 def _decode_series(tifffile: Any, path: Path, max_bytes: int) -> tuple[HostArray, str, Spacing | None]:
     """Return pixels, the letters of their axes, and the spacing along those of space if it is known."""
+    directories = read_directories(path)
+    _check_description(path, directories.description)
+    if directories.kinds > 1:
+        invalid_file(path, f"its {directories.pages} pages are of {directories.kinds} kinds; one kind is read")
     flags = {f"is_{name}": False for name in _VENDORS if name in tifffile.TIFF.FILE_FLAGS}
-    count = _count_directories(path)
-    with tifffile.TiffFile(path, is_ome=False, is_imagej=False, is_shaped=False, **flags) as plain:
-        _check_description(path, str(plain.pages.first.description))
-        # With a description of the stack, tifffile reads all pages as it reads the first, whatever they say.
-        kinds = {page.hash for page in plain.pages}
-        if len(kinds) > 1:
-            invalid_file(path, f"its {count} pages are of {len(kinds)} kinds; one kind is read")
     with tifffile.TiffFile(path, **flags) as opened:
-        if len(opened.pages) != count:
-            invalid_file(path, f"tifffile finds {len(opened.pages)} of its {count} pages")
         if len(opened.series) != 1:
             invalid_file(path, f"it holds {len(opened.series)} stacks; one is read")
         series = opened.series[0]
         _check_series(path, series)
         if series.nbytes > max_bytes:
             invalid_file(path, f"the image takes {series.nbytes} bytes, and `max_bytes` is {max_bytes}")
-        _check_complete(path, series)
+        _check_complete(path, series, directories)
         # One thread: evaluations and loaders have workers of their own.
         return series.asarray(maxworkers=1), series.axes, _spacing_of_series(opened, series)
-
-
-def _count_directories(path: Path) -> int:
-    """Return how many pages a TIFF file has; raise unless the chain of their directories is whole.
-
-    tifffile takes the pages in front of a break for all there are (2026.3).
-    """
-    with path.open("rb") as stream:
-        head = stream.read(4)
-        order = {b"II": "<", b"MM": ">"}.get(head[:2])
-        large = {42: False, 43: True}.get(int.from_bytes(head[2:], "little" if order == "<" else "big"))
-        if order is None or large is None:
-            invalid_file(path, "it is not a TIFF file")
-        number, offset, entry = ("Q", "Q", 20) if large else ("H", "I", 12)
-        position = 8 if large else 4
-        places: set[int] = set()
-        while True:
-            stream.seek(position)
-            raw = stream.read(struct.calcsize(offset))
-            if len(raw) < struct.calcsize(offset):
-                invalid_file(path, "it is cut off: pages that it announces are not in it")
-            place = struct.unpack(order + offset, raw)[0]
-            if place == 0:
-                return len(places)
-            stream.seek(place if place < 2**62 else 0)
-            raw = stream.read(struct.calcsize(number))
-            if place in places or len(raw) < struct.calcsize(number):
-                invalid_file(path, "it is damaged: the directory of a page is not in it, or refers to itself")
-            places.add(place)
-            position = place + len(raw) + entry * struct.unpack(order + number, raw)[0]
-            if position >= 2**62:
-                invalid_file(path, "it is damaged: the directory of a page has no end")
 
 
 def _check_description(path: Path, text: str) -> None:
@@ -162,10 +125,8 @@ def _check_series(path: Path, series: Any) -> None:
         invalid_file(path, f"its axes are {axes}; those of one stack of slices and one of channels are read")
     if dtype is None or dtype.kind not in "buif" or dtype.itemsize > 8:
         invalid_file(path, f"it holds {dtype}; integers, floats and booleans are read")
-    if any(page is None for page in series.pages):
-        invalid_file(path, "pages that it announces are missing")
-    # Other pages are read as these are.
-    for page in dict.fromkeys(page.keyframe for page in series.pages):
+    # All pages are of one kind.
+    for page in (series.keyframe,):
         if page.photometric == _PALETTE:
             text = "its pixels are places in a palette of colours; write the labels themselves, as grey levels"
             invalid_file(path, text)
@@ -189,29 +150,26 @@ def _check_series(path: Path, series: Any) -> None:
             invalid_file(path, f"its numbers have {page.bitspersample} bits; 1, 8, 16, 32 and 64 are read")
 
 
-def _check_complete(path: Path, series: Any) -> None:
-    """Raise unless all pixels are in the file: tifffile fills what is not there with zeros."""
-    size = path.stat().st_size
-    if math.prod(series.shape) != sum(math.prod(page.shape) for page in series.pages):
-        # ImageJ writes one page, and behind its pixels those of all others.
-        if series.dataoffset is None or series.dataoffset + series.nbytes > size:
-            invalid_file(path, "pages that it announces are missing")
-        return
-    for page in series.pages:
-        segments = list(zip(page.dataoffsets, page.databytecounts, strict=True))
-        kind = page.keyframe
-        needed = kind.nbytes if kind.compression == 1 and kind.bitspersample >= 8 else 1
-        if (
-            not segments
-            or any(offset <= 0 or count <= 0 or offset + count > size for offset, count in segments)
-            or sum(page.databytecounts) < needed
-        ):
-            invalid_file(path, "it is cut off: pixels that it announces are not in it")
+def _check_complete(path: Path, series: Any, directories: Directories) -> None:
+    """Raise unless tifffile reads the pixels of all pages, and all are in the file: it fills up with zeros."""
+    kind, size = series.keyframe, path.stat().st_size
+    if kind.compression == 1 and kind.bitspersample >= 8 and directories.fewest < kind.nbytes:
+        invalid_file(path, "it is cut off: pages or pixels that it announces are not in it")
+    numbers = directories.pages * math.prod(kind.shape)
+    # ImageJ writes one page, and behind its pixels those of all others.
+    if series.dataoffset is not None and series.dataoffset + series.nbytes > size:
+        invalid_file(path, "pages that it announces are missing")
+    if math.prod(series.shape) != numbers and (series.dataoffset is None or directories.pages > 1):
+        invalid_file(path, f"tifffile finds {series.shape} numbers in it, and its pages have {numbers}")
+    # What is read as one block has to be one.
+    steps = [second - first for first, second in itertools.pairwise(directories.starts)]
+    if series.dataoffset is not None and any(step != kind.nbytes for step in steps):
+        invalid_file(path, "its description says that its pages follow each other, and they do not")
 
 
 def _spacing_of_series(opened: Any, series: Any) -> Spacing | None:
     """Return the millimetres between pixels along the axes of space, if a file says so in a way that can be trusted."""
-    page = series.pages[0].keyframe
+    page = series.keyframe
     letters = [letter for letter in series.axes if letter not in _CHANNEL]
     if opened.is_ome:
         steps = _ome_steps(str(opened.ome_metadata))

@@ -231,7 +231,7 @@ WIDTH, LENGTH, COMPRESSION, OFFSETS, ROWS, COUNTS = 256, 257, 259, 273, 278, 279
     ("tags", "compression", "words"),
     [
         ({WIDTH: 2**31, LENGTH: 2**31, ROWS: 2**31}, None, "takes 4611686018427387904 bytes, and `max_bytes`"),
-        ({WIDTH: 2**15, LENGTH: 2**15, ROWS: 2**15}, None, "cut off: pixels that it announces are not in it"),
+        ({WIDTH: 2**15, LENGTH: 2**15, ROWS: 2**15}, None, "cut off: pages or pixels that it announces are not in it"),
         ({WIDTH: 2**12}, "zlib", ""),
         ({LENGTH: 3, ROWS: 3}, "zlib", "Z_BUF_ERROR|damaged"),
         ({COUNTS: 0}, None, "cut off"),
@@ -248,3 +248,25 @@ def test_headers_that_lie(tmp_path, tags, compression, words):
         raw = patched(raw, tag, value)
     (tmp_path / "x.tif").write_bytes(raw)
     refused(tmp_path / "x.tif", words)
+
+
+def test_pages_that_a_description_puts_together_and_the_directories_do_not(tmp_path):
+    """tifffile reads such a stack as one block, whatever the directories of its pages say."""
+    path = written(tmp_path / "x.tif", VOLUME.astype(np.uint8))
+    with tifffile.TiffFile(path) as opened:
+        places = [page.tags[OFFSETS].valueoffset for page in opened.pages]
+        starts = [page.dataoffsets[0] for page in opened.pages]
+    raw = bytearray(path.read_bytes())
+    for place, start in zip(places[1:3], starts[2:0:-1], strict=True):
+        struct.pack_into("<I", raw, place, start)
+    path.write_bytes(raw)
+    refused(path, "says that its pages follow each other, and they do not")
+
+
+def test_pages_with_other_tags_beside_the_pixels_are_of_one_kind(tmp_path):
+    array = VOLUME.astype(np.uint16)
+    with tifffile.TiffWriter(tmp_path / "x.tif", bigtiff=True) as writer:
+        for number, page in enumerate(array):
+            more = [(65000, 2, 0, "a" * 9 * number, True)] if number else []
+            writer.write(page, photometric="minisblack", metadata=None, extratags=more, rowsperstrip=2)
+    np.testing.assert_array_equal(images.read(tmp_path / "x.tif", spacing=(1.0, 1.0, 1.0))[0], array)
