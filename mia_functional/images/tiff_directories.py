@@ -83,7 +83,7 @@ def read_directories(path: Path) -> Directories:
             invalid_file(path, "it is not a TIFF file")
         codes = ("Q", "Q", "HHQ8s") if large else ("H", "I", "HHI4s")
         layout = _Layout(order, *(struct.Struct(order + code) for code in codes))
-        return _walk(_File(path, stream, path.stat().st_size), layout, 8 if large else 4)
+        return _walk_directories(_File(path, stream, path.stat().st_size), layout, 8 if large else 4)
 
 
 def _bytes_at(file: _File, place: int, count: int) -> bytes:
@@ -97,7 +97,7 @@ def _bytes_at(file: _File, place: int, count: int) -> bytes:
     return raw
 
 
-def _walk(file: _File, layout: _Layout, position: int) -> Directories:
+def _walk_directories(file: _File, layout: _Layout, position: int) -> Directories:
     """Return what all directories say, from the place on that leads to the first one."""
     places: set[int] = set()
     kinds: set[tuple[object, ...]] = set()
@@ -120,7 +120,7 @@ def _walk(file: _File, layout: _Layout, position: int) -> Directories:
             block = _bytes_at(file, place, end + layout.offset.size)
         raw, begin = block[begin:end], place + begin
         if not alike or len(raw) != len(first) * layout.entry.size or _joined_spans(raw, spans) != alike:
-            first = _entries(layout, raw, begin)
+            first = _tags_of(layout, raw, begin)
             kinds.add(_kind(file, layout, first))
             # Where a page like this one has other bytes: values of places, sizes of pixels, and texts.
             spans = _alike_spans(layout, first, begin, len(raw))
@@ -135,7 +135,7 @@ def _walk(file: _File, layout: _Layout, position: int) -> Directories:
     return Directories(len(places), len(kinds), starts, min(sizes), description)
 
 
-def _entries(layout: _Layout, raw: bytes, begin: int) -> dict[int, _Entry]:
+def _tags_of(layout: _Layout, raw: bytes, begin: int) -> dict[int, _Entry]:
     """Return the tags of a directory."""
     size, inline = layout.entry.size, layout.offset.size
     entries: dict[int, _Entry] = {}
@@ -156,7 +156,7 @@ def _joined_spans(raw: bytes, spans: list[tuple[int, int]]) -> bytes:
     return b"".join([raw[start:stop] for start, stop in spans])
 
 
-def _values_at(file: _File, layout: _Layout, entry: _Entry, inline: bytes) -> bytes:
+def _tag_values(file: _File, layout: _Layout, entry: _Entry, inline: bytes) -> bytes:
     """Return the bytes of the values of an entry: within it, or where it points to."""
     nbytes = entry.length * _TYPE_BYTES.get(entry.kind, 1)
     if nbytes <= layout.offset.size:
@@ -173,7 +173,7 @@ def _kind(file: _File, layout: _Layout, entries: dict[int, _Entry]) -> tuple[obj
         if entry.length > MAX_HEADER_BYTES:
             _cut_off(file)
         inline = _bytes_at(file, entry.place, layout.offset.size)
-        found.append((tag, entry.kind, entry.length, _values_at(file, layout, entry, inline)))
+        found.append((tag, entry.kind, entry.length, _tag_values(file, layout, entry, inline)))
     return tuple(found)
 
 
@@ -181,7 +181,7 @@ def _text(file: _File, layout: _Layout, entry: _Entry) -> str:
     """Return a text; raise if it is too long to be a description."""
     if entry.length > MAX_HEADER_BYTES:
         invalid_file(file.path, f"its description takes {entry.length} characters")
-    raw = _values_at(file, layout, entry, _bytes_at(file, entry.place, layout.offset.size))
+    raw = _tag_values(file, layout, entry, _bytes_at(file, entry.place, layout.offset.size))
     return raw.decode("utf-8", errors="replace").rstrip("\0")
 
 
@@ -201,7 +201,7 @@ def _checked_pixels(file: _File, layout: _Layout, entries: dict[int, _Entry], ra
         if entry.length == 1:
             lists.append(struct.unpack_from(code, raw, at))
         else:
-            values = _values_at(file, layout, entry, raw[at : at + layout.offset.size])
+            values = _tag_values(file, layout, entry, raw[at : at + layout.offset.size])
             lists.append(tuple(value for (value,) in struct.iter_unpack(code, values)))
     starts, counts = lists
     ends = tuple(start + count for start, count in zip(starts, counts, strict=False))
