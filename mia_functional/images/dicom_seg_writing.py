@@ -33,7 +33,7 @@ _MAX_LABEL, _MAX_TEXT = 65535, 64
 def write_seg(draft: Path, segmentation: Segmentation, reference: Reference | None) -> None:
     """Write a segmentation as an object of the study, the patient and the frame of reference of a series."""
     if reference is None or reference.series is None:
-        needed = "be a folder with the DICOM series that was segmented"
+        needed = "be a folder with the DICOM series that was segmented, a file for each slice"
         checks.invalid_value("write_segmentation", "reference", needed, reference and reference.geometry)
     if moved := describe_differences(segmentation.geometry, reference.geometry):
         checks.invalid_value("write_segmentation", "segmentation", f"lie on the grid of {reference.series}", moved)

@@ -9,7 +9,7 @@ from typing import NoReturn
 
 from mia_functional._core import atomic_files, checks
 from mia_functional.geometry import Geometry
-from mia_functional.images.dicom import series_geometry
+from mia_functional.images.dicom import lone_object, series_geometry
 from mia_functional.images.dicom_header import read_object
 from mia_functional.images.dicom_structures import (
     BETWEEN,
@@ -225,7 +225,8 @@ def _reference(function: str, reference: str | os.PathLike[str] | Geometry | Non
         return Reference(reference)
     with checks.speaking_for(function, "read", path="reference"):
         folder = Path(checks.path_text("read", "path", reference))
-        if is_series(folder):
+        # A series may be a single object with a frame for each slice.
+        if is_series(folder) and lone_object(folder) is None:
             return Reference(series_geometry(folder, None), folder)
         return Reference(read_geometry(folder))
 

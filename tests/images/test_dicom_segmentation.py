@@ -12,6 +12,7 @@ from mia_functional import images
 from mia_functional.geometry import Geometry, regrid, same_geometry
 from mia_functional.transforms import flip, permute
 
+from . import frame_cases
 from .seg_cases import OBLIQUE, label_scene, write_by_highdicom, write_series
 
 SHAPES = {"whole bytes": (9, 4, 6), "bits": (9, 5, 7), "one row": (6, 1, 9)}
@@ -175,6 +176,24 @@ def test_references_on_whose_voxels_the_frames_do_not_lie_are_refused(series, la
     path, grid = labelled[0], images.read_geometry(series[0])
     with pytest.raises(ValueError, match=rf"^read_segmentation: .*{words}"):
         images.read_segmentation(path, regrid(grid, (9, 9, 9), offset, factors=factors))
+
+
+def test_the_reference_may_be_a_series_in_one_object_or_an_image_of_another_format(tmp_path, series, labelled):
+    groups = {"PlaneOrientationSequence": {"ImageOrientationPatient": [1, 0, 0, 0, 1, 0]}}
+    frames = [
+        frame_cases.dataset(
+            PlanePositionSequence=[frame_cases.dataset(ImagePositionPatient=source.ImagePositionPatient)]
+        )
+        for source in series[1]
+    ]
+    (tmp_path / "mr").mkdir()
+    whole = frame_cases.enhanced(frames, np.zeros((9, 5, 7), np.int16), frame_cases.shared_item(**groups))
+    frame_cases.write(tmp_path / "mr" / "1", whole)
+    images.write(tmp_path / "a.mha", np.zeros((9, 5, 7), np.uint8), images.read_geometry(series[0]))
+    for reference in (tmp_path / "mr", tmp_path / "mr" / "1", tmp_path / "a.mha"):
+        np.testing.assert_array_equal(images.read_segmentation(labelled[0], reference).array, labelled[1])
+    with pytest.raises(ValueError, match=r"^write_segmentation: `reference` must be a folder with the DICOM series"):
+        images.write_segmentation(tmp_path / "b.dcm", images.read_segmentation(labelled[0], series[0]), tmp_path / "mr")
 
 
 def test_a_series_in_another_frame_of_reference_is_refused(tmp_path, labelled):
