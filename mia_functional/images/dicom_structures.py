@@ -2,7 +2,7 @@
 
 import math
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -29,10 +29,10 @@ __all__ = [
     "refuse_structures",
 ]  # fmt: skip
 
-Between = Literal["error", "nearest", "interpolate"]
+Between = Literal["error", "empty", "nearest", "interpolate"]
 ContourOverlap = Literal["error", "union", "exclusive"]
 
-BETWEEN: tuple[Between, ...] = ("error", "nearest", "interpolate")
+BETWEEN: tuple[Between, ...] = ("error", "empty", "nearest", "interpolate")
 OVERLAPS: tuple[ContourOverlap, ...] = ("error", "union", "exclusive")
 
 STRUCTURE_SET = "1.2.840.10008.5.1.4.1.1.481.3"
@@ -58,11 +58,13 @@ class ContourRules(NamedTuple):
         rule: Which pixels of a plane are inside, as in `rasterisation.polygon_mask`.
         between: What becomes of slices without a contour between others, and of contours between slices.
         overlapping: What becomes of two contours of one structure in one plane that overlap in part.
+        names: Of the structures that are read; all by default.
     """
 
     rule: Rule = "pixel_centre"
     between: Between = "error"
     overlapping: ContourOverlap = "error"
+    names: Collection[str] | None = None
 
 
 _STRICT = ContourRules()
@@ -108,7 +110,7 @@ def refuse_structures(found: DicomObject, _max_bytes: int, _spacing: Spacing | N
 def list_structures(found: DicomObject) -> tuple[Segment, ...]:
     """Return the structures of an RT structure set, in the order of the file, but those of points and open lines."""
     with pydicom_reads(found.path):
-        return tuple(structure.segment for structure in _structures(found, read_points=False))
+        return tuple(structure.segment for structure in _structures(found, None, read_points=False))
 
 
 def load_structures(found: DicomObject, request: SegmentRequest, *, rules: ContourRules = _STRICT) -> Segmentation:
@@ -122,7 +124,7 @@ def load_structures(found: DicomObject, request: SegmentRequest, *, rules: Conto
     if len(grid.shape) != 3:
         invalid_file(path, f"its contours need a grid of 3 axes, and that of `reference` has {len(grid.shape)}")
     with pydicom_reads(path):
-        structures = _structures(found, read_points=True)
+        structures = _structures(found, rules.names, read_points=True)
     if not structures:
         invalid_file(path, "it holds no closed contours")
     if reference.series is not None:
@@ -166,8 +168,8 @@ def _fill_labels(
     return True
 
 
-def _structures(found: DicomObject, *, read_points: bool) -> list[_Structure]:
-    """Return the structures of closed contours, and those without any contour; a warning names the others."""
+def _structures(found: DicomObject, names: Collection[str] | None, *, read_points: bool) -> list[_Structure]:
+    """Return the structures of these names: of closed contours, or without any contour; a warning names the others."""
     header, path = found.header, found.path
     contours = _by_number(found, header.get("ROIContourSequence"), "ReferencedROINumber")
     observations = _by_number(found, header.get("RTROIObservationsSequence"), "ReferencedROINumber", unique=False)
@@ -176,14 +178,18 @@ def _structures(found: DicomObject, *, read_points: bool) -> list[_Structure]:
         invalid_file(path, "it names no structures")
     if unnamed := sorted(set(contours) - set(items)):
         invalid_file(path, f"it has contours of the structures {unnamed}, which it does not name")
+    known = [str(item.get("ROIName", "") or "") for item in items.values()]
+    if absent := [name for name in names or () if name not in known]:
+        invalid_file(path, f"it names no structure {absent[0]!r}, but {', '.join(map(repr, known))}")
     # Numbers are labels, where they can be.
     numbered = all(1 <= number <= _MAX_LABEL for number in items)
     structures, skipped = [], []
-    for place, (number, item) in enumerate(items.items()):
+    for place, (name, (number, item)) in enumerate(zip(known, items.items(), strict=True)):
+        if names is not None and name not in names:
+            continue
         drawn = contours.get(number)
         sequence = [] if drawn is None else drawn.get("ContourSequence") or []
         kinds = {str(contour.get("ContourGeometricType", "")) for contour in sequence}
-        name = str(item.get("ROIName", "") or "")
         if others := kinds - {_CLOSED, _CLOSED_XOR}:
             skipped.append(f"{name!r} ({', '.join(sorted(others))})")
             if not kinds & {_CLOSED, _CLOSED_XOR}:
@@ -346,12 +352,14 @@ def _sources(
     """
     gaps = np.diff(heights)
     usual = max(1.0, float(np.sort(gaps)[(len(gaps) - 1) // 2])) if len(gaps) else 1.0
-    if between == "error":
-        cure = '`between="nearest"` or `between="interpolate"` of `read_structures` says what slices are to be'
-        if off := [height for height in heights if height != round(height)]:
-            invalid_file(found.path, f"contours of {name!r} lie between slices, at {off[0]:.3f}; {cure}")
-        if usual > 1:
-            invalid_file(found.path, f"contours of {name!r} lie {usual:g} slices apart; {cure}")
+    exact = between in ("error", "empty")
+    off = [height for height in heights if height != round(height)]
+    if exact and off:
+        cure = '`between="nearest"` or `"interpolate"` of `read_structures` puts them on slices'
+        invalid_file(found.path, f"contours of {name!r} lie between slices, at {off[0]:.3f}; {cure}")
+    if between == "error" and usual > 1:
+        cure = '`between="empty"`, `"nearest"` or `"interpolate"` of `read_structures` says what is between them'
+        invalid_file(found.path, f"contours of {name!r} lie {usual:g} slices apart; {cure}")
     planes = np.array(heights)
     for number in range(count) if len(planes) else ():
         # Of two planes that are equally near, the upper one: half-open, as the edges of pixels are.
@@ -365,7 +373,7 @@ def _sources(
         if between == "interpolate" and inner:
             weight = float((number - planes[above - 1]) / gaps[above - 1])
             yield number, {above - 1: 1 - weight, above: weight}
-        elif between != "error" and (inner or -usual / 2 <= distance < usual / 2):
+        elif not exact and (inner or -usual / 2 <= distance < usual / 2):
             yield number, {nearest: 1.0}
 
 

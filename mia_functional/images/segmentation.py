@@ -4,6 +4,7 @@ The examples write into `folder`, an empty one given as a `pathlib.Path`.
 """
 
 import os
+from collections.abc import Collection
 from pathlib import Path
 from typing import NoReturn
 
@@ -87,6 +88,7 @@ def read_structures(
     rule: Rule = "pixel_centre",
     between: Between = "error",
     overlapping: ContourOverlap = "error",
+    names: Collection[str] | None = None,
     channels: bool = False,
     max_bytes: int = MAX_BYTES,
 ) -> Segmentation:
@@ -105,13 +107,15 @@ def read_structures(
             centre is on an edge, for contours that run through the centres of the outermost pixels, as those of OpenCV
             do. `"area_fraction"`: those of which half the area or more is inside.
         between: What becomes of contours that are more than a tenth of the distance of slices from any, and of slices
-            between contours that were drawn on every second slice or so. `"error"`: they are refused. `"nearest"`: a
-            slice has the contours of the nearest plane, to half the usual distance of planes beyond the last one.
-            `"interpolate"`: between two planes it has the shape whose signed distances are the mean of theirs. Gaps
-            that are half as large again as usual stay gaps.
+            between contours that were drawn on every second slice or so. `"error"`: both are refused. `"empty"`: there
+            is nothing in such slices; such contours are refused. `"nearest"`: a slice has the contours of the nearest
+            plane, to half the usual distance of planes beyond the last one. `"interpolate"`: between two planes it has
+            the shape whose signed distances are the mean of theirs. Gaps that are half as large again as usual stay
+            gaps.
         overlapping: What becomes of contours of one structure in one plane that overlap in part. `"error"`: they are
             refused. `"union"`: what any contour of that plane contains is inside, holes too. `"exclusive"`: even-odd,
             as for CLOSEDPLANAR_XOR, for which this is always so.
+        names: Names of the structures that are read, so that others may be anything; all by default.
         channels: As in `read_segmentation`.
         max_bytes: As in `read_segmentation`.
 
@@ -127,7 +131,8 @@ def read_structures(
         FileNotFoundError: There is no such file.
         ImportError: pydicom is not installed.
         ValueError: The file is no RT structure set, or is damaged; its contours are in another frame of reference than
-            the series, not in planes of its slices, or all beyond the grid; or what `between` and `overlapping` refuse.
+            the series, not in planes of its slices, or all beyond the grid; it lacks one of `names`; or what `between`
+            and `overlapping` refuse.
 
     Source:
         DICOM PS3.3, C.8.8.6. Interpolation: Raya and Udupa 1990, doi 10.1109/42.52980.
@@ -139,12 +144,14 @@ def read_structures(
     """
     checks.booleans("read_structures", channels=channels)
     file = Path(checks.path_text("read_structures", "path", path))
+    if isinstance(names, str):
+        checks.invalid_kind("read_structures", "names", "be a collection of names", repr(names))
     checks.one_of("read_structures", "rule", rule, RULES)
     checks.one_of("read_structures", "between", between, BETWEEN)
     checks.one_of("read_structures", "overlapping", overlapping, OVERLAPS)
     checks.number("read_structures", "max_bytes", max_bytes)
     request = SegmentRequest(_reference("read_structures", reference), channels, max_bytes)
-    return load_structures(read_object(file), request, rules=ContourRules(rule, between, overlapping))
+    return load_structures(read_object(file), request, rules=ContourRules(rule, between, overlapping, names))
 
 
 @checks.speaking_for("read_segments", "read")

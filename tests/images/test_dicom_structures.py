@@ -125,8 +125,9 @@ def test_slices_between_contours_are_what_the_caller_says(tmp_path):
     small, large = circle((20, 24), 6.2), circle((20, 24), 12.2)
     every_second = [contour(drawn(GRID, number, circle((20, 24), 6.2 + 3 * k))) for k, number in enumerate((1, 3, 5))]
     path = write_structures(tmp_path / "a.dcm", {"cone": every_second})
-    with pytest.raises(ValueError, match=r"contours of 'cone' lie 2 slices apart; `between=\"nearest\"` or"):
+    with pytest.raises(ValueError, match=r"contours of 'cone' lie 2 slices apart; `between=\"empty\"`,"):
         images.read_structures(path, GRID)
+    assert levels(images.read_structures(path, GRID, between="empty")) == [1, 3, 5]
     nearest = images.read_structures(path, GRID, between="nearest")
     assert levels(nearest) == [0, 1, 2, 3, 4, 5]
     np.testing.assert_array_equal(nearest.array[2], nearest.array[3])
@@ -140,15 +141,31 @@ def test_slices_between_contours_are_what_the_caller_says(tmp_path):
     # Planes that lie between slices.
     halfway = [contour(drawn(GRID, 2.5, small)), contour(drawn(GRID, 3.5, large))]
     path = write_structures(tmp_path / "b.dcm", {"step": halfway})
-    with pytest.raises(ValueError, match=r"contours of 'step' lie between slices, at 2\.500; `between="):
-        images.read_structures(path, GRID)
+    for option in ("error", "empty"):
+        with pytest.raises(ValueError, match=r"contours of 'step' lie between slices, at 2\.500; `between="):
+            images.read_structures(path, GRID, between=option)
     assert levels(images.read_structures(path, GRID, between="nearest")) == [2, 3]
     assert levels(images.read_structures(path, GRID, between="interpolate")) == [2, 3]
     # A structure of two pieces keeps its gap.
     pieces = [contour(drawn(GRID, number, small)) for number in (0, 1, 2, 6, 7)]
     path = write_structures(tmp_path / "c.dcm", {"pieces": pieces})
-    for option in ("error", "nearest", "interpolate"):
+    for option in ("error", "empty", "nearest", "interpolate"):
         assert levels(images.read_structures(path, GRID, between=option)) == [0, 1, 2, 6, 7]
+
+
+def test_structures_of_a_name_are_read_whatever_the_others_are(tmp_path):
+    tilted = drawn(GRID, 2, np.array([[3, 3], [3, 9], [9, 9.0]])) + np.array([[0, 0, 0], [0, 0, 0], [0, 0, 2]])
+    structures = {"good": [contour(drawn(GRID, 4, circle((20, 24), 9)))], "bad": [contour(tilted)]}
+    path = write_structures(tmp_path / "a.dcm", structures)
+    with pytest.raises(ValueError, match="do not lie in slices"):
+        images.read_structures(path, GRID)
+    found = images.read_structures(path, GRID, names=["good"])
+    assert [segment.name for segment in found.segments] == ["good"]
+    assert levels(found) == [4]
+    with pytest.raises(ValueError, match="it names no structure 'other', but 'good', 'bad'"):
+        images.read_structures(path, GRID, names=("good", "other"))
+    with pytest.raises(TypeError, match=r"^read_structures: `names` must be a collection of names; got 'good'"):
+        images.read_structures(path, GRID, names="good")
 
 
 def test_contours_that_overlap_in_part_are_what_the_caller_says(tmp_path):
