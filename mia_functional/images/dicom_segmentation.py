@@ -1,6 +1,5 @@
 """DICOM segmentation objects (SEG, PS3.3 sections A.51 and A.90): bits, fractions or labels of segments on a grid."""
 
-import math
 import struct
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -37,6 +36,9 @@ _BITS = {"BINARY": (1,), "FRACTIONAL": (8,), "LABELMAP": (8, 16)}
 
 _MAX_FRAMES = 1 << 20
 """Most frames that are read."""
+
+_SMALLEST, _LARGEST = 1e-9, 1e6
+"""Millimetres between pixels, as a `Geometry` has them."""
 
 
 class _Seg(NamedTuple):
@@ -78,7 +80,7 @@ def list_seg_segments(found: DicomObject) -> tuple[Segment, ...]:
         items = found.header.get("SegmentSequence") or []
         segments = [_segment_of(item) for item in items]
     numbers = [segment.label for segment in segments]
-    if not segments or len(set(numbers)) < len(numbers) or min(numbers) < 0:
+    if not segments or len(set(numbers)) < len(numbers) or min(numbers) < 0 or max(numbers) < 1:
         invalid_file(found.path, f"the numbers of its segments are {numbers}")
     return tuple(segment for segment in segments if segment.label > 0)
 
@@ -129,6 +131,7 @@ def _parsed(found: DicomObject) -> _Seg:
         invalid_file(found.path, f"its header states {frames} frames of {rows} x {columns} pixels")
     if kind == "FRACTIONAL" and not 1 <= largest <= 255:
         invalid_file(found.path, f"its MaximumFractionalValue is {largest}")
+    background = background if 0 <= background < 1 << bits else 0
     return _Seg(found, kind, FrameLayout(frames, rows, columns, bits), list_seg_segments(found), largest, background)
 
 
@@ -207,6 +210,8 @@ def _tiled_target(seg: _Seg, groups: FrameGroups, request: SegmentRequest, spaci
     tiles = across * -(-size[0] // layout.rows)
     if groups.frames:
         corners = np.array([_tile_corner(path, groups, frame) for frame in groups.frames])
+    elif layout.frames != tiles * (1 if seg.type == "LABELMAP" else len(seg.segments)):
+        invalid_file(path, f"it has {layout.frames} frames, and its picture {tiles} tiles")
     else:
         down, right = np.divmod(np.arange(layout.frames) % tiles, across)
         corners = np.stack([down * layout.rows, right * layout.columns], axis=1)
@@ -234,7 +239,7 @@ def _picture_grid(seg: _Seg, groups: FrameGroups, size: tuple[int, int], spacing
     except ValueError:
         stated = ()
     path = seg.found.path
-    known = len(stated) == 2 and all(0 < value < math.inf for value in stated)
+    known = len(stated) == 2 and all(_SMALLEST <= value <= _LARGEST for value in stated)
     return Geometry(shape=size, spacing=stated if known else spacing_or_one(path, spacing, 2))
 
 

@@ -222,6 +222,14 @@ def test_labels_of_no_segment_are_refused(tmp_path, sources):
     data.PixelPaddingValue = 3
     data.save_as(tmp_path / "a.dcm")
     assert images.read(tmp_path / "a.dcm")[0].max() == 2
+    data.PixelPaddingValue = 60000  # which no pixel has
+    data.save_as(tmp_path / "a.dcm")
+    with pytest.raises(ValueError, match="it holds the label 3, which is no segment's"):
+        images.read(tmp_path / "a.dcm")
+    data.SegmentSequence = [item for item in data.SegmentSequence if item.SegmentNumber == 0]
+    data.save_as(tmp_path / "a.dcm")
+    with pytest.raises(ValueError, match=r"the numbers of its segments are \[0\]"):
+        images.read(tmp_path / "a.dcm")
 
 
 def points_of_pydicom(path):

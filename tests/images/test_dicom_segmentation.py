@@ -265,6 +265,10 @@ def test_tiles_are_put_together(tmp_path):
     del data.PerFrameFunctionalGroupsSequence
     data.save_as(tmp_path / "a.dcm")
     np.testing.assert_array_equal(images.read(tmp_path / "a.dcm")[0], labels)
+    data.TotalPixelMatrixRows = 13
+    data.save_as(tmp_path / "b.dcm")
+    with pytest.raises(ValueError, match="it has 27 frames, and its picture 12 tiles"):
+        images.read(tmp_path / "b.dcm")
     with pytest.raises(ValueError, match="tiles of a picture, which are not put onto a reference"):
         images.read_segmentation(tmp_path / "a.dcm", Geometry(shape=(1, 11, 10), spacing=(1, 1, 1)))
 
