@@ -26,17 +26,26 @@ def _described_image(path: Path) -> str:
     if segments is None:
         grid = mia.images.read_geometry(path)
         sizes, steps = (" x ".join(f"{entry:g}" for entry in entries) for entries in (grid.shape, grid.spacing))
-        return f"{path}: {sizes} voxels\nspacing in mm: {steps}"
+        lines = [f"{path}: {sizes} voxels", f"spacing in mm: {steps}"]
+        if mia.images.formats.is_chunked(path):
+            pyramid = mia.images.ome_zarr.find_pyramid(path)
+            beside = {"levels": pyramid.levels, "label images": mia.images.ome_zarr.label_images(pyramid)}
+            lines += [f"{kind}: {_printable(', '.join(names))}" for kind, names in beside.items() if names]
+        return "\n".join(lines)
     rows = [_SEGMENT_COLUMNS]
     for segment in segments:
         kinds = [code.meaning for code in (segment.modifier, segment.type) if code is not None]
         origin = " ".join(filter(None, (segment.algorithm_type.lower(), segment.algorithm)))
         rows.append((str(segment.label), segment.name, " ".join(kinds), origin))
-    # What a stranger wrote must not move the cursor.
-    cells = [["".join(sign if sign.isprintable() else "?" for sign in cell) for cell in row] for row in rows]
+    cells = [list(map(_printable, row)) for row in rows]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     lines = ["  ".join(map(str.ljust, row, widths)).rstrip() for row in cells]
     return "\n".join([f"{path}: {len(segments)} segments", *lines])
+
+
+def _printable(text: str) -> str:
+    """Return a text in which nothing moves the cursor, as what a stranger wrote might."""
+    return "".join(sign if sign.isprintable() else "?" for sign in text)
 
 
 INFO_COMMAND = Command(

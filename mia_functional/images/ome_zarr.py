@@ -71,6 +71,7 @@ class Pyramid(NamedTuple):
         orientations: For every axis of space, that of the world that it runs along, and its sign; empty if unknown.
         first: The level of the best resolution.
         level: The level that was asked for.
+        levels: The paths of all levels.
     """
 
     root: Path
@@ -82,6 +83,7 @@ class Pyramid(NamedTuple):
     orientations: tuple[tuple[int, float], ...]
     first: Level
     level: Level
+    levels: tuple[str, ...]
 
 
 def find_pyramid(path: Path) -> Pyramid:
@@ -122,7 +124,8 @@ def find_pyramid(path: Path) -> Pyramid:
         invalid_file(path, f"it is none of the levels {options} of {root}")
     outer = entries[0].get("coordinateTransformations")
     first, level = (_level(root, entry, outer, axes) for entry in (datasets[0], chosen[0]))
-    return _pyramid(root, attributes, axes, first, level)
+    levels = tuple(str(entry.get("path")) for entry in datasets)
+    return _pyramid_of(axes, Pyramid(root, attributes, (), None, None, (), (), first, level, levels))
 
 
 def ome_attributes(node: ZarrNode) -> Mapping[str, Any]:
@@ -182,11 +185,9 @@ def _image_axes(root: Path, value: object) -> list[_OmeAxis]:
     return axes
 
 
-def _pyramid(
-    root: Path, attributes: Mapping[str, Any], axes: Sequence[_OmeAxis], first: Level, level: Level
-) -> Pyramid:
-    """Return the record of an image whose axes and levels are known."""
-    names, kinds = [axis.name for axis in axes], [axis.kind for axis in axes]
+def _pyramid_of(axes: Sequence[_OmeAxis], found: Pyramid) -> Pyramid:
+    """Return the record of an image with what its axes are; raise unless its levels are on them, and fit each other."""
+    root, names, kinds = found.root, [axis.name for axis in axes], [axis.kind for axis in axes]
     space = [number for number, kind in enumerate(kinds) if kind == "space"]
     # By their names, if these are the usual ones: some writers store x first.
     if {names[number] for number in space} <= set(_SPACE):
@@ -195,17 +196,16 @@ def _pyramid(
     turns = tuple(_ANATOMICAL[word] for word in words) if all(words) and len(words) == 3 else ()
     if (turns and len({axis for axis, _ in turns}) < 3) or (any(words) and not turns):
         invalid_file(root, f"its axes have the orientations {_brief(words)}, which are not those of a volume")
-    for entry in (first, level):
+    for entry in (found.first, found.level):
         stated = [stated for stated in entry.array.names if stated is not None]
         if len(entry.array.shape) != len(axes) or (stated and list(entry.array.names) != names):
-            found = entry.array.names if stated else entry.array.shape
-            invalid_file(root, f"its level {entry.name} has the axes {_brief(found)}, and not {_brief(names)}")
-    _check_level(root, space, first, level)
-    return Pyramid(
-        root=root, attributes=attributes, space=tuple(space),
-        time=kinds.index("time") if "time" in kinds else None,
-        channel=kinds.index("channel") if "channel" in kinds else None,
-        units=tuple(axis.unit for axis in axes), orientations=turns, first=first, level=level,
+            actual = entry.array.names if stated else entry.array.shape
+            invalid_file(root, f"its level {entry.name} has the axes {_brief(actual)}, and not {_brief(names)}")
+    _check_level(root, space, found.first, found.level)
+    return found._replace(
+        space=tuple(space), time=kinds.index("time") if "time" in kinds else None,
+        channel=kinds.index("channel") if "channel" in kinds else None, units=tuple(axis.unit for axis in axes),
+        orientations=turns,
     )  # fmt: skip
 
 

@@ -51,6 +51,7 @@ class StoredImage:
         array: Where the numbers are.
         axes: The axis of the array for every axis of the image; all others have but one entry.
         root: The folder that nothing outside of is opened.
+        levels: The paths of all levels of the image in that folder, of which this is one.
     """
 
     shape: Shape
@@ -62,6 +63,7 @@ class StoredImage:
     array: ZarrArray
     axes: Shape
     root: Path
+    levels: tuple[str, ...]
 
     def __getitem__(self, index: int | slice | EllipsisType | Index) -> HostArray:
         """Return a part as a new array, by whole numbers, slices and `...`, as NumPy would."""
@@ -122,7 +124,7 @@ def open_zarr(path: Path, request: OpenRequest) -> StoredImage:
     return StoredImage(
         shape=tuple(array.shape[axis] for axis in axes), dtype=scaled_dtype(array.dtype.newbyteorder("="), scale),
         geometry=place.geometry, scale=scale, intent=place.intent, max_bytes=request.max_bytes,
-        array=array, axes=axes, root=pyramid.root,
+        array=array, axes=axes, root=pyramid.root, levels=pyramid.levels,
     )  # fmt: skip
 
 

@@ -25,6 +25,9 @@ ZARR_FILES = ("zarr.json", ".zgroup", ".zarray")
 _MAX_AXES, _MAX_SIZE = 8, 1 << 62
 """Most axes of an array, and of a size: NumPy's own limits are 64 axes, and 63 bits."""
 
+_MAX_SHARD = 1 << 22
+"""Most chunks of a shard, whose index is read as a whole: it takes 64 MiB."""
+
 _DATA_TYPES = ("bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64", "float16", "float32",
                "float64")  # fmt: skip
 """Numbers of format 3 that are read, by its names, which are NumPy's."""
@@ -253,6 +256,8 @@ def _sharding(
     if not is_plain or location not in ("start", "end"):
         invalid_file(path, f"the index of its shards is {_short(index)} at the {_short(location)}")
     counts = tuple(file // chunk for file, chunk in zip(files, chunks, strict=True))
+    if math.prod(counts) > _MAX_SHARD:
+        invalid_file(path, f"its shards hold {math.prod(counts)} chunks; up to {_MAX_SHARD} are read")
     return chunks, codecs, Shards(counts, location == "end", len(index) == 2)
 
 

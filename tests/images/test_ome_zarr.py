@@ -8,7 +8,9 @@ import pytest
 from mia_functional import images
 from mia_functional.geometry import Geometry, index_to_world
 
+from .cases import from_ras_affine
 from .zarr_cases import ARRAY, AXES, array_fields, describe, group_fields, image_attributes, moves, put_array, put_image
+from .zarr_peers import NIFTI_ZARR, OME_ZARR_04, OME_ZARR_05, unpacked
 
 
 def test_levels_lie_where_the_file_states(tmp_path):
@@ -238,3 +240,42 @@ def test_missing_levels_and_stores_are_named(tmp_path):
         images.read(tmp_path / "b.zarr")
     put_array(tmp_path / "c.zarr", ARRAY)
     refused(tmp_path / "c.zarr", "it is an array without the metadata of OME")
+
+
+PEERS_ARRAY = np.arange(6 * 7 * 8, dtype=np.int16).reshape(6, 7, 8)
+
+
+@pytest.mark.parametrize("text", [OME_ZARR_04, OME_ZARR_05], ids=["0.4", "0.5"])
+def test_what_ome_zarr_wrote_is_read(tmp_path, text):
+    store = unpacked(text, tmp_path)
+    array, geometry = images.read(store)
+    np.testing.assert_array_equal(array, PEERS_ARRAY)
+    np.testing.assert_allclose(geometry.spacing, (3e-3, 2e-3, 1e-3))
+    # What zarr 3.1.6 finds in the second level, and the file states: of seven rows it has three.
+    array, geometry = images.read(store / "s1")
+    assert array.shape == (3, 3, 4)
+    assert array.ravel()[:5].tolist() == [41, 43, 45, 46, 58]
+    np.testing.assert_allclose(geometry.spacing, (6e-3, 14e-3 / 3, 2e-3))
+    np.testing.assert_allclose(geometry.origin, (1.5e-3, 4e-3 / 3, 0.5e-3))
+
+
+def test_what_nifti_zarr_wrote_is_read(tmp_path):
+    store = unpacked(NIFTI_ZARR, tmp_path)
+    np.testing.assert_array_equal(images.read(store)[0], PEERS_ARRAY)
+    # nibabel 5.4.2 of the file that was converted, and of what `zarr2nii(level=1)` makes of the second level.
+    affines = (
+        [[0.5696583986282349, -0.3527756929397583, 0.7570446133613586, -90.0],
+         [0.32889240980148315, 0.7060512900352478, 0.03605662286281586, -120.0],
+         [-0.23941409587860107, 0.13054072856903076, 1.8508331775665283, 33.0], [0, 0, 0, 1]],
+        [[1.1393167972564697, -0.6173574924468994, 1.5140892267227173, -89.46894073486328],
+         [0.6577848196029663, 1.2355897426605225, 0.07211324572563171, -119.5527572631836],
+         [-0.47882819175720215, 0.22844627499580383, 3.7016663551330566, 33.85466384887695], [0, 0, 0, 1]],
+    )  # fmt: skip
+    for level, shape, affine in zip("01", ((8, 7, 6), (4, 4, 3)), affines, strict=True):
+        expected = from_ras_affine(np.array(affine), shape)
+        found = images.read_geometry(store / level)
+        assert found.shape == expected.shape
+        np.testing.assert_allclose(found.origin, expected.origin, atol=1e-4)
+        np.testing.assert_allclose(found.spacing, expected.spacing, rtol=1e-6)
+        np.testing.assert_allclose(found.direction, expected.direction, atol=1e-6)
+    assert images.read(store / "1")[0].ravel()[:3].tolist() == [38, 40, 42]

@@ -68,6 +68,9 @@ HOSTILE = {
     "axes turned by words": ({"codecs": [{"name": "transpose", "configuration": {"order": "C"}}]}, "has the order"),
     "bytes of a strange order": ({"codecs": [{"name": "bytes", "configuration": {"endian": "middle"}}]}, "its bytes"),
     "shards of parts of chunks": ({"codecs": sharding(chunk_shape=[3, 5, 6])}, "are not made of whole chunks"),
+    "shards of millions of chunks": (
+        {"chunk_grid": chunks(512, 512, 512), "codecs": sharding(chunk_shape=[1, 1, 1])}, "its shards hold 134217728",
+    ),
     "shards within shards": ({"codecs": sharding(codecs=sharding())}, "its codecs begin with"),
     "shards that are compressed": ({"codecs": [*sharding(), "gzip"]}, "are encoded as a whole"),
     "an index that is compressed": ({"codecs": sharding(index_codecs=["bytes", "gzip"])}, "index of its shards"),

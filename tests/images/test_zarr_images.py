@@ -61,7 +61,7 @@ def test_patches_with_a_margin_are_extracted(store):
 def test_the_command_says_what_is_in_a_store(store, tmp_path, capsys):
     for path in (store, store / "0"):
         assert main(["info", str(path)]) == 0
-        assert capsys.readouterr().out == f"{path}: 40 x 50 x 70 voxels\nspacing in mm: 3 x 0.7 x 0.3\n"
+        assert capsys.readouterr().out == f"{path}: 40 x 50 x 70 voxels\nspacing in mm: 3 x 0.7 x 0.3\nlevels: 0\n"
     labels = np.zeros(GRID.shape, np.uint8)
     labels[3:9] = 2
     images.write_segmentation(tmp_path / "s.ome.zarr", Segmentation(labels, (Segment(label=2, name="liver"),), GRID))

@@ -1,0 +1,117 @@
+"""Stores that other programs wrote, zipped, of an array of 6 x 7 x 8 numbers in order and a level of half the size.
+
+ome-zarr 0.18.0 (`write_image` of OME-Zarr 0.4 and 0.5) and nifti-zarr 1.0.0rc8 (`nii2zarr`), with zarr 3.1.6.
+"""
+
+import base64
+import io
+import zipfile
+
+OME_ZARR_04 = (
+    "P)h>@6aWAK2mk;8AzWH<3fTt%002D&0012T003`oWnX$>a&liVE;KH0ZDlTcVRCXWE_z{fbaHdWQ_F6{AP~I!D-dT3;k+vKJ9>+JSUIFcGGM_b"
+    "N*ej!YjBbphgeZmHG8nk4D8M_>?tFJs$GrJRZt5@-^sdz2swpsN5Wx%4w=AeP@-e$H_eAI9-9EW1}YI#J1x;uN><h=fx^-&-R9F(j{j2S@HbV?"
+    "f92%_-2j3UIB}Z|;8!Tc<2scwb|W>Q_^_be)>s87jgC`|)5Yq&y;0Uc_wYE2k2&Mx-Gt0iV8QqZE2DLrKPC}<Z*^$wR_KsS$>k|!_rPhnS&F&$"
+    "Xs(tOueWTKYIng_QM@HxeZ7GNTc)1YJdVU3&X&*kc{84u@s|odf3KbHg>}7V%GsiyZ-2PV+8<C$0|XQR000O8001FeV|>1W7ytkO761SM9RL6T"
+    "Z*65?dSP;MUob8-E^lpRE_z{daxX4=XL4_KaI5B0P*AE$EGmjm%P-1JEK#yjFyg8O08mQ<1QY-O00;m803lq5tGo-E000010RR9X0001QZDn72"
+    "VRCX`FfKGMZ*65RdSP;MFLN+2E_z{da$$Lej!g=}Fc5|JJw=$cpmd=k?mUJ_2+foRr%9Ql1zUP|lL@$WGd~~iy_v013gTcUgqwQiMXB>a+NHK@"
+    "uCFpeH_ZMW|H^FoNEqB*3qpEFq!&YT!6!k1Epib(ev*V-!u?ECbKHnNy5M!h$*@U5499Bd!Z<O;C~%V(z}X^LW3o`60>TBU9L?)4zSS`6KJaK#"
+    "=54co0Z>Z=1QY-O00;m803lpMzow%E000020000W0001QZDn72VRCX`FfKGMZ*65RdSP;MFLN+2E_z{fbaHd6t_1*4O9KQH000080000XTvps}"
+    "E)D_!00{yB03HAU0B>z&UwUD3a$hhmG%jy#WiEPQa&j+oFfTAKFfT9x2?F;0D77#BV4wm04*&-0ehLuyYzP1UKUy*cXaH&eY5=2z@<}I~WO7L*"
+    "lSJ}JBa0+*NFjp+@<$(g<Z(wGbHwpR8*8L-Mj2y-@kJL~WN}3mQ$+DZ6H6p<L=i&-@k0+g<Zwd`GsN&h3oE2>LJ1>;@IeO~WN<+R6GZSp0}CW@"
+    "Kmh{;@b60{byQJ91@%);JLPm!O*6&xQcEkPbW%wph4fKJ8)bA+MH5BzP(uqPbWlM91@uop`{Z*^J@dr#PCM(Qb51$qg!4@|+hlW1HPb}%Of$<Q"
+    "b4)SA1oKNTyX109EwjY(N-L|Ra!M%y^TqdGd+VilUU}n%_g#0}Wp`b5(?$1ObIT=nTyet%_ginf<#t<bv&HsWYpbPpT4|$&_E~3}Wp-I*lSTGe"
+    "V~ZtrSYd+&_E%qf<#ktGbH(*mTWh6tR#{_(^;K6}Wp!0mQ$_VuQvrWX{+RqN`BU<j<PXW;kv}7UMgEBV4fzxD7vvAf-;X~Ze?9(q{O$PD@t5Nd"
+    "$KQ=V8-F$aX#CCilkpeh560h%KNo*3{#g92_*3zh;t$2&i9Zv6CH_eKjrbGs7vc}Z--kaBe;xif{B8Kt@R#8a!{3EJ3x5^<DEv+MlkgYe55nJr"
+    "KL>ve{uul%_*3wg;19vyfj<L(1^x*94fqrA7vK-T-{0T;^1H9T08mQ<1QY-O00;m803lpCiNOb$000010RR9X0001QZDn72VRCX`FfKGMZ*65R"
+    "dSP;MFLN<3E_z{da$$Lej?W6hFbu};dy0~?piEEV&BqWKWzASIYe&)z+}OL@W+2|Y<j;@q`;xUX2Bfzm!qq(TV$AvQ+b+32%Lr{hg_r!5x%AdB"
+    "xcM5Cbe^c0ElmZV6h(H(MRfm45^@O-6VaaI2Mpq4Xaq;gHbpfYcS9S8kx@k9sxN?dMX*S6us;QaGg3L4*G+wkWp292gH4&&)%F2UO9KQH00008"
+    "0000XTtmO6qXYl|00IC203ZMW0B>z&UwUD3a$hhmG%jy#WiEPQa&j+oF)uE9VRUqIbE~ce08mQ<1QY-O00;m803lqpowBS_0000{0000U0001Q"
+    "ZDn72VRCX`FfKGMZ*65RdSP;MFLN<3FfTAKFa^O;3Pex<hSBf83y>xYxRRm??~-`)Fq&p<5(}6l??#%n-8d)N3un95kn$uWr=+5$;YH7z4+A3;"
+    "GhY@~HhvtO{Bc}JMxJ~<6v!%6q*ymlO928D0~7!N00;m803lpjaSGW70RR9!1pojY00000000000001h0RR910B>z&UwUD3a$hhmG%jy#WiEPQ"
+    "a&j*&dSP^Qa&u5i0Rj{Q6aWAK2mk;8AzWj8zJVA3000&M0012T0000000000004jiLID5(Z*65?dSP;MUob8-E^lpRE_z{daxX4=XL4_Ka8OGD"
+    "0u%!j000080000XT!*W?3z`4`0099203ZMW00000000000Du9N0RRARZDn72VRCX`FfKGMZ*65RdSP;MFLN+2E_z{da$$K;O928D0~7!N00;m8"
+    "03lpMzow%E000020000W00000000000001h0c`>R0B>z&UwUD3a$hhmG%jy#WiEPQa&j+oFfT58VRUqIb5KhG0u%!j000080000XTvps}E)D_!"
+    "00{yB03HAU00000000000Du9n0ssJSZDn72VRCX`FfKGMZ*65RdSP;MFLN+2FfTAKFi=YY0u%!j000080000XTseus2bcf=0099203ZMW00000"
+    "000000DuAc1ONbUZDn72VRCX`FfKGMZ*65RdSP;MFLN<3E_z{da$$K;O928D0~7!N00;m803lpMzow%E000020000W00000000000001h0nY^h"
+    "0B>z&UwUD3a$hhmG%jy#WiEPQa&j+oF)uE9VRUqIb5KhG0u%!j000080000XT(zCDtWp2~08sz{03HAU00000000000Du7z1^@tWZDn72VRCX`"
+    "FfKGMZ*65RdSP;MFLN<3FfTAKFi=Yc1^@s600;mG0A>OJ0G|c`0000"
+)
+
+OME_ZARR_05 = (
+    "P)h>@6aWAK2mk;8AzW76ZY~Z2000RB001BW003`oWnX$>a&liVE;TN1ZDlTcVRCXWb1*MsFEB4KFE9ZK0`~nVwJ-f(paK0400!!Q3J~~g2mk*+"
+    "S~3M_0BQhg0HcKRNhh0Ra!DnVMDj=@izISLA%g_+M<09SaYr3<#PLQOYou{T8DoU;MHgFSaYYqVMDauuOC)hb5kmy=Lk~OTa6=6<#PC83E2MBj"
+    "2_uB?K?fUTa6ttVMDRcZ3nXwr0Rsf^?@J|hR8d0(^;1tf<#ba`GsW~$ODm;xQb{9)^if9}Wpq(R6Gik;LklHzP(cF)^iMzg<a19w^ThK`JL{x#"
+    "PC4U*^G!F~WOGe5(?s)3Gs`4%Ofka*^Gh$g<Z??bv&8aBE32e(N+|*J#rIx&>!o*IdE<rmU3c4McU^VUMfY5D%O!VQal-}oTW`DNc3W+;#r9fj"
+    "tEF~YX`_YqS!bJNc3EYUMfO-@izRkgVS@$sS6_SObyr<;#r0NOYo&EoS!0FuRaaYObyZbUMfFru0e?;YnEWmIQ}UPO56Rz=KO=ud{)qey`4jRN"
+    "<PXT-k3S!OJ^pz7?fBF2m*Wq|-;F;Te>MJS{LT22@fYI{#@~xS7k@4OSp2Q{Q}LJL55?b!KNEi?{z&|d_!IFL;t#~%hd&R09sW4{ZTQphm*Ee?"
+    "--SO5e--{H{7v|i@E73^!ry~G2Y(Iz82l~xQ}CDI55eDoKLdXS{s{aH_!ICK;19sx-{1Z6yRW_gP)h>@6aWAK2mk;8AzZEugrOw?006%N001HY"
+    "003`oWnX$>a&liVE;TN1ZDlTcVRCXWb1*M@VRCXVYIARHjZ)cegD?<$&sU&*Mrx}{Y1Ln;BDBE^u`qVzBPvAvd)IbxNe{I=c<nuA#)GfBsseYy"
+    "Gr>#s%7?1j*C{;Z@XYHWZb6{O#!smer1lScNcr{@^w9KH3NBpJ5NI4zo25P|w2-l&HM*01u;``HrMqC<>ey)6=vg(z?~vlc>#|WY(A1D_jgY$k"
+    "u1HXaLHR!wIXWX}jg3Qh@P(<9N;MZ$A!6QVawDj9MSTHUiI0;f2X(peFT`9TEhNSqDCxZ-_$Vz|MEx`V?7a9FyrK)KRd(^8+QEg9(;X^Dw~XZp"
+    "p!ZfDL%aw>W-EjoNjqj~qLNPoU|v0**3BCfq#3PkI%7xlJn@)vnjI_;jO&;O!SP?fo=X<Bi!)>s&0)8^15ir?1QY-O00;m803lqpowBS_0000{"
+    "0000W0001QZDn72VRCX`FfKJNZ*65RdSP;MFLN<3V=pi-FfT9#!BGlCPymL}@4pL>CJVTdq6zPkc=IrtW^ED+m?ZB;nzh|HC)o>UyVj8MBqOJ!"
+    "qNd?R&zlbeBNH=U7FITX9Gv`dTu4Tqd_5G%DpaIcH&9Ch1QY-O00;m803lqY3E0FT0RRBM0ssIa0001QZDn72VRCX`FfKJNZ*65RdSP;MFLN<3"
+    "dSP;ME^2dcZjDmSZo?o9zV|62pCfJ4svY(!Q-s{$q$q?`{8UY<y!#AkSlVscE?{hbKNzmNq5yZq6Ty4&!H1%FEw|gA*D8h}(WCHV>I7x{%NwM8"
+    "eGH}(tyPi>*8~ECeQLAR28|XLE~p37s5V&iYB0GwbKLvbn0N^Hx2Q_{%<H^y($Of$)Pq!}{q9IogF*X09XUE7X9pWWPw=4BD6PdAb%>nLi})a^"
+    "cG-O<T7?gzCkJJ|@h`$$A|n;X9BAdeCb*U6#YFit|Kz;<7rmx4>D6|gKh>QJJ*OMgj_wun7eMc=I)r!;rd&oLRZqsTiil3W1_0AK<8cixkeMd5"
+    "Ry2d{(K8~wEf}6){$O0k1qhB`0b4FvG%jMuCYfqCe*#cT0|XQR000O8001FeNY11DHvs?ung##>9{>OVZ*65?dSP;MUob8;E^lpRE_z{daxZ#e"
+    "a&j(eb8l|VRLgFIFc7@+6_(Etg3_c?zoWM(iZ<Y;mcT~#Qsp83J;oFYF{T_MHNNf4?5=k`@--lY0;1xF3Yn(w<Z2Lu$%6HP3BQ@rTnYoxC|uK3"
+    "hZj|jT&IxR-0crc`a~;&(;a)SuqpwzCB5|3dkW8`rF01?bLmQOZ0Lfg%G?{7q9aMYTGsjeZ=Fw%?>vZh!)%%Xf@ZkjMM}UgdxgmDpGv7RE&$nw"
+    "0--;pDgcc`+_F=p#}hX8aXMH@OHEa5P7+2_S%kd!h&YTU@STIzZu;y9*z6#;3z!~cDDaIF`EET&EE^}7Q~YJp-Ujh=+F;{b&uh3Doj0#rp4Sv{"
+    "xb|5&86S_%eAkcgi1$0`zA#?Ek^TNbT|!%?iR}951(e#iHZfU=#e~e*zT4VS$*QD5eFIQS0Rj{Q6aWAK2mk;8AzW76ZY~Z2000RB001BW00000"
+    "00000004ji00000Z*65?dSP;MUob8;E^lpRE_z{daxZf*FJmt-FEB4KP)h*<6ay3h000O8001Fet_*~sB>?~czXAXNA^-pY0000000000fB{Sb"
+    "003`oWnX$>a&liVE;TN1ZDlTcVRCXWb1*M@VRCXVYIARHP)h*<6ay3h000O8001FewVkr8QUCw|Q2+n{AOHXW0000000000fB~@s003`oWnX$>"
+    "a&liVE;TN1ZDlTcVRCXWb1^StFEB4KFECI`0Rj{Q6aWAK2mk;8AzY*h*u)_L006%N001HY0000000000004jiK?DE*Z*65?dSP;MUob8;E^lpR"
+    "E_z{daxZf+FM45eaxQ9fZ*EXa0Rj{Q6aWAK2mk;8AzVn#qx?4k005c>0018V0000000000004jiq6Gi|Z*65?dSP;MUob8;E^lpRE_z{daxZ#e"
+    "a&j(eb8l`?O9ci10000500jVv0RR9N2LJ#700"
+)
+
+NIFTI_ZARR = (
+    "P)h>@6aWAK2mk;8AzY5qsF_m%002$_0012T003@jW^`#^dSP;ME^cXQE_z{daxXA1V=pi-FfT9xP64t00s)Z%00aO400aO4P5}S_6aWAKHUR(t"
+    "D77#BU;qPU2>^5u009C61O)~M2nh-c3=Iws5D^j+6crX17#SKH9337XAR!_nBqb&%C@Cr{EG;fCFflSSG&MFi05~~1J3Ku;KR`i3LqtVJM@UIZ"
+    "OH55pPf$@(Q&d$}S6EqETU=dUUtnQkV`OD!XJ~0^Yiw<9Zvb#{a&vTbc6WGrdV73*et&?0f`f#GhKGoWii?bmj*pO$l9QB`mY0~Bnwy-Ro}Zwh"
+    "qNAjxrl$a?sj922t*)=Iv9hzYwYImoxw^Z&y}rM|!NSAD#m2|T$;!*j&Cbuz(bCh@)z;V8+1lIO-QM2-;Njxq<mKk)=;`X~?CtLF@bU8V^!4`l"
+    "`1$(#{Qds_0099F00lq+ap%ArpgvMu<&gz#WpNDg0*oy15;&N^!2}Mb3!qR-0|XQR000O8001Fe$Mp{1U;zLCPy+w}9{>OVZfRz8X<vF_a&j(i"
+    "X=yHcVRCXWFfV#xa&j(eb8l{qQcX|8Fbuu#S5!V%Vt^Qk+ax&bz>u~RLRI87X%{U^rzD+dr~Y^Hv85ejf=lA~`Pt9052GXjy~Z7b=j78ql4O$l"
+    ">oHtU_RO3K6b%y7_(<T=+)lvz^K~sZq*R<*;NVFhaqGhrD{FxYLN3TFS@5z}Xm}-Kbj)$C!&gs#HIG*2@6MjxK*@$Rgvq?3T$Y!LC@ZiQ=1)bM"
+    "?a+EF<w!U1qf)_zAbS+G%Q+6kE6Q>m)yG7q!mGwG4QcH7N?{8zNjW+n2yTpEaD=)bBE6DdR674xem6tSTgSTVKNa#*rdAsYLqM=S6Bc<GIQ6<N"
+    "3gP2V<^Z)~^3Acv_*{P6Cp1R!RqcKyPKitxi|Ge>nZ3Qvm$Ucza<C21_T4qT`4zq=i?gA8%cQnl6W35bk;sqizzu3zREiXp+M=<Hd+(EWq;cad"
+    "j)4f;t_7ABQYf|KFy+f+qwX6}O9KQH000080000XT<X|#7JC2y0DS-e0384T0B&h!bZK9DVRCXVZfR*QdSP;MFEKA;FEB4KFEC?boXEt$!oUE+"
+    "wLnS)h*N=BW2^q(1P122Obji|Y8qNPKp_TWQ*%p4XIFQ>fS?eD36rKwn>&Bu;?--{Z``qK&%R%O{;_j%^NNZ~N-L?TX)rJ{GV&=rV0tYT8*s4d"
+    "h^}<IomqT}Y7euL?#`50&Pn@HUi&iv08mQ<1QY-O00;m803lq3F?Nn&0RR9{0{{RY0001PX=Ze3UwUD3axQLZX)bzUa&j**FM45eaxQ9fZ*GlK"
+    "O>cuR488YPAfJ)eeQMgR(st-!oz$MD2}N!aXw)=RNvH-D|9wfIfo`id4#fER+0U^#PLc%72KOAEk`MQhB)4fe?)t;MGj9Szi^SF;5`?nX4-oux"
+    "Q>iT}v|tW61`;UTg)q&FN}`4?7tm7WqNp@lQK}dnbDZn&&tv+l*;`pSTla29O18WvT+xyVRs2-Mc#f5{e=0J3kIq|aPr8C{m2x2^IiRe3&S_V?"
+    "WSp9)J|;R9Ue}fzNMpwr3Ok4^CeZsp3Tq{Y9%?%g>4p5VH1uEj{S1w0JnLq-RG_C!jj;^IfaC`*9dbW%noX7GGQ^+E5$eRyZC_)0E<f%QTC2sn"
+    "^0yMFL}tt7?43N%Utboh`P*VO+6HKb?&`t(?5-z^vteS#m2q7Y-_S6T$dBxf+o@?#Ym%3Ght@H|KLE;&G;X}Zu_J<UYk`G>G%DjcT!%8*r2PU="
+    "O9KQH000080000XTpWnMT73Wj09*k80384T0B&h!bZK9DVRCXVZfR*QdSP;MFK%gObZIYRFEEQ?WFQJKGjK4lGq5o*LLn+(VGsb*4fe*y#`b5="
+    "_}BwE4j?`%-rx+O!GMc6n`sBY{xFuYeSOo>ZUI-R9RtIbLktWbfSAQe>8hYT%ls|-)}D2=2Z>KhSz&j4zlpuf24P!}njada`zqG3+DW~5V-He~"
+    "Zg!rwAp-zVO9KQH000080000XTuJSYpgsct06+);03!eZ0B&h!bZK9DVRCXVZfR*QdSP;MFK%gObZIYoVRCXVYIARHg;iZ|+AtJ-->*P<9WZ|+"
+    "v9q^Ulntq$qua}dkO2p*2B&k930n2P&o;4>wCNV94LSGP=lJ;A_xZzM5EMK1$b-*=pZa4kz#-M|#n41HtYpjbXrn<TWJv>yuXmMvSZ<Zr=)kib"
+    "7D%?YX^L;Fj47LFQgfM#ZKYT#a_O`E99`~)-#iQZe$oG5TC5NJxa4x3Z-m^wW#90WRayC8_JTh$jpoV>`V_okN=23}|FEnwbAl6jzTxY_EA<mO"
+    ";?=R_MKjOIKUS7XtSS@nO0Q?LubgeTnu{khQm?lbI}!VtO!KzPsp7w#1Pk2mSiw8UJQHh+oVc60TCP%;P27*zz87`&t@dIM^#ECASsOz=817;-"
+    "S#nt#3!Lc_T{ZW0(de3iu?w7wa>5_Woesdb#->6QrCq~p(yS}^kso+gJLFaY#&KdFN&!g#fkPjlz&;Qr2qY+R0W=1kb>1kUwZ18agHf6V-qNG_"
+    "X3h7L`F5K-^xJr@xBMne3vN~q#!mWt%`!gEa%%wW!aeDitZ)4maV9$dzDrTIbzhp`e%}ba?-6>%4t9$QQ64+QS3>p&PTa!Qb%Pq9NB)EtYb73Q"
+    "OTE;y>M#{qNB!M2S9>dP&7|aN$t3d!b^fp5UBybSI$O3niNF-%Fd`vM0K_pt-ifu1Lz-YfXoMq@L<mBE4uXx1Bdm*s;t<CX4MT!R$GMu;FS=7N"
+    "qr`hqSIh{aHe`wh<8k*`o~5af?V4`xJur^qMC-r_jS)pS^i@0<jKCO2h!CBD5}Xj7HEaze5dmQsLyYxbMB~;#qtacc!yZnIC{0iZ5(;2QF^oF%"
+    "f*3>)B>-slkkEDvU>%ENgp69)CACJp&pNWkhfuRdl+YMJK-yD745APaMD=ok-oMt=a7-gWF^0yAI6`e7yxFdExKn>!U(v3d^wBld#_XjfKf(r|"
+    "-p?)$_DI-j_7~6a{U05sGZMMW&yoJB^t}`Yt%UQ}dNgQRH%03L(BPaGM#zOywoSDn-|8OQ0l#GVie>t^_rgNfJ>t~io|sb0)VW|?45V&xzT4|K"
+    "JD$3Iq1z<e>X2fxFk`r~jd1bd<u6c60|XQR000O8001Fe$GpF!djS9d%m)Af9RL6TZfRz8X<vF_a&j(iX=yHcVRCXWdSP;ME^2dcZq1d;Zi6ro"
+    "MfZG#<#mK?Ft2_`cU2TkgWFo-CEHYaDF0rt8x#VjEFv}D`TEWb*BrswLkNS`QoOgCEBu1aoziJ_$%jq1{pM1My6PlM{0MKZdf66Qs67;>_U%_j"
+    "L!mKMV4C5f%&7X<81)lcr36%{IZ7x+K6b(3uJe8O(S*~ecr->eu;<g`wi3EOE=5s@l4~yU$a2}Nn|%DY$%n^JzS(U@ZzBf{it80`qyhb9Xqk@R"
+    "*R{+=1)9G~sMJR-OVAx$)2?%!#{qltCKHUs9?f;^SKyPmDujri60<1H0+I!p%NA#5r71}=lF%8~cA{OT%@*V7{(cH`IrAZJ4X&uf9o2oXE{?b4"
+    "_>12wA@n&3VXoVuKC^@bB#mhtM2X86T11kVMk!^%^CCjsB!o6AVJsmbOT*Y{WHv1$VHSl^^az5S-=Xz@Ot4!9V*!fUOLB?pb9wiwRr;M_0iQt1"
+    "olV$1S7@}V&iQWmfy%mVuy^?ZP)h*<6ay3h000O8001Fej?$=^Qvm<~P5}S_9RL6T0000000000fB^si003@jW^`#^dSP;ME^cXQE_z{daxXA1"
+    "V=pi-FfTArO928D0~7!N00;m803lq*^$y=)0RR9{0{{RY00000000000001h0geFx0B&h!bZK9DVRCXVZfR*QdSP;MFEB59VRCXVYIARHP)h*<"
+    "6ay3h000O8001Fe>ezG^djJ3ceE<Le9RL6T0000000000fB`E5003@jW^`#^dSP;ME^cXQE_z{daxXD2V=pi-FfTArO928D0~7!N00;m803lq3"
+    "F?Nn&0RR9{0{{RY00000000000001h0pSAx0B&h!bZK9DVRCXVZfR*QdSP;MFEKBAVRCXVYIARHP)h*<6ay3h000O8001Fe9EiVKeE<LeTmb+8"
+    "9RL6T0000000000fB}C6003@jW^`#^dSP;ME^cXQE_z{daxZRaW^`#UV=pjJO928D0~7!N00;m803lpS?T(;60{{R(2mk;h00000000000001h"
+    "0XGH!0B&h!bZK9DVRCXVZfR*QdSP;MFK%gObZIYoVRCXVYIARHP)h*<6ay3h000O8001Fe$GpF!djS9d%m)Af9RL6T0000000000fC07%003@j"
+    "W^`#^dSP;ME^cXQE_z{daxZ#ea&j(eb8l`?O9ci10000700#gU0ssJP3jhEB00"
+)
+
+
+def unpacked(text, folder):
+    """Write a store into a folder, and return where it is."""
+    with zipfile.ZipFile(io.BytesIO(base64.b85decode(text))) as archive:
+        archive.extractall(folder)
+        return folder / archive.namelist()[0].split("/")[0]
