@@ -29,7 +29,9 @@ def fingerprint(subject: Subject, storage: Storage, *, align: Align, grids: Mapp
 def digest_of_source(path: Path) -> str:
     """Return the SHA-256 of a file; of header and pixels, or of a folder's files by name, that of their digests."""
     if path.is_dir():
-        digests = [digest_of_source(file) for file in sorted(path.iterdir())]
+        # Slices may be links. Pipes and devices have no end, and a folder elsewhere is no part of a store.
+        held = [file for file in sorted(path.iterdir()) if file.is_file() or (file.is_dir() and not file.is_symlink())]
+        digests = [digest_of_source(file) for file in held]
     else:
         digests = []
         for file in (path, *detached_pixels(path)):

@@ -13,7 +13,9 @@ def file_states(path: Path) -> list[tuple[int, int]]:
 
     They stand for the content, which would take as long to read as the image.
     """
-    files = (path, *sorted(path.rglob("*")), *detached_pixels(path), *metadata_beside(path))
+    # A link that leads nowhere is no part of any image.
+    inner = (file for file in sorted(path.rglob("*")) if file.exists())
+    files = (path, *inner, *detached_pixels(path), *metadata_beside(path))
     return [(state.st_size, state.st_mtime_ns) for state in (file.stat() for file in files)]
 
 

@@ -1,5 +1,6 @@
 """Datasets of metadata whose files are in chunks: patches read the chunks in which they lie, and nothing else."""
 
+import os
 import shutil
 from functools import partial
 
@@ -149,4 +150,16 @@ def test_levels_and_label_images_are_found_by_patterns(folder):
     dataset.create(folder / "d.h5", dataset.discover(folder, patterns), metadata_only=True)
     opened = dataset.open(folder / "d.h5")
     np.testing.assert_array_equal(dataset.read(opened, "A", "labels")[..., 0], LABELS)
+    np.testing.assert_array_equal(dataset.read(opened, "A", "images", index=(3, ..., 0)), T1[3])
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="Windows has no named pipes")
+def test_what_is_no_part_of_an_image_is_not_read(folder):
+    store = folder / "A_T1.ome.zarr"
+    os.mkfifo(store / "pipe")
+    (store / "everything").symlink_to("/")
+    (store / "endless").symlink_to("/dev/zero")
+    (store / "nowhere").symlink_to(folder / "missing")
+    dataset.create(folder / "e.h5", dataset.discover(folder, PATTERNS), metadata_only=True)
+    opened = dataset.open(folder / "e.h5")
     np.testing.assert_array_equal(dataset.read(opened, "A", "images", index=(3, ..., 0)), T1[3])
