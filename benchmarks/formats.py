@@ -14,6 +14,7 @@ import tempfile
 import time
 import warnings
 from collections.abc import Callable
+from functools import partial
 from importlib import metadata
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -106,6 +107,38 @@ def read_patches(read: Callable[[tuple[slice, ...]], Any]) -> Any:
 
 _ZARR = (("tensorstore",), ("mia_functional.images", "tensorstore", "numcodecs.blosc", "google_crc32c"))
 
+
+def smooth_pages() -> Any:
+    """Return 128 slices of 256 x 256 pixels that compress as images do."""
+    noise = np.random.default_rng(0).integers(0, 60, (128, 256, 256))
+    return (noise + np.arange(256)).astype(np.int16)
+
+
+def write_tiff(folder: Path, **options: Any) -> Path:
+    """Write the slices as pages of a TIFF file."""
+    path = folder / "stack.tif"
+    module("tifffile").imwrite(path, smooth_pages().astype(np.uint16), photometric="minisblack", **options)
+    return path
+
+
+def write_mgz(folder: Path) -> Path:
+    """Write a volume of FreeSurfer by nibabel."""
+    nibabel = module("nibabel")
+    nibabel.save(nibabel.MGHImage(smooth_pages().T, np.eye(4)), folder / "volume.mgz")
+    return folder / "volume.mgz"
+
+
+def tiff_row(**options: Any) -> Row:
+    """Return the row of a TIFF file that is written so."""
+    return Row(
+        partial(write_tiff, **options),
+        lambda path: module("mia_functional.images").read(path, spacing=(1.0, 1.0, 1.0))[0],
+        lambda path: module("tifffile").imread(path),
+        ("tifffile", "imagecodecs"),
+        ("mia_functional.images", "tifffile", "imagecodecs"),
+    )
+
+
 ROWS = {
     "OME-Zarr, 40 patches of 84^3 of an opened volume in shards": Row(
         write_shards,
@@ -132,6 +165,17 @@ ROWS = {
         ("highdicom", "pydicom"),
         ("mia_functional.images", "highdicom", "pydicom"),
     ),
+    "MGZ, 128 x 256^2, int16": Row(
+        write_mgz,
+        lambda path: module("mia_functional.images").read(path)[0],
+        lambda path: np.asarray(module("nibabel").load(path).dataobj).T,
+        ("nibabel",),
+        ("mia_functional.images", "nibabel"),
+    ),
+    "TIFF, 128 x 256^2, uint16, Deflate": tiff_row(compression="zlib"),
+    "TIFF, 128 x 256^2, uint16, tiles of 128^2, Deflate": tiff_row(compression="zlib", tile=(128, 128)),
+    "TIFF, 128 x 256^2, uint16, LZW": tiff_row(compression="lzw"),
+    "TIFF, 128 x 256^2, uint16, not compressed": tiff_row(metadata=None),
 }
 """By what is printed. The bounds of the project are in `formats.md`."""
 

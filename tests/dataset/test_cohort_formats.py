@@ -1,6 +1,7 @@
 """One cohort in several formats is the same dataset, to the bit, and gives the same table of an evaluation."""
 
 import gzip
+import struct
 
 import h5py
 import nibabel
@@ -9,7 +10,9 @@ import pytest
 
 from mia_functional import dataset, images
 from mia_functional.evaluation import evaluate_folders
-from mia_functional.geometry import Geometry
+from mia_functional.geometry import Geometry, index_to_world
+
+from ..images.surface_cases import box
 
 SHAPE, SPACING = (4, 6, 8), (2.0, 1.5, 1.0)
 # The centre is at 0, and the first axis of files points to the left: what ANALYZE means, which cannot say it.
@@ -98,3 +101,29 @@ def test_the_same_dataset_and_the_same_table(tmp_path, expected, ending):
     assert contents(tmp_path, ending, metadata_only=True) == (arrays, grids)
     table = evaluate_folders(tmp_path / "found", tmp_path / "labels", metrics=["DICE", "HDRFDST"], labels={1: "x"})
     assert [(row.subject, row.metric, row.value) for row in table] == expected[1]
+
+
+def test_surfaces_are_labels_on_the_grid_of_the_images(tmp_path):
+    """Boxes in STL beside images and label maps that they fill: the same dataset, and an overlap of 1."""
+    for name in ("images", "labels", "found"):
+        (tmp_path / name).mkdir()
+    for subject, size in (("A", 1.2), ("B", 2.2)):
+        # From the third voxel of each axis on, whose centre is within, to what is beyond the last one.
+        corners = np.array([index_to_world(GRID, corner) for corner in box((size,) * 3, (9.5, 9.5, 9.5))[0]])
+        faces = box((0, 0, 0), (1, 1, 1))[1]
+        facets = [struct.pack("<12fH", *(0,) * 3, *corners[face][:, ::-1].ravel(), 0) for face in faces]
+        head = b"SPACE=LPS".ljust(80) + struct.pack("<I", len(faces))
+        (tmp_path / "found" / f"{subject}.stl").write_bytes(head + b"".join(facets))
+        labels = np.zeros(SHAPE, np.uint8)
+        labels[int(size) + 1 :, int(size) + 1 :, int(size) + 1 :] = 1
+        images.write(tmp_path / "labels" / f"{subject}.mha", labels, GRID)
+        images.write(tmp_path / "images" / f"{subject}.mha", np.zeros(SHAPE, np.int16), GRID)
+    found = []
+    for pattern in ("labels/{subject}.mha", "found/{subject}.stl"):
+        patterns = {"images": {"T1": "images/{subject}.mha"}, "labels": {"GT": pattern}}
+        dataset.create(tmp_path / "x.h5", dataset.discover(tmp_path, patterns), overwrite=True)
+        opened = dataset.open(tmp_path / "x.h5")
+        found.append([dataset.read(opened, subject, "labels").tobytes() for subject in "AB"])
+    assert found[0] == found[1]
+    table = evaluate_folders(tmp_path / "found", tmp_path / "labels", metrics=["DICE"], labels={1: "box"})
+    assert [(row.subject, row.label, row.value) for row in table] == [("A", "box", 1), ("B", "box", 1)]
