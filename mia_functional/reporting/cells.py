@@ -6,11 +6,11 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 
 from mia_functional._core import checks
-from mia_functional.evaluation.results import STATUSES, Result, Results, concatenate
+from mia_functional.evaluation.results import STATUSES, Result, Results
 from mia_functional.reporting.run_files import read_runs
 from mia_functional.reporting.tables import NO_VALUE
 
-__all__ = ["results_of_lines", "safe_text"]
+__all__ = ["require_distinct_rows", "results_of_lines", "safe_text"]
 
 _KEYS = ("METHOD", "SUBJECT", "LABEL", "STATUS", "REASON")
 """Columns that any table may have, and that are no metrics."""
@@ -57,8 +57,18 @@ def results_of_lines(
         with checks.speaking_for(function, "results_of_lines"):
             cells = [_APOSTROPHE.sub("", cell) for cell in line] if escaped else line
             rows.extend(_results_of_line(dict(zip(header, cells, strict=True)), f"line {number} of {path}"))
-    with checks.speaking_for(function, "concatenate", "read_runs", tables="path"):
-        return concatenate([Results(rows=tuple(rows), runs=read_runs(path))])
+    require_distinct_rows(function, path, rows)
+    with checks.speaking_for(function, "read_runs"):
+        return Results(rows=tuple(rows), runs=read_runs(path))
+
+
+def require_distinct_rows(function: str, path: str, rows: Iterable[Result]) -> None:
+    """Raise if a file has a value twice; which of several files it is, is in the message."""
+    counts = Counter((row.method, row.subject, row.label, row.metric) for row in rows)
+    for key, count in counts.items():
+        if count > 1:
+            got = f"{', '.join(filter(None, key))} twice in {path}"
+            checks.invalid_value(function, "path", "have every subject, label and metric of a method once", got)
 
 
 def _results_of_line(cells: dict[str, str], where: str) -> Iterator[Result]:

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from mia_functional._core import atomic_files, checks
-from mia_functional.evaluation.results import Result, Results, concatenate
+from mia_functional.evaluation.results import Result, Results
 from mia_functional.evaluation.run_record import Run, run_from_json, run_to_json
+from mia_functional.reporting.cells import require_distinct_rows
 
 __all__ = ["plain_data", "read_json", "write_json"]
 
@@ -88,5 +89,5 @@ def read_json(path: str | os.PathLike[str]) -> Results:
         runs = tuple(map(run_from_json, data["runs"]))
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         checks.invalid_value("read_json", "path", "name results that `write_json` wrote", path)
-    with checks.speaking_for("read_json", "concatenate", tables="path"):
-        return concatenate([Results(rows=rows, runs=runs)])
+    require_distinct_rows("read_json", str(path), rows)
+    return Results(rows=rows, runs=runs)

@@ -65,8 +65,13 @@ def test_numbers_of_numpy_are_numbers(path):
 
 def test_a_row_that_is_there_twice_is_refused(path):
     write_results(path, Results(rows=TABLE.rows[:1] * 2))
-    with pytest.raises(ValueError, match=r"^read_results: `path` must have every subject, label and metric once"):
+    row = TABLE.rows[0]
+    words = f"{', '.join(filter(None, (row.method, row.subject, row.label, row.metric)))} twice in {path}."
+    with pytest.raises(
+        ValueError, match=r"^read_results: `path` must have every subject, label and metric of a"
+    ) as told:
         read_results(path)
+    assert str(told.value).endswith(words)
 
 
 @pytest.mark.parametrize(
