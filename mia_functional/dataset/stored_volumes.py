@@ -73,8 +73,10 @@ def open_volume(entries: Sequence[Entry], load: Load, grid: Geometry | None) -> 
             options.get("max_bytes", MAX_BYTES), options.get("affine"), options.get("spacing"),
             scaled=is_label or reader is not images.read_stored,
         )  # fmt: skip
-        row = format_of(path).open
-        image = None if row is None else row(path, request)
+        row = format_of(path)
+        # Labels that are made of what is stored are made of all of it.
+        changed = is_label and row.load_labels is not None
+        image = None if row.open is None or changed else row.open(path, request)
         # Time points become channels, floats whole numbers, and other grids are interpolated or an error.
         if image is None or (reader is images.read_channels and len(image.geometry.shape) == 4):
             return None

@@ -8,6 +8,7 @@ import itertools
 import math
 import re
 import struct
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
@@ -64,8 +65,11 @@ class BloscArray(NamedTuple):
     end: int
 
 
-def parse_blosc2(path: Path) -> BloscArray:
-    """Return what the header of a Blosc2 array says, after all checks that need nothing but it."""
+def parse_blosc2(path: Path, max_bytes: int) -> BloscArray:
+    """Return what the header of a Blosc2 array says, after all checks that need nothing but it.
+
+    Raises, besides, if a chunk alone would take more than `max_bytes`.
+    """
     check_regular(path)
     with path.open("rb") as stream:
         head = stream.read(_MAX_HEADER)
@@ -92,6 +96,8 @@ def parse_blosc2(path: Path) -> BloscArray:
     sizes = [math.prod(part) * dtype.itemsize for part in (padded, blocks)]
     if [dtype.itemsize, *sizes, math.prod(counts) * sizes[0]] != [itemsize, chunk_bytes, block_bytes, nbytes]:
         invalid_file(path, "its header contradicts itself on the size of its chunks")
+    if (nbytes := max(sizes)) > max_bytes:
+        invalid_file(path, f"one of its chunks takes {nbytes} bytes, and `max_bytes` is {max_bytes}")
     if math.prod(counts) > _MAX_CHUNKS:
         invalid_file(path, f"it holds {math.prod(counts)} chunks; up to {_MAX_CHUNKS} are read")
     if not 0 <= packed <= length - start - _CHUNK_HEADER.size:
@@ -127,26 +133,29 @@ def _parse_shapes(path: Path, content: Any) -> tuple[Shape, Shape, Shape, np.dty
     return array, chunk, block, np.dtype(name.decode())
 
 
-def read_blosc2(found: BloscArray, max_bytes: int) -> HostArray:
-    """Return the array of a file whose header was parsed, in the byte order of this machine.
+def read_blosc2(found: BloscArray, box: Sequence[range]) -> HostArray:
+    """Return a box of an array, in the byte order of this machine, from the chunks in which it lies.
 
     One chunk is in memory beside it, and what that is packed into.
     """
-    nbytes = math.prod(found.shape) * found.dtype.itemsize
-    chunk_bytes = math.prod(found.padded) * found.dtype.itemsize
-    if max(nbytes, chunk_bytes) > max_bytes:
-        actual = f"the array takes {nbytes} bytes, one chunk {chunk_bytes}"
-        invalid_file(found.path, f"{actual}, and `max_bytes` is {max_bytes}")
-    array: HostArray = np.empty(found.shape, found.dtype.newbyteorder("="))
+    array: HostArray = np.empty(tuple(map(len, box)), found.dtype.newbyteorder("="))
+    steps = found.chunks
+    # An empty span is in no chunk.
+    across = [
+        range(span.start // step, -(-span.stop // step) if span else 0) for span, step in zip(box, steps, strict=True)
+    ]
     with found.path.open("rb") as stream:
         places = _places(found, stream)
-        for position, place in zip(itertools.product(*map(range, found.counts)), places, strict=True):
-            region = tuple(
-                slice(step * entry, min(step * (entry + 1), size))
-                for step, entry, size in zip(found.chunks, position, found.shape, strict=True)
-            )
-            room = array[region]
-            room[...] = _chunk(found, stream, place)[tuple(map(slice, room.shape))]
+        for position in itertools.product(*across):
+            starts = [step * entry for step, entry in zip(steps, position, strict=True)]
+            parts = [
+                range(max(span.start, start), min(span.stop, start + step))
+                for span, start, step in zip(box, starts, steps, strict=True)
+            ]
+            chunk = _chunk(found, stream, places[int(np.ravel_multi_index(position, found.counts))])
+            kept = zip(parts, starts, strict=True)
+            room = array[tuple(slice(p.start - s.start, p.stop - s.start) for p, s in zip(parts, box, strict=True))]
+            room[...] = chunk[tuple(slice(part.start - start, part.stop - start) for part, start in kept)]
     return array
 
 

@@ -295,7 +295,7 @@ def intent(path: str | os.PathLike[str]) -> int:
 def _open_stored(path: Path) -> StoredImage | None:
     """Return an image that lies in a folder, opened for what its metadata say beside its place; None for others."""
     row = None if is_series(path) or not (extension_of(path) or path.is_dir()) else format_of(path)
-    if row is None or row.open is None:
+    if row is None or row.open is None or path.is_file():
         return None
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of its place

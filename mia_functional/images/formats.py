@@ -20,7 +20,6 @@ from mia_functional.images.nnunet import (
     list_case_segments,
     load_archive,
     load_archive_labels,
-    load_b2nd,
     load_b2nd_labels,
     load_case_segments,
 )
@@ -65,7 +64,7 @@ class Format(NamedTuple):
         write_segments: Writes a segmentation, given the grid (and DICOM series) that it was drawn on, if there is one.
         lossy: Whether the numbers are near what was written, which labels cannot be.
         header: Extension of the file beside it that has the header, where this one holds pixels alone.
-        open: Opens an image, of which parts can be read, in the folder that bears the name, or below it.
+        open: Opens an image, of which parts can be read: a file, or in the folder that bears the name, or below it.
         write: Writes such a folder.
     """
 
@@ -126,7 +125,7 @@ FORMATS = {
         load_segments=load_case_segments,
     ),
     ".b2nd": Format(
-        load=load_b2nd, load_labels=load_b2nd_labels, segments=list_case_segments, load_segments=load_case_segments
+        open=open_b2nd, load_labels=load_b2nd_labels, segments=list_case_segments, load_segments=load_case_segments
     ),
     ".png": Format(load=load_png, colours=True),
     ".jpg": Format(load=load_jpeg, colours=True, lossy=True),

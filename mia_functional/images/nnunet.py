@@ -14,19 +14,20 @@ import numpy as np
 
 from mia_functional._core import checks
 from mia_functional.geometry import Geometry
-from mia_functional.images.blosc2_arrays import parse_blosc2, read_blosc2
+from mia_functional.images.blosc2_arrays import parse_blosc2
 from mia_functional.images.header import check_spacing, invalid_file, spacing_or_one
 from mia_functional.images.npz import archive_names, load_member, load_npz
 from mia_functional.images.segments import Segment, Segmentation, SegmentRequest, renumbered
-from mia_functional.typing import HostArray, Spacing
+from mia_functional.images.zarr_images import OpenRequest, StoredImage
+from mia_functional.typing import HostArray, Shape, Spacing
 
 __all__ = [
     "list_case_segments",
     "load_archive",
     "load_archive_labels",
-    "load_b2nd",
     "load_b2nd_labels",
     "load_case_segments",
+    "open_b2nd",
 ]
 
 _NO_PLANS = ("dataset.json", "dataset_fingerprint.json", "splits_final.json")
@@ -45,12 +46,17 @@ _VERSION_1 = "nnUNetData_plans"
 """How folders of nnU-Net 1 begin, in whose archives the segmentation is the last channel."""
 
 
-def load_b2nd(path: Path, max_bytes: int, spacing: Spacing | None) -> tuple[HostArray, Geometry]:
-    """Return the voxels of a case, with channels behind, and its grid."""
-    found = parse_blosc2(path)
+def open_b2nd(path: Path, request: OpenRequest) -> StoredImage:
+    """Return a case without its voxels, with channels behind, one as none."""
+    found = parse_blosc2(path, request.max_bytes)
     if len(found.shape) != 4:
         invalid_file(path, f"it has {len(found.shape)} axes; arrays of nnU-Net have four, the first of channels")
-    return _on_plans_grid(path, read_blosc2(found, max_bytes), spacing)
+    axes = (1, 2, 3, 0) if found.shape[0] > 1 else (1, 2, 3)
+    return StoredImage(
+        shape=tuple(found.shape[axis] for axis in axes), dtype=found.dtype.newbyteorder("="),
+        geometry=_case_grid(path, found.shape[1:], request.spacing), scale=(1.0, 0.0), intent=0,
+        max_bytes=request.max_bytes, array=found, axes=axes, root=path.parent,
+    )  # fmt: skip
 
 
 def load_archive(path: Path, max_bytes: int, spacing: Spacing | None) -> tuple[HostArray, Geometry]:
@@ -58,13 +64,14 @@ def load_archive(path: Path, max_bytes: int, spacing: Spacing | None) -> tuple[H
     kept = {1: slice(None, -1), 2: slice(None)}.get(_version_of(path))
     if kept is None:
         return load_npz(path, max_bytes, spacing)
-    return _on_plans_grid(path, _checked(path, load_member(path, "data", max_bytes))[kept], spacing)
+    array = _checked(path, load_member(path, "data", max_bytes))[kept]
+    return _behind(array), _case_grid(path, array.shape[1:], spacing)
 
 
 def load_b2nd_labels(path: Path, max_bytes: int, spacing: Spacing | None) -> tuple[HostArray, Geometry]:
     """Return the segmentation of a case, with background where nnU-Net found no body."""
-    array, geometry = load_b2nd(path, max_bytes, spacing)
-    return _without_surroundings(array), geometry
+    image = open_b2nd(path, OpenRequest(max_bytes, None, spacing))
+    return _without_surroundings(image[...]), image.geometry
 
 
 def load_archive_labels(path: Path, max_bytes: int, spacing: Spacing | None) -> tuple[HostArray, Geometry]:
@@ -72,8 +79,8 @@ def load_archive_labels(path: Path, max_bytes: int, spacing: Spacing | None) -> 
     name, kept = {1: ("data", slice(-1, None)), 2: ("seg", slice(None))}.get(_version_of(path), ("", slice(None)))
     if not name:
         return load_npz(path, max_bytes, spacing)
-    array, geometry = _on_plans_grid(path, _checked(path, load_member(path, name, max_bytes))[kept], spacing)
-    return _without_surroundings(array), geometry
+    array = _checked(path, load_member(path, name, max_bytes))[kept]
+    return _without_surroundings(_behind(array)), _case_grid(path, array.shape[1:], spacing)
 
 
 def _without_surroundings(array: HostArray) -> HostArray:
@@ -98,9 +105,13 @@ def _checked(path: Path, array: HostArray) -> HostArray:
     return array
 
 
-def _on_plans_grid(path: Path, array: HostArray, spacing: Spacing | None) -> tuple[HostArray, Geometry]:
-    """Return voxels with channels behind, one as none, and the grid that the plans state."""
-    shape = array.shape[1:]
+def _behind(array: HostArray) -> HostArray:
+    """Return an array whose channels are in front with them behind, one as none."""
+    return array[0] if len(array) == 1 else np.moveaxis(array, 0, -1)
+
+
+def _case_grid(path: Path, shape: Shape, spacing: Spacing | None) -> Geometry:
+    """Return the grid of a case, which the plans beside its folder state."""
     stated, order = _plans_of(path.parent) or ((), (0, 1, 2))
     if not stated:
         steps = spacing_or_one(path, spacing, 3)
@@ -116,12 +127,11 @@ def _on_plans_grid(path: Path, array: HostArray, spacing: Spacing | None) -> tup
         check_spacing(path, spacing, steps)
     # Without the name of the file, so that a cohort is told once.
     text = (
-        "read: preprocessed cases of nnU-Net have lost origin and direction; all lie at 0 along the axes of the world."
+        "read: preprocessed cases of nnU-Net have lost origin and direction; all lie at 0, along the axes of the world."
     )
     warnings.warn(text, stacklevel=2)
     direction = tuple(tuple(float(order[axis] == row) for axis in range(3)) for row in range(3))
-    voxels = array[0] if len(array) == 1 else np.moveaxis(array, 0, -1)
-    return voxels, Geometry(shape=shape, spacing=steps, direction=direction)
+    return Geometry(shape=shape, spacing=steps, direction=direction)
 
 
 def _plans_of(folder: Path) -> tuple[Spacing, tuple[int, ...]] | None:

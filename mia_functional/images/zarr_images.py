@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from mia_functional.geometry import Geometry
+from mia_functional.images.blosc2_arrays import BloscArray, read_blosc2
 from mia_functional.images.header import check_spacing, invalid_file, scaled_dtype
 from mia_functional.images.nifti_zarr import NiftiPlace, nifti_place
 from mia_functional.images.ome_zarr import find_pyramid, level_geometry
@@ -48,7 +49,7 @@ class StoredImage:
         scale: Slope and intercept: parts are `slope * stored + intercept`.
         intent: NIfTI's code of what the numbers are; 0 if that is not known.
         max_bytes: Largest part in bytes of memory.
-        array: Where the numbers are.
+        array: Where the numbers are: in a store of Zarr, or in a file of Blosc2.
         axes: The axis of the array for every axis of the image; all others have but one entry.
         root: The folder that nothing outside of is opened.
         levels: The paths of all levels of the image in that folder, of which this is one.
@@ -60,7 +61,7 @@ class StoredImage:
     scale: tuple[float, float]
     intent: int
     max_bytes: int
-    array: ZarrArray
+    array: ZarrArray | BloscArray
     axes: Shape
     root: Path
     levels: tuple[str, ...]
@@ -139,7 +140,8 @@ def _read_part(image: StoredImage, spans: Sequence[range]) -> HostArray:
     box = [range(1)] * len(image.array.shape)
     for axis, span in zip(image.axes, spans, strict=True):
         box[axis] = span
-    stored = read_box(image.array, image.root, box)
+    array = image.array
+    stored = read_blosc2(array, box) if isinstance(array, BloscArray) else read_box(array, image.root, box)
     kept = sorted(image.axes)
     numbers = stored.reshape([len(box[axis]) for axis in kept]).transpose([kept.index(axis) for axis in image.axes])
     numbers = np.ascontiguousarray(numbers)

@@ -3,10 +3,11 @@
 import json
 import re
 
+import blosc2
 import numpy as np
 import pytest
 
-from mia_functional import dataset, images
+from mia_functional import dataset, images, indexing
 from mia_functional.discovery import discover_nnunet
 from mia_functional.evaluation import evaluate_folders
 from mia_functional.geometry import Geometry
@@ -22,6 +23,10 @@ GRID = Geometry(shape=SHAPE, spacing=(4.0, 1.0, 0.7), direction=((0, 1, 0), (0, 
 """The first axis was the last one of the image, `transpose_forward` says: it runs along x."""
 
 
+def array_of(home):
+    return np.moveaxis(blosc2.open(str(home / "case.b2nd"), mode="r")[:], 0, -1)
+
+
 def test_voxels_and_spacing_are_those_of_the_case(tmp_path):
     home = nnunet_cases.dataset(tmp_path)
     with pytest.warns(UserWarning, match="have lost origin and direction; all lie at 0"):
@@ -35,6 +40,10 @@ def test_voxels_and_spacing_are_those_of_the_case(tmp_path):
     assert (array.dtype, grid) == (np.int16, GRID)
     assert images.read_geometry(home / "case_seg.b2nd") == GRID
     assert images.read(home / "case.b2nd", spacing=(4.0, 1.0, 0.7))[1] == GRID
+    image = images.open(home / "case.b2nd")
+    assert (image.shape, image.dtype, image.geometry) == ((*SHAPE, 2), np.float32, GRID)
+    for index in ((slice(1, 5), 2, slice(None, None, -2)), (..., 1), (slice(3, 3),), (4, 5, 6, 0)):
+        np.testing.assert_array_equal(image[index], array_of(home)[index])
     with pytest.raises(ValueError, match=r"^read: `spacing` must be what .* states, \(4\.0, 1\.0, 0\.7\); got"):
         images.read(home / "case.b2nd", spacing=(4.0, 1.0, 0.8))
 
@@ -188,6 +197,10 @@ def test_a_preprocessed_folder_is_a_cohort(tmp_path, kind):
         cohort = dataset.open(path)
         np.testing.assert_array_equal(np.moveaxis(dataset.read(cohort, "case", "images"), -1, 0), DATA)
         np.testing.assert_array_equal(dataset.read(cohort, "case", "labels")[..., 0], LABEL_MAP)
+        patches = dataset.samples(cohort, indexing.patches((2, 3, 4)))
+        part = (slice(0, 2), slice(0, 3), slice(0, 4))
+        np.testing.assert_array_equal(patches[0]["images"], np.moveaxis(DATA, 0, -1)[part])
+        np.testing.assert_array_equal(patches[0]["labels"][..., 0], LABEL_MAP[part])
     assert not (home / "opened").exists()
     layout = "nnunet" if kind == "b2nd" else None
     results = evaluate_folders(home, home, metrics=["DICE"], labels={1: "liver"}, folder_layout=layout)
