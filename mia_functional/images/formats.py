@@ -22,8 +22,8 @@ from mia_functional.images.nnunet import (
     load_archive_labels,
     load_b2nd_labels,
     load_case_segments,
+    open_b2nd,
 )
-from mia_functional.images.npy import load_npy
 from mia_functional.images.nrrd import parse_nrrd
 from mia_functional.images.png import load_png
 from mia_functional.images.segments import Reference, Segment, Segmentation, SegmentRequest
