@@ -24,6 +24,7 @@ from mia_functional.images.nnunet import (
     load_case_segments,
     open_b2nd,
 )
+from mia_functional.images.npy import load_npy
 from mia_functional.images.nrrd import parse_nrrd
 from mia_functional.images.png import load_png
 from mia_functional.images.segments import Reference, Segment, Segmentation, SegmentRequest
