@@ -2,6 +2,7 @@
 
 import json
 import re
+from functools import partial
 
 import blosc2
 import numpy as np
@@ -197,7 +198,8 @@ def test_a_preprocessed_folder_is_a_cohort(tmp_path, kind):
         cohort = dataset.open(path)
         np.testing.assert_array_equal(np.moveaxis(dataset.read(cohort, "case", "images"), -1, 0), DATA)
         np.testing.assert_array_equal(dataset.read(cohort, "case", "labels")[..., 0], LABEL_MAP)
-        patches = dataset.samples(cohort, indexing.patches((2, 3, 4)))
+        cut = partial(indexing.patches, patch_shape=(2, 3, 4))
+        patches = dataset.samples(cohort, indexing=cut, extract=["images", "labels"])
         part = (slice(0, 2), slice(0, 3), slice(0, 4))
         np.testing.assert_array_equal(patches[0]["images"], np.moveaxis(DATA, 0, -1)[part])
         np.testing.assert_array_equal(patches[0]["labels"][..., 0], LABEL_MAP[part])
