@@ -1,6 +1,7 @@
 """Segmentations of 3D Slicer: against slicerio 1.4.0, by hand as older versions wrote them, and what is refused."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,8 +10,9 @@ import slicerio
 
 from mia_functional import dataset, images
 from mia_functional.discovery import Entry, Subject
+from mia_functional.evaluation import evaluate_folders
 from mia_functional.geometry import Geometry, regrid
-from mia_functional.images import Code, read_segmentation
+from mia_functional.images import Code, Segment, Segmentation, read_segmentation, write_segmentation
 
 BUNDLED = Path(slicerio.__file__).parent / "data"
 
@@ -264,3 +266,16 @@ def test_a_dataset_takes_segments_as_labels(tmp_path):
         )
         whole = dataset.read(dataset.open(tmp_path / "x.h5"), "A", "labels")
         np.testing.assert_array_equal(whole[..., 0], LAYERS[..., 0])
+
+
+def test_an_evaluation_takes_the_names_of_segments(tmp_path):
+    # Segments of one name have other values, and overlap, in the prediction.
+    for folder in ("found", "truth"):
+        (tmp_path / folder).mkdir()
+    masks = np.stack([LAYERS[..., 0] > 0, LAYERS[..., 0] == 1], axis=-1)
+    whole, core = Segment(label=1, name="whole"), Segment(label=2, name="core")
+    write_segmentation(tmp_path / "truth" / "A.seg.nrrd", Segmentation(masks, (whole, core), GRID))
+    found = Segmentation(masks[..., ::-1], (replace(core, label=1), replace(whole, label=2)), GRID)
+    write_segmentation(tmp_path / "found" / "A.seg.nrrd", found)
+    results = evaluate_folders(tmp_path / "found", tmp_path / "truth", metrics=["DICE"])
+    assert {row.label: row.value for row in results} == {"whole": 1.0, "core": 1.0}
