@@ -269,13 +269,22 @@ def test_a_dataset_takes_segments_as_labels(tmp_path):
 
 
 def test_an_evaluation_takes_the_names_of_segments(tmp_path):
-    # Segments of one name have other values, and overlap, in the prediction.
     for folder in ("found", "truth"):
         (tmp_path / folder).mkdir()
-    masks = np.stack([LAYERS[..., 0] > 0, LAYERS[..., 0] == 1], axis=-1)
+    # Segments of one name have other values in the prediction.
     whole, core = Segment(label=1, name="whole"), Segment(label=2, name="core")
-    write_segmentation(tmp_path / "truth" / "A.seg.nrrd", Segmentation(masks, (whole, core), GRID))
-    found = Segmentation(masks[..., ::-1], (replace(core, label=1), replace(whole, label=2)), GRID)
-    write_segmentation(tmp_path / "found" / "A.seg.nrrd", found)
+    write_segmentation(tmp_path / "truth" / "A.seg.nrrd", Segmentation(LAYERS[..., 0], (whole, core), GRID))
+    turned = np.array([0, 2, 1])[LAYERS[..., 0]]
+    swapped = (replace(core, label=1), replace(whole, label=2))
+    write_segmentation(tmp_path / "found" / "A.seg.nrrd", Segmentation(turned, swapped, GRID))
     results = evaluate_folders(tmp_path / "found", tmp_path / "truth", metrics=["DICE"])
     assert {row.label: row.value for row in results} == {"whole": 1.0, "core": 1.0}
+    # Those that overlap are compared as channels.
+    masks = np.stack([LAYERS[..., 0] > 0, LAYERS[..., 0] == 1], axis=-1)
+    for folder in ("found", "truth"):
+        overlapping = Segmentation(masks, (whole, core), GRID)
+        write_segmentation(tmp_path / folder / "A.seg.nrrd", overlapping, overwrite=True)
+    (row, *_) = evaluate_folders(tmp_path / "found", tmp_path / "truth", metrics=["DICE"])
+    assert (row.status, "its 2 segments overlap or are fractions" in row.reason) == ("failed", True)
+    results = evaluate_folders(tmp_path / "found", tmp_path / "truth", metrics=["DICE"], channels={0: "all", 1: "core"})
+    assert {row.label: row.value for row in results} == {"all": 1.0, "core": 1.0}

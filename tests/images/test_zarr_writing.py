@@ -135,29 +135,3 @@ def test_failures_leave_what_was_there(tmp_path, monkeypatch):
         images.write(path, np.zeros((3, 3)), Geometry(shape=(3, 3), spacing=(1.0, 1.0)), overwrite=True)
     assert os.listdir(tmp_path) == ["a.ome.zarr"]
     assert images.read(path)[0].tolist() == [[1, 1], [1, 1]]
-
-
-def test_only_formats_in_chunks_are_opened(tmp_path):
-    with pytest.raises(
-        ValueError, match=r"open: `path` must end in .*\.nii\.zarr, \.ome\.zarr, \.zarr, or lead into such"
-    ):
-        images.open(tmp_path / "a.nii")
-    with pytest.raises(ValueError, match="open: `path` must end in"):
-        images.open(tmp_path)
-    with pytest.raises(FileNotFoundError, match=r"^open: "):
-        images.open(tmp_path / "a.ome.zarr")
-
-
-def test_parts_are_what_numpy_cuts(tmp_path):
-    array = random_array((*GRID.shape, 2), "int16")
-    images.write(tmp_path / "a.ome.zarr", array, GRID)
-    image = images.open(tmp_path / "a.ome.zarr")
-    assert (image.shape, image.dtype, image.geometry) == (array.shape, array.dtype, GRID)
-    for index in (
-        ..., 3, -1, (slice(None), 5), (..., 0), (slice(10, 20), slice(60, 2), 3), (slice(30, 4, -3), ..., slice(1, 2)),
-        (5, 6, 7, 1), (slice(3, 40, 7), slice(-5, None), slice(None, None, -1)), (5, ..., 6, 7, 1),
-    ):  # fmt: skip
-        np.testing.assert_array_equal(image[index], array[index])
-    for wrong in ((0,) * 5, (..., ...), 40, (0, -51)):
-        with pytest.raises(IndexError):
-            image[wrong]
