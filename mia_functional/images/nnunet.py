@@ -55,7 +55,7 @@ def open_b2nd(path: Path, request: OpenRequest) -> StoredImage:
     return StoredImage(
         shape=tuple(found.shape[axis] for axis in axes), dtype=found.dtype.newbyteorder("="),
         geometry=_case_grid(path, found.shape[1:], request.spacing), scale=(1.0, 0.0), intent=0,
-        max_bytes=request.max_bytes, array=found, axes=axes, root=path.parent,
+        max_bytes=request.max_bytes, array=found, axes=axes, root=path.parent, levels=(),
     )  # fmt: skip
 
 
