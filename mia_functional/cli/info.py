@@ -27,7 +27,7 @@ def _described_image(path: Path) -> str:
         grid = mia.images.read_geometry(path)
         sizes, steps = (" x ".join(f"{entry:g}" for entry in entries) for entries in (grid.shape, grid.spacing))
         lines = [f"{path}: {sizes} voxels", f"spacing in mm: {steps}"]
-        if mia.images.formats.is_chunked(path):
+        if mia.images.formats.is_chunked(path) and path.is_dir():
             pyramid = mia.images.ome_zarr.find_pyramid(path)
             beside = {"levels": pyramid.levels, "label images": mia.images.ome_zarr.label_images(pyramid)}
             lines += [f"{kind}: {_printable(', '.join(names))}" for kind, names in beside.items() if names]

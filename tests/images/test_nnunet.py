@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from mia_functional import dataset, images, indexing
+from mia_functional.cli import main
 from mia_functional.discovery import discover_nnunet
 from mia_functional.evaluation import evaluate_folders
 from mia_functional.geometry import Geometry
@@ -218,3 +219,11 @@ def test_a_folder_of_both_kinds_is_refused(tmp_path):
     (home / "case_seg.b2nd").unlink()
     with pytest.raises(FileNotFoundError, match=r"case_seg\.b2nd, which is labels GT, does not exist"):
         discover_nnunet(home)
+
+
+def test_the_command_describes_cases(tmp_path, capsys):
+    home = nnunet_cases.dataset(tmp_path)
+    assert main(["info", str(home / "case.b2nd")]) in (0, None)
+    assert capsys.readouterr().out.splitlines()[1] == "spacing in mm: 4 x 1 x 0.7"
+    assert main(["info", str(home / "case_seg.b2nd")]) in (0, None)
+    assert "liver" in capsys.readouterr().out
