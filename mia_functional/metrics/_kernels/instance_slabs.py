@@ -37,4 +37,5 @@ def structure_slabs(
         planes = max(1, memory // (_BYTES_PER_VOXEL * math.prod(shape[1:])))
     for first in range(0, shape[0], planes):
         cut = slice(first, first + planes)
-        yield structure_pair([array[cut] for array in given], [array[cut] for array in unknown], label_set)
+        pair = structure_pair([array[cut] for array in given], [array[cut] for array in unknown], label_set)
+        yield tuple(map(_array.to_numpy, pair))
