@@ -66,7 +66,7 @@ def predict_labels(
     Returns:
         An array `(*spatial, ...)` in the library and on the device of the predictions: labels of uint8 for up to 256
         channels and int32 for more, or what `reduce_channels` returns, of any dtype. Labels have no derivative; in JAX
-        what `reduce_channels` returns has none backwards.
+        what `reduce_channels` returns has none backwards where not all means are kept.
 
     Raises:
         TypeError: The network or `reduce_channels` does not return an array.
