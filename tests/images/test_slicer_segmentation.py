@@ -288,3 +288,10 @@ def test_an_evaluation_takes_the_names_of_segments(tmp_path):
     assert (row.status, "its 2 segments overlap or are fractions" in row.reason) == ("failed", True)
     results = evaluate_folders(tmp_path / "found", tmp_path / "truth", metrics=["DICE"], channels={0: "all", 1: "core"})
     assert {row.label: row.value for row in results} == {"all": 1.0, "core": 1.0}
+
+
+def test_the_bundled_volume_is_read_as_slicerio_reads_it():
+    array, grid = images.read(BUNDLED / "CTChest4.nrrd")
+    theirs = slicerio.read_volume(str(BUNDLED / "CTChest4.nrrd"))
+    np.testing.assert_array_equal(array.T, theirs["voxels"])
+    np.testing.assert_allclose(theirs["ijkToLPS"][:3, 3][::-1], grid.origin, rtol=1e-12)
