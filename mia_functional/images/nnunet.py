@@ -95,7 +95,7 @@ def _version_of(path: Path) -> int:
     names = archive_names(path)
     if set(names) == {"data", "seg"}:
         return 2
-    return int(names == ["data"] and path.parent.name.startswith(_VERSION_1))
+    return int(names == ["data"] and path.absolute().parent.name.startswith(_VERSION_1))
 
 
 def _checked(path: Path, array: HostArray) -> HostArray:
@@ -112,7 +112,7 @@ def _behind(array: HostArray) -> HostArray:
 
 def _case_grid(path: Path, shape: Shape, spacing: Spacing | None) -> Geometry:
     """Return the grid of a case, which the plans beside its folder state."""
-    stated, order = _plans_of(path.parent) or ((), (0, 1, 2))
+    stated, order = _plans_of(path.absolute().parent) or ((), (0, 1, 2))
     if not stated:
         steps = spacing_or_one(path, spacing, 3)
     elif len(stated) == 3:
@@ -140,7 +140,7 @@ def _plans_of(folder: Path) -> tuple[Spacing, tuple[int, ...]] | None:
     None if no plans beside the folder have a configuration whose data it holds.
     """
     found: dict[tuple[Spacing, tuple[int, ...]], Path] = {}
-    for path in sorted(folder.absolute().parent.glob("*.json")):
+    for path in sorted(folder.parent.glob("*.json")):
         plans = None if path.name in _NO_PLANS else _object_in(path)
         configurations: Any = (plans or {}).get("configurations")
         for name in configurations if isinstance(configurations, dict) else ():

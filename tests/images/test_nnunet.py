@@ -50,8 +50,11 @@ def test_voxels_and_spacing_are_those_of_the_case(tmp_path):
         images.read(home / "case.b2nd", spacing=(4.0, 1.0, 0.8))
 
 
-def test_the_folder_says_which_configuration_counts(tmp_path):
+def test_the_folder_says_which_configuration_counts(tmp_path, monkeypatch):
     home = nnunet_cases.dataset(tmp_path, folder="nnUNetPlans_3d_lowres")
+    monkeypatch.chdir(home)
+    assert images.read_geometry("case.b2nd").spacing == (4.0, 2.0, 1.5)
+    assert images.read_segments("case_seg.b2nd")[0].name == "liver"
     assert images.read_geometry(home / "case.b2nd").spacing == (4.0, 2.0, 1.5)
     # Plans of another name may share the data.
     (tmp_path / "nnUNetPlans.json").rename(tmp_path / "nnUNetResEncUNetMPlans.json")
