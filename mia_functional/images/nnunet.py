@@ -141,14 +141,13 @@ def _plans_of(folder: Path) -> tuple[Spacing, tuple[int, ...]] | None:
     """
     found: dict[tuple[Spacing, tuple[int, ...]], Path] = {}
     for path in sorted(folder.parent.glob("*.json")):
-        plans = None if path.name in _NO_PLANS else _object_in(path)
-        configurations: Any = (plans or {}).get("configurations")
+        plans: dict[str, Any] = {} if path.name in _NO_PLANS else _object_in(path) or {}
+        configurations = plans.get("configurations")
         for name in configurations if isinstance(configurations, dict) else ():
-            settings = _settings(configurations, name)
+            settings = _settings(plans["configurations"], name)
             if settings.get("data_identifier") == folder.name:
-                found[_plan_axes(path, settings.get("spacing"), (plans or {}).get("transpose_forward", [0, 1, 2]))] = (
-                    path
-                )
+                axes = _plan_axes(path, settings.get("spacing"), plans.get("transpose_forward", [0, 1, 2]))
+                found[axes] = path
     if len(found) > 1:
         names = ", ".join(path.name for path in found.values())
         invalid_file(folder, f"several plans beside it disagree on its spacing: {names}")
