@@ -306,6 +306,13 @@ def number(function: str, argument: str, value: object) -> float:
         invalid_value(function, argument, "be a number that float64 holds", "one that is larger")
 
 
+def one_number(function: str, argument: str, value: object) -> None:
+    """Raise unless something is one real number; its digits may vary in a program, and are not looked at."""
+    is_other = isinstance(value, str | bytes | complex) or not hasattr(value, "__float__")
+    if is_other or getattr(value, "ndim", 0):
+        invalid_kind(function, argument, "be a number", describe(value))
+
+
 def positive(function: str, argument: str, value: object) -> float:
     """Return one number that is positive and finite."""
     given = number(function, argument, value)

@@ -84,6 +84,8 @@ def derived_from(
         @_array.one_node
         @functools.wraps(formula)
         def metric(*arguments: Any, **keywords: Any) -> Any:
+            if "zero_division" in keywords:  # texts and arrays would broadcast with the values, without a word
+                checks.one_number(name, "zero_division", keywords["zero_division"])
             value = arguments[0] if arguments else keywords.get(record.name)
             entries = value if one_per_label and type(value) is tuple else (value,)
             if entries and all(isinstance(entry, records) for entry in entries):

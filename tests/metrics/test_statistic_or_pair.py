@@ -108,6 +108,18 @@ def test_a_misspelt_keyword_names_the_metric(name):
             function(record, **own, axes=0)
 
 
+@DERIVED
+@pytest.mark.sampled(100)
+def test_the_value_of_what_is_undefined_is_one_number(name):
+    function, pair, options, _, own = call_of(name)
+    if "zero_division" not in inspect.signature(function).parameters:
+        return
+    for wrong in ("0", None, 1j, [1.0], (0.0, 1.0), np.zeros(2)):
+        with pytest.raises(TypeError, match=rf"^{name}: `zero_division` must be a number; got "):
+            function(*pair, **options, **own, zero_division=wrong)
+    function(*pair, **options, **own, zero_division=np.float32(1))
+
+
 @pytest.mark.sampled(100)
 @ALL
 def test_wrong_arguments_name_the_metric(name):
