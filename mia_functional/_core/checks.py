@@ -309,7 +309,7 @@ def number(function: str, argument: str, value: object) -> float:
 def one_number(function: str, argument: str, value: object) -> None:
     """Raise unless something is one real number; its digits may vary in a program, and are not looked at."""
     is_other = isinstance(value, str | bytes | complex) or not hasattr(value, "__float__")
-    if is_other or getattr(value, "ndim", 0):
+    if is_other or getattr(value, "ndim", 0) != 0:
         invalid_kind(function, argument, "be a number", describe(value))
 
 
