@@ -20,7 +20,7 @@ _TILE_EXPONENT = 15
 _BAND_WINDOWS = 16
 """Windows per product: with more, the band holds more zeros; with fewer, the products get small."""
 
-_SAMPLE = slice(None, None, 8), slice(None, None, 4)
+_SPARSE_VOXELS = slice(None, None, 8), slice(None, None, 4)
 """Voxels of a tile that its centre is that of: any value among most others will do for it."""
 
 
@@ -106,7 +106,7 @@ def _sum_of_tile(
     inside: NDArray[np.bool_] | None,
 ) -> float:
     """Return the sum of the similarities in the windows of a tile: the formula of `image_quality`, in place."""
-    samples = (image[_SAMPLE[: image.ndim]].astype(band.dtype, copy=False) for image in pair)
+    samples = (image[_SPARSE_VOXELS[: image.ndim]].astype(band.dtype, copy=False) for image in pair)
     centres = [float(centre_of(sample, constants[0])) for sample in samples]
     fields, spare = _window_means(_fields(pair, centres, buffers[0]), band, axes, buffers)
     squares = _front(spare, (2, *fields.shape[1:]))
