@@ -47,7 +47,13 @@ def read_freesurfer_surface(path: Path, max_bytes: int) -> tuple[HostArray, Host
         made = stream.readline(MAX_HEADER_BYTES), stream.readline(MAX_HEADER_BYTES)
         counts = stream.read(8)
         points, triangles = (int.from_bytes(counts[at : at + 4], "big", signed=True) for at in (0, 4))
-        if not made[0].endswith(b"\n") or made[1] != b"\n" or len(counts) < 8 or min(points, triangles) < 1:
+        if (
+            not made[0].endswith(b"\n")
+            or not made[0].isascii()
+            or made[1] != b"\n"
+            or len(counts) < 8
+            or min(points, triangles) < 1
+        ):
             invalid_file(path, f"its header is damaged: it states {points} corners and {triangles} triangles")
         nbytes = 12 * (points + triangles)
         if (needed := 2 * nbytes) > max_bytes:
@@ -59,9 +65,10 @@ def read_freesurfer_surface(path: Path, max_bytes: int) -> tuple[HostArray, Host
         notes = stream.read(MAX_HEADER_BYTES)
     place = 0
     if int.from_bytes(notes[:4], "big") == _COORDINATES_NOTE:
-        if notes[4:8] == (1).to_bytes(4, "big"):
+        scanner = int.from_bytes(notes[4:8], "big")
+        if scanner == 1:
             return corners, faces
-        place = 8
+        place = 8 if scanner == 0 else len(notes)
     # Lines such as `xras   = -1.0 0.0 0.0`; what follows them is binary.
     lines = [line.decode("latin-1").partition("=") for line in notes[place + 4 :].split(b"\n")[: len(_VOLUME_NOTES)]]
     fields = {name.strip(): value for name, _, value in lines}

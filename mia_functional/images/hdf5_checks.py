@@ -5,6 +5,8 @@ only, no data in other files, filters that run no foreign code, and no more byte
 """
 
 import math
+import mmap
+import struct
 from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any, NoReturn
@@ -13,16 +15,42 @@ import numpy as np
 
 from mia_functional._core import optional
 
-__all__ = ["BUILT_IN_FILTERS", "linked_object", "storage_fault"]
+__all__ = ["BUILT_IN_FILTERS", "endless_heap", "linked_object", "storage_fault"]
 
 BUILT_IN_FILTERS = {1: "gzip", 2: "shuffle", 3: "fletcher32", 32000: "lzf"}
 """Filters that HDF5 and h5py have built in. HDF5 would load others as plugins."""
+
+_HEAP, _NO_BLOCK, _UNDEFINED = b"HEAP", 1, 2**64 - 1
+"""What a heap of names begins with, and how the list of its unused parts ends."""
 
 _CHUNK_BYTES = 1 << 28
 """Most bytes of one chunk, which is decompressed as a whole."""
 
 _EXPANSION = 1100
 """Most bytes that come out of one compressed byte; gzip reaches 1032."""
+
+
+def endless_heap(path: Path) -> bool:
+    """Return whether the unused parts of a heap of names follow each other in a circle, or lead out of it.
+
+    HDF5 (1.14) walks such a list for ever, and allocates as it goes, when it looks for the first name of a group. What
+    looks like a heap within pixels by chance has a list that ends at once.
+    """
+    head = struct.Struct("<4sB3s3Q")
+    block = struct.Struct("<2Q")
+    with path.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as memory:
+        place = memory.find(_HEAP)
+        while place >= 0 and place + head.size <= len(memory):
+            _, version, reserved, size, free, start = head.unpack_from(memory, place)
+            if version == 0 and not any(reserved) and start + size <= len(memory):
+                seen: set[int] = set()
+                while free not in (_NO_BLOCK, _UNDEFINED):
+                    if free in seen or free + block.size > size:
+                        return True
+                    seen.add(free)
+                    free, _ = block.unpack_from(memory, start + free)
+            place = memory.find(_HEAP, place + 1)
+    return False
 
 
 def linked_object(group: Any, name: str, malformed: Callable[[str, str], NoReturn]) -> Any:

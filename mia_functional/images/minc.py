@@ -14,7 +14,7 @@ import numpy as np
 
 from mia_functional._core import optional
 from mia_functional.geometry import Geometry
-from mia_functional.images.hdf5_checks import BUILT_IN_FILTERS, linked_object, storage_fault
+from mia_functional.images.hdf5_checks import BUILT_IN_FILTERS, endless_heap, linked_object, storage_fault
 from mia_functional.images.header import (
     NiftiGrid,
     check_regular,
@@ -54,6 +54,8 @@ def load_minc(path: Path, max_bytes: int, spacing: Spacing | None) -> tuple[Host
         invalid_file(path, "it is of MINC 1, which is not read; `mincconvert -2` makes MINC 2 of it")
     if magic != b"\x89HDF\r\n\x1a\n":
         invalid_file(path, "it is not a MINC 2 file")
+    if endless_heap(path):
+        invalid_file(path, "it is damaged: a list in it has no end")
     try:
         # Nothing waits for a lock: a file that is being written is not complete, and says so.
         with optional.require("h5py").File(path, "r", locking=False) as file:

@@ -129,19 +129,24 @@ def jpeg(path):
 def stl(path):
     """Read the triangles of an STL file, one by one; corners in the order (z, y, x)."""
     raw = path.read_bytes()
-    if raw.lstrip().startswith(b"solid"):
-        lines = [line.split() for line in raw.split(b"\n")]
-        corners = [[float(word) for word in words[1:]] for words in lines if words[:1] == [b"vertex"]]
-        if [words[0] for words in lines if words][1:-1] != len(corners) // 3 * TEXT_FACET:
-            raise ValueError("other lines")
-        corners = np.reshape(corners, (-1, 3, 3))
+    if raw.lstrip().lower().startswith(b"solid"):
+        words = raw.split(b"\n", 1)[1].lower().split()
+        facets = [words[start : start + len(TEXT_FACET)] for start in range(0, len(words) - 1, len(TEXT_FACET))]
+        # None stands for a number, and what is left is the end.
+        if any(want not in (None, word) for facet in facets for word, want in zip(facet, TEXT_FACET, strict=True)):
+            raise ValueError("other words")
+        numbers = [
+            float(word) for facet in facets for word, want in zip(facet, TEXT_FACET, strict=True) if want is None
+        ]
+        corners = np.reshape(numbers, (-1, 4, 3))[:, 1:]
     else:
         corners = np.array([np.reshape(facet[3:12], (3, 3)) for facet in struct.iter_unpack("<12fH", raw[84:])])
     return (corners * (np.array([-1, -1, 1]) if b"RAS" in raw[:80] else 1))[..., ::-1], None
 
 
-TEXT_FACET = [b"facet", b"outer", b"vertex", b"vertex", b"vertex", b"endloop", b"endfacet"]
-"""The first words of the lines of a triangle in text."""
+_NUMBERS = [None] * 3
+TEXT_FACET = [b"facet", b"normal", *_NUMBERS, b"outer", b"loop", *[b"vertex", *_NUMBERS] * 3, b"endloop", b"endfacet"]
+"""The words of a triangle in text."""
 
 
 def gifti(path):
@@ -152,6 +157,11 @@ def gifti(path):
 
 def pial(path):
     """Read with nibabel; the volume is coronal, so that the places differ by its centre."""
+    if (
+        struct.pack(">3i", 2, 1, 20) in path.read_bytes()
+    ):  # in the scanner's coordinates, of which nibabel knows nothing
+        points, faces = nibabel.freesurfer.read_geometry(path)
+        return (points * (-1, -1, 1))[faces][..., ::-1], None
     points, faces, notes = nibabel.freesurfer.read_geometry(path, read_metadata=True)
     if not np.array_equal(np.ravel([notes["xras"], notes["yras"], notes["zras"]]), [-1, 0, 0, 0, 0, -1, 0, 1, 0]):
         raise ValueError("another direction")

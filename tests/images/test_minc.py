@@ -1,6 +1,7 @@
 """MINC 2: values and places of nibabel and of MINC's own rule, ITK's mirrored world, hostile HDF5."""
 
 import os
+import struct
 from pathlib import Path
 
 import h5py
@@ -236,4 +237,17 @@ def test_files_of_other_kinds_and_damaged_ones(tmp_path):
         images.read(path, spacing=(1.0, 1.0, 1.0))
     os.remove(path)
     with pytest.raises(FileNotFoundError):
+        images.read(path)
+
+
+@pytest.mark.parametrize("place", [16, 2**40])
+def test_heaps_whose_lists_have_no_end_are_refused_before_hdf5_walks_them(tmp_path, place):
+    path = written(tmp_path / "x.mnc", np.arange(24, dtype=np.uint8).reshape(4, 3, 2))
+    raw = bytearray(path.read_bytes())
+    # A heap: its mark, its size, where its unused parts begin, and where its content is.
+    start = raw.index(b"HEAP")
+    _, free, content = struct.unpack_from("<3Q", raw, start + 8)
+    struct.pack_into("<Q", raw, content + free, free if place == 16 else place)
+    path.write_bytes(raw)
+    with pytest.raises(ValueError, match=r"x\.mnc: it is damaged: a list in it has no end"):
         images.read(path)
