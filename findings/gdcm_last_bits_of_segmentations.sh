@@ -6,7 +6,7 @@
 # their pixels together are no multiple of eight. The pixels in that byte are not taken from the file: they are what the
 # memory held before, mostly 0. A mask of ones of 5 frames of 9 x 11 pixels, 495, comes back with 488 ones or a few
 # more, without a word; pydicom has all of them. The package reads the bits of each frame by itself
-# (`images/dicom_frame_pixels.py`).
+# (`images/_dicom/frame_pixels.py`).
 # Seen: 9 x 11 x 5: 1 to 7 of 495 wrong, from 488 on | 15 x 17 x 3: 5 of 765 wrong, from 760 on | 8 x 8 x 3: none
 #
 # Exit status: 0 if this is still so, 1 if it has changed. Run it on a machine with Python 3.11 or newer and pip.

@@ -14,7 +14,7 @@ def _run_info(options: Options) -> None:
     """Print what is in a file."""
     path: Path = options.dataset
     # Datasets are files: a folder holds a DICOM series, or lies in a Zarr store.
-    if mia.images.formats.extension_of(path) or path.is_dir() or mia.images.dicom_header.is_dicom(path):
+    if mia.images.formats.extension_of(path) or path.is_dir() or mia.images._dicom.header.is_dicom(path):
         print(_described_image(path))
     else:
         print(mia.dataset.info(mia.dataset.open(path)))

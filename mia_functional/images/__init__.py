@@ -6,6 +6,7 @@ and a file that is not complete to the byte is an error. What remains is the C++
 contains it.
 """
 
+from mia_functional.images._zarr.reading import StoredImage
 from mia_functional.images.conversion import ItkGrid, from_itk, from_simpleitk, to_itk, to_simpleitk
 from mia_functional.images.files import (
     intent,
@@ -22,7 +23,6 @@ from mia_functional.images.opening import open
 from mia_functional.images.segmentation import read_segmentation, read_segments, read_structures, write_segmentation
 from mia_functional.images.segments import Code, Segment, Segmentation
 from mia_functional.images.surfaces import Surface, read_surface, surface_mask
-from mia_functional.images.zarr_images import StoredImage
 
 __all__ = [
     "Code",

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
+from mia_functional.images._zarr.metadata import ZARR_FILES
 from mia_functional.images.formats import is_chunked, parse_header
-from mia_functional.images.zarr_metadata import ZARR_FILES
 
 __all__ = ["detached_pixels", "file_states", "metadata_beside"]
 

@@ -14,16 +14,16 @@ import numpy as np
 
 from mia_functional._core import atomic_files, checks
 from mia_functional.geometry import Geometry, describe_differences
+from mia_functional.images._dicom.objects import load_object, load_object_stack
+from mia_functional.images._dicom.series import load_series, lone_object, series_geometry
+from mia_functional.images._zarr.reading import OpenRequest, StoredImage
+from mia_functional.images._zarr.writing import WriteRequest, write_nifti_zarr
 from mia_functional.images.checked_itk import check_written, checked_geometry, load_checked, write_image
 from mia_functional.images.conversion import image_memory, to_simpleitk
-from mia_functional.images.dicom import load_series, lone_object, series_geometry
-from mia_functional.images.dicom_object import load_object, load_object_stack
 from mia_functional.images.formats import FORMATS, extension_of, format_of, is_series, parse_header, twin_of
 from mia_functional.images.header import Header, NiftiGrid, check_spacing
 from mia_functional.images.nifti import load_nifti, parse_nifti, set_intent
 from mia_functional.images.nifti_grid import nifti_geometry
-from mia_functional.images.zarr_images import OpenRequest, StoredImage
-from mia_functional.images.zarr_writing import WriteRequest, write_nifti_zarr
 from mia_functional.typing import Affine, Array, HostArray, Spacing
 
 __all__ = [

@@ -6,10 +6,18 @@ from typing import NamedTuple
 
 from mia_functional._core import checks
 from mia_functional.geometry import Geometry
+from mia_functional.images._dicom.header import is_dicom
+from mia_functional.images._dicom.objects import load_object, load_object_segments, object_segments
+from mia_functional.images._dicom.seg_writing import write_seg
+from mia_functional.images._zarr.labels import (
+    list_zarr_segments,
+    load_zarr_segments,
+    write_nifti_zarr_segments,
+    write_ome_zarr_segments,
+)
+from mia_functional.images._zarr.reading import OpenRequest, StoredImage, open_zarr
+from mia_functional.images._zarr.writing import WriteRequest, write_nifti_zarr, write_ome_zarr
 from mia_functional.images.analyze import parse_pair
-from mia_functional.images.dicom_header import is_dicom
-from mia_functional.images.dicom_object import load_object, load_object_segments, object_segments
-from mia_functional.images.dicom_seg_writing import write_seg
 from mia_functional.images.header import Header, check_regular, invalid_file
 from mia_functional.images.jpeg import load_jpeg
 from mia_functional.images.metaimage import parse_metaimage
@@ -32,14 +40,6 @@ from mia_functional.images.slicer_segmentation import list_slicer_segments, load
 from mia_functional.images.slicer_writing import write_slicer_segments
 from mia_functional.images.surfaces import load_no_grid, load_surface_segments, surface_segments
 from mia_functional.images.tiff import load_tiff
-from mia_functional.images.zarr_images import OpenRequest, StoredImage, open_zarr
-from mia_functional.images.zarr_labels import (
-    list_zarr_segments,
-    load_zarr_segments,
-    write_nifti_zarr_segments,
-    write_ome_zarr_segments,
-)
-from mia_functional.images.zarr_writing import WriteRequest, write_nifti_zarr, write_ome_zarr
 from mia_functional.typing import HostArray, Spacing
 
 __all__ = [

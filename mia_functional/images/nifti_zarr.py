@@ -9,12 +9,12 @@ from typing import NamedTuple
 import numpy as np
 
 from mia_functional.geometry import Geometry, regrid
+from mia_functional.images._zarr.chunks import read_box
+from mia_functional.images._zarr.metadata import read_node, zarr_array
 from mia_functional.images.header import NiftiGrid, invalid_file
 from mia_functional.images.nifti import parse_nifti_bytes
 from mia_functional.images.nifti_grid import nifti_geometry
 from mia_functional.images.ome_zarr import Pyramid
-from mia_functional.images.zarr_chunks import read_box
-from mia_functional.images.zarr_metadata import read_node, zarr_array
 from mia_functional.typing import Affine
 
 __all__ = ["NIFTI_ARRAY", "NiftiPlace", "nifti_place"]

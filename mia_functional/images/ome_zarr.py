@@ -15,8 +15,8 @@ import numpy as np
 
 from mia_functional._core import checks
 from mia_functional.geometry import Geometry
+from mia_functional.images._zarr.metadata import ZarrArray, ZarrNode, inside_store, read_node, zarr_array
 from mia_functional.images.header import check_spacing, invalid_file, millimetres
-from mia_functional.images.zarr_metadata import ZarrArray, ZarrNode, inside_store, read_node, zarr_array
 from mia_functional.typing import Shape, Spacing
 
 __all__ = ["Level", "Pyramid", "Scaling", "find_pyramid", "label_images", "level_geometry", "ome_attributes"]

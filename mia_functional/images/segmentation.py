@@ -10,9 +10,9 @@ from typing import NoReturn
 
 from mia_functional._core import atomic_files, checks
 from mia_functional.geometry import Geometry
-from mia_functional.images.dicom import lone_object, series_geometry
-from mia_functional.images.dicom_header import read_object
-from mia_functional.images.dicom_structures import (
+from mia_functional.images._dicom.header import read_object
+from mia_functional.images._dicom.series import lone_object, series_geometry
+from mia_functional.images._dicom.structures import (
     BETWEEN,
     OVERLAPS,
     Between,

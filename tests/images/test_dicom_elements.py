@@ -10,7 +10,7 @@ from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
-from mia_functional.images.dicom_elements import locate_elements, pixel_module
+from mia_functional.images._dicom.elements import locate_elements, pixel_module
 
 from .dicom_cases import write_slice
 

@@ -8,8 +8,8 @@ import pydicom
 import pytest
 from pydicom.dataset import Dataset, FileMetaDataset
 
-from mia_functional.images.dicom_frames import frame_groups
-from mia_functional.images.dicom_header import read_object
+from mia_functional.images._dicom.frames import frame_groups
+from mia_functional.images._dicom.header import read_object
 
 WANTED = {0x00209113: (0x00200032,), 0x00289110: (0x00280030, 0x00180050), 0x0062000A: (0x0062000B,)}
 SYNTAXES = {

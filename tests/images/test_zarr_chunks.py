@@ -8,8 +8,8 @@ import pytest
 import zarr
 from zarr.codecs import BloscCodec, BytesCodec, Crc32cCodec, GzipCodec, ShardingCodec, TransposeCodec, ZstdCodec
 
-from mia_functional.images.zarr_chunks import read_box
-from mia_functional.images.zarr_metadata import read_node, zarr_array
+from mia_functional.images._zarr.chunks import read_box
+from mia_functional.images._zarr.metadata import read_node, zarr_array
 
 from .cases import random_array
 from .zarr_cases import array_fields, describe

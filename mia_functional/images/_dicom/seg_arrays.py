@@ -13,8 +13,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from mia_functional.geometry import Geometry
-from mia_functional.images.dicom_frame_pixels import FrameLayout
-from mia_functional.images.dicom_planes import PlacedFrames, plane_view
+from mia_functional.images._dicom.frame_pixels import FrameLayout
+from mia_functional.images._dicom.planes import PlacedFrames, plane_view
 from mia_functional.images.header import invalid_file
 from mia_functional.typing import HostArray
 

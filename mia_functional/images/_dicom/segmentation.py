@@ -9,12 +9,12 @@ import numpy as np
 
 from mia_functional._core import optional
 from mia_functional.geometry import Geometry
-from mia_functional.images.dicom_colours import lab_to_rgb
-from mia_functional.images.dicom_frame_pixels import FrameLayout, frame_reader
-from mia_functional.images.dicom_frames import FrameGroups, frame_groups
-from mia_functional.images.dicom_header import DicomObject, pydicom_reads
-from mia_functional.images.dicom_planes import PLANE_GROUPS, even_grid, frame_planes, place_frames
-from mia_functional.images.dicom_seg_arrays import (
+from mia_functional.images._dicom.colours import lab_to_rgb
+from mia_functional.images._dicom.frame_pixels import FrameLayout, frame_reader
+from mia_functional.images._dicom.frames import FrameGroups, frame_groups
+from mia_functional.images._dicom.header import DicomObject, pydicom_reads
+from mia_functional.images._dicom.planes import PLANE_GROUPS, even_grid, frame_planes, place_frames
+from mia_functional.images._dicom.seg_arrays import (
     FrameTarget,
     channels_of_frames,
     channels_of_labels,

@@ -13,9 +13,9 @@ from typing import NamedTuple
 import numpy as np
 
 from mia_functional.geometry import Geometry
+from mia_functional.images._dicom.frames import FrameGroups
 from mia_functional.images.checked_itk import file_geometry
 from mia_functional.images.conversion import ItkGrid
-from mia_functional.images.dicom_frames import FrameGroups
 from mia_functional.images.header import invalid_file
 from mia_functional.typing import HostArray
 

@@ -15,14 +15,14 @@ import numpy as np
 
 from mia_functional._core import checks
 from mia_functional.geometry import Geometry
+from mia_functional.images._dicom.decoding import PixelLayout, check_pixels, decoded_frames, pixel_layout
+from mia_functional.images._dicom.frames import FrameGroups, frame_groups
+from mia_functional.images._dicom.header import DicomObject, pydicom_reads
+from mia_functional.images._dicom.planes import PLANE_GROUPS, FramePlanes, frame_planes
+from mia_functional.images._dicom.series import PIXEL_SPACINGS, load_series, stack_grid
+from mia_functional.images._dicom.stacks import TRAIT_GROUPS, frame_stacks, stack_in_words
 from mia_functional.images.checked_itk import file_geometry
 from mia_functional.images.conversion import ItkGrid
-from mia_functional.images.dicom import PIXEL_SPACINGS, load_series, stack_grid
-from mia_functional.images.dicom_decoding import PixelLayout, check_pixels, decoded_frames, pixel_layout
-from mia_functional.images.dicom_frames import FrameGroups, frame_groups
-from mia_functional.images.dicom_header import DicomObject, pydicom_reads
-from mia_functional.images.dicom_planes import PLANE_GROUPS, FramePlanes, frame_planes
-from mia_functional.images.dicom_stacks import TRAIT_GROUPS, frame_stacks, stack_in_words
 from mia_functional.images.header import check_spacing, invalid_file, spacing_or_one
 from mia_functional.typing import HostArray, Spacing
 

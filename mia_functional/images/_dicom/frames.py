@@ -9,8 +9,8 @@ from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import NamedTuple, TypeAlias
 
-from mia_functional.images.dicom_elements import BIG_ENDIAN, LENGTH_BYTES, UNDEFINED
-from mia_functional.images.dicom_header import PER_FRAME_GROUPS, DicomObject
+from mia_functional.images._dicom.elements import BIG_ENDIAN, LENGTH_BYTES, UNDEFINED
+from mia_functional.images._dicom.header import PER_FRAME_GROUPS, DicomObject
 from mia_functional.images.header import invalid_file
 
 __all__ = ["FrameGroups", "frame_groups"]

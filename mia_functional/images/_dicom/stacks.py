@@ -10,8 +10,8 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple, TypeAlias
 
-from mia_functional.images.dicom_frames import FrameGroups
-from mia_functional.images.dicom_header import DicomObject, pydicom_reads
+from mia_functional.images._dicom.frames import FrameGroups
+from mia_functional.images._dicom.header import DicomObject, pydicom_reads
 from mia_functional.images.header import invalid_file
 
 __all__ = ["TRAIT_GROUPS", "FrameStack", "frame_stacks", "stack_in_words"]

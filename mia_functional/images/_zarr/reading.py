@@ -10,13 +10,13 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from mia_functional.geometry import Geometry
+from mia_functional.images._zarr.chunks import check_chunks, read_box
+from mia_functional.images._zarr.metadata import ZarrArray
 from mia_functional.images.blosc2_arrays import BloscArray, read_blosc2
 from mia_functional.images.header import check_spacing, invalid_file, scaled_dtype
 from mia_functional.images.nifti_zarr import NiftiPlace, nifti_place
 from mia_functional.images.ome_zarr import find_pyramid, level_geometry
 from mia_functional.images.pixels import scaled_numbers
-from mia_functional.images.zarr_chunks import check_chunks, read_box
-from mia_functional.images.zarr_metadata import ZarrArray
 from mia_functional.typing import Affine, HostArray, Index, Shape, Spacing
 
 __all__ = ["OpenRequest", "StoredImage", "index_box", "open_zarr"]

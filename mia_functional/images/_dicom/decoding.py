@@ -10,8 +10,8 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from mia_functional._core import optional
-from mia_functional.images.dicom_elements import UNDEFINED
-from mia_functional.images.dicom_header import DicomObject, pydicom_reads
+from mia_functional.images._dicom.elements import UNDEFINED
+from mia_functional.images._dicom.header import DicomObject, pydicom_reads
 from mia_functional.images.header import invalid_file
 from mia_functional.typing import HostArray
 

@@ -20,8 +20,8 @@ import numpy as np
 
 from mia_functional import _array
 from mia_functional._core import optional
+from mia_functional.images._zarr.metadata import Codec, ZarrArray
 from mia_functional.images.header import invalid_file
-from mia_functional.images.zarr_metadata import Codec, ZarrArray
 from mia_functional.typing import HostArray
 
 __all__ = ["check_chunks", "read_box"]

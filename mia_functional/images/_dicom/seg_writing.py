@@ -11,9 +11,9 @@ import numpy as np
 from mia_functional import _array
 from mia_functional._core import checks, optional
 from mia_functional.geometry import describe_differences
-from mia_functional.images.dicom_colours import rgb_to_lab
-from mia_functional.images.dicom_header import pydicom_reads, read_object
-from mia_functional.images.dicom_segmentation import load_seg
+from mia_functional.images._dicom.colours import rgb_to_lab
+from mia_functional.images._dicom.header import pydicom_reads, read_object
+from mia_functional.images._dicom.segmentation import load_seg
 from mia_functional.images.segments import Code, Reference, Segment, Segmentation, SegmentRequest
 from mia_functional.typing import HostArray
 

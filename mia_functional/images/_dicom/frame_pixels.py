@@ -14,8 +14,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from mia_functional._core import optional
-from mia_functional.images.dicom_elements import BIG_ENDIAN, UNDEFINED, Element
-from mia_functional.images.dicom_header import DicomObject
+from mia_functional.images._dicom.elements import BIG_ENDIAN, UNDEFINED, Element
+from mia_functional.images._dicom.header import DicomObject
 from mia_functional.images.header import invalid_file
 from mia_functional.typing import HostArray
 

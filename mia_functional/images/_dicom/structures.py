@@ -11,7 +11,7 @@ import numpy as np
 
 from mia_functional._core import optional
 from mia_functional.geometry import Geometry
-from mia_functional.images.dicom_header import DicomObject, pydicom_reads
+from mia_functional.images._dicom.header import DicomObject, pydicom_reads
 from mia_functional.images.header import invalid_file
 from mia_functional.images.rasterisation import Box, Rule, boxed_mask, overlapping_polygon
 from mia_functional.images.segments import Code, Segment, Segmentation, SegmentRequest

@@ -6,10 +6,10 @@ from typing import NamedTuple, TypeAlias
 
 from mia_functional._core import optional
 from mia_functional.geometry import Geometry
-from mia_functional.images.dicom_header import DicomObject, read_object
-from mia_functional.images.dicom_images import load_image
-from mia_functional.images.dicom_segmentation import list_seg_segments, load_seg, load_seg_image
-from mia_functional.images.dicom_structures import STRUCTURE_SET, list_structures, load_structures, refuse_structures
+from mia_functional.images._dicom.header import DicomObject, read_object
+from mia_functional.images._dicom.image_objects import load_image
+from mia_functional.images._dicom.segmentation import list_seg_segments, load_seg, load_seg_image
+from mia_functional.images._dicom.structures import STRUCTURE_SET, list_structures, load_structures, refuse_structures
 from mia_functional.images.header import invalid_file
 from mia_functional.images.segments import Segment, Segmentation, SegmentRequest
 from mia_functional.typing import HostArray, Spacing

@@ -17,17 +17,17 @@ import numpy as np
 
 from mia_functional._core import checks
 from mia_functional.geometry import Geometry
-from mia_functional.images.checked_itk import file_geometry, header_reader, itk_reads
-from mia_functional.images.conversion import DTYPES_BY_PIXEL_TYPE, ItkGrid, image_memory
-from mia_functional.images.dicom_elements import (
+from mia_functional.images._dicom.elements import (
     BIG_ENDIAN,
     Elements,
     locate_data_set,
     locate_elements,
     pixel_module,
 )
-from mia_functional.images.dicom_header import MAX_OBJECT_ELEMENTS
-from mia_functional.images.dicom_planes import ROUNDED_COSINES, plane_axes
+from mia_functional.images._dicom.header import MAX_OBJECT_ELEMENTS
+from mia_functional.images._dicom.planes import ROUNDED_COSINES, plane_axes
+from mia_functional.images.checked_itk import file_geometry, header_reader, itk_reads
+from mia_functional.images.conversion import DTYPES_BY_PIXEL_TYPE, ItkGrid, image_memory
 from mia_functional.images.header import SAME_SPACING, check_regular, check_spacing, invalid_file
 from mia_functional.images.itk_globals import ItkImage, ItkReader, simpleitk
 from mia_functional.typing import HostArray, Spacing

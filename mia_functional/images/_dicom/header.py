@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from mia_functional._core import optional
-from mia_functional.images.dicom_elements import DataSet, locate_data_set
+from mia_functional.images._dicom.elements import DataSet, locate_data_set
 from mia_functional.images.header import check_regular, invalid_file
 
 __all__ = ["MAX_OBJECT_ELEMENTS", "PER_FRAME_GROUPS", "DicomObject", "is_dicom", "pydicom_reads", "read_object"]

@@ -1,0 +1,1 @@
+"""What OME-Zarr and NIfTI-Zarr share: metadata, chunks, labels, and how both are written."""
