@@ -134,7 +134,8 @@ def detection_counts(matches: InstanceMatches, scores: Array) -> DetectionCounts
         Integer counts for every threshold.
 
     Raises:
-        TypeError: `matches` is not a record of `instance_matches`, or `scores` no array of floats of its library.
+        TypeError: `matches` is not a record of `instance_matches`, or `scores` no array of floats of its library or of
+            NumPy.
         ValueError: There is not one score for each predicted component; a score is not finite.
 
     Example:
@@ -148,7 +149,8 @@ def detection_counts(matches: InstanceMatches, scores: Array) -> DetectionCounts
     name = "detection_counts"
     checks.require_instance(name, "matches", matches, InstanceMatches, "a record of `instance_matches`")
     prediction, reference, pairs = matches[:3]
-    xp = _array.checked_namespace(name, scores=scores, matches=prediction.sizes)
+    # In one place, as the components may lie on a mesh of devices.
+    xp, (scores, _) = _array.to_common_library(name, scores=scores, matches=prediction.sizes)
     checks.same_shape(name, "scores", scores.shape, prediction.sizes.shape, of="the predicted components")
     if _array.dtype_kind(scores) != "float":
         checks.invalid_kind(name, "scores", "hold floats", scores.dtype)

@@ -142,11 +142,15 @@ def carvemix(array: Array, other: Array, level: Numbers, *, lesions: Array, spac
     steps = checks.spacing("carvemix", (1.0,) * inside.ndim if spacing is None else spacing, inside.ndim)
     with checks.speaking_for("carvemix", "distance_transform", mask="lesions"):
         outer, inner = (distance_transform(side, spacing=steps) for side in (inside, ~inside))
-    # Infinite where there is no lesion, or nothing else: then all or nothing is taken, at any level.
-    depth = xp.max(xp.where(xp.isfinite(inner), inner, xp.zeros_like(inner)))
-    signed = xp.where(inside, -inner, outer)
-    carved = signed <= xp.astype(share, signed.dtype) * depth
-    return xp.where(carved[..., None], other, array)
+
+    def carve(array: Array, other: Array, inside: Array, outer: Array, inner: Array, share: Array) -> Array:
+        # Infinite where there is no lesion, or nothing else: then all or nothing is taken, at any level.
+        depth = xp.max(xp.where(xp.isfinite(inner), inner, xp.zeros_like(inner)))
+        signed = xp.where(inside, -inner, outer)
+        carved = signed <= xp.astype(share, signed.dtype) * depth
+        return xp.where(carved[..., None], other, array)
+
+    return _array.call_gathered(carve, array, other, inside, outer, inner, share)
 
 
 def mix(

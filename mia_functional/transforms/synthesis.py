@@ -81,16 +81,16 @@ def labels_to_image(
     for number, entry in enumerate(sets):
         rows[list(entry)] = number
     last = len(rows) - 1
-    flat = xp.astype(xp.reshape(array, (-1,)), _array.index_dtype(xp))
-    known = xp.where((flat >= 0) & (flat < last), flat, xp.full_like(flat, last))
-    own = _array.take(_array.from_numpy(rows, xp, array), known, 0)
 
-    def paint(own: Array, means: Array, sigmas: Array, noise: Array) -> Array:
+    def paint(array: Array, means: Array, sigmas: Array, noise: Array) -> Array:
+        flat = xp.astype(xp.reshape(array, (-1,)), _array.index_dtype(xp))
+        known = xp.where((flat >= 0) & (flat < last), flat, xp.full_like(flat, last))
+        own = _array.take(_array.from_numpy(rows, xp, array), known, 0)
         tables = (xp.concat([entry, xp.zeros_like(entry[:1, ...])], axis=0) for entry in (means, sigmas))
         middle, width = (xp.reshape(_array.take(entry, own, 0), noise.shape) for entry in tables)
         return middle + width * noise
 
-    return _array.call_gathered(paint, own, means, sigmas, noise)
+    return _array.call_gathered(paint, array, means, sigmas, noise)
 
 
 def label_dilation(
