@@ -107,7 +107,8 @@ def _inside(placement: Placement, volume: Shape | None) -> Placement:
             and all(0 <= at <= free for at, free in zip(known.tolist(), room, strict=True))
         ):
             # JAX's own array stays: a program takes one of NumPy in half as much time again.
-            return placement if known.dtype == np.int32 else placement._replace(start=known.astype(np.int32))
+            stays = _array.is_jax(start) and known.dtype == np.int32
+            return placement if stays else placement._replace(start=known.astype(np.int32, copy=False))
         known = known.astype(np.int64)
         outside = known < 0 if room is None else (known < 0) | (known > room)
         if outside.any():

@@ -240,6 +240,7 @@ def error_coverage_curve(record: ThresholdCounts, *, zero_division: float = math
 
     Example:
         >>> import numpy as np
+        >>> from mia_functional.metrics import uncertainty_counts
         >>> pair, unsure = (np.array([0, 1, 1, 1]), np.array([0, 1, 0, 1])), np.array([0.0, 0.3, 0.6, 0.5])
         >>> curve = error_coverage_curve(uncertainty_counts(*pair, uncertainty=unsure, thresholds=(0.25, 0.55)))
         >>> curve.coverage.tolist(), curve.risk.tolist()

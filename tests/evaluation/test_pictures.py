@@ -43,7 +43,7 @@ def cohort(tmp_path):
                 array[low + 3 : high - 3, low + 4 : high] = 1
                 if (name, number) != ("found", 3):
                     write(folder / f"mole {number}{suffix}", array)
-            (folder / "notes.jpg").write_bytes(b"no mask")
+            (folder / "notes.pdf").write_bytes(b"no mask")
         return tmp_path / suffix.strip(".")
 
     return write_all

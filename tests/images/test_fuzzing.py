@@ -22,7 +22,7 @@ import slicerio
 from PIL import Image, ImageSequence
 from pydicom.pixels import apply_modality_lut
 
-from . import fuzzing
+from . import fuzzing, fuzzing_peers
 
 COUNTS = {"quick": 20, "default": 60, "full": 2000}
 """Mutants of each source, by part of the suite."""
@@ -113,6 +113,8 @@ def respected(path):
         # Where pynrrd refuses numbers of the place that ITK takes, the values are what ITK reads.
         with suppress(Exception):
             return slicer_labels(path), None
+    if path.suffix in fuzzing_peers.READERS:
+        return fuzzing_peers.READERS[path.suffix](path)
     if path.suffix == ".npy":
         return np.load(path, allow_pickle=False), None
     if path.suffix == ".tif":

@@ -35,6 +35,8 @@ def test_tensorstore_finds_the_same(store):
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="Windows has no fork")
+# JAX, which another test may have loaded, warns of any fork; the child does not touch it.
+@pytest.mark.filterwarnings("ignore:os.fork:RuntimeWarning")
 def test_forked_processes_read(store):
     # In one that was forked after tensorstore 0.1.86 had read something, it ends the process.
     image = images.open(store)

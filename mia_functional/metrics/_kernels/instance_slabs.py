@@ -29,12 +29,15 @@ def structure_slabs(
 ) -> Iterator[tuple[HostArray, ...]]:
     """Yield both structures on the host, whole or cut along the first axis so that a slab takes so much memory."""
     shape = maps[0].shape
-    # Before anything is compared: within a program JAX traces what is computed, be its arguments from outside.
-    given, unknown = (tuple(map(_array.to_numpy, arrays)) for arrays in (maps, ignored))
-    planes = shape[0]
     # Of one axis nothing can be cut off, as runs lie along it.
-    if memory is not None and len(shape) > 1:
-        planes = max(1, memory // (_BYTES_PER_VOXEL * math.prod(shape[1:])))
+    if memory is None or len(shape) == 1:
+        # JAX's before anything is compared: within a program it traces what is computed of arrays from outside.
+        near = [_array.to_numpy(array) if _array.is_jax(array) else array for array in (*maps, *ignored)]
+        pair = structure_pair(near[: len(maps)], near[len(maps) :], label_set)
+        yield tuple(map(_array.to_numpy, pair))
+        return
+    given, unknown = ([*map(_array.to_numpy, arrays)] for arrays in (maps, ignored))
+    planes = max(1, memory // (_BYTES_PER_VOXEL * math.prod(shape[1:])))
     for first in range(0, shape[0], planes):
         cut = slice(first, first + planes)
         pair = structure_pair([array[cut] for array in given], [array[cut] for array in unknown], label_set)
