@@ -30,6 +30,8 @@ def structures(reference):
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float16])
 def test_counts_are_those_of_masks(xp, dtype):
+    if dtype is np.float16 and xp.name.startswith("strict"):
+        pytest.skip("the standard has no float16")
     p, reference, mask = scene(dtype)
     thresholds = (0.0, 0.2, 0.5, 1.0)
     record = xp.run(
