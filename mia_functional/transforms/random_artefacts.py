@@ -38,8 +38,9 @@ def random_ghosting(
     if fewest > most:
         checks.invalid_value("random_ghosting", "ghosts", "be in order", ghosts)
     low, high = non_negative_range("random_ghosting", "strength", strength)
+    axis = _array.random_integers(choosing, 0, len(size) - 1, ())
     number = _array.random_integers(counting, fewest, most, ())
-    strengths = _along_one_axis(choosing, len(size), _array.random_uniform(weakening, low, high, ()))
+    strengths = _along_one_axis(axis, len(size), _array.random_uniform(weakening, low, high, ()))
     return parameters.Ghosting(strengths, number)
 
 
@@ -139,12 +140,12 @@ def random_anisotropy(
     low, high = non_negative_range("random_anisotropy", "factor", factor)
     if low < 1:
         checks.invalid_value("random_anisotropy", "factor", "be at least 1", factor)
-    thicker = _along_one_axis(choosing, len(size), _array.random_uniform(stretching, low, high, ()) - 1)
+    axis = _array.random_integers(choosing, 0, len(size) - 1, ())
+    thicker = _along_one_axis(axis, len(size), _array.random_uniform(stretching, low, high, ()) - 1)
     return parameters.LowResolution(1 + thicker)
 
 
-def _along_one_axis(rng: Rng, count: int, amount: Array) -> Array:
-    """Return an amount for each of the axes: the given one for one that is drawn, 0 for all others."""
-    xp, drawn = _array.array_namespace(amount), _array.random_integers(rng, 0, count - 1, ())
+def _along_one_axis(axis: Array, count: int, amount: Array) -> Array:
+    """Return an amount for each of the axes: the given one for one of them, 0 for all others."""
     # Selected, not multiplied by a Boolean, which JAX's strict promotion refuses.
-    return xp.where(np.arange(count) == drawn, amount, xp.zeros_like(amount))
+    return _array.array_namespace(amount).where(np.arange(count) == axis, amount, 0.0 * amount)

@@ -31,7 +31,8 @@ PAIRS = {
     "brightness": (partial(t.random_brightness, max_offset=0.2), t.brightness),
     "contrast": (t.random_contrast, t.contrast),
     "sharpen": (t.random_sharpen, partial(t.sharpen, radius=6)),
-    "ghosting": (t.random_ghosting, t.ghosting),
+    # Few, as the image has few lines along each axis.
+    "ghosting": (partial(t.random_ghosting, ghosts=(2, 3)), t.ghosting),
     "spikes": (partial(t.random_spikes, count=2), t.spikes),
     "motion": (t.random_motion, t.motion),
     "low_resolution": (t.random_low_resolution, t.low_resolution),
