@@ -11,9 +11,9 @@ from mia_functional import images
 from mia_functional.dataset.traversal import OWN_READERS
 from mia_functional.discovery.records import Entry, Load
 from mia_functional.geometry import Geometry, same_geometry
-from mia_functional.images._zarr.reading import OpenRequest, StoredImage, index_box
 from mia_functional.images.files import MAX_BYTES
 from mia_functional.images.formats import format_of, is_chunked
+from mia_functional.images.stored_images import OpenRequest, StoredImage, index_box
 from mia_functional.typing import HostArray, Index, Shape
 
 __all__ = ["StoredVolume", "open_volume"]

@@ -89,10 +89,8 @@ def _image_files(folder: Path) -> list[tuple[str, Path]]:
     """Return the images of a folder with their names, without what lies beside images: tables, sidecars, pixels."""
     files = [path for path in sorted(folder.iterdir()) if not is_hidden(path, folder) and is_image(path)]
     paths = [path for path in files if header_beside(path) is None]
-    named = [(extension_of(path), path) for path in paths]
     # Beside volumes, pictures are previews and curves, and archives the probabilities that nnU-Net keeps.
-    volumes = [path for ending, path in named if ending and not FORMATS[ending].colours and ending != ".npz"]
-    chosen = volumes or paths
+    chosen = [path for path in paths if not FORMATS[extension_of(path)].secondary] or paths
     return [(_stem(path), path) for path in chosen]
 
 

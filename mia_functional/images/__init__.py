@@ -6,7 +6,6 @@ and a file that is not complete to the byte is an error. What remains is the C++
 contains it.
 """
 
-from mia_functional.images._zarr.reading import StoredImage
 from mia_functional.images.conversion import ItkGrid, from_itk, from_simpleitk, to_itk, to_simpleitk
 from mia_functional.images.files import (
     intent,
@@ -16,13 +15,14 @@ from mia_functional.images.files import (
     read_stack,
     read_stored,
     scale,
-    write,
 )
 from mia_functional.images.labels import read_labels
 from mia_functional.images.opening import open
 from mia_functional.images.segmentation import read_segmentation, read_segments, read_structures, write_segmentation
 from mia_functional.images.segments import Code, Segment, Segmentation
+from mia_functional.images.stored_images import StoredImage
 from mia_functional.images.surfaces import Surface, read_surface, surface_mask
+from mia_functional.images.writing import write
 
 __all__ = [
     "Code",

@@ -1,4 +1,4 @@
-"""Read and write one image file, of any format in `formats.FORMATS`.
+"""Read one image file, of any format in `formats.FORMATS`.
 
 The examples write into `folder`, an empty one given as a `pathlib.Path`.
 """
@@ -6,36 +6,33 @@ The examples write into `folder`, an empty one given as a `pathlib.Path`.
 import os
 import sys
 import warnings
-from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 
 import numpy as np
 
-from mia_functional._core import atomic_files, checks
-from mia_functional.geometry import Geometry, describe_differences
+from mia_functional._core import checks
+from mia_functional.geometry import Geometry
 from mia_functional.images._dicom.objects import load_object, load_object_stack
 from mia_functional.images._dicom.series import load_series, lone_object, series_geometry
-from mia_functional.images._zarr.reading import OpenRequest, StoredImage
-from mia_functional.images._zarr.writing import WriteRequest, write_nifti_zarr
-from mia_functional.images.checked_itk import check_written, checked_geometry, load_checked, write_image
-from mia_functional.images.conversion import image_memory, to_simpleitk
-from mia_functional.images.formats import FORMATS, extension_of, format_of, is_series, parse_header, twin_of
+from mia_functional.images.checked_itk import checked_geometry, load_checked
+from mia_functional.images.formats import FORMATS, extension_of, format_of, is_series, parse_header
 from mia_functional.images.header import Header, NiftiGrid, check_spacing
-from mia_functional.images.nifti import load_nifti, parse_nifti, set_intent
+from mia_functional.images.nifti import load_nifti
 from mia_functional.images.nifti_grid import nifti_geometry
-from mia_functional.typing import Affine, Array, HostArray, Spacing
+from mia_functional.images.stored_images import OpenRequest, StoredImage
+from mia_functional.typing import Affine, HostArray, Spacing
 
 __all__ = [
     "MAX_BYTES",
     "intent",
+    "load_any",
+    "load_parsed",
     "read",
     "read_channels",
     "read_geometry",
     "read_stack",
     "read_stored",
     "scale",
-    "write",
 ]
 
 MAX_BYTES = 4 << 30
@@ -124,6 +121,7 @@ def read(
             those of a palette, of a table, of one bit, or of another kind that is not read.
 
     Example:
+        >>> from mia_functional.images import write
         >>> grid = Geometry(shape=(2, 3, 4), spacing=(3.0, 1.0, 1.0), origin=(-10.0, 0.0, 5.0))
         >>> write(folder / "image.nii.gz", np.ones((2, 3, 4), dtype=np.int16), grid)
         >>> array, geometry = read(folder / "image.nii.gz")
@@ -140,7 +138,9 @@ def read(
         MetaImage of any length, takes the world of MINC for (L, P, S), inverts MONOCHROME1, and takes 1 mm for spacings
         of DICOM that are missing or in classes of objects it does not know.
     """
-    return _load(Path(checks.path_text("read", "path", path)), max_bytes, scaled=True, affine=affine, spacing=spacing)
+    return load_any(
+        Path(checks.path_text("read", "path", path)), max_bytes, scaled=True, affine=affine, spacing=spacing
+    )
 
 
 @checks.speaking_for("read_geometry", "read")
@@ -164,6 +164,7 @@ def read_geometry(
         ValueError: As in `read`, for what the header shows.
 
     Example:
+        >>> from mia_functional.images import write
         >>> grid = Geometry(shape=(2, 3, 4), spacing=(3.0, 1.0, 1.0))
         >>> write(folder / "image.nii.gz", np.ones((2, 3, 4), dtype=np.int16), grid)
         >>> read_geometry(folder / "image.nii.gz") == grid
@@ -241,11 +242,14 @@ def read_stored(
         ValueError: As in `read`.
 
     Example:
+        >>> from mia_functional.images import write
         >>> write(folder / "image.nii", np.ones((3, 4), np.int16), Geometry(shape=(3, 4), spacing=(1.0, 1.0)))
         >>> read_stored(folder / "image.nii")[0].dtype.name, scale(folder / "image.nii")
         ('int16', (1.0, 0.0))
     """
-    return _load(Path(checks.path_text("read", "path", path)), max_bytes, scaled=False, affine=affine, spacing=spacing)
+    return load_any(
+        Path(checks.path_text("read", "path", path)), max_bytes, scaled=False, affine=affine, spacing=spacing
+    )
 
 
 @checks.speaking_for("scale", "read")
@@ -281,6 +285,7 @@ def intent(path: str | os.PathLike[str]) -> int:
         ValueError: It is a NIfTI file with a damaged header.
 
     Example:
+        >>> from mia_functional.images import write
         >>> grid = Geometry(shape=(2, 3, 4), spacing=(3.0, 1.0, 1.0))
         >>> write(folder / "field.nii.gz", np.zeros((2, 3, 4, 3)), grid, intent=1006)
         >>> intent(folder / "field.nii.gz")
@@ -302,7 +307,7 @@ def _open_stored(path: Path) -> StoredImage | None:
         return row.open(path, OpenRequest(sys.maxsize))
 
 
-def _load(
+def load_any(
     path: Path, max_bytes: int, *, scaled: bool, affine: Affine, spacing: Spacing | None
 ) -> tuple[HostArray, Geometry]:
     """Return voxels and geometry of a file, or of a folder as a DICOM series."""
@@ -317,13 +322,13 @@ def _load(
         return image[...], image.geometry
     if row.load is not None:
         return row.load(path, max_bytes, spacing)
-    voxels, geometry = _load_parsed(parse_header(path), row.image_io, max_bytes, scaled=scaled, affine=affine)
+    voxels, geometry = load_parsed(parse_header(path), row.image_io, max_bytes, scaled=scaled, affine=affine)
     if spacing is not None:
         check_spacing(path, spacing, geometry.spacing)
     return voxels, geometry
 
 
-def _load_parsed(
+def load_parsed(
     header: Header, image_io: str, max_bytes: int, *, scaled: bool = True, affine: Affine = None
 ) -> tuple[HostArray, Geometry]:
     """Return voxels and geometry of a file whose header was parsed: NIfTI by ourselves, others through SimpleITK."""
@@ -353,6 +358,7 @@ def read_channels(
         geometry is that of the other three.
 
     Example:
+        >>> from mia_functional.images import write
         >>> grid = Geometry(shape=(5, 2, 3, 4), spacing=(1.0, 3.0, 2.0, 1.0))
         >>> write(folder / "image.nii.gz", np.zeros((5, 2, 3, 4)), grid)
         >>> read_channels(folder / "image.nii.gz")[0].shape
@@ -366,88 +372,3 @@ def read_channels(
         direction=tuple(row[1:] for row in grid.direction[1:]),
     )  # fmt: skip
     return np.moveaxis(array, 0, 3), space
-
-
-@checks.speaking_for("write", "read", "to_simpleitk")
-def write(
-    path: str | os.PathLike[str],
-    array: Array,
-    geometry: Geometry,
-    *,
-    intent: int | None = None,
-    drop_direction: bool = False,
-    overwrite: bool = False,
-) -> None:
-    """Write (save) one image file; under its name it is complete or absent.
-
-    The file is written to a temporary folder beside it, read back, compared voxel by voxel, flushed to the disk and
-    then renamed. Of `.mhd` and `.nhdr`, whose pixels are in a file of their own, the header is renamed last.
-
-    Args:
-        path: Where to; the extension chooses the format: those of NIfTI, MetaImage and NRRD, as in `read`, and with the
-            extra `zarr` folders of NIfTI-Zarr (`.nii.zarr`) and of OME-Zarr 0.5 (any other `.zarr`), of one level, in
-            chunks of 32 voxels along each side and shards of 256. The folder in which it is to lie must exist.
-        array: Shape `(*spatial,)` or `(*spatial, channels)`, any library; integers of 8 to 64 bits, float32 or float64.
-            Booleans are written as uint8, and one channel as none.
-        geometry: The grid of the spatial axes.
-        intent: NIfTI's code of what the numbers are, which other formats do not have: 1006 for displacements, whose
-            numbers stay what they are, along the axes (R, A, S). By default 1007, vectors, with channels, or else 0.
-        drop_direction: Write an OME-Zarr image whose axes are not those of the world, and lose its direction.
-        overwrite: Replace an image that is there already.
-
-    Raises:
-        FileExistsError: The file exists and `overwrite` is false; or another file there would be confused with it.
-        FileNotFoundError: There is no such folder.
-        OSError: The file could not be written completely.
-        TypeError: The dtype of `array` is one that image files do not hold.
-        ValueError: The shapes differ, the extension is unknown, or the format cannot hold this image exactly (NIfTI:
-            axes at right angles, and more than one time point; OME-Zarr: axes of the world, see `drop_direction`).
-
-    Example:
-        >>> write(folder / "mask.mha", np.ones((3, 4), dtype=bool), Geometry(shape=(3, 4), spacing=(1.0, 1.0)))
-        >>> read(folder / "mask.mha")[0].dtype.name
-        'uint8'
-    """
-    checks.booleans("write", drop_direction=drop_direction, overwrite=overwrite)
-    path = Path(checks.path_text("write", "path", path))
-    row = format_of(path, writable=True)
-    names = [path.name, *([path.name[: -len(extension_of(path))] + row.pixels] if row.pixels else [])]
-    replaced = [file for file in map(path.with_name, names) if os.path.lexists(file) and not overwrite]
-    # A twin is never replaced: afterwards, readers would take the one file for the other.
-    for file in [*filter(None, [twin_of(path)]), *replaced]:
-        raise FileExistsError(f"write: {file} exists already.")
-    if intent is not None:
-        if checks.integer("write", "intent", intent, minimum=0) >= 1 << 15:
-            checks.invalid_value("write", "intent", "be below 32768", intent)
-        if row.parse is not parse_nifti and row.write is not write_nifti_zarr:
-            checks.invalid_value("write", "intent", "be left out for formats other than NIfTI", f"{intent} for {path}")
-    if drop_direction and (row.write is None or row.write is write_nifti_zarr):
-        checks.invalid_value("write", "drop_direction", "be false for formats that keep it", f"true for {path}")
-    with atomic_files.atomic_write("write", path) as draft:
-        image = to_simpleitk(array, geometry)
-        if row.write is not None:
-            _write_folder(row.write, draft, (image_memory(image), geometry), path, WriteRequest(intent, drop_direction))
-            return
-        write_image(image, draft, path=path, image_io=row.image_io)
-        if intent is not None:
-            set_intent(draft, intent)
-        load = partial(_load_parsed, image_io=row.image_io, max_bytes=sys.maxsize)
-        check_written(image, draft, path=path, parse=parse_header, load=load)
-
-
-def _write_folder(
-    save: Callable[[Path, HostArray, Geometry, WriteRequest], None],
-    draft: Path,
-    image: tuple[HostArray, Geometry],
-    path: Path,
-    request: WriteRequest,
-) -> None:
-    """Write the voxels of an image to a folder `draft`, and raise unless they come back; messages name `path`."""
-    voxels, geometry = image
-    save(draft, voxels, geometry, request)
-    returned, place = _load(draft, sys.maxsize, scaled=True, affine=None, spacing=None)
-    if voxels.dtype != returned.dtype or not np.array_equal(voxels, returned, equal_nan=True):
-        suitable = f"name a format for {voxels.dtype} {voxels.shape}"
-        checks.invalid_value("write", "path", suitable, f"{path} ({returned.dtype} {returned.shape} came back)")
-    if not request.drop_direction and (moved := describe_differences(place, geometry)):
-        checks.invalid_value("write", "path", "name a format that keeps the geometry", f"{path} ({moved})")

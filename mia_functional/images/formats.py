@@ -15,7 +15,7 @@ from mia_functional.images._zarr.labels import (
     write_nifti_zarr_segments,
     write_ome_zarr_segments,
 )
-from mia_functional.images._zarr.reading import OpenRequest, StoredImage, open_zarr
+from mia_functional.images._zarr.reading import open_zarr
 from mia_functional.images._zarr.writing import WriteRequest, write_nifti_zarr, write_ome_zarr
 from mia_functional.images.analyze import parse_pair
 from mia_functional.images.header import Header, check_regular, invalid_file
@@ -38,6 +38,7 @@ from mia_functional.images.png import load_png
 from mia_functional.images.segments import Reference, Segment, Segmentation, SegmentRequest
 from mia_functional.images.slicer_segmentation import list_slicer_segments, load_slicer, load_slicer_segments
 from mia_functional.images.slicer_writing import write_slicer_segments
+from mia_functional.images.stored_images import OpenRequest, StoredImage
 from mia_functional.images.surfaces import load_no_grid, load_surface_segments, surface_segments
 from mia_functional.images.tiff import load_tiff
 from mia_functional.typing import HostArray, Spacing
@@ -65,6 +66,10 @@ class Format(NamedTuple):
         write_segments: Writes a segmentation, given the grid (and DICOM series) that it was drawn on, if there is one.
         lossy: Whether the numbers are near what was written, which labels cannot be.
         header: Extension of the file beside it that has the header, where this one holds pixels alone.
+        secondary: Whether such files lie beside volumes, as previews, curves, surfaces or probabilities: they are what
+            is looked for in a folder only if it holds no others.
+        intents: Whether files hold NIfTI's code of what their numbers are.
+        no_direction: Whether axes are those of the world, so that `write` may have to drop a direction.
         open: Opens an image, of which parts can be read: a file, or in the folder that bears the name, or below it.
         write: Writes such a folder.
     """
@@ -81,23 +86,26 @@ class Format(NamedTuple):
     write_segments: Callable[[Path, Segmentation, Reference | None], None] | None = None
     lossy: bool = False
     header: str = ""
+    secondary: bool = False
+    intents: bool = False
+    no_direction: bool = False
     open: Callable[[Path, OpenRequest], StoredImage] | None = None
     write: Callable[[Path, HostArray, Geometry, WriteRequest], None] | None = None
 
 
-_SURFACE = Format(load=load_no_grid, segments=surface_segments, load_segments=load_surface_segments)
+_SURFACE = Format(load=load_no_grid, segments=surface_segments, load_segments=load_surface_segments, secondary=True)
 
 _OME_ZARR = Format(
     open=open_zarr, write=write_ome_zarr, segments=list_zarr_segments, load_segments=load_zarr_segments,
-    write_segments=write_ome_zarr_segments,
+    write_segments=write_ome_zarr_segments, no_direction=True,
 )  # fmt: skip
 
 
 # An allow-list: no other reader is ever tried. The first extension that a name ends in decides, so a longer one has to
 # come before one that it ends in.
 FORMATS = {
-    ".nii": Format(parse_nifti, "NiftiImageIO", twin=".nii.gz"),
-    ".nii.gz": Format(parse_nifti, "NiftiImageIO", twin=".nii"),
+    ".nii": Format(parse_nifti, "NiftiImageIO", twin=".nii.gz", intents=True),
+    ".nii.gz": Format(parse_nifti, "NiftiImageIO", twin=".nii", intents=True),
     ".mha": Format(parse_metaimage, "MetaImageIO"),
     ".mhd": Format(parse_metaimage, "MetaImageIO", twin=".nhdr", pixels=".raw"),
     ".seg.nrrd": Format(
@@ -124,23 +132,25 @@ FORMATS = {
         load_labels=load_archive_labels,
         segments=list_case_segments,
         load_segments=load_case_segments,
+        secondary=True,
     ),
     ".b2nd": Format(
         open=open_b2nd, load_labels=load_b2nd_labels, segments=list_case_segments, load_segments=load_case_segments
     ),
-    ".png": Format(load=load_png, colours=True),
-    ".jpg": Format(load=load_jpeg, colours=True, lossy=True),
-    ".jpeg": Format(load=load_jpeg, colours=True, lossy=True),
-    ".ome.tif": Format(load=load_tiff, colours=True),
-    ".ome.tiff": Format(load=load_tiff, colours=True),
-    ".tif": Format(load=load_tiff, colours=True),
-    ".tiff": Format(load=load_tiff, colours=True),
+    ".png": Format(load=load_png, colours=True, secondary=True),
+    ".jpg": Format(load=load_jpeg, colours=True, lossy=True, secondary=True),
+    ".jpeg": Format(load=load_jpeg, colours=True, lossy=True, secondary=True),
+    ".ome.tif": Format(load=load_tiff, colours=True, secondary=True),
+    ".ome.tiff": Format(load=load_tiff, colours=True, secondary=True),
+    ".tif": Format(load=load_tiff, colours=True, secondary=True),
+    ".tiff": Format(load=load_tiff, colours=True, secondary=True),
     ".nii.zarr": Format(
         open=open_zarr,
         write=write_nifti_zarr,
         segments=list_zarr_segments,
         load_segments=load_zarr_segments,
         write_segments=write_nifti_zarr_segments,
+        intents=True,
     ),
     ".ome.zarr": _OME_ZARR,
     ".zarr": _OME_ZARR,

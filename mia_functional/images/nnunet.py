@@ -14,11 +14,11 @@ import numpy as np
 
 from mia_functional._core import checks
 from mia_functional.geometry import Geometry
-from mia_functional.images._zarr.reading import OpenRequest, StoredImage
 from mia_functional.images.blosc2_arrays import parse_blosc2
 from mia_functional.images.header import check_spacing, invalid_file, spacing_or_one
 from mia_functional.images.npz import archive_names, load_member, load_npz
 from mia_functional.images.segments import Segment, Segmentation, SegmentRequest, renumbered
+from mia_functional.images.stored_images import OpenRequest, StoredImage
 from mia_functional.typing import HostArray, Shape, Spacing
 
 __all__ = [

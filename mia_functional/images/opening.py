@@ -7,9 +7,9 @@ import os
 from pathlib import Path
 
 from mia_functional._core import checks
-from mia_functional.images._zarr.reading import OpenRequest, StoredImage
 from mia_functional.images.files import MAX_BYTES
 from mia_functional.images.formats import FORMATS, format_of, is_series
+from mia_functional.images.stored_images import OpenRequest, StoredImage
 from mia_functional.typing import Affine, Spacing
 
 __all__ = ["open"]

@@ -8,9 +8,12 @@ __all__ = ["DISTANCES", "MONOTONE", "ROW_EXCEPTIONS", "SEES_MISSES", "UNMERGED",
 MONOTONE = (
     *("DICE", "JACRD", "SNSVTY", "SPCFTY", "FALLOUT", "FNR", "ACURCY", "PRCISON", "NPV", "TP", "FP", "TN", "FN"),
     *("FMEASR", "BALACC", "YOUDEN", "AUC", "MCC", "KAPPA", "ICCORR", "PROBDST"),
-    *("R2", "MAE", "MSE", "RMSE", "NRMSE", "NMSE", "PSNR", "BRIER", "NLL", "AUROC", "AP"),
+    *("R2", "MAE", "MSE", "RMSE", "NRMSE", "NMSE", "PSNR", "BRIER", "NLL", "AUROC"),
 )
-"""Metrics for which one more right voxel is never worse. False voxels may lie near the reference."""
+"""Metrics for which one more right voxel is never worse. False voxels may lie near the reference.
+
+AP is none: one that joins others of a precision below the share of all positives lowers the mean.
+"""
 
 SEES_MISSES = (
     *("DICE", "JACRD", "FMEASR", "VOLSMTY", "MCC", "KAPPA", "ICCORR", "PROBDST", "HDRFDST", "AVGDIST", "ASSD", "MASD"),

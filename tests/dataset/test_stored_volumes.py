@@ -10,7 +10,7 @@ import pytest
 from mia_functional import dataset, images
 from mia_functional.dataset import Entry, Subject
 from mia_functional.geometry import Geometry
-from mia_functional.images._zarr import reading
+from mia_functional.images import stored_images
 
 GRID = Geometry(shape=(40, 50, 60), spacing=(3.0, 1.0, 2.0), origin=(5.0, 6.0, 7.0))
 RNG = np.random.default_rng(0)
@@ -91,8 +91,8 @@ def test_patches_read_only_their_chunks(opened, monkeypatch):
         boxes.append((root.name, tuple((span.start, span.stop) for span in box)))
         return read(array, root, box)
 
-    read = reading.read_box
-    monkeypatch.setattr(reading, "read_box", spy)
+    read = stored_images.read_box
+    monkeypatch.setattr(stored_images, "read_box", spy)
     dataset.read(opened, "A", "images", index=(slice(1, 9), 2, slice(3, 5), 0))
     assert boxes == [("A_T1.ome.zarr", ((1, 9), (2, 3), (3, 5)))]
     boxes.clear()

@@ -68,6 +68,9 @@ def test_beside_volumes_pictures_are_previews(cohort):
     expected = render_csv(evaluate_folders(*both(folder), **OPTIONS))
     for name in ("progress.png", "mole 1.png", "mole 2.tif"):
         Image.fromarray(np.zeros((4, 4, 3), np.uint8)).save(folder / "found" / name)
+    # Surfaces and probabilities lie there as well.
+    (folder / "found" / "mole 1.stl").write_bytes(b"solid")
+    np.savez(folder / "found" / "mole 2.npz", probabilities=np.zeros((2, 4, 4)))
     assert render_csv(evaluate_folders(*both(folder), **OPTIONS)) == expected
 
 

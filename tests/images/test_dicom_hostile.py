@@ -63,6 +63,9 @@ HUGE_2000 = bytes.fromhex("ff4fff51002f0000") + (60000).to_bytes(4, "big") * 2 +
     4, "big") * 2 + bytes(8) + bytes.fromhex("0001070101") + b"\xff\x90" + bytes(40)  # fmt: skip
 HUGE_LS = bytes.fromhex("ffd8fff7000b08fde8fde801011100") + bytes(40)
 HUGE_JPEG = bytes.fromhex("ffd8ffe000104a46494600010100000100010000ffc0000b08fde8fde801011100") + bytes(40)
+# Behind a comment that looks like the header of a JPEG 2000 of the size that the object states.
+SMALL_2000 = HUGE_2000[:42].replace((60000).to_bytes(4, "big") * 2, (4).to_bytes(4, "big") + (5).to_bytes(4, "big"))
+HUGE_BEHIND = bytes.fromhex("ffd8fffe002c") + SMALL_2000 + HUGE_JPEG[20:]
 
 HOSTILE = {
     "places of too few frames": (lambda: enhanced(FRAMES[:5]), "it has 6 frames, and says where 5 lie"),
@@ -119,6 +122,7 @@ HOSTILE = {
     ),
     "a huge JPEG-LS": (lambda: compressed(HUGE_LS, uid.JPEGLSLossless), r"has the size \(65000, 65000, 1\)"),
     "a huge JPEG": (lambda: compressed(HUGE_JPEG, uid.JPEGBaseline8Bit), r"has the size \(65000, 65000, 1\)"),
+    "a comment with a size": (lambda: compressed(HUGE_BEHIND, uid.JPEGBaseline8Bit), r"has the size \(65000, 65000"),
     "no JPEG at all": (lambda: compressed(b"\xff" * 70, uid.JPEGBaseline8Bit), r"has the size \(0, 0, 0\)"),
     "an RLE of zeros": (lambda: compressed(bytes(64), uid.RLELossless), "its pixels cannot be decoded"),
     "deep": (lambda: nested(5000), "pydicom cannot parse its header .RecursionError"),

@@ -62,6 +62,15 @@ def test_areas_by_hand(xp):
 
 @pytest.mark.slow
 @pytest.mark.sampled(2)
+def test_one_more_right_voxel_may_lower_the_average_precision():
+    # Of five voxels that are meant, one and then two are found beside four false ones: 0.2 * 0.2 + 0.8 * 0.5, where
+    # all voxels are taken, and then 0.4 / 3 + 0.6 * 0.5.
+    reference = np.array([1] * 5 + [0] * 5)
+    found, better = np.array([1, 0, 0, 0, 0, 1, 1, 1, 1, 0.0]), np.array([1, 1, 0, 0, 0, 1, 1, 1, 1, 0.0])
+    values = [float(metrics.average_precision(scores, reference)) for scores in (found, better)]
+    np.testing.assert_allclose(values, [0.44, 0.4 / 3 + 0.3])
+
+
 def test_no_positives_or_no_negatives_are_undefined(xp):
     probabilities = np.array([0.25, 0.5, 0.75], np.float32)
 

@@ -4,12 +4,12 @@ pydicom hands compressed frames to whatever decoder is installed, which makes ro
 size: it has to be that of the header, by which memory was allowed.
 """
 
-import struct
 import warnings
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from mia_functional._core import optional
+from mia_functional.images._dicom.code_streams import RLE, code_size
 from mia_functional.images._dicom.elements import UNDEFINED
 from mia_functional.images._dicom.header import DicomObject, pydicom_reads
 from mia_functional.images.header import invalid_file
@@ -21,13 +21,8 @@ _INTEGER_PIXELS = 0x7FE00010
 
 _PLAIN_COLOURS = ("RGB", "YBR_FULL", "YBR_FULL_422", "YBR_ICT", "YBR_RCT")
 
-_RLE = "1.2.840.10008.1.2.5"
-
 _MOST_FRAMES = 1 << 24
 """More frames than any object has, and few enough for a list of what is known of each."""
-
-_JPEG_SIZES = (0xC0, 0xC1, 0xC2, 0xC3, 0xC5, 0xC6, 0xC7, 0xC9, 0xCA, 0xCB, 0xCD, 0xCE, 0xCF, 0xF7)
-"""The markers of JPEG and JPEG-LS behind which size and channels stand."""
 
 
 class PixelLayout(NamedTuple):
@@ -94,33 +89,17 @@ def check_pixels(found: DicomObject, layout: PixelLayout, nbytes: int, max_bytes
         if pixels.length < needed:
             invalid_file(found.path, f"it has {pixels.length} bytes of pixels instead of {needed}")
         return
+    if found.data_set.syntax == RLE:
+        return
     generate = optional.require("pydicom.encaps").generate_frames
     with pydicom_reads(found.path), found.path.open("rb") as stream:
         stream.seek(pixels.value)
         for number, code in enumerate(generate(stream, number_of_frames=layout.frames), start=1):
-            size = _code_size(bytes(code), found.data_set.syntax)
-            if size not in (None, (layout.rows, layout.columns, layout.channels)):
+            size = code_size(bytes(code)) or (0, 0, 0)
+            if size != (layout.rows, layout.columns, layout.channels):
                 stated = f"{layout.rows} x {layout.columns} x {layout.channels}"
                 text = f"the compressed frame {number} has the size {size}, and the header states {stated}"
                 invalid_file(found.path, text)
-
-
-def _code_size(code: bytes, syntax: str) -> tuple[int, int, int] | None:
-    """Return rows, columns and channels that a compressed frame states; None for RLE, which states none."""
-    if syntax == _RLE:
-        return None
-    if (start := code.find(b"\xff\x4f\xff\x51", 0, 1 << 16)) >= 0 and start + 42 <= len(code):  # JPEG 2000
-        right, bottom, left, top = struct.unpack_from(">IIII", code, start + 8)
-        return bottom - top, right - left, struct.unpack_from(">H", code, start + 40)[0]
-    position = 2
-    while code[:2] == b"\xff\xd8" and position + 10 <= len(code) and code[position] == 0xFF:
-        marker, length = struct.unpack_from(">xBH", code, position)
-        if marker in _JPEG_SIZES:
-            rows, columns, channels = struct.unpack_from(">HHB", code, position + 5)
-            return rows, columns, channels
-        # Bytes of 255 in a row only fill up.
-        position += 1 if marker == 0xFF else 2 + length
-    return 0, 0, 0
 
 
 def decoded_frames(found: DicomObject, layout: PixelLayout, numbers: Sequence[int]) -> Iterator[HostArray]:
@@ -130,18 +109,9 @@ def decoded_frames(found: DicomObject, layout: PixelLayout, numbers: Sequence[in
     """
     iter_pixels = optional.require("pydicom.pixels").iter_pixels
     shape = (layout.rows, layout.columns, *((3,) if layout.channels > 1 else ()))
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of padding, and of transfer syntaxes that fit badly
-            for frame in iter_pixels(found.path, indices=list(numbers)):
-                if frame.shape != shape:
-                    invalid_file(found.path, f"pydicom decodes {frame.shape} pixels, and the header states {shape}")
-                yield frame
-    except (OSError, MemoryError):
-        raise
-    # Decoders raise errors of several kinds for damaged pixels, and for want of a package, which they name.
-    except Exception as error:
-        if isinstance(error, ValueError) and str(error).startswith("read: `"):
-            raise
-        text = " ".join(f"its pixels cannot be decoded ({type(error).__name__}: {error})".split())
-        invalid_file(found.path, text)
+    with pydicom_reads(found.path, fault="its pixels cannot be decoded"), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of padding, and of transfer syntaxes that fit badly
+        for frame in iter_pixels(found.path, indices=list(numbers)):
+            if frame.shape != shape:
+                invalid_file(found.path, f"pydicom decodes {frame.shape} pixels, and the header states {shape}")
+            yield frame

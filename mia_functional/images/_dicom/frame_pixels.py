@@ -14,8 +14,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from mia_functional._core import optional
+from mia_functional.images._dicom.code_streams import RLE, code_size
 from mia_functional.images._dicom.elements import BIG_ENDIAN, UNDEFINED, Element
-from mia_functional.images._dicom.header import DicomObject
+from mia_functional.images._dicom.header import DicomObject, pydicom_reads
 from mia_functional.images.header import invalid_file
 from mia_functional.typing import HostArray
 
@@ -25,11 +26,8 @@ _PIXEL_DATA = 0x7FE00010
 
 _ITEM_TAG, _LAST_TAG = 0xFFFEE000, 0xFFFEE0DD
 
-_RLE, _JPEG_LS, _JPEG_2000 = "1.2.840.10008.1.2.5", ("1.2.840.10008.1.2.4.80",), ("1.2.840.10008.1.2.4.90",)
-"""The transfer syntaxes of lossless compression that are decoded."""
-
-_MAX_CODESTREAM_HEAD = 1 << 16
-"""Bytes of a compressed frame that are searched for its size."""
+_SYNTAXES = (RLE, "1.2.840.10008.1.2.4.80", "1.2.840.10008.1.2.4.90")
+"""The transfer syntaxes of lossless compression that are decoded: RLE, JPEG-LS and JPEG 2000."""
 
 
 class FrameLayout(NamedTuple):
@@ -111,7 +109,7 @@ def _compressed_reader(
 ) -> Callable[[int], HostArray]:
     """Return a function that decodes a frame by pydicom, once its size is known to be that of the header."""
     syntax = found.data_set.syntax
-    if syntax not in (_RLE, *_JPEG_LS, *_JPEG_2000):
+    if syntax not in _SYNTAXES:
         name = optional.require("pydicom").uid.UID(syntax).name
         invalid_file(
             found.path, f"its pixels are compressed by {name}; RLE, JPEG-LS and JPEG 2000 without loss are read"
@@ -133,12 +131,8 @@ def _compressed_reader(
             parts.append(stream.read(length))
         code = b"".join(parts)
         _check_code(found.path, code, layout, syntax)
-        try:
+        with pydicom_reads(found.path, fault=f"frame {frame + 1} cannot be decoded"):
             array, _ = decoder.as_array(encapsulate([code], has_bot=False), index=0, raw=True, **options)
-        # Decoders raise errors of several kinds for damaged streams, and for want of a package, which they name.
-        except Exception as error:
-            text = f"frame {frame + 1} cannot be decoded ({type(error).__name__}: {error})"
-            invalid_file(found.path, " ".join(text.split()))
         flat: HostArray = np.asarray(array).reshape(-1)
         return np.packbits(flat != 0, bitorder="little") if layout.bits == 1 else flat
 
@@ -181,23 +175,12 @@ def _frame_fragments(
 
 def _check_code(path: Path, code: bytes, layout: FrameLayout, syntax: str) -> None:
     """Raise for a compressed frame of another size than the header's, before a decoder makes room for it."""
-    if syntax == _RLE:
+    if syntax == RLE:
         # Two bytes become 128 at most, and what does not repeat takes a byte more for each 128.
         if len(code) > 2 * layout.rows * layout.columns * max(layout.bits // 8, 1) + 1024:
             invalid_file(path, f"a frame takes {len(code)} bytes compressed, more than without")
         return
-    size: tuple[int, ...] = ()
-    if syntax in _JPEG_LS:
-        start = code.find(b"\xff\xf7", 0, _MAX_CODESTREAM_HEAD)
-        if 0 <= start <= len(code) - 10:
-            rows, columns, channels = struct.unpack_from(">HHB", code, start + 5)
-            size = rows, columns, channels
-    else:
-        start = code.find(b"\xff\x4f\xff\x51", 0, _MAX_CODESTREAM_HEAD)
-        if 0 <= start <= len(code) - 42:
-            right, bottom, left, top = struct.unpack_from(">IIII", code, start + 8)
-            (channels,) = struct.unpack_from(">H", code, start + 40)
-            size = bottom - top, right - left, channels
+    size = code_size(code)
     if size != (layout.rows, layout.columns, 1):
         stated = (layout.rows, layout.columns, 1)
         invalid_file(path, f"a compressed frame has the size {size}, and the header states {stated}")

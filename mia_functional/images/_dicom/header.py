@@ -14,7 +14,16 @@ from mia_functional._core import optional
 from mia_functional.images._dicom.elements import DataSet, locate_data_set
 from mia_functional.images.header import check_regular, invalid_file
 
-__all__ = ["MAX_OBJECT_ELEMENTS", "PER_FRAME_GROUPS", "DicomObject", "is_dicom", "pydicom_reads", "read_object"]
+__all__ = [
+    "MAX_OBJECT_ELEMENTS",
+    "PER_FRAME_GROUPS",
+    "DicomObject",
+    "frame_of_reference",
+    "is_dicom",
+    "pydicom_reads",
+    "read_object",
+    "series_files",
+]
 
 MAX_OBJECT_ELEMENTS = 1 << 22
 """So many elements of an object are looked at: a hundred thousand frames have about 40 each."""
@@ -78,15 +87,33 @@ def read_object(path: Path) -> DicomObject:
     return DicomObject(path, data_set, header, kind)
 
 
+def series_files(folder: Path) -> list[Path]:
+    """Return the files of a folder that are not hidden."""
+    return sorted(path for path in folder.iterdir() if not path.name.startswith("."))
+
+
+def frame_of_reference(folder: Path) -> str:
+    """Return the identifier of the frame of reference in which a series lies, by its first file; empty if it has none.
+
+    Places that are stated in two frames of reference cannot be compared.
+    """
+    first = series_files(folder)[0]
+    with pydicom_reads(first):
+        dcmread = optional.require("pydicom").dcmread
+        header = dcmread(first, specific_tags=["FrameOfReferenceUID"], stop_before_pixels=True)
+        return str(header.get("FrameOfReferenceUID") or "")
+
+
 @contextmanager
-def pydicom_reads(path: Path) -> Iterator[None]:
-    """Turn whatever error pydicom raises for damaged elements into that of an invalid file; ours pass."""
+def pydicom_reads(path: Path, *, fault: str = "pydicom cannot parse its header") -> Iterator[None]:
+    """Turn whatever error pydicom and its decoders raise for damaged files into that of an invalid file; ours pass."""
     try:
         yield
     except (OSError, MemoryError):
         raise
-    # Values are parsed when they are asked for, and end in errors of many kinds where they are damaged.
+    # Values are parsed when they are asked for, and end in errors of many kinds where they are damaged; decoders have
+    # others, also for want of a package, which they name.
     except Exception as error:
         if isinstance(error, ValueError) and str(error).startswith("read: `"):
             raise
-        invalid_file(path, f"pydicom cannot parse its header ({type(error).__name__}: {error})".replace("\n", " "))
+        invalid_file(path, " ".join(f"{fault} ({type(error).__name__}: {error})".split()))

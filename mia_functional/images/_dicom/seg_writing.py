@@ -12,7 +12,7 @@ from mia_functional import _array
 from mia_functional._core import checks, optional
 from mia_functional.geometry import describe_differences
 from mia_functional.images._dicom.colours import rgb_to_lab
-from mia_functional.images._dicom.header import pydicom_reads, read_object
+from mia_functional.images._dicom.header import pydicom_reads, read_object, series_files
 from mia_functional.images._dicom.segmentation import load_seg
 from mia_functional.images.segments import Code, Reference, Segment, Segmentation, SegmentRequest
 from mia_functional.typing import HostArray
@@ -118,7 +118,7 @@ def _voxels(segmentation: Segmentation) -> tuple[HostArray, str]:
 def _sorted_sources(pydicom: Any, folder: Path) -> Sequence[Any]:
     """Return the headers of the files of a series, in the order in which `read` stacks them."""
     sources = []
-    for path in sorted(path for path in folder.iterdir() if not path.name.startswith(".")):
+    for path in series_files(folder):
         with pydicom_reads(path):
             sources.append(pydicom.dcmread(path, stop_before_pixels=True))
     normal = np.cross(*np.reshape(list(map(float, sources[0].ImageOrientationPatient)), (2, 3)))

@@ -7,12 +7,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from mia_functional._core import optional
 from mia_functional.geometry import Geometry
 from mia_functional.images._dicom.colours import lab_to_rgb
 from mia_functional.images._dicom.frame_pixels import FrameLayout, frame_reader
 from mia_functional.images._dicom.frames import FrameGroups, frame_groups
-from mia_functional.images._dicom.header import DicomObject, pydicom_reads
+from mia_functional.images._dicom.header import DicomObject, frame_of_reference, pydicom_reads
 from mia_functional.images._dicom.planes import PLANE_GROUPS, even_grid, frame_planes, place_frames
 from mia_functional.images._dicom.seg_arrays import (
     FrameTarget,
@@ -247,12 +246,7 @@ def _check_frame_of_reference(seg: _Seg, reference: Reference) -> None:
     """Raise if positions of a segmentation and of a series are stated in different frames of reference."""
     if reference.series is None:
         return
-    first = next(path for path in sorted(reference.series.iterdir()) if not path.name.startswith("."))
-    with pydicom_reads(first):
-        header = optional.require("pydicom").dcmread(
-            first, specific_tags=["FrameOfReferenceUID"], stop_before_pixels=True
-        )
-        theirs = str(header.get("FrameOfReferenceUID") or "")
+    theirs = frame_of_reference(reference.series)
     ours = str(seg.found.header.get("FrameOfReferenceUID") or "")
     if ours and theirs and ours != theirs:
         invalid_file(seg.found.path, f"its frame of reference is {ours}, and that of {reference.series} is {theirs}")

@@ -24,7 +24,7 @@ from mia_functional.images._dicom.elements import (
     locate_elements,
     pixel_module,
 )
-from mia_functional.images._dicom.header import MAX_OBJECT_ELEMENTS
+from mia_functional.images._dicom.header import MAX_OBJECT_ELEMENTS, series_files
 from mia_functional.images._dicom.planes import ROUNDED_COSINES, plane_axes
 from mia_functional.images.checked_itk import file_geometry, header_reader, itk_reads
 from mia_functional.images.conversion import DTYPES_BY_PIXEL_TYPE, ItkGrid, image_memory
@@ -126,7 +126,7 @@ def series_geometry(folder: Path, spacing: Spacing | None) -> Geometry:
 def _placed_slices(folder: Path, spacing: Spacing | None) -> tuple[list[_Slice], Geometry]:
     """Return the slices of a folder in the order of their places, and the grid on which they lie."""
     given = None if spacing is None else checks.spacing("read", spacing, 3)
-    files = _visible(folder) if folder.is_dir() else [folder]
+    files = series_files(folder) if folder.is_dir() else [folder]
     if not files:
         invalid_file(folder, "the folder is empty")
     slices = [_read_slice(path) for path in files]
@@ -155,7 +155,7 @@ def lone_object(folder: Path) -> Path | None:
 
     A folder with one slice, and one whose file is damaged, have None.
     """
-    files = _visible(folder)
+    files = series_files(folder)
     try:
         if len(files) != 1 or not files[0].is_file():
             return None
@@ -170,11 +170,6 @@ def lone_object(folder: Path) -> Path | None:
     if (position is None or not position.length) or count not in (b"", b"1") or _DOSE_SCALE in data_set.by_tag:
         return files[0]
     return None
-
-
-def _visible(folder: Path) -> list[Path]:
-    """Return the files of a folder that are not hidden."""
-    return sorted(path for path in folder.iterdir() if not path.name.startswith("."))
 
 
 def _read_slice(path: Path) -> _Slice:

@@ -9,9 +9,8 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
-from mia_functional._core import optional
 from mia_functional.geometry import Geometry
-from mia_functional.images._dicom.header import DicomObject, pydicom_reads
+from mia_functional.images._dicom.header import DicomObject, frame_of_reference, pydicom_reads
 from mia_functional.images.header import invalid_file
 from mia_functional.images.rasterisation import Box, Rule, boxed_mask, overlapping_polygon
 from mia_functional.images.segments import Code, Segment, Segmentation, SegmentRequest
@@ -260,10 +259,7 @@ def _points(found: DicomObject, name: str, contour: Any) -> HostArray:
 
 def _check_frame(found: DicomObject, structures: Sequence[_Structure], folder: Path) -> None:
     """Raise if the points are in another frame of reference than the series."""
-    pydicom = optional.require("pydicom")
-    with pydicom_reads(found.path):
-        file = min(path for path in folder.iterdir() if not path.name.startswith("."))
-        own = str(pydicom.dcmread(file, specific_tags=["FrameOfReferenceUID"]).get("FrameOfReferenceUID", "") or "")
+    own = frame_of_reference(folder)
     other = next((entry for entry in structures if own and entry.frame and entry.frame != own), None)
     if other is not None:
         differing = f"{other.frame}, and `reference` in {own}: their places cannot be compared"

@@ -15,12 +15,13 @@ import numpy as np
 
 from mia_functional import _array
 from mia_functional._core import checks
-from mia_functional.images._zarr.reading import OpenRequest, open_zarr
+from mia_functional.images._zarr.reading import open_zarr
 from mia_functional.images._zarr.writing import WriteRequest, write_nifti_zarr, write_ome_zarr
 from mia_functional.images.header import invalid_file
 from mia_functional.images.ome_zarr import find_pyramid, label_images
 from mia_functional.images.segments import Code, Reference, Segment, Segmentation, SegmentRequest
 from mia_functional.images.slicer_segmentation import put_onto
+from mia_functional.images.stored_images import OpenRequest
 from mia_functional.typing import HostArray
 
 __all__ = ["list_zarr_segments", "load_zarr_segments", "write_nifti_zarr_segments", "write_ome_zarr_segments"]
