@@ -170,29 +170,15 @@ def _check_pair(
     """Return findings about a pair of files, and what they hold if both can be read and compared."""
     paths = {"prediction": str(pair.prediction), "reference": str(pair.reference)}
     about = {"prediction": pair.method, "reference": ""}
-    findings: list[Finding] = []
-    grids: dict[str, Geometry] = {}
-    maps: dict[str, HostArray] = {}
     read_map = partial(images.read_labels, affine=affine, spacing=spacing)
-    if _name_segments(paths.values()):
-        # Where they lie depends on the other file, so that their pixels are read at once.
-        try:
-            both = read_named_pair("read", *paths.values(), labels=None, channels=False, load=read_map)
-        except (ValueError, OSError) as error:
-            role = "reference" if "`references`" in str(error) else "prediction"
-            return [Finding("unreadable", paths[role], _reason(paths[role], error), about[role], pair.subject)], None
-        maps = {role: array for role, (array, _) in zip(paths, both, strict=True)}
-        grids = {role: grid for role, (_, grid) in zip(paths, both, strict=True)}
+    read_grid = partial(images.read_geometry, affine=affine, spacing=spacing)
+    grids, maps, unreadable = _grids_of_roles(paths, read_grid, read_map)
+    findings: list[Finding] = []
     for role, path in paths.items():
-        if role not in maps:
-            try:
-                grids[role] = images.read_geometry(path, affine=affine, spacing=spacing)
-            except (ValueError, OSError) as error:
-                findings.append(Finding("unreadable", path, _reason(path, error), about[role], pair.subject))
-                continue
-        findings += [
-            Finding("spacing", path, text, about[role], pair.subject) for text in _spacing_problems(grids[role])
-        ]
+        if role in unreadable:
+            findings.append(_unreadable_file(path, unreadable[role], about[role], pair))
+        problems = _spacing_problems(grids[role]) if role in grids else ()
+        findings += [Finding("spacing", path, text, about[role], pair.subject) for text in problems]
     if len(grids) < 2:
         return findings, None
     way = alignment_between(grids["prediction"], grids["reference"])
@@ -217,7 +203,7 @@ def _check_pair(
         try:
             maps[role], _ = read_map(path)
         except (ValueError, OSError) as error:
-            findings.append(Finding("unreadable", path, _reason(path, error), about[role], pair.subject))
+            findings.append(_unreadable_file(path, error, about[role], pair))
     contents = {role: _contents_of(array) for role, array in maps.items()}
     for role, content in contents.items():
         findings += [
@@ -225,6 +211,35 @@ def _check_pair(
             for kind, text in _label_problems(content.labels, known, allowed, role)
         ]
     return findings, (contents["prediction"], contents["reference"]) if len(contents) == 2 else None
+
+
+def _unreadable_file(path: str, error: Exception, method: str, pair: FilePair) -> Finding:
+    """Return the finding that a file of a pair cannot be read."""
+    return Finding("unreadable", path, _reason(path, error), method, pair.subject)
+
+
+def _grids_of_roles(
+    paths: Mapping[str, str],
+    read_grid: Callable[[str], Geometry],
+    read_map: Callable[[str], tuple[HostArray, Geometry]],
+) -> tuple[dict[str, Geometry], dict[str, HostArray], dict[str, Exception]]:
+    """Return where both files of a pair lie, the maps of those that are read for that, and why files cannot be read."""
+    grids: dict[str, Geometry] = {}
+    unreadable: dict[str, Exception] = {}
+    if _name_segments(paths.values()):
+        # Where they lie depends on the other file, so that their pixels are read at once.
+        try:
+            both = read_named_pair("read", *paths.values(), labels=None, channels=False, load=read_map)
+        except (ValueError, OSError) as error:
+            return {}, {}, {"reference" if "`references`" in str(error) else "prediction": error}
+        maps = {role: array for role, (array, _) in zip(paths, both, strict=True)}
+        return {role: grid for role, (_, grid) in zip(paths, both, strict=True)}, maps, {}
+    for role, path in paths.items():
+        try:
+            grids[role] = read_grid(path)
+        except (ValueError, OSError) as error:
+            unreadable[role] = error
+    return grids, {}, unreadable
 
 
 def _name_segments(paths: Iterable[str]) -> bool:
