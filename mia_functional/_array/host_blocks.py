@@ -7,7 +7,6 @@ by the system page by page. A few rows at a time take neither.
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
 import numpy as np
@@ -57,6 +56,9 @@ def run_in_threads(work: Callable[[Iterator[_Piece]], None], pieces: Sequence[_P
     def work_quietly(share: Iterator[_Piece]) -> None:
         with quiet():  # settings of NumPy are those of a thread
             work(share)
+
+    # Here: pools bring logging and queues with them, a tenth of what all metrics take to import.
+    from concurrent.futures import ThreadPoolExecutor
 
     # One iterator for both: a thread that the system lets wait gets fewer pieces.
     shared = iter(pieces)

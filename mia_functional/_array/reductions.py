@@ -8,7 +8,6 @@ import functools
 import math
 import sys
 from collections.abc import Callable
-from fractions import Fraction
 from typing import Any
 
 from mia_functional._array.backends import python_number
@@ -384,6 +383,8 @@ def linear_rank(last: Array, percent: float) -> tuple[Array, Array]:
     Returns:
         Integers, and the part of the way to the next position as numerator over denominator: floats, the widest.
     """
+    from fractions import Fraction  # here: it brings decimal numbers with it, which are slow to import
+
     xp = array_namespace(last)
     share = (Fraction(str(python_number(percent))) / 100).limit_denominator(_LARGEST_DENOMINATOR)
     whole, rest = last // share.denominator, last % share.denominator

@@ -6,7 +6,6 @@ program consists of the operations of PyTorch that it makes.
 """
 
 import functools
-import json
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import is_dataclass
@@ -210,6 +209,8 @@ def call_opaquely(
         dtype: The dtype of the result.
         options: Further arguments: numbers, texts, and lists of them.
     """
+    import json  # at its first use, here and below: arrays do not need it
+
     result: Array = _operation(name, function, dtype)(list(arrays), list(shape), json.dumps(options))
     return result
 
@@ -217,6 +218,8 @@ def call_opaquely(
 @functools.cache
 def _operation(name: str, function: Callable[..., Array], dtype: Any) -> Callable[..., Array]:
     """Return an operation of PyTorch that calls a function."""
+    import json
+
     torch: Any = sys.modules["torch"]
 
     def run(arrays: Sequence[Any], _: Sequence[int], options: str) -> Any:

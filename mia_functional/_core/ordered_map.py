@@ -2,8 +2,10 @@
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Executor, Future
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
+
+if TYPE_CHECKING:  # pools bring logging and queues with them, a tenth of what all metrics take to import
+    from concurrent.futures import Executor, Future
 
 _Item = TypeVar("_Item")
 _Outcome = TypeVar("_Outcome")
@@ -12,7 +14,7 @@ _AHEAD = 4
 """Items that are submitted before the first is awaited, where the executor does not say how many workers it has."""
 
 
-def workers_of(executor: Executor) -> int:
+def workers_of(executor: "Executor") -> int:
     """Return how many items are submitted before the first is awaited: as many as there are workers, where known."""
     # Pools of the standard library have `_max_workers`, other executors (dask, MPI) need not.
     workers: int = getattr(executor, "_max_workers", _AHEAD)
@@ -20,7 +22,7 @@ def workers_of(executor: Executor) -> int:
 
 
 def map_ordered(
-    function: Callable[[_Item], _Outcome], items: Iterable[_Item], *, executor: Executor | None = None, ahead: int = 0
+    function: Callable[[_Item], _Outcome], items: Iterable[_Item], *, executor: "Executor | None" = None, ahead: int = 0
 ) -> Iterator[_Outcome]:
     """Yield `function(item)` for every item, in their order.
 

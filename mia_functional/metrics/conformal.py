@@ -6,7 +6,6 @@ more if no scores are equal. Voxels of one image are not exchangeable with those
 """
 
 import math
-from fractions import Fraction
 from typing import Any
 
 from mia_functional import _array
@@ -53,6 +52,8 @@ def conformal_threshold(scores: Array, *, miscoverage: float) -> Array:
     Agrees with:
         MAPIE's `SplitConformalRegressor`, which refuses small n: fewer than 1 / miscoverage scores.
     """
+    from fractions import Fraction  # here: it brings decimal numbers with it, which are slow to import
+
     name = "conformal_threshold"
     xp = _array.checked_namespace(name, scores=scores)
     _array.require_real(name, "scores", scores)

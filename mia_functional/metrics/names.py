@@ -6,7 +6,6 @@
 
 import ast
 import dataclasses
-import difflib
 import functools
 import inspect
 import math
@@ -69,6 +68,8 @@ def find(name: str) -> Metric:
     checks.require_instance("find", "name", name, str, "the name of a metric")
     row = _row_of(name)
     if row is None:
+        import difflib  # here: for a misspelt name alone
+
         close = difflib.get_close_matches(name.partition("@")[0].strip().lower(), _ROWS, n=3, cutoff=0.4)
         nearest = ", ".join(dict.fromkeys(_ROWS[entry].abbreviation for entry in close or ("dice", "jaccard")))
         checks.invalid_value("find", "name", "be the name of a metric", f"{name!r}; the nearest are {nearest}")

@@ -8,7 +8,6 @@ import functools
 import inspect
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -123,7 +122,9 @@ def _mapped(
     if workers == 1:
         yield from map(measure, _part_batches(parts, _BATCH_VOXELS))
         return
-    # Threads are for large parts, none of which has to wait for another one.
+    # Here: pools are slow to import. Threads are for large parts, none of which has to wait for another one.
+    from concurrent.futures import ThreadPoolExecutor
+
     with ThreadPoolExecutor(workers) as pool:
         yield from map_ordered(measure, _part_batches(parts, 1), executor=pool)
 

@@ -12,7 +12,6 @@ import functools
 import itertools
 import math
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple, TypeVar
 
 import numpy as np
@@ -109,7 +108,9 @@ def map_pair(
     """Return `function(*first)` and `function(*second)`; in two threads if the last array of `first` is large."""
     if first[-1].size < _TWO_THREADS:
         return function(*first), function(*second)
-    # NumPy and SciPy release the interpreter's lock in all that takes long here.
+    # Here: pools are slow to import. NumPy and SciPy release the interpreter's lock in all that takes long here.
+    from concurrent.futures import ThreadPoolExecutor
+
     with ThreadPoolExecutor(1) as executor:
         later = executor.submit(function, *second)
         return function(*first), later.result()
