@@ -26,8 +26,9 @@ pytestmark = pytest.mark.full
 
 DOCS = Path(__file__).parents[2] / "docs"
 PRACTICE_FILES = DOCS / "start" / "practice_files.md"
-GENERATED = ("_build", "api")
-"""Folders of pages that nobody writes: what Sphinx leaves, and docstrings, whose examples are run where they are."""
+GENERATED = ("_build", "api", "benchmarks", "notebooks")
+"""Folders of pages that nobody writes: what Sphinx leaves, what is brought in, and docstrings, whose examples are run where
+they are."""
 
 FENCED = re.compile(
     r"^(?P<fence>```+)(?P<language>[a-z]+)\n(?P<code>.*?)^(?P=fence)$|<!-- (?P<option>needs|exit): (?P<value>\S+) -->",
