@@ -231,7 +231,13 @@ def _grids_of_roles(
         try:
             both = read_named_pair("read", *paths.values(), labels=None, channels=False, load=read_map)
         except (ValueError, OSError) as error:
-            return {}, {}, {"reference" if "`references`" in str(error) else "prediction": error}
+            # Each by itself says which of them it is, or that it is both; two that fit no grid are the prediction's.
+            for role, path in paths.items():
+                try:
+                    read_map(path)
+                except (ValueError, OSError) as own:
+                    unreadable[role] = own
+            return {}, {}, unreadable or {"prediction": error}
         maps = {role: array for role, (array, _) in zip(paths, both, strict=True)}
         return {role: grid for role, (_, grid) in zip(paths, both, strict=True)}, maps, {}
     for role, path in paths.items():

@@ -120,6 +120,21 @@ def test_checks_and_pictures_put_both_files_onto_one_grid(folders):
     assert all(picture.png.startswith(b"\x89PNG") for picture in pictures)
 
 
+@pytest.mark.parametrize("broken", [("prediction",), ("reference",), ("prediction", "reference")])
+def test_each_file_that_cannot_be_read_is_found_beside_segmentations(folders, tmp_path, broken):
+    paths = {"prediction": tmp_path / "net" / "A.nii.gz", "reference": tmp_path / "truth" / "A.dcm"}
+    for role, source in (("prediction", "nii/A.nii.gz"), ("reference", "dcm_true/A.dcm")):
+        content = (folders / source).read_bytes()
+        paths[role].parent.mkdir()
+        # Of the reference the pixels end too early, of the prediction the header.
+        kept = len(content) - 20 if role == "reference" else 20
+        paths[role].write_bytes(content[:kept] if role in broken else content)
+    findings = check_folders(tmp_path / "net", tmp_path / "truth", labels={1: "a", 2: "b", 3: "c"})
+    assert [(finding.kind, finding.path) for finding in findings] == [
+        ("unreadable", str(paths[role])) for role in broken
+    ]
+
+
 def test_datasets_are_made_of_segmentations_as_of_other_label_maps(folders, tmp_path):
     subjects = mia.dataset.discover(folders, {"labels": {"truth": "dcm_true/{subject}.dcm"}})
     expected = images.read_labels(folders / "dcm_true" / "A.dcm")[0]
