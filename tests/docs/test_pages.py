@@ -27,8 +27,7 @@ pytestmark = pytest.mark.full
 DOCS = Path(__file__).parents[2] / "docs"
 PRACTICE_FILES = DOCS / "start" / "practice_files.md"
 GENERATED = ("_build", "api", "benchmarks", "notebooks")
-"""Folders of pages that nobody writes: what Sphinx leaves, what is brought in, and docstrings, whose examples are run where
-they are."""
+"""Folders of pages that nobody writes here: what Sphinx leaves or brings in, and docstrings, which run elsewhere."""
 
 FENCED = re.compile(
     r"^(?P<fence>```+)(?P<language>[a-z]+)\n(?P<code>.*?)^(?P=fence)$|<!-- (?P<option>needs|exit): (?P<value>\S+) -->",
