@@ -1,4 +1,4 @@
-"""Every use case of the paper's table 1: the lines of the README's table run, and give the volume back."""
+"""Every use case of the paper's table 1: the lines of the table in `docs/tour.md` run, and give the volume back."""
 
 import re
 from pathlib import Path
@@ -10,8 +10,8 @@ import torch
 
 from mia_functional import assembly, extraction, indexing
 
-README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
-_, TABLE, _ = re.split("<!-- /?use cases -->\n", README)
+PAGE = (Path(__file__).parents[1] / "docs" / "tour.md").read_text(encoding="utf-8")
+_, TABLE, _ = re.split("<!-- /?use cases -->\n", PAGE)
 ROWS = [[cell.strip() for cell in line.strip("|").split("|")] for line in TABLE.splitlines()[2:]]
 NAMES = {**vars(indexing), **vars(extraction), **vars(assembly)}
 NETWORKS = {

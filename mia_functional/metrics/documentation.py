@@ -1,4 +1,4 @@
-"""The metric table as text: Markdown for the README, and what the command `mia metrics` prints."""
+"""The metric table as text: Markdown for `docs/metrics.md`, and what the command `mia metrics` prints."""
 
 import math
 import textwrap
