@@ -143,9 +143,14 @@ def policy_name(asked: Policy | str, policy: Policy) -> str:
     return f"undefined={policy.undefined} infinite={policy.infinite} missing={policy.missing}"
 
 
-def metric_of(name: str, metrics: Iterable[Metric]) -> Metric | None:
+def metric_of(function: str, name: str, metrics: Iterable[Metric]) -> Metric | None:
     """Return what is known about the metric of a row of results: from `metrics`, rows of one's own, or the table."""
-    own = {row.abbreviation: row for row in metrics}
+    own = {}
+    for row in metrics:
+        # Names are what `evaluate` takes for `metrics`, so that they are given here to choose among the results.
+        needed = "from `metrics.metric`; `evaluation.select_rows` chooses among the metrics of results"
+        checks.require_instance(function, "metrics", row, Metric, needed)
+        own[row.abbreviation] = row
     if name in own:
         return own[name]
     try:
@@ -164,7 +169,7 @@ def count_cases(rows: Iterable[Result]) -> CaseCounts:
 
 def direction_of(function: str, name: str, metrics: Iterable[Metric]) -> int:
     """Return 1 if a metric is better when it is higher, -1 if lower; raise if that is not known."""
-    row = metric_of(name, metrics)
+    row = metric_of(function, name, metrics)
     if row is None or math.isnan(row.best):
         needed = "hold metrics of which higher or lower is better, or `metrics` their rows"
         checks.invalid_value(function, "results", needed, name)
@@ -191,7 +196,7 @@ def values_under(
     Raises:
         ValueError: A case is missing under `missing="error"`, or a diagonal is needed and was not given.
     """
-    known = metric_of(rows[0].metric, metrics)
+    known = metric_of(function, rows[0].metric, metrics)
     worst, best = math.nan, math.nan
     if known is not None and not math.isnan(known.best):
         best, worst = known.best, known.lowest if known.best == known.highest else known.highest

@@ -301,10 +301,9 @@ def _label_problems(
         problems.append(("labels", "it is a mask of 0 and 255; write it as 0 and 1, or ask for label 255"))
     elif known and strange:
         names = ", ".join(map(str, strange[:5])) + " ..." * (len(strange) > 5)
-        text = (
-            f"it holds label{'s' * (len(strange) > 1)} {names}, which {'are' if len(strange) > 1 else 'is'} not among"
-        )
-        problems.append(("labels", f"{text} those asked for; ask for it, or relabel the file"))
+        label, are, them = ("labels", "are", "them") if len(strange) > 1 else ("label", "is", "it")
+        text = f"it holds {label} {names}, which {are} not among those asked for"
+        problems.append(("labels", f"{text}; ask for {them}, or relabel the file"))
     elif not known and len(found - {0}) > 1:
         problems.append(("labels", f"it is no mask but holds {len(found)} values; give `labels`"))
     # Where labels are wrong, that is why none of the right ones is there.

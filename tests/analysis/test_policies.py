@@ -185,6 +185,8 @@ def test_what_cannot_be_counted_is_one_sentence(function):
         function(results, missing="zero")
     with pytest.raises(ValueError, match=f"{name}: `infinite` must be a number or a word; got nan"):
         function(results, infinite=NAN)
+    with pytest.raises(TypeError, match=f"{name}: `metrics` must be from `metrics.metric`; .*`evaluation.select_rows`"):
+        function(results, missing="skip", metrics=("DICE",))
 
 
 def test_results_of_folders_know_their_diagonals():
