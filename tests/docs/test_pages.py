@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+import torch
 
 from mia_functional import cli
 
@@ -93,6 +94,15 @@ def practice_files(tmp_path_factory):
     finally:
         os.chdir(before)
     return folder
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _one_thread():
+    """Let PyTorch compute in one thread: those of several processes wait for each other, for longer than they work."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 PAGES = [
