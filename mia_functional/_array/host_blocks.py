@@ -4,6 +4,7 @@ NumPy writes every intermediate result of a volume to memory and reads it again,
 by the system page by page. A few rows at a time take neither.
 """
 
+import _thread
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -58,13 +59,31 @@ def run_in_threads(work: Callable[[Iterator[_Piece]], None], pieces: Sequence[_P
             work(share)
 
     # Here: pools bring logging and queues with them, a tenth of what all metrics take to import.
-    from concurrent.futures import ThreadPoolExecutor
+    from concurrent.futures import Future, wait
 
     # One iterator for both: a thread that the system lets wait gets fewer pieces.
     shared = iter(pieces)
-    with ThreadPoolExecutor(1) as executor:
-        other = executor.submit(work_quietly, shared)
+    other: Future[None] = Future()
+
+    def work_beside() -> None:
+        if other.set_running_or_notify_cancel():
+            try:
+                work_quietly(shared)
+            except BaseException as error:  # of any kind, as it is raised where the work was asked for
+                other.set_exception(error)
+            else:
+                other.set_result(None)
+
+    # Threads of `threading` are waited for until they run. On a machine whose cores are all taken that is longer than
+    # the work; there, one that has not begun when there is nothing left to do is not needed any more.
+    _thread.start_new_thread(work_beside, ())
+    try:
         work_quietly(shared)
+    finally:
+        needed = not other.cancel()
+        if needed:
+            wait([other])
+    if needed:
         other.result()
 
 

@@ -114,6 +114,46 @@ def test_every_box_is_what_numpy_cuts(tmp_path):
         np.testing.assert_array_equal(part, array[rows.start : rows.stop, columns.start : columns.stop])
 
 
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+@pytest.mark.parametrize("after", [[], [Crc32cCodec()]], ids=["alone", "checked"])
+def test_of_a_chunk_of_blosc_only_the_blocks_in_question_are_inflated(tmp_path, order, after):
+    array = np.arange(90 * 64, dtype="int32").reshape(90, 64) // 7
+    stored = zarr.create_array(
+        tmp_path, shape=array.shape, chunks=array.shape, dtype="int32", fill_value=0,
+        filters=[TransposeCodec(order=order)], compressors=[BloscCodec(cname="zstd", blocksize=1000, clevel=5), *after],
+    )  # fmt: skip
+    stored[...] = array
+    file = tmp_path / "c" / "0" / "0"
+    raw = file.read_bytes()
+    size = int.from_bytes(raw[8:12], "little")
+    assert array.nbytes // size > 10  # blocks of 1000 bytes, and one that is not full
+    assert array.nbytes % size
+    for first, last in ((0, 1), (3, 4), (0, 33), (15, 50), (63, 64), (7, 64)):
+        part = found(tmp_path, [range(first, last), range(first, min(last, 64))])
+        np.testing.assert_array_equal(part, array[first:last, first:last])
+    # What is damaged in one block is found by whoever wants that block.
+    places = np.frombuffer(raw, "<i4", -(-array.nbytes // size), 16)
+    start = sorted(places)[-1]
+    if not after:
+        file.write_bytes(raw[:start] + b"\xff" * (len(raw) - start))
+        rows = [range(0, 1), range(64)] if order == (0, 1) else [range(90), range(0, 1)]
+        np.testing.assert_array_equal(found(tmp_path, rows), array[rows[0].start : rows[0].stop, : len(rows[1])])
+        with pytest.raises(ValueError, match="is damaged"):
+            found(tmp_path)
+
+
+def test_a_chunk_whose_blocks_have_no_places_is_refused(tmp_path):
+    stored = zarr.create_array(tmp_path, shape=(4096,), chunks=(4096,), dtype="uint8", compressors=[BloscCodec()])
+    stored[...] = np.arange(4096) // 16
+    file = tmp_path / "c" / "0"
+    raw = bytearray(file.read_bytes())
+    raw[8:12] = (1).to_bytes(4, "little")  # so many blocks that the table of their places would not fit
+    file.write_bytes(raw)
+    for box in ([range(4096)], [range(4095, 4096)]):
+        with pytest.raises(ValueError, match="is damaged"):
+            found(tmp_path, box)
+
+
 def test_large_boxes_are_read_in_two_threads(tmp_path):
     array = random_array((80, 90, 100), "uint16")
     stored = zarr.create_array(tmp_path, shape=array.shape, chunks=(32,) * 3, shards=(64,) * 3, dtype="uint16")

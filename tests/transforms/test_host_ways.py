@@ -167,6 +167,16 @@ def test_an_error_in_the_other_thread_is_raised(monkeypatch):
         host_blocks.run_in_threads(work, [0, 1], 10)
 
 
+def test_a_thread_that_never_begins_is_not_waited_for(monkeypatch):
+    monkeypatch.setattr(host_blocks, "_WORTH_A_THREAD", 0)
+    kept, done = [], []
+    monkeypatch.setattr(host_blocks._thread, "start_new_thread", lambda work, _: kept.append(work))
+    host_blocks.run_in_threads(done.extend, [0, 1, 2], 10)
+    assert done == [0, 1, 2]
+    kept[0]()  # when it begins at last, there is nothing to do
+    assert done == [0, 1, 2]
+
+
 def test_many_normal_numbers_are_normal_and_independent():
     drawn = drawing.random_normal(np.random.default_rng(0), (3, 70_001), 2.0) / 2
     numbers = drawn.reshape(-1)

@@ -34,8 +34,12 @@ _ABSENT = (1 << 64) - 1
 
 _BLOSC_HEADER = 16
 
-_Decode: TypeAlias = Callable[[Codec, Any, HostArray], Any]
-"""From a codec, bytes and memory for what they become, to that, or None where it is something else."""
+_BLOSC_COPIED = 2
+"""A flag of Blosc's header: the bytes were not worth compressing, and lie behind it as they are."""
+
+_Decode: TypeAlias = Callable[[Codec, Any, HostArray, range], Any]
+"""From a codec, bytes, memory for what they become, and which bytes of that are wanted, to that, or None where it is
+something else. What lies beside the wanted bytes may be anything."""
 
 _ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
 
@@ -73,10 +77,11 @@ def read_box(array: ZarrArray, root: Path, box: Sequence[range]) -> HostArray:
     pieces = list(_pieces(array, box))
     decode = _decoder(array)
     folders: set[str] = set()  # that were seen to be none but those of the store
+    stored_shape, turned = [array.chunks[axis] for axis in array.order], np.argsort(array.order).tolist()
+    plane = math.prod(stored_shape[1:]) * array.dtype.itemsize
 
     def read_pieces(share: Iterator[_ChunkPart]) -> None:
         scratch = np.empty(math.prod(array.chunks), array.dtype)
-        stored_shape, turned = [array.chunks[axis] for axis in array.order], np.argsort(array.order).tolist()
         for name, group in itertools.groupby(share, key=operator.attrgetter("name")):
             with _opened(array, root, name, folders) as file:
                 index = None if file is None else _shard_index(array, name, file)
@@ -85,7 +90,9 @@ def read_box(array: ZarrArray, root: Path, box: Sequence[range]) -> HostArray:
                     if raw is None:
                         result[piece.target] = array.fill
                     else:
-                        stored = decode(raw, scratch).reshape(stored_shape)
+                        planes = piece.inside[array.order[0]]
+                        wanted = range(planes.start * plane, planes.stop * plane)
+                        stored = decode(raw, scratch, wanted).reshape(stored_shape)
                         result[piece.target] = stored.transpose(turned)[piece.inside]
 
     _array.run_in_threads(read_pieces, pieces, math.prod(array.chunks) * count)
@@ -130,16 +137,27 @@ def _opened(array: ZarrArray, root: Path, name: str, folders: set[str]) -> Itera
         return
     if not stat.S_ISREG(state.st_mode):
         invalid_file(array.path, f"its chunk {name} is not a regular file")
-    folder = os.path.dirname(path)
-    if folder not in folders:
-        if not Path(folder).resolve().is_relative_to(root.resolve()):
-            invalid_file(array.path, f"its chunk {name} lies outside of its folder")
-        folders.add(folder)
+    _check_folders(array, root, name, folders)
     descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
     try:
         yield _ChunkFile(descriptor, state.st_size)
     finally:
         os.close(descriptor)
+
+
+def _check_folders(array: ZarrArray, root: Path, name: str, folders: set[str]) -> None:
+    """Raise if a link leads out of the store on the way to a chunk; add to the folders that were looked at."""
+    folder = str(array.path)
+    for part in ("", *name.split("/")[:-1]):
+        folder = f"{folder}{os.sep}{part}" if part else folder
+        if folder in folders:
+            continue
+        state = os.lstat(folder)
+        # Junctions of Windows are no links for `stat`. Only what leads elsewhere is resolved, which takes longer.
+        is_link = stat.S_ISLNK(state.st_mode) or getattr(state, "st_reparse_tag", 0)
+        if is_link and not Path(folder).resolve().is_relative_to(root.resolve()):
+            invalid_file(array.path, f"its chunk {name} lies outside of its folder")
+        folders.add(folder)
 
 
 def _shard_index(array: ZarrArray, name: str, file: _ChunkFile) -> "HostArray | None":
@@ -150,7 +168,7 @@ def _shard_index(array: ZarrArray, name: str, file: _ChunkFile) -> "HostArray | 
     length = 16 * count + check
     if file.size < length:
         invalid_file(array.path, f"its shard {name} ends within the index")
-    raw = _read_at(file, file.size - length if shards.at_end else 0, length)
+    raw = bytes(_read_at(file, file.size - length if shards.at_end else 0, length))
     if check and _checksum(raw[:-check]) != raw[-check:]:
         invalid_file(array.path, f"the index of its shard {name} is damaged")
     return np.frombuffer(raw, "<u8", 2 * count).reshape(count, 2)
@@ -158,7 +176,7 @@ def _shard_index(array: ZarrArray, name: str, file: _ChunkFile) -> "HostArray | 
 
 def _chunk_bytes(
     array: ZarrArray, piece: _ChunkPart, file: _ChunkFile, index: "HostArray | None", nbytes: int
-) -> bytes | None:
+) -> memoryview | None:
     """Return the encoded bytes of a chunk of `nbytes`; None if it is not there."""
     # As Python's numbers: sums of those of 64 bits wrap around.
     offset, length = (0, file.size) if index is None else index[piece.place].tolist()
@@ -171,20 +189,22 @@ def _chunk_bytes(
     return _read_at(file, offset, length)
 
 
-def _read_at(file: _ChunkFile, offset: int, length: int) -> bytes:
-    """Return bytes of a file, as many as there are up to `length`."""
-    raw = b""
-    while len(raw) < length:
+def _read_at(file: _ChunkFile, offset: int, length: int) -> memoryview:
+    """Return bytes of a file, as many as there are up to `length`, in memory that may be written to."""
+    raw, count = memoryview(np.empty(length, np.uint8)), 0
+    while count < length:
         # One call reads 2 GiB at most on Linux; Windows has none that takes a position.
-        if hasattr(os, "pread"):
-            more = os.pread(file.descriptor, length - len(raw), offset + len(raw))
+        if hasattr(os, "preadv"):
+            more = os.preadv(file.descriptor, [raw[count:]], offset + count)
         else:
-            os.lseek(file.descriptor, offset + len(raw), os.SEEK_SET)
-            more = os.read(file.descriptor, length - len(raw))
+            os.lseek(file.descriptor, offset + count, os.SEEK_SET)
+            found = os.read(file.descriptor, length - count)
+            more = len(found)
+            raw[count : count + more] = found
         if not more:
             break
-        raw = raw + more if raw else more
-    return raw
+        count += more
+    return raw[:count]
 
 
 def _checksum(raw: bytes) -> bytes:
@@ -193,17 +213,20 @@ def _checksum(raw: bytes) -> bytes:
     return value.to_bytes(4, "little")
 
 
-def _decoder(array: ZarrArray) -> Callable[[bytes, HostArray], HostArray]:
-    """Return what turns the bytes of a chunk into its numbers, flat, in scratch memory that it may use."""
+def _decoder(array: ZarrArray) -> Callable[[memoryview, HostArray, range], HostArray]:
+    """Return what turns the bytes of a chunk into its numbers, flat, in scratch memory that it may use.
+
+    Those of the bytes that are not wanted may be anything.
+    """
     decoders = [(codec, _DECODERS[codec.name]()) for codec in reversed(array.codecs)]
     nbytes = math.prod(array.chunks) * array.dtype.itemsize
 
-    def decode(raw: bytes, scratch: HostArray) -> HostArray:
+    def decode(raw: memoryview, scratch: HostArray, wanted: range) -> HostArray:
         data: Any = raw
         for codec, function in decoders:
             memory = scratch.view(np.uint8) if codec.size == nbytes else np.empty(codec.size, np.uint8)
             try:
-                data = function(codec, data, memory)
+                data = function(codec, data, memory, wanted if codec.size == nbytes else range(codec.size))
             # Each decoder has errors of its own; numcodecs' are RuntimeErrors and ValueErrors.
             except (ValueError, RuntimeError, zlib.error):
                 data = None
@@ -220,11 +243,23 @@ def _blosc() -> _Decode:
     """Return the decoder of Blosc; its header states the sizes before and after, which the library believes."""
     decompress = optional.require("numcodecs.blosc").decompress
 
-    def decode(codec: Codec, data: Any, memory: HostArray) -> "HostArray | None":
+    def decode(codec: Codec, data: Any, memory: HostArray, wanted: range) -> "HostArray | None":
         stated = int.from_bytes(data[4:8], "little"), int.from_bytes(data[12:16], "little")
         if len(data) < _BLOSC_HEADER or stated != (codec.size, len(data)):
             return None
-        decompress(data, memory)
+        size, blocks = int.from_bytes(data[8:12], "little"), memory
+        # Behind the header are the places of blocks, which are compressed one by one. With the places of those that are
+        # wanted, and the size of these, it is the header of a smaller chunk, whose blocks lie where they lay.
+        if size and not data[2] & _BLOSC_COPIED:
+            if len(data) < _BLOSC_HEADER + 4 * -(-codec.size // size):
+                return None
+            first, last = wanted.start // size, (wanted.stop - 1) // size
+            blocks = memory[first * size : (last + 1) * size]
+            data = data if isinstance(data, memoryview) else memoryview(bytearray(data))
+            places = bytes(data[_BLOSC_HEADER + 4 * first : _BLOSC_HEADER + 4 * (last + 1)])
+            data[_BLOSC_HEADER : _BLOSC_HEADER + len(places)] = places
+            data[4:8] = len(blocks).to_bytes(4, "little")
+        decompress(data, blocks)
         return memory
 
     return decode
@@ -234,7 +269,7 @@ def _zstd() -> _Decode:
     """Return the decoder of Zstandard; a frame that does not state its size could have any."""
     decompress = optional.require("numcodecs.zstd").decompress
 
-    def decode(codec: Codec, data: Any, memory: HostArray) -> "HostArray | None":
+    def decode(codec: Codec, data: Any, memory: HostArray, _wanted: range) -> "HostArray | None":
         if bytes(data[:4]) != _ZSTD_MAGIC or len(data) < 6:
             return None
         # RFC 8878, section 3.1.1.1: how many bytes state the size, and what lies before them.
@@ -254,7 +289,7 @@ def _zstd() -> _Decode:
 def _deflate() -> _Decode:
     """Return the decoder of gzip and zlib, which stops at the size that is known."""
 
-    def decode(codec: Codec, data: Any, _memory: HostArray) -> bytes | None:
+    def decode(codec: Codec, data: Any, _memory: HostArray, _wanted: range) -> bytes | None:
         inflater = zlib.decompressobj(zlib.MAX_WBITS | (16 if codec.name == "gzip" else 0))
         inflated = inflater.decompress(data, codec.size + 1)
         return inflated if inflater.eof and len(inflated) == codec.size and not inflater.unused_data else None
@@ -266,9 +301,8 @@ def _crc32c() -> _Decode:
     """Return what takes the checksum off and compares it."""
 
     # Of compressed bytes it is not known how many they are.
-    def decode(_codec: Codec, data: Any, _memory: HostArray) -> Any:
-        content = bytes(data[:-4])
-        return content if _checksum(content) == bytes(data[-4:]) else None
+    def decode(_codec: Codec, data: Any, _memory: HostArray, _wanted: range) -> Any:
+        return data[:-4] if _checksum(bytes(data[:-4])) == bytes(data[-4:]) else None
 
     return decode
 
