@@ -91,15 +91,40 @@ def _decode_series(tifffile: Any, path: Path, max_bytes: int) -> tuple[HostArray
         invalid_file(path, f"its {directories.pages} pages are of {directories.kinds} kinds; one kind is read")
     flags = {f"is_{name}": False for name in _VENDORS if name in tifffile.TIFF.FILE_FLAGS}
     with tifffile.TiffFile(path, **flags) as opened:
+        page = opened.pages[0]
+        if _is_block(opened, page, directories):
+            _check_kind(path, "I" + page.axes, page.dtype, page)
+            shape = (directories.pages, *page.shape)
+            if (nbytes := math.prod(shape) * page.dtype.itemsize) > max_bytes:
+                invalid_file(path, f"the image takes {nbytes} bytes, and `max_bytes` is {max_bytes}")
+            stored = page.dtype.newbyteorder(opened.byteorder)
+            block = np.fromfile(path, stored, math.prod(shape), offset=directories.starts[0]).reshape(shape)
+            return block.astype(page.dtype, copy=False), "I" + page.axes, _spacing_of_page(opened, page, "IYX")
         if len(opened.series) != 1:
             invalid_file(path, f"it holds {len(opened.series)} stacks; one is read")
         series = opened.series[0]
-        _check_series(path, series)
+        # All pages are of one kind.
+        _check_kind(path, series.axes, series.dtype, series.keyframe)
         if series.nbytes > max_bytes:
             invalid_file(path, f"the image takes {series.nbytes} bytes, and `max_bytes` is {max_bytes}")
         _check_complete(path, series, directories)
         # One thread: evaluations and loaders have workers of their own.
-        return series.asarray(maxworkers=1), series.axes, _spacing_of_series(opened, series)
+        array = series.asarray(maxworkers=1)
+        return array, series.axes, _spacing_of_page(opened, series.keyframe, series.axes)
+
+
+def _is_block(opened: Any, page: Any, directories: Directories) -> bool:
+    """Return whether the pixels of all pages are numbers that follow each other, and nothing is said of the pages.
+
+    tifffile reads the directories of all such pages once more, though they are known to be alike. (It takes fewer than
+    8 pages in another way.)
+    """
+    is_described = opened.is_ome or opened.is_imagej or opened.is_shaped
+    if is_described or directories.pages < 8 or page.axes not in ("YX", "YXS"):
+        return False
+    follow = all(last - first == page.nbytes for first, last in itertools.pairwise(directories.starts))
+    is_whole = directories.starts[0] > 0 and directories.fewest >= page.nbytes and page.dtype is not None
+    return follow and is_whole and bool(page.is_final) and not page.subifds
 
 
 def _check_description(path: Path, text: str) -> None:
@@ -114,9 +139,8 @@ def _check_description(path: Path, text: str) -> None:
         invalid_file(path, f"its pixels are in other files, too ({named}); write one file that has all of them")
 
 
-def _check_series(path: Path, series: Any) -> None:
-    """Raise for axes or numbers that are neither grey levels nor labels nor plain colours."""
-    axes, dtype = series.axes, series.dtype
+def _check_kind(path: Path, axes: str, dtype: Any, page: Any) -> None:
+    """Raise for axes or numbers that are neither grey levels nor labels nor plain colours; pages are like `page`."""
     depths, channels = ([letter for letter in axes if letter in letters] for letters in (_DEPTH, _CHANNEL))
     if "T" in axes:
         invalid_file(path, "it holds several time points; write each to a file of its own")
@@ -125,29 +149,23 @@ def _check_series(path: Path, series: Any) -> None:
         invalid_file(path, f"its axes are {axes}; those of one stack of slices and one of channels are read")
     if dtype is None or dtype.kind not in "buif" or dtype.itemsize > 8:
         invalid_file(path, f"it holds {dtype}; integers, floats and booleans are read")
-    # All pages are of one kind.
-    for page in (series.keyframe,):
-        if page.photometric == _PALETTE:
-            text = "its pixels are places in a palette of colours; write the labels themselves, as grey levels"
-            invalid_file(path, text)
-        if page.photometric not in (_BLACK_IS_ZERO, _COLOURS):
-            name = getattr(page.photometric, "name", page.photometric)
-            invalid_file(
-                path, f"its pixels are of the kind {name}; write grey levels, black as 0, or red, green and blue"
-            )
-        if any(extra != _UNSPECIFIED for extra in page.extrasamples):
-            invalid_file(path, "it has an alpha channel, whose meaning is not known; write it without")
-        if page.compression not in _LOSSLESS:
-            name = getattr(page.compression, "name", page.compression)
-            known = ", ".join(dict.fromkeys(_LOSSLESS.values()))
-            invalid_file(path, f"its compression is {name}; what is read is {known}")
-        turned = page.tags.get("Orientation")
-        if turned is not None and turned.value != 1:
-            invalid_file(
-                path, f"its first pixel is not at the top left (orientation {turned.value}); turn it, and write 1"
-            )
-        if page.bitspersample not in (1, 8, 16, 32, 64):
-            invalid_file(path, f"its numbers have {page.bitspersample} bits; 1, 8, 16, 32 and 64 are read")
+    if page.photometric == _PALETTE:
+        text = "its pixels are places in a palette of colours; write the labels themselves, as grey levels"
+        invalid_file(path, text)
+    if page.photometric not in (_BLACK_IS_ZERO, _COLOURS):
+        name = getattr(page.photometric, "name", page.photometric)
+        invalid_file(path, f"its pixels are of the kind {name}; write grey levels, black as 0, or red, green and blue")
+    if any(extra != _UNSPECIFIED for extra in page.extrasamples):
+        invalid_file(path, "it has an alpha channel, whose meaning is not known; write it without")
+    if page.compression not in _LOSSLESS:
+        name = getattr(page.compression, "name", page.compression)
+        known = ", ".join(dict.fromkeys(_LOSSLESS.values()))
+        invalid_file(path, f"its compression is {name}; what is read is {known}")
+    turned = page.tags.get("Orientation")
+    if turned is not None and turned.value != 1:
+        invalid_file(path, f"its first pixel is not at the top left (orientation {turned.value}); turn it, and write 1")
+    if page.bitspersample not in (1, 8, 16, 32, 64):
+        invalid_file(path, f"its numbers have {page.bitspersample} bits; 1, 8, 16, 32 and 64 are read")
 
 
 def _check_complete(path: Path, series: Any, directories: Directories) -> None:
@@ -167,10 +185,9 @@ def _check_complete(path: Path, series: Any, directories: Directories) -> None:
         invalid_file(path, "its description says that its pages follow each other, and they do not")
 
 
-def _spacing_of_series(opened: Any, series: Any) -> Spacing | None:
+def _spacing_of_page(opened: Any, page: Any, axes: str) -> Spacing | None:
     """Return the millimetres between pixels along the axes of space, if a file says so in a way that can be trusted."""
-    page = series.keyframe
-    letters = [letter for letter in series.axes if letter not in _CHANNEL]
+    letters = [letter for letter in axes if letter not in _CHANNEL]
     if opened.is_ome:
         steps = _ome_steps(str(opened.ome_metadata))
     elif opened.is_imagej:

@@ -35,6 +35,26 @@ def test_pages_are_slices_whatever_they_hold(tmp_path, dtype, compression):
     assert geometry == Geometry(shape=VOLUME.shape, spacing=(3.0, 1.0, 0.5))
 
 
+@pytest.mark.parametrize("dtype", ["uint8", ">u2", "float32"])
+@pytest.mark.parametrize("shape", [(9, 5, 7), (9, 5, 7, 3), (9, 1, 7), (9, 16, 16)])
+def test_pages_without_a_description_that_follow_each_other(tmp_path, shape, dtype):
+    array = np.random.default_rng(1).integers(0, 250, shape).astype(dtype)
+    options = {"tile": (16, 16)} if shape[1] == 16 else {"photometric": "rgb"} if len(shape) == 4 else {}
+    order = ">" if dtype == ">u2" else "<"
+    with tifffile.TiffWriter(tmp_path / "x.tif", byteorder=order) as writer:
+        for page in array:
+            writer.write(page, metadata=None, **({"photometric": "minisblack"} | options))
+    again, _ = images.read(tmp_path / "x.tif", spacing=(1.0, 1.0, 1.0))
+    np.testing.assert_array_equal(again, tifffile.imread(tmp_path / "x.tif"))
+    assert again.dtype == np.dtype(dtype).newbyteorder("=")
+    with pytest.raises(ValueError, match=f"takes {array.nbytes} bytes, and `max_bytes` is {array.nbytes - 1}"):
+        images.read(tmp_path / "x.tif", spacing=(1.0, 1.0, 1.0), max_bytes=array.nbytes - 1)
+    raw = (tmp_path / "x.tif").read_bytes()
+    (tmp_path / "y.tif").write_bytes(raw[: len(raw) - 1])
+    with pytest.raises(ValueError, match="is cut off"):
+        images.read(tmp_path / "y.tif")
+
+
 @pytest.mark.parametrize(
     "options",
     [

@@ -136,7 +136,7 @@ def test_of_a_chunk_of_blosc_only_the_blocks_in_question_are_inflated(tmp_path, 
     start = sorted(places)[-1]
     if not after:
         file.write_bytes(raw[:start] + b"\xff" * (len(raw) - start))
-        rows = [range(0, 1), range(64)] if order == (0, 1) else [range(90), range(0, 1)]
+        rows = [range(1), range(64)] if order == (0, 1) else [range(90), range(1)]
         np.testing.assert_array_equal(found(tmp_path, rows), array[rows[0].start : rows[0].stop, : len(rows[1])])
         with pytest.raises(ValueError, match="is damaged"):
             found(tmp_path)

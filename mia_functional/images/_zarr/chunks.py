@@ -154,7 +154,7 @@ def _check_folders(array: ZarrArray, root: Path, name: str, folders: set[str]) -
             continue
         state = os.lstat(folder)
         # Junctions of Windows are no links for `stat`. Only what leads elsewhere is resolved, which takes longer.
-        is_link = stat.S_ISLNK(state.st_mode) or getattr(state, "st_reparse_tag", 0)
+        is_link = stat.S_ISLNK(state.st_mode) or getattr(state, "st_reparse_tag", False)
         if is_link and not Path(folder).resolve().is_relative_to(root.resolve()):
             invalid_file(array.path, f"its chunk {name} lies outside of its folder")
         folders.add(folder)
@@ -191,7 +191,7 @@ def _chunk_bytes(
 
 def _read_at(file: _ChunkFile, offset: int, length: int) -> memoryview:
     """Return bytes of a file, as many as there are up to `length`, in memory that may be written to."""
-    raw, count = memoryview(np.empty(length, np.uint8)), 0
+    raw, count = np.empty(length, np.uint8).data, 0
     while count < length:
         # One call reads 2 GiB at most on Linux; Windows has none that takes a position.
         if hasattr(os, "preadv"):
