@@ -1,4 +1,4 @@
-"""One image in or out: NIfTI, MetaImage, NRRD, OME-Zarr and NIfTI-Zarr; many others in, from DICOM to pictures.
+"""One image in or out: NIfTI, MetaImage, NRRD, FreeSurfer's volumes, Zarr, TIFF and `.b2nd`; many others in, as DICOM.
 
 Every file is read as if a stranger had written it. Our own parser sees the header first; the extension alone chooses
 the reader, from an allow-list; nothing beyond `max_bytes` is allocated and nothing outside the file's folder is opened;

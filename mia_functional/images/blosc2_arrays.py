@@ -18,13 +18,16 @@ from mia_functional._core import optional
 from mia_functional.images.header import check_regular, invalid_file
 from mia_functional.typing import HostArray, Shape
 
-__all__ = ["BloscArray", "parse_blosc2", "read_blosc2"]
+__all__ = ["BloscArray", "parse_blosc2", "read_blosc2", "write_blosc2"]
 
 _MAX_HEADER = 4096
 """Most bytes of a header; those of arrays have less than 300."""
 
 _MAX_CHUNKS = 1 << 17
 """Most chunks of an array; nnU-Net makes hundreds. One may cost a file next to nothing, but us a call."""
+
+_CHUNK, _BLOCK = 64, 32
+"""Voxels along a side of the chunks that are written, and of their blocks, which are what a patch is made of."""
 
 _CHUNK_HEADER = struct.Struct("<4B3i6sBB6sBB")
 """The header of a chunk: versions, flags, size of a number; bytes, of a block, packed; filters, codec, flags."""
@@ -211,3 +214,16 @@ def _inflated(
     except (RuntimeError, ValueError, TypeError):
         invalid_file(found.path, "one of its chunks is damaged")
     return result
+
+
+def write_blosc2(path: Path, array: HostArray) -> None:
+    """Write an array in chunks of 64 and blocks of 32 along the last three axes, as nnU-Net compresses them."""
+    blosc2 = optional.require("blosc2")
+    lead, sizes = array.shape[:-3], array.shape[-3:]
+    chunks, blocks = ((*(1 for _ in lead), *(min(side, size) for size in sizes)) for side in (_CHUNK, _BLOCK))
+    settings = {"codec": blosc2.Codec.ZSTD, "clevel": 5, "nthreads": 1}
+    # In memory first: of a disk that is full, the library (4.14) does not say what is wrong.
+    packed = blosc2.asarray(
+        np.ascontiguousarray(array), chunks=chunks, blocks=blocks, cparams=settings, contiguous=True
+    )
+    path.write_bytes(packed.to_cframe())

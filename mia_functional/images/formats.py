@@ -16,12 +16,12 @@ from mia_functional.images._zarr.labels import (
     write_ome_zarr_segments,
 )
 from mia_functional.images._zarr.reading import open_zarr
-from mia_functional.images._zarr.writing import WriteRequest, write_nifti_zarr, write_ome_zarr
+from mia_functional.images._zarr.writing import write_nifti_zarr, write_ome_zarr
 from mia_functional.images.analyze import parse_pair
-from mia_functional.images.header import Header, check_regular, invalid_file
+from mia_functional.images.header import Header, WriteRequest, check_regular, invalid_file
 from mia_functional.images.jpeg import load_jpeg
 from mia_functional.images.metaimage import parse_metaimage
-from mia_functional.images.mgh import parse_mgh
+from mia_functional.images.mgh import parse_mgh, write_mgh
 from mia_functional.images.minc import load_minc
 from mia_functional.images.nifti import parse_nifti
 from mia_functional.images.nnunet import (
@@ -31,6 +31,7 @@ from mia_functional.images.nnunet import (
     load_b2nd_labels,
     load_case_segments,
     open_b2nd,
+    write_b2nd,
 )
 from mia_functional.images.npy import load_npy
 from mia_functional.images.nrrd import parse_nrrd
@@ -41,6 +42,7 @@ from mia_functional.images.slicer_writing import write_slicer_segments
 from mia_functional.images.stored_images import OpenRequest, StoredImage
 from mia_functional.images.surfaces import load_no_grid, load_surface_segments, surface_segments
 from mia_functional.images.tiff import load_tiff
+from mia_functional.images.tiff_writing import write_tiff
 from mia_functional.typing import HostArray, Spacing
 
 __all__ = [
@@ -71,7 +73,8 @@ class Format(NamedTuple):
         intents: Whether files hold NIfTI's code of what their numbers are.
         no_direction: Whether axes are those of the world, so that `write` may have to drop a direction.
         open: Opens an image, of which parts can be read: a file, or in the folder that bears the name, or below it.
-        write: Writes such a folder.
+        write: Writes such a folder or file without SimpleITK.
+        place_beside: Whether the place is in other files, so that `write` has compared it.
     """
 
     parse: Callable[[Path], Header] | None = None
@@ -91,6 +94,7 @@ class Format(NamedTuple):
     no_direction: bool = False
     open: Callable[[Path, OpenRequest], StoredImage] | None = None
     write: Callable[[Path, HostArray, Geometry, WriteRequest], None] | None = None
+    place_beside: bool = False
 
 
 _SURFACE = Format(load=load_no_grid, segments=surface_segments, load_segments=load_surface_segments, secondary=True)
@@ -118,9 +122,9 @@ FORMATS = {
     ),
     ".nrrd": Format(parse_nrrd, "NrrdImageIO"),
     ".nhdr": Format(parse_nrrd, "NrrdImageIO", twin=".mhd", pixels=".raw"),
-    ".mgz": Format(parse_mgh),
-    ".mgh": Format(parse_mgh),
-    ".mgh.gz": Format(parse_mgh),
+    ".mgz": Format(parse_mgh, write=write_mgh),
+    ".mgh": Format(parse_mgh, write=write_mgh),
+    ".mgh.gz": Format(parse_mgh, write=write_mgh),
     ".hdr": Format(parse_pair),
     ".hdr.gz": Format(parse_pair),
     ".img": Format(parse_pair, header=".hdr"),
@@ -135,15 +139,20 @@ FORMATS = {
         secondary=True,
     ),
     ".b2nd": Format(
-        open=open_b2nd, load_labels=load_b2nd_labels, segments=list_case_segments, load_segments=load_case_segments
+        open=open_b2nd,
+        load_labels=load_b2nd_labels,
+        segments=list_case_segments,
+        load_segments=load_case_segments,
+        write=write_b2nd,
+        place_beside=True,
     ),
     ".png": Format(load=load_png, colours=True, secondary=True),
     ".jpg": Format(load=load_jpeg, colours=True, lossy=True, secondary=True),
     ".jpeg": Format(load=load_jpeg, colours=True, lossy=True, secondary=True),
-    ".ome.tif": Format(load=load_tiff, colours=True, secondary=True),
-    ".ome.tiff": Format(load=load_tiff, colours=True, secondary=True),
-    ".tif": Format(load=load_tiff, colours=True, secondary=True),
-    ".tiff": Format(load=load_tiff, colours=True, secondary=True),
+    ".ome.tif": Format(load=load_tiff, write=write_tiff, colours=True, secondary=True),
+    ".ome.tiff": Format(load=load_tiff, write=write_tiff, colours=True, secondary=True),
+    ".tif": Format(load=load_tiff, write=write_tiff, colours=True, secondary=True),
+    ".tiff": Format(load=load_tiff, write=write_tiff, colours=True, secondary=True),
     ".nii.zarr": Format(
         open=open_zarr,
         write=write_nifti_zarr,

@@ -11,11 +11,12 @@ import re
 import unicodedata
 import warnings
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -33,6 +34,7 @@ __all__ = [
     "Header",
     "NiftiGrid",
     "TextGrid",
+    "WriteRequest",
     "check_regular",
     "check_spacing",
     "detached_file",
@@ -152,6 +154,22 @@ class Header:
     dtype: str = ""
     scale: tuple[float, float] = (1.0, 0.0)
     trailer: int = 0
+
+
+class WriteRequest(NamedTuple):
+    """How an image is to be written by a format that does without SimpleITK.
+
+    Args:
+        intent: NIfTI's code of its numbers.
+        drop_direction: Whether its direction may be lost.
+        attributes: Those of OME.
+        path: The name that the file will have, where that counts.
+    """
+
+    intent: int | None
+    drop_direction: bool
+    attributes: Mapping[str, Any] = MappingProxyType({})
+    path: Path = Path()
 
 
 invalid_file = partial(checks.invalid_content, "read", "name a complete, well-formed image file")

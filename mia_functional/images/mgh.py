@@ -3,23 +3,28 @@
 The header states the steps, the directions of the axes and the centre of the volume in scanner coordinates (R, A, S).
 """
 
+import gzip
 import math
 from pathlib import Path
 
 import numpy as np
 
+from mia_functional._core import checks
+from mia_functional.geometry import Geometry
 from mia_functional.images.header import (
     GZIP,
     MAX_HEADER_BYTES,
     RAW,
     Header,
     NiftiGrid,
+    WriteRequest,
     check_regular,
     first_bytes,
     invalid_file,
 )
+from mia_functional.typing import HostArray
 
-__all__ = ["parse_mgh"]
+__all__ = ["parse_mgh", "write_mgh"]
 
 _MGH_RECORD = np.dtype([
     ("version", ">i4"), ("size", ">i4", 3), ("frames", ">i4"), ("type", ">i4"), ("dof", ">i4"), ("placed", ">i2"),
@@ -31,6 +36,9 @@ _PIXELS_AT = 284
 
 _MGH_TYPES = {0: "u1", 1: ">i4", 3: ">f4", 4: ">i2", 10: ">u2"}
 """Element types by code: those that FreeSurfer reads and writes of its eleven (8.0)."""
+
+_NO_SCAN = bytes(20)
+"""What follows the numbers: repetition time, flip angle, echo time, inversion time and field of view, unknown."""
 
 _CORONAL = (-1.0, 0.0, 0.0), (0.0, 0.0, -1.0), (0.0, 1.0, 0.0)
 """Where columns, rows and slices point to if a header does not say: to the left, down and to the front."""
@@ -80,3 +88,33 @@ def _grid_of_fields(path: Path, fields: np.void, size: tuple[int, ...], frames: 
         size=size, channels=frames, interleaved=False, steps=tuple(steps.tolist()), qfac=1.0, qform_code=0, qform=(),
         sform_code=1, sform=tuple(map(tuple, pose.tolist())), name="matrix of axes",
     )  # fmt: skip
+
+
+def write_mgh(path: Path, array: HostArray, geometry: Geometry, _request: WriteRequest) -> None:
+    """Write a volume of FreeSurfer, with channels as frames; names that end in `.mgh` are not compressed."""
+    if len(geometry.shape) != 3:
+        checks.invalid_value("write", "geometry", "have 3 axes for FreeSurfer's volumes", geometry.shape)
+    codes = {np.dtype(kind).newbyteorder("="): code for code, kind in _MGH_TYPES.items()}
+    if array.dtype not in codes:
+        checks.invalid_value("write", "array", f"hold {', '.join(map(str, codes))} for FreeSurfer", array.dtype)
+    raw = bytearray(_PIXELS_AT)
+    fields = np.frombuffer(raw, _MGH_RECORD, 1)[0]
+    frames = array.shape[3] if array.ndim == 4 else 1
+    # Columns are those of x, y and z, and the world is (R, A, S).
+    axes = np.array(geometry.direction)[::-1, ::-1] * [[-1.0], [-1.0], [1.0]]
+    if not np.allclose(axes.T @ axes, np.eye(3), atol=1e-5):
+        checks.invalid_value("write", "geometry", "have axes at right angles for FreeSurfer's volumes", axes.tolist())
+    size, steps = geometry.shape[::-1], geometry.spacing[::-1]
+    origin = np.multiply(geometry.origin[::-1], [-1.0, -1.0, 1.0])
+    fields["version"], fields["size"], fields["frames"], fields["type"] = 1, size, frames, codes[array.dtype]
+    fields["placed"], fields["steps"], fields["axes"] = 1, steps, axes.T
+    fields["centre"] = origin + axes * steps @ np.divide(size, 2)
+    in_frames = array if array.ndim == 3 else np.moveaxis(array, -1, 0)
+    numbers = np.ascontiguousarray(in_frames, array.dtype.newbyteorder(">")).data.cast("B")
+    with path.open("wb") as stream:
+        if path.name.lower().endswith(".mgh"):
+            stream.writelines((raw, numbers, _NO_SCAN))
+        else:
+            # Without a name and a time, so that equal volumes are equal files.
+            with gzip.GzipFile("", "wb", compresslevel=6, fileobj=stream, mtime=0) as packed:
+                packed.writelines((raw, numbers, _NO_SCAN))

@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 
 from mia_functional._core import checks
-from mia_functional.geometry import Geometry
-from mia_functional.images.blosc2_arrays import parse_blosc2
-from mia_functional.images.header import check_spacing, invalid_file, spacing_or_one
+from mia_functional.geometry import Geometry, describe_differences
+from mia_functional.images.blosc2_arrays import parse_blosc2, write_blosc2
+from mia_functional.images.header import WriteRequest, check_spacing, invalid_file, spacing_or_one
 from mia_functional.images.npz import archive_names, load_member, load_npz
 from mia_functional.images.segments import Segment, Segmentation, SegmentRequest, renumbered
 from mia_functional.images.stored_images import OpenRequest, StoredImage
@@ -28,6 +28,7 @@ __all__ = [
     "load_b2nd_labels",
     "load_case_segments",
     "open_b2nd",
+    "write_b2nd",
 ]
 
 _NO_PLANS = ("dataset.json", "dataset_fingerprint.json", "splits_final.json")
@@ -57,6 +58,22 @@ def open_b2nd(path: Path, request: OpenRequest) -> StoredImage:
         geometry=_case_grid(path, found.shape[1:], request.spacing), scale=(1.0, 0.0), intent=0,
         max_bytes=request.max_bytes, array=found, axes=axes, root=path.parent, levels=(),
     )  # fmt: skip
+
+
+def write_b2nd(draft: Path, array: HostArray, geometry: Geometry, request: WriteRequest) -> None:
+    """Write a case as nnU-Net does, with channels in front; its place has to be the one that it will be read with."""
+    if len(geometry.shape) != 3:
+        checks.invalid_value("write", "geometry", "have 3 axes for `.b2nd`", geometry.shape)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of what is lost, which is compared
+        place = _case_grid(request.path, geometry.shape, None)
+    if moved := describe_differences(geometry, place):
+        needed = (
+            f"be {place} for `.b2nd`, which holds no place: the spacing of the plans beside its folder, or 1, and the "
+            "origin 0"
+        )
+        checks.invalid_value("write", "geometry", needed, moved)
+    write_blosc2(draft, np.moveaxis(array, -1, 0) if array.ndim == 4 else array[None])
 
 
 def load_archive(path: Path, max_bytes: int, spacing: Spacing | None) -> tuple[HostArray, Geometry]:

@@ -5,7 +5,7 @@ The example writes into `folder`, an empty one given as a `pathlib.Path`.
 
 import os
 import sys
-from collections.abc import Callable
+import warnings
 from functools import partial
 from pathlib import Path
 
@@ -13,11 +13,11 @@ import numpy as np
 
 from mia_functional._core import atomic_files, checks
 from mia_functional.geometry import Geometry, describe_differences
-from mia_functional.images._zarr.writing import WriteRequest
 from mia_functional.images.checked_itk import check_written, write_image
 from mia_functional.images.conversion import image_memory, to_simpleitk
 from mia_functional.images.files import load_any, load_parsed
-from mia_functional.images.formats import extension_of, format_of, parse_header, twin_of
+from mia_functional.images.formats import Format, extension_of, format_of, parse_header, twin_of
+from mia_functional.images.header import WriteRequest
 from mia_functional.images.nifti import set_intent
 from mia_functional.typing import Array, HostArray
 
@@ -40,9 +40,12 @@ def write(
     then renamed. Of `.mhd` and `.nhdr`, whose pixels are in a file of their own, the header is renamed last.
 
     Args:
-        path: Where to; the extension chooses the format: those of NIfTI, MetaImage and NRRD, as in `read`, and with the
-            extra `zarr` folders of NIfTI-Zarr (`.nii.zarr`) and of OME-Zarr 0.5 (any other `.zarr`), of one level, in
-            chunks of 32 voxels along each side and shards of 256. The folder in which it is to lie must exist.
+        path: Where to; the extension chooses the format: those of NIfTI, MetaImage, NRRD and FreeSurfer's volumes, as
+            in `read`; with the extra `zarr` folders of NIfTI-Zarr (`.nii.zarr`) and of OME-Zarr 0.5 (any other
+            `.zarr`), of one level, in chunks of 32 voxels along each side and shards of 256; with the extra `images`
+            TIFF, with OME's description of the spacing, compressed by Deflate, slices as pages, three channels of uint8
+            or uint16 as colours; with the extra `nnunet` a case of nnU-Net (`.b2nd`). The folder in which it is to lie
+            must exist.
         array: Shape `(*spatial,)` or `(*spatial, channels)`, any library; integers of 8 to 64 bits, float32 or float64.
             Booleans are written as uint8, and one channel as none.
         geometry: The grid of the spatial axes.
@@ -57,7 +60,10 @@ def write(
         OSError: The file could not be written completely.
         TypeError: The dtype of `array` is one that image files do not hold.
         ValueError: The shapes differ, the extension is unknown, or the format cannot hold this image exactly (NIfTI:
-            axes at right angles, and more than one time point; OME-Zarr: axes of the world, see `drop_direction`).
+            axes at right angles, and more than one time point; OME-Zarr: axes of the world, see `drop_direction`; TIFF:
+            up to 3 axes along those of the world, the origin 0, several slices, integers of up to 32 bits; FreeSurfer:
+            3 axes at right angles, uint8, int16, uint16, int32 and float32; `.b2nd`: 3 axes, the origin 0, and the
+            spacing and the order of axes of the plans beside its folder or, without these, the spacing 1).
 
     Example:
         >>> from mia_functional.images import read
@@ -83,7 +89,8 @@ def write(
     with atomic_files.atomic_write("write", path) as draft:
         image = to_simpleitk(array, geometry)
         if row.write is not None:
-            _write_folder(row.write, draft, (image_memory(image), geometry), path, WriteRequest(intent, drop_direction))
+            request = WriteRequest(intent, drop_direction, path=path)
+            _write_by_format(row, draft, (image_memory(image), geometry), request)
             return
         write_image(image, draft, path=path, image_io=row.image_io)
         if intent is not None:
@@ -92,19 +99,18 @@ def write(
         check_written(image, draft, path=path, parse=parse_header, load=load)
 
 
-def _write_folder(
-    save: Callable[[Path, HostArray, Geometry, WriteRequest], None],
-    draft: Path,
-    image: tuple[HostArray, Geometry],
-    path: Path,
-    request: WriteRequest,
-) -> None:
-    """Write the voxels of an image to a folder `draft`, and raise unless they come back; messages name `path`."""
+def _write_by_format(row: Format, draft: Path, image: tuple[HostArray, Geometry], request: WriteRequest) -> None:
+    """Write an image by the function of its format, and raise unless it comes back; messages name the final path."""
     voxels, geometry = image
-    save(draft, voxels, geometry, request)
-    returned, place = load_any(draft, sys.maxsize, scaled=True, affine=None, spacing=None)
+    if row.write is not None:
+        row.write(draft, voxels, geometry, request)
+    with warnings.catch_warnings():
+        if row.place_beside:
+            warnings.simplefilter("ignore")
+        returned, place = load_any(draft, sys.maxsize, scaled=True, affine=None, spacing=None)
     if voxels.dtype != returned.dtype or not np.array_equal(voxels, returned, equal_nan=True):
         suitable = f"name a format for {voxels.dtype} {voxels.shape}"
-        checks.invalid_value("write", "path", suitable, f"{path} ({returned.dtype} {returned.shape} came back)")
-    if not request.drop_direction and (moved := describe_differences(place, geometry)):
-        checks.invalid_value("write", "path", "name a format that keeps the geometry", f"{path} ({moved})")
+        checks.invalid_value("write", "path", suitable, f"{request.path} ({returned.dtype} {returned.shape} came back)")
+    lost = request.drop_direction or row.place_beside
+    if not lost and (moved := describe_differences(place, geometry)):
+        checks.invalid_value("write", "path", "name a format that keeps the geometry", f"{request.path} ({moved})")

@@ -16,8 +16,8 @@ import numpy as np
 from mia_functional import _array
 from mia_functional._core import checks
 from mia_functional.images._zarr.reading import open_zarr
-from mia_functional.images._zarr.writing import WriteRequest, write_nifti_zarr, write_ome_zarr
-from mia_functional.images.header import invalid_file
+from mia_functional.images._zarr.writing import write_nifti_zarr, write_ome_zarr
+from mia_functional.images.header import WriteRequest, invalid_file
 from mia_functional.images.ome_zarr import find_pyramid, label_images
 from mia_functional.images.segments import Code, Reference, Segment, Segmentation, SegmentRequest
 from mia_functional.images.slicer_segmentation import put_onto

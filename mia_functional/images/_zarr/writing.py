@@ -6,29 +6,21 @@ not thousands of files.
 
 from collections.abc import Mapping
 from pathlib import Path
-from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from mia_functional._core import checks, optional
 from mia_functional.geometry import Geometry, describe_differences
+from mia_functional.images.header import WriteRequest
 from mia_functional.images.nifti import nifti2_header
 from mia_functional.images.nifti_zarr import NIFTI_ARRAY
 from mia_functional.typing import HostArray
 
-__all__ = ["WriteRequest", "write_nifti_zarr", "write_ome_zarr"]
+__all__ = ["write_nifti_zarr", "write_ome_zarr"]
 
 _CHUNK, _SHARD = 32, 256
 """Voxels along a side of a chunk, and of a shard: of int16, 64 KiB and 32 MiB before compression."""
-
-
-class WriteRequest(NamedTuple):
-    """How an image is to be written: NIfTI's code of its numbers, whether a direction may be lost, OME's attributes."""
-
-    intent: int | None
-    drop_direction: bool
-    attributes: Mapping[str, Any] = MappingProxyType({})
 
 
 def write_ome_zarr(path: Path, array: HostArray, geometry: Geometry, request: WriteRequest) -> None:
