@@ -26,7 +26,7 @@ _MAX_HEADER = 4096
 _MAX_CHUNKS = 1 << 17
 """Most chunks of an array; nnU-Net makes hundreds. One may cost a file next to nothing, but us a call."""
 
-_CHUNK, _BLOCK = 64, 32
+_CHUNK_SIDE, _BLOCK_SIDE = 64, 32
 """Voxels along a side of the chunks that are written, and of their blocks, which are what a patch is made of."""
 
 _CHUNK_HEADER = struct.Struct("<4B3i6sBB6sBB")
@@ -220,7 +220,7 @@ def write_blosc2(path: Path, array: HostArray) -> None:
     """Write an array in chunks of 64 and blocks of 32 along the last three axes, as nnU-Net compresses them."""
     blosc2 = optional.require("blosc2")
     lead, sizes = array.shape[:-3], array.shape[-3:]
-    chunks, blocks = ((*(1 for _ in lead), *(min(side, size) for size in sizes)) for side in (_CHUNK, _BLOCK))
+    chunks, blocks = ((*(1 for _ in lead), *(min(side, size) for size in sizes)) for side in (_CHUNK_SIDE, _BLOCK_SIDE))
     settings = {"codec": blosc2.Codec.ZSTD, "clevel": 5, "nthreads": 1}
     # In memory first: of a disk that is full, the library (4.14) does not say what is wrong.
     packed = blosc2.asarray(

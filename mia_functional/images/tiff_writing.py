@@ -15,7 +15,7 @@ from mia_functional.typing import HostArray
 
 __all__ = ["write_tiff"]
 
-_LARGE = (1 << 32) - (1 << 25)
+_BIGTIFF_BYTES = (1 << 32) - (1 << 25)
 """Bytes of pixels beyond which places are written with 64 bits: what is behind them has to be reached, too."""
 
 
@@ -39,6 +39,6 @@ def write_tiff(path: Path, array: HostArray, geometry: Geometry, _request: Write
         # A page for each channel of each slice.
         array, axes = np.moveaxis(array, -1, 0), f"C{axes}"
     tifffile.imwrite(
-        path, array, ome=True, bigtiff=math.prod(array.shape) * array.dtype.itemsize > _LARGE, compression="zlib",
+        path, array, ome=True, bigtiff=math.prod(array.shape) * array.dtype.itemsize > _BIGTIFF_BYTES, compression="zlib",
         photometric="rgb" if is_colour else "minisblack", metadata={"axes": axes, **sizes, **units},
     )  # fmt: skip
