@@ -58,9 +58,11 @@ def entry_of(module: ModuleType, name: str) -> Entry:
         home = ".".join(source.split(".")[:2])
         if not module.__name__.startswith(home) and name in sys.modules[home].__all__:
             return Entry(f"{home}.{name}", home, lines, [])
-        return Entry(
-            address, source, lines, [f".. auto{'class' if inspect.isclass(value) else 'function'}:: {address}"]
-        )
+        if value.__name__ != name:
+            same = f":py:obj:`{value.__name__}`"
+            return Entry(address, source, [f"The same as {same}."], [f".. py:function:: {address}", "", f"   As {same}."])
+        kind = "class" if inspect.isclass(value) else "function"
+        return Entry(address, source, lines, [f".. auto{kind}:: {address}"])
     # Values and aliases of types have no docstring: it stands below them, in the module that defines them.
     for source in [source for source in sys.modules if source.startswith(ROOT)]:
         if vars(sys.modules[source]).get(name) is value:
@@ -104,7 +106,7 @@ def page(module: ModuleType) -> str:
         entry = entry_of(module, each)
         sections[entry.source].append(entry)
     titles = {source: source.rpartition(".")[2].replace("_", " ").capitalize() for source in sections}
-    lines = [*heading(name, "=")[1:], *description(module), "", f".. py:module:: {module.__name__}", ""]
+    lines = [*heading(name, "=")[1:], f".. py:module:: {module.__name__}", "", *description(module), ""]
     if inner:
         parts = [f"{name}.{each}" for each in inner]
         lines += table([(f":doc:`{part}`", first_sentence(room(part).__doc__.splitlines())) for part in parts], 28)
