@@ -60,7 +60,9 @@ def entry_of(module: ModuleType, name: str) -> Entry:
             return Entry(f"{home}.{name}", home, lines, [])
         if value.__name__ != name:
             same = f":py:obj:`{value.__name__}`"
-            return Entry(address, source, [f"The same as {same}."], [f".. py:function:: {address}", "", f"   As {same}."])
+            return Entry(
+                address, source, [f"The same as {same}."], [f".. py:function:: {address}", "", f"   As {same}."]
+            )
         kind = "class" if inspect.isclass(value) else "function"
         return Entry(address, source, lines, [f".. auto{kind}:: {address}"])
     # Values and aliases of types have no docstring: it stands below them, in the module that defines them.

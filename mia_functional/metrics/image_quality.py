@@ -66,7 +66,12 @@ def peak_signal_noise_ratio(moments: PairedMoments, *, data_range: float | None 
 
 
 def gaussian_window(*, sigma: float = 1.5) -> tuple[float, ...]:
-    """Return the weights of a Gaussian window that ends at 3.5 sigma, 11 for sigma 1.5; pass them as `window`."""
+    """Return the weights of a Gaussian window that ends at 3.5 sigma, 11 for sigma 1.5; pass them as `window`.
+
+    Example:
+        >>> [round(weight, 3) for weight in gaussian_window(sigma=0.5)]
+        [0.0, 0.106, 0.787, 0.106, 0.0]
+    """
     reach = int(3.5 * checks.positive("gaussian_window", "sigma", sigma) + 0.5)
     weights = [math.exp(-0.5 * (step / sigma) ** 2) for step in range(-reach, reach + 1)]
     return tuple(weight / math.fsum(weights) for weight in weights)

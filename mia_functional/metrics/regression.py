@@ -108,19 +108,40 @@ def root_mean_squared_error(moments: PairedMoments) -> Array:
 
 @_array.one_node
 def reference_range(moments: PairedMoments) -> Array:
-    """Return the range of the reference, its largest minus its smallest value; pass it as `normalization`."""
+    """Return the range of the reference, its largest minus its smallest value; pass it as `normalization`.
+
+    Example:
+        >>> import numpy as np
+        >>> one, other = np.array([1.0, 2.0, 4.0]), np.array([1.0, 2.0, 2.0])
+        >>> float(normalized_root_mean_squared_error(one, other, normalization=reference_range).round(3))
+        1.155
+    """
     return moments.reference_maximum - moments.reference_minimum
 
 
 @_array.one_node
 def reference_mean(moments: PairedMoments) -> Array:
-    """Return the mean of the reference; pass it as `normalization`."""
+    """Return the mean of the reference; pass it as `normalization`.
+
+    Example:
+        >>> import numpy as np
+        >>> one, other = np.array([1.0, 2.0, 4.0]), np.array([1.0, 2.0, 2.0])
+        >>> float(normalized_root_mean_squared_error(one, other, normalization=reference_mean).round(3))
+        0.693
+    """
     return moments.reference_mean
 
 
 @_array.one_node
 def reference_norm(moments: PairedMoments) -> Array:
-    """Return the root mean square of the reference, its Euclidean norm over sqrt(n); pass it as `normalization`."""
+    """Return the root mean square of the reference, its Euclidean norm over sqrt(n); pass it as `normalization`.
+
+    Example:
+        >>> import numpy as np
+        >>> one, other = np.array([1.0, 2.0, 4.0]), np.array([1.0, 2.0, 2.0])
+        >>> float(normalized_root_mean_squared_error(one, other, normalization=reference_norm).round(3))
+        0.667
+    """
     return _array.root(_array.ratio(_energy(moments), moments.count)) * moments.reference_scale
 
 
