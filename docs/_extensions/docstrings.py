@@ -6,6 +6,7 @@ Here they get the marks that keep Sphinx from reading more into them; napoleon d
 
 import re
 from collections.abc import Iterator
+from urllib.parse import quote
 
 from sphinx.application import Sphinx
 
@@ -21,6 +22,12 @@ def with_marks(line: str) -> str:
     spans = re.split(r"(``.+?``|`[^`]+`)", line)
     spans[::2] = [re.sub(r"\\|\*|\||_(?![\w`])", r"\\\g<0>", text) for text in spans[::2]]
     return "".join(spans)
+
+
+def with_references(text: str) -> str:
+    """Return a source in which DOIs and numbers of arXiv are links."""
+    text = re.sub(r"doi (10\.\S*\w)", lambda found: f"`{found[0]} <https://doi.org/{quote(found[1])}>`__", text)
+    return re.sub(r"arXiv (\d{4}\.\d+)", r"`\g<0> <https://arxiv.org/abs/\1>`__", text)
 
 
 def sections_of(lines: list[str]) -> Iterator[tuple[str, list[str]]]:
@@ -47,7 +54,10 @@ def marked_up(lines: list[str]) -> Iterator[str]:
         if name in FIELDS:
             # A field, by hand: napoleon takes what stands before a colon for a type.
             yield f":{name}:"
-            yield from text
+            # A DOI may stand at the beginning of a line, and its word at the end of the one before.
+            yield from (
+                [f"    {with_references(' '.join(line.strip() for line in text))}", ""] if name == "Source" else text
+            )
         elif name:
             # Fields of a record are the arguments that make it.
             yield "Args:" if name == "Attributes" else f"{name}:"
@@ -73,10 +83,11 @@ def signatures(
     """Return the signature of a function, of a metric those of its two forms; defaults that are functions by name."""
     forms = dict(sections_of((getattr(value, "__doc__", None) or "").splitlines())).get("Forms")
     if kind == "function" and forms:
-        called = name.rpartition(".")[2]
-        # Sphinx begins each line of a signature with the name.
-        return "\n".join(line.strip().removeprefix(called) for line in forms if line.strip()), ""
-    return re.sub(r"<function (\w+) at 0x\w+>", r"\1", arguments) if arguments else arguments, returned
+        # The name before the first of them is there.
+        return "\n".join(line.strip() for line in forms if line.strip()).removeprefix(name.rpartition(".")[2]), ""
+    if getattr(value, "_is_protocol", False):  # nobody makes one
+        return "", ""
+    return re.sub(r"<function (\w+)[^>]*>", r"\1", arguments) if arguments else arguments, returned
 
 
 def setup(app: Sphinx) -> dict[str, bool]:

@@ -5,6 +5,7 @@ What is public is what `__all__` lists. Names stand under the module that define
 
 import importlib
 import inspect
+import re
 import sys
 from collections import defaultdict
 from collections.abc import Iterable
@@ -70,8 +71,12 @@ def entry_of(module: ModuleType, name: str) -> Entry:
         if vars(sys.modules[source]).get(name) is value:
             lines = ModuleAnalyzer.for_module(source).find_attr_docs().get(("", name))
             if lines:
+                options = [f"   :module: {module.__name__}"]
+                shown = re.sub(r"\b(typing|types|collections\.abc|numpy|mia_functional(\.\w+)*)\.", "", str(value))
+                if len(shown) < 100:  # a type, or a few values; not a table
+                    options.append(f"   :value: {shown}")
                 body = [f"   {line}" for line in marked_up(lines)]
-                return Entry(address, source, lines, [f".. py:data:: {address}", "", *body])
+                return Entry(address, source, lines, [f".. py:data:: {name}", *options, "", *body])
     raise ValueError(f"{address} has no docstring")
 
 
