@@ -17,6 +17,7 @@ extensions = [
     "sphinx.ext.napoleon",
     "sphinx_copybutton",
     "myst_nb",
+    "accessible_pages",
     "docstrings",
     "name_links",
     "room_pages",

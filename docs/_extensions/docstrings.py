@@ -54,10 +54,10 @@ def marked_up(lines: list[str]) -> Iterator[str]:
         if name in FIELDS:
             # A field, by hand: napoleon takes what stands before a colon for a type.
             yield f":{name}:"
-            # A DOI may stand at the beginning of a line, and its word at the end of the one before.
-            yield from (
-                [f"    {with_references(' '.join(line.strip() for line in text))}", ""] if name == "Source" else text
-            )
+            if name == "Source":
+                # A DOI may stand at the beginning of a line, and its word at the end of the one before.
+                text = [f"    {with_references(' '.join(map(str.strip, text)))}", ""]
+            yield from text
         elif name:
             # Fields of a record are the arguments that make it.
             yield "Args:" if name == "Attributes" else f"{name}:"
