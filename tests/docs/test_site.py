@@ -26,7 +26,7 @@ PAGES = (
     "correctness.html",
     "search.html",
 )
-"""One of each kind. The largest ones (`api/metrics.html`, `backends.html`) take a minute each, and have nothing else."""
+"""One of each kind; the largest ones (`api/metrics.html`, `backends.html`) take a minute each."""
 
 LOOK = """
 axe.run(document, {resultTypes: ["violations"]}).then(found => {
