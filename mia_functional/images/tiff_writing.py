@@ -3,7 +3,6 @@
 TIFF's own resolution has whole numbers of 32 bits, and none between slices.
 """
 
-import math
 from pathlib import Path
 
 import numpy as np
@@ -39,6 +38,6 @@ def write_tiff(path: Path, array: HostArray, geometry: Geometry, _request: Write
         # A page for each channel of each slice.
         array, axes = np.moveaxis(array, -1, 0), f"C{axes}"
     tifffile.imwrite(
-        path, array, ome=True, bigtiff=math.prod(array.shape) * array.dtype.itemsize > _BIGTIFF_BYTES, compression="zlib",
+        path, array, ome=True, bigtiff=array.nbytes > _BIGTIFF_BYTES, compression="zlib",
         photometric="rgb" if is_colour else "minisblack", metadata={"axes": axes, **sizes, **units},
     )  # fmt: skip
