@@ -190,9 +190,10 @@ def write_segmentation(
     Args:
         path: Where to; the extension chooses the format, as in `read_segmentation`. The folder must exist.
         segmentation: A label map or channels, the segments and the grid.
-        reference: A folder with the DICOM series that was segmented, on whose grid the segmentation has to lie; needed
-            for `.dcm`, whose patient, study and frame of reference are those of the series. For `.seg.nrrd` any image,
-            of which the segmentation may be a part. For `.zarr` one of the same grid.
+        reference: A folder with the DICOM series that was segmented, or an enhanced object with all of its slices as
+            frames, on whose grid the segmentation has to lie; needed for `.dcm`, whose patient, study and frame of
+            reference are those of the series. For `.seg.nrrd` any image, of which the segmentation may be a part. For
+            `.zarr` one of the same grid.
         overwrite: Replace a file that is there already.
 
     Raises:
@@ -231,11 +232,13 @@ def _reference(function: str, reference: str | os.PathLike[str] | Geometry | Non
     if isinstance(reference, Geometry):
         return Reference(reference)
     with checks.speaking_for(function, "read", path="reference"):
-        folder = Path(checks.path_text("read", "path", reference))
+        path = Path(checks.path_text("read", "path", reference))
+        if not is_series(path):
+            is_object = format_of(path) is FORMATS[".dcm"]
+            return Reference(read_geometry(path), path if is_object else None)
         # A series may be a single object with a frame for each slice.
-        if is_series(folder) and lone_object(folder) is None:
-            return Reference(series_geometry(folder, None), folder)
-        return Reference(read_geometry(folder))
+        only = lone_object(path)
+        return Reference(series_geometry(path, None), path) if only is None else Reference(read_geometry(only), only)
 
 
 def _no_segments(function: str, path: Path) -> NoReturn:

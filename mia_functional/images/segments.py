@@ -90,7 +90,7 @@ class Segmentation(NamedTuple):
 
 
 class Reference(NamedTuple):
-    """A grid on which segments lie, and the folder with the DICOM series whose grid it is, if it is that of one."""
+    """A grid on which segments lie, and the DICOM series whose grid it is, if it is that of one, a folder or a file."""
 
     geometry: Geometry
     series: Path | None = None

@@ -85,7 +85,7 @@ def test_what_a_file_cannot_say_is_one_sentence_and_leaves_nothing(tmp_path, ser
     moved = regrid(grid, SHAPE, (0, 0, 0.5))
     cases = [
         (labels, parts, moved, series, "`segmentation` must lie on the grid of .*; got corners up to 0.5 voxels"),
-        (labels, parts, grid, None, "`reference` must be a folder with the DICOM series that was segmented"),
+        (labels, parts, grid, None, "`reference` must be the DICOM series that was segmented"),
         (labels, parts[:2], grid, series, "must hold labels of its segments; got 3, and segments .1, 2."),
         (labels, (), grid, series, "must have segments of different labels from 1 to 65535"),
         (labels, (part(1), part(1)), grid, series, "must have segments of different labels from 1 to 65535"),

@@ -192,7 +192,7 @@ def test_the_reference_may_be_a_series_in_one_object_or_an_image_of_another_form
     images.write(tmp_path / "a.mha", np.zeros((9, 5, 7), np.uint8), images.read_geometry(series[0]))
     for reference in (tmp_path / "mr", tmp_path / "mr" / "1", tmp_path / "a.mha"):
         np.testing.assert_array_equal(images.read_segmentation(labelled[0], reference).array, labelled[1])
-    with pytest.raises(ValueError, match=r"^write_segmentation: `reference` must be a folder with the DICOM series"):
+    with pytest.raises(ValueError, match=r"^write_segmentation: `reference` must be a series that can be referred to"):
         images.write_segmentation(tmp_path / "b.dcm", images.read_segmentation(labelled[0], series[0]), tmp_path / "mr")
 
 

@@ -92,12 +92,12 @@ def series_files(folder: Path) -> list[Path]:
     return sorted(path for path in folder.iterdir() if not path.name.startswith("."))
 
 
-def frame_of_reference(folder: Path) -> str:
+def frame_of_reference(series: Path) -> str:
     """Return the identifier of the frame of reference in which a series lies, by its first file; empty if it has none.
 
     Places that are stated in two frames of reference cannot be compared.
     """
-    first = series_files(folder)[0]
+    first = series if series.is_file() else series_files(series)[0]
     with pydicom_reads(first):
         dcmread = optional.require("pydicom").dcmread
         header = dcmread(first, specific_tags=["FrameOfReferenceUID"], stop_before_pixels=True)

@@ -33,20 +33,23 @@ _MAX_LABEL, _MAX_TEXT = 65535, 64
 def write_seg(draft: Path, segmentation: Segmentation, reference: Reference | None) -> None:
     """Write a segmentation as an object of the study, the patient and the frame of reference of a series."""
     if reference is None or reference.series is None:
-        needed = "be a folder with the DICOM series that was segmented, a file for each slice"
+        needed = "be the DICOM series that was segmented: a folder with a file for each slice, or one object with all"
         checks.invalid_value("write_segmentation", "reference", needed, reference and reference.geometry)
     if moved := describe_differences(segmentation.geometry, reference.geometry):
         checks.invalid_value("write_segmentation", "segmentation", f"lie on the grid of {reference.series}", moved)
     _check_segments(segmentation.segments)
     voxels, kind = _voxels(segmentation)
     pydicom, highdicom = optional.require("pydicom"), optional.require("highdicom")
-    sources = _sorted_sources(pydicom, reference.series)
+    sources, order = _sorted_sources(pydicom, reference.series)
+    if len(order) != len(voxels):
+        needed = "be a series, or an object with a frame for each slice"
+        checks.invalid_value("write_segmentation", "reference", needed, f"{reference.series} with {len(order)}")
     try:
         # highdicom warns of what is in the series, names of patients without a family name among it.
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             written = highdicom.seg.Segmentation(
-                source_images=sources, pixel_array=voxels, segmentation_type=kind,
+                source_images=sources, pixel_array=voxels[order], segmentation_type=kind,
                 segment_descriptions=[_description(highdicom, segment) for segment in segmentation.segments],
                 series_instance_uid=pydicom.uid.generate_uid(), series_number=1,
                 sop_instance_uid=pydicom.uid.generate_uid(), instance_number=1,
@@ -115,14 +118,35 @@ def _voxels(segmentation: Segmentation) -> tuple[HostArray, str]:
     return (array, "FRACTIONAL") if array.dtype.kind == "f" else (array.astype(np.uint8), "BINARY")
 
 
-def _sorted_sources(pydicom: Any, folder: Path) -> Sequence[Any]:
-    """Return the headers of the files of a series, in the order in which `read` stacks them."""
+def _sorted_sources(pydicom: Any, series: Path) -> tuple[Sequence[Any], HostArray]:
+    """Return the headers of the files of a series, and which slices, as `read` stacks them, their frames are.
+
+    Files are in the order of their slices, and frames of a single object in its own order, as highdicom wants both.
+    """
     sources = []
-    for path in series_files(folder):
+    for path in [series] if series.is_file() else series_files(series):
         with pydicom_reads(path):
             sources.append(pydicom.dcmread(path, stop_before_pixels=True))
-    normal = np.cross(*np.reshape(list(map(float, sources[0].ImageOrientationPatient)), (2, 3)))
-    return sorted(sources, key=lambda source: float(np.array(source.ImagePositionPatient, float) @ normal))
+    first = sources[0]
+    with pydicom_reads(series):
+        if len(sources) == 1 and "PerFrameFunctionalGroupsSequence" in first:
+            shared, frames = first.SharedFunctionalGroupsSequence[0], first.PerFrameFunctionalGroupsSequence
+            turned = shared if "PlaneOrientationSequence" in shared else frames[0]
+            cosines = turned.PlaneOrientationSequence[0].ImageOrientationPatient
+            places = [
+                (frame if "PlanePositionSequence" in frame else shared).PlanePositionSequence[0] for frame in frames
+            ]
+        else:
+            cosines, places = first.get("ImageOrientationPatient"), sources
+            if cosines is None:
+                needed = "be a series, or an object with a frame for each slice"
+                checks.invalid_value("write_segmentation", "reference", needed, f"{series}, which has no place")
+        positions = np.array([list(map(float, place.ImagePositionPatient)) for place in places])
+        along = positions @ np.cross(*np.reshape(list(map(float, cosines)), (2, 3)))
+    order = np.argsort(along, kind="stable")
+    if len(sources) > 1:
+        return [sources[number] for number in order], np.arange(len(sources))
+    return sources, np.argsort(order)
 
 
 def _description(highdicom: Any, segment: Segment) -> Any:
