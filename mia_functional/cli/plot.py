@@ -2,6 +2,7 @@
 
 import json
 import math
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -69,25 +70,31 @@ def _overlay(options: Options) -> Any:
     if len(options.files) not in (2, 3):
         needed = "be PREDICTION REFERENCE, or these and the IMAGE, for an overlay"
         checks.invalid_value("plot", "files", needed, f"{len(options.files)} files")
-    reader = [mia.images.read_labels, mia.images.read_labels, mia.images.read]
-    arrays, grids = zip(
-        *(read(path, spacing=options.spacing) for read, path in zip(reader, options.files, strict=False)), strict=True
-    )
-    for path, grid in zip(options.files, grids, strict=True):
-        if not mia.geometry.same_geometry(grid, grids[1]):
-            needed = f"lie on the grid of the reference, {options.files[1]}"
-            got = f"{path}: {mia.geometry.describe_differences(grid, grids[1])}"
-            checks.invalid_value("plot", "files", needed, got)
-    prediction, reference, image = *arrays[:2], arrays[2] if len(arrays) > 2 else None
     with checks.speaking_for("plot", "evaluate"):
         labels = all_labels(options.labels)
     if isinstance(labels, Path):
         labels = dict(mia.discovery.label_tables.read_label_table(labels).labels)
+    pair = [str(path) for path in options.files[:2]]
+    image, grid = mia.images.read(options.files[2], spacing=options.spacing) if options.files[2:] else (None, None)
+    files = mia.evaluation.segment_files
+    # As in an evaluation: segments have the labels of their names, and are put onto the grid of what names none.
+    with checks.speaking_for("plot", "evaluate", predictions="files", references="files", labels="--labels"):
+        named = None if labels else files.segment_labels("evaluate", pair)
+        (prediction, predicted_grid), (reference, target) = files.read_named_pair(
+            "evaluate", *pair, labels={name: label for label, name in named.items()} if named else None,
+            channels=False, load=partial(mia.images.read_labels, spacing=options.spacing), grid=grid,
+        )  # fmt: skip
+    for path, own in zip(options.files, (predicted_grid, target, grid or target), strict=False):
+        if not mia.geometry.same_geometry(own, target):
+            needed = f"lie on the grid of the reference, {options.files[1]}"
+            got = f"{path}: {mia.geometry.describe_differences(own, target)}"
+            checks.invalid_value("plot", "files", needed, got)
+    labels = labels or named
     if labels is None:
         values = {*prediction.ravel().tolist(), *reference.ravel().tolist()} - {0}
         labels = {value: str(value) for value in sorted(values)}
     found = mia.reporting.plot_overlay(
-        image, prediction, reference, labels=labels, geometry=grids[1], point=options.point, style=options.style
+        image, prediction, reference, labels=labels, geometry=target, point=options.point, style=options.style
     )
     return found[0] if isinstance(found, tuple) else found
 

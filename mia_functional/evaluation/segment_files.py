@@ -69,6 +69,7 @@ def read_named_pair(
     labels: Mapping[str, int] | None,
     channels: bool,
     load: _ReadPlain,
+    grid: Geometry | None = None,
 ) -> tuple[tuple[HostArray, Geometry], tuple[HostArray, Geometry]]:
     """Return the arrays and grids of a prediction and a reference.
 
@@ -82,6 +83,7 @@ def read_named_pair(
         labels: The label of each name in the evaluation; None for those of the files.
         channels: Whether segments become channels.
         load: Reads a file that names no segments.
+        grid: That of an image beside them, onto which both are put if both name segments.
     """
     arguments = {"predictions": prediction, "references": reference}
     speaking = {argument: partial(checks.speaking_for, function, *_INNER, path=argument) for argument in arguments}
@@ -94,14 +96,14 @@ def read_named_pair(
                 named.append(argument)
     if not named:
         return plain["predictions"], plain["references"]
-    found, target = dict(plain), next((grid for _, grid in plain.values()), None)
+    found, target = dict(plain), next((own for _, own in plain.values()), grid)
     for argument in named:
         with speaking[argument]():
             found[argument] = _read_onto(arguments[argument], target, labels, channels=channels)
     first, second = found["predictions"], found["references"]
     if len(named) == 2 and not same_geometry(first[1], second[1]):
-        grid = _covering_grid(second[1], first[1])
-        first, second = (_read_onto(path, grid, labels, channels=channels) for path in arguments.values())
+        covering = _covering_grid(second[1], first[1])
+        first, second = (_read_onto(path, covering, labels, channels=channels) for path in arguments.values())
     return first, second
 
 

@@ -155,3 +155,27 @@ def test_segmentations_lie_beside_the_images_of_a_dataset(folders, tmp_path):
         mia.dataset.create(path, subjects, metadata_only=metadata_only)
         stored = mia.dataset.read(mia.dataset.open(path, root=folders), "A", "labels")
         np.testing.assert_array_equal(stored[..., 0], TRUE)
+
+
+@pytest.mark.full
+def test_pictures_of_the_command_lie_on_one_grid(folders, tmp_path, capsys):
+    drawn = {}
+    for name, files in {
+        "dcm": ("dcm/A.dcm", "dcm_true/A.dcm"),
+        "renumbered": ("renumbered/A.dcm", "dcm_true/A.dcm"),
+        "image": ("dcm/A.dcm", "dcm_true/A.dcm", "ct"),
+        "mixed": ("dcm/A.dcm", "nii_true/A.nii.gz"),
+        "plain": ("nii/A.nii.gz", "nii_true/A.nii.gz"),
+    }.items():
+        options = ["--labels", "1=liver", "2=spleen", "3=tumour"] if name in ("mixed", "plain") else []
+        point = ["--point", *("3 2 2" if name in ("mixed", "plain", "image") else "2 2 2").split()]
+        output = tmp_path / f"{name}.png"
+        words = ["plot", "overlay", *(str(folders / file) for file in files), *options, *point]
+        assert main([*words, "--style", "errors", "--output", str(output)]) == 0, capsys.readouterr().err
+        drawn[name] = output.read_bytes()
+    assert drawn["mixed"] == drawn["plain"]
+    assert drawn["dcm"] == drawn["renumbered"]
+    capsys.readouterr()
+    words = ["plot", "overlay", str(folders / "dcm" / "A.dcm"), str(folders / "nii_true" / "A.nii.gz")]
+    assert main([*words, "--output", str(tmp_path / "x.png")]) == 2
+    assert "plot: `--labels` must be given, as " in capsys.readouterr().err
