@@ -3,7 +3,7 @@
 Run in an environment with the packages of `PACKAGES` (and pydicom's decoders `pylibjpeg[all]`):
 
     python -m pip install nibabel nilearn dipy nipy scikit-image tifffile imagecodecs
-    python -m pip install pydicom pydicom-data 'pylibjpeg[all]'
+    python -m pip install pydicom pydicom-data 'pylibjpeg[all]' slicerio pynrrd
     python tests/real_files.py            # prints what differs, and writes tests/real_files.md
 
 Values must be equal to the bit (floats of scaled files: to float32's rounding), places to 0.01 voxel. What we refuse
@@ -23,9 +23,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 import nibabel
+import nrrd
 import numpy as np
 import PIL.Image
 import pydicom
+import slicerio
 import tifffile
 from pydicom.pixels import apply_modality_lut, pixel_array
 
@@ -41,19 +43,21 @@ PACKAGES = {
     "pydicom": "pydicom",
     "pydicom-data": "data_store",
     "scikit-image": "skimage",
+    "slicerio": "slicerio",
 }
 """Name on the package index, and name of the folder that holds its files."""
 
-NIFTI, ARRAYS = (".nii", ".nii.gz"), (".npy",)
+NIFTI, ARRAYS, NRRD, SEGMENTS = (".nii", ".nii.gz"), (".npy",), (".nrrd",), (".seg.nrrd",)
 VOLUMES, PICTURES = (".mgz", ".mgh", ".mgh.gz", ".mnc", ".hdr"), (".png", ".jpg", ".jpeg", ".tif", ".tiff")
 RAS_TO_LPS = np.diag([-1.0, -1.0, 1.0])
 
 
 class Image(NamedTuple):
-    """Voxels with spatial axes in the order (z, y, x), and the affine matrix from (x, y, z) to (L, P, S), if any."""
+    """Voxels with spatial axes in the order (z, y, x), the affine matrix from (x, y, z) to (L, P, S), and channels."""
 
     array: np.ndarray
     affine: np.ndarray | None
+    channels: bool = False
 
 
 class Row(NamedTuple):
@@ -99,6 +103,23 @@ def picture(path):
         return Image(np.moveaxis(array, axes.index("S"), -1) if "S" in axes else array, None)
     with PIL.Image.open(path) as opened:
         return Image(np.array(opened), None)
+
+
+def nrrd_file(path):
+    """Read a volume of NRRD with pynrrd."""
+    array, header = nrrd.read(str(path))
+    if header.get("space") != "left-posterior-superior":
+        raise TypeError(f"in the space {header.get('space')}")
+    affine = np.eye(4)
+    affine[:3] = np.column_stack([*header["space directions"], header["space origin"]])
+    return Image(array.T, affine)
+
+
+def segments(path):
+    """Read a segmentation of 3D Slicer with slicerio, with a channel for each segment."""
+    found = slicerio.read_segmentation(str(path))
+    masks = [slicerio.segment_mask(found, segment).T for segment in found["segments"]]
+    return Image(np.stack(masks, axis=-1).astype(np.uint8), found["ijkToLPS"], channels=True)
 
 
 def numpy_file(path):
@@ -196,7 +217,10 @@ def ours(path):
     """Read with this package; the affine matrix as the others state it."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # notes on files that are read
-        array, grid = images.read(path)
+        if path.name.lower().endswith(SEGMENTS):
+            array, _, grid = images.read_segmentation(path, channels=True)
+        else:
+            array, grid = images.read(path)
     if path.suffix == ".npy" or path.suffix.lower() in PICTURES:
         return Image(array, None)
     count = len(grid.shape)
@@ -219,7 +243,8 @@ def difference(mine, theirs):
         return f"values, by {np.nanmax(np.abs(first - second)):g}"
     if theirs.affine is None:
         return ""
-    spatial = [count - 1 for count in theirs.array.shape[-3:][::-1]]
+    sizes = theirs.array.shape[:-1] if theirs.channels else theirs.array.shape[-3:]
+    spatial = [count - 1 for count in sizes[::-1]]
     corners = np.array(np.meshgrid(*[(0, last) for last in [*spatial, 0, 0][:3]])).reshape(3, -1)
     corners = np.vstack([corners, np.ones(corners.shape[1])])
     gap = np.linalg.norm(((mine.affine - theirs.affine) @ corners)[:3], axis=0).max()
@@ -259,6 +284,10 @@ def cases(root, scratch):
         name = str(path.relative_to(root))
         if path.name.lower().endswith(NIFTI):
             yield name, path, nifti
+        elif path.name.lower().endswith(SEGMENTS):
+            yield name, path, segments
+        elif path.name.lower().endswith(NRRD):
+            yield name, path, nrrd_file
         elif path.name.lower().endswith(VOLUMES):
             yield name, path, volume
         elif path.name.lower().endswith(PICTURES):
@@ -298,8 +327,8 @@ OUTCOMES = ("equal", "different", "refused", "both refuse", "read by us alone")
 INTRODUCTION = """# Image files that packages bundle
 
 Written by `python tests/real_files.py`. Each file is read by this package and by a respected reader (nibabel, pydicom,
-NumPy, Pillow, tifffile). *Equal* are values and place; *refused* is what we refuse and the reader reads, with our
-sentence; *both refuse* what neither reads (several frames of DICOM without a place count as unread).
+NumPy, Pillow, tifffile, pynrrd, slicerio). *Equal* are values and place; *refused* is what we refuse and the reader
+reads, with our sentence; *both refuse* what neither reads (several frames of DICOM without a place count as unread).
 """
 
 
