@@ -60,7 +60,7 @@ def _run_evaluate(options: Options) -> int:
         results = mia.evaluation.evaluate_folders(
             by_method(options.predictions, options.methods), options.references, metrics=options.metrics,
             labels=all_labels(options.labels), channels=_distinct("--channels", options.channels) or None,
-            ignore=options.ignore, probabilities=_folders_of(options),
+            ignore=options.ignore, probabilities=_folders_of(options), convention=options.convention,
             folder_layout=options.folder_layout, affine=options.affine, spacing=options.spacing,
             align=options.align, workers=options.jobs, executor=client and client.get_executor(), journal=journal,
             resume=options.resume, progress=_with_imports(progress_bar(options, "Evaluating")),
@@ -206,6 +206,9 @@ EVALUATE_COMMAND = Command("evaluate", _SUMMARY, _run_evaluate, {
                  "help": "labels of the references where nothing is known (nnU-Net's from --labels dataset.json)"},
     "--metrics": {"nargs": "+", "default": ["DICE", "HDRFDST95", "VOLSMTY"], "metavar": "METRIC", "until": _is_folder,
                   "help": "names or abbreviations, see `mia metrics` (DICE HDRFDST95 VOLSMTY)"},
+    "--convention": {"metavar": "NAME",
+                     "help": "whose numbers to give, if not ours: deepmind, monai, metrics_reloaded, medpy, panoptica, "
+                             "torchmetrics, simpleitk, skimage, nnunet, brats or pymia"},
     "--probabilities": {"nargs": "+", "metavar": "FOLDER",
                         "help": "for metrics such as ECE: folder of a method, or pattern, of nnU-Net's .npz files or "
                                 "images with a channel for each label"},

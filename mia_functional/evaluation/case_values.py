@@ -12,9 +12,10 @@ from mia_functional._core import checks
 from mia_functional._label_maps import binary_mask, label_map, label_mask, label_sets
 from mia_functional.evaluation.requests import MASK_GROUPS, Request, require_probabilities, takes_probabilities
 from mia_functional.evaluation.results import Result, Results
-from mia_functional.metrics import Metric, confusion_counts
+from mia_functional.metrics import ConfusionCounts, Metric, confusion_counts
 from mia_functional.metrics.boundaries import convention_name
 from mia_functional.metrics.names import OWN_GROUP
+from mia_functional.metrics.table import Empties
 from mia_functional.typing import Array, Spacing, Status
 
 __all__ = ["Case", "Gap", "convention_of", "evaluate_case", "gap_rows"]
@@ -161,9 +162,9 @@ def _rows_of(asked: Request, case: Case | Gap, columns: Sequence[_Column], empty
 
 
 def convention_of(metric: Metric) -> str:
-    """Return how the surface is defined; nothing for metrics without surfaces."""
+    """Return whose number it is, if not ours, and how the surface is defined, if there is one."""
     boundary = inspect.signature(metric.statistic or metric.function).parameters.get("boundary")
-    return "" if boundary is None else convention_name(boundary.default)
+    return ", ".join(filter(None, (metric.convention, "" if boundary is None else convention_name(boundary.default))))
 
 
 def _values(asked: Request, case: Case, metric: Metric, statistics: dict[Callable[..., Any], Any]) -> list[float]:
@@ -203,7 +204,15 @@ def _values(asked: Request, case: Case, metric: Metric, statistics: dict[Callabl
     if len(values) != len(asked.labels or ("",)):
         needed = f"give a number for each structure; {metric.abbreviation}"
         checks.invalid_value(asked.function, "metrics", needed, f"{len(values)} for {len(asked.labels or ('',))}")
-    return values
+    if metric.empties == Empties():
+        return values
+    if confusion_counts not in statistics:
+        mask = None if case.ignore is None else ~case.ignore
+        statistics[confusion_counts] = confusion_counts(case.prediction, case.reference, labels=asked.labels, mask=mask)
+    sizes = _sizes_of(statistics[confusion_counts])
+    both, lost, made_up = metric.empties
+    replaced = [{(0, 0): both, (0, 1): lost, (1, 0): made_up}.get((min(p, 1), min(r, 1))) for p, r in sizes]
+    return [value if other is None else other for value, other in zip(values, replaced, strict=True)]
 
 
 def _own_values(asked: Request, case: Case, metric: Metric) -> list[float]:
@@ -251,9 +260,14 @@ def _empty_structures(asked: Request, case: Case) -> list[str]:
     # Integer images without labels: whole numbers that are no mask. Their metrics have reasons of their own.
     except ValueError:
         return reasons
-    tp, fp, fn, _ = (_array.to_numpy(field).reshape(-1) for field in counts)
-    for position, sizes in enumerate(zip(tp + fp, tp + fn, strict=True)):
+    for position, sizes in enumerate(_sizes_of(counts)):
         missing = [name for name, size in zip(("prediction", "reference"), sizes, strict=True) if size == 0]
         if missing:
             reasons[position] = f"empty in the {' and the '.join(missing)}"
     return reasons
+
+
+def _sizes_of(counts: ConfusionCounts) -> list[tuple[int, int]]:
+    """Return how many voxels prediction and reference have of every structure."""
+    tp, fp, fn, _ = (_array.to_numpy(field).reshape(-1) for field in counts)
+    return list(zip((tp + fp).tolist(), (tp + fn).tolist(), strict=True))

@@ -51,6 +51,7 @@ def evaluate(
     ignore: Ignore = None,
     spacing: Spacing | None = None,
     probabilities: Array | None = None,
+    convention: str | None = None,
     subject: str = "",
 ) -> Results:
     """Evaluate (compare, score) one prediction against its reference.
@@ -72,6 +73,9 @@ def evaluate(
         spacing: Millimetres between voxel centres along each axis; needed by metrics in millimetres, never assumed.
         probabilities: Floats from 0 to 1, for metrics of these (`ECE`, `BRIER`, see `metrics.calibration_bins`): with
             `labels` a channel on a last axis for each of them, in their order, else of the shape of the arrays.
+        convention: Whose numbers to give, if not ours: "deepmind", "monai", "metrics_reloaded", "medpy", "panoptica",
+            "torchmetrics", "simpleitk", "skimage", "nnunet", "brats" or "pymia". Surface, percentile, values of empty
+            masks and the like are those of the package, see `metrics.conventions`.
         subject: Identifier to report.
 
     Returns:
@@ -79,8 +83,8 @@ def evaluate(
 
     Raises:
         TypeError: An array is of the wrong kind.
-        ValueError: The shapes differ, a metric is unknown (the text names the nearest), or a metric needs `spacing` or
-            `probabilities`.
+        ValueError: The shapes differ, a metric is unknown (the text names the nearest), a metric needs `spacing` or
+            `probabilities`, or the convention does not have it (the text names those that it has).
 
     Example:
         >>> import numpy as np
@@ -96,7 +100,7 @@ def evaluate(
 
     mask = ignore if getattr(ignore, "shape", ()) else None
     case = Case(subject, prediction, reference, spacing, ignore=cast("Array | None", mask), probabilities=probabilities)
-    asked = request("evaluate", metrics, labels, channels, ignore=ignore)
+    asked = request("evaluate", metrics, labels, channels, ignore=ignore, convention=convention)
     require_probabilities("evaluate", asked.metrics, probabilities)
     return evaluate_case(asked, case, failed=give_up)
 
@@ -108,6 +112,7 @@ def evaluate_many(
     labels: Labels | Iterable[Label] | None = None,
     channels: Mapping[int, str] | None = None,
     ignore: int | Iterable[int] | None = None,
+    convention: str | None = None,
     executor: Executor | None = None,
     progress: Progress | None = None,
 ) -> Results:
@@ -122,6 +127,7 @@ def evaluate_many(
         labels: As in `evaluate`.
         channels: As in `evaluate`.
         ignore: Values of the references, as in `evaluate`.
+        convention: As in `evaluate`.
         executor: Evaluates cases in parallel, in any pool of `concurrent.futures`; the order of the rows stays that of
             the cases. Threads work well, since most of the time is spent outside of the interpreter's lock.
         progress: Called with cases done, cases in all (0 where unknown) and the subject just done.
@@ -141,7 +147,7 @@ def evaluate_many(
         [('A', 1.0, 'ok'), ('B', nan, 'failed')]
     """
     checks.require_instance("evaluate_many", "cases", cases, Iterable, "several `Case`")
-    asked = request("evaluate_many", metrics, labels, channels, ignore=ignore)
+    asked = request("evaluate_many", metrics, labels, channels, ignore=ignore, convention=convention)
     require_possible_options(asked)
     total = length_hint(cases)
     outcomes = {}

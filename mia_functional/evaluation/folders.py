@@ -76,6 +76,7 @@ def evaluate_folders(
     channels: Mapping[int, str] | None = None,
     ignore: int | Iterable[int] | None = None,
     probabilities: Location | Sequence[Location] | Mapping[str, Location] | None = None,
+    convention: str | None = None,
     folder_layout: FolderLayout = None,
     load: _Load | None = None,
     affine: Affine = None,
@@ -113,6 +114,7 @@ def evaluate_folders(
             `predictions` or by the same names, or patterns. In it are `.npz` files as nnU-Net writes them
             (`--save_probabilities`), on the grid of the prediction, or else images with channels on a fourth axis.
             Channel k is that of the k-th label; one more in front is that of the background, unless 0 is a label.
+        convention: As in `evaluate`: whose numbers to give, if not ours.
         folder_layout: How label maps lie in folders that have more in them: `"nnunet"` (in `labelsTr`, or where there
             is none in `labelsTs`), `"decathlon"` (those of the training cases in `dataset.json`) or `"bids"`
             (`*_dseg` and `*_mask` of derivatives; subjects are `sub-01` or `sub-01_ses-2`). A folder of another layout
@@ -162,7 +164,7 @@ def evaluate_folders(
             table = read_label_table(labels)
         labels = table.labels
         ignore = table.ignore if ignore is None else ignore
-    asked = request("evaluate_folders", metrics, labels, channels, ignore=ignore)
+    asked = request("evaluate_folders", metrics, labels, channels, ignore=ignore, convention=convention)
     require_possible_options(asked)
     require_probabilities("evaluate_folders", asked.metrics, probabilities)
     checks.one_of("evaluate_folders", "folder_layout", folder_layout, FOLDER_LAYOUTS, optional=True)
@@ -184,10 +186,12 @@ def evaluate_folders(
     if is_label_map and load is None and labels is None and channels is None:
         files = dict.fromkeys(path for pair in pairs for path in (pair.prediction, pair.reference) if path is not None)
         named = segment_labels("evaluate_folders", files)
-        asked = request("evaluate_folders", metrics, named, channels, ignore=ignore)
+        asked = request("evaluate_folders", metrics, named, channels, ignore=ignore, convention=convention)
     plain = _plain_request(asked, affine=affine, spacing=spacing, align=align, load=load)
     if named is not None:
         plain["segments"] = "by name"
+    if convention is not None:
+        plain["convention"] = convention
     read_maps: _ReadPair | None = None
     if load is None and is_label_map:
         by_name = None if named is None else {name: label for label, name in named.items()}

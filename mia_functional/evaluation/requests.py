@@ -11,6 +11,7 @@ import numpy as np
 from mia_functional._core import checks
 from mia_functional._label_maps import label_sets
 from mia_functional.metrics import Metric, soft_confusion_counts
+from mia_functional.metrics.conventions import under_convention
 from mia_functional.metrics.names import OWN_GROUP, AnyMetric, rows_of
 from mia_functional.typing import Array, Label, Labels
 
@@ -42,6 +43,7 @@ class Request(NamedTuple):
         labels: Labels of the structures; None where masks, images or channels are compared.
         channels: Positions of the channels that hold one structure each; None where there are none.
         ignore: Values of the reference where nothing is known; none by default.
+        convention: Whose numbers they are; "" for ours.
     """
 
     function: str
@@ -50,17 +52,22 @@ class Request(NamedTuple):
     labels: tuple[Label, ...] | None = None
     channels: tuple[int, ...] | None = None
     ignore: tuple[int, ...] = ()
+    convention: str = ""
 
 
 def request(
     function: str, metrics: Sequence[AnyMetric], labels: Labels | Iterable[Label] | None,
-    channels: Mapping[int, str] | None, *, ignore: Ignore = None,
+    channels: Mapping[int, str] | None, *, ignore: Ignore = None, convention: str | None = None,
 ) -> Request:  # fmt: skip
     """Return what is evaluated: metrics by their rows of the table, and labels or channels with their names."""
     rows = rows_of(function, metrics)
+    if convention is not None:
+        with checks.speaking_for(function, "under_convention", metric="metrics"):
+            rows = tuple(under_convention(row, convention=convention) for row in rows)
     values = _ignored_values(function, ignore, rows)
+    asked = Request(function, rows, ("",), ignore=values, convention=convention or "")
     if labels is None and channels is None:
-        return Request(function, rows, ("",), ignore=values)
+        return asked
     for row in rows:
         # A function of one's own gets the masks of one structure after the other.
         is_for_masks = row.statistic is None and OWN_GROUP in row.groups
@@ -69,7 +76,7 @@ def request(
             checks.invalid_value(function, "channels" if labels is None else "labels", needed, labels or channels)
     if labels is None:
         channels = _checked_channels(function, channels)
-        return Request(function, rows, tuple(channels.values()), channels=tuple(channels), ignore=values)
+        return asked._replace(names=tuple(channels.values()), channels=tuple(channels))
     if channels is not None:
         checks.invalid_value(function, "channels", "not be given with `labels`", channels)
     if not isinstance(labels, Iterable):
@@ -77,7 +84,7 @@ def request(
     label_sets(function, labels)
     if not isinstance(labels, Mapping):
         labels = {label: "+".join(map(str, label)) if isinstance(label, tuple) else str(label) for label in labels}
-    return Request(function, rows, _distinct_names(function, "labels", labels), labels=tuple(labels), ignore=values)
+    return asked._replace(names=_distinct_names(function, "labels", labels), labels=tuple(labels))
 
 
 def takes_probabilities(row: Metric) -> bool:

@@ -18,6 +18,7 @@ from mia_functional.metrics.component_values import *
 from mia_functional.metrics.conformal import *
 from mia_functional.metrics.confusion import ConfusionCounts, confusion_counts, soft_confusion_counts
 from mia_functional.metrics.contingency import ConfusionMatrix, confusion_matrix, expected_cost, weighted_kappa
+from mia_functional.metrics.conventions import CONVENTIONS, under_convention
 from mia_functional.metrics.decoding import *
 from mia_functional.metrics.detection import *
 from mia_functional.metrics.distance import *
@@ -47,6 +48,7 @@ from mia_functional.metrics.merging import *
 from mia_functional.metrics.moments import PairedMoments, paired_moments
 from mia_functional.metrics.names import find, group, metric
 from mia_functional.metrics.overlap import *
+from mia_functional.metrics.package_recipes import Convention, Recipe
 from mia_functional.metrics.probability_bins import *
 from mia_functional.metrics.raters import *
 from mia_functional.metrics.rates import *
@@ -57,7 +59,7 @@ from mia_functional.metrics.size import *
 from mia_functional.metrics.spatial import *
 from mia_functional.metrics.surface import *
 from mia_functional.metrics.surface_agreement import *
-from mia_functional.metrics.table import METRICS, Metric
+from mia_functional.metrics.table import METRICS, Empties, Metric
 from mia_functional.metrics.thresholds import (
     PrecisionRecallCurve,
     RocCurve,
@@ -75,6 +77,7 @@ from mia_functional.metrics.uncertainty import *
 
 __all__ = [
     "CHANGE_KINDS",
+    "CONVENTIONS",
     "METRICS",
     "AutopetScores",
     "BratsLesions",
@@ -87,7 +90,9 @@ __all__ = [
     "ComponentMetrics",
     "ConfusionCounts",
     "ConfusionMatrix",
+    "Convention",
     "DetectionCounts",
+    "Empties",
     "FrocCurve",
     "InstanceMatches",
     "InstanceMetrics",
@@ -99,6 +104,7 @@ __all__ = [
     "PairedMoments",
     "PairedSpatialMoments",
     "PrecisionRecallCurve",
+    "Recipe",
     "ReliabilityCurve",
     "RiskCoverageCurve",
     "RocCurve",
@@ -275,6 +281,7 @@ __all__ = [
     "tube_splits",
     "uncertainty_counts",
     "uncertainty_error_dice",
+    "under_convention",
     "variation_of_information",
     "volume",
     "volume_similarity",

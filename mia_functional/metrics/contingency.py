@@ -6,7 +6,7 @@ Every voxel has one class on either side; the background is a class like any oth
 import math
 from collections.abc import Iterable, Sequence
 from functools import partial
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -221,7 +221,10 @@ def weighted_kappa(matrix: ConfusionMatrix, *, power: float = 1.0, zero_division
 
 @_from_matrix
 def expected_cost(
-    matrix: ConfusionMatrix, *, costs: Sequence[Sequence[float]] | None = None, normalized: bool = False
+    matrix: ConfusionMatrix,
+    *,
+    costs: Sequence[Sequence[float]] | Literal["inverse_prior"] | None = None,
+    normalized: bool = False,
 ) -> Array:
     """Return the expected cost (EC): what the mistakes cost per voxel on average.
 
@@ -231,7 +234,9 @@ def expected_cost(
     Args:
         matrix: Confusion matrix, or the pair with the options of `confusion_matrix`.
         costs: One row per predicted class and one column per class of the reference; 0 on the diagonal and 1 elsewhere
-            by default, which gives the error rate.
+            by default, which gives the error rate. `"inverse_prior"`: a mistake costs 1 / (C m_r), with C the number of
+            classes and m_r the share of class r in the reference, so that all classes count the same, and the cost is 1
+            minus the balanced accuracy.
         normalized: Whether to divide by the cost of the best constant prediction.
 
     Returns:
@@ -239,10 +244,11 @@ def expected_cost(
         normalized; lower is better.
 
     Undefined:
-        Normalized, and a constant prediction costs nothing: NaN.
+        Normalized, and a constant prediction costs nothing: NaN. Costs of inverse priors, and a class is not in the
+        reference: NaN.
 
     Raises:
-        ValueError: The costs have another shape than the matrix, or are not finite.
+        ValueError: The costs have another shape than the matrix, are not finite, or another word.
 
     Example:
         >>> import numpy as np
@@ -251,19 +257,27 @@ def expected_cost(
 
     Source:
         Ferrer 2022, arXiv 2209.05355; Maier-Hein et al. 2024, doi 10.1038/s41592-023-02151-z.
+
+    Agrees with:
+        With `costs="inverse_prior"` Metrics Reloaded, whose default that is.
     """
     checks.booleans("expected_cost", normalized=normalized)
     size = matrix.counts.shape[-1]
+    if isinstance(costs, str):
+        checks.one_of("expected_cost", "costs", costs, ("inverse_prior",))
+    is_plain = costs is None or isinstance(costs, str)
     given: Any = costs
-    prices = 1.0 - np.eye(size) if costs is None else np.asarray(_array.to_numpy(given), np.float64)
+    prices = 1.0 - np.eye(size) if is_plain else np.asarray(_array.to_numpy(given), np.float64)
     if prices.shape != (size, size) or not np.isfinite(prices).all():
         checks.invalid_value("expected_cost", "costs", f"be {size} x {size} finite numbers", costs)
     shares, weights = _shares_and_weights(matrix, prices)
     xp = _array.array_namespace(shares)
+    referenced = xp.sum(shares, axis=-2, keepdims=True)
+    if isinstance(costs, str):
+        weights = _array.ratio(weights, size * referenced + xp.zeros_like(weights))
     cost = xp.sum(weights * shares, axis=(-2, -1))
     if not normalized:
         return cost
-    referenced = xp.sum(shares, axis=-2, keepdims=True)
     return _array.ratio(cost, xp.min(xp.sum(weights * referenced, axis=-1), axis=-1))
 
 

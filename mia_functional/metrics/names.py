@@ -16,9 +16,10 @@ from typing import Any, TypeAlias
 from mia_functional._core import checks
 from mia_functional.metrics.boundaries import solid, surfels, voxels
 from mia_functional.metrics.instance_matching import MATCHINGS, OVERLAPS
+from mia_functional.metrics.regression import reference_mean, reference_norm, reference_range
 from mia_functional.metrics.table import LENGTH_PARAMETERS, METRICS, Metric
 
-__all__ = ["OWN_GROUP", "AnyMetric", "canonical_abbreviation", "find", "group", "metric", "rows_of"]
+__all__ = ["OWN_GROUP", "AnyMetric", "canonical_abbreviation", "find", "group", "metric", "rows_of", "with_option"]
 
 AnyMetric: TypeAlias = str | Metric | Callable[..., Any]
 """A metric by one of its names, a row of the table, or a function of a pair."""
@@ -33,6 +34,7 @@ _ROWS["interclass_correlation"] = _ROWS["intraclass_correlation"]  # pymia's nam
 _BY_WORD: dict[str, dict[str, Any]] = {
     "boundary": {"surfels": surfels, "voxels": voxels, "solid": solid},
     "matching": MATCHINGS,
+    "normalization": {function.__name__: function for function in (reference_mean, reference_norm, reference_range)},
     "of": {row.name: row.function for row in METRICS if row.abbreviation in ("PQ", "RQ", "SQ", "LESION_F1")},
 }
 """The functions that a text may name, by option."""
@@ -184,11 +186,16 @@ def _with_option(row: Metric, option: str, text: str) -> Metric:
         except TypeError:
             checks.invalid_value("find", "name", f"have a number, a word or a tuple as {option}", repr(text))
     joint = "," if "@" in row.abbreviation else "@"
-    abbreviation = f"{row.abbreviation}{joint}{option}={text}"
-    if option in shared and row.statistic is not None:
-        return dataclasses.replace(row, abbreviation=abbreviation, statistic=_preset(row.statistic, option, value))
+    named = dataclasses.replace(row, abbreviation=f"{row.abbreviation}{joint}{option}={text}")
+    return with_option(named, option, value)
+
+
+def with_option(row: Metric, option: str, value: Any) -> Metric:
+    """Return a row with an option set, in its statistic if that has it, under the same abbreviation."""
+    if row.statistic is not None and option in inspect.signature(row.statistic).parameters:
+        return dataclasses.replace(row, statistic=_preset(row.statistic, option, value))
     others = tuple(pair for pair in row.options if pair[0] != option)
-    return dataclasses.replace(row, abbreviation=abbreviation, options=(*others, (option, value)))
+    return dataclasses.replace(row, options=(*others, (option, value)))
 
 
 def _frozen(value: Any) -> Any:

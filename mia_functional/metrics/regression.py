@@ -9,6 +9,7 @@ import math
 from collections.abc import Callable
 
 from mia_functional import _array
+from mia_functional._core import checks
 from mia_functional.metrics.moments import PairedMoments, error_scale, from_moments
 from mia_functional.typing import Array
 
@@ -279,7 +280,9 @@ def pearson_correlation(moments: PairedMoments, *, zero_division: float = math.n
 
 
 @from_moments
-def concordance_correlation(moments: PairedMoments, *, zero_division: float = math.nan) -> Array:
+def concordance_correlation(
+    moments: PairedMoments, *, sample_covariance: bool = False, zero_division: float = math.nan
+) -> Array:
     """Return Lin's concordance correlation coefficient (CCC): correlation that a shift or a scale lowers.
 
     Formula: 2 cov(P, R) / (var P + var R + (mean P - mean R)^2), with moments over n; computed as 2 c / (e + 2 c) with
@@ -287,6 +290,7 @@ def concordance_correlation(moments: PairedMoments, *, zero_division: float = ma
 
     Args:
         moments: Moments of any shape, or the pair with the options of `paired_moments`.
+        sample_covariance: Whether variances and covariance are over n - 1, as of a sample; Lin's are over n.
         zero_division: The value where the metric is undefined.
 
     Returns:
@@ -294,6 +298,9 @@ def concordance_correlation(moments: PairedMoments, *, zero_division: float = ma
 
     Undefined:
         An image constant: NaN.
+
+    Raises:
+        TypeError: `sample_covariance` is neither true nor false.
 
     Example:
         >>> import numpy as np
@@ -303,13 +310,18 @@ def concordance_correlation(moments: PairedMoments, *, zero_division: float = ma
     Source:
         Lin 1989, doi 10.2307/2532051.
 
-    Differs from:
-        torchmetrics' `concordance_corrcoef`, whose moments are over n - 1.
+    Agrees with:
+        With `sample_covariance=True` torchmetrics' `concordance_corrcoef`.
     """
+    checks.booleans("concordance_correlation", sample_covariance=sample_covariance)
     xp = _array.array_namespace(moments.cross_scatter)
     unit = error_scale(moments)
     shared = 2 * moments.cross_scatter * (moments.prediction_scale / unit) * (moments.reference_scale / unit)
-    value = _array.clip_rounding(_array.ratio(shared, moments.squared_error + shared, zero_division=0), -1.0, 1.0)
+    whole = moments.squared_error + shared
+    if sample_covariance:
+        # Of the n squares of the difference of the means that are in e, n - 1 stay: at least half of e where n > 1.
+        whole = whole - (moments.prediction_mean / unit - moments.reference_mean / unit) ** 2
+    value = _array.clip_rounding(_array.ratio(shared, whole, zero_division=0), -1.0, 1.0)
     # The denominator is not 0 for two different constants, but their correlation is undefined all the same.
     constant = (moments.prediction_scatter == 0) | (moments.reference_scatter == 0)
     return xp.where(constant, zero_division, value)

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from mia_functional.metrics import (
     agreement,
@@ -34,10 +34,27 @@ from mia_functional.metrics.surface import surface_distances
 from mia_functional.metrics.thresholds import area_under_roc_curve, average_precision, threshold_counts
 from mia_functional.metrics.uncertainty import decision_counts, uncertainty_error_dice
 
-__all__ = ["LENGTH_PARAMETERS", "METRICS", "Metric"]
+__all__ = ["LENGTH_PARAMETERS", "METRICS", "Empties", "Metric"]
 
 LENGTH_PARAMETERS = ("tolerance", "width")
 """Parameters in millimetres; their numbers are written `@2mm`."""
+
+
+class Empties(NamedTuple):
+    """What a value is where masks are empty, in place of what the function gives; None for that.
+
+    Attributes:
+        both: Both masks are empty.
+        prediction: The prediction alone.
+        reference: The reference alone.
+    """
+
+    both: float | None = None
+    prediction: float | None = None
+    reference: float | None = None
+
+
+_AS_COMPUTED = Empties()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +81,8 @@ class Metric:
         symmetric: Whether prediction and reference can be swapped.
         parameter: Keyword that a number in the abbreviation sets; "" if there is none.
         options: Keywords and values to call `function` with.
+        convention: Name of the package whose number it is, see `metrics.conventions`; "" for ours.
+        empties: What a table has where masks are empty, if that package has other values there than any option gives.
     """
 
     name: str
@@ -85,6 +104,8 @@ class Metric:
     symmetric: bool = False
     parameter: str = ""
     options: tuple[tuple[str, float | str], ...] = ()
+    convention: str = ""
+    empties: Empties = _AS_COMPUTED
 
 
 _FOUND_AND_MISSED = (

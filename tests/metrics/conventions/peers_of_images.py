@@ -42,8 +42,8 @@ def torchmetrics_labels(prediction, reference):
     return {
         "generalized_dice": partial(generalized_dice_score, *pair, num_classes=3),
         "matthews_correlation": partial(theirs.multiclass_matthews_corrcoef, *flat, num_classes=4),
-        "weighted_kappa@weights=linear": partial(kappa, weights="linear"),
-        "weighted_kappa@weights=quadratic": partial(kappa, weights="quadratic"),
+        "weighted_kappa@power=1.0": partial(kappa, weights="linear"),
+        "weighted_kappa@power=2.0": partial(kappa, weights="quadratic"),
     }
 
 
@@ -61,7 +61,7 @@ def metrics_reloaded_labels(prediction, reference):
         "expected_cost@costs=1,normalized=True": equal.normalised_expected_cost,
         "matthews_correlation": theirs.matthews_correlation_coefficient,
         "balanced_accuracy": theirs.balanced_accuracy,
-        "weighted_kappa": theirs.weighted_cohens_kappa,
+        "cohen_kappa": theirs.weighted_cohens_kappa,
     }
 
 
@@ -113,7 +113,11 @@ def pymia_images(prediction, reference):
     from pymia.evaluation import metric as theirs
 
     found = {}
-    for one in (*theirs.get_regression_metrics(), theirs.PeakSignalToNoiseRatio(), theirs.StructuralSimilarityIndexMeasure()):
+    for one in (
+        *theirs.get_regression_metrics(),
+        theirs.PeakSignalToNoiseRatio(),
+        theirs.StructuralSimilarityIndexMeasure(),
+    ):
         one.prediction, one.reference = prediction, reference
         found[one.metric] = one.calculate
     return found

@@ -137,12 +137,11 @@ def torchmetrics(prediction, reference, _spacing):
     samples = {
         "SNSVTY": theirs.binary_recall, "SPCFTY": theirs.binary_specificity, "PRCISON": theirs.binary_precision,
         "NPV": theirs.binary_negative_predictive_value, "FMEASR": theirs.binary_f1_score,
-        "ACURCY": theirs.binary_accuracy, "JACRD": theirs.binary_jaccard_index,
-        "KAPPA": theirs.binary_cohen_kappa, "MCC": theirs.binary_matthews_corrcoef,
+        "ACURCY": theirs.binary_accuracy, "KAPPA": theirs.binary_cohen_kappa, "MCC": theirs.binary_matthews_corrcoef,
     }  # fmt: skip
     return {
         "DICE": partial(dice_score, *channels, num_classes=1),
-        "mean_iou": partial(mean_iou, *channels, num_classes=1),
+        "JACRD": partial(mean_iou, *channels, num_classes=1),
         **{name: partial(function, *pair) for name, function in samples.items()},
     }
 
@@ -267,12 +266,8 @@ def pymia(prediction, reference, spacing):
     return found
 
 
-PACKAGES = {
-    function.__name__: {"masks": function}
-    for function in (
-        deepmind, monai, metrics_reloaded, medpy, panoptica, torchmetrics, simpleitk, skimage, nnunet, brats, pymia,
-    )  # fmt: skip
-}
+_ASKED = (deepmind, monai, metrics_reloaded, medpy, panoptica, torchmetrics, simpleitk, skimage, nnunet, brats, pymia)
+PACKAGES = {function.__name__: {"masks": function} for function in _ASKED}
 
 VERSIONS = {
     "deepmind": lambda: f"surface-distance {metadata.version('surface-distance')}",

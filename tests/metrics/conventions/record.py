@@ -1,7 +1,8 @@
-"""Write what other packages say about the hundred pairs: `python tests/metrics/conventions/record.py monai`.
+"""Write what other packages say about the hundred pairs: `python tests/metrics/conventions/record.py monai [FOLDER]`.
 
 Runs in the environment of a package, which needs NumPy besides, and writes `recorded/monai.json`. Names are ours, with
-what was asked for: `HDRFDST95` is their 95th percentile. A text is the kind of error that they raise.
+what was asked for: `HDRFDST95` is their 95th percentile. A text is the kind of error that they raise. Metrics Reloaded
+and BraTS are no packages: `PYTHONPATH` has to lead to their folder.
 """
 
 import json
@@ -11,25 +12,19 @@ import warnings
 from pathlib import Path
 
 import numpy as np
-
-sys.path.insert(0, str(Path(__file__).parent))
-
 import peers_of_images
 import peers_of_masks
 import scenes
 
-FOLDER = Path(__file__).parent / "recorded"
 PACKAGES = {name: masks | peers_of_images.PACKAGES.get(name, {}) for name, masks in peers_of_masks.PACKAGES.items()}
 """By package and kind of pair: a function of a pair that gives functions without arguments by name."""
 
 
-def answers(package, kind, limit=scenes.COUNT):
+def answers(package, kind):
     """Return what a package says about the pairs of a kind, by name."""
     values = {}
     ask = PACKAGES[package][kind]
-    for number, pair in enumerate(scenes.KINDS[kind]()):
-        if number == limit:
-            break
+    for pair in scenes.KINDS[kind]():
         for name, question in ask(*pair).items():
             try:
                 value = float(question())
@@ -51,11 +46,12 @@ def main():
     np.seterr(all="ignore")
     values = {kind: answers(package, kind) for kind in PACKAGES[package]}
     record = {
-        "package": package, "version": peers_of_masks.VERSIONS[package](), "python": sys.version.split()[0], "numpy": np.__version__,
+        "package": package, "version": peers_of_masks.VERSIONS[package](),
+        "python": sys.version.split()[0], "numpy": np.__version__,
         "made": f"python tests/metrics/conventions/record.py {package}", "pairs": scenes.digest(), "values": values,
     }  # fmt: skip
-    FOLDER.mkdir(exist_ok=True)
-    (FOLDER / f"{package}.json").write_text(lines_of(record), encoding="utf-8")
+    folder = Path(sys.argv[2]) if len(sys.argv) > 2 else Path(__file__).parent / "recorded"
+    (folder / f"{package}.json").write_text(lines_of(record), encoding="utf-8")
 
 
 def lines_of(record):

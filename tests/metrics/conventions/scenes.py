@@ -1,4 +1,4 @@
-"""The hundred pairs of each kind that packages and ours are asked about; NumPy alone, as other environments draw them."""
+"""The hundred pairs of each kind that packages and ours are asked about; other environments draw them, too."""
 
 import hashlib
 
