@@ -141,6 +141,7 @@ _WORDING: Mapping[str, Mapping[str, str]] = {
         "channels": "--channels",
         "ignore": "--ignore",
         "metrics": "--metrics",
+        "convention": "--convention",
         "predictions={method: folder}": "--methods",
         "resume=True": "--resume",
         "journal": "--output",

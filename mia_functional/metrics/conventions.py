@@ -50,14 +50,18 @@ def under_convention(metric: str | Metric, *, convention: str) -> Metric:
     else:
         with checks.speaking_for("under_convention", "find", name="metric"):
             row = find(metric)
+    if OWN_GROUP in row.groups:
+        needed = f"be of {rules.package}, whose numbers are asked for"
+        checks.invalid_value("under_convention", "metric", needed, f"{row.abbreviation}, a function of one's own")
     asked = _options_of(row)
-    recipe = next((recipe for recipe in rules.recipes if _fits(recipe, row, asked)), None)
+    defaults = {option.name: option.default for option in inspect.signature(row.function).parameters.values()}
+    recipe = next((recipe for recipe in rules.recipes if _fits(recipe, row, defaults | asked)), None)
     if recipe is None:
-        fallback = "which it does not have" if OWN_GROUP not in row.groups else "a function of one's own"
-        reason = dict(rules.absent).get(row.name, fallback)
-        names = (one.abbreviation for one in METRICS if any(_fits(recipe, one) for recipe in rules.recipes))
+        names = (
+            one.abbreviation for one in METRICS if any(_fits(each, one, dict(one.options)) for each in rules.recipes)
+        )
         needed = f"be of {rules.package} ({', '.join(names)})"
-        checks.invalid_value("under_convention", "metric", needed, f"{row.abbreviation}: {reason}")
+        checks.invalid_value("under_convention", "metric", needed, f"{row.abbreviation}: {_reason(rules, row)}")
     for option, value in recipe.options:
         if option in asked and asked[option] != value:
             needed = f"leave {option} to {rules.package}, which has {getattr(value, '__name__', value)}"
@@ -78,19 +82,17 @@ def _options_of(row: Metric) -> dict[str, Any]:
     return options | dict(row.options)
 
 
-def _fits(recipe: Recipe, row: Metric, asked: Mapping[str, Any] | None = None) -> bool:
-    """Return whether a recipe is for a metric, and for the options that are asked for; None for those of its choice."""
-    if recipe.function != row.name or OWN_GROUP in row.groups:
-        return False
-    fixed = dict(row.options)
-    for option, possible in recipe.only:
-        value = fixed.get(option) if asked is None else asked.get(option, _default_of(row, option))
-        if value is not None and value not in possible:
-            return False
-    return True
+def _fits(recipe: Recipe, row: Metric, options: Mapping[str, Any]) -> bool:
+    """Return whether a recipe is for a metric with these options; those that are not among them may be any."""
+    return recipe.function == row.name and all(
+        options.get(option, possible[0]) in possible for option, possible in recipe.only
+    )
 
 
-def _default_of(row: Metric, option: str) -> Any:
-    """Return the default of an option of a metric or of its statistic."""
-    parameters = inspect.signature(row.function).parameters
-    return parameters[option].default if option in parameters else None
+def _reason(rules: Convention, row: Metric) -> str:
+    """Return why a package does not have a metric with these options."""
+    only = [pair for recipe in rules.recipes if recipe.function == row.name for pair in recipe.only]
+    if only:
+        texts = (f"{option}={value}" for option, possible in only for value in possible)
+        return f"it has this with {' or '.join(dict.fromkeys(texts))} alone"
+    return dict(rules.absent).get(row.name, "which it does not have")

@@ -12,9 +12,9 @@ from mia_functional.metrics.image_quality import gaussian_window
 from mia_functional.metrics.regression import reference_mean, reference_norm
 from mia_functional.metrics.table import Empties
 
-__all__ = ["PACKAGES", "Convention", "Options", "Recipe"]
+__all__ = ["PACKAGES", "Choices", "Convention", "Recipe"]
 
-Options: TypeAlias = tuple[tuple[str, Any], ...]
+Choices: TypeAlias = tuple[tuple[str, Any], ...]
 """Keywords and values."""
 
 
@@ -33,8 +33,8 @@ class Recipe(NamedTuple):
 
     function: str
     theirs: str
-    options: Options = ()
-    defaults: Options = ()
+    options: Choices = ()
+    defaults: Choices = ()
     only: tuple[tuple[str, tuple[Any, ...]], ...] = ()
     empties: Empties = Empties()
     note: str = ""
@@ -65,15 +65,15 @@ def _plain(theirs: str, *functions: str) -> tuple[Recipe, ...]:
 
 _NAN, _INF = math.nan, math.inf
 _ERROR = Empties(_NAN, _NAN, _NAN)
-_VOXELS: Options = (("boundary", voxels),)
-_POOLED: Options = (("boundary", voxels), ("pooled", True))
-_SURFELS: Options = (("boundary", surfels), ("pooled", False))
-_LARGER: Options = (("boundary", voxels), ("pooled", False))
+_VOXELS: Choices = (("boundary", voxels),)
+_POOLED: Choices = (("boundary", voxels), ("pooled", True))
+_SURFELS: Choices = (("boundary", surfels), ("pooled", False))
+_LARGER: Choices = (("boundary", voxels), ("pooled", False))
 _HD = (("percentile", (100.0,)),)
 _HD95 = (("percentile", (95.0,)),)
 _FORWARD = (("direction", ("prediction_to_reference",)),)
 _BACKWARD = (("direction", ("reference_to_prediction",)),)
-_COUNTS = ("true_positives", "false_positives", "false_negatives", "true_negatives")
+_CELLS = ("true_positives", "false_positives", "false_negatives", "true_negatives")
 _TWO_SIDES = "it has the mean of the two shares, which `surface_overlap` gives for each direction"
 
 _DEEPMIND = Convention(
@@ -106,7 +106,7 @@ _MONAI = Convention(
             "false_negative_rate", "fallout", "accuracy", "balanced_accuracy", "matthews_correlation", "youden_index",
         ),
         Recipe("f_measure", "compute_confusion_matrix_metric", only=(("beta", (1.0,)),)),
-        *_plain("get_confusion_matrix", *_COUNTS),
+        *_plain("get_confusion_matrix", *_CELLS),
         Recipe("hausdorff_distance", "compute_hausdorff_distance", _LARGER, only=_HD),
         Recipe("hausdorff_distance", "compute_hausdorff_distance", _LARGER,
                empties=Empties(prediction=_NAN, reference=_NAN), note="its percentile of 0 is the maximum"),
@@ -288,7 +288,7 @@ _SKIMAGE = Convention(
     absent=(("adjusted_rand_index", "its `adapted_rand_error` is one minus an F-score of pairs of voxels"),),
 )  # fmt: skip
 
-_NNUNET = Convention("nnunet", "nnU-Net", "2.8.1", recipes=_plain("compute_metrics", "dice", "jaccard", *_COUNTS))
+_NNUNET = Convention("nnunet", "nnU-Net", "2.8.1", recipes=_plain("compute_metrics", "dice", "jaccard", *_CELLS))
 
 _BRATS = Convention(
     "brats", "BraTS 2023", "commit 43c9052",
@@ -304,7 +304,7 @@ _BRATS = Convention(
     absent=(("brats_surface_dice", "its program of 2023 has no surface Dice"),),
 )  # fmt: skip
 
-_LOST: Options = (("zero_division", -_INF),)
+_LOST: Choices = (("zero_division", -_INF),)
 _PYMIA = Convention(
     "pymia", "pymia", "0.3.4",
     recipes=(
@@ -316,7 +316,7 @@ _PYMIA = Convention(
         Recipe("false_negative_rate", "FalseNegativeRate"),
         Recipe("accuracy", "Accuracy", note="of no voxels it is 0"),
         Recipe("precision", "Precision", (("zero_division", 0.0),)),
-        *_plain("TruePositive, ...", *_COUNTS),
+        *_plain("TruePositive, ...", *_CELLS),
         Recipe("f_measure", "FMeasure", empties=Empties(reference=_NAN)),
         Recipe("volume_similarity", "VolumeSimilarity", _LOST),
         Recipe("area_under_curve", "AreaUnderCurve", _LOST, note="of a reference that fills the image it is NaN"),

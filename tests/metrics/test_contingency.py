@@ -120,6 +120,24 @@ def test_expected_cost_with_prices():
     for wrong in (((0, 1),), ((0, math.inf), (1, 0))):
         with pytest.raises(ValueError, match="`costs` must be 2 x 2 finite numbers"):
             expected_cost(matrix, costs=wrong)
+    with pytest.raises(ValueError, match="`costs` must be one of inverse_prior; got"):
+        expected_cost(matrix, costs="prior")
+
+
+@pytest.mark.sampled(4)
+def test_expected_cost_with_inverse_priors(xp):
+    """Each class counts the same: one minus the balanced accuracy, or that over its best constant, 1 - 1 / C."""
+
+    def costs(prediction, reference):
+        matrix = confusion_matrix(prediction, reference, labels=LABELS)
+        plain = expected_cost(matrix, costs="inverse_prior")
+        return plain, expected_cost(matrix, costs="inverse_prior", normalized=True), metrics.balanced_accuracy(matrix)
+
+    plain, normalized, accuracy = xp.run(costs, PREDICTION, REFERENCE)
+    np.testing.assert_allclose(plain, 1 - accuracy, rtol=1e-5)
+    np.testing.assert_allclose(normalized, plain / (1 - 1 / len(LABELS)), rtol=1e-5)
+    absent = ConfusionMatrix(np.array([[5, 0], [1, 0]]), np.array(0))
+    assert math.isnan(expected_cost(absent, costs="inverse_prior"))
 
 
 @pytest.mark.parametrize("power", [0, -1, math.inf, math.nan])

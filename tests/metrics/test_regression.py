@@ -175,6 +175,27 @@ def test_oracles_agree(xp, name):
         np.testing.assert_allclose(value, SKLEARN[name](r, p), rtol=2e-6)
 
 
+@pytest.mark.sampled(3)
+def test_concordance_of_a_sample(xp):
+    """Moments over n - 1: twice the covariance over both variances and the squared difference of the means."""
+    prediction, reference = images((3, 4), offset=5.0, dtype=np.float32)
+    reference = reference + np.float32(0.3)
+    value = xp.run(partial(metrics.concordance_correlation, sample_covariance=True), prediction, reference)
+    p, r = (array.ravel().astype(np.float64) for array in (prediction, reference))
+    covariance = np.cov(p, r)
+    expected = 2 * covariance[0, 1] / (np.trace(covariance) + (p.mean() - r.mean()) ** 2)
+    np.testing.assert_allclose(value, expected, rtol=5e-6)
+    assert abs(value - metrics.concordance_correlation(prediction, reference)) > 0.01
+
+
+def test_concordance_of_two_voxels_and_of_constants():
+    pair = np.array([1.0, 3.0]), np.array([2.0, 6.0])
+    # Covariance 4, variances 2 and 8 over n - 1; means 2 and 4.
+    assert metrics.concordance_correlation(*pair, sample_covariance=True) == 8 / (2 + 8 + 4)
+    assert metrics.concordance_correlation(*pair) == 4 / (1 + 4 + 4)
+    assert math.isnan(metrics.concordance_correlation(np.ones(3), np.ones(3), sample_covariance=True))
+
+
 @pytest.mark.parametrize(("kind", "by"), [("euclidean", metrics.reference_norm), ("mean", metrics.reference_mean)])
 def test_normalizations_are_scikit_images(kind, by):
     prediction, reference = images(offset=2.0)
