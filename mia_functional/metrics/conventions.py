@@ -61,7 +61,7 @@ def under_convention(metric: str | Metric, *, convention: str) -> Metric:
             one.abbreviation for one in METRICS if any(_fits(each, one, dict(one.options)) for each in rules.recipes)
         )
         needed = f"be of {rules.package} ({', '.join(names)})"
-        checks.invalid_value("under_convention", "metric", needed, f"{row.abbreviation}: {_reason(rules, row)}")
+        checks.invalid_value("under_convention", "metric", needed, f"{row.abbreviation}: {_why_absent(rules, row)}")
     for option, value in recipe.options:
         if option in asked and asked[option] != value:
             needed = f"leave {option} to {rules.package}, which has {getattr(value, '__name__', value)}"
@@ -89,7 +89,7 @@ def _fits(recipe: Recipe, row: Metric, options: Mapping[str, Any]) -> bool:
     )
 
 
-def _reason(rules: Convention, row: Metric) -> str:
+def _why_absent(rules: Convention, row: Metric) -> str:
     """Return why a package does not have a metric with these options."""
     only = [pair for recipe in rules.recipes if recipe.function == row.name for pair in recipe.only]
     if only:
