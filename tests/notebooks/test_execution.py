@@ -1,0 +1,45 @@
+"""The notebooks are stored with outputs, run from end to end within a minute, and give what is stored."""
+
+import json
+
+import pytest
+
+from tests.notebooks import execute
+
+pytestmark = [pytest.mark.full, pytest.mark.slow]
+each = pytest.mark.parametrize("name", execute.NAMES)
+
+LARGEST = 300_000
+"""Bytes of a notebook."""
+
+
+@each
+def test_what_is_stored_is_a_run_from_top_to_bottom(name):
+    cells = execute.read(name)
+    assert (execute.FOLDER / f"{name}.ipynb").read_text(encoding="utf-8") == execute.text_of(cells)
+    assert len(execute.text_of(cells).encode()) < LARGEST
+    assert cells[0]["cell_type"] == "markdown"
+    assert "".join(cells[0]["source"]).startswith("# ")
+    assert len({cell["id"] for cell in cells}) == len(cells)
+    counts = [cell["execution_count"] for cell in cells if cell["cell_type"] == "code"]
+    assert counts == [*range(1, len(counts) + 1)]
+    assert execute.complaints(cells) == []
+    assert any("image/png" in json.dumps(cell.get("outputs", ())) for cell in cells)
+
+
+@each
+def test_a_fresh_kernel_gives_what_is_stored(name):
+    pytest.importorskip("nbclient")
+    cells, seconds = execute.execute(name)
+    assert execute.complaints(cells) == []
+    for stored, now in zip(execute.read(name), cells, strict=True):
+        assert execute.outputs_as_text(now) == execute.outputs_as_text(stored), stored["id"]
+    assert seconds < execute.LIMIT
+
+
+@pytest.mark.parametrize("name", ["reconstruction_and_regression", "signals", "point_clouds"])
+def test_other_data_than_volumes_come_back_to_the_bit_through_workers(name):
+    pytest.importorskip("nbclient")
+    cells, _ = execute.execute(name, changes={"parameters": "WORKERS = 2"}, last="print(set(equal.values()), len(equal))")
+    (said,) = execute.outputs_as_text(cells[-1])
+    assert said in ("{True} 3\n", "{True} 4\n")
