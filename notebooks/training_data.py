@@ -46,12 +46,14 @@ class Task(NamedTuple):
     weights: tuple[float, ...]
 
 
-def write_phantoms(folder: Path, subjects: int) -> None:
-    """Write a synthetic cohort as NIfTI files: two images and a label map for every subject."""
+def write_phantoms(folder: Path, subjects: int) -> Path:
+    """Write a synthetic cohort as NIfTI files into a new folder: two images and a label map for every subject."""
+    folder.mkdir()
     for someone in phantoms.cohort(np.random.default_rng(0), subjects, (32, 48, 40), spacing=(4.0, 3.0, 3.0)):
         head = someone.head
         for entry, array in (("T1", head.t1), ("T2", head.t2), ("GT", head.labels)):
             images.write(folder / f"{someone.subject}_{entry}.nii.gz", array, head.geometry)
+    return folder
 
 
 def make(path: Path, subjects: Sequence[dataset.Subject]) -> dataset.Dataset:

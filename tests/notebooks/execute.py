@@ -149,8 +149,11 @@ def _plain_png(encoded: str) -> str:
 def main() -> None:
     """Execute the notebooks that are named, or all, and store their outputs."""
     parser = argparse.ArgumentParser(description=main.__doc__)
-    parser.add_argument("names", nargs="*", choices=NAMES, metavar="NAME", help=", ".join(NAMES))
-    for name in parser.parse_args().names or NAMES:
+    parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(NAMES))
+    names = parser.parse_args().names or NAMES
+    if unknown := set(names) - set(NAMES):
+        parser.error(f"there is no notebook {', '.join(unknown)}; there are {', '.join(NAMES)}")
+    for name in names:
         cells, seconds = execute(name)
         for complaint in complaints(cells):
             print(f"{name}: {complaint}")

@@ -1,9 +1,9 @@
 """The notebooks are stored with outputs, run from end to end within a minute, and give what is stored."""
 
+import ast
 import json
 
 import pytest
-
 from tests.notebooks import execute
 
 pytestmark = [pytest.mark.full, pytest.mark.slow]
@@ -40,6 +40,10 @@ def test_a_fresh_kernel_gives_what_is_stored(name):
 @pytest.mark.parametrize("name", ["reconstruction_and_regression", "signals", "point_clouds"])
 def test_other_data_than_volumes_come_back_to_the_bit_through_workers(name):
     pytest.importorskip("nbclient")
-    cells, _ = execute.execute(name, changes={"parameters": "WORKERS = 2"}, last="print(set(equal.values()), len(equal))")
+    cells, _ = execute.execute(
+        name, changes={"parameters": "WORKERS = 2"}, last="print(set(equal.values()), len(equal))"
+    )
     (said,) = execute.outputs_as_text(cells[-1])
-    assert said in ("{True} 3\n", "{True} 4\n")
+    equal = ast.literal_eval(said)
+    assert len(equal) >= 3
+    assert set(equal.values()) == {True}

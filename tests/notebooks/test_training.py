@@ -5,11 +5,11 @@ import ast
 import numpy as np
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from tests.notebooks import execute
 
 from mia_functional import images
 from mia_functional.geometry import Geometry
 from mia_functional.phantoms import LABELS
-from tests.notebooks import execute
 
 pytestmark = [pytest.mark.full, pytest.mark.slow]
 each = pytest.mark.parametrize("name", ["train_flax", "train_torch"])
@@ -25,7 +25,7 @@ def history_of(name, *, last="", **changes):
 
 @each
 def test_training_learns_and_logs(name, tmp_path):
-    copy = f"import shutil; shutil.copytree('events', {str(tmp_path / 'events')!r})"
+    copy = f"import shutil; shutil.copytree(OUTPUT / 'events', {str(tmp_path / 'events')!r})"
     history = history_of(name, last=copy)
     assert history[-1]["loss"] < history[0]["loss"]
     assert min(history[-1][f"val/DICE/{tissue} matter"] for tissue in ("white", "grey")) > 0.8
@@ -38,6 +38,7 @@ def test_training_learns_and_logs(name, tmp_path):
 
 
 OWN_DATA = """
+OUTPUT = Path(tempfile.mkdtemp())
 FOLDER = Path({folder!r})
 PATTERNS = {{"images": {{"MR": "{{subject}}/mr.mha"}}, "labels": {{"truth": "{{subject}}/truth.mha"}}}}
 LABELS = {{4: "inner", 2: "outer"}}
@@ -56,7 +57,9 @@ def test_training_takes_other_data_without_other_lines(name, tmp_path):
         images.write(folder / "truth.mha", truth, grid)
         images.write(folder / "mr.mha", (100 * truth).astype(["int16", "float64"][number % 2]), grid)
     history = history_of(
-        name, parameters="STEPS, EVERY, SUBJECTS, BATCH = 4, 2, 1, 4", data=OWN_DATA.format(folder=str(tmp_path / "own"))
+        name,
+        parameters="STEPS, EVERY, SUBJECTS, BATCH = 4, 2, 1, 4",
+        data=OWN_DATA.format(folder=str(tmp_path / "own")),
     )
     assert [entry["step"] for entry in history] == [2, 4]
     assert {key for key in history[0] if "DICE" in key} == {"val/DICE/inner", "val/DICE/outer"}
