@@ -30,17 +30,18 @@ def test_what_is_stored_is_a_run_from_top_to_bottom(name):
 @each
 def test_a_fresh_kernel_gives_what_is_stored(name):
     pytest.importorskip("nbclient")
-    cells, seconds = execute.execute(name)
+    cells, seconds, processor_seconds = execute.execute(name)
     assert execute.complaints(cells) == []
     for stored, now in zip(execute.read(name), cells, strict=True):
         assert execute.outputs_as_text(now) == execute.outputs_as_text(stored), stored["id"]
-    assert seconds < execute.LIMIT
+    # A machine that is busy with something else takes longer by the clock alone.
+    assert min(seconds, processor_seconds) < execute.LIMIT
 
 
 @pytest.mark.parametrize("name", ["reconstruction_and_regression", "signals", "point_clouds"])
 def test_other_data_than_volumes_come_back_to_the_bit_through_workers(name):
     pytest.importorskip("nbclient")
-    cells, _ = execute.execute(
+    cells, *_ = execute.execute(
         name, changes={"parameters": "WORKERS = 2"}, last="print(set(equal.values()), len(equal))"
     )
     (said,) = execute.outputs_as_text(cells[-1])

@@ -18,7 +18,7 @@ each = pytest.mark.parametrize("name", ["train_flax", "train_torch"])
 def history_of(name, *, last="", **changes):
     """Run a training with other parameters or data, and return what its validations gave."""
     pytest.importorskip("nbclient")
-    cells, _ = execute.execute(name, changes=changes, last=f"{last}\nprint(history)")
+    cells, *_ = execute.execute(name, changes=changes, last=f"{last}\nprint(history)")
     assert execute.complaints(cells) == []
     return ast.literal_eval(execute.outputs_as_text(cells[-1])[0])
 
