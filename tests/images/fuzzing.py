@@ -183,10 +183,10 @@ def png_bytes():
     return struct.pack(">IIBBBBB", SHAPE[2], SHAPE[1], 16, 0, 0, 0, 0) + rows
 
 
-def tiff_bytes(**options):
+def tiff_bytes(repeats=1, **options):
     """Return a TIFF file of several pages."""
-    buffer = io.BytesIO()
-    tifffile.imwrite(buffer, ARRAY.astype(np.uint16), photometric="minisblack", software=False, **options)
+    buffer, array = io.BytesIO(), np.concatenate([ARRAY] * repeats).astype(np.uint16)
+    tifffile.imwrite(buffer, array, photometric="minisblack", software=False, **options)
     return buffer.getvalue()
 
 
@@ -209,7 +209,7 @@ SOURCES = {
     "array.npy": (npy_bytes(), 128, (text_mutant, byte_mutant, byte_mutant), bytes),
     "grey.png": (png_bytes(), 13, (number_mutant, byte_mutant), png_file),
     "outer.png": (png_file(png_bytes()), 40, (byte_mutant,), bytes),
-    "plain.tif": (tiff_bytes(metadata=None), 170, (number_mutant, byte_mutant), bytes),
+    "plain.tif": (tiff_bytes(3, metadata=None), 170, (number_mutant, byte_mutant), bytes),
     "packed.tif": (tiff_bytes(compression="zlib"), 220, (number_mutant, byte_mutant), bytes),
     "volume.mgh": (fuzzing_peers.mgh_bytes(), 90, (number_mutant, number_mutant, byte_mutant), bytes),
     "inner.mgz": (fuzzing_peers.mgh_bytes(), 90, (number_mutant, byte_mutant), gzipped),

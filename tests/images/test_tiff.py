@@ -11,6 +11,7 @@ from PIL import Image
 
 from mia_functional import images
 from mia_functional.geometry import Geometry
+from mia_functional.images import tiff_directories
 
 RNG = np.random.default_rng(0)
 VOLUME = RNG.integers(0, 300, (4, 5, 7))
@@ -290,3 +291,35 @@ def test_pages_with_other_tags_beside_the_pixels_are_of_one_kind(tmp_path):
             more = [(65000, 2, 0, "a" * 9 * number, True)] if number else []
             writer.write(page, photometric="minisblack", metadata=None, extratags=more, rowsperstrip=2)
     np.testing.assert_array_equal(images.read(tmp_path / "x.tif", spacing=(1.0, 1.0, 1.0))[0], array)
+
+
+@pytest.mark.parametrize("options", [{}, {"byteorder": ">"}, {"bigtiff": True}])
+def test_directories_that_are_read_together_say_what_each_of_them_says(tmp_path, monkeypatch, request, options):
+    content = written(tmp_path / "x.tif", np.zeros((12, 4, 5), np.uint16), metadata=None, **options).read_bytes()
+    with tifffile.TiffFile(tmp_path / "x.tif") as opened:
+        places = [page.offset for page in opened.pages]
+    assert len({*np.diff(places[1:])}) == 1  # which is when they are
+    rng = np.random.default_rng(0)
+
+    def found(near):
+        monkeypatch.setattr(tiff_directories, "_NEAR", near)
+        try:
+            return tiff_directories.read_directories(tmp_path / "x.tif")
+        except ValueError as error:
+            return str(error)
+
+    assert found(4096).pages == 12
+    outcomes = set()
+    for number in range(1000 if request.config.getoption("part") == "full" else 60):
+        changed = bytearray(content)
+        for _ in range(int(rng.integers(1, 3))):
+            where = int(rng.choice(places)) + int(rng.integers(0, 250))
+            size = int(rng.choice([1, 2, 4]))
+            # Places of other pages make circles and short cuts of their chain.
+            value = int(rng.choice([0, 1, 255, len(content), *places])) % 256**size
+            changed[where : where + size] = value.to_bytes(size, "big" if options.get("byteorder") else "little")
+        (tmp_path / "x.tif").write_bytes(bytes(changed[: len(content)]))
+        together, one_by_one = found(4096), found(0)
+        assert together == one_by_one, number
+        outcomes.add(type(together))
+    assert len(outcomes) == 2
