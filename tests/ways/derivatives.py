@@ -291,6 +291,7 @@ OF_MATRIX = (
 def _metric_calls() -> list[tuple[str, *tuple[Any, ...]]]:
     ssim, generalized = metrics.structural_similarity, metrics.generalized_dice
     nrmse, psnr = metrics.normalized_root_mean_squared_error, metrics.peak_signal_noise_ratio
+    ccc = metrics.concordance_correlation
     soft_counts, draw = partial(of_soft_counts, tuple), uniform((9,), (7,), low=0, high=4)
     by_volume = partial(of_record, metrics.ConfusionCounts, generalized, power=1.0)
     return [
@@ -344,6 +345,8 @@ def _metric_calls() -> list[tuple[str, *tuple[Any, ...]]]:
         ("merge", "places", "moments", partial(of_places, _merged_places), PLACES),
         ("identity", "moments", "moments", _merged_moments, volumes),
         ("expected_cost", "normalized", "cells", partial(of_matrix, metrics.expected_cost, normalized=True), CELLS),
+        ("expected_cost", "priors", "cells", partial(of_matrix, metrics.expected_cost, costs="inverse_prior"), CELLS),
+        ("concordance_correlation", "of a sample", "images", partial(ccc, sample_covariance=True), volumes),
         *((name, "of a matrix", "cells", partial(of_matrix, getattr(metrics, name)), CELLS) for name in OF_MATRIX),
         *((name, "of moments", "images", partial(of_moments, getattr(metrics, name)), volumes) for name in OF_MOMENTS),
         *((nrmse.__name__, rule.__name__, "images", partial(nrmse, normalization=rule), volumes) for rule in RULES),

@@ -277,7 +277,14 @@ def cases_beside_the_table() -> dict[str, list[Case]]:
         "metrics.confusion_matrix": [("of labels", matrix, label_maps)],
         "metrics.generalized_dice": [("of labels", partial(metrics.generalized_dice, labels=(1, 2)), label_maps)],
         "metrics.interclass_correlation": [("of 0 and 1", metrics.interclass_correlation, signed_masks)],
-        "metrics.expected_cost": [("of labels", partial(metrics.expected_cost, labels=(0, 1, 2, 3)), label_maps)],
+        "metrics.expected_cost": [
+            ("of labels", partial(metrics.expected_cost, labels=(0, 1, 2, 3)), label_maps),
+            (
+                "of inverse priors",
+                partial(metrics.expected_cost, labels=(0, 1, 2, 3), costs="inverse_prior"),
+                label_maps,
+            ),
+        ],
         "metrics.weighted_kappa": [
             ("of labels", partial(metrics.weighted_kappa, labels=(0, 1, 2, 3)), label_maps),
             ("of planes", partial(metrics.weighted_kappa, labels=(0, 1, 2, 3), axis=(1, 2)), label_maps),

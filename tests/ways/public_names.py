@@ -3,13 +3,13 @@
 NAMESPACES = ("metrics", "transforms", "assembly", "morphology", "extraction")
 
 NO_ARRAYS = {
-    "metrics": "CHANGE_KINDS METRICS AutopetScores BratsLesions BrierDecomposition CalibrationBins Candidates "
-    "CenterlineCounts ChangeCounts ComponentCounts ComponentMetrics ConfusionCounts ConfusionMatrix "
-    "DetectionCounts FrocCurve InstanceMatches InstanceMetrics InstancePairs Instances IslesScores "
-    "LesionChanges Metric PairedMoments PairedSpatialMoments PrecisionRecallCurve ReliabilityCurve "
+    "metrics": "CHANGE_KINDS CONVENTIONS METRICS AutopetScores BratsLesions BrierDecomposition CalibrationBins "
+    "Candidates CenterlineCounts ChangeCounts ComponentCounts ComponentMetrics ConfusionCounts ConfusionMatrix "
+    "Convention DetectionCounts Empties FrocCurve InstanceMatches InstanceMetrics InstancePairs Instances IslesScores "
+    "LesionChanges Metric PairedMoments PairedSpatialMoments PrecisionRecallCurve Recipe ReliabilityCurve "
     "RiskCoverageCurve RocCurve SpatialMoments SurfaceDistances ThresholdCounts TopologyCounts TubeCounts "
     "any_overlap bipartite centroid_within describe find gaussian_window greedy group listing many_to_one "
-    "metric table_markdown",
+    "metric table_markdown under_convention",
     "transforms": "HistogramLandmarks Sample Transform compose constant edge linear merge_landmarks nearest on reflect "
     "resample_to to_canonical",
     "assembly": "Placement Reduction Window gaussian hann last maximum mean placements total uniform vote",
