@@ -27,7 +27,7 @@ exclude_patterns = ["_extensions"]
 # One backtick, in docstrings, is a name: a link if it is that of something public, code otherwise.
 default_role = "py:obj"
 
-myst_enable_extensions = ["colon_fence", "dollarmath"]
+myst_enable_extensions = ["colon_fence"]
 # Headings are targets of links down to this level, as on other sites that show Markdown.
 myst_heading_anchors = 4
 # Notebooks are run by the tests and kept with their outputs.
