@@ -148,9 +148,10 @@ What they give depends on values. In a program of JAX they say: {test_matrix.NEE
 
 ## Run by `.ci/extras`, in an environment of its own
 
-Last on 2026-12-01, on two cores without a GPU, with NumPy 2.4.6 and JAX 0.10.2. TensorFlow 2.21.0 and Keras 3.15.1: 308 tests passed, of
-tensors that functions refuse in one sentence, networks in `sliding_window`, and datasets of `adapters.tensorflow`. sparse 0.19.3, xarray
-2026.9.0 and what other packages have for arrays: 29 passed, each worked with or refused in one sentence.
+Last on 2026-12-01, on two cores without a GPU, with NumPy 2.4.6 and JAX 0.10.2. TensorFlow 2.21.0 and Keras 3.15.1:
+308 tests passed, of tensors that functions refuse in one sentence, networks in `sliding_window`, and datasets of
+`adapters.tensorflow`. sparse 0.19.3, xarray 2026.9.0 and what other packages have for arrays: 29 passed, each worked
+with or refused in one sentence.
 
 ## Awkward arrays
 
