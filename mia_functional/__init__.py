@@ -32,7 +32,7 @@ that `import mia_functional` stays light.
 import importlib
 from types import ModuleType
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 __all__ = [
     "adapters",
