@@ -225,4 +225,4 @@ def _elements_on_host(
     codes = nearest_points.pad_for_search(_array.to_numpy(elements.codes), spacing)
     surface = codes != 0
     points = np.flatnonzero(surface)
-    return _Elements(points, surface, elements.weights[codes.reshape(-1)[points]])
+    return _Elements(points, surface, elements.weights.take(codes.reshape(-1).take(points)))

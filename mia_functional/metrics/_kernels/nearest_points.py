@@ -196,20 +196,25 @@ def _search(
     # A view that begins at the offset spares a new array of indices for each; counted from the corner of the margin,
     # neither the beginnings nor the indices are negative.
     base = int(strides @ np.array(table.reach))
-    grid, distances = targets.reshape(-1), np.empty(points.shape)
-    missed, indices, looks = np.arange(points.size), points - base, 0
+    grid, indices, looks = targets.reshape(-1), points - base, 0
+    rounds: list[tuple[float, int, NDArray[np.intp]]] = []
     for length, offsets in zip(table.lengths[skip:], table.offsets[skip:], strict=True):
-        if not missed.size:
+        if not indices.size:
             break
-        looks += missed.size * len(offsets)
+        looks += indices.size * len(offsets)
         starts = (offsets @ strides + base).tolist()
         hit = grid[starts[0] :].take(indices)
         for start in starts[1:]:
             hit |= grid[start:].take(indices)
-        distances[missed] = length  # of those that miss, a later length takes its place
-        rest = np.flatnonzero(~hit)
-        missed, indices = missed.take(rest), indices.take(rest)
-    distances[missed] = np.inf
+        rest = np.flatnonzero(np.logical_not(hit, out=hit))
+        rounds.append((length, indices.size, rest))
+        indices = indices.take(rest)
+    # From the last round to the first, so that few numbers are written more than once.
+    distances, missed = np.full(indices.size, np.inf), np.arange(indices.size)
+    for length, size, rest in reversed(rounds):
+        nearer = np.full(size, length)
+        nearer[rest] = distances
+        distances, missed = nearer, rest.take(missed)
     return distances, missed, looks
 
 

@@ -124,7 +124,11 @@ def _binned_ranks(distances: HostArray, weights: HostArray, targets: HostArray) 
     for number, bin_of_target in enumerate(mass.searchsorted(targets).tolist()):
         chosen = min(max(bin_of_target, first), mass.size - 1)
         (members,) = (bins == chosen).nonzero()
-        members = members[distances[members].argsort()]
+        lengths = distances[members]
+        if lengths.min() == lengths.max():  # as most bins of whole steps are: there is nothing to sort
+            ranked[number] = lengths[0]
+            continue
+        members = members[lengths.argsort()]
         within = weights[members].cumsum(dtype=np.float64) + (mass[chosen - 1] if chosen else 0.0)
         rank = min(int(within.searchsorted(targets[number])), members.size - 1)
         ranked[number] = distances[members[rank]]
