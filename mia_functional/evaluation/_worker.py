@@ -14,11 +14,11 @@ from mia_functional.evaluation import folders  # noqa: F401
 _array.postpone_numpy_parts()
 _array.array_namespace(np.empty(0))  # the rest of NumPy's namespace, loaded at its first use
 
-# glibc returns memory that is freed to the system, and gets each temporary of a volume from there again, page by page: a
-# quarter of the time. In these processes it keeps up to a GiB of blocks below 32 MiB (the most it takes), in one heap for
-# all threads.
-_M_MMAP_THRESHOLD, _M_TRIM_THRESHOLD, _M_ARENA_MAX = -3, -1, -8
-if sys.platform == "linux":
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)  # of other C libraries, nothing
-    for parameter, value in ((_M_MMAP_THRESHOLD, 1 << 25), (_M_TRIM_THRESHOLD, 1 << 30), (_M_ARENA_MAX, 1)):
-        _ = mallopt is not None and mallopt(parameter, value)
+# glibc returns freed memory to the system, and gets each temporary of a volume from there again, page by page: a quarter
+# of the time. Here it keeps up to a GiB of blocks below 32 MiB (the most it takes), in one heap for all threads.
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8
+_mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
+if _mallopt is not None:
+    _mallopt(_M_TRIM_THRESHOLD, 1 << 30)
+    _mallopt(_M_MMAP_THRESHOLD, 32 << 20)
+    _mallopt(_M_ARENA_MAX, 1)

@@ -89,7 +89,9 @@ def _decode_series(tifffile: Any, path: Path, max_bytes: int) -> tuple[HostArray
     _check_description(path, directories.description)
     if directories.kinds > 1:
         invalid_file(path, f"its {directories.pages} pages are of {directories.kinds} kinds; one kind is read")
-    flags = {f"is_{name}": False for name in _VENDORS if name in tifffile.TIFF.FILE_FLAGS}
+    kinds = {f"is_{name}" for name in _VENDORS if name in tifffile.TIFF.FILE_FLAGS}
+    # What is a property there cannot be switched off (SIS before 2026.2.24, SVS in 2026.11.8): neither opens others.
+    flags = {kind: False for kind in kinds if not isinstance(getattr(tifffile.TiffFile, kind, None), property)}
     with tifffile.TiffFile(path, **flags) as opened:
         page = opened.pages[0]
         if _is_block(opened, page, directories):

@@ -323,3 +323,10 @@ def test_directories_that_are_read_together_say_what_each_of_them_says(tmp_path,
         assert together == one_by_one, number
         outcomes.add(type(together))
     assert len(outcomes) == 2
+
+
+def test_kinds_that_tifffile_decides_on_by_itself(tmp_path, monkeypatch):
+    """As SVS in version 2026.11.8, where to switch it off is an error, and SIS in those of 2025."""
+    monkeypatch.setattr(tifffile.TiffFile, "is_svs", property(lambda _: False), raising=False)
+    tifffile.imwrite(tmp_path / "a.tif", np.eye(3, dtype=np.uint8), compression="zlib")
+    assert images.read(tmp_path / "a.tif", spacing=(1.0, 1.0))[0].tolist() == np.eye(3).tolist()
