@@ -11,6 +11,7 @@ import numpy as np
 
 from mia_functional._core import checks
 from mia_functional.evaluation.results import Result
+from mia_functional.metrics.conventions import CONVENTIONS
 from mia_functional.metrics.names import find
 from mia_functional.metrics.table import Metric
 from mia_functional.typing import HostArray
@@ -194,8 +195,15 @@ def values_under(
         metrics: Rows of metrics of the user's own.
 
     Raises:
-        ValueError: A case is missing under `missing="error"`, or a diagonal is needed and was not given.
+        ValueError: A case is missing under `missing="error"`, a diagonal is needed and was not given, or the rows are
+            not of one convention.
     """
+    conventions = dict.fromkeys(row.convention for row in rows)
+    # Files of wide tables have none, but a number of another package has its name in all others.
+    foreign = [name for name in conventions if name.partition(", ")[0] in CONVENTIONS]
+    if len(conventions) > 1 and (foreign or "" not in conventions or len(conventions) > 2):
+        names = " and ".join(name or "ours" for name in conventions)
+        checks.invalid_value(function, "results", f"have {rows[0].metric} under one convention", names)
     known = metric_of(function, rows[0].metric, metrics)
     worst, best = math.nan, math.nan
     if known is not None and not math.isnan(known.best):

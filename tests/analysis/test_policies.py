@@ -1,6 +1,7 @@
 """Policies: what each word does with each case, and the very numbers of the packages that they are named after."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from mia_functional.evaluation import Results, concatenate
 from mia_functional.evaluation.run_record import CaseRecord, Run
 from mia_functional.metrics.table import METRICS
 
-from .tables import table
+from .tables import column, table
 
 NAN, INF = math.nan, math.inf
 DICE = (1.0, 0.8, NAN, 0.0, "missing")
@@ -203,3 +204,27 @@ def test_results_of_folders_know_their_diagonals():
     assert scalars(known, infinite="diagonal") == {"val/a/ASSD/liver": 5, "val/b/ASSD/liver": 10}
     # What is given counts.
     assert summarize(known, infinite="diagonal", functions={"M": np.mean}, diagonals=7)[1].value == 7
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "text"),
+    [
+        ("monai, voxels", "surfels", "monai, voxels and surfels"),
+        ("", "monai", "ours and monai"),
+        ("surfels", "voxels", "surfels and voxels"),
+        ("surfels", "", None),
+        ("monai", "monai", None),
+    ],
+)
+def test_numbers_of_two_conventions_are_not_mixed(one, other, text):
+    """An empty one is that of a metric without surfaces, or of a file that has no such column."""
+    rows = [replace(row, convention=name) for name, row in zip((one, other), column([0.5, 0.7]), strict=True)]
+    if text is None:
+        assert summarize(Results(rows=tuple(rows)))[0].value == pytest.approx(0.6)
+        return
+    with pytest.raises(ValueError, match=rf"^summarize: `results` must have DICE under one convention; got {text}\.$"):
+        summarize(Results(rows=tuple(rows)))
+    assert len(summarize(Results(rows=tuple(rows)), by="convention", functions={"MEAN": np.mean})) == 2
+    rows = [replace(row, method=row.subject, subject="A") for row in rows]
+    with pytest.raises(ValueError, match=rf"^rank: `results` must have DICE under one convention; got {text}\.$"):
+        rank(Results(rows=tuple(rows)))
