@@ -40,6 +40,7 @@ _SPACED = {"spacing": True}
 _ALL = {"include_background": True}
 _NO_IDENTITY = {"best": float("nan")}
 _IN_100 = {"data_range": 100.0}
+_SINGLE = {"tolerance": 1e-3}  # differences of squares in single precision
 
 _MONAI = (
     Adapter("MONAI", "compute_dice", partial(of.monai, "compute_dice"), "DICE", {}, "DICE"),
@@ -77,7 +78,7 @@ _MONAI = (
             partial(of.monai_ranked, "compute_roc_auc"), "AUROC", {"inputs": "probabilities"}),
     Adapter("MONAI", "compute_average_precision", partial(of.monai_ranked, "compute_average_precision"), "AP",
             {"inputs": "probabilities"}),
-    Adapter("MONAI", "SSIMMetric", partial(of.monai_metric, "SSIMMetric", **_IN_100), "SSIM", smallest=11),
+    Adapter("MONAI", "SSIMMetric", partial(of.monai_metric, "SSIMMetric", **_IN_100), "SSIM", _SINGLE, smallest=11),
     Adapter("MONAI", "PSNRMetric", partial(of.monai_metric, "PSNRMetric", max_val=100.0), "PSNR"),
     Adapter("MONAI", "MAEMetric", partial(of.monai_metric, "MAEMetric"), "MAE", {}, "MAE"),
     Adapter("MONAI", "MSEMetric", partial(of.monai_metric, "MSEMetric"), "MSE", {}, "MSE"),
@@ -112,7 +113,8 @@ _TORCHMETRICS = (
             partial(of.torchmetrics_binary, "binary_average_precision"), "AP",
             {"inputs": "probabilities"}),
     Adapter("torchmetrics", "structural_similarity_index_measure",
-            partial(of.torchmetrics_images, "structural_similarity_index_measure", **_IN_100), "SSIM", smallest=11),
+            partial(of.torchmetrics_images, "structural_similarity_index_measure", **_IN_100), "SSIM", _SINGLE,
+            smallest=11),
     Adapter("torchmetrics", "peak_signal_noise_ratio",
             partial(of.torchmetrics_images, "peak_signal_noise_ratio", **_IN_100),
             "PSNR"),

@@ -116,7 +116,7 @@ def torchmetrics_values(name: str, prediction: Any, reference: Any, **options: A
     import torchmetrics.functional as functions
 
     pair = [_tensor(array, "float32").reshape(-1) for array in (prediction, reference)]
-    return getattr(functions, name)(*pair, **options).numpy()
+    return getattr(functions, name)(*pair, **options).numpy().reshape(-1)[0]
 
 
 def torchmetrics_partitions(name: str, prediction: Any, reference: Any) -> Any:
@@ -129,7 +129,7 @@ def torchmetrics_partitions(name: str, prediction: Any, reference: Any) -> Any:
 
 def torchmetrics_panoptic(prediction: Any, reference: Any) -> Any:
     """Return the panoptic quality of instances of one category; what is in none is stuff."""
-    from torchmetrics.functional import panoptic_quality
+    from torchmetrics.functional.detection import panoptic_quality
 
     pair = [
         np.stack([(array > 0).astype("int64"), array.astype("int64")], axis=-1) for array in (prediction, reference)

@@ -76,14 +76,16 @@ def _example(results: Results, reading: Reading) -> str:
     if "example" not in result:
         return f"`{metric}`: {wrong}"
     lines = dict(line.split(" = ", 1) for line in result["example"].splitlines())
-    shown = [f"{name} {_entries(lines[name])}" for name in ("prediction", "reference", "spacing") if name in lines]
+    names = ("reference", "spacing") if law == "identity" else ("prediction", "reference", "spacing")
+    shown = [f"{name} {_entries(lines[name])}" for name in names if name in lines]
     return f"`{metric}`, {law}: {', '.join(shown)}: {wrong}"
 
 
 def _entries(text: str) -> str:
-    """Return an array of an example by its entries alone, truth values as 0 and 1."""
-    inside = re.sub(r"^np\.array\((.*), '\w+'\)$", r"\1", text)
-    return inside.replace("True", "1").replace("False", "0")
+    """Return an array of an example by its entries, truth values as 0 and 1; a large one by what it is made of."""
+    inside = re.sub(r"^np\.array\((.*), '\w+'\)$", r"\1", text).replace("True", "1").replace("False", "0")
+    numbers = re.findall(r"[^\[\], ()]+", inside)
+    return inside if len(numbers) < 100 else f"{len(numbers)} voxels of {', '.join(sorted(set(numbers)))}"
 
 
 def _cell(results: Results, peer: str, law: str) -> str:

@@ -106,6 +106,17 @@ def test_an_error_of_the_metric_is_a_broken_law_with_its_cause():
     assert isinstance(error.value.__cause__, ZeroDivisionError)
 
 
+def test_no_law_is_blamed_for_an_error_on_a_smaller_example():
+    def asymmetric(prediction, reference):
+        if prediction.size == 1 and prediction.any() != reference.any():
+            raise ValueError("too small")
+        return prediction.mean()
+
+    with pytest.raises(AssertionError, match=r'the law "symmetry".*got [0-9.]+ and not [0-9.]+') as error:
+        testing.check_metric(asymmetric, like="DICE", laws=("runs", "symmetry"))
+    assert "too small" not in str(error.value)
+
+
 def test_a_metric_without_return_is_told_from_one_that_is_undefined():
     with pytest.raises(AssertionError, match=r'the law "runs".*TypeError: it returned None'):
         testing.check_metric(lambda *_: None, best=float("nan"), examples=5)
