@@ -4,7 +4,6 @@ A law gets what is claimed of a metric, an example and its value, and returns wh
 kept.
 """
 
-import functools
 import itertools
 import math
 from collections.abc import Callable
@@ -14,10 +13,17 @@ from typing import Any
 import numpy as np
 
 from mia_functional import _array
-from mia_functional.testing.metric_claims import APART, SINGLE_PRECISION, MetricClaims, PairCase, metric_program
-from mia_functional.typing import HostArray, Spacing
+from mia_functional.testing.example_values import difference, metric_value, options_of_call
+from mia_functional.testing.laws_of_programs import (
+    difference_of_batch,
+    difference_of_libraries,
+    infinite_gradient,
+    law_of_compiler,
+)
+from mia_functional.testing.metric_claims import APART, SINGLE_PRECISION, MetricClaims, PairCase
+from mia_functional.typing import HostArray
 
-__all__ = ["METRIC_LAWS", "MetricLaw", "value_of_case"]
+__all__ = ["METRIC_LAWS", "MetricLaw"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,57 +47,17 @@ class MetricLaw:
     needs_other: bool = False
 
 
-def _options(claims: MetricClaims, spacing: Spacing | None) -> dict[str, Any]:
-    """Return the options that a metric is called with."""
-    options: dict[str, Any] = {"spacing": spacing} if claims.spacing else {}
-    return options if claims.labels is None else options | {"labels": claims.labels}
-
-
-def _metric_value(
-    claims: MetricClaims, prediction: HostArray, reference: HostArray, spacing: Spacing | None,
-    *, function: Callable[..., Any] | None = None, library: _array.NamedLibrary | None = None, **options: Any,
-) -> HostArray:  # fmt: skip
-    """Return the value of a pair as float64: of a library's arrays, or of copies that a metric cannot write to."""
-    compute = claims.function if function is None else function
-    options = _options(claims, spacing) | options
-    if library is not None:
-        result = compute(library.asarray(prediction), library.asarray(reference), **options)
-    else:
-        pair = [np.array(prediction, order="K"), np.array(reference, order="K")]
-        for array in pair:
-            array.flags.writeable = False
-        result = compute(*pair, **options)
-    if result is None:  # NumPy makes NaN of it, as if the value were undefined
-        raise TypeError("it returned None")
-    return _array.host_values(result)
-
-
-def _differs(value: HostArray, expected: HostArray, tolerance: float) -> str:
-    """Return how a value differs from another one, below 0.1 in absolute terms; nothing if not. NaN equals NaN."""
-    is_near = value.shape == expected.shape and np.allclose(
-        value, expected, rtol=tolerance, atol=tolerance / 10, equal_nan=True
-    )
-    if is_near:
-        return ""
-    return f"got {value.tolist()} and not {expected.tolist()}"
-
-
-def value_of_case(claims: MetricClaims, case: PairCase) -> HostArray:
-    """Return the value of an example as it is."""
-    return _metric_value(claims, case.prediction, case.reference, case.spacing)
-
-
 def _runs(claims: MetricClaims, _case: PairCase, value: HostArray) -> str:
     return "" if value.size == len(claims.labels or ("",)) else f"got {value.size} numbers"
 
 
 def _no_mutation(claims: MetricClaims, case: PairCase, value: HostArray) -> str:
     pair = case.prediction.copy(), case.reference.copy()
-    again = _array.host_values(claims.function(*pair, **_options(claims, case.spacing)))
+    again = _array.host_values(claims.function(*pair, **options_of_call(claims, case.spacing)))
     for name, array, given in zip(("prediction", "reference"), pair, (case.prediction, case.reference), strict=True):
         if not np.array_equal(array, given):
             return f"the {name} was changed to {array.tolist()}"
-    return _differs(again, value, claims.tolerance)
+    return difference(again, value, claims.tolerance)
 
 
 def _in_range(claims: MetricClaims, _case: PairCase, value: HostArray) -> str:
@@ -115,11 +81,11 @@ def _is_defined(claims: MetricClaims, case: PairCase, value: HostArray) -> str:
 
 def _identity(claims: MetricClaims, case: PairCase, _value: HostArray) -> str:
     reference = case.reference
-    numbers = _metric_value(claims, reference.astype(case.prediction.dtype), reference, case.spacing).reshape(-1)
+    numbers = metric_value(claims, reference.astype(case.prediction.dtype), reference, case.spacing).reshape(-1)
     for number, label in zip(numbers, claims.labels or (None,), strict=False):
         # Where both are empty there may be no value, but not a bad one.
         undefined = math.isnan(number) and (_is_constant(reference, label) or "defined" in claims.without)
-        if not undefined and (wrong := _differs(np.asarray(number), np.asarray(claims.best), claims.tolerance)):
+        if not undefined and (wrong := difference(np.asarray(number), np.asarray(claims.best), claims.tolerance)):
             return f"of the reference against itself it {wrong}"
     return ""
 
@@ -129,32 +95,32 @@ def _misses(claims: MetricClaims, case: PairCase, _value: HostArray) -> str:
         return ""
     empty = np.zeros_like(case.reference)
     for name, pair in (("missed", (empty, case.reference)), ("made up", (case.reference, empty))):
-        value = _metric_value(claims, *pair, case.spacing)
-        if not _differs(value, np.asarray(claims.best), claims.tolerance):
+        value = metric_value(claims, *pair, case.spacing)
+        if not difference(value, np.asarray(claims.best), claims.tolerance):
             return f"a structure that is {name} has {value.tolist()}"
     return ""
 
 
 def _symmetry(claims: MetricClaims, case: PairCase, value: HostArray) -> str:
-    return _differs(_metric_value(claims, case.reference, case.prediction, case.spacing), value, claims.tolerance)
+    return difference(metric_value(claims, case.reference, case.prediction, case.spacing), value, claims.tolerance)
 
 
 def _flips(claims: MetricClaims, case: PairCase, value: HostArray) -> str:
     pair = [np.flip(array, case.flipped).copy() for array in (case.prediction, case.reference)]
-    wrong = _differs(_metric_value(claims, pair[0], pair[1], case.spacing), value, claims.tolerance)
+    wrong = difference(metric_value(claims, pair[0], pair[1], case.spacing), value, claims.tolerance)
     return f"with axes {case.flipped} flipped it {wrong}" if wrong else ""
 
 
 def _axis_order(claims: MetricClaims, case: PairCase, value: HostArray) -> str:
     pair = [np.ascontiguousarray(array.transpose(case.order)) for array in (case.prediction, case.reference)]
     spacing = None if case.spacing is None else tuple(case.spacing[axis] for axis in case.order)
-    wrong = _differs(_metric_value(claims, pair[0], pair[1], spacing), value, claims.tolerance)
+    wrong = difference(metric_value(claims, pair[0], pair[1], spacing), value, claims.tolerance)
     return f"with axes in the order {case.order} it {wrong}" if wrong else ""
 
 
 def _padding(claims: MetricClaims, case: PairCase, value: HostArray) -> str:
     pair = [np.pad(array, 2) for array in (case.prediction, case.reference)]
-    wrong = _differs(_metric_value(claims, pair[0], pair[1], case.spacing), value, claims.tolerance)
+    wrong = difference(metric_value(claims, pair[0], pair[1], case.spacing), value, claims.tolerance)
     return f"with two voxels of background on every side it {wrong}" if wrong else ""
 
 
@@ -164,13 +130,13 @@ def _scaling(claims: MetricClaims, case: PairCase, value: HostArray) -> str:
     scaled = tuple(4 * step for step in case.spacing)
     # A volume of pixels is an area.
     expected = value * 4.0 ** min(claims.power, case.prediction.ndim)
-    wrong = _differs(_metric_value(claims, case.prediction, case.reference, scaled), expected, claims.tolerance)
+    wrong = difference(metric_value(claims, case.prediction, case.reference, scaled), expected, claims.tolerance)
     return f"with all steps four times as long it {wrong}" if wrong else ""
 
 
 def _memory_order(claims: MetricClaims, case: PairCase, value: HostArray) -> str:
     fortran, backwards = np.asfortranarray(case.prediction), np.flip(np.flip(case.reference).copy())
-    wrong = _differs(_metric_value(claims, fortran, backwards, case.spacing), value, claims.tolerance)
+    wrong = difference(metric_value(claims, fortran, backwards, case.spacing), value, claims.tolerance)
     return f"with Fortran's order of one and negative strides of the other it {wrong}" if wrong else ""
 
 
@@ -180,7 +146,7 @@ def _dtypes(claims: MetricClaims, case: PairCase, value: HostArray) -> str:
         pair = case.prediction.astype(prediction_dtype), case.reference.astype(reference_dtype)
         is_single = "float32" in (prediction_dtype, reference_dtype)
         tolerance = SINGLE_PRECISION if is_single else claims.tolerance
-        if wrong := _differs(_metric_value(claims, *pair, case.spacing), value, tolerance):
+        if wrong := difference(metric_value(claims, *pair, case.spacing), value, tolerance):
             return f"of arrays of {prediction_dtype} and {reference_dtype} it {wrong}"
     return ""
 
@@ -194,7 +160,7 @@ def _renumbering(claims: MetricClaims, case: PairCase, value: HostArray) -> str:
     renamed: dict[str, Any] = {}
     if claims.labels is not None:
         renamed["labels"] = tuple(int(table[label]) for label in claims.labels)
-    wrong = _differs(_metric_value(claims, pair[0], pair[1], case.spacing, **renamed), value, claims.tolerance)
+    wrong = difference(metric_value(claims, pair[0], pair[1], case.spacing, **renamed), value, claims.tolerance)
     return f"with 1 to 9 renumbered to {case.numbers} it {wrong}" if wrong else ""
 
 
@@ -208,7 +174,7 @@ def _merging(claims: MetricClaims, case: PairCase, _value: HostArray) -> str:
     statistic, formula, merge = claims.statistic, claims.formula, claims.merge
     if statistic is None or formula is None or merge is None or case.other is None:
         return ""
-    options = _options(claims, case.spacing)
+    options = options_of_call(claims, case.spacing)
     # An instance of one part is none of the other: their numbers go up to 9.
     moved = 9 if claims.inputs == "instances" else 0
     # Parts of several sizes: a mean of means would do for equal ones.
@@ -230,7 +196,7 @@ def _merging(claims: MetricClaims, case: PairCase, _value: HostArray) -> str:
         # With labels, some statistics have a record for each.
         is_one = hasattr(pair[0], "_fields") or not isinstance(pair[0], tuple)
         merged = merge(*pair) if is_one else tuple(itertools.starmap(merge, zip(*pair, strict=True)))
-        if wrong := _differs(_array.host_values(formula(merged, spacing=case.spacing)), expected, claims.tolerance):
+        if wrong := difference(_array.host_values(formula(merged, spacing=case.spacing)), expected, claims.tolerance):
             return f"with {cut} planes of the other pair behind it{order}, it {wrong}"
     return ""
 
@@ -242,7 +208,7 @@ def _monotonicity(claims: MetricClaims, case: PairCase, value: HostArray) -> str
     corrected = case.prediction.copy()
     voxel = tuple(different[case.chance % len(different)])
     corrected[voxel] = case.reference[voxel]
-    better = _metric_value(claims, corrected, case.reference, case.spacing)
+    better = metric_value(claims, corrected, case.reference, case.spacing)
     sign = 1 if claims.best == max(claims.limits) else -1
     if np.any(sign * (better - value) < -claims.tolerance * (1 + np.abs(value))):
         return f"with voxel {tuple(map(int, voxel))} corrected it went from {value.tolist()} to {better.tolist()}"
@@ -253,8 +219,8 @@ def _triangle(claims: MetricClaims, case: PairCase, value: HostArray) -> str:
     if case.other is None:
         return ""
     detour = case.other[1]
-    there = _metric_value(claims, case.prediction, detour, case.spacing)
-    back = _metric_value(claims, detour, case.reference, case.spacing)
+    there = metric_value(claims, case.prediction, detour, case.spacing)
+    back = metric_value(claims, detour, case.reference, case.spacing)
     wrong = value > (there + back) * (1 + claims.tolerance) + claims.tolerance
     return f"it is {value.tolist()}, by way of {detour.tolist()} {(there + back).tolist()}" if np.any(wrong) else ""
 
@@ -262,7 +228,7 @@ def _triangle(claims: MetricClaims, case: PairCase, value: HostArray) -> str:
 def _oracle(claims: MetricClaims, case: PairCase, value: HostArray) -> str:
     if claims.oracle is None:
         return ""
-    return _differs(value, _metric_value(claims, *case[:2], case.spacing, function=claims.oracle), claims.tolerance)
+    return difference(value, metric_value(claims, *case[:2], case.spacing, function=claims.oracle), claims.tolerance)
 
 
 def _count_of_cells(mask: HostArray) -> int:
@@ -284,49 +250,6 @@ def _euler(claims: MetricClaims, case: PairCase, _value: HostArray) -> str:
         alternating = int(sum(number * (-1) ** dimension for dimension, number in enumerate(numbers)))
         if alternating != _count_of_cells(mask) or np.any(numbers < 0):
             return f"of {mask.tolist()} they are {numbers.tolist()}, and its cells count {_count_of_cells(mask)}"
-    return ""
-
-
-def _libraries(claims: MetricClaims, case: PairCase, value: HostArray) -> str:
-    for library in claims.libraries:
-        own = _metric_value(claims, case.prediction, case.reference, case.spacing, library=library)
-        if wrong := _differs(own, value, SINGLE_PRECISION):
-            return f"of arrays of {library.name} it {wrong}"
-    return ""
-
-
-def _compiled(name: str) -> Callable[[MetricClaims, PairCase, HostArray], str]:
-    """Return the law that programs of a library give what NumPy's arrays do."""
-
-    def check(claims: MetricClaims, case: PairCase, value: HostArray) -> str:
-        library = next(library for library in claims.libraries if library.name == name)
-        program = metric_program(claims, library, case.spacing, of_batches=False)
-        own = program(library.asarray(case.prediction), library.asarray(case.reference))
-        return _differs(_array.host_values(own), value, SINGLE_PRECISION)
-
-    return check
-
-
-def _batched(claims: MetricClaims, case: PairCase, value: HostArray) -> str:
-    if case.other is None:
-        return ""
-    library = next(library for library in claims.libraries if library.mapped)
-    batches = [library.asarray(np.stack(pair)) for pair in zip(case[:2], case.other, strict=True)]
-    program = metric_program(claims, library, case.spacing, of_batches=True)
-    values = _array.host_values(program(*batches))
-    return _differs(values, np.stack([value, _metric_value(claims, *case.other, case.spacing)]), SINGLE_PRECISION)
-
-
-def _gradients(claims: MetricClaims, case: PairCase, value: HostArray) -> str:
-    if not np.all(np.isfinite(value)):
-        return ""
-    function = functools.partial(claims.function, **_options(claims, case.spacing))
-    for library in claims.libraries:
-        if library.gradient is not None:
-            pair = library.asarray(case.prediction), library.asarray(case.reference)
-            slope = _array.host_values(library.gradient(function, *pair))
-            if not np.all(np.isfinite(slope)):
-                return f"by {library.name} it is {slope.tolist()}"
     return ""
 
 
@@ -444,21 +367,21 @@ METRIC_LAWS: tuple[MetricLaw, ...] = (
         name="libraries",
         statement="arrays of every library give what those of NumPy give",
         applies=lambda claims: len(claims.libraries) > 0,
-        check=_libraries,
+        check=difference_of_libraries,
         of_programs=True,
     ),
     MetricLaw(
         name="jit",
         statement="a program of `jax.jit` gives what a plain call gives",
         applies=_has("jax"),
-        check=_compiled("jax"),
+        check=law_of_compiler("jax"),
         of_programs=True,
     ),
     MetricLaw(
         name="vmap",
         statement="a batch by `jax.vmap` gives what a loop gives",
         applies=_has("jax"),
-        check=_batched,
+        check=difference_of_batch,
         of_programs=True,
         needs_other=True,
     ),
@@ -466,7 +389,7 @@ METRIC_LAWS: tuple[MetricLaw, ...] = (
         name="compile",
         statement="a program of `torch.compile` gives what a plain call gives",
         applies=_has("torch"),
-        check=_compiled("torch"),
+        check=law_of_compiler("torch"),
         of_programs=True,
     ),
     MetricLaw(
@@ -477,7 +400,7 @@ METRIC_LAWS: tuple[MetricLaw, ...] = (
             and claims.inputs in ("images", "probabilities")
             and any(library.gradient is not None for library in claims.libraries)
         ),
-        check=_gradients,
+        check=infinite_gradient,
         of_programs=True,
     ),
 )

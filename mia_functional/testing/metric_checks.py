@@ -11,8 +11,9 @@ import numpy as np
 from mia_functional import _array
 from mia_functional._core import checks, optional
 from mia_functional.metrics.names import AnyMetric
+from mia_functional.testing.example_values import value_of_case
 from mia_functional.testing.examples import Stated, by_name, require_kept
-from mia_functional.testing.laws_of_metrics import METRIC_LAWS, MetricLaw, value_of_case
+from mia_functional.testing.laws_of_metrics import METRIC_LAWS, MetricLaw
 from mia_functional.testing.metric_claims import (
     INPUTS,
     MetricClaims,

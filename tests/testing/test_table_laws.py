@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 
 from mia_functional import metrics, testing
 from mia_functional.metrics import METRICS
-from mia_functional.testing.laws_of_metrics import value_of_case
+from mia_functional.testing.example_values import value_of_case
 from mia_functional.testing.metric_checks import cases_of
 from mia_functional.testing.metric_claims import claims_of
 from mia_functional.testing.row_laws import DISTANCES, MONOTONE, ROW_EXCEPTIONS, SEES_MISSES, UNMERGED, is_of
