@@ -28,7 +28,7 @@ LAWS = (
 )
 """Laws of single metrics, in the order in which they are checked."""
 
-WORDS = {"fault": "no", "convention": "rule", "error": "error"}
+WORDS = {"fault": "no", "convention": "rule", "error": "error", "rounding": "rounding"}
 """How a cell says what kind of note there is."""
 
 Results = Mapping[str, Mapping[str, Any]]

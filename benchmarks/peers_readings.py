@@ -14,7 +14,7 @@ class Reading(NamedTuple):
 
     Attributes:
         peer: Name of the package, as in `PEERS`.
-        kind: "fault", "convention" or "error".
+        kind: "fault", "convention", "error", or "rounding" in single precision.
         metrics: Names of its metrics, as in `ADAPTERS`.
         laws: Names of the laws.
         says: What happens, and the right value.
@@ -173,7 +173,7 @@ READINGS: tuple[Reading, ...] = (
         "panoptica",
         "fault",
         _PANOPTICA_DISTANCES,
-        ("runs", "defined"),
+        ("runs", "defined", "triangle"),
         "Masks that share no voxel are taken for a missed structure, which these metrics have no value for unless "
         "an `EdgeCaseHandler` gives one (`findings/panoptica_masks_apart.sh`). Right: the distance, 0.125.",
     ),
@@ -206,6 +206,28 @@ READINGS: tuple[Reading, ...] = (
         ("defined", "identity", "padding"),
         "Small masks have no skeleton by scikit-image, and 0 / 0 is NaN, also of a mask against itself. Right: 1. "
         "Thinning near the border of the image is another than further inside.",
+    ),
+    Reading(
+        "seg-metrics",
+        "rounding",
+        ("hd", "hd95"),
+        ("identity",),
+        "Distances are computed in single precision. Right: 0.",
+    ),
+    Reading(
+        "seg-metrics",
+        "fault",
+        ("hd", "hd95", "msd"),
+        ("misses", "triangle"),
+        "If one mask is empty, all distances are taken for 0: a missed structure has the best value. Right: inf.",
+    ),
+    Reading(
+        "seg-metrics",
+        "fault",
+        ("hd", "hd95", "msd"),
+        ("padding", "scaling"),
+        "A mask that fills the image has no surface, and distances to it are 1.8e19. Right: 0.125, as with background "
+        "around.",
     ),
 )
 """All notes, by package."""
