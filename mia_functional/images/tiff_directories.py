@@ -5,6 +5,7 @@ reads the first, and fills what is not in the file with zeros. Most directories 
 of their pixels, so that one comparison of bytes settles a page.
 """
 
+import os
 import struct
 from pathlib import Path
 from typing import IO, NamedTuple, NoReturn
@@ -30,6 +31,9 @@ _TYPE_BYTES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 
 
 _MAX_ENTRIES = 4096
 """Most entries of a directory; real ones have some twenty."""
+
+_BEHIND = 256
+"""Bytes behind a directory that are read with it: writers put lists of places there."""
 
 _NEAR, _RUN_BYTES = 4096, 1 << 22
 """How far apart directories are at most that are read together, and how many bytes of them at a time."""
@@ -96,8 +100,11 @@ def _bytes_at(file: _File, place: int, count: int) -> bytes:
     """Return bytes of a file; raise if it does not have them."""
     if place + count > file.size:
         _cut_off(file)
-    file.stream.seek(place)
-    raw = file.stream.read(count)
+    if hasattr(os, "pread"):  # half as many calls of the system
+        raw = os.pread(file.stream.fileno(), count, place)
+    else:
+        file.stream.seek(place)
+        raw = file.stream.read(count)
     if len(raw) < count:
         _cut_off(file)
     return raw
@@ -117,7 +124,7 @@ def _walk_directories(file: _File, layout: _Layout, position: int) -> Directorie
             invalid_file(file.path, "it is damaged: the directory of a page refers to itself")
         places.add(place)
         # Most directories are as long as the one before.
-        guess = layout.number.size + len(first) * layout.entry.size + layout.offset.size
+        guess = layout.number.size + len(first) * layout.entry.size + layout.offset.size + _BEHIND
         block = _bytes_at(file, place, min(max(guess, layout.number.size), max(file.size - place, layout.number.size)))
         (number,) = layout.number.unpack_from(block)
         if number > _MAX_ENTRIES:
@@ -134,7 +141,7 @@ def _walk_directories(file: _File, layout: _Layout, position: int) -> Directorie
             alike = _joined_spans(raw, spans)
         if len(places) == 1 and _DESCRIPTION in first:
             description = _text(file, layout, first[_DESCRIPTION])
-        pixels.append(_checked_pixels(file, layout, first, raw))
+        pixels.append(_checked_pixels(file, layout, first, raw, (place, block)))
         (following,) = layout.offset.unpack_from(block, end)
         again, step = following - place == step and 0 < step < _NEAR, following - place
         place = following
@@ -213,13 +220,19 @@ def _joined_spans(raw: bytes, spans: list[tuple[int, int]]) -> bytes:
     return b"".join([raw[start:stop] for start, stop in spans])
 
 
-def _tag_values(file: _File, layout: _Layout, entry: _Entry, inline: bytes) -> bytes:
-    """Return the bytes of the values of an entry: within it, or where it points to."""
+def _tag_values(
+    file: _File, layout: _Layout, entry: _Entry, inline: bytes, near: tuple[int, bytes] = (0, b"")
+) -> bytes:
+    """Return the bytes of the values of an entry: within it, or where it points to.
+
+    `near` are bytes of the file that were read already, and where they are.
+    """
     nbytes = entry.length * _TYPE_BYTES.get(entry.kind, 1)
     if nbytes <= layout.offset.size:
         return inline[:nbytes]
     (place,) = layout.offset.unpack(inline)
-    return _bytes_at(file, place, nbytes)
+    start, known = place - near[0], near[1]
+    return known[start : start + nbytes] if 0 <= start <= len(known) - nbytes else _bytes_at(file, place, nbytes)
 
 
 def _kind(file: _File, layout: _Layout, entries: dict[int, _Entry]) -> tuple[object, ...]:
@@ -242,10 +255,12 @@ def _text(file: _File, layout: _Layout, entry: _Entry) -> str:
     return raw.decode("utf-8", errors="replace").rstrip("\0")
 
 
-def _checked_pixels(file: _File, layout: _Layout, entries: dict[int, _Entry], raw: bytes) -> tuple[int, int]:
+def _checked_pixels(
+    file: _File, layout: _Layout, entries: dict[int, _Entry], raw: bytes, near: tuple[int, bytes]
+) -> tuple[int, int]:
     """Return where the pixels of a page begin if they are in one piece, and their bytes; raise if some are missing.
 
-    `entries` are those of a page with the same tags, and `raw` is the directory of this one.
+    `entries` are those of a page with the same tags, `raw` is the directory of this one; `near` as in `_tag_values`.
     """
     begin = min(entry.place for entry in entries.values()) - (layout.entry.size - layout.offset.size)
     tags = (_TILES, _TILE_BYTES) if _TILES in entries else (_STRIPS, _STRIP_BYTES)
@@ -258,8 +273,8 @@ def _checked_pixels(file: _File, layout: _Layout, entries: dict[int, _Entry], ra
         if entry.length == 1:
             lists.append(struct.unpack_from(code, raw, at))
         else:
-            values = _tag_values(file, layout, entry, raw[at : at + layout.offset.size])
-            lists.append(tuple(value for (value,) in struct.iter_unpack(code, values)))
+            values = _tag_values(file, layout, entry, raw[at : at + layout.offset.size], near)
+            lists.append(struct.unpack(f"{layout.order}{entry.length}{_INTEGERS[entry.kind]}", values))
     starts, counts = lists
     ends = tuple(start + count for start, count in zip(starts, counts, strict=False))
     if len(starts) != len(counts) or min(starts) <= 0 or min(counts) <= 0 or max(ends) > file.size:
