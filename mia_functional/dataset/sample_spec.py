@@ -1,5 +1,6 @@
 """What each sample contains and how it is cut."""
 
+import inspect
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
@@ -23,6 +24,7 @@ __all__ = [
     "SampleField",
     "complete_fields",
     "extract_field",
+    "require_indexing",
     "require_on_grid",
     "roles_of_fields",
     "spatial_axes_of_fields",
@@ -87,6 +89,25 @@ SAMPLE_EXTRAS: dict[str, Callable[[Dataset, int], Any]] = {
     "roles": lambda dataset, _: {category.name: category.role for category in dataset.categories if category.role},
 }
 """What a sample may hold besides arrays."""
+
+
+def require_indexing(indexing: Any) -> None:
+    """Raise unless an indexing function can be called as samples call it, with nothing left to be given."""
+    is_drawn = isinstance(indexing, RandomIndexing)
+    function = indexing.function if is_drawn else indexing
+    checks.require_callable("samples", "indexing", function, "`indexing.whole`")
+    try:
+        signature = inspect.signature(function)
+    except ValueError:  # of what is written in C
+        return
+    try:
+        signature.bind(*("rng", "shape") if is_drawn else ("shape",))
+    except TypeError as error:
+        # `indexing.patches` itself, without the size of a patch, is what many pass at first.
+        takes = "a generator and a shape" if is_drawn else "a shape alone, or be a `RandomIndexing`"
+        name = getattr(function, "__name__", type(function).__name__)
+        needed = f"take {takes}; `functools.partial({name}, ...)` sets the rest"
+        checks.invalid_kind("samples", "indexing", needed, f"{name}: {error}")
 
 
 def complete_fields(dataset: Dataset, extract: Sequence[SampleField | str]) -> tuple[SampleField | str, ...]:

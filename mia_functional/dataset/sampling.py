@@ -25,6 +25,7 @@ from mia_functional.dataset.sample_spec import (
     SampleField,
     complete_fields,
     extract_field,
+    require_indexing,
     require_on_grid,
     roles_of_fields,
     spatial_axes_of_fields,
@@ -217,7 +218,7 @@ def samples(
     """
     check_dataset("samples", dataset)
     dataset = dataset if grid is None else on_grid("samples", dataset, grid)
-    checks.require_callable("samples", "indexing", getattr(indexing, "function", indexing), "`indexing.whole`")
+    require_indexing(indexing)
     checks.require_callable("samples", "transform", transform, "`on(...)`", optional=True)
     checks.require_callable("samples", "select", select, "`has_foreground`", optional=True)
     if isinstance(subjects, str):

@@ -181,8 +181,10 @@ def _values(asked: Request, case: Case, metric: Metric, statistics: dict[Callabl
     pair = (case.probabilities if is_soft else case.prediction), case.reference
     shape = tuple(getattr(case.reference, "shape", ()))
     # An axis of channels would be pooled, and label 1 of one layer is not label 1 of another.
-    if case.spacing is not None and MASK_GROUPS & set(metric.groups) and len(shape) != len(case.spacing):
-        checks.invalid_value(asked.function, "spacing", f"have {len(shape)} entries, one per axis", case.spacing)
+    if case.spacing is not None and MASK_GROUPS & set(metric.groups):
+        entries = checks.float_tuple(asked.function, "spacing", case.spacing)
+        if len(shape) != len(entries):
+            checks.invalid_value(asked.function, "spacing", f"have {len(shape)} entries, one per axis", case.spacing)
     offered = {"labels": asked.labels, "spacing": case.spacing}
     pair_options: dict[str, Any] = {
         name: value for name, value in offered.items() if value is not None and name in parameters

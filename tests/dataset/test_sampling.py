@@ -206,6 +206,15 @@ def test_wishes_that_cannot_be_met(cohort):
         ({"extract": "images"}, "`extract` must be a sequence of categories or `SampleField`; got 'images'"),
         ({"extract": [3]}, "`extract` must be a sequence of categories or `SampleField`; got 3"),
         ({"extract": [wish(pad_mode="edge")]}, "`pad_mode` must be a function such as .*; got 'edge'"),
+        (
+            {"indexing": indexing.patches},
+            r"`indexing` must take a shape alone, .*`functools.partial\(patches, .*got patches",
+        ),
+        ({"indexing": indexing.random_patches}, "`indexing` must take a shape alone, or be a `RandomIndexing`; "),
+        (
+            {"indexing": RandomIndexing(function=indexing.random_patches)},
+            "`indexing` must take a generator and a shape",
+        ),
         ({"indexing": indexing.slices((10, 12, 14))}, "`indexing` must be a function such as .*; got Indices"),
         ({"transform": 3}, "`transform` must be a function such as .*; got 3"),
         ({"indexing": None}, "`indexing` must be a function such as .*; got None"),

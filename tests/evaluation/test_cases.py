@@ -12,6 +12,7 @@ import pytest
 
 from mia_functional import metrics as m
 from mia_functional.evaluation import Case, evaluate, evaluate_folders, evaluate_many, select_rows
+from mia_functional.geometry import Geometry
 
 REFERENCE = np.zeros((6, 7, 8), dtype=np.uint8)
 REFERENCE[1:4, 1:4, 1:4] = 1
@@ -37,6 +38,12 @@ def test_values_by_hand():
     assert found["both", "DICE"] == pytest.approx(2 * shared / (27 + 24 + 27 + 24))
     assert [row.label for row in results] == ["cube"] * 3 + ["box"] * 3 + ["both"] * 3
     assert {row.subject for row in results} == {"A"}
+
+
+def test_a_geometry_is_no_spacing():
+    grid = Geometry(shape=REFERENCE.shape, spacing=SPACING)
+    with pytest.raises(TypeError, match=r"^evaluate: `spacing` must be a sequence of numbers; got Geometry"):
+        evaluate(PREDICTION, REFERENCE, metrics=["HDRFDST"], labels=LABELS, spacing=grid)
 
 
 def test_an_axis_of_channels_is_no_axis_of_labels():
