@@ -79,6 +79,7 @@ def prepare(folder: Path) -> list[Any]:
             entries.append(dataset.Entry(category="images", name=name, path=str(path)))
         subjects.append(dataset.Subject(name=f"S{number}", entries=tuple(entries)))
     for name, array in zip(("T1", "T2"), pair, strict=True):
+        os.link(folder / f"S{SUBJECTS - 1}_{name}.mha", folder / f"{name}_raw.mha")
         np.save(folder / f"{name}.npy", array)
         image = images.to_simpleitk(array, GRID)
         SimpleITK.WriteImage(image, folder / f"{name}_c.mha", useCompression=True)
@@ -332,8 +333,6 @@ def plot(path: Path, found: dict[str, dict[str, float]]) -> None:
 def main(folder: Path) -> None:
     """Measure everything."""
     subjects = prepare(folder)
-    for name in ("T1", "T2"):
-        os.link(folder / f"S{SUBJECTS - 1}_{name}.mha", folder / f"{name}_raw.mha")
     dataset.create(folder / "cohort.h5", subjects)
     data = dataset.open(folder / "cohort.h5")
     found = warm(folder, data)
