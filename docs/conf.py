@@ -32,6 +32,8 @@ myst_enable_extensions = ["colon_fence"]
 myst_heading_anchors = 4
 # Notebooks are run by the tests and kept with their outputs.
 nb_execution_mode = "off"
+# Outputs that are Markdown may be tables.
+nb_render_markdown_format = "myst"
 
 autodoc_member_order = "bysource"
 autodoc_typehints = "description"
