@@ -205,7 +205,7 @@ READINGS: tuple[Reading, ...] = (
         ("global clDSC",),
         ("defined", "identity", "padding"),
         "Small masks have no skeleton by scikit-image, and 0 / 0 is NaN, also of a mask against itself. Right: 1. "
-        "Thinning near the border of the image is another than further inside.",
+        "A mask of one plane is thinned in another way than the same plane within a volume: 2 voxels, and none.",
     ),
     Reading(
         "seg-metrics",
