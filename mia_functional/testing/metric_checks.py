@@ -276,6 +276,11 @@ def _pairs(claims: MetricClaims, dtype: str, shape: Shape | None) -> "SearchStra
         # Half of the pairs share most: what is nearly right is where metrics differ.
         if inputs != "probabilities" and draw(strategies.booleans()):
             prediction = np.where(draw(masks(shape=size)), prediction, reference)
+        if inputs == "instances" and draw(strategies.booleans()):
+            # Slabs that touch, cut at other places: which one stands for which is a choice.
+            slabs = np.indices(size)[draw(strategies.integers(0, len(size) - 1))]
+            prediction = np.where(prediction > 0, 1 + (slabs + 1) // 2, 0).astype(prediction.dtype)
+            reference = np.where(reference > 0, 1 + slabs // 2, 0).astype(reference.dtype)
         return prediction, reference
 
     made: SearchStrategy[Any] = strategies.composite(draw_arrays)()
