@@ -164,4 +164,9 @@ def full_page(record: dict[str, Any]) -> str:
         if not any(claim["name"] in names for names in kinds.values()):
             tests = ", ".join(f"`{test}`" for test in claim["name"].split())
             lines.append(f"| {claim['says']} | {tests} | {claim['figure']} | {claim['verdict']} |")
+    lines += ["", "## Not measured here", ""]
+    lines += [
+        "What `findings/*.sh` show of other packages, each with one command and an environment of its own, and rows under",
+        '"Measured once" in [What the numbers mean](correctness.md) that stand above in none of the tables.',
+    ]
     return "\n".join(lines) + "\n"

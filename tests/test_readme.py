@@ -30,6 +30,13 @@ def test_links_lead_to_files(page):
     assert [target for target in targets if not (ROOT / page).parent.joinpath(target).exists()] == []
 
 
+def test_files_that_the_page_of_correctness_names_exist():
+    text = (ROOT / "CORRECTNESS.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"`((?:tests|benchmarks|findings|docs|mia_functional)/[\w./]*)`", text))
+    assert len(named) > 20
+    assert [path for path in sorted(named) if not (ROOT / path).exists()] == []
+
+
 def test_the_version_of_python_is_the_one_that_the_package_asks_for():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     assert re.findall(r"Python ([>=]+) ([\d.]+)", README) == [(">=", project["requires-python"].removeprefix(">="))]
