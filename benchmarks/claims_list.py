@@ -34,7 +34,7 @@ def faster(name: str, measured_by: str, what: str, times: float, *needs: str) ->
 
 
 _TISSUES = "HD95 of two brain tissues"
-_FIVE = "Dice, HD, HD95, ASSD and surface Dice of them"
+_FIVE = "Dice, HD, HD95, ASSD and surface Dice of two brain tissues"
 
 SPEED = (
     faster("HD95: DeepMind", "hausdorff_distances", _TISSUES, 15, "surface_distance", "nilearn"),
@@ -49,14 +49,14 @@ SPEED = (
     faster("component Dice: MONAI", "lesions", "Dice of each of 50 lesions in its region", 15, "monai"),
     faster("components: SciPy", "lesions", "connected components of 50 lesions", 2.5, "scipy"),
     faster("Euler: scikit-image", "euler", "Euler characteristic of smooth noise", 6, "skimage"),
-    faster("SSIM: scikit-image", "similarity", "structural similarity, Gaussian window", 2.5, "skimage"),
-    faster("SSIM: scikit-image, jit", "similarity", "the same, in a program of JAX", 3, "skimage", "jax"),
+    faster("SSIM: scikit-image", "similarity", "structural similarity with a Gaussian window", 2.5, "skimage"),
+    faster("SSIM: scikit-image, jit", "similarity", "structural similarity in a program of JAX", 3, "skimage", "jax"),
     faster("assembly: TorchIO", "windows", "80 windows into a volume, in a program of JAX", 1.5, "torchio", "jax"),
     faster("sliding window: MONAI", "windows", "a network over a volume, in a program of JAX", 1.3, "monai", "jax"),
     faster("affine: TorchIO", "warps", "affine map of an image and its labels", 1.5, "torchio"),
     faster("affine: MONAI", "warps", "affine map of an image and its labels", 2, "monai"),
-    faster("elastic: TorchIO", "warps", "elastic deformation of both", 10, "torchio"),
-    faster("elastic: MONAI", "warps", "elastic deformation of both", 5, "monai"),
+    faster("elastic: TorchIO", "warps", "elastic deformation of an image and its labels", 10, "torchio"),
+    faster("elastic: MONAI", "warps", "elastic deformation of an image and its labels", 5, "monai"),
     faster("patch: pymia", "loading", "a patch out of a dataset", 1.2, "pymia", "torch", "matplotlib"),
     faster("patch: .nii.gz", "loading", "a patch out of a dataset", 40, "pymia", "torch", "matplotlib"),
 )
@@ -66,7 +66,7 @@ PEERS = {
     "DeepMind": "surface-distance",
     "monai": "MONAI",
     "scikit-image, jit": "scikit-image",
-    ".nii.gz": "two `.nii.gz` files",
+    ".nii.gz": "out of two `.nii.gz` files",
 }
 """How the README calls what a figure is compared with, where its name has another word."""
 

@@ -62,25 +62,19 @@ def conditions(record: dict[str, Any]) -> str:
 
 
 def speed_table(record: dict[str, Any], claims: dict[str, Any]) -> str:
-    """Return what is faster than what, by the processor's time and by the clock."""
-    lines = ["| on two cores | times as fast as | at least | measured | by the clock |", "|---|---|---|---|---|"]
+    """Return what is faster than what: a line for each task, with the peers and what is claimed in brackets."""
+    tasks: dict[str, list[str]] = {}
     for claim in SPEED:
         found = claims.get(claim.name)
-        if found is None or found["figure"] is None:
-            continue
-        peer = claim.name.partition(": ")[2]
-        # Files are timed by the clock alone.
-        clock = found["figure"] if found["wall"] is None else found["wall"]
-        processor = "" if found["wall"] is None else times(found["figure"])
-        numbers = f"{found['low']:g} | {processor} | {times(clock)}"
-        lines.append(f"| {claim.says} | {PEERS.get(peer, peer)} | {numbers} |")
-    return "\n".join(
-        [
-            *lines,
-            "",
-            f"Measured on {record['machine']['date']} in seconds of the processor, medians of up to seven turns.",
-        ]
-    )
+        if found is not None and found["figure"] is not None:
+            peer = claim.name.partition(": ")[2]
+            words = f"{PEERS.get(peer, peer)} {times(found['figure'])} ({found['low']:g})"
+            tasks.setdefault(claim.says, []).append(words)
+    lines = ["| on two cores | times as fast as (what is claimed: at least) |", "|---|---|"]
+    lines += [f"| {task} | {', '.join(peers)} |" for task, peers in tasks.items()]
+    date = record["machine"]["date"]
+    how = "Medians of up to seven turns, in seconds of the processor; patches, which wait for the disk, by the clock."
+    return "\n".join([*lines, "", f"Measured on {date}. {how}"])
 
 
 def decimal(number: float | None) -> str:
@@ -166,7 +160,7 @@ def full_page(record: dict[str, Any]) -> str:
             lines.append(f"| {claim['says']} | {tests} | {claim['figure']} | {claim['verdict']} |")
     lines += ["", "## Not measured here", ""]
     lines += [
-        "What `findings/*.sh` show of other packages, each with one command and an environment of its own, and rows under",
-        '"Measured once" in [What the numbers mean](correctness.md) that stand above in none of the tables.',
+        "What `findings/*.sh` show of other packages, each with one command and an environment of its own, and rows",
+        'under "Measured once" in [What the numbers mean](correctness.md) that stand above in none of the tables.',
     ]
     return "\n".join(lines) + "\n"
