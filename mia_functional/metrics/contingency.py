@@ -163,9 +163,12 @@ def sums_of_others(cells: Array, axis: int) -> Array:
     devices (JAX on a GPU or TPU).
     """
     xp = _array.array_namespace(cells)
-    ahead = (..., slice(None, -1), *(slice(None),) * (-1 - axis))
+    behind_axis = (slice(None),) * (-1 - axis)
+    first, ahead = (..., slice(0, 1), *behind_axis), (..., slice(None, -1), *behind_axis)
+    # With `include_initial`, JAX (0.10) puts zeros of one device before sums that lie on a mesh.
     before, behind = (
-        xp.cumulative_sum(rows, axis=axis, include_initial=True)[ahead] for rows in (cells, xp.flip(cells, axis=axis))
+        xp.concat([xp.zeros_like(rows[first]), xp.cumulative_sum(rows, axis=axis)[ahead]], axis=axis)
+        for rows in (cells, xp.flip(cells, axis=axis))
     )
     return before + xp.flip(behind, axis=axis)
 
