@@ -1,9 +1,10 @@
 """Links for names as the docstrings write them: `dice`, `metrics.dice`, `mia.metrics.dice`, or that of a type."""
 
 import functools
+import inspect
 
 from docutils import nodes
-from room_pages import ROOT, public_modules
+from room_pages import ROOT, entry_of, public_modules
 from sphinx.addnodes import pending_xref
 from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
@@ -11,16 +12,15 @@ from sphinx.environment import BuildEnvironment
 
 @functools.cache
 def addresses() -> dict[str, str]:
-    """Return the address of what is public on its page, by the ways to write it."""
+    """Return the address of what is public on the page that describes it, by the ways to write it."""
     found: dict[str, str] = {}
     for module in public_modules():
         for name in module.__all__:
-            public = f"{module.__name__}.{name}"
             value = getattr(module, name)
-            source = f"{getattr(value, '__module__', None)}.{name}"
-            short = public.removeprefix(f"{ROOT}.")
-            for way in (source, short, f"mia.{short}"):
-                found.setdefault(way, public)
+            if not inspect.ismodule(value):
+                short = f"{module.__name__}.{name}".removeprefix(f"{ROOT}.")
+                for way in (f"{getattr(value, '__module__', None)}.{name}", short, f"mia.{short}"):
+                    found.setdefault(way, entry_of(module, name).address)
     return found
 
 

@@ -6,6 +6,7 @@ Links between them become links between pages of the site; those to other files 
 import re
 from pathlib import Path
 
+from docutils import nodes
 from sphinx.application import Sphinx
 
 REPOSITORY = Path(__file__).parents[2]
@@ -58,6 +59,18 @@ def as_page(path: Path, pages: dict[Path, str]) -> str:
     return text
 
 
+def link_files(app: Sphinx, document: nodes.document, page: str) -> None:
+    """Make links of the files that pages name, where they are pages of the site."""
+    sites = {str(path.relative_to(REPOSITORY)): target.rpartition(".")[0] for path, target in brought_in().items()}
+    for code in list(document.findall(nodes.literal)):
+        file = code.astext()
+        target = sites.get(file, file.removeprefix("docs/").removesuffix(".md") if file.startswith("docs/") else "")
+        if target in app.env.found_docs and isinstance(code.parent, nodes.paragraph | nodes.list_item):
+            reference = nodes.reference("", "", internal=True, refuri=app.builder.get_relative_uri(page, target))
+            code.replace_self(reference)
+            reference += code
+
+
 def write(app: Sphinx) -> None:
     """Write the pages that have changed, and take away those that are no more."""
     site, pages = Path(app.srcdir), brought_in()
@@ -74,6 +87,7 @@ def write(app: Sphinx) -> None:
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
-    """Bring the pages in before Sphinx looks for them."""
+    """Bring the pages in before Sphinx looks for them, and link to them where they are named."""
     app.connect("builder-inited", write)
+    app.connect("doctree-resolved", link_files)
     return {"parallel_read_safe": True}
