@@ -56,7 +56,7 @@ def test_empty_predictions_references_and_both(convention, metric, values):
             assert row.value == pytest.approx(value, nan_ok=True)
 
 
-@pytest.mark.sampled(3)
+@pytest.mark.sampled(2)
 def test_every_library_follows_a_convention(xp):
     pair = [xp.asarray(array) for array in (MISSED, REFERENCE)]
     rows = evaluate(*pair, metrics=["PRCISON"], labels=LABELS, spacing=GRID.spacing, convention="metrics_reloaded")
