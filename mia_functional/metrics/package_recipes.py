@@ -246,7 +246,8 @@ _TORCHMETRICS = Convention(
     ),
     absent=(
         ("matthews_correlation", "of an empty or full mask it is a number that depends on a small constant"),
-        ("generalized_dice", "a label that the reference lacks has a weight of other cases of the batch, or none; no label at all is 0"),
+        ("generalized_dice", "a label that the reference lacks has a weight of other cases of the batch, alone none; "
+                             "no label at all is 0"),
         ("hausdorff_distance", "in images that are not square its distances are wrong, and it has no 3-D"),
         ("structural_similarity", "it reflects images at their border, where ours has windows inside them alone"),
     ),
