@@ -212,9 +212,12 @@ def _search(
     # From the last round to the first, so that few numbers are written more than once.
     distances, missed = np.full(indices.size, np.inf), np.arange(indices.size)
     for length, size, rest in reversed(rounds):
-        nearer = np.full(size, length)
+        nearer = np.empty(size)
+        nearer.fill(length)
         nearer[rest] = distances
-        distances, missed = nearer, rest.take(missed)
+        distances = nearer
+        if missed.size:
+            missed = rest.take(missed)
     return distances, missed, looks
 
 
