@@ -146,6 +146,10 @@ def require_shape(function: str, argument: str, value: object) -> None:
 def not_an_array(function: str, argument: str, value: object) -> NoReturn:
     """Raise for a value that is no array; of packages that have something like arrays, say how to make one of it."""
     package, kind = _package(value), type(value).__name__
+    # `transform=standardize`, say, where a function of samples is asked for.
+    if isinstance(value, dict) and "subject" in value:
+        needed = "be an array; `transforms.on(CATEGORIES, FUNCTION)` makes a function of arrays one of samples"
+        invalid_kind(function, argument, needed, "a sample")
     if package not in _CONVERSIONS:
         invalid_kind(function, argument, "be an array", kind)
     needed = f"be an array of NumPy, JAX, PyTorch or CuPy: pass {_CONVERSIONS[package]}"

@@ -54,6 +54,12 @@ def test_arguments_come_from_other_categories():
     np.testing.assert_array_equal(after["images"], expected)
 
 
+@pytest.mark.parametrize("function", [standardize, rescale, partial(crop_or_pad, shape=(4, 4))])
+def test_a_function_of_arrays_that_gets_a_sample_says_how_it_becomes_one_of_samples(function):
+    with pytest.raises(TypeError, match=r"be an array; `transforms.on\(CATEGORIES, FUNCTION\)` makes .*; got a sample"):
+        function({**sample(), "subject": "A"})
+
+
 def test_compose_applies_in_order_and_pickles():
     both = compose(
         on("images", standardize),
