@@ -102,6 +102,22 @@ def outputs_as_text(cell: dict[str, Any]) -> list[str]:
     return texts
 
 
+def differences(name: str, cells: list[dict[str, Any]]) -> list[str]:
+    """Return in which cells a run gave other texts, or other numbers of pictures, than are stored."""
+    stored = {cell["id"]: outputs_as_text(cell) for cell in read(name)}
+    now = {cell["id"]: outputs_as_text(cell) for cell in cells}
+    return [
+        f"{cell}: {stored.get(cell)} is stored, {now.get(cell)} came"
+        for cell in stored | now
+        if stored.get(cell) != now.get(cell)
+    ]
+
+
+def in_time(run: Executed) -> bool:
+    """Tell whether a notebook is short enough; a machine that is busy elsewhere takes longer by the clock alone."""
+    return min(run.seconds, run.processor_seconds) < LIMIT
+
+
 def complaints(cells: Iterable[dict[str, Any]]) -> list[str]:
     """Return what nobody should find in outputs: warnings and errors, and where files lie on this machine."""
     wrong = []
