@@ -160,7 +160,11 @@ def _plain_png(encoded: str) -> str:
 
     packed = io.BytesIO()
     with Image.open(io.BytesIO(base64.b64decode(encoded))) as picture:
-        picture.convert("RGB").quantize(256, dither=Image.Dither.NONE).save(packed, "png", optimize=True)
+        plain = picture.convert("RGB")
+        # A palette of fewer colours than there are would make those of legends others than those of what they explain.
+        if plain.getcolors(256):
+            plain = plain.quantize(256, dither=Image.Dither.NONE)
+        plain.save(packed, "png", optimize=True)
     return base64.b64encode(packed.getvalue()).decode()
 
 
