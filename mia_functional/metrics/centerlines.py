@@ -213,8 +213,11 @@ def _soft_skeleton(image: Array, *, axes: tuple[int, ...], iterations: int) -> A
         taken = xp.where(whole > opened, whole - opened, xp.zeros_like(whole))
         return eroded, lines + taken * (1 - lines)
 
-    result: Array = _array.fori_loop(xp, iterations, step, (image, xp.zeros_like(image)), unroll=1)[1]
-    return result
+    def thin(whole: Array) -> Array:
+        lines: Array = _array.fori_loop(xp, iterations, step, (whole, xp.zeros_like(whole)), unroll=1)[1]
+        return lines
+
+    return _array.call_gathered(thin, image)
 
 
 def _around(array: Array, axis: int, choose: Callable[[Array, Array], Array]) -> Array:

@@ -70,8 +70,12 @@ def conformal_threshold(scores: Array, *, miscoverage: float) -> Array:
     rank = number + 1 - (number + 1) * share.numerator // share.denominator
     if rank > number:
         return xp.full_like(values[0, ...], math.inf)
-    # In a program, in which nothing is known to be NaN, it counts as infinite.
-    return xp.sort(xp.where(xp.isnan(values), math.inf, values), axis=0)[rank - 1, ...]
+
+    def score_of_rank(values: Array) -> Array:
+        # In a program, in which nothing is known to be NaN, it counts as infinite.
+        return xp.sort(xp.where(xp.isnan(values), math.inf, values), axis=0)[rank - 1, ...]
+
+    return _array.call_gathered(score_of_rank, values)
 
 
 @_array.one_node

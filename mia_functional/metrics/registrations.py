@@ -4,6 +4,7 @@ A displacement field has the shape (*spatial, D) with D vectors' components in m
 axes: `field[z, y, x, 0]` is the displacement along the first axis.
 """
 
+from functools import partial
 from typing import Any
 
 from mia_functional import _array
@@ -136,13 +137,19 @@ def negative_jacobian_share(displacement: Array, *, spacing: Spacing, mask: Arra
 
 def _field_jacobian(function: str, displacement: Array, spacing: Spacing) -> Array:
     """Return the Jacobian determinants of a field."""
-    xp = _array.checked_namespace(function, displacement=displacement)
+    _array.checked_namespace(function, displacement=displacement)
     ndim, shape = displacement.ndim - 1, tuple(displacement.shape)
     if ndim not in (2, 3) or shape[-1] != ndim or any(size < 2 for size in shape[:-1]):
         needed = "have two or three spatial axes of two voxels or more, and a component for each on the last axis"
         checks.invalid_value(function, "displacement", needed, f"shape {shape}")
     step = checks.spacing(function, spacing, ndim)
     field = _real(function, "displacement", displacement)
+    return _array.call_gathered(partial(_determinant_of_slopes, step=step), field)
+
+
+def _determinant_of_slopes(field: Array, step: Spacing) -> Array:
+    """Return the Jacobian determinants of a field of real numbers, with `step` millimetres between its voxels."""
+    ndim = field.ndim - 1
     rows = [
         [_slope(field[..., component], axis, step[axis]) + float(component == axis) for axis in range(ndim)]
         for component in range(ndim)

@@ -329,7 +329,7 @@ def cases_beside_the_table() -> dict[str, list[Case]]:
         "metrics.equivalent_diameter": [
             (
                 "of masks",
-                lambda p, r: metrics.equivalent_diameter(metrics.instance_matches(p, r, **ROOM).reference),
+                lambda r, p: metrics.equivalent_diameter(metrics.instance_matches(p, r, **ROOM).reference),
                 masks,
             )
         ],
