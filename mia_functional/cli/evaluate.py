@@ -109,7 +109,7 @@ def _checked_journal(options: Options) -> Path | None:
             )
         return None
     if output.exists():
-        raise FileExistsError(f"evaluate: {output} exists already.")
+        raise FileExistsError(f"evaluate: {output} exists already; choose another `--output`.")
     if not output.absolute().parent.is_dir():
         raise FileNotFoundError(f"evaluate: the folder {output.parent} does not exist.")
     form = mia.reporting.result_files.result_format(

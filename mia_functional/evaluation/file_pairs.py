@@ -3,7 +3,7 @@
 import os
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Literal, TypeAlias
 
@@ -13,7 +13,7 @@ from mia_functional.discovery.patterns import is_hidden
 from mia_functional.discovery.tables import natural_key
 from mia_functional.images.formats import FORMATS, extension_of, header_beside, is_image
 
-__all__ = ["FOLDER_LAYOUTS", "FolderLayout", "files_by_subject", "folder_of"]
+__all__ = ["FOLDER_LAYOUTS", "FolderLayout", "files_by_subject", "folder_of", "pattern_cure"]
 
 FolderLayout: TypeAlias = Literal["nnunet", "decathlon", "bids"] | None
 """How label maps lie in a folder that has more in it."""
@@ -92,6 +92,17 @@ def _image_files(folder: Path) -> list[tuple[str, Path]]:
     # Beside volumes, pictures are previews and curves, and archives the probabilities that nnU-Net keeps.
     chosen = [path for path in paths if not FORMATS[extension_of(path)].secondary] or paths
     return [(_stem(path), path) for path in chosen]
+
+
+def pattern_cure(references: Sequence[str], predictions: Sequence[str], location: str | os.PathLike[str]) -> str:
+    """Return the pattern that gives predictions the names of references, if there is one, as the end of a sentence."""
+    wanted = set(references)
+    for name in predictions:
+        for reference in references:
+            before, found, after = name.partition(reference)
+            if found and all(other.removeprefix(before).removesuffix(after) in wanted for other in predictions):
+                return f"; `{location}/{before}{{subject}}{after}.*` is a pattern that gives them the same names"
+    return "; give a pattern such as `folder/{subject}_seg.nii.gz`"
 
 
 def _labelled_files(folder: Path, layout: FolderLayout) -> list[tuple[str, Path]]:

@@ -13,7 +13,7 @@ from mia_functional import images
 from mia_functional._core import checks, ordered_map
 from mia_functional._label_maps import label_sets
 from mia_functional.discovery.label_tables import read_label_table
-from mia_functional.evaluation.file_pairs import FolderLayout
+from mia_functional.evaluation.file_pairs import FolderLayout, pattern_cure
 from mia_functional.evaluation.folders import FilePair, Location, methods_of, pairs_of
 from mia_functional.evaluation.segment_files import read_named_pair
 from mia_functional.geometry import Geometry, describe_differences
@@ -132,7 +132,7 @@ def _unpaired(pairs: Sequence[FilePair], methods: Mapping[str, Location], refere
         missing = [pair.subject for pair in own if pair.prediction is None]
         extra = [pair.subject for pair in own if pair.reference is None]
         if len(missing) + len(extra) == len(own):
-            cure = _pattern_cure(missing, extra, location)
+            cure = pattern_cure(missing, extra, location)
             text = f"it has no subject in common with {references}{cure}"
             findings.append(Finding("names", str(location), text, method))
             continue
@@ -144,17 +144,6 @@ def _unpaired(pairs: Sequence[FilePair], methods: Mapping[str, Location], refere
                 text = f"there is no reference for {pair.subject} in {references}; take it out, or add the reference"
                 findings.append(Finding("extra", str(pair.prediction), text, method, pair.subject))
     return findings
-
-
-def _pattern_cure(references: Sequence[str], predictions: Sequence[str], location: Location) -> str:
-    """Return the pattern that gives predictions the names of references, if there is one, as the end of a sentence."""
-    wanted = set(references)
-    for name in predictions:
-        for reference in references:
-            before, found, after = name.partition(reference)
-            if found and all(other.removeprefix(before).removesuffix(after) in wanted for other in predictions):
-                return f"; `{location}/{before}{{subject}}{after}.*` is a pattern that gives them the same names"
-    return "; give a pattern such as `folder/{subject}_seg.nii.gz`"
 
 
 def _check_pair(

@@ -20,7 +20,7 @@ from mia_functional._core import checks
 from mia_functional.discovery.label_tables import read_label_table
 from mia_functional.evaluation.case_values import Case, Gap, convention_of
 from mia_functional.evaluation.cases import evaluate_each, joined
-from mia_functional.evaluation.file_pairs import FOLDER_LAYOUTS, FolderLayout, files_by_subject, folder_of
+from mia_functional.evaluation.file_pairs import FOLDER_LAYOUTS, FolderLayout, files_by_subject, folder_of, pattern_cure
 from mia_functional.evaluation.journal import CaseKey, Outcome, open_journal
 from mia_functional.evaluation.probability_files import probability_files, read_probabilities
 from mia_functional.evaluation.requests import (
@@ -180,7 +180,7 @@ def evaluate_folders(
         for pair in pairs_of(methods, references, folder_layout)
     ]
     pairs = [pair for pair in found if pair.reference is not None]
-    _warn_of_extra([pair for pair in found if pair.reference is None])
+    _warn_of_extra(found, methods)
     is_label_map = _compares_labels(asked)
     named: dict[int, str] | None = None
     if is_label_map and load is None and labels is None and channels is None:
@@ -319,13 +319,17 @@ def _key_of(pair: FilePair) -> CaseKey:
     return json.dumps([pair.method, pair.subject, *states])
 
 
-def _warn_of_extra(extra: Sequence[FilePair]) -> None:
-    """Warn of predictions without a reference."""
-    for method in dict.fromkeys(pair.method for pair in extra):
-        names = [pair.subject for pair in extra if pair.method == method]
-        listed = ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
-        text = f"{method} has predictions without a reference, which are not evaluated: {listed}."
-        warnings.warn(text, stacklevel=3)
+def _warn_of_extra(found: Sequence[FilePair], methods: Mapping[str, Location]) -> None:
+    """Warn of predictions without a reference, and of names that no prediction shares with a reference."""
+    for method, location in methods.items():
+        own = [pair for pair in found if pair.method == method]
+        names = [pair.subject for pair in own if pair.reference is None]
+        lacking = [pair.subject for pair in own if pair.prediction is None]
+        if names:
+            listed = ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
+            cure = pattern_cure(lacking, names, location) if len(names) + len(lacking) == len(own) else ""
+            text = f"{method} has predictions without a reference, which are not evaluated: {listed}{cure}."
+            warnings.warn(text, stacklevel=3)
 
 
 def _case_record(pair: FilePair, outcome: Outcome | None, *locations: Location | None) -> CaseRecord:

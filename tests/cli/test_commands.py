@@ -299,7 +299,7 @@ def test_the_subject_of_an_error_is_named(cohort, capsys):
             "`--channels` must not be given with `--l",
         ),
         (("evaluate", "--labels", "1", "--metrics", "DICE"), "the following arguments are required: predictions, ref"),
-        (("evaluate", "found", "truth", "--output", "table.csv"), "table.csv exists already"),
+        (("evaluate", "found", "truth", "--output", "table.csv"), "exists already; choose another `--output`."),
         (("evaluate", "found", "truth", "--output", "no/x.csv"), "mia: evaluate: the folder no does not exist."),
         (("evaluate", "found", "truth", "--output", "x.txt"), "evaluate: `--output` must end in .csv, .json"),
         (("evaluate", "found", "truth", "--resume"), "evaluate: `--output` must be given with `--resume`, as the jour"),

@@ -59,6 +59,20 @@ def test_files_are_paired_by_subject_and_what_fails_fails_alone(folders):
     assert messages["D"] == "there is no prediction"
 
 
+def test_names_that_no_prediction_shares_with_a_reference_are_cured_by_a_pattern(folders):
+    for path in (folders / "found").iterdir():
+        path.rename(path.with_stem(f"{path.name.partition('.')[0]}_pred").with_suffix(".mha"))
+    asked = {"metrics": ["DICE"], "labels": {1: "cube"}}
+    general = "A_pred, B_pred, C_pred, E_pred; give a pattern such as `folder/{subject}_seg.nii.gz`."
+    with pytest.warns(UserWarning, match=re.escape(general)):
+        results = evaluate_folders(folders / "found", folders / "truth", **asked)
+    assert {row.status for row in results} == {"missing"}
+    (folders / "found" / "E_pred.mha").unlink()
+    named = f"`{folders / 'found'}/{{subject}}_pred.*` is a pattern that gives them the same names."
+    with pytest.warns(UserWarning, match=re.escape(named)):
+        evaluate_folders(folders / "found", folders / "truth" / "{subject}_GT.mha", **asked)
+
+
 def test_layers_and_frames_of_labels_are_never_pooled(tmp_path):
     layers = np.zeros((*GRID.shape, 2), np.uint8)
     layers[:2, ..., 0] = layers[1:3, ..., 1] = 1
