@@ -4,6 +4,9 @@ An image is `(*spatial, channel)`. Floats keep their dtype, with sums held in fl
 become float32. Everything traces under `jit`, parameters too. At a strength of 0 every image stays as it is.
 """
 
+import functools
+import operator
+
 import numpy as np
 
 from mia_functional import _array
@@ -169,10 +172,11 @@ def local_gamma(image: Array, centre: Numbers, sigma: Numbers, exponent: Numbers
     low, high = statistics.masked_extremes(values, None, statistics.reduction_axes("local_gamma", None, image.ndim))
     unit = statistics.within_range(values, low, high)
     width = xp.broadcast_to(width, (spatial,))
-    weight = xp.ones_like(values[(slice(0, 1),) * image.ndim])
     # A product of one factor per axis, which is as large as the image only at the end.
-    for axis, line in enumerate(open_grid(map(np.arange, image.shape[:-1]), image.ndim, values)):
-        weight = weight * xp.exp(-0.5 * ((line - middle[axis]) / width[axis]) ** 2)
+    lines = enumerate(open_grid(map(np.arange, image.shape[:-1]), image.ndim, values))
+    weight = functools.reduce(
+        operator.mul, [xp.exp(-0.5 * ((line - middle[axis]) / width[axis]) ** 2) for axis, line in lines]
+    )
     return statistics.restore_dtype(values + (high - low) * weight * (_array.power(unit, power) - unit), image)
 
 

@@ -120,10 +120,10 @@ def spikes(image: Array, frequencies: Integers, intensity: Numbers) -> Array:
     grid = open_grid([2 * np.pi * line for line in lines], image.ndim, values)
     for number in range(waves.shape[0]):
         # Cosine and sine of a sum, axis by axis: neither is taken of as many numbers as there are voxels.
-        cosine = xp.ones_like(stripes[(slice(0, 1),) * image.ndim])
-        sine = xp.zeros_like(cosine)
-        for axis, line in enumerate(grid):
-            own, other = xp.cos(waves[number, axis] * line), xp.sin(waves[number, axis] * line)
+        angles = [waves[number, axis] * line for axis, line in enumerate(grid)]
+        cosine, sine = xp.cos(angles[0]), xp.sin(angles[0])
+        for angle in angles[1:]:
+            own, other = xp.cos(angle), xp.sin(angle)
             cosine, sine = cosine * own - sine * other, sine * own + cosine * other
         stripes = stripes + height[number] * cosine
     return statistics.restore_dtype(values + mean * stripes, image)

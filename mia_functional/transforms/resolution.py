@@ -62,12 +62,17 @@ def low_resolution(
     if rule not in (linear, nearest):
         checks.invalid_value("low_resolution", "interpolation", "be `linear` or `nearest`", checks.describe(rule))
     factors = xp.broadcast_to(factors, (spatial,))
+
+    def choose(step: Array, own: Array, coarse: Array) -> Array:
+        result: Array = xp.where(step == 1, own, coarse)
+        return result
+
     for axis in range(spatial):
         step = factors[axis]
         if _array.in_host_memory(factors) and _array.is_known_true(lambda step: step == 1, step):
             continue
         coarse = _nearest_lines(values, step, axis) if rule is nearest else _averaged_lines(values, step, axis)
-        values = xp.where(step == 1, values, coarse)
+        values = _array.call_gathered(choose, step, values, coarse)
     return restore_values(values, array)
 
 
