@@ -49,6 +49,7 @@ def cohort(tmp_path):
     return write_all
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("suffix", [".png", ".tif"])
 def test_the_table_is_that_of_another_format(cohort, suffix):
     expected = evaluate_folders(*both(cohort(".mha")), **OPTIONS)

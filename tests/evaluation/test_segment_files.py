@@ -111,6 +111,7 @@ def test_the_command_lists_segments_and_evaluates_them(folders, capsys):
     assert "spleen" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_checks_and_pictures_put_both_files_onto_one_grid(folders):
     assert check_folders(folders / "dcm", folders / "nii_true", labels={1: "a", 2: "b", 3: "c"}) == ()
     results = evaluate_folders(folders / "renumbered", folders / "dcm_true", metrics=["DICE"])

@@ -78,6 +78,7 @@ def test_corners_and_edges_on_lines_of_voxels_count_once(noise):
     np.testing.assert_array_equal(found[distance == 5], nearby[distance == 5] < 5)
 
 
+@pytest.mark.slow
 @given(st.integers(0, 10**6))
 def test_random_surfaces_of_whole_corners_agree_with_a_nudge(seed):
     """Rounded corners make flat, folded and doubled triangles: what is left is a closed surface."""

@@ -106,6 +106,7 @@ def test_an_error_of_the_metric_is_a_broken_law_with_its_cause():
     assert isinstance(error.value.__cause__, ZeroDivisionError)
 
 
+@pytest.mark.slow
 def test_no_law_is_blamed_for_an_error_on_a_smaller_example():
     def asymmetric(prediction, reference):
         if prediction.size == 1 and prediction.any() != reference.any():
