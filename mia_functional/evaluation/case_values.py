@@ -209,12 +209,12 @@ def _values(asked: Request, case: Case, metric: Metric, statistics: dict[Callabl
     if metric.empties == Empties():
         return values
     if confusion_counts not in statistics:
-        mask = None if case.ignore is None else ~case.ignore
-        statistics[confusion_counts] = confusion_counts(case.prediction, case.reference, labels=asked.labels, mask=mask)
-    sizes = _sizes_of(statistics[confusion_counts])
+        statistics[confusion_counts] = _structure_counts(asked, case)
     both, lost, made_up = metric.empties
-    replaced = [{(0, 0): both, (0, 1): lost, (1, 0): made_up}.get((min(p, 1), min(r, 1))) for p, r in sizes]
-    return [value if other is None else other for value, other in zip(values, replaced, strict=True)]
+    instead = {(False, False): both, (False, True): lost, (True, False): made_up}
+    sizes = _sizes_of(statistics[confusion_counts])
+    given = [instead.get((predicted > 0, referenced > 0)) for predicted, referenced in sizes]
+    return [value if other is None else other for value, other in zip(values, given, strict=True)]
 
 
 def _own_values(asked: Request, case: Case, metric: Metric) -> list[float]:
@@ -258,7 +258,7 @@ def _empty_structures(asked: Request, case: Case) -> list[str]:
     if asked.labels is None and not all(_array.dtype_kind(array) in ("bool", "integer") for array in arrays):
         return reasons
     try:
-        counts = confusion_counts(*arrays, labels=asked.labels, mask=None if case.ignore is None else ~case.ignore)
+        counts = _structure_counts(asked, case)
     # Integer images without labels: whole numbers that are no mask. Their metrics have reasons of their own.
     except ValueError:
         return reasons
@@ -267,6 +267,12 @@ def _empty_structures(asked: Request, case: Case) -> list[str]:
         if missing:
             reasons[position] = f"empty in the {' and the '.join(missing)}"
     return reasons
+
+
+def _structure_counts(asked: Request, case: Case) -> ConfusionCounts:
+    """Return the counts of every structure of a pair, in the voxels that are not ignored."""
+    mask = None if case.ignore is None else ~case.ignore
+    return confusion_counts(case.prediction, case.reference, labels=asked.labels, mask=mask)
 
 
 def _sizes_of(counts: ConfusionCounts) -> list[tuple[int, int]]:

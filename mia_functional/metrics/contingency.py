@@ -266,17 +266,17 @@ def expected_cost(
     """
     checks.booleans("expected_cost", normalized=normalized)
     size = matrix.counts.shape[-1]
-    if isinstance(costs, str):
+    is_by_prior = isinstance(costs, str)
+    if is_by_prior:
         checks.one_of("expected_cost", "costs", costs, ("inverse_prior",))
-    is_plain = costs is None or isinstance(costs, str)
-    given: Any = costs
-    prices = 1.0 - np.eye(size) if is_plain else np.asarray(_array.to_numpy(given), np.float64)
+    given: Any = 1.0 - np.eye(size) if costs is None or is_by_prior else costs
+    prices = np.asarray(_array.to_numpy(given), np.float64)
     if prices.shape != (size, size) or not np.isfinite(prices).all():
         checks.invalid_value("expected_cost", "costs", f"be {size} x {size} finite numbers", costs)
     shares, weights = _shares_and_weights(matrix, prices)
     xp = _array.array_namespace(shares)
     referenced = xp.sum(shares, axis=-2, keepdims=True)
-    if isinstance(costs, str):
+    if is_by_prior:
         weights = _array.ratio(weights, size * referenced + xp.zeros_like(weights))
     cost = xp.sum(weights * shares, axis=(-2, -1))
     if not normalized:

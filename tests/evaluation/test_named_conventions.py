@@ -1,5 +1,6 @@
 """Evaluations by the convention of another package: values, what the table and the record say, and what is refused."""
 
+import inspect
 import json
 import math
 
@@ -8,6 +9,7 @@ import pytest
 
 import mia_functional as mia
 from mia_functional import cli
+from mia_functional.cli.evaluate import EVALUATE_COMMAND
 from mia_functional.evaluation import Case, evaluate, evaluate_folders, evaluate_many
 from mia_functional.geometry import Geometry
 from mia_functional.metrics import hausdorff_distance, voxels
@@ -127,3 +129,11 @@ def test_what_a_convention_lacks_is_refused_with_what_it_has(function, pair):
         call(*pair, metrics=["DICE", "PRCISON"], convention="nnunet")
     with pytest.raises(ValueError, match=rf"^{function}: `convention` must be one of deepmind, .*; got 'itk'"):
         call(*pair, metrics=["DICE"], convention="itk")
+
+
+def test_what_is_said_of_conventions_names_all_of_them():
+    texts = {"help": EVALUATE_COMMAND.options["--convention"]["help"]}
+    texts |= {function.__name__: inspect.getdoc(function) for function in (evaluate, mia.metrics.under_convention)}
+    assert {place: [name for name in mia.metrics.CONVENTIONS if name not in text] for place, text in texts.items()} == {
+        place: [] for place in texts
+    }

@@ -11,12 +11,13 @@ function, so that the distances agree to the last bit (two targets whose lengths
 import functools
 import itertools
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mia_functional import _array
 from mia_functional.typing import HostArray, Spacing
 
 _Result = TypeVar("_Result")
@@ -46,9 +47,6 @@ _FEW_FAR = 128
 
 _BLOCK = 2**18
 """How many looks of the last few points are made at once: 2 MB of indices."""
-
-_TWO_THREADS = 2**18
-"""How many voxels or more are worth a second thread."""
 
 
 class _Shells(NamedTuple):
@@ -106,14 +104,15 @@ def map_pair(
     function: Callable[..., _Result], first: tuple[HostArray, ...], second: tuple[HostArray, ...]
 ) -> tuple[_Result, _Result]:
     """Return `function(*first)` and `function(*second)`; in two threads if the last array of `first` is large."""
-    if first[-1].size < _TWO_THREADS:
-        return function(*first), function(*second)
-    # Here: pools are slow to import. NumPy and SciPy release the interpreter's lock in all that takes long here.
-    from concurrent.futures import ThreadPoolExecutor
+    found: dict[int, _Result] = {}
 
-    with ThreadPoolExecutor(1) as executor:
-        later = executor.submit(function, *second)
-        return function(*first), later.result()
+    def work(share: Iterator[tuple[int, tuple[HostArray, ...]]]) -> None:
+        for number, arrays in share:
+            found[number] = function(*arrays)
+
+    # NumPy and SciPy release the interpreter's lock in all that takes long here.
+    _array.run_in_threads(work, list(enumerate((first, second))), first[-1].size)
+    return found[0], found[1]
 
 
 def nearest_distances(points: NDArray[np.intp], targets: NDArray[np.bool_], spacing: Spacing) -> NDArray[np.float64]:

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
+from mia_functional._array import host_blocks
 from mia_functional.metrics._kernels import nearest_points
 from mia_functional.metrics.distance import average_distance
 from mia_functional.metrics.surface import surface_distances
@@ -57,13 +58,13 @@ def test_points_near_and_far_find_the_nearest_target(name, spacing):
 def test_two_threads_find_what_one_does(monkeypatch, name, find):
     found = []
     for large in (0, 2**60):
-        monkeypatch.setattr(nearest_points, "_TWO_THREADS", large)
+        monkeypatch.setattr(host_blocks, "_WORTH_A_THREAD", large)
         found.append(find(*scene(name), spacing=ANISOTROPIC))
     np.testing.assert_equal(*found)
 
 
 def test_what_fails_in_either_thread_fails(monkeypatch):
-    monkeypatch.setattr(nearest_points, "_TWO_THREADS", 0)
+    monkeypatch.setattr(host_blocks, "_WORTH_A_THREAD", 0)
     masks = (np.ones(3),), (np.zeros(3),)
     for wrong in (0, 1):
         with pytest.raises(ArithmeticError, match=f"mask {wrong}"):
