@@ -5,7 +5,6 @@ by the system page by page. A few rows at a time take neither.
 """
 
 import _thread
-import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeVar
@@ -16,6 +15,7 @@ from mia_functional._array.backends import to_numpy
 from mia_functional._array.libraries import is_numpy, is_torch
 from mia_functional._array.tracing import in_bytecode, in_host_memory, quiet
 from mia_functional._array.updates import block_slices, concat
+from mia_functional._core.processes import own_cores
 from mia_functional.typing import Array, HostArray, Shape
 
 __all__ = ["computes_on_host", "dense_block", "map_blocks", "run_in_threads", "share_memory", "voxel_blocks"]
@@ -49,7 +49,7 @@ def run_in_threads(work: Callable[[Iterator[_Piece]], None], pieces: Sequence[_P
         pieces: What can be done in any order.
         elements: How many there are in all pieces.
     """
-    if elements < _WORTH_A_THREAD or len(pieces) < 2 or (os.cpu_count() or 1) < 2:
+    if elements < _WORTH_A_THREAD or len(pieces) < 2 or own_cores() < 2:
         with quiet():
             work(iter(pieces))
         return

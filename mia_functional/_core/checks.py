@@ -164,8 +164,9 @@ def _package(value: object) -> str:
 
 def no_hidden_elements(function: str, argument: str, value: object) -> None:
     """Raise for a masked array of NumPy, whose hidden elements would count like all others."""
-    # A masked array is the proof that its module, which NumPy loads late, is there.
-    module = sys.modules.get("numpy.ma")
+    # A masked array is the proof that its module, which NumPy loads late, is there. `numpy.ma` may be there and not
+    # loaded yet (see `postpone_numpy_parts`): to ask it for the class would load it.
+    module = sys.modules.get("numpy.ma.core")
     if module is not None and isinstance(value, module.MaskedArray):
         invalid_kind(function, argument, "be an array without hidden elements; call `filled` first", "a masked array")
 

@@ -10,7 +10,7 @@ from functools import partial
 from typing import TypeVar
 
 from mia_functional._core.ordered_map import workers_of
-from mia_functional._core.processes import begin_processes
+from mia_functional._core.processes import begin_processes, share_cores
 
 _Item = TypeVar("_Item")
 _Outcome = TypeVar("_Outcome")
@@ -88,7 +88,11 @@ def map_in_processes(
     """
     from concurrent.futures import ProcessPoolExecutor  # at its first use: it loads sockets, which arrays do not need
 
-    pool_of = partial(ProcessPoolExecutor, mp_context=begin_processes(preload), initializer=_begin_worker)
+    context = begin_processes(preload)
+
+    def pool_of(size: int) -> ProcessPoolExecutor:
+        return ProcessPoolExecutor(size, mp_context=context, initializer=_begin_worker, initargs=(size,))
+
     task = partial(_with_warnings, function)
     numbered = enumerate(items)
     while True:
@@ -109,8 +113,13 @@ def map_in_processes(
             yield position, outcome
 
 
-def _begin_worker() -> None:
-    """Leave Ctrl-C, which all processes of a terminal get, to the process that waits for this one, and end with it."""
+def _begin_worker(size: int) -> None:
+    """Leave Ctrl-C, which all processes of a terminal get, to the process that waits for this one, and end with it.
+
+    Args:
+        size: Number of processes in the pool: they share the cores, where threads of each would get in the way of all.
+    """
+    share_cores(size)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
 

@@ -1,9 +1,29 @@
-"""How processes of our own are started: never by a fork of the caller's."""
+"""How processes of our own are started, never by a fork of the caller's, and how they share the cores."""
 
+import os
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from multiprocessing.context import BaseContext
+
+_sharing = 1
+"""Processes that have the cores between them: in a pool of our own, this one and its siblings."""
+
+
+def available_cores() -> int:
+    """Return how many cores this process may run on."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def share_cores(processes: int) -> None:
+    """Let this process leave the cores to others that work as hard: it has its share of them from now on."""
+    global _sharing
+    _sharing = processes
+
+
+def own_cores() -> int:
+    """Return how many threads of this process can work at once."""
+    return max(available_cores() // _sharing, 1)
 
 
 def begin_processes(preload: str) -> "BaseContext":

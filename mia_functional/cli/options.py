@@ -1,7 +1,6 @@
 """What the commands share: their record, exit statuses, options, progress bars, and the wording of messages."""
 
 import argparse
-import os
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import mia_functional as mia
 from mia_functional._core import checks
+from mia_functional._core.processes import available_cores
 from mia_functional.typing import Progress
 
 if TYPE_CHECKING:
@@ -68,10 +68,6 @@ def _thread_count(text: str) -> int:
     return int(text)
 
 
-_CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-"""How many cores this process may use."""
-
-
 def _word_or_number(text: str) -> str | float:
     """Return a number, or the word that is none."""
     try:
@@ -91,7 +87,7 @@ ALIGN = {"--align": {"nargs": "?", "const": "reorient", "choices": ("reorient", 
 JOBS = {
     "--jobs": {
         "type": _thread_count,
-        "default": _CORES,
+        "default": available_cores(),
         "help": "how many work at the same time (as many as there are cores)",
     }
 }

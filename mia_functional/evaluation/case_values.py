@@ -15,6 +15,7 @@ from mia_functional.evaluation.results import Result, Results
 from mia_functional.metrics import ConfusionCounts, Metric, confusion_counts
 from mia_functional.metrics.boundaries import convention_name
 from mia_functional.metrics.names import OWN_GROUP
+from mia_functional.metrics.statistic_or_pair import record_maker
 from mia_functional.metrics.table import Empties
 from mia_functional.typing import Array, Spacing, Status
 
@@ -196,11 +197,12 @@ def _values(asked: Request, case: Case, metric: Metric, statistics: dict[Callabl
         if metric.statistic is None:
             value = metric.function(*pair, **pair_options, **options)
         else:
-            if metric.statistic not in statistics:
-                statistics[metric.statistic] = metric.statistic(*pair, **pair_options)
+            make = record_maker(metric.function, metric.statistic)
+            if make not in statistics:
+                statistics[make] = make(*pair, **pair_options)
             if "spacing" in metric.needs:
                 options["spacing"] = case.spacing
-            value = _guarded(asked, metric, statistics[metric.statistic], **options)
+            value = _guarded(asked, metric, statistics[make], **options)
     # One number for a mask, which some libraries return as an array without axes; one axis for several labels.
     values: list[float] = _array.to_numpy(value).astype(float).reshape(-1).tolist()
     if len(values) != len(asked.labels or ("",)):

@@ -12,7 +12,7 @@ import numpy as np
 from mia_functional import _array
 from mia_functional._core import checks
 from mia_functional.metrics.statistic_or_pair import derived_from_each
-from mia_functional.metrics.surface import SurfaceDistances, surface_distances
+from mia_functional.metrics.surface import SurfaceDistances, merged_surface_distances, surface_distances
 from mia_functional.typing import Array
 
 __all__ = [
@@ -55,7 +55,9 @@ def _formula_of_fields(*fields: Array, formula: Callable[..., Array], **options:
     return formula(SurfaceDistances(*fields), **options)
 
 
-from_distances = derived_from_each(surface_distances, SurfaceDistances, evaluate=_evaluate)
+from_distances = derived_from_each(
+    surface_distances, SurfaceDistances, evaluate=_evaluate, shortcut=merged_surface_distances
+)
 """Decorator of the metrics of distances between surfaces."""
 
 

@@ -25,6 +25,29 @@ def test_they_are_loaded_when_they_are_used_and_work():
     assert (result.stdout, result.stderr) == ("[]\n", "")
 
 
+WORKER = """
+import sys
+import numpy as np
+import mia_functional.evaluation._worker
+from mia_functional.evaluation import evaluate
+map_of_labels = np.array([[0, 1], [1, 2]])
+evaluate(map_of_labels, map_of_labels, metrics=["DICE", "HDRFDST95"], labels=(1, 2), spacing=(1.0, 1.0))
+print("numpy.ma.core" in sys.modules)
+masked = np.ma.array(map_of_labels, mask=map_of_labels == 2)
+try:
+    evaluate(masked, map_of_labels, metrics=["DICE"], labels=(1, 2))
+except TypeError as error:
+    print(error)
+"""
+
+
+def test_a_worker_loads_masked_arrays_only_if_there_is_one():
+    result = subprocess.run([sys.executable, "-c", WORKER], capture_output=True, text=True, check=False)
+    loaded, message = result.stdout.splitlines()
+    assert (loaded, result.stderr) == ("False", "")
+    assert "without hidden elements" in message
+
+
 def test_what_is_loaded_already_stays_what_it_is():
     import numpy.testing
 

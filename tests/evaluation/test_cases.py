@@ -79,6 +79,24 @@ def test_a_statistic_is_computed_once_for_all_its_metrics():
     assert len(calls) == 1
 
 
+def test_functions_of_users_get_an_entry_for_each_element_and_ours_the_same_values():
+    """Ours get the areas at each distance, which is no record that others could count elements in."""
+    shape = (9, 8, 7)
+    pair = [np.random.default_rng(seed).random(shape) < 0.5 for seed in (0, 1)]
+    whole = m.surface_distances(*pair, spacing=(1.0, 2.0, 3.0))
+
+    def unweighted(distances):
+        return float(np.mean(distances.prediction_to_reference))
+
+    own = m.metric(unweighted, statistic=m.surface_distances, unit="mm")
+    names = ("HDRFDST", "HDRFDST95", "ASSD", "MASD", "ASD_PR", "SURFDICE@2mm", "SURFOVLP@1mm")
+    ours = [m.find(name) for name in names]
+    values = [row.value for row in evaluate(*pair, metrics=[own, *ours], spacing=(1.0, 2.0, 3.0))]
+    assert values[0] == unweighted(whole)
+    assert whole.prediction_to_reference.size > 300
+    assert values[1:] == pytest.approx([float(row.function(whole, **dict(row.options))) for row in ours], rel=1e-14)
+
+
 def test_units_and_conventions_are_named():
     surfels, voxels = m.find("HDRFDST"), m.find("HDRFDST95")
     voxels = dataclasses.replace(voxels, statistic=functools.partial(m.surface_distances, boundary=m.voxels))

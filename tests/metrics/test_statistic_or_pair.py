@@ -1,5 +1,6 @@
 """Every metric is called with its record or with the pair, says so, and speaks in its own name."""
 
+import functools
 import inspect
 import subprocess
 import sys
@@ -9,6 +10,8 @@ import pytest
 
 from mia_functional import metrics
 from mia_functional.metrics import METRICS
+from mia_functional.metrics.statistic_or_pair import record_maker
+from mia_functional.metrics.surface import merged_surface_distances
 
 MASKS = np.array([[0, 1, 1, 0], [0, 1, 0, 0]]), np.array([[0, 1, 0, 0], [0, 1, 1, 0]])
 IMAGES = np.arange(64.0).reshape(8, 8), np.arange(64.0)[::-1].reshape(8, 8)
@@ -190,3 +193,18 @@ def test_the_forms_are_there_without_docstrings():
         "    dice(counts, *, zero_division=nan)",
         "    dice(prediction, reference, *, labels=None, axis=None, mask=None, zero_division=nan)",
     ]
+
+
+def test_a_shortcut_has_the_options_of_the_statistic_and_is_one_object_for_all_metrics():
+    with_voxels = functools.partial(metrics.surface_distances, boundary=metrics.voxels)
+    makers = [record_maker(metric, with_voxels) for metric in (metrics.hausdorff_distance, metrics.surface_overlap)]
+    assert makers[0] is makers[1]
+    assert makers[0].func is merged_surface_distances
+    assert makers[0].keywords == {"boundary": metrics.voxels}
+    assert record_maker(metrics.hausdorff_distance, metrics.surface_distances) is merged_surface_distances
+
+
+def test_without_a_shortcut_the_statistic_makes_the_record():
+    assert record_maker(metrics.dice, metrics.confusion_counts) is metrics.confusion_counts
+    assert record_maker(len, metrics.surface_distances) is metrics.surface_distances
+    assert record_maker(metrics.hausdorff_distance, len) is len

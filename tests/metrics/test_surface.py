@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from mia_functional.metrics.boundaries import solid, surfels, voxels
-from mia_functional.metrics.surface import SurfaceDistances, surface_distances
+from mia_functional.metrics.surface import SurfaceDistances, merged_surface_distances, surface_distances
 
 from . import brute_force
 from .brute_force import SHAPES, SPACINGS, blobs, surface_pairs
@@ -69,6 +69,53 @@ def test_labels_equal_the_masks(labels, dtype):
     for record, label in zip(records, labels, strict=True):
         masks = [np.isin(one, label) for one in maps]
         assert sorted_pairs(record) == sorted_pairs(surface_distances(*masks, spacing=(1.0, 2.0)))
+
+
+def areas_at_distances(distances, weights):
+    """Return the sum of the weights at each distance that occurs."""
+    areas = {}
+    for distance, weight in zip(distances.tolist(), weights.tolist(), strict=True):
+        areas[distance] = areas.get(distance, 0.0) + weight
+    return areas
+
+
+@pytest.mark.parametrize("shape", [(7,), (5, 6), (4, 5, 6), (40, 42, 44)])
+def test_merged_elements_are_the_areas_at_each_distance(shape):
+    if len(shape) == 3 and max(shape) > 9:  # near, and too far for the first shells
+        prediction, reference = np.zeros(shape, bool), np.zeros(shape, bool)
+        prediction[2:9, 2:9, 2:9] = prediction[30:33, 35:37, 40:42] = True
+        reference[3:9, 2:10, 2:9] = True
+    else:
+        prediction, reference = blobs(4, shape)
+    spacing = SPACINGS[1][: len(shape)]
+    whole = surface_distances(prediction, reference, spacing=spacing)
+    merged = merged_surface_distances(prediction, reference, spacing=spacing)
+    for field in (0, 1):
+        distances, weights = np.asarray(merged[field]), np.asarray(merged[field + 2])
+        assert len(set(distances.tolist())) == distances.size
+        found = dict(zip(distances.tolist(), weights.tolist(), strict=True))
+        assert found == pytest.approx(areas_at_distances(whole[field], whole[field + 2]), rel=1e-14)
+
+
+@pytest.mark.parametrize("boundary", [voxels, solid])
+def test_counted_elements_stay_apart(boundary):
+    """Their percentiles are interpolated between one and the next."""
+    pair, spacing = blobs(2, (5, 6)), SPACINGS[1][:2]
+    whole = surface_distances(*pair, spacing=spacing, boundary=boundary)
+    np.testing.assert_equal(merged_surface_distances(*pair, spacing=spacing, boundary=boundary), whole)
+
+
+@pytest.mark.parametrize("empty", ["prediction", "reference", "both"])
+def test_merged_elements_of_empty_masks(empty):
+    masks = {"prediction": np.ones((2, 3), bool), "reference": np.ones((2, 3), bool)}
+    for name in masks if empty == "both" else (empty,):
+        masks[name][:] = False
+    forward, backward, own, others = merged_surface_distances(**masks, spacing=(1.0, 2.0))
+    length = surface_distances(np.ones((2, 3), bool), np.ones((2, 3), bool), spacing=(1.0, 2.0)).reference_weights.sum()
+    for name, distances, weights in (("prediction", forward, own), ("reference", backward, others)):
+        is_empty = empty in (name, "both")
+        assert distances.tolist() == ([] if is_empty else [math.inf])
+        assert weights.tolist() == ([] if is_empty else [pytest.approx(length, rel=1e-14)])
 
 
 MASK = np.ones((2, 3), dtype=bool)

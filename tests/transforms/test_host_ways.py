@@ -11,6 +11,7 @@ from scipy import stats
 from mia_functional import _array
 from mia_functional._array import host_blocks
 from mia_functional._array import random as drawing
+from mia_functional._core import processes
 from mia_functional.transforms import bias_field, blur, gamma, noise, resample, rician_noise
 from mia_functional.transforms.scanner_artefacts import monomials
 
@@ -175,6 +176,19 @@ def test_a_thread_that_never_begins_is_not_waited_for(monkeypatch):
     assert done == [0, 1, 2]
     kept[0]()  # when it begins at last, there is nothing to do
     assert done == [0, 1, 2]
+
+
+def test_a_process_that_shares_the_cores_starts_no_thread(monkeypatch):
+    monkeypatch.setattr(host_blocks, "_WORTH_A_THREAD", 0)
+    monkeypatch.setattr(processes, "available_cores", lambda: 2)
+    started = []
+    monkeypatch.setattr(host_blocks._thread, "start_new_thread", lambda work, _: started.append(work))
+    for sharing, threads in ((1, 1), (2, 0), (3, 0)):
+        monkeypatch.setattr(processes, "_sharing", sharing)
+        started.clear()
+        done = []
+        host_blocks.run_in_threads(done.extend, [0, 1], 10)
+        assert (done, len(started)) == ([0, 1], threads)
 
 
 def test_many_normal_numbers_are_normal_and_independent():

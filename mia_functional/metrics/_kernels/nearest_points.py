@@ -11,7 +11,7 @@ function, so that the distances agree to the last bit (two targets whose lengths
 import functools
 import itertools
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple, TypeVar
 
 import numpy as np
@@ -45,15 +45,25 @@ _WORTH_A_SAMPLE = 2e6  # a sample tries hundreds of offsets, which takes up to a
 _FEW_FAR = 128
 """Up to how many points that nothing else has found look at all targets that may be nearest, instead of a tree."""
 
+_RANK = np.uint16
+"""What counts distances that occur: few, as most are whole steps of a few voxels."""
+
 _BLOCK = 2**18
 """How many looks of the last few points are made at once: 2 MB of indices."""
+
+
+class RankedDistances(NamedTuple):
+    """Distances of points: those that occur, in millimetres, and for each point the position of its own among them."""
+
+    lengths: NDArray[np.float64]
+    ranks: NDArray[np.integer]
 
 
 class _Shells(NamedTuple):
     """Offsets in order of length: `reach` voxels along each axis, lengths in millimetres, offsets of each length."""
 
     reach: tuple[int, ...]
-    lengths: tuple[float, ...]
+    lengths: NDArray[np.float64]
     offsets: tuple[NDArray[np.intp], ...]
 
 
@@ -65,7 +75,8 @@ def _shells(spacing: Spacing, count: int) -> _Shells:
     distinct, group = np.unique(_lengths(steps, spacing), return_inverse=True)
     order = np.argsort(group, kind="stable")
     offsets = np.split(steps[order], np.cumsum(np.bincount(group))[:-1])
-    return _Shells(tuple(np.max(steps, axis=0).tolist()), tuple(distinct.tolist()), tuple(offsets))
+    distinct.flags.writeable = False  # it is cached and handed out
+    return _Shells(tuple(np.max(steps, axis=0).tolist()), distinct, tuple(offsets))
 
 
 def ball_size(spacing: Spacing, radius: float) -> float:
@@ -126,15 +137,27 @@ def nearest_distances(points: NDArray[np.intp], targets: NDArray[np.bool_], spac
     Returns:
         Float64 distances in the order of `points`; inf if there is no target.
     """
+    lengths, ranks = ranked_distances(points, targets, spacing)
+    return lengths.take(ranks)
+
+
+def ranked_distances(points: NDArray[np.intp], targets: NDArray[np.bool_], spacing: Spacing) -> RankedDistances:
+    """Return what `nearest_distances` does, as distances that many points share."""
     # SciPy's transform of a grid without any target would return distances to a phantom.
     count = int(np.count_nonzero(targets))
     if not count:
-        return np.full(points.shape, np.inf)
+        return RankedDistances(np.array([np.inf]), np.zeros(points.shape, dtype=_RANK))
     close = _shells(spacing, _CLOSE[targets.ndim])
-    distances, missed, _ = _search(points, targets, close)
-    if missed.size:
-        distances[missed] = _remaining_distances(points[missed], targets, count, spacing, tried=len(close.lengths))
-    return distances
+    ranks, missed, _ = _search(points, targets, close)
+    if not missed.size:
+        return RankedDistances(close.lengths, ranks)
+    others = _remaining_distances(points[missed], targets, count, spacing, tried=len(close.lengths))
+    distinct, positions = np.unique(others, return_inverse=True)
+    lengths = np.concatenate([close.lengths, distinct])
+    if lengths.size > np.iinfo(_RANK).max:
+        ranks = ranks.astype(np.intp)
+    ranks[missed] = positions + close.lengths.size
+    return RankedDistances(lengths, ranks)
 
 
 def _remaining_distances(
@@ -163,7 +186,8 @@ def _search_on(
     """Return what `_remaining_distances` does, by a search of a few voxels more, which leaves few points to a tree."""
     ndim = targets.ndim
     near = _shells(spacing, _NEAR[ndim])
-    distances, missed, _ = _search(points, targets, near, skip=tried)
+    ranks, missed, _ = _search(points, targets, near, skip=tried)
+    distances = near.lengths.take(ranks)
     # The surface of an organ has so many targets that a tree of them takes longer to grow than all else together. A few
     # hundred points that are further off look up to ten voxels far instead.
     if missed.size and missed.size * _FAR[ndim] * _LOOK < _GROW * count:
@@ -182,8 +206,8 @@ def _search_on(
 
 def _search(
     points: NDArray[np.intp], targets: NDArray[np.bool_], table: _Shells, *, skip: int = 0
-) -> tuple[NDArray[np.float64], NDArray[np.intp], int]:
-    """Return the distances to targets nearby, the positions of points without any, and the number of looks taken.
+) -> tuple[NDArray[np.integer], NDArray[np.intp], int]:
+    """Return which length of a table each distance is, the positions of points without any, and the looks taken.
 
     Args:
         points: As in `nearest_distances`.
@@ -196,8 +220,8 @@ def _search(
     # neither the beginnings nor the indices are negative.
     base = int(strides @ np.array(table.reach))
     grid, indices, looks = targets.reshape(-1), points - base, 0
-    rounds: list[tuple[float, int, NDArray[np.intp]]] = []
-    for length, offsets in zip(table.lengths[skip:], table.offsets[skip:], strict=True):
+    rounds: list[tuple[int, int, NDArray[np.intp]]] = []
+    for rank, offsets in enumerate(table.offsets[skip:], skip):
         if not indices.size:
             break
         looks += indices.size * len(offsets)
@@ -206,18 +230,18 @@ def _search(
         for start in starts[1:]:
             hit |= grid[start:].take(indices)
         rest = np.flatnonzero(np.logical_not(hit, out=hit))
-        rounds.append((length, indices.size, rest))
+        rounds.append((rank, indices.size, rest))
         indices = indices.take(rest)
     # From the last round to the first, so that few numbers are written more than once.
-    distances, missed = np.full(indices.size, np.inf), np.arange(indices.size)
-    for length, size, rest in reversed(rounds):
-        nearer = np.empty(size)
-        nearer.fill(length)
-        nearer[rest] = distances
-        distances = nearer
+    ranks, missed = np.zeros(indices.size, dtype=_RANK), np.arange(indices.size)
+    for rank, size, rest in reversed(rounds):
+        nearer = np.empty(size, dtype=_RANK)
+        nearer.fill(rank)
+        nearer[rest] = ranks
+        ranks = nearer
         if missed.size:
             missed = rest.take(missed)
-    return distances, missed, looks
+    return ranks, missed, looks
 
 
 def _search_in_blocks(
@@ -239,26 +263,34 @@ def _search_in_blocks(
 
 def _query_all(points: NDArray[np.intp], targets: NDArray[np.bool_], spacing: Spacing) -> NDArray[np.float64]:
     """Return what `_query_tree` does, for a few points that are close to each other, as an error far off is."""
-    ends = np.unravel_index(np.flatnonzero(targets), targets.shape)
+    flat, step = np.flatnonzero(targets), np.asarray(spacing)
     starts = np.stack(np.unravel_index(points, targets.shape), axis=1)
-    places: list[NDArray[np.floating]] = [end * step for end, step in zip(ends, spacing, strict=True)]
-    wanted = starts * np.asarray(spacing)
+    wanted = starts * step
     # No target is the nearest of a point if it is further from the box around all points than each of them is from one
     # of some targets.
-    every = ends[0].size // 512 + 1
-    bound = max(float(_squares([place[::every] for place in places], point).min()) for point in wanted)
-    middle, reach = (wanted.max(axis=0) + wanted.min(axis=0)) / 2, np.ptp(wanted, axis=0) / 2
-    outside = [np.maximum(abs(place - at) - half, 0) for place, at, half in zip(places, middle, reach, strict=True)]
-    near = np.flatnonzero(_squares(outside, np.zeros(targets.ndim)) <= bound * (1 + 1e-9))
+    some = [
+        end * length
+        for end, length in zip(np.unravel_index(flat[:: flat.size // 512 + 1], targets.shape), spacing, strict=True)
+    ]
+    bound = max(float(_squares(some, point).min()) for point in wanted) * (1 + 1e-9)
+    # What is within that distance along each axis is a fraction of an organ's surface, and of the memory.
+    reach = (math.sqrt(bound) / step).astype(np.intp) + 1
+    corner = np.maximum(starts.min(axis=0) - reach, 0)
+    inner = targets[tuple(map(slice, corner.tolist(), (starts.max(axis=0) + reach + 1).tolist()))]
+    ends = np.stack(np.unravel_index(np.flatnonzero(inner), inner.shape)) + corner[:, None]
+    places = ends * step[:, None]
+    middle, half = (wanted.max(axis=0) + wanted.min(axis=0)) / 2, np.ptp(wanted, axis=0) / 2
+    outside = np.maximum(abs(places - middle[:, None]) - half[:, None], 0)
+    near = np.flatnonzero(_squares(outside, np.zeros(targets.ndim)) <= bound)
     # Points that are apart have to look at too many. The tree takes long to import besides: as long as a whole case.
-    if points.size * near.size * _PAIR > _GROW * ends[0].size + _QUERY * points.size:
+    if points.size * near.size * _PAIR > _GROW * flat.size + _QUERY * points.size:
         return _query_tree(points, targets, spacing)
-    places = [place[near] for place in places]
+    places = places[:, near]
     nearest = near[[int(_squares(places, point).argmin()) for point in wanted]]
-    return _lengths(starts - np.stack([end[nearest] for end in ends], axis=1), spacing)
+    return _lengths(starts - ends[:, nearest].T, spacing)
 
 
-def _squares(places: Sequence[NDArray[np.floating]], point: NDArray[np.floating]) -> NDArray[np.float64]:
+def _squares(places: Iterable[NDArray[np.floating]], point: NDArray[np.floating]) -> NDArray[np.float64]:
     """Return squared distances of places, one array for each axis, to a point."""
     sums: NDArray[np.float64] = functools.reduce(np.add, ((x - y) ** 2 for x, y in zip(places, point, strict=True)))
     return sums

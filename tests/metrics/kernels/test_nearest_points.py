@@ -89,9 +89,15 @@ def transform(points, targets, spacing):
 
 
 def search(points, targets, spacing):
-    return nearest_points._search(points, targets, nearest_points._shells(spacing, nearest_points._NEAR[targets.ndim]))[
-        0
-    ]
+    near = nearest_points._shells(spacing, nearest_points._NEAR[targets.ndim])
+    ranks, missed, _ = nearest_points._search(points, targets, near)
+    return lengths_found(near, ranks, missed)
+
+
+def lengths_found(table, ranks, missed):
+    distances = table.lengths.take(ranks)
+    distances[missed] = np.inf
+    return distances
 
 
 def search_in_blocks(points, targets, spacing):
@@ -122,10 +128,11 @@ def test_a_search_skips_the_lengths_that_were_tried_before(shape):
     close, near = (
         nearest_points._shells(spacing, counts[len(shape)]) for counts in (nearest_points._CLOSE, nearest_points._NEAR)
     )
-    assert near.lengths[: len(close.lengths)] == close.lengths
-    first, missed, _ = nearest_points._search(points, targets, close)
-    first[missed], _, _ = nearest_points._search(points[missed], targets, near, skip=len(close.lengths))
-    np.testing.assert_array_equal(first, search(points, targets, spacing))
+    np.testing.assert_array_equal(near.lengths[: len(close.lengths)], close.lengths)
+    ranks, missed, _ = nearest_points._search(points, targets, close)
+    ranks[missed], rest, _ = nearest_points._search(points[missed], targets, near, skip=len(close.lengths))
+    assert missed.size
+    np.testing.assert_array_equal(lengths_found(near, ranks, missed[rest]), search(points, targets, spacing))
 
 
 # A search that ends after a few voxels, so that points are left which it would reach.
