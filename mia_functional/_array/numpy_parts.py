@@ -7,15 +7,15 @@ import numpy as np
 
 __all__ = ["postpone_numpy_parts"]
 
-_UNUSED_PARTS = ("f2py", "testing", "ma", "polynomial", "ctypeslib")
+_UNUSED_PARTS = ("f2py", "testing", "ma", "polynomial", "ctypeslib", "random")
 
 
 def postpone_numpy_parts() -> None:
     """Let some parts of NumPy be loaded at their first use.
 
-    The namespace of `array_api_compat` (1.16) has all names of NumPy, for which it loads the compiler of Fortran and
-    the tools of tests as well: that doubles the time that NumPy takes, with each process. Only for the command and its
-    workers, as it changes what `numpy.f2py` is: whoever calls functions may have plans for it.
+    The namespace of `array_api_compat` (1.16) has all names of NumPy, for which it loads the compiler of Fortran, the
+    tools of tests and random numbers as well: that doubles the time that NumPy takes, with each process. Only for the
+    command and its workers, as it changes what `numpy.f2py` is: whoever calls functions may have plans for it.
     """
     for part in _UNUSED_PARTS:
         name = f"numpy.{part}"

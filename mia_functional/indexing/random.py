@@ -18,7 +18,7 @@ _Planes: TypeAlias = Callable[[int], HostArray]
 
 
 def random_patches(
-    rng: np.random.Generator, shape: Shape, patch_shape: Shape, *, count: int, boundary: BoundaryRule = shift
+    rng: "np.random.Generator", shape: Shape, patch_shape: Shape, *, count: int, boundary: BoundaryRule = shift
 ) -> Boxes:
     """Return the indices of patches anywhere in a volume, all positions equally likely (random crops).
 
@@ -48,7 +48,7 @@ def random_patches(
 
 
 def random_patches_at(
-    rng: np.random.Generator,
+    rng: "np.random.Generator",
     mask_or_weights: Sliceable,
     patch_shape: Shape,
     *,
@@ -106,7 +106,7 @@ def random_patches_at(
 
 
 def _start_ranges(
-    function: str, rng: np.random.Generator, size: Shape, patch_shape: Shape, boundary: BoundaryRule
+    function: str, rng: "np.random.Generator", size: Shape, patch_shape: Shape, boundary: BoundaryRule
 ) -> tuple[Shape, Shape, Shape]:
     """Return the first and the last start of patches along each axis, and the voxels of a patch."""
     checks.require_instance(function, "rng", rng, np.random.Generator, "a numpy.random.Generator")
@@ -121,7 +121,7 @@ def _start_ranges(
 
 
 def _draw_by_label(
-    rng: np.random.Generator, labels_of: _Planes, size: Shape, count: int, shares: Mapping[int, float]
+    rng: "np.random.Generator", labels_of: _Planes, size: Shape, count: int, shares: Mapping[int, float]
 ) -> HostArray:
     """Return voxels `(count, axes)`: for each the label is drawn first, then one of the voxels that have it."""
     checks.require_instance("random_patches_at", "shares", shares, Mapping, "a mapping from labels to numbers")
@@ -151,7 +151,9 @@ def _plane_sums(weights_of: _Planes, size: Shape) -> HostArray:
     return sums
 
 
-def _draw_voxels(rng: np.random.Generator, weights_of: _Planes, size: Shape, sums: HostArray, count: int) -> HostArray:
+def _draw_voxels(
+    rng: "np.random.Generator", weights_of: _Planes, size: Shape, sums: HostArray, count: int
+) -> HostArray:
     """Return voxels `(count, axes)` drawn in proportion to their weights: first the plane, then the voxel in it."""
     flat = np.empty(count, dtype=np.int64)
     planes = _draw_positions(rng, sums, count)
@@ -164,7 +166,7 @@ def _draw_voxels(rng: np.random.Generator, weights_of: _Planes, size: Shape, sum
     return np.stack([planes, *np.unravel_index(flat, size[1:])], axis=1)
 
 
-def _draw_positions(rng: np.random.Generator, weights: HostArray, count: int) -> HostArray:
+def _draw_positions(rng: "np.random.Generator", weights: HostArray, count: int) -> HostArray:
     """Return positions drawn in proportion to their weights."""
     if not count:
         return np.zeros(0, dtype=np.int64)

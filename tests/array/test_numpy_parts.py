@@ -10,10 +10,13 @@ from mia_functional import _array
 _array.postpone_numpy_parts()
 xp = _array.array_namespace(np.ones(2))
 assert float(xp.sum(xp.ones(2))) == 2
-loaded = {"charset_normalizer", "numpy.f2py.f2py2e", "unittest", "numpy.ma.core"} & set(sys.modules)
+parts = {"charset_normalizer", "numpy.f2py.f2py2e", "unittest", "numpy.ma.core", "numpy.random._generator"}
+loaded = parts & set(sys.modules)
 import numpy.testing
 numpy.testing.assert_array_equal(np.ma.array([1, 2], mask=[0, 1]).compressed(), [1])
 assert numpy.polynomial.Polynomial([1, 2])(3) == 7 and numpy.f2py.get_include()
+assert isinstance(np.random.default_rng(0), np.random.Generator)
+assert np.random.default_rng(0).integers(10) == 8
 print(sorted(loaded))
 """
 
