@@ -45,10 +45,10 @@ _LABEL = re.compile(r"[0-9]+(\+[0-9]+)*(=.*|(,[0-9]+(\+[0-9]+)*)*)")
 
 def _run_evaluate(options: Options) -> int:
     """Evaluate folders, print the tables, and say which subjects failed."""
-    from dataclasses import replace  # here, since it would add a sixth to the time that `mia --help` takes
-
     if options.jobs > 1 and options.dask is None:
         begin_processes(_WORKER)  # they import while this process does
+    from dataclasses import replace  # here, since it would add a sixth to the time that `mia --help` takes
+
     import_module(_WORKER)  # this process tries options, or evaluates itself
     journal = _checked_journal(options)
     counting = {name: getattr(options, name) for name in ("policy", "missing", "infinite")}

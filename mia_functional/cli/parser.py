@@ -37,7 +37,7 @@ COMMANDS = (
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command with `arguments` (those of the process by default) and return the exit status."""
     words = list(sys.argv[1:] if arguments is None else arguments)
-    options = _parser().parse_args(_positional_first(words))
+    options = _parser(words).parse_args(_positional_first(words))
     try:
         with ExitStack() as bars, warnings.catch_warnings():
             warnings.showwarning = partial(_print_note, options.command)
@@ -96,14 +96,19 @@ def _usage_of(command: Command) -> str:
     return " ".join(words)
 
 
-def _parser() -> argparse.ArgumentParser:
-    """Return the parser of the command line; the libraries are imported only when a command runs."""
+def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
+    """Return the parser of the command line; the libraries are imported only when a command runs.
+
+    Args:
+        words: The command line. If it begins with a command, the parser knows no other: to note the options of all
+            takes time.
+    """
     parser = argparse.ArgumentParser(
         prog="mia", description="Medical images into networks, predictions back into volumes, metrics in millimetres."
     )
     parser.add_argument("--version", action="version", version=f"mia_functional {mia.__version__}")
     subparsers = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for command in COMMANDS:
+    for command in [command for command in COMMANDS if [command.name] == words[:1]] or COMMANDS:
         # "print the ..." becomes "Print the ...": unlike `capitalize`, this leaves the other letters as they are.
         description = f"{command.summary[0].upper()}{command.summary[1:]}."
         example = f"example: {command.example}" if command.example else None

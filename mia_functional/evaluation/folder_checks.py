@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+import mia_functional as mia
 from mia_functional import images
 from mia_functional._core import checks, ordered_map
 from mia_functional._label_maps import label_sets
@@ -17,7 +18,6 @@ from mia_functional.evaluation.file_pairs import FolderLayout, pattern_cure
 from mia_functional.evaluation.folders import FilePair, Location, methods_of, pairs_of
 from mia_functional.evaluation.segment_files import read_named_pair
 from mia_functional.geometry import Geometry, describe_differences
-from mia_functional.transforms.alignment import alignment_between
 from mia_functional.typing import Affine, Align, HostArray, Label, Labels, Progress, Spacing
 
 __all__ = ["Finding", "check_folders"]
@@ -170,7 +170,7 @@ def _check_pair(
         findings += [Finding("spacing", path, text, about[role], pair.subject) for text in problems]
     if len(grids) < 2:
         return findings, None
-    way = alignment_between(grids["prediction"], grids["reference"])
+    way = mia.transforms.alignment.alignment_between(grids["prediction"], grids["reference"])
     # Another grid follows from a wrong unit.
     if way is not None and align not in ("resample", way) and not findings:
         text = describe_differences(grids["prediction"], grids["reference"])

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
+import mia_functional as mia
 from mia_functional import images
 from mia_functional._core import checks
 from mia_functional.discovery.label_tables import read_label_table
@@ -34,13 +35,12 @@ from mia_functional.evaluation.requests import (
 from mia_functional.evaluation.results import Results
 from mia_functional.evaluation.run_record import CaseRecord, Run
 from mia_functional.evaluation.segment_files import read_named_pair, segment_labels
-from mia_functional.geometry import Geometry, describe_differences
+from mia_functional.geometry import Geometry, describe_differences, differences
 from mia_functional.images.file_states import file_states
 from mia_functional.images.labels import label_map
 from mia_functional.metrics import soft_confusion_counts
 from mia_functional.metrics.names import AnyMetric
-from mia_functional.transforms.alignment import align_onto, alignment_between
-from mia_functional.typing import Affine, Align, HostArray, Label, Labels, Progress, Spacing
+from mia_functional.typing import Affine, Align, HostArray, Label, Labels, Progress, Role, Spacing
 
 __all__ = ["FilePair", "Location", "evaluate_folders", "methods_of", "pairs_of", "read_label_channels"]
 
@@ -403,6 +403,23 @@ def read_label_channels(path: str, *, affine: Affine, spacing: Spacing | None) -
     return np.stack(layers, axis=-1), geometry
 
 
+def _onto_reference(
+    prediction: HostArray, predicted_grid: Geometry, grid: Geometry, *, align: Align, is_label_map: bool, path: str
+) -> tuple[HostArray, str]:
+    """Return a prediction on another grid, that of the reference at `path`, and in words what was done."""
+    # Most pairs lie on one grid, and the room of transforms takes a tenth of the time that workers need to begin: so it
+    # is imported here.
+    alignment = mia.transforms.alignment
+    role: Role = "labels" if is_label_map else "image"
+    with checks.speaking_for(
+        "evaluate_folders", "align_onto", "reorient_onto", "resample_onto", geometry="predictions"
+    ):
+        requirement = f"lie on the grid of the reference, {path}"
+        moved = alignment.align_onto(prediction, predicted_grid, grid, align=align, role=role, requirement=requirement)
+    way = alignment.alignment_between(predicted_grid, grid)
+    return moved, f"{_ALIGNED[way]}: {describe_differences(predicted_grid, grid)}" if way else ""
+
+
 def _read_pair(
     asked: Request,
     pair: FilePair,
@@ -428,20 +445,11 @@ def _read_pair(
     if is_label_map and len(grid.shape) > 3:
         needed = f"be label maps of two or three axes, frame by frame or channel by channel ({pair.reference})"
         checks.invalid_value("evaluate_folders", "references", needed, f"shape {grid.shape}")
-    needed = f"lie on the grid of the reference, {pair.reference}"
-    way = alignment_between(predicted_grid, grid)
-    with checks.speaking_for(
-        "evaluate_folders", "align_onto", "reorient_onto", "resample_onto", geometry="predictions"
-    ):
-        prediction = align_onto(
-            prediction,
-            predicted_grid,
-            grid,
-            align=align,
-            role="labels" if is_label_map else "image",
-            requirement=needed,
+    aligned = ""
+    if differences(predicted_grid, grid):
+        prediction, aligned = _onto_reference(
+            prediction, predicted_grid, grid, align=align, is_label_map=is_label_map, path=str(pair.reference)
         )
-    aligned = f"{_ALIGNED[way]}: {describe_differences(predicted_grid, grid)}" if way else ""
     case = Case(pair.subject, prediction, reference, grid.spacing, pair.method, aligned)
     if pair.probabilities is None:
         return case

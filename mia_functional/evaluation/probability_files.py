@@ -7,14 +7,14 @@ from typing import NoReturn
 
 import numpy as np
 
+import mia_functional as mia
 from mia_functional import _array
 from mia_functional._core import checks
 from mia_functional.evaluation.file_pairs import files_by_subject
 from mia_functional.evaluation.requests import Request
-from mia_functional.geometry import Geometry
+from mia_functional.geometry import Geometry, differences
 from mia_functional.images.files import MAX_BYTES
 from mia_functional.images.npz import load_probabilities
-from mia_functional.transforms.alignment import align_onto
 from mia_functional.typing import Align, HostArray
 
 __all__ = ["probability_files", "read_probabilities"]
@@ -64,9 +64,13 @@ def read_probabilities(
     if _array.dtype_kind(array) != "float":
         _refuse_file(asked, path, "hold floats", f"dtype {array.dtype}")
     chosen = _channels_of(asked, path, array)
+    if not differences(own, grid):
+        return chosen
     needed = f"lie on the grid of the reference ({path})"
     with checks.speaking_for(asked.function, "align_onto", "reorient_onto", "resample_onto", geometry="probabilities"):
-        return align_onto(chosen, own, grid, align=align, role="image", requirement=needed)
+        align_onto = mia.transforms.alignment.align_onto  # imported here, as most files lie on the grid
+        moved: HostArray = align_onto(chosen, own, grid, align=align, role="image", requirement=needed)
+    return moved
 
 
 def _channels_of(asked: Request, path: str, array: HostArray) -> HostArray:
