@@ -88,9 +88,8 @@ def map_in_processes(
     """
     from concurrent.futures import ProcessPoolExecutor  # at its first use: it loads sockets, which arrays do not need
 
-    context = begin_processes(preload)
-
     def pool_of(size: int) -> ProcessPoolExecutor:
+        context = begin_processes(preload)
         return ProcessPoolExecutor(size, mp_context=context, initializer=_begin_worker, initargs=(size,))
 
     task = partial(_with_warnings, function)

@@ -188,12 +188,12 @@ def read_tables(options: Options, paths: Sequence[Path], argument: str) -> "Resu
 
 def progress_bar(options: Options, title: str) -> Progress:
     """Return a progress function that draws a bar with a title on standard error, until the command ends."""
-    from tqdm import tqdm  # here, since it would double the time that `mia --help` takes
-
     style = "{desc:<26}{bar:24} {n_fmt}/{total_fmt} {remaining} left {postfix}"
     begun, bar = time.time(), None
 
     def progress(done: int, total: int, name: str) -> None:
+        from tqdm import tqdm  # here: it takes as long to import as all commands, and workers need not wait for it
+
         nonlocal bar
         # Not before the first is done: a command that refuses its arguments would leave an empty bar behind.
         if bar is None:

@@ -100,14 +100,19 @@ def open_journal(function: str, path: Path, asked: Mapping[str, Any], *, resume:
         if length == 0:
             write(asked)
         flusher = threading.Thread(target=keep_flushing, daemon=True)
-        flusher.start()
+
+        def note(key: CaseKey, outcome: Outcome) -> None:
+            write([key, list(map(astuple, outcome.results)), *outcome[1:]])
+            # Not before there is something to lose: a process without threads can be forked (see `begin_processes`).
+            if flusher.ident is None:
+                flusher.start()
+
         try:
-            yield Journal(
-                finished, lambda key, outcome: write([key, list(map(astuple, outcome.results)), *outcome[1:]])
-            )
+            yield Journal(finished, note)
         finally:
             ended.set()
-            flusher.join()
+            if flusher.ident is not None:
+                flusher.join()
             with atomic_files.naming_failures(function, path):
                 os.fsync(number)
 

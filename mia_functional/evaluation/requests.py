@@ -2,6 +2,7 @@
 
 import functools
 import inspect
+import math
 import operator
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, SupportsIndex, TypeAlias, cast
@@ -150,11 +151,12 @@ def _try_options(function: str, row: Metric) -> None:
     """Raise if options of a metric are impossible."""
     if OWN_GROUP in row.groups or not (row.options or isinstance(row.statistic, functools.partial)):
         return
-    rng = np.random.default_rng(0)
+    # Numbers between 0 and 1 in no order, without the generators of NumPy, which take a while to import.
+    numbers = (np.arange(3 * 12**3) * math.sqrt(2) % 1).reshape(3, 12, 12, 12)
     is_mask = not MASK_GROUPS.isdisjoint(row.groups)
-    pair = [np.asarray(array > 0.5) if is_mask else array for array in rng.random((2, 12, 12, 12))]
+    pair = [np.asarray(array > 0.5) if is_mask else array for array in numbers[:2]]
     if takes_probabilities(row):
-        pair = [pair[0].astype(float), np.asarray(rng.random((12, 12, 12)) > 0.5)]
+        pair = [pair[0].astype(float), np.asarray(numbers[2] > 0.5)]
     first = row.statistic or row.function
     spacing = {"spacing": (1.0, 1.0, 1.0)}
     given = spacing if "spacing" in inspect.signature(first).parameters else {}

@@ -159,6 +159,9 @@ def load(path):
     return images.read_labels(path)
 
 if __name__ == "__main__":
+    if "command" in sys.argv:
+        from mia_functional._core.processes import run_as_command
+        run_as_command()
     if "full" in sys.argv:
         import resource
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
@@ -179,33 +182,36 @@ def start(folders, *arguments):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("workers", [pytest.param(1, marks=pytest.mark.full), 2])
-def test_a_kill_at_any_moment_loses_nothing_and_the_table_is_the_same(folders, workers, request):
-    output, errors = start(folders, 0, workers).communicate()
+@pytest.mark.parametrize(
+    ("workers", "process"), [pytest.param(1, "script", marks=pytest.mark.full), (2, "script"), (2, "command")]
+)
+def test_a_kill_at_any_moment_loses_nothing_and_the_table_is_the_same(folders, workers, process, request):
+    output, errors = start(folders, 0, workers, process).communicate()
     (folders / "j").unlink()
     rng = np.random.default_rng(workers)
     for _ in range(20 if request.config.getoption("part") == "full" else 4):
-        process = start(folders, 0.05, workers)
+        running = start(folders, 0.05, workers, process)
         time.sleep(rng.uniform(0.5, 2.5))
-        process.send_signal(signal.SIGKILL)
+        running.send_signal(signal.SIGKILL)
         # The pipes end when its workers have: they must not outlive it.
-        process.communicate(timeout=30)
+        running.communicate(timeout=30)
     lines = (folders / "j").read_bytes().count(b"\n") if (folders / "j").exists() else 0
-    resumed, errors = start(folders, 0, workers).communicate()
+    resumed, errors = start(folders, 0, workers, process).communicate()
     assert resumed == output, errors
     assert (folders / "j").read_bytes().count(b"\n") >= lines
     assert output.count("\n") == 1 + 6 * 2 * 2
 
 
 @pytest.mark.slow
-def test_a_process_that_dies_costs_the_case_that_kills_it(folders):
-    output, errors = start(folders, 0, 2, "kill").communicate()
+@pytest.mark.parametrize("process", ["script", "command"])
+def test_a_process_that_dies_costs_the_case_that_kills_it(folders, process):
+    output, errors = start(folders, 0, 2, "kill", process).communicate()
     rows = [line.split(",") for line in output.splitlines()[1:]]
     assert {row[1] for row in rows if row[7] == "failed"} == {"case1", "case2"}, errors
     assert "ended twice" in next(row[8] for row in rows if row[1] == "case1")
     assert {row[1] for row in rows if row[7] == "ok"} == {"case0", "case3", "case4"}
     # What was finished is not evaluated again, what failed is.
-    resumed, errors = start(folders, 0, 2).communicate()
+    resumed, errors = start(folders, 0, 2, process).communicate()
     assert {line.split(",")[1] for line in resumed.splitlines() if ",failed," in line} == {"case2"}, errors
 
 
