@@ -30,7 +30,7 @@ def atomic_write(function: str, path: Path, *, overwrite: bool = True, durable: 
     import tempfile  # here, since it would add a tenth to the time that `mia --help` takes
 
     if not overwrite and os.path.lexists(path):
-        raise FileExistsError(f"{function}: {path} exists already.")
+        raise FileExistsError(f"{function}: {path} exists already; `overwrite=True` replaces it.")
     if not path.parent.is_dir():
         raise FileNotFoundError(f"{function}: the folder {path.parent} does not exist.")
     # The draft lies in the folder of the file, hence on its file system: a rename across two is not a single step.

@@ -23,10 +23,10 @@ def _run_plot(options: Options) -> None:
     output = options.output
     if output.suffix.lower() not in _ENDINGS:
         checks.invalid_value("plot", "--output", f"end in {', '.join(_ENDINGS)}", output)
-    if output.exists():
-        raise FileExistsError(f"plot: {output} exists already.")
+    if output.exists() and not options.overwrite:
+        raise FileExistsError(f"plot: {output} exists already (`--overwrite` replaces it).")
     axes = _overlay(options) if options.kind == "overlay" else _of_results(options)
-    with atomic_files.atomic_write("plot", output, overwrite=False) as draft:
+    with atomic_files.atomic_write("plot", output, overwrite=options.overwrite) as draft:
         draft.write_bytes(mia.reporting.figures.picture_bytes(axes, kind=output.suffix.lower()[1:]))
     print(json.dumps({"output": str(output)}) if options.json else output)
 
@@ -105,6 +105,7 @@ PLOT_COMMAND = Command("plot", "draw a picture of tables of results, or of image
                      "predicted over reference volumes, a prediction over its reference"},
     "files": {"nargs": "+", "type": Path, "help": "tables of results; for an overlay PREDICTION REFERENCE [IMAGE]"},
     "--output": {"type": Path, "required": True, "metavar": "FILE", "help": "the picture: .png, .svg or .pdf"},
+    "--overwrite": {"action": "store_true", "help": "replace a picture that is there already"},
     "--metric": {"metavar": "METRIC", "help": "which metric"},
     "--label": {"metavar": "LABEL", "help": "which label"},
     "--method": {"metavar": "METHOD", "help": "which method"},

@@ -76,9 +76,11 @@ def write(
     row = format_of(path, writable=True)
     names = [path.name, *([path.name[: -len(extension_of(path))] + row.pixels] if row.pixels else [])]
     replaced = [file for file in map(path.with_name, names) if os.path.lexists(file) and not overwrite]
-    # A twin is never replaced: afterwards, readers would take the one file for the other.
-    for file in [*filter(None, [twin_of(path)]), *replaced]:
-        raise FileExistsError(f"write: {file} exists already.")
+    for file in replaced:
+        raise FileExistsError(f"write: {file} exists already; `overwrite=True` replaces it.")
+    # A twin is never replaced.
+    if (twin := twin_of(path)) is not None:
+        raise FileExistsError(f"write: {twin} exists already, and readers would take the one file for the other.")
     if intent is not None:
         if checks.integer("write", "intent", intent, minimum=0) >= 1 << 15:
             checks.invalid_value("write", "intent", "be below 32768", intent)

@@ -77,6 +77,10 @@ def test_pictures_of_tables_and_images(cohort, capsys):
         assert run(capsys, "plot", *words, "--output", name) == (0, f"{name}\n", "")
         begin = (cohort / name).read_bytes()[:5]
         assert begin == {"png": b"\x89PNG\r", "svg": b"<?xml", "pdf": b"%PDF-"}[name[-3:]]
+    (cohort / "box.png").write_text("old")
+    words = ("plot", "box", "results.csv", "--metric", "dice", "--output", "box.png", "--overwrite")
+    assert run(capsys, *words) == (0, "box.png\n", "")
+    assert (cohort / "box.png").read_bytes()[:5] == b"\x89PNG\r"
 
 
 PAIR = "net_a/case1.nii.gz references/case1.nii.gz"
@@ -103,7 +107,7 @@ PAIR = "net_a/case1.nii.gz references/case1.nii.gz"
         ("report results.csv --level 2", "report: `--level` must lie between 0 and 1; got 2.0."),
         ("report none.csv", "report: none.csv: No such file or directory."),
         ("plot box results.csv --output x.txt", "plot: `--output` must end in .pdf, .png, .svg; got x.txt."),
-        ("plot box results.csv --output there.png", "plot: there.png exists already."),
+        ("plot box results.csv --output there.png", "plot: there.png exists already (`--overwrite` replaces it)."),
         ("plot box results.csv --output x.png", "plot: `--metric` must name one of the metrics of the results"),
         ("plot box results.csv --metric HD --output x.png", "plot: `--metric` must be one of DICE"),
         ("plot ranking results.csv --metric DICE --output x.png", "plot: `--metric` must choose one ranking"),

@@ -56,7 +56,7 @@ def test_an_error_leaves_the_old_file_and_nothing_else(tmp_path, error):
 def test_existing_files_and_missing_folders_are_named(tmp_path):
     path = tmp_path / "x.txt"
     save(path)
-    with pytest.raises(FileExistsError, match=rf"^save: {path} exists already\.$"):
+    with pytest.raises(FileExistsError, match=rf"^save: {path} exists already; `overwrite=True` replaces it\.$"):
         save(path)
     with pytest.raises(FileNotFoundError, match=rf"^save: the folder {tmp_path / 'nowhere'} does not exist\.$"):
         save(tmp_path / "nowhere" / "x", overwrite=True)

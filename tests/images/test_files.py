@@ -81,7 +81,7 @@ def test_nothing_is_overwritten_unasked(tmp_path, suffix):
     geometry = Geometry(shape=(4, 3, 2), spacing=(1, 1, 1))
     images.write(tmp_path / f"x{suffix}", np.zeros((4, 3, 2), np.int16), geometry)
     before = sorted(os.listdir(tmp_path))
-    with pytest.raises(FileExistsError, match=f"x{suffix} exists already"):
+    with pytest.raises(FileExistsError, match=f"x{suffix} exists already; `overwrite=True` replaces it"):
         images.write(tmp_path / f"x{suffix}", np.ones((4, 3, 2), np.int16), geometry)
     assert not images.read(tmp_path / f"x{suffix}")[0].any()
     images.write(tmp_path / f"x{suffix}", np.ones((4, 3, 2), np.uint8), geometry, overwrite=True)
@@ -95,7 +95,7 @@ def test_pixels_of_another_image_are_not_overwritten(tmp_path):
     with pytest.raises(FileExistsError, match=r"y\.raw"):
         images.write(tmp_path / "y.mhd", np.zeros((4, 3, 2)), geometry)
     images.write(tmp_path / "x.mhd", np.zeros((4, 3, 2)), geometry)
-    with pytest.raises(FileExistsError, match=r"x\.mhd"):
+    with pytest.raises(FileExistsError, match=r"x\.mhd exists already, and readers would take the one"):
         images.write(tmp_path / "x.nhdr", np.ones((4, 3, 2)), geometry, overwrite=True)
     assert (tmp_path / "y.raw").read_bytes() == b"mine"
 
