@@ -116,7 +116,10 @@ def render_latex(data: Data, *, precision: int = 3, layout: Layout | None = None
 def rounded_table(
     function: str, data: Data, precision: int, layout: Layout | None
 ) -> tuple[list[list[str]], list[bool]]:
-    """Return header and rows of a table as texts, numbers rounded, and which columns hold numbers."""
+    """Return header and rows of a table as texts, numbers rounded, and which columns hold numbers.
+
+    Columns in which nothing stands are left out: those of subjects and labels, say, for a pair of masks.
+    """
     decimals = checks.integer(function, "precision", precision, minimum=0)
     table = table_of(function, data, layout, results=wide_table, statistics=summary_table)
     # Counts are whole numbers. `inf` and `nan` come out in words.
@@ -125,4 +128,6 @@ def rounded_table(
     ]
     columns = list(zip(*table.rows, strict=True)) or [()] * len(table.header)
     numeric = [any(not isinstance(cell, str) for cell in column) for column in columns]
-    return [list(table.header), *rows], numeric
+    filled = [any(column) for column in zip(*rows, strict=True)] or [True] * len(numeric)
+    lines = [[cell for cell, keeps in zip(row, filled, strict=True) if keeps] for row in (table.header, *rows)]
+    return lines, [number for number, keeps in zip(numeric, filled, strict=True) if keeps]

@@ -29,6 +29,17 @@ def test_markdown():
     assert "a\\|b" in render_markdown(Results(rows=(row("a|b", "", "DICE", 1.0),)))
 
 
+def test_columns_in_which_nothing_stands_are_left_out():
+    """A pair of masks has neither subject nor label; the first of several labels may have no name."""
+    table = Results(rows=(row("", "", "DICE", 0.5), row("", "", "HDRFDST", 2.0)))
+    assert render_console(table) == " DICE  HDRFDST\n-----  -------\n0.500    2.000"
+    assert render_markdown(table).splitlines() == ["| DICE | HDRFDST |", "|---:|---:|", "| 0.500 | 2.000 |"]
+    assert render_console(summarize(table)).split()[:2] == ["METRIC", "MEAN"]
+    rows = (row("", "", "DICE", 0.5), row("", "b", "DICE", 0.25))
+    assert render_console(Results(rows=rows)).splitlines()[2:] == ["       0.500", "b      0.250"]
+    assert render_console(Results(rows=())).split("\n")[0] == "SUBJECT  LABEL"
+
+
 def test_the_summary_table_is_that_of_statistics():
     entries = summarize(select_rows(TABLE, label="liver"))
     assert render_console(entries).splitlines() == [
