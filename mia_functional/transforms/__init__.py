@@ -13,6 +13,7 @@ a constant channel) gradients are numbers all the same: that of one side, a shar
 """
 
 from mia_functional.extraction import constant, edge, reflect
+from mia_functional.transforms import alignment  # noqa: F401 - other rooms reach it as `mia.transforms.alignment`
 from mia_functional.transforms.appearance import *
 from mia_functional.transforms.axes import *
 from mia_functional.transforms.composition import Sample, Transform, compose, on, randomly
