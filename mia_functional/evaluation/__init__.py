@@ -34,6 +34,9 @@ _LAZY = {
 }
 """Names that a module gives that reads files."""
 
+_LAZY_MODULES = ("segment_files",)
+"""Modules that the command reaches as `mia.evaluation.segment_files`."""
+
 __dir__ = __all__.copy  # dir() shows what users may touch
 
 
@@ -43,4 +46,6 @@ def __getattr__(name: str) -> Any:
     # take; evaluating arrays and reading tables need neither.
     if name in _LAZY:
         return getattr(importlib.import_module(f"{__name__}.{_LAZY[name]}"), name)
+    if name in _LAZY_MODULES:
+        return importlib.import_module(f"{__name__}.{name}")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
