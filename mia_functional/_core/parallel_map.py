@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, wait
 from functools import partial
+from operator import length_hint
 from typing import TypeVar
 
 from mia_functional._core.ordered_map import workers_of
@@ -82,7 +83,7 @@ def map_in_processes(
     Args:
         function: Called once per item; it and the items must pickle.
         items: Any iterable; it is read only a few items ahead.
-        workers: Number of processes.
+        workers: Number of processes, at most; there are no more than items.
         lost: Gives the outcome of an item that ends its process twice.
         preload: Name of a module that all processes need.
     """
@@ -92,12 +93,14 @@ def map_in_processes(
         context = begin_processes(preload)
         return ProcessPoolExecutor(size, mp_context=context, initializer=_begin_worker, initargs=(size,))
 
+    # A process without work would cost the others their threads, and a fork begins all of them at once.
+    size = min(workers, max(length_hint(items, workers), 1))
     task = partial(_with_warnings, function)
     numbered = enumerate(items)
     while True:
         pending: dict[Future[tuple[_Outcome, list[Warning]]], tuple[int, _Item]] = {}
         try:
-            with pool_of(workers) as pool:
+            with pool_of(size) as pool:
                 for position, told in _completed(task, numbered, pool, pending):
                     yield position, _warned(told)
             return

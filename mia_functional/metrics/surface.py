@@ -271,7 +271,10 @@ def _elements_on_host(
     codes = nearest_points.pad_for_search(_array.to_numpy(elements.codes), spacing)
     surface = codes != 0
     points = np.flatnonzero(surface)
-    return _Elements(elements.weights, points, codes.reshape(-1).take(points), surface)
+    weights = elements.weights
+    if weights.dtype not in (np.bool_, np.float32):  # sums of integers of eight bits, or of halves, would overflow
+        weights = weights.astype(np.float64, copy=False)
+    return _Elements(weights, points, codes.reshape(-1).take(points), surface)
 
 
 def _distances_of_elements(
@@ -289,7 +292,8 @@ def _areas_at_distances(
     """Return the distances that elements of a surface have from another surface, and the area at each of them."""
     lengths, ranks = nearest_points.ranked_distances(points, targets, spacing)
     cells = lengths.size * weights.size
-    if cells <= np.iinfo(np.uint16).max:
+    # A code without a weight would count as another one at the next distance; to take its weight is an error.
+    if cells <= np.iinfo(np.uint16).max and codes.max(initial=0) < weights.size:
         # There are so few distances, mostly, that elements of each code can be counted at each: in half of the time.
         counts = np.bincount(ranks * np.uint16(weights.size) + codes, minlength=cells)
         areas = counts.reshape(-1, weights.size) @ weights

@@ -7,7 +7,8 @@ from functools import partial
 import numpy as np
 import pytest
 
-from mia_functional.metrics.boundaries import solid, surfels, voxels
+from mia_functional import metrics
+from mia_functional.metrics.boundaries import Elements, solid, surfels, voxels
 from mia_functional.metrics.surface import SurfaceDistances, merged_surface_distances, surface_distances
 
 from . import brute_force
@@ -116,6 +117,35 @@ def test_merged_elements_of_empty_masks(empty):
         is_empty = empty in (name, "both")
         assert distances.tolist() == ([] if is_empty else [math.inf])
         assert weights.tolist() == ([] if is_empty else [pytest.approx(length, rel=1e-14)])
+
+
+def weighted_voxels(mask, *, spacing, weights, factor=1):
+    """A convention of a user: border voxels with other weights, or other codes."""
+    return Elements(voxels(mask, spacing=spacing).codes * factor, weights)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.int8, np.int64, np.float16, np.float32])
+def test_areas_of_any_dtype_add_up_beyond_its_range(dtype):
+    prediction = np.zeros((24, 24, 24), bool)
+    prediction[2:20, 2:20, 2:20] = True
+    boundary = partial(weighted_voxels, weights=np.array([0, 40], dtype))
+    options = {"spacing": (1.0, 1.0, 1.0), "boundary": boundary}
+    pair = prediction, np.roll(prediction, 2, axis=0)
+    whole = surface_distances(*pair, **options)
+    assert np.asarray(merged_surface_distances(*pair, **options)[2]).sum() == 40 * whole.prediction_weights.size > 65535
+    counted = surface_distances(*pair, spacing=(1.0, 1.0, 1.0), boundary=voxels)
+    for metric in (metrics.average_symmetric_surface_distance, metrics.normalized_surface_dice):
+        expected = pytest.approx(float(metric(counted)), rel=1e-14)
+        assert [float(metric(whole)), float(metric(*pair, **options))] == [expected] * 2
+    assert float(metrics.hausdorff_distance(whole, percentile=95)) == 2
+    assert float(metrics.hausdorff_distance(*pair, **options, percentile=95)) == 2
+
+
+@pytest.mark.parametrize("measure", [surface_distances, merged_surface_distances])
+def test_a_code_without_a_weight_is_an_error(measure):
+    boundary = partial(weighted_voxels, weights=np.array([0.0, 1.0]), factor=3)
+    with pytest.raises(IndexError, match="index 3 is out of bounds"):
+        measure(MASK, MASK, spacing=(1.0, 1.0), boundary=boundary)
 
 
 MASK = np.ones((2, 3), dtype=bool)
