@@ -188,7 +188,8 @@ def _channel(text: str) -> tuple[int, str]:
 
 def _is_folder(text: str) -> bool:
     """Return whether a word among metrics or labels is a folder or a pattern of paths, which ends them."""
-    return Path(text).is_dir() or bool(set(text) & set("/{"))
+    path = Path(text)
+    return path.is_dir() or (bool(set(text) & set("/{")) and not path.is_file())  # a file in a folder has labels
 
 
 _SUMMARY = "compare folders of predictions with a folder of references"

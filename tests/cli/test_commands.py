@@ -155,6 +155,8 @@ def test_labels_and_metrics_end_where_folders_begin(cohort, capsys, monkeypatch)
         ("--metrics", "dice", "hd95", "--labels", "1,2,1+2", *folders),
         ("--labels", "dataset.json", "--metrics", "dice", "hd95", *folders),
         ("--labels", "dataset.json", *folders, "--metrics", "dice", "hd95"),
+        ("--labels", str(cohort / "dataset.json"), *folders, "--metrics", "dice", "hd95"),
+        ("--labels", "./dataset.json", "--metrics", "dice", "hd95", *folders),
         ("--jobs", "2", *folders, "--labels=1,2,1+2", "--metrics", "dice", "hd95"),
     ):
         found = run(capsys, "evaluate", *arguments)
