@@ -40,11 +40,15 @@ def test_tables_of_results_need_no_images_and_no_datasets(namespace):
 
 
 def modules_looked_up_late():
-    """Return the modules that the package's own code looks up as `mia.namespace.module`."""
+    """Return the modules and packages that the package's own code looks up as `mia.namespace.module`, and in these."""
     package = Path(mia.__file__).parent
     texts = (path.read_text(encoding="utf-8") for path in package.rglob("*.py"))
-    uses = {use for text in texts for use in re.findall(r"\bmia\.(\w+)\.(\w+)", text)}
-    return sorted(".".join(use) for use in uses if package.joinpath(*use).with_suffix(".py").is_file())
+    chains = {chain for text in texts for chain in re.findall(r"\bmia\.(\w+(?:\.\w+)+)", text)}
+    parts = [chain.split(".") for chain in chains]
+    places = {tuple(names[:length]) for names in parts for length in range(2, len(names) + 1)}
+    found = (".".join(names) for names in places for path in [package.joinpath(*names)]
+             if path.with_suffix(".py").is_file() or (path / "__init__.py").is_file())  # fmt: skip
+    return sorted(found)
 
 
 @pytest.mark.parametrize("name", modules_looked_up_late())
