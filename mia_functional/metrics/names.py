@@ -1,7 +1,7 @@
 """How a metric is found by its abbreviation, name or alias with parameters, and how functions of one's own become rows.
 
 `HDRFDST95`, `SURFDICE@2mm`, `FMEASR2`: a number sets the parameter of the metric. `SSIM@slice_axis=0`,
-`HD95@boundary=voxels`: any option by its name.
+`HD95@boundary=voxels`: any option by its name. `NSD@tolerance=2` is `SURFDICE@2mm`, as both give the same number.
 """
 
 import ast
@@ -12,6 +12,8 @@ import math
 import re
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeAlias
+
+import numpy as np
 
 from mia_functional._core import checks
 from mia_functional.metrics.boundaries import solid, surfels, voxels
@@ -55,7 +57,8 @@ def find(name: str) -> Metric:
 
     Returns:
         The row of the table, with the parameters in `options` or set in `statistic`. `abbreviation` ends with them, and
-        with the length in millimetres that a metric takes by default.
+        with the length in millimetres that a metric takes by default. However a parameter was given, `abbreviation`
+        shows it in one way, and is a name of the same row.
 
     Raises:
         TypeError: The name is not a string.
@@ -66,6 +69,8 @@ def find(name: str) -> Metric:
         ('DICE', 'SURFDICE@2mm', (('percentile', 95.0),))
         >>> find("nsd").abbreviation, find("hd95@boundary=voxels").abbreviation
         ('SURFDICE@1mm', 'HDRFDST95@boundary=voxels')
+        >>> find("nsd@tolerance=2").abbreviation, find("hd95@percentile=90").abbreviation
+        ('SURFDICE@2mm', 'HDRFDST90')
     """
     checks.require_instance("find", "name", name, str, "the name of a metric")
     row = _row_of(name)
@@ -118,46 +123,82 @@ def canonical_abbreviation(name: str) -> str:
 
 def _row_of(name: str) -> Metric | None:
     """Return the row that a name stands for, with the parameters that it carries; None if there is none."""
-    base, *named = re.split(r"[@,](?=[a-z_ ]+=)", name.strip(), flags=re.IGNORECASE)
-    key = base.lower()
-    match = re.fullmatch(r"([a-z_]+)@?(\d+(?:\.\d+)?)(mm)?", key)
-    row = _with_overlap(key, named) or _ROWS.get(key)
-    if row is None and match is not None and (row := _ROWS.get(match[1])) is not None:
-        if row.parameter in ("", "threshold") or (match[3] and row.parameter not in LENGTH_PARAMETERS):
-            return None
-        row = _with_parameter(row, float(match[2]))
-    elif row is not None and row.parameter in LENGTH_PARAMETERS:
-        row = _with_parameter(row, float(inspect.signature(row.function).parameters[row.parameter].default))
-    if row is None:
+    base, *texts = re.split(r"[@,](?=[a-z_ ]+=)", name.strip(), flags=re.IGNORECASE)
+    found = _split_number(base.lower())
+    if found is None:
         return None
-    for text in named:
+    row, named = found
+    for text in texts:
         option, _, value = text.partition("=")
-        row = _with_option(row, option.strip().lower(), value.strip())
+        # The last one counts, and is the only one that the name shows.
+        named[option.strip().lower()] = value.strip()
+    row = _with_number(row, named)
+    for option, text in named.items():
+        row = _with_option(row, option, text)
     return row
 
 
-def _with_overlap(key: str, named: list[str]) -> Metric | None:
-    """Return a metric of components with what their overlap is and has to be; None for other metrics."""
-    name, _, text = key.partition("@")
-    row, match = _ROWS.get(name), re.fullmatch(rf"({'|'.join(OVERLAPS)})(\d*\.?\d+)", text)
-    if row is None or row.parameter != "threshold" or (text and match is None):
+def _split_number(key: str) -> tuple[Metric, dict[str, str]] | None:
+    """Return the row of a name in lower case, and the options that the number at its end stands for, as texts."""
+    if (row := _ROWS.get(key)) is not None:
+        return row, {}
+    match = re.fullmatch(rf"([a-z_0-9]+)@({'|'.join(OVERLAPS)})(\d*\.?\d+)", key)
+    if match is not None and (row := _ROWS.get(match[1])) is not None and row.parameter == "threshold":
+        return row, {"overlap": match[2], "threshold": match[3]}
+    match = re.fullmatch(r"([a-z_]+)@?(\d+(?:\.\d+)?)(mm)?", key)
+    if match is None or (row := _ROWS.get(match[1])) is None or row.parameter in ("", "threshold"):
         return None
-    # Other rules have no such threshold.
-    if match is None and any(option.lower().startswith(("matching=any", "matching=centroid")) for option in named):
+    if match[3] and row.parameter not in LENGTH_PARAMETERS:
+        return None
+    return row, {row.parameter: match[2]}
+
+
+def _with_number(row: Metric, named: dict[str, str]) -> Metric:
+    """Return a row whose abbreviation ends with its parameter, if that is a number; take what it shows out of `named`.
+
+    Args:
+        row: Row of the table.
+        named: Options as texts, whether they were given by a number or by name, so that both give one abbreviation.
+    """
+    if row.parameter == "threshold":
+        return _with_overlap(row, named)
+    text = named.get(row.parameter)
+    if row.parameter in LENGTH_PARAMETERS and text is None:
+        text = str(inspect.signature(row.function).parameters[row.parameter].default)
+    number = None if text is None else _number_of(text)
+    # What is no number of this kind, such as a tuple of percentiles, stays an option by name.
+    if number is None:
         return row
-    kind, value = ("iou", 0.5) if match is None else (match[1], float(match[2]))
-    statistic: Any = row.statistic
-    if match is not None:
-        statistic = _preset(_preset(statistic, "overlap", kind), "threshold", value)
-    abbreviation = f"{row.abbreviation}@{_OVERLAP_WORDS[kind]}{value:g}"
-    return dataclasses.replace(row, abbreviation=abbreviation, statistic=statistic)
+    named.pop(row.parameter, None)
+    shown = f"@{_digits_of(number)}mm" if row.parameter in LENGTH_PARAMETERS else _digits_of(number)
+    return with_option(dataclasses.replace(row, abbreviation=row.abbreviation + shown), row.parameter, number)
 
 
-def _with_parameter(row: Metric, value: float) -> Metric:
-    """Return a row with a value for its parameter."""
-    suffix = f"@{value:g}mm" if row.parameter in LENGTH_PARAMETERS else f"{value:g}"
-    options = (*row.options, (row.parameter, value))
-    return dataclasses.replace(row, abbreviation=row.abbreviation + suffix, options=options)
+def _with_overlap(row: Metric, named: dict[str, str]) -> Metric:
+    """Return a metric of components whose abbreviation shows what their overlap is and has to be."""
+    # Other rules have no such threshold.
+    if named.get("matching", "").lower().startswith(("any", "centroid")):
+        return row
+    kind, number = named.get("overlap", "iou").lower(), _number_of(named.get("threshold", "0.5"))
+    if kind not in OVERLAPS or number is None:
+        return row
+    asked = [named.pop(option, None) for option in ("overlap", "threshold")] != [None, None]
+    row = dataclasses.replace(row, abbreviation=f"{row.abbreviation}@{_OVERLAP_WORDS[kind]}{_digits_of(number)}")
+    return with_option(with_option(row, "overlap", kind), "threshold", number) if asked else row
+
+
+def _number_of(text: str) -> float | None:
+    """Return a number that an abbreviation can show, which has no sign; None for other texts."""
+    try:
+        number = float(text)
+    except ValueError:
+        return None
+    return abs(number) if 0 <= number < math.inf else None
+
+
+def _digits_of(number: float) -> str:
+    """Return a number with all its digits and no exponent, so that the name of one is the name of no other."""
+    return np.format_float_positional(number, trim="-")
 
 
 def _with_option(row: Metric, option: str, text: str) -> Metric:

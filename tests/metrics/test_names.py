@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 
 from mia_functional import metrics
-from mia_functional.evaluation import evaluate, evaluate_folders, evaluate_many
+from mia_functional.evaluation import evaluate, evaluate_folders, evaluate_many, select_rows
 from mia_functional.evaluation.case_values import Case
 from mia_functional.metrics import find, metric
 from mia_functional.metrics.names import canonical_abbreviation
+from mia_functional.reporting import read_results, write_results
 
 REFERENCE = np.zeros((6, 7, 8), np.uint8)
 REFERENCE[1:4, 1:4, 1:4] = 1
@@ -181,3 +182,96 @@ def test_what_a_function_of_ones_own_raises_is_a_row(tmp_path):
 def test_mistakes_are_one_sentence(call, error, words):
     with pytest.raises(error, match=f"^{words}"):
         call()
+
+
+WITH_NUMBERS = [row for row in metrics.METRICS if row.parameter]
+"""All rows whose abbreviation can show a parameter."""
+
+
+def shown(row, number, overlap=""):
+    """Return the name of a row with a number, as the documentation spells it."""
+    if row.parameter == "threshold":
+        return f"{row.abbreviation}@{overlap or 'IoU'}{number}"
+    return (
+        f"{row.abbreviation}@{number}mm" if row.parameter in ("tolerance", "width") else f"{row.abbreviation}{number}"
+    )
+
+
+def options_of(row):
+    return (getattr(row.statistic, "keywords", {}) | dict(row.options)).items()
+
+
+@pytest.mark.parametrize("row", WITH_NUMBERS, ids=lambda row: row.abbreviation)
+def test_a_parameter_by_name_is_shown_in_place_of_the_one_that_the_name_has(row):
+    for base in (row.abbreviation, find(row.abbreviation).abbreviation, shown(row, "0.5"), row.name, *row.aliases):
+        for text, number in {"0.25": "0.25", " 2.0": "2", "1e-7": "0.0000001", "0.1234567": "0.1234567"}.items():
+            joint = "," if "@" in base else "@"
+            given = find(f"{base}{joint}{row.parameter}={text}")
+            assert given.abbreviation == shown(row, number)
+            assert (row.parameter, float(text)) in options_of(given)
+            assert find(given.abbreviation) == given
+            assert find(f"{base}{joint}{row.parameter}=3,{row.parameter}={text}") == given
+        # What is no number without a sign stays an option by name, and the name shows no other number.
+        for text in ("-1", "inf", "None", "(1, 2)"):
+            given = find(f"{base}{joint}{row.parameter}={text}")
+            overlap = "overlap=iou," if base.endswith("@IoU0.5") else ""
+            assert given.abbreviation == f"{row.abbreviation}@{overlap}{row.parameter}={text}"
+            assert find(given.abbreviation) == given
+
+
+@pytest.mark.parametrize(
+    ("name", "abbreviation"),
+    [
+        ("NSD@tolerance=2", "SURFDICE@2mm"),
+        ("NSD@2mm,tolerance=3,boundary=voxels", "SURFDICE@3mm,boundary=voxels"),
+        ("NSD@boundary=voxels,tolerance=3", "SURFDICE@3mm,boundary=voxels"),
+        ("NSD@boundary=voxels,boundary=solid", "SURFDICE@1mm,boundary=solid"),
+        ("HD95@percentile=90", "HDRFDST90"),
+        ("HD95@boundary=voxels,percentile=90", "HDRFDST90@boundary=voxels"),
+        ("HD@percentile=90", "HDRFDST90"),
+        ("HD95@percentile=(50, 95)", "HDRFDST@percentile=(50, 95)"),
+        ("FMEASR2@beta=0.5", "FMEASR0.5"),
+        ("BIOU@width=3", "BIOU@3mm"),
+        ("LESION_F1@threshold=0.1", "LESION_F1@IoU0.1"),
+        ("LESION_F1@overlap=dice", "LESION_F1@Dice0.5"),
+        ("PQ@Dice0.3,threshold=.2", "PQ@Dice0.2"),
+        ("PQ@Dice0.3,overlap=IoR,comparison=>", "PQ@IoR0.3,comparison=>"),
+        ("PQ@matching=many_to_one,threshold=0.2", "PQ@IoU0.2,matching=many_to_one"),
+        ("PQ@matching=centroid_within,threshold=3", "PQ@matching=centroid_within,threshold=3"),
+        ("NSD@0.1234567mm", "SURFDICE@0.1234567mm"),
+        ("HD95.00001", "HDRFDST95.00001"),
+    ],
+)
+def test_a_name_says_the_parameters_that_the_number_has(name, abbreviation):
+    row = find(name)
+    assert (row.abbreviation, canonical_abbreviation(name)) == (abbreviation, abbreviation)
+    assert find(abbreviation) == row
+
+
+def test_numbers_are_those_of_the_names_in_place_of_the_default():
+    given = ["NSD@tolerance=2", "HD95@percentile=50", "BIOU@width=2", "LESION_F1@threshold=0.9", "FMEASR@beta=2"]
+    names = ["SURFDICE@2mm", "HDRFDST50", "BIOU@2mm", "LESION_F1@IoU0.9", "FMEASR2"]
+    options = {"labels": {1: "cube", 2: "box"}, "spacing": SPACING}
+    rows = evaluate(PREDICTION, REFERENCE, metrics=given, **options)
+    assert [row.metric for row in rows] == names * 2
+    assert rows == evaluate(PREDICTION, REFERENCE, metrics=names, **options)
+    others = evaluate(PREDICTION, REFERENCE, metrics=["NSD", "HD95", "BIOU", "LESION_F1", "FMEASR"], **options)
+    assert {row.metric for row in others}.isdisjoint(names)
+    with pytest.raises(ValueError, match="none of them twice"):
+        evaluate(PREDICTION, REFERENCE, metrics=["NSD@tolerance=2", "NSD@2mm"], **options)
+
+
+def test_a_table_is_read_back_and_resumed_under_the_name_in_place_of_the_default(tmp_path):
+    for folder in ("net", "truth"):
+        (tmp_path / folder).mkdir()
+        np.save(tmp_path / folder / "A.npy", PREDICTION if folder == "net" else REFERENCE)
+    options = {"labels": (1,), "spacing": SPACING, "journal": tmp_path / "journal.jsonl"}
+    folders = tmp_path / "net", tmp_path / "truth"
+    results = evaluate_folders(*folders, metrics=["NSD@tolerance=0.2", "HD95@percentile=90"], **options)
+    again = evaluate_folders(*folders, metrics=["NSD@0.2mm", "HD90"], resume=True, **options)
+    assert again.rows == results.rows
+    (row,) = select_rows(results, metric="NSD@tolerance=0.2").rows
+    assert row.metric == "SURFDICE@0.2mm"
+    for ending in ("csv", "json"):
+        write_results(tmp_path / f"results.{ending}", results)
+        assert read_results(tmp_path / f"results.{ending}").rows == results.rows
