@@ -16,6 +16,10 @@ __all__ = ["read_csv", "render_csv", "write_csv"]
 def read_csv(path: str | os.PathLike[str]) -> Results:
     r"""Read (load) a table of results, long or wide, with any of `,`, `;` and tab between the cells.
 
+    What pandas and spreadsheets make of such a table is read, too: an empty cell is NaN where STATUS is `undefined`,
+    `missing` or `failed`; with `;` or tab, numbers may have decimal commas, if none has a point and at least one has
+    not exactly three digits behind its comma (else 1,234 might be 1234).
+
     Args:
         path: The file. A long table has the columns SUBJECT, LABEL, METRIC and VALUE, and any of METHOD, UNIT,
             CONVENTION, STATUS and REASON; any other is a wide one, with SUBJECT, LABEL and a column per metric, and any
@@ -27,8 +31,8 @@ def read_csv(path: str | os.PathLike[str]) -> Results:
 
     Raises:
         FileNotFoundError: There is no such file.
-        ValueError: The file does not hold a table of results, a column or a row is there twice, or a value is not a
-            number; the text names the line.
+        ValueError: The file does not hold a table of results, a column or a row is there twice, a value is not a
+            number, or it is not clear whether commas are decimal ones; the text names the line.
 
     Example:
         >>> _ = Path(folder, "results.csv").write_text("SUBJECT;LABEL;DICE\nA;liver;0.5\n")
@@ -40,13 +44,15 @@ def read_csv(path: str | os.PathLike[str]) -> Results:
         try:
             first = stream.readline()
             stream.seek(0)
-            reader = csv.reader(stream, delimiter=max(",;\t", key=first.count))
+            delimiter = max(",;\t", key=first.count)
+            reader = csv.reader(stream, delimiter=delimiter)
             # A line of a spreadsheet may hold several lines of the file, and empty ones mean nothing.
             lines = [(reader.line_num, line) for line in reader if line]
         except (UnicodeDecodeError, csv.Error):  # no text, or a cell beyond what the module holds
             checks.invalid_value("read_csv", "path", "name a table as text in UTF-8", path)
     header = lines[0][1] if lines else ()
-    return results_of_lines("read_csv", checks.path_text("read_csv", "path", path), header, lines[1:], escaped=True)
+    text, commas = checks.path_text("read_csv", "path", path), delimiter != ","
+    return results_of_lines("read_csv", text, header, lines[1:], escaped=True, commas=commas)
 
 
 def render_csv(data: Data, *, delimiter: str = ",", layout: Layout | None = None) -> str:

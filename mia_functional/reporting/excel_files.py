@@ -110,4 +110,4 @@ def read_excel(path: str | os.PathLike[str]) -> Results:
         except (zipfile.BadZipFile, KeyError, ValueError, TypeError, IndexError, AttributeError, SyntaxError):
             checks.invalid_value("read_excel", "path", "name an Excel workbook (.xlsx)", text)
     header = lines[0][1] if lines else ()
-    return results_of_lines("read_excel", text, header, lines[1:], escaped=True)
+    return results_of_lines("read_excel", text, header, lines[1:], escaped=True, commas=True)

@@ -164,6 +164,48 @@ def test_a_table_of_pymia_is_read(tmp_path):
     assert math.isnan(rows[2].value)
 
 
+@pytest.mark.parametrize("layout", [None, wide_table])
+@pytest.mark.parametrize("index", [True, False])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig"])
+@pytest.mark.parametrize("options", [{}, {"sep": ";", "decimal": ","}, {"sep": "\t", "decimal": ","}, {"sep": ";"}])
+def test_a_table_that_pandas_saved_again_is_the_same(tmp_path, layout, index, encoding, options):
+    write_csv(tmp_path / "x.csv", WRITTEN, layout=layout)
+    pandas.read_csv(tmp_path / "x.csv").to_csv(tmp_path / "y.csv", index=index, encoding=encoding, **options)
+    assert ",,missing," in (tmp_path / "y.csv").read_text() or options or layout
+    again, first = read_csv(tmp_path / "y.csv"), read_csv(tmp_path / "x.csv")
+    # Some versions of pandas change the last digit of numbers that they read.
+    np.testing.assert_allclose([row.value for row in again], [row.value for row in first], rtol=1e-15)
+    texts = (tuple(dataclasses.replace(row, value=0.0) for row in rows) for rows in (again, first))
+    assert next(texts) == next(texts)
+    assert [row.status for row in again][3:6] == ["failed", "missing", "missing"]
+
+
+def test_counts_are_right_after_pandas(tmp_path):
+    rows = [row(name, "x", "DICE", value, status=status) for name, value, status in (
+        ("A", 0.8712, "ok"), ("B", math.nan, "missing"), ("C", math.nan, "failed"), ("D", math.nan, "undefined"),
+    )]  # fmt: skip
+    write_csv(tmp_path / "x.csv", Results(rows=tuple(rows)))
+    pandas.read_csv(tmp_path / "x.csv").to_csv(tmp_path / "y.csv", sep=";", decimal=",", encoding="utf-8-sig")
+    mean = summarize(read_csv(tmp_path / "y.csv"), functions={"MEAN": np.mean})[0]
+    assert (mean.count, mean.undefined, mean.missing, mean.failed) == (3, 1, 1, 1)
+    assert mean.value == pytest.approx(0.8712 / 3)
+
+
+@pytest.mark.parametrize(
+    ("numbers", "expected"),
+    [
+        (("0,8712", "0,5", "1,0"), (0.8712, 0.5, 1.0)),
+        (("0,871", "12", "0,9"), (0.871, 12.0, 0.9)),
+        (("-1,5e-05", "inf", "nan"), (-1.5e-05, math.inf, math.nan)),
+        (("12", "13", "1234"), (12.0, 13.0, 1234.0)),
+    ],
+)
+def test_decimal_commas_are_read_where_they_can_be_nothing_else(tmp_path, numbers, expected):
+    lines = [f"{name};liver;{text}" for name, text in zip("ABC", numbers, strict=True)]
+    (tmp_path / "x.csv").write_text("\n".join(["SUBJECT;LABEL;DICE", *lines, ""]))
+    np.testing.assert_array_equal([row.value for row in read_csv(tmp_path / "x.csv")], expected)
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [
@@ -178,6 +220,26 @@ def test_a_table_of_pymia_is_read(tmp_path):
         ),
         ("SUBJECT;LABEL;DICE;STATUS\nA;liver;1;lost\n", "state one of failed, .*, ok; got 'lost' in line 2"),
         ("SUBJECT;LABEL;DICE\nA;liver;0.5\nB;liver;high\n", "hold numbers; got 'high' in line 3"),
+        (
+            "SUBJECT,LABEL,METRIC,VALUE,STATUS\nA,x,DICE,,missing\nB,x,DICE,,ok\n",
+            r"hold numbers \(an empty cell is NaN only where STATUS is failed, .*; write nan\); got '' in line 3",
+        ),
+        ("SUBJECT;LABEL;DICE\nA;x;0,5\nB;x;\n", r"an empty cell is NaN only .* got '' in line 3"),
+        (
+            'SUBJECT,LABEL,DICE\nA,x,"0,8712"\n',
+            "hold numbers .with decimal points, or with ; or tab between cells .*; got '0,8712' in line 2",
+        ),
+        (
+            "SUBJECT;LABEL;VOLUME\nA;x;1,234\nB;x;12,345\nC;x;7\n",
+            "can only be decimal ones .save it with points, or with more digits.; got '1,234' in line 2 .* thousands",
+        ),
+        (
+            "SUBJECT;LABEL;VOLUME\nA;x;1,234,567\nB;x;1,5\n",
+            "commas can only be decimal ones .* got '1,234,567' in line 2",
+        ),
+        ("SUBJECT;LABEL;DICE\nA;x;0.5\nB;x;0,25\n", "decimal ones .* got '0,25' in line 3 .* have points, too"),
+        ("SUBJECT;LABEL;VOLUME\nA;x;1.234,5\n", "decimal ones .* got '1.234,5' in line 2"),
+        ("SUBJECT;LABEL;DICE\nA;x;0,5\nB;x;a,b\n", "hold numbers .*; got '0,5' in line 2"),
     ],
 )
 def test_what_is_no_table_is_refused(tmp_path, text, words):

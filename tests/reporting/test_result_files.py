@@ -7,6 +7,7 @@ import sys
 from datetime import datetime
 
 import numpy as np
+import pandas
 import pytest
 
 from mia_functional.analysis import summarize
@@ -186,3 +187,16 @@ def test_a_package_that_is_not_there_is_named(tmp_path, name, package):
 def test_results_alone_are_written(path):
     with pytest.raises(TypeError, match=r"^write_results: `results` must be"):
         write_results(path, [Result(subject="A", label="x", metric="DICE", value=1.0)])
+
+
+@pytest.mark.parametrize("ending", [".parquet", ".xlsx"])
+def test_a_file_that_pandas_wrote_keeps_what_is_missing(tmp_path, ending):
+    """Of NaN it makes a null, or no cell."""
+    pytest.importorskip({".parquet": "pyarrow", ".xlsx": "openpyxl"}[ending])
+    rows = (row("A", "x", "DICE", 0.5), row("B", "x", "DICE", math.nan, status="missing", reason="no file"))
+    write_results(tmp_path / "x.csv", Results(rows=rows))
+    frame = pandas.read_csv(tmp_path / "x.csv")
+    {".parquet": frame.to_parquet, ".xlsx": frame.to_excel}[ending](tmp_path / f"y{ending}", index=False)
+    first, second = read_results(tmp_path / f"y{ending}")
+    assert (first, second.status, second.reason) == (rows[0], "missing", "no file")
+    assert math.isnan(second.value)
