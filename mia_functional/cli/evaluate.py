@@ -72,12 +72,14 @@ def _run_evaluate(options: Options) -> int:
         mia.reporting.write_runs(options.output, results, overwrite=True)
         mia.reporting.write_results(options.output, results, layout=getattr(mia.reporting, f"{options.layout}_table"))
         journal.unlink()
+    if not options.json:
+        # Before the statistics, which may refuse: the values are there.
+        print(mia.reporting.render_console(results, layout=mia.reporting.wide_table), end="\n\n", flush=True)
     statistics = mia.analysis.summarize(results, **counting)
     if options.json:
         whole = {"rows": results.rows, "runs": results.runs, "statistics": statistics}
         print(json.dumps(mia.reporting.json_files.plain_data(whole), indent=1))
     else:
-        print(mia.reporting.render_console(results, layout=mia.reporting.wide_table), end="\n\n")
         print(mia.reporting.render_console(statistics))
     # Once for all labels and metrics of a case.
     lacking = [(row.method, row.subject, row.reason) for row in results if row.status in ("failed", "missing")]

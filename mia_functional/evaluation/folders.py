@@ -24,6 +24,7 @@ from mia_functional.evaluation.cases import evaluate_each, joined
 from mia_functional.evaluation.file_pairs import FOLDER_LAYOUTS, FolderLayout, files_by_subject, folder_of, pattern_cure
 from mia_functional.evaluation.journal import CaseKey, Outcome, open_journal
 from mia_functional.evaluation.probability_files import probability_files, read_probabilities
+from mia_functional.evaluation.reference_labels import occurring_labels
 from mia_functional.evaluation.requests import (
     MASK_GROUPS,
     Request,
@@ -31,6 +32,7 @@ from mia_functional.evaluation.requests import (
     request,
     require_possible_options,
     require_probabilities,
+    takes_labels,
 )
 from mia_functional.evaluation.results import Results
 from mia_functional.evaluation.run_record import CaseRecord, Run
@@ -106,7 +108,9 @@ def evaluate_folders(
         metrics: As in `evaluate`.
         labels: As in `evaluate`; or a file that says which there are: `dataset.json` of nnU-Net or Decathlon, a table
             `*_dseg.tsv` of BIDS, label descriptions of ITK-SNAP, a lookup table of FreeSurfer. By default they are the
-            segments that the files name (`.dcm`, `.seg.nrrd`), by their names; without any, images are masks.
+            segments that the files name (`.dcm`, `.seg.nrrd`), by their names; without any, images are masks, or if the
+            first reference is none, those that occur in the references, for which all are read once more (not with
+            `load`). A warning says which.
         channels: As in `evaluate`: the channels of the files, which may be on a fourth axis; of files that name
             segments these, in their order.
         ignore: Values of the references, as in `evaluate`; that of the file of labels by default, if it has one.
@@ -181,12 +185,14 @@ def evaluate_folders(
     ]
     pairs = [pair for pair in found if pair.reference is not None]
     _warn_of_extra(found, methods)
+    workers = checks.integer("evaluate_folders", "workers", workers, minimum=1)
     is_label_map = _compares_labels(asked)
     named: dict[int, str] | None = None
     if is_label_map and load is None and labels is None and channels is None:
         files = dict.fromkeys(path for pair in pairs for path in (pair.prediction, pair.reference) if path is not None)
         named = segment_labels("evaluate_folders", files)
-        asked = request("evaluate_folders", metrics, named, channels, ignore=ignore, convention=convention)
+        occurring = named or _labels_of_references(asked, pairs, workers, affine=affine, spacing=spacing)
+        asked = request("evaluate_folders", metrics, occurring, None, ignore=ignore, convention=convention)
     plain = _plain_request(asked, affine=affine, spacing=spacing, align=align, load=load)
     if named is not None:
         plain["segments"] = "by name"
@@ -196,6 +202,7 @@ def evaluate_folders(
     if load is None and is_label_map:
         by_name = None if named is None else {name: label for label, name in named.items()}
         read_maps = partial(read_named_pair, "evaluate_folders", labels=by_name, channels=asked.channels is not None)
+    own_load = load
     if load is None:
         read = read_label_channels if asked.channels else images.read_labels if is_label_map else images.read
         load = partial(read, affine=affine, spacing=spacing)
@@ -208,7 +215,7 @@ def evaluate_folders(
     )  # fmt: skip
     pool = partial(
         evaluate_each, asked, load=read_pair,
-        executor=executor, workers=checks.integer("evaluate_folders", "workers", workers, minimum=1),
+        executor=executor, workers=workers,
         preload="mia_functional.evaluation._worker",
     )  # fmt: skip
     if journal is None:
@@ -218,8 +225,9 @@ def evaluate_folders(
         with open_journal("evaluate_folders", path, plain, resume=resume) as book:
             outcomes = _evaluate_rest(pairs, book.finished, pool, book.note, progress)
     known = {pair: outcomes[position] for position, pair in enumerate(pairs)}
+    read_grid = partial(images.read_geometry, affine=affine, spacing=spacing) if own_load is None else None
     cases = [
-        _case_record(pair, known.get(pair), methods[pair.method], references, soft_folders.get(pair.method))
+        _case_record(pair, known.get(pair), read_grid, methods[pair.method], references, soft_folders.get(pair.method))
         for pair in found
     ]
     from importlib import metadata  # here, as it takes a sixth of the time that the import of the room does
@@ -230,6 +238,21 @@ def evaluate_folders(
     versions = (("python", platform.python_version()), own, *packages)
     run = Run(versions=versions, options=tuple(plain.items()), cases=tuple(cases))
     return dataclasses.replace(joined("evaluate_folders", outcomes), runs=(run,))
+
+
+def _labels_of_references(
+    asked: Request, pairs: Iterable[FilePair], workers: int, *, affine: Affine, spacing: Spacing | None
+) -> dict[int, str] | None:
+    """Return the labels that occur in the references, with a warning; None if these are masks, or images are asked."""
+    if not all(map(takes_labels, asked.metrics)):
+        return None
+    paths = list(dict.fromkeys(str(pair.reference) for pair in pairs))
+    read = partial(images.read_labels, affine=affine, spacing=spacing)
+    labels = occurring_labels("evaluate_folders", paths, read=read, ignore=asked.ignore, workers=workers)
+    if labels is not None:
+        text = f"no labels are given: all that occur in the references are evaluated, {', '.join(labels.values())}"
+        warnings.warn(f"{text}.", stacklevel=3)
+    return labels
 
 
 def _check_travels(asked: Request, load: _Load) -> None:
@@ -332,17 +355,27 @@ def _warn_of_extra(found: Sequence[FilePair], methods: Mapping[str, Location]) -
             warnings.warn(text, stacklevel=3)
 
 
-def _case_record(pair: FilePair, outcome: Outcome | None, *locations: Location | None) -> CaseRecord:
-    """Return the files of a pair, below their folders, and its grid, as far as it is known."""
+def _case_record(
+    pair: FilePair, outcome: Outcome | None, read_grid: Callable[[str], Geometry] | None, *locations: Location | None
+) -> CaseRecord:
+    """Return the files of a pair, below their folders, and the grid of its reference, as far as it is known."""
     paths = pair.prediction, pair.reference, pair.probabilities
     files = [
         "" if path is None or root is None else Path(path).relative_to(folder_of(root)).as_posix()
         for path, root in zip(paths, locations, strict=True)
     ]
+    shape, spacing = ((), ()) if outcome is None else outcome[1:]
+    # What a missing or broken prediction counts as may depend on the size of its image.
+    if outcome is not None and not shape and read_grid is not None:
+        try:
+            grid = read_grid(str(pair.reference))
+        except (ValueError, OSError):
+            pass
+        else:
+            shape, spacing = grid.shape, grid.spacing
     return CaseRecord(
         method=pair.method, subject=pair.subject,
-        prediction=files[0], reference=files[1], probabilities=files[2],
-        shape=() if outcome is None else outcome.shape, spacing=() if outcome is None else outcome.spacing,
+        prediction=files[0], reference=files[1], probabilities=files[2], shape=shape, spacing=spacing,
     )  # fmt: skip
 
 

@@ -24,6 +24,7 @@ __all__ = [
     "request",
     "require_possible_options",
     "require_probabilities",
+    "takes_labels",
     "takes_probabilities",
 ]
 
@@ -70,9 +71,7 @@ def request(
     if labels is None and channels is None:
         return asked
     for row in rows:
-        # A function of one's own gets the masks of one structure after the other.
-        is_for_masks = row.statistic is None and OWN_GROUP in row.groups
-        if not is_for_masks and "labels" not in inspect.signature(row.statistic or row.function).parameters:
+        if not takes_labels(row):
             needed = f"not be given for {row.abbreviation}, a metric of images"
             checks.invalid_value(function, "channels" if labels is None else "labels", needed, labels or channels)
     if labels is None:
@@ -86,6 +85,13 @@ def request(
     if not isinstance(labels, Mapping):
         labels = {label: "+".join(map(str, label)) if isinstance(label, tuple) else str(label) for label in labels}
     return asked._replace(names=_distinct_names(function, "labels", labels), labels=tuple(labels))
+
+
+def takes_labels(row: Metric) -> bool:
+    """Return whether a metric is of structures, and not of images."""
+    # A function of one's own gets the masks of one structure after the other.
+    is_for_masks = row.statistic is None and OWN_GROUP in row.groups
+    return is_for_masks or "labels" in inspect.signature(row.statistic or row.function).parameters
 
 
 def takes_probabilities(row: Metric) -> bool:

@@ -67,6 +67,23 @@ def expected(method, subject):
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.usefixtures("cohort")
+def test_two_commands_without_options_are_enough(capsys):
+    """Labels are those of the references; what lies elsewhere and may not be moved is a row for each of them."""
+    assert cli.main(["evaluate", *METHODS, "refs", "--metrics", *METRICS, "--jobs", "1", "--output", "plain.csv"]) == 1
+    assert cli.main(["report", "plain.csv"]) == 0
+    capsys.readouterr()
+    results = mia.reporting.read_results("plain.csv")
+    assert Counter(row.label for row in results) == {"1": 72, "2": 72, "3": 72}
+    statuses = {(row.method, row.subject): row.status for row in results}
+    assert {case for case, status in statuses.items() if status == "failed"} == {
+        ("atlas", "sub-04"), ("net_b", "sub-05"), ("atlas", "sub-07"),
+    }  # fmt: skip
+    assert {case for case, status in statuses.items() if status == "missing"} == {("net_b", "sub-03")}
+
+
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:.*holds labels that are", "ignore:atlas has predictions without a reference")
 def test_every_accident_is_counted_in_each_table_and_on_the_page(cohort, capsys):
     words = ["evaluate", *METHODS, "refs", "--labels", *LABELS, "--metrics", *METRICS, "--align", "--jobs", "1"]

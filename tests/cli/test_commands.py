@@ -250,7 +250,10 @@ def test_messages_name_options_and_no_arguments_of_functions(cohort, capsys):
     status, _, err = run(capsys, *arguments)
     assert (status, err.splitlines()[-1]) == (2, f"mia: create: {path} exists already; `--overwrite` replaces it.")
     assert run(capsys, *arguments, "--overwrite")[0] == 0
-    _, _, err = run(capsys, "evaluate", cohort / "found", cohort / "truth/{subject}/GT.mha")
+    (cohort / "masks").mkdir()
+    for name in ("case1", "case2"):
+        mia.images.write(cohort / "masks" / f"{name}.mha", REFERENCE > 0, GRID)
+    _, _, err = run(capsys, "evaluate", cohort / "found", cohort / "masks")
     assert "; pass `--labels` for a label map.\n" in err
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from mia_functional import images, metrics
-from mia_functional.evaluation import evaluate, evaluate_folders, select_rows
+from mia_functional.evaluation import evaluate, evaluate_folders, reference_labels, select_rows
 from mia_functional.geometry import Geometry
 
 from ..images.dicom_cases import heights, write_stack
@@ -159,7 +159,7 @@ def test_predictions_on_other_grids_are_resampled_on_demand(tmp_path):
     assert results[0].value == pytest.approx(2 * 3 / (4 + 3))
     assert results[0].status == "aligned"
     assert results[0].reason.startswith("resampled onto the reference: corners up to ")
-    assert evaluate_folders(*pair, align="reorient", metrics=["DICE"])[0].reason.endswith(
+    assert evaluate_folders(*pair, align="reorient", metrics=["DICE"], labels=(4,))[0].reason.endswith(
         "shape (1, 3) and not (1, 6), spacing (1.0, 2.0) and not (1.0, 1.0), shift of 0.5 mm "
         '(cured by `align="resample"`).'
     )
@@ -171,6 +171,63 @@ def test_images_are_interpolated_where_all_metrics_are_of_images(tmp_path):
     pair = pair_of_folders(tmp_path, np.array([[0.0, 4.0]], np.float32), half, reference, grid)
     # The centres of the old voxels are at 0.5 and 2.5; beyond them the edge is repeated.
     assert evaluate_folders(*pair, align="resample", metrics=["MAE"])[0].value == 0
+
+
+@pytest.fixture
+def label_maps(tmp_path):
+    """Predictions and references: of the latter one is empty, one has labels 2 and 300, one 7, and one is broken."""
+    home = tmp_path / "maps"
+    for folder in ("found", "truth"):
+        (home / folder).mkdir(parents=True)
+    grid = Geometry(shape=(2, 3), spacing=(1.0, 1.0))
+    for name, values in {"A": [0, 0, 0], "B": [2, 300, 2], "C": [7, 7, 0], "D": [0, 1, 0]}.items():
+        reference = np.array([values, [0, 0, 0]], np.int16)
+        images.write(home / "truth" / f"{name}.mha", reference, grid)
+        images.write(home / "found" / f"{name}.mha", np.where(reference == 300, 9, reference), grid)
+    (home / "truth" / "D.mha").write_bytes(b"no image")
+    return home
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+def test_without_labels_those_of_the_references_are_evaluated(label_maps, workers):
+    """Every one of them in every case; what predictions alone have is none."""
+    words = r"^no labels are given: all that occur in the references are evaluated, 2, 7, 300\.$"
+    folders = label_maps / "found", label_maps / "truth"
+    with pytest.warns(UserWarning, match=words):
+        results = evaluate_folders(*folders, metrics=["DICE"], workers=workers)
+    values = {(row.subject, row.label): row.value for row in results}
+    assert values["B", "2"] == values["C", "7"] == 1
+    assert values["B", "300"] == 0
+    assert np.isnan(values["A", "2"])
+    assert [(row.label, row.status) for row in results if row.subject == "D"] == [
+        (label, "failed") for label in ("2", "7", "300")
+    ]
+    assert dict(results.runs[0].options)["labels"] == ((2, "2"), (7, "7"), (300, "300"))
+    with pytest.warns(UserWarning, match=r"evaluated, 7, 300\.$"):
+        evaluate_folders(*folders, metrics=["DICE"], ignore=2)
+
+
+def test_references_are_read_for_labels_only_where_they_are_no_masks(folders, label_maps, monkeypatch):
+    read = []
+    monkeypatch.setattr(reference_labels, "labels_in", lambda array: read.append(1) or set(np.unique(array).tolist()))
+    with pytest.warns(UserWarning, match="without a reference"):
+        results = evaluate_folders(folders / "found", folders / "truth" / "{subject}_GT.mha", metrics=["DICE"])
+    assert (results[0].value, results[0].label, len(read)) == (1.0, "", 1)
+    # Not for metrics of images, which take no labels, nor where somebody else reads the files.
+    pair = label_maps / "found", label_maps / "truth"
+    for options in ({"metrics": ["DICE", "MAE"]}, {"metrics": ["DICE"], "load": images.read_labels}):
+        results = evaluate_folders(*pair, **options)
+        assert "pass `labels`" in next(row.reason for row in results if row.subject == "B")
+    assert len(read) == 1
+
+
+def test_values_of_an_image_are_no_labels(tmp_path):
+    grid = Geometry(shape=(40, 40), spacing=(1.0, 1.0))
+    pair = pair_of_folders(tmp_path, *(np.arange(1600, dtype=np.int16).reshape(40, 40), grid) * 2)
+    with pytest.raises(
+        ValueError, match=r"^evaluate_folders: `labels` must be given where so many occur; got none, and"
+    ):
+        evaluate_folders(*pair, metrics=["DICE"])
 
 
 def test_folders_without_files_are_named(folders):

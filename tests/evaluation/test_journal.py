@@ -277,10 +277,14 @@ def test_results_tell_how_they_came_about(folders):
     assert (case.method, case.subject, case.prediction, case.reference) == ("found", "case0", "case0.mha", "case0.mha")
     assert (case.shape, case.spacing) == (GRID.shape, GRID.spacing)
     assert run.cases[5].prediction == ""
-    assert run.cases[2].shape == ()
+    # That of the reference, also where the prediction is damaged or missing: what it counts as may depend on it.
+    assert {case.shape for case in run.cases} == {GRID.shape}
     known = diagonals(results.runs)
-    assert known["found", "case0"] == pytest.approx(np.hypot(np.hypot(8, 5), 3))
-    assert ("found", "case2") not in known
+    assert known["found", "case0"] == known["found", "case2"] == pytest.approx(np.hypot(np.hypot(8, 5), 3))
+    (folders / "truth" / "case0.mha").write_bytes(b"nothing")
+    results = evaluated(folders)
+    assert results.runs[0].cases[0].shape == ()
+    assert ("found", "case0") not in diagonals(results.runs)
     assert run_from_json(json.loads(json.dumps(run_to_json(run)))) == run
     assert hash(run)
     assert select_rows(results, label="one").runs == results.runs
