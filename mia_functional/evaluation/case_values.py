@@ -80,7 +80,7 @@ def evaluate_case(asked: Request, case: Case, *, failed: Callable[[Metric, Excep
         failed: Gives the reason for the rows of a metric that cannot be computed, or raises.
     """
     # Every channel is a pair of its own, with statistics of its own.
-    parts: list[tuple[Case, dict[Callable[..., Any], Any]]] = []
+    parts: list[tuple[Case, dict[Any, Any]]] = []
     columns = []
     for metric in asked.metrics:
         try:
@@ -168,7 +168,7 @@ def convention_of(metric: Metric) -> str:
     return ", ".join(filter(None, (metric.convention, "" if boundary is None else convention_name(boundary.default))))
 
 
-def _values(asked: Request, case: Case, metric: Metric, statistics: dict[Callable[..., Any], Any]) -> list[float]:
+def _values(asked: Request, case: Case, metric: Metric, statistics: dict[Any, Any]) -> list[float]:
     """Return the values of a metric, one per label; `statistics` keeps what was computed for earlier metrics."""
     pair_function = metric.statistic or metric.function
     parameters = inspect.signature(pair_function).parameters
@@ -198,11 +198,13 @@ def _values(asked: Request, case: Case, metric: Metric, statistics: dict[Callabl
             value = metric.function(*pair, **pair_options, **options)
         else:
             make = record_maker(metric.function, metric.statistic)
-            if make not in statistics:
-                statistics[make] = make(*pair, **pair_options)
+            # A shortcut with options is another object each time; what it stands for is the same for all metrics.
+            key = metric.statistic if make is metric.statistic else (metric.statistic, getattr(make, "func", make))
+            if key not in statistics:
+                statistics[key] = make(*pair, **pair_options)
             if "spacing" in metric.needs:
                 options["spacing"] = case.spacing
-            value = _guarded(asked, metric, statistics[make], **options)
+            value = _guarded(asked, metric, statistics[key], **options)
     # One number for a mask, which some libraries return as an array without axes; one axis for several labels.
     values: list[float] = _array.to_numpy(value).astype(float).reshape(-1).tolist()
     if len(values) != len(asked.labels or ("",)):

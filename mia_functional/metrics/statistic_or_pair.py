@@ -4,7 +4,7 @@ import functools
 import inspect
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from inspect import Parameter, Signature
-from typing import Any, Concatenate, NamedTuple, ParamSpec, Protocol, TypeVar, overload
+from typing import Any, Concatenate, NamedTuple, ParamSpec, Protocol, TypeVar, cast, overload
 
 from mia_functional import _array
 from mia_functional._core import checks
@@ -165,15 +165,9 @@ def record_maker(metric: Callable[..., Any], statistic: Callable[..., Any]) -> C
     whole, short = getattr(metric, "shortcut", None) or (None, None)
     if short is None or getattr(statistic, "func", statistic) is not whole:
         return statistic
-    return _with_options(short, statistic)
-
-
-@functools.lru_cache(maxsize=64)
-def _with_options(shortcut: Callable[..., Any], statistic: Any) -> Callable[..., Any]:
-    """Return a shortcut with the options of a statistic: the same object each time, so that it is computed once."""
     if not isinstance(statistic, functools.partial):
-        return shortcut
-    return functools.partial(shortcut, *statistic.args, **statistic.keywords)
+        return cast("Callable[..., Any]", short)
+    return functools.partial(short, *statistic.args, **statistic.keywords)
 
 
 class _Unset(NamedTuple):

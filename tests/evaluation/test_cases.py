@@ -13,6 +13,8 @@ import pytest
 from mia_functional import metrics as m
 from mia_functional.evaluation import Case, evaluate, evaluate_folders, evaluate_many, select_rows
 from mia_functional.geometry import Geometry
+from mia_functional.metrics import surface
+from mia_functional.metrics.surface import distances_of_pairs
 
 REFERENCE = np.zeros((6, 7, 8), dtype=np.uint8)
 REFERENCE[1:4, 1:4, 1:4] = 1
@@ -76,6 +78,20 @@ def test_a_statistic_is_computed_once_for_all_its_metrics():
 
     rows = [dataclasses.replace(m.find(name), statistic=counting) for name in ("DICE", "JACRD", "VOLSMTY")]
     evaluate(PREDICTION, REFERENCE, metrics=rows, labels=LABELS)
+    assert len(calls) == 1
+
+
+@pytest.mark.parametrize("boundary", ["surfels", "voxels"])
+def test_surfaces_are_found_once_for_all_our_metrics(monkeypatch, boundary):
+    calls = []
+
+    def counting(*pairs, **options):
+        calls.append(options)
+        return distances_of_pairs(*pairs, **options)
+
+    monkeypatch.setattr(surface, "distances_of_pairs", counting)
+    names = [f"{name}@boundary={boundary}" for name in ("HD95", "ASSD", "MASD")]
+    evaluate(PREDICTION, REFERENCE, metrics=names, labels=(1,), spacing=SPACING)
     assert len(calls) == 1
 
 
