@@ -202,8 +202,8 @@ EVALUATE_COMMAND = Command("evaluate", _SUMMARY, _run_evaluate, {
     "--labels": {"nargs": "+", "type": _labels, "default": [], "metavar": "LABEL[=NAME]",
                  "until": lambda text: not _LABEL.fullmatch(text) and _is_folder(text),
                  "help": "labels, for example 1=liver 2=tumour 1+2=whole, 1,2,3 or a file that has them, such as "
-                         "dataset.json; without, those that the files name, or that occur in the references, or else images are "
-                         "masks"},
+                         "dataset.json; without, those that the files name, or that occur in the references, or else "
+                         "images are masks"},
     "--channels": {"nargs": "+", "type": _channel, "default": [], "metavar": "CHANNEL[=NAME]", "until": _is_folder,
                    "help": "channels that hold a mask each, for example 0=lung 1=heart"},
     "--ignore": {"nargs": "+", "type": int, "metavar": "LABEL", "until": _is_folder,
