@@ -311,6 +311,15 @@ def number(function: str, argument: str, value: object) -> float:
         invalid_value(function, argument, "be a number that float64 holds", "one that is larger")
 
 
+def number_given(function: str, argument: str, value: object, giver: object) -> float:
+    """Return what a function of the user's gives as a Python float; raise for text, several numbers and the like."""
+    try:
+        return number(function, argument, value)
+    except (TypeError, RuntimeError):  # PyTorch's error for several numbers
+        name = giver if isinstance(giver, str) else getattr(giver, "__name__", type(giver).__name__)
+        invalid_kind(function, argument, "give a number", f"{describe(value)} from {name}")
+
+
 def one_number(function: str, argument: str, value: object) -> None:
     """Raise unless something is one real number; its digits may vary in a program, and are not looked at."""
     is_other = isinstance(value, str | bytes | complex) or not hasattr(value, "__float__")

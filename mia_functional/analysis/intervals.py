@@ -87,7 +87,7 @@ def interval(
         All values are equal: both ends are that value, which says nothing about cases that differ.
 
     Raises:
-        TypeError: The values are no numbers, or the generator is none.
+        TypeError: The values are no numbers, the statistic gives none, or the generator is none.
         ValueError: The level or the method is none, or `t` is asked of another statistic than the mean.
 
     Example:
@@ -138,7 +138,8 @@ def column_intervals(
         checks.invalid_value(function, "method", "be bca or percentile for another statistic than the mean", "'t'")
     size = len(values)
     with np.errstate(invalid="ignore", over="ignore"):  # infinity less infinity is NaN, which is what is said of it
-        estimates = _estimates(statistic, values)
+        with checks.speaking_for(function, "resampled"):
+            estimates = _estimates(statistic, values)
         if size < 2:
             ends = np.full((2, values.shape[1]), np.nan)
         elif method == "t":

@@ -44,7 +44,7 @@ def scalars(
         method behind the prefix where there are several. Slashes within a name become hyphens.
 
     Raises:
-        TypeError: These are no results, or the prefix is no text.
+        TypeError: These are no results, the prefix is no text, or the function gives no number.
         ValueError: There are no results, or the policy does not fit (see `summarize`).
 
     Example:
@@ -56,9 +56,10 @@ def scalars(
     """
     checks.require_instance("scalars", "prefix", prefix, str, "text")
     checks.require_callable("scalars", "function", function, "numpy.mean")
-    with checks.speaking_for("scalars", "summarize"):
+    name = getattr(function, "__name__", type(function).__name__)
+    with checks.speaking_for("scalars", "summarize", functions="function"):
         statistics = summarize(
-            results, functions={"VALUE": function}, policy=policy, missing=missing, infinite=infinite,
+            results, functions={name: function}, policy=policy, missing=missing, infinite=infinite,
             diagonals=diagonals, metrics=metrics,
         )  # fmt: skip
     several = len({entry.method for entry in statistics}) > 1

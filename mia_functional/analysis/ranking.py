@@ -243,7 +243,8 @@ def rank(
         sign = direction_of("rank", metric, metrics)
         cases = case_matrix("rank", rows, rule, diagonals=diagonals, metrics=metrics)
         values = sign * cases.values
-        observed = scores(values, np.ones((len(values), 1), dtype=np.int16))[0]
+        with checks.speaking_for("rank", "resampled", statistic="function"):
+            observed = scores(values, np.ones((len(values), 1), dtype=np.int16))[0]
         ranks = ranks_of(_without_last_digits(observed), ties=ties)
         blocks = bootstrap_counts(rng, len(values), bootstraps)
         drawn = [ranks_of(_without_last_digits(scores(values, counts)), ties=ties) for counts in blocks]

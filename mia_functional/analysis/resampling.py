@@ -136,9 +136,14 @@ def _any_statistic(statistic: Estimator) -> Callable[[HostArray, HostArray], Hos
         results = np.full(len(numbers), np.nan)
         if takes_axis and len(set(sizes.tolist())) == 1 and sizes[0] > 0:
             samples = np.repeat(np.tile(values, len(numbers)), numbers.ravel()).reshape(len(numbers), -1)
-            return np.asarray(statistic(samples, axis=-1), dtype=np.float64)
+            given = statistic(samples, axis=-1)
+            if np.shape(given) != (len(numbers),):
+                got = f"{checks.describe(given)} from {getattr(statistic, '__name__', type(statistic).__name__)}"
+                checks.invalid_kind("resampled", "statistic", "give a number for each row, along `axis=-1`", got)
+            return np.asarray(given, dtype=np.float64)
         for k in np.flatnonzero(sizes):
-            results[k] = float(statistic(np.repeat(values, numbers[k])))
+            given = statistic(np.repeat(values, numbers[k]))
+            results[k] = checks.number_given("resampled", "statistic", given, statistic)
         return results
 
     return of_samples

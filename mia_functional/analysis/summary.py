@@ -155,7 +155,7 @@ def summarize(
         standard deviation.
 
     Raises:
-        TypeError: `functions` does not map names to functions, or `by` is no columns and no table.
+        TypeError: `functions` does not map names to functions that give numbers, or `by` is no columns and no table.
         ValueError: There are no results, a table lacks a subject, a diagonal is needed, there is no such policy, or a
             case is missing under `missing="error"`.
 
@@ -184,7 +184,8 @@ def summarize(
         for name, function in functions.items():
             # The standard deviation of an infinite value subtracts inf from inf: NaN is the answer, no reason to warn.
             with np.errstate(invalid="ignore", over="ignore"):
-                value = float(function(values.copy())) if values.size else math.nan  # some functions sort in place
+                given = function(values.copy()) if values.size else math.nan  # some functions sort in place
+            value = checks.number_given("summarize", "functions", given, name)
             statistics.append(Statistic(
                 label=label, metric=metric, statistic=name, value=value, unit=rows[0].unit, count=values.size,
                 undefined=counts.undefined, infinite=counts.infinite, missing=counts.missing, failed=counts.failed,

@@ -50,7 +50,7 @@ def _run_evaluate(options: Options) -> int:
     from dataclasses import replace  # here, since it would add a sixth to the time that `mia --help` takes
 
     import_module(_WORKER)  # this process tries options, or evaluates itself
-    journal = _checked_journal(options)
+    journal = options.unfinished = _checked_journal(options)
     counting = {name: getattr(options, name) for name in ("policy", "missing", "infinite")}
     # Refused before the work, but not imported for what is always right: the room takes its time.
     if options.policy != "mia" or options.missing is not None or options.infinite is not None:

@@ -1,9 +1,12 @@
 """`mia info`: what is in a dataset, or in an image file: the segments that it names, or else its grid."""
 
+import json
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import mia_functional as mia
-from mia_functional.cli.options import Command, Options
+from mia_functional.cli.options import JSON, Command, Options
 
 __all__ = ["INFO_COMMAND"]
 
@@ -15,32 +18,46 @@ def _run_info(options: Options) -> None:
     path: Path = options.dataset
     # Datasets are files: a folder holds a DICOM series, or lies in a Zarr store.
     if mia.images.formats.extension_of(path) or path.is_dir() or mia.images._dicom.header.is_dicom(path):
-        print(_described_image(path))
+        known = _image_contents(path)
+        text = "" if options.json else _described_image(path, known)
     else:
-        print(mia.dataset.info(mia.dataset.open(path)))
+        dataset = mia.dataset.open(path)
+        known = mia.dataset.verification.dataset_contents(dataset) if options.json else {}
+        text = "" if options.json else mia.dataset.info(dataset)
+    print(json.dumps(mia.reporting.json_files.plain_data(known), indent=1) if options.json else text)
 
 
-def _described_image(path: Path) -> str:
-    """Return what an image file says of itself, in lines."""
+def _image_contents(path: Path) -> dict[str, Any]:
+    """Return what an image file says of itself: its segments, or else its grid, and what else is in its store."""
     segments = mia.images.read_segments(path)
-    if segments is None:
-        grid = mia.images.read_geometry(path)
-        sizes, steps = (" x ".join(f"{entry:g}" for entry in entries) for entries in (grid.shape, grid.spacing))
+    if segments is not None:
+        return {"file": str(path), "segments": segments}
+    grid = mia.images.read_geometry(path)
+    known: dict[str, Any] = {"file": str(path)}
+    known |= {name: getattr(grid, name) for name in ("shape", "spacing", "origin", "direction")}
+    if mia.images.formats.is_chunked(path) and path.is_dir():
+        pyramid = mia.images.ome_zarr.find_pyramid(path)
+        known |= {"levels": pyramid.levels, "label_images": mia.images.ome_zarr.label_images(pyramid)}
+    return known
+
+
+def _described_image(path: Path, known: Mapping[str, Any]) -> str:
+    """Return what an image file says of itself, in lines."""
+    if "segments" not in known:
+        sizes, steps = (" x ".join(f"{entry:g}" for entry in known[name]) for name in ("shape", "spacing"))
         lines = [f"{path}: {sizes} voxels", f"spacing in mm: {steps}"]
-        if mia.images.formats.is_chunked(path) and path.is_dir():
-            pyramid = mia.images.ome_zarr.find_pyramid(path)
-            beside = {"levels": pyramid.levels, "label images": mia.images.ome_zarr.label_images(pyramid)}
-            lines += [f"{kind}: {_printable(', '.join(names))}" for kind, names in beside.items() if names]
+        beside = {"levels": known.get("levels"), "label images": known.get("label_images")}
+        lines += [f"{kind}: {_printable(', '.join(names))}" for kind, names in beside.items() if names]
         return "\n".join(lines)
     rows = [_SEGMENT_COLUMNS]
-    for segment in segments:
+    for segment in known["segments"]:
         kinds = [code.meaning for code in (segment.modifier, segment.type) if code is not None]
         origin = " ".join(filter(None, (segment.algorithm_type.lower(), segment.algorithm)))
         rows.append((str(segment.label), segment.name, " ".join(kinds), origin))
     cells = [list(map(_printable, row)) for row in rows]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     lines = ["  ".join(map(str.ljust, row, widths)).rstrip() for row in cells]
-    return "\n".join([f"{path}: {len(segments)} segments", *lines])
+    return "\n".join([f"{path}: {len(known['segments'])} segments", *lines])
 
 
 def _printable(text: str) -> str:
@@ -49,7 +66,8 @@ def _printable(text: str) -> str:
 
 
 INFO_COMMAND = Command(
-    "info", "print what is in a dataset, or which segments a file names", _run_info,
-    {"dataset": {"type": Path, "metavar": "FILE", "help": "dataset, or image file such as a DICOM segmentation"}},
-    example="mia info cohort.h5",
+    "info", "print what is in a dataset, or which segments a file names", _run_info, {
+        "dataset": {"type": Path, "metavar": "FILE", "help": "dataset, or image file such as a DICOM segmentation"},
+        **JSON,
+    }, example="mia info cohort.h5",
 )  # fmt: skip

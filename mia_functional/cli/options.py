@@ -39,7 +39,11 @@ DONE, FAILED, WRONG_USAGE, INTERRUPTED = 0, 1, 2, 130
 
 
 Options: TypeAlias = argparse.Namespace
-"""The options of a command, parsed."""
+"""The options of a command, parsed.
+
+Besides, `words` is the whole command line, `bars` closes progress bars, and a command sets `unfinished` to the path of
+what it leaves behind for `--resume` if it is interrupted.
+"""
 
 
 class Command(NamedTuple):
@@ -138,6 +142,7 @@ _WORDING: Mapping[str, Mapping[str, str]] = {
         "ignore": "--ignore",
         "metrics": "--metrics",
         "convention": "--convention",
+        "probabilities": "--probabilities",
         "predictions={method: folder}": "--methods",
         "resume=True": "--resume",
         "journal": "--output",
@@ -188,7 +193,9 @@ def read_tables(options: Options, paths: Sequence[Path], argument: str) -> "Resu
 
 def progress_bar(options: Options, title: str) -> Progress:
     """Return a progress function that draws a bar with a title on standard error, until the command ends."""
-    style = "{desc:<26}{bar:24} {n_fmt}/{total_fmt} {remaining} left {postfix}"
+    style = (
+        "{desc:<26}{bar:24} {n_fmt}/{total_fmt} {remaining} left{postfix}"  # tqdm puts a comma before what is told last
+    )
     begun, bar = time.time(), None
 
     def progress(done: int, total: int, name: str) -> None:

@@ -41,7 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         with ExitStack() as bars, warnings.catch_warnings():
             warnings.showwarning = partial(_print_note, options.command)
-            options.bars, options.words = bars, ["mia", *words]
+            options.bars, options.words, options.unfinished = bars, ["mia", *words], None
             status: int = options.run(options) or DONE
         sys.stdout.flush()
     except BrokenPipeError:
@@ -53,7 +53,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             print(f"mia: {worded(line, options.command)}", file=sys.stderr)
         return WRONG_USAGE
     except KeyboardInterrupt:
-        print("\nmia: interrupted.", file=sys.stderr)
+        cure = "" if options.unfinished is None or not options.unfinished.exists() else "; `--resume` goes on"
+        print(f"\nmia: interrupted{cure}.", file=sys.stderr)
         return INTERRUPTED
     return status
 

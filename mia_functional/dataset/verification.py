@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import h5py
 
@@ -13,7 +14,7 @@ from mia_functional.dataset.records import Category, Dataset, check_dataset
 from mia_functional.dataset.volume_cache import forget_volumes
 from mia_functional.typing import Progress
 
-__all__ = ["file_digests", "info", "scales", "verify"]
+__all__ = ["dataset_contents", "file_digests", "info", "scales", "verify"]
 
 
 def verify(dataset: Dataset, *, progress: Progress | None = None) -> tuple[str, ...]:
@@ -87,30 +88,58 @@ def info(dataset: Dataset) -> str:
         spacing in mm: 2 x 1
     """
     check_dataset("info", dataset)
-    state = os.stat(dataset.path)
-    file = handles.expected_handle(dataset.path, dataset.digest).file
-    writer = validation.text_attribute(file, "format") or "another library"
+    known = dataset_contents(dataset)
     names = ", ".join(dataset.subjects[:5]) + (", ..." if len(dataset) > 5 else "")
-    lines = [f"{dataset.path}: {state.st_size / 1e6:.1f} MB, written by {writer}", f"{len(dataset)} subjects: {names}"]
-    rows = []
+    head = f"{known['file']}: {known['bytes'] / 1e6:.1f} MB, written by {known['written_by'] or 'another library'}"
+    lines = [head, f"{len(dataset)} subjects: {names}"]
+    rows = [
+        (entry["name"], _range_text(entry["shapes"]), entry["dtype"] or "in files", entry["role"] or "?",
+         " ".join(entry["entries"]) or "?")
+        for entry in known["categories"]
+    ]  # fmt: skip
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines += ["  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]
+    for name, of_each in known["spacings"].items():
+        if spacings := [spacing for spacing in of_each if spacing is not None]:
+            of_what = "" if name == dataset.grid else f" of {name}"
+            lines.append(f"spacing{of_what} in mm: {_range_text(spacings)}")
+    if not known["roles_kept"]:
+        lines.append("roles by the names of the categories, as the file keeps none")
+    return "\n".join(lines)
+
+
+def dataset_contents(dataset: Dataset) -> dict[str, Any]:
+    """Return what `info` says as plain data, of every subject where subjects differ.
+
+    Args:
+        dataset: From `open`.
+
+    Returns:
+        `file`, `bytes`, `written_by` ("" if unknown), `subjects`, `categories` with `name`, `entries`, `shapes` (one
+        per subject), `dtype` (None if the voxels are in other files), `role` and `grid`, `spacings` by the names of
+        grids (one per subject, None where it is unknown), and `roles_kept`, whether the file says what roles are.
+    """
+    handle = handles.expected_handle(dataset.path, dataset.digest)
+    categories = []
     for category in dataset.categories:
-        dtype = "in files"
+        dtype = None
         if category.stored:
             array = view(dataset, 0, category.name)
             own = dtype_in_file(array) if isinstance(array, h5py.Dataset) else None
             dtype = "text" if isinstance(array, tuple) else str(array.dtype if own is None else own)
-        texts = (_range_text(category.shapes), dtype, category.role or "?", " ".join(category.entries) or "?")
-        rows.append((category.name, *texts))
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines += ["  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]
+        categories.append({
+            "name": category.name, "entries": category.entries, "shapes": category.shapes, "dtype": dtype,
+            "role": category.role, "grid": category.grid,
+        })  # fmt: skip
+    spacings = {}
     for name in dict.fromkeys((dataset.grid, *(category.grid for category in dataset.categories if category.grid))):
         of_each = [grid_of_subject(dataset, number, name) for number in range(len(dataset))]
-        if spacings := [grid.spacing for grid in of_each if grid is not None]:
-            of_what = "" if name == dataset.grid else f" of {name}"
-            lines.append(f"spacing{of_what} in mm: {_range_text(spacings)}")
-    if layout.ROLES not in handles.expected_handle(dataset.path, dataset.digest).tables:
-        lines.append("roles by the names of the categories, as the file keeps none")
-    return "\n".join(lines)
+        spacings[name] = [None if grid is None else grid.spacing for grid in of_each]
+    return {
+        "file": dataset.path, "bytes": os.stat(dataset.path).st_size,
+        "written_by": validation.text_attribute(handle.file, "format"), "subjects": dataset.subjects,
+        "categories": categories, "spacings": spacings, "roles_kept": layout.ROLES in handle.tables,
+    }  # fmt: skip
 
 
 def scales(dataset: Dataset, subject: str | int) -> dict[str, tuple[tuple[float, float], ...]]:

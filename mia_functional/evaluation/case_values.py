@@ -206,10 +206,15 @@ def _values(asked: Request, case: Case, metric: Metric, statistics: dict[Any, An
                 options["spacing"] = case.spacing
             value = _guarded(asked, metric, statistics[key], **options)
     # One number for a mask, which some libraries return as an array without axes; one axis for several labels.
-    values: list[float] = _array.to_numpy(value).astype(float).reshape(-1).tolist()
+    values: list[float]
+    if checks.has_shape(value) or OWN_GROUP not in metric.groups:
+        values = _array.to_numpy(value).astype(float).reshape(-1).tolist()
+    else:
+        given = value if isinstance(value, list | tuple) else [value]
+        values = [checks.number_given(asked.function, "metrics", entry, metric.abbreviation) for entry in given]
     if len(values) != len(asked.labels or ("",)):
-        needed = f"give a number for each structure; {metric.abbreviation}"
-        checks.invalid_value(asked.function, "metrics", needed, f"{len(values)} for {len(asked.labels or ('',))}")
+        got = f"{len(values)} for {len(asked.labels or ('',))} from {metric.abbreviation}"
+        checks.invalid_value(asked.function, "metrics", "give a number for each structure", got)
     if metric.empties == Empties():
         return values
     if confusion_counts not in statistics:
@@ -232,7 +237,8 @@ def _own_values(asked: Request, case: Case, metric: Metric) -> list[float]:
         pairs = [tuple(label_mask(array, one) for array in maps) for one in label_sets(asked.function, asked.labels)]
     options = dict[str, Any](metric.options) | ({"spacing": case.spacing} if "spacing" in metric.needs else {})
     options |= _ignored_option(case, inspect.signature(metric.function).parameters)
-    return [float(_guarded(asked, metric, *pair, **options)) for pair in pairs]
+    found = (_guarded(asked, metric, *pair, **options) for pair in pairs)
+    return [checks.number_given(asked.function, "metrics", value, metric.abbreviation) for value in found]
 
 
 def _ignored_option(case: Case, parameters: Container[str]) -> dict[str, Array]:

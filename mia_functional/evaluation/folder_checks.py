@@ -15,7 +15,7 @@ from mia_functional._core import checks, ordered_map
 from mia_functional._label_maps import label_sets
 from mia_functional.discovery.label_tables import read_label_table
 from mia_functional.evaluation.file_pairs import FolderLayout, pattern_cure
-from mia_functional.evaluation.folders import FilePair, Location, methods_of, pairs_of
+from mia_functional.evaluation.folders import FilePair, Location, methods_of, pairs_of, progress_name
 from mia_functional.evaluation.segment_files import read_named_pair
 from mia_functional.geometry import Geometry, describe_differences
 from mia_functional.typing import Affine, Align, HostArray, Label, Labels, Progress, Spacing
@@ -76,7 +76,8 @@ def check_folders(
         align: As in `evaluate_folders`: other grids that this cures are no findings.
         pixels: Read the pixels, too, of all files whose headers are in order; otherwise only pairs and headers.
         executor: Reads files in parallel, in any pool of `concurrent.futures`.
-        progress: Called with pairs done, pairs in all and the subject just done.
+        progress: Called with pairs done, pairs in all and the subject just done, behind its method if there are
+            several.
 
     Returns:
         What was found, each with its file and the cure; nothing if all is in order.
@@ -119,7 +120,7 @@ def check_folders(
         if contained is not None:
             contents.append((pair, *contained))
         if progress is not None:
-            progress(done, len(complete), pair.subject)
+            progress(done, len(complete), progress_name(pair, several=len(methods) > 1))
     # What concerns a reference is found once for every method.
     return tuple(dict.fromkeys([*findings, *_cohort_findings(contents, known, references)]))
 

@@ -44,7 +44,7 @@ from mia_functional.metrics import soft_confusion_counts
 from mia_functional.metrics.names import AnyMetric
 from mia_functional.typing import Affine, Align, HostArray, Label, Labels, Progress, Role, Spacing
 
-__all__ = ["FilePair", "Location", "evaluate_folders", "methods_of", "pairs_of", "read_label_channels"]
+__all__ = ["FilePair", "Location", "evaluate_folders", "methods_of", "pairs_of", "progress_name", "read_label_channels"]
 
 Location: TypeAlias = str | os.PathLike[str]
 """A folder, or a pattern of paths."""
@@ -139,7 +139,8 @@ def evaluate_folders(
             last second may be lost with the power. Delete it when the results are saved.
         resume: Go on from the journal of an interrupted run, with the same table in the end. Subjects whose files have
             changed since, or that failed, are evaluated again.
-        progress: Called with pairs done, pairs in all and the subject just done.
+        progress: Called with pairs done, pairs in all and the subject just done, behind its method if there are
+            several: `"net_a, s01"`.
 
     Returns:
         One table with the rows of all methods in their order, of each those of all subjects, sorted by identifier. Its
@@ -289,16 +290,22 @@ def _evaluate_rest(
     keys = [_key_of(pair) if note is not None else "" for pair in pairs]
     outcomes = {position: finished[key] for position, key in enumerate(keys) if key in finished}
     rest = [position for position in range(len(pairs)) if position not in outcomes]
+    several = len({pair.method for pair in pairs}) > 1
     before = len(outcomes)
     for number, outcome in pool([pairs[position] for position in rest]):
         outcomes[rest[number]] = outcome
         if note is not None:
             note(keys[rest[number]], outcome)
         if progress is not None:
-            progress(len(outcomes), len(pairs), outcome.results[0].subject)
+            progress(len(outcomes), len(pairs), progress_name(pairs[rest[number]], several=several))
     if progress is not None and pairs and before == len(pairs):
-        progress(before, before, pairs[-1].subject)
+        progress(before, before, progress_name(pairs[-1], several=several))
     return outcomes
+
+
+def progress_name(pair: FilePair, *, several: bool) -> str:
+    """Return what progress calls a pair: its subject, behind the method if there are several."""
+    return f"{pair.method}, {pair.subject}" if several else pair.subject
 
 
 def _plain_request(

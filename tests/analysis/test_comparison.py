@@ -138,6 +138,11 @@ def test_methods_without_a_row_of_a_metric_are_not_compared_by_it():
         (lambda: compare(methods({"a": A, "b": B}), method="z"), ValueError, "compare: `method` must be one of bca"),
         (lambda: compare(methods({"a": A, "b": B}), rng=1), TypeError, "compare: `rng` must be a generator of NumPy"),
         (lambda: compare(methods({"a": A, "b": B}), statistic=1), TypeError, "compare: `statistic` must be a function"),
+        (
+            lambda: compare(methods({"a": A, "b": B}), statistic=np.sort),
+            TypeError,
+            r"compare: `statistic` must give a number for each row, along `axis=-1`; got an array of .* from sort\.",
+        ),
     ],
 )
 def test_mistakes_are_one_sentence(call, error, words):

@@ -166,6 +166,11 @@ def test_the_default_holds_the_true_value_as_often_as_it_says(statistic, paramet
         (lambda: interval([1.0], rng=3), TypeError, "interval: `rng` must be a generator of NumPy; got 3"),
         (lambda: interval([1.0], statistic="mean"), TypeError, "interval: `statistic` must be a function such as"),
         (
+            lambda: interval([1.0], statistic=list),
+            TypeError,
+            r"interval: `statistic` must give a number; got \[.* list",
+        ),
+        (
             lambda: interval([1.0], statistic=np.median, method="t"),
             ValueError,
             "interval: `method` must be bca or percentile for another statistic than the mean",

@@ -38,5 +38,7 @@ def test_mistakes_are_one_sentence():
         scalars(table((0.5,)), prefix=3)
     with pytest.raises(TypeError, match="scalars: `function` must be a function such as"):
         scalars(table((0.5,)), function="mean")
+    with pytest.raises(TypeError, match=r"scalars: `function` must give a number; got '\[0.5\]' from str\."):
+        scalars(table((0.5,)), function=str)
     with pytest.raises(ValueError, match="scalars: `results` must hold at least one value"):
         scalars(Results())

@@ -214,6 +214,7 @@ def test_a_scheme_of_ones_own_and_any_aggregate():
         ({"scheme": 3}, TypeError, "rank: `scheme` must be a function such as one of aggregate then rank"),
         ({"ties": "dense"}, ValueError, "rank: `ties` must be one of min, average, max; got 'dense'"),
         ({"function": "mean"}, TypeError, "rank: `function` must be a function such as numpy.mean; got 'mean'"),
+        ({"function": str}, TypeError, r"rank: `function` must give a number; got '\[0.9\]' from str"),
         ({"bootstraps": -1}, ValueError, "rank: `bootstraps` must be at least 0; got -1"),
         ({"level": 2}, ValueError, "rank: `level` must lie between 0 and 1; got 2"),
         ({"alpha": "x"}, TypeError, "rank: `alpha` must be a number; got 'x'"),

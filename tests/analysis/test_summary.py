@@ -109,6 +109,16 @@ def test_groups_by_columns_of_the_table():
             TypeError,
             "summarize: `functions` must map names to functions",
         ),
+        (
+            lambda: summarize(TABLE, functions={"MAX": np.max, "ALL": np.sort}),
+            TypeError,
+            r"summarize: `functions` must give a number; got an array of shape \(2,\) from ALL",
+        ),
+        (
+            lambda: summarize(TABLE, functions={"TEXT": lambda values: "x"}),  # noqa: ARG005
+            TypeError,
+            "summarize: `functions` must give a number; got 'x' from TEXT",
+        ),
         (lambda: summarize(TABLE, by="site"), ValueError, "summarize: `by` must be one of method, subject, .* 'site'"),
         (lambda: summarize(TABLE, by=3), TypeError, "summarize: `by` must name columns of the results, or map"),
         (

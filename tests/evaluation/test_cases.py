@@ -113,6 +113,45 @@ def test_functions_of_users_get_an_entry_for_each_element_and_ours_the_same_valu
     assert values[1:] == pytest.approx([float(row.function(whole, **dict(row.options))) for row in ours], rel=1e-14)
 
 
+@pytest.mark.parametrize(
+    ("given", "got"),
+    [
+        ("x", "'x'"),
+        ("0.5", "'0.5'"),
+        (None, "None"),
+        (1j, "1j"),
+        ([0.5, 0.5], r"\[0.5, 0.5\]"),
+        (np.ones(3), r"an array of shape \(3,\)"),
+    ],
+)
+def test_what_is_no_number_is_said_of_the_metric_that_gave_it(given, got):
+    def mine(prediction, reference):
+        return given if (prediction & reference).any() else 0.0
+
+    sentence = rf"^evaluate: `metrics` must give a number; got {got} from mine\.$"
+    with pytest.raises(TypeError, match=sentence):
+        evaluate(PREDICTION, REFERENCE, metrics=[mine], labels=LABELS)
+    mask = REFERENCE == 1
+    many = evaluate_many([Case("A", mask, mask), Case("B", mask & False, mask)], metrics=[mine, "DICE"])
+    assert [(row.metric, row.status, row.value) for row in many][1:] == [
+        ("DICE", "ok", 1), ("mine", "ok", 0), ("DICE", "ok", 0)
+    ]  # fmt: skip
+    assert re.search(rf"must give a number; got {got} from mine\.$", many[0].reason)
+
+
+@pytest.mark.parametrize(
+    ("given", "error", "words"),
+    [
+        ("x", TypeError, "a number; got 'x' from MINE"),
+        (np.ones(2), ValueError, "a number for each structure; got 2 for 1 from MINE"),
+    ],
+)
+def test_what_is_no_number_is_said_of_formulas_on_a_statistic(given, error, words):
+    own = m.metric(lambda counts: given, name="MINE", statistic=m.confusion_counts)  # noqa: ARG005
+    with pytest.raises(error, match=rf"^evaluate: `metrics` must give {words}\.$"):
+        evaluate(PREDICTION, REFERENCE, metrics=[own], labels={1: "cube"})
+
+
 def test_units_and_conventions_are_named():
     surfels, voxels = m.find("HDRFDST"), m.find("HDRFDST95")
     voxels = dataclasses.replace(voxels, statistic=functools.partial(m.surface_distances, boundary=m.voxels))

@@ -103,6 +103,10 @@ def test_folders_that_are_right_give_nothing(folders):
             == ()
         )
     assert steps[:4] == [(number + 1, 4, f"case{number}") for number in range(4)]
+    both = {"old": folders / "found", "new": folders / "found"}
+    check_folders(both, folders / "truth", labels=LABELS, progress=lambda *step: steps.append(step))
+    names = [f"{method}, case{number}" for method in both for number in range(4)]
+    assert [name for _, _, name in steps[8:]] == names
     for name in ("found", "truth"):
         for path in (folders / name).iterdir():
             array, grid = images.read(path)

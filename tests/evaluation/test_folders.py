@@ -292,8 +292,14 @@ def test_several_methods_are_one_table(folders):
     for name, shift in (("A", 1), ("C", 0), ("D", 0)):
         images.write(folders / "other" / f"{name}.mha", np.roll(REFERENCE, shift, axis=0), GRID)
     methods = {"best": folders / "other", "old": folders / "found" / "{subject}.*"}
+    steps = []
     with pytest.warns(UserWarning, match="old has predictions without a reference"):
-        results = evaluate_folders(methods, folders / "truth" / "{subject}_GT.mha", metrics=["DICE"], labels=(1,))
+        results = evaluate_folders(
+            methods, folders / "truth" / "{subject}_GT.mha", metrics=["DICE"], labels=(1,),
+            progress=lambda *step: steps.append(step),
+        )  # fmt: skip
+    names = [f"{method}, {name}" for method in methods for name in "ABCD"]
+    assert steps == [(number, 8, name) for number, name in enumerate(names, start=1)]
     found = {(row.method, row.subject): (row.status, row.value) for row in results}
     assert found["best", "A"] == ("ok", pytest.approx(2 / 3))
     assert found["best", "B"][0] == "missing"
