@@ -6,12 +6,16 @@ import threading
 import warnings
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, wait
+from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 from operator import length_hint
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from mia_functional._core.ordered_map import workers_of
 from mia_functional._core.processes import begin_processes, share_cores
+
+if TYPE_CHECKING:
+    from concurrent.futures import ProcessPoolExecutor
 
 _Item = TypeVar("_Item")
 _Outcome = TypeVar("_Outcome")
@@ -36,19 +40,18 @@ def map_completed(
         yield from enumerate(map(function, items))
         return
     pending: dict[Future[_Outcome], tuple[int, _Item]] = {}
-    yield from _completed(function, enumerate(items), executor, pending)
+    yield from _completed(lambda item: executor.submit(function, item), enumerate(items), workers_of(executor), pending)
 
 
 def _completed(
-    function: Callable[[_Item], _Outcome], numbered: Iterable[tuple[int, _Item]], executor: Executor,
+    submit: Callable[[_Item], Future[_Outcome]], numbered: Iterable[tuple[int, _Item]], limit: int,
     pending: dict[Future[_Outcome], tuple[int, _Item]],
 ) -> Iterator[tuple[int, _Outcome]]:  # fmt: skip
     """Yield outcomes as they are done; `pending` has what was submitted, also after an error."""
-    limit = workers_of(executor)
     try:
         for position, item in numbered:
             try:
-                pending[executor.submit(function, item)] = position, item
+                pending[submit(item)] = position, item
             except BrokenExecutor:
                 # The item must not be lost: who catches this goes on with all that is pending.
                 pending[Future()] = position, item
@@ -89,9 +92,9 @@ def map_in_processes(
     """
     from concurrent.futures import ProcessPoolExecutor  # at its first use: it loads sockets, which arrays do not need
 
-    def pool_of(size: int) -> ProcessPoolExecutor:
+    def pool_of(size: int) -> AbstractContextManager[ProcessPoolExecutor]:
         context = begin_processes(preload)
-        return ProcessPoolExecutor(size, mp_context=context, initializer=_begin_worker, initargs=(size,))
+        return _ended(ProcessPoolExecutor(size, mp_context=context, initializer=_begin_worker, initargs=(size,)))
 
     # A process without work would cost the others their threads, and a fork begins all of them at once.
     size = min(workers, max(length_hint(items, workers), 1))
@@ -101,7 +104,7 @@ def map_in_processes(
         pending: dict[Future[tuple[_Outcome, list[Warning]]], tuple[int, _Item]] = {}
         try:
             with pool_of(size) as pool:
-                for position, told in _completed(task, numbered, pool, pending):
+                for position, told in _completed(partial(_submit, pool, task), numbered, size, pending):
                     yield position, _warned(told)
             return
         except BrokenExecutor:
@@ -109,10 +112,40 @@ def map_in_processes(
         for position, item in suspects:
             with pool_of(1) as pool:
                 try:
-                    outcome = _warned(pool.submit(task, item).result())
+                    outcome = _warned(_submit(pool, task, item).result())
                 except BrokenExecutor:
                     outcome = lost(item)
             yield position, outcome
+
+
+@contextmanager
+def _ended(pool: "ProcessPoolExecutor") -> "Iterator[ProcessPoolExecutor]":
+    """Wait for a pool at the end of a block; after an error, Ctrl-C say, end its processes at once."""
+    try:
+        yield pool
+    except BaseException:
+        # What they work on is dropped. To wait for it may take minutes, and who presses Ctrl-C again in the meantime
+        # would leave processes behind that wait for each other.
+        for process in list((pool._processes or {}).values()):
+            process.kill()
+        raise
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _submit(pool: "ProcessPoolExecutor", function: Callable[[_Item], _Outcome], item: _Item) -> Future[_Outcome]:
+    """Submit an item; with the first one processes begin, which Ctrl-C does not interrupt.
+
+    It would be lost in a hook of the fork, leave a process that nobody ends, or end one with a traceback of its own: it
+    waits until they have begun. They never get it (see `_begin_worker`).
+    """
+    if not hasattr(signal, "pthread_sigmask"):
+        return pool.submit(function, item)
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        return pool.submit(function, item)
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _begin_worker(size: int) -> None:
