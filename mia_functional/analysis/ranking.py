@@ -90,6 +90,7 @@ class Ranking:
         tau_high: Upper end of tau in bootstrap samples.
         group: Columns besides label and metric that the results are grouped by, and their values.
         policy: Name of the policy by which cases without a finite number entered, or its fields.
+        methods: All methods of the table in its order, by which pictures give each its colour.
     """
 
     label: str
@@ -105,6 +106,7 @@ class Ranking:
     tau_high: float = math.nan
     group: Group = ()
     policy: str = ""
+    methods: tuple[str, ...] = ()
 
 
 Scheme: TypeAlias = Callable[[HostArray, HostArray], HostArray]
@@ -238,6 +240,7 @@ def rank(
     if not 0 < checks.number("rank", "level", level) < 1:
         checks.invalid_value("rank", "level", "lie between 0 and 1", level)
     rng, metrics = generator("rank", rng), tuple(metrics)
+    methods = tuple(dict.fromkeys(row.method for row in results))
     rankings = []
     for (group, (label, metric)), rows in groups.items():
         sign = direction_of("rank", metric, metrics)
@@ -258,6 +261,7 @@ def rank(
             label=label, metric=metric, ranks=_entries(cases, ranks, shown, samples, level), scheme=name, ties=ties,
             n=len(values), bootstraps=bootstraps, level=float(level), tau=float(tau.mean()) if len(tau) else math.nan,
             tau_low=ends[0], tau_high=ends[1], group=group, policy=policy_name(policy, rule),
+            methods=methods,
         ))  # fmt: skip
     return tuple(rankings)
 

@@ -54,15 +54,21 @@ def _of_results(options: Options) -> Any:
 def _agreement(results: Any) -> Any:
     """Return the axes of a picture of predicted volumes against those of the references."""
     volumes: dict[str, dict[tuple[str, str, str], float]] = {"PREDVOL": {}, "REFVOL": {}}
+    found: list[Any] = []
     for row in results:
         if row.metric in volumes:
             volumes[row.metric][row.method, row.subject, row.label] = row.value
+            found.append(row)
+    # Volumes of different structures say nothing of each other's agreement.
+    if len(names := dict.fromkeys(" ".join(filter(None, (row.label, row.method))) for row in found)) > 1:
+        checks.invalid_value("plot", "--label", "choose one agreement, together with `--method`", ", ".join(names))
     predicted, referenced = volumes.values()
     if not predicted or not referenced:
         checks.invalid_value("plot", "files", "have the metrics PREDVOL and REFVOL for an agreement", "none")
     pairs = [(predicted.get(key, math.nan), referenced.get(key, math.nan)) for key in {**predicted, **referenced}]
     first, second = zip(*pairs, strict=True)
-    return mia.reporting.plot_bland_altman(first, second, quantity="volume", unit="mm\u00b3")
+    title = ", ".join(filter(None, (f"volume of {found[0].label}" if found[0].label else "volume", found[0].method)))
+    return mia.reporting.plot_bland_altman(first, second, quantity=title, unit="mm\u00b3")
 
 
 def _overlay(options: Options) -> Any:

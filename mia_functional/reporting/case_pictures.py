@@ -134,6 +134,6 @@ def _picture_of(prediction: Path, reference: Path, row: Result, options: Mapping
     # Without a label, any is the structure.
     found = [array != 0 if label is None else np.isin(array, label) for array in (predicted, referenced)]
     masks = [mask.astype(np.uint8) * known for mask in found]
-    drawn = plot_overlay(None, *masks, labels={1: row.label or "mask"}, geometry=grid, style="errors", opacity=0.9)
+    drawn = plot_overlay(None, *masks, labels={1: row.label or "mask"}, geometry=grid, style="errors")
     axes = drawn[0] if isinstance(drawn, tuple) else drawn
     return picture_bytes(axes, kind="png")

@@ -61,7 +61,7 @@ class _Plane(NamedTuple):
 def plot_overlay(
     image: Array | None, prediction: Array, reference: Array, *, labels: Mapping[Any, str],
     spacing: Spacing | None = None, geometry: Geometry | None = None, point: Sequence[int] | None = None,
-    style: _Style = "outlines", opacity: float = 0.45, axes: Any = None,
+    style: _Style = "outlines", opacity: float | None = None, axes: Any = None,
 ) -> Any:  # fmt: skip
     """Draw a slice, or three planes of a volume: the image in grey, the labels over it.
 
@@ -71,7 +71,8 @@ def plot_overlay(
     planes of the array, rows downwards.
 
     Args:
-        image: Slice `(y, x)` or volume `(z, y, x)`, any real dtype; None for a black one.
+        image: Slice `(y, x)` or volume `(z, y, x)`, any real dtype; None for a black one, over which areas have the
+            very colours of the legend.
         prediction: Label map of the same shape.
         reference: Label map of the same shape.
         labels: Label values, or tuples of those that are merged, and names, for colours and legend.
@@ -80,7 +81,7 @@ def plot_overlay(
         point: Index of a voxel in array order.
         style: `"outlines"`: predicted labels as areas, those of the reference as outlines. `"errors"`: what is true and
             what is false, one colour for each.
-        opacity: Of the areas, from 0 to 1.
+        opacity: Of the areas, from 0 to 1; by default 0.45, and 1 for errors without an image.
         axes: Matplotlib axes to draw on, of a volume a sequence of three; those of a new figure by default.
 
     Returns:
@@ -102,6 +103,9 @@ def plot_overlay(
     arrays = _checked_arrays(image, prediction, reference)
     shape = arrays[2].shape
     checks.one_of("plot_overlay", "style", style, ("outlines", "errors"))
+    if opacity is None:
+        # Outlines must be seen over areas of their colour; under errors there is nothing without an image.
+        opacity = 1.0 if image is None and style == "errors" else 0.45
     if not 0 <= checks.number("plot_overlay", "opacity", opacity) <= 1:
         checks.invalid_value("plot_overlay", "opacity", "lie between 0 and 1", opacity)
     if geometry is not None:
@@ -129,7 +133,7 @@ def plot_overlay(
     limits = _grey_limits(arrays[0])
     for part, plane in zip(chosen, planes, strict=True):
         _draw_plane(part, plane, labels, style, opacity, unit, limits)
-    _draw_legend(chosen[-1], planes, labels, style, opacity)
+    _draw_legend(chosen[-1], planes, labels, style, opacity, is_black=image is None)
     return chosen[0] if len(shape) == 2 else tuple(chosen)
 
 
@@ -258,20 +262,35 @@ def _error_masks(plane: _Plane, labels: Sequence[Label]) -> list[HostArray]:
     return [same, predicted & ~referenced, referenced & ~predicted, predicted & referenced & ~same]
 
 
-def _draw_legend(axes: Any, planes: Sequence[_Plane], labels: Mapping[Any, str], style: _Style, opacity: float) -> None:
+def _draw_legend(
+    axes: Any, planes: Sequence[_Plane], labels: Mapping[Any, str], style: _Style, opacity: float, *, is_black: bool
+) -> None:
     """Draw the legend outside of the picture."""
+    to_rgb = optional.require("matplotlib.colors").to_rgb
     patch, line = optional.require("matplotlib.patches").Patch, optional.require("matplotlib.lines").Line2D
     entries: list[Any] = []
     if style == "errors":
         # Of a single label there is no other one.
         names = list(_ERRORS)[: 4 if len(labels) > 1 else 3]
-        entries = [patch(facecolor=_ERRORS[name], alpha=max(opacity, 0.6), label=name) for name in names]
+        for name in names:
+            # Over grey, areas have no one colour; over black they have, and a legend on white must not be lighter.
+            shade = {"facecolor": [opacity * part for part in to_rgb(_ERRORS[name])]}
+            entries.append(patch(
+                label=name, **(shade if is_black else {"facecolor": _ERRORS[name], "alpha": max(opacity, 0.6)})
+            ))  # fmt: skip
     else:
         colours = distinct_colours(len(labels))
         maps = [values for plane in planes for values in (plane.prediction, plane.reference)]
         for number, ((label, name), colour) in enumerate(zip(labels.items(), colours, strict=True)):
             if len(labels) <= _MANY or any(np.isin(values, label).any() for values in maps):
-                line_style = {"linewidth": 4 if number < 7 else 2, "linestyle": _LINES[number // 7 % 4]}
+                dashes = _LINES[number // 7 % 4]
+                if is_black:
+                    area = [opacity * part for part in to_rgb(colour)]
+                    entries.append(
+                        patch(facecolor=area, edgecolor=colour, linewidth=1.4, linestyle=dashes, label=literal(name))
+                    )
+                    continue
+                line_style = {"linewidth": 4 if number < 7 else 2, "linestyle": dashes}
                 entries.append(line([], [], color=colour, label=literal(name), **line_style))
     title = None if style == "errors" else "area: prediction\nline: reference"
     axes.legend(

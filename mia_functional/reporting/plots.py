@@ -1,13 +1,13 @@
 """Pictures of results and of trainings: every function draws on Matplotlib axes and returns them."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from mia_functional import _array
-from mia_functional._core import checks
+from mia_functional._core import checks, optional
 from mia_functional.analysis.ranking import Ranking
 from mia_functional.evaluation.results import Result, Results, select_rows
 from mia_functional.metrics.probability_bins import CalibrationBins
@@ -25,6 +25,7 @@ def plot_box(results: Results, *, metric: str | None = None, axes: Any = None) -
 
     Boxes go from the first to the third quartile, with the median; whiskers to the last value within 1.5 times their
     height. Numbers on top say how many of the cases are drawn: what is undefined, infinite, missing or failed is not.
+    A method has the colour of its place in the table, as in `plot_ranking`.
 
     Args:
         results: A table.
@@ -57,7 +58,10 @@ def plot_box(results: Results, *, metric: str | None = None, axes: Any = None) -
     if axes is None:
         (axes,) = new_axes(size=(max(5.0, 2.5 + 0.7 * len(groups)), 4.5))
     width = 0.8 / len(methods)
-    for number, (method, colour) in enumerate(zip(methods, distinct_colours(len(methods)), strict=True)):
+    # Those that lack this metric have colours, too, so that the others keep theirs.
+    colours = _colour_by_method(row.method for row in results)
+    for number, method in enumerate(methods):
+        colour = colours[method]
         for place, label in enumerate(labels):
             if (label, method) in groups:
                 x = place + (number - (len(methods) - 1) / 2) * width
@@ -73,6 +77,12 @@ def plot_box(results: Results, *, metric: str | None = None, axes: Any = None) -
     if len(methods) > 1:
         axes.legend(loc="center left", bbox_to_anchor=(1.02, 0.5), frameon=False)
     return axes
+
+
+def _colour_by_method(methods: Iterable[str]) -> dict[str, str]:
+    """Return the colour of each method by its place in a table."""
+    names = tuple(dict.fromkeys(methods))
+    return dict(zip(names, distinct_colours(len(names)), strict=True))
 
 
 def _draw_box(axes: Any, rows: Sequence[Result], x: float, width: float, colour: str) -> None:
@@ -135,16 +145,42 @@ def plot_bland_altman(
     axes.plot(means, differences, "o", color="#0072b2", markersize=5, alpha=0.7)
     bias = float(differences.mean())
     spread = _LIMITS * float(differences.std(ddof=1)) if differences.size > 1 else math.nan
-    for name, value in (("mean", bias), ("mean - 1.96 SD", bias - spread), ("mean + 1.96 SD", bias + spread)):
-        if math.isfinite(value):
-            axes.axhline(value, color="#d55e00", linestyle="solid" if name == "mean" else "dashed", linewidth=1.3)
-            place = {"xycoords": ("axes fraction", "data"), "va": "center", "fontsize": 8}
-            axes.annotate(f" {name}\n {value:.3g}", (1, value), **place)
+    ends = (("mean", bias), ("mean - 1.96 SD", bias - spread), ("mean + 1.96 SD", bias + spread))
+    lines = [(name, value) for name, value in ends if math.isfinite(value)]
+    for name, value in lines:
+        axes.axhline(value, color="#d55e00", linestyle="solid" if name == "mean" else "dashed", linewidth=1.3)
+    # Only now, as the ticks depend on all that is drawn.
+    write = _axis_format(axes.yaxis, differences)
+    _axis_format(axes.xaxis, means)
+    for name, value in lines:
+        place = {"xycoords": ("axes fraction", "data"), "va": "center", "fontsize": 8}
+        axes.annotate(f" {name}\n {write(value)}", (1, value), **place)
     shown = literal(f" [{unit}]" if unit else "")
     axes.set(xlabel=f"mean of prediction and reference{shown}", ylabel=f"prediction - reference{shown}")
     rest = f", {finite.size - means.size} of {finite.size} left out" if means.size < finite.size else ""
     axes.set_title(f"{literal(quantity) or 'agreement'}, n = {means.size}{rest}")
     return axes
+
+
+def _axis_format(axis: Any, values: HostArray) -> Callable[[float], str]:
+    """Take powers of ten from an axis unless its values need them; return how numbers are written beside it."""
+    ticker = optional.require("matplotlib.ticker")
+    formatter, largest = ticker.ScalarFormatter, float(np.abs(values).max())
+    plain = 1e-3 <= largest < 1e9
+    if plain and isinstance(axis.get_major_formatter(), formatter):
+        axis.get_major_formatter().set_scientific(False)
+        axis.get_major_formatter().set_useOffset(False)
+    if largest >= 1e5 and isinstance(axis.get_major_locator(), ticker.MaxNLocator):
+        axis.get_major_locator().set_params(nbins=5)  # more numbers of so many digits would overlap
+    steps = np.diff(axis.get_majorticklocs())
+    # One digit more than the ticks need: a volume of 19432 mm3 beside 20000, a score of 0.62 beside 0.5.
+    digits = max(0, 1 - math.floor(math.log10(float(steps.min())))) if steps.size else 3
+
+    def write(value: float) -> str:
+        text = f"{value:.{digits}f}" if plain else f"{value:.3g}"
+        return str(formatter.fix_minus(text))
+
+    return write
 
 
 def _numbers(function: str, argument: str, values: Array | Sequence[float]) -> HostArray:
@@ -159,6 +195,7 @@ def plot_ranking(ranking: Ranking, *, axes: Any = None) -> Any:
     """Draw how stable a ranking is: for each method, the area of a dot is the share of bootstrap samples with a rank.
 
     A cross is the rank in all cases, a line spans the ranks of the share of samples that the ranking's `level` says.
+    A method has the colour of its place in the table, as in `plot_box`.
 
     Args:
         ranking: One of those that `rank` returns.
@@ -186,10 +223,11 @@ def plot_ranking(ranking: Ranking, *, axes: Any = None) -> Any:
     checks.require_instance("plot_ranking", "ranking", ranking, Ranking, "a ranking as `rank` returns them")
     entries = ranking.ranks
     (axes,) = new_axes(size=(6.5, 1.6 + 0.55 * len(entries))) if axes is None else (axes,)
-    for place, (entry, colour) in enumerate(zip(entries, distinct_colours(len(entries)), strict=True)):
+    colours = _colour_by_method((*ranking.methods, *(entry.method for entry in entries)))
+    for place, entry in enumerate(entries):
         axes.plot([entry.low, entry.high], [place, place], color="black", linewidth=1, zorder=1)
         ranks, shares = np.array(entry.frequencies, dtype=np.float64).reshape(-1, 2).T
-        style = {"color": colour, "edgecolors": "black", "linewidths": 0.4}
+        style = {"color": colours[entry.method], "edgecolors": "black", "linewidths": 0.4}
         axes.scatter(ranks, np.full_like(ranks, place), s=500 * shares, zorder=2, **style)
         axes.plot(entry.rank, place, "x", color="black", markersize=8, markeredgewidth=1.8, zorder=3)
     names = []

@@ -76,7 +76,7 @@ def test_pictures_of_tables_and_images(cohort, capsys):
     for words, name in (
         (("box", "results.csv", "--metric", "dice"), "box.png"),
         (("ranking", "results.csv", "--metric", "DICE", "--label", "cube"), "ranking.svg"),
-        (("agreement", "results.csv", "--label", "edge"), "agreement.pdf"),
+        (("agreement", "results.csv", "--label", "edge", "--method", "net_a"), "agreement.pdf"),
         (("overlay", "net_b/case1.nii.gz", "references/case1.nii.gz", "--labels", "1=cube"), "overlay.png"),
         (("overlay", "net_b/case1.nii.gz", "references/case1.nii.gz", "net_a/case1.nii.gz", "--style", "errors",
           "--point", "2", "2", "2"), "errors.png"),
@@ -88,6 +88,14 @@ def test_pictures_of_tables_and_images(cohort, capsys):
     words = ("plot", "box", "results.csv", "--metric", "dice", "--output", "box.png", "--overwrite")
     assert run(capsys, *words) == (0, "box.png\n", "")
     assert (cohort / "box.png").read_bytes()[:5] == b"\x89PNG\r"
+
+
+@pytest.mark.slow
+def test_the_title_of_an_agreement_names_label_and_method(cohort, capsys):
+    run(capsys, *EVALUATE)
+    words = ("plot", "agreement", "results.csv", "--label", "edge", "--method", "net_b", "--output", "x.svg")
+    assert run(capsys, *words)[0] == 0
+    assert "<!-- volume of edge, net_b, n = 3, 1 of 4 left out -->" in (cohort / "x.svg").read_text(encoding="utf-8")
 
 
 PAIR = "net_a/case1.nii.gz references/case1.nii.gz"
@@ -118,6 +126,10 @@ PAIR = "net_a/case1.nii.gz references/case1.nii.gz"
         ("plot box results.csv --output x.png", "plot: `--metric` must name one of the metrics of the results"),
         ("plot box results.csv --metric HD --output x.png", "plot: `--metric` must be one of DICE"),
         ("plot ranking results.csv --metric DICE --output x.png", "plot: `--metric` must choose one ranking"),
+        ("plot agreement results.csv --output x.png",
+         "plot: `--label` must choose one agreement, together with `--method`; got cube net_a, edge net_a,"),
+        ("plot agreement results.csv --label edge --output x.png",
+         "plot: `--label` must choose one agreement, together with `--method`; got edge net_a, edge net_b."),
         ("plot agreement results.csv --label x --output x.png", "plot: `--label` must be one of cube, edge"),
         ("plot overlay results.csv --output x.png", "plot: `files` must be PREDICTION REFERENCE"),
         ("plot overlay net_a/case1.nii.gz other.mha --output x.png", "plot: `files` must lie on the grid of the ref"),

@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 from matplotlib.collections import LineCollection
-from matplotlib.colors import to_rgb
+from matplotlib.colors import to_rgb, to_rgba
 from matplotlib.figure import Figure
 
 from mia_functional import transforms
@@ -108,6 +108,31 @@ def test_errors_are_told_apart():
     assert not [part for part in axes.collections if isinstance(part, LineCollection)]
     merged = plot_overlay(None, prediction, reference, labels={(1, 2): "all"}, style="errors")
     assert np.asarray(merged.get_images()[1].get_array())[0, :, 3].astype(bool).tolist() == [1, 0, 0, 0, 1]
+
+
+@pytest.mark.parametrize("style", ["outlines", "errors"])
+@pytest.mark.parametrize("opacity", [None, 0.3])
+def test_without_an_image_areas_have_the_colours_of_the_legend(style, opacity):
+    reference = np.array([[1, 1, 1, 0, 2, 2]] * 4)
+    prediction = np.array([[1, 1, 0, 0, 2, 1]] * 4)
+    axes = plot_overlay(None, prediction, reference, labels={1: "a", 2: "b"}, style=style, opacity=opacity)
+    legend = {
+        text.get_text(): np.array(handle.get_facecolor())
+        for text, handle in zip(axes.get_legend().get_texts(), axes.get_legend().legend_handles, strict=True)
+    }
+    shown = np.zeros((4, 6, 3))
+    for image in axes.get_images()[1:]:
+        layer = np.asarray(image.get_array())
+        shown = layer[..., :3] * layer[..., 3:] + shown * (1 - layer[..., 3:])
+    places = {"in both": 0, "only in the reference": 2, "another label": 5} if style == "errors" else {"a": 0, "b": 4}
+    for name, column in places.items():
+        assert legend[name][3] == 1
+        np.testing.assert_allclose(legend[name][:3], shown[0, column], atol=1e-12)
+    if style == "errors" and opacity is None:
+        assert legend["in both"].tolist() == list(to_rgba("#009e73"))
+    if style == "outlines":
+        first = axes.get_legend().get_patches()[0]
+        assert first.get_edgecolor() == to_rgba(distinct_colours(1)[0])
 
 
 def test_any_number_of_labels_is_told_apart():

@@ -1,10 +1,13 @@
 """Pictures: what is drawn lies where the pixels are."""
 
+import dataclasses
+import itertools
 import math
 
 import numpy as np
 import pytest
 from matplotlib.collections import LineCollection
+from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
 from mia_functional.analysis import rank
@@ -18,7 +21,7 @@ from mia_functional.reporting import (
     plot_ranking,
     plot_reliability,
 )
-from mia_functional.reporting.figures import picture_bytes
+from mia_functional.reporting.figures import distinct_colours, picture_bytes
 
 from .results import TABLE, row
 
@@ -112,6 +115,45 @@ def test_bland_altman_draws_differences_over_means():
         plot_bland_altman([1.0], [1.0, 2.0])
     with pytest.raises(ValueError, match="finite pair"):
         plot_bland_altman([math.nan], [1.0])
+
+
+def test_limits_are_written_as_the_axis_is():
+    """Volumes of livers in cubic millimetres: no powers of ten, no numbers over each other."""
+    reference = np.linspace(1.1e6, 1.9e6, 9)
+    axes = plot_bland_altman(reference + 1e4 * np.arange(-3, 6), reference, quantity="volume", unit="mm\u00b3")
+    spread = 1.96 * np.std(1e4 * np.arange(9), ddof=1)
+    written = [text.get_text().split("\n ")[1] for text in axes.texts]
+    assert written == ["10000", f"{10000 - spread:.0f}".replace("-", "\u2212"), f"{10000 + spread:.0f}"]
+    axes.figure.canvas.draw()
+    assert "1600000" in [text.get_text() for text in axes.get_xticklabels()]
+    assert not axes.xaxis.get_offset_text().get_text()
+    ends = [text.get_window_extent() for text in axes.get_xticklabels()]
+    assert all(one.x1 < other.x0 for one, other in itertools.pairwise(ends))
+    fine = plot_bland_altman([0.105, 0.21, 0.302], [0.1, 0.2, 0.3])
+    assert fine.texts[0].get_text() == " mean\n 0.0057"
+    vast = plot_bland_altman([2.5e12, 3e12], [2e12, 3e12])
+    assert vast.texts[0].get_text() == " mean\n 2.5e+11"
+
+
+def test_a_method_has_the_same_colour_in_every_picture():
+    """The order in the table decides, whoever is best, and whoever lacks a metric."""
+    values = {"a": (0.5, 0.6, 0.4), "b": (0.9, 0.8, 0.95), "c": (0.7, 0.75, 0.6)}
+    rows = [row(f"S{k}", "x", "DICE", v, method=m) for m, column in values.items() for k, v in enumerate(column)]
+    rows += [row(f"S{k}", "x", "JACRD", v, method=m) for m in "bc" for k, v in enumerate(values[m])]
+    results = Results(rows=tuple(rows))
+    expected = dict(zip("abc", distinct_colours(3), strict=True))
+    for ranking in rank(results, bootstraps=20):
+        assert ranking.methods == ("a", "b", "c")
+        order = [entry.method for entry in ranking.ranks]
+        assert order == (["b", "c", "a"] if ranking.metric == "DICE" else ["b", "c"])
+        axes = plot_ranking(ranking)
+        assert [to_hex(part.get_facecolor()[0]) for part in axes.collections] == [expected[name] for name in order]
+        box = plot_box(results, metric=ranking.metric)
+        lines = {line.get_label(): to_hex(line.get_color()) for line in box.lines if line.get_linewidth() == 6}
+        assert lines == {name: expected[name] for name in sorted(order)}
+    # A ranking that was made without a table has colours in its own order.
+    alone = plot_ranking(dataclasses.replace(rank(results, bootstraps=20)[0], methods=()))
+    assert to_hex(alone.collections[0].get_facecolor()[0]) == expected["a"]
 
 
 def test_rankings_have_dots_by_share_and_methods_from_the_best():
