@@ -8,8 +8,10 @@ from mia_functional.cli.options import JSON, Command, Options
 __all__ = ["METRICS_COMMAND"]
 
 
-_METRIC_FACTS = ("abbreviation", "name", "aliases", "summary", "formula", "where", "undefined", "lowest", "highest", "best",
-           "unit", "symmetric", "parameter", "groups", "source")  # fmt: skip
+_METRIC_FACTS = (
+    "abbreviation", "name", "aliases", "summary", "formula", "where", "undefined", "lowest", "highest", "best", "unit",
+    "symmetric", "parameter", "groups", "source",
+)  # fmt: skip
 """What is said of a metric, as `Metric` has it: all but the functions behind it."""
 
 

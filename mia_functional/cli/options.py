@@ -4,6 +4,7 @@ import argparse
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
@@ -191,6 +192,24 @@ def read_tables(options: Options, paths: Sequence[Path], argument: str) -> "Resu
     return results
 
 
+class _LastingErrors:
+    """Standard error for what is only told by the way: work goes on if it cannot be written, on a full disk say."""
+
+    def write(self, text: str) -> None:
+        """Write a text, if that is possible."""
+        with suppress(OSError):
+            sys.stderr.write(text)
+
+    def flush(self) -> None:
+        """Write what is left, if that is possible."""
+        with suppress(OSError):
+            sys.stderr.flush()
+
+    def __getattr__(self, name: str) -> Any:
+        """Return what else standard error has: its encoding, and whether it is a terminal."""
+        return getattr(sys.stderr, name)
+
+
 def progress_bar(options: Options, title: str) -> Progress:
     """Return a progress function that draws a bar with a title on standard error, until the command ends."""
     style = (
@@ -204,7 +223,7 @@ def progress_bar(options: Options, title: str) -> Progress:
         nonlocal bar
         # Not before the first is done: a command that refuses its arguments would leave an empty bar behind.
         if bar is None:
-            bar = tqdm(total=total, desc=title, file=sys.stderr, bar_format=style)
+            bar = tqdm(total=total, desc=title, file=_LastingErrors(), bar_format=style)
             bar.start_t = begun
             # The stack of `main` closes the bar after an error too, so that the message begins on a line of its own.
             options.bars.enter_context(bar)

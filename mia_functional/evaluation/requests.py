@@ -84,6 +84,8 @@ def request(
     label_sets(function, labels)
     if not isinstance(labels, Mapping):
         labels = {label: "+".join(map(str, label)) if isinstance(label, tuple) else str(label) for label in labels}
+    if shared := {value for one in labels for value in (one if isinstance(one, tuple) else (one,))} & set(values):
+        checks.invalid_value(function, "ignore", "be no label that is asked for", min(shared))
     return asked._replace(names=_distinct_names(function, "labels", labels), labels=tuple(labels))
 
 

@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 import warnings
+from pathlib import Path
 
 import nibabel
 import numpy as np
@@ -400,6 +401,18 @@ def test_a_reader_that_stops_early_is_no_error():
     outcome = subprocess.run(["bash", "-o", "pipefail", "-c", code], capture_output=True, encoding="utf-8", check=False)
     assert outcome.returncode == 0
     assert outcome.stderr == ""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no device that is always full")
+@pytest.mark.parametrize("redirection", ["2>/dev/full", "2>&-", ">&-"])
+def test_work_goes_on_where_progress_cannot_be_told(cohort, redirection):
+    words = f"evaluate found 'truth/{{subject}}/GT.mha' --labels 1 --metrics DICE --jobs 1 --output t.csv {redirection}"
+    code = f"{sys.executable} -m mia_functional {words}"
+    outcome = subprocess.run(["bash", "-c", code], capture_output=True, encoding="utf-8", check=False, cwd=cohort)
+    assert outcome.returncode == 1  # as case10 is missing
+    assert "Traceback" not in outcome.stderr
+    assert len(mia.reporting.read_results(cohort / "t.csv")) == 3
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.name)

@@ -280,6 +280,7 @@ def test_methods_and_alignment_are_told():
         ({"metrics": ["HDRFDST"], "spacing": (1.0, 1.0)}, ValueError, "`spacing` must have 3 entries, one per axis"),
         ({"metrics": ["MSE"]}, ValueError, "`labels` must not be given for MSE, a metric of images"),
         ({"metrics": ["DICE"], "labels": {"liver": 1}}, TypeError, "`labels` must be"),
+        ({"metrics": ["DICE"], "ignore": (255, 2)}, ValueError, "`ignore` must be no label that is asked for; got 2"),
         ({"metrics": ["DICE"], "labels": 1}, TypeError, "`labels` must map labels to names, or be several labels"),
     ],
 )
