@@ -19,10 +19,12 @@ def _run_check(options: Options) -> int:
             folder_layout=options.folder_layout, affine=options.affine, spacing=options.spacing, align=options.align,
             pixels=not options.headers_only, executor=pool, progress=progress_bar(options, "Checking"),
         )  # fmt: skip
+    # In the words of the command, whoever reads them.
+    said = [entry._replace(message=worded(f"check_folders: {entry.message}", "")[2:]) for entry in findings]
     if options.json:
-        print(json.dumps({"findings": [finding._asdict() for finding in findings]}, indent=1))
+        print(json.dumps({"findings": [entry._asdict() for entry in said]}, indent=1))
     else:
-        lines = [f"{entry.path}: {worded('check_folders: ' + entry.message, '')[2:]}." for entry in findings]
+        lines = [f"{entry.path}: {entry.message}." for entry in said]
         print("\n".join(lines) or "Nothing was found that should be looked at.")
     return FAILED if findings else DONE
 

@@ -134,7 +134,13 @@ _WORDING: Mapping[str, Mapping[str, str]] = {
         "resume=True": "--resume",
         **_ALIGN_WORDING,
     },
-    "check_folders": {"labels": "--labels", **_FILE_WORDING, **_ALIGN_WORDING},
+    "check_folders": {
+        "labels": "--labels",
+        "channels": "--channels",
+        "missing=": "--missing",
+        **_FILE_WORDING,
+        **_ALIGN_WORDING,
+    },
     "describe": {},
     "discover": {"patterns": "CATEGORY/ENTRY=PATTERN", "table": "--table", "columns": "--column", "roles": "--role"},
     "evaluate_folders": {

@@ -13,7 +13,7 @@ from mia_functional.discovery.tables import ByEntry, entry_names, flat_entries, 
 from mia_functional.images.formats import twin_of
 from mia_functional.typing import Absent, Role
 
-__all__ = ["discover", "existing_folder", "is_hidden", "only_file"]
+__all__ = ["discover", "existing_folder", "is_hidden", "matching_files", "only_file"]
 
 _SUBJECT_FIELD = "{subject}"
 """What stands for the identifier in a pattern."""
@@ -70,7 +70,7 @@ def discover(
     if flat_entries("columns", {} if columns is None else columns) and table is None:
         checks.invalid_value("discover", "table", "be given with `columns`", "none")
     role_of = checked_roles("discover", roles, [category for category, *_ in flat], possible=FILE_ROLES)
-    files = {(category, name): _matching_files(folder, pattern) for category, name, pattern in flat}
+    files = {(category, name): matching_files(folder, pattern) for category, name, pattern in flat}
     subjects = sorted({subject for by_subject in files.values() for subject in by_subject}, key=natural_key)
     if not subjects:
         searched = ", ".join(sorted({pattern for *_, pattern in flat}))
@@ -88,7 +88,7 @@ def discover(
     return settle_absent(cohort, entry_names(patterns, columns), absent)
 
 
-def _matching_files(folder: Path, pattern: str) -> dict[str, list[Path]]:
+def matching_files(folder: Path, pattern: str) -> dict[str, list[Path]]:
     """Return the files that match a pattern, by identifier; hidden ones are skipped."""
     if _SUBJECT_FIELD not in pattern or Path(pattern).is_absolute() or ".." in Path(pattern).parts:
         checks.invalid_value("discover", "patterns", f"be paths below the root with {_SUBJECT_FIELD}", repr(pattern))

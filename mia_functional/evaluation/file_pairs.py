@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Literal, TypeAlias
 
 from mia_functional._core import checks
-from mia_functional.discovery import discover, discover_decathlon
-from mia_functional.discovery.patterns import is_hidden
+from mia_functional.discovery import discover_decathlon
+from mia_functional.discovery.patterns import is_hidden, matching_files
 from mia_functional.discovery.tables import natural_key
-from mia_functional.images.formats import FORMATS, extension_of, header_beside, is_image
+from mia_functional.images.formats import FORMATS, extension_of, header_beside, is_image, twin_of
 
-__all__ = ["FOLDER_LAYOUTS", "FolderLayout", "files_by_subject", "folder_of", "pattern_cure"]
+__all__ = ["FOLDER_LAYOUTS", "FolderLayout", "all_files_by_subject", "files_by_subject", "folder_of", "pattern_cure"]
 
 FolderLayout: TypeAlias = Literal["nnunet", "decathlon", "bids"] | None
 """How label maps lie in a folder that has more in it."""
@@ -46,28 +46,44 @@ def files_by_subject(
         FileNotFoundError: There is no such folder.
         ValueError: There are no files, or there are two for a subject.
     """
+    files = all_files_by_subject(function, argument, location, layout)
+    for subject, paths in files.items():
+        if len(paths) > 1:
+            needed = "hold one file of every subject"
+            checks.invalid_value(function, argument, needed, f"{' and '.join(paths)} for {subject}")
+    return {subject: paths[0] for subject, paths in files.items()}
+
+
+def all_files_by_subject(
+    function: str, argument: str, location: str | os.PathLike[str], layout: FolderLayout
+) -> dict[str, tuple[str, ...]]:
+    """Return all image files of every subject, of which there should be one; else as `files_by_subject`."""
     root, pattern = _split(location)
     if not root.is_dir() or (pattern and not set(pattern) & set("{*?")):
         raise FileNotFoundError(f"{function}: `{argument}` must be a folder; got {Path(root, pattern)}.")
     if pattern:
-        with checks.speaking_for(function, "discover", root=argument, patterns=argument):
-            subjects = discover(root, {argument: {"file": pattern}})
-        pairs = [(subject.name, Path(str(subject.entries[0].path))) for subject in subjects]
+        os.scandir(root).close()  # raises PermissionError, where `Path.glob` silently finds nothing
+        with checks.speaking_for(function, "discover", patterns=argument):
+            matches = matching_files(root, pattern)
+        pairs = [(subject, path) for subject, paths in matches.items() for path in _with_twins(paths)]
+        if not pairs:
+            checks.invalid_value(function, argument, f"hold files that match {pattern}", f"none in {root}")
     else:
         with checks.speaking_for(function, "discover_decathlon", root=argument):
             pairs = _labelled_files(root, layout) or _image_files(root)
     if not pairs:
         needed = f"hold image files, or be a pattern such as {root}/{{subject}}/labels.nii.gz"
         checks.invalid_value(function, argument, needed, f"none in {root}")
-    files: dict[str, str] = {}
+    files: dict[str, list[str]] = {}
     for name, path in pairs:
         # Files that came from a Mac may spell an umlaut as two characters.
-        subject = unicodedata.normalize("NFC", name)
-        if subject in files:
-            needed = "hold one file of every subject"
-            checks.invalid_value(function, argument, needed, f"{files[subject]} and {path} for {subject}")
-        files[subject] = str(path)
-    return dict(sorted(files.items(), key=lambda item: natural_key(item[0])))
+        files.setdefault(unicodedata.normalize("NFC", name), []).append(str(path))
+    return {subject: tuple(files[subject]) for subject in sorted(files, key=natural_key)}
+
+
+def _with_twins(paths: Iterable[Path]) -> list[Path]:
+    """Return files, and those beside them that readers may take for them, which a pattern may not match."""
+    return list(dict.fromkeys(file for path in paths for file in (path, twin_of(path)) if file is not None))
 
 
 def folder_of(location: str | os.PathLike[str]) -> Path:

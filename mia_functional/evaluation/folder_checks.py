@@ -2,10 +2,11 @@
 
 import hashlib
 import os
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Executor
 from functools import partial
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -14,8 +15,8 @@ from mia_functional import images
 from mia_functional._core import checks, ordered_map
 from mia_functional._label_maps import label_sets
 from mia_functional.discovery.label_tables import read_label_table
-from mia_functional.evaluation.file_pairs import FolderLayout, pattern_cure
-from mia_functional.evaluation.folders import FilePair, Location, methods_of, pairs_of, progress_name
+from mia_functional.evaluation.file_pairs import FolderLayout, all_files_by_subject, pattern_cure
+from mia_functional.evaluation.folders import FilePair, Location, matched_files, methods_of, progress_name
 from mia_functional.evaluation.segment_files import read_named_pair
 from mia_functional.geometry import Geometry, describe_differences
 from mia_functional.typing import Affine, Align, HostArray, Label, Labels, Progress, Spacing
@@ -25,12 +26,22 @@ __all__ = ["Finding", "check_folders"]
 _LARGE_STEP, _SMALL_STEP = 50.0, 0.01
 """Millimetres between voxels that images of patients rarely have: micrometres or metres were taken for them."""
 
+_READ_BESIDES = re.compile(r"\b(is|are) (read|needed|known)$")
+"""The end of reasons that say what could have been read in place of what the file has."""
+
+_WITHOUT = {
+    "prediction": "predicted; check the labels or the export, or it counts as not found",
+    "reference": "in the reference; check the labels or the export, or distances to it are undefined",
+}
+"""The end of sentences about structures that one file of a pair does not have."""
+
 
 class Finding(NamedTuple):
     """Something about a folder that should be looked at.
 
     Attributes:
-        kind: A word for programs: `missing`, `extra`, `unreadable`, `grid`, `labels`, `empty`, `duplicate`, ...
+        kind: A word for programs: `missing`, `extra`, `names`, `twins`, `unreadable`, `spacing`, `grid`, `labels`,
+            `empty`, `absent` or `duplicate`.
         path: The file or folder.
         message: One sentence: what it is, and what cures it.
         method: Name of the method; empty for references.
@@ -42,6 +53,10 @@ class Finding(NamedTuple):
     message: str
     method: str = ""
     subject: str = ""
+
+
+_Structures: TypeAlias = tuple[tuple[str, frozenset[int]], ...]
+"""What structures are called in sentences, and the labels that each has."""
 
 
 class _Contents(NamedTuple):
@@ -69,7 +84,8 @@ def check_folders(
     Args:
         predictions: As in `evaluate_folders`.
         references: As in `evaluate_folders`.
-        labels: As in `evaluate_folders`; without, which labels there are is not checked.
+        labels: As in `evaluate_folders`; a structure that only one file of a pair has is found, one that both lack is
+            none. Without, which labels there are is not checked.
         folder_layout: As in `evaluate_folders`.
         affine: As in `evaluate_folders`.
         spacing: As in `evaluate_folders`.
@@ -84,7 +100,7 @@ def check_folders(
 
     Raises:
         FileNotFoundError: A folder does not exist.
-        ValueError: A folder has no image files, a subject has two, or labels are wrong.
+        ValueError: A folder has no image files, or labels are wrong.
 
     Example:
         >>> from mia_functional.images import write
@@ -102,16 +118,30 @@ def check_folders(
     if isinstance(labels, str | os.PathLike):
         with checks.speaking_for("check_folders", "read_label_table", path="labels"):
             labels, ignored = read_label_table(labels)
-    structures = label_sets("check_folders", labels) if labels is not None else ()
-    known = frozenset(value for one in structures for value in one)
+    structures = _structures_of(labels)
+    known = frozenset(value for _, values in structures for value in values)
     with checks.speaking_for("check_folders", "evaluate_folders"):
         methods = methods_of(predictions)
-        pairs = pairs_of(methods, references, folder_layout)
-    findings = _unpaired(pairs, methods, references)
-    complete = [pair for pair in pairs if pair.prediction is not None and pair.reference is not None]
+    list_files = partial(all_files_by_subject, "check_folders", layout=folder_layout)
+    predicted = {method: list_files("predictions", location) for method, location in methods.items()}
+    referenced = list_files("references", references)
+    pairs = matched_files(
+        {method: _first_files(files) for method, files in predicted.items()}, _first_files(referenced)
+    )
+    twins = [finding for method, files in {**predicted, "": referenced}.items() for finding in _twins(files, method)]
+    findings = [*twins, *_unpaired(pairs, methods, references)]
+    # Of twins nobody knows which one counts.
+    unclear = {(finding.method, finding.subject) for finding in twins}
+    complete = [
+        pair
+        for pair in pairs
+        if pair.prediction is not None
+        and pair.reference is not None
+        and unclear.isdisjoint({(pair.method, pair.subject), ("", pair.subject)})
+    ]
     allowed = known if ignored is None else known | {ignored}
     check = partial(
-        _check_pair, known=known, allowed=allowed, affine=affine, spacing=spacing, align=align, pixels=pixels
+        _check_pair, structures=structures, allowed=allowed, affine=affine, spacing=spacing, align=align, pixels=pixels
     )
     contents: list[tuple[FilePair, _Contents, _Contents]] = []
     outcomes = ordered_map.map_ordered(check, complete, executor=executor)
@@ -123,6 +153,32 @@ def check_folders(
             progress(done, len(complete), progress_name(pair, several=len(methods) > 1))
     # What concerns a reference is found once for every method.
     return tuple(dict.fromkeys([*findings, *_cohort_findings(contents, known, references)]))
+
+
+def _structures_of(labels: Labels | Iterable[Label] | None) -> _Structures:
+    """Return what structures are called, `liver (label 1)` or `label 1`, and the labels that each has."""
+    if labels is None:
+        return ()
+    sets = label_sets("check_folders", labels)
+    names = labels.values() if isinstance(labels, Mapping) else [""] * len(sets)
+    numbers = [f"label{'s' * (len(values) > 1)} {'+'.join(map(str, values))}" for values in sets]
+    titles = [f"{name} ({text})" if name else text for name, text in zip(names, numbers, strict=True)]
+    return tuple(zip(titles, map(frozenset, sets), strict=True))
+
+
+def _first_files(files: Mapping[str, tuple[str, ...]]) -> dict[str, str]:
+    """Return the first file of every subject."""
+    return {subject: paths[0] for subject, paths in files.items()}
+
+
+def _twins(files: Mapping[str, tuple[str, ...]], method: str) -> list[Finding]:
+    """Return findings about subjects that have several files in one folder."""
+    cure = "take all but one out, or give a pattern that one alone fits"
+    return [
+        Finding("twins", first, f"of {subject} there is {' and '.join(others)}, too; {cure}", method, subject)
+        for subject, (first, *others) in files.items()
+        if others
+    ]
 
 
 def _unpaired(pairs: Sequence[FilePair], methods: Mapping[str, Location], references: Location) -> list[Finding]:
@@ -139,7 +195,7 @@ def _unpaired(pairs: Sequence[FilePair], methods: Mapping[str, Location], refere
             continue
         for pair in own:
             if pair.prediction is None:
-                text = f"there is no prediction for {pair.subject}; it counts as missing"
+                text = f"there is no prediction for {pair.subject}; predict it, or it counts by the policy `missing=`"
                 findings.append(Finding("missing", str(location), text, method, pair.subject))
             if pair.reference is None:
                 text = f"there is no reference for {pair.subject} in {references}; take it out, or add the reference"
@@ -150,7 +206,7 @@ def _unpaired(pairs: Sequence[FilePair], methods: Mapping[str, Location], refere
 def _check_pair(
     pair: FilePair,
     *,
-    known: frozenset[int],
+    structures: _Structures,
     allowed: frozenset[int],
     affine: Affine,
     spacing: Spacing | None,
@@ -171,20 +227,9 @@ def _check_pair(
         findings += [Finding("spacing", path, text, about[role], pair.subject) for text in problems]
     if len(grids) < 2:
         return findings, None
-    way = mia.transforms.alignment.alignment_between(grids["prediction"], grids["reference"])
     # Another grid follows from a wrong unit.
-    if way is not None and align not in ("resample", way) and not findings:
-        text = describe_differences(grids["prediction"], grids["reference"])
-        cure = f'; `align="{way}"` brings it there'
-        findings.append(
-            Finding(
-                "grid",
-                paths["prediction"],
-                f"not on the grid of the reference: {text}{cure}",
-                pair.method,
-                pair.subject,
-            )
-        )
+    if not findings and (text := _grid_problem(grids["prediction"], grids["reference"], align)):
+        findings.append(Finding("grid", paths["prediction"], text, pair.method, pair.subject))
     if not pixels:
         return findings, None
     for role, path in paths.items():
@@ -195,11 +240,14 @@ def _check_pair(
         except (ValueError, OSError) as error:
             findings.append(_unreadable_file(path, error, about[role], pair))
     contents = {role: _contents_of(array) for role, array in maps.items()}
+    known = frozenset(value for _, values in structures for value in values)
     for role, content in contents.items():
-        findings += [
-            Finding(kind, paths[role], text, about[role], pair.subject)
-            for kind, text in _label_problems(content.labels, known, allowed, role)
-        ]
+        other = next((contents[name].labels for name in contents if name != role), frozenset[int]())
+        wrong = _label_problems(content.labels, known, allowed, role)
+        # A file that has none of the structures is found as such.
+        if content.labels & known:
+            wrong += _absent_structures(content.labels, other, structures, role)
+        findings += [Finding(kind, paths[role], text, about[role], pair.subject) for kind, text in wrong]
     return findings, (contents["prediction"], contents["reference"]) if len(contents) == 2 else None
 
 
@@ -250,9 +298,24 @@ def _name_segments(paths: Iterable[str]) -> bool:
 
 
 def _reason(path: str, error: Exception) -> str:
-    """Return what is wrong with a file, without its name and that of the function that read it."""
+    """Return what is wrong with a file, without its name and that of the function that read it, and the cure."""
     text = checks.sentence_of("read", error).removesuffix(".")
-    return text.partition(f"; got {path}: ")[2] or text.partition(": ")[2] or text
+    text = text.partition(f"; got {path}: ")[2] or text.partition(": ")[2] or text
+    text = text.removeprefix(f"{path}: ").replace(path, "this file")
+    if isinstance(error, PermissionError):
+        return f"{text}; change who may read it"
+    # Many reasons end with their cure; what is read besides is none.
+    return text if ";" in text and not _READ_BESIDES.search(text) else f"{text}; write or download it anew"
+
+
+def _grid_problem(found: Geometry, wanted: Geometry, align: Align) -> str:
+    """Return in what a prediction lies on another grid than its reference, and the cure; empty if `align` allows it."""
+    way = mia.transforms.alignment.alignment_between(found, wanted)
+    same_axes = len(found.shape) == len(wanted.shape)
+    if way is None or (same_axes and align in ("resample", way)):
+        return ""
+    cure = f'`align="{way}"` brings it there' if same_axes else f"write it with its {len(wanted.shape)} axes"
+    return f"not on the grid of the reference: {describe_differences(found, wanted)}; {cure}"
 
 
 def _spacing_problems(grid: Geometry) -> list[str]:
@@ -286,7 +349,9 @@ def _label_problems(
     problems = []
     strange = sorted(found - allowed - {0})
     if min(found) < 0:
-        problems.append(("labels", f"it holds the negative label {min(found)}; labels count from 0"))
+        problems.append(
+            ("labels", f"it holds the negative label {min(found)}; relabel the file, as labels count from 0")
+        )
     elif known and strange == [255] and found <= {0, 255}:
         problems.append(("labels", "it is a mask of 0 and 255; write it as 0 and 1, or ask for label 255"))
     elif known and strange:
@@ -298,9 +363,19 @@ def _label_problems(
         problems.append(("labels", f"it is no mask but holds {len(found)} values; give `labels`"))
     # Where labels are wrong, that is why none of the right ones is there.
     if not problems and not found & (known or found - {0}):
-        what = "predicted" if role == "prediction" else "in the reference; distances to it are undefined"
-        problems.append(("empty", f"none of its structures is {what}"))
+        problems.append(("empty", f"none of its structures is {_WITHOUT[role]}"))
     return problems
+
+
+def _absent_structures(
+    found: frozenset[int], other: frozenset[int], structures: _Structures, role: str
+) -> list[tuple[str, str]]:
+    """Return which structures a map lacks and the other map of the pair has: kind and sentence."""
+    return [
+        ("absent", f"{title} is not {_WITHOUT[role]}")
+        for title, values in structures
+        if values & other and not values & found
+    ]
 
 
 def _cohort_findings(
@@ -317,7 +392,7 @@ def _cohort_findings(
         for method, content, path in roles:
             first = seen.setdefault((method, content.digest), pair)
             if first.subject != pair.subject and len(content.labels) > 1:
-                text = f"it holds the same voxels as {path(first)}; one of them is a copy under a wrong name"
+                text = f"it holds the same voxels as {path(first)}; one of them is a copy to be replaced"
                 findings.append(Finding("duplicate", str(path(pair)), text, method, pair.subject))
         if prediction.digest == reference.digest and len(reference.labels) > 1:
             text = f"it is equal to its reference, {pair.reference}; check that the folder holds predictions"

@@ -44,7 +44,16 @@ from mia_functional.metrics import soft_confusion_counts
 from mia_functional.metrics.names import AnyMetric
 from mia_functional.typing import Affine, Align, HostArray, Label, Labels, Progress, Role, Spacing
 
-__all__ = ["FilePair", "Location", "evaluate_folders", "methods_of", "pairs_of", "progress_name", "read_label_channels"]
+__all__ = [
+    "FilePair",
+    "Location",
+    "evaluate_folders",
+    "matched_files",
+    "methods_of",
+    "pairs_of",
+    "progress_name",
+    "read_label_channels",
+]
 
 Location: TypeAlias = str | os.PathLike[str]
 """A folder, or a pattern of paths."""
@@ -270,7 +279,11 @@ def pairs_of(methods: Mapping[str, Location], references: Location, layout: Fold
     """Return the files of every subject of every method."""
     files = partial(files_by_subject, "evaluate_folders", layout=layout)
     found = {method: files("predictions", location) for method, location in methods.items()}
-    referenced = files("references", references)
+    return matched_files(found, files("references", references))
+
+
+def matched_files(found: Mapping[str, Mapping[str, str]], referenced: Mapping[str, str]) -> list[FilePair]:
+    """Return the pairs of predicted files, by method and subject, and referenced ones, by subject."""
     return [
         FilePair(subject, predicted.get(subject), referenced.get(subject), method)
         for method, predicted in found.items()
