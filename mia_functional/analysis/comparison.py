@@ -30,6 +30,9 @@ from mia_functional.typing import HostArray
 __all__ = ["Comparison", "compare"]
 
 
+_UNPAIRED = "nothing is paired: no case has both methods"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Comparison:
     """Two methods on the same cases.
@@ -50,7 +53,9 @@ class Comparison:
         permutation: Two-sided p-value of a permutation test of the mean difference.
         permutation_holm: The same, by Holm's method for all comparisons of the call.
         superiority: Share of cases in which `method` is better, ties half.
-        better: The method that the difference, or else the superiority, speaks for; empty if neither does.
+        better: The method whose mean, or other statistic of the differences, is better in the direction of the metric;
+            where that is 0 or not a number, the one that is better in more cases. Whether by more than chance, interval
+            and p-values say. Empty if neither is better, or if no case has both methods.
         n: Cases that are compared.
         only_method: Cases that `baseline` lacks: no row, no prediction, or failed.
         only_baseline: Cases that `method` lacks.
@@ -105,7 +110,8 @@ def compare(
     """Compare methods by pairs of values of the same case, for every label and metric.
 
     A case that only one of two methods has is listed, and counts by the policy: as the worst value of the other, unless
-    told otherwise. Two values that are both infinite are equal.
+    told otherwise. If no case has both, nothing is paired: figures then are those of the policy alone, none is called
+    better, and the note says so. Two values that are both infinite are equal.
 
     Args:
         results: A table of two methods or more.
@@ -217,7 +223,11 @@ def _comparison(cases: CaseMatrix, pair: tuple[int, int], differences: HostArray
     superiority = float(((used > 0) + (used == 0) / 2).mean()) if len(used) else math.nan
     balance = found.value or superiority - 0.5
     balance = superiority - 0.5 if math.isnan(balance) else balance
-    better = cases.methods[a if balance > 0 else b]
+    better = "" if balance == 0 or math.isnan(balance) else cases.methods[a if balance > 0 else b]
+    note = found.note
+    if not (cases.present[:, a] & cases.present[:, b]).any():
+        # Differences from the worst value count which method has more cases, not which is better.
+        better, note = "", "; ".join(filter(None, (_UNPAIRED, note)))
     only_method, only_baseline, left_out = (
         tuple(cases.subjects[k] for k in np.flatnonzero(mask).tolist())
         for mask in (
@@ -230,6 +240,6 @@ def _comparison(cases: CaseMatrix, pair: tuple[int, int], differences: HostArray
         label=row.label, metric=row.metric, unit=row.unit, method=cases.methods[a], baseline=cases.methods[b],
         difference=found.value, low=found.low, high=found.high, level=found.level, interval_method=found.method,
         wilcoxon=wilcoxon(differences), permutation=math.nan,
-        superiority=superiority, better="" if balance == 0 or math.isnan(balance) else better, n=found.n,
-        only_method=only_method, only_baseline=only_baseline, left_out=left_out, note=found.note,
+        superiority=superiority, better=better, n=found.n, only_method=only_method, only_baseline=only_baseline,
+        left_out=left_out, note=note,
     )  # fmt: skip

@@ -278,6 +278,13 @@ def _comparison_section(found: Conclusions, level: float) -> list[Part]:
         rows = [_comparison_row(entry) for entry in found.comparisons if entry.metric == metric]
         caption = f"{metric}: methods compared on the same cases"
         parts.append(data_table(caption, header, rows, heads=3, numbers=[*header[3:5], *header[6:]]))
+    text = (
+        "BETTER names the method whose mean over the N cases is better in the direction of the metric, or, where the "
+        "means are equal or have no difference, the method that is better in more cases; neither, if nothing speaks "
+        "for one of them, or if no case has both methods. Whether it is better by more than chance, the interval and "
+        "the p-values say."
+    )
+    parts.append(element("p", text, class_="note"))
     return [*parts, *_notes("comparisons", [entry.note for entry in found.comparisons])]
 
 

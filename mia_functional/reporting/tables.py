@@ -183,8 +183,10 @@ def comparison_table(data: tuple[Comparison, ...]) -> Table:
     """Return a table with a row per pair of methods: the difference and its interval, tests, and who is better.
 
     DIFFERENCE is above 0 where METHOD is better than BASELINE. P is that of Wilcoxon's test and P_HOLM corrected for
-    all comparisons. UNPAIRED says how many cases only one of the two has, and LEFT_OUT how many are not compared; the
-    records have their names, and the permutation test. The columns that the results are grouped by stand in front.
+    all comparisons. BETTER is the method whose mean, or other statistic, is better, by chance or not; it is empty if
+    neither is, or if no case has both methods. UNPAIRED says how many cases only one of the two has, and LEFT_OUT how
+    many are not compared; the records have their names, and the permutation test. The columns that the results are
+    grouped by stand in front.
 
     Example:
         >>> from mia_functional.analysis import compare

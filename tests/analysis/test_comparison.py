@@ -77,6 +77,39 @@ def test_cases_that_one_method_lacks_are_listed_and_count_by_the_policy():
         compare(Results(rows=tuple(rows)), missing="error")
 
 
+@pytest.mark.parametrize("missing", [None, "worst", "undefined", "skip", 0.2])
+def test_without_a_common_case_none_is_better(missing):
+    """More cases are no better ones: each method lacks those of the other, whether there is a row for them or not."""
+    alone = [*column((0.9, 0.8, 0.7), method="a"), *column((0.9,), method="b", first=3)]
+    told = [*column((0.9, 0.8, 0.7, "missing", "failed"), method="a"),
+            *column(("failed", "missing", "missing", 0.9, "missing"), method="b")]  # fmt: skip
+    for rows in (alone, told):
+        (found,) = compare(Results(rows=tuple(rows)), missing=missing)
+        assert (found.only_method, found.only_baseline) == (("s0", "s1", "s2"), ("s3",))
+        assert found.better == ""
+        assert found.note.split("; ")[0] == "nothing is paired: no case has both methods"
+        counted = missing in (None, "worst", 0.2)
+        assert found.n == (len(rows) if rows is alone else 5) * counted
+        # What the policy makes of it is told all the same.
+        if counted:
+            assert found.difference == pytest.approx((0.9 + 0.8 + 0.7 - 0.9) / found.n)
+            assert "fewer than 50 values" in found.note
+
+
+def test_with_one_common_case_the_others_count_by_the_policy():
+    rows = [*column((0.9, 0.8, 0.7), method="a"), *column((0.95,), method="b")]
+    (found,) = compare(Results(rows=tuple(rows)), missing="worst")
+    assert (found.n, found.better, found.difference) == (3, "a", pytest.approx((0.9 - 0.95 + 0.8 + 0.7) / 3))
+    assert "paired" not in found.note
+    (found,) = compare(Results(rows=tuple(rows)), missing="skip")
+    assert (found.n, found.better, found.difference) == (1, "b", pytest.approx(-0.05))
+    # A case that both methods have is paired though it is undefined for one.
+    rows = [*column((math.nan, 0.8), method="a"), *column((0.9, "missing"), method="b")]
+    (found,) = compare(Results(rows=tuple(rows)))
+    assert (found.n, found.better) == (1, "a")
+    assert "paired" not in found.note
+
+
 def test_undefined_cases_are_left_out_and_named():
     (found,) = compare(methods({"a": (0.9, math.nan, 0.7), "b": (0.8, math.nan, math.nan)}))
     assert (found.n, found.left_out, found.only_method) == (1, ("s1", "s2"), ())

@@ -103,6 +103,21 @@ class Page(html.parser.HTMLParser):
         return [dict(zip(header, line, strict=True)) for line in rows]
 
 
+def test_the_page_says_what_better_means_and_what_is_not_paired(tmp_path):
+    rows = [row(f"S{k}", "x", "DICE", 0.5 + k / 10, method=name) for k, name in enumerate("aaab")]
+    rows += [row(f"S{k}", "y", "DICE", 0.5 + k / 10, method=name) for k in range(2) for name in "ab"]
+    rows += [row("S9", "y", "DICE", value, method=name) for name, value in (("a", 0.1), ("b", 0.4))]
+    write_html(tmp_path / "x.html", Results(rows=tuple(rows)))
+    page = Page((tmp_path / "x.html").read_text(encoding="utf-8"))
+    lines = page.table("DICE: methods compared")
+    assert [(line["LABEL"], line["BETTER"], line["N"]) for line in lines] == [("x", "neither", "4"), ("y", "b", "3")]
+    texts = [text for text in page.texts if text.strip()]
+    explained = next(k for k, text in enumerate(texts) if text.startswith("BETTER names the method whose mean over"))
+    assert "Whether it is better by more than chance, the interval and the p-values say." in texts[explained]
+    assert explained > texts.index("DICE: methods compared on the same cases")
+    assert "nothing is paired: no case has both methods (1 of 2 comparisons)" in texts
+
+
 @pytest.fixture(scope="module")
 def written(tmp_path_factory):
     """The page of the table above, and what it says as records."""
