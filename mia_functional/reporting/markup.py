@@ -45,7 +45,8 @@ img { max-width: 100%; height: auto; }
   @page { size: A4 landscape; margin: 12mm; }
   body { max-width: none; padding: 0; font-size: 10pt; } nav { display: none; } a { color: inherit; }
   .scroll { overflow: visible; } table { font-size: 8pt; } thead { display: table-header-group; }
-  tr, figure { break-inside: avoid; } h2, h3, caption { break-after: avoid; }
+  /* Browsers heed no break-after of captions: a table that fits on a page stays whole, a longer one begins a page. */
+  tr, figure, .scroll { break-inside: avoid; } h2, h3 { break-after: avoid; }
 }
 """
 

@@ -20,7 +20,7 @@ from mia_functional.geometry import Geometry
 from mia_functional.reporting import write_html
 from mia_functional.reporting.case_pictures import case_pictures
 from mia_functional.reporting.conclusions import conclude
-from mia_functional.reporting.markup import data_table, element
+from mia_functional.reporting.markup import data_table, element, page
 
 from .results import row
 from .test_result_files import RUN
@@ -378,3 +378,27 @@ def test_an_accessibility_check_in_a_browser_finds_nothing(written, tmp_path, wi
     assert found["passes"] > 15
     # Only tables scroll sideways, never the page. Chromium without a window is never narrower than 500.
     assert found["wide"] <= max(width, 500)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(BROWSER is None, reason="there is no Chromium")
+def test_no_table_leaves_its_heading_behind_when_it_is_printed(tmp_path):
+    """Destinations of links tell on which page of the print captions and first rows are."""
+    parts = []
+    for number in range(24):
+        rows = [[element("span", "first", id=f"row-{number}")], *(["more"] for _ in range(3))]
+        # At every place at the foot of a page of 186 mm, which are 703 pixels, there is a table.
+        space = element("p", style=f"break-before: page; margin: 0; height: {540 + 8 * number}px")
+        parts += [space, data_table(f"T{number}.", ["NAME"], rows), element("a", "up", href=f"#row-{number}"),
+                  element("a", "up", href=f"#caption-{number}")]  # fmt: skip
+    text = re.sub(r"<caption>T(\d+)", r'<caption id="caption-\1">T\1', page("Tables", [("All", parts)], lead="24"))
+    (tmp_path / "page.html").write_text(text, encoding="utf-8")
+    printed = tmp_path / "page.pdf"
+    command = [BROWSER, "--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path / 'profile'}"]
+    subprocess.run(
+        [*command, f"--print-to-pdf={printed}", (tmp_path / "page.html").as_uri()], capture_output=True, check=True,
+        timeout=120,
+    )  # fmt: skip
+    pages = dict(re.findall(rb"/((?:row|caption)-\d+) \[(\d+) 0 R", printed.read_bytes()))
+    assert len(set(pages.values())) >= 24
+    assert [pages[b"row-%d" % k] for k in range(24)] == [pages[b"caption-%d" % k] for k in range(24)]
