@@ -54,8 +54,8 @@ class Comparison:
         permutation_holm: The same, by Holm's method for all comparisons of the call.
         superiority: Share of cases in which `method` is better, ties half.
         better: The method whose mean, or other statistic of the differences, is better in the direction of the metric;
-            where that is 0 or not a number, the one that is better in more cases. Whether by more than chance, interval
-            and p-values say. Empty if neither is better, or if no case has both methods.
+            where there is no difference, or it is not a number, the one that is better in more cases. Whether by more
+            than chance, interval and p-values say. Empty if neither is better, or if no case has both methods.
         n: Cases that are compared.
         only_method: Cases that `baseline` lacks: no row, no prediction, or failed.
         only_baseline: Cases that `method` lacks.

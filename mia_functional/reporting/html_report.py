@@ -280,7 +280,7 @@ def _comparison_section(found: Conclusions, level: float) -> list[Part]:
         parts.append(data_table(caption, header, rows, heads=3, numbers=[*header[3:5], *header[6:]]))
     text = (
         "BETTER names the method whose mean over the N cases is better in the direction of the metric, or, where the "
-        "means are equal or have no difference, the method that is better in more cases; neither, if nothing speaks "
+        "means are equal or both infinite, the method that is better in more cases; neither, if nothing speaks "
         "for one of them, or if no case has both methods. Whether it is better by more than chance, the interval and "
         "the p-values say."
     )
