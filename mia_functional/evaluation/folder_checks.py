@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Executor
 from functools import partial
+from pathlib import Path
 from typing import NamedTuple, TypeAlias
 
 import numpy as np
@@ -19,6 +20,7 @@ from mia_functional.evaluation.file_pairs import FolderLayout, all_files_by_subj
 from mia_functional.evaluation.folders import FilePair, Location, matched_files, methods_of, progress_name
 from mia_functional.evaluation.segment_files import read_named_pair
 from mia_functional.geometry import Geometry, describe_differences
+from mia_functional.images.formats import twin_of
 from mia_functional.typing import Affine, Align, HostArray, Label, Labels, Progress, Spacing
 
 __all__ = ["Finding", "check_folders"]
@@ -173,12 +175,16 @@ def _first_files(files: Mapping[str, tuple[str, ...]]) -> dict[str, str]:
 
 def _twins(files: Mapping[str, tuple[str, ...]], method: str) -> list[Finding]:
     """Return findings about subjects that have several files in one folder."""
-    cure = "take all but one out, or give a pattern that one alone fits"
-    return [
-        Finding("twins", first, f"of {subject} there is {' and '.join(others)}, too; {cure}", method, subject)
-        for subject, (first, *others) in files.items()
-        if others
-    ]
+    findings = []
+    for subject, (first, *others) in files.items():
+        if not others:
+            continue
+        # Of `A.nii` beside `A.nii.gz` no pattern takes one, as readers may take one for the other.
+        alike = any(twin_of(Path(path)) is not None for path in (first, *others))
+        cure = "take all but one out" + ("" if alike else ", or give a pattern that one alone fits")
+        text = f"of {subject} there is {' and '.join(others)}, too; {cure}"
+        findings.append(Finding("twins", first, text, method, subject))
+    return findings
 
 
 def _unpaired(pairs: Sequence[FilePair], methods: Mapping[str, Location], references: Location) -> list[Finding]:

@@ -285,13 +285,16 @@ def test_twins_are_found_and_the_rest_is_checked(folders, capsys):
         # What is evaluated has to be clear.
         with pytest.raises(ValueError, match=r"must hold one file of every subject; got .*case1\.mha and .*case1\.nii"):
             evaluate_folders(predictions, references, metrics=["DICE"], labels=LABELS)
+    # A pattern that fits one alone is a cure where it is offered.
+    assert findings[0].message.endswith("; take all but one out, or give a pattern that one alone fits")
+    found, truth = folders / "found" / "{subject}.mha", folders / "truth" / "{subject}.mha"
+    assert "twins" not in {finding.kind for finding in check_folders(found, truth, labels=LABELS)}
     (folders / "found" / "case1.nii").touch()
-    pattern = folders / "found" / "{subject}.nii.gz"
-    finding = check_folders(pattern, folders / "truth", labels=LABELS)[0]  # readers may take one for the other
-    assert (finding.kind, finding.message.partition(",")[0]) == (
-        "twins",
-        f"of case1 there is {folders}/found/case1.nii",
-    )
+    finding = check_folders(folders / "found" / "{subject}.nii.gz", truth, labels=LABELS)[0]
+    assert finding.path == f"{folders}/found/case1.nii.gz"
+    assert (finding.kind, finding.message) == (
+        "twins", f"of case1 there is {folders}/found/case1.nii, too; take all but one out",
+    )  # fmt: skip
 
 
 def test_a_file_that_may_not_be_read_is_named_once(folders, monkeypatch):
