@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, cast
 
 import mia_functional as mia
 from mia_functional._core import checks
@@ -198,44 +198,32 @@ def read_tables(options: Options, paths: Sequence[Path], argument: str) -> "Resu
     return results
 
 
-class _LastingErrors:
-    """Standard error for what is only told by the way: work goes on if it cannot be written, on a full disk say."""
-
-    def write(self, text: str) -> None:
-        """Write a text, if that is possible."""
-        with suppress(OSError):
-            sys.stderr.write(text)
-
-    def flush(self) -> None:
-        """Write what is left, if that is possible."""
-        with suppress(OSError):
-            sys.stderr.flush()
-
-    def __getattr__(self, name: str) -> Any:
-        """Return what else standard error has: its encoding, and whether it is a terminal."""
-        return getattr(sys.stderr, name)
-
-
 def progress_bar(options: Options, title: str) -> Progress:
     """Return a progress function that draws a bar with a title on standard error, until the command ends."""
     style = (
         "{desc:<26}{bar:24} {n_fmt}/{total_fmt} {remaining} left{postfix}"  # tqdm puts a comma before what is told last
     )
-    begun, bar = time.time(), None
+    begun, bar = time.time(), cast("Any", None)
 
     def progress(done: int, total: int, name: str) -> None:
         from tqdm import tqdm  # here: it takes as long to import as all commands, and workers need not wait for it
 
         nonlocal bar
-        # Not before the first is done: a command that refuses its arguments would leave an empty bar behind.
-        if bar is None:
-            bar = tqdm(total=total, desc=title, file=_LastingErrors(), bar_format=style)
-            bar.start_t = begun
-            # The stack of `main` closes the bar after an error too, so that the message begins on a line of its own.
-            options.bars.enter_context(bar)
-        bar.set_postfix_str("" if done == total else name, refresh=False)
-        bar.update(done - bar.n)
-        if done == total:
+        # Work goes on where nothing can be told, on a full disk say.
+        with suppress(OSError):
+            # Not before the first is done: a command that refuses its arguments would leave an empty bar behind.
+            if bar is None:
+                bar = tqdm(total=total, desc=title, file=sys.stderr, bar_format=style)
+                bar.start_t = begun
+                # The stack of `main` closes it after an error too, so that the message begins on a line of its own.
+                options.bars.callback(close)
+            bar.set_postfix_str("" if done == total else name, refresh=False)
+            bar.update(done - bar.n)
+            if done == total:
+                bar.close()
+
+    def close() -> None:
+        with suppress(OSError):
             bar.close()
 
     return progress
