@@ -18,6 +18,7 @@ from mia_functional._label_maps import label_sets
 from mia_functional.discovery.label_tables import read_label_table
 from mia_functional.evaluation.file_pairs import FolderLayout, all_files_by_subject, pattern_cure
 from mia_functional.evaluation.folders import FilePair, Location, matched_files, methods_of, progress_name
+from mia_functional.evaluation.reference_labels import labels_in, occurring_labels
 from mia_functional.evaluation.segment_files import read_named_pair
 from mia_functional.geometry import Geometry, describe_differences
 from mia_functional.images.formats import twin_of
@@ -86,8 +87,8 @@ def check_folders(
     Args:
         predictions: As in `evaluate_folders`.
         references: As in `evaluate_folders`.
-        labels: As in `evaluate_folders`; a structure that only one file of a pair has is found, one that both lack is
-            none. Without, which labels there are is not checked.
+        labels: As in `evaluate_folders`, also where none are given; a structure that only one file of a pair has is
+            found, one that both lack is none.
         folder_layout: As in `evaluate_folders`.
         affine: As in `evaluate_folders`.
         spacing: As in `evaluate_folders`.
@@ -121,7 +122,6 @@ def check_folders(
         with checks.speaking_for("check_folders", "read_label_table", path="labels"):
             labels, ignored = read_label_table(labels)
     structures = _structures_of(labels)
-    known = frozenset(value for _, values in structures for value in values)
     with checks.speaking_for("check_folders", "evaluate_folders"):
         methods = methods_of(predictions)
     list_files = partial(all_files_by_subject, "check_folders", layout=folder_layout)
@@ -141,6 +141,11 @@ def check_folders(
         and pair.reference is not None
         and unclear.isdisjoint({(pair.method, pair.subject), ("", pair.subject)})
     ]
+    if labels is None and pixels and not any(_name_segments([str(pair.reference)]) for pair in complete):
+        read = partial(images.read_labels, affine=affine, spacing=spacing)
+        paths = list(dict.fromkeys(str(pair.reference) for pair in complete))
+        structures = _structures_of(occurring_labels("check_folders", paths, read=read, ignore=(), workers=1))
+    known = frozenset(value for _, values in structures for value in values)
     allowed = known if ignored is None else known | {ignored}
     check = partial(
         _check_pair, structures=structures, allowed=allowed, affine=affine, spacing=spacing, align=align, pixels=pixels
@@ -335,10 +340,9 @@ def _spacing_problems(grid: Geometry) -> list[str]:
 
 def _contents_of(array: HostArray) -> _Contents:
     """Return which labels an array holds, and a digest of its voxels."""
-    values = np.flatnonzero(np.bincount(array.ravel())) if array.dtype == np.uint8 else np.unique(array)
     # In one dtype: a copy may have been stored in another.
     digest = hashlib.sha256(array.astype(np.int32).tobytes()).digest()
-    return _Contents(frozenset(map(int, values)), digest)
+    return _Contents(frozenset(labels_in(array)), digest)
 
 
 def _label_problems(

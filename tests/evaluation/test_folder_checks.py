@@ -166,10 +166,20 @@ def test_what_only_the_cohort_shows_and_what_options_cure(folders):
     methods = {"a": folders / "found", "b": folders / "found"}
     labels = folders / "dataset.json"
     assert check_folders(methods, folders / "truth", labels=labels, align="reorient") == ()
-    for name in ("found", "truth"):
-        assert "it is no mask but holds 3 values; give `labels`" in {
-            finding.message for finding in check_folders(folders / name, folders / "truth", align="reorient")
-        }
+    # Without labels, those of the references count.
+    assert check_folders(folders / "found", folders / "truth", align="reorient") == ()
+    write(with_value(9))(folders)
+    (finding,) = check_folders(folders / "found", folders / "truth", align="reorient")
+    assert (finding.kind, finding.message.partition(";")[0]) == (
+        "labels",
+        "it holds label 9, which is not among those asked for",
+    )
+    for path in (folders / "truth").iterdir():
+        array, grid = images.read(path)
+        images.write(path, (array > 0).astype(np.uint8), grid, overwrite=True)
+    assert {finding.message for finding in check_folders(folders / "found", folders / "truth", align="reorient")} == {
+        "it is no mask but holds 3 values; give `labels`", "it is no mask but holds 4 values; give `labels`",
+    }  # fmt: skip
 
 
 def test_a_value_that_is_ignored_is_neither_unknown_nor_a_structure(folders):
