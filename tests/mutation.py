@@ -410,7 +410,7 @@ MUTANTS = {
     "table": [
         row_field("false_positives", "symmetric", "True"),
         unwrap("_ROWS", "reversed", 0),
-        assigned("_with_parameter", "options", "(*row.options, (row.parameter, value / 2))"),
+        argument("_with_number", "with_option", 2, "number / 2"),
     ],
 }
 """The mutants by the test module that most likely kills them; the others run only if that passes."""
