@@ -293,10 +293,11 @@ def _areas_at_distances(
     lengths, ranks = nearest_points.ranked_distances(points, targets, spacing)
     cells = lengths.size * weights.size
     # A code without a weight would count as another one at the next distance; to take its weight is an error.
-    if cells <= np.iinfo(np.uint16).max and codes.max(initial=0) < weights.size:
-        # There are so few distances, mostly, that elements of each code can be counted at each: in half of the time.
+    if cells <= min(points.size, np.iinfo(np.uint16).max) and codes.max(initial=0) < weights.size:
+        # A large surface is at so few distances, mostly, that elements of each code can be counted at each: in half of
+        # the time. Not by a product of matrices, for which each process would begin threads of its own.
         counts = np.bincount(ranks * np.uint16(weights.size) + codes, minlength=cells)
-        areas = counts.reshape(-1, weights.size) @ weights
+        areas = (counts.reshape(-1, weights.size) * weights).sum(axis=1)
     else:
         areas = np.bincount(ranks, weights=weights.take(codes), minlength=lengths.size)
     (occurring,) = areas.nonzero()
