@@ -62,6 +62,10 @@ class Gap(NamedTuple):
     method: str = ""
 
 
+_VOXEL_COUNTS = confusion_counts, confusion_counts
+"""The key of the counts of voxels among the records of a case."""
+
+
 class _Column(NamedTuple):
     """What there is of a metric for one case: values by label, or why there are none."""
 
@@ -199,31 +203,38 @@ def _values(asked: Request, case: Case, metric: Metric, statistics: dict[Any, An
         else:
             make = record_maker(metric.function, metric.statistic)
             # A shortcut with options is another object each time; what it stands for is the same for all metrics.
-            key = metric.statistic if make is metric.statistic else (metric.statistic, getattr(make, "func", make))
+            key = metric.statistic, getattr(make, "func", make)
             if key not in statistics:
                 statistics[key] = make(*pair, **pair_options)
             if "spacing" in metric.needs:
                 options["spacing"] = case.spacing
             value = _guarded(asked, metric, statistics[key], **options)
-    # One number for a mask, which some libraries return as an array without axes; one axis for several labels.
-    values: list[float]
-    if checks.has_shape(value) or OWN_GROUP not in metric.groups:
-        values = _array.to_numpy(value).astype(float).reshape(-1).tolist()
-    else:
-        given = value if isinstance(value, list | tuple) else [value]
-        values = [checks.number_given(asked.function, "metrics", entry, metric.abbreviation) for entry in given]
-    if len(values) != len(asked.labels or ("",)):
-        got = f"{len(values)} for {len(asked.labels or ('',))} from {metric.abbreviation}"
-        checks.invalid_value(asked.function, "metrics", "give a number for each structure", got)
+    values = _values_given(asked, metric, value)
     if metric.empties == Empties():
         return values
-    if confusion_counts not in statistics:
-        statistics[confusion_counts] = _structure_counts(asked, case)
+    if _VOXEL_COUNTS not in statistics:
+        statistics[_VOXEL_COUNTS] = _structure_counts(asked, case)
     both, lost, made_up = metric.empties
     instead = {(False, False): both, (False, True): lost, (True, False): made_up}
-    sizes = _sizes_of(statistics[confusion_counts])
-    given = [instead.get((predicted > 0, referenced > 0)) for predicted, referenced in sizes]
+    given = [
+        instead.get((predicted > 0, referenced > 0)) for predicted, referenced in _sizes_of(statistics[_VOXEL_COUNTS])
+    ]
     return [value if other is None else other for value, other in zip(values, given, strict=True)]
+
+
+def _values_given(asked: Request, metric: Metric, value: Any) -> list[float]:
+    """Return what a metric gave as numbers; raise unless there is one for each structure."""
+    numbers: list[float]
+    # One number for a mask, which some libraries return as an array without axes; one axis for several labels.
+    if checks.has_shape(value) or OWN_GROUP not in metric.groups:
+        numbers = _array.to_numpy(value).astype(float).reshape(-1).tolist()
+    else:
+        entries = value if isinstance(value, list | tuple) else [value]
+        numbers = [checks.number_given(asked.function, "metrics", entry, metric.abbreviation) for entry in entries]
+    if len(numbers) != len(asked.labels or ("",)):
+        got = f"{len(numbers)} for {len(asked.labels or ('',))} from {metric.abbreviation}"
+        checks.invalid_value(asked.function, "metrics", "give a number for each structure", got)
+    return numbers
 
 
 def _own_values(asked: Request, case: Case, metric: Metric) -> list[float]:

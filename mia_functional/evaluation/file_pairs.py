@@ -1,11 +1,12 @@
-"""Which file of a folder belongs to which subject: folders as people have them, and those of well-known layouts."""
+"""Which files belong to a subject: folders as people have them, those of well-known layouts, and several methods."""
 
 import os
 import re
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import Literal, NamedTuple, TypeAlias
 
 from mia_functional._core import checks
 from mia_functional.discovery import discover_decathlon
@@ -13,7 +14,23 @@ from mia_functional.discovery.patterns import is_hidden, matching_files
 from mia_functional.discovery.tables import natural_key
 from mia_functional.images.formats import FORMATS, extension_of, header_beside, is_image, twin_of
 
-__all__ = ["FOLDER_LAYOUTS", "FolderLayout", "all_files_by_subject", "files_by_subject", "folder_of", "pattern_cure"]
+__all__ = [
+    "FOLDER_LAYOUTS",
+    "FilePair",
+    "FolderLayout",
+    "Location",
+    "all_files_by_subject",
+    "files_by_subject",
+    "folder_of",
+    "matched_files",
+    "methods_of",
+    "pairs_of",
+    "pattern_cure",
+    "progress_name",
+]
+
+Location: TypeAlias = str | os.PathLike[str]
+"""A folder, or a pattern of paths."""
 
 FolderLayout: TypeAlias = Literal["nnunet", "decathlon", "bids"] | None
 """How label maps lie in a folder that has more in it."""
@@ -23,6 +40,16 @@ FOLDER_LAYOUTS = ("nnunet", "decathlon", "bids")
 
 _BIDS_NAME = re.compile(r"(?P<subject>sub-[^_]+(?:_ses-[^_]+)?)(?:_[^_]+)*_(?:dseg|mask)")
 """A segmentation of BIDS derivatives, without its extension."""
+
+
+class FilePair(NamedTuple):
+    """The files of one subject; None where one is missing."""
+
+    subject: str
+    prediction: str | None
+    reference: str | None
+    method: str = ""
+    probabilities: str | None = None
 
 
 def files_by_subject(
@@ -141,3 +168,45 @@ def _labelled_files(folder: Path, layout: FolderLayout) -> list[tuple[str, Path]
 def _stem(path: Path) -> str:
     """Return the name of an image without its extension."""
     return path.name[: -len(extension_of(path))]
+
+
+def methods_of(predictions: Location | Sequence[Location] | Mapping[str, Location]) -> Mapping[str, Location]:
+    """Return folders by the names of methods."""
+    if isinstance(predictions, str | os.PathLike):
+        predictions = [predictions]
+    folders = predictions.values() if isinstance(predictions, Mapping) else predictions
+    if not isinstance(folders, Iterable) or not all(isinstance(folder, str | os.PathLike) for folder in folders):
+        checks.invalid_kind("evaluate_folders", "predictions", "be a folder, several, or a mapping", repr(predictions))
+    if isinstance(predictions, Mapping):
+        names = list(predictions)
+    else:
+        names = [folder_of(folder).resolve().name for folder in predictions]
+        if len(set(names)) < len(names):
+            needed = "be folders of different names, which `predictions={method: folder}` gives them"
+            checks.invalid_value("evaluate_folders", "predictions", needed, names)
+        predictions = dict(zip(names, predictions, strict=True))
+    if not names or not all(isinstance(name, str) and name for name in names):
+        checks.invalid_value("evaluate_folders", "predictions", "name at least one method", names)
+    return predictions
+
+
+def pairs_of(methods: Mapping[str, Location], references: Location, layout: FolderLayout) -> list[FilePair]:
+    """Return the files of every subject of every method."""
+    files = partial(files_by_subject, "evaluate_folders", layout=layout)
+    found = {method: files("predictions", location) for method, location in methods.items()}
+    return matched_files(found, files("references", references))
+
+
+def matched_files(found: Mapping[str, Mapping[str, str]], referenced: Mapping[str, str]) -> list[FilePair]:
+    """Return the pairs of predicted files, by method and subject, and referenced ones, by subject."""
+    return [
+        FilePair(subject, predicted.get(subject), referenced.get(subject), method)
+        for method, predicted in found.items()
+        # References come first, since they say which subjects there are.
+        for subject in dict.fromkeys([*referenced, *predicted])
+    ]
+
+
+def progress_name(pair: FilePair, *, several: bool) -> str:
+    """Return what progress calls a pair: its subject, behind the method if there are several."""
+    return f"{pair.method}, {pair.subject}" if several else pair.subject

@@ -16,8 +16,16 @@ from mia_functional import images
 from mia_functional._core import checks, ordered_map
 from mia_functional._label_maps import label_sets
 from mia_functional.discovery.label_tables import read_label_table
-from mia_functional.evaluation.file_pairs import FolderLayout, all_files_by_subject, pattern_cure
-from mia_functional.evaluation.folders import FilePair, Location, matched_files, methods_of, progress_name
+from mia_functional.evaluation.file_pairs import (
+    FilePair,
+    FolderLayout,
+    Location,
+    all_files_by_subject,
+    matched_files,
+    methods_of,
+    pattern_cure,
+    progress_name,
+)
 from mia_functional.evaluation.reference_labels import labels_in, occurring_labels
 from mia_functional.evaluation.segment_files import read_named_pair
 from mia_functional.geometry import Geometry, describe_differences
@@ -144,7 +152,7 @@ def check_folders(
     if labels is None and pixels and not any(_name_segments([str(pair.reference)]) for pair in complete):
         read = partial(images.read_labels, affine=affine, spacing=spacing)
         paths = list(dict.fromkeys(str(pair.reference) for pair in complete))
-        structures = _structures_of(occurring_labels("check_folders", paths, read=read, ignore=(), workers=1))
+        structures = _structures_of(occurring_labels("check_folders", paths, read=read, ignore=(), executor=executor))
     known = frozenset(value for _, values in structures for value in values)
     allowed = known if ignored is None else known | {ignored}
     check = partial(

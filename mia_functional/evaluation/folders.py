@@ -8,22 +8,31 @@ import platform
 import sys
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Executor
+from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any
 
-import numpy as np
-
-import mia_functional as mia
 from mia_functional import images
 from mia_functional._core import checks
 from mia_functional.discovery.label_tables import read_label_table
-from mia_functional.evaluation.case_values import Case, Gap, convention_of
+from mia_functional.evaluation.case_values import convention_of
 from mia_functional.evaluation.cases import evaluate_each, joined
-from mia_functional.evaluation.file_pairs import FOLDER_LAYOUTS, FolderLayout, files_by_subject, folder_of, pattern_cure
+from mia_functional.evaluation.file_pairs import (
+    FOLDER_LAYOUTS,
+    FilePair,
+    FolderLayout,
+    Location,
+    folder_of,
+    methods_of,
+    pairs_of,
+    pattern_cure,
+    progress_name,
+)
 from mia_functional.evaluation.journal import CaseKey, Outcome, open_journal
-from mia_functional.evaluation.probability_files import probability_files, read_probabilities
+from mia_functional.evaluation.pair_reading import ReadFile, ReadPair, read_label_channels, read_pair
+from mia_functional.evaluation.probability_files import probability_files
 from mia_functional.evaluation.reference_labels import occurring_labels
 from mia_functional.evaluation.requests import (
     MASK_GROUPS,
@@ -37,45 +46,13 @@ from mia_functional.evaluation.requests import (
 from mia_functional.evaluation.results import Results
 from mia_functional.evaluation.run_record import CaseRecord, Run
 from mia_functional.evaluation.segment_files import read_named_pair, segment_labels
-from mia_functional.geometry import Geometry, describe_differences, differences
+from mia_functional.geometry import Geometry
 from mia_functional.images.file_states import file_states
-from mia_functional.images.labels import label_map
 from mia_functional.metrics import soft_confusion_counts
 from mia_functional.metrics.names import AnyMetric
-from mia_functional.typing import Affine, Align, HostArray, Label, Labels, Progress, Role, Spacing
+from mia_functional.typing import Affine, Align, Label, Labels, Progress, Spacing
 
-__all__ = [
-    "FilePair",
-    "Location",
-    "evaluate_folders",
-    "matched_files",
-    "methods_of",
-    "pairs_of",
-    "progress_name",
-    "read_label_channels",
-]
-
-Location: TypeAlias = str | os.PathLike[str]
-"""A folder, or a pattern of paths."""
-
-_Load: TypeAlias = Callable[[str], tuple[HostArray, Geometry]]
-"""From a path to voxels and where they lie, as `images.read`."""
-
-_ReadPair: TypeAlias = Callable[..., tuple[tuple[HostArray, Geometry], tuple[HostArray, Geometry]]]
-"""From two paths, and what reads an image, to voxels of both and where they lie."""
-
-_ALIGNED = {"reorient": "axes turned onto the reference", "resample": "resampled onto the reference"}
-"""What was done to a prediction, in words."""
-
-
-class FilePair(NamedTuple):
-    """The files of one subject; None where one is missing."""
-
-    subject: str
-    prediction: str | None
-    reference: str | None
-    method: str = ""
-    probabilities: str | None = None
+__all__ = ["evaluate_folders"]
 
 
 def evaluate_folders(
@@ -89,7 +66,7 @@ def evaluate_folders(
     probabilities: Location | Sequence[Location] | Mapping[str, Location] | None = None,
     convention: str | None = None,
     folder_layout: FolderLayout = None,
-    load: _Load | None = None,
+    load: ReadFile | None = None,
     affine: Affine = None,
     spacing: Spacing | None = None,
     align: Align = None,
@@ -156,7 +133,7 @@ def evaluate_folders(
         `runs` say with which versions and options, and from which files.
 
     Warns:
-        UserWarning: There are predictions without a reference.
+        UserWarning: There are predictions without a reference; no labels are given and the references are no masks.
 
     Raises:
         FileExistsError: There is a journal, and `resume` is false.
@@ -201,14 +178,16 @@ def evaluate_folders(
     if is_label_map and load is None and labels is None and channels is None:
         files = dict.fromkeys(path for pair in pairs for path in (pair.prediction, pair.reference) if path is not None)
         named = segment_labels("evaluate_folders", files)
-        occurring = named or _labels_of_references(asked, pairs, workers, affine=affine, spacing=spacing)
+        occurring = named or _labels_of_references(
+            asked, pairs, workers=workers, executor=executor, affine=affine, spacing=spacing
+        )
         asked = request("evaluate_folders", metrics, occurring, None, ignore=ignore, convention=convention)
     plain = _plain_request(asked, affine=affine, spacing=spacing, align=align, load=load)
     if named is not None:
         plain["segments"] = "by name"
     if convention is not None:
         plain["convention"] = convention
-    read_maps: _ReadPair | None = None
+    read_maps: ReadPair | None = None
     if load is None and is_label_map:
         by_name = None if named is None else {name: label for label, name in named.items()}
         read_maps = partial(read_named_pair, "evaluate_folders", labels=by_name, channels=asked.channels is not None)
@@ -219,13 +198,12 @@ def evaluate_folders(
     if workers > 1 and executor is None:
         _check_travels(asked, load)
     read_channels = partial(images.read_channels, affine=affine, spacing=spacing)
-    read_pair = partial(
-        _read_pair, asked, load=load, read_maps=read_maps, is_label_map=is_label_map, align=align,
+    read_case = partial(
+        read_pair, asked, load=load, read_maps=read_maps, is_label_map=is_label_map, align=align,
         read_channels=read_channels,
     )  # fmt: skip
     pool = partial(
-        evaluate_each, asked, load=read_pair,
-        executor=executor, workers=workers,
+        evaluate_each, asked, load=read_case, executor=executor, workers=workers,
         preload="mia_functional.evaluation._worker",
     )  # fmt: skip
     if journal is None:
@@ -240,32 +218,38 @@ def evaluate_folders(
         _case_record(pair, known.get(pair), read_grid, methods[pair.method], references, soft_folders.get(pair.method))
         for pair in found
     ]
-    from importlib import metadata  # here, as it takes a sixth of the time that the import of the room does
-
-    # The packages that decide on values.
-    packages = [(name, metadata.version(name)) for name in ("numpy", "scipy", "SimpleITK")]
-    own = ("mia_functional", str(sys.modules["mia_functional"].__version__))
-    versions = (("python", platform.python_version()), own, *packages)
-    run = Run(versions=versions, options=tuple(plain.items()), cases=tuple(cases))
+    run = Run(versions=_package_versions(), options=tuple(plain.items()), cases=tuple(cases))
     return dataclasses.replace(joined("evaluate_folders", outcomes), runs=(run,))
 
 
+def _package_versions() -> tuple[tuple[str, str], ...]:
+    """Return the versions of Python, of ourselves, and of the packages that decide on values."""
+    from importlib import metadata  # here, as it takes a sixth of the time that the import of the room does
+
+    packages = [(name, metadata.version(name)) for name in ("numpy", "scipy", "SimpleITK")]
+    own = ("mia_functional", str(sys.modules["mia_functional"].__version__))
+    return (("python", platform.python_version()), own, *packages)
+
+
 def _labels_of_references(
-    asked: Request, pairs: Iterable[FilePair], workers: int, *, affine: Affine, spacing: Spacing | None
-) -> dict[int, str] | None:
+    asked: Request, pairs: Iterable[FilePair], *, workers: int, executor: Executor | None, affine: Affine,
+    spacing: Spacing | None,
+) -> dict[int, str] | None:  # fmt: skip
     """Return the labels that occur in the references, with a warning; None if these are masks, or images are asked."""
     if not all(map(takes_labels, asked.metrics)):
         return None
     paths = list(dict.fromkeys(str(pair.reference) for pair in pairs))
     read = partial(images.read_labels, affine=affine, spacing=spacing)
-    labels = occurring_labels("evaluate_folders", paths, read=read, ignore=asked.ignore, workers=workers)
+    # Threads of its own have ended when processes begin, which are forked from processes without any.
+    with nullcontext(executor) if executor is not None else ThreadPoolExecutor(workers) as pool:
+        labels = occurring_labels("evaluate_folders", paths, read=read, ignore=asked.ignore, executor=pool)
     if labels is not None:
         text = f"no labels are given: all that occur in the references are evaluated, {', '.join(labels.values())}"
         warnings.warn(f"{text}.", stacklevel=3)
     return labels
 
 
-def _check_travels(asked: Request, load: _Load) -> None:
+def _check_travels(asked: Request, load: ReadFile) -> None:
     """Raise unless what is asked can be sent to other processes."""
     for argument, value in (("metrics", asked.metrics), ("load", load)):
         try:
@@ -273,23 +257,6 @@ def _check_travels(asked: Request, load: _Load) -> None:
         except (pickle.PicklingError, AttributeError, TypeError) as error:
             needed = "be functions at the top of a module with `workers`, as they travel to other processes"
             checks.invalid_value("evaluate_folders", argument, needed, error)
-
-
-def pairs_of(methods: Mapping[str, Location], references: Location, layout: FolderLayout) -> list[FilePair]:
-    """Return the files of every subject of every method."""
-    files = partial(files_by_subject, "evaluate_folders", layout=layout)
-    found = {method: files("predictions", location) for method, location in methods.items()}
-    return matched_files(found, files("references", references))
-
-
-def matched_files(found: Mapping[str, Mapping[str, str]], referenced: Mapping[str, str]) -> list[FilePair]:
-    """Return the pairs of predicted files, by method and subject, and referenced ones, by subject."""
-    return [
-        FilePair(subject, predicted.get(subject), referenced.get(subject), method)
-        for method, predicted in found.items()
-        # References come first, since they say which subjects there are.
-        for subject in dict.fromkeys([*referenced, *predicted])
-    ]
 
 
 def _evaluate_rest(
@@ -316,13 +283,8 @@ def _evaluate_rest(
     return outcomes
 
 
-def progress_name(pair: FilePair, *, several: bool) -> str:
-    """Return what progress calls a pair: its subject, behind the method if there are several."""
-    return f"{pair.method}, {pair.subject}" if several else pair.subject
-
-
 def _plain_request(
-    asked: Request, *, affine: Affine, spacing: Spacing | None, align: Align, load: _Load | None
+    asked: Request, *, affine: Affine, spacing: Spacing | None, align: Align, load: ReadFile | None
 ) -> dict[str, Any]:
     """Return what decides on the values of a case, as plain data."""
     structures = asked.labels if asked.channels is None else asked.channels
@@ -399,26 +361,6 @@ def _case_record(
     )  # fmt: skip
 
 
-def methods_of(predictions: Location | Sequence[Location] | Mapping[str, Location]) -> Mapping[str, Location]:
-    """Return folders by the names of methods."""
-    if isinstance(predictions, str | os.PathLike):
-        predictions = [predictions]
-    folders = predictions.values() if isinstance(predictions, Mapping) else predictions
-    if not isinstance(folders, Iterable) or not all(isinstance(folder, str | os.PathLike) for folder in folders):
-        checks.invalid_kind("evaluate_folders", "predictions", "be a folder, several, or a mapping", repr(predictions))
-    if isinstance(predictions, Mapping):
-        names = list(predictions)
-    else:
-        names = [folder_of(folder).resolve().name for folder in predictions]
-        if len(set(names)) < len(names):
-            needed = "be folders of different names, which `predictions={method: folder}` gives them"
-            checks.invalid_value("evaluate_folders", "predictions", needed, names)
-        predictions = dict(zip(names, predictions, strict=True))
-    if not names or not all(isinstance(name, str) and name for name in names):
-        checks.invalid_value("evaluate_folders", "predictions", "name at least one method", names)
-    return predictions
-
-
 def _probability_folders(
     methods: Mapping[str, Location], probabilities: Location | Sequence[Location] | Mapping[str, Location]
 ) -> dict[str, Location]:
@@ -445,70 +387,3 @@ def _compares_labels(asked: Request) -> bool:
         needs_probabilities(row) or (MASK_GROUPS & set(row.groups) and statistic is not soft_confusion_counts)
         for row, statistic in statistics
     )
-
-
-def read_label_channels(path: str, *, affine: Affine, spacing: Spacing | None) -> tuple[HostArray, Geometry]:
-    """Return masks that a file holds as channels, as whole numbers."""
-    array, geometry = images.read_channels(path, affine=affine, spacing=spacing)
-    if array.ndim == len(geometry.shape):
-        checks.invalid_value("read_channels", "path", "name an image with channels", f"one without, {path}")
-    layers = [label_map(array[..., position], geometry, Path(path)) for position in range(array.shape[-1])]
-    return np.stack(layers, axis=-1), geometry
-
-
-def _onto_reference(
-    prediction: HostArray, predicted_grid: Geometry, grid: Geometry, *, align: Align, is_label_map: bool, path: str
-) -> tuple[HostArray, str]:
-    """Return a prediction on another grid, that of the reference at `path`, and in words what was done."""
-    # Most pairs lie on one grid, and the room of transforms takes a tenth of the time that workers need to begin: so it
-    # is imported here.
-    alignment = mia.transforms.alignment
-    role: Role = "labels" if is_label_map else "image"
-    with checks.speaking_for(
-        "evaluate_folders", "align_onto", "reorient_onto", "resample_onto", geometry="predictions"
-    ):
-        requirement = f"lie on the grid of the reference, {path}"
-        moved = alignment.align_onto(prediction, predicted_grid, grid, align=align, role=role, requirement=requirement)
-    way = alignment.alignment_between(predicted_grid, grid)
-    return moved, f"{_ALIGNED[way]}: {describe_differences(predicted_grid, grid)}" if way else ""
-
-
-def _read_pair(
-    asked: Request,
-    pair: FilePair,
-    *,
-    load: _Load,
-    read_maps: _ReadPair | None,
-    is_label_map: bool,
-    align: Align,
-    read_channels: _Load,
-) -> Case | Gap:
-    """Return the images of a subject on the grid of the reference, or which of them is not there."""
-    if pair.prediction is None:
-        return Gap(pair.subject, "missing", "there is no prediction", pair.method)
-    inner = ("read", "read_labels", "read_channels", "label_map")
-    if read_maps is not None:
-        (prediction, predicted_grid), (reference, grid) = read_maps(pair.prediction, str(pair.reference), load=load)
-    else:
-        with checks.speaking_for("evaluate_folders", *inner, path="predictions"):
-            prediction, predicted_grid = load(pair.prediction)
-        with checks.speaking_for("evaluate_folders", *inner, path="references"):
-            reference, grid = load(str(pair.reference))
-    # Along a fourth axis there may be time or channels, which mean different things to labels.
-    if is_label_map and len(grid.shape) > 3:
-        needed = f"be label maps of two or three axes, frame by frame or channel by channel ({pair.reference})"
-        checks.invalid_value("evaluate_folders", "references", needed, f"shape {grid.shape}")
-    aligned = ""
-    if differences(predicted_grid, grid):
-        prediction, aligned = _onto_reference(
-            prediction, predicted_grid, grid, align=align, is_label_map=is_label_map, path=str(pair.reference)
-        )
-    case = Case(pair.subject, prediction, reference, grid.spacing, pair.method, aligned)
-    if pair.probabilities is None:
-        return case
-    with checks.speaking_for("evaluate_folders", *inner, path="probabilities"):
-        soft = read_probabilities(
-            asked, pair.probabilities, read_channels=read_channels, predicted_grid=predicted_grid, grid=grid,
-            align=align,
-        )  # fmt: skip
-    return case._replace(probabilities=soft)

@@ -1,11 +1,12 @@
 """Labels of an evaluation that nobody has given: those that occur in the references."""
 
-from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Sequence, Set
+from concurrent.futures import Executor
+from functools import partial
 
 import numpy as np
 
-from mia_functional._core import checks
+from mia_functional._core import checks, ordered_map
 from mia_functional.geometry import Geometry
 from mia_functional.typing import HostArray
 
@@ -21,7 +22,7 @@ def occurring_labels(
     *,
     read: Callable[[str], tuple[HostArray, Geometry]],
     ignore: Iterable[int],
-    workers: int,
+    executor: Executor | None,
 ) -> dict[int, str] | None:
     """Return the labels that occur in label maps, called by their numbers; None if the maps are masks.
 
@@ -33,28 +34,27 @@ def occurring_labels(
         paths: Files of label maps.
         read: Reads one.
         ignore: Values that are no labels.
-        workers: Files that are read at the same time.
+        executor: Reads several at the same time.
 
     Raises:
         ValueError: There are too many to be structures.
     """
-    ignored = {0, *ignore}
-
-    def labels_of(path: str) -> set[int]:
-        try:
-            return labels_in(read(path)[0]) - ignored
-        except (ValueError, OSError):
-            return set()
-
-    some = iter(paths)
-    first = next((found for found in map(labels_of, some) if found), set())
+    look, rest = partial(_labels_of_file, read, frozenset({0, *ignore})), iter(paths)
+    first = next(filter(None, map(look, rest)), set())
     if first <= {1}:
         return None
-    with ThreadPoolExecutor(workers) as pool:
-        found = sorted(first.union(*pool.map(labels_of, some)))
+    found = sorted(first.union(*ordered_map.map_ordered(look, rest, executor=executor)))
     if len(found) > _MOST_LABELS:
         checks.invalid_value(function, "labels", "be given where so many occur", f"none, and {len(found)} labels")
     return {label: str(label) for label in found}
+
+
+def _labels_of_file(read: Callable[[str], tuple[HostArray, Geometry]], ignored: Set[int], path: str) -> set[int]:
+    """Return the labels that occur in a file; none if it cannot be read."""
+    try:
+        return labels_in(read(path)[0]) - ignored
+    except (ValueError, OSError):
+        return set()
 
 
 def labels_in(array: HostArray) -> set[int]:

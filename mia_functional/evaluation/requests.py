@@ -81,11 +81,10 @@ def request(
         checks.invalid_value(function, "channels", "not be given with `labels`", channels)
     if not isinstance(labels, Iterable):
         checks.invalid_kind(function, "labels", "map labels to names, or be several labels", repr(labels))
-    label_sets(function, labels)
+    if shared := {value for one in label_sets(function, labels) for value in one} & set(values):
+        checks.invalid_value(function, "ignore", "be no label that is asked for", min(shared))
     if not isinstance(labels, Mapping):
         labels = {label: "+".join(map(str, label)) if isinstance(label, tuple) else str(label) for label in labels}
-    if shared := {value for one in labels for value in (one if isinstance(one, tuple) else (one,))} & set(values):
-        checks.invalid_value(function, "ignore", "be no label that is asked for", min(shared))
     return asked._replace(names=_distinct_names(function, "labels", labels), labels=tuple(labels))
 
 

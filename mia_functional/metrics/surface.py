@@ -7,7 +7,7 @@ in millimetres. What the surface of a mask consists of is a convention, chosen b
 
 from collections.abc import Iterable
 from functools import partial
-from typing import NamedTuple, TypedDict, Unpack, overload
+from typing import Any, NamedTuple, TypedDict, Unpack, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -132,39 +132,27 @@ def surface_distances(
     Agrees with:
         DeepMind's surface-distance (`surfels`); the borders of medpy and MONAI (`voxels`).
     """
-    return _distances_of_structures(prediction, reference, labels, ignore, spacing, boundary, method, merged=False)
+    return _distances_of_structures(
+        prediction, reference, labels, merged=False, spacing=spacing, boundary=boundary, ignore=ignore, method=method
+    )
 
 
 @_array.one_node
 def merged_surface_distances(
-    prediction: Array,
-    reference: Array,
-    *,
-    spacing: Spacing,
-    labels: Labels | Iterable[Label] | None = None,
-    boundary: Boundary = surfels,
-    ignore: Array | None = None,
-    method: Method = "auto",
+    prediction: Array, reference: Array, *, labels: Labels | Iterable[Label] | None = None, **options: Any
 ) -> SurfaceDistances | tuple[SurfaceDistances, ...]:
     """Return what `surface_distances` does, for formulas that need no entry for each element.
 
     Where records are compact and weights are areas, elements at the same distance are one entry, which has their area.
     Hundreds of thousands of them are at a few dozen distances, so that formulas take no time after that.
     """
-    return _distances_of_structures(prediction, reference, labels, ignore, spacing, boundary, method, merged=True)
+    return _distances_of_structures(prediction, reference, labels, merged=True, **options)
 
 
 def _distances_of_structures(
-    prediction: Array,
-    reference: Array,
-    labels: Labels | Iterable[Label] | None,
-    ignore: Array | None,
-    spacing: Spacing,
-    boundary: Boundary,
-    method: Method,
-    *,
-    merged: bool,
-) -> SurfaceDistances | tuple[SurfaceDistances, ...]:
+    prediction: Array, reference: Array, labels: Labels | Iterable[Label] | None, *, merged: bool, spacing: Spacing,
+    boundary: Boundary = surfels, ignore: Array | None = None, method: Method = "auto",
+) -> SurfaceDistances | tuple[SurfaceDistances, ...]:  # fmt: skip
     """Return a record for a pair, or for each label."""
     checks.one_of(_NAME, "method", method, METHODS)
     others = () if ignore is None else paired_arrays(_NAME, prediction, reference, mask=ignore, name="ignore")[2:]

@@ -9,8 +9,8 @@ import numpy as np
 
 from mia_functional import images
 from mia_functional._core import checks
-from mia_functional.evaluation.file_pairs import files_by_subject, folder_of
-from mia_functional.evaluation.folders import Location, methods_of, read_label_channels
+from mia_functional.evaluation.file_pairs import Location, files_by_subject, folder_of, methods_of
+from mia_functional.evaluation.pair_reading import read_label_channels
 from mia_functional.evaluation.results import Result, Results
 from mia_functional.evaluation.segment_files import read_named_pair
 from mia_functional.reporting.figures import picture_bytes
